@@ -1,0 +1,77 @@
+#include "base/buf.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+void mw_buf_fini(struct mw_buf *buf) {
+  free(buf->data);
+  *buf = (struct mw_buf)MW_BUF_INIT;
+}
+
+int mw_buf_reserve(struct mw_buf *buf, size_t more) {
+  if (more >= SIZE_MAX / 2 - buf->len) return MW_ENOMEM;
+  size_t need = buf->len + more + 1; /* the zero byte */
+  if (need <= buf->cap) return 0;
+  size_t cap = buf->cap ? buf->cap : 64;
+  while (cap < need) cap *= 2;
+  uint8_t *grown = realloc(buf->data, cap);
+  if (!grown) return MW_ENOMEM;
+  buf->data = grown;
+  buf->cap = cap;
+  return 0;
+}
+
+int mw_buf_append(struct mw_buf *buf, const void *data, size_t len) {
+  if (mw_buf_reserve(buf, len) != 0) return MW_ENOMEM;
+  if (len > 0) memcpy(buf->data + buf->len, data, len);
+  buf->len += len;
+  buf->data[buf->len] = 0;
+  return 0;
+}
+
+int mw_buf_puts(struct mw_buf *buf, const char *text) { return mw_buf_append(buf, text, strlen(text)); }
+
+int mw_buf_putc(struct mw_buf *buf, char byte) { return mw_buf_append(buf, &byte, 1); }
+
+int mw_buf_printf(struct mw_buf *buf, const char *fmt, ...) {
+  va_list args, again;
+  va_start(args, fmt);
+  va_copy(again, args);
+  int len = vsnprintf(NULL, 0, fmt, args);
+  va_end(args);
+  int rc = len < 0 ? MW_ENOMEM : mw_buf_reserve(buf, (size_t)len);
+  if (rc == 0) {
+    vsnprintf((char *)buf->data + buf->len, (size_t)len + 1, fmt, again);
+    buf->len += (size_t)len;
+  }
+  va_end(again);
+  return rc;
+}
+
+int mw_buf_read_file(struct mw_buf *buf, const char *path, size_t limit, struct mw_err *err) {
+  FILE *file = fopen(path, "rbe");
+  if (!file) {
+    int code = errno == ENOENT ? MW_ENOTFOUND : MW_EIO;
+    return mw_err_set(err, code, "%s: %s", path, strerror(errno));
+  }
+  size_t start = buf->len;
+  int rc = 0;
+  while (rc == 0) {
+    rc = mw_buf_reserve(buf, 16384);
+    if (rc != 0) {
+      mw_err_set(err, rc, "%s: out of memory", path);
+      break;
+    }
+    size_t got = fread(buf->data + buf->len, 1, buf->cap - buf->len - 1, file);
+    if (got == 0) break;
+    buf->len += got;
+    if (buf->len - start > limit) rc = mw_err_set(err, MW_ELIMIT, "%s: longer than %zu bytes", path, limit);
+  }
+  if (rc == 0 && ferror(file)) rc = mw_err_set(err, MW_EIO, "%s: %s", path, strerror(errno));
+  if (rc != 0) buf->len = start;
+  if (buf->data) buf->data[buf->len] = 0;
+  fclose(file);
+  return rc;
+}

@@ -1,0 +1,37 @@
+/* A growing byte buffer.
+ *
+ * Appending never half-succeeds: on MW_ENOMEM the buffer is as it was. `data` is always followed by a zero byte once
+ * anything was appended, so that text can be used as a C string. One thread at a time. */
+#ifndef MW_BASE_BUF_H
+#define MW_BASE_BUF_H
+
+#include "base/err.h"
+#include "base/slice.h"
+
+struct mw_buf {
+  uint8_t *data; /* owned; NULL while empty */
+  size_t len;    /* bytes used */
+  size_t cap;    /* bytes allocated */
+};
+
+#define MW_BUF_INIT {NULL, 0, 0}
+
+void mw_buf_fini(struct mw_buf *buf);
+
+/* Makes room for `more` bytes behind the used ones. Returns 0 or MW_ENOMEM. */
+int mw_buf_reserve(struct mw_buf *buf, size_t more);
+
+/* Each returns 0 or MW_ENOMEM. */
+int mw_buf_append(struct mw_buf *buf, const void *data, size_t len);
+int mw_buf_puts(struct mw_buf *buf, const char *text);
+int mw_buf_putc(struct mw_buf *buf, char byte);
+int mw_buf_printf(struct mw_buf *buf, const char *fmt, ...) MW_PRINTF(2, 3);
+
+/* Reads a file whole. Returns 0, MW_ENOTFOUND, MW_EIO, MW_ELIMIT (longer than `limit` bytes) or MW_ENOMEM. */
+int mw_buf_read_file(struct mw_buf *buf, const char *path, size_t limit, struct mw_err *err);
+
+static inline void mw_buf_clear(struct mw_buf *buf) { buf->len = 0; }
+static inline struct mw_slice mw_buf_slice(const struct mw_buf *buf) { return mw_slice(buf->data, buf->len); }
+static inline const char *mw_buf_str(const struct mw_buf *buf) { return buf->data ? (const char *)buf->data : ""; }
+
+#endif

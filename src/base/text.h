@@ -1,0 +1,26 @@
+/* Small text helpers that several layers share: UTF-8, base64, hexadecimal, nearest names. All pure; any thread. */
+#ifndef MW_BASE_TEXT_H
+#define MW_BASE_TEXT_H
+
+#include "base/buf.h"
+#include "base/slice.h"
+
+/* Whether the bytes are well-formed UTF-8 (RFC 3629: no overlong forms, no surrogates, at most U+10FFFF). */
+bool mw_utf8_valid(struct mw_slice text);
+
+/* Appends base64 (RFC 4648) of `bytes`: the standard alphabet, with or without padding. Returns 0 or MW_ENOMEM. */
+int mw_base64_encode(struct mw_buf *out, struct mw_slice bytes, bool padded);
+
+/* Appends the bytes that base64 `text` stands for: standard and URL alphabet, padding optional.
+ * Returns 0, MW_EFORMAT (nothing is appended) or MW_ENOMEM. */
+int mw_base64_decode(struct mw_buf *out, struct mw_slice text);
+
+/* Appends "0123abcd" for `bytes`. Returns 0 or MW_ENOMEM. */
+int mw_hex_encode(struct mw_buf *out, struct mw_slice bytes);
+
+/* Of `count` names the one a person most likely meant by `word`, or NULL when none is near: a distance of at most a
+ * third of the word, letter case counting little. `name_at` returns the i-th name, or NULL to skip it. */
+const char *mw_nearest(const char *word, size_t count, const char *(*name_at)(const void *ctx, size_t i),
+                       const void *ctx);
+
+#endif

@@ -1,0 +1,79 @@
+/* The Lua module `moonwire`, one opener per file of this folder, and the conventions that the bindings share.
+ *
+ * An opener gets the module table at the top of the stack and adds its part: functions whose first upvalue is the
+ * program, as a light userdata. Metatables are shared by all programs of a state: luaL_newmetatable() with a name
+ * "moonwire.Type".
+ *
+ * A wrong argument raises (luaL_argerror and friends); what can fail at run time returns nil and a status. */
+#ifndef MW_BIND_BIND_H
+#define MW_BIND_BIND_H
+
+#include "bind/host.h"
+#include "rpc/status.h"
+#include "script/fiber.h"
+
+/* The program whose module table this C function came from. */
+static inline struct mw_program *mw_bind_program(lua_State *L) {
+  return (struct mw_program *)lua_touserdata(L, lua_upvalueindex(1));
+}
+
+/* Adds functions to the table at the top, each with the program as its first upvalue. */
+void mw_bind_functions(lua_State *L, struct mw_program *program, const luaL_Reg *functions);
+
+/* Pushes the module table of a program, made by all openers below. */
+void mw_bind_open(lua_State *L, struct mw_program *program);
+
+void mw_bind_open_service(lua_State *L, struct mw_program *program);  /* service.c: mw.service */
+void mw_bind_open_status(lua_State *L, struct mw_program *program);   /* status.c: mw.status */
+void mw_bind_open_message(lua_State *L, struct mw_program *program);  /* message.c: mw.type, mw.message, mw.null, mw.array */
+void mw_bind_open_any(lua_State *L, struct mw_program *program);      /* any.c: mw.any */
+void mw_bind_open_u64(lua_State *L, struct mw_program *program);      /* u64.c: mw.u64 */
+void mw_bind_open_job(lua_State *L, struct mw_program *program);      /* job.c: mw.sleep, mw.spawn, mw.every */
+void mw_bind_open_live(lua_State *L, struct mw_program *program);     /* live.c: mw.live */
+void mw_bind_open_topic(lua_State *L, struct mw_program *program);    /* topic.c: mw.topic */
+void mw_bind_open_store(lua_State *L, struct mw_program *program);    /* store.c: mw.store */
+void mw_bind_open_client(lua_State *L, struct mw_program *program);   /* client.c: mw.client */
+void mw_bind_open_fs(lua_State *L, struct mw_program *program);       /* fs.c: mw.fs */
+void mw_bind_open_log(lua_State *L, struct mw_program *program);      /* log.c: mw.log */
+void mw_bind_open_metrics(lua_State *L, struct mw_program *program);  /* metrics.c: mw.metrics */
+void mw_bind_open_json(lua_State *L, struct mw_program *program);     /* json.c: mw.json */
+void mw_bind_open_time(lua_State *L, struct mw_program *program);     /* time.c: mw.time */
+void mw_bind_open_env(lua_State *L, struct mw_program *program);      /* env.c: mw.env */
+
+/* ---- message.c: between Lua tables and messages ---- */
+
+/* Pushes `message` as a table. Raises only for lack of memory. Copies everything. */
+void mw_bind_push_message(lua_State *L, struct mw_program *program, const struct mw_message_type *type,
+                          const ProtobufCMessage *message);
+
+/* Makes a message of the table at `index`. Strings are borrowed from Lua: pack before the table can change. Raises
+ * only for lack of Lua memory. Returns 0; MW_EINVAL with "tasks.Task.priority: expected tasks.Priority, got ...",
+ * MW_ELIMIT (nested too deep) or MW_ENOMEM. */
+int mw_bind_to_message(lua_State *L, int index, struct mw_program *program, const struct mw_message_type *type,
+                       struct mw_arena *arena, ProtobufCMessage **out, struct mw_err *err);
+
+/* Unpacks bytes with the vm's scratch arena and pushes the table. On failure pushes nothing and returns the error. */
+int mw_bind_push_bytes(lua_State *L, struct mw_program *program, const struct mw_message_type *type,
+                       struct mw_slice bytes, struct mw_err *err);
+
+/* The type of a message table, by its metatable; NULL when it has none. */
+const struct mw_message_type *mw_bind_message_type(lua_State *L, int index, struct mw_program *program);
+
+/* ---- status.c ---- */
+
+/* Pushes a status object: code (its name), message, and details when there are any. */
+void mw_bind_push_status(lua_State *L, const struct mw_status *status);
+
+/* Pushes nil and a status: `return mw_bind_fail(L, MW_CODE_NOT_FOUND, "...")`. */
+int mw_bind_fail(lua_State *L, enum mw_code code, const char *fmt, ...) MW_PRINTF(3, 4);
+
+/* The same from an mw_err, whose words are taken and freed. */
+int mw_bind_fail_err(lua_State *L, enum mw_code code, struct mw_err *err);
+
+/* Raises an error with the words of `err`, which is freed, and the position of the calling script. */
+int mw_bind_raise_err(lua_State *L, struct mw_err *err);
+
+/* Reads the status object at `index` as a view that lives as long as the object stays on the stack. Returns whether it is one. */
+bool mw_bind_to_status(lua_State *L, int index, struct mw_status *out);
+
+#endif

@@ -1,0 +1,25 @@
+/* What the bindings work with: the process's shared parts and this worker's own, all borrowed. */
+#ifndef MW_BIND_HOST_H
+#define MW_BIND_HOST_H
+
+#include "loop/topic.h"
+#include "observe/log.h"
+#include "observe/metrics.h"
+#include "rpc/engine.h"
+#include "script/program.h"
+#include "store/store.h"
+
+struct mw_host {
+  struct mw_loop *loop;
+  struct mw_engine *engine;  /* for outbound channels */
+  struct mw_dispatch *dispatch;
+  struct mw_store *store;
+  struct mw_topics *topics;
+  struct mw_metrics *metrics;
+  const char *dir;           /* the project folder */
+  const char *data_dir;      /* where files go; a temporary folder with --data :memory: */
+  unsigned worker, workers;  /* this worker's number, from 0, and how many there are */
+  bool dev;
+};
+
+#endif

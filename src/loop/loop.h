@@ -1,0 +1,56 @@
+/* A worker's event loop: libuv, with one door into it from other threads, and pooled timers.
+ *
+ * Everything here belongs to the thread that runs the loop, except mw_loop_post(), which any thread may call. A
+ * post is a node that the caller embeds in its own struct; posts of one thread run in the order they were made.
+ * Whoever runs the loop (uv_run(), or an engine that embeds it) calls mw_loop_run_posts() when it is woken. */
+#ifndef MW_LOOP_LOOP_H
+#define MW_LOOP_LOOP_H
+
+#include <pthread.h>
+#include <uv.h>
+
+#include "base/err.h"
+#include "base/list.h"
+
+struct mw_post {
+  struct mw_list link;
+  void (*run)(struct mw_post *post); /* runs on the loop's thread, once for each mw_loop_post() */
+};
+
+struct mw_loop {
+  uv_loop_t uv;
+  uv_async_t async;
+  pthread_mutex_t lock; /* guards posts, woken */
+  struct mw_list posts;
+  bool woken;
+  void (*wake)(void *arg); /* how another thread wakes the loop's own; uv_async_send() when NULL */
+  void *wake_arg;
+  struct mw_list free_timers; /* stopped timers, kept for reuse */
+  struct mw_list live_timers;
+};
+
+/* Returns 0, MW_EIO or MW_ENOMEM. */
+int mw_loop_init(struct mw_loop *loop, struct mw_err *err);
+
+/* Closes every handle and runs what is left of them; posts still queued are run. */
+void mw_loop_fini(struct mw_loop *loop);
+
+/* Replaces the way other threads wake this loop. Before any other thread knows the loop. */
+void mw_loop_set_wake(struct mw_loop *loop, void (*wake)(void *arg), void *arg);
+
+/* Queues `post`, whose `run` is set, to run on the loop's thread. Any thread. Borrows `post` until it has run. */
+void mw_loop_post(struct mw_loop *loop, struct mw_post *post);
+
+/* Runs the posts queued so far. */
+void mw_loop_run_posts(struct mw_loop *loop);
+
+struct mw_timer;
+
+/* Runs `fire(arg)` once after `delay_ns` nanoseconds (rounded up to a millisecond; negative means now).
+ * The timer is gone once it fired. Returns it, or NULL without memory. */
+struct mw_timer *mw_timer_start(struct mw_loop *loop, int64_t delay_ns, void (*fire)(void *arg), void *arg);
+
+/* Stops a timer that has not fired. NULL is allowed. */
+void mw_timer_stop(struct mw_timer *timer);
+
+#endif

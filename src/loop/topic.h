@@ -1,0 +1,32 @@
+/* Topics: publish and subscribe across the workers of a process.
+ *
+ * A payload is bytes, copied once and shared by all subscribers. Each subscriber has a bounded queue and reads at its
+ * own pace: a slow one delays nobody. Publishing may happen on any thread; a subscription belongs to the thread of its loop. */
+#ifndef MW_LOOP_TOPIC_H
+#define MW_LOOP_TOPIC_H
+
+#include "base/slice.h"
+#include "loop/loop.h"
+
+struct mw_topics; /* all topics of a process */
+struct mw_subscription;
+
+struct mw_topics *mw_topics_new(void);
+void mw_topics_free(struct mw_topics *topics);
+
+/* Hands a copy of `payload` to every subscriber of `name`. Returns how many, or MW_ENOMEM. */
+int mw_topic_publish(struct mw_topics *topics, const char *name, struct mw_slice payload);
+
+/* Subscribes with a queue of `capacity` payloads. `ready(arg)` runs on `loop` when the queue was empty and no longer
+ * is. A payload that finds it full pushes out the oldest, which is counted. Returns 0 or MW_ENOMEM. */
+int mw_topic_subscribe(struct mw_topics *topics, const char *name, size_t capacity, struct mw_loop *loop,
+                       void (*ready)(void *arg), void *arg, struct mw_subscription **out);
+
+/* Takes the oldest payload: valid until the next call on this subscription. Returns whether there was one;
+ * `dropped` is set to how many were pushed out since the last call. */
+bool mw_subscription_next(struct mw_subscription *subscription, struct mw_slice *payload, uint64_t *dropped);
+
+/* On the loop's thread; `ready` does not run after it. */
+void mw_subscription_close(struct mw_subscription *subscription);
+
+#endif

@@ -1,0 +1,48 @@
+/* Metrics: counters, gauges and histograms that the runtime and the scripts keep.
+ *
+ * A family has a name, a help text and label names (Prometheus conventions); a series is a family with label values.
+ * Any thread. A series, once made, is updated without a lock and lives as long as its registry. */
+#ifndef MW_OBSERVE_METRICS_H
+#define MW_OBSERVE_METRICS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+
+enum mw_metric_kind { MW_METRIC_COUNTER, MW_METRIC_GAUGE, MW_METRIC_HISTOGRAM };
+
+struct mw_metrics;
+struct mw_metric_family;
+struct mw_metric; /* a series */
+
+struct mw_metrics *mw_metrics_new(void);
+void mw_metrics_free(struct mw_metrics *metrics);
+
+/* The family of that name, made when new. `bounds` (ascending upper bounds, for histograms; NULL for the default
+ * latency bounds in seconds). Returns 0; MW_EINVAL (a name or label that Prometheus does not allow, bounds not
+ * ascending); MW_EEXIST (the name has another kind, labels or bounds) or MW_ENOMEM. */
+int mw_metrics_family(struct mw_metrics *metrics, enum mw_metric_kind kind, const char *name, const char *help,
+                      const char *const *labels, size_t n_labels, const double *bounds, size_t n_bounds,
+                      struct mw_metric_family **out, struct mw_err *err);
+
+/* The series with these label values (as many as the family has labels). A family holds at most 10,000 series, so that
+ * a label taken from input cannot eat memory. Returns 0, MW_ELIMIT or MW_ENOMEM. */
+int mw_metric_series(struct mw_metric_family *family, const char *const *values, struct mw_metric **out,
+                     struct mw_err *err);
+
+/* Counters: by >= 0. Gauges: any. Not for histograms. */
+void mw_metric_add(struct mw_metric *metric, double by);
+/* Gauges only. */
+void mw_metric_set(struct mw_metric *metric, double value);
+/* Histograms only. */
+void mw_metric_observe(struct mw_metric *metric, double value);
+
+/* A counter's or gauge's value; a histogram's sum, with its count in `count` (may be NULL). */
+double mw_metric_value(const struct mw_metric *metric, uint64_t *count);
+
+/* Appends everything in the Prometheus text format 0.0.4. Returns 0 or MW_ENOMEM. */
+int mw_metrics_write(const struct mw_metrics *metrics, struct mw_buf *out);
+
+#endif

@@ -1,0 +1,32 @@
+/* What a worker does with the calls that come in: finds the method, gives it an id, counts it, keeps the list of the
+ * live ones, turns new ones away while draining. One per worker, used on its thread only. */
+#ifndef MW_RPC_DISPATCH_H
+#define MW_RPC_DISPATCH_H
+
+#include "observe/log.h"
+#include "observe/metrics.h"
+#include "rpc/router.h"
+
+struct mw_dispatch {
+  const char *engine;        /* "core", "http" */
+  unsigned worker;
+  struct mw_router *router;  /* of the current generation; the worker replaces it */
+  struct mw_list calls;      /* struct mw_call.link of all that a handler has */
+  size_t live;               /* how many */
+  uint32_t send_limit;       /* unsent messages at which mw_call_send() says to wait */
+  bool draining;             /* new calls are answered with UNAVAILABLE */
+  struct mw_metrics *metrics; /* may be NULL */
+  void (*idle)(void *arg);   /* runs when `live` falls to 0; may be NULL */
+  void *idle_arg;
+};
+
+void mw_dispatch_init(struct mw_dispatch *dispatch, const char *engine, unsigned worker);
+
+/* The engine's door: a call whose path, peer, deadline, request metadata, arena and ops are set. Runs the handler's
+ * `start`, or finishes the call with UNIMPLEMENTED or UNAVAILABLE. */
+void mw_dispatch_start(struct mw_dispatch *dispatch, struct mw_call *call);
+
+/* Ends every live call with `status` (the handlers' `cancelled` run). */
+void mw_dispatch_cancel_all(struct mw_dispatch *dispatch, struct mw_status status);
+
+#endif

@@ -1,0 +1,67 @@
+/* What a transport implements.
+ *
+ * A worker has one engine: an instance of `struct mw_engine_ops`, made on the worker's thread and used on it alone.
+ * An engine accepts connections, turns what arrives into calls (rpc/call.h) and hands them to the worker's dispatch;
+ * it runs the worker's thread, with the libuv loop inside. An engine also opens outbound channels (rpc/channel.h).
+ *
+ * Order: open, listen (once for each address), run; from within run: drain, stop. Then close. */
+#ifndef MW_RPC_ENGINE_H
+#define MW_RPC_ENGINE_H
+
+#include "loop/loop.h"
+#include "rpc/channel.h"
+#include "rpc/dispatch.h"
+
+struct mw_tls_config {
+  const char *cert_file, *key_file; /* PEM; the server's chain and key */
+  const char *client_ca_file;       /* PEM; when set, clients must show a certificate it signed; NULL for none */
+};
+
+struct mw_engine_config {
+  struct mw_loop *loop;         /* borrowed; of this worker */
+  struct mw_dispatch *dispatch; /* borrowed; NULL for an engine that only opens channels */
+  size_t max_receive_bytes;     /* largest message taken, after decompression; 4 MiB by default */
+  size_t max_metadata_bytes;    /* largest request header list */
+  const struct mw_tls_config *tls; /* NULL for plain text */
+};
+
+struct mw_engine {
+  const struct mw_engine_ops *ops;
+};
+
+struct mw_engine_ops {
+  const char *name; /* "core", "http" */
+
+  /* Returns 0 and an engine, or MW_EINVAL (TLS files), MW_EIO, MW_ENOMEM. */
+  int (*open)(const struct mw_engine_config *config, struct mw_engine **out, struct mw_err *err);
+
+  /* Listens on HOST:PORT with SO_REUSEPORT; the port is not 0 (the server has chosen one). Returns 0 or MW_EIO. */
+  int (*listen)(struct mw_engine *engine, const char *address, struct mw_err *err);
+
+  /* Accepts calls and runs the loop until stop(). */
+  void (*run)(struct mw_engine *engine);
+
+  /* Takes no new connections or calls from now on (GOAWAY); live calls go on. */
+  void (*drain)(struct mw_engine *engine);
+
+  /* Makes run() return soon. Calls still live are cancelled first. */
+  void (*stop)(struct mw_engine *engine);
+
+  /* Frees the engine; every channel is closed. */
+  void (*close)(struct mw_engine *engine);
+
+  /* Outbound channels of this worker; see rpc/channel.h. */
+  const struct mw_channel_ops *channels;
+};
+
+/* The operations behind rpc/call.h; handlers do not call them directly. */
+struct mw_engine_call_ops {
+  void (*read)(struct mw_call *call);
+  uint8_t *(*reserve)(struct mw_call *call, size_t size);
+  void (*send)(struct mw_call *call);         /* the reserved message; mw_call_on_sent() when it has left */
+  void (*send_headers)(struct mw_call *call);
+  /* `last` says that a reserved message goes out with the status. After it the call belongs to the engine. */
+  void (*finish)(struct mw_call *call, const struct mw_status *status, bool last);
+};
+
+#endif

@@ -1,0 +1,34 @@
+/* Metadata: the headers and trailers of a call (gRPC over HTTP/2, "Custom-Metadata").
+ *
+ * Keys are lower case. Values of keys that end in "-bin" are raw bytes here; the engine does the base64. Entries keep
+ * their order, a key may repeat. All memory is the arena's. */
+#ifndef MW_RPC_METADATA_H
+#define MW_RPC_METADATA_H
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/slice.h"
+
+struct mw_metadata_entry {
+  struct mw_slice key, value;
+};
+
+struct mw_metadata {
+  struct mw_metadata_entry *entries;
+  size_t len, cap;
+};
+
+/* Adds a copy. The key and value are valid already (mw_metadata_check()). Returns 0 or MW_ENOMEM. */
+int mw_metadata_add(struct mw_metadata *metadata, struct mw_arena *arena, struct mw_slice key, struct mw_slice value);
+
+/* The first value of `key`, or NULL. */
+const struct mw_slice *mw_metadata_get(const struct mw_metadata *metadata, const char *key);
+
+/* Whether a key ends in "-bin". */
+bool mw_metadata_is_binary(struct mw_slice key);
+
+/* Checks what an application wants to send: the key is 1 to 128 of [0-9a-z_.-], not "grpc-..." and none of HTTP's own;
+ * the value is printable ASCII unless the key is binary. Returns 0 or MW_EINVAL with the reason. */
+int mw_metadata_check(struct mw_slice key, struct mw_slice value, struct mw_err *err);
+
+#endif

@@ -1,0 +1,37 @@
+/* The table from paths to methods and what runs them. A generation has one in each worker; it is immutable once
+ * calls use it, and calls pin it. */
+#ifndef MW_RPC_ROUTER_H
+#define MW_RPC_ROUTER_H
+
+#include "base/map.h"
+#include "rpc/call.h"
+
+struct mw_router;
+
+struct mw_route {
+  const struct mw_method_type *method;
+  const struct mw_handler *handler;
+  void *arg;                 /* the handler's, e.g. which function */
+  struct mw_router *router;  /* the table it is in */
+};
+
+struct mw_router {
+  struct mw_map routes; /* path -> struct mw_route, owned */
+  uint64_t generation;
+  size_t calls;         /* that pin it */
+  void (*unpinned)(void *arg); /* runs when `calls` falls to 0; may be NULL */
+  void *unpinned_arg;
+};
+
+/* Starts empty. */
+void mw_router_init(struct mw_router *router, uint64_t generation);
+void mw_router_fini(struct mw_router *router);
+
+/* Adds a method, replacing an earlier one of the same path. Returns 0 or MW_ENOMEM. */
+int mw_router_add(struct mw_router *router, const struct mw_method_type *method, const struct mw_handler *handler,
+                  void *arg);
+
+/* The route of a path, or NULL. */
+const struct mw_route *mw_router_find(const struct mw_router *router, struct mw_slice path);
+
+#endif

@@ -1,0 +1,50 @@
+/* gRPC status codes and statuses (grpc.io, "Status codes and their use in gRPC"). */
+#ifndef MW_RPC_STATUS_H
+#define MW_RPC_STATUS_H
+
+#include "base/slice.h"
+
+enum mw_code {
+  MW_CODE_OK = 0,
+  MW_CODE_CANCELLED = 1,
+  MW_CODE_UNKNOWN = 2,
+  MW_CODE_INVALID_ARGUMENT = 3,
+  MW_CODE_DEADLINE_EXCEEDED = 4,
+  MW_CODE_NOT_FOUND = 5,
+  MW_CODE_ALREADY_EXISTS = 6,
+  MW_CODE_PERMISSION_DENIED = 7,
+  MW_CODE_RESOURCE_EXHAUSTED = 8,
+  MW_CODE_FAILED_PRECONDITION = 9,
+  MW_CODE_ABORTED = 10,
+  MW_CODE_OUT_OF_RANGE = 11,
+  MW_CODE_UNIMPLEMENTED = 12,
+  MW_CODE_INTERNAL = 13,
+  MW_CODE_UNAVAILABLE = 14,
+  MW_CODE_DATA_LOSS = 15,
+  MW_CODE_UNAUTHENTICATED = 16
+};
+
+enum { MW_CODE_COUNT = 17 };
+
+/* A status as a view: whoever made it owns the bytes. */
+struct mw_status {
+  enum mw_code code;
+  struct mw_slice message; /* UTF-8, not percent-encoded */
+  struct mw_slice details; /* a serialised google.rpc.Status for grpc-status-details-bin; empty for none */
+};
+
+/* A status with a static or otherwise longer-lived text. */
+static inline struct mw_status mw_status(enum mw_code code, const char *message) {
+  return (struct mw_status){code, mw_slice_str(message), {NULL, 0}};
+}
+
+/* "NOT_FOUND"; "UNKNOWN" for numbers that are no code. Static. */
+const char *mw_code_name(enum mw_code code);
+
+/* From "NOT_FOUND" or "not_found"; -1 when there is none of that name. */
+int mw_code_from_name(const char *name);
+
+/* The code a caller sees for an MW_E* error of input it sent. */
+enum mw_code mw_code_of_error(int error);
+
+#endif

@@ -1,0 +1,19 @@
+/* From a folder of .proto files to a descriptor pool. */
+#ifndef MW_SCHEMA_LOAD_H
+#define MW_SCHEMA_LOAD_H
+
+#include "base/buf.h"
+#include "schema/pool.h"
+
+/* Compiles every *.proto below `dir` (recursively, paths relative to `dir` are the import paths) with `protoc` as a
+ * subprocess, adds every *.binpb descriptor set below it, and makes the pool. A folder that does not exist or is empty
+ * gives the pool of the well-known types. Each protoc error becomes a finding "FILE:LINE:COL: message" with FILE
+ * relative to the working directory.
+ * Returns 0, MW_EFORMAT (the files are wrong), MW_EUNSUPPORTED, MW_EIO (folder unreadable; protoc cannot be run) or
+ * MW_ENOMEM. */
+int mw_schema_load(struct mw_pool **out, const char *dir, struct mw_err *err);
+
+/* The serialised FileDescriptorSet of the well-known types, static. */
+struct mw_slice mw_schema_wellknown(void);
+
+#endif

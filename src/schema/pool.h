@@ -1,0 +1,176 @@
+/* The descriptor pool: every message, enum and service of a set of .proto files, with the protobuf-c descriptors that
+ * were laid out for them at run time.
+ *
+ * A pool is immutable once made, reference counted and readable from every thread. All pointers reachable from it
+ * live until the last mw_pool_unref(). The well-known types (google.protobuf.*) and google.rpc's status and error
+ * details are in every pool. Names are full names without a leading dot ("tasks.Task").
+ *
+ * In memory a message is a protobuf-c message whose layout differs from generated code in two ways: a `string` is
+ * stored as ProtobufCBinaryData, so that it keeps its length and its NULs; and every singular field without presence
+ * has an int "has" quantifier like a proto2 optional one, so that -0.0 and merges survive. `schema/message.h` reads
+ * and writes it. */
+#ifndef MW_SCHEMA_POOL_H
+#define MW_SCHEMA_POOL_H
+
+#include <protobuf-c/protobuf-c.h>
+
+#include "base/err.h"
+#include "base/slice.h"
+
+/* The field types of descriptor.proto, by its numbers. Groups are kept as unknown fields and do not appear. */
+enum mw_kind {
+  MW_KIND_DOUBLE = 1,
+  MW_KIND_FLOAT = 2,
+  MW_KIND_INT64 = 3,
+  MW_KIND_UINT64 = 4,
+  MW_KIND_INT32 = 5,
+  MW_KIND_FIXED64 = 6,
+  MW_KIND_FIXED32 = 7,
+  MW_KIND_BOOL = 8,
+  MW_KIND_STRING = 9,
+  MW_KIND_MESSAGE = 11,
+  MW_KIND_BYTES = 12,
+  MW_KIND_UINT32 = 13,
+  MW_KIND_ENUM = 14,
+  MW_KIND_SFIXED32 = 15,
+  MW_KIND_SFIXED64 = 16,
+  MW_KIND_SINT32 = 17,
+  MW_KIND_SINT64 = 18
+};
+
+/* Messages with a mapping of their own in Lua and in JSON. */
+enum mw_wellknown {
+  MW_WKT_NONE,
+  MW_WKT_TIMESTAMP,
+  MW_WKT_DURATION,
+  MW_WKT_FIELD_MASK,
+  MW_WKT_STRUCT,
+  MW_WKT_VALUE,
+  MW_WKT_LIST_VALUE,
+  MW_WKT_ANY,
+  MW_WKT_EMPTY,
+  MW_WKT_WRAPPER /* DoubleValue ... BytesValue: one field, `value`, number 1 */
+};
+
+struct mw_message_type;
+struct mw_enum_type;
+struct mw_oneof;
+
+struct mw_field {
+  const char *name;      /* "status_filter" */
+  const char *json_name; /* "statusFilter" */
+  const ProtobufCFieldDescriptor *desc; /* offset, quantifier_offset, label, flags */
+  uint32_t number;
+  enum mw_kind kind;
+  bool repeated;     /* includes maps */
+  bool map;          /* `message` is the entry type: field 1 is the key, field 2 the value */
+  bool packed;
+  bool required;
+  bool has_presence; /* nil when unset: messages, proto3 optional, proto2 optional, oneof members */
+  const struct mw_message_type *message; /* MW_KIND_MESSAGE, else NULL */
+  const struct mw_enum_type *enumeration; /* MW_KIND_ENUM, else NULL */
+  const struct mw_oneof *oneof;          /* real oneofs only, never the synthetic one of `optional` */
+  const void *default_value; /* proto2 [default=...]: points at a C value, ProtobufCBinaryData for string and bytes; NULL */
+};
+
+struct mw_oneof {
+  const char *name;
+  size_t case_offset; /* of a uint32 in the message: the number of the set member, 0 for none */
+  const struct mw_field *const *members;
+  size_t n_members;
+};
+
+struct mw_message_type {
+  const char *full_name;
+  const char *file; /* "tasks.proto" */
+  unsigned index;   /* dense, 0 .. mw_pool_message_count() - 1: for side tables */
+  const ProtobufCMessageDescriptor *desc;
+  const struct mw_field *fields; /* sorted by number, parallel to desc->fields */
+  size_t n_fields;
+  const struct mw_oneof *oneofs;
+  size_t n_oneofs;
+  enum mw_wellknown wellknown;
+  bool map_entry;
+  bool has_required;                 /* here or in any message reachable from here */
+  const struct mw_field **by_name;   /* sorted by name */
+};
+
+struct mw_enum_value {
+  const char *name;
+  int32_t number;
+};
+
+struct mw_enum_type {
+  const char *full_name;
+  unsigned index;
+  const ProtobufCEnumDescriptor *desc;
+  const struct mw_enum_value *values; /* in the order of the file, aliases included */
+  size_t n_values;
+  bool closed;        /* proto2: an unknown number is kept as an unknown field */
+};
+
+struct mw_method_type {
+  const char *name; /* "CreateTask" */
+  const char *path; /* "/tasks.TaskService/CreateTask" */
+  const struct mw_service_type *service;
+  const struct mw_message_type *input, *output;
+  bool client_streaming, server_streaming;
+};
+
+struct mw_service_type {
+  const char *full_name;
+  const char *file;
+  unsigned line; /* of the definition, from 1; 0 when the set has no source information */
+  const struct mw_method_type *methods; /* in the order of the file */
+  size_t n_methods;
+};
+
+struct mw_pool;
+
+/* Makes a pool of a serialised google.protobuf.FileDescriptorSet, all or nothing; later duplicates of a file with the
+ * same bytes are ignored. Borrows `set` for the call. Everything that would make protobuf-c abort is refused first.
+ * Returns 0 and a reference in `out`; MW_EFORMAT (not a set, a dangling reference, a type that cannot be),
+ * MW_EEXIST (a name defined twice), MW_EUNSUPPORTED (editions) or MW_ENOMEM. */
+int mw_pool_new(struct mw_pool **out, struct mw_slice set, struct mw_err *err);
+
+struct mw_pool *mw_pool_ref(struct mw_pool *pool);
+void mw_pool_unref(struct mw_pool *pool);
+
+/* By full name; NULL when there is none. */
+const struct mw_message_type *mw_pool_message(const struct mw_pool *pool, const char *full_name);
+const struct mw_enum_type *mw_pool_enum(const struct mw_pool *pool, const char *full_name);
+const struct mw_service_type *mw_pool_service(const struct mw_pool *pool, const char *full_name);
+
+/* By path, "/package.Service/Method". */
+const struct mw_method_type *mw_pool_method(const struct mw_pool *pool, struct mw_slice path);
+
+/* Iterate: i from 0 to the count. Services are sorted by name. */
+size_t mw_pool_message_count(const struct mw_pool *pool);
+const struct mw_message_type *mw_pool_message_at(const struct mw_pool *pool, size_t i);
+size_t mw_pool_enum_count(const struct mw_pool *pool);
+const struct mw_enum_type *mw_pool_enum_at(const struct mw_pool *pool, size_t i);
+size_t mw_pool_service_count(const struct mw_pool *pool);
+const struct mw_service_type *mw_pool_service_at(const struct mw_pool *pool, size_t i);
+
+/* For reflection: the serialised FileDescriptorProto of a file, of the file that defines a symbol (message, field,
+ * enum, enum value, service, method, extension), or of the one that extends message `type` by field `number`; the
+ * numbers of all extensions of `type`; the paths a file imports. A slice with data NULL when there is none. */
+struct mw_slice mw_pool_file(const struct mw_pool *pool, const char *path);
+struct mw_slice mw_pool_file_of_symbol(const struct mw_pool *pool, const char *symbol);
+struct mw_slice mw_pool_file_of_extension(const struct mw_pool *pool, const char *type, int32_t number);
+size_t mw_pool_extensions(const struct mw_pool *pool, const char *type, const int32_t **numbers);
+size_t mw_pool_imports(const struct mw_pool *pool, const char *path, const char *const **imports);
+
+/* A field by its name or, second, by its JSON name too; NULL when there is none. */
+const struct mw_field *mw_field_by_name(const struct mw_message_type *type, struct mw_slice name);
+const struct mw_field *mw_field_by_json_name(const struct mw_message_type *type, struct mw_slice name);
+const struct mw_field *mw_field_by_number(const struct mw_message_type *type, uint32_t number);
+
+/* The first value with this number or name; NULL when there is none. */
+const struct mw_enum_value *mw_enum_by_number(const struct mw_enum_type *type, int32_t number);
+const struct mw_enum_value *mw_enum_by_name(const struct mw_enum_type *type, struct mw_slice name);
+
+/* "int32", "tasks.Priority", ...: how a person would name the field's type. */
+const char *mw_field_type_name(const struct mw_field *field);
+
+#endif

@@ -1,0 +1,49 @@
+/* A worker's Lua state.
+ *
+ * One state serves every generation and every call of a worker. Lua is entered only by mw_vm_protect() and by resuming
+ * a fiber (script/fiber.h), so that an error, lack of memory included, never leaves it. One thread. */
+#ifndef MW_SCRIPT_VM_H
+#define MW_SCRIPT_VM_H
+
+#include <lauxlib.h>
+#include <lua.h>
+#include <lualib.h>
+
+#include "base/arena.h"
+#include "base/list.h"
+#include "loop/loop.h"
+
+struct mw_fiber;
+
+struct mw_vm {
+  lua_State *L;             /* the main thread; runs nothing but set-up */
+  struct mw_loop *loop;     /* borrowed */
+  struct mw_fiber *running; /* the fiber that is being resumed, NULL outside */
+  struct mw_list idle;      /* fibers whose coroutine is ready for reuse */
+  struct mw_list live;      /* fibers that run or wait */
+  size_t n_idle, n_live;
+  int unyieldable;          /* > 0: an outer C call boundary forbids waiting */
+  struct mw_arena scratch;  /* for one C function at a time: see mw_vm_scratch() */
+  size_t memory;            /* bytes that Lua holds */
+};
+
+/* `unpack_budget`: most bytes one message may take in memory. Returns 0 or MW_ENOMEM. */
+int mw_vm_init(struct mw_vm *vm, struct mw_loop *loop, size_t unpack_budget, struct mw_err *err);
+
+/* No fiber may be live. */
+void mw_vm_fini(struct mw_vm *vm);
+
+/* The vm that a thread of its state belongs to. */
+static inline struct mw_vm *mw_vm_of(lua_State *L) { return *(struct mw_vm **)lua_getextraspace(L); }
+
+/* The scratch arena, emptied: for what is built and used up within one C function that calls no Lua in between. */
+static inline struct mw_arena *mw_vm_scratch(struct mw_vm *vm) {
+  mw_arena_reset(&vm->scratch);
+  return &vm->scratch;
+}
+
+/* Calls `function` in protected mode with `arg` as its only argument, a light userdata. Returns 0, MW_ENOMEM, or
+ * MW_EINVAL with Lua's message. */
+int mw_vm_protect(struct mw_vm *vm, lua_CFunction function, void *arg, struct mw_err *err);
+
+#endif

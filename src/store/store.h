@@ -1,0 +1,114 @@
+/* The store: an ordered map from byte keys to byte values, with revisions, transactions, expiry and watches.
+ *
+ * The model is the one that LMDB can serve embedded and etcd distributed, behind one vtable:
+ *  - every committed transaction has a revision, larger than those before; a key carries the revision that last
+ *    changed it;
+ *  - a transaction is a list of compares (a key's revision) and a list of writes; either all compares hold and all
+ *    writes are done, or nothing is;
+ *  - a snapshot reads one revision for as long as it is open;
+ *  - a watch reports each change below a prefix after a revision, in order, none missed or doubled.
+ * A transaction is acknowledged only when it is durable. Reads come straight from the map and never wait.
+ *
+ * Threads: a store is shared by all workers. A transaction's `done` and a watch's events run on the loop given with
+ * it. A snapshot belongs to the thread that opened it. */
+#ifndef MW_STORE_STORE_H
+#define MW_STORE_STORE_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "loop/loop.h"
+
+struct mw_store;
+
+struct mw_store_options {
+  const char *path;  /* a folder, made when absent; ":memory:" for no files: same behaviour, nothing survives */
+  size_t map_size;   /* most bytes the store can grow to; 0 for the default, 16 GiB (1 GiB for :memory:) */
+};
+
+/* Opens or makes a store. Returns 0; MW_EBUSY (another process has it open), MW_EFORMAT (the files are damaged or
+ * not a store's), MW_EIO, MW_EFULL or MW_ENOMEM; the words name the file and what to do. */
+int mw_store_open(struct mw_store **out, const struct mw_store_options *options, struct mw_err *err);
+
+/* Finishes the queued transactions and closes. No snapshot or watch may be open. NULL is allowed. */
+void mw_store_close(struct mw_store *store);
+
+/* ---- reading ---- */
+
+struct mw_store_entry {
+  struct mw_slice key, value;
+  uint64_t revision; /* of the transaction that last wrote the key */
+};
+
+struct mw_store_snapshot;
+
+/* Opens a snapshot of the newest revision. Returns 0, MW_ELIMIT (too many open), MW_EIO or MW_ENOMEM. */
+int mw_store_snapshot_open(struct mw_store *store, struct mw_store_snapshot **out, struct mw_err *err);
+void mw_store_snapshot_close(struct mw_store_snapshot *snapshot);
+uint64_t mw_store_snapshot_revision(const struct mw_store_snapshot *snapshot);
+
+/* Borrowed from the snapshot until it closes. Returns 0 or MW_ENOTFOUND, or MW_EIO. */
+int mw_store_snapshot_get(struct mw_store_snapshot *snapshot, struct mw_slice key, struct mw_store_entry *out);
+
+/* Moves to the next entry below `prefix` after `after` (exclusive; data NULL for the start), or before it with
+ * `reverse`. Call again with the returned key to go on. Returns 0, MW_ENOTFOUND at the end, or MW_EIO. */
+int mw_store_snapshot_next(struct mw_store_snapshot *snapshot, struct mw_slice prefix, struct mw_slice after,
+                           bool reverse, struct mw_store_entry *out);
+
+/* Reads one key at the newest revision and appends its value. Returns 0, MW_ENOTFOUND, MW_EIO or MW_ENOMEM. */
+int mw_store_get(struct mw_store *store, struct mw_slice key, struct mw_buf *value, uint64_t *revision);
+
+/* ---- writing ---- */
+
+enum { MW_STORE_ABSENT = 0 }; /* as a compared revision: the key must not exist */
+
+struct mw_store_txn;
+
+/* What became of a transaction, on the loop it was committed with. */
+struct mw_store_result {
+  int code;          /* 0, MW_ECONFLICT (a compare failed), MW_EFULL, MW_EIO, MW_ENOMEM */
+  uint64_t revision; /* of the commit; 0 when it failed */
+  const char *text;  /* words for people, "" when it went well; borrowed for the callback */
+};
+
+/* An empty transaction, owned by the caller until committed; NULL without memory. */
+struct mw_store_txn *mw_store_txn_new(void);
+void mw_store_txn_free(struct mw_store_txn *txn);
+
+/* Each copies what it is given. Return 0, MW_ELIMIT (a key of 0 or over 480 bytes) or MW_ENOMEM. */
+int mw_store_txn_compare(struct mw_store_txn *txn, struct mw_slice key, uint64_t revision);
+int mw_store_txn_put(struct mw_store_txn *txn, struct mw_slice key, struct mw_slice value, int64_t expires_wall_ns);
+int mw_store_txn_delete(struct mw_store_txn *txn, struct mw_slice key);
+
+/* Hands the transaction to the writer, which puts the transactions of all threads into one durable commit. Takes
+ * `txn`; `done(arg, result)` runs exactly once on `loop`, also when the store closes meanwhile. */
+void mw_store_commit(struct mw_store *store, struct mw_store_txn *txn, struct mw_loop *loop,
+                     void (*done)(void *arg, const struct mw_store_result *result), void *arg);
+
+/* The next number, from 1, of the sequence `name`: never given out twice, across threads, restarts and crashes; in
+ * order within one run of the process. Numbers are leased in durable batches, so that most calls are answered at
+ * once: returns 0 and the number in `out`; MW_EBUSY when a lease is under way, then `done` runs on `loop` with the
+ * number as the result's revision; MW_ELIMIT (name), MW_EIO or MW_ENOMEM. An orderly close gives unused numbers back. */
+int mw_store_sequence_next(struct mw_store *store, struct mw_slice name, uint64_t *out, struct mw_loop *loop,
+                           void (*done)(void *arg, const struct mw_store_result *result), void *arg);
+
+/* ---- watching ---- */
+
+struct mw_store_event {
+  struct mw_slice key, value; /* value.data is NULL when the key was deleted or expired */
+  uint64_t revision;
+};
+
+struct mw_store_watch;
+
+/* Reports every change of keys below `prefix` with a revision greater than `after`, which must be the newest revision
+ * or that of a snapshot the caller has open; `event(arg, NULL)` when the watcher fell over `MW_STORE_WATCH_BACKLOG`
+ * events behind: it was closed and must start over. Returns 0 or MW_ENOMEM. */
+enum { MW_STORE_WATCH_BACKLOG = 4096 };
+int mw_store_watch_open(struct mw_store *store, struct mw_slice prefix, uint64_t after, struct mw_loop *loop,
+                        void (*event)(void *arg, const struct mw_store_event *event), void *arg,
+                        struct mw_store_watch **out);
+
+/* On the loop's thread; no event runs after it returns. */
+void mw_store_watch_close(struct mw_store_watch *watch);
+
+#endif
