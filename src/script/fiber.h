@@ -20,27 +20,44 @@
 #ifndef MW_SCRIPT_FIBER_H
 #define MW_SCRIPT_FIBER_H
 
+#include "observe/log.h"
 #include "script/vm.h"
+
+struct mw_program;
+
+enum mw_fiber_doom {
+  MW_FIBER_ALIVE,
+  MW_FIBER_KILLED,   /* the error is due */
+  MW_FIBER_UNWINDING /* the error was raised */
+};
 
 struct mw_fiber {
   struct mw_vm *vm;
+  struct mw_program *program; /* whose code it runs; borrowed */
   struct mw_list link;        /* in vm->idle or vm->live */
   lua_State *L;               /* its coroutine */
   int ref;                    /* keeps it in the registry */
   bool waiting;
   void (*cancel)(void *arg);  /* of the pending wait; NULL when it cannot be cancelled and runs to its end */
   void *cancel_arg;
-  enum { MW_FIBER_ALIVE, MW_FIBER_KILLED, MW_FIBER_UNWINDING } doom;
-  int kill_ref;               /* registry reference of the error to raise; LUA_NOREF */
-  bool kill_in_wait;          /* the pending wait returns the kill itself instead of raising it */
-  void (*done)(struct mw_fiber *fiber, void *owner); /* the coroutine has ended; the fiber goes back to the pool */
+  lua_KFunction k;            /* of the pending wait */
+  lua_KContext context;
+  bool quiet;                 /* the pending wait returns instead of raising */
+  enum mw_fiber_doom doom;
+  void (*push_doom)(lua_State *L, void *arg); /* pushes the error of a killed fiber */
+  void *doom_arg;
+  int doom_ref;               /* registry reference of the error once raised; LUA_NOREF */
+  struct mw_log_context log;  /* what log lines carry while it runs */
+  void (*done)(struct mw_fiber *fiber, void *owner);
   void *owner;                /* of whoever started it: a call, a job */
 };
 
-/* A fiber ready to start: mw_fiber_start() must follow. NULL without memory. */
-struct mw_fiber *mw_fiber_new(struct mw_vm *vm, void (*done)(struct mw_fiber *fiber, void *owner), void *owner);
+/* A fiber for code of `program` (NULL for none), ready to start: mw_fiber_start() must follow. `done(fiber, owner)`
+ * runs once the coroutine has ended, when `owner` is not NULL by then. Returns NULL without memory. */
+struct mw_fiber *mw_fiber_new(struct mw_vm *vm, struct mw_program *program,
+                              void (*done)(struct mw_fiber *fiber, void *owner), void *owner);
 
-/* Runs `main(arg)` (arg as light userdata) in the fiber until it first waits or ends. An error that `main` lets
+/* Runs `main` in the fiber, with `arg` as a light userdata, until it first waits or ends. An error that `main` lets
  * through is logged; `main` is expected to handle its errors. */
 void mw_fiber_start(struct mw_fiber *fiber, lua_CFunction main, void *arg);
 
@@ -53,16 +70,23 @@ struct mw_fiber *mw_fiber_check(lua_State *L, const char *what);
 int mw_fiber_wait(lua_State *L, struct mw_fiber *fiber, void (*cancel)(void *arg), void *cancel_arg, lua_KFunction k,
                   lua_KContext context);
 
-/* The same for waits that return the kill's status instead of raising it (call:send, call:receive): `k` runs with
- * fiber->doom being MW_FIBER_KILLED, the error is then considered delivered. */
+/* The same for waits that report the end of the call by what they return (call:send, call:receive): when the fiber is
+ * killed `k` runs all the same, and the error is left to the next other wait. */
 int mw_fiber_wait_quietly(lua_State *L, struct mw_fiber *fiber, void (*cancel)(void *arg), void *cancel_arg,
                           lua_KFunction k, lua_KContext context);
 
 /* Goes on with a waiting fiber. From the loop, or from within another fiber's C function. */
 void mw_fiber_resume(struct mw_fiber *fiber);
 
-/* Dooms a fiber with the error that `push_error(L, arg)` pushes. Resumes it when it waits and the wait can be
- * cancelled; else the error is raised by its next wait. Nothing happens when it is doomed already. */
-void mw_fiber_kill(struct mw_fiber *fiber, lua_CFunction push_error, void *arg);
+/* Dooms a fiber with the error that `push(L, arg)` pushes; `arg` lives as long as the fiber. Resumes it when it
+ * waits and the wait can be cancelled; else the error is raised by its next wait. Nothing happens when it is doomed
+ * already. */
+void mw_fiber_kill(struct mw_fiber *fiber, void (*push)(lua_State *L, void *arg), void *arg);
+
+/* Whether the value at `index` is the error that the running fiber was killed with: nothing may swallow it. */
+bool mw_fiber_is_doom(lua_State *L, int index);
+
+/* The program whose code L runs: the running fiber's, or the one being loaded. */
+struct mw_program *mw_fiber_program(lua_State *L);
 
 #endif

@@ -1,7 +1,8 @@
 /* A program: one generation's scripts as loaded into one worker's state.
  *
- * Every script of the folder runs in the program's own environment with its own `require`. What the scripts register
- * (routes, jobs) belongs to the program and ends with it. Immutable once started; freed when its last call ends. */
+ * Every script of the folder runs in the program's own environment with its own `require`, which knows the folder's
+ * modules and `moonwire`, and never reads the disk. What the scripts register (routes, jobs) belongs to the program
+ * and ends with it. Its table of routes is complete once it is loaded. One thread. */
 #ifndef MW_SCRIPT_PROGRAM_H
 #define MW_SCRIPT_PROGRAM_H
 
@@ -24,14 +25,28 @@ struct mw_program {
   struct mw_pool *pool;        /* a reference */
   uint64_t generation;
   struct mw_router router;
-  const struct mw_script_file *files; /* borrowed from the generation */
+  const struct mw_script_file *files; /* borrowed, sorted by path */
   size_t n_files;
-  int env_ref;                 /* the environment table */
-  int modules_ref;             /* module name -> value, what `require` has loaded */
-  bool loading;                /* scripts are being run for the first time: registering is allowed */
-  bool running;                /* jobs may start */
-  struct mw_list jobs;         /* bind/job.c */
-  struct mw_map messages;      /* bind/message.c: per-type state */
+  int env_ref;                 /* registry: the environment */
+  int modules_ref;             /* registry: module name -> its value */
+  struct mw_err *findings;     /* while loading: where the errors go */
+  bool failed;                 /* some script did not load */
+  int services_ref;            /* registry: bind/service.c's, service name -> handlers */
+  struct mw_list jobs;         /* bind/job.c's */
+  void *messages;              /* bind/message.c's per-type state */
 };
+
+/* Makes a program without scripts: environment, require, and `moonwire` as `open` pushes it. Borrows `vm` and `host`,
+ * takes a reference of `pool`. Returns 0, MW_ENOMEM, or MW_EINVAL with what `open` raised. */
+int mw_program_init(struct mw_program *program, struct mw_vm *vm, const struct mw_host *host, struct mw_pool *pool,
+                    uint64_t generation, void (*open)(lua_State *L, struct mw_program *program), struct mw_err *err);
+
+/* Runs every file as a module. Each failure is a finding "FILE:LINE: message"; the others are run all the same, so
+ * that one look shows every error. Borrows `files` until mw_program_fini(). Returns 0 or MW_EINVAL. */
+int mw_program_load(struct mw_program *program, const struct mw_script_file *files, size_t n_files,
+                    struct mw_err *err);
+
+/* Forgets everything the program holds in the vm. No call or job of it may be live. */
+void mw_program_fini(struct mw_program *program);
 
 #endif

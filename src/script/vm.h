@@ -14,6 +14,7 @@
 #include "loop/loop.h"
 
 struct mw_fiber;
+struct mw_program;
 
 struct mw_vm {
   lua_State *L;             /* the main thread; runs nothing but set-up */
@@ -22,6 +23,7 @@ struct mw_vm {
   struct mw_list idle;      /* fibers whose coroutine is ready for reuse */
   struct mw_list live;      /* fibers that run or wait */
   size_t n_idle, n_live;
+  struct mw_program *loading; /* the program whose scripts are being loaded, NULL when none */
   int unyieldable;          /* > 0: an outer C call boundary forbids waiting */
   struct mw_arena scratch;  /* for one C function at a time: see mw_vm_scratch() */
   size_t memory;            /* bytes that Lua holds */

@@ -1,0 +1,141 @@
+/* Coroutines of a script's own, inside a fiber.
+ *
+ * When code in such a coroutine waits (mw.sleep, a store write), the coroutine yields like for coroutine.yield(); the
+ * functions here tell the two apart by fiber->waiting, and for a wait they yield in turn, so that the chain of
+ * coroutines suspends up to the fiber. When the fiber goes on, each level resumes the one inside it. */
+#include <lauxlib.h>
+
+#include "script/fiber.h"
+#include "script/libs.h"
+
+static bool fiber_waits(lua_State *L) {
+  struct mw_fiber *fiber = mw_vm_of(L)->running;
+  return fiber && fiber->waiting;
+}
+
+/* Resumes `inside` with the n values on top of its stack. Returns like lua_resume(), with what it left on its stack. */
+static int resume_inside(lua_State *L, lua_State *inside, int n, int *n_results) {
+  struct mw_vm *vm = mw_vm_of(L);
+  int bound = !lua_isyieldable(L); /* a wait in there could not suspend us */
+  vm->unyieldable += bound;
+  int rc = lua_resume(inside, L, n, n_results);
+  vm->unyieldable -= bound;
+  return rc;
+}
+
+/* Moves `n` values between the stacks of two threads; leaves an error message in `to` and returns false without room. */
+static bool move(lua_State *from, lua_State *to, int n) {
+  if (!lua_checkstack(to, n + 2)) {
+    lua_pop(from, n);
+    lua_pushliteral(to, "too many arguments or results for a coroutine");
+    return false;
+  }
+  lua_xmove(from, to, n);
+  return true;
+}
+
+/* What a level does with the end of lua_resume(): the number of results on L, or -1 with the error on top of L. */
+static int deliver(lua_State *L, lua_State *inside, int rc, int n_results) {
+  if (rc == LUA_OK || rc == LUA_YIELD) return move(inside, L, n_results) ? n_results : -1;
+  lua_xmove(inside, L, 1);
+  return -1;
+}
+
+/* ---- coroutine.resume ---- */
+
+static int after_resume(lua_State *L, int status, lua_KContext context);
+
+static int go_on_resume(lua_State *L, lua_State *inside, int n) {
+  int n_results = 0;
+  int rc = resume_inside(L, inside, n, &n_results);
+  if (rc == LUA_YIELD && fiber_waits(L)) return lua_yieldk(L, 0, (lua_KContext)inside, after_resume);
+  int delivered = deliver(L, inside, rc, n_results);
+  if (delivered < 0 && mw_fiber_is_doom(L, -1)) return lua_error(L);
+  int count = delivered < 0 ? 1 : delivered;
+  lua_pushboolean(L, delivered >= 0);
+  lua_insert(L, -(count + 1));
+  return count + 1;
+}
+
+static int after_resume(lua_State *L, int status, lua_KContext context) {
+  return go_on_resume(L, (lua_State *)context, 0);
+}
+
+static lua_State *check_thread(lua_State *L) {
+  lua_State *inside = lua_tothread(L, 1);
+  luaL_argexpected(L, inside, 1, "coroutine");
+  return inside;
+}
+
+static int l_resume(lua_State *L) {
+  lua_State *inside = check_thread(L);
+  int n = lua_gettop(L) - 1;
+  if (!move(L, inside, n)) {
+    lua_pushboolean(L, 0);
+    lua_xmove(inside, L, 1);
+    return 2;
+  }
+  return go_on_resume(L, inside, n);
+}
+
+/* ---- coroutine.wrap ---- */
+
+static int after_wrap(lua_State *L, int status, lua_KContext context);
+
+static int go_on_wrap(lua_State *L, lua_State *inside, int n) {
+  int n_results = 0;
+  int rc = resume_inside(L, inside, n, &n_results);
+  if (rc == LUA_YIELD && fiber_waits(L)) return lua_yieldk(L, 0, (lua_KContext)inside, after_wrap);
+  int delivered = deliver(L, inside, rc, n_results);
+  if (delivered >= 0) return delivered;
+  if (lua_type(L, -1) == LUA_TSTRING) { /* say where the wrapped coroutine was called */
+    luaL_where(L, 1);
+    lua_insert(L, -2);
+    lua_concat(L, 2);
+  }
+  return lua_error(L);
+}
+
+static int after_wrap(lua_State *L, int status, lua_KContext context) {
+  return go_on_wrap(L, (lua_State *)context, 0);
+}
+
+static int call_wrapped(lua_State *L) {
+  lua_State *inside = lua_tothread(L, lua_upvalueindex(1));
+  int n = lua_gettop(L);
+  if (!move(L, inside, n)) {
+    lua_xmove(inside, L, 1);
+    return lua_error(L);
+  }
+  return go_on_wrap(L, inside, n);
+}
+
+static int l_create(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TFUNCTION);
+  lua_State *inside = lua_newthread(L);
+  lua_pushvalue(L, 1);
+  lua_xmove(L, inside, 1);
+  return 1;
+}
+
+static int l_wrap(lua_State *L) {
+  l_create(L);
+  lua_pushcclosure(L, call_wrapped, 1);
+  return 1;
+}
+
+/* ---- coroutine.yield ---- */
+
+static int l_yield(lua_State *L) {
+  struct mw_fiber *fiber = mw_vm_of(L)->running;
+  if (fiber && fiber->L == L) return luaL_error(L, "attempt to yield from outside a coroutine");
+  return lua_yield(L, lua_gettop(L));
+}
+
+void mw_libs_replace_coroutine(lua_State *L) {
+  static const luaL_Reg functions[] = {
+      {"create", l_create}, {"resume", l_resume}, {"wrap", l_wrap}, {"yield", l_yield}, {NULL, NULL}};
+  lua_getglobal(L, "coroutine");
+  luaL_setfuncs(L, functions, 0);
+  lua_pop(L, 1);
+}

@@ -1,0 +1,198 @@
+#include "script/environment.h"
+
+#include <lauxlib.h>
+#include <string.h>
+
+#include "observe/log.h"
+
+/* What scripts see of the global functions and of each library; load, print and collectgarbage are ours. */
+static const char *const base_names[] = {"_VERSION", "assert", "error",  "getmetatable", "ipairs", "next",
+                                         "pairs",    "pcall",  "rawequal", "rawget",     "rawlen", "rawset",
+                                         "select",   "setmetatable", "tonumber", "tostring", "type", "xpcall", NULL};
+static const char *const library_names[] = {"coroutine", "table", "string", "math", "utf8", NULL};
+static const char *const os_names[] = {"time", "date", "clock", "difftime", NULL};
+
+/* Names that scripts might look for, and what serves instead. */
+struct refusal {
+  const char *library, *name, *reason;
+};
+static const struct refusal refusals[] = {
+    {"os", "exit", "a script cannot stop the server"},
+    {"os", "execute", "it would block every call of the worker"},
+    {"os", "getenv", "use mw.env"},
+    {"os", "remove", "use mw.fs.remove"},
+    {"os", "rename", "use mw.fs.rename"},
+    {"os", "tmpname", "use mw.fs.temp"},
+    {"os", "setlocale", "the locale belongs to the whole process"},
+    {"io", NULL, "it would block every call of the worker: use mw.fs and mw.log"},
+    {"debug", NULL, "it could break out of the script's environment"},
+    {"package", NULL, "modules are the files of the lua folder: use require"},
+    {"dofile", NULL, "modules are the files of the lua folder: use require"},
+    {"loadfile", NULL, "modules are the files of the lua folder: use require"},
+    {"string", "dump", "only text chunks can be loaded"},
+};
+
+/* __index of a library table: a refused name raises, any other is nil. Upvalue: the library's name. */
+static int refuse_member(lua_State *L) {
+  const char *library = lua_tostring(L, lua_upvalueindex(1));
+  const char *name = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
+  for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++) {
+    const struct refusal *r = &refusals[i];
+    if (strcmp(r->library, library) != 0 || (r->name && strcmp(r->name, name) != 0)) continue;
+    return luaL_error(L, "%s.%s is not available to scripts: %s", library, name, r->reason);
+  }
+  return 0;
+}
+
+/* __index of the environment: the same for names of its own, with libraries as tables that refuse their members. */
+static int refuse_global(lua_State *L) {
+  if (lua_type(L, 2) != LUA_TSTRING) return 0;
+  const char *name = lua_tostring(L, 2);
+  for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++) {
+    const struct refusal *r = &refusals[i];
+    if (!r->name && strcmp(r->library, name) == 0 && strstr(name, "file")) {
+      return luaL_error(L, "%s is not available to scripts: %s", name, r->reason);
+    }
+  }
+  return 0;
+}
+
+static int refuse_write(lua_State *L) {
+  if (lua_type(L, 2) != LUA_TSTRING) return luaL_error(L, "scripts cannot write to the globals");
+  return luaL_error(L, "assignment to undefined global '%s': declare it with 'local %s' first", lua_tostring(L, 2),
+                    lua_tostring(L, 2));
+}
+
+static int l_print(lua_State *L) {
+  int n = lua_gettop(L);
+  luaL_Buffer line;
+  luaL_buffinit(L, &line);
+  for (int i = 1; i <= n; i++) {
+    if (i > 1) luaL_addchar(&line, '\t');
+    luaL_tolstring(L, i, NULL);
+    luaL_addvalue(&line);
+  }
+  luaL_pushresult(&line);
+  mw_log(MW_LOG_INFO, NULL, "%s", lua_tostring(L, -1));
+  return 0;
+}
+
+static int l_collectgarbage(lua_State *L) {
+  if (strcmp(luaL_optstring(L, 1, "count"), "count") != 0) {
+    return luaL_argerror(L, 1, "the collector belongs to the server: only \"count\" is available to scripts");
+  }
+  lua_pushnumber(L, (lua_Number)lua_gc(L, LUA_GCCOUNT) + (lua_Number)lua_gc(L, LUA_GCCOUNTB) / 1024.0);
+  return 1;
+}
+
+/* The reader of load(): calls the function at index 1 and keeps its string alive at index 5. */
+static const char *read_piece(lua_State *L, void *unused, size_t *size) {
+  luaL_checkstack(L, 2, "too many nested functions");
+  lua_pushvalue(L, 1);
+  lua_call(L, 0, 1);
+  if (lua_isnil(L, -1)) {
+    lua_pop(L, 1);
+    *size = 0;
+    return NULL;
+  }
+  if (!lua_isstring(L, -1)) luaL_error(L, "load: the reader function must return a string");
+  lua_replace(L, 5);
+  return lua_tolstring(L, 5, size);
+}
+
+/* load(chunk [, name [, mode [, env]]]): text only; the environment is the script's own. Upvalue: the environment. */
+static int l_load(lua_State *L) {
+  size_t size = 0;
+  const char *text = lua_tolstring(L, 1, &size);
+  const char *name = luaL_optstring(L, 2, text ? text : "=(load)");
+  bool own_env = !lua_isnone(L, 4);
+  lua_settop(L, 5);
+  if (!text) luaL_checktype(L, 1, LUA_TFUNCTION);
+  int rc = text ? luaL_loadbufferx(L, text, size, name, "t") : lua_load(L, read_piece, NULL, name, "t");
+  if (rc != LUA_OK) {
+    luaL_pushfail(L);
+    lua_insert(L, -2);
+    return 2;
+  }
+  lua_pushvalue(L, own_env ? 4 : lua_upvalueindex(1));
+  if (!lua_setupvalue(L, -2, 1)) lua_pop(L, 1);
+  return 1;
+}
+
+static void copy_names(lua_State *L, int from, const char *const *names) {
+  for (; *names; names++) {
+    lua_getfield(L, from, *names);
+    lua_setfield(L, -2, *names);
+  }
+}
+
+static void copy_all(lua_State *L, int from) {
+  lua_pushnil(L);
+  while (lua_next(L, from)) {
+    lua_pushvalue(L, -2);
+    lua_insert(L, -2);
+    lua_rawset(L, -4);
+  }
+}
+
+/* Gives the table at the top a metatable whose __index is `function` with `name` as upvalue. */
+static void guard(lua_State *L, lua_CFunction function, const char *name) {
+  lua_createtable(L, 0, 3);
+  lua_pushstring(L, name);
+  lua_pushcclosure(L, function, 1);
+  lua_setfield(L, -2, "__index");
+  lua_pushliteral(L, "protected");
+  lua_setfield(L, -2, "__metatable");
+  lua_setmetatable(L, -2);
+}
+
+static void add_library(lua_State *L, const char *name, const char *const *names) {
+  lua_newtable(L);
+  if (lua_getglobal(L, name) == LUA_TTABLE) {
+    lua_insert(L, -2);
+    if (names) {
+      copy_names(L, lua_gettop(L) - 1, names);
+    } else {
+      copy_all(L, lua_gettop(L) - 1);
+    }
+    lua_remove(L, -2);
+  } else {
+    lua_pop(L, 1);
+  }
+  guard(L, refuse_member, name);
+  lua_setfield(L, -2, name);
+}
+
+void mw_environment_push(lua_State *L) {
+  static const char *const nothing[] = {NULL};
+  luaL_checkstack(L, 12, NULL);
+  lua_newtable(L);
+  lua_pushglobaltable(L);
+  lua_insert(L, -2);
+  copy_names(L, lua_gettop(L) - 1, base_names);
+  lua_remove(L, -2);
+  for (const char *const *name = library_names; *name; name++) add_library(L, *name, NULL);
+  lua_getfield(L, -1, "string");
+  lua_pushnil(L);
+  lua_setfield(L, -2, "dump");
+  lua_pop(L, 1);
+  add_library(L, "os", os_names);
+  add_library(L, "io", nothing);
+  add_library(L, "debug", nothing);
+  add_library(L, "package", nothing);
+
+  lua_pushcfunction(L, l_print);
+  lua_setfield(L, -2, "print");
+  lua_pushcfunction(L, l_collectgarbage);
+  lua_setfield(L, -2, "collectgarbage");
+  lua_pushvalue(L, -1);
+  lua_pushcclosure(L, l_load, 1);
+  lua_setfield(L, -2, "load");
+  lua_pushvalue(L, -1);
+  lua_setfield(L, -2, "_G");
+  guard(L, refuse_global, "");
+  lua_getmetatable(L, -1);
+  lua_pushcfunction(L, refuse_write);
+  lua_setfield(L, -2, "__newindex");
+  lua_pop(L, 1);
+}

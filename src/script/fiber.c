@@ -1,0 +1,181 @@
+#include "script/fiber.h"
+
+#include <stdlib.h>
+
+/* Makes the coroutine of a new fiber. Runs protected. */
+static int make_coroutine(lua_State *L) {
+  struct mw_fiber *fiber = lua_touserdata(L, 1);
+  fiber->L = lua_newthread(L);
+  fiber->ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  return 0;
+}
+
+static struct mw_fiber *from_pool(struct mw_vm *vm) {
+  struct mw_list *node = mw_list_shift(&vm->idle);
+  if (node) {
+    vm->n_idle--;
+    return MW_CONTAINER(node, struct mw_fiber, link);
+  }
+  struct mw_fiber *fiber = calloc(1, sizeof *fiber);
+  if (!fiber) return NULL;
+  fiber->vm = vm;
+  if (mw_vm_protect(vm, make_coroutine, fiber, NULL) == 0) return fiber;
+  free(fiber);
+  return NULL;
+}
+
+/* Back to the pool when the coroutine ended cleanly; one that ended by an error is not used again. */
+static void retire(struct mw_fiber *fiber, bool clean) {
+  struct mw_vm *vm = fiber->vm;
+  mw_list_remove(&fiber->link);
+  vm->n_live--;
+  if (clean) {
+    lua_settop(fiber->L, 0);
+    mw_list_init(&fiber->link);
+    /* Newest first: its stack is the one that is still in the processor's cache. */
+    mw_list_push(vm->idle.next, &fiber->link);
+    vm->n_idle++;
+    return;
+  }
+  luaL_unref(vm->L, LUA_REGISTRYINDEX, fiber->ref);
+  free(fiber);
+}
+
+static void end(struct mw_fiber *fiber, int rc) {
+  if (rc != LUA_OK) {
+    const char *text = lua_type(fiber->L, -1) == LUA_TSTRING ? lua_tostring(fiber->L, -1) : luaL_typename(fiber->L, -1);
+    mw_log(MW_LOG_ERROR, NULL, "unhandled error in a fiber: %s", text);
+    lua_resetthread(fiber->L);
+  }
+  if (fiber->doom_ref != LUA_NOREF) luaL_unref(fiber->vm->L, LUA_REGISTRYINDEX, fiber->doom_ref);
+  if (fiber->owner) fiber->done(fiber, fiber->owner);
+  retire(fiber, rc == LUA_OK);
+}
+
+static void run(struct mw_fiber *fiber, int n_args) {
+  struct mw_vm *vm = fiber->vm;
+  struct mw_fiber *outer = vm->running;
+  int unyieldable = vm->unyieldable;
+  struct mw_log_context log = *mw_log_context();
+  vm->running = fiber;
+  vm->unyieldable = 0;
+  *mw_log_context() = fiber->log;
+  int n_results;
+  int rc = lua_resume(fiber->L, outer ? outer->L : NULL, n_args, &n_results);
+  if (rc == LUA_YIELD) {
+    lua_pop(fiber->L, n_results);
+  } else {
+    end(fiber, rc);
+  }
+  *mw_log_context() = log;
+  vm->unyieldable = unyieldable;
+  vm->running = outer;
+}
+
+struct mw_fiber *mw_fiber_new(struct mw_vm *vm, struct mw_program *program,
+                              void (*done)(struct mw_fiber *fiber, void *owner), void *owner) {
+  struct mw_fiber *fiber = from_pool(vm);
+  if (!fiber) return NULL;
+  fiber->program = program;
+  fiber->waiting = false;
+  fiber->doom = MW_FIBER_ALIVE;
+  fiber->doom_ref = LUA_NOREF;
+  fiber->log = *mw_log_context();
+  fiber->done = done;
+  fiber->owner = owner;
+  mw_list_push(&vm->live, &fiber->link);
+  vm->n_live++;
+  return fiber;
+}
+
+void mw_fiber_start(struct mw_fiber *fiber, lua_CFunction main, void *arg) {
+  lua_pushcfunction(fiber->L, main);
+  lua_pushlightuserdata(fiber->L, arg);
+  run(fiber, 1);
+}
+
+struct mw_fiber *mw_fiber_check(lua_State *L, const char *what) {
+  struct mw_vm *vm = mw_vm_of(L);
+  if (!vm->running) luaL_error(L, "%s cannot wait here: only handlers and jobs can, not a script while it is loaded", what);
+  if (vm->unyieldable > 0 || !lua_isyieldable(L)) {
+    luaL_error(L, "%s cannot wait here: inside a callback of table.sort, string.gsub, load or a finalizer", what);
+  }
+  return vm->running;
+}
+
+/* Raises the error that a killed fiber is due, and remembers it so that pcall can tell it from others. */
+static int raise_doom(lua_State *L, struct mw_fiber *fiber) {
+  fiber->doom = MW_FIBER_UNWINDING;
+  fiber->push_doom(L, fiber->doom_arg);
+  lua_pushvalue(L, -1);
+  fiber->doom_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  return lua_error(L);
+}
+
+static int after_wait(lua_State *L, int status, lua_KContext context) {
+  struct mw_fiber *fiber = (struct mw_fiber *)context;
+  if (mw_vm_of(L)->running != fiber || fiber->waiting) {
+    return luaL_error(L, "a coroutine that waits in one call cannot be resumed by another");
+  }
+  if (fiber->doom == MW_FIBER_KILLED && !fiber->quiet) return raise_doom(L, fiber);
+  return fiber->k(L, status, fiber->context);
+}
+
+static int wait(lua_State *L, struct mw_fiber *fiber) {
+  if (fiber->doom == MW_FIBER_KILLED && fiber->cancel) {
+    fiber->cancel(fiber->cancel_arg);
+    return after_wait(L, LUA_YIELD, (lua_KContext)fiber);
+  }
+  fiber->waiting = true;
+  return lua_yieldk(L, 0, (lua_KContext)fiber, after_wait);
+}
+
+int mw_fiber_wait(lua_State *L, struct mw_fiber *fiber, void (*cancel)(void *arg), void *cancel_arg, lua_KFunction k,
+                  lua_KContext context) {
+  fiber->cancel = cancel;
+  fiber->cancel_arg = cancel_arg;
+  fiber->k = k;
+  fiber->context = context;
+  fiber->quiet = false;
+  return wait(L, fiber);
+}
+
+int mw_fiber_wait_quietly(lua_State *L, struct mw_fiber *fiber, void (*cancel)(void *arg), void *cancel_arg,
+                          lua_KFunction k, lua_KContext context) {
+  fiber->cancel = cancel;
+  fiber->cancel_arg = cancel_arg;
+  fiber->k = k;
+  fiber->context = context;
+  fiber->quiet = true;
+  return wait(L, fiber);
+}
+
+void mw_fiber_resume(struct mw_fiber *fiber) {
+  fiber->waiting = false;
+  run(fiber, 0);
+}
+
+void mw_fiber_kill(struct mw_fiber *fiber, void (*push)(lua_State *L, void *arg), void *arg) {
+  if (fiber->doom != MW_FIBER_ALIVE) return;
+  fiber->doom = MW_FIBER_KILLED;
+  fiber->push_doom = push;
+  fiber->doom_arg = arg;
+  if (!fiber->waiting || !fiber->cancel) return;
+  fiber->cancel(fiber->cancel_arg);
+  mw_fiber_resume(fiber);
+}
+
+bool mw_fiber_is_doom(lua_State *L, int index) {
+  struct mw_fiber *fiber = mw_vm_of(L)->running;
+  if (!fiber || fiber->doom_ref == LUA_NOREF) return false;
+  index = lua_absindex(L, index);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, fiber->doom_ref);
+  bool same = lua_rawequal(L, index, -1);
+  lua_pop(L, 1);
+  return same;
+}
+
+struct mw_program *mw_fiber_program(lua_State *L) {
+  struct mw_vm *vm = mw_vm_of(L);
+  return vm->running ? vm->running->program : vm->loading;
+}

@@ -1,0 +1,185 @@
+#include "script/program.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "script/environment.h"
+
+/* What the table of modules holds for one that is being loaded, and for one that failed. */
+static const char is_loading, has_failed;
+
+static const struct mw_script_file *find_file(const struct mw_program *program, const char *module) {
+  for (size_t i = 0; i < program->n_files; i++) {
+    if (strcmp(program->files[i].module, module) == 0) return &program->files[i];
+  }
+  return NULL;
+}
+
+static const char *module_at(const void *ctx, size_t i) {
+  const struct mw_program *program = ctx;
+  return program->files[i].module;
+}
+
+static int raise_unknown(lua_State *L, const struct mw_program *program, const char *module) {
+  const char *near = mw_nearest(module, program->n_files, module_at, program);
+  if (near) return luaL_error(L, "module '%s' not found in the lua folder (did you mean '%s'?)", module, near);
+  return luaL_error(L, "module '%s' not found in the lua folder", module);
+}
+
+/* Turns an error of any type into words. */
+static int error_to_string(lua_State *L) {
+  luaL_tolstring(L, 1, NULL);
+  return 1;
+}
+
+static bool is_marker(lua_State *L, int index, const char *marker) {
+  return lua_type(L, index) == LUA_TLIGHTUSERDATA && lua_touserdata(L, index) == marker;
+}
+
+/* Compiles and runs `file`; leaves its value, or the error as a string. Returns whether it went well. */
+static bool run_file(lua_State *L, struct mw_program *program, const struct mw_script_file *file) {
+  lua_pushcfunction(L, error_to_string);
+  int handler = lua_gettop(L);
+  lua_pushfstring(L, "@%s", file->path);
+  int rc = luaL_loadbufferx(L, (const char *)file->bytes.data, file->bytes.len, lua_tostring(L, -1), "t");
+  lua_remove(L, -2);
+  if (rc == LUA_OK) {
+    lua_rawgeti(L, LUA_REGISTRYINDEX, program->env_ref);
+    if (!lua_setupvalue(L, -2, 1)) lua_pop(L, 1);
+    lua_pushstring(L, file->module);
+    rc = lua_pcall(L, 1, 1, handler);
+  }
+  lua_remove(L, handler);
+  if (rc != LUA_OK) return false;
+  if (lua_isnil(L, -1)) {
+    lua_pop(L, 1);
+    lua_pushboolean(L, 1);
+  }
+  return true;
+}
+
+/* Runs the file of a module for the first time and keeps its value in the table of modules at `modules`. Leaves the
+ * value, or the error, which is reported. */
+static bool run_module(lua_State *L, struct mw_program *program, const struct mw_script_file *file, int modules) {
+  lua_pushlightuserdata(L, (void *)(uintptr_t)&is_loading);
+  lua_setfield(L, modules, file->module);
+  bool well = run_file(L, program, file);
+  if (well) {
+    lua_pushvalue(L, -1);
+  } else {
+    mw_err_add(program->findings, MW_EINVAL, "%s", lua_tostring(L, -1));
+    program->failed = true;
+    lua_pushlightuserdata(L, (void *)(uintptr_t)&has_failed);
+  }
+  lua_setfield(L, modules, file->module);
+  return well;
+}
+
+/* Pushes what the module is, running its file the first time. Raises when that fails. */
+static int load_module(lua_State *L, struct mw_program *program, const char *module) {
+  luaL_checkstack(L, 10, "modules that require each other");
+  lua_rawgeti(L, LUA_REGISTRYINDEX, program->modules_ref);
+  int modules = lua_gettop(L);
+  if (lua_getfield(L, modules, module) != LUA_TNIL) {
+    if (is_marker(L, -1, &is_loading)) return luaL_error(L, "module '%s' requires itself, by way of others", module);
+    if (is_marker(L, -1, &has_failed)) return luaL_error(L, "module '%s' failed to load", module);
+    return 1;
+  }
+  const struct mw_script_file *file = find_file(program, module);
+  if (!file) return raise_unknown(L, program, module);
+  return run_module(L, program, file, modules) ? 1 : luaL_error(L, "module '%s' failed to load", module);
+}
+
+static int l_require(lua_State *L) {
+  struct mw_program *program = lua_touserdata(L, lua_upvalueindex(1));
+  return load_module(L, program, luaL_checkstring(L, 1));
+}
+
+/* ---- set-up ---- */
+
+struct opening {
+  struct mw_program *program;
+  void (*open)(lua_State *L, struct mw_program *program);
+};
+
+static int open_program(lua_State *L) {
+  struct opening *opening = lua_touserdata(L, 1);
+  struct mw_program *program = opening->program;
+  lua_newtable(L);
+  lua_pushvalue(L, -1);
+  program->modules_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  lua_newtable(L);
+  program->services_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  opening->open(L, program);
+  lua_setfield(L, -2, "moonwire");
+  mw_environment_push(L);
+  lua_pushlightuserdata(L, program);
+  lua_pushcclosure(L, l_require, 1);
+  lua_setfield(L, -2, "require");
+  program->env_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  return 0;
+}
+
+int mw_program_init(struct mw_program *program, struct mw_vm *vm, const struct mw_host *host, struct mw_pool *pool,
+                    uint64_t generation, void (*open)(lua_State *L, struct mw_program *program), struct mw_err *err) {
+  *program = (struct mw_program){.vm = vm,
+                                 .host = host,
+                                 .pool = mw_pool_ref(pool),
+                                 .generation = generation,
+                                 .env_ref = LUA_NOREF,
+                                 .modules_ref = LUA_NOREF,
+                                 .services_ref = LUA_NOREF};
+  mw_router_init(&program->router, generation);
+  mw_list_init(&program->jobs);
+  struct opening opening = {program, open};
+  vm->loading = program;
+  int rc = mw_vm_protect(vm, open_program, &opening, err);
+  vm->loading = NULL;
+  if (rc != 0) mw_program_fini(program);
+  return rc;
+}
+
+void mw_program_fini(struct mw_program *program) {
+  lua_State *L = program->vm->L;
+  luaL_unref(L, LUA_REGISTRYINDEX, program->env_ref);
+  luaL_unref(L, LUA_REGISTRYINDEX, program->modules_ref);
+  luaL_unref(L, LUA_REGISTRYINDEX, program->services_ref);
+  mw_router_fini(&program->router);
+  mw_pool_unref(program->pool);
+  program->pool = NULL;
+}
+
+/* ---- loading ---- */
+
+struct loading {
+  struct mw_program *program;
+  const struct mw_script_file *file;
+};
+
+/* Loads one file as a module unless another has required it already. */
+static int load_one(lua_State *L) {
+  struct loading *loading = lua_touserdata(L, 1);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, loading->program->modules_ref);
+  if (lua_getfield(L, -1, loading->file->module) == LUA_TNIL) {
+    run_module(L, loading->program, loading->file, lua_absindex(L, -2));
+  }
+  return 0;
+}
+
+int mw_program_load(struct mw_program *program, const struct mw_script_file *files, size_t n_files,
+                    struct mw_err *err) {
+  struct mw_vm *vm = program->vm;
+  program->files = files;
+  program->n_files = n_files;
+  program->findings = err;
+  int rc = 0;
+  vm->loading = program;
+  for (size_t i = 0; i < n_files && rc == 0; i++) {
+    struct loading loading = {program, &files[i]};
+    rc = mw_vm_protect(vm, load_one, &loading, err);
+  }
+  vm->loading = NULL;
+  program->findings = NULL;
+  return rc != 0 ? rc : program->failed ? MW_EINVAL : 0;
+}

@@ -1,0 +1,70 @@
+#include "script/vm.h"
+
+#include <stdlib.h>
+
+#include "observe/log.h"
+#include "script/fiber.h"
+#include "script/libs.h"
+
+/* Lua's allocator: the C library's, counted. With ptr NULL, old_size is a type tag and not a size. */
+static void *allocate(void *arg, void *ptr, size_t old_size, size_t new_size) {
+  struct mw_vm *vm = arg;
+  size_t held = ptr ? old_size : 0;
+  if (new_size == 0) {
+    free(ptr);
+    vm->memory -= held;
+    return NULL;
+  }
+  void *block = realloc(ptr, new_size);
+  if (block) vm->memory += new_size - held;
+  return block;
+}
+
+/* Only a bug gets here: Lua is entered in protected mode everywhere. */
+static int on_panic(lua_State *L) {
+  const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "no message";
+  mw_log(MW_LOG_ERROR, NULL, "unprotected error in Lua: %s", text);
+  return 0;
+}
+
+static int open_libraries(lua_State *L) {
+  luaL_openlibs(L);
+  mw_libs_replace(L);
+  return 0;
+}
+
+int mw_vm_init(struct mw_vm *vm, struct mw_loop *loop, size_t unpack_budget, struct mw_err *err) {
+  *vm = (struct mw_vm){.loop = loop};
+  mw_list_init(&vm->idle);
+  mw_list_init(&vm->live);
+  mw_arena_init(&vm->scratch, unpack_budget);
+  vm->L = lua_newstate(allocate, vm);
+  if (!vm->L) return mw_err_set(err, MW_ENOMEM, "out of memory for a Lua state");
+  *(struct mw_vm **)lua_getextraspace(vm->L) = vm;
+  lua_atpanic(vm->L, on_panic);
+  int rc = mw_vm_protect(vm, open_libraries, NULL, err);
+  if (rc != 0) mw_vm_fini(vm);
+  return rc;
+}
+
+void mw_vm_fini(struct mw_vm *vm) {
+  if (vm->L) lua_close(vm->L);
+  vm->L = NULL;
+  struct mw_list *node;
+  while ((node = mw_list_shift(&vm->idle)) != NULL) free(MW_CONTAINER(node, struct mw_fiber, link));
+  mw_arena_fini(&vm->scratch);
+}
+
+int mw_vm_protect(struct mw_vm *vm, lua_CFunction function, void *arg, struct mw_err *err) {
+  lua_State *L = vm->L;
+  if (!lua_checkstack(L, 2)) return mw_err_set(err, MW_ENOMEM, "out of memory for a Lua stack");
+  lua_pushcfunction(L, function);
+  lua_pushlightuserdata(L, arg);
+  int rc = lua_pcall(L, 1, 0, 0);
+  if (rc == LUA_OK) return 0;
+  int code = rc == LUA_ERRMEM ? MW_ENOMEM : MW_EINVAL;
+  const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : luaL_typename(L, -1);
+  mw_err_set(err, code, "%s", text);
+  lua_pop(L, 1);
+  return code;
+}
