@@ -65,6 +65,8 @@ struct mw_call {
   bool ended;      /* the client has half-closed */
   bool cancelled;
   bool finished;
+  bool last;       /* mw_call_fill_last() has run */
+  bool stalled;    /* mw_call_send() has said to wait: `writable` is due */
   uint32_t unsent; /* messages given to the engine that have not left it */
   uint64_t received, sent; /* messages */
 };
@@ -78,8 +80,9 @@ void mw_call_read(struct mw_call *call);
  * NULL without memory. */
 uint8_t *mw_call_reserve(struct mw_call *call, size_t size);
 
-/* Sends the reserved message; headers go first. Once the call is cancelled it is dropped. Returns whether the handler
- * may go on at once: false when the limit of unsent messages is reached, `writable` will run. */
+/* Sends the reserved message; headers go first. Returns whether the handler may go on at once: false when the limit of
+ * unsent messages is reached (`writable` will run when half of them have left) and when the call is cancelled (the
+ * message is dropped, no event follows). */
 bool mw_call_send(struct mw_call *call);
 
 /* Sends the headers now, ahead of the first message. Nothing happens when they are out already. */

@@ -6,6 +6,7 @@
 #include "observe/log.h"
 #include "observe/metrics.h"
 #include "rpc/router.h"
+#include "rpc/stats.h"
 
 struct mw_dispatch {
   const char *engine;        /* "core", "http" */
@@ -18,13 +19,29 @@ struct mw_dispatch {
   struct mw_metrics *metrics; /* may be NULL */
   void (*idle)(void *arg);   /* runs when `live` falls to 0; may be NULL */
   void *idle_arg;
+  struct mw_call_stats stats;
+  uint64_t unknown;          /* calls of paths that no method has */
+  int64_t unknown_logged;    /* when the log last said so, mw_clock_mono() */
 };
 
 void mw_dispatch_init(struct mw_dispatch *dispatch, const char *engine, unsigned worker);
 
+/* No call may be live. */
+void mw_dispatch_fini(struct mw_dispatch *dispatch);
+
 /* The engine's door: a call whose path, peer, deadline, request metadata, arena and ops are set. Runs the handler's
  * `start`, or finishes the call with UNIMPLEMENTED or UNAVAILABLE. */
 void mw_dispatch_start(struct mw_dispatch *dispatch, struct mw_call *call);
+
+/* ---- for rpc/call.c ---- */
+
+/* Counts a call that finishes. */
+void mw_dispatch_count(struct mw_dispatch *dispatch, const struct mw_call *call, enum mw_code code);
+
+/* A call of `route` has finished and been taken from the list: unpins the route, tells when idle. */
+void mw_dispatch_ended(struct mw_dispatch *dispatch, const struct mw_route *route);
+
+/* ---- for the worker ---- */
 
 /* Ends every live call with `status` (the handlers' `cancelled` run). */
 void mw_dispatch_cancel_all(struct mw_dispatch *dispatch, struct mw_status status);

@@ -1,0 +1,83 @@
+#include "rpc/call.h"
+
+#include <assert.h>
+
+#include "rpc/dispatch.h"
+#include "rpc/engine.h"
+
+void mw_call_read(struct mw_call *call) {
+  assert(!call->reading && !call->ended && !call->finished);
+  if (call->cancelled) return;
+  call->reading = true;
+  call->ops->read(call);
+}
+
+uint8_t *mw_call_reserve(struct mw_call *call, size_t size) {
+  assert(!call->finished);
+  return call->ops->reserve(call, size);
+}
+
+bool mw_call_send(struct mw_call *call) {
+  assert(!call->finished && !call->last);
+  if (call->cancelled) return false;
+  call->headers_sent = true;
+  call->sent++;
+  call->unsent++;
+  call->ops->send(call);
+  call->stalled = call->unsent >= call->dispatch->send_limit;
+  return !call->stalled;
+}
+
+void mw_call_send_headers(struct mw_call *call) {
+  assert(!call->finished);
+  if (call->headers_sent || call->cancelled) return;
+  call->headers_sent = true;
+  call->ops->send_headers(call);
+}
+
+void mw_call_fill_last(struct mw_call *call) {
+  assert(!call->finished);
+  if (call->cancelled) return;
+  call->last = true;
+  call->sent++;
+}
+
+void mw_call_finish(struct mw_call *call, const struct mw_status *status) {
+  assert(!call->finished);
+  call->finished = true;
+  struct mw_dispatch *dispatch = call->dispatch;
+  const struct mw_route *route = call->route;
+  mw_dispatch_count(dispatch, call, status->code);
+  mw_list_remove(&call->link);
+  call->ops->finish(call, status, call->last && !call->cancelled);
+  mw_dispatch_ended(dispatch, route);
+}
+
+void mw_call_on_message(struct mw_call *call, struct mw_slice bytes) {
+  call->reading = false;
+  if (call->finished || call->cancelled) return;
+  call->received++;
+  call->route->handler->message(call, bytes);
+}
+
+void mw_call_on_end(struct mw_call *call) {
+  call->reading = false;
+  call->ended = true;
+  if (call->finished || call->cancelled) return;
+  call->route->handler->end(call);
+}
+
+void mw_call_on_sent(struct mw_call *call, uint32_t count) {
+  assert(count <= call->unsent);
+  call->unsent -= count;
+  if (!call->stalled || call->unsent > call->dispatch->send_limit / 2) return;
+  call->stalled = false;
+  if (!call->finished && !call->cancelled) call->route->handler->writable(call);
+}
+
+void mw_call_on_cancel(struct mw_call *call, struct mw_status status) {
+  if (call->finished || call->cancelled) return;
+  call->cancelled = true;
+  call->reading = false;
+  call->route->handler->cancelled(call, status);
+}

@@ -1,0 +1,145 @@
+#include "rpc/dispatch.h"
+
+#include <assert.h>
+#include <stdatomic.h>
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/text.h"
+#include "rpc/engine.h"
+#include "schema/pool.h"
+
+enum { SEND_LIMIT = 32, SHOWN_PATH = 256 };
+
+static atomic_uint_fast64_t last_id;
+
+void mw_dispatch_init(struct mw_dispatch *dispatch, const char *engine, unsigned worker) {
+  *dispatch = (struct mw_dispatch){
+      .engine = engine, .worker = worker, .send_limit = SEND_LIMIT, .stats = MW_CALL_STATS_INIT};
+  mw_list_init(&dispatch->calls);
+}
+
+void mw_dispatch_fini(struct mw_dispatch *dispatch) {
+  assert(mw_list_empty(&dispatch->calls));
+  mw_call_stats_fini(&dispatch->stats);
+}
+
+/* ---- calls that no handler gets ---- */
+
+/* The "package.Service" of "/package.Service/Method"; empty when the path has another form. */
+static struct mw_slice service_of(struct mw_slice path) {
+  if (path.len < 2 || path.data[0] != '/') return mw_slice(NULL, 0);
+  const uint8_t *slash = memchr(path.data + 1, '/', path.len - 1);
+  return slash ? mw_slice(path.data + 1, (size_t)(slash - path.data) - 1) : mw_slice(NULL, 0);
+}
+
+static bool has_service(const struct mw_router *router, struct mw_slice service) {
+  size_t cursor = 0;
+  struct mw_slice path;
+  while (mw_map_next(&router->routes, &cursor, &path)) {
+    if (mw_slice_eq(service_of(path), service)) return true;
+  }
+  return false;
+}
+
+struct candidates {
+  const struct mw_router *router;
+  size_t cursor;
+};
+
+static const char *next_path(const void *ctx, size_t i) {
+  struct candidates *candidates = (struct candidates *)(uintptr_t)ctx;
+  const struct mw_route *route = mw_map_next(&candidates->router->routes, &candidates->cursor, NULL);
+  return route ? route->method->path : NULL;
+}
+
+/* At most one line a second: whoever scans a server must not fill its log. */
+static void log_unknown(struct mw_dispatch *dispatch, const struct mw_call *call, const char *text) {
+  dispatch->unknown++;
+  if (call->started < dispatch->unknown_logged + MW_NS_PER_S && dispatch->unknown_logged != 0) return;
+  dispatch->unknown_logged = call->started;
+  char path[SHOWN_PATH + 1], count[24];
+  snprintf(path, sizeof path, "%.*s", (int)call->path.len, (const char *)call->path.data);
+  snprintf(count, sizeof count, "%llu", (unsigned long long)dispatch->unknown);
+  struct candidates candidates = {dispatch->router, 0};
+  const char *nearest = mw_nearest(path, dispatch->router->routes.len, next_path, &candidates);
+  struct mw_log_field fields[] = {{"path", path}, {"peer", call->peer}, {"nearest", nearest}, {"count", count}, {0}};
+  mw_log(MW_LOG_WARN, fields, "%s", text);
+}
+
+/* Ends a call that was not put into the list. */
+static void refuse(struct mw_call *call, enum mw_code code, const char *text) {
+  call->finished = true;
+  struct mw_status status = mw_status(code, text);
+  call->ops->finish(call, &status, false);
+}
+
+static void refuse_unknown(struct mw_dispatch *dispatch, struct mw_call *call) {
+  struct mw_slice service = service_of(call->path);
+  bool known = service.len > 0 && has_service(dispatch->router, service);
+  log_unknown(dispatch, call, known ? "call of an unknown method" : "call of an unknown service");
+  char text[SHOWN_PATH + 64];
+  struct mw_slice shown = known || service.len == 0 ? call->path : service;
+  int len = (int)(shown.len < SHOWN_PATH ? shown.len : SHOWN_PATH);
+  const char *what = known ? "unknown method" : service.len > 0 ? "unknown service" : "malformed method path";
+  snprintf(text, sizeof text, "%s %.*s", what, len, (const char *)shown.data);
+  refuse(call, MW_CODE_UNIMPLEMENTED, text);
+}
+
+/* ---- calls that a handler gets ---- */
+
+static void prepare(struct mw_dispatch *dispatch, struct mw_call *call) {
+  call->dispatch = dispatch;
+  mw_list_init(&call->link);
+  call->route = NULL;
+  call->state = NULL;
+  call->id = atomic_fetch_add_explicit(&last_id, 1, memory_order_relaxed) + 1;
+  call->started = mw_clock_mono();
+  call->headers = call->trailers = (struct mw_metadata){0};
+  call->headers_sent = call->reading = call->ended = call->cancelled = call->finished = false;
+  call->last = call->stalled = false;
+  call->unsent = 0;
+  call->received = call->sent = 0;
+}
+
+void mw_dispatch_start(struct mw_dispatch *dispatch, struct mw_call *call) {
+  prepare(dispatch, call);
+  if (dispatch->draining) {
+    refuse(call, MW_CODE_UNAVAILABLE, "the server is shutting down");
+    return;
+  }
+  call->route = mw_router_find(dispatch->router, call->path);
+  if (!call->route) {
+    refuse_unknown(dispatch, call);
+    return;
+  }
+  call->route->router->calls++;
+  dispatch->live++;
+  mw_list_push(&dispatch->calls, &call->link);
+  call->route->handler->start(call);
+}
+
+void mw_dispatch_count(struct mw_dispatch *dispatch, const struct mw_call *call, enum mw_code code) {
+  if (!dispatch->metrics) return;
+  mw_call_stats_add(&dispatch->stats, dispatch->metrics, call->route->method->path, code,
+                    mw_clock_mono() - call->started, call->received, call->sent);
+}
+
+void mw_dispatch_ended(struct mw_dispatch *dispatch, const struct mw_route *route) {
+  struct mw_router *router = route->router;
+  if (--router->calls == 0 && router->unpinned) router->unpinned(router->unpinned_arg);
+  if (--dispatch->live == 0 && dispatch->idle) dispatch->idle(dispatch->idle_arg);
+}
+
+void mw_dispatch_cancel_all(struct mw_dispatch *dispatch, struct mw_status status) {
+  if (mw_list_empty(&dispatch->calls)) return;
+  /* A handler may finish its own call and others, and may start none: take them off a list of their own. */
+  struct mw_list doomed = dispatch->calls;
+  doomed.next->prev = doomed.prev->next = &doomed;
+  mw_list_init(&dispatch->calls);
+  struct mw_list *link;
+  while ((link = mw_list_shift(&doomed))) {
+    mw_list_push(&dispatch->calls, link);
+    mw_call_on_cancel(MW_CONTAINER(link, struct mw_call, link), status);
+  }
+}

@@ -1,0 +1,35 @@
+#include "rpc/router.h"
+
+#include <stdlib.h>
+
+#include "schema/pool.h"
+
+void mw_router_init(struct mw_router *router, uint64_t generation) {
+  *router = (struct mw_router){.routes = MW_MAP_INIT, .generation = generation};
+}
+
+void mw_router_fini(struct mw_router *router) {
+  size_t cursor = 0;
+  struct mw_route *route;
+  while ((route = mw_map_next(&router->routes, &cursor, NULL))) free(route);
+  mw_map_fini(&router->routes);
+}
+
+int mw_router_add(struct mw_router *router, const struct mw_method_type *method, const struct mw_handler *handler,
+                  void *arg) {
+  struct mw_slice path = mw_slice_str(method->path);
+  struct mw_route *route = mw_map_get(&router->routes, path);
+  if (!route) {
+    route = malloc(sizeof *route);
+    if (!route || mw_map_set(&router->routes, path, route) != 0) {
+      free(route);
+      return MW_ENOMEM;
+    }
+  }
+  *route = (struct mw_route){.method = method, .handler = handler, .arg = arg, .router = router};
+  return 0;
+}
+
+const struct mw_route *mw_router_find(const struct mw_router *router, struct mw_slice path) {
+  return mw_map_get(&router->routes, path);
+}

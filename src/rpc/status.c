@@ -1,0 +1,54 @@
+#include "rpc/status.h"
+
+#include <strings.h>
+
+#include "base/err.h"
+
+static const char *const names[MW_CODE_COUNT] = {
+    "OK",
+    "CANCELLED",
+    "UNKNOWN",
+    "INVALID_ARGUMENT",
+    "DEADLINE_EXCEEDED",
+    "NOT_FOUND",
+    "ALREADY_EXISTS",
+    "PERMISSION_DENIED",
+    "RESOURCE_EXHAUSTED",
+    "FAILED_PRECONDITION",
+    "ABORTED",
+    "OUT_OF_RANGE",
+    "UNIMPLEMENTED",
+    "INTERNAL",
+    "UNAVAILABLE",
+    "DATA_LOSS",
+    "UNAUTHENTICATED",
+};
+
+const char *mw_code_name(enum mw_code code) {
+  return (unsigned)code < MW_CODE_COUNT ? names[code] : names[MW_CODE_UNKNOWN];
+}
+
+int mw_code_from_name(const char *name) {
+  for (int code = 0; code < MW_CODE_COUNT; code++) {
+    if (strcasecmp(name, names[code]) == 0) return code;
+  }
+  return -1;
+}
+
+enum mw_code mw_code_of_error(int error) {
+  switch (error) {
+    case MW_OK: return MW_CODE_OK;
+    case MW_EINVAL:
+    case MW_EFORMAT: return MW_CODE_INVALID_ARGUMENT;
+    case MW_ENOMEM:
+    case MW_ELIMIT:
+    case MW_EFULL: return MW_CODE_RESOURCE_EXHAUSTED;
+    case MW_ENOTFOUND: return MW_CODE_NOT_FOUND;
+    case MW_EEXIST: return MW_CODE_ALREADY_EXISTS;
+    case MW_EBUSY: return MW_CODE_UNAVAILABLE;
+    case MW_ECLOSED: return MW_CODE_CANCELLED;
+    case MW_ECONFLICT: return MW_CODE_ABORTED;
+    case MW_EUNSUPPORTED: return MW_CODE_UNIMPLEMENTED;
+    default: return MW_CODE_INTERNAL;
+  }
+}
