@@ -23,7 +23,7 @@ struct mw_loop {
   pthread_mutex_t lock; /* guards posts, woken */
   struct mw_list posts;
   bool woken;
-  void (*wake)(void *arg); /* how another thread wakes the loop's own; uv_async_send() when NULL */
+  void (*wake)(void *arg); /* how another thread wakes the loop's own; uv_async_send() at first */
   void *wake_arg;
   struct mw_list free_timers; /* stopped timers, kept for reuse */
   struct mw_list live_timers;
@@ -35,7 +35,7 @@ int mw_loop_init(struct mw_loop *loop, struct mw_err *err);
 /* Closes every handle and runs what is left of them; posts still queued are run. */
 void mw_loop_fini(struct mw_loop *loop);
 
-/* Replaces the way other threads wake this loop. Before any other thread knows the loop. */
+/* Replaces the way other threads wake this loop; NULL for uv_async_send(). Before any other thread knows the loop. */
 void mw_loop_set_wake(struct mw_loop *loop, void (*wake)(void *arg), void *arg);
 
 /* Queues `post`, whose `run` is set, to run on the loop's thread. Any thread. Borrows `post` until it has run. */
@@ -46,8 +46,9 @@ void mw_loop_run_posts(struct mw_loop *loop);
 
 struct mw_timer;
 
-/* Runs `fire(arg)` once after `delay_ns` nanoseconds (rounded up to a millisecond; negative means now).
- * The timer is gone once it fired. Returns it, or NULL without memory. */
+/* Runs `fire(arg)` once after `delay_ns` nanoseconds (rounded up to a millisecond, so never early; zero and less: in the
+ * next turn). The timer is gone once it fired. Returns it, or NULL without memory.
+ * Whoever embeds the loop calls uv_update_time() before uv_backend_timeout(): the loop's own time is that of its last turn. */
 struct mw_timer *mw_timer_start(struct mw_loop *loop, int64_t delay_ns, void (*fire)(void *arg), void *arg);
 
 /* Stops a timer that has not fired. NULL is allowed. */
