@@ -1,0 +1,75 @@
+# The common commands. CMake does the work: see CMakeLists.txt and CMakePresets.json.
+#
+#   make            builds build/moonwire
+#   make run        builds it and serves this folder (ARGS='--listen 127.0.0.1:0' and the like)
+#   make test       builds and runs everything; ends with "N passed, N failed"
+#   make asan       unit tests, specs and the client again, under ASan and UBSan
+#   make tsan       the same under TSan
+#   make fuzz       every fuzzer for FUZZ_SECONDS (10)
+#   make crash      kills the server under writes, CYCLES times (1000)
+#   make layers     checks that every #include points down
+#   make bench      measures, and prints the table
+#   make install    PREFIX (/usr/local) and DESTDIR say where
+#   make clean      removes everything built
+#
+# Each first installs the Debian packages that it misses (scripts/deps), or does nothing when all are there.
+
+PREFIX ?= /usr/local
+JOBS ?= $(shell nproc)
+CMAKE_FLAGS ?=
+ARGS ?=
+
+# $(call build,DIR,PRESET): configures once, and builds.
+define build
+@test -f $(1)/CMakeCache.txt || cmake --preset $(2) $(CMAKE_FLAGS) --log-level=WARNING
+@cmake --build $(1) -j $(JOBS) -- --no-print-directory -s
+endef
+
+.PHONY: all run test asan tsan fuzz crash layers bench install clean help build-deps test-deps
+
+all: build-deps
+	$(call build,build,release)
+
+run: all
+	@exec build/moonwire serve . $(ARGS)
+
+test: test-deps all
+	$(call build,build-dev,dev)
+	@test/run --build build-dev unit --build build scripts spec client crash
+
+asan: test-deps
+	$(call build,build-asan,asan)
+	@test/run --build build-asan unit spec client
+
+tsan: test-deps
+	$(call build,build-tsan,tsan)
+	@test/run --build build-tsan unit spec client
+
+fuzz: test-deps
+	$(call build,build-fuzz,fuzz)
+	@test/run --build build-fuzz fuzz
+
+crash: test-deps all
+	@CYCLES=$${CYCLES:-1000} TEST_LIMIT=7200 test/run crash
+
+layers:
+	@scripts/layers
+
+bench: all
+	@scripts/deps build bench
+	@bench/run
+
+install: all
+	@cmake --install build --prefix $(PREFIX)
+
+clean:
+	rm -rf build build-dev build-asan build-tsan build-fuzz build-bench
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+build-deps:
+	@scripts/deps build
+
+test-deps:
+	@scripts/deps build test
