@@ -9,7 +9,9 @@
 #define MW_BIND_BIND_H
 
 #include "bind/host.h"
+#include "observe/trace.h"
 #include "rpc/status.h"
+#include "schema/message.h"
 #include "script/fiber.h"
 
 /* The program whose module table this C function came from. */
@@ -39,6 +41,36 @@ void mw_bind_open_metrics(lua_State *L, struct mw_program *program);  /* metrics
 void mw_bind_open_json(lua_State *L, struct mw_program *program);     /* json.c: mw.json */
 void mw_bind_open_time(lua_State *L, struct mw_program *program);     /* time.c: mw.time */
 void mw_bind_open_env(lua_State *L, struct mw_program *program);      /* env.c: mw.env */
+void mw_bind_open_host(lua_State *L, struct mw_program *program);     /* host_info.c: mw.host */
+
+/* ---- service.c: the handlers of a program ---- */
+
+/* After the scripts are loaded: puts every handler into program->router. `unimplemented(arg, method)` runs for each
+ * method of the schema that has none; may be NULL. Returns 0 or MW_ENOMEM. */
+int mw_bind_route(struct mw_program *program, void (*unimplemented)(void *arg, const struct mw_method_type *method),
+                  void *arg, struct mw_err *err);
+
+/* Frees what the bindings hold for a program; before mw_program_fini(). */
+void mw_bind_close(struct mw_program *program);
+
+/* ---- job.c ---- */
+
+/* Starts what the scripts registered with mw.spawn and mw.every. */
+void mw_bind_start_jobs(struct mw_program *program);
+
+/* Kills every job and spawned function of the program; they end as soon as what they wait for allows. */
+void mw_bind_stop_jobs(struct mw_program *program);
+
+/* ---- call.c ---- */
+
+/* Runs Lua functions as methods; a route's `arg` is the function's registry reference, as an intptr_t. */
+extern const struct mw_handler mw_bind_handler;
+
+/* The call that L serves, also in coroutines of the handler's own; NULL in jobs, and once it has ended. */
+struct mw_call *mw_bind_current_call(lua_State *L);
+
+/* The trace of the current call, to be handed on; false outside of calls. */
+bool mw_bind_current_trace(lua_State *L, struct mw_trace *out);
 
 /* ---- message.c: between Lua tables and messages ---- */
 
@@ -58,6 +90,9 @@ int mw_bind_push_bytes(lua_State *L, struct mw_program *program, const struct mw
 
 /* The type of a message table, by its metatable; NULL when it has none. */
 const struct mw_message_type *mw_bind_message_type(lua_State *L, int index, struct mw_program *program);
+
+/* Frees the per-type state of a program. */
+void mw_bind_close_messages(struct mw_program *program);
 
 /* ---- status.c ---- */
 

@@ -1,0 +1,309 @@
+/* Runs Lua functions as gRPC methods: from the events of a call to a coroutine and back. */
+#include "bind/call.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <sys/random.h>
+
+#include "base/clock.h"
+
+/* ---- the end of a call ---- */
+
+/* Takes out a waiter whose fiber is not the call's own; NULL when there is none. */
+static struct mw_bind_waiter *take_other(struct mw_bind_call *c) {
+  for (struct mw_list *node = c->senders.next; node != &c->senders; node = node->next) {
+    struct mw_bind_waiter *waiter = MW_CONTAINER(node, struct mw_bind_waiter, link);
+    if (waiter->fiber == c->fiber) continue;
+    mw_list_remove(node);
+    return waiter;
+  }
+  struct mw_bind_waiter *receiver = c->receiver;
+  if (!receiver || receiver->fiber == c->fiber) return NULL;
+  c->receiver = NULL;
+  return receiver;
+}
+
+/* Ends the call; `c` is gone afterwards. */
+static void finish(struct mw_bind_call *c, const struct mw_status *status) {
+  struct mw_list others;
+  mw_list_init(&others);
+  struct mw_bind_waiter *waiter;
+  while ((waiter = take_other(c)) != NULL) {
+    waiter->call = NULL;
+    mw_list_push(&others, &waiter->link);
+  }
+  if (c->object) c->object->call = NULL;
+  if (c->fiber) c->fiber->owner = NULL;
+  if (c->freed) *c->freed = true;
+  mw_call_finish(c->call, status);
+  struct mw_list *node;
+  while ((node = mw_list_shift(&others)) != NULL) {
+    mw_fiber_resume(MW_CONTAINER(node, struct mw_bind_waiter, link)->fiber);
+  }
+}
+
+/* ---- errors of handlers ---- */
+
+static void make_error_id(char out[9]) {
+  uint32_t number = 0;
+  if (getrandom(&number, sizeof number, GRND_NONBLOCK) != (ssize_t)sizeof number) number = (uint32_t)mw_clock_wall();
+  snprintf(out, 9, "%08" PRIx32, number);
+}
+
+/* Logs a handler's mistake and pushes the status its caller gets: an id to find it by, with --dev the words too. */
+static void push_internal(lua_State *L, const char *text) {
+  char id[9];
+  make_error_id(id);
+  struct mw_log_field fields[] = {{"error_id", id}, {NULL, NULL}};
+  mw_log(MW_LOG_ERROR, fields, "%s", text);
+  bool dev = mw_fiber_program(L)->host->dev;
+  const char *words = dev ? lua_pushfstring(L, "internal error %s: %s", id, text)
+                          : lua_pushfstring(L, "internal error %s", id);
+  struct mw_status status = mw_status(MW_CODE_INTERNAL, words);
+  mw_bind_push_status(L, &status);
+  lua_remove(L, -2);
+}
+
+/* The message handler of a handler's pcall: statuses pass, anything else becomes INTERNAL while the stack that
+ * raised it can still be shown. */
+static int on_error(lua_State *L) {
+  struct mw_status status;
+  if (mw_bind_to_status(L, 1, &status)) {
+    lua_settop(L, 1);
+    return 1;
+  }
+  luaL_tolstring(L, 1, NULL);
+  luaL_traceback(L, L, lua_tostring(L, -1), 1);
+  push_internal(L, lua_tostring(L, -1));
+  return 1;
+}
+
+/* ---- the coroutine of a handler ---- */
+
+/* Finishes with the status object at the top of the stack, or for want of one with `otherwise`. */
+static int finish_with_object(lua_State *L, struct mw_bind_call *c, enum mw_code otherwise, const char *text) {
+  struct mw_status status = mw_status(otherwise, text);
+  mw_bind_to_status(L, lua_gettop(L), &status);
+  finish(c, &status);
+  return 0;
+}
+
+static int finish_internal(lua_State *L, struct mw_bind_call *c, const char *text) {
+  push_internal(L, text);
+  return finish_with_object(L, c, MW_CODE_INTERNAL, "internal error");
+}
+
+/* Packs the reply at `index` and ends the call with it. */
+static int finish_with_reply(lua_State *L, struct mw_bind_call *c, int index) {
+  struct mw_status status;
+  if (mw_bind_to_status(L, index, &status)) {
+    return finish_internal(L, c, "the handler returned a status as its reply: return nil and the status");
+  }
+  struct mw_err err = MW_ERR_INIT;
+  ProtobufCMessage *reply;
+  struct mw_arena *arena = mw_vm_scratch(c->program->vm);
+  if (mw_bind_to_message(L, index, c->program, c->method->output, arena, &reply, &err) != 0) {
+    lua_pushfstring(L, "bad reply: %s", mw_err_text(&err));
+    mw_err_fini(&err);
+    return finish_internal(L, c, lua_tostring(L, -1));
+  }
+  uint8_t *out = mw_call_reserve(c->call, mw_message_size(reply));
+  status = mw_status(MW_CODE_OK, "");
+  if (out) {
+    mw_message_pack(reply, out);
+    mw_call_fill_last(c->call);
+  } else {
+    status = mw_status(MW_CODE_RESOURCE_EXHAUSTED, "out of memory for the reply");
+  }
+  finish(c, &status);
+  return 0;
+}
+
+/* The handler has returned its results from index 4 on, or raised. */
+static int after_handler(lua_State *L, int status, lua_KContext context) {
+  struct mw_bind_call *c = (struct mw_bind_call *)context;
+  if (status != LUA_OK && status != LUA_YIELD) {
+    return finish_with_object(L, c, MW_CODE_RESOURCE_EXHAUSTED, "out of memory in the handler");
+  }
+  const int first = 4;
+  lua_settop(L, first + 1);
+  struct mw_status returned;
+  if (lua_isnil(L, first) && mw_bind_to_status(L, first + 1, &returned)) {
+    finish(c, &returned);
+    return 0;
+  }
+  if (!lua_isnil(L, first + 1)) {
+    return finish_internal(L, c, "the handler's second result must be a status (mw.status.not_found(...)) or nil");
+  }
+  if (!c->method->server_streaming) {
+    if (!lua_isnil(L, first)) return finish_with_reply(L, c, first);
+    return finish_internal(L, c, "the handler returned no reply: return a message, or nil and a status");
+  }
+  if (!lua_isnil(L, first)) {
+    return finish_internal(L, c, "the handler of a streamed reply returned a value: use call:send(message)");
+  }
+  struct mw_status ok = mw_status(MW_CODE_OK, "");
+  finish(c, &ok);
+  return 0;
+}
+
+/* Pushes the request, or finishes the call with what is wrong with it. */
+static bool push_request(lua_State *L, struct mw_bind_call *c) {
+  struct mw_err err = MW_ERR_INIT;
+  int rc = mw_bind_push_bytes(L, c->program, c->method->input, c->request, &err);
+  if (rc == 0) return true;
+  lua_pushstring(L, mw_err_text(&err));
+  mw_err_fini(&err);
+  struct mw_status status = mw_status(mw_code_of_error(rc), lua_tostring(L, -1));
+  finish(c, &status);
+  return false;
+}
+
+/* The body of the fiber. Stack: 1 call (light), 2 call object, 3 on_error, 4 handler, then its arguments. */
+static int handler_main(lua_State *L) {
+  struct mw_bind_call *c = lua_touserdata(L, 1);
+  mw_bind_push_call(L, c);
+  lua_pushcfunction(L, on_error);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, c->function);
+  int n_args = 1;
+  if (!c->method->client_streaming) {
+    if (!push_request(L, c)) return 0;
+    n_args = 2;
+  }
+  lua_pushvalue(L, 2);
+  int status = lua_pcallk(L, n_args, LUA_MULTRET, 3, (lua_KContext)c, after_handler);
+  return after_handler(L, status, (lua_KContext)c);
+}
+
+/* The coroutine ended and the call did not: only for lack of memory outside of the handler. */
+static void on_fiber_done(struct mw_fiber *fiber, void *owner) {
+  struct mw_status status = mw_status(MW_CODE_RESOURCE_EXHAUSTED, "out of memory");
+  finish(owner, &status);
+}
+
+static void start_fiber(struct mw_bind_call *c) {
+  c->fiber = mw_fiber_new(c->program->vm, c->program, on_fiber_done, c);
+  if (!c->fiber) {
+    struct mw_status status = mw_status(MW_CODE_RESOURCE_EXHAUSTED, "out of memory for a coroutine");
+    finish(c, &status);
+    return;
+  }
+  struct mw_log_context *log = &c->fiber->log;
+  log->generation = c->program->generation;
+  log->call = c->call->id;
+  log->method = c->method->path;
+  log->trace_id = NULL;
+  if (mw_metadata_get(&c->call->request, "traceparent")) log->trace_id = mw_bind_call_trace(c)->trace_id;
+  mw_fiber_start(c->fiber, handler_main, c);
+}
+
+/* ---- events ---- */
+
+static void on_start(struct mw_call *call) {
+  struct mw_bind_call *c = mw_arena_calloc(&call->arena, 1, sizeof *c);
+  if (!c) {
+    struct mw_status status = mw_status(MW_CODE_RESOURCE_EXHAUSTED, "out of memory for a call");
+    mw_call_finish(call, &status);
+    return;
+  }
+  c->call = call;
+  c->program = MW_CONTAINER(call->route->router, struct mw_program, router);
+  c->method = call->route->method;
+  c->function = (int)(intptr_t)call->route->arg;
+  mw_list_init(&c->senders);
+  call->state = c;
+  if (c->method->client_streaming) {
+    start_fiber(c);
+  } else {
+    mw_call_read(call);
+  }
+}
+
+/* Hands what arrived to the fiber that waits for it. */
+static void deliver(struct mw_bind_call *c, int arrived, struct mw_slice bytes) {
+  struct mw_bind_waiter *receiver = c->receiver;
+  if (!receiver) return;
+  c->receiver = NULL;
+  receiver->arrived = arrived;
+  receiver->bytes = bytes;
+  mw_fiber_resume(receiver->fiber);
+}
+
+static void on_message(struct mw_call *call, struct mw_slice bytes) {
+  struct mw_bind_call *c = call->state;
+  if (c->method->client_streaming) {
+    deliver(c, MW_BIND_MESSAGE, bytes);
+  } else {
+    c->request = bytes;
+    start_fiber(c);
+  }
+}
+
+static void on_end(struct mw_call *call) { deliver(call->state, MW_BIND_END, mw_slice(NULL, 0)); }
+
+/* Wakes the senders that wait now; one that must wait again joins the list behind them. */
+static void on_writable(struct mw_call *call) {
+  struct mw_bind_call *c = call->state;
+  size_t n = 0;
+  for (struct mw_list *node = c->senders.next; node != &c->senders; node = node->next) n++;
+  bool freed = false;
+  c->freed = &freed;
+  struct mw_list *node;
+  while (!freed && n-- > 0 && (node = mw_list_shift(&c->senders)) != NULL) {
+    mw_fiber_resume(MW_CONTAINER(node, struct mw_bind_waiter, link)->fiber);
+  }
+  if (!freed) c->freed = NULL;
+}
+
+static void push_end(lua_State *L, void *arg) {
+  struct mw_bind_call *c = arg;
+  mw_bind_push_status(L, &c->end);
+}
+
+static void on_cancelled(struct mw_call *call, struct mw_status status) {
+  struct mw_bind_call *c = call->state;
+  c->end = status;
+  const char *text = mw_arena_strndup(&call->arena, (const char *)status.message.data, status.message.len);
+  c->end.message = text ? mw_slice(text, status.message.len) : mw_slice_str("cancelled");
+  c->end.details = mw_slice(NULL, 0);
+  if (!c->fiber) {
+    finish(c, &c->end);
+    return;
+  }
+  bool freed = false;
+  c->freed = &freed;
+  struct mw_bind_waiter *waiter;
+  while (!freed && (waiter = take_other(c)) != NULL) mw_fiber_resume(waiter->fiber);
+  if (freed) return;
+  c->freed = NULL;
+  mw_fiber_kill(c->fiber, push_end, c);
+}
+
+const struct mw_handler mw_bind_handler = {on_start, on_message, on_end, on_writable, on_cancelled};
+
+/* ---- what other bindings ask ---- */
+
+static struct mw_bind_call *current(lua_State *L) {
+  struct mw_fiber *fiber = mw_vm_of(L)->running;
+  return fiber && fiber->owner && fiber->done == on_fiber_done ? fiber->owner : NULL;
+}
+
+struct mw_call *mw_bind_current_call(lua_State *L) {
+  struct mw_bind_call *c = current(L);
+  return c ? c->call : NULL;
+}
+
+bool mw_bind_current_trace(lua_State *L, struct mw_trace *out) {
+  struct mw_bind_call *c = current(L);
+  if (c) *out = *mw_bind_call_trace(c);
+  return c != NULL;
+}
+
+const struct mw_trace *mw_bind_call_trace(struct mw_bind_call *c) {
+  if (!c->traced) {
+    const struct mw_slice *header = mw_metadata_get(&c->call->request, "traceparent");
+    mw_trace_continue(&c->trace, header ? *header : mw_slice(NULL, 0));
+    c->traced = true;
+  }
+  return &c->trace;
+}

@@ -1,0 +1,53 @@
+/* A call as its Lua handler has it: private to the files that bind it (call.c runs it, call_object.c is its face).
+ *
+ *   struct mw_call (the engine's) --state--> struct mw_bind_call (in the call's arena) --fiber--> the coroutine
+ *                                                   ^
+ *                              userdata "moonwire.Call" holds a pointer, cleared when the call ends
+ *
+ * A script may keep the object after the call has ended, or use it from another fiber (mw.spawn): every use goes
+ * through the userdata, and every wait on the call is a `struct mw_bind_waiter` that the end of the call wakes. */
+#ifndef MW_BIND_CALL_H
+#define MW_BIND_CALL_H
+
+#include "bind/bind.h"
+
+#define MW_BIND_CALL "moonwire.Call"
+
+/* A fiber that waits in call:send or call:receive. Lives in a userdata on its coroutine's stack. */
+struct mw_bind_waiter {
+  struct mw_list link;       /* in the call's `senders`, or alone */
+  struct mw_bind_call *call; /* NULL once the call has ended */
+  struct mw_fiber *fiber;
+  bool raising;              /* call:messages(): a dirty end raises */
+  enum { MW_BIND_NOTHING, MW_BIND_MESSAGE, MW_BIND_END } arrived;
+  struct mw_slice bytes;     /* of the message; borrowed while the event runs */
+};
+
+struct mw_bind_object {
+  struct mw_bind_call *call; /* NULL once it has ended */
+  const struct mw_method_type *method;
+};
+
+struct mw_bind_call {
+  struct mw_call *call;
+  struct mw_program *program;
+  const struct mw_method_type *method;
+  int function;                    /* registry reference of the handler */
+  struct mw_fiber *fiber;          /* NULL before it starts */
+  struct mw_bind_object *object;   /* NULL before it starts */
+  struct mw_slice request;         /* of a method whose request is not streamed; borrowed while the event runs */
+  struct mw_bind_waiter *receiver; /* who waits in call:receive, or NULL */
+  struct mw_list senders;          /* who waits in call:send */
+  struct mw_status end;            /* why the call was cancelled */
+  struct mw_trace trace;
+  bool traced;                     /* `trace` is set */
+  bool *freed;                     /* set to true when the call ends; NULL when nobody asks */
+};
+
+/* Pushes the call object of `call` and remembers it. */
+void mw_bind_push_call(lua_State *L, struct mw_bind_call *call);
+
+/* The trace of a call, made when first asked for. */
+const struct mw_trace *mw_bind_call_trace(struct mw_bind_call *call);
+
+#endif

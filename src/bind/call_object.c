@@ -1,0 +1,315 @@
+/* The call object: what a handler gets as `call`. */
+#include <math.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "bind/call.h"
+
+static struct mw_bind_object *check_object(lua_State *L) {
+  return (struct mw_bind_object *)luaL_checkudata(L, 1, MW_BIND_CALL);
+}
+
+/* The call of the object at index 1; raises when it has ended. */
+static struct mw_bind_call *check_live(lua_State *L, const char *what) {
+  struct mw_bind_object *object = check_object(L);
+  if (!object->call) luaL_error(L, "%s: the call %s has ended", what, object->method->path);
+  return object->call;
+}
+
+/* Pushes nil and why the call is over. */
+static int push_over(lua_State *L, struct mw_bind_call *c) {
+  if (!c) return mw_bind_fail(L, MW_CODE_CANCELLED, "the call has ended");
+  lua_pushnil(L);
+  mw_bind_push_status(L, &c->end);
+  return 2;
+}
+
+static struct mw_bind_waiter *push_waiter(lua_State *L, struct mw_bind_call *c, struct mw_fiber *fiber) {
+  struct mw_bind_waiter *waiter = lua_newuserdatauv(L, sizeof *waiter, 0);
+  *waiter = (struct mw_bind_waiter){.call = c, .fiber = fiber};
+  mw_list_init(&waiter->link);
+  return waiter;
+}
+
+/* ---- call:send(message) ---- */
+
+static void stop_sending(void *arg) {
+  struct mw_bind_waiter *waiter = arg;
+  mw_list_remove(&waiter->link);
+}
+
+static int after_send(lua_State *L, int status, lua_KContext context) {
+  struct mw_bind_waiter *waiter = (struct mw_bind_waiter *)context;
+  if (!waiter->call || waiter->call->call->cancelled) return push_over(L, waiter->call);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+static int raise_bad_message(lua_State *L, const struct mw_bind_call *c, struct mw_err *err) {
+  mw_err_wrap(err, "call:send in %s", c->method->path);
+  return mw_bind_raise_err(L, err);
+}
+
+static int l_send(lua_State *L) {
+  struct mw_bind_object *object = check_object(L);
+  if (!object->method->server_streaming) {
+    return luaL_error(L, "call:send: the reply of %s is not streamed: return it", object->method->path);
+  }
+  luaL_checkany(L, 2);
+  struct mw_bind_call *c = object->call;
+  if (!c) {
+    mw_log(MW_LOG_WARN, NULL, "call:send after the end of %s", object->method->path);
+    return push_over(L, NULL);
+  }
+  if (c->call->cancelled) return push_over(L, c);
+  struct mw_fiber *fiber = mw_fiber_check(L, "call:send");
+  struct mw_err err = MW_ERR_INIT;
+  ProtobufCMessage *message;
+  struct mw_arena *arena = mw_vm_scratch(c->program->vm);
+  int rc = mw_bind_to_message(L, 2, c->program, c->method->output, arena, &message, &err);
+  if (rc != 0) return raise_bad_message(L, c, &err);
+  uint8_t *out = mw_call_reserve(c->call, mw_message_size(message));
+  if (!out) return luaL_error(L, "call:send: out of memory");
+  mw_message_pack(message, out);
+  if (mw_call_send(c->call)) {
+    lua_pushboolean(L, 1);
+    return 1;
+  }
+  struct mw_bind_waiter *waiter = push_waiter(L, c, fiber);
+  mw_list_push(&c->senders, &waiter->link);
+  return mw_fiber_wait_quietly(L, fiber, stop_sending, waiter, after_send, (lua_KContext)waiter);
+}
+
+/* ---- call:receive(), call:messages() ---- */
+
+static void stop_receiving(void *arg) {
+  struct mw_bind_waiter *waiter = arg;
+  if (waiter->call && waiter->call->receiver == waiter) waiter->call->receiver = NULL;
+}
+
+/* Pushes the message that has arrived; one that is malformed ends the handler with INVALID_ARGUMENT. */
+static int push_arrived(lua_State *L, struct mw_bind_call *c, struct mw_slice bytes) {
+  struct mw_err err = MW_ERR_INIT;
+  int rc = mw_bind_push_bytes(L, c->program, c->method->input, bytes, &err);
+  if (rc == 0) return 1;
+  mw_bind_fail_err(L, mw_code_of_error(rc), &err);
+  return lua_error(L);
+}
+
+static int after_receive(lua_State *L, int status, lua_KContext context) {
+  struct mw_bind_waiter *waiter = (struct mw_bind_waiter *)context;
+  if (waiter->arrived == MW_BIND_MESSAGE) return push_arrived(L, waiter->call, waiter->bytes);
+  if (waiter->arrived == MW_BIND_END) {
+    lua_pushnil(L);
+    return 1;
+  }
+  push_over(L, waiter->call);
+  return waiter->raising ? lua_error(L) : 2;
+}
+
+static int receive(lua_State *L, const char *what, bool raising) {
+  struct mw_bind_object *object = check_object(L);
+  if (!object->method->client_streaming) {
+    return luaL_error(L, "%s: the request of %s is not streamed: it is the handler's first argument", what,
+                      object->method->path);
+  }
+  struct mw_bind_call *c = object->call;
+  if (!c || c->call->cancelled) {
+    push_over(L, c);
+    return raising ? lua_error(L) : 2;
+  }
+  if (c->call->ended) {
+    lua_pushnil(L);
+    return 1;
+  }
+  if (c->call->reading) return luaL_error(L, "%s: another receive of this call is under way", what);
+  struct mw_fiber *fiber = mw_fiber_check(L, what);
+  struct mw_bind_waiter *waiter = push_waiter(L, c, fiber);
+  waiter->raising = raising;
+  c->receiver = waiter;
+  mw_call_read(c->call);
+  return mw_fiber_wait_quietly(L, fiber, stop_receiving, waiter, after_receive, (lua_KContext)waiter);
+}
+
+static int l_receive(lua_State *L) { return receive(L, "call:receive", false); }
+
+static int next_message(lua_State *L) { return receive(L, "call:messages", true); }
+
+static int l_messages(lua_State *L) {
+  check_live(L, "call:messages");
+  lua_pushcfunction(L, next_message);
+  lua_pushvalue(L, 1);
+  return 2;
+}
+
+/* ---- metadata ---- */
+
+static int add_metadata(lua_State *L, const char *what, bool trailer) {
+  struct mw_bind_call *c = check_live(L, what);
+  struct mw_slice key, value;
+  key.data = (const uint8_t *)luaL_checklstring(L, 2, &key.len);
+  value.data = (const uint8_t *)luaL_checklstring(L, 3, &value.len);
+  if (!trailer && c->call->headers_sent) return luaL_error(L, "%s: the headers have been sent already", what);
+  struct mw_err err = MW_ERR_INIT;
+  if (mw_metadata_check(key, value, &err) != 0) {
+    mw_err_wrap(&err, "%s", what);
+    return mw_bind_raise_err(L, &err);
+  }
+  struct mw_metadata *metadata = trailer ? &c->call->trailers : &c->call->headers;
+  if (mw_metadata_add(metadata, &c->call->arena, key, value) != 0) return luaL_error(L, "%s: out of memory", what);
+  return 0;
+}
+
+static int l_set_header(lua_State *L) { return add_metadata(L, "call:set_header", false); }
+
+static int l_set_trailer(lua_State *L) { return add_metadata(L, "call:set_trailer", true); }
+
+static int l_send_headers(lua_State *L) {
+  mw_call_send_headers(check_live(L, "call:send_headers")->call);
+  return 0;
+}
+
+static int l_metadata_values(lua_State *L) {
+  struct mw_bind_call *c = check_live(L, "call:metadata_values");
+  const char *key = luaL_checkstring(L, 2);
+  lua_newtable(L);
+  lua_Integer n = 0;
+  for (size_t i = 0; i < c->call->request.len; i++) {
+    const struct mw_metadata_entry *entry = &c->call->request.entries[i];
+    if (!mw_slice_eq_str(entry->key, key)) continue;
+    lua_pushlstring(L, (const char *)entry->value.data, entry->value.len);
+    lua_rawseti(L, -2, ++n);
+  }
+  return 1;
+}
+
+/* The first value of each key, as a table. */
+static void push_metadata(lua_State *L, struct mw_bind_call *c) {
+  lua_createtable(L, 0, (int)c->call->request.len);
+  for (size_t i = c->call->request.len; i-- > 0;) {
+    const struct mw_metadata_entry *entry = &c->call->request.entries[i];
+    lua_pushlstring(L, (const char *)entry->key.data, entry->key.len);
+    lua_pushlstring(L, (const char *)entry->value.data, entry->value.len);
+    lua_rawset(L, -3);
+  }
+}
+
+/* ---- time ---- */
+
+static int l_time_remaining(lua_State *L) {
+  struct mw_bind_call *c = check_live(L, "call:time_remaining");
+  if (c->call->deadline == MW_NEVER) return 0;
+  double left = (double)(c->call->deadline - mw_clock_mono()) / MW_NS_PER_S;
+  lua_pushnumber(L, fmax(left, 0));
+  return 1;
+}
+
+static void push_deadline(lua_State *L, struct mw_bind_call *c) {
+  if (c->call->deadline == MW_NEVER) {
+    lua_pushnil(L);
+    return;
+  }
+  int64_t wall = mw_clock_wall() + (c->call->deadline - mw_clock_mono());
+  lua_pushnumber(L, (double)wall / MW_NS_PER_S);
+}
+
+/* ---- fields ---- */
+
+/* Keeps the value at the top in the object's own table, so that it is made once, and leaves it there. */
+static void remember(lua_State *L, const char *name) {
+  if (lua_getiuservalue(L, 1, 1) != LUA_TTABLE) {
+    lua_pop(L, 1);
+    lua_newtable(L);
+    lua_pushvalue(L, -1);
+    lua_setiuservalue(L, 1, 1);
+  }
+  lua_pushvalue(L, -2);
+  lua_setfield(L, -2, name);
+  lua_pop(L, 1);
+}
+
+static bool push_remembered(lua_State *L, const char *name) {
+  if (lua_getiuservalue(L, 1, 1) == LUA_TTABLE && lua_getfield(L, -1, name) != LUA_TNIL) return true;
+  lua_settop(L, 2);
+  return false;
+}
+
+/* mw.log of the program: lines carry the call by themselves, as its fiber's context. */
+static void push_log(lua_State *L, struct mw_bind_call *c) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, c->program->modules_ref);
+  lua_getfield(L, -1, "moonwire");
+  lua_getfield(L, -1, "log");
+}
+
+/* __index: a method, a field, or what was stored in call.vars. Upvalue 1: the methods. */
+static int l_index(lua_State *L) {
+  struct mw_bind_object *object = check_object(L);
+  lua_pushvalue(L, 2);
+  if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL) return 1;
+  const char *name = luaL_checkstring(L, 2);
+  lua_settop(L, 2);
+  if (strcmp(name, "method") == 0) return lua_pushstring(L, object->method->name), 1;
+  if (strcmp(name, "service") == 0) return lua_pushstring(L, object->method->service->full_name), 1;
+  if (push_remembered(L, name)) return 1;
+  if (strcmp(name, "vars") == 0) {
+    lua_newtable(L);
+    remember(L, name);
+    return 1;
+  }
+  struct mw_bind_call *c = object->call;
+  if (!c) return 0;
+  if (strcmp(name, "deadline") == 0) return push_deadline(L, c), 1;
+  if (strcmp(name, "metadata") == 0) {
+    push_metadata(L, c);
+  } else if (strcmp(name, "peer") == 0) {
+    lua_pushstring(L, c->call->peer);
+  } else if (strcmp(name, "trace_id") == 0) {
+    lua_pushstring(L, mw_bind_call_trace(c)->trace_id);
+    c->fiber->log.trace_id = c->trace.trace_id;
+    mw_log_context()->trace_id = c->trace.trace_id;
+  } else if (strcmp(name, "log") == 0) {
+    push_log(L, c);
+  } else {
+    return 0;
+  }
+  remember(L, name);
+  return 1;
+}
+
+static int l_newindex(lua_State *L) {
+  return luaL_error(L, "call.%s cannot be set: keep your own values in call.vars", luaL_tolstring(L, 2, NULL));
+}
+
+static int l_tostring(lua_State *L) {
+  struct mw_bind_object *object = check_object(L);
+  lua_pushfstring(L, "call %s%s", object->method->path, object->call ? "" : " (ended)");
+  return 1;
+}
+
+static void make_metatable(lua_State *L) {
+  static const luaL_Reg methods[] = {{"send", l_send},
+                                     {"receive", l_receive},
+                                     {"messages", l_messages},
+                                     {"set_header", l_set_header},
+                                     {"set_trailer", l_set_trailer},
+                                     {"send_headers", l_send_headers},
+                                     {"metadata_values", l_metadata_values},
+                                     {"time_remaining", l_time_remaining},
+                                     {NULL, NULL}};
+  luaL_newlib(L, methods);
+  lua_pushcclosure(L, l_index, 1);
+  lua_setfield(L, -2, "__index");
+  lua_pushcfunction(L, l_newindex);
+  lua_setfield(L, -2, "__newindex");
+  lua_pushcfunction(L, l_tostring);
+  lua_setfield(L, -2, "__tostring");
+}
+
+void mw_bind_push_call(lua_State *L, struct mw_bind_call *call) {
+  struct mw_bind_object *object = lua_newuserdatauv(L, sizeof *object, 1);
+  object->call = call;
+  object->method = call->method;
+  call->object = object;
+  if (luaL_newmetatable(L, MW_BIND_CALL)) make_metatable(L);
+  lua_setmetatable(L, -2);
+}

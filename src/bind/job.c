@@ -1,0 +1,205 @@
+/* mw.sleep, mw.spawn, mw.every: work beside the calls.
+ *
+ * A job is a function that runs in a fiber of its own: once (spawn) or again and again (every). Jobs belong to their
+ * program: those registered while it loads start when it does, and all are killed when it ends. */
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "bind/bind.h"
+
+struct job {
+  struct mw_list link; /* in program->jobs */
+  struct mw_program *program;
+  int function;           /* registry reference */
+  int64_t period;         /* nanoseconds; 0 for a job that runs once */
+  int64_t due;            /* mw_clock_mono() of the next run */
+  struct mw_timer *timer; /* that starts the next run, NULL while it runs */
+  struct mw_fiber *fiber; /* NULL while it does not run */
+  bool stopped;           /* no further run */
+};
+
+/* ---- mw.sleep ---- */
+
+struct sleeper {
+  struct mw_timer *timer;
+  struct mw_fiber *fiber;
+};
+
+static void wake(void *arg) {
+  struct sleeper *sleeper = arg;
+  mw_fiber_resume(sleeper->fiber);
+}
+
+static void stop_sleeping(void *arg) {
+  struct sleeper *sleeper = arg;
+  mw_timer_stop(sleeper->timer);
+}
+
+static int after_sleep(lua_State *L, int status, lua_KContext context) { return 0; }
+
+/* Checks a duration in seconds at `index` and returns it in nanoseconds. */
+static int64_t check_seconds(lua_State *L, int index) {
+  lua_Number seconds = luaL_checknumber(L, index);
+  luaL_argcheck(L, seconds >= 0 && seconds <= 1e9, index, "expected seconds from 0 to 1e9");
+  return (int64_t)(seconds * MW_NS_PER_S);
+}
+
+static int l_sleep(lua_State *L) {
+  int64_t delay = check_seconds(L, 1);
+  struct mw_fiber *fiber = mw_fiber_check(L, "mw.sleep");
+  struct sleeper *sleeper = lua_newuserdatauv(L, sizeof *sleeper, 0);
+  sleeper->fiber = fiber;
+  sleeper->timer = mw_timer_start(fiber->vm->loop, delay, wake, sleeper);
+  if (!sleeper->timer) return luaL_error(L, "mw.sleep: out of memory");
+  return mw_fiber_wait(L, fiber, stop_sleeping, sleeper, after_sleep, 0);
+}
+
+/* ---- running ---- */
+
+static void schedule(struct job *job);
+
+static void free_job(struct job *job) {
+  mw_timer_stop(job->timer);
+  luaL_unref(job->program->vm->L, LUA_REGISTRYINDEX, job->function);
+  mw_list_remove(&job->link);
+  free(job);
+}
+
+static void on_job_done(struct mw_fiber *fiber, void *owner) {
+  struct job *job = owner;
+  job->fiber = NULL;
+  if (job->stopped || job->period == 0) {
+    free_job(job);
+  } else {
+    schedule(job);
+  }
+}
+
+/* Adds a traceback where the error was raised. */
+static int on_job_error(lua_State *L) {
+  if (mw_fiber_is_doom(L, 1)) return 1;
+  luaL_traceback(L, L, luaL_tolstring(L, 1, NULL), 1);
+  return 1;
+}
+
+static int after_job(lua_State *L, int status, lua_KContext context) {
+  if (status != LUA_OK && status != LUA_YIELD && !mw_fiber_is_doom(L, -1)) {
+    mw_log(MW_LOG_ERROR, NULL, "a job failed: %s", luaL_tolstring(L, -1, NULL));
+  }
+  return 0;
+}
+
+/* The body of a job's fiber. Stack: 1 job (light), 2 on_job_error, 3 function. */
+static int job_main(lua_State *L) {
+  struct job *job = lua_touserdata(L, 1);
+  lua_pushcfunction(L, on_job_error);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, job->function);
+  int status = lua_pcallk(L, 0, 0, 2, 0, after_job);
+  return after_job(L, status, 0);
+}
+
+static void run(void *arg) {
+  struct job *job = arg;
+  job->timer = NULL;
+  job->fiber = mw_fiber_new(job->program->vm, job->program, on_job_done, job);
+  if (!job->fiber) {
+    mw_log(MW_LOG_ERROR, NULL, "a job was not run: out of memory");
+    on_job_done(NULL, job);
+    return;
+  }
+  struct mw_log_context *log = &job->fiber->log;
+  *log = (struct mw_log_context){.worker = log->worker, .generation = job->program->generation};
+  mw_fiber_start(job->fiber, job_main, job);
+}
+
+/* Starts the timer of the next run, one period after the last; runs that were missed are left out. */
+static void schedule(struct job *job) {
+  int64_t now = mw_clock_mono();
+  job->due += job->period;
+  if (job->due < now) job->due = now;
+  job->timer = mw_timer_start(job->program->vm->loop, job->due - now, run, job);
+  if (!job->timer) mw_log(MW_LOG_ERROR, NULL, "a job has ended: out of memory for its timer");
+}
+
+static struct job *new_job(lua_State *L, int function, int64_t period) {
+  struct mw_program *program = mw_bind_program(L);
+  lua_pushvalue(L, function);
+  int ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  struct job *job = calloc(1, sizeof *job);
+  if (!job) {
+    luaL_unref(L, LUA_REGISTRYINDEX, ref);
+    luaL_error(L, "out of memory for a job");
+    return NULL;
+  }
+  *job = (struct job){.program = program, .function = ref, .period = period};
+  mw_list_push(&program->jobs, &job->link);
+  return job;
+}
+
+static int l_spawn(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TFUNCTION);
+  struct job *job = new_job(L, 1, 0);
+  if (job->program->vm->loading != job->program) run(job);
+  return 0;
+}
+
+static int l_every(lua_State *L) {
+  struct mw_program *program = mw_bind_program(L);
+  int64_t period = check_seconds(L, 1);
+  luaL_argcheck(L, period >= MW_NS_PER_MS, 1, "expected at least 0.001 seconds");
+  luaL_checktype(L, 2, LUA_TFUNCTION);
+  if (program->vm->loading != program) {
+    return luaL_error(L, "mw.every: jobs are registered while the script loads; use mw.spawn with mw.sleep here");
+  }
+  if (program->host->worker == 0) new_job(L, 2, period);
+  return 0;
+}
+
+void mw_bind_start_jobs(struct mw_program *program) {
+  int64_t now = mw_clock_mono();
+  struct mw_list starting;
+  mw_list_init(&starting);
+  struct mw_list *node;
+  while ((node = mw_list_shift(&program->jobs)) != NULL) mw_list_push(&starting, node);
+  while ((node = mw_list_shift(&starting)) != NULL) {
+    struct job *job = MW_CONTAINER(node, struct job, link);
+    mw_list_push(&program->jobs, &job->link);
+    job->due = now;
+    if (job->period > 0) {
+      schedule(job);
+    } else {
+      run(job);
+    }
+  }
+}
+
+static void push_stopped(lua_State *L, void *unused) {
+  struct mw_status status = mw_status(MW_CODE_UNAVAILABLE, "the server stops this job");
+  mw_bind_push_status(L, &status);
+}
+
+void mw_bind_stop_jobs(struct mw_program *program) {
+  struct mw_list *next;
+  for (struct mw_list *node = program->jobs.next; node != &program->jobs; node = next) {
+    next = node->next;
+    struct job *job = MW_CONTAINER(node, struct job, link);
+    job->stopped = true;
+    if (!job->fiber) free_job(job);
+  }
+  /* Killing one may end others: start over after each. */
+  for (struct mw_list *node = program->jobs.next; node != &program->jobs;) {
+    struct job *job = MW_CONTAINER(node, struct job, link);
+    if (job->fiber->doom != MW_FIBER_ALIVE) {
+      node = node->next;
+      continue;
+    }
+    mw_fiber_kill(job->fiber, push_stopped, NULL);
+    node = program->jobs.next;
+  }
+}
+
+void mw_bind_open_job(lua_State *L, struct mw_program *program) {
+  static const luaL_Reg functions[] = {{"sleep", l_sleep}, {"spawn", l_spawn}, {"every", l_every}, {NULL, NULL}};
+  mw_bind_functions(L, program, functions);
+}

@@ -1,0 +1,152 @@
+/* mw.service: where scripts put their handlers, checked against the schema as they are assigned. */
+#include <string.h>
+
+#include "base/text.h"
+#include "bind/bind.h"
+
+static const char *service_at(const void *ctx, size_t i) {
+  return mw_pool_service_at((const struct mw_pool *)ctx, i)->full_name;
+}
+
+static const char *method_at(const void *ctx, size_t i) {
+  return ((const struct mw_service_type *)ctx)->methods[i].name;
+}
+
+static const struct mw_method_type *find_method(const struct mw_service_type *service, const char *name) {
+  for (size_t i = 0; i < service->n_methods; i++) {
+    if (strcmp(service->methods[i].name, name) == 0) return &service->methods[i];
+  }
+  return NULL;
+}
+
+static int raise_near(lua_State *L, const char *what, const char *near) {
+  if (near) return luaL_error(L, "%s (did you mean %s?)", what, near);
+  return luaL_error(L, "%s", what);
+}
+
+/* Where a function was defined, as "lua/tasks.lua:12"; pushes it. The function is at `index`. */
+static const char *push_place(lua_State *L, int index) {
+  lua_Debug info;
+  lua_pushvalue(L, index);
+  lua_getinfo(L, ">S", &info);
+  return lua_pushfstring(L, "%s:%d", info.short_src, info.linedefined);
+}
+
+/* service.Name = function: upvalues program, service, handlers. */
+static int l_newindex(lua_State *L) {
+  struct mw_program *program = mw_bind_program(L);
+  const struct mw_service_type *service = lua_touserdata(L, lua_upvalueindex(2));
+  const char *name = luaL_checkstring(L, 2);
+  if (program->vm->loading != program) {
+    return luaL_error(L, "%s.%s: handlers are set while the script loads, not later", service->full_name, name);
+  }
+  if (!find_method(service, name)) {
+    const char *what = lua_pushfstring(L, "%s has no method %s", service->full_name, name);
+    return raise_near(L, what, mw_nearest(name, service->n_methods, method_at, service));
+  }
+  if (!lua_isfunction(L, 3)) {
+    return luaL_error(L, "%s.%s: expected a function, got %s", service->full_name, name, luaL_typename(L, 3));
+  }
+  lua_settop(L, 3);
+  lua_pushvalue(L, 2);
+  if (lua_rawget(L, lua_upvalueindex(3)) == LUA_TFUNCTION) {
+    return luaL_error(L, "%s.%s has a handler already, at %s", service->full_name, name, push_place(L, -1));
+  }
+  lua_settop(L, 3);
+  lua_rawset(L, lua_upvalueindex(3));
+  return 0;
+}
+
+/* Makes the object of a service and leaves it at the top: an empty table that passes assignments to l_newindex. */
+static void push_new_service(lua_State *L, struct mw_program *program, const struct mw_service_type *service) {
+  lua_newtable(L);
+  lua_createtable(L, 0, 3);
+  lua_newtable(L); /* handlers */
+  lua_pushlightuserdata(L, program);
+  lua_pushlightuserdata(L, (void *)(uintptr_t)service);
+  lua_pushvalue(L, -3);
+  lua_pushcclosure(L, l_newindex, 3);
+  lua_setfield(L, -3, "__newindex");
+  lua_setfield(L, -2, "__index");
+  lua_pushstring(L, service->full_name);
+  lua_setfield(L, -2, "__name");
+  lua_setmetatable(L, -2);
+}
+
+/* mw.service(name): the same object each time. */
+static int l_service(lua_State *L) {
+  struct mw_program *program = mw_bind_program(L);
+  const char *name = luaL_checkstring(L, 1);
+  const struct mw_service_type *service = mw_pool_service(program->pool, name);
+  if (!service) {
+    const char *what = lua_pushfstring(L, "no service %s in the schema", name);
+    return raise_near(L, what, mw_nearest(name, mw_pool_service_count(program->pool), service_at, program->pool));
+  }
+  lua_rawgeti(L, LUA_REGISTRYINDEX, program->services_ref);
+  if (lua_getfield(L, -1, name) != LUA_TNIL) return 1;
+  if (program->vm->loading != program) return luaL_error(L, "mw.service: services are registered while scripts load");
+  push_new_service(L, program, service);
+  lua_pushvalue(L, -1);
+  lua_setfield(L, -4, name);
+  return 1;
+}
+
+void mw_bind_open_service(lua_State *L, struct mw_program *program) {
+  static const luaL_Reg functions[] = {{"service", l_service}, {NULL, NULL}};
+  mw_bind_functions(L, program, functions);
+}
+
+/* ---- routes ---- */
+
+struct routing {
+  struct mw_program *program;
+  void (*unimplemented)(void *arg, const struct mw_method_type *method);
+  void *arg;
+};
+
+/* Adds a route to the function at the top of the stack, which it pops. */
+static void add_route(lua_State *L, struct mw_program *program, const struct mw_method_type *method) {
+  int ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  if (mw_router_add(&program->router, method, &mw_bind_handler, (void *)(intptr_t)ref) != 0) {
+    luaL_unref(L, LUA_REGISTRYINDEX, ref);
+    luaL_error(L, "out of memory");
+  }
+}
+
+static int route_all(lua_State *L) {
+  struct routing *routing = lua_touserdata(L, 1);
+  struct mw_program *program = routing->program;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, program->services_ref);
+  for (size_t i = 0; i < mw_pool_service_count(program->pool); i++) {
+    const struct mw_service_type *service = mw_pool_service_at(program->pool, i);
+    bool known = lua_getfield(L, 2, service->full_name) == LUA_TTABLE;
+    for (size_t j = 0; j < service->n_methods; j++) {
+      const struct mw_method_type *method = &service->methods[j];
+      if (known && lua_getfield(L, 3, method->name) == LUA_TFUNCTION) {
+        add_route(L, program, method);
+      } else if (routing->unimplemented) {
+        routing->unimplemented(routing->arg, method);
+      }
+      lua_settop(L, 3);
+    }
+    lua_settop(L, 2);
+  }
+  return 0;
+}
+
+int mw_bind_route(struct mw_program *program, void (*unimplemented)(void *arg, const struct mw_method_type *method),
+                  void *arg, struct mw_err *err) {
+  struct routing routing = {program, unimplemented, arg};
+  return mw_vm_protect(program->vm, route_all, &routing, err);
+}
+
+void mw_bind_close(struct mw_program *program) {
+  size_t cursor = 0;
+  const struct mw_route *route;
+  while ((route = mw_map_next(&program->router.routes, &cursor, NULL)) != NULL) {
+    if (route->handler == &mw_bind_handler) {
+      luaL_unref(program->vm->L, LUA_REGISTRYINDEX, (int)(intptr_t)route->arg);
+    }
+  }
+  mw_bind_close_messages(program);
+}

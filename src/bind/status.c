@@ -1,0 +1,233 @@
+/* mw.status: gRPC statuses as Lua objects.
+ *
+ * A status is a table with the metatable "moonwire.Status": `code` (the name), `message`, `details` (a sequence of
+ * Any tables, {type_url=, value=}, or nil). Handlers return or raise them, and what fails returns nil and one. */
+#include <ctype.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "bind/bind.h"
+
+#define STATUS "moonwire.Status"
+
+static bool is_status(lua_State *L, int index) {
+  if (!lua_istable(L, index) || !lua_getmetatable(L, index)) return false;
+  luaL_getmetatable(L, STATUS);
+  bool same = lua_rawequal(L, -1, -2);
+  lua_pop(L, 2);
+  return same;
+}
+
+static void check_status(lua_State *L, int index) { luaL_argexpected(L, is_status(L, index), index, "status"); }
+
+/* The field `name` of the status at `index`, without metamethods. */
+static int get(lua_State *L, int index, const char *name) {
+  index = lua_absindex(L, index);
+  lua_pushstring(L, name);
+  return lua_rawget(L, index);
+}
+
+/* Pushes a status with the message at the top of the stack, which it replaces. */
+static void push_with_message(lua_State *L, enum mw_code code) {
+  lua_createtable(L, 0, 3);
+  lua_insert(L, -2);
+  lua_setfield(L, -2, "message");
+  lua_pushstring(L, mw_code_name(code));
+  lua_setfield(L, -2, "code");
+  luaL_setmetatable(L, STATUS);
+}
+
+/* Unpacks a google.rpc.Status and sets its details on the status object at the top; malformed bytes are left out. */
+static void set_details(lua_State *L, struct mw_slice bytes) {
+  struct mw_program *program = mw_fiber_program(L);
+  const struct mw_message_type *type = program ? mw_pool_message(program->pool, "google.rpc.Status") : NULL;
+  if (!type || mw_bind_push_bytes(L, program, type, bytes, NULL) != 0) return;
+  lua_getfield(L, -1, "details");
+  lua_setfield(L, -3, "details");
+  lua_pop(L, 1);
+}
+
+void mw_bind_push_status(lua_State *L, const struct mw_status *status) {
+  lua_pushlstring(L, (const char *)status->message.data, status->message.len);
+  push_with_message(L, status->code);
+  if (status->details.len > 0) set_details(L, status->details);
+}
+
+int mw_bind_fail(lua_State *L, enum mw_code code, const char *fmt, ...) {
+  char text[512];
+  va_list args;
+  va_start(args, fmt);
+  vsnprintf(text, sizeof text, fmt, args);
+  va_end(args);
+  lua_pushnil(L);
+  lua_pushstring(L, text);
+  push_with_message(L, code);
+  return 2;
+}
+
+int mw_bind_fail_err(lua_State *L, enum mw_code code, struct mw_err *err) {
+  lua_pushnil(L);
+  lua_pushstring(L, mw_err_text(err));
+  mw_err_fini(err);
+  push_with_message(L, code);
+  return 2;
+}
+
+/* Packs code, message and details as a google.rpc.Status; leaves the bytes as a string on the stack. */
+static struct mw_slice pack_details(lua_State *L, int index, enum mw_code code) {
+  struct mw_program *program = mw_fiber_program(L);
+  const struct mw_message_type *type = program ? mw_pool_message(program->pool, "google.rpc.Status") : NULL;
+  if (!type) return mw_slice(NULL, 0);
+  lua_createtable(L, 0, 3);
+  lua_pushinteger(L, code);
+  lua_setfield(L, -2, "code");
+  get(L, index, "message");
+  lua_setfield(L, -2, "message");
+  get(L, index, "details");
+  lua_setfield(L, -2, "details");
+  struct mw_err err = MW_ERR_INIT;
+  ProtobufCMessage *message;
+  if (mw_bind_to_message(L, -1, program, type, mw_vm_scratch(program->vm), &message, &err) != 0) {
+    mw_bind_raise_err(L, &err);
+  }
+  luaL_Buffer buffer;
+  size_t size = mw_message_size(message);
+  uint8_t *out = (uint8_t *)luaL_buffinitsize(L, &buffer, size);
+  mw_message_pack(message, out);
+  luaL_pushresultsize(&buffer, size);
+  lua_remove(L, -2);
+  return mw_slice(lua_tostring(L, -1), size);
+}
+
+bool mw_bind_to_status(lua_State *L, int index, struct mw_status *out) {
+  index = lua_absindex(L, index);
+  if (!is_status(L, index)) return false;
+  luaL_checkstack(L, 8, NULL);
+  int code = get(L, index, "code") == LUA_TSTRING ? mw_code_from_name(lua_tostring(L, -1)) : -1;
+  *out = mw_status(code < 0 ? MW_CODE_UNKNOWN : (enum mw_code)code, "");
+  if (get(L, index, "message") == LUA_TSTRING) {
+    out->message.data = (const uint8_t *)lua_tolstring(L, -1, &out->message.len);
+  }
+  lua_pop(L, 2); /* both stay alive in the object */
+  if (get(L, index, "details") == LUA_TTABLE) {
+    lua_pop(L, 1);
+    out->details = pack_details(L, index, out->code); /* leaves its string on the stack */
+  } else {
+    lua_pop(L, 1);
+  }
+  return true;
+}
+
+/* ---- the constructors ---- */
+
+/* The message of (format, ...) from argument `first` on: as it is when nothing is to be put into it. */
+static void push_message(lua_State *L, int first) {
+  if (lua_gettop(L) < first) {
+    lua_pushliteral(L, "");
+  } else if (lua_gettop(L) == first) {
+    lua_pushstring(L, luaL_checkstring(L, first));
+  } else {
+    luaL_getmetafield(L, first, "__index"); /* the string library */
+    lua_getfield(L, -1, "format");
+    lua_replace(L, -2);
+    int n = lua_gettop(L) - first;
+    for (int i = 0; i < n; i++) lua_pushvalue(L, first + i);
+    lua_call(L, n, 1);
+  }
+}
+
+/* mw.status.not_found([format, ...]). Upvalue 2: the code. */
+static int l_construct(lua_State *L) {
+  enum mw_code code = (enum mw_code)lua_tointeger(L, lua_upvalueindex(2));
+  if (lua_gettop(L) > 0) luaL_checkstring(L, 1);
+  push_message(L, 1);
+  push_with_message(L, code);
+  return 1;
+}
+
+/* mw.status(code, [format, ...]): the code by name or number. */
+static int l_call(lua_State *L) {
+  int code = lua_isinteger(L, 2) ? (int)lua_tointeger(L, 2) : mw_code_from_name(luaL_checkstring(L, 2));
+  luaL_argcheck(L, code > 0 && code < MW_CODE_COUNT, 2, "expected a status code such as \"NOT_FOUND\"");
+  if (lua_gettop(L) > 2) luaL_checkstring(L, 3);
+  push_message(L, 3);
+  push_with_message(L, (enum mw_code)code);
+  return 1;
+}
+
+/* ---- methods and metamethods ---- */
+
+/* status:with_details(type_name, message): adds a detail and returns the status. */
+static int l_with_details(lua_State *L) {
+  check_status(L, 1);
+  const char *name = luaL_checkstring(L, 2);
+  luaL_checktype(L, 3, LUA_TTABLE);
+  struct mw_program *program = mw_fiber_program(L);
+  const struct mw_message_type *type = program ? mw_pool_message(program->pool, name) : NULL;
+  if (!type) return luaL_error(L, "with_details: no message type %s in the schema", name);
+  struct mw_err err = MW_ERR_INIT;
+  ProtobufCMessage *message;
+  if (mw_bind_to_message(L, 3, program, type, mw_vm_scratch(program->vm), &message, &err) != 0) {
+    return mw_bind_raise_err(L, &err);
+  }
+  lua_createtable(L, 0, 2);
+  luaL_Buffer buffer;
+  size_t size = mw_message_size(message);
+  mw_message_pack(message, (uint8_t *)luaL_buffinitsize(L, &buffer, size));
+  luaL_pushresultsize(&buffer, size);
+  lua_setfield(L, -2, "value");
+  lua_pushfstring(L, "type.googleapis.com/%s", type->full_name);
+  lua_setfield(L, -2, "type_url");
+  if (get(L, 1, "details") != LUA_TTABLE) {
+    lua_pop(L, 1);
+    lua_newtable(L);
+    lua_pushvalue(L, -1);
+    lua_setfield(L, 1, "details");
+  }
+  lua_insert(L, -2);
+  lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+  lua_settop(L, 1);
+  return 1;
+}
+
+static int l_tostring(lua_State *L) {
+  check_status(L, 1);
+  get(L, 1, "code");
+  get(L, 1, "message");
+  lua_pushfstring(L, "%s: %s", luaL_tolstring(L, 2, NULL), luaL_tolstring(L, 3, NULL));
+  return 1;
+}
+
+static void make_metatable(lua_State *L) {
+  if (!luaL_newmetatable(L, STATUS)) {
+    lua_pop(L, 1);
+    return;
+  }
+  lua_createtable(L, 0, 1);
+  lua_pushcfunction(L, l_with_details);
+  lua_setfield(L, -2, "with_details");
+  lua_setfield(L, -2, "__index");
+  lua_pushcfunction(L, l_tostring);
+  lua_setfield(L, -2, "__tostring");
+  lua_pop(L, 1);
+}
+
+void mw_bind_open_status(lua_State *L, struct mw_program *program) {
+  make_metatable(L);
+  lua_createtable(L, 0, MW_CODE_COUNT);
+  for (int code = 1; code < MW_CODE_COUNT; code++) {
+    char name[32] = "";
+    const char *upper = mw_code_name((enum mw_code)code);
+    for (size_t i = 0; upper[i] && i < sizeof name - 1; i++) name[i] = (char)tolower((unsigned char)upper[i]);
+    lua_pushlightuserdata(L, program);
+    lua_pushinteger(L, code);
+    lua_pushcclosure(L, l_construct, 2);
+    lua_setfield(L, -2, name);
+  }
+  lua_createtable(L, 0, 1);
+  lua_pushcfunction(L, l_call);
+  lua_setfield(L, -2, "__call");
+  lua_setmetatable(L, -2);
+  lua_setfield(L, -2, "status");
+}
