@@ -11,14 +11,17 @@
 struct mw_topics; /* all topics of a process */
 struct mw_subscription;
 
+/* NULL without memory. */
 struct mw_topics *mw_topics_new(void);
+
+/* Every subscription is closed. */
 void mw_topics_free(struct mw_topics *topics);
 
 /* Hands a copy of `payload` to every subscriber of `name`. Returns how many, or MW_ENOMEM. */
 int mw_topic_publish(struct mw_topics *topics, const char *name, struct mw_slice payload);
 
-/* Subscribes with a queue of `capacity` payloads. `ready(arg)` runs on `loop` when the queue was empty and no longer
- * is. A payload that finds it full pushes out the oldest, which is counted. Returns 0 or MW_ENOMEM. */
+/* Subscribes with a queue of `capacity` payloads, at least one. `ready(arg)` runs on `loop` when the queue was empty and
+ * no longer is. A payload that finds it full pushes out the oldest, which is counted. Returns 0 or MW_ENOMEM. */
 int mw_topic_subscribe(struct mw_topics *topics, const char *name, size_t capacity, struct mw_loop *loop,
                        void (*ready)(void *arg), void *arg, struct mw_subscription **out);
 
@@ -26,7 +29,8 @@ int mw_topic_subscribe(struct mw_topics *topics, const char *name, size_t capaci
  * `dropped` is set to how many were pushed out since the last call. */
 bool mw_subscription_next(struct mw_subscription *subscription, struct mw_slice *payload, uint64_t *dropped);
 
-/* On the loop's thread; `ready` does not run after it. */
+/* On the loop's thread; `ready` does not run after it. NULL is allowed. The loop must outlive what it has queued: end it
+ * after its subscriptions are closed. */
 void mw_subscription_close(struct mw_subscription *subscription);
 
 #endif

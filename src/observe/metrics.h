@@ -43,6 +43,6 @@ void mw_metric_observe(struct mw_metric *metric, double value);
 double mw_metric_value(const struct mw_metric *metric, uint64_t *count);
 
 /* Appends everything in the Prometheus text format 0.0.4. Returns 0 or MW_ENOMEM. */
-int mw_metrics_write(const struct mw_metrics *metrics, struct mw_buf *out);
+int mw_metrics_write(struct mw_metrics *metrics, struct mw_buf *out);
 
 #endif

@@ -1,0 +1,199 @@
+/* A line is built in a buffer of fixed size on the stack, so that logging works without memory, and written at once.
+ * What is too long is cut with "..." inside of its quotes: a message or value at its own limit, so that one long value
+ * cannot push out the fields behind it. */
+#include "observe/log.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "observe/utf8.h"
+
+enum {
+  MAX_LINE = 16384,
+  MAX_MESSAGE = 8192, /* of its escaped form */
+  MAX_VALUE = 2048,
+  MAX_KEY = 64,
+  LONGEST_STEP = 4, /* bytes that one step of escaping appends at most */
+};
+
+struct line {
+  char data[MAX_LINE];
+  size_t len;
+};
+
+static const char *const level_names[] = {"debug", "info", "warn", "error", "off"};
+
+static atomic_int lowest = MW_LOG_INFO;
+
+/* A pipe keeps only lines of up to PIPE_BUF bytes whole; this keeps the longer ones apart too. */
+static pthread_mutex_t output = PTHREAD_MUTEX_INITIALIZER;
+
+static _Thread_local struct mw_log_context context = {.worker = -1};
+
+void mw_log_set_level(enum mw_log_level level) { atomic_store_explicit(&lowest, (int)level, memory_order_relaxed); }
+
+bool mw_log_enabled(enum mw_log_level level) {
+  return (int)level >= atomic_load_explicit(&lowest, memory_order_relaxed) && level != MW_LOG_OFF;
+}
+
+int mw_log_level_from_name(const char *name) {
+  for (int i = 0; i <= MW_LOG_OFF; i++) {
+    if (strcmp(name, level_names[i]) == 0) return i;
+  }
+  return -1;
+}
+
+struct mw_log_context *mw_log_context(void) { return &context; }
+
+/* ---- building a line ---- */
+
+/* One byte always stays free for the newline. */
+static void append(struct line *line, const char *text, size_t len) {
+  size_t room = sizeof line->data - 1 - line->len;
+  if (len > room) len = room;
+  memcpy(line->data + line->len, text, len);
+  line->len += len;
+}
+
+static void append_str(struct line *line, const char *text) { append(line, text, strlen(text)); }
+
+/* Whether a sequence may stand as it is: no control characters (C0, C1, DEL), no line or paragraph separators. */
+static bool is_plain(const uint8_t *s, size_t len) {
+  if (len == 1) return s[0] >= 0x20 && s[0] != 0x7f && s[0] != '"' && s[0] != '\\';
+  if (len == 2) return !(s[0] == 0xc2 && s[1] < 0xa0);
+  if (len == 3) return !(s[0] == 0xe2 && s[1] == 0x80 && (s[2] == 0xa8 || s[2] == 0xa9));
+  return len == 4;
+}
+
+static void append_escaped_byte(struct line *line, uint8_t byte) {
+  static const char hex[] = "0123456789abcdef";
+  switch (byte) {
+    case '"': append(line, "\\\"", 2); break;
+    case '\\': append(line, "\\\\", 2); break;
+    case '\n': append(line, "\\n", 2); break;
+    case '\r': append(line, "\\r", 2); break;
+    case '\t': append(line, "\\t", 2); break;
+    default: append(line, (char[]){'\\', 'x', hex[byte >> 4], hex[byte & 15]}, 4); break;
+  }
+}
+
+static void append_quoted(struct line *line, struct mw_slice text, size_t limit) {
+  size_t room = sizeof line->data - line->len;
+  size_t end = line->len + (room < limit ? room : limit) - LONGEST_STEP - sizeof "\"...\"\n";
+  append(line, "\"", 1);
+  while (text.len > 0 && line->len <= end) {
+    size_t step = mw_utf8_step(text);
+    if (is_plain(text.data, step)) {
+      append(line, (const char *)text.data, step);
+    } else {
+      step = 1;
+      append_escaped_byte(line, text.data[0]);
+    }
+    text = mw_slice(text.data + step, text.len - step);
+  }
+  if (text.len > 0) append(line, "...", 3);
+  append(line, "\"", 1);
+}
+
+static bool is_bare(struct mw_slice text) {
+  for (size_t i = 0; i < text.len; i++) {
+    uint8_t c = text.data[i];
+    if (c <= 0x20 || c >= 0x7f || c == '"' || c == '\\' || c == '=') return false;
+  }
+  return text.len > 0;
+}
+
+static void append_value(struct line *line, struct mw_slice text, size_t limit) {
+  if (is_bare(text) && text.len <= limit) {
+    append(line, (const char *)text.data, text.len);
+  } else {
+    append_quoted(line, text, limit);
+  }
+}
+
+static bool is_key_char(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || strchr("_.-/", c);
+}
+
+static void append_key(struct line *line, const char *key) {
+  append(line, " ", 1);
+  for (size_t i = 0; key[i] != '\0' && i < MAX_KEY; i++) append(line, is_key_char(key[i]) ? &key[i] : "_", 1);
+  if (key[0] == '\0') append(line, "_", 1);
+  append(line, "=", 1);
+}
+
+/* A field that finds no room is left out whole. */
+static void append_field(struct line *line, const char *key, const char *value) {
+  if (sizeof line->data - line->len < MAX_KEY + MAX_VALUE + sizeof " =\n") return;
+  append_key(line, key);
+  append_value(line, mw_slice_str(value), MAX_VALUE);
+}
+
+static void append_number(struct line *line, const char *key, uint64_t number) {
+  char text[24];
+  snprintf(text, sizeof text, "%llu", (unsigned long long)number);
+  append_field(line, key, text);
+}
+
+static void append_time(struct line *line) {
+  int64_t now = mw_clock_wall();
+  time_t seconds = (time_t)(now / MW_NS_PER_S);
+  struct tm tm;
+  char text[32], ms[8];
+  gmtime_r(&seconds, &tm);
+  append(line, text, strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &tm));
+  snprintf(ms, sizeof ms, ".%03dZ ", (int)(now % MW_NS_PER_S / MW_NS_PER_MS));
+  append_str(line, ms);
+}
+
+static void append_context(struct line *line) {
+  if (context.generation) append_number(line, "generation", context.generation);
+  if (context.worker >= 0) append_number(line, "worker", (uint64_t)context.worker);
+  if (context.call) append_number(line, "call", context.call);
+  if (context.method) append_field(line, "method", context.method);
+  if (context.trace_id) append_field(line, "trace_id", context.trace_id);
+}
+
+/* stderr may be somebody's pipe: a signal or a short write is gone on with, a closed end loses the line. */
+static void write_line(const struct line *line) {
+  int saved = errno;
+  pthread_mutex_lock(&output);
+  for (size_t done = 0; done < line->len;) {
+    ssize_t n = write(STDERR_FILENO, line->data + done, line->len - done);
+    if (n < 0 && errno != EINTR) break;
+    if (n > 0) done += (size_t)n;
+  }
+  pthread_mutex_unlock(&output);
+  errno = saved;
+}
+
+void mw_log(enum mw_log_level level, const struct mw_log_field *fields, const char *fmt, ...) {
+  if (!mw_log_enabled(level)) return;
+  char message[MAX_MESSAGE];
+  va_list args;
+  va_start(args, fmt);
+  int len = vsnprintf(message, sizeof message, fmt, args);
+  va_end(args);
+  if (len < 0) len = 0; /* the format met what it cannot print: the line still says who spoke and when */
+  size_t used = (size_t)len < sizeof message ? (size_t)len : sizeof message - 1;
+
+  struct line line;
+  line.len = 0;
+  append_time(&line);
+  append_str(&line, level_names[level]);
+  if (strlen(level_names[level]) < 5) append(&line, " ", 1);
+  append_context(&line);
+  append_str(&line, " msg=");
+  append_quoted(&line, mw_slice(message, used), MAX_MESSAGE);
+  for (; fields && fields->key; fields++) {
+    if (fields->value) append_field(&line, fields->key, fields->value);
+  }
+  line.data[line.len++] = '\n';
+  write_line(&line);
+}

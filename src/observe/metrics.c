@@ -1,0 +1,299 @@
+/* The registry has a lock for its families, a family one for its series; both are taken to find or make, never to
+ * update. Families and series are only ever added, so that a pointer to one stays good, and their lists, which a reader
+ * walks, keep the order in which they were made. Values are atomics: doubles by compare-and-swap. */
+#include "observe/metrics.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdlib.h>
+
+#include "observe/metrics_internal.h"
+
+enum { MAX_SERIES = 10000 };
+
+/* What Prometheus clients use for latencies in seconds. */
+static const double default_bounds[] = {0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10};
+
+static const char *const kind_names[] = {"counter", "gauge", "histogram"};
+
+const char *mw_metric_kind_name(enum mw_metric_kind kind) { return kind_names[kind]; }
+
+struct mw_metrics *mw_metrics_new(void) {
+  struct mw_metrics *metrics = calloc(1, sizeof *metrics);
+  if (!metrics) return NULL;
+  pthread_mutex_init(&metrics->lock, NULL);
+  mw_list_init(&metrics->families);
+  return metrics;
+}
+
+static void free_strings(char **strings, size_t count) {
+  for (size_t i = 0; strings && i < count; i++) free(strings[i]);
+  free(strings);
+}
+
+static void series_free(struct mw_metric *metric) {
+  free_strings(metric->values, metric->family->n_labels);
+  free(metric);
+}
+
+static void family_free(struct mw_metric_family *family) {
+  if (!family) return;
+  struct mw_list *node;
+  while ((node = mw_list_shift(&family->series))) series_free(MW_CONTAINER(node, struct mw_metric, link));
+  mw_map_fini(&family->by_values);
+  pthread_mutex_destroy(&family->lock);
+  free_strings(family->labels, family->n_labels);
+  free(family->bounds);
+  free(family->help);
+  free(family->name);
+  free(family);
+}
+
+void mw_metrics_free(struct mw_metrics *metrics) {
+  if (!metrics) return;
+  struct mw_list *node;
+  while ((node = mw_list_shift(&metrics->families))) family_free(MW_CONTAINER(node, struct mw_metric_family, link));
+  mw_map_fini(&metrics->by_name);
+  pthread_mutex_destroy(&metrics->lock);
+  free(metrics);
+}
+
+/* ---- families ---- */
+
+static bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
+static bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
+static bool is_name(const char *name, bool colons) {
+  if (*name == '\0' || is_digit(*name)) return false;
+  for (; *name; name++) {
+    if (!is_letter(*name) && !is_digit(*name) && !(colons && *name == ':')) return false;
+  }
+  return true;
+}
+
+static int check_labels(enum mw_metric_kind kind, const char *name, const char *const *labels, size_t n_labels,
+                        struct mw_err *err) {
+  for (size_t i = 0; i < n_labels; i++) {
+    if (!is_name(labels[i], false) || strncmp(labels[i], "__", 2) == 0) {
+      return mw_err_set(err, MW_EINVAL,
+                        "metric %s: \"%s\" cannot be a label: letters, digits and single leading underscores, no digit first",
+                        name, labels[i]);
+    }
+    if (kind == MW_METRIC_HISTOGRAM && strcmp(labels[i], "le") == 0) {
+      return mw_err_set(err, MW_EINVAL, "metric %s: the label \"le\" of a histogram is its buckets' own", name);
+    }
+    for (size_t j = 0; j < i; j++) {
+      if (strcmp(labels[i], labels[j]) == 0) {
+        return mw_err_set(err, MW_EINVAL, "metric %s: the label \"%s\" is given twice", name, labels[i]);
+      }
+    }
+  }
+  return 0;
+}
+
+static int check_bounds(const char *name, const double *bounds, size_t n_bounds, struct mw_err *err) {
+  for (size_t i = 0; i < n_bounds; i++) {
+    if (!isfinite(bounds[i])) {
+      return mw_err_set(err, MW_EINVAL, "metric %s: bucket %zu is no finite number; the last, infinite one is always there",
+                        name, i + 1);
+    }
+    if (i > 0 && bounds[i] <= bounds[i - 1]) {
+      return mw_err_set(err, MW_EINVAL, "metric %s: buckets must ascend, but %g follows %g", name, bounds[i], bounds[i - 1]);
+    }
+  }
+  return 0;
+}
+
+static char **copy_strings(const char *const *strings, size_t count) {
+  char **copy = calloc(count + 1, sizeof *copy);
+  for (size_t i = 0; copy && i < count; i++) {
+    copy[i] = strdup(strings[i]);
+    if (!copy[i]) {
+      free_strings(copy, i);
+      return NULL;
+    }
+  }
+  return copy;
+}
+
+static struct mw_metric_family *family_new(enum mw_metric_kind kind, const char *name, const char *help,
+                                           const char *const *labels, size_t n_labels, const double *bounds,
+                                           size_t n_bounds) {
+  struct mw_metric_family *family = calloc(1, sizeof *family);
+  if (!family) return NULL;
+  pthread_mutex_init(&family->lock, NULL);
+  mw_list_init(&family->link);
+  mw_list_init(&family->series);
+  family->kind = kind;
+  family->n_bounds = n_bounds;
+  family->name = strdup(name);
+  family->help = strdup(help ? help : "");
+  family->bounds = calloc(n_bounds + 1, sizeof *family->bounds);
+  family->labels = copy_strings(labels, n_labels);
+  if (family->labels) family->n_labels = n_labels;
+  if (!family->name || !family->help || !family->bounds || !family->labels) {
+    family_free(family);
+    return NULL;
+  }
+  if (n_bounds > 0) memcpy(family->bounds, bounds, n_bounds * sizeof *bounds);
+  return family;
+}
+
+static int check_same(const struct mw_metric_family *family, enum mw_metric_kind kind, const char *const *labels,
+                      size_t n_labels, const double *bounds, size_t n_bounds, struct mw_err *err) {
+  if (family->kind != kind) {
+    return mw_err_set(err, MW_EEXIST, "metric %s is a %s already, so it cannot be a %s", family->name,
+                      kind_names[family->kind], kind_names[kind]);
+  }
+  bool same = family->n_labels == n_labels;
+  for (size_t i = 0; same && i < n_labels; i++) same = strcmp(family->labels[i], labels[i]) == 0;
+  if (!same) {
+    return mw_err_set(err, MW_EEXIST, "metric %s is there already with other labels; give all of its users the same",
+                      family->name);
+  }
+  same = family->n_bounds == n_bounds;
+  for (size_t i = 0; same && i < n_bounds; i++) same = family->bounds[i] == bounds[i];
+  if (!same) {
+    return mw_err_set(err, MW_EEXIST, "metric %s is there already with other buckets; give all of its users the same",
+                      family->name);
+  }
+  return 0;
+}
+
+int mw_metrics_family(struct mw_metrics *metrics, enum mw_metric_kind kind, const char *name, const char *help,
+                      const char *const *labels, size_t n_labels, const double *bounds, size_t n_bounds,
+                      struct mw_metric_family **out, struct mw_err *err) {
+  if (kind != MW_METRIC_HISTOGRAM) {
+    n_bounds = 0;
+  } else if (!bounds) {
+    bounds = default_bounds;
+    n_bounds = sizeof default_bounds / sizeof *default_bounds;
+  }
+  if (!is_name(name, true)) {
+    return mw_err_set(err, MW_EINVAL, "\"%s\" cannot name a metric: letters, digits, _ and :, no digit first", name);
+  }
+  int rc = check_labels(kind, name, labels, n_labels, err);
+  if (rc == 0) rc = check_bounds(name, bounds, n_bounds, err);
+  if (rc != 0) return rc;
+
+  struct mw_metric_family *made = NULL;
+  pthread_mutex_lock(&metrics->lock);
+  struct mw_metric_family *family = mw_map_get(&metrics->by_name, mw_slice_str(name));
+  if (family) {
+    rc = check_same(family, kind, labels, n_labels, bounds, n_bounds, err);
+  } else {
+    family = made = family_new(kind, name, help, labels, n_labels, bounds, n_bounds);
+    rc = made ? mw_map_set(&metrics->by_name, mw_slice_str(name), made) : MW_ENOMEM;
+    if (rc == 0) {
+      mw_list_push(&metrics->families, &made->link);
+      made = NULL;
+    } else {
+      mw_err_set(err, rc, "metric %s: out of memory", name);
+    }
+  }
+  pthread_mutex_unlock(&metrics->lock);
+  family_free(made);
+  if (rc == 0) *out = family;
+  return rc;
+}
+
+/* ---- series ---- */
+
+/* Label values as one key; each with its zero byte, which no value contains. */
+static int series_key(struct mw_buf *key, const struct mw_metric_family *family, const char *const *values) {
+  int rc = mw_buf_reserve(key, 1);
+  for (size_t i = 0; rc == 0 && i < family->n_labels; i++) rc = mw_buf_append(key, values[i], strlen(values[i]) + 1);
+  return rc;
+}
+
+static struct mw_metric *series_new(struct mw_metric_family *family, const char *const *values) {
+  size_t n_buckets = family->kind == MW_METRIC_HISTOGRAM ? family->n_bounds + 1 : 0;
+  struct mw_metric *metric = calloc(1, sizeof *metric + n_buckets * sizeof metric->buckets[0]);
+  if (!metric) return NULL;
+  metric->family = family;
+  atomic_init(&metric->value, 0.0);
+  for (size_t i = 0; i < n_buckets; i++) atomic_init(&metric->buckets[i], 0);
+  metric->values = copy_strings(values, family->n_labels);
+  if (!metric->values) {
+    free(metric);
+    return NULL;
+  }
+  return metric;
+}
+
+/* Under the family's lock. */
+static int add_series(struct mw_metric_family *family, struct mw_slice key, const char *const *values,
+                      struct mw_metric **out, struct mw_err *err) {
+  if (family->by_values.len >= MAX_SERIES) {
+    return mw_err_set(err, MW_ELIMIT, "metric %s has %d series already, the most there can be: is a label taken from input?",
+                      family->name, MAX_SERIES);
+  }
+  struct mw_metric *metric = series_new(family, values);
+  if (!metric || mw_map_set(&family->by_values, key, metric) != 0) {
+    if (metric) series_free(metric);
+    return mw_err_set(err, MW_ENOMEM, "metric %s: out of memory", family->name);
+  }
+  mw_list_push(&family->series, &metric->link);
+  *out = metric;
+  return 0;
+}
+
+int mw_metric_series(struct mw_metric_family *family, const char *const *values, struct mw_metric **out,
+                     struct mw_err *err) {
+  struct mw_buf key = MW_BUF_INIT;
+  int rc = series_key(&key, family, values);
+  if (rc == 0) {
+    pthread_mutex_lock(&family->lock);
+    struct mw_metric *metric = mw_map_get(&family->by_values, mw_buf_slice(&key));
+    if (metric) {
+      *out = metric;
+    } else {
+      rc = add_series(family, mw_buf_slice(&key), values, out, err);
+    }
+    pthread_mutex_unlock(&family->lock);
+  } else {
+    mw_err_set(err, rc, "metric %s: out of memory", family->name);
+  }
+  mw_buf_fini(&key);
+  return rc;
+}
+
+/* ---- values ---- */
+
+static void add(_Atomic double *value, double by) {
+  double seen = atomic_load_explicit(value, memory_order_relaxed);
+  while (!atomic_compare_exchange_weak_explicit(value, &seen, seen + by, memory_order_relaxed, memory_order_relaxed)) {
+  }
+}
+
+void mw_metric_add(struct mw_metric *metric, double by) {
+  assert(metric->family->kind != MW_METRIC_HISTOGRAM);
+  assert(metric->family->kind != MW_METRIC_COUNTER || by >= 0);
+  add(&metric->value, by);
+}
+
+void mw_metric_set(struct mw_metric *metric, double value) {
+  assert(metric->family->kind == MW_METRIC_GAUGE);
+  atomic_store_explicit(&metric->value, value, memory_order_relaxed);
+}
+
+void mw_metric_observe(struct mw_metric *metric, double value) {
+  const struct mw_metric_family *family = metric->family;
+  assert(family->kind == MW_METRIC_HISTOGRAM);
+  size_t bucket = 0;
+  while (bucket < family->n_bounds && !(value <= family->bounds[bucket])) bucket++;
+  atomic_fetch_add_explicit(&metric->buckets[bucket], 1, memory_order_relaxed);
+  add(&metric->value, value);
+}
+
+double mw_metric_value(const struct mw_metric *metric, uint64_t *count) {
+  if (count) {
+    *count = 0;
+    if (metric->family->kind == MW_METRIC_HISTOGRAM) {
+      for (size_t i = 0; i <= metric->family->n_bounds; i++) {
+        *count += atomic_load_explicit(&metric->buckets[i], memory_order_relaxed);
+      }
+    }
+  }
+  return atomic_load_explicit(&metric->value, memory_order_relaxed);
+}

@@ -1,0 +1,42 @@
+/* What the metrics are made of, for the files that keep them (metrics.c) and that write them out (metrics_text.c). */
+#ifndef MW_OBSERVE_METRICS_INTERNAL_H
+#define MW_OBSERVE_METRICS_INTERNAL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/list.h"
+#include "base/map.h"
+#include "observe/metrics.h"
+
+struct mw_metrics {
+  pthread_mutex_t lock; /* guards the two below */
+  struct mw_list families;
+  struct mw_map by_name;
+};
+
+struct mw_metric_family {
+  struct mw_list link; /* in mw_metrics.families */
+  enum mw_metric_kind kind;
+  char *name, *help;
+  char **labels;
+  size_t n_labels;
+  double *bounds;
+  size_t n_bounds;
+  pthread_mutex_t lock; /* guards the two below; taken after the registry's */
+  struct mw_list series;
+  struct mw_map by_values;
+};
+
+struct mw_metric {
+  struct mw_list link; /* in mw_metric_family.series */
+  struct mw_metric_family *family;
+  char **values;             /* of the labels */
+  _Atomic double value;      /* a histogram's sum */
+  _Atomic uint64_t buckets[]; /* histograms: one for each bound and the infinite one, not cumulative */
+};
+
+/* "counter", "gauge", "histogram" */
+const char *mw_metric_kind_name(enum mw_metric_kind kind);
+
+#endif

@@ -1,0 +1,208 @@
+/* Metrics: what may be registered, what is counted from many threads, and the Prometheus text. */
+#include "observe/metrics.h"
+
+#include <math.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+enum { THREADS = 4, EACH = 5000 };
+
+static int setup(void **state) {
+  *state = mw_metrics_new();
+  return *state ? 0 : -1;
+}
+
+static int teardown(void **state) {
+  mw_metrics_free(*state);
+  return 0;
+}
+
+static struct mw_metric_family *family(void **state, enum mw_metric_kind kind, const char *name, const char *label) {
+  struct mw_metric_family *made = NULL;
+  struct mw_err err = MW_ERR_INIT;
+  int rc = mw_metrics_family(*state, kind, name, "", &label, label ? 1 : 0, NULL, 0, &made, &err);
+  if (rc != 0) fail_msg("%s", mw_err_text(&err));
+  return made;
+}
+
+static struct mw_metric *series(struct mw_metric_family *of, const char *value) {
+  struct mw_metric *made = NULL;
+  assert_int_equal(mw_metric_series(of, &value, &made, NULL), 0);
+  return made;
+}
+
+static void assert_text(void **state, const char *expected) {
+  struct mw_buf text = MW_BUF_INIT;
+  assert_int_equal(mw_metrics_write(*state, &text), 0);
+  assert_string_equal(mw_buf_str(&text), expected);
+  mw_buf_fini(&text);
+}
+
+static void assert_refused(void **state, int code, enum mw_metric_kind kind, const char *name,
+                           const char *const *labels, size_t n_labels, const double *bounds, size_t n_bounds,
+                           const char *words) {
+  struct mw_metric_family *made = NULL;
+  struct mw_err err = MW_ERR_INIT;
+  assert_int_equal(mw_metrics_family(*state, kind, name, "", labels, n_labels, bounds, n_bounds, &made, &err), code);
+  assert_null(made);
+  assert_string_equal(mw_err_text(&err), words);
+  mw_err_fini(&err);
+}
+
+static void the_text_is_what_prometheus_reads(void **state) {
+  static const char *const labels[] = {"method", "code"};
+  static const double bounds[] = {0.1, 1};
+  struct mw_metric_family *calls, *latency;
+  struct mw_metric *metric;
+  assert_int_equal(mw_metrics_family(*state, MW_METRIC_HISTOGRAM, "latency_seconds", "Time\nspent", NULL, 0, bounds, 2,
+                                     &latency, NULL), 0);
+  assert_int_equal(mw_metric_series(latency, NULL, &metric, NULL), 0);
+  mw_metric_observe(metric, 0.1);
+  mw_metric_observe(metric, 0.5);
+  mw_metric_observe(metric, 7);
+  assert_int_equal(mw_metrics_family(*state, MW_METRIC_COUNTER, "calls_total", "Calls", labels, 2, NULL, 0, &calls, NULL), 0);
+  const char *values[] = {"a\"b\\c\nd\xff\xc3\xa9", "OK"};
+  assert_int_equal(mw_metric_series(calls, values, &metric, NULL), 0);
+  mw_metric_add(metric, 3);
+  mw_metric_set(series(family(state, MW_METRIC_GAUGE, "load", NULL), NULL), 0.1);
+  assert_text(state,
+              "# HELP calls_total Calls\n"
+              "# TYPE calls_total counter\n"
+              "calls_total{method=\"a\\\"b\\\\c\\nd\xef\xbf\xbd\xc3\xa9\",code=\"OK\"} 3\n"
+              "# HELP latency_seconds Time\\nspent\n"
+              "# TYPE latency_seconds histogram\n"
+              "latency_seconds_bucket{le=\"0.1\"} 1\n"
+              "latency_seconds_bucket{le=\"1\"} 2\n"
+              "latency_seconds_bucket{le=\"+Inf\"} 3\n"
+              "latency_seconds_sum 7.6\n"
+              "latency_seconds_count 3\n"
+              "# TYPE load gauge\n"
+              "load 0.1\n");
+}
+
+static void gauges_take_any_number(void **state) {
+  struct mw_metric *gauge = series(family(state, MW_METRIC_GAUGE, "g", NULL), NULL);
+  mw_metric_add(gauge, -2.5);
+  assert_text(state, "# TYPE g gauge\ng -2.5\n");
+  mw_metric_set(gauge, (double)INFINITY);
+  assert_text(state, "# TYPE g gauge\ng +Inf\n");
+  mw_metric_set(gauge, (double)NAN);
+  assert_text(state, "# TYPE g gauge\ng NaN\n");
+}
+
+static void a_name_means_one_family_and_values_one_series(void **state) {
+  struct mw_metric_family *one = family(state, MW_METRIC_COUNTER, "n", "l");
+  assert_ptr_equal(family(state, MW_METRIC_COUNTER, "n", "l"), one);
+  assert_ptr_equal(series(one, "x"), series(one, "x"));
+  assert_ptr_not_equal(series(one, "x"), series(one, "y"));
+}
+
+static void values_that_look_alike_joined_differ(void **state) {
+  static const char *const labels[] = {"a", "b"};
+  const char *left[] = {"x", "yz"}, *right[] = {"xy", "z"};
+  struct mw_metric_family *made;
+  struct mw_metric *one, *two;
+  assert_int_equal(mw_metrics_family(*state, MW_METRIC_COUNTER, "n", "", labels, 2, NULL, 0, &made, NULL), 0);
+  assert_int_equal(mw_metric_series(made, left, &one, NULL), 0);
+  assert_int_equal(mw_metric_series(made, right, &two, NULL), 0);
+  assert_ptr_not_equal(one, two);
+}
+
+static void a_name_keeps_its_kind_labels_and_buckets(void **state) {
+  static const char *const labels[] = {"l"};
+  static const double bounds[] = {1, 2};
+  family(state, MW_METRIC_COUNTER, "c", NULL);
+  family(state, MW_METRIC_HISTOGRAM, "h", NULL);
+  assert_refused(state, MW_EEXIST, MW_METRIC_GAUGE, "c", NULL, 0, NULL, 0,
+                 "metric c is a counter already, so it cannot be a gauge");
+  assert_refused(state, MW_EEXIST, MW_METRIC_COUNTER, "c", labels, 1, NULL, 0,
+                 "metric c is there already with other labels; give all of its users the same");
+  assert_refused(state, MW_EEXIST, MW_METRIC_HISTOGRAM, "h", NULL, 0, bounds, 2,
+                 "metric h is there already with other buckets; give all of its users the same");
+}
+
+static void names_are_prometheus_names(void **state) {
+  static const char *const label[] = {"a-b"}, *const reserved[] = {"__a"}, *const twice[] = {"a", "a"}, *const le[] = {"le"};
+  static const double equal[] = {1, 1}, endless[] = {1, (double)INFINITY};
+  assert_refused(state, MW_EINVAL, MW_METRIC_COUNTER, "9lives", NULL, 0, NULL, 0,
+                 "\"9lives\" cannot name a metric: letters, digits, _ and :, no digit first");
+  assert_refused(state, MW_EINVAL, MW_METRIC_COUNTER, "", NULL, 0, NULL, 0,
+                 "\"\" cannot name a metric: letters, digits, _ and :, no digit first");
+  assert_refused(state, MW_EINVAL, MW_METRIC_COUNTER, "c", label, 1, NULL, 0,
+                 "metric c: \"a-b\" cannot be a label: letters, digits and single leading underscores, no digit first");
+  assert_refused(state, MW_EINVAL, MW_METRIC_COUNTER, "c", reserved, 1, NULL, 0,
+                 "metric c: \"__a\" cannot be a label: letters, digits and single leading underscores, no digit first");
+  assert_refused(state, MW_EINVAL, MW_METRIC_COUNTER, "c", twice, 2, NULL, 0,
+                 "metric c: the label \"a\" is given twice");
+  assert_refused(state, MW_EINVAL, MW_METRIC_HISTOGRAM, "h", le, 1, NULL, 0,
+                 "metric h: the label \"le\" of a histogram is its buckets' own");
+  assert_refused(state, MW_EINVAL, MW_METRIC_HISTOGRAM, "h", NULL, 0, equal, 2,
+                 "metric h: buckets must ascend, but 1 follows 1");
+  assert_refused(state, MW_EINVAL, MW_METRIC_HISTOGRAM, "h", NULL, 0, endless, 2,
+                 "metric h: bucket 2 is no finite number; the last, infinite one is always there");
+}
+
+static void a_family_holds_ten_thousand_series(void **state) {
+  struct mw_metric_family *of = family(state, MW_METRIC_COUNTER, "n", "l");
+  struct mw_err err = MW_ERR_INIT;
+  struct mw_metric *metric;
+  char value[16];
+  const char *values[] = {value};
+  for (int i = 0; i < 10000; i++) {
+    snprintf(value, sizeof value, "%d", i);
+    assert_int_equal(mw_metric_series(of, values, &metric, NULL), 0);
+  }
+  snprintf(value, sizeof value, "more");
+  assert_int_equal(mw_metric_series(of, values, &metric, &err), MW_ELIMIT);
+  assert_string_equal(mw_err_text(&err),
+                      "metric n has 10000 series already, the most there can be: is a label taken from input?");
+  mw_err_fini(&err);
+  snprintf(value, sizeof value, "7");
+  assert_int_equal(mw_metric_series(of, values, &metric, NULL), 0);
+}
+
+static void *count_all(void *arg) {
+  void **state = arg;
+  for (int i = 0; i < EACH; i++) {
+    mw_metric_add(series(family(state, MW_METRIC_COUNTER, "c", "l"), i % 2 ? "odd" : "even"), 1);
+    mw_metric_observe(series(family(state, MW_METRIC_HISTOGRAM, "h", NULL), NULL), 2);
+  }
+  return NULL;
+}
+
+static void no_update_is_lost_between_threads(void **state) {
+  pthread_t threads[THREADS];
+  for (int i = 0; i < THREADS; i++) assert_int_equal(pthread_create(&threads[i], NULL, count_all, state), 0);
+  struct mw_buf text = MW_BUF_INIT;
+  for (int i = 0; i < 20; i++) {
+    mw_buf_clear(&text);
+    assert_int_equal(mw_metrics_write(*state, &text), 0);
+  }
+  mw_buf_fini(&text);
+  for (int i = 0; i < THREADS; i++) pthread_join(threads[i], NULL);
+  uint64_t count;
+  assert_true(mw_metric_value(series(family(state, MW_METRIC_COUNTER, "c", "l"), "odd"), NULL) == THREADS * EACH / 2);
+  assert_true(mw_metric_value(series(family(state, MW_METRIC_HISTOGRAM, "h", NULL), NULL), &count) == 2.0 * THREADS * EACH);
+  assert_int_equal(count, THREADS * EACH);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      TEST(the_text_is_what_prometheus_reads),
+      TEST(gauges_take_any_number),
+      TEST(a_name_means_one_family_and_values_one_series),
+      TEST(values_that_look_alike_joined_differ),
+      TEST(a_name_keeps_its_kind_labels_and_buckets),
+      TEST(names_are_prometheus_names),
+      TEST(a_family_holds_ten_thousand_series),
+      TEST(no_update_is_lost_between_threads),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

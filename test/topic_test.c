@@ -1,0 +1,227 @@
+/* Topics: who gets what, what a full queue drops, and publishing from several threads at once. */
+#include "loop/topic.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+enum { PUBLISHERS = 3, EACH = 1000 };
+
+struct fixture {
+  struct mw_loop loop;
+  struct mw_topics *topics;
+  int ready;
+};
+
+static int setup(void **state) {
+  struct fixture *f = calloc(1, sizeof *f);
+  *state = f;
+  f->topics = mw_topics_new();
+  return mw_loop_init(&f->loop, NULL);
+}
+
+static int teardown(void **state) {
+  struct fixture *f = *state;
+  mw_loop_fini(&f->loop);
+  mw_topics_free(f->topics);
+  free(f);
+  return 0;
+}
+
+static void count_ready(void *arg) { ++*(int *)arg; }
+
+static struct mw_subscription *subscribe(struct fixture *f, const char *name, size_t capacity) {
+  struct mw_subscription *s = NULL;
+  assert_int_equal(mw_topic_subscribe(f->topics, name, capacity, &f->loop, count_ready, &f->ready, &s), 0);
+  return s;
+}
+
+static int publish(struct fixture *f, const char *name, const char *text) {
+  return mw_topic_publish(f->topics, name, mw_slice_str(text));
+}
+
+static void assert_next(struct mw_subscription *s, const char *text, uint64_t dropped) {
+  struct mw_slice payload;
+  uint64_t count;
+  assert_true(mw_subscription_next(s, &payload, &count));
+  assert_true(mw_slice_eq_str(payload, text));
+  assert_int_equal(count, dropped);
+}
+
+static void assert_empty(struct mw_subscription *s) {
+  struct mw_slice payload;
+  uint64_t dropped;
+  assert_false(mw_subscription_next(s, &payload, &dropped));
+}
+
+static void every_subscriber_of_the_name_gets_it(void **state) {
+  struct fixture *f = *state;
+  assert_int_equal(publish(f, "a", "nobody hears this"), 0);
+  struct mw_subscription *one = subscribe(f, "a", 4), *two = subscribe(f, "a", 4), *other = subscribe(f, "b", 4);
+  assert_int_equal(publish(f, "a", "x"), 2);
+  assert_int_equal(publish(f, "a", ""), 2);
+  assert_next(one, "x", 0);
+  assert_next(two, "x", 0);
+  assert_next(two, "", 0);
+  assert_empty(two);
+  assert_empty(other);
+  mw_subscription_close(one);
+  assert_int_equal(publish(f, "a", "y"), 1);
+  mw_subscription_close(two);
+  mw_subscription_close(other);
+  mw_subscription_close(NULL);
+  assert_int_equal(publish(f, "a", "z"), 0);
+}
+
+static void a_full_queue_drops_the_oldest_and_counts(void **state) {
+  struct fixture *f = *state;
+  struct mw_subscription *s = subscribe(f, "a", 2);
+  publish(f, "a", "1");
+  publish(f, "a", "2");
+  publish(f, "a", "3");
+  publish(f, "a", "4");
+  assert_next(s, "3", 2);
+  publish(f, "a", "5");
+  assert_next(s, "4", 0);
+  assert_next(s, "5", 0);
+  mw_subscription_close(s);
+}
+
+static void ready_runs_once_until_the_queue_is_empty(void **state) {
+  struct fixture *f = *state;
+  struct mw_subscription *s = subscribe(f, "a", 8);
+  publish(f, "a", "1");
+  publish(f, "a", "2");
+  mw_loop_run_posts(&f->loop);
+  assert_int_equal(f->ready, 1);
+  assert_next(s, "1", 0);
+  publish(f, "a", "3");
+  mw_loop_run_posts(&f->loop);
+  assert_int_equal(f->ready, 1);
+  assert_next(s, "2", 0);
+  assert_next(s, "3", 0);
+  publish(f, "a", "4");
+  mw_loop_run_posts(&f->loop);
+  assert_int_equal(f->ready, 2);
+  mw_subscription_close(s);
+}
+
+static void a_queue_emptied_meanwhile_is_not_ready(void **state) {
+  struct fixture *f = *state;
+  struct mw_subscription *s = subscribe(f, "a", 8);
+  publish(f, "a", "1");
+  assert_next(s, "1", 0);
+  mw_loop_run_posts(&f->loop);
+  assert_int_equal(f->ready, 0);
+  mw_subscription_close(s);
+}
+
+static void a_closed_subscription_is_not_told(void **state) {
+  struct fixture *f = *state;
+  struct mw_subscription *s = subscribe(f, "a", 8);
+  publish(f, "a", "1");
+  mw_subscription_close(s);
+  mw_loop_run_posts(&f->loop);
+  assert_int_equal(f->ready, 0);
+}
+
+/* ---- several threads ---- */
+
+struct reader {
+  struct mw_subscription *subscription;
+  int got;
+  int last[PUBLISHERS];
+};
+
+struct publisher {
+  struct mw_topics *topics;
+  int number;
+};
+
+static void *publish_all(void *arg) {
+  struct publisher *publisher = arg;
+  for (int i = 1; i <= EACH; i++) {
+    int message[2] = {publisher->number, i};
+    assert_int_equal(mw_topic_publish(publisher->topics, "n", mw_slice(message, sizeof message)), 2);
+  }
+  return NULL;
+}
+
+static void read_all(void *arg) {
+  struct reader *reader = arg;
+  struct mw_slice payload;
+  uint64_t dropped;
+  while (mw_subscription_next(reader->subscription, &payload, &dropped)) {
+    int message[2];
+    memcpy(message, payload.data, sizeof message);
+    assert_int_equal(dropped, 0);
+    assert_int_equal(message[1], ++reader->last[message[0]]);
+    reader->got++;
+  }
+}
+
+static void each_publishers_order_is_kept(void **state) {
+  struct fixture *f = *state;
+  struct mw_loop second;
+  assert_int_equal(mw_loop_init(&second, NULL), 0);
+  struct mw_loop *loops[2] = {&f->loop, &second};
+  struct reader readers[2] = {{0}};
+  for (int i = 0; i < 2; i++) {
+    assert_int_equal(mw_topic_subscribe(f->topics, "n", PUBLISHERS * EACH, loops[i], read_all, &readers[i],
+                                        &readers[i].subscription), 0);
+  }
+  pthread_t threads[PUBLISHERS];
+  struct publisher publishers[PUBLISHERS];
+  for (int i = 0; i < PUBLISHERS; i++) {
+    publishers[i] = (struct publisher){f->topics, i};
+    assert_int_equal(pthread_create(&threads[i], NULL, publish_all, &publishers[i]), 0);
+  }
+  for (int i = 0; i < 2; i++) {
+    while (readers[i].got < PUBLISHERS * EACH) uv_run(&loops[i]->uv, UV_RUN_ONCE);
+  }
+  for (int i = 0; i < PUBLISHERS; i++) pthread_join(threads[i], NULL);
+  for (int i = 0; i < 2; i++) mw_subscription_close(readers[i].subscription);
+  mw_loop_fini(&second);
+}
+
+static void *publish_until_told(void *arg) {
+  struct fixture *f = arg;
+  while (mw_topic_publish(f->topics, "stop", mw_slice_str("")) == 0) {
+    mw_topic_publish(f->topics, "a", mw_slice_str("x"));
+  }
+  return NULL;
+}
+
+static void subscriptions_may_come_and_go_meanwhile(void **state) {
+  struct fixture *f = *state;
+  pthread_t thread;
+  assert_int_equal(pthread_create(&thread, NULL, publish_until_told, f), 0);
+  for (int i = 0; i < 300; i++) {
+    struct mw_subscription *s = subscribe(f, "a", 2);
+    struct mw_slice payload;
+    uint64_t dropped;
+    mw_subscription_next(s, &payload, &dropped);
+    mw_subscription_close(s);
+    mw_loop_run_posts(&f->loop);
+  }
+  struct mw_subscription *stop = subscribe(f, "stop", 1);
+  pthread_join(thread, NULL);
+  mw_subscription_close(stop);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      TEST(every_subscriber_of_the_name_gets_it),
+      TEST(a_full_queue_drops_the_oldest_and_counts),
+      TEST(ready_runs_once_until_the_queue_is_empty),
+      TEST(a_queue_emptied_meanwhile_is_not_ready),
+      TEST(a_closed_subscription_is_not_told),
+      TEST(each_publishers_order_is_kept),
+      TEST(subscriptions_may_come_and_go_meanwhile),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
