@@ -57,6 +57,8 @@ layers:
 
 bench: all
 	@scripts/deps build bench
+	@test -f build-bench/CMakeCache.txt || cmake --preset bench $(CMAKE_FLAGS) --log-level=WARNING
+	@cmake --build build-bench/bench -j $(JOBS) -- --no-print-directory -s
 	@bench/run
 
 install: all

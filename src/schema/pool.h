@@ -6,9 +6,10 @@
  * details are in every pool. Names are full names without a leading dot ("tasks.Task").
  *
  * In memory a message is a protobuf-c message whose layout differs from generated code in two ways: a `string` is
- * stored as ProtobufCBinaryData, so that it keeps its length and its NULs; and every singular field without presence
- * has an int "has" quantifier like a proto2 optional one, so that -0.0 and merges survive. `schema/message.h` reads
- * and writes it. */
+ * stored as ProtobufCBinaryData, so that it keeps its length and its NULs; and every singular scalar field outside of
+ * oneofs has an int "has" quantifier like a proto2 optional one: fields without presence, so that -0.0 and merges
+ * survive, and required ones, so that it is known whether they are set. protobuf-c therefore does not check that they
+ * are: mw_message_check_required() does. `schema/message.h` reads and writes it. */
 #ifndef MW_SCHEMA_POOL_H
 #define MW_SCHEMA_POOL_H
 
@@ -70,7 +71,8 @@ struct mw_field {
   const struct mw_message_type *message; /* MW_KIND_MESSAGE, else NULL */
   const struct mw_enum_type *enumeration; /* MW_KIND_ENUM, else NULL */
   const struct mw_oneof *oneof;          /* real oneofs only, never the synthetic one of `optional` */
-  const void *default_value; /* proto2 [default=...]: points at a C value, ProtobufCBinaryData for string and bytes; NULL */
+  const void *default_value; /* proto2 [default=...], and the first value of a proto2 enum when that is not 0: points at a
+                                C value, ProtobufCBinaryData for string and bytes; NULL for the zero value */
 };
 
 struct mw_oneof {
@@ -92,7 +94,8 @@ struct mw_message_type {
   enum mw_wellknown wellknown;
   bool map_entry;
   bool has_required;                 /* here or in any message reachable from here */
-  const struct mw_field **by_name;   /* sorted by name */
+  const struct mw_field **by_name;      /* sorted by name */
+  const struct mw_field **by_json_name; /* sorted by JSON name */
 };
 
 struct mw_enum_value {
@@ -106,6 +109,9 @@ struct mw_enum_type {
   const ProtobufCEnumDescriptor *desc;
   const struct mw_enum_value *values; /* in the order of the file, aliases included */
   size_t n_values;
+  const struct mw_enum_value **by_name;   /* sorted by name */
+  const struct mw_enum_value **by_number; /* sorted by number, the first value of each */
+  size_t n_numbers;
   bool closed;        /* proto2: an unknown number is kept as an unknown field */
 };
 
@@ -130,7 +136,8 @@ struct mw_pool;
 /* Makes a pool of a serialised google.protobuf.FileDescriptorSet, all or nothing; later duplicates of a file with the
  * same bytes are ignored. Borrows `set` for the call. Everything that would make protobuf-c abort is refused first.
  * Returns 0 and a reference in `out`; MW_EFORMAT (not a set, a dangling reference, a type that cannot be),
- * MW_EEXIST (a name defined twice), MW_EUNSUPPORTED (editions) or MW_ENOMEM. */
+ * MW_EEXIST (a name defined twice), MW_EUNSUPPORTED (editions), MW_ELIMIT (over 256 MiB, or nested over 64 deep) or
+ * MW_ENOMEM. A copy of a well-known file in the set takes the place of the built-in one. */
 int mw_pool_new(struct mw_pool **out, struct mw_slice set, struct mw_err *err);
 
 struct mw_pool *mw_pool_ref(struct mw_pool *pool);

@@ -1,0 +1,75 @@
+-- The users, in the store: by id, and by username so that no two share one. Both are written in one transaction.
+local mw = require "moonwire"
+
+local M = {}
+
+local by_id = mw.store.collection { name = "users", message = "userservice.User", key = "id" }
+local by_name = mw.store.collection { name = "users.by_name", message = "userservice.User", key = "username" }
+
+-- Who is there from the start.
+local founders <const> = {
+  { id = 1, username = "alice", email = "alice@example.com", roles = { "admin" } },
+  { id = 2, username = "bob", email = "bob@example.com", roles = { "user" } },
+}
+local founded = false
+
+-- Every access comes through here: the first one on each worker sees to the founders.
+local function users()
+  if not founded then
+    assert(mw.store.transaction(function(tx)
+      for _, user in ipairs(founders) do
+        tx:put(by_id, tx:get(by_id, user.id) or user)
+        tx:put(by_name, tx:get(by_name, user.username) or user)
+      end
+      return true
+    end))
+    founded = true
+  end
+  return by_id
+end
+
+-- Adds all the requested users, or none when a username is taken. Returns them, or nil and a status.
+---@param requests userservice.CreateUserRequest[]
+---@return userservice.User[]?, moonwire.Status?
+function M.add(requests)
+  local added = {}
+  for i, request in ipairs(requests) do
+    local number <const> = tonumber(users():next_id("%d"))
+    added[i] = { id = #founders + number, username = request.username, email = request.email, roles = { "user" } }
+  end
+  return mw.store.transaction(function(tx)
+    for _, user in ipairs(added) do
+      if tx:get(by_name, user.username) then
+        return nil, mw.status.already_exists("username %s is taken", user.username)
+      end
+      tx:insert(by_name, user)
+      tx:insert(by_id, user)
+    end
+    return added
+  end)
+end
+
+---@param id integer
+---@return userservice.User?
+function M.get(id)
+  return users():get(id)
+end
+
+-- At most `limit` users in id order, those after the user `id`.
+---@param id integer?
+---@param limit integer
+---@return userservice.User[]
+function M.page(id, limit)
+  local page = {}
+  for user in users():each { after = id, limit = limit } do
+    page[#page + 1] = user
+  end
+  return page
+end
+
+-- Iterates over the users that exist, then over each new one, for ever.
+function M.watch()
+  return users():watch { existing = true }
+end
+
+return M

@@ -1,0 +1,58 @@
+-- A file is written to disk as its chunks come in, beside its final place, and gets its name only when it is complete.
+-- However an upload ends, by an error or by a client that vanishes, `<close>` removes what is not complete.
+local mw = require "moonwire"
+
+local LONGEST_NAME <const> = 255 -- bytes; what file systems take
+
+local FileUploadService = mw.service "fileupload.FileUploadService"
+local invalid = mw.status.invalid_argument
+
+-- What is wrong with a file name, as a status, or nil.
+local function check_name(name)
+  if name == "" then
+    return invalid("filename: the first chunk must name the file")
+  elseif name:find "[/\\\0]" or name == "." or name == ".." then
+    return invalid("filename: expected a plain name without a path, got %q", name)
+  elseif #name > LONGEST_NAME then
+    return invalid("filename: expected at most %d bytes, got %d", LONGEST_NAME, #name)
+  end
+end
+
+-- What is wrong with a chunk, as a status, or nil.
+local function check_chunk(chunk, name, expected, complete)
+  if complete then
+    return invalid("chunk_index: got chunk %d after the one with is_last", chunk.chunk_index)
+  elseif chunk.chunk_index ~= expected then
+    return invalid("chunk_index: expected %d, got %d", expected, chunk.chunk_index)
+  elseif chunk.filename ~= "" and chunk.filename ~= name then
+    return invalid("filename: expected %q as in the first chunk, got %q", name, chunk.filename)
+  end
+end
+
+---@param call moonwire.Call
+---@return fileupload.UploadResponse?, moonwire.Status?
+function FileUploadService.Upload(call)
+  local file <close> = mw.fs.temp "uploads"
+  local name, bytes, chunks, complete = nil, 0, 0, false
+
+  for chunk in call:messages() do
+    local wrong = not name and check_name(chunk.filename)
+    name = name or chunk.filename
+    wrong = wrong or check_chunk(chunk, name, chunks, complete)
+    if wrong then return nil, wrong end
+
+    local written, status = file:write(chunk.data)
+    if not written then return nil, status end
+    bytes, chunks, complete = bytes + #chunk.data, chunks + 1, chunk.is_last
+  end
+
+  if not complete then
+    return nil, invalid("the upload ended after %d chunks without one with is_last", chunks)
+  end
+  local committed, status = file:commit(name, { replace = true })
+  if not committed then return nil, status end
+  return {
+    filename = name, total_bytes = bytes, total_chunks = chunks,
+    success = true, message = ("received %d bytes in %d chunks"):format(bytes, chunks),
+  }
+end

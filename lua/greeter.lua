@@ -1,0 +1,10 @@
+-- The smallest service there is.
+local mw = require "moonwire"
+
+local Greeter = mw.service "helloworld.Greeter"
+
+---@param req helloworld.HelloRequest
+---@return helloworld.HelloReply
+function Greeter.SayHello(req)
+  return { message = "Hello " .. req.name .. "!" }
+end

@@ -1,0 +1,60 @@
+-- Tasks live in the store and nowhere else: they survive a crash, a restart and a reload, and every worker sees the
+-- same ones.
+local mw = require "moonwire"
+
+local tasks = mw.store.collection { name = "tasks", message = "tasks.Task", key = "id" }
+local TaskService = mw.service "tasks.TaskService"
+
+local function unknown(id)
+  return mw.status.not_found("Task ID not found: %s", id)
+end
+
+---@param req tasks.CreateTaskRequest
+---@return tasks.Task?, moonwire.Status?
+function TaskService.CreateTask(req)
+  if req.title == "" then
+    return nil, mw.status.invalid_argument("title is required")
+  end
+  return tasks:insert {
+    id = tasks:next_id("task-%04d"),
+    title = req.title,
+    description = req.description,
+    priority = req.priority,
+    status = "TODO",
+    created_at = os.time(),
+  }
+end
+
+---@param req tasks.GetTaskRequest
+---@return tasks.Task?, moonwire.Status?
+function TaskService.GetTask(req)
+  local task = tasks:get(req.id)
+  if not task then return nil, unknown(req.id) end
+  return task
+end
+
+---@param req tasks.ListTasksRequest
+---@param call moonwire.Call
+function TaskService.ListTasks(req, call)
+  local priority <const>, status <const> = req.priority_filter, req.status_filter
+  for task in tasks:each() do
+    if (not priority or task.priority == priority) and (not status or task.status == status) then
+      if not call:send(task) then return end -- the client has gone
+    end
+  end
+end
+
+---@param req tasks.UpdateStatusRequest
+---@return tasks.Task?, moonwire.Status?
+function TaskService.UpdateStatus(req)
+  -- An enum's value is its name; a number is one that the schema does not know.
+  if req.status == "STATUS_UNSPECIFIED" or math.type(req.status) then
+    return nil, mw.status.invalid_argument("status: expected TODO, IN_PROGRESS, DONE or CANCELLED, got %s", req.status)
+  end
+  local task = tasks:update(req.id, function(task)
+    task.status = req.status
+    return task
+  end)
+  if not task then return nil, unknown(req.id) end
+  return task
+end

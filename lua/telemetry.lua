@@ -1,0 +1,94 @@
+-- Services report through LiveFeed and hear at once when a report breaks a rule of thresholds.lua; anybody reads the
+-- latest reports, or this host's own figures.
+local mw = require "moonwire"
+
+local SHORTEST_INTERVAL <const> = 500 -- milliseconds
+
+-- The latest report of each service. In the store, because the next request may come in on another worker.
+local reports = mw.store.collection {
+  name = "telemetry.reports", message = "telemetry.MetricsResponse", key = "service_name",
+}
+local thresholds = mw.live "thresholds" -- always the newest saved rules, for open streams too
+local TelemetryService = mw.service "telemetry.TelemetryService"
+
+local function now_ms()
+  return mw.time.now_ms()
+end
+
+local function host_figures(service_name)
+  return {
+    service_name = service_name,
+    cpu_usage = mw.host.cpu_usage(),
+    memory_mb = mw.host.memory().used / (1 << 20),
+    request_count = mw.host.requests(),
+    timestamp_ms = now_ms(),
+  }
+end
+
+local function snapshot(service_name)
+  return service_name ~= "" and reports:get(service_name) or host_figures(service_name)
+end
+
+-- Makes `report` the latest of its service, and counts it.
+local function keep(report)
+  return mw.store.transaction(function(tx)
+    local last = tx:get(reports, report.service_name)
+    tx:put(reports, {
+      service_name = report.service_name,
+      cpu_usage = report.cpu_usage,
+      memory_mb = report.memory_mb,
+      request_count = (last and last.request_count or 0) + 1,
+      timestamp_ms = report.timestamp_ms,
+    })
+  end)
+end
+
+-- The alert that a rule raises for a report, or nil.
+local function alert(rule, report)
+  local value = report[rule.metric]
+  if value <= rule.above then return end
+  local figures = { value = ("%.1f"):format(value), above = ("%.1f"):format(rule.above) }
+  return {
+    alert_type = rule.alert,
+    message = rule.message:gsub("{(%w+)}", figures),
+    value = value,
+    timestamp_ms = report.timestamp_ms,
+  }
+end
+
+---@param req telemetry.MetricsRequest
+---@return telemetry.MetricsResponse
+function TelemetryService.GetSnapshot(req)
+  return snapshot(req.service_name)
+end
+
+---@param req telemetry.MetricsRequest
+---@param call moonwire.Call
+function TelemetryService.Subscribe(req, call)
+  local interval <const> = math.max(req.interval_ms, SHORTEST_INTERVAL) / 1000
+  while call:send(snapshot(req.service_name)) do
+    mw.sleep(interval) -- ends the call when the client goes
+  end
+end
+
+---@param call moonwire.Call
+function TelemetryService.LiveFeed(call)
+  for report in call:messages() do
+    if report.timestamp_ms == 0 then report.timestamp_ms = now_ms() end
+    if report.service_name ~= "" then keep(report) end
+    for _, rule in ipairs(thresholds) do
+      local raised = alert(rule, report)
+      if raised and not call:send(raised) then return end
+    end
+  end
+end
+
+-- A mistake in the rules is found when they are saved, and the rules before it stay in force.
+for number, rule in ipairs(require "thresholds") do
+  local function check(condition, words)
+    if not condition then error(("lua/thresholds.lua: rule %d: %s"):format(number, words), 0) end
+  end
+  check(rule.metric == "cpu_usage" or rule.metric == "memory_mb", "metric must be cpu_usage or memory_mb")
+  check(math.type(rule.above), "above must be a number")
+  check(type(rule.alert) == "string" and type(rule.message) == "string", "alert and message must be texts in quotes")
+end

@@ -1,0 +1,35 @@
+/* Reading a serialised google.protobuf.FileDescriptorSet.
+ *
+ * Each file is kept twice: as the bytes it was given as, so that options unknown here survive, and unpacked. Sets come
+ * from protoc and from the operator's files: they may be damaged, and are checked before protobuf-c, which trusts its
+ * input, sees them. */
+#ifndef MW_SCHEMA_DESCRIPTOR_SET_H
+#define MW_SCHEMA_DESCRIPTOR_SET_H
+
+#include <google/protobuf/descriptor.pb-c.h>
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/slice.h"
+
+struct mw_descriptor_file {
+  struct mw_slice bytes;                            /* the FileDescriptorProto, borrowed from the set */
+  const Google__Protobuf__FileDescriptorProto *proto; /* in the set's arena; `name` is never NULL */
+};
+
+struct mw_descriptor_set {
+  struct mw_arena arena;
+  struct mw_descriptor_file *files; /* in the order of the set */
+  size_t n_files;
+};
+
+/* Reads `bytes`, which must outlive the set. Returns 0, MW_EFORMAT (not a set), MW_ELIMIT (too large, or messages
+ * nested too deeply) or MW_ENOMEM; on failure nothing needs to be released. */
+int mw_descriptor_set_init(struct mw_descriptor_set *set, struct mw_slice bytes, struct mw_err *err);
+void mw_descriptor_set_fini(struct mw_descriptor_set *set);
+
+/* Whether two serialised FileDescriptorProtos say the same, source information (comments, positions) aside. Both must
+ * have come from a set that was read. */
+bool mw_descriptor_file_same(struct mw_slice a, struct mw_slice b);
+
+#endif

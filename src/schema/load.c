@@ -1,0 +1,52 @@
+#include "schema/load.h"
+
+#include <stdlib.h>
+
+#include "schema/descriptor_set.h"
+#include "schema/find.h"
+#include "schema/protoc.h"
+
+enum { MAX_SET_BYTES = 256 << 20 };
+
+/* Appends the descriptor sets that are there as files. Serialised sets put behind each other are one set. */
+static int read_sets(struct mw_buf *out, const char *dir, const struct mw_file_list *files, struct mw_err *err) {
+  struct mw_buf path = MW_BUF_INIT;
+  int rc = 0;
+  for (size_t i = 0; i < files->n && rc == 0; i++) {
+    size_t start = out->len;
+    mw_buf_clear(&path);
+    if (mw_buf_printf(&path, "%s/%s", dir, files->paths[i]) != 0) {
+      rc = mw_err_set(err, MW_ENOMEM, "%s: out of memory", dir);
+      break;
+    }
+    rc = mw_buf_read_file(out, mw_buf_str(&path), MAX_SET_BYTES, err);
+    if (rc == MW_ENOTFOUND) rc = MW_EIO; /* it was there a moment ago */
+    if (rc != 0) break;
+    struct mw_descriptor_set set;
+    rc = mw_descriptor_set_init(&set, mw_slice(out->data + start, out->len - start), err);
+    if (rc == 0) {
+      mw_descriptor_set_fini(&set);
+    } else {
+      mw_err_wrap(err, "%s", mw_buf_str(&path));
+    }
+  }
+  mw_buf_fini(&path);
+  return rc;
+}
+
+int mw_schema_load(struct mw_pool **out, const char *dir, struct mw_err *err) {
+  struct mw_file_list protos = {0}, sets = {0};
+  struct mw_buf bytes = MW_BUF_INIT;
+  int rc = mw_find_files(&protos, dir, ".proto", err);
+  if (rc == 0) rc = mw_find_files(&sets, dir, ".binpb", err);
+  if (rc == 0) rc = mw_protoc_compile(&bytes, dir, (const char *const *)protos.paths, protos.n, err);
+  if (rc == 0) rc = read_sets(&bytes, dir, &sets, err);
+  if (rc == 0) {
+    rc = mw_pool_new(out, mw_buf_slice(&bytes), err);
+    if (rc != 0) mw_err_wrap(err, "%s", dir);
+  }
+  mw_buf_fini(&bytes);
+  mw_file_list_fini(&sets);
+  mw_file_list_fini(&protos);
+  return rc;
+}

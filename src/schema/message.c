@@ -1,0 +1,129 @@
+/* Messages without their encoding: making them, and what is set in them. */
+#include "schema/message.h"
+
+#include <assert.h>
+
+ProtobufCMessage *mw_message_new(const struct mw_message_type *type, struct mw_arena *arena) {
+  ProtobufCMessage *message = mw_arena_calloc(arena, 1, type->desc->sizeof_message);
+  if (!message) return NULL;
+  message->descriptor = type->desc;
+  for (size_t i = 0; i < type->n_fields; i++) {
+    const struct mw_field *field = &type->fields[i];
+    const void *initial = field->desc->default_value;
+    if (initial) memcpy(mw_field_value(message, field), initial, mw_kind_size(field->kind));
+  }
+  return message;
+}
+
+size_t mw_kind_size(enum mw_kind kind) {
+  switch (kind) {
+    case MW_KIND_DOUBLE:
+    case MW_KIND_INT64:
+    case MW_KIND_UINT64:
+    case MW_KIND_FIXED64:
+    case MW_KIND_SFIXED64:
+    case MW_KIND_SINT64: return 8;
+    case MW_KIND_FLOAT:
+    case MW_KIND_INT32:
+    case MW_KIND_FIXED32:
+    case MW_KIND_UINT32:
+    case MW_KIND_SFIXED32:
+    case MW_KIND_SINT32: return 4;
+    case MW_KIND_BOOL: return sizeof(protobuf_c_boolean);
+    case MW_KIND_ENUM: return sizeof(int32_t);
+    case MW_KIND_STRING:
+    case MW_KIND_BYTES: return sizeof(ProtobufCBinaryData);
+    case MW_KIND_MESSAGE: return sizeof(ProtobufCMessage *);
+  }
+  assert(!"a field of no kind");
+  return 0;
+}
+
+static protobuf_c_boolean *has_flag(const ProtobufCMessage *message, const struct mw_field *field) {
+  return (protobuf_c_boolean *)(void *)((char *)(uintptr_t)message + field->desc->quantifier_offset);
+}
+
+/* Whether the value differs from the zero of its kind. By its bits: -0.0 does. */
+static bool is_nonzero(const ProtobufCMessage *message, const struct mw_field *field) {
+  static const char zero[8];
+  const void *value = mw_field_value(message, field);
+  if (field->kind == MW_KIND_STRING || field->kind == MW_KIND_BYTES) return ((const ProtobufCBinaryData *)value)->len > 0;
+  return memcmp(value, zero, mw_kind_size(field->kind)) != 0;
+}
+
+bool mw_field_is_set(const ProtobufCMessage *message, const struct mw_field *field) {
+  if (field->oneof) {
+    /* A message that was not given is as good as unset. */
+    return *mw_field_case(message, field) == field->number &&
+           (field->kind != MW_KIND_MESSAGE || is_nonzero(message, field));
+  }
+  if (field->kind == MW_KIND_MESSAGE) return is_nonzero(message, field);
+  return *has_flag(message, field) && (field->has_presence || is_nonzero(message, field));
+}
+
+void mw_field_mark(ProtobufCMessage *message, const struct mw_field *field) {
+  if (field->oneof) {
+    *mw_field_case(message, field) = field->number;
+  } else if (field->kind != MW_KIND_MESSAGE) {
+    *has_flag(message, field) = field->has_presence || is_nonzero(message, field);
+  }
+}
+
+/* ---- required fields ---- */
+
+/* The way from the root to a message: kept on the stack, written out only for an error. */
+struct step {
+  const struct step *outer; /* NULL at the root */
+  const struct mw_message_type *type;
+  const ProtobufCMessage *message;
+  const struct mw_field *field; /* the one being looked at */
+  size_t index;                 /* of its elements */
+};
+
+static int write_path(struct mw_buf *out, const struct step *step) {
+  int rc = step->outer ? write_path(out, step->outer) : mw_buf_puts(out, step->type->full_name);
+  if (rc == 0) rc = mw_buf_printf(out, ".%s", step->field->name);
+  if (rc == 0 && step->field->repeated) rc = mw_buf_printf(out, "[%zu]", step->index);
+  return rc;
+}
+
+static int report_missing(const struct step *step, struct mw_err *err) {
+  struct mw_buf path = MW_BUF_INIT;
+  bool written = write_path(&path, step) == 0;
+  int rc = mw_err_set(err, MW_EFORMAT, "%s: required field is not set", written ? mw_buf_str(&path) : step->field->name);
+  mw_buf_fini(&path);
+  return rc;
+}
+
+static int check_message(const struct step *outer, const struct mw_message_type *type, const ProtobufCMessage *message,
+                         struct mw_err *err);
+
+static int check_field(struct step *step, struct mw_err *err) {
+  const struct mw_field *field = step->field;
+  if (!field->repeated && !mw_field_is_set(step->message, field)) return field->required ? report_missing(step, err) : 0;
+  if (!field->message || !field->message->has_required) return 0;
+  const void *value = mw_field_value(step->message, field);
+  if (!field->repeated) return check_message(step, field->message, *(ProtobufCMessage *const *)value, err);
+  ProtobufCMessage *const *elements = *(ProtobufCMessage *const *const *)value;
+  size_t count = *mw_field_count(step->message, field);
+  int rc = 0;
+  for (step->index = 0; step->index < count && rc == 0; step->index++) {
+    rc = check_message(step, field->message, elements[step->index], err);
+  }
+  return rc;
+}
+
+static int check_message(const struct step *outer, const struct mw_message_type *type, const ProtobufCMessage *message,
+                         struct mw_err *err) {
+  struct step step = {.outer = outer, .type = type, .message = message};
+  int rc = 0;
+  for (size_t i = 0; i < type->n_fields && rc == 0; i++) {
+    step.field = &type->fields[i];
+    rc = check_field(&step, err);
+  }
+  return rc;
+}
+
+int mw_message_check_required(const struct mw_message_type *type, const ProtobufCMessage *message, struct mw_err *err) {
+  return type->has_required ? check_message(NULL, type, message, err) : 0;
+}

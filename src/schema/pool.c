@@ -1,0 +1,207 @@
+/* A pool's life, and finding things in it. */
+#include "schema/pool.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "schema/build.h"
+#include "schema/load.h"
+#include "schema/pool_impl.h"
+
+/* ---- making one ---- */
+
+static void pool_free(struct mw_pool *pool) {
+  if (!pool) return;
+  mw_map_fini(&pool->files);
+  mw_map_fini(&pool->symbols);
+  mw_map_fini(&pool->methods);
+  mw_arena_fini(&pool->arena);
+  free(pool);
+}
+
+/* Declares the files of the set, each path once. */
+static int declare_given(struct mw_builder *b, const struct mw_descriptor_set *set, const struct mw_descriptor_set *own) {
+  for (size_t i = 0; i < set->n_files; i++) {
+    const struct mw_descriptor_file *file = &set->files[i];
+    const struct mw_pool_file *other = mw_map_get(&b->pool->files, mw_slice_str(file->proto->name));
+    int rc = 0;
+    if (!other) {
+      rc = mw_build_declare(b, file);
+    } else if (!mw_descriptor_file_same(file->bytes, other->bytes)) {
+      /* Every set brings the well-known types along as its compiler knows them: the first will do. */
+      bool wellknown = false;
+      for (size_t k = 0; k < own->n_files && !wellknown; k++) {
+        wellknown = strcmp(own->files[k].proto->name, file->proto->name) == 0;
+      }
+      b->file = other;
+      if (!wellknown) rc = mw_build_fail(b, MW_EEXIST, "the file is in the descriptor sets twice, with different contents");
+    }
+    if (rc != 0) return rc;
+  }
+  return 0;
+}
+
+/* Whether a type of the file has been declared, by a copy of the file at another path. */
+static bool any_declared(const struct mw_builder *b, const Google__Protobuf__FileDescriptorProto *file) {
+  char name[256];
+  for (size_t i = 0; i < file->n_message_type; i++) {
+    snprintf(name, sizeof name, "%s.%s", file->package, file->message_type[i]->name);
+    if (mw_build_find(b, name)) return true;
+  }
+  for (size_t i = 0; i < file->n_enum_type; i++) {
+    snprintf(name, sizeof name, "%s.%s", file->package, file->enum_type[i]->name);
+    if (mw_build_find(b, name)) return true;
+  }
+  return false;
+}
+
+/* Declares the well-known files that the set does not bring itself. */
+static int declare_own(struct mw_builder *b, const struct mw_descriptor_set *own) {
+  for (size_t i = 0; i < own->n_files; i++) {
+    const Google__Protobuf__FileDescriptorProto *file = own->files[i].proto;
+    if (mw_map_get(&b->pool->files, mw_slice_str(file->name)) || any_declared(b, file)) continue;
+    int rc = mw_build_declare(b, &own->files[i]);
+    if (rc != 0) return rc;
+  }
+  return 0;
+}
+
+/* Every import of the given files must be there, for clients that ask for files by reflection. */
+static int check_imports(struct mw_builder *b, const struct mw_descriptor_set *set) {
+  for (size_t i = 0; i < set->n_files; i++) {
+    b->file = mw_map_get(&b->pool->files, mw_slice_str(set->files[i].proto->name));
+    for (size_t k = 0; k < b->file->n_imports; k++) {
+      if (mw_map_get(&b->pool->files, mw_slice_str(b->file->imports[k]))) continue;
+      return mw_build_fail(b, MW_EFORMAT,
+                           "imports \"%s\", which is not in the descriptor set: make the set with --include_imports",
+                           b->file->imports[k]);
+    }
+  }
+  return 0;
+}
+
+static int build(struct mw_builder *b, const struct mw_descriptor_set *set, const struct mw_descriptor_set *own) {
+  int rc = mw_build_reserve(b, set, own);
+  if (rc == 0) rc = declare_given(b, set, own);
+  if (rc == 0) rc = declare_own(b, own);
+  if (rc == 0) rc = check_imports(b, set);
+  if (rc == 0) rc = mw_build_link(b);
+  return rc;
+}
+
+int mw_pool_new(struct mw_pool **out, struct mw_slice bytes, struct mw_err *err) {
+  struct mw_descriptor_set set = {0}, own = {0};
+  struct mw_pool *pool = calloc(1, sizeof *pool);
+  struct mw_builder b = {.pool = pool, .err = err};
+  if (!pool) return mw_err_set(err, MW_ENOMEM, "schema: out of memory");
+  atomic_init(&pool->refs, 1);
+  mw_arena_init(&pool->arena, SIZE_MAX);
+  mw_arena_init(&b.scratch, SIZE_MAX);
+
+  /* The pool keeps the bytes of every file. */
+  uint8_t *copy = mw_arena_alloc(&pool->arena, bytes.len);
+  int rc = copy ? 0 : mw_build_no_memory(&b);
+  if (rc == 0 && bytes.len > 0) memcpy(copy, bytes.data, bytes.len);
+  if (rc == 0) rc = mw_descriptor_set_init(&set, mw_slice(copy, bytes.len), err);
+  if (rc == 0) rc = mw_descriptor_set_init(&own, mw_schema_wellknown(), err);
+  if (rc == 0) rc = build(&b, &set, &own);
+
+  mw_descriptor_set_fini(&own);
+  mw_descriptor_set_fini(&set);
+  mw_arena_fini(&b.scratch);
+  if (rc == 0) {
+    *out = pool;
+  } else {
+    pool_free(pool);
+  }
+  return rc;
+}
+
+struct mw_pool *mw_pool_ref(struct mw_pool *pool) {
+  atomic_fetch_add_explicit(&pool->refs, 1, memory_order_relaxed);
+  return pool;
+}
+
+void mw_pool_unref(struct mw_pool *pool) {
+  if (pool && atomic_fetch_sub_explicit(&pool->refs, 1, memory_order_acq_rel) == 1) pool_free(pool);
+}
+
+/* ---- types ---- */
+
+static const void *find(const struct mw_pool *pool, const char *full_name, enum mw_symbol_kind kind) {
+  const struct mw_symbol *symbol = mw_map_get(&pool->symbols, mw_slice_str(full_name));
+  return symbol && symbol->kind == kind ? symbol->type : NULL;
+}
+
+const struct mw_message_type *mw_pool_message(const struct mw_pool *pool, const char *full_name) {
+  return find(pool, full_name, MW_SYMBOL_MESSAGE);
+}
+
+const struct mw_enum_type *mw_pool_enum(const struct mw_pool *pool, const char *full_name) {
+  return find(pool, full_name, MW_SYMBOL_ENUM);
+}
+
+const struct mw_service_type *mw_pool_service(const struct mw_pool *pool, const char *full_name) {
+  return find(pool, full_name, MW_SYMBOL_SERVICE);
+}
+
+const struct mw_method_type *mw_pool_method(const struct mw_pool *pool, struct mw_slice path) {
+  return mw_map_get(&pool->methods, path);
+}
+
+size_t mw_pool_message_count(const struct mw_pool *pool) { return pool->n_messages; }
+const struct mw_message_type *mw_pool_message_at(const struct mw_pool *pool, size_t i) { return &pool->messages[i]; }
+size_t mw_pool_enum_count(const struct mw_pool *pool) { return pool->n_enums; }
+const struct mw_enum_type *mw_pool_enum_at(const struct mw_pool *pool, size_t i) { return &pool->enums[i]; }
+size_t mw_pool_service_count(const struct mw_pool *pool) { return pool->n_services; }
+const struct mw_service_type *mw_pool_service_at(const struct mw_pool *pool, size_t i) { return pool->services[i]; }
+
+/* ---- files ---- */
+
+static const struct mw_slice nothing = {NULL, 0};
+
+struct mw_slice mw_pool_file(const struct mw_pool *pool, const char *path) {
+  const struct mw_pool_file *file = mw_map_get(&pool->files, mw_slice_str(path));
+  return file ? file->bytes : nothing;
+}
+
+struct mw_slice mw_pool_file_of_symbol(const struct mw_pool *pool, const char *full_name) {
+  const struct mw_symbol *symbol = mw_map_get(&pool->symbols, mw_slice_str(full_name));
+  return symbol ? symbol->file->bytes : nothing;
+}
+
+size_t mw_pool_imports(const struct mw_pool *pool, const char *path, const char *const **imports) {
+  const struct mw_pool_file *file = mw_map_get(&pool->files, mw_slice_str(path));
+  *imports = file ? file->imports : NULL;
+  return file ? file->n_imports : 0;
+}
+
+/* The first extension of `extendee`, in its order; n_extensions when all are of types before it. */
+static size_t first_extension(const struct mw_pool *pool, const char *extendee) {
+  size_t low = 0, high = pool->n_extensions;
+  while (low < high) {
+    size_t middle = low + (high - low) / 2;
+    if (strcmp(pool->extensions[middle].extendee, extendee) < 0) {
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
+  }
+  return low;
+}
+
+size_t mw_pool_extensions(const struct mw_pool *pool, const char *type, const int32_t **numbers) {
+  size_t first = first_extension(pool, type), end = first;
+  while (end < pool->n_extensions && strcmp(pool->extensions[end].extendee, type) == 0) end++;
+  *numbers = end > first ? &pool->extension_numbers[first] : NULL;
+  return end - first;
+}
+
+struct mw_slice mw_pool_file_of_extension(const struct mw_pool *pool, const char *type, int32_t number) {
+  const int32_t *numbers;
+  size_t n = mw_pool_extensions(pool, type, &numbers), first = first_extension(pool, type);
+  for (size_t i = 0; i < n; i++) {
+    if (numbers[i] == number) return pool->extensions[first + i].file->bytes;
+  }
+  return nothing;
+}

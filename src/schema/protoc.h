@@ -1,0 +1,13 @@
+/* Running protoc, the protobuf compiler. */
+#ifndef MW_SCHEMA_PROTOC_H
+#define MW_SCHEMA_PROTOC_H
+
+#include "base/buf.h"
+
+/* Compiles `n` files, paths relative to `dir`, which is where imports are looked for first and the well-known types
+ * next. Appends the serialised FileDescriptorSet, imports and source information included, to `out`.
+ * Returns 0; MW_EFORMAT with one finding for each of protoc's errors, "FILE:LINE:COL: message" with FILE below `dir`;
+ * MW_EIO (protoc cannot be run) or MW_ENOMEM. */
+int mw_protoc_compile(struct mw_buf *out, const char *dir, const char *const *files, size_t n, struct mw_err *err);
+
+#endif
