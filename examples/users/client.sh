@@ -1,0 +1,28 @@
+#!/bin/sh
+# Calls everything this service offers once. usage: ./client.sh [HOST:PORT]
+cd "$(dirname "$0")" || exit 1
+server=${1:-127.0.0.1:50051}
+moonwire=${MOONWIRE:-moonwire}
+name=user$(date +%s)
+
+call() {
+  method=$1
+  shift
+  echo "== $method $*"
+  "$moonwire" call "$server" "userservice.UserService/$method" "$@"
+}
+
+call GetUser '{"id": 1}'
+call GetUser '{"id": 4711}' # NOT_FOUND
+call CreateUser "{\"username\": \"$name\", \"email\": \"$name@example.com\"}"
+call CreateUser "{\"username\": \"$name\", \"email\": \"again@example.com\"}" # ALREADY_EXISTS
+call CreateUser '{"username": "mallory", "email": "nowhere"}'                 # INVALID_ARGUMENT, with details
+call ListUsers '{"pageSize": 2}'
+
+printf '{"username": "%s-a", "email": "a@example.com"}\n{"username": "%s-b", "email": "b@example.com"}\n' "$name" "$name" |
+  call BulkCreateUsers -
+
+# Streams without an end: a deadline ends them here.
+call WatchUsers --deadline 1s '{"roleFilter": "admin"}'
+printf '{"sender": "%s", "text": "hello"}\n{"sender": "%s", "text": "anybody there?"}\n' "$name" "$name" |
+  call UserChat -

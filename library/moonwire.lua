@@ -1,0 +1,173 @@
+---@meta moonwire
+-- What the module `moonwire` offers, for LuaLS: completion, types and the words an editor shows.
+
+---@class moonwire
+---@field null lightuserdata JSON's null, in google.protobuf.Value and mw.json
+---@field status moonwire.StatusModule
+---@field store moonwire.store
+---@field any moonwire.any
+---@field u64 moonwire.u64
+---@field fs moonwire.fs
+---@field log moonwire.log
+---@field metrics moonwire.metrics
+---@field json moonwire.json
+---@field time moonwire.time
+---@field host moonwire.host
+---@field env table<string, string?> the process's environment; read only
+local mw = {}
+
+---The service of that full name. Assign a function to each of its methods while the script loads:
+---unary `function(request, call) return reply end`, server streaming `function(request, call)`, client streaming
+---`function(call) return reply end`, bidirectional `function(call)`.
+---@param full_name string such as "tasks.TaskService"
+---@return table<string, function>
+function mw.service(full_name) end
+
+---Waits. Other calls run on meanwhile.
+---@param seconds number
+function mw.sleep(seconds) end
+
+---Runs a function beside the caller: at once, or when the program starts if called while it loads.
+---@param f fun()
+function mw.spawn(f) end
+
+---Runs a function again and again, on one worker of the process. Only while the script loads.
+---@param seconds number
+---@param f fun()
+function mw.every(seconds, f) end
+
+---A proxy to the module `name` that always reads its newest committed version.
+---@param name string
+---@return any
+function mw.live(name) end
+
+---The topic of that name, which all workers share.
+---@param name string
+---@return moonwire.Topic
+function mw.topic(name) end
+
+---A client for outbound calls. Deadline, cancellation and trace context of the current call go along.
+---@param target string "HOST:PORT", or any name that gRPC resolves
+---@param options? table
+---@return moonwire.Client
+function mw.client(target, options) end
+
+---The full name of a message's type; nil for anything that is no message.
+---@param value any
+---@return string?
+function mw.type(value) end
+
+---A message of the type: the value, checked as for sending, with defaults filled in.
+---@generic T
+---@param type_name string
+---@param value T
+---@return T
+function mw.message(type_name, value) end
+
+---The table, marked as a list where a list and an object look alike (Struct, JSON).
+---@generic T
+---@param list? T[]
+---@return T[]
+function mw.array(list) end
+
+-- ---- statuses ----
+
+---@alias moonwire.Code
+---| "OK"
+---| "CANCELLED"
+---| "UNKNOWN"
+---| "INVALID_ARGUMENT"
+---| "DEADLINE_EXCEEDED"
+---| "NOT_FOUND"
+---| "ALREADY_EXISTS"
+---| "PERMISSION_DENIED"
+---| "RESOURCE_EXHAUSTED"
+---| "FAILED_PRECONDITION"
+---| "ABORTED"
+---| "OUT_OF_RANGE"
+---| "UNIMPLEMENTED"
+---| "INTERNAL"
+---| "UNAVAILABLE"
+---| "DATA_LOSS"
+---| "UNAUTHENTICATED"
+
+---A gRPC status: `return nil, status` from a handler, or `error(status)` from any depth.
+---@class moonwire.Status
+---@field code moonwire.Code
+---@field message string
+---@field details? google.protobuf.Any[]
+local Status = {}
+
+---Adds a detail, and returns the status.
+---@param type_name string such as "google.rpc.BadRequest"
+---@param message table
+---@return moonwire.Status
+function Status:with_details(type_name, message) end
+
+---Makes statuses: `mw.status.not_found("task %s not found", id)`, or `mw.status("NOT_FOUND", ...)`.
+---@class moonwire.StatusModule
+---@overload fun(code: moonwire.Code|integer, format?: string, ...: any): moonwire.Status
+---@field cancelled fun(format?: string, ...: any): moonwire.Status
+---@field unknown fun(format?: string, ...: any): moonwire.Status
+---@field invalid_argument fun(format?: string, ...: any): moonwire.Status
+---@field deadline_exceeded fun(format?: string, ...: any): moonwire.Status
+---@field not_found fun(format?: string, ...: any): moonwire.Status
+---@field already_exists fun(format?: string, ...: any): moonwire.Status
+---@field permission_denied fun(format?: string, ...: any): moonwire.Status
+---@field resource_exhausted fun(format?: string, ...: any): moonwire.Status
+---@field failed_precondition fun(format?: string, ...: any): moonwire.Status
+---@field aborted fun(format?: string, ...: any): moonwire.Status
+---@field out_of_range fun(format?: string, ...: any): moonwire.Status
+---@field unimplemented fun(format?: string, ...: any): moonwire.Status
+---@field internal fun(format?: string, ...: any): moonwire.Status
+---@field unavailable fun(format?: string, ...: any): moonwire.Status
+---@field data_loss fun(format?: string, ...: any): moonwire.Status
+---@field unauthenticated fun(format?: string, ...: any): moonwire.Status
+
+-- ---- calls ----
+
+---A call that is being served.
+---@class moonwire.Call
+---@field method string the method's name
+---@field service string the service's full name
+---@field peer string the client's address
+---@field metadata table<string, string> the first value of each key; keys ending in -bin carry raw bytes
+---@field deadline? number seconds since 1970; nil when the client set none
+---@field vars table for what interceptors and handlers tell each other
+---@field trace_id string
+---@field log moonwire.log
+local Call = {}
+
+---Sends a message of the streamed reply; waits while the client does not keep up.
+---@param message table
+---@return boolean? sent nil when the client is gone
+---@return moonwire.Status? status why it is gone
+function Call:send(message) end
+
+---The next message of the streamed request.
+---@return any? message nil at the client's end
+---@return moonwire.Status? status of an end that is not clean: reset, lost connection
+function Call:receive() end
+
+---Iterates over the messages of the streamed request; raises at an end that is not clean.
+---@return fun(): any?
+function Call:messages() end
+
+---@param key string
+---@param value string raw bytes for a key ending in -bin
+function Call:set_header(key, value) end
+
+---@param key string
+---@param value string raw bytes for a key ending in -bin
+function Call:set_trailer(key, value) end
+
+---Sends the headers now rather than with the first message.
+function Call:send_headers() end
+
+---All values of a key of the client's metadata.
+---@param key string
+---@return string[]
+function Call:metadata_values(key) end
+
+---@return number? seconds until the deadline, 0 when it has passed; nil without one
+function Call:time_remaining() end
