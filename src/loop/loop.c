@@ -45,8 +45,11 @@ int mw_loop_init(struct mw_loop *loop, struct mw_err *err) {
 /* ---- posts ---- */
 
 void mw_loop_set_wake(struct mw_loop *loop, void (*wake)(void *arg), void *arg) {
+  pthread_mutex_lock(&loop->lock);
   loop->wake = wake ? wake : wake_by_async;
   loop->wake_arg = wake ? arg : loop;
+  if (loop->woken) loop->wake(loop->wake_arg); /* the old way's wake may not be heard any more */
+  pthread_mutex_unlock(&loop->lock);
 }
 
 void mw_loop_post(struct mw_loop *loop, struct mw_post *post) {
@@ -54,8 +57,8 @@ void mw_loop_post(struct mw_loop *loop, struct mw_post *post) {
   mw_list_push(&loop->posts, &post->link);
   bool wake = !loop->woken;
   loop->woken = true;
+  if (wake) loop->wake(loop->wake_arg); /* under the lock: see mw_loop_set_wake() */
   pthread_mutex_unlock(&loop->lock);
-  if (wake) loop->wake(loop->wake_arg);
 }
 
 /* Moves all queued posts to `taken`. From now on the next post wakes the loop again. */

@@ -1,0 +1,361 @@
+#include "engine/core/call.h"
+
+#include <assert.h>
+#include <grpc/support/alloc.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "engine/core/batch.h"
+#include "engine/core/metadata.h"
+#include "engine/core/slices.h"
+
+/* Core's timers are whole milliseconds: an end this close to the deadline is the deadline's. */
+enum { DEADLINE_SLACK = 2 * MW_NS_PER_MS, POOL_MAX = 256 };
+
+static const struct mw_engine_call_ops ops;
+
+static struct mw_core_call *core_of(struct mw_call *call) { return MW_CONTAINER(call, struct mw_core_call, call); }
+
+/* ---- life ---- */
+
+static void reset(struct mw_core_call *core) {
+  core->grpc = NULL;
+  core->incoming = core->held = NULL;
+  core->encoding = NULL;
+  core->cancelled = 0;
+  core->has_reserved = core->want_headers = core->sent_headers = core->sending = core->watched = false;
+  core->finishing = core->judged = core->gone = core->detached = false;
+}
+
+/* Lets go of everything that belongs to one call. */
+static void clear(struct mw_core_call *core) {
+  if (core->held) grpc_byte_buffer_destroy(core->held);
+  if (core->has_reserved) grpc_slice_unref(core->reserved);
+  mw_core_outbox_fini(&core->outbox);
+  if (core->grpc) {
+    gpr_free((void *)(uintptr_t)core->call.peer);
+    grpc_call_unref(core->grpc);
+  }
+  grpc_call_details_destroy(&core->details);
+  grpc_metadata_array_destroy(&core->metadata);
+  mw_arena_reset(&core->call.arena);
+  mw_list_remove(&core->dirty.link);
+  reset(core);
+}
+
+void mw_core_call_free(struct mw_core_call *core) {
+  mw_list_remove(&core->link);
+  mw_arena_fini(&core->call.arena);
+  free(core);
+}
+
+static void recycle(struct mw_core_call *core) {
+  struct mw_core_server *server = &core->engine->server;
+  clear(core);
+  server->n_calls--;
+  mw_list_remove(&core->link);
+  if (server->n_pool < POOL_MAX) {
+    mw_list_push(&server->pool, &core->link);
+    server->n_pool++;
+  } else {
+    mw_core_call_free(core);
+  }
+}
+
+/* The call is used until the matching leave(): it cannot be recycled in between. */
+static void enter(struct mw_core_call *core) { core->pending++; }
+
+static void leave(struct mw_core_call *core) {
+  if (--core->pending == 0 && (core->call.finished || core->detached)) recycle(core);
+}
+
+static void start(struct mw_core_call *core, struct mw_core_batch *batch, struct mw_core_tag *tag) {
+  core->pending++;
+  mw_core_batch_start(batch, core->grpc, tag);
+}
+
+void mw_core_call_detach(struct mw_core_call *core) {
+  core->detached = true;
+  mw_list_remove(&core->call.link);
+  if (!core->grpc) return; /* a request: core answers it when the server goes down */
+  enter(core);
+  grpc_call_cancel(core->grpc, NULL);
+  leave(core);
+}
+
+/* ---- the end ---- */
+
+/* Waits for the client's going away, whenever no other batch of ours would notice. */
+static void watch(struct mw_core_call *core) {
+  if (core->watched || core->call.finished || core->detached) return;
+  core->watched = true;
+  struct mw_core_batch batch;
+  mw_core_batch_init(&batch);
+  mw_core_batch_recv_close(&batch, &core->cancelled);
+  start(core, &batch, &core->closed);
+}
+
+static struct mw_status end_status(const struct mw_core_call *core) {
+  if (core->call.deadline != MW_NEVER && mw_clock_mono() + DEADLINE_SLACK >= core->call.deadline) {
+    return mw_status(MW_CODE_DEADLINE_EXCEEDED, "the deadline has passed");
+  }
+  return mw_status(MW_CODE_CANCELLED, "the client has cancelled the call or gone away");
+}
+
+static void on_closed(struct mw_core_tag *tag, bool ok) {
+  struct mw_core_call *core = MW_CONTAINER(tag, struct mw_core_call, closed);
+  core->gone = core->cancelled != 0;
+  if (core->gone && !core->detached) mw_call_on_cancel(&core->call, end_status(core));
+  leave(core);
+}
+
+/* Ends the call with a status of the engine's own; what the handler says is not heard. */
+static void reject(struct mw_core_call *core, enum mw_code code, const char *text) {
+  char *copy = mw_arena_strndup(&core->call.arena, text, strlen(text));
+  core->judged = true;
+  core->status = mw_status(code, copy ? copy : "");
+  mw_call_on_cancel(&core->call, core->status);
+}
+
+/* ---- receiving ---- */
+
+static bool is_single(const struct mw_core_call *core) { return !core->call.route->method->client_streaming; }
+
+static void receive(struct mw_core_call *core) {
+  struct mw_core_batch batch;
+  mw_core_batch_init(&batch);
+  mw_core_batch_recv_message(&batch, &core->incoming);
+  start(core, &batch, &core->received);
+}
+
+/* Takes the message. */
+static void deliver(struct mw_core_call *core, grpc_byte_buffer *message) {
+  struct mw_slice bytes;
+  struct mw_err err = MW_ERR_INIT;
+  const char *encoding = mw_core_message_encoding(message);
+  if (encoding) core->encoding = encoding;
+  int rc = mw_core_message_read(message, core->engine->max_receive_bytes, &core->engine->scratch, &bytes, &err);
+  if (rc == 0) {
+    mw_call_on_message(&core->call, bytes);
+  } else {
+    reject(core, rc == MW_EFORMAT ? MW_CODE_INTERNAL : MW_CODE_RESOURCE_EXHAUSTED, mw_err_text(&err));
+  }
+  mw_err_fini(&err);
+  grpc_byte_buffer_destroy(message);
+}
+
+static void on_message(struct mw_core_call *core, grpc_byte_buffer *message) {
+  if (!is_single(core)) {
+    deliver(core, message);
+  } else if (!core->held) {
+    core->held = message;
+    receive(core); /* whether it is the only one; answered at once when the client has half-closed */
+  } else {
+    grpc_byte_buffer_destroy(message);
+    reject(core, MW_CODE_UNIMPLEMENTED, "more than one request message, the method takes one");
+  }
+}
+
+static void on_end(struct mw_core_call *core) {
+  if (!is_single(core)) {
+    mw_call_on_end(&core->call);
+  } else if (core->held) {
+    grpc_byte_buffer *message = core->held;
+    core->held = NULL;
+    deliver(core, message);
+  } else {
+    reject(core, MW_CODE_UNIMPLEMENTED, "no request message, the method takes one");
+  }
+}
+
+static void on_received(struct mw_core_tag *tag, bool ok) {
+  struct mw_core_call *core = MW_CONTAINER(tag, struct mw_core_call, received);
+  grpc_byte_buffer *message = core->incoming;
+  core->incoming = NULL;
+  bool wanted = !core->call.finished && !core->call.cancelled && !core->detached;
+  if (message && wanted) {
+    on_message(core, message);
+  } else if (message) {
+    grpc_byte_buffer_destroy(message);
+  } else if (wanted && ok && !grpc_call_failed_before_recv_message(core->grpc)) {
+    on_end(core);
+  }
+  watch(core); /* after a failed read it says at once that the client is gone */
+  leave(core);
+}
+
+/* A read behind the only message of a request: it ends, but not from within the read. */
+static void on_ended(struct mw_core_tag *tag, bool ok) {
+  struct mw_core_call *core = MW_CONTAINER(tag, struct mw_core_call, ended);
+  if (!core->detached) mw_call_on_end(&core->call);
+  leave(core);
+}
+
+static void op_read(struct mw_call *call) {
+  struct mw_core_call *core = core_of(call);
+  if (is_single(core) && call->received > 0) {
+    enter(core);
+    mw_core_poll_defer(&core->engine->poll, &core->ended);
+  } else {
+    receive(core);
+  }
+}
+
+/* ---- sending ---- */
+
+static void add_headers(struct mw_core_call *core, struct mw_core_batch *batch) {
+  if (core->sent_headers) return;
+  core->sent_headers = true;
+  mw_core_batch_send_headers(batch, &core->call.headers, core->encoding, 0, &core->call.arena);
+}
+
+/* Everything that is left in one batch: headers, the last message, the status. */
+static void send_final(struct mw_core_call *core, grpc_byte_buffer *message, const struct mw_status *status) {
+  struct mw_core_batch batch;
+  mw_core_batch_init(&batch);
+  add_headers(core, &batch);
+  if (message) mw_core_batch_send_message(&batch, message, 0);
+  mw_core_batch_send_status(&batch, status, &core->call.trailers, &core->call.arena);
+  if (!core->watched) {
+    core->watched = true;
+    mw_core_batch_recv_close(&batch, &core->cancelled);
+  }
+  core->sending = true;
+  start(core, &batch, &core->answered);
+}
+
+/* Starts the next batch to send, if there is something and none is under way. All but the last message of what is
+ * queued may wait in core for the next, so that they share a write. */
+static void pump(struct mw_core_call *core) {
+  if (core->sending || core->detached || core->gone) return;
+  if (core->finishing && core->outbox.len <= 1) {
+    send_final(core, mw_core_outbox_shift(&core->outbox), &core->status);
+    return;
+  }
+  grpc_byte_buffer *message = mw_core_outbox_shift(&core->outbox);
+  if (!message && (core->sent_headers || !core->want_headers)) return;
+  struct mw_core_batch batch;
+  mw_core_batch_init(&batch);
+  add_headers(core, &batch);
+  if (message) mw_core_batch_send_message(&batch, message, core->outbox.len > 0 ? GRPC_WRITE_BUFFER_HINT : 0);
+  core->sending = true;
+  core->sent_message = message != NULL;
+  start(core, &batch, &core->sent);
+}
+
+static void flush(struct mw_core_dirty *dirty) { pump(MW_CONTAINER(dirty, struct mw_core_call, dirty)); }
+
+static void on_sent(struct mw_core_tag *tag, bool ok) {
+  struct mw_core_call *core = MW_CONTAINER(tag, struct mw_core_call, sent);
+  core->sending = false;
+  if (!ok) {
+    watch(core); /* it says why */
+  } else if (core->sent_message && !core->detached) {
+    mw_call_on_sent(&core->call, 1);
+  }
+  pump(core);
+  leave(core);
+}
+
+static void on_answered(struct mw_core_tag *tag, bool ok) { leave(MW_CONTAINER(tag, struct mw_core_call, answered)); }
+
+static uint8_t *op_reserve(struct mw_call *call, size_t size) {
+  struct mw_core_call *core = core_of(call);
+  if (core->has_reserved) grpc_slice_unref(core->reserved);
+  core->has_reserved = mw_core_slice_new(size, &core->reserved);
+  return core->has_reserved ? GRPC_SLICE_START_PTR(core->reserved) : NULL;
+}
+
+static void op_send(struct mw_call *call) {
+  struct mw_core_call *core = core_of(call);
+  assert(core->has_reserved);
+  core->has_reserved = false;
+  if (!mw_core_outbox_push(&core->outbox, mw_core_message_new(core->reserved))) {
+    grpc_call_cancel_with_status(core->grpc, GRPC_STATUS_RESOURCE_EXHAUSTED, "out of memory", NULL);
+    return;
+  }
+  mw_core_engine_mark(core->engine, &core->dirty);
+}
+
+static void op_send_headers(struct mw_call *call) {
+  struct mw_core_call *core = core_of(call);
+  core->want_headers = true;
+  mw_core_engine_mark(core->engine, &core->dirty);
+}
+
+static struct mw_slice keep(struct mw_core_call *core, struct mw_slice bytes) {
+  char *copy = mw_arena_strndup(&core->call.arena, bytes.len ? (const char *)bytes.data : "", bytes.len);
+  return copy ? mw_slice(copy, bytes.len) : mw_slice(NULL, 0);
+}
+
+static void op_finish(struct mw_call *call, const struct mw_status *status, bool last) {
+  struct mw_core_call *core = core_of(call);
+  enter(core);
+  if (core->judged) {
+    status = &core->status;
+    last = false;
+  }
+  bool now = !core->sending && core->outbox.len == 0;
+  if (core->gone || core->detached) {
+    mw_core_outbox_fini(&core->outbox);
+  } else if (now) {
+    grpc_byte_buffer *message = last ? mw_core_message_new(core->reserved) : NULL;
+    if (last) core->has_reserved = false;
+    send_final(core, message, status);
+  } else {
+    if (last) op_send(call);
+    core->status = (struct mw_status){status->code, keep(core, status->message), keep(core, status->details)};
+    core->finishing = true;
+    pump(core);
+  }
+  leave(core);
+}
+
+static const struct mw_engine_call_ops ops = {op_read, op_reserve, op_send, op_send_headers, op_finish};
+
+/* ---- the beginning ---- */
+
+static int64_t deadline_of(const struct mw_core_call *core) {
+  gpr_timespec deadline = core->details.deadline;
+  if (gpr_time_cmp(deadline, gpr_inf_future(deadline.clock_type)) == 0) return MW_NEVER;
+  gpr_timespec left = gpr_time_sub(deadline, gpr_now(deadline.clock_type));
+  return mw_clock_mono() + left.tv_sec * MW_NS_PER_S + left.tv_nsec;
+}
+
+static void on_requested(struct mw_core_tag *tag, bool ok) {
+  struct mw_core_call *core = MW_CONTAINER(tag, struct mw_core_call, requested);
+  if (!ok) { /* the server goes down */
+    core->grpc = NULL;
+    recycle(core);
+    return;
+  }
+  mw_core_server_request(core->engine);
+  struct mw_call *call = &core->call;
+  call->ops = &ops;
+  call->path = mw_core_slice_view(&core->details.method);
+  call->peer = grpc_call_get_peer(core->grpc);
+  call->deadline = deadline_of(core);
+  enter(core);
+  mw_core_metadata_view(&call->request, &core->metadata, &call->arena);
+  mw_dispatch_start(core->engine->dispatch, call);
+  if (!call->finished && call->route->method->client_streaming) watch(core);
+  leave(core);
+}
+
+struct mw_core_call *mw_core_call_new(struct mw_core_engine *engine) {
+  struct mw_core_call *core = calloc(1, sizeof *core);
+  if (!core) return NULL;
+  core->engine = engine;
+  mw_list_init(&core->link);
+  mw_list_init(&core->call.link);
+  mw_list_init(&core->dirty.link);
+  core->dirty.flush = flush;
+  mw_arena_init(&core->call.arena, SIZE_MAX);
+  core->requested.done = on_requested;
+  core->received.done = on_received;
+  core->ended.done = on_ended;
+  core->closed.done = on_closed;
+  core->sent.done = on_sent;
+  core->answered.done = on_answered;
+  return core;
+}

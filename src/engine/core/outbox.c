@@ -1,0 +1,41 @@
+#include "engine/core/outbox.h"
+
+#include <stdlib.h>
+
+enum { FIRST_CAP = 8 };
+
+static bool grow(struct mw_core_outbox *outbox) {
+  size_t cap = outbox->cap ? outbox->cap * 2 : FIRST_CAP;
+  grpc_byte_buffer **ring = malloc(cap * sizeof(grpc_byte_buffer *));
+  if (!ring) return false;
+  for (size_t i = 0; i < outbox->len; i++) ring[i] = outbox->ring[(outbox->head + i) & (outbox->cap - 1)];
+  free(outbox->ring);
+  outbox->ring = ring;
+  outbox->cap = cap;
+  outbox->head = 0;
+  return true;
+}
+
+bool mw_core_outbox_push(struct mw_core_outbox *outbox, grpc_byte_buffer *message) {
+  if (outbox->len == outbox->cap && !grow(outbox)) {
+    grpc_byte_buffer_destroy(message);
+    return false;
+  }
+  outbox->ring[(outbox->head + outbox->len++) & (outbox->cap - 1)] = message;
+  return true;
+}
+
+grpc_byte_buffer *mw_core_outbox_shift(struct mw_core_outbox *outbox) {
+  if (outbox->len == 0) return NULL;
+  grpc_byte_buffer *message = outbox->ring[outbox->head];
+  outbox->head = (outbox->head + 1) & (outbox->cap - 1);
+  outbox->len--;
+  return message;
+}
+
+void mw_core_outbox_fini(struct mw_core_outbox *outbox) {
+  grpc_byte_buffer *message;
+  while ((message = mw_core_outbox_shift(outbox))) grpc_byte_buffer_destroy(message);
+  free(outbox->ring);
+  *outbox = (struct mw_core_outbox){0};
+}

@@ -1,0 +1,172 @@
+#include "engine/core/server.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <limits.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "engine/core/call.h"
+#include "engine/core/credentials.h"
+
+/* Requests for a next call that are kept pending. */
+enum { PENDING = 64, MAX_METADATA = 16 * 1024 };
+
+/* ---- calls ---- */
+
+void mw_core_server_request(struct mw_core_engine *engine) {
+  struct mw_core_server *server = &engine->server;
+  if (server->draining) return;
+  struct mw_list *pooled = mw_list_shift(&server->pool);
+  if (pooled) server->n_pool--;
+  struct mw_core_call *core = pooled ? MW_CONTAINER(pooled, struct mw_core_call, link) : mw_core_call_new(engine);
+  if (!core) return; /* one request less; those that end make up for it */
+  grpc_call_details_init(&core->details);
+  grpc_metadata_array_init(&core->metadata);
+  grpc_call_error error = grpc_server_request_call(server->grpc, &core->grpc, &core->details, &core->metadata,
+                                                   engine->poll.cq, engine->poll.cq, &core->requested);
+  assert(error == GRPC_CALL_OK);
+  (void)error;
+  mw_list_push(&server->calls, &core->link);
+  server->n_calls++;
+}
+
+/* ---- opening ---- */
+
+static grpc_arg integer(const char *key, size_t value) {
+  grpc_arg arg = {.type = GRPC_ARG_INTEGER, .key = (char *)(uintptr_t)key};
+  arg.value.integer = value > INT_MAX ? INT_MAX : (int)value;
+  return arg;
+}
+
+static void on_shutdown(struct mw_core_tag *tag, bool ok) {
+  MW_CONTAINER(tag, struct mw_core_server, shutdown)->down = true;
+}
+
+int mw_core_server_init(struct mw_core_engine *engine, const struct mw_engine_config *config, struct mw_err *err) {
+  struct mw_core_server *server = &engine->server;
+  *server = (struct mw_core_server){.shutdown = {on_shutdown}};
+  mw_list_init(&server->calls);
+  mw_list_init(&server->pool);
+  if (!config->dispatch) return 0;
+  if (config->tls) {
+    int rc = mw_core_certs_new(config->tls, &server->certs, err);
+    if (rc != 0) return rc;
+  }
+  grpc_arg args[] = {
+      integer(GRPC_ARG_ALLOW_REUSEPORT, 1),
+      integer(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, engine->max_receive_bytes),
+      integer(GRPC_ARG_MAX_METADATA_SIZE, config->max_metadata_bytes ? config->max_metadata_bytes : MAX_METADATA),
+      integer(GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0), /* engine/core/slices.h does it */
+  };
+  grpc_channel_args channel_args = {sizeof args / sizeof *args, args};
+  server->grpc = grpc_server_create(&channel_args, NULL);
+  grpc_server_register_completion_queue(server->grpc, engine->poll.cq, NULL);
+  return 0;
+}
+
+/* ---- listening ---- */
+
+/* Splits "HOST:PORT" and "[HOST]:PORT". Returns whether it has that form. */
+static bool split(const char *address, char *host, size_t size, const char **port) {
+  const char *colon = strrchr(address, ':');
+  if (!colon) return false;
+  size_t len = (size_t)(colon - address);
+  if (len >= 2 && address[0] == '[' && colon[-1] == ']') {
+    address++;
+    len -= 2;
+  }
+  if (len >= size) return false;
+  memcpy(host, address, len);
+  host[len] = '\0';
+  *port = colon + 1;
+  return true;
+}
+
+static int try_bind(const struct addrinfo *info) {
+  int fd = socket(info->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return errno;
+  int one = 1;
+  setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+  setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one);
+  int error = bind(fd, info->ai_addr, info->ai_addrlen) == 0 ? 0 : errno;
+  close(fd);
+  return error;
+}
+
+/* Core says only that it failed, so the same is tried again with more to say. */
+static int explain(const struct mw_core_server *server, const char *address, struct mw_err *err) {
+  char host[256];
+  const char *port;
+  if (!split(address, host, sizeof host, &port)) {
+    return mw_err_set(err, MW_EINVAL, "cannot listen on %s: expected HOST:PORT", address);
+  }
+  struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE}, *infos = NULL;
+  int status = getaddrinfo(host[0] ? host : NULL, port, &hints, &infos);
+  if (status != 0) return mw_err_set(err, MW_EIO, "cannot listen on %s: %s", address, gai_strerror(status));
+  int error = 0;
+  for (const struct addrinfo *info = infos; info && error == 0; info = info->ai_next) error = try_bind(info);
+  freeaddrinfo(infos);
+  if (error != 0) return mw_err_set(err, MW_EIO, "cannot listen on %s: %s", address, strerror(error));
+  if (server->certs) {
+    return mw_err_set(err, MW_EINVAL, "cannot listen on %s: the TLS certificate and key cannot be used together: %s",
+                      address, mw_core_certs_name(server->certs));
+  }
+  return mw_err_set(err, MW_EIO, "cannot listen on %s", address);
+}
+
+int mw_core_server_listen(struct mw_core_engine *engine, const char *address, struct mw_err *err) {
+  struct mw_core_server *server = &engine->server;
+  assert(server->grpc);
+  grpc_server_credentials *credentials =
+      server->certs ? mw_core_certs_credentials(server->certs) : grpc_insecure_server_credentials_create();
+  if (!credentials) return mw_err_set(err, MW_ENOMEM, "out of memory");
+  int port = grpc_server_add_http2_port(server->grpc, address, credentials);
+  grpc_server_credentials_release(credentials);
+  return port > 0 ? 0 : explain(server, address, err);
+}
+
+/* ---- running and closing ---- */
+
+void mw_core_server_start(struct mw_core_engine *engine) {
+  if (!engine->server.grpc) return;
+  grpc_server_start(engine->server.grpc);
+  for (int i = 0; i < PENDING; i++) mw_core_server_request(engine);
+}
+
+void mw_core_server_drain(struct mw_core_engine *engine) {
+  struct mw_core_server *server = &engine->server;
+  if (!server->grpc || server->draining) return;
+  server->draining = true;
+  grpc_server_shutdown_and_notify(server->grpc, engine->poll.cq, &server->shutdown);
+}
+
+bool mw_core_server_is_idle(const struct mw_core_engine *engine) {
+  return !engine->server.grpc || (engine->server.down && engine->server.n_calls == 0);
+}
+
+static void detach_calls(struct mw_core_server *server) {
+  struct mw_list *link = server->calls.next;
+  while (link != &server->calls) {
+    struct mw_core_call *core = MW_CONTAINER(link, struct mw_core_call, link);
+    link = link->next;
+    mw_core_call_detach(core);
+  }
+}
+
+void mw_core_server_fini(struct mw_core_engine *engine) {
+  struct mw_core_server *server = &engine->server;
+  if (server->grpc) {
+    mw_core_server_drain(engine);
+    detach_calls(server);
+    grpc_server_cancel_all_calls(server->grpc);
+    while (!mw_core_server_is_idle(engine)) mw_core_poll_next(&engine->poll, -1);
+    grpc_server_destroy(server->grpc);
+  }
+  struct mw_list *link;
+  while ((link = mw_list_shift(&server->pool))) mw_core_call_free(MW_CONTAINER(link, struct mw_core_call, link));
+  mw_core_certs_free(server->certs);
+}

@@ -1,0 +1,45 @@
+/* The serving half: a grpc_server whose calls all go to the worker's dispatch.
+ *
+ * Several requests for a next call are kept pending, so that a burst does not wait for one event each. Calls, and the
+ * requests that become calls, are pooled. */
+#ifndef MW_ENGINE_CORE_SERVER_H
+#define MW_ENGINE_CORE_SERVER_H
+
+#include <grpc/grpc.h>
+#include <grpc/grpc_security.h>
+
+#include "engine/core/poll.h"
+#include "rpc/engine.h"
+
+struct mw_core_engine;
+
+struct mw_core_server {
+  grpc_server *grpc; /* NULL: this engine does not serve */
+  struct mw_core_certs *certs; /* NULL for plain text */
+  struct mw_list calls; /* struct mw_core_call.link: requested or live */
+  size_t n_calls;
+  struct mw_list pool;  /* of calls that wait for reuse */
+  size_t n_pool;
+  struct mw_core_tag shutdown;
+  bool draining;        /* takes no new calls */
+  bool down;            /* core has shut it down: no call is left in it */
+};
+
+/* Returns 0, MW_EINVAL (TLS files) or MW_ENOMEM. */
+int mw_core_server_init(struct mw_core_engine *engine, const struct mw_engine_config *config, struct mw_err *err);
+
+/* As in rpc/engine.h. */
+int mw_core_server_listen(struct mw_core_engine *engine, const char *address, struct mw_err *err);
+void mw_core_server_start(struct mw_core_engine *engine);
+void mw_core_server_drain(struct mw_core_engine *engine);
+
+/* Whether a server that drains has nothing more to do. */
+bool mw_core_server_is_idle(const struct mw_core_engine *engine);
+
+/* Ends what is left: afterwards no call exists and no event of the server will come. */
+void mw_core_server_fini(struct mw_core_engine *engine);
+
+/* Asks core for one more call. */
+void mw_core_server_request(struct mw_core_engine *engine);
+
+#endif
