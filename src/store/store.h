@@ -23,6 +23,7 @@ struct mw_store;
 struct mw_store_options {
   const char *path;  /* a folder, made when absent; ":memory:" for no files: same behaviour, nothing survives */
   size_t map_size;   /* most bytes the store can grow to; 0 for the default, 16 GiB (1 GiB for :memory:) */
+  int64_t (*clock)(void); /* wall time in nanoseconds, for expiry; NULL for mw_clock_wall() */
 };
 
 /* Opens or makes a store. Returns 0; MW_EBUSY (another process has it open), MW_EFORMAT (the files are damaged or
@@ -31,6 +32,9 @@ int mw_store_open(struct mw_store **out, const struct mw_store_options *options,
 
 /* Finishes the queued transactions and closes. No snapshot or watch may be open. NULL is allowed. */
 void mw_store_close(struct mw_store *store);
+
+/* How many durable commits were made since opening; each may hold many transactions. Any thread. */
+uint64_t mw_store_commits(const struct mw_store *store);
 
 /* ---- reading ---- */
 
@@ -41,7 +45,9 @@ struct mw_store_entry {
 
 struct mw_store_snapshot;
 
-/* Opens a snapshot of the newest revision. Returns 0, MW_ELIMIT (too many open), MW_EIO or MW_ENOMEM. */
+/* Opens a snapshot of the newest revision. What expires while it is open stays in it. It pins what it sees: a store
+ * that is written to grows by every page changed meanwhile, so close it early. Returns 0, MW_ELIMIT (8,190 are open),
+ * MW_EIO or MW_ENOMEM. */
 int mw_store_snapshot_open(struct mw_store *store, struct mw_store_snapshot **out, struct mw_err *err);
 void mw_store_snapshot_close(struct mw_store_snapshot *snapshot);
 uint64_t mw_store_snapshot_revision(const struct mw_store_snapshot *snapshot);
@@ -59,7 +65,11 @@ int mw_store_get(struct mw_store *store, struct mw_slice key, struct mw_buf *val
 
 /* ---- writing ---- */
 
-enum { MW_STORE_ABSENT = 0 }; /* as a compared revision: the key must not exist */
+enum {
+  MW_STORE_ABSENT = 0,            /* as a compared revision: the key must not exist */
+  MW_STORE_KEY_MAX = 480,         /* bytes */
+  MW_STORE_VALUE_MAX = 0x3fffffff /* bytes */
+};
 
 struct mw_store_txn;
 
@@ -74,13 +84,16 @@ struct mw_store_result {
 struct mw_store_txn *mw_store_txn_new(void);
 void mw_store_txn_free(struct mw_store_txn *txn);
 
-/* Each copies what it is given. Return 0, MW_ELIMIT (a key of 0 or over 480 bytes) or MW_ENOMEM. */
+/* Each copies what it is given; writes are done in the order they were added. `expires_wall_ns`: when the key
+ * vanishes, 0 for never; it is hidden at once and deleted, with an event for watches, about a second later.
+ * Return 0, MW_ELIMIT (an empty key, or a key or value over its limit) or MW_ENOMEM. */
 int mw_store_txn_compare(struct mw_store_txn *txn, struct mw_slice key, uint64_t revision);
 int mw_store_txn_put(struct mw_store_txn *txn, struct mw_slice key, struct mw_slice value, int64_t expires_wall_ns);
 int mw_store_txn_delete(struct mw_store_txn *txn, struct mw_slice key);
 
-/* Hands the transaction to the writer, which puts the transactions of all threads into one durable commit. Takes
- * `txn`; `done(arg, result)` runs exactly once on `loop`, also when the store closes meanwhile. */
+/* Hands the transaction to the writer, which puts the transactions of all threads into one durable commit. Those of
+ * one thread are applied in order. Takes `txn`; `done(arg, result)` runs exactly once on `loop`, also when the store
+ * closes meanwhile. */
 void mw_store_commit(struct mw_store *store, struct mw_store_txn *txn, struct mw_loop *loop,
                      void (*done)(void *arg, const struct mw_store_result *result), void *arg);
 
@@ -101,14 +114,15 @@ struct mw_store_event {
 struct mw_store_watch;
 
 /* Reports every change of keys below `prefix` with a revision greater than `after`, which must be the newest revision
- * or that of a snapshot the caller has open; `event(arg, NULL)` when the watcher fell over `MW_STORE_WATCH_BACKLOG`
- * events behind: it was closed and must start over. Returns 0 or MW_ENOMEM. */
-enum { MW_STORE_WATCH_BACKLOG = 4096 };
+ * or that of a snapshot the caller has open. `event(arg, NULL)` says that the watch has come to its end and that the
+ * watcher must start over: it fell further behind than the store remembers, which is its newest
+ * MW_STORE_WATCH_BACKLOG changes (of any key) or MW_STORE_WATCH_BYTES of them. Returns 0 or MW_ENOMEM. */
+enum { MW_STORE_WATCH_BACKLOG = 16384, MW_STORE_WATCH_BYTES = 32 << 20 };
 int mw_store_watch_open(struct mw_store *store, struct mw_slice prefix, uint64_t after, struct mw_loop *loop,
                         void (*event)(void *arg, const struct mw_store_event *event), void *arg,
                         struct mw_store_watch **out);
 
-/* On the loop's thread; no event runs after it returns. */
+/* On the loop's thread, also from within an event; no event runs after it returns. */
 void mw_store_watch_close(struct mw_store_watch *watch);
 
 #endif

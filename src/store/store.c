@@ -1,0 +1,148 @@
+#include "store/store.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "store/inside.h"
+
+static const size_t GIB = (size_t)1 << 30;
+
+/* Reads the newest committed revision. */
+static int load_revision(struct mw_store *store, uint64_t *out, struct mw_err *err) {
+  const struct mw_backend_ops *ops = store->backend->ops;
+  struct mw_view *view;
+  int rc = ops->view_open(store->backend, &view, err);
+  if (rc != 0) return rc;
+  rc = ops->view_counter(view, MW_REVISION_COUNTER, out);
+  ops->view_close(view);
+  return rc == 0 ? 0 : mw_err_set(err, MW_EFORMAT, "the store's revision cannot be read: restore a backup");
+}
+
+int mw_store_open(struct mw_store **out, const struct mw_store_options *options, struct mw_err *err) {
+  size_t map_size = options->map_size;
+  if (map_size == 0) map_size = strcmp(options->path, ":memory:") == 0 ? GIB : 16 * GIB;
+  struct mw_store *store = calloc(1, sizeof *store);
+  if (!store) return mw_err_set(err, MW_ENOMEM, "%s: out of memory", options->path);
+  store->clock = options->clock ? options->clock : mw_clock_wall;
+  mw_sequences_init(&store->sequences);
+  int rc = mw_lmdb_open(&store->backend, options->path, map_size, err);
+  if (rc != 0) goto no_backend;
+  rc = load_revision(store, &store->writer.revision, err);
+  if (rc != 0) goto no_hub;
+  rc = mw_hub_init(&store->hub, store->writer.revision);
+  if (rc != 0) {
+    mw_err_set(err, rc, "%s: out of memory", options->path);
+    goto no_hub;
+  }
+  rc = mw_writer_start(store, err);
+  if (rc != 0) goto no_writer;
+  *out = store;
+  return 0;
+
+no_writer:
+  mw_hub_fini(&store->hub);
+no_hub:
+  store->backend->ops->close(store->backend);
+no_backend:
+  pthread_mutex_destroy(&store->sequences.lock);
+  free(store);
+  return rc;
+}
+
+void mw_store_close(struct mw_store *store) {
+  if (!store) return;
+  mw_writer_stop(store);
+  mw_sequences_fini(store);
+  mw_hub_fini(&store->hub);
+  store->backend->ops->close(store->backend);
+  free(store);
+}
+
+uint64_t mw_store_commits(const struct mw_store *store) { return atomic_load(&store->writer.commits); }
+
+/* ---- reading ---- */
+
+struct mw_store_snapshot {
+  const struct mw_backend_ops *ops;
+  struct mw_view *view;
+  uint64_t revision;
+  int64_t now; /* when it was opened: what had expired then stays hidden, what had not stays */
+};
+
+int mw_store_snapshot_open(struct mw_store *store, struct mw_store_snapshot **out, struct mw_err *err) {
+  struct mw_store_snapshot *snapshot = malloc(sizeof *snapshot);
+  if (!snapshot) return mw_err_set(err, MW_ENOMEM, "out of memory");
+  snapshot->ops = store->backend->ops;
+  int rc = snapshot->ops->view_open(store->backend, &snapshot->view, err);
+  if (rc != 0) goto no_view;
+  rc = snapshot->ops->view_counter(snapshot->view, MW_REVISION_COUNTER, &snapshot->revision);
+  if (rc != 0) {
+    mw_err_set(err, rc, "the store's revision cannot be read");
+    goto no_revision;
+  }
+  snapshot->now = store->clock();
+  *out = snapshot;
+  return 0;
+
+no_revision:
+  snapshot->ops->view_close(snapshot->view);
+no_view:
+  free(snapshot);
+  return rc;
+}
+
+void mw_store_snapshot_close(struct mw_store_snapshot *snapshot) {
+  if (!snapshot) return;
+  snapshot->ops->view_close(snapshot->view);
+  free(snapshot);
+}
+
+uint64_t mw_store_snapshot_revision(const struct mw_store_snapshot *snapshot) { return snapshot->revision; }
+
+static void to_entry(const struct mw_record *record, struct mw_store_entry *out) {
+  *out = (struct mw_store_entry){record->key, record->value, record->revision};
+}
+
+int mw_store_snapshot_get(struct mw_store_snapshot *snapshot, struct mw_slice key, struct mw_store_entry *out) {
+  struct mw_record record;
+  int rc = snapshot->ops->view_get(snapshot->view, key, &record);
+  if (rc == 0 && mw_expired(&record, snapshot->now)) rc = MW_ENOTFOUND;
+  if (rc == 0) to_entry(&record, out);
+  return rc;
+}
+
+int mw_store_snapshot_next(struct mw_store_snapshot *snapshot, struct mw_slice prefix, struct mw_slice after,
+                           bool reverse, struct mw_store_entry *out) {
+  struct mw_record record;
+  int rc;
+  do {
+    rc = snapshot->ops->view_next(snapshot->view, prefix, after, reverse, &record);
+    after = record.key;
+  } while (rc == 0 && mw_expired(&record, snapshot->now));
+  if (rc == 0) to_entry(&record, out);
+  return rc;
+}
+
+int mw_store_get(struct mw_store *store, struct mw_slice key, struct mw_buf *value, uint64_t *revision) {
+  const struct mw_backend_ops *ops = store->backend->ops;
+  struct mw_view *view;
+  int rc = ops->view_open(store->backend, &view, NULL);
+  if (rc != 0) return rc;
+  struct mw_record record;
+  rc = ops->view_get(view, key, &record);
+  if (rc == 0 && record.expires != 0 && mw_expired(&record, store->clock())) rc = MW_ENOTFOUND;
+  if (rc == 0) rc = mw_buf_append(value, record.value.data, record.value.len);
+  if (rc == 0 && revision) *revision = record.revision;
+  ops->view_close(view);
+  return rc;
+}
+
+/* ---- writing ---- */
+
+void mw_store_commit(struct mw_store *store, struct mw_store_txn *txn, struct mw_loop *loop,
+                     void (*done)(void *arg, const struct mw_store_result *result), void *arg) {
+  txn->loop = loop;
+  txn->done = done;
+  txn->arg = arg;
+  mw_writer_queue(store, txn);
+}

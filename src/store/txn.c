@@ -1,0 +1,62 @@
+#include "store/txn.h"
+
+#include <stdlib.h>
+
+struct mw_store_txn *mw_store_txn_new(void) {
+  struct mw_store_txn *txn = calloc(1, sizeof *txn);
+  if (txn) atomic_init(&txn->refs, 1);
+  return txn;
+}
+
+void mw_store_txn_unref(struct mw_store_txn *txn) {
+  if (atomic_fetch_sub(&txn->refs, 1) != 1) return;
+  mw_buf_fini(&txn->bytes);
+  mw_err_fini(&txn->err);
+  free(txn->ops);
+  free(txn);
+}
+
+void mw_store_txn_free(struct mw_store_txn *txn) {
+  if (txn) mw_store_txn_unref(txn);
+}
+
+static int grow(struct mw_store_txn *txn) {
+  size_t cap = txn->cap_ops ? txn->cap_ops * 2 : 2;
+  struct mw_op *ops = realloc(txn->ops, cap * sizeof *ops);
+  if (!ops) return MW_ENOMEM;
+  txn->ops = ops;
+  txn->cap_ops = cap;
+  return 0;
+}
+
+static int add(struct mw_store_txn *txn, struct mw_op op, struct mw_slice key, struct mw_slice value) {
+  if (key.len == 0 || key.len > MW_STORE_KEY_MAX || value.len > MW_STORE_VALUE_MAX) return MW_ELIMIT;
+  if (txn->n_ops == txn->cap_ops && grow(txn) != 0) return MW_ENOMEM;
+  if (mw_buf_reserve(&txn->bytes, key.len + value.len) != 0) return MW_ENOMEM;
+  op.key = txn->bytes.len;
+  op.key_len = key.len;
+  mw_buf_append(&txn->bytes, key.data, key.len);
+  op.value = txn->bytes.len;
+  op.value_len = value.len;
+  mw_buf_append(&txn->bytes, value.data, value.len);
+  txn->ops[txn->n_ops++] = op;
+  return 0;
+}
+
+static const struct mw_slice nothing = {NULL, 0};
+
+int mw_store_txn_compare(struct mw_store_txn *txn, struct mw_slice key, uint64_t revision) {
+  return add(txn, (struct mw_op){.kind = MW_OP_COMPARE, .number = revision}, key, nothing);
+}
+
+int mw_store_txn_put(struct mw_store_txn *txn, struct mw_slice key, struct mw_slice value, int64_t expires_wall_ns) {
+  return add(txn, (struct mw_op){.kind = MW_OP_PUT, .expires = expires_wall_ns}, key, value);
+}
+
+int mw_store_txn_delete(struct mw_store_txn *txn, struct mw_slice key) {
+  return add(txn, (struct mw_op){.kind = MW_OP_DELETE}, key, nothing);
+}
+
+int mw_store_txn_counter(struct mw_store_txn *txn, struct mw_slice name, uint64_t value) {
+  return add(txn, (struct mw_op){.kind = MW_OP_COUNTER, .number = value}, name, nothing);
+}

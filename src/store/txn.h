@@ -1,0 +1,65 @@
+/* A transaction's inside: a list of operations over one buffer of bytes, and its way through the writer.
+ *
+ * Its caller fills it; from mw_store_commit() on it belongs to the writer; once settled it is immutable and shared by the
+ * delivery of its result and by the watch log, each with a reference. */
+#ifndef MW_STORE_TXN_H
+#define MW_STORE_TXN_H
+
+#include <stdatomic.h>
+
+#include "store/store.h"
+
+enum mw_op_kind { MW_OP_COMPARE, MW_OP_PUT, MW_OP_DELETE, MW_OP_COUNTER };
+
+struct mw_op {
+  enum mw_op_kind kind;
+  bool changed;              /* the write made a difference: watchers hear of it */
+  size_t key, key_len;       /* in txn->bytes */
+  size_t value, value_len;
+  uint64_t number;           /* COMPARE: the revision; COUNTER: the value */
+  int64_t expires;
+};
+
+struct mw_store_txn {
+  atomic_uint refs;
+  struct mw_buf bytes;
+  struct mw_op *ops;
+  size_t n_ops, cap_ops;
+  size_t n_changed;
+
+  /* Set by mw_store_commit(). */
+  struct mw_store_txn *next; /* in the writer's queue, then in the batch, then among those with the same loop */
+  struct mw_loop *loop;
+  void (*done)(void *arg, const struct mw_store_result *result);
+  void *arg;
+  /* Instead of `done`, on the writer's thread: for the store's own transactions. NULL otherwise. */
+  void (*settled)(struct mw_store_txn *txn);
+
+  /* Set by the writer. */
+  int code;
+  uint64_t revision;
+  struct mw_err err;
+  struct mw_post post;              /* of the first transaction of each loop: delivers all of them */
+  struct mw_store_txn *last;        /* the last of its loop */
+  struct mw_store_txn *next_loop;   /* the first of another loop */
+};
+
+/* Sets the counter `name`. Returns as the public ones. */
+int mw_store_txn_counter(struct mw_store_txn *txn, struct mw_slice name, uint64_t value);
+
+/* Drops a reference. */
+void mw_store_txn_unref(struct mw_store_txn *txn);
+
+static inline struct mw_slice mw_op_key(const struct mw_store_txn *txn, const struct mw_op *op) {
+  return mw_slice(txn->bytes.data + op->key, op->key_len);
+}
+
+static inline struct mw_slice mw_op_value(const struct mw_store_txn *txn, const struct mw_op *op) {
+  return mw_slice(txn->bytes.data + op->value, op->value_len);
+}
+
+static inline size_t mw_store_txn_size(const struct mw_store_txn *txn) {
+  return sizeof *txn + txn->bytes.cap + txn->cap_ops * sizeof *txn->ops;
+}
+
+#endif

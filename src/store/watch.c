@@ -1,0 +1,175 @@
+#include "store/watch.h"
+
+#include <stdlib.h>
+
+#include "store/inside.h"
+
+struct mw_store_watch {
+  struct mw_list link; /* in hub->watches */
+  struct mw_hub *hub;
+  struct mw_post post;
+  struct mw_loop *loop;
+  void (*event)(void *arg, const struct mw_store_event *event);
+  void *arg;
+  uint64_t after; /* revision */
+  uint64_t place; /* in the log: the next transaction to read */
+  bool posted;    /* `post` is queued or runs; it reads up to the end before it clears this */
+  bool over;      /* fell behind: nothing follows */
+  bool closed;    /* by its owner, while posted: `post` frees it */
+  size_t prefix_len;
+  uint8_t prefix[];
+};
+
+int mw_hub_init(struct mw_hub *hub, uint64_t revision) {
+  hub->log = calloc(MW_STORE_WATCH_BACKLOG, sizeof *hub->log);
+  if (!hub->log) return MW_ENOMEM;
+  pthread_mutex_init(&hub->lock, NULL);
+  mw_list_init(&hub->watches);
+  hub->floor = revision;
+  hub->first = hub->end = 1; /* so that there is a place before the first */
+  return 0;
+}
+
+static struct mw_store_txn **slot(struct mw_hub *hub, uint64_t place) {
+  return &hub->log[place % MW_STORE_WATCH_BACKLOG];
+}
+
+static void drop_oldest(struct mw_hub *hub) {
+  struct mw_store_txn *txn = *slot(hub, hub->first++);
+  hub->events -= txn->n_changed;
+  hub->bytes -= mw_store_txn_size(txn);
+  hub->floor = txn->revision;
+  mw_store_txn_unref(txn);
+}
+
+void mw_hub_fini(struct mw_hub *hub) {
+  while (hub->first < hub->end) drop_oldest(hub);
+  pthread_mutex_destroy(&hub->lock);
+  free(hub->log);
+}
+
+static bool concerns(const struct mw_store_watch *watch, const struct mw_store_txn *txn, const struct mw_op *op) {
+  return op->changed && op->key_len >= watch->prefix_len &&
+         (watch->prefix_len == 0 || memcmp(mw_op_key(txn, op).data, watch->prefix, watch->prefix_len) == 0);
+}
+
+static bool concerned(const struct mw_store_watch *watch, const struct mw_store_txn *txn) {
+  for (size_t i = 0; i < txn->n_ops; i++) {
+    if (concerns(watch, txn, &txn->ops[i])) return true;
+  }
+  return false;
+}
+
+static void wake(struct mw_store_watch *watch) {
+  watch->posted = true;
+  mw_loop_post(watch->loop, &watch->post);
+}
+
+void mw_hub_publish(struct mw_hub *hub, struct mw_store_txn *txn) {
+  atomic_fetch_add(&txn->refs, 1);
+  pthread_mutex_lock(&hub->lock);
+  size_t size = mw_store_txn_size(txn);
+  while (hub->first < hub->end &&
+         (hub->events + txn->n_changed > MW_STORE_WATCH_BACKLOG || hub->bytes + size > MW_STORE_WATCH_BYTES)) {
+    drop_oldest(hub);
+  }
+  *slot(hub, hub->end++) = txn;
+  hub->events += txn->n_changed;
+  hub->bytes += size;
+  for (struct mw_list *link = hub->watches.next; link != &hub->watches; link = link->next) {
+    struct mw_store_watch *watch = MW_CONTAINER(link, struct mw_store_watch, link);
+    if (watch->posted || watch->over) continue;
+    if (concerned(watch, txn)) wake(watch);
+    else watch->place = hub->end; /* one that is not posted has read everything */
+  }
+  pthread_mutex_unlock(&hub->lock);
+}
+
+static void deliver(struct mw_store_watch *watch, const struct mw_store_txn *txn) {
+  for (size_t i = 0; i < txn->n_ops && !watch->closed; i++) {
+    const struct mw_op *op = &txn->ops[i];
+    if (!concerns(watch, txn, op)) continue;
+    struct mw_store_event event = {mw_op_key(txn, op), mw_slice(NULL, 0), txn->revision};
+    if (op->kind == MW_OP_PUT) event.value = mw_op_value(txn, op);
+    watch->event(watch->arg, &event);
+  }
+}
+
+/* Takes the next transaction, with a reference, from a place before `until`. Returns NULL and sets watch->over when it
+ * is gone already. Under the lock. */
+static struct mw_store_txn *take(struct mw_store_watch *watch) {
+  struct mw_hub *hub = watch->hub;
+  if (watch->place < hub->first) {
+    watch->over = true;
+    return NULL;
+  }
+  struct mw_store_txn *txn = *slot(hub, watch->place++);
+  atomic_fetch_add(&txn->refs, 1);
+  return txn;
+}
+
+/* Reads the log up to where it ends now; what comes meanwhile is for the loop's next turn. */
+static void run(struct mw_post *post) {
+  struct mw_store_watch *watch = MW_CONTAINER(post, struct mw_store_watch, post);
+  struct mw_hub *hub = watch->hub;
+  pthread_mutex_lock(&hub->lock);
+  uint64_t until = hub->end;
+  while (!watch->closed && !watch->over && watch->place < until) {
+    struct mw_store_txn *txn = take(watch);
+    pthread_mutex_unlock(&hub->lock);
+    if (!txn) watch->event(watch->arg, NULL);
+    else if (txn->revision > watch->after) deliver(watch, txn);
+    if (txn) mw_store_txn_unref(txn);
+    pthread_mutex_lock(&hub->lock);
+  }
+  bool closed = watch->closed;
+  if (!closed && !watch->over && watch->place < hub->end) wake(watch);
+  else watch->posted = false;
+  pthread_mutex_unlock(&hub->lock);
+  if (closed) free(watch);
+}
+
+/* The first place with a revision above `after`. Under the lock. */
+static uint64_t find_place(struct mw_hub *hub, uint64_t after) {
+  uint64_t low = hub->first, high = hub->end;
+  while (low < high) {
+    uint64_t middle = low + (high - low) / 2;
+    if ((*slot(hub, middle))->revision > after) high = middle;
+    else low = middle + 1;
+  }
+  return low;
+}
+
+int mw_store_watch_open(struct mw_store *store, struct mw_slice prefix, uint64_t after, struct mw_loop *loop,
+                        void (*event)(void *arg, const struct mw_store_event *event), void *arg,
+                        struct mw_store_watch **out) {
+  struct mw_store_watch *watch = calloc(1, sizeof *watch + prefix.len);
+  if (!watch) return MW_ENOMEM;
+  struct mw_hub *hub = &store->hub;
+  watch->hub = hub;
+  watch->post.run = run;
+  watch->loop = loop;
+  watch->event = event;
+  watch->arg = arg;
+  watch->after = after;
+  watch->prefix_len = prefix.len;
+  if (prefix.len > 0) memcpy(watch->prefix, prefix.data, prefix.len);
+  pthread_mutex_lock(&hub->lock);
+  mw_list_push(&hub->watches, &watch->link);
+  /* A place before the first makes it fall behind as soon as it runs. */
+  watch->place = after >= hub->floor ? find_place(hub, after) : hub->first - 1;
+  if (watch->place != hub->end) wake(watch);
+  pthread_mutex_unlock(&hub->lock);
+  *out = watch;
+  return 0;
+}
+
+void mw_store_watch_close(struct mw_store_watch *watch) {
+  if (!watch) return;
+  pthread_mutex_lock(&watch->hub->lock);
+  mw_list_remove(&watch->link);
+  watch->closed = true;
+  bool posted = watch->posted;
+  pthread_mutex_unlock(&watch->hub->lock);
+  if (!posted) free(watch);
+}

@@ -1,0 +1,324 @@
+#include "store/writer.h"
+
+#include <signal.h>
+
+#include "base/clock.h"
+#include "observe/log.h"
+#include "store/inside.h"
+
+enum { EXPIRE_AT_ONCE = 1024 };  /* most keys that one commit expires */
+#define EXPIRE_EVERY ((int64_t)MW_NS_PER_S)
+
+/* ---- applying ---- */
+
+/* Returns 0, MW_ECONFLICT, or what keeps the batch from being committed. */
+static int check_compares(struct mw_store *store, struct mw_store_txn *txn, int64_t now, struct mw_err *err) {
+  for (size_t i = 0; i < txn->n_ops; i++) {
+    const struct mw_op *op = &txn->ops[i];
+    if (op->kind != MW_OP_COMPARE) continue;
+    struct mw_record record;
+    int rc = store->backend->ops->get(store->backend, mw_op_key(txn, op), &record, err);
+    if (rc != 0 && rc != MW_ENOTFOUND) return rc;
+    uint64_t revision = rc == 0 && !mw_expired(&record, now) ? record.revision : MW_STORE_ABSENT;
+    if (revision != op->number) return MW_ECONFLICT;
+  }
+  return 0;
+}
+
+static int apply_write(struct mw_store *store, struct mw_store_txn *txn, struct mw_op *op, uint64_t revision,
+                       struct mw_err *err) {
+  struct mw_backend *backend = store->backend;
+  struct mw_slice key = mw_op_key(txn, op);
+  int rc = 0;
+  switch (op->kind) {
+    case MW_OP_COMPARE: return 0;
+    case MW_OP_COUNTER: return backend->ops->set_counter(backend, key, op->number, err);
+    case MW_OP_DELETE: rc = backend->ops->erase(backend, key, err); break;
+    case MW_OP_PUT: {
+      struct mw_record record = {key, mw_op_value(txn, op), revision, op->expires};
+      rc = backend->ops->put(backend, &record, err);
+      if (op->expires != 0 && op->expires < store->writer.next_expiry) store->writer.next_expiry = op->expires;
+      break;
+    }
+  }
+  op->changed = rc == 0;
+  txn->n_changed += op->changed;
+  return rc == MW_ENOTFOUND ? 0 : rc;
+}
+
+/* Whether a transaction writes, and if so whether it changes records. */
+static void what_it_writes(const struct mw_store_txn *txn, bool *writes, bool *records) {
+  *writes = *records = false;
+  for (size_t i = 0; i < txn->n_ops; i++) {
+    *writes |= txn->ops[i].kind != MW_OP_COMPARE;
+    *records |= txn->ops[i].kind == MW_OP_PUT || txn->ops[i].kind == MW_OP_DELETE;
+  }
+}
+
+/* Applies one transaction, whose outcome goes to txn->code; a larger `*revision` is used up when it writes records.
+ * Returns 0, or what keeps the batch from being committed. */
+static int apply(struct mw_store *store, struct mw_store_txn *txn, int64_t now, uint64_t *revision, bool *dirty,
+                 struct mw_err *err) {
+  txn->n_changed = 0;
+  txn->revision = 0;
+  int rc = check_compares(store, txn, now, err);
+  txn->code = rc;
+  if (rc != 0) return rc == MW_ECONFLICT ? 0 : rc;
+  bool writes, records;
+  what_it_writes(txn, &writes, &records);
+  if (records) ++*revision;
+  txn->revision = *revision;
+  *dirty |= writes;
+  for (size_t i = 0; rc == 0 && i < txn->n_ops; i++) rc = apply_write(store, txn, &txn->ops[i], *revision, err);
+  return rc;
+}
+
+/* Makes what was applied durable as the newest revision. Aborts on failure. */
+static int commit(struct mw_store *store, uint64_t revision, struct mw_err *err) {
+  struct mw_backend *backend = store->backend;
+  int rc = backend->ops->set_counter(backend, MW_REVISION_COUNTER, revision, err);
+  if (rc != 0) {
+    backend->ops->abort(backend);
+    return rc;
+  }
+  rc = backend->ops->commit(backend, err);
+  if (rc != 0) return rc;
+  store->writer.revision = revision;
+  atomic_fetch_add(&store->writer.commits, 1);
+  return 0;
+}
+
+/* One commit of `n` transactions from `first`: all of them, conflicts aside, or none. */
+static int attempt(struct mw_store *store, struct mw_store_txn *first, size_t n, struct mw_err *err) {
+  struct mw_backend *backend = store->backend;
+  int rc = backend->ops->begin(backend, err);
+  if (rc != 0) return rc;
+  int64_t now = store->clock();
+  uint64_t revision = store->writer.revision;
+  bool dirty = false;
+  for (struct mw_store_txn *txn = first; rc == 0 && n > 0; txn = txn->next, n--) {
+    rc = apply(store, txn, now, &revision, &dirty, err);
+  }
+  if (rc == 0 && dirty) return commit(store, revision, err);
+  backend->ops->abort(backend);
+  return rc;
+}
+
+/* ---- delivering ---- */
+
+static void run_results(struct mw_post *post) {
+  struct mw_store_txn *txn = MW_CONTAINER(post, struct mw_store_txn, post);
+  while (txn) {
+    struct mw_store_txn *next = txn->next;
+    const char *text = "";
+    if (txn->code == MW_ECONFLICT) text = "a key was changed by another transaction meanwhile";
+    else if (txn->code != 0) text = mw_err_text(&txn->err);
+    struct mw_store_result result = {txn->code, txn->code == 0 ? txn->revision : 0, text};
+    txn->done(txn->arg, &result);
+    mw_store_txn_unref(txn);
+    txn = next;
+  }
+}
+
+/* Adds a settled transaction to the others of its loop: one post for each loop and commit. */
+static void group(struct mw_store_txn **loops, struct mw_store_txn *txn) {
+  txn->next = NULL;
+  while (*loops && (*loops)->loop != txn->loop) loops = &(*loops)->next_loop;
+  if (*loops) {
+    (*loops)->last->next = txn;
+    (*loops)->last = txn;
+    return;
+  }
+  txn->last = txn;
+  txn->next_loop = NULL;
+  txn->post.run = run_results;
+  *loops = txn;
+}
+
+/* Tells everybody what became of `n` transactions: watches first, so that nobody hears of a commit before them.
+ * Returns the one behind the last. */
+static struct mw_store_txn *finish(struct mw_store *store, struct mw_store_txn *txn, size_t n) {
+  struct mw_store_txn *loops = NULL;
+  for (; n > 0; n--) {
+    struct mw_store_txn *next = txn->next;
+    if (txn->code == 0 && txn->n_changed > 0) mw_hub_publish(&store->hub, txn);
+    if (txn->settled) txn->settled(txn);
+    else group(&loops, txn);
+    txn = next;
+  }
+  while (loops) {
+    struct mw_store_txn *leader = loops;
+    loops = leader->next_loop;
+    mw_loop_post(leader->loop, &leader->post);
+  }
+  return txn;
+}
+
+/* Commits `n` transactions from `first`, in halves where they do not go together. Returns the one behind the last. */
+static struct mw_store_txn *settle(struct mw_store *store, struct mw_store_txn *first, size_t n) {
+  struct mw_err err = MW_ERR_INIT;
+  int rc = attempt(store, first, n, &err);
+  if (rc != 0 && n > 1) {
+    mw_err_fini(&err);
+    struct mw_store_txn *second = settle(store, first, n / 2);
+    return settle(store, second, n - n / 2);
+  }
+  if (rc != 0) {
+    first->code = rc;
+    first->err = err;
+  }
+  return finish(store, first, n);
+}
+
+/* ---- expiry ---- */
+
+/* Deletes records that have expired, up to a limit, and lists them in `txn`. */
+static int erase_expired(struct mw_store *store, struct mw_store_txn *txn, int64_t now, struct mw_err *err) {
+  struct mw_backend *backend = store->backend;
+  store->writer.next_expiry = MW_NEVER;
+  for (;;) {
+    struct mw_slice key;
+    int64_t expires;
+    int rc = backend->ops->first_expiry(backend, &key, &expires, err);
+    if (rc != 0) return rc == MW_ENOTFOUND ? 0 : rc;
+    if (expires > now || txn->n_ops == EXPIRE_AT_ONCE) {
+      store->writer.next_expiry = expires;
+      return 0;
+    }
+    rc = mw_store_txn_delete(txn, key);
+    if (rc != 0) return mw_err_set(err, rc, "out of memory");
+    struct mw_op *op = &txn->ops[txn->n_ops - 1];
+    rc = backend->ops->erase(backend, mw_op_key(txn, op), err);
+    if (rc != 0) return rc;
+    op->changed = true;
+    txn->n_changed++;
+  }
+}
+
+static int expire_in(struct mw_store *store, struct mw_store_txn *txn, struct mw_err *err) {
+  struct mw_backend *backend = store->backend;
+  int rc = backend->ops->begin(backend, err);
+  if (rc != 0) return rc;
+  rc = erase_expired(store, txn, store->clock(), err);
+  if (rc == 0 && txn->n_changed > 0) {
+    txn->revision = store->writer.revision + 1;
+    return commit(store, txn->revision, err);
+  }
+  backend->ops->abort(backend);
+  return rc;
+}
+
+static int64_t expiry_due(const struct mw_writer *writer) {
+  if (writer->next_expiry == MW_NEVER) return MW_NEVER;
+  int64_t soonest = writer->expired_at + EXPIRE_EVERY;
+  return writer->next_expiry > soonest ? writer->next_expiry : soonest;
+}
+
+static void expire(struct mw_store *store) {
+  struct mw_err err = MW_ERR_INIT;
+  int64_t before = store->writer.next_expiry;
+  struct mw_store_txn *txn = mw_store_txn_new();
+  int rc = txn ? expire_in(store, txn, &err) : mw_err_set(&err, MW_ENOMEM, "out of memory");
+  if (rc == 0 && txn->n_changed > 0) mw_hub_publish(&store->hub, txn);
+  if (rc != 0) {
+    store->writer.next_expiry = before;
+    mw_log(MW_LOG_WARN, NULL, "expired keys cannot be deleted, which is tried again: %s", mw_err_text(&err));
+  }
+  /* When there are more than fit into a commit, the next round follows at once. */
+  store->writer.expired_at = rc == 0 && txn->n_ops == EXPIRE_AT_ONCE ? 0 : store->clock();
+  mw_store_txn_free(txn);
+  mw_err_fini(&err);
+}
+
+/* ---- the thread ---- */
+
+static void wait_for(struct mw_writer *writer, int64_t ns) {
+  struct timespec until;
+  clock_gettime(CLOCK_MONOTONIC, &until);
+  int64_t nsec = until.tv_nsec + ns;
+  until.tv_sec += (time_t)(nsec / MW_NS_PER_S);
+  until.tv_nsec = (long)(nsec % MW_NS_PER_S);
+  pthread_cond_timedwait(&writer->wake, &writer->lock, &until);
+}
+
+/* Takes all that is queued, waiting for the first or for keys to expire. Returns false at the end. */
+static bool take_batch(struct mw_store *store, struct mw_store_txn **first) {
+  struct mw_writer *writer = &store->writer;
+  pthread_mutex_lock(&writer->lock);
+  while (!writer->queue && !writer->stop) {
+    int64_t due = expiry_due(writer);
+    if (due == MW_NEVER) {
+      pthread_cond_wait(&writer->wake, &writer->lock);
+      continue;
+    }
+    int64_t left = due - store->clock();
+    if (left <= 0) break;
+    wait_for(writer, left < EXPIRE_EVERY ? left : EXPIRE_EVERY); /* the wall clock may be set meanwhile */
+  }
+  *first = writer->queue;
+  writer->queue = NULL;
+  writer->tail = &writer->queue;
+  bool more = *first || !writer->stop;
+  pthread_mutex_unlock(&writer->lock);
+  return more;
+}
+
+static void *run(void *arg) {
+  struct mw_store *store = arg;
+  struct mw_store_txn *first;
+  while (take_batch(store, &first)) {
+    size_t n = 0;
+    for (struct mw_store_txn *txn = first; txn; txn = txn->next) n++;
+    if (n > 0) settle(store, first, n);
+    if (expiry_due(&store->writer) <= store->clock()) expire(store);
+  }
+  return NULL;
+}
+
+/* Signals are for the main thread: the new one starts with all of them blocked. */
+static int start_thread(struct mw_store *store) {
+  sigset_t all, old;
+  sigfillset(&all);
+  pthread_sigmask(SIG_BLOCK, &all, &old);
+  int rc = pthread_create(&store->writer.thread, NULL, run, store);
+  pthread_sigmask(SIG_SETMASK, &old, NULL);
+  return rc;
+}
+
+int mw_writer_start(struct mw_store *store, struct mw_err *err) {
+  struct mw_writer *writer = &store->writer;
+  pthread_mutex_init(&writer->lock, NULL);
+  pthread_condattr_t attributes;
+  pthread_condattr_init(&attributes);
+  pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+  pthread_cond_init(&writer->wake, &attributes);
+  pthread_condattr_destroy(&attributes);
+  writer->tail = &writer->queue;
+  int rc = start_thread(store);
+  if (rc == 0) return 0;
+  pthread_cond_destroy(&writer->wake);
+  pthread_mutex_destroy(&writer->lock);
+  return mw_err_set(err, MW_EIO, "the store's writer cannot be started: %s", strerror(rc));
+}
+
+void mw_writer_stop(struct mw_store *store) {
+  struct mw_writer *writer = &store->writer;
+  pthread_mutex_lock(&writer->lock);
+  writer->stop = true;
+  pthread_cond_signal(&writer->wake);
+  pthread_mutex_unlock(&writer->lock);
+  pthread_join(writer->thread, NULL);
+  pthread_cond_destroy(&writer->wake);
+  pthread_mutex_destroy(&writer->lock);
+}
+
+void mw_writer_queue(struct mw_store *store, struct mw_store_txn *txn) {
+  struct mw_writer *writer = &store->writer;
+  txn->next = NULL;
+  pthread_mutex_lock(&writer->lock);
+  bool idle = !writer->queue;
+  *writer->tail = txn;
+  writer->tail = &txn->next;
+  if (idle) pthread_cond_signal(&writer->wake);
+  pthread_mutex_unlock(&writer->lock);
+}

@@ -1,0 +1,36 @@
+/* The writer: one thread that applies the transactions of all others, as many at a time as are waiting, in one durable
+ * commit of the backend. While a commit waits for the disk the next batch gathers: that is the group commit.
+ *
+ * A batch that fails (a full disk, one transaction too large) is halved and tried again, down to single transactions,
+ * so that none fails for its neighbours. */
+#ifndef MW_STORE_WRITER_H
+#define MW_STORE_WRITER_H
+
+#include <pthread.h>
+
+#include "store/txn.h"
+
+struct mw_writer {
+  pthread_t thread;
+  pthread_mutex_t lock; /* guards queue, tail, stop */
+  pthread_cond_t wake;
+  struct mw_store_txn *queue, **tail;
+  bool stop;
+
+  /* The thread's own. */
+  uint64_t revision;    /* of the last transaction that was committed */
+  int64_t next_expiry;  /* when the first record expires, or earlier; MW_NEVER for none */
+  int64_t expired_at;   /* when expired records were last deleted */
+  atomic_uint_fast64_t commits;
+};
+
+/* Starts the thread, which goes on after the revision that the backend has. */
+int mw_writer_start(struct mw_store *store, struct mw_err *err);
+
+/* Finishes what is queued, and what that queues, and ends the thread. */
+void mw_writer_stop(struct mw_store *store);
+
+/* Queues a transaction whose `done` or `settled` is set. Any thread. Takes `txn`. */
+void mw_writer_queue(struct mw_store *store, struct mw_store_txn *txn);
+
+#endif
