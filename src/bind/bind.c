@@ -1,24 +1,23 @@
 #include "bind/bind.h"
 
+#include <stdio.h>
+
 void mw_bind_functions(lua_State *L, struct mw_program *program, const luaL_Reg *functions) {
   lua_pushlightuserdata(L, program);
   luaL_setfuncs(L, functions, 1);
 }
 
-int mw_bind_raise_err(lua_State *L, struct mw_err *err) {
-  luaL_where(L, 1);
-  lua_pushstring(L, mw_err_text(err));
+void mw_bind_push_err(lua_State *L, struct mw_err *err) {
+  char text[2048]; /* pushing may raise, and `err` would leak */
+  snprintf(text, sizeof text, "%s", mw_err_text(err));
   mw_err_fini(err);
-  lua_concat(L, 2);
-  return lua_error(L);
+  lua_pushstring(L, text);
 }
 
-void mw_bind_open(lua_State *L, struct mw_program *program) {
-  static void (*const openers[])(lua_State *L, struct mw_program *program) = {
-      mw_bind_open_service, mw_bind_open_status, mw_bind_open_message, mw_bind_open_any,  mw_bind_open_u64,
-      mw_bind_open_job,     mw_bind_open_live,   mw_bind_open_topic,   mw_bind_open_store, mw_bind_open_client,
-      mw_bind_open_fs,      mw_bind_open_log,    mw_bind_open_metrics, mw_bind_open_json, mw_bind_open_time,
-      mw_bind_open_env,     mw_bind_open_host};
-  lua_newtable(L);
-  for (size_t i = 0; i < sizeof openers / sizeof *openers; i++) openers[i](L, program);
+int mw_bind_raise_err(lua_State *L, struct mw_err *err) {
+  mw_bind_push_err(L, err);
+  luaL_where(L, 1);
+  lua_insert(L, -2);
+  lua_concat(L, 2);
+  return lua_error(L);
 }

@@ -72,7 +72,9 @@ struct mw_call *mw_bind_current_call(lua_State *L);
 /* The trace of the current call, to be handed on; false outside of calls. */
 bool mw_bind_current_trace(lua_State *L, struct mw_trace *out);
 
-/* ---- message.c: between Lua tables and messages ---- */
+/* ---- message.c: between Lua tables and messages ----
+ * docs/messages.md is the contract. mw_bind_open_message() comes first. Tables are read and written raw: no metamethod
+ * of a script runs. */
 
 /* Pushes `message` as a table. Raises only for lack of memory. Copies everything. */
 void mw_bind_push_message(lua_State *L, struct mw_program *program, const struct mw_message_type *type,
@@ -88,11 +90,22 @@ int mw_bind_to_message(lua_State *L, int index, struct mw_program *program, cons
 int mw_bind_push_bytes(lua_State *L, struct mw_program *program, const struct mw_message_type *type,
                        struct mw_slice bytes, struct mw_err *err);
 
-/* The type of a message table, by its metatable; NULL when it has none. */
+/* The program's type of a message table, by its metatable; NULL when it has none or the program has no such type. */
 const struct mw_message_type *mw_bind_message_type(lua_State *L, int index, struct mw_program *program);
 
-/* Frees the per-type state of a program. */
+/* The message type that the string argument `arg` names; raises when there is none. */
+const struct mw_message_type *mw_bind_check_message_name(lua_State *L, int arg, struct mw_program *program);
+
+/* Lets go of what mw_bind_open_message() made; messages that scripts still hold stay whole. Never raises. */
 void mw_bind_close_messages(struct mw_program *program);
+
+/* mw.null, and whether the value at `index` is it. */
+void mw_bind_push_null(lua_State *L);
+bool mw_bind_is_null(lua_State *L, int index);
+
+/* Marks the table at the top as a list, as mw.array() does, and whether the one at `index` is marked. */
+void mw_bind_mark_array(lua_State *L);
+bool mw_bind_is_array(lua_State *L, int index);
 
 /* ---- status.c ---- */
 
@@ -104,6 +117,9 @@ int mw_bind_fail(lua_State *L, enum mw_code code, const char *fmt, ...) MW_PRINT
 
 /* The same from an mw_err, whose words are taken and freed. */
 int mw_bind_fail_err(lua_State *L, enum mw_code code, struct mw_err *err);
+
+/* Pushes the words of `err`, which is freed also when there is no memory for them. */
+void mw_bind_push_err(lua_State *L, struct mw_err *err);
 
 /* Raises an error with the words of `err`, which is freed, and the position of the calling script. */
 int mw_bind_raise_err(lua_State *L, struct mw_err *err);

@@ -67,9 +67,9 @@ int mw_bind_fail(lua_State *L, enum mw_code code, const char *fmt, ...) {
 }
 
 int mw_bind_fail_err(lua_State *L, enum mw_code code, struct mw_err *err) {
+  mw_bind_push_err(L, err);
   lua_pushnil(L);
-  lua_pushstring(L, mw_err_text(err));
-  mw_err_fini(err);
+  lua_insert(L, -2);
   push_with_message(L, code);
   return 2;
 }

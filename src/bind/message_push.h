@@ -1,0 +1,29 @@
+/* From messages to tables: what the files of this direction share. */
+#ifndef MW_BIND_MESSAGE_PUSH_H
+#define MW_BIND_MESSAGE_PUSH_H
+
+#include "bind/message_types.h"
+
+struct mw_pusher {
+  lua_State *L;
+  struct mw_messages *messages;
+  int atoms; /* their stack index */
+};
+
+/* Each pushes one value and raises only for lack of memory. */
+
+/* `message` may be NULL: an empty one. */
+void mw_push_message(const struct mw_pusher *p, const struct mw_message_type *type, const ProtobufCMessage *message);
+
+/* One value of a field, whose place in memory is `slot`: of a singular field, or an element of a repeated one. */
+void mw_push_element(const struct mw_pusher *p, const struct mw_field *field, const void *slot);
+
+/* A repeated field as a sequence; a map as a table. `message` may be NULL. */
+void mw_push_sequence(const struct mw_pusher *p, const struct mw_field *field, const ProtobufCMessage *message);
+void mw_push_map(const struct mw_pusher *p, const struct mw_field *field, const ProtobufCMessage *message);
+
+/* wellknown_push.c: pushes the forms of Struct, Value, ListValue and the wrappers; returns false, and pushes nothing,
+ * for other types, which are tables of their fields. */
+bool mw_push_wellknown(const struct mw_pusher *p, const struct mw_message_type *type, const ProtobufCMessage *message);
+
+#endif
