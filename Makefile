@@ -21,7 +21,7 @@ ARGS ?=
 
 # $(call build,DIR,PRESET): configures once, and builds.
 define build
-@test -f $(1)/CMakeCache.txt || cmake --preset $(2) $(CMAKE_FLAGS) --log-level=WARNING
+@test -f $(1)/CMakeCache.txt || cmake --preset $(2) $(CMAKE_FLAGS) > /dev/null
 @cmake --build $(1) -j $(JOBS) -- --no-print-directory -s
 endef
 
@@ -57,7 +57,7 @@ layers:
 
 bench: all
 	@scripts/deps build bench
-	@test -f build-bench/CMakeCache.txt || cmake --preset bench $(CMAKE_FLAGS) --log-level=WARNING
+	@test -f build-bench/CMakeCache.txt || cmake --preset bench $(CMAKE_FLAGS) > /dev/null
 	@cmake --build build-bench/bench -j $(JOBS) -- --no-print-directory -s
 	@bench/run
 

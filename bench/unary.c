@@ -1,10 +1,6 @@
 /* What the engine costs: unary calls echoed by a handler in C, no schema and no script.
  *
- *   taskset -c 0 build/bench_unary 127.0.0.1:50061
- *   taskset -c 1 h2load -D 5 -c 10 -m 50 -d ping.bin -H 'content-type: application/grpc' -H 'te: trailers' \
- *     http://127.0.0.1:50061/bench.Echo/Unary
- *
- * ping.bin is one framed message: printf '\0\0\0\0\007\n\005hello' */
+ * usage: unary HOST:PORT   prints "listening on HOST:PORT" when it is ready, serves /bench.Echo/Unary */
 #include <signal.h>
 #include <stdio.h>
 
@@ -52,7 +48,11 @@ static int serve(const char *address, struct mw_err *err) {
     signal.data = engine;
     uv_signal_start(&signal, on_signal, SIGINT);
     rc = engine->ops->listen(engine, address, err);
-    if (rc == 0) engine->ops->run(engine);
+    if (rc == 0) {
+      printf("listening on %s\n", address);
+      fflush(stdout);
+      engine->ops->run(engine);
+    }
     engine->ops->close(engine);
   }
   mw_loop_fini(&loop);

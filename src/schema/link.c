@@ -235,7 +235,7 @@ static int index_fields(struct mw_builder *b, struct mw_message_type *type) {
 }
 
 static int link_message(struct mw_builder *b, struct mw_message_plan *plan, struct mw_message_type *type) {
-  const FieldProto **protos;
+  const FieldProto **protos = NULL;
   int rc = sort_fields(b, type->full_name, plan->proto, &protos, &type->n_fields);
   if (rc != 0) return rc;
   plan->fields = mw_arena_calloc(&b->pool->arena, type->n_fields, sizeof *plan->fields);
