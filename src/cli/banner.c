@@ -1,0 +1,71 @@
+#include "cli/banner.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char *type_of(const struct mw_method_type *method) {
+  if (method->client_streaming) return method->server_streaming ? "bidirectional" : "client streaming";
+  return method->server_streaming ? "server streaming" : "unary";
+}
+
+static bool handles_any(const struct mw_server *server, const struct mw_service_type *service) {
+  for (size_t i = 0; i < service->n_methods; i++) {
+    if (mw_server_handles(server, &service->methods[i])) return true;
+  }
+  return false;
+}
+
+/* The project's own services: those that come with every pool have no script and are left out. */
+static void print_service(const struct mw_server *server, const struct mw_service_type *service) {
+  printf("  %-44s proto/%s\n", service->full_name, service->file);
+  for (size_t i = 0; i < service->n_methods; i++) {
+    const struct mw_method_type *method = &service->methods[i];
+    bool handled = mw_server_handles(server, method);
+    printf("    %-42s %s%s\n", method->name, type_of(method), handled ? "" : ", no handler");
+  }
+}
+
+/* A unary method that a script handles; the simplest request is the best example. */
+static const struct mw_method_type *find_example(const struct mw_server *server) {
+  const struct mw_pool *pool = mw_server_generation(server)->pool;
+  const struct mw_method_type *best = NULL;
+  for (size_t i = 0; i < mw_pool_service_count(pool); i++) {
+    const struct mw_service_type *service = mw_pool_service_at(pool, i);
+    for (size_t j = 0; j < service->n_methods; j++) {
+      const struct mw_method_type *method = &service->methods[j];
+      if (method->client_streaming || method->server_streaming || !mw_server_handles(server, method)) continue;
+      if (!best || method->input->n_fields < best->input->n_fields) best = method;
+    }
+  }
+  return best;
+}
+
+/* The request of the example: its first string, if it has one. */
+static void print_request(const struct mw_message_type *type) {
+  for (size_t i = 0; i < type->n_fields; i++) {
+    const struct mw_field *field = &type->fields[i];
+    if (field->kind != MW_KIND_STRING || field->repeated) continue;
+    printf(" '{\"%s\": \"moon\"}'", field->json_name);
+    return;
+  }
+}
+
+void mw_banner_print(const struct mw_server *server, const struct mw_settings *settings, const char *dir) {
+  const struct mw_generation *generation = mw_server_generation(server);
+  printf("Moonwire %s: engine %s, %u worker%s, generation %llu, %zu script%s\n\n", MW_VERSION, settings->engine,
+         settings->workers, settings->workers == 1 ? "" : "s", (unsigned long long)generation->number,
+         generation->n_files, generation->n_files == 1 ? "" : "s");
+  for (size_t i = 0; i < mw_pool_service_count(generation->pool); i++) {
+    const struct mw_service_type *service = mw_pool_service_at(generation->pool, i);
+    if (handles_any(server, service)) print_service(server, service);
+  }
+  printf("\n");
+  for (size_t i = 0; i < generation->n_files; i++) printf("  %s\n", generation->files[i].path);
+  const struct mw_method_type *example = find_example(server);
+  if (example && mw_server_address(server, 0)) {
+    printf("\ntry:\n  moonwire call %s %s/%s", mw_server_address(server, 0), example->service->full_name, example->name);
+    print_request(example->input);
+    if (strcmp(dir, ".") != 0) printf(" --proto %s/proto", dir);
+    printf("\n\n");
+  }
+}

@@ -1,0 +1,13 @@
+/* The commands. Each takes the arguments from its own name on, and returns the exit code: 0 fine, 1 the work failed,
+ * 2 wrong usage; `call` returns the status code of its call. */
+#ifndef MW_CLI_CLI_H
+#define MW_CLI_CLI_H
+
+enum { MW_EXIT_OK = 0, MW_EXIT_FAILED = 1, MW_EXIT_USAGE = 2 };
+
+int mw_cli_serve(int argc, char **argv);
+int mw_cli_call(int argc, char **argv);
+int mw_cli_check(int argc, char **argv);
+int mw_cli_test(int argc, char **argv);
+
+#endif

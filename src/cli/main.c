@@ -1,0 +1,52 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "cli/cli.h"
+
+static const char help[] =
+    "Moonwire serves gRPC services whose handlers are Lua scripts.\n"
+    "\n"
+    "usage:\n"
+    "  moonwire serve [DIR] [--listen HOST:PORT]... [--workers N] [--data DIR|:memory:] [--dev]\n"
+    "  moonwire call HOST:PORT package.Service/Method [JSON | - | @file]\n"
+    "  moonwire check [DIR]\n"
+    "  moonwire test [DIR] [BUSTED OPTION]...\n"
+    "  moonwire COMMAND --help\n"
+    "  moonwire --version\n"
+    "\n"
+    "example:\n"
+    "  moonwire serve &\n"
+    "  moonwire call 127.0.0.1:50051 helloworld.Greeter/SayHello '{\"name\": \"you\"}'\n";
+
+static const struct {
+  const char *name;
+  int (*run)(int argc, char **argv);
+} commands[] = {
+    {"serve", mw_cli_serve}, {"call", mw_cli_call}, {"check", mw_cli_check}, {"test", mw_cli_test}};
+enum { N_COMMANDS = sizeof commands / sizeof *commands };
+
+static const char *name_at(const void *unused, size_t i) { return commands[i].name; }
+
+int main(int argc, char **argv) {
+  if (argc < 2) {
+    fputs(help, stderr);
+    return MW_EXIT_USAGE;
+  }
+  const char *name = argv[1];
+  if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
+    fputs(help, stdout);
+    return MW_EXIT_OK;
+  }
+  if (strcmp(name, "--version") == 0) {
+    puts("moonwire " MW_VERSION);
+    return MW_EXIT_OK;
+  }
+  for (size_t i = 0; i < N_COMMANDS; i++) {
+    if (strcmp(commands[i].name, name) == 0) return commands[i].run(argc - 1, argv + 1);
+  }
+  const char *near = mw_nearest(name, N_COMMANDS, name_at, NULL);
+  fprintf(stderr, "moonwire: no command %s%s%s%s\nTry moonwire --help.\n", name, near ? "; did you mean " : "",
+          near ? near : "", near ? "?" : "");
+  return MW_EXIT_USAGE;
+}

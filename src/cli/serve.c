@@ -1,0 +1,211 @@
+/* moonwire serve: runs a server until it is told to stop. */
+#include <errno.h>
+#include <getopt.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "cli/banner.h"
+#include "cli/cli.h"
+#include "server/server.h"
+
+static const char help[] =
+    "Serves the project folder DIR (the working directory by default) until SIGTERM or SIGINT.\n"
+    "\n"
+    "usage: moonwire serve [DIR] [OPTION]...\n"
+    "\n"
+    "  --listen HOST:PORT    where to listen, may be given several times; port 0 takes a free one\n"
+    "                        (127.0.0.1:50051)\n"
+    "  --engine NAME         the transport: core (core)\n"
+    "  --workers N           threads that serve, 1 to 256 (one for each usable core)\n"
+    "  --data DIR|:memory:   where the store and files go; :memory: keeps nothing (DIR/data)\n"
+    "  --log-level LEVEL     debug, info, warn, error or off (info)\n"
+    "  --dev                 errors of handlers reach the caller in full\n"
+    "  --help                this text\n"
+    "\n"
+    "DIR/moonwire.lua may set the same and more; options win over it. The first signal lets running calls finish\n"
+    "within the grace period, the second one ends them at once. Exit code: 0, 1 when it cannot serve, 2 for wrong usage.\n"
+    "\n"
+    "example:\n"
+    "  moonwire serve examples/users --listen 127.0.0.1:8080 --workers 2 --data :memory:\n";
+
+struct options {
+  const char *dir;
+  const char *engine, *data, *workers, *log_level;
+  const char *listen[MW_SETTINGS_LISTENERS];
+  size_t n_listen;
+  bool dev;
+};
+
+enum { OPTION_LISTEN = 256, OPTION_ENGINE, OPTION_WORKERS, OPTION_DATA, OPTION_LEVEL, OPTION_DEV, OPTION_HELP };
+
+static const struct option long_options[] = {{"listen", required_argument, NULL, OPTION_LISTEN},
+                                             {"engine", required_argument, NULL, OPTION_ENGINE},
+                                             {"workers", required_argument, NULL, OPTION_WORKERS},
+                                             {"data", required_argument, NULL, OPTION_DATA},
+                                             {"log-level", required_argument, NULL, OPTION_LEVEL},
+                                             {"dev", no_argument, NULL, OPTION_DEV},
+                                             {"help", no_argument, NULL, OPTION_HELP},
+                                             {NULL, 0, NULL, 0}};
+
+static int wrong_usage(const char *fmt, const char *what) {
+  fprintf(stderr, "moonwire serve: ");
+  fprintf(stderr, fmt, what);
+  fprintf(stderr, "\nTry moonwire serve --help.\n");
+  return MW_EXIT_USAGE;
+}
+
+/* Returns -1 to go on, or the exit code. */
+static int parse(int argc, char **argv, struct options *o) {
+  opterr = 0;
+  int option;
+  while ((option = getopt_long(argc, argv, ":h", long_options, NULL)) != -1) {
+    switch (option) {
+      case OPTION_LISTEN:
+        if (o->n_listen == MW_SETTINGS_LISTENERS) return wrong_usage("--listen %s: at most 16 addresses", optarg);
+        o->listen[o->n_listen++] = optarg;
+        break;
+      case OPTION_ENGINE:
+        o->engine = optarg;
+        break;
+      case OPTION_WORKERS:
+        o->workers = optarg;
+        break;
+      case OPTION_DATA:
+        o->data = optarg;
+        break;
+      case OPTION_LEVEL:
+        o->log_level = optarg;
+        break;
+      case OPTION_DEV:
+        o->dev = true;
+        break;
+      case OPTION_HELP:
+      case 'h':
+        fputs(help, stdout);
+        return MW_EXIT_OK;
+      case ':':
+        return wrong_usage("%s needs a value", argv[optind - 1]);
+      default:
+        return wrong_usage("no option %s", argv[optind - 1]);
+    }
+  }
+  if (argc - optind > 1) return wrong_usage("one folder at a time; %s is one too many", argv[optind + 1]);
+  o->dir = optind < argc ? argv[optind] : ".";
+  return -1;
+}
+
+/* Puts the options over the settings. Returns -1 to go on, or the exit code. */
+static int apply(const struct options *o, struct mw_settings *settings) {
+  int rc = 0;
+  if (o->workers) {
+    char *end;
+    long n = strtol(o->workers, &end, 10);
+    if (*end || n < 1 || n > 256) return wrong_usage("--workers %s: expected a number from 1 to 256", o->workers);
+    settings->workers = (unsigned)n;
+  }
+  if (o->log_level) {
+    int level = mw_log_level_from_name(o->log_level);
+    if (level < 0) return wrong_usage("--log-level %s: expected debug, info, warn, error or off", o->log_level);
+    settings->log_level = (enum mw_log_level)level;
+  }
+  if (o->engine && !mw_server_engine(o->engine)) return wrong_usage("--engine %s: expected core", o->engine);
+  if (o->engine) rc |= mw_settings_set(&settings->engine, o->engine);
+  if (o->data) rc |= mw_settings_set(&settings->data, o->data);
+  if (o->n_listen > 0) mw_settings_clear_listeners(settings);
+  for (size_t i = 0; i < o->n_listen; i++) rc |= mw_settings_add_listener(settings, o->listen[i]);
+  if (o->dev) settings->dev = true;
+  return rc == 0 ? -1 : wrong_usage("%s", "out of memory");
+}
+
+/* Blocks the signals that stop or reload a server, for this thread and those it starts. Returns a signalfd. */
+static int open_signals(void) {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGTERM);
+  sigaddset(&set, SIGINT);
+  sigaddset(&set, SIGHUP);
+  signal(SIGPIPE, SIG_IGN);
+  if (pthread_sigmask(SIG_BLOCK, &set, NULL) != 0) return -1;
+  return signalfd(-1, &set, SFD_CLOEXEC);
+}
+
+/* Takes one signal; `stops` counts those that ask to stop. */
+static void on_signal(struct mw_server *server, int signals, unsigned *stops) {
+  struct signalfd_siginfo info;
+  if (read(signals, &info, sizeof info) != (ssize_t)sizeof info) return;
+  if (info.ssi_signo == SIGHUP) {
+    mw_log(MW_LOG_WARN, NULL, "SIGHUP: the folder is read at start only; restart to serve what has changed");
+    return;
+  }
+  if (++*stops == 1) {
+    mw_log(MW_LOG_INFO, NULL, "draining: running calls have the grace period to finish");
+    mw_server_drain(server);
+  } else if (*stops == 2) {
+    mw_server_cancel(server);
+  } else {
+    _exit(MW_EXIT_FAILED);
+  }
+}
+
+static void wait_for_end(struct mw_server *server, int signals) {
+  struct pollfd fds[] = {{.fd = mw_server_end_fd(server), .events = POLLIN}, {.fd = signals, .events = POLLIN}};
+  unsigned stops = 0;
+  while (!(fds[0].revents & POLLIN)) {
+    if (poll(fds, 2, -1) < 0 && errno != EINTR) break;
+    if (fds[1].revents & POLLIN) on_signal(server, signals, &stops);
+  }
+}
+
+static int fail(struct mw_err *err) {
+  fprintf(stderr, "moonwire: %s\n", mw_err_text(err));
+  mw_err_fini(err);
+  return MW_EXIT_FAILED;
+}
+
+static int serve(const struct options *options, const struct mw_settings *settings) {
+  struct mw_err err = MW_ERR_INIT;
+  int signals = open_signals();
+  if (signals < 0) {
+    mw_err_set(&err, MW_EIO, "signals: %s", strerror(errno));
+    return fail(&err);
+  }
+  mw_log_set_level(settings->log_level);
+  struct mw_server *server;
+  int code = MW_EXIT_OK;
+  if (mw_server_open(&server, settings, options->dir, &err) != 0) {
+    code = fail(&err);
+  } else {
+    if (isatty(STDOUT_FILENO)) mw_banner_print(server, settings, options->dir);
+    const char *address;
+    for (size_t i = 0; (address = mw_server_address(server, i)) != NULL; i++) {
+      printf("moonwire: listening on %s\n", address);
+    }
+    fflush(stdout);
+    wait_for_end(server, signals);
+    mw_server_close(server);
+  }
+  close(signals);
+  return code;
+}
+
+int mw_cli_serve(int argc, char **argv) {
+  struct options options = {0};
+  int code = parse(argc, argv, &options);
+  if (code >= 0) return code;
+  struct mw_settings settings;
+  struct mw_err err = MW_ERR_INIT;
+  if (mw_settings_init(&settings, options.dir) != 0) return wrong_usage("%s", "out of memory");
+  if (mw_settings_read(&settings, options.dir, &err) != 0) {
+    code = fail(&err);
+  } else {
+    code = apply(&options, &settings);
+    if (code < 0) code = serve(&options, &settings);
+  }
+  mw_settings_fini(&settings);
+  return code;
+}

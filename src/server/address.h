@@ -1,0 +1,16 @@
+/* Addresses to listen on: HOST:PORT, [IPV6]:PORT. */
+#ifndef MW_SERVER_ADDRESS_H
+#define MW_SERVER_ADDRESS_H
+
+#include <stdbool.h>
+
+#include "base/err.h"
+
+enum { MW_ADDRESS_MAX = 320 };
+
+/* Checks that nobody listens on `address` and that this process may, and writes it to `out` with port 0 replaced by a
+ * free port. Workers then share the port by SO_REUSEPORT, which by itself would let two servers share it too.
+ * Returns 0; MW_EINVAL (not HOST:PORT), MW_EBUSY (in use), or MW_EIO. */
+int mw_address_claim(const char *address, char out[MW_ADDRESS_MAX], struct mw_err *err);
+
+#endif

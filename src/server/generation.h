@@ -1,0 +1,30 @@
+/* A generation: the descriptor pool and the scripts of a project folder as they were read at one moment, under a number.
+ *
+ * The bytes are read once, by one thread, and never change; all workers load the same ones. Reference counted; any
+ * thread. */
+#ifndef MW_SERVER_GENERATION_H
+#define MW_SERVER_GENERATION_H
+
+#include <stdatomic.h>
+
+#include "base/arena.h"
+#include "schema/pool.h"
+#include "script/program.h"
+
+struct mw_generation {
+  atomic_uint refs;
+  uint64_t number;
+  struct mw_pool *pool;
+  struct mw_script_file *files; /* sorted by path */
+  size_t n_files, cap_files;
+  struct mw_arena arena;        /* what `files` points into */
+};
+
+/* Reads DIR/proto and DIR/lua. Errors of both are findings of one look. Returns 0 and a reference, MW_EFORMAT,
+ * MW_EUNSUPPORTED, MW_EINVAL, MW_EIO or MW_ENOMEM. */
+int mw_generation_read(struct mw_generation **out, const char *dir, uint64_t number, struct mw_err *err);
+
+struct mw_generation *mw_generation_ref(struct mw_generation *generation);
+void mw_generation_unref(struct mw_generation *generation);
+
+#endif

@@ -1,0 +1,124 @@
+#include "server/server.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "engine/core/core.h"
+#include "server/shared.h"
+
+struct mw_server {
+  struct mw_shared shared;
+  int end_fd;
+  atomic_uint running; /* workers that have not ended */
+  unsigned n_workers;  /* that were started */
+  struct mw_worker workers[];
+};
+
+const struct mw_engine_ops *mw_server_engine(const char *name) {
+  return strcmp(name, mw_engine_core.name) == 0 ? &mw_engine_core : NULL;
+}
+
+/* The last worker to end makes the descriptor readable. */
+static void on_worker_ended(void *arg) {
+  struct mw_server *server = arg;
+  if (atomic_fetch_sub(&server->running, 1) > 1) return;
+  uint64_t one = 1;
+  if (write(server->end_fd, &one, sizeof one) < 0) mw_log(MW_LOG_ERROR, NULL, "eventfd: %s", strerror(errno));
+}
+
+static int claim_addresses(struct mw_shared *shared, struct mw_err *err) {
+  const struct mw_settings *settings = shared->settings;
+  int rc = 0;
+  for (size_t i = 0; i < settings->n_listen && rc == 0; i++) {
+    rc = mw_address_claim(settings->listen[i], shared->addresses[i], err);
+    if (rc == 0) shared->n_addresses++;
+  }
+  return rc;
+}
+
+/* Waits until all workers are in `state`; the first failure is the one to tell. */
+static int await_all(struct mw_server *server, enum mw_worker_state state, struct mw_err *err) {
+  int failed = 0;
+  for (unsigned i = 0; i < server->n_workers; i++) {
+    int rc = mw_worker_await(&server->workers[i], state, failed ? NULL : err);
+    if (rc != 0 && failed == 0) failed = rc;
+  }
+  return failed;
+}
+
+static void proceed_all(struct mw_server *server, bool give_up) {
+  for (unsigned i = 0; i < server->n_workers; i++) mw_worker_proceed(&server->workers[i], give_up);
+}
+
+static int start_workers(struct mw_server *server, struct mw_err *err) {
+  unsigned n = server->shared.settings->workers;
+  atomic_store(&server->running, n);
+  int rc = 0;
+  for (unsigned i = 0; i < n && rc == 0; i++) {
+    rc = mw_worker_start(&server->workers[i], &server->shared, i, err);
+    if (rc == 0) server->n_workers++;
+  }
+  if (rc == 0) rc = await_all(server, MW_WORKER_PREPARED, err);
+  proceed_all(server, rc != 0);
+  if (rc == 0) {
+    rc = await_all(server, MW_WORKER_LISTENING, err);
+    proceed_all(server, rc != 0);
+  }
+  return rc;
+}
+
+int mw_server_open(struct mw_server **out, const struct mw_settings *settings, const char *dir, struct mw_err *err) {
+  struct mw_generation *generation;
+  int rc = mw_generation_read(&generation, dir, 1, err);
+  if (rc != 0) return rc;
+  struct mw_server *server = calloc(1, sizeof *server + settings->workers * sizeof *server->workers);
+  rc = server ? mw_shared_open(&server->shared, settings, dir, generation, err)
+              : mw_err_set(err, MW_ENOMEM, "out of memory");
+  mw_generation_unref(generation);
+  if (rc != 0) {
+    free(server);
+    return rc;
+  }
+  server->shared.ended = on_worker_ended;
+  server->shared.ended_arg = server;
+  server->end_fd = eventfd(0, EFD_CLOEXEC);
+  rc = server->end_fd < 0 ? mw_err_set(err, MW_EIO, "eventfd: %s", strerror(errno)) : 0;
+  if (rc == 0) rc = claim_addresses(&server->shared, err);
+  if (rc == 0) rc = start_workers(server, err);
+  if (rc != 0) {
+    mw_server_close(server);
+    return rc;
+  }
+  *out = server;
+  return 0;
+}
+
+const char *mw_server_address(const struct mw_server *server, size_t i) {
+  return i < server->shared.n_addresses ? server->shared.addresses[i] : NULL;
+}
+
+const struct mw_generation *mw_server_generation(const struct mw_server *server) { return server->shared.generation; }
+
+bool mw_server_handles(const struct mw_server *server, const struct mw_method_type *method) {
+  return mw_router_find(&server->workers[0].program.router, mw_slice_str(method->path)) != NULL;
+}
+
+int mw_server_end_fd(const struct mw_server *server) { return server->end_fd; }
+
+void mw_server_drain(struct mw_server *server) {
+  for (unsigned i = 0; i < server->n_workers; i++) mw_worker_drain(&server->workers[i]);
+}
+
+void mw_server_cancel(struct mw_server *server) {
+  for (unsigned i = 0; i < server->n_workers; i++) mw_worker_cancel(&server->workers[i]);
+}
+
+void mw_server_close(struct mw_server *server) {
+  for (unsigned i = 0; i < server->n_workers; i++) mw_worker_join(&server->workers[i]);
+  if (server->end_fd >= 0) close(server->end_fd);
+  mw_shared_close(&server->shared);
+  free(server);
+}

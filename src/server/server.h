@@ -1,0 +1,35 @@
+/* A server: settings, one generation, the shared parts, and the workers. */
+#ifndef MW_SERVER_SERVER_H
+#define MW_SERVER_SERVER_H
+
+#include "server/worker.h"
+
+struct mw_server;
+
+/* Reads the project folder, opens the store, and starts workers that listen; they serve once this returns. Borrows
+ * `settings` and `dir` for as long as the server lives. Findings name files, settings or addresses.
+ * Returns 0 or the error, with nothing left open. */
+int mw_server_open(struct mw_server **out, const struct mw_settings *settings, const char *dir, struct mw_err *err);
+
+/* The i-th address it listens on, port filled in; NULL past the last. */
+const char *mw_server_address(const struct mw_server *server, size_t i);
+
+const struct mw_generation *mw_server_generation(const struct mw_server *server);
+
+/* Whether a script handles the method. */
+bool mw_server_handles(const struct mw_server *server, const struct mw_method_type *method);
+
+/* A file descriptor that becomes readable when every worker has ended. */
+int mw_server_end_fd(const struct mw_server *server);
+
+/* Drain: no new calls; running ones get the grace period. Cancel: the grace period is over now. */
+void mw_server_drain(struct mw_server *server);
+void mw_server_cancel(struct mw_server *server);
+
+/* Waits for the workers' end, which was asked for or came by itself, and closes everything. */
+void mw_server_close(struct mw_server *server);
+
+/* The engine of that name, or NULL. */
+const struct mw_engine_ops *mw_server_engine(const char *name);
+
+#endif

@@ -1,0 +1,66 @@
+#include "server/settings.h"
+
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MIB = 1024 * 1024, MAX_WORKERS = 256 };
+
+static unsigned usable_cores(void) {
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
+  int n = CPU_COUNT(&set);
+  return n < 1 ? 1 : n > MAX_WORKERS ? MAX_WORKERS : (unsigned)n;
+}
+
+int mw_settings_set(char **field, const char *value) {
+  char *copy = strdup(value);
+  if (!copy) return MW_ENOMEM;
+  free(*field);
+  *field = copy;
+  return 0;
+}
+
+void mw_settings_clear_listeners(struct mw_settings *settings) {
+  for (size_t i = 0; i < settings->n_listen; i++) {
+    free(settings->listen[i]);
+    settings->listen[i] = NULL;
+  }
+  settings->n_listen = 0;
+}
+
+int mw_settings_add_listener(struct mw_settings *settings, const char *address) {
+  if (settings->n_listen == MW_SETTINGS_LISTENERS) return MW_ELIMIT;
+  int rc = mw_settings_set(&settings->listen[settings->n_listen], address);
+  if (rc == 0) settings->n_listen++;
+  return rc;
+}
+
+int mw_settings_init(struct mw_settings *settings, const char *dir) {
+  *settings = (struct mw_settings){.workers = usable_cores(),
+                                   .log_level = MW_LOG_INFO,
+                                   .grace = 10,
+                                   .message_bytes = 4 * MIB,
+                                   .metadata_bytes = 16 * 1024,
+                                   .unpack_bytes = 64 * MIB,
+                                   .unsent_messages = 32};
+  int rc = mw_settings_set(&settings->engine, "core");
+  if (rc == 0) rc = mw_settings_add_listener(settings, "127.0.0.1:50051");
+  if (rc == 0 && asprintf(&settings->data, "%s/data", dir) < 0) {
+    settings->data = NULL;
+    rc = MW_ENOMEM;
+  }
+  if (rc != 0) mw_settings_fini(settings);
+  return rc;
+}
+
+void mw_settings_fini(struct mw_settings *settings) {
+  mw_settings_clear_listeners(settings);
+  free(settings->engine);
+  free(settings->data);
+  free(settings->tls_cert);
+  free(settings->tls_key);
+  free(settings->tls_client_ca);
+  *settings = (struct mw_settings){0};
+}

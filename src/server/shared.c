@@ -1,0 +1,96 @@
+#include "server/shared.h"
+
+#include <errno.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "server/server.h"
+
+static bool in_memory(const struct mw_settings *settings) { return strcmp(settings->data, ":memory:") == 0; }
+
+/* Makes `path` and the folders above it. */
+static int make_folders(const char *path) {
+  char *copy = strdup(path);
+  if (!copy) return MW_ENOMEM;
+  int rc = 0;
+  for (char *slash = strchr(copy + 1, '/'); slash && rc == 0; slash = strchr(slash + 1, '/')) {
+    *slash = '\0';
+    if (mkdir(copy, 0777) != 0 && errno != EEXIST) rc = MW_EIO;
+    *slash = '/';
+  }
+  if (rc == 0 && mkdir(copy, 0777) != 0 && errno != EEXIST) rc = MW_EIO;
+  free(copy);
+  return rc;
+}
+
+static int open_data(struct mw_shared *shared, struct mw_err *err) {
+  const struct mw_settings *settings = shared->settings;
+  if (!in_memory(settings)) {
+    shared->data_dir = strdup(settings->data);
+    if (!shared->data_dir) return mw_err_set(err, MW_ENOMEM, "out of memory");
+    if (make_folders(settings->data) == 0) return 0;
+    return mw_err_set(err, MW_EIO, "cannot make the data folder %s: %s", settings->data, strerror(errno));
+  }
+  const char *tmp = getenv("TMPDIR");
+  if (asprintf(&shared->data_dir, "%s/moonwire-XXXXXX", tmp && *tmp ? tmp : "/tmp") < 0) {
+    shared->data_dir = NULL;
+    return mw_err_set(err, MW_ENOMEM, "out of memory");
+  }
+  if (mkdtemp(shared->data_dir)) return 0;
+  int rc = mw_err_set(err, MW_EIO, "cannot make a temporary folder %s: %s", shared->data_dir, strerror(errno));
+  free(shared->data_dir);
+  shared->data_dir = NULL;
+  return rc;
+}
+
+static int remove_entry(const char *path, const struct stat *info, int flag, struct FTW *walk) { return remove(path); }
+
+static void close_data(struct mw_shared *shared) {
+  if (shared->data_dir && in_memory(shared->settings)) nftw(shared->data_dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+  free(shared->data_dir);
+}
+
+static int open_store(struct mw_shared *shared, struct mw_err *err) {
+  struct mw_store_options options = {.path = ":memory:", .map_size = shared->settings->store_bytes};
+  char *path = NULL;
+  if (!in_memory(shared->settings)) {
+    if (asprintf(&path, "%s/store", shared->data_dir) < 0) return mw_err_set(err, MW_ENOMEM, "out of memory");
+    options.path = path;
+  }
+  int rc = mw_store_open(&shared->store, &options, err);
+  free(path);
+  return rc;
+}
+
+int mw_shared_open(struct mw_shared *shared, const struct mw_settings *settings, const char *dir,
+                   struct mw_generation *generation, struct mw_err *err) {
+  *shared = (struct mw_shared){.settings = settings, .dir = dir, .generation = mw_generation_ref(generation)};
+  int rc = MW_EINVAL;
+  shared->engine = mw_server_engine(settings->engine);
+  if (!shared->engine) {
+    mw_err_set(err, rc, "engine %s: no such engine; expected core", settings->engine);
+    goto failed;
+  }
+  rc = open_data(shared, err);
+  if (rc == 0) rc = open_store(shared, err);
+  if (rc != 0) goto failed;
+  shared->topics = mw_topics_new();
+  shared->metrics = mw_metrics_new();
+  if (shared->topics && shared->metrics) return 0;
+  rc = mw_err_set(err, MW_ENOMEM, "out of memory");
+failed:
+  mw_shared_close(shared);
+  return rc;
+}
+
+void mw_shared_close(struct mw_shared *shared) {
+  if (shared->metrics) mw_metrics_free(shared->metrics);
+  if (shared->topics) mw_topics_free(shared->topics);
+  mw_store_close(shared->store);
+  close_data(shared);
+  mw_generation_unref(shared->generation);
+}

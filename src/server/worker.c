@@ -1,0 +1,248 @@
+#include "server/worker.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+
+enum { WATCH_NS = 5 * MW_NS_PER_MS };
+
+/* ---- opening and closing ---- */
+
+static void log_unimplemented(void *arg, const struct mw_method_type *method) {
+  struct mw_log_field fields[] = {{"method", method->path}, {NULL, NULL}};
+  mw_log(MW_LOG_WARN, fields, "no handler: calls are answered with UNIMPLEMENTED");
+}
+
+static int load(struct mw_worker *worker, struct mw_err *err) {
+  struct mw_generation *g = worker->generation;
+  struct mw_program *program = &worker->program;
+  int rc = mw_program_init(program, &worker->vm, &worker->host, g->pool, g->number, mw_bind_open, err);
+  if (rc != 0) return rc;
+  rc = mw_program_load(program, g->files, g->n_files, err);
+  if (rc == 0) rc = mw_bind_route(program, worker->index == 0 ? log_unimplemented : NULL, NULL, err);
+  if (rc != 0) {
+    mw_bind_stop_jobs(program);
+    mw_bind_close(program);
+    mw_program_fini(program);
+  }
+  return rc;
+}
+
+static int open_engine(struct mw_worker *worker, struct mw_err *err) {
+  const struct mw_settings *settings = worker->shared->settings;
+  struct mw_tls_config tls = {settings->tls_cert, settings->tls_key, settings->tls_client_ca};
+  struct mw_engine_config config = {.loop = &worker->loop,
+                                    .dispatch = &worker->dispatch,
+                                    .max_receive_bytes = settings->message_bytes,
+                                    .max_metadata_bytes = settings->metadata_bytes,
+                                    .tls = settings->tls_cert ? &tls : NULL};
+  return worker->shared->engine->open(&config, &worker->engine, err);
+}
+
+int mw_worker_open(struct mw_worker *worker, struct mw_err *err) {
+  const struct mw_shared *shared = worker->shared;
+  const struct mw_settings *settings = shared->settings;
+  unsigned index = worker->index;
+  *mw_log_context() = (struct mw_log_context){.worker = (int)index, .generation = shared->generation->number};
+  int rc = mw_loop_init(&worker->loop, err);
+  if (rc != 0) return rc;
+  mw_dispatch_init(&worker->dispatch, shared->engine->name, index);
+  worker->dispatch.send_limit = settings->unsent_messages;
+  worker->dispatch.metrics = shared->metrics;
+  rc = open_engine(worker, err);
+  if (rc != 0) goto no_engine;
+  rc = mw_vm_init(&worker->vm, &worker->loop, settings->unpack_bytes, err);
+  if (rc != 0) goto no_vm;
+  worker->host = (struct mw_host){.loop = &worker->loop,
+                                  .engine = worker->engine,
+                                  .dispatch = &worker->dispatch,
+                                  .store = shared->store,
+                                  .topics = shared->topics,
+                                  .metrics = shared->metrics,
+                                  .dir = shared->dir,
+                                  .data_dir = shared->data_dir,
+                                  .worker = index,
+                                  .workers = settings->workers,
+                                  .dev = settings->dev};
+  worker->generation = mw_generation_ref(shared->generation);
+  rc = load(worker, err);
+  if (rc != 0) goto no_program;
+  worker->dispatch.router = &worker->program.router;
+  return 0;
+
+no_program:
+  mw_generation_unref(worker->generation);
+  mw_vm_fini(&worker->vm);
+no_vm:
+  worker->engine->ops->close(worker->engine);
+no_engine:
+  mw_dispatch_fini(&worker->dispatch);
+  mw_loop_fini(&worker->loop);
+  return rc;
+}
+
+void mw_worker_close(struct mw_worker *worker) {
+  mw_loop_run_posts(&worker->loop);
+  mw_timer_stop(worker->grace);
+  mw_timer_stop(worker->watch);
+  mw_bind_stop_jobs(&worker->program);
+  mw_bind_close(&worker->program);
+  mw_program_fini(&worker->program);
+  mw_vm_fini(&worker->vm);
+  worker->engine->ops->close(worker->engine);
+  mw_generation_unref(worker->generation);
+  mw_dispatch_fini(&worker->dispatch);
+  mw_loop_fini(&worker->loop);
+}
+
+void mw_worker_run(struct mw_worker *worker) {
+  mw_bind_start_jobs(&worker->program);
+  worker->engine->ops->run(worker->engine);
+}
+
+/* ---- stopping ---- */
+
+/* Looks again and again whether everything has ended: calls first, then jobs, then what still runs to its end. */
+static void watch_end(void *arg) {
+  struct mw_worker *worker = arg;
+  worker->watch = NULL;
+  if (worker->dispatch.live == 0 && !worker->jobs_stopped) {
+    worker->jobs_stopped = true;
+    mw_bind_stop_jobs(&worker->program);
+  }
+  if (worker->dispatch.live == 0 && worker->vm.n_live == 0) {
+    worker->engine->ops->stop(worker->engine);
+    return;
+  }
+  worker->watch = mw_timer_start(&worker->loop, WATCH_NS, watch_end, worker);
+}
+
+static void cancel_calls(void *arg) {
+  struct mw_worker *worker = arg;
+  worker->grace = NULL;
+  mw_dispatch_cancel_all(&worker->dispatch, mw_status(MW_CODE_UNAVAILABLE, "the server is shutting down"));
+}
+
+static void on_drain(struct mw_post *post) {
+  struct mw_worker *worker = MW_CONTAINER(post, struct mw_worker, drain_post);
+  if (worker->draining) return;
+  worker->draining = true;
+  worker->dispatch.draining = true;
+  worker->engine->ops->drain(worker->engine);
+  int64_t grace = (int64_t)(worker->shared->settings->grace * MW_NS_PER_S);
+  worker->grace = mw_timer_start(&worker->loop, grace, cancel_calls, worker);
+  watch_end(worker);
+}
+
+static void on_cancel(struct mw_post *post) {
+  struct mw_worker *worker = MW_CONTAINER(post, struct mw_worker, cancel_post);
+  mw_timer_stop(worker->grace);
+  cancel_calls(worker);
+}
+
+/* Posts to a worker that may be about to end by itself. */
+static void post(struct mw_worker *worker, struct mw_post *post) {
+  pthread_mutex_lock(&worker->lock);
+  if (!worker->closing) mw_loop_post(&worker->loop, post);
+  pthread_mutex_unlock(&worker->lock);
+}
+
+void mw_worker_drain(struct mw_worker *worker) { post(worker, &worker->drain_post); }
+
+void mw_worker_cancel(struct mw_worker *worker) { post(worker, &worker->cancel_post); }
+
+/* ---- the thread ---- */
+
+void mw_worker_init(struct mw_worker *worker, const struct mw_shared *shared, unsigned index) {
+  *worker = (struct mw_worker){.shared = shared,
+                               .index = index,
+                               .err = MW_ERR_INIT,
+                               .drain_post.run = on_drain,
+                               .cancel_post.run = on_cancel};
+  pthread_mutex_init(&worker->lock, NULL);
+  pthread_cond_init(&worker->changed, NULL);
+}
+
+void mw_worker_fini(struct mw_worker *worker) {
+  mw_err_fini(&worker->err);
+  pthread_cond_destroy(&worker->changed);
+  pthread_mutex_destroy(&worker->lock);
+}
+
+static void enter(struct mw_worker *worker, enum mw_worker_state state) {
+  pthread_mutex_lock(&worker->lock);
+  worker->state = state;
+  pthread_cond_broadcast(&worker->changed);
+  pthread_mutex_unlock(&worker->lock);
+}
+
+/* Waits to be led on. Returns whether to go on, not to give up. */
+static bool wait_for(struct mw_worker *worker, unsigned steps) {
+  pthread_mutex_lock(&worker->lock);
+  while (worker->allowed < steps && !worker->give_up) pthread_cond_wait(&worker->changed, &worker->lock);
+  bool go_on = !worker->give_up;
+  pthread_mutex_unlock(&worker->lock);
+  return go_on;
+}
+
+static int listen_all(struct mw_worker *worker, struct mw_err *err) {
+  int rc = 0;
+  for (size_t i = 0; i < worker->shared->n_addresses && rc == 0; i++) {
+    rc = worker->engine->ops->listen(worker->engine, worker->shared->addresses[i], err);
+  }
+  return rc;
+}
+
+static void *thread_main(void *arg) {
+  struct mw_worker *worker = arg;
+  struct mw_err err = MW_ERR_INIT;
+  if (mw_worker_open(worker, &err) == 0) {
+    enter(worker, MW_WORKER_PREPARED);
+    if (wait_for(worker, 1) && listen_all(worker, &err) == 0) {
+      enter(worker, MW_WORKER_LISTENING);
+      if (wait_for(worker, 2)) mw_worker_run(worker);
+    }
+    pthread_mutex_lock(&worker->lock);
+    worker->closing = true;
+    pthread_mutex_unlock(&worker->lock);
+    mw_worker_close(worker);
+  }
+  pthread_mutex_lock(&worker->lock);
+  worker->err = err;
+  pthread_mutex_unlock(&worker->lock);
+  enter(worker, MW_WORKER_ENDED);
+  if (worker->shared->ended) worker->shared->ended(worker->shared->ended_arg);
+  return NULL;
+}
+
+int mw_worker_start(struct mw_worker *worker, const struct mw_shared *shared, unsigned index, struct mw_err *err) {
+  mw_worker_init(worker, shared, index);
+  int rc = pthread_create(&worker->thread, NULL, thread_main, worker);
+  if (rc == 0) return 0;
+  mw_worker_fini(worker);
+  return mw_err_set(err, MW_EIO, "cannot start a worker thread: %s", strerror(rc));
+}
+
+int mw_worker_await(struct mw_worker *worker, enum mw_worker_state state, struct mw_err *err) {
+  pthread_mutex_lock(&worker->lock);
+  while (worker->state != state && worker->state != MW_WORKER_ENDED) {
+    pthread_cond_wait(&worker->changed, &worker->lock);
+  }
+  int rc = worker->state == state ? 0 : worker->err.code;
+  if (rc != 0) mw_err_set(err, rc, "%s", mw_err_text(&worker->err));
+  pthread_mutex_unlock(&worker->lock);
+  return rc;
+}
+
+void mw_worker_proceed(struct mw_worker *worker, bool give_up) {
+  pthread_mutex_lock(&worker->lock);
+  worker->allowed++;
+  worker->give_up = worker->give_up || give_up;
+  pthread_cond_broadcast(&worker->changed);
+  pthread_mutex_unlock(&worker->lock);
+}
+
+void mw_worker_join(struct mw_worker *worker) {
+  pthread_join(worker->thread, NULL);
+  mw_worker_fini(worker);
+}

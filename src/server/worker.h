@@ -1,0 +1,90 @@
+/* A worker: one thread with one event loop, one Lua state, one engine.
+ *
+ * The thread that starts the workers leads them through their states, together: all prepare (open everything and load
+ * the scripts), then all listen, then all serve. A worker that fails says why and ends; so do the others then.
+ *
+ *   mw_worker_start -> PREPARED -> mw_worker_proceed -> LISTENING -> mw_worker_proceed -> (serves) -> ENDED
+ */
+#ifndef MW_SERVER_WORKER_H
+#define MW_SERVER_WORKER_H
+
+#include <pthread.h>
+
+#include "bind/bind.h"
+#include "server/address.h"
+#include "server/generation.h"
+#include "server/settings.h"
+
+/* What the workers of a server have in common; borrowed by them. */
+struct mw_shared {
+  const struct mw_settings *settings;
+  const struct mw_engine_ops *engine;
+  const char *dir;                 /* the project folder */
+  char *data_dir;                  /* for mw.fs; owned by the server */
+  struct mw_generation *generation;
+  struct mw_store *store;
+  struct mw_topics *topics;
+  struct mw_metrics *metrics;
+  char addresses[MW_SETTINGS_LISTENERS][MW_ADDRESS_MAX];
+  size_t n_addresses;
+  void (*ended)(void *arg);        /* runs on a worker's thread when it ends; may be NULL */
+  void *ended_arg;
+};
+
+enum mw_worker_state { MW_WORKER_STARTING, MW_WORKER_PREPARED, MW_WORKER_LISTENING, MW_WORKER_ENDED };
+
+struct mw_worker {
+  const struct mw_shared *shared;
+  unsigned index;
+  struct mw_loop loop;
+  struct mw_vm vm;
+  struct mw_dispatch dispatch;
+  struct mw_engine *engine;
+  struct mw_host host;
+  struct mw_generation *generation;
+  struct mw_program program;
+
+  pthread_t thread;
+  pthread_mutex_t lock; /* guards what follows */
+  pthread_cond_t changed;
+  enum mw_worker_state state;
+  unsigned allowed;     /* how often mw_worker_proceed() was called */
+  bool give_up;
+  bool closing;         /* the loop takes no more posts */
+  struct mw_err err;    /* why it ended, when that was not asked for */
+
+  struct mw_post drain_post, cancel_post;
+  struct mw_timer *grace, *watch;
+  bool draining, jobs_stopped;
+};
+
+void mw_worker_init(struct mw_worker *worker, const struct mw_shared *shared, unsigned index);
+void mw_worker_fini(struct mw_worker *worker);
+
+/* Opens loop, Lua state and engine, and loads the scripts, on the calling thread, which runs the worker from now on.
+ * Returns 0 or an error with nothing left open. */
+int mw_worker_open(struct mw_worker *worker, struct mw_err *err);
+
+/* Starts the jobs, and runs the engine until the worker has stopped. */
+void mw_worker_run(struct mw_worker *worker);
+
+void mw_worker_close(struct mw_worker *worker);
+
+/* Initialises the worker and starts a thread that does all of these. Returns 0, or MW_EIO with nothing to undo. */
+int mw_worker_start(struct mw_worker *worker, const struct mw_shared *shared, unsigned index, struct mw_err *err);
+
+/* Waits until the worker is in `state`. Returns 0, or the error it ended with, added to `err`. */
+int mw_worker_await(struct mw_worker *worker, enum mw_worker_state state, struct mw_err *err);
+
+/* Lets it go on to the next state; with `give_up` to its end. */
+void mw_worker_proceed(struct mw_worker *worker, bool give_up);
+
+/* Waits for the end of its thread, and finishes the worker. */
+void mw_worker_join(struct mw_worker *worker);
+
+/* Any thread. Drain: no new calls; running ones get the grace period, then end with UNAVAILABLE; then the worker stops.
+ * Cancel: while draining, the grace period is over now. */
+void mw_worker_drain(struct mw_worker *worker);
+void mw_worker_cancel(struct mw_worker *worker);
+
+#endif
