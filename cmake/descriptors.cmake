@@ -21,8 +21,9 @@ set(wellknown_protos)
 foreach(name any api descriptor duration empty field_mask source_context struct timestamp type wrappers)
   list(APPEND wellknown_protos ${PROTOBUF_PROTO_DIR}/google/protobuf/${name}.proto)
 endforeach()
-foreach(name code error_details status)
-  list(APPEND wellknown_protos ${wellknown_dir}/google/rpc/${name}.proto)
+foreach(name google/rpc/code google/rpc/error_details google/rpc/status grpc/health/v1/health
+        grpc/reflection/v1/reflection grpc/reflection/v1alpha/reflection)
+  list(APPEND wellknown_protos ${wellknown_dir}/${name}.proto)
 endforeach()
 add_custom_command(
   OUTPUT ${generated}/wellknown_set.c

@@ -46,7 +46,7 @@ void mw_bind_open_host(lua_State *L, struct mw_program *program);     /* host_in
 /* ---- service.c: the handlers of a program ---- */
 
 /* After the scripts are loaded: puts every handler into program->router. `unimplemented(arg, method)` runs for each
- * method of the schema that has none; may be NULL. Returns 0 or MW_ENOMEM. */
+ * method of the schema that nothing handles; may be NULL. Returns 0 or MW_ENOMEM. */
 int mw_bind_route(struct mw_program *program, void (*unimplemented)(void *arg, const struct mw_method_type *method),
                   void *arg, struct mw_err *err);
 

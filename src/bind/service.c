@@ -124,7 +124,7 @@ static int route_all(lua_State *L) {
       const struct mw_method_type *method = &service->methods[j];
       if (known && lua_getfield(L, 3, method->name) == LUA_TFUNCTION) {
         add_route(L, program, method);
-      } else if (routing->unimplemented) {
+      } else if (routing->unimplemented && !mw_router_find(&program->router, mw_slice_str(method->path))) {
         routing->unimplemented(routing->arg, method);
       }
       lua_settop(L, 3);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "server/reflection.h"
 
 enum { WATCH_NS = 5 * MW_NS_PER_MS };
 
@@ -13,12 +14,21 @@ static void log_unimplemented(void *arg, const struct mw_method_type *method) {
   mw_log(MW_LOG_WARN, fields, "no handler: calls are answered with UNIMPLEMENTED");
 }
 
+static int route_builtin(struct mw_worker *worker, struct mw_err *err) {
+  struct mw_router *router = &worker->program.router;
+  mw_health_init(&worker->health);
+  int rc = mw_health_route(&worker->health, router, worker->program.pool);
+  if (rc == 0) rc = mw_reflection_route(router, worker->program.pool);
+  return rc == 0 ? 0 : mw_err_set(err, rc, "out of memory for the built-in services");
+}
+
 static int load(struct mw_worker *worker, struct mw_err *err) {
   struct mw_generation *g = worker->generation;
   struct mw_program *program = &worker->program;
   int rc = mw_program_init(program, &worker->vm, &worker->host, g->pool, g->number, mw_bind_open, err);
   if (rc != 0) return rc;
   rc = mw_program_load(program, g->files, g->n_files, err);
+  if (rc == 0) rc = route_builtin(worker, err);
   if (rc == 0) rc = mw_bind_route(program, worker->index == 0 ? log_unimplemented : NULL, NULL, err);
   if (rc != 0) {
     mw_bind_stop_jobs(program);
@@ -128,6 +138,7 @@ static void on_drain(struct mw_post *post) {
   if (worker->draining) return;
   worker->draining = true;
   worker->dispatch.draining = true;
+  mw_health_stop(&worker->health);
   worker->engine->ops->drain(worker->engine);
   int64_t grace = (int64_t)(worker->shared->settings->grace * MW_NS_PER_S);
   worker->grace = mw_timer_start(&worker->loop, grace, cancel_calls, worker);

@@ -13,6 +13,7 @@
 #include "bind/bind.h"
 #include "server/address.h"
 #include "server/generation.h"
+#include "server/health.h"
 #include "server/settings.h"
 
 /* What the workers of a server have in common; borrowed by them. */
@@ -43,6 +44,7 @@ struct mw_worker {
   struct mw_host host;
   struct mw_generation *generation;
   struct mw_program program;
+  struct mw_health health;
 
   pthread_t thread;
   pthread_mutex_t lock; /* guards what follows */

@@ -1,0 +1,21 @@
+/* The built-in service grpc.health.v1.Health (gRPC Health Checking Protocol), of one worker. */
+#ifndef MW_SERVER_HEALTH_H
+#define MW_SERVER_HEALTH_H
+
+#include "rpc/dispatch.h"
+
+struct mw_health {
+  struct mw_list watchers; /* live Watch calls of services that exist */
+  bool serving;
+};
+
+void mw_health_init(struct mw_health *health);
+
+/* Adds its methods to `router`; a script's handlers may replace them. Borrows `health` and `pool`, in which the service is.
+ * Returns 0 or MW_ENOMEM. */
+int mw_health_route(struct mw_health *health, struct mw_router *router, const struct mw_pool *pool);
+
+/* Tells every watcher, and whoever asks from now on, that nothing is served any more. */
+void mw_health_stop(struct mw_health *health);
+
+#endif

@@ -1,0 +1,208 @@
+#include "server/reflection.h"
+
+#include <stdlib.h>
+
+#include "base/buf.h"
+#include "schema/message.h"
+
+/* The numbers of ServerReflectionRequest's and ServerReflectionResponse's fields. */
+enum {
+  FILE_BY_FILENAME = 3,
+  FILE_CONTAINING_SYMBOL = 4,
+  FILE_CONTAINING_EXTENSION = 5,
+  ALL_EXTENSION_NUMBERS_OF_TYPE = 6,
+  LIST_SERVICES = 7,
+
+  VALID_HOST = 1,
+  ORIGINAL_REQUEST = 2,
+  FILE_DESCRIPTOR_RESPONSE = 4,
+  EXTENSION_NUMBERS_RESPONSE = 5,
+  LIST_SERVICES_RESPONSE = 6,
+  ERROR_RESPONSE = 7
+};
+
+/* ---- writing the response ---- */
+
+static int put_varint(struct mw_buf *out, uint64_t value) {
+  int rc = 0;
+  while (rc == 0 && value >= 0x80) {
+    rc = mw_buf_putc(out, (char)(value | 0x80));
+    value >>= 7;
+  }
+  return rc == 0 ? mw_buf_putc(out, (char)value) : rc;
+}
+
+static int put_number(struct mw_buf *out, uint32_t field, uint64_t value) {
+  int rc = put_varint(out, field << 3);
+  return rc == 0 ? put_varint(out, value) : rc;
+}
+
+static int put_bytes(struct mw_buf *out, uint32_t field, struct mw_slice bytes) {
+  int rc = put_varint(out, field << 3 | 2);
+  if (rc == 0) rc = put_varint(out, bytes.len);
+  return rc == 0 ? mw_buf_append(out, bytes.data, bytes.len) : rc;
+}
+
+static int put_error(struct mw_buf *out, enum mw_code code, const char *text) {
+  struct mw_buf error = MW_BUF_INIT;
+  int rc = put_number(&error, 1, (uint64_t)code);
+  if (rc == 0) rc = put_bytes(&error, 2, mw_slice_str(text));
+  if (rc == 0) rc = put_bytes(out, ERROR_RESPONSE, mw_buf_slice(&error));
+  mw_buf_fini(&error);
+  return rc;
+}
+
+/* ---- files ---- */
+
+/* A file and all that it imports, each once, imports last. */
+static int put_file_and_imports(struct mw_buf *files, struct mw_map *seen, const struct mw_pool *pool,
+                                const char *path) {
+  if (mw_map_get(seen, mw_slice_str(path))) return 0;
+  int rc = mw_map_set(seen, mw_slice_str(path), files);
+  if (rc == 0) rc = put_bytes(files, 1, mw_pool_file(pool, path));
+  const char *const *imports;
+  size_t n = mw_pool_imports(pool, path, &imports);
+  for (size_t i = 0; i < n && rc == 0; i++) rc = put_file_and_imports(files, seen, pool, imports[i]);
+  return rc;
+}
+
+/* `file` is a serialised FileDescriptorProto, whose name is its field 1 and comes first. */
+static int put_file(struct mw_buf *out, const struct mw_pool *pool, struct mw_slice file) {
+  if (!file.data) return put_error(out, MW_CODE_NOT_FOUND, "not found");
+  const struct mw_message_type *type = mw_pool_message(pool, "google.protobuf.FileDescriptorProto");
+  struct mw_arena arena;
+  mw_arena_init(&arena, SIZE_MAX);
+  struct mw_buf files = MW_BUF_INIT;
+  struct mw_map seen = MW_MAP_INIT;
+  ProtobufCMessage *descriptor;
+  int rc = mw_message_unpack(type, file, &arena, &descriptor, NULL);
+  if (rc == 0) {
+    const ProtobufCBinaryData *name = mw_field_value(descriptor, mw_field_by_number(type, 1));
+    const char *path = mw_arena_strndup(&arena, (const char *)name->data, name->len);
+    rc = path ? put_file_and_imports(&files, &seen, pool, path) : MW_ENOMEM;
+  }
+  if (rc == 0) rc = put_bytes(out, FILE_DESCRIPTOR_RESPONSE, mw_buf_slice(&files));
+  mw_map_fini(&seen);
+  mw_buf_fini(&files);
+  mw_arena_fini(&arena);
+  return rc;
+}
+
+/* ---- the answers ---- */
+
+static int put_services(struct mw_buf *out, const struct mw_pool *pool) {
+  struct mw_buf list = MW_BUF_INIT, one = MW_BUF_INIT;
+  int rc = 0;
+  for (size_t i = 0; i < mw_pool_service_count(pool) && rc == 0; i++) {
+    mw_buf_clear(&one);
+    rc = put_bytes(&one, 1, mw_slice_str(mw_pool_service_at(pool, i)->full_name));
+    if (rc == 0) rc = put_bytes(&list, 1, mw_buf_slice(&one));
+  }
+  if (rc == 0) rc = put_bytes(out, LIST_SERVICES_RESPONSE, mw_buf_slice(&list));
+  mw_buf_fini(&one);
+  mw_buf_fini(&list);
+  return rc;
+}
+
+static int put_extension_numbers(struct mw_buf *out, const struct mw_pool *pool, const char *type) {
+  if (!mw_pool_message(pool, type)) return put_error(out, MW_CODE_NOT_FOUND, "type not found");
+  const int32_t *numbers;
+  size_t n = mw_pool_extensions(pool, type, &numbers);
+  struct mw_buf list = MW_BUF_INIT;
+  int rc = put_bytes(&list, 1, mw_slice_str(type));
+  for (size_t i = 0; i < n && rc == 0; i++) rc = put_number(&list, 2, (uint64_t)numbers[i]);
+  if (rc == 0) rc = put_bytes(out, EXTENSION_NUMBERS_RESPONSE, mw_buf_slice(&list));
+  mw_buf_fini(&list);
+  return rc;
+}
+
+/* A string field as a C string in the arena; NULL without memory. */
+static const char *text_of(const ProtobufCMessage *message, const struct mw_message_type *type, uint32_t number,
+                           struct mw_arena *arena) {
+  const ProtobufCBinaryData *value = mw_field_value(message, mw_field_by_number(type, number));
+  return mw_arena_strndup(arena, value->data ? (const char *)value->data : "", value->len);
+}
+
+static int put_extension_file(struct mw_buf *out, const struct mw_pool *pool, const struct mw_field *field,
+                              const ProtobufCMessage *request, struct mw_arena *arena) {
+  const ProtobufCMessage *extension = *(ProtobufCMessage **)mw_field_value(request, field);
+  const char *type = text_of(extension, field->message, 1, arena);
+  int32_t number = *(const int32_t *)mw_field_value(extension, mw_field_by_number(field->message, 2));
+  return type ? put_file(out, pool, mw_pool_file_of_extension(pool, type, number)) : MW_ENOMEM;
+}
+
+static int put_answer(struct mw_buf *out, const struct mw_pool *pool, const struct mw_message_type *type,
+                      const ProtobufCMessage *request, struct mw_arena *arena) {
+  const struct mw_field *any = mw_field_by_number(type, LIST_SERVICES);
+  uint32_t number = *mw_field_case(request, any);
+  if (number == LIST_SERVICES) return put_services(out, pool);
+  if (number == 0) return put_error(out, MW_CODE_INVALID_ARGUMENT, "the request asks nothing");
+  const struct mw_field *field = mw_field_by_number(type, number);
+  if (number == FILE_CONTAINING_EXTENSION) return put_extension_file(out, pool, field, request, arena);
+  const char *text = text_of(request, type, number, arena);
+  if (!text) return MW_ENOMEM;
+  if (number == FILE_BY_FILENAME) return put_file(out, pool, mw_pool_file(pool, text));
+  if (number == FILE_CONTAINING_SYMBOL) return put_file(out, pool, mw_pool_file_of_symbol(pool, text));
+  return put_extension_numbers(out, pool, text);
+}
+
+/* ---- the call ---- */
+
+static void finish(struct mw_call *call, enum mw_code code, const char *text) {
+  struct mw_status status = mw_status(code, text);
+  mw_call_finish(call, &status);
+}
+
+static int respond(struct mw_call *call, struct mw_slice bytes, struct mw_arena *arena, struct mw_buf *out,
+                   struct mw_err *err) {
+  const struct mw_pool *pool = call->route->arg;
+  const struct mw_message_type *type = call->route->method->input;
+  ProtobufCMessage *request;
+  int rc = mw_message_unpack(type, bytes, arena, &request, err);
+  if (rc != 0) return rc;
+  const ProtobufCBinaryData *host = mw_field_value(request, mw_field_by_number(type, 1));
+  rc = put_bytes(out, VALID_HOST, mw_slice(host->data, host->len));
+  if (rc == 0) rc = put_bytes(out, ORIGINAL_REQUEST, bytes);
+  if (rc == 0) rc = put_answer(out, pool, type, request, arena);
+  return rc;
+}
+
+static void on_start(struct mw_call *call) { mw_call_read(call); }
+
+/* Answers one request; the next is read once the answer has room. */
+static void on_message(struct mw_call *call, struct mw_slice bytes) {
+  struct mw_arena arena;
+  struct mw_buf response = MW_BUF_INIT;
+  struct mw_err err = MW_ERR_INIT;
+  mw_arena_init(&arena, 1 << 20);
+  int rc = respond(call, bytes, &arena, &response, &err);
+  uint8_t *out = rc == 0 ? mw_call_reserve(call, response.len) : NULL;
+  if (out) {
+    memcpy(out, response.data, response.len);
+    if (mw_call_send(call)) mw_call_read(call);
+  } else {
+    finish(call, rc == 0 ? MW_CODE_RESOURCE_EXHAUSTED : mw_code_of_error(rc), mw_err_text(&err));
+  }
+  mw_err_fini(&err);
+  mw_buf_fini(&response);
+  mw_arena_fini(&arena);
+}
+
+static void on_end(struct mw_call *call) { finish(call, MW_CODE_OK, ""); }
+
+static void on_writable(struct mw_call *call) { mw_call_read(call); }
+
+static void on_cancelled(struct mw_call *call, struct mw_status status) { mw_call_finish(call, &status); }
+
+static const struct mw_handler handler = {on_start, on_message, on_end, on_writable, on_cancelled};
+
+int mw_reflection_route(struct mw_router *router, const struct mw_pool *pool) {
+  static const char *const paths[] = {"/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+                                      "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"};
+  int rc = 0;
+  for (size_t i = 0; i < sizeof paths / sizeof *paths && rc == 0; i++) {
+    struct mw_slice path = mw_slice_str(paths[i]);
+    rc = mw_router_add(router, mw_pool_method(pool, path), &handler, (void *)(uintptr_t)pool);
+  }
+  return rc;
+}
