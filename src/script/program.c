@@ -114,9 +114,10 @@ static int open_program(lua_State *L) {
   opening->open(L, program);
   lua_setfield(L, -2, "moonwire");
   mw_environment_push(L);
+  lua_pushliteral(L, "require");
   lua_pushlightuserdata(L, program);
   lua_pushcclosure(L, l_require, 1);
-  lua_setfield(L, -2, "require");
+  lua_rawset(L, -3);
   program->env_ref = luaL_ref(L, LUA_REGISTRYINDEX);
   return 0;
 }
