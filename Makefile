@@ -8,6 +8,7 @@
 #   make fuzz       every fuzzer for FUZZ_SECONDS (10)
 #   make crash      kills the server under writes, CYCLES times (1000)
 #   make layers     checks that every #include points down
+#   make types      tells LuaLS, through build/types, of the messages in proto/ and in the examples
 #   make bench      measures, and prints the table
 #   make install    PREFIX (/usr/local) and DESTDIR say where
 #   make clean      removes everything built
@@ -25,7 +26,7 @@ define build
 @cmake --build $(1) -j $(JOBS) -- --no-print-directory -s
 endef
 
-.PHONY: all run test asan tsan fuzz crash layers bench install clean help build-deps test-deps
+.PHONY: all run test asan tsan fuzz crash layers types bench install clean help build-deps test-deps
 
 all: build-deps
 	$(call build,build,release)
@@ -54,6 +55,10 @@ crash: test-deps all
 
 layers:
 	@scripts/layers
+
+types: test-deps
+	@mkdir -p build/types
+	@scripts/annotate . examples/* > build/types/messages.lua
 
 bench: all
 	@scripts/deps build bench
