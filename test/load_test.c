@@ -1,30 +1,275 @@
-/* mw_schema_load(): folders of .proto files and descriptor sets. */
+/* mw_schema_load(): folders of .proto files and descriptor sets, in a temporary folder each. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
+#include "failmalloc.h"
 #include "schema/load.h"
+#include "schema/subprocess.h"
 
-static void test_loads_a_folder(void **state) {
+static char root[64]; /* the test's folder */
+
+static int make_folder(void **state) {
+  strcpy(root, "/tmp/moonwire-load-XXXXXX");
+  return mkdtemp(root) ? 0 : -1;
+}
+
+static int remove_folder(void **state) {
+  const char *const argv[] = {"rm", "-rf", root, NULL};
+  int status = -1;
+  struct mw_buf out = MW_BUF_INIT, errors = MW_BUF_INIT;
+  mw_subprocess_run(&(struct mw_command){argv, "/", -1}, &out, &errors, &status, NULL);
+  mw_buf_fini(&out);
+  mw_buf_fini(&errors);
+  return status;
+}
+
+static void path_of(char *out, size_t size, const char *name) { snprintf(out, size, "%s/%s", root, name); }
+
+static void make_dir(const char *name) {
+  char path[256];
+  path_of(path, sizeof path, name);
+  assert_int_equal(mkdir(path, 0777), 0);
+}
+
+static void write_bytes(const char *name, struct mw_slice bytes) {
+  char path[256];
+  path_of(path, sizeof path, name);
+  FILE *file = fopen(path, "wb");
+  assert_non_null(file);
+  assert_int_equal(fwrite(bytes.data, 1, bytes.len, file), bytes.len);
+  fclose(file);
+}
+
+static void write_text(const char *name, const char *text) { write_bytes(name, mw_slice_str(text)); }
+
+static struct mw_pool *load(const char *dir) {
   struct mw_err err = MW_ERR_INIT;
   struct mw_pool *pool = NULL;
-  int rc = mw_schema_load(&pool, "proto/kinds", &err);
+  int rc = mw_schema_load(&pool, dir, &err);
   assert_string_equal(mw_err_text(&err), "no error");
   assert_int_equal(rc, 0);
-  assert_non_null(mw_pool_message(pool, "kinds3.Scalars"));
-  const struct mw_service_type *service = mw_pool_service(pool, "kinds3.Kinds");
-  assert_non_null(service);
-  assert_int_equal(service->line, 70);
+  return pool;
+}
+
+/* Loads the folder; `words` are the findings, with ROOT for its path. */
+static void assert_refused(int code, const char *words) {
+  struct mw_err err = MW_ERR_INIT;
+  struct mw_pool *pool = NULL;
+  struct mw_buf expected = MW_BUF_INIT;
+  for (const char *at = words; *at;) {
+    const char *hole = strstr(at, "ROOT");
+    size_t len = hole ? (size_t)(hole - at) : strlen(at);
+    assert_int_equal(mw_buf_append(&expected, at, len), 0);
+    if (hole) assert_int_equal(mw_buf_puts(&expected, root), 0);
+    at += len + (hole ? 4 : 0);
+  }
+  assert_int_equal(mw_schema_load(&pool, root, &err), code);
+  assert_string_equal(mw_err_text(&err), mw_buf_str(&expected));
+  assert_null(pool);
+  mw_buf_fini(&expected);
+  mw_err_fini(&err);
+}
+
+#define PROTO3 "syntax = \"proto3\";\n"
+
+static void test_a_folder_that_is_not_there_or_empty(void **state) {
+  struct mw_pool *pool = load("no/such/folder");
+  assert_non_null(mw_pool_message(pool, "google.protobuf.Timestamp"));
+  assert_int_equal(mw_pool_service_count(pool), 0);
+  mw_pool_unref(pool);
+  pool = load(root);
+  assert_non_null(mw_pool_message(pool, "google.rpc.Status"));
+  mw_pool_unref(pool);
+}
+
+static void test_folders_in_folders(void **state) {
+  make_dir("a");
+  make_dir("a/b");
+  make_dir(".git");
+  write_text("a/b/deep.proto", PROTO3 "package deep;\nmessage M {}");
+  write_text("-top.proto", PROTO3 "import \"a/b/deep.proto\";\nmessage Top { deep.M m = 1; }");
+  write_text(".hidden.proto", "not a proto");
+  write_text(".git/x.proto", "not a proto");
+  write_text("notes.txt", "not a proto");
+  char loop[256];
+  path_of(loop, sizeof loop, "a/loop");
+  assert_int_equal(symlink("..", loop), 0);
+  path_of(loop, sizeof loop, "a/dangling.proto");
+  assert_int_equal(symlink("nowhere", loop), 0);
+  struct mw_pool *pool = load(root);
+  assert_string_equal(mw_pool_message(pool, "deep.M")->file, "a/b/deep.proto");
+  assert_non_null(mw_pool_message(pool, "Top"));
+  mw_pool_unref(pool);
+}
+
+static void test_wellknown_imports(void **state) {
+  write_text("a.proto", PROTO3
+             "import \"google/protobuf/any.proto\";\nimport \"google/rpc/status.proto\";\n"
+             "import \"google/rpc/error_details.proto\";\nimport \"google/rpc/code.proto\";\n"
+             "message M { google.protobuf.Any a = 1; google.rpc.Status s = 2; google.rpc.BadRequest b = 3; "
+             "google.rpc.Code c = 4; }");
+  struct mw_pool *pool = load(root);
+  assert_string_equal(mw_pool_message(pool, "M")->fields[1].message->full_name, "google.rpc.Status");
+  mw_pool_unref(pool);
+}
+
+static void test_a_copy_of_a_wellknown_file(void **state) {
+  make_dir("google");
+  make_dir("google/rpc");
+  write_text("google/rpc/status.proto", PROTO3
+             "// mine\npackage google.rpc;\nimport \"google/protobuf/any.proto\";\n"
+             "message Status { int32 code = 1; string message = 2; repeated google.protobuf.Any details = 3; }");
+  write_text("a.proto", PROTO3 "import \"google/rpc/status.proto\";\nmessage M { google.rpc.Status s = 1; }");
+  struct mw_pool *pool = load(root);
+  struct mw_slice file = mw_pool_file_of_symbol(pool, "google.rpc.Status");
+  assert_non_null(memmem(file.data, file.len, "mine", 4));
+  assert_non_null(mw_pool_message(pool, "google.rpc.ErrorInfo"));
+  mw_pool_unref(pool);
+}
+
+static void test_every_bad_file_is_reported(void **state) {
+  make_dir("sub");
+  write_text("a.proto", PROTO3 "message A { Nix x = 1; }");
+  write_text("b.proto", PROTO3 "import \"google/protobuf/any.proto\";\nmessage B {}"); /* a warning: unused */
+  write_text("c.proto", PROTO3 "message C {\n  int32 x = 1;\n  int32 y = 1;\n}");
+  write_text("sub/d.proto", PROTO3 "message D {");
+  assert_refused(MW_EFORMAT,
+                 "ROOT/a.proto:2:13: \"Nix\" is not defined.\n"
+                 "ROOT/c.proto:4:13: Field number 1 has already been used in \"C\" by field \"x\".\n"
+                 "ROOT/sub/d.proto:2:12: Reached end of input in message definition (missing '}').");
+}
+
+static void test_a_bad_import_is_reported_once(void **state) {
+  write_text("a.proto", PROTO3 "import \"z.proto\";\nmessage A {}");
+  write_text("b.proto", PROTO3 "import \"nix.proto\";\nmessage B {}");
+  write_text("z.proto", PROTO3 "message Z { Nix x = 1; }");
+  assert_refused(MW_EFORMAT,
+                 "ROOT/z.proto:2:13: \"Nix\" is not defined.\n"
+                 "ROOT/a.proto:2:1: Import \"z.proto\" was not found or had errors.\n"
+                 "ROOT/nix.proto: File not found.\n"
+                 "ROOT/b.proto:2:1: Import \"nix.proto\" was not found or had errors.");
+}
+
+static void test_editions_are_refused_clearly(void **state) {
+  write_text("a.proto", "/* a comment */\n// and another\nedition = \"2023\";\nmessage A {}");
+  assert_refused(MW_EUNSUPPORTED,
+                 "ROOT/a.proto:1:1: protobuf editions are not supported: expected syntax = \"proto3\" or \"proto2\"");
+}
+
+static void test_descriptor_sets(void **state) {
+  /* With the well-known types as its compiler knew them, as real sets have. */
+  write_text("a.proto", PROTO3 "import \"google/protobuf/timestamp.proto\";\n"
+             "message A { google.protobuf.Timestamp at = 1; }");
+  write_bytes("types.binpb", mw_schema_wellknown());
+  struct mw_pool *pool = load(root);
+  assert_non_null(mw_pool_message(pool, "A"));
+  mw_pool_unref(pool);
+  write_bytes("file.binpb", mw_slice("\x0a\x0c\x0a\x07" "b.proto" "\x22\x01\x00", 14)); /* cut short */
+  assert_refused(MW_EFORMAT, "ROOT/file.binpb: descriptor set: file 1 is damaged");
+  write_text("file.binpb", "hello");
+  assert_refused(MW_EFORMAT, "ROOT/file.binpb: not a serialised google.protobuf.FileDescriptorSet");
+  write_bytes("file.binpb", mw_slice("\x0a\x0e\x0a\x07" "b.proto" "\x22\x03\x0a\x01" "B", 16));
+  pool = load(root);
+  assert_string_equal(mw_pool_message(pool, "B")->file, "b.proto");
+  mw_pool_unref(pool);
+  write_bytes("file.binpb", mw_slice("\x0a\x0e\x0a\x07" "b.proto" "\x22\x03\x0a\x01" "A", 16));
+  assert_refused(MW_EEXIST, "ROOT: b.proto: \"A\" is already defined in a.proto");
+}
+
+static void test_a_file_in_place_of_the_folder(void **state) {
+  write_text("proto", "");
+  char path[256];
+  path_of(path, sizeof path, "proto");
+  struct mw_err err = MW_ERR_INIT;
+  struct mw_pool *pool = NULL;
+  assert_int_equal(mw_schema_load(&pool, path, &err), MW_EIO);
+  assert_non_null(strstr(mw_err_text(&err), "/proto: Not a directory"));
+  mw_err_fini(&err);
+}
+
+static void test_protoc_not_installed(void **state) {
+  write_text("a.proto", PROTO3 "message A {}");
+  char *path = strdup(getenv("PATH"));
+  setenv("PATH", root, 1);
+  assert_refused(MW_EIO,
+                 "ROOT: cannot compile *.proto: protoc, the protobuf compiler, is not in PATH "
+                 "(Debian package protobuf-compiler)");
+  setenv("PATH", path, 1);
+  free(path);
+}
+
+static int load_and_drop(void *dir) {
+  struct mw_err err = MW_ERR_INIT;
+  struct mw_pool *pool = NULL;
+  int rc = mw_schema_load(&pool, dir, &err);
+  assert_int_equal(rc == 0, pool != NULL);
   mw_pool_unref(pool);
   mw_err_fini(&err);
+  return rc;
+}
+
+/* Only the loading: that pools survive it is tested with them, without a run of protoc for each allocation. */
+static void test_survives_lack_of_memory(void **state) {
+  make_dir("sub");
+  write_text("sub/a.proto", PROTO3 "message A {}");
+  write_bytes("types.binpb", mw_slice("\x0a\x0e\x0a\x07" "b.proto" "\x22\x03\x0a\x01" "B", 16));
+  for (size_t nth = 1; nth <= 40; nth++) {
+    failmalloc_start(nth, false);
+    int rc = load_and_drop(root);
+    assert_int_equal(failmalloc_stop(), 1);
+    if (rc != 0) assert_int_equal(rc, MW_ENOMEM);
+  }
+}
+
+/* ---- running programs ---- */
+
+static int run(const char *script, struct mw_buf *out, struct mw_buf *errors, int *status) {
+  const char *const argv[] = {"sh", "-c", script, NULL};
+  return mw_subprocess_run(&(struct mw_command){argv, "/", -1}, out, errors, status, NULL);
+}
+
+static void test_a_program_that_says_much(void **state) {
+  struct mw_buf out = MW_BUF_INIT, errors = MW_BUF_INIT;
+  int status = -1;
+  assert_int_equal(run("head -c 300000 /dev/zero >&2; head -c 400000 /dev/zero; pwd; cat; exit 3", &out, &errors, &status), 0);
+  assert_int_equal(status, 3);
+  assert_int_equal(out.len, 400002);
+  assert_int_equal(errors.len, 300000);
+  mw_buf_fini(&out);
+  mw_buf_fini(&errors);
+}
+
+static void test_a_program_ended_by_a_signal(void **state) {
+  struct mw_buf out = MW_BUF_INIT, errors = MW_BUF_INIT;
+  int status = -1;
+  assert_int_equal(run("kill -9 $$", &out, &errors, &status), 0);
+  assert_int_equal(status, 128 + 9);
+  mw_buf_fini(&out);
+  mw_buf_fini(&errors);
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_loads_a_folder),
+      cmocka_unit_test_setup_teardown(test_a_folder_that_is_not_there_or_empty, make_folder, remove_folder),
+      cmocka_unit_test_setup_teardown(test_folders_in_folders, make_folder, remove_folder),
+      cmocka_unit_test_setup_teardown(test_wellknown_imports, make_folder, remove_folder),
+      cmocka_unit_test_setup_teardown(test_a_copy_of_a_wellknown_file, make_folder, remove_folder),
+      cmocka_unit_test_setup_teardown(test_every_bad_file_is_reported, make_folder, remove_folder),
+      cmocka_unit_test_setup_teardown(test_a_bad_import_is_reported_once, make_folder, remove_folder),
+      cmocka_unit_test_setup_teardown(test_editions_are_refused_clearly, make_folder, remove_folder),
+      cmocka_unit_test_setup_teardown(test_descriptor_sets, make_folder, remove_folder),
+      cmocka_unit_test_setup_teardown(test_a_file_in_place_of_the_folder, make_folder, remove_folder),
+      cmocka_unit_test_setup_teardown(test_protoc_not_installed, make_folder, remove_folder),
+      cmocka_unit_test_setup_teardown(test_survives_lack_of_memory, make_folder, remove_folder),
+      cmocka_unit_test(test_a_program_that_says_much),
+      cmocka_unit_test(test_a_program_ended_by_a_signal),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
