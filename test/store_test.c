@@ -3,6 +3,8 @@
 
 #include <pthread.h>
 
+#include "failmalloc.h"
+
 /* ---- keys and values ---- */
 
 static void a_put_is_read_back_and_survives_reopening(void **state) {
@@ -139,7 +141,7 @@ enum { THREADS = 8, INCREMENTS = 60 };
 
 struct counter {
   struct fixture *f;
-  char own[8];
+  char own[16];
 };
 
 static int read_number(struct mw_store *store, const char *key, uint64_t *revision) {
@@ -412,6 +414,65 @@ static void memory_behaves_the_same_and_leaves_nothing(void **state) {
   mw_store_close(NULL);
 }
 
+/* ---- no memory ---- */
+
+static void ignore_event(void *arg, const struct mw_store_event *event) {}
+
+static int write_one(struct mw_store *store, struct mw_loop *loop) {
+  struct mw_store_txn *txn = mw_store_txn_new();
+  if (!txn) return MW_ENOMEM;
+  int rc = mw_store_txn_put(txn, str("key"), str("value"), 1);
+  if (rc == 0) rc = mw_store_txn_put(txn, str("a"), str("value"), 0);
+  if (rc == 0) rc = mw_store_txn_compare(txn, str("b"), MW_STORE_ABSENT);
+  if (rc == 0) rc = mw_store_txn_delete(txn, str("b"));
+  if (rc == 0) return commit(store, loop, txn).code;
+  mw_store_txn_free(txn);
+  return rc;
+}
+
+static int read_all(struct mw_store *store, struct mw_loop *loop) {
+  struct mw_buf value = MW_BUF_INIT;
+  int rc = mw_store_get(store, str("a"), &value, NULL);
+  mw_buf_fini(&value);
+  if (rc != 0) return rc;
+  struct mw_store_snapshot *snapshot;
+  rc = mw_store_snapshot_open(store, &snapshot, NULL);
+  if (rc != 0) return rc;
+  struct mw_store_entry entry;
+  rc = mw_store_snapshot_next(snapshot, str(""), mw_slice(NULL, 0), false, &entry);
+  struct mw_store_watch *watch = NULL;
+  uint64_t revision = mw_store_snapshot_revision(snapshot);
+  if (rc == 0) rc = mw_store_watch_open(store, str(""), revision, loop, ignore_event, NULL, &watch);
+  mw_store_watch_close(watch);
+  mw_store_snapshot_close(snapshot);
+  return rc;
+}
+
+static int count_one(struct mw_store *store, struct mw_loop *loop) {
+  uint64_t number;
+  struct outcome outcome = {0};
+  int rc = mw_store_sequence_next(store, str("ids"), &number, loop, take_outcome, &outcome);
+  return rc == MW_EBUSY ? wait_for(loop, &outcome).code : rc;
+}
+
+static int use_all(void *arg) {
+  struct fixture *f = arg;
+  struct mw_err err = MW_ERR_INIT;
+  struct mw_store *store;
+  struct mw_store_options options = {.path = ":memory:", .clock = fixture_clock};
+  int rc = mw_store_open(&store, &options, &err);
+  if (rc == 0) {
+    rc = write_one(store, &f->loop);
+    if (rc == 0) rc = read_all(store, &f->loop);
+    if (rc == 0) rc = count_one(store, &f->loop);
+    mw_store_close(store);
+  }
+  mw_err_fini(&err);
+  return rc;
+}
+
+static void survives_without_memory(void **state) { failmalloc_sweep(use_all, *state); }
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
 int main(void) {
@@ -434,6 +495,7 @@ int main(void) {
       TEST(sequences_count_from_one_each_for_itself),
       TEST(waiting_for_a_lease_keeps_the_order),
       TEST(memory_behaves_the_same_and_leaves_nothing),
+      TEST(survives_without_memory),
   };
   return cmocka_run_group_tests_name("store", tests, NULL, NULL);
 }
