@@ -15,7 +15,6 @@ static bool handles_any(const struct mw_server *server, const struct mw_service_
   return false;
 }
 
-/* The project's own services: those that come with every pool have no script and are left out. */
 static void print_service(const struct mw_server *server, const struct mw_service_type *service) {
   printf("  %-44s proto/%s\n", service->full_name, service->file);
   for (size_t i = 0; i < service->n_methods; i++) {
@@ -59,7 +58,7 @@ void mw_banner_print(const struct mw_server *server, const struct mw_settings *s
     const struct mw_service_type *service = mw_pool_service_at(generation->pool, i);
     if (handles_any(server, service)) print_service(server, service);
   }
-  printf("\n");
+  printf("  built in: grpc.health.v1.Health, grpc.reflection.v1 and v1alpha.ServerReflection\n\n");
   for (size_t i = 0; i < generation->n_files; i++) printf("  %s\n", generation->files[i].path);
   const struct mw_method_type *example = find_example(server);
   if (example && mw_server_address(server, 0)) {

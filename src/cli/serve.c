@@ -167,6 +167,12 @@ static int fail(struct mw_err *err) {
   return MW_EXIT_FAILED;
 }
 
+/* Most likely the wrong folder. */
+static void warn_if_empty(const struct mw_server *server, const char *dir) {
+  if (mw_server_generation(server)->n_files > 0) return;
+  mw_log(MW_LOG_WARN, NULL, "no scripts in %s/lua: nothing but the built-in services is served", dir);
+}
+
 static int serve(const struct options *options, const struct mw_settings *settings) {
   struct mw_err err = MW_ERR_INIT;
   int signals = open_signals();
@@ -180,6 +186,7 @@ static int serve(const struct options *options, const struct mw_settings *settin
   if (mw_server_open(&server, settings, options->dir, &err) != 0) {
     code = fail(&err);
   } else {
+    warn_if_empty(server, options->dir);
     if (isatty(STDOUT_FILENO)) mw_banner_print(server, settings, options->dir);
     const char *address;
     for (size_t i = 0; (address = mw_server_address(server, i)) != NULL; i++) {

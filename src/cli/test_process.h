@@ -2,6 +2,7 @@
  *
  *   test.start(args [, {env=, cwd=}]) -> process    starts `moonwire ARGS...`; a first argument that contains a slash
  *                                                   names another program
+ *   test.serve([{dir=, data=, args=}]) -> process, address   starts `moonwire serve` on a free port
  *   process:read_line([seconds])                    the next line of its stdout; nil at the end or after the time
  *   process:write(text), process:close_input()      its stdin
  *   process:kill([signal])                          SIGTERM without one

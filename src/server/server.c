@@ -103,7 +103,8 @@ const char *mw_server_address(const struct mw_server *server, size_t i) {
 const struct mw_generation *mw_server_generation(const struct mw_server *server) { return server->shared.generation; }
 
 bool mw_server_handles(const struct mw_server *server, const struct mw_method_type *method) {
-  return mw_router_find(&server->workers[0].program.router, mw_slice_str(method->path)) != NULL;
+  const struct mw_route *route = mw_router_find(&server->workers[0].program.router, mw_slice_str(method->path));
+  return route && route->handler == &mw_bind_handler;
 }
 
 int mw_server_end_fd(const struct mw_server *server) { return server->end_fd; }
