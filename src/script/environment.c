@@ -5,10 +5,11 @@
 
 #include "observe/log.h"
 
-/* What scripts see of the global functions and of each library; load, print and collectgarbage are ours. */
+/* What scripts see of the global functions and of each library; load, print, setmetatable and collectgarbage are
+ * ours. */
 static const char *const base_names[] = {"_VERSION", "assert", "error",  "getmetatable", "ipairs", "next",
                                          "pairs",    "pcall",  "rawequal", "rawget",     "rawlen", "rawset",
-                                         "select",   "setmetatable", "tonumber", "tostring", "type", "xpcall", NULL};
+                                         "select",   "tonumber", "tostring", "type", "xpcall", NULL};
 static const char *const library_names[] = {"coroutine", "table", "string", "math", "utf8", NULL};
 static const char *const os_names[] = {"time", "date", "clock", "difftime", NULL};
 
@@ -82,6 +83,24 @@ static int l_collectgarbage(lua_State *L) {
     return luaL_argerror(L, 1, "the collector belongs to the server: only \"count\" is available to scripts");
   }
   lua_pushnumber(L, (lua_Number)lua_gc(L, LUA_GCCOUNT) + (lua_Number)lua_gc(L, LUA_GCCOUNTB) / 1024.0);
+  return 1;
+}
+
+/* setmetatable() without finalizers: the collector would run them in the middle of whatever the server is doing, such
+ * as using the vm's scratch arena. Lua looks for __gc here and at no other time. */
+static int l_setmetatable(lua_State *L) {
+  int type = lua_type(L, 2);
+  luaL_checktype(L, 1, LUA_TTABLE);
+  luaL_argexpected(L, type == LUA_TNIL || type == LUA_TTABLE, 2, "nil or table");
+  if (luaL_getmetafield(L, 1, "__metatable") != LUA_TNIL) return luaL_error(L, "cannot change a protected metatable");
+  lua_settop(L, 2);
+  if (type == LUA_TTABLE) {
+    lua_pushliteral(L, "__gc");
+    luaL_argcheck(L, lua_rawget(L, 2) == LUA_TNIL, 2,
+                  "scripts cannot have finalizers (__gc): use a <close> variable and __close");
+    lua_settop(L, 2);
+  }
+  lua_setmetatable(L, 1);
   return 1;
 }
 
@@ -185,6 +204,8 @@ void mw_environment_push(lua_State *L) {
   lua_setfield(L, -2, "print");
   lua_pushcfunction(L, l_collectgarbage);
   lua_setfield(L, -2, "collectgarbage");
+  lua_pushcfunction(L, l_setmetatable);
+  lua_setfield(L, -2, "setmetatable");
   lua_pushvalue(L, -1);
   lua_pushcclosure(L, l_load, 1);
   lua_setfield(L, -2, "load");
