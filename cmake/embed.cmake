@@ -4,5 +4,6 @@ file(READ ${INPUT} bytes HEX)
 string(LENGTH "${bytes}" digits)
 math(EXPR len "${digits} / 2")
 string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," bytes "${bytes}")
-string(REGEX REPLACE "(................................................................................)" "\\1\n" bytes "${bytes}")
+string(REPEAT "." 100 line) # twenty bytes
+string(REGEX REPLACE "(${line})" "\\1\n" bytes "${bytes}")
 file(WRITE ${OUTPUT} "const unsigned char ${NAME}[] = {\n${bytes}\n};\nconst unsigned long ${NAME}_len = ${len};\n")

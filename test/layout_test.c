@@ -159,7 +159,8 @@ static void test_proto2_defaults(void **state) {
 
 static void test_marking(void **state) {
   ProtobufCMessage *m = mw_message_new(mw_pool_message(pool, "kinds3.Scalars"), &arena);
-  const struct mw_field *number = field_of("kinds3.Scalars", "f_int32"), *ratio = field_of("kinds3.Scalars", "f_double");
+  const struct mw_field *number = field_of("kinds3.Scalars", "f_int32");
+  const struct mw_field *ratio = field_of("kinds3.Scalars", "f_double");
   const struct mw_field *text = field_of("kinds3.Scalars", "f_string");
   mw_field_mark(m, number);
   mw_field_mark(m, text);
@@ -224,7 +225,8 @@ static void test_fields_do_not_overlap(void **state) {
     for (size_t k = 0; k < type->n_fields; k++) {
       const struct mw_field *field = &type->fields[k];
       if (field->oneof && field->oneof->members[0] != field) continue; /* shared on purpose */
-      size_t size = field->repeated ? sizeof(void *) : field->oneof ? sizeof(ProtobufCBinaryData) : mw_kind_size(field->kind);
+      size_t size = field->oneof ? sizeof(ProtobufCBinaryData) : mw_kind_size(field->kind);
+      if (field->repeated) size = sizeof(void *);
       size_t flag = field->repeated ? sizeof(size_t) : field->kind == MW_KIND_MESSAGE && !field->oneof ? 0 : 4;
       assert_int_equal(field->desc->offset % (size > 4 ? 8 : 4), 0);
       assert_int_equal(field->desc->quantifier_offset % (flag > 4 ? 8 : 4), 0);

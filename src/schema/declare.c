@@ -169,7 +169,9 @@ static int declare_service(struct mw_builder *b, const char *scope, const Google
   if (rc != 0) return rc;
   type->file = b->file->path;
   type->line = service_line(file, i);
-  for (size_t k = 0; k < proto->n_method && rc == 0; k++) rc = declare_member(b, type->full_name, proto->method[k]->name);
+  for (size_t k = 0; k < proto->n_method && rc == 0; k++) {
+    rc = declare_member(b, type->full_name, proto->method[k]->name);
+  }
   b->services[b->n_services++] = (struct mw_service_plan){proto, b->file, type};
   return rc;
 }
@@ -216,7 +218,9 @@ int mw_build_declare(struct mw_builder *b, const struct mw_descriptor_file *sour
     rc = mw_build_fail(b, MW_EFORMAT, "\"%s\" is not a package name", package);
   }
   for (size_t i = 0; i < proto->n_enum_type && rc == 0; i++) rc = declare_enum(b, package, proto->enum_type[i]);
-  for (size_t i = 0; i < proto->n_message_type && rc == 0; i++) rc = declare_message(b, package, proto->message_type[i]);
+  for (size_t i = 0; i < proto->n_message_type && rc == 0; i++) {
+    rc = declare_message(b, package, proto->message_type[i]);
+  }
   for (size_t i = 0; i < proto->n_service && rc == 0; i++) rc = declare_service(b, package, proto, i);
   if (rc == 0) rc = declare_extensions(b, package, proto->extension, proto->n_extension);
   return rc;

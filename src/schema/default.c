@@ -128,5 +128,6 @@ int mw_build_default(struct mw_builder *b, const char *where, const char *text, 
     ok = read_scalar(field, text, scalar);
   }
   if (ok) return 0;
-  return mw_build_fail(b, MW_EFORMAT, "%s: the default \"%s\" is not of type %s", where, text, mw_field_type_name(field));
+  return mw_build_fail(b, MW_EFORMAT, "%s: the default \"%s\" is not of type %s", where, text,
+                       mw_field_type_name(field));
 }

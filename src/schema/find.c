@@ -91,8 +91,11 @@ static int search_folder(struct search *s, const char *path) {
   if (mw_buf_printf(&full, "%s%s%s", s->root, *path ? "/" : "", path) != 0) return no_memory(s);
   struct dirent **entries = NULL;
   int n = scandir(mw_buf_str(&full), &entries, visible, alphasort), rc = 0;
-  if (n < 0 && errno == ENOMEM) rc = no_memory(s);
-  if (n < 0 && errno != ENOENT && rc == 0) rc = mw_err_set(s->err, MW_EIO, "%s: %s", mw_buf_str(&full), strerror(errno));
+  if (n < 0 && errno == ENOMEM) {
+    rc = no_memory(s);
+  } else if (n < 0 && errno != ENOENT) {
+    rc = mw_err_set(s->err, MW_EIO, "%s: %s", mw_buf_str(&full), strerror(errno));
+  }
   for (int i = 0; i < n; i++) {
     const char *name = entries[i]->d_name;
     mw_buf_clear(&full);

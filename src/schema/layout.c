@@ -1,7 +1,7 @@
 /* The layout of a message:
  *
  *   ProtobufCMessage            24 bytes
- *   everything aligned to 8     counts and arrays of repeated fields, oneofs, strings and bytes, messages, 64-bit scalars
+ *   everything aligned to 8     counts and arrays of repeated fields, oneofs, strings, bytes, messages, 64-bit scalars
  *   everything aligned to 4     32-bit scalars, has flags, oneof cases
  *
  * so that there are no holes. A oneof is one union, large enough for any member: protobuf-c clears it as a whole. */
@@ -35,8 +35,7 @@ static ProtobufCType type_of(enum mw_kind kind) {
     case MW_KIND_SINT32: return PROTOBUF_C_TYPE_SINT32;
     case MW_KIND_SINT64: return PROTOBUF_C_TYPE_SINT64;
   }
-  assert(!"a field of no kind");
-  return PROTOBUF_C_TYPE_INT32;
+  abort(); /* a field of no kind: a bug of the linking */
 }
 
 static unsigned take(size_t *at, size_t size) {
@@ -103,7 +102,7 @@ static ProtobufCFieldDescriptor describe(const struct mw_field *field) {
       .id = field->number,
       .label = field->repeated ? PROTOBUF_C_LABEL_REPEATED : PROTOBUF_C_LABEL_OPTIONAL,
       .type = type_of(field->kind),
-      .default_value = field->oneof ? NULL : field->default_value, /* in a oneof it would be written over another member */
+      .default_value = field->oneof ? NULL : field->default_value, /* in a oneof it would overwrite other members */
   };
   if (field->kind == MW_KIND_MESSAGE) desc.descriptor = field->message->desc;
   if (field->kind == MW_KIND_ENUM) desc.descriptor = field->enumeration->desc;

@@ -153,8 +153,8 @@ static int sort_fields(struct mw_builder *b, const char *type, const Google__Pro
   size_t kept = 0;
   for (size_t i = 0; i < proto->n_field; i++) {
     if (i + 1 < proto->n_field && sorted[i]->number == sorted[i + 1]->number) {
-      return mw_build_fail(b, MW_EFORMAT, "%s: fields \"%s\" and \"%s\" have the same number, %d", type, sorted[i]->name,
-                           sorted[i + 1]->name, sorted[i]->number);
+      return mw_build_fail(b, MW_EFORMAT, "%s: fields \"%s\" and \"%s\" have the same number, %d", type,
+                           sorted[i]->name, sorted[i + 1]->name, sorted[i]->number);
     }
     bool group = sorted[i]->has_type && (int)sorted[i]->type == TYPE_GROUP;
     if (!group) sorted[kept++] = sorted[i];

@@ -1,7 +1,7 @@
 /* Messages without their encoding: making them, and what is set in them. */
 #include "schema/message.h"
 
-#include <assert.h>
+#include <stdlib.h>
 
 ProtobufCMessage *mw_message_new(const struct mw_message_type *type, struct mw_arena *arena) {
   ProtobufCMessage *message = mw_arena_calloc(arena, 1, type->desc->sizeof_message);
@@ -35,8 +35,7 @@ size_t mw_kind_size(enum mw_kind kind) {
     case MW_KIND_BYTES: return sizeof(ProtobufCBinaryData);
     case MW_KIND_MESSAGE: return sizeof(ProtobufCMessage *);
   }
-  assert(!"a field of no kind");
-  return 0;
+  abort(); /* a field of no kind */
 }
 
 static protobuf_c_boolean *has_flag(const ProtobufCMessage *message, const struct mw_field *field) {
@@ -47,7 +46,8 @@ static protobuf_c_boolean *has_flag(const ProtobufCMessage *message, const struc
 static bool is_nonzero(const ProtobufCMessage *message, const struct mw_field *field) {
   static const char zero[8];
   const void *value = mw_field_value(message, field);
-  if (field->kind == MW_KIND_STRING || field->kind == MW_KIND_BYTES) return ((const ProtobufCBinaryData *)value)->len > 0;
+  bool bytes = field->kind == MW_KIND_STRING || field->kind == MW_KIND_BYTES;
+  if (bytes) return ((const ProtobufCBinaryData *)value)->len > 0;
   return memcmp(value, zero, mw_kind_size(field->kind)) != 0;
 }
 
@@ -89,8 +89,8 @@ static int write_path(struct mw_buf *out, const struct step *step) {
 
 static int report_missing(const struct step *step, struct mw_err *err) {
   struct mw_buf path = MW_BUF_INIT;
-  bool written = write_path(&path, step) == 0;
-  int rc = mw_err_set(err, MW_EFORMAT, "%s: required field is not set", written ? mw_buf_str(&path) : step->field->name);
+  const char *where = write_path(&path, step) == 0 ? mw_buf_str(&path) : step->field->name;
+  int rc = mw_err_set(err, MW_EFORMAT, "%s: required field is not set", where);
   mw_buf_fini(&path);
   return rc;
 }
@@ -100,7 +100,9 @@ static int check_message(const struct step *outer, const struct mw_message_type 
 
 static int check_field(struct step *step, struct mw_err *err) {
   const struct mw_field *field = step->field;
-  if (!field->repeated && !mw_field_is_set(step->message, field)) return field->required ? report_missing(step, err) : 0;
+  if (!field->repeated && !mw_field_is_set(step->message, field)) {
+    return field->required ? report_missing(step, err) : 0;
+  }
   if (!field->message || !field->message->has_required) return 0;
   const void *value = mw_field_value(step->message, field);
   if (!field->repeated) return check_message(step, field->message, *(ProtobufCMessage *const *)value, err);

@@ -56,7 +56,8 @@ void mw_field_mark(ProtobufCMessage *message, const struct mw_field *field);
 /* Bytes of one element of `kind` in memory: 4, 8, or the size of ProtobufCBinaryData or of a pointer. */
 size_t mw_kind_size(enum mw_kind kind);
 
-/* Checks that every required field, at any depth, is set. Returns 0 or MW_EFORMAT with the path of the first that is not. */
+/* Checks that every required field, at any depth, is set. Returns 0, or MW_EFORMAT with the path of the first that is
+ * not. */
 int mw_message_check_required(const struct mw_message_type *type, const ProtobufCMessage *message, struct mw_err *err);
 
 #endif

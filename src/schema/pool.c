@@ -19,22 +19,26 @@ static void pool_free(struct mw_pool *pool) {
   free(pool);
 }
 
+static bool has_file(const struct mw_descriptor_set *set, const char *path) {
+  for (size_t i = 0; i < set->n_files; i++) {
+    if (strcmp(set->files[i].proto->name, path) == 0) return true;
+  }
+  return false;
+}
+
 /* Declares the files of the set, each path once. */
-static int declare_given(struct mw_builder *b, const struct mw_descriptor_set *set, const struct mw_descriptor_set *own) {
+static int declare_given(struct mw_builder *b, const struct mw_descriptor_set *set,
+                         const struct mw_descriptor_set *own) {
   for (size_t i = 0; i < set->n_files; i++) {
     const struct mw_descriptor_file *file = &set->files[i];
     const struct mw_pool_file *other = mw_map_get(&b->pool->files, mw_slice_str(file->proto->name));
     int rc = 0;
     if (!other) {
       rc = mw_build_declare(b, file);
-    } else if (!mw_descriptor_file_same(file->bytes, other->bytes)) {
-      /* Every set brings the well-known types along as its compiler knows them: the first will do. */
-      bool wellknown = false;
-      for (size_t k = 0; k < own->n_files && !wellknown; k++) {
-        wellknown = strcmp(own->files[k].proto->name, file->proto->name) == 0;
-      }
+    } else if (!has_file(own, file->proto->name) && !mw_descriptor_file_same(file->bytes, other->bytes)) {
+      /* A well-known file may differ: sets bring it along as their compiler knows it, and the first will do. */
       b->file = other;
-      if (!wellknown) rc = mw_build_fail(b, MW_EEXIST, "the file is in the descriptor sets twice, with different contents");
+      rc = mw_build_fail(b, MW_EEXIST, "the file is in the descriptor sets twice, with different contents");
     }
     if (rc != 0) return rc;
   }

@@ -2,8 +2,9 @@
  * were laid out for them at run time.
  *
  * A pool is immutable once made, reference counted and readable from every thread. All pointers reachable from it
- * live until the last mw_pool_unref(). The well-known types (google.protobuf.*) and google.rpc's status and error
- * details are in every pool. Names are full names without a leading dot ("tasks.Task").
+ * live until the last mw_pool_unref(). The well-known types (google.protobuf.*), google.rpc's status and error details,
+ * and gRPC's health and reflection services are in every pool. Names are full names without a leading dot
+ * ("tasks.Task").
  *
  * In memory a message is a protobuf-c message whose layout differs from generated code in two ways: a `string` is
  * stored as ProtobufCBinaryData, so that it keeps its length and its NULs; and every singular scalar field outside of
@@ -71,8 +72,8 @@ struct mw_field {
   const struct mw_message_type *message; /* MW_KIND_MESSAGE, else NULL */
   const struct mw_enum_type *enumeration; /* MW_KIND_ENUM, else NULL */
   const struct mw_oneof *oneof;          /* real oneofs only, never the synthetic one of `optional` */
-  const void *default_value; /* proto2 [default=...], and the first value of a proto2 enum when that is not 0: points at a
-                                C value, ProtobufCBinaryData for string and bytes; NULL for the zero value */
+  const void *default_value; /* proto2 [default=...], or the first value of a proto2 enum when that is not 0: points at
+                                a C value, ProtobufCBinaryData for string and bytes; NULL for the zero value */
 };
 
 struct mw_oneof {

@@ -82,9 +82,13 @@ static bool is_about(struct mw_slice line, const char *file) {
   return line.len > len && memcmp(line.data, file, len) == 0 && line.data[len] == ':';
 }
 
-static bool contains(struct mw_slice line, const char *words) { return memmem(line.data, line.len, words, strlen(words)); }
+static bool contains(struct mw_slice line, const char *words) {
+  return memmem(line.data, line.len, words, strlen(words));
+}
 
-static bool is_warning(struct mw_slice line) { return contains(line, ": warning: ") || contains(line, "[libprotobuf "); }
+static bool is_warning(struct mw_slice line) {
+  return contains(line, ": warning: ") || contains(line, "[libprotobuf ");
+}
 
 /* Takes the next line off `text`, its end left out. */
 static struct mw_slice take_line(struct mw_slice *text) {
@@ -125,7 +129,7 @@ static bool is_edition(const struct compilation *c, const char *file) {
   return edition;
 }
 
-/* The file that protoc stopped at, of those from `first` on: the first one that it complains about. n when it is none. */
+/* The file that protoc stopped at, of those from `first` on: the first one that it complains about; n for none. */
 static size_t find_culprit(const struct compilation *c, size_t first, struct mw_slice errors) {
   size_t culprit = c->n;
   while (errors.len > 0) {
@@ -141,8 +145,10 @@ static size_t find_culprit(const struct compilation *c, size_t first, struct mw_
 static int report(struct compilation *c, size_t culprit, struct mw_slice errors) {
   if (culprit < c->n && is_edition(c, c->files[culprit])) {
     struct mw_buf line = MW_BUF_INIT;
-    int rc = mw_buf_printf(&line, "%s:1:1: protobuf editions are not supported: expected syntax = \"proto3\" or \"proto2\"",
-                           c->files[culprit]);
+    int rc = mw_buf_puts(&line, c->files[culprit]);
+    if (rc == 0) {
+      rc = mw_buf_puts(&line, ":1:1: protobuf editions are not supported: expected syntax = \"proto3\" or \"proto2\"");
+    }
     rc = rc == 0 ? add_finding(c, MW_EUNSUPPORTED, mw_buf_slice(&line)) : no_memory(c);
     mw_buf_fini(&line);
     return rc;

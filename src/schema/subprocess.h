@@ -11,8 +11,8 @@ struct mw_command {
 };
 
 /* Runs a program with an empty standard input, appends what it writes to `out` and `errors`, and waits for its end.
- * The thread waits. Returns 0 and the exit status, 128 and the signal's number when one ended it; MW_ENOTFOUND (there is no
- * such program), MW_EIO or MW_ENOMEM. */
+ * The thread waits. Returns 0 and the exit status, which is 128 and the signal's number when one ended it;
+ * MW_ENOTFOUND (there is no such program), MW_EIO or MW_ENOMEM. */
 int mw_subprocess_run(const struct mw_command *command, struct mw_buf *out, struct mw_buf *errors, int *status,
                       struct mw_err *err);
 
