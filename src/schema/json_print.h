@@ -1,0 +1,37 @@
+/* Prints JSON piece by piece: brackets, separators, keys, indentation. Errors stick: after the first one nothing is
+ * printed, and whoever prints looks at `rc` once, at the end. */
+#ifndef MW_SCHEMA_JSON_PRINT_H
+#define MW_SCHEMA_JSON_PRINT_H
+
+#include "base/buf.h"
+
+struct mw_json_printer {
+  struct mw_buf *out;
+  unsigned indent; /* spaces a level; 0 for one line */
+  unsigned depth;
+  bool first;      /* nothing stands in the current array or object yet */
+  int rc;          /* 0 or MW_ENOMEM */
+};
+
+static inline struct mw_json_printer mw_json_printer(struct mw_buf *out, unsigned indent) {
+  return (struct mw_json_printer){.out = out, .indent = indent};
+}
+
+/* `bracket` is one of { [ and } ]. */
+void mw_json_open(struct mw_json_printer *printer, char bracket);
+void mw_json_close(struct mw_json_printer *printer, char bracket);
+
+/* Before each element of an array. */
+void mw_json_item(struct mw_json_printer *printer);
+
+/* Before each value of an object. Valid UTF-8, as below. */
+void mw_json_key(struct mw_json_printer *printer, struct mw_slice key);
+
+/* Values. The string must be valid UTF-8, the double finite. */
+void mw_json_put(struct mw_json_printer *printer, const char *literal);
+void mw_json_put_string(struct mw_json_printer *printer, struct mw_slice text);
+void mw_json_put_int(struct mw_json_printer *printer, int64_t value);
+void mw_json_put_uint(struct mw_json_printer *printer, uint64_t value);
+void mw_json_put_double(struct mw_json_printer *printer, double value);
+
+#endif

@@ -1,0 +1,38 @@
+/* What the files that write ProtoJSON share; not for others. */
+#ifndef MW_SCHEMA_JSON_WRITER_H
+#define MW_SCHEMA_JSON_WRITER_H
+
+#include "schema/json.h"
+#include "schema/json_path.h"
+#include "schema/json_print.h"
+
+/* Lack of memory sticks to the printer; every other error is returned. */
+struct mw_json_writer {
+  struct mw_json_printer printer;
+  const struct mw_pool *pool;
+  const struct mw_json_path *path; /* of the value that is being written */
+  bool proto_names, defaults;
+  unsigned depth;                  /* messages within each other, across Any */
+  struct mw_arena arena;           /* for what an Any holds */
+  struct mw_err *err;
+};
+
+/* MW_EFORMAT with "path: WORDS". */
+int mw_json_refuse(struct mw_json_writer *w, const char *fmt, ...) MW_PRINTF(2, 3);
+
+/* json_write.c: a message, well-known ones included; NULL is one with every field unset. */
+int mw_json_write_message(struct mw_json_writer *w, const struct mw_message_type *type,
+                          const ProtobufCMessage *message);
+
+/* json_write.c: its fields, without the brackets. */
+int mw_json_write_members(struct mw_json_writer *w, const struct mw_message_type *type,
+                          const ProtobufCMessage *message);
+
+/* json_write.c: what is in a field: one value, an array, or an object for a map. */
+int mw_json_write_field(struct mw_json_writer *w, const ProtobufCMessage *message, const struct mw_field *field);
+
+/* json_wellknown_write.c: well-known types other than Empty. */
+int mw_json_write_wellknown(struct mw_json_writer *w, const struct mw_message_type *type,
+                            const ProtobufCMessage *message);
+
+#endif
