@@ -1,0 +1,161 @@
+-- `moonwire check`: every mistake of a folder is found before it is served, with its place and what would be right.
+local project = require "support.project"
+
+local proto = [[
+syntax = "proto3";
+package greet;
+service Greeter {
+  rpc Hello(Request) returns (Reply);
+  rpc Goodbye(Request) returns (Reply);
+}
+message Request { string name = 1; }
+message Reply { string text = 1; }
+]]
+
+-- Checks a folder with the given script and returns what went to stderr.
+local function check(script, files)
+  files = files or {}
+  files["proto/greet.proto"] = files["proto/greet.proto"] or proto
+  files["lua/greet.lua"] = script
+  local folder <close> = project.new(files)
+  local code, _, stderr = folder:run "check"
+  return code, stderr
+end
+
+local function assert_error(expected, script, files)
+  local code, stderr = check(script, files)
+  assert.are.equal(1, code, stderr)
+  assert.is_truthy(stderr:find(expected, 1, true), ("expected %q in %q"):format(expected, stderr))
+end
+
+describe("moonwire check", function()
+  it("accepts a folder that is right, and names methods without a handler", function()
+    local code, stderr = check [[
+      local mw = require "moonwire"
+      local Greeter = mw.service "greet.Greeter"
+      function Greeter.Hello(request) return { text = "Hello " .. request.name } end
+    ]]
+    assert.are.equal(0, code, stderr)
+    assert.matches("no handler: calls are answered with UNIMPLEMENTED", stderr, 1, true)
+    assert.matches("method=/greet.Greeter/Goodbye", stderr, 1, true)
+  end)
+
+  it("accepts an empty folder", function()
+    local folder <close> = project.new {}
+    assert.are.equal(0, (folder:run "check"))
+  end)
+
+  it("shows a proto error as protoc gives it", function()
+    assert_error('DIR/proto/greet.proto:2:23: "Strin" is not defined', "", {
+      ["proto/greet.proto"] = 'syntax = "proto3"; package greet;\nmessage Request {     Strin name = 1; }\n',
+    })
+  end)
+
+  it("shows a syntax error with its line", function()
+    assert_error("DIR/lua/greet.lua:2:", "local a = 1\nlocal = 2\n")
+  end)
+
+  it("shows an error that a script raises, and those of the other files too", function()
+    local code, stderr = check("error 'first'", { ["lua/other.lua"] = "\nerror 'second'" })
+    assert.are.equal(1, code)
+    assert.matches("DIR/lua/greet.lua:1: first", stderr, 1, true)
+    assert.matches("DIR/lua/other.lua:2: second", stderr, 1, true)
+  end)
+
+  it("refuses a service that is not in the schema", function()
+    assert_error("DIR/lua/greet.lua:1: no service greet.Greter in the schema (did you mean greet.Greeter?)",
+      "require'moonwire'.service 'greet.Greter'")
+  end)
+
+  it("refuses a handler that is no method", function()
+    assert_error("DIR/lua/greet.lua:2: greet.Greeter has no method Helo (did you mean Hello?)",
+      "local Greeter = require'moonwire'.service 'greet.Greeter'\nfunction Greeter.Helo() end")
+  end)
+
+  it("refuses a handler that is no function", function()
+    assert_error("greet.Greeter.Hello: expected a function, got number",
+      "require'moonwire'.service 'greet.Greeter'.Hello = 1")
+  end)
+
+  it("refuses a second handler of a method, and says where the first is", function()
+    assert_error("greet.Greeter.Hello has a handler already, at DIR/lua/greet.lua:2",
+      "local Greeter = require'moonwire'.service 'greet.Greeter'\nfunction Greeter.Hello() end\nfunction Greeter.Hello() end")
+  end)
+
+  it("refuses a write to a global", function()
+    assert_error("DIR/lua/greet.lua:1: assignment to undefined global 'count': declare it with 'local count' first",
+      "count = 0")
+  end)
+
+  it("refuses what would stop or block the server", function()
+    assert_error("os.exit is not available to scripts: a script cannot stop the server", "os.exit()")
+    assert_error("os.execute is not available to scripts", "os.execute 'true'")
+    assert_error("io.open is not available to scripts: it would block every call of the worker: use mw.fs and mw.log",
+      "io.open 'x'")
+    assert_error("debug.sethook is not available to scripts", "debug.sethook()")
+    assert_error("string.dump is not available to scripts", "string.dump(print)")
+    assert_error("dofile is not available to scripts", "dofile 'x'")
+  end)
+
+  it("refuses binary chunks", function()
+    local bytes = string.dump(function() end)
+    assert_error("attempt to load a binary chunk", bytes)
+    assert_error("attempt to load a binary chunk", ("assert(load(%q))"):format(bytes))
+  end)
+
+  it("refuses to wait while a script loads", function()
+    assert_error("mw.sleep cannot wait here", "require'moonwire'.sleep(1)")
+  end)
+
+  describe("require", function()
+    it("gives the modules of the folder, each loaded once", function()
+      local code, stderr = check([[
+        local a, b = require "util.count", require "util.count"
+        assert(a == b and a.loads == 1)
+      ]], { ["lua/util/count.lua"] = "local M = { loads = 0 }\nM.loads = M.loads + 1\nreturn M" })
+      assert.are.equal(0, code, stderr)
+    end)
+
+    it("names the module that was meant", function()
+      assert_error("module 'utli' not found in the lua folder (did you mean 'util'?)", "require 'utli'",
+        { ["lua/util.lua"] = "return {}" })
+    end)
+
+    it("tells of modules that require each other", function()
+      assert_error("requires itself, by way of others", "require 'other'", { ["lua/other.lua"] = "require 'greet'" })
+    end)
+
+    it("reports the error of the required module once", function()
+      local _, stderr = check("require 'other'", { ["lua/other.lua"] = "error 'broken'" })
+      assert.matches("DIR/lua/other.lua:1: broken", stderr, 1, true)
+      local _, times = stderr:gsub("broken", "")
+      assert.are.equal(1, times)
+    end)
+  end)
+
+  it("refuses settings that are wrong, all at once", function()
+    local folder <close> = project.new { ["moonwire.lua"] = [[
+      return { wrkers = 2, grace = -1, limits = { message_byte = 1 }, tls = 5 }
+    ]] }
+    local code, _, stderr = folder:run "check"
+    assert.are.equal(1, code)
+    assert.matches("DIR/moonwire.lua: wrkers: no such setting; did you mean workers", stderr, 1, true)
+    assert.matches("DIR/moonwire.lua: grace: expected seconds from 0 to 86400", stderr, 1, true)
+    assert.matches("DIR/moonwire.lua: limits.message_byte: no such setting; did you mean message_bytes", stderr, 1, true)
+    assert.matches("DIR/moonwire.lua: tls: expected a table", stderr, 1, true)
+  end)
+
+  it("refuses a settings file that returns no table", function()
+    local folder <close> = project.new { ["moonwire.lua"] = "return 5" }
+    local _, _, stderr = folder:run "check"
+    assert.matches("expected the file to return a table of settings, got number", stderr, 1, true)
+  end)
+
+  it("exits with 1 for a folder that is not there", function()
+    local folder <close> = project.new {}
+    folder.dir = folder.dir .. "/absent"
+    local code, _, stderr = folder:run "check"
+    assert.are.equal(1, code)
+    assert.matches("DIR: No such file or directory", stderr, 1, true)
+  end)
+end)

@@ -1,0 +1,114 @@
+-- `moonwire serve`: what it prints, what it refuses, how it stops.
+local project = require "support.project"
+local test = require "moonwire.test"
+
+local function run(...)
+  local process <close> = test.start { ... }
+  local first = process:read_line()
+  return process:wait(), first, process.stderr
+end
+
+describe("moonwire", function()
+  it("shows its help and version", function()
+    local code, first = run "--help"
+    assert.are.equal(0, code)
+    assert.matches("^Moonwire serves gRPC services", first)
+    assert.are.equal("moonwire 0.1.0", select(2, run "--version"))
+    for _, command in ipairs { "serve", "check", "test", "call" } do
+      assert.are.equal(0, (run(command, "--help")))
+    end
+  end)
+
+  it("exits with 2 for wrong usage, and says what would be right", function()
+    local code, _, stderr = run "sreve"
+    assert.are.equal(2, code)
+    assert.matches("no command sreve; did you mean serve?", stderr, 1, true)
+    assert.are.equal(2, (run()))
+  end)
+end)
+
+describe("moonwire serve", function()
+  local function refuses(expected, code, ...)
+    local folder <close> = project.new {}
+    local got, _, stderr = folder:run("serve", ...)
+    assert.are.equal(code, got, stderr)
+    assert.matches(expected, stderr, 1, true)
+  end
+
+  it("refuses wrong flags", function()
+    refuses("no option --lisen", 2, "--lisen")
+    refuses("--workers x: expected a number from 1 to 256", 2, "--workers", "x")
+    refuses("--engine warp: expected core", 2, "--engine", "warp")
+    refuses("--log-level loud: expected debug, info, warn, error or off", 2, "--log-level", "loud")
+    refuses("--listen needs a value", 2, "--listen")
+    refuses("one folder at a time", 2, "another")
+  end)
+
+  it("refuses addresses that cannot be", function()
+    refuses("localhost: expected HOST:PORT", 1, "--listen", "localhost", "--data", ":memory:")
+    refuses("127.0.0.1:70000: expected HOST:PORT", 1, "--listen", "127.0.0.1:70000", "--data", ":memory:")
+    refuses("cannot listen on 192.0.2.1:50051", 1, "--listen", "192.0.2.1:50051", "--data", ":memory:")
+  end)
+
+  it("refuses a port in use", function()
+    local server <close>, address = test.serve()
+    refuses(address .. ": the port is in use", 1, "--listen", address, "--data", ":memory:")
+    server:kill()
+    assert.are.equal(0, (server:wait()))
+  end)
+
+  it("refuses a data folder in use", function()
+    local folder <close> = project.new {}
+    local server <close> = test.serve { dir = folder.dir, data = folder.dir .. "/data" }
+    local code, _, stderr = folder:run("serve", "--listen", "127.0.0.1:0")
+    assert.are.equal(1, code)
+    assert.matches("in use", stderr, 1, true)
+    server:kill()
+    assert.are.equal(0, (server:wait()))
+  end)
+
+  it("listens on several addresses and prints a line for each", function()
+    local folder <close> = project.new {}
+    local server <close>, first = test.serve { dir = folder.dir, args = { "--listen", "[::1]:0" } }
+    assert.matches("^127%.0%.0%.1:%d+$", first)
+    assert.matches("^moonwire: listening on %[::1%]:%d+$", server:read_line())
+    server:kill()
+    assert.are.equal(0, (server:wait()))
+  end)
+
+  it("takes settings from moonwire.lua, and options over them", function()
+    local folder <close> = project.new { ["moonwire.lua"] = 'return { listen = "[::1]:0", data = ":memory:" }' }
+    local server <close> = test.start { "serve", folder.dir }
+    assert.matches("listening on %[::1%]:%d+$", server:read_line())
+    server:kill()
+    local other <close> = test.start { "serve", folder.dir, "--listen", "127.0.0.1:0" }
+    assert.matches("listening on 127.0.0.1:%d+$", other:read_line())
+    other:kill()
+    assert.are.equal(0, (server:wait()))
+    assert.are.equal(0, (other:wait()))
+  end)
+
+  it("stops on SIGTERM and SIGINT with exit code 0", function()
+    for _, signal in ipairs { 15, 2 } do
+      local server <close> = test.serve()
+      server:kill(signal)
+      assert.are.equal(0, (server:wait()))
+    end
+  end)
+
+  it("goes on after SIGHUP", function()
+    local server <close> = test.serve()
+    server:kill(1)
+    server:kill(15)
+    assert.are.equal(0, (server:wait()))
+    assert.matches("SIGHUP", server.stderr, 1, true)
+  end)
+
+  it("warns of a folder without scripts", function()
+    local folder <close> = project.new {}
+    local server <close> = test.serve { dir = folder.dir }
+    server:kill()
+    server:wait()
+    assert.matches("no scripts in " .. folder.dir .. "/lua", server.stderr, 1, true)
+  end)
+end)

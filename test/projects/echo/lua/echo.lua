@@ -1,0 +1,242 @@
+-- Handlers whose behaviour the request names, so that specs can provoke each of them in a running server.
+local mw = require "moonwire"
+
+local Echo = mw.service "echo.Echo"
+local unary, expand, collect, chat = {}, {}, {}, {}
+
+-- What outlives a call here is in the store, so that every worker sees it.
+local notes = mw.store.collection { name = "notes", message = "echo.Message", key = "what" }
+
+local function note(name, text)
+  notes:put { what = name, text = text }
+end
+
+function unary.echo(req) return req end
+
+function unary.note(req) return notes:get(req.text) or { what = req.text } end
+
+function unary.status(req)
+  return nil, mw.status(req.text, "the message of %s", req.text)
+end
+
+function unary.raise_status(req)
+  local function deep() error(mw.status.not_found("raised: %s", req.text)) end
+  deep()
+end
+
+function unary.details()
+  return nil, mw.status.invalid_argument("see details"):with_details("google.rpc.BadRequest", {
+    field_violations = { { field = "text", description = "must not be empty" } },
+  })
+end
+
+function unary.raise(req) error(req.text) end
+
+function unary.raise_table() error({ code = 7 }) end
+
+function unary.nothing() end
+
+function unary.wrong_type() return { text = 42 } end
+
+function unary.wrong_field() return { txt = "x" } end
+
+function unary.status_as_reply() return mw.status.not_found("x") end
+
+function unary.second_result() return nil, "not a status" end
+
+function unary.send(_, call) call:send { text = "x" } end
+
+function unary.receive(_, call) call:receive() end
+
+function unary.sleep(req)
+  mw.sleep(req.seconds)
+  return req
+end
+
+-- Notes how its wait ended, from a <close> variable, which may itself wait.
+function unary.cleanup(req)
+  local _ <close> = setmetatable({}, {
+    __close = function(_, err)
+      mw.sleep(0.001)
+      note(req.text, tostring(err))
+    end,
+  })
+  pcall(mw.sleep, 60)
+  note(req.text, "pcall stopped the end of the call")
+  return req
+end
+
+function unary.call(_, call)
+  return { pairs = {
+    method = call.method, service = call.service, peer = call.peer, trace_id = call.trace_id,
+    deadline = tostring(call.deadline), remaining = tostring(call:time_remaining()), text = tostring(call),
+  } }
+end
+
+function unary.vars(_, call)
+  call.vars.n = 1
+  return { count = call.vars.n }
+end
+
+function unary.metadata(_, call)
+  local pairs_of = {}
+  for key, value in pairs(call.metadata) do pairs_of[key] = (key:sub(-4) == "-bin") and ("%d bytes"):format(#value) or value end
+  pairs_of.values = table.concat(call:metadata_values "x-many", "|")
+  call:set_header("x-header", "of the header")
+  call:set_header("x-bytes-bin", call.metadata["x-bytes-bin"] or "\0\1")
+  call:set_trailer("x-trailer", "of the trailer")
+  return { pairs = pairs_of }
+end
+
+function unary.bad_header(req, call)
+  call:set_header(req.text, "value")
+  return req
+end
+
+-- A generator that waits: a coroutine of the script's own inside of the handler's.
+function unary.generator(req)
+  local function items()
+    for i = 1, req.count do
+      mw.sleep(0.001)
+      coroutine.yield(i)
+    end
+  end
+  local sum = 0
+  for i in coroutine.wrap(items) do sum = sum + i end
+  return { count = sum }
+end
+
+function unary.sort_wait()
+  table.sort({ 3, 2, 1 }, function(a, b)
+    mw.sleep(0)
+    return a < b
+  end)
+end
+
+local kept
+
+function unary.keep_call(req, call)
+  kept = call
+  return req
+end
+
+function unary.use_kept_call()
+  return { text = tostring(kept), what = select(2, pcall(kept.time_remaining, kept)) }
+end
+
+function unary.spawn(req)
+  mw.spawn(function()
+    mw.sleep(0.001)
+    note(req.text, "spawned")
+  end)
+  return req
+end
+
+function Echo.Unary(req, call)
+  local behaviour = unary[req.what]
+  if not behaviour then return nil, mw.status.unimplemented("no behaviour %s", req.what) end
+  return behaviour(req, call)
+end
+
+function expand.count(req, call)
+  for i = 1, req.count do
+    if not call:send { count = i, text = req.text } then return end
+  end
+end
+
+function expand.metadata(_, call)
+  call:set_header("x-early", "yes")
+  call:send_headers()
+  call:set_trailer("x-late", "yes")
+  call:send {}
+end
+
+function expand.fail_midway(req, call)
+  for i = 1, req.count do call:send { count = i } end
+  return nil, mw.status.data_loss("after %d", req.count)
+end
+
+function expand.returns() return { text = "x" } end
+
+-- Counts in the store how many messages it could send before it had to wait for good.
+function expand.flood(req, call)
+  local payload = ("x"):rep(1000)
+  local sent = 0
+  mw.spawn(function()
+    local before = -1
+    while sent ~= before do
+      before = sent
+      mw.sleep(0.1)
+    end
+    note(req.text, tostring(sent))
+  end)
+  for _ = 1, req.count do
+    local ok, status = call:send { text = payload }
+    if not ok then return note(req.text .. "-end", tostring(status)) end
+    sent = sent + 1
+  end
+end
+
+function expand.forever(_, call)
+  local n = 0
+  while true do
+    n = n + 1
+    call:send { count = n } -- does not look at the result: the next wait ends it
+    mw.sleep(0.001)
+  end
+end
+
+function Echo.Expand(req, call) return expand[req.what](req, call) end
+
+function collect.sum(first, call)
+  local sum = first.count
+  for message in call:messages() do sum = sum + message.count end
+  return { count = sum }
+end
+
+function collect.first_only(first) return first end
+
+-- Notes how a receive that is under way ends.
+function collect.receive_end(first, call)
+  local message, status = call:receive()
+  note(first.text, tostring(message) .. " " .. tostring(status))
+  return first
+end
+
+function collect.twice(_, call)
+  local message = call:receive()
+  local again, status = call:receive()
+  return { text = tostring(message) .. " " .. tostring(again) .. " " .. tostring(status) }
+end
+
+function Echo.Collect(call)
+  local first = call:receive()
+  if not first then return { text = "nothing" } end
+  return collect[first.what](first, call)
+end
+
+function chat.echo(first, call)
+  call:send(first)
+  for message in call:messages() do
+    if not call:send(message) then return end
+  end
+end
+
+-- One fiber reads, another writes.
+function chat.both_ways(first, call)
+  mw.spawn(function()
+    local n = 0
+    while call:send { count = n } do
+      n = n + 1
+      mw.sleep(0.001)
+    end
+    note(first.text, "the writer has ended")
+  end)
+  for _ in call:messages() do end
+end
+
+function Echo.Chat(call)
+  local first = call:receive()
+  if not first then return end
+  return chat[first.what](first, call)
+end
