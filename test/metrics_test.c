@@ -121,9 +121,9 @@ static void a_name_keeps_its_kind_labels_and_buckets(void **state) {
   assert_refused(state, MW_EEXIST, MW_METRIC_GAUGE, "c", NULL, 0, NULL, 0,
                  "metric c is a counter already, so it cannot be a gauge");
   assert_refused(state, MW_EEXIST, MW_METRIC_COUNTER, "c", labels, 1, NULL, 0,
-                 "metric c is there already with other labels; give all of its users the same");
+                 "metric c is there already with other labels; give all of its users the same, and restart the server to change them");
   assert_refused(state, MW_EEXIST, MW_METRIC_HISTOGRAM, "h", NULL, 0, bounds, 2,
-                 "metric h is there already with other buckets; give all of its users the same");
+                 "metric h is there already with other buckets; give all of its users the same, and restart the server to change them");
 }
 
 static void names_are_prometheus_names(void **state) {
@@ -166,6 +166,26 @@ static void a_family_holds_ten_thousand_series(void **state) {
   assert_int_equal(mw_metric_series(of, values, &metric, NULL), 0);
 }
 
+static void a_total_sums_all_series(void **state) {
+  struct mw_metric_family *calls = family(state, MW_METRIC_COUNTER, "c", "l");
+  struct mw_metric_family *times = family(state, MW_METRIC_HISTOGRAM, "h", "l");
+  double total;
+  uint64_t count;
+  assert_true(mw_metrics_total(*state, "c", &total, NULL));
+  assert_true(total == 0);
+  mw_metric_add(series(calls, "x"), 1);
+  mw_metric_add(series(calls, "y"), 2);
+  mw_metric_observe(series(times, "x"), 0.5);
+  mw_metric_observe(series(times, "y"), 0.5);
+  assert_true(mw_metrics_total(*state, "c", &total, &count));
+  assert_true(total == 3);
+  assert_int_equal(count, 0);
+  assert_true(mw_metrics_total(*state, "h", &total, &count));
+  assert_true(total == 1);
+  assert_int_equal(count, 2);
+  assert_false(mw_metrics_total(*state, "none", &total, NULL));
+}
+
 static void *count_all(void *arg) {
   void **state = arg;
   for (int i = 0; i < EACH; i++) {
@@ -202,6 +222,7 @@ int main(void) {
       TEST(a_name_keeps_its_kind_labels_and_buckets),
       TEST(names_are_prometheus_names),
       TEST(a_family_holds_ten_thousand_series),
+      TEST(a_total_sums_all_series),
       TEST(no_update_is_lost_between_threads),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

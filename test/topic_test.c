@@ -127,6 +127,20 @@ static void a_closed_subscription_is_not_told(void **state) {
   assert_int_equal(f->ready, 0);
 }
 
+static void a_stopped_subscription_keeps_what_it_has(void **state) {
+  struct fixture *f = *state;
+  struct mw_subscription *s = subscribe(f, "a", 8);
+  publish(f, "a", "1");
+  mw_subscription_stop(s);
+  mw_subscription_stop(s);
+  assert_int_equal(publish(f, "a", "2"), 0);
+  mw_loop_run_posts(&f->loop);
+  assert_int_equal(f->ready, 1);
+  assert_next(s, "1", 0);
+  assert_empty(s);
+  mw_subscription_close(s);
+}
+
 /* ---- several threads ---- */
 
 struct reader {
@@ -220,6 +234,7 @@ int main(void) {
       TEST(ready_runs_once_until_the_queue_is_empty),
       TEST(a_queue_emptied_meanwhile_is_not_ready),
       TEST(a_closed_subscription_is_not_told),
+      TEST(a_stopped_subscription_keeps_what_it_has),
       TEST(each_publishers_order_is_kept),
       TEST(subscriptions_may_come_and_go_meanwhile),
   };

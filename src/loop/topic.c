@@ -2,7 +2,7 @@
  * guards its subscribers and their queues, and is taken behind the first. A topic lives as long as it has subscribers.
  *
  * A subscription is told of its first payload by a post, which may still be queued when it is closed: the post then
- * frees it. `closed` and `current` belong to the loop's thread alone. */
+ * frees it. `topic`, `closed` and `current` belong to the loop's thread alone, and once it is stopped all of it does. */
 #include "loop/topic.h"
 
 #include <assert.h>
@@ -31,7 +31,7 @@ struct topic {
 
 struct mw_subscription {
   struct mw_list link; /* in topic.subscriptions */
-  struct topic *topic;
+  struct topic *topic; /* NULL once it is stopped */
   struct mw_loop *loop;
   void (*ready)(void *arg);
   void *arg;
@@ -129,16 +129,25 @@ static void subscription_free(struct mw_subscription *s) {
   free(s);
 }
 
+/* A subscription that is stopped has no lock, and needs none. */
+static void lock(struct mw_subscription *s) {
+  if (s->topic) pthread_mutex_lock(&s->topic->lock);
+}
+
+static void unlock(struct mw_subscription *s) {
+  if (s->topic) pthread_mutex_unlock(&s->topic->lock);
+}
+
 static void run_ready(struct mw_post *post) {
   struct mw_subscription *s = MW_CONTAINER(post, struct mw_subscription, post);
   if (s->closed) {
     subscription_free(s);
     return;
   }
-  pthread_mutex_lock(&s->topic->lock);
+  lock(s);
   s->posted = false;
   bool any = s->count > 0;
-  pthread_mutex_unlock(&s->topic->lock);
+  unlock(s);
   if (any) s->ready(s->arg); /* may close the subscription */
 }
 
@@ -194,24 +203,28 @@ int mw_topic_subscribe(struct mw_topics *topics, const char *name, size_t capaci
 
 bool mw_subscription_next(struct mw_subscription *s, struct mw_slice *payload, uint64_t *dropped) {
   payload_unref(s->current);
-  pthread_mutex_lock(&s->topic->lock);
+  lock(s);
   s->current = s->count > 0 ? shift(s) : NULL;
   *dropped = s->dropped;
   s->dropped = 0;
-  pthread_mutex_unlock(&s->topic->lock);
+  unlock(s);
   if (s->current) *payload = mw_slice(s->current->data, s->current->len);
   return s->current != NULL;
 }
 
-void mw_subscription_close(struct mw_subscription *s) {
-  if (!s) return;
+void mw_subscription_stop(struct mw_subscription *s) {
+  if (!s->topic) return;
   struct mw_topics *topics = s->topic->topics;
   pthread_rwlock_wrlock(&topics->lock);
   mw_list_remove(&s->link); /* nobody publishes while topics is locked */
-  bool posted = s->posted;
   if (mw_list_empty(&s->topic->subscriptions)) topic_drop(s->topic);
   pthread_rwlock_unlock(&topics->lock);
-  s->closed = true;
   s->topic = NULL;
-  if (!posted) subscription_free(s);
+}
+
+void mw_subscription_close(struct mw_subscription *s) {
+  if (!s) return;
+  mw_subscription_stop(s);
+  s->closed = true;
+  if (!s->posted) subscription_free(s);
 }

@@ -29,7 +29,10 @@ int mw_topic_subscribe(struct mw_topics *topics, const char *name, size_t capaci
  * `dropped` is set to how many were pushed out since the last call. */
 bool mw_subscription_next(struct mw_subscription *subscription, struct mw_slice *payload, uint64_t *dropped);
 
-/* On the loop's thread; `ready` does not run after it. NULL is allowed. The loop must outlive what it has queued: end it
+/* Takes no further payloads; those in the queue can still be read. On the loop's thread. */
+void mw_subscription_stop(struct mw_subscription *subscription);
+
+/* Frees it. On the loop's thread; `ready` does not run after it. NULL is allowed. The loop must outlive what it has queued: end it
  * after its subscriptions are closed. */
 void mw_subscription_close(struct mw_subscription *subscription);
 

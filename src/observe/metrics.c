@@ -148,13 +148,13 @@ static int check_same(const struct mw_metric_family *family, enum mw_metric_kind
   bool same = family->n_labels == n_labels;
   for (size_t i = 0; same && i < n_labels; i++) same = strcmp(family->labels[i], labels[i]) == 0;
   if (!same) {
-    return mw_err_set(err, MW_EEXIST, "metric %s is there already with other labels; give all of its users the same",
+    return mw_err_set(err, MW_EEXIST, "metric %s is there already with other labels; give all of its users the same, and restart the server to change them",
                       family->name);
   }
   same = family->n_bounds == n_bounds;
   for (size_t i = 0; same && i < n_bounds; i++) same = family->bounds[i] == bounds[i];
   if (!same) {
-    return mw_err_set(err, MW_EEXIST, "metric %s is there already with other buckets; give all of its users the same",
+    return mw_err_set(err, MW_EEXIST, "metric %s is there already with other buckets; give all of its users the same, and restart the server to change them",
                       family->name);
   }
   return 0;
@@ -195,6 +195,13 @@ int mw_metrics_family(struct mw_metrics *metrics, enum mw_metric_kind kind, cons
   family_free(made);
   if (rc == 0) *out = family;
   return rc;
+}
+
+const char *mw_metric_family_name(const struct mw_metric_family *family) { return family->name; }
+
+const char *const *mw_metric_family_labels(const struct mw_metric_family *family, size_t *count) {
+  *count = family->n_labels;
+  return (const char *const *)family->labels;
 }
 
 /* ---- series ---- */
@@ -296,4 +303,22 @@ double mw_metric_value(const struct mw_metric *metric, uint64_t *count) {
     }
   }
   return atomic_load_explicit(&metric->value, memory_order_relaxed);
+}
+
+bool mw_metrics_total(struct mw_metrics *metrics, const char *name, double *total, uint64_t *count) {
+  pthread_mutex_lock(&metrics->lock);
+  struct mw_metric_family *family = mw_map_get(&metrics->by_name, mw_slice_str(name));
+  pthread_mutex_unlock(&metrics->lock);
+  if (!family) return false;
+  double sum = 0;
+  uint64_t counts = 0, n;
+  pthread_mutex_lock(&family->lock);
+  for (struct mw_list *node = family->series.next; node != &family->series; node = node->next) {
+    sum += mw_metric_value(MW_CONTAINER(node, struct mw_metric, link), &n);
+    counts += n;
+  }
+  pthread_mutex_unlock(&family->lock);
+  *total = sum;
+  if (count) *count = counts;
+  return true;
 }

@@ -27,6 +27,14 @@ int mw_metrics_family(struct mw_metrics *metrics, enum mw_metric_kind kind, cons
                       const char *const *labels, size_t n_labels, const double *bounds, size_t n_bounds,
                       struct mw_metric_family **out, struct mw_err *err);
 
+/* What a family was made with; lives as long as the registry. */
+const char *mw_metric_family_name(const struct mw_metric_family *family);
+const char *const *mw_metric_family_labels(const struct mw_metric_family *family, size_t *count);
+
+/* The sum over all series of the family `name`: of their values, and for a histogram of their counts in `count` (may be
+ * NULL). Returns whether there is such a family. */
+bool mw_metrics_total(struct mw_metrics *metrics, const char *name, double *total, uint64_t *count);
+
 /* The series with these label values (as many as the family has labels). A family holds at most 10,000 series, so that
  * a label taken from input cannot eat memory. Returns 0, MW_ELIMIT or MW_ENOMEM. */
 int mw_metric_series(struct mw_metric_family *family, const char *const *values, struct mw_metric **out,

@@ -1,0 +1,224 @@
+/* mw.topic: publish and subscribe across all workers of the process.
+ *
+ * A topic ("moonwire.Topic") is only a name. A subscription ("moonwire.Subscription") owns a queue in C; what it holds
+ * is a payload for each value, decoded when it is received. At most one fiber waits on a subscription. */
+#include <string.h>
+
+#include "base/clock.h"
+#include "bind/value.h"
+
+#define TOPIC "moonwire.Topic"
+#define SUBSCRIPTION "moonwire.Subscription"
+
+enum { MAX_NAME = 256, DEFAULT_CAPACITY = 64, MAX_CAPACITY = 65536 };
+
+struct topic {
+  struct mw_program *program;
+  char name[]; /* ends in a zero byte */
+};
+
+struct subscription {
+  struct mw_program *program;
+  struct mw_subscription *queue; /* NULL once it is gone */
+  bool closed;                   /* takes no more; what is in the queue can be received */
+  struct mw_fiber *waiter;       /* who is in receive(), or NULL */
+  struct mw_timer *timer;        /* that ends the wait; NULL without a timeout, and once it has fired */
+};
+
+/* ---- receiving ---- */
+
+static struct subscription *check_subscription(lua_State *L) { return luaL_checkudata(L, 1, SUBSCRIPTION); }
+
+static void stop_waiting(void *arg) {
+  struct subscription *s = arg;
+  mw_timer_stop(s->timer);
+  s->timer = NULL;
+  s->waiter = NULL;
+}
+
+/* Lets the fiber that waits go on, whatever for. */
+static void wake(struct subscription *s) {
+  struct mw_fiber *waiter = s->waiter;
+  stop_waiting(s);
+  if (waiter) mw_fiber_resume(waiter);
+}
+
+static void on_ready(void *arg) { wake(arg); }
+
+static void on_timeout(void *arg) {
+  struct subscription *s = arg;
+  s->timer = NULL;
+  wake(s);
+}
+
+/* Pushes the oldest value and how many were dropped before it. Returns how many results these are, 0 for none. */
+static int push_next(lua_State *L, struct subscription *s) {
+  struct mw_slice payload;
+  uint64_t dropped;
+  struct mw_err err = MW_ERR_INIT;
+  if (!s->queue || !mw_subscription_next(s->queue, &payload, &dropped)) return 0;
+  int rc = mw_value_push(L, s->program, payload, &err);
+  if (rc != 0) return mw_bind_fail_err(L, rc == MW_ENOMEM ? MW_CODE_RESOURCE_EXHAUSTED : MW_CODE_FAILED_PRECONDITION, &err);
+  lua_pushinteger(L, (lua_Integer)dropped);
+  return 2;
+}
+
+/* Nil, and a status unless the subscription was closed. */
+static int push_nothing(lua_State *L, bool closed) {
+  if (!closed) return mw_bind_fail(L, MW_CODE_DEADLINE_EXCEEDED, "nothing was published in time");
+  lua_pushnil(L);
+  return 1;
+}
+
+static int after_wait(lua_State *L, int status, lua_KContext context) {
+  struct subscription *s = (struct subscription *)context;
+  int n = push_next(L, s);
+  return n > 0 ? n : push_nothing(L, s->closed);
+}
+
+/* Waits at most `timeout` nanoseconds, MW_NEVER for as long as it takes. */
+static int wait(lua_State *L, struct subscription *s, int64_t timeout, const char *what) {
+  struct mw_fiber *fiber = mw_fiber_check(L, what);
+  if (timeout != MW_NEVER) {
+    s->timer = mw_timer_start(fiber->vm->loop, timeout, on_timeout, s);
+    if (!s->timer) return luaL_error(L, "%s: out of memory", what);
+  }
+  s->waiter = fiber;
+  return mw_fiber_wait(L, fiber, stop_waiting, s, after_wait, (lua_KContext)s);
+}
+
+static int receive(lua_State *L, int64_t timeout, const char *what) {
+  struct subscription *s = check_subscription(L);
+  if (s->waiter) return luaL_error(L, "%s: another fiber waits on this subscription", what);
+  int n = push_next(L, s);
+  if (n > 0) return n;
+  if (s->closed || timeout == 0) return push_nothing(L, s->closed);
+  return wait(L, s, timeout, what);
+}
+
+/* subscription:receive([timeout]) */
+static int l_receive(lua_State *L) {
+  if (lua_isnoneornil(L, 2)) return receive(L, MW_NEVER, "subscription:receive");
+  lua_Number seconds = luaL_checknumber(L, 2);
+  luaL_argcheck(L, seconds >= 0 && seconds <= 1e9, 2, "expected seconds from 0 to 1e9");
+  return receive(L, (int64_t)(seconds * MW_NS_PER_S), "subscription:receive");
+}
+
+static int next_value(lua_State *L) { return receive(L, MW_NEVER, "subscription:messages"); }
+
+/* subscription:messages() */
+static int l_messages(lua_State *L) {
+  check_subscription(L);
+  lua_pushcfunction(L, next_value);
+  lua_pushvalue(L, 1);
+  return 2;
+}
+
+/* ---- closing ---- */
+
+/* subscription:close(): who waits gets nil, and so does who has received what is left. */
+static int l_close(lua_State *L) {
+  struct subscription *s = check_subscription(L);
+  s->closed = true;
+  if (s->queue) mw_subscription_stop(s->queue);
+  wake(s);
+  return 0;
+}
+
+/* The end of a `local s <close>`: what is left is dropped. */
+static int l_close_variable(lua_State *L) {
+  struct subscription *s = check_subscription(L);
+  s->closed = true;
+  mw_subscription_close(s->queue);
+  s->queue = NULL;
+  wake(s);
+  return 0;
+}
+
+/* Nobody waits: a fiber that did would hold the subscription. */
+static int l_gc(lua_State *L) {
+  struct subscription *s = check_subscription(L);
+  stop_waiting(s);
+  mw_subscription_close(s->queue);
+  s->queue = NULL;
+  return 0;
+}
+
+static void push_subscription_type(lua_State *L) {
+  static const luaL_Reg methods[] = {
+      {"receive", l_receive}, {"messages", l_messages}, {"close", l_close}, {NULL, NULL}};
+  static const luaL_Reg metamethods[] = {{"__close", l_close_variable}, {"__gc", l_gc}, {NULL, NULL}};
+  if (!luaL_newmetatable(L, SUBSCRIPTION)) return;
+  luaL_setfuncs(L, metamethods, 0);
+  luaL_newlib(L, methods);
+  lua_setfield(L, -2, "__index");
+}
+
+/* ---- topics ---- */
+
+static struct topic *check_topic(lua_State *L) { return luaL_checkudata(L, 1, TOPIC); }
+
+/* topic:publish(value): how many subscribers got it */
+static int l_publish(lua_State *L) {
+  struct topic *topic = check_topic(L);
+  luaL_argcheck(L, !lua_isnoneornil(L, 2), 2, "expected a value, nil cannot be sent");
+  struct mw_slice bytes = mw_value_encode(L, 2, topic->program);
+  int reached = mw_topic_publish(topic->program->host->topics, topic->name, bytes);
+  mw_buf_fini(lua_touserdata(L, -1));
+  if (reached < 0) return mw_bind_fail(L, MW_CODE_RESOURCE_EXHAUSTED, "out of memory for a value to publish");
+  lua_pushinteger(L, reached);
+  return 1;
+}
+
+static size_t check_capacity(lua_State *L) {
+  if (lua_isnoneornil(L, 2)) return DEFAULT_CAPACITY;
+  luaL_checktype(L, 2, LUA_TTABLE);
+  lua_getfield(L, 2, "capacity");
+  lua_Integer capacity = luaL_optinteger(L, -1, DEFAULT_CAPACITY);
+  luaL_argcheck(L, capacity >= 1 && capacity <= MAX_CAPACITY, 2, "expected a capacity from 1 to 65536");
+  return (size_t)capacity;
+}
+
+/* topic:subscribe([{capacity = 64}]) */
+static int l_subscribe(lua_State *L) {
+  struct topic *topic = check_topic(L);
+  struct mw_program *program = topic->program;
+  size_t capacity = check_capacity(L);
+  struct subscription *s = lua_newuserdatauv(L, sizeof *s, 0);
+  *s = (struct subscription){.program = program};
+  push_subscription_type(L);
+  lua_setmetatable(L, -2);
+  if (mw_topic_subscribe(program->host->topics, topic->name, capacity, program->vm->loop, on_ready, s, &s->queue) != 0) {
+    return mw_bind_fail(L, MW_CODE_RESOURCE_EXHAUSTED, "out of memory for a subscription");
+  }
+  return 1;
+}
+
+static int l_topic_tostring(lua_State *L) {
+  lua_pushfstring(L, "topic %s", check_topic(L)->name);
+  return 1;
+}
+
+/* mw.topic(name) */
+static int l_topic(lua_State *L) {
+  size_t len;
+  const char *name = luaL_checklstring(L, 1, &len);
+  luaL_argcheck(L, len > 0 && len <= MAX_NAME && strlen(name) == len, 1, "expected a name of 1 to 256 bytes");
+  struct topic *topic = lua_newuserdatauv(L, sizeof *topic + len + 1, 0);
+  topic->program = mw_bind_program(L);
+  memcpy(topic->name, name, len + 1);
+  if (luaL_newmetatable(L, TOPIC)) {
+    static const luaL_Reg methods[] = {{"publish", l_publish}, {"subscribe", l_subscribe}, {NULL, NULL}};
+    luaL_newlib(L, methods);
+    lua_setfield(L, -2, "__index");
+    lua_pushcfunction(L, l_topic_tostring);
+    lua_setfield(L, -2, "__tostring");
+  }
+  lua_setmetatable(L, -2);
+  return 1;
+}
+
+void mw_bind_open_topic(lua_State *L, struct mw_program *program) {
+  static const luaL_Reg functions[] = {{"topic", l_topic}, {NULL, NULL}};
+  mw_bind_functions(L, program, functions);
+}

@@ -1,0 +1,46 @@
+/* Blocking work of a fiber: a C function that runs on a thread of libuv's pool while the fiber waits.
+ *
+ *   struct counting {
+ *     struct mw_work work;                                     (first)
+ *     const char *path;
+ *     size_t count;
+ *   };
+ *   static int count(struct mw_work *work) { ... }             (on the pool; returns 0 or an errno)
+ *   static int push_count(lua_State *L, struct mw_work *work)  (in the fiber; returns how many results it pushed)
+ *   static int l_count(lua_State *L) {
+ *     struct counting *c = mw_work_push(L, sizeof *c, "mw.count");
+ *     c->path = luaL_checkstring(L, 1);                        (kept alive by mw_work_wait())
+ *     c->work.run = count;
+ *     c->work.deliver = push_count;
+ *     return mw_work_wait(L, &c->work);
+ *   }
+ *
+ * A work is a userdata that the registry keeps while it runs, and it keeps what was below it on the stack: a script
+ * can close the coroutine that waits. A fiber that is killed meanwhile waits for the work to end; what the work holds
+ * then (a file, memory) is released unseen. */
+#ifndef MW_BIND_WORK_H
+#define MW_BIND_WORK_H
+
+#include "script/fiber.h"
+
+struct mw_work {
+  uv_work_t request;
+  struct mw_fiber *fiber;
+  bool *busy; /* set while it runs; NULL for none */
+  int error;  /* what `run` returned */
+  int (*run)(struct mw_work *work);
+  int (*deliver)(lua_State *L, struct mw_work *work);
+  void (*release)(struct mw_work *work); /* frees what `run` made and nobody took; once or more; NULL for nothing */
+};
+
+/* Most values on the stack below a work: trim what a script passed beyond its arguments. */
+enum { MW_WORK_KEEPS = 6 };
+
+/* Pushes a cleared work of `size` bytes, a struct that begins with a struct mw_work. Raises "WHAT cannot wait here: ..."
+ * where that is so. */
+void *mw_work_push(lua_State *L, size_t size, const char *what);
+
+/* Runs the work at the top of the stack and returns what `deliver` does. A binding returns this. */
+int mw_work_wait(lua_State *L, struct mw_work *work);
+
+#endif
