@@ -107,3 +107,23 @@ t.same(t.trip("tasks.TaskList", { tasks = list }), { tasks = { { title = "x" } }
 -- mw.message raises the same words, with the position of the script.
 t.raises('tasks.Task.titel: no such field (did you mean "title"?)', mw.message, "tasks.Task", { titel = "x" })
 t.raises('no message type "tasks.Taks" in the schema (did you mean "tasks.Task"?)', mw.message, "tasks.Taks", {})
+
+-- Whatever depth is accepted can be read again: by us, and by protoc, whose limit is the same.
+local function deepest(type_name, make)
+  for depth = 1, 200 do
+    local bytes = t.encode(type_name, make(depth))
+    if not bytes then return depth - 1 end
+    assert(t.decode(type_name, bytes), depth)
+  end
+end
+local function wrap(make)
+  return function(depth)
+    local value = {}
+    for _ = 1, depth do value = make(value) end
+    return value
+  end
+end
+t.is(deepest("kinds.Nested", wrap(function(v) return { child = v } end)), 99)
+t.is(deepest("kinds.Nested", wrap(function(v) return { by_name = { x = v } } end)), 49)
+t.is(deepest("google.protobuf.Struct", wrap(function(v) return { x = v } end)), 33)
+t.is(deepest("google.protobuf.ListValue", wrap(function(v) return mw.array { v } end)), 49)
