@@ -103,12 +103,18 @@ static bool is_stored(const ProtobufCMessage *message, const struct mw_field *fi
 static void push_fields(const struct mw_pusher *p, const struct mw_message_state *state,
                         const ProtobufCMessage *message) {
   const struct mw_message_type *type = state->type;
+  enum { NOTED = 64 };
+  uint64_t stored = 0; /* of the first fields, so that they are looked at once */
   int n = 0;
-  for (size_t i = 0; i < type->n_fields; i++) n += is_stored(message, &type->fields[i]);
+  for (size_t i = 0; i < type->n_fields; i++) {
+    bool is = is_stored(message, &type->fields[i]);
+    if (i < NOTED) stored |= (uint64_t)is << i;
+    n += is;
+  }
   lua_createtable(p->L, 0, n);
   for (size_t i = 0; i < type->n_fields; i++) {
     const struct mw_field *field = &type->fields[i];
-    if (!is_stored(message, field)) continue;
+    if (i < NOTED ? !(stored >> i & 1) : !is_stored(message, field)) continue;
     lua_rawgeti(p->L, p->atoms, state->name_atom + (int)i);
     if (field->map) {
       mw_push_map(p, field, message);

@@ -44,11 +44,10 @@ static protobuf_c_boolean *has_flag(const ProtobufCMessage *message, const struc
 
 /* Whether the value differs from the zero of its kind. By its bits: -0.0 does. */
 static bool is_nonzero(const ProtobufCMessage *message, const struct mw_field *field) {
-  static const char zero[8];
   const void *value = mw_field_value(message, field);
   bool bytes = field->kind == MW_KIND_STRING || field->kind == MW_KIND_BYTES;
   if (bytes) return ((const ProtobufCBinaryData *)value)->len > 0;
-  return memcmp(value, zero, mw_kind_size(field->kind)) != 0;
+  return mw_kind_size(field->kind) == 4 ? *(const uint32_t *)value != 0 : *(const uint64_t *)value != 0;
 }
 
 bool mw_field_is_set(const ProtobufCMessage *message, const struct mw_field *field) {
