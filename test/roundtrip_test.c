@@ -32,7 +32,8 @@ static void put_sized(struct mw_buf *out, const struct mw_buf *bytes) {
 }
 
 static uint64_t random_integer(void) {
-  static const uint64_t edges[] = {0, 1, 2, 127, 128, INT32_MAX, (uint64_t)INT32_MIN, UINT32_MAX, INT64_MAX, 1ull << 63};
+  static const uint64_t edges[] = {0,          1,         2,         127, 128, INT32_MAX, (uint64_t)INT32_MIN,
+                                   UINT32_MAX, INT64_MAX, 1ull << 63};
   return one_in(3) ? rng() >> below(64) : edges[below(sizeof edges / sizeof *edges)] * (one_in(8) ? UINT64_MAX : 1);
 }
 
@@ -42,7 +43,8 @@ static void put_raw(struct mw_buf *out, size_t len) {
 }
 
 static void put_text(struct mw_buf *out) {
-  static const char *const texts[] = {"", "a", "Hello", "\xe2\x82\xac", "\xf0\x9f\x8c\x99 moon", "a longer line of text"};
+  static const char *const texts[] = {"", "a", "Hello", "\xe2\x82\xac", "\xf0\x9f\x8c\x99 moon",
+                                      "a longer line of text"};
   const char *text = texts[below(sizeof texts / sizeof *texts)];
   put_varint(out, strlen(text));
   mw_buf_puts(out, text);
@@ -66,7 +68,7 @@ static unsigned random_wire(void) { return (const unsigned[]){0, 1, 2, 3, 5}[bel
 
 static void put_message(struct mw_buf *out, const struct mw_message_type *type, unsigned depth);
 
-/* Mostly a value that Color or Closed has. Never above 32 bits: unless packed, protoc cuts those that it does not know. */
+/* Mostly a value that Color or Closed has. Never above 32 bits: protoc cuts those, unless they come packed. */
 static uint64_t random_enum(void) { return one_in(4) ? (uint64_t)(int32_t)(uint32_t)random_integer() : below(4); }
 
 /* A value of the field's kind, without its tag. */

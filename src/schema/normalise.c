@@ -11,7 +11,7 @@
  *   - A field of a wrong wire type, a group, or a value that a closed enum does not know is to be kept as an unknown
  *     field. protobuf-c would not keep it under its number, so its bytes, tag and all, travel in a carrier, a field
  *     that no message can have; mw_normalise_restore() unpacks the carriers once protobuf-c is done. Of a map
- *     with closed enum values the whole entry is kept so.
+ *     with closed enum values the whole entry is kept so, if the last value in it is the unknown one.
  *   - Everything else is copied.
  * Moving a submessage behind its siblings changes nothing: order matters only among fields of one number, of one
  * oneof, and among unknown fields, and these stay in order.
@@ -145,6 +145,14 @@ static void set_member(const struct mw_message_type *type, struct slot *slots, c
   *holder = field->number;
 }
 
+/* Whether a value of a map entry that is not stray as a whole is stray: a later value has replaced it. To keep it among
+ * the entry's unknown fields would let it come last when they are packed, and win. */
+static bool is_replaced(const struct mw_message_type *type, const struct mw_field *field,
+                        const struct mw_wire_field *f) {
+  return type->map_entry && field->kind == MW_KIND_ENUM && f->wire == MW_WIRE_VARINT &&
+         mw_wire_stray(field->enumeration, f->varint);
+}
+
 static bool is_unknown(const struct mw_field *field, const struct mw_wire_field *f) {
   if (!mw_wire_fits(field, f->wire)) return true;
   if (field->map) return entry_is_stray(field, f);
@@ -155,6 +163,7 @@ static bool is_unknown(const struct mw_field *field, const struct mw_wire_field 
 static int write_field(struct normaliser *n, const struct mw_message_type *type, struct slot *slots,
                        const uint8_t *begin, const struct mw_wire_field *f) {
   const struct mw_field *field = mw_field_by_number(type, f->number);
+  if (field && is_replaced(type, field, f)) return 0;
   if (field ? is_unknown(field, f) : f->wire == MW_WIRE_START_GROUP) return put_carrier(n->out, begin, f->end);
   if (!field) return put_bytes(n->out, begin, f->end);
   if (field->oneof) set_member(type, slots, field);
