@@ -108,7 +108,7 @@ t.same(t.trip("tasks.TaskList", { tasks = list }), { tasks = { { title = "x" } }
 t.raises('tasks.Task.titel: no such field (did you mean "title"?)', mw.message, "tasks.Task", { titel = "x" })
 t.raises('no message type "tasks.Taks" in the schema (did you mean "tasks.Task"?)', mw.message, "tasks.Taks", {})
 
--- Whatever depth is accepted can be read again: by us, and by protoc, whose limit is the same.
+-- Whatever depth is accepted can be read again.
 local function deepest(type_name, make)
   for depth = 1, 200 do
     local bytes = t.encode(type_name, make(depth))
