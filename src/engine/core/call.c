@@ -225,7 +225,8 @@ static void send_final(struct mw_core_call *core, grpc_byte_buffer *message, con
 }
 
 /* Starts the next batch to send, if there is something and none is under way. All but the last message of what is
- * queued may wait in core for the next, so that they share a write. */
+ * queued may wait in core for the next, so that they share a write; not the first, whose batch would wait for its
+ * headers to be written. */
 static void pump(struct mw_core_call *core) {
   if (core->sending || core->detached || core->gone) return;
   if (core->finishing && core->outbox.len <= 1) {
@@ -236,8 +237,9 @@ static void pump(struct mw_core_call *core) {
   if (!message && (core->sent_headers || !core->want_headers)) return;
   struct mw_core_batch batch;
   mw_core_batch_init(&batch);
+  bool hint = core->sent_headers && core->outbox.len > 0;
   add_headers(core, &batch);
-  if (message) mw_core_batch_send_message(&batch, message, core->outbox.len > 0 ? GRPC_WRITE_BUFFER_HINT : 0);
+  if (message) mw_core_batch_send_message(&batch, message, hint ? GRPC_WRITE_BUFFER_HINT : 0);
   core->sending = true;
   core->sent_message = message != NULL;
   start(core, &batch, &core->sent);

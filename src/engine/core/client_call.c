@@ -88,6 +88,7 @@ static void report_message(struct mw_client_call *call) {
   grpc_byte_buffer *message = call->parked;
   call->parked = NULL;
   call->want_read = false;
+  call->encoding_seen = mw_core_message_encoding(message);
   struct mw_slice bytes;
   struct mw_err err = MW_ERR_INIT;
   int rc = mw_core_message_read(message, call->max_receive_bytes, &call->engine->scratch, &bytes, &err);
@@ -163,7 +164,8 @@ static void on_parked(struct mw_core_tag *tag, bool ok) {
 
 /* ---- sending ---- */
 
-/* Starts what was asked for and can be started. */
+/* Starts what was asked for and can be started. Messages may wait in core for the next, so that they share a write; not
+ * the first, whose batch would wait for its headers to be written. */
 static void pump(struct mw_client_call *call) {
   if (call->done && !call->started) return;
   struct mw_core_batch batch;
@@ -171,7 +173,8 @@ static void pump(struct mw_client_call *call) {
   bool first = !call->started;
   if (first) mw_core_batch_send_headers(&batch, &call->request, call->encoding, call->flags, &call->arena);
   grpc_byte_buffer *message = call->sending ? NULL : mw_core_outbox_shift(&call->outbox);
-  if (message) mw_core_batch_send_message(&batch, message, call->outbox.len > 0 ? GRPC_WRITE_BUFFER_HINT : 0);
+  bool hint = !first && call->outbox.len > 0;
+  if (message) mw_core_batch_send_message(&batch, message, hint ? GRPC_WRITE_BUFFER_HINT : 0);
   if (!call->sending && call->want_close && !call->sent_close && call->outbox.len == 0) {
     call->sent_close = true;
     mw_core_batch_send_close(&batch);

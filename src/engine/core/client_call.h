@@ -32,6 +32,7 @@ struct mw_client_call {
   grpc_byte_buffer *incoming; /* where core puts a message */
   grpc_byte_buffer *parked;   /* arrived, not asked for yet */
   size_t max_receive_bytes;
+  const char *encoding_seen; /* how the newest message was compressed */
 
   bool started;     /* core has the headers */
   bool sending;     /* a batch of send operations is under way */

@@ -79,7 +79,9 @@ static grpc_ssl_server_certificate_config *load(const struct mw_core_certs *cert
   grpc_ssl_server_certificate_config *config = NULL;
   if (read_all(&pem, certs->cert_file, certs->key_file, certs->ca_file, NULL) == 0) {
     grpc_ssl_pem_key_cert_pair pair = {mw_buf_str(&pem.key), mw_buf_str(&pem.cert)};
-    config = grpc_ssl_server_certificate_config_create(text_or_null(&pem.ca), &pair, 1);
+    /* Core insists on roots here, even when no client certificate is asked for: then any will do. */
+    const struct mw_buf *roots = certs->ca_file ? &pem.ca : &pem.cert;
+    config = grpc_ssl_server_certificate_config_create(mw_buf_str(roots), &pair, 1);
   }
   pem_fini(&pem);
   return config;
