@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "base/arena.h"
 #include "base/err.h"
 
 static _Thread_local size_t until; /* allocations until the one that fails; 0 when none is to fail */
@@ -61,6 +62,9 @@ char *__real_strndup(const char *text, size_t len);
 void *__real_aligned_alloc(size_t alignment, size_t size);
 int __real_posix_memalign(void **out, size_t alignment, size_t size);
 int __real_vasprintf(char **out, const char *fmt, va_list args);
+void *__real_mw_arena_alloc(struct mw_arena *arena, size_t size);
+void *__real_mw_arena_calloc(struct mw_arena *arena, size_t count, size_t size);
+char *__real_mw_arena_strndup(struct mw_arena *arena, const char *text, size_t len);
 
 void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t count, size_t size);
@@ -70,6 +74,9 @@ char *__wrap_strndup(const char *text, size_t len);
 void *__wrap_aligned_alloc(size_t alignment, size_t size);
 int __wrap_posix_memalign(void **out, size_t alignment, size_t size);
 int __wrap_vasprintf(char **out, const char *fmt, va_list args);
+void *__wrap_mw_arena_alloc(struct mw_arena *arena, size_t size);
+void *__wrap_mw_arena_calloc(struct mw_arena *arena, size_t count, size_t size);
+char *__wrap_mw_arena_strndup(struct mw_arena *arena, const char *text, size_t len);
 
 void *__wrap_malloc(size_t size) { return fails() ? NULL : __real_malloc(size); }
 void *__wrap_calloc(size_t count, size_t size) { return fails() ? NULL : __real_calloc(count, size); }
@@ -84,4 +91,13 @@ int __wrap_posix_memalign(void **out, size_t alignment, size_t size) {
 }
 int __wrap_vasprintf(char **out, const char *fmt, va_list args) {
   return fails() ? -1 : __real_vasprintf(out, fmt, args);
+}
+void *__wrap_mw_arena_alloc(struct mw_arena *arena, size_t size) {
+  return fails() ? NULL : __real_mw_arena_alloc(arena, size);
+}
+void *__wrap_mw_arena_calloc(struct mw_arena *arena, size_t count, size_t size) {
+  return fails() ? NULL : __real_mw_arena_calloc(arena, count, size);
+}
+char *__wrap_mw_arena_strndup(struct mw_arena *arena, const char *text, size_t len) {
+  return fails() ? NULL : __real_mw_arena_strndup(arena, text, len);
 }

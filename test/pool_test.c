@@ -504,11 +504,39 @@ static void test_serves_reflection(void **state) {
 
 /* ---- memory ---- */
 
+/* A pool that was made in spite of a failed allocation must lack nothing. */
+static void assert_whole(const struct mw_pool *pool) {
+  for (size_t i = 0; i < mw_pool_message_count(pool); i++) {
+    const struct mw_message_type *type = mw_pool_message_at(pool, i);
+    assert_ptr_equal(mw_pool_message(pool, type->full_name), type);
+    assert_non_null(mw_pool_file(pool, type->file).data);
+    for (size_t k = 0; k < type->n_fields; k++) {
+      assert_ptr_equal(mw_field_by_name(type, mw_slice_str(type->fields[k].name)), &type->fields[k]);
+      assert_non_null(mw_field_by_json_name(type, mw_slice_str(type->fields[k].json_name)));
+    }
+    for (size_t k = 0; k < type->n_oneofs; k++) assert_non_null(type->oneofs[k].name);
+  }
+  for (size_t i = 0; i < mw_pool_enum_count(pool); i++) {
+    const struct mw_enum_type *type = mw_pool_enum_at(pool, i);
+    for (size_t k = 0; k < type->n_values; k++) {
+      assert_non_null(mw_enum_by_name(type, mw_slice_str(type->values[k].name)));
+    }
+  }
+  for (size_t i = 0; i < mw_pool_service_count(pool); i++) {
+    const struct mw_service_type *service = mw_pool_service_at(pool, i);
+    for (size_t k = 0; k < service->n_methods; k++) {
+      assert_non_null(service->methods[k].name);
+      assert_ptr_equal(mw_pool_method(pool, mw_slice_str(service->methods[k].path)), &service->methods[k]);
+    }
+  }
+}
+
 static int make_and_drop(void *set) {
   struct mw_err err = MW_ERR_INIT;
   struct mw_pool *pool = NULL;
   int rc = mw_pool_new(&pool, mw_buf_slice(set), &err);
   assert_int_equal(rc == 0, pool != NULL);
+  if (pool) assert_whole(pool);
   mw_pool_unref(pool);
   mw_err_fini(&err);
   return rc;
