@@ -171,3 +171,22 @@ function Call:metadata_values(key) end
 
 ---@return number? seconds until the deadline, 0 when it has passed; nil without one
 function Call:time_remaining() end
+
+---@class moonwire.json
+local json = {}
+
+---A value as JSON text. A message, wherever it stands in the value, by the proto3 JSON mapping. Keys come sorted. Raises
+---for what has no form in JSON, with the path to it.
+---@param value any tables with 1 to n are arrays, as are those of mw.array; others objects; mw.null is null
+---@param options? { indent: integer } spaces per level; one line without
+---@return string
+function json.encode(value, options) end
+
+---The value of JSON text: arrays are marked like mw.array's, null is mw.null, whole numbers that fit are integers.
+---With the name of a message type, that message, by the proto3 JSON mapping.
+---@param text string
+---@param type? string such as "tasks.Task"
+---@return any? value
+---@return moonwire.Status? status
+function json.decode(text, type) end
+

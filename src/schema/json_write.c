@@ -244,6 +244,7 @@ int mw_json_write(struct mw_buf *out, const struct mw_pool *pool, const struct m
                              .defaults = options->defaults,
                              .err = err};
   size_t start = out->len;
+  w.printer.depth = options->level;
   mw_arena_init(&w.arena, ANY_BUDGET);
   int rc = mw_json_write_message(&w, type, message);
   if (rc == 0 && w.printer.rc != 0) rc = mw_err_set(err, w.printer.rc, "out of memory");

@@ -1,0 +1,350 @@
+/* mw.json: values and messages as JSON text, and back.
+ *
+ * A message table (one with a message's metatable) is written by the proto3 JSON mapping, wherever it stands in a
+ * value; everything else as what it is. What is built while Lua may raise is a userdata, for Lua to collect. */
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/text.h"
+#include "bind/bind.h"
+#include "schema/json.h"
+#include "schema/json_number.h"
+#include "schema/json_path.h"
+#include "schema/json_print.h"
+#include "schema/json_token.h"
+
+#define TEXT_TYPE "moonwire.JsonText"
+
+enum { LARGEST_INDENT = 16 };
+
+/* ---- encoding ---- */
+
+/* A table that is being written, and the one that it is in. */
+struct level {
+  const struct level *outer;
+  const void *table;
+  struct mw_json_path path; /* of the value within it that is being written; indices count from 1, as in Lua */
+};
+
+struct encoder {
+  lua_State *L;
+  struct mw_program *program;
+  struct mw_json_printer printer;
+};
+
+static int l_text_gc(lua_State *L) {
+  mw_buf_fini(luaL_checkudata(L, 1, TEXT_TYPE));
+  return 0;
+}
+
+/* Pushes an empty buffer that is freed with its userdata. */
+static struct mw_buf *push_text(lua_State *L) {
+  struct mw_buf *text = lua_newuserdatauv(L, sizeof *text, 0);
+  *text = (struct mw_buf)MW_BUF_INIT;
+  luaL_setmetatable(L, TEXT_TYPE);
+  return text;
+}
+
+/* Raises "mw.json.encode: PATH: WHAT". */
+static int refuse(struct encoder *e, const struct mw_json_path *path, const char *what) {
+  struct mw_buf *text = push_text(e->L);
+  (void)mw_json_path_print(path, text); /* without memory the path is shorter */
+  return luaL_error(e->L, "mw.json.encode: %s: %s", mw_buf_str(text), what);
+}
+
+static void encode_value(struct encoder *e, const struct level *outer, const struct mw_json_path *path);
+
+static void encode_float(struct encoder *e, const struct mw_json_path *path, double value) {
+  char text[MW_JSON_NUMBER_TEXT];
+  if (!isfinite(value)) refuse(e, path, "NaN and infinity have no form in JSON");
+  mw_json_format_double(value, text);
+  mw_json_put(&e->printer, text);
+  if (!strpbrk(text, ".e")) mw_json_put(&e->printer, ".0"); /* to be read as a float again */
+}
+
+static void encode_string(struct encoder *e, const struct mw_json_path *path) {
+  size_t len;
+  const char *text = lua_tolstring(e->L, -1, &len);
+  if (!mw_utf8_valid(mw_slice(text, len))) refuse(e, path, "expected UTF-8; encode other bytes first, in base64 for example");
+  mw_json_put_string(&e->printer, mw_slice(text, len));
+}
+
+/* Writes the message table at the top by the proto3 mapping. */
+static void encode_message(struct encoder *e, const struct mw_message_type *type) {
+  struct mw_arena *arena = mw_vm_scratch(e->program->vm);
+  const struct mw_json_options options = {.indent = e->printer.indent, .level = e->printer.depth};
+  struct mw_err err = MW_ERR_INIT;
+  ProtobufCMessage *message = NULL;
+  int rc = mw_bind_to_message(e->L, -1, e->program, type, arena, &message, &err);
+  if (rc == 0) rc = mw_json_write(e->printer.out, e->program->pool, type, message, &options, &err);
+  if (rc != 0) mw_bind_raise_err(e->L, &err);
+}
+
+/* The table at the top holds 1 to `count` and nothing else; raises otherwise. */
+static void encode_array(struct encoder *e, struct level *level, lua_Unsigned count) {
+  lua_Unsigned keys = 0;
+  for (lua_pushnil(e->L); lua_next(e->L, -2); lua_pop(e->L, 1)) {
+    keys++;
+    if (!lua_isinteger(e->L, -2)) refuse(e, level->path.up, "a table with both a list and other keys has no form in JSON");
+  }
+  if (keys != count) refuse(e, level->path.up, "a list with holes has no form in JSON; fill them with mw.null");
+  level->path.kind = MW_PATH_INDEX;
+  mw_json_open(&e->printer, '[');
+  for (lua_Unsigned i = 1; i <= count; i++) {
+    level->path.index = i;
+    mw_json_item(&e->printer);
+    lua_rawgeti(e->L, -1, (lua_Integer)i);
+    encode_value(e, level, &level->path);
+    lua_pop(e->L, 1);
+  }
+  mw_json_close(&e->printer, ']');
+}
+
+static int compare_keys(const void *a, const void *b) {
+  const struct mw_slice *left = a, *right = b;
+  size_t shorter = left->len < right->len ? left->len : right->len;
+  int order = shorter ? memcmp(left->data, right->data, shorter) : 0;
+  return order ? order : (left->len > right->len) - (left->len < right->len);
+}
+
+/* Pushes the sorted keys of the table at the top, which keeps their bytes alive. */
+static struct mw_slice *push_keys(struct encoder *e, const struct level *level, size_t *count) {
+  *count = 0;
+  for (lua_pushnil(e->L); lua_next(e->L, -2); lua_pop(e->L, 1)) {
+    if (lua_type(e->L, -2) != LUA_TSTRING) refuse(e, level->path.up, "the keys of an object must be strings");
+    ++*count;
+  }
+  struct mw_slice *keys = lua_newuserdatauv(e->L, (*count + 1) * sizeof *keys, 0);
+  size_t i = 0;
+  for (lua_pushnil(e->L); lua_next(e->L, -3); lua_pop(e->L, 1)) {
+    size_t len;
+    const char *key = lua_tolstring(e->L, -2, &len);
+    keys[i++] = mw_slice(key, len);
+  }
+  qsort(keys, *count, sizeof *keys, compare_keys);
+  return keys;
+}
+
+/* Keys come in their order, so that the same value is always the same text. */
+static void encode_object(struct encoder *e, struct level *level) {
+  size_t count;
+  const struct mw_slice *keys = push_keys(e, level, &count);
+  level->path.kind = MW_PATH_KEY;
+  mw_json_open(&e->printer, '{');
+  for (size_t i = 0; i < count; i++) {
+    level->path.key = keys[i];
+    if (!mw_utf8_valid(keys[i])) refuse(e, &level->path, "the key is not valid UTF-8");
+    mw_json_key(&e->printer, keys[i]);
+    lua_pushlstring(e->L, (const char *)keys[i].data, keys[i].len);
+    lua_rawget(e->L, -3);
+    encode_value(e, level, &level->path);
+    lua_pop(e->L, 1);
+  }
+  mw_json_close(&e->printer, '}');
+  lua_pop(e->L, 1);
+}
+
+static void encode_table(struct encoder *e, const struct level *outer, const struct mw_json_path *path) {
+  struct level level = {.outer = outer, .table = lua_topointer(e->L, -1), .path = {.up = path}};
+  for (const struct level *l = outer; l; l = l->outer) {
+    if (l->table == level.table) refuse(e, path, "the table contains itself");
+  }
+  if (e->printer.depth == MW_JSON_DEPTH) refuse(e, path, "nested deeper than 100 levels");
+  luaL_checkstack(e->L, 8, "mw.json.encode");
+  const struct mw_message_type *type = mw_bind_message_type(e->L, -1, e->program);
+  lua_Unsigned count = lua_rawlen(e->L, -1);
+  if (type) {
+    encode_message(e, type);
+  } else if (count > 0 || mw_bind_is_array(e->L, -1)) {
+    encode_array(e, &level, count);
+  } else {
+    encode_object(e, &level);
+  }
+}
+
+/* Writes the value at the top. */
+static void encode_value(struct encoder *e, const struct level *outer, const struct mw_json_path *path) {
+  if (mw_bind_is_null(e->L, -1)) {
+    mw_json_put(&e->printer, "null");
+    return;
+  }
+  switch (lua_type(e->L, -1)) {
+    case LUA_TNIL: mw_json_put(&e->printer, "null"); break;
+    case LUA_TBOOLEAN: mw_json_put(&e->printer, lua_toboolean(e->L, -1) ? "true" : "false"); break;
+    case LUA_TSTRING: encode_string(e, path); break;
+    case LUA_TTABLE: encode_table(e, outer, path); break;
+    case LUA_TNUMBER:
+      if (lua_isinteger(e->L, -1)) {
+        mw_json_put_int(&e->printer, lua_tointeger(e->L, -1));
+      } else {
+        encode_float(e, path, lua_tonumber(e->L, -1));
+      }
+      break;
+    default:
+      lua_pushfstring(e->L, "a %s has no form in JSON", luaL_typename(e->L, -1));
+      refuse(e, path, lua_tostring(e->L, -1));
+  }
+}
+
+/* The option `indent` of the table at `arg`, which may be absent. */
+static unsigned check_indent(lua_State *L, int arg) {
+  if (lua_isnoneornil(L, arg)) return 0;
+  luaL_checktype(L, arg, LUA_TTABLE);
+  for (lua_pushnil(L); lua_next(L, arg); lua_pop(L, 1)) {
+    if (lua_type(L, -2) != LUA_TSTRING || strcmp(lua_tostring(L, -2), "indent") != 0)
+      luaL_argerror(L, arg, "the only option is indent");
+  }
+  lua_getfield(L, arg, "indent");
+  lua_Integer indent = lua_tointeger(L, -1);
+  luaL_argcheck(L, lua_isnil(L, -1) || (lua_isinteger(L, -1) && indent >= 0 && indent <= LARGEST_INDENT), arg,
+                "indent must be a number of spaces from 0 to 16");
+  lua_pop(L, 1);
+  return (unsigned)indent;
+}
+
+/* mw.json.encode(value, [{indent=}]): the text. Raises for what has no form in JSON. */
+static int l_encode(lua_State *L) {
+  static const struct mw_json_path root = {.kind = MW_PATH_TYPE, .name = "value"};
+  luaL_checkany(L, 1);
+  unsigned indent = check_indent(L, 2);
+  struct mw_buf *text = push_text(L);
+  struct encoder e = {.L = L, .program = mw_bind_program(L), .printer = mw_json_printer(text, indent)};
+  lua_pushvalue(L, 1);
+  encode_value(&e, NULL, &root);
+  if (e.printer.rc != 0) return luaL_error(L, "mw.json.encode: out of memory");
+  lua_pushlstring(L, mw_buf_str(text), text->len);
+  return 1;
+}
+
+/* ---- decoding ---- */
+
+struct decoder {
+  lua_State *L;
+  struct mw_json_lexer lexer;
+  struct mw_json_token token;
+  struct mw_err *err;
+};
+
+static int decode_value(struct decoder *d);
+
+static int advance(struct decoder *d) { return mw_json_next(&d->lexer, &d->token, d->err); }
+
+static int fail(struct decoder *d, const char *what) {
+  unsigned line, column;
+  mw_json_locate(d->lexer.text, d->token.at, &line, &column);
+  return mw_err_set(d->err, MW_EFORMAT, "%u:%u: %s", line, column, what);
+}
+
+/* Pushes the newest token, a key or string. */
+static void push_string(struct decoder *d) {
+  const struct mw_slice text = d->token.text;
+  if (!d->token.escaped) {
+    lua_pushlstring(d->L, (const char *)text.data, text.len);
+    return;
+  }
+  luaL_Buffer buffer;
+  char *out = luaL_buffinitsize(d->L, &buffer, text.len);
+  luaL_pushresultsize(&buffer, mw_json_unescape(text, out));
+}
+
+/* As Lua reads its own numerals: digits alone are an integer if it fits, all else is a float. */
+static int push_number(struct decoder *d) {
+  const struct mw_slice text = d->token.text;
+  bool digits = !memchr(text.data, '.', text.len) && !memchr(text.data, 'e', text.len) && !memchr(text.data, 'E', text.len);
+  int64_t integer;
+  double real;
+  if (digits && mw_json_to_int64(text, INT64_MIN, INT64_MAX, &integer) == 0) {
+    lua_pushinteger(d->L, integer);
+  } else if (mw_json_to_double(text, &real) == 0) {
+    lua_pushnumber(d->L, real);
+  } else {
+    return fail(d, "the number is out of range");
+  }
+  return 0;
+}
+
+static int decode_array(struct decoder *d) {
+  int rc = 0;
+  lua_newtable(d->L);
+  for (lua_Integer i = 1; rc == 0; i++) {
+    rc = advance(d);
+    if (rc != 0 || d->token.kind == MW_JSON_ARRAY_END) break;
+    rc = decode_value(d);
+    if (rc == 0) lua_rawseti(d->L, -2, i);
+  }
+  if (rc == 0) mw_bind_mark_array(d->L);
+  return rc;
+}
+
+static int decode_object(struct decoder *d) {
+  int rc = 0;
+  lua_newtable(d->L);
+  while (rc == 0) {
+    rc = advance(d);
+    if (rc != 0 || d->token.kind == MW_JSON_OBJECT_END) break;
+    push_string(d);
+    lua_pushvalue(d->L, -1);
+    if (lua_rawget(d->L, -3) != LUA_TNIL) return fail(d, "this key is given twice");
+    lua_pop(d->L, 1);
+    rc = advance(d);
+    if (rc == 0) rc = decode_value(d);
+    if (rc == 0) lua_rawset(d->L, -3);
+  }
+  return rc;
+}
+
+/* Pushes the value that the newest token begins. On failure the stack holds what was half done. */
+static int decode_value(struct decoder *d) {
+  luaL_checkstack(d->L, 8, "mw.json.decode");
+  switch (d->token.kind) {
+    case MW_JSON_OBJECT: return decode_object(d);
+    case MW_JSON_ARRAY: return decode_array(d);
+    case MW_JSON_NUMBER: return push_number(d);
+    case MW_JSON_STRING: push_string(d); return 0;
+    case MW_JSON_NULL: mw_bind_push_null(d->L); return 0;
+    default: lua_pushboolean(d->L, d->token.kind == MW_JSON_TRUE); return 0;
+  }
+}
+
+static int decode_any(lua_State *L, struct mw_slice text) {
+  struct mw_err err = MW_ERR_INIT;
+  struct decoder d = {.L = L, .err = &err};
+  mw_json_lexer_init(&d.lexer, text);
+  int rc = advance(&d);
+  if (rc == 0) rc = decode_value(&d);
+  if (rc == 0) rc = advance(&d); /* to the end of the text */
+  return rc == 0 ? 1 : mw_bind_fail_err(L, mw_code_of_error(rc), &err);
+}
+
+static int decode_message(lua_State *L, struct mw_slice text, const struct mw_message_type *type) {
+  struct mw_program *program = mw_bind_program(L);
+  struct mw_err err = MW_ERR_INIT;
+  ProtobufCMessage *message = NULL;
+  int rc = mw_json_read(text, program->pool, type, NULL, mw_vm_scratch(program->vm), &message, &err);
+  if (rc != 0) return mw_bind_fail_err(L, mw_code_of_error(rc), &err);
+  mw_bind_push_message(L, program, type, message);
+  return 1;
+}
+
+/* mw.json.decode(text, [type]): the value, or with the full name of a message type that message; nil and a status when
+ * the text is not it. */
+static int l_decode(lua_State *L) {
+  size_t len;
+  const char *text = luaL_checklstring(L, 1, &len);
+  if (lua_isnoneornil(L, 2)) return decode_any(L, mw_slice(text, len));
+  return decode_message(L, mw_slice(text, len), mw_bind_check_message_name(L, 2, mw_bind_program(L)));
+}
+
+/* ---- */
+
+static const luaL_Reg functions[] = {{"encode", l_encode}, {"decode", l_decode}, {NULL, NULL}};
+
+static const luaL_Reg text_metamethods[] = {{"__gc", l_text_gc}, {NULL, NULL}};
+
+void mw_bind_open_json(lua_State *L, struct mw_program *program) {
+  if (luaL_newmetatable(L, TEXT_TYPE)) luaL_setfuncs(L, text_metamethods, 0);
+  lua_pop(L, 1);
+  lua_newtable(L);
+  mw_bind_functions(L, program, functions);
+  lua_setfield(L, -2, "json");
+}
