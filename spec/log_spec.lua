@@ -1,21 +1,41 @@
 local mw = require "moonwire"
+local project = require "support.project"
 
--- What a line looks like is tested in C (test/log_test.c); these are the ways to call it.
+-- What a script logs while `moonwire check` loads it, without the times.
+local function logged(script)
+  local folder <close> = project.new { ["lua/script.lua"] = 'local mw = require "moonwire"\n' .. script }
+  local code, _, stderr = folder:run "check"
+  assert.equal(0, code, stderr)
+  local lines = {}
+  for line in stderr:gmatch "[^\n]+" do
+    local rest = line:match "^%d%d%d%d%-%d%d%-%d%dT%d%d:%d%d:%d%d%.%d%d%dZ (.*)"
+    lines[#lines + 1] = rest and rest:gsub("generation=%d+ ", ""):gsub("worker=%d+ ", "") or line
+  end
+  return lines
+end
+
 describe("mw.log", function()
-  it("has a function for each level", function()
-    for _, level in ipairs { "debug", "info", "warn", "error" } do
-      mw.log[level]("spec: one line of each level", { level = level })
-    end
+  it("has a function for each level; debug is dropped by default", function()
+    assert.same({ 'info  msg="i"', 'warn  msg="w"', 'error msg="e"' }, logged [[
+      mw.log.debug "d"
+      mw.log.info "i"
+      mw.log.warn "w"
+      mw.log.error "e"
+    ]])
   end)
 
   it("takes any message that has a text", function()
-    mw.log.info(42)
-    mw.log.warn(mw.status.not_found "spec: nothing")
-    mw.log.info "spec: a zero byte: \0"
+    assert.same({ 'info  msg="42"', 'info  msg="NOT_FOUND: no task"', [[info  msg="a zero byte: \\0"]] }, logged [[
+      mw.log.info(42)
+      mw.log.info(mw.status.not_found "no task")
+      mw.log.info "a zero byte: \0"
+    ]])
   end)
 
-  it("takes fields of any type that has a text", function()
-    mw.log.info("spec: fields", { id = 1, ratio = 0.5, open = true, status = mw.status.not_found "nothing", zero = "a\0b" })
+  it("sorts the fields and quotes what needs it", function()
+    assert.same({ [[info  msg="two\nlines" id=1 open=true ratio=0.5 status="NOT_FOUND: no task" zero="a\\0b"]] }, logged [[
+      mw.log.info("two\nlines", { ratio = 0.5, id = 1, zero = "a\0b", open = true, status = mw.status.not_found "no task" })
+    ]])
   end)
 
   it("raises for what is no message or no fields", function()

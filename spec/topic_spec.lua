@@ -1,4 +1,6 @@
 local mw = require "moonwire"
+local project = require "support.project"
+local test = require "moonwire.test"
 
 local names = 0
 
@@ -168,6 +170,26 @@ describe("mw.topic", function()
     topic:publish "x"
     mw.sleep(0.001)
     assert.equal("x", got)
+  end)
+
+  it("crosses workers", function()
+    local folder <close> = project.new { ["lua/chat.lua"] = [[
+      local mw = require "moonwire"
+      local room = mw.topic "room"
+      mw.spawn(function() -- on each worker
+        local heard <close> = room:subscribe()
+        for value in heard:messages() do mw.log.info("heard", { id = value.id, from = value.from.name }) end
+      end)
+      mw.every(0.01, function() room:publish { id = math.mininteger, from = { name = "worker 0" } } end)
+    ]] }
+    local server <close> = test.serve { dir = folder.dir, data = ":memory:", args = { "--workers", "2" } }
+    local last = test.now() + 20
+    local function heard(worker)
+      local line = ('worker=%d msg="heard" from="worker 0" id=-9223372036854775808\n'):format(worker)
+      return server.stderr:find(line, 1, true)
+    end
+    while not (heard(0) and heard(1)) and test.now() < last do mw.sleep(0.01) end
+    assert.is_truthy(heard(0) and heard(1), server.stderr)
   end)
 
   it("checks its arguments", function()
