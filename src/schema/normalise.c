@@ -75,6 +75,7 @@ static int put_carrier(struct mw_buf *out, const uint8_t *begin, const uint8_t *
 static int note_piece(struct normaliser *n, struct slot *slot, const uint8_t *begin, const uint8_t *end) {
   if (n->n_pieces >= n->cap_pieces) {
     size_t cap = n->cap_pieces * 2 + 32;
+    if (cap * sizeof *n->pieces > n->budget) return MW_ELIMIT;
     struct piece *grown = realloc(n->pieces, cap * sizeof *grown);
     if (!grown) return MW_ENOMEM;
     n->pieces = grown;

@@ -11,8 +11,9 @@
  * message can have it: it is the first that is too great. */
 enum { MW_CARRIER_NUMBER = MW_WIRE_NUMBER_MAX + 1 };
 
-/* Appends the rewritten form of `bytes`, which mw_scan() has accepted as `type`. Takes time in proportion to the
- * bytes and to the memory that the message will need; refuses once that is over `budget` bytes.
+/* Appends the rewritten form of `bytes`, which mw_scan() has accepted as `type`, at most four times as long. Takes time
+ * in proportion to the bytes and to the memory that the message will need; refuses once that, or what has to be
+ * remembered meanwhile (about 12 bytes for each part of a repeated submessage), is over `budget` bytes.
  * Returns 0, MW_ELIMIT or MW_ENOMEM. */
 int mw_normalise(const struct mw_message_type *type, struct mw_slice bytes, size_t budget, struct mw_buf *out,
                  struct mw_err *err);
