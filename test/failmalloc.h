@@ -1,6 +1,7 @@
 /* Makes allocations fail on purpose. A test that includes this is linked so that every malloc, calloc, realloc, strdup,
  * strndup, aligned_alloc, posix_memalign and vasprintf in our own code, and none inside of shared libraries, can be
- * made to fail; and every piece of an arena, which else would fail only where the arena grows. Only the thread that started a failure sees it. */
+ * made to fail; and every piece of an arena, which else would fail only where the arena grows. Only the thread that
+ * started a failure sees it. */
 #ifndef MW_TEST_FAILMALLOC_H
 #define MW_TEST_FAILMALLOC_H
 

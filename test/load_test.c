@@ -194,15 +194,34 @@ static void test_a_file_in_place_of_the_folder(void **state) {
   mw_err_fini(&err);
 }
 
-static void test_protoc_not_installed(void **state) {
-  write_text("a.proto", PROTO3 "message A {}");
+/* Loads the folder with nothing but itself in PATH. */
+static void assert_refused_in_path(int code, const char *words) {
   char *path = strdup(getenv("PATH"));
   setenv("PATH", root, 1);
-  assert_refused(MW_EIO,
-                 "ROOT: cannot compile *.proto: protoc, the protobuf compiler, is not in PATH "
-                 "(Debian package protobuf-compiler)");
+  assert_refused(code, words);
   setenv("PATH", path, 1);
   free(path);
+}
+
+static void test_protoc_not_installed(void **state) {
+  write_text("a.proto", PROTO3 "message A {}");
+  assert_refused_in_path(MW_EIO,
+                         "ROOT: cannot compile *.proto: protoc, the protobuf compiler, is not in PATH "
+                         "(Debian package protobuf-compiler)");
+}
+
+/* A stand-in for protoc that fails in unusual ways. */
+static void test_protoc_failing_oddly(void **state) {
+  char path[256];
+  path_of(path, sizeof path, "protoc");
+  write_text("a.proto", PROTO3 "message A {}");
+  write_text("protoc", "#!/bin/sh\nexit 3\n");
+  assert_int_equal(chmod(path, 0755), 0);
+  assert_refused_in_path(MW_EIO, "ROOT: protoc ended with status 3 and no error message");
+  write_text("protoc", "#!/bin/sh\necho boom >&2\nexit 1\n");
+  assert_refused_in_path(MW_EFORMAT, "protoc: boom");
+  write_text("protoc", "#!/bin/sh\necho nonsense\n");
+  assert_refused_in_path(MW_EFORMAT, "ROOT: not a serialised google.protobuf.FileDescriptorSet");
 }
 
 static int load_and_drop(void *dir) {
@@ -268,6 +287,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(test_descriptor_sets, make_folder, remove_folder),
       cmocka_unit_test_setup_teardown(test_a_file_in_place_of_the_folder, make_folder, remove_folder),
       cmocka_unit_test_setup_teardown(test_protoc_not_installed, make_folder, remove_folder),
+      cmocka_unit_test_setup_teardown(test_protoc_failing_oddly, make_folder, remove_folder),
       cmocka_unit_test_setup_teardown(test_survives_lack_of_memory, make_folder, remove_folder),
       cmocka_unit_test(test_a_program_that_says_much),
       cmocka_unit_test(test_a_program_ended_by_a_signal),

@@ -199,6 +199,10 @@ static void test_refuses_bytes_that_are_no_set(void **state) {
   assert_refused(mw_slice("\x0a\x02\x08\x01", 4), MW_EFORMAT, "descriptor set: file 1 is damaged"); /* name: 1 */
 }
 
+static void test_bounds_size(void **state) {
+  assert_refused(mw_slice("", MW_POOL_SET_MAX + 1u), MW_ELIMIT, "descriptor set: larger than 256 MiB"); /* not read */
+}
+
 /* Numbers that protoc does not let through. */
 static void test_refuses_unknown_numbers_of_types_and_labels(void **state) {
   struct mw_buf set = encode_set(FIELD("number: 1 type: TYPE_INT32"));
@@ -556,6 +560,7 @@ int main(void) {
       cmocka_unit_test(test_refuses_what_cannot_be),
       cmocka_unit_test(test_refuses_bytes_that_are_no_set),
       cmocka_unit_test(test_refuses_unknown_numbers_of_types_and_labels),
+      cmocka_unit_test(test_bounds_size),
       cmocka_unit_test(test_bounds_nesting),
       cmocka_unit_test(test_survives_damage),
       cmocka_unit_test(test_has_the_wellknown_types),

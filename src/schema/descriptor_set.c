@@ -2,7 +2,6 @@
 
 /* Far above what people write (protoc refuses at 32 levels), far below what a stack bears. */
 enum { MAX_NESTING = 64 };
-enum { MAX_SET_BYTES = 256 << 20 };
 enum { MAX_MEMORY = 1 << 30 }; /* for a set unpacked: a few times its size, unless it means harm */
 
 /* Field numbers of descriptor.proto. */
@@ -121,9 +120,6 @@ static bool count_files(struct mw_slice set, size_t *count) {
 
 int mw_descriptor_set_init(struct mw_descriptor_set *set, struct mw_slice bytes, struct mw_err *err) {
   size_t count;
-  if (bytes.len > MAX_SET_BYTES) {
-    return mw_err_set(err, MW_ELIMIT, "descriptor set: larger than %d MiB", MAX_SET_BYTES >> 20);
-  }
   if (!count_files(bytes, &count)) {
     return mw_err_set(err, MW_EFORMAT, "not a serialised google.protobuf.FileDescriptorSet");
   }

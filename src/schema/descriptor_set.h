@@ -23,8 +23,8 @@ struct mw_descriptor_set {
   size_t n_files;
 };
 
-/* Reads `bytes`, which must outlive the set. Returns 0, MW_EFORMAT (not a set), MW_ELIMIT (too large, or messages
- * nested too deeply) or MW_ENOMEM; on failure nothing needs to be released. */
+/* Reads `bytes`, which must outlive the set. Returns 0, MW_EFORMAT (not a set), MW_ELIMIT (too much memory, or
+ * messages nested too deeply) or MW_ENOMEM; on failure nothing needs to be released. */
 int mw_descriptor_set_init(struct mw_descriptor_set *set, struct mw_slice bytes, struct mw_err *err);
 void mw_descriptor_set_fini(struct mw_descriptor_set *set);
 

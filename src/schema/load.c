@@ -6,8 +6,6 @@
 #include "schema/find.h"
 #include "schema/protoc.h"
 
-enum { MAX_SET_BYTES = 256 << 20 };
-
 /* Appends the descriptor sets that are there as files. Serialised sets put behind each other are one set. */
 static int read_sets(struct mw_buf *out, const char *dir, const struct mw_file_list *files, struct mw_err *err) {
   struct mw_buf path = MW_BUF_INIT;
@@ -19,7 +17,7 @@ static int read_sets(struct mw_buf *out, const char *dir, const struct mw_file_l
       rc = mw_err_set(err, MW_ENOMEM, "%s: out of memory", dir);
       break;
     }
-    rc = mw_buf_read_file(out, mw_buf_str(&path), MAX_SET_BYTES, err);
+    rc = mw_buf_read_file(out, mw_buf_str(&path), MW_POOL_SET_MAX, err);
     if (rc == MW_ENOTFOUND) rc = MW_EIO; /* it was there a moment ago */
     if (rc != 0) break;
     struct mw_descriptor_set set;

@@ -94,6 +94,9 @@ static int build(struct mw_builder *b, const struct mw_descriptor_set *set, cons
 }
 
 int mw_pool_new(struct mw_pool **out, struct mw_slice bytes, struct mw_err *err) {
+  if (bytes.len > MW_POOL_SET_MAX) {
+    return mw_err_set(err, MW_ELIMIT, "descriptor set: larger than %d MiB", MW_POOL_SET_MAX >> 20);
+  }
   struct mw_descriptor_set set = {0}, own = {0};
   struct mw_pool *pool = calloc(1, sizeof *pool);
   struct mw_builder b = {.pool = pool, .err = err};

@@ -134,11 +134,13 @@ struct mw_service_type {
 
 struct mw_pool;
 
+enum { MW_POOL_SET_MAX = 256 << 20 }; /* most bytes of a set */
+
 /* Makes a pool of a serialised google.protobuf.FileDescriptorSet, all or nothing; later duplicates of a file with the
  * same bytes are ignored. Borrows `set` for the call. Everything that would make protobuf-c abort is refused first.
  * Returns 0 and a reference in `out`; MW_EFORMAT (not a set, a dangling reference, a type that cannot be),
- * MW_EEXIST (a name defined twice), MW_EUNSUPPORTED (editions), MW_ELIMIT (over 256 MiB, or nested over 64 deep) or
- * MW_ENOMEM. A copy of a well-known file in the set takes the place of the built-in one. */
+ * MW_EEXIST (a name defined twice), MW_EUNSUPPORTED (editions), MW_ELIMIT (over MW_POOL_SET_MAX, or nested over 64
+ * deep) or MW_ENOMEM. A copy of a well-known file in the set takes the place of the built-in one. */
 int mw_pool_new(struct mw_pool **out, struct mw_slice set, struct mw_err *err);
 
 struct mw_pool *mw_pool_ref(struct mw_pool *pool);
