@@ -31,8 +31,9 @@ static void large_and_binary_values_are_kept(void **state) {
   assert_int_equal(mw_store_txn_put(txn, mw_slice("k\0\xff", 3), mw_slice(bytes, len), 0), 0);
   assert_int_equal(commit(f->store, &f->loop, txn).code, 0);
   struct mw_buf got = MW_BUF_INIT;
-  uint64_t revision;
-  assert_int_equal(mw_store_get(f->store, mw_slice("k\0\xff", 3), &got, &revision), 0);
+  struct mw_store_entry entry;
+  assert_int_equal(mw_store_get(f->store, mw_slice("k\0\xff", 3), &got, &entry), 0);
+  assert_ptr_equal(entry.value.data, got.data);
   assert_int_equal(got.len, len);
   assert_memory_equal(got.data, bytes, len);
   mw_buf_fini(&got);
@@ -135,6 +136,21 @@ static void closing_finishes_what_is_queued(void **state) {
   expect(f, "k49", "v");
 }
 
+static void a_flush_leaves_no_result_to_come(void **state) {
+  struct fixture *f = *state;
+  static struct outcome outcomes[200];
+  memset(outcomes, 0, sizeof outcomes);
+  for (int i = 0; i < 100; i++) {
+    uint64_t number;
+    mw_store_commit(f->store, txn_put("a", "v"), &f->loop, take_outcome, &outcomes[i]);
+    int rc = mw_store_sequence_next(f->store, str("ids"), &number, &f->loop, take_outcome, &outcomes[100 + i]);
+    outcomes[100 + i].done |= rc == 0;
+  }
+  mw_store_flush(f->store);
+  mw_loop_run_posts(&f->loop);
+  for (int i = 0; i < 200; i++) assert_true(outcomes[i].done);
+}
+
 /* ---- threads ---- */
 
 enum { THREADS = 8, INCREMENTS = 60 };
@@ -146,8 +162,9 @@ struct counter {
 
 static int read_number(struct mw_store *store, const char *key, uint64_t *revision) {
   struct mw_buf value = MW_BUF_INIT;
-  *revision = MW_STORE_ABSENT;
-  int number = mw_store_get(store, str(key), &value, revision) == 0 ? atoi(mw_buf_str(&value)) : 0;
+  struct mw_store_entry entry = {.revision = MW_STORE_ABSENT};
+  int number = mw_store_get(store, str(key), &value, &entry) == 0 ? atoi(mw_buf_str(&value)) : 0;
+  *revision = entry.revision;
   mw_buf_fini(&value);
   return number;
 }
@@ -484,6 +501,7 @@ int main(void) {
       TEST(an_empty_transaction_succeeds),
       TEST(transactions_of_a_thread_share_commits_and_keep_their_order),
       TEST(closing_finishes_what_is_queued),
+      TEST(a_flush_leaves_no_result_to_come),
       TEST(no_update_of_eight_threads_is_lost),
       TEST(a_snapshot_scans_in_order_both_ways),
       TEST(an_empty_store_scans_as_empty),

@@ -1,5 +1,5 @@
 #include "bind/bind.h"
 #define S(n) __attribute__((weak)) void mw_bind_open_##n(lua_State *L, struct mw_program *p) {}
-S(store) S(client)
+S(client)
 __attribute__((weak)) int mw_cli_call(int argc, char **argv);
 __attribute__((weak)) int mw_cli_call(int argc, char **argv) { return 1; }

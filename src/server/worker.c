@@ -99,6 +99,7 @@ void mw_worker_close(struct mw_worker *worker) {
   mw_bind_close(&worker->program);
   mw_program_fini(&worker->program);
   mw_vm_fini(&worker->vm);
+  mw_store_flush(worker->host.store); /* writes that nobody waits for any more still report to this loop */
   worker->engine->ops->close(worker->engine);
   mw_generation_unref(worker->generation);
   mw_dispatch_fini(&worker->dispatch);

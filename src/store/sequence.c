@@ -59,6 +59,16 @@ void mw_sequences_fini(struct mw_store *store) {
   pthread_mutex_destroy(&sequences->lock);
 }
 
+bool mw_sequences_busy(struct mw_sequences *sequences) {
+  pthread_mutex_lock(&sequences->lock);
+  size_t cursor = 0;
+  struct sequence *sequence;
+  bool busy = false;
+  while (!busy && (sequence = mw_map_next(&sequences->map, &cursor, NULL))) busy = !mw_list_empty(&sequence->waiters);
+  pthread_mutex_unlock(&sequences->lock);
+  return busy;
+}
+
 /* ---- leasing ---- */
 
 static void run_waiter(struct mw_post *post) {

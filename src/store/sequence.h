@@ -17,6 +17,9 @@ struct mw_sequences {
 
 void mw_sequences_init(struct mw_sequences *sequences);
 
+/* Whether somebody waits for a number. */
+bool mw_sequences_busy(struct mw_sequences *sequences);
+
 /* After the writer has stopped: gives unused numbers back and frees everything. */
 void mw_sequences_fini(struct mw_store *store);
 

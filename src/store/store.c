@@ -100,7 +100,7 @@ void mw_store_snapshot_close(struct mw_store_snapshot *snapshot) {
 uint64_t mw_store_snapshot_revision(const struct mw_store_snapshot *snapshot) { return snapshot->revision; }
 
 static void to_entry(const struct mw_record *record, struct mw_store_entry *out) {
-  *out = (struct mw_store_entry){record->key, record->value, record->revision};
+  *out = (struct mw_store_entry){record->key, record->value, record->revision, record->expires};
 }
 
 int mw_store_snapshot_get(struct mw_store_snapshot *snapshot, struct mw_slice key, struct mw_store_entry *out) {
@@ -123,7 +123,7 @@ int mw_store_snapshot_next(struct mw_store_snapshot *snapshot, struct mw_slice p
   return rc;
 }
 
-int mw_store_get(struct mw_store *store, struct mw_slice key, struct mw_buf *value, uint64_t *revision) {
+int mw_store_get(struct mw_store *store, struct mw_slice key, struct mw_buf *value, struct mw_store_entry *out) {
   const struct mw_backend_ops *ops = store->backend->ops;
   struct mw_view *view;
   int rc = ops->view_open(store->backend, &view, NULL);
@@ -132,7 +132,10 @@ int mw_store_get(struct mw_store *store, struct mw_slice key, struct mw_buf *val
   rc = ops->view_get(view, key, &record);
   if (rc == 0 && record.expires != 0 && mw_expired(&record, store->clock())) rc = MW_ENOTFOUND;
   if (rc == 0) rc = mw_buf_append(value, record.value.data, record.value.len);
-  if (rc == 0 && revision) *revision = record.revision;
+  if (rc == 0 && out) {
+    struct mw_slice copy = mw_slice(value->data + value->len - record.value.len, record.value.len);
+    *out = (struct mw_store_entry){key, copy, record.revision, record.expires};
+  }
   ops->view_close(view);
   return rc;
 }
@@ -145,4 +148,10 @@ void mw_store_commit(struct mw_store *store, struct mw_store_txn *txn, struct mw
   txn->done = done;
   txn->arg = arg;
   mw_writer_queue(store, txn);
+}
+
+void mw_store_flush(struct mw_store *store) {
+  do {
+    mw_writer_flush(store);
+  } while (mw_sequences_busy(&store->sequences)); /* a lease may have been too small for all who wait */
 }

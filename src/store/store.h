@@ -41,6 +41,7 @@ uint64_t mw_store_commits(const struct mw_store *store);
 struct mw_store_entry {
   struct mw_slice key, value;
   uint64_t revision; /* of the transaction that last wrote the key */
+  int64_t expires;   /* wall clock, nanoseconds; 0 for never */
 };
 
 struct mw_store_snapshot;
@@ -60,8 +61,9 @@ int mw_store_snapshot_get(struct mw_store_snapshot *snapshot, struct mw_slice ke
 int mw_store_snapshot_next(struct mw_store_snapshot *snapshot, struct mw_slice prefix, struct mw_slice after,
                            bool reverse, struct mw_store_entry *out);
 
-/* Reads one key at the newest revision and appends its value. Returns 0, MW_ENOTFOUND, MW_EIO or MW_ENOMEM. */
-int mw_store_get(struct mw_store *store, struct mw_slice key, struct mw_buf *value, uint64_t *revision);
+/* Reads one key at the newest revision and appends its value. `out` may be NULL; its key is `key`, its value the part
+ * of `value` that was appended. Returns 0, MW_ENOTFOUND, MW_ELIMIT (as mw_store_snapshot_open()), MW_EIO or MW_ENOMEM. */
+int mw_store_get(struct mw_store *store, struct mw_slice key, struct mw_buf *value, struct mw_store_entry *out);
 
 /* ---- writing ---- */
 
@@ -103,6 +105,10 @@ void mw_store_commit(struct mw_store *store, struct mw_store_txn *txn, struct mw
  * number as the result's revision; MW_ELIMIT (name), MW_EIO or MW_ENOMEM. An orderly close gives unused numbers back. */
 int mw_store_sequence_next(struct mw_store *store, struct mw_slice name, uint64_t *out, struct mw_loop *loop,
                            void (*done)(void *arg, const struct mw_store_result *result), void *arg);
+
+/* Waits until every transaction and sequence number that was asked for so far has its result posted. A worker calls
+ * it before it ends its loop, which results must not come to afterwards. Any thread but a store's. */
+void mw_store_flush(struct mw_store *store);
 
 /* ---- watching ---- */
 

@@ -263,13 +263,23 @@ static bool take_batch(struct mw_store *store, struct mw_store_txn **first) {
   return more;
 }
 
+static void count_settled(struct mw_writer *writer, size_t n) {
+  pthread_mutex_lock(&writer->lock);
+  writer->settled += n;
+  pthread_cond_broadcast(&writer->rest);
+  pthread_mutex_unlock(&writer->lock);
+}
+
 static void *run(void *arg) {
   struct mw_store *store = arg;
   struct mw_store_txn *first;
   while (take_batch(store, &first)) {
     size_t n = 0;
     for (struct mw_store_txn *txn = first; txn; txn = txn->next) n++;
-    if (n > 0) settle(store, first, n);
+    if (n > 0) {
+      settle(store, first, n);
+      count_settled(&store->writer, n);
+    }
     if (expiry_due(&store->writer) <= store->clock()) expire(store);
   }
   return NULL;
@@ -293,9 +303,11 @@ int mw_writer_start(struct mw_store *store, struct mw_err *err) {
   pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
   pthread_cond_init(&writer->wake, &attributes);
   pthread_condattr_destroy(&attributes);
+  pthread_cond_init(&writer->rest, NULL);
   writer->tail = &writer->queue;
   int rc = start_thread(store);
   if (rc == 0) return 0;
+  pthread_cond_destroy(&writer->rest);
   pthread_cond_destroy(&writer->wake);
   pthread_mutex_destroy(&writer->lock);
   return mw_err_set(err, MW_EIO, "the store's writer cannot be started: %s", strerror(rc));
@@ -308,6 +320,7 @@ void mw_writer_stop(struct mw_store *store) {
   pthread_cond_signal(&writer->wake);
   pthread_mutex_unlock(&writer->lock);
   pthread_join(writer->thread, NULL);
+  pthread_cond_destroy(&writer->rest);
   pthread_cond_destroy(&writer->wake);
   pthread_mutex_destroy(&writer->lock);
 }
@@ -319,6 +332,15 @@ void mw_writer_queue(struct mw_store *store, struct mw_store_txn *txn) {
   bool idle = !writer->queue;
   *writer->tail = txn;
   writer->tail = &txn->next;
+  writer->queued++;
   if (idle) pthread_cond_signal(&writer->wake);
+  pthread_mutex_unlock(&writer->lock);
+}
+
+void mw_writer_flush(struct mw_store *store) {
+  struct mw_writer *writer = &store->writer;
+  pthread_mutex_lock(&writer->lock);
+  uint64_t upto = writer->queued;
+  while (writer->settled < upto) pthread_cond_wait(&writer->rest, &writer->lock);
   pthread_mutex_unlock(&writer->lock);
 }

@@ -12,9 +12,11 @@
 
 struct mw_writer {
   pthread_t thread;
-  pthread_mutex_t lock; /* guards queue, tail, stop */
+  pthread_mutex_t lock; /* guards all up to stop */
   pthread_cond_t wake;
+  pthread_cond_t rest; /* a batch was settled */
   struct mw_store_txn *queue, **tail;
+  uint64_t queued, settled; /* transactions, since the start */
   bool stop;
 
   /* The thread's own. */
@@ -32,5 +34,8 @@ void mw_writer_stop(struct mw_store *store);
 
 /* Queues a transaction whose `done` or `settled` is set. Any thread. Takes `txn`. */
 void mw_writer_queue(struct mw_store *store, struct mw_store_txn *txn);
+
+/* Waits until what is queued so far is settled. Not on the writer's thread. */
+void mw_writer_flush(struct mw_store *store);
 
 #endif

@@ -1,0 +1,532 @@
+local mw = require "moonwire"
+
+local names = 0
+
+-- A collection that no other test uses.
+local function fresh(options)
+  names = names + 1
+  local o = { name = "spec." .. names, message = "tasks.Task" }
+  for k, v in pairs(options or {}) do o[k] = v end
+  return mw.store.collection(o), o
+end
+
+local function raises(pattern, f, ...)
+  local ok, err = pcall(f, ...)
+  assert.is_false(ok)
+  assert.matches(pattern, tostring(err))
+end
+
+local function keys(collection, options, field)
+  local list = {}
+  for message in collection:each(options) do list[#list + 1] = message[field or "id"] end
+  return list
+end
+
+local function fill(collection, ...)
+  for _, id in ipairs { ... } do assert(collection:put { id = id }) end
+end
+
+describe("mw.store.collection", function()
+  it("names what is wrong when it is declared", function()
+    local declare = mw.store.collection
+    raises("name: expected string, got nil", declare, { message = "tasks.Task" })
+    raises('name: expected 1 to 64 letters, digits and _ %- %. , got "a b"', declare, { name = "a b", message = "tasks.Task" })
+    raises("expected 1 to 64 letters", declare, { name = "a\0b", message = "tasks.Task" })
+    raises("expected 1 to 64 letters", declare, { name = "", message = "tasks.Task" })
+    raises("expected 1 to 64 letters", declare, { name = ("n"):rep(65), message = "tasks.Task" })
+    raises("message: expected string, got nil", declare, { name = "a" })
+    raises("collection a: the schema has no message tasks%.None", declare, { name = "a", message = "tasks.None" })
+    raises("collection a: tasks%.Task has no field none to be the key", declare,
+      { name = "a", message = "tasks.Task", key = "none" })
+    raises("collection a: tasks%.Task%.priority cannot be the key: expected a string or integer field, got tasks%.Priority",
+      declare, { name = "a", message = "tasks.Task", key = "priority" })
+    raises("cannot be the key: expected a string or integer field, got repeated string", declare,
+      { name = "a", message = "google.protobuf.FieldMask", key = "paths" })
+    raises("unknown option ke %(expected name, message, key%)", declare, { name = "a", message = "tasks.Task", ke = "id" })
+  end)
+
+  it("may be declared twice, but only as the same thing", function()
+    local one, options = fresh()
+    local two = mw.store.collection(options)
+    fill(one, "a")
+    assert.equal("a", two:get("a").id)
+    options.key = "title"
+    raises("holds tasks%.Task by id elsewhere, and tasks%.Task by title here", mw.store.collection, options)
+  end)
+
+  it("keeps its keys apart from other collections'", function()
+    local name = "spec.apart"
+    local short = mw.store.collection { name = name, message = "tasks.Task" }
+    local long = mw.store.collection { name = name .. ".x", message = "tasks.Task" }
+    fill(short, "a", ".xb")
+    fill(long, "c")
+    assert.same({ ".xb", "a" }, keys(short))
+    assert.same({ "c" }, keys(long))
+    assert.equal("collection spec.apart of tasks.Task by id", tostring(short))
+  end)
+end)
+
+describe("a collection", function()
+  it("inserts, and refuses what exists already", function()
+    local tasks = fresh()
+    local made = assert(tasks:insert { id = "a", title = "one" })
+    assert.equal("tasks.Task", mw.type(made))
+    assert.equal("one", made.title)
+    assert.equal("PRIORITY_UNSPECIFIED", made.priority)
+    local again, status = tasks:insert { id = "a", title = "two" }
+    assert.is_nil(again)
+    assert.equal("ALREADY_EXISTS", status.code)
+    assert.matches("a exists already", status.message)
+    assert.equal("one", tasks:get("a").title)
+  end)
+
+  it("puts whether it exists or not", function()
+    local tasks = fresh()
+    assert.equal("one", tasks:put({ id = "a", title = "one" }).title)
+    assert.equal("two", tasks:put({ id = "a", title = "two" }).title)
+    assert.equal("two", tasks:get("a").title)
+  end)
+
+  it("gets nil alone for what is not there", function()
+    local tasks = fresh()
+    for _, key in ipairs { "a", "", ("k"):rep(1000) } do
+      assert.equal(1, select("#", tasks:get(key)))
+      assert.is_nil(tasks:get(key))
+    end
+  end)
+
+  it("refuses keys that cannot be", function()
+    local tasks = fresh()
+    for words, id in pairs { ["is empty"] = "", ["is too long"] = ("k"):rep(500) } do
+      for _, write in ipairs { "insert", "put" } do
+        local made, status = tasks[write](tasks, { id = id })
+        assert.is_nil(made)
+        assert.equal("INVALID_ARGUMENT", status.code)
+        assert.equal("tasks.Task.id, the key, " .. words, status.message)
+      end
+    end
+  end)
+
+  it("raises for what is no message of its type", function()
+    local tasks = fresh()
+    raises("expected tasks.Priority, got", tasks.insert, tasks, { id = "a", priority = "HIHG" })
+    raises("table expected", tasks.put, tasks, "a")
+    raises("string expected", tasks.get, tasks, 1)
+    raises("moonwire.Collection expected", tasks.get, {}, "a")
+    raises("put: unknown option tll %(expected ttl%)", tasks.put, tasks, { id = "a" }, { tll = 1 })
+    for _, ttl in ipairs { 0, -1, 2e9, "1", 0 / 0 } do
+      raises("ttl: expected seconds above 0", tasks.put, tasks, { id = "a" }, { ttl = ttl })
+    end
+  end)
+
+  it("holds messages of any type, by any string", function()
+    local wide, options = fresh { message = "telemetry.MetricsResponse", key = "service_name" }
+    wide:put { service_name = "a", cpu_usage = 1.5, timestamp_ms = 7 }
+    assert.equal(1.5, wide:get("a").cpu_usage)
+    assert.equal(7, wide:get("a").timestamp_ms)
+    assert.equal("telemetry.MetricsResponse", options.message)
+  end)
+
+  it("deletes, and says whether there was something", function()
+    local tasks = fresh()
+    fill(tasks, "a")
+    assert.is_true(tasks:delete "a")
+    assert.is_false(tasks:delete "a")
+    assert.is_false(tasks:delete "")
+    assert.is_nil(tasks:get "a")
+  end)
+
+  it("tells one of many who delete at once", function()
+    local tasks = fresh()
+    fill(tasks, "a")
+    local told, ended = 0, 0
+    for _ = 1, 20 do
+      mw.spawn(function()
+        if tasks:delete "a" then told = told + 1 end
+        ended = ended + 1
+      end)
+    end
+    while ended < 20 do mw.sleep(0.001) end
+    assert.equal(1, told)
+  end)
+
+  it("forgets what has lived its time", function()
+    local tasks = fresh()
+    tasks:put({ id = "a" }, { ttl = 0.02 })
+    tasks:insert({ id = "b" }, { ttl = 1000 })
+    assert.is_truthy(tasks:get "a")
+    tasks:update("a", function(task) return task end) -- keeps the time
+    while tasks:get "a" do mw.sleep(0.002) end
+    assert.same({ "b" }, keys(tasks))
+    assert.is_truthy(tasks:insert { id = "a" })
+    tasks:put({ id = "c" }, { ttl = 0.02 })
+    tasks:update("c", function(task) return task end, { ttl = 1000 })
+    mw.sleep(0.03)
+    assert.is_truthy(tasks:get "c")
+  end)
+end)
+
+describe("update", function()
+  it("stores what the function returns", function()
+    local tasks = fresh()
+    fill(tasks, "a")
+    local task = assert(tasks:update("a", function(task)
+      task.title = "changed"
+      return task
+    end))
+    assert.equal("changed", task.title)
+    assert.equal("changed", tasks:get("a").title)
+    assert.equal("new", tasks:update("a", function() return { id = "a", title = "new" } end).title)
+  end)
+
+  it("reports what is not there", function()
+    local task, status = fresh():update("a", error)
+    assert.is_nil(task)
+    assert.equal("NOT_FOUND", status.code)
+    assert.matches("there is no a", status.message)
+  end)
+
+  it("is cancelled by nil, with a status or without", function()
+    local tasks = fresh()
+    fill(tasks, "a")
+    assert.is_nil(tasks:update("a", function(task) task.title = "x" end))
+    local _, status = tasks:update("a", function() return nil, mw.status.failed_precondition "not now" end)
+    assert.equal("FAILED_PRECONDITION", status.code)
+    assert.equal("", tasks:get("a").title)
+  end)
+
+  it("refuses another key, and what is no message", function()
+    local tasks = fresh()
+    fill(tasks, "a")
+    raises("update: the function changed the key, tasks%.Task%.id", tasks.update, tasks, "a",
+      function() return { id = "b" } end)
+    raises("update: the function returned a string, not a message", tasks.update, tasks, "a", function() return "x" end)
+    raises("boom", tasks.update, tasks, "a", function() error "boom" end)
+  end)
+
+  it("loses none of many at once, also when the function waits", function()
+    local tasks = fresh()
+    tasks:put { id = "a", created_at = 0 }
+    local ended = 0
+    for i = 1, 30 do
+      mw.spawn(function()
+        assert(tasks:update("a", function(task)
+          if i % 3 == 0 then mw.sleep(0.001) end
+          task.created_at = task.created_at + 1
+          return task
+        end))
+        ended = ended + 1
+      end)
+    end
+    while ended < 30 do mw.sleep(0.001) end
+    assert.equal(30, tasks:get("a").created_at)
+  end)
+end)
+
+describe("each", function()
+  it("goes over keys in order, within what it is asked for", function()
+    local tasks = fresh()
+    fill(tasks, "b2", "a1", "c1", "b1", "b3")
+    assert.same({ "a1", "b1", "b2", "b3", "c1" }, keys(tasks))
+    assert.same({ "b1", "b2", "b3" }, keys(tasks, { prefix = "b" }))
+    assert.same({ "b2", "b3", "c1" }, keys(tasks, { after = "b1" }))
+    assert.same({ "b2", "b3" }, keys(tasks, { after = "b1", prefix = "b" }))
+    assert.same({ "c1", "b3", "b2", "b1", "a1" }, keys(tasks, { reverse = true }))
+    assert.same({ "b1", "a1" }, keys(tasks, { reverse = true, after = "b2" }))
+    assert.same({ "b3", "b2" }, keys(tasks, { reverse = true, prefix = "b", limit = 2 }))
+    assert.same({}, keys(tasks, { limit = 0 }))
+    assert.same({}, keys(tasks, { prefix = ("p"):rep(500) }))
+    assert.equal(5, tasks:count())
+    assert.equal(3, tasks:count { prefix = "b" })
+    assert.equal(0, tasks:count { prefix = "x" })
+  end)
+
+  it("checks its options", function()
+    local tasks = fresh()
+    raises("each: unknown option limt %(expected prefix, after, limit, reverse%)", tasks.each, tasks, { limt = 1 })
+    raises("each: limit: expected an integer from 0 on, got 1.5", tasks.each, tasks, { limit = 1.5 })
+    raises("each: limit: expected an integer from 0 on, got %-1", tasks.each, tasks, { limit = -1 })
+    raises("each: after: expected string, got number", tasks.each, tasks, { after = 1 })
+    raises("prefix: expected string, got number", tasks.each, tasks, { prefix = 1 })
+    raises("count: unknown option after", tasks.count, tasks, { after = "a" })
+  end)
+
+  it("sees one moment, whatever is written meanwhile", function()
+    local tasks = fresh()
+    fill(tasks, "a", "b", "c")
+    local seen = {}
+    for task in tasks:each() do
+      seen[#seen + 1] = task.id
+      tasks:delete "c"
+      tasks:put { id = "bb" }
+      mw.sleep(0)
+    end
+    assert.same({ "a", "b", "c" }, seen)
+    assert.same({ "a", "b", "bb" }, keys(tasks))
+  end)
+
+  it("may be left early, thousands of times", function()
+    local tasks = fresh()
+    fill(tasks, "a", "b")
+    for _ = 1, 10000 do
+      for _ in tasks:each() do break end
+    end
+    for _ = 1, 10000 do tasks:each() end -- released by the collector
+    assert.equal(2, tasks:count())
+  end)
+end)
+
+describe("integer keys", function()
+  it("sort as numbers", function()
+    local signed = fresh { key = "created_at" }
+    for _, n in ipairs { 5, -1, 0, 300, math.mininteger, math.maxinteger, -300 } do
+      assert(signed:insert { created_at = n, title = tostring(n) })
+    end
+    assert.same({ math.mininteger, -300, -1, 0, 5, 300, math.maxinteger }, keys(signed, nil, "created_at"))
+    assert.same({ 5, 300 }, keys(signed, { after = 0, limit = 2 }, "created_at"))
+    assert.equal("-1", signed:get(-1).title)
+    assert.equal("0", signed:get(0).title)
+    assert.is_nil(signed:get(1))
+    local _, status = signed:insert { created_at = -1 }
+    assert.matches("%-1 exists already", status.message)
+  end)
+
+  it("sort as numbers when they are unsigned", function()
+    local narrow = fresh { message = "fileupload.FileChunk", key = "chunk_index" }
+    for _, n in ipairs { 4294967295, 0, 7 } do assert(narrow:put { chunk_index = n }) end
+    assert.same({ 0, 7, 4294967295 }, keys(narrow, nil, "chunk_index"))
+    local wide = fresh { message = "fileupload.UploadResponse", key = "total_bytes" }
+    for _, n in ipairs { -1, 0, math.maxinteger } do assert(wide:put { total_bytes = n }) end
+    assert.same({ 0, math.maxinteger, -1 }, keys(wide, nil, "total_bytes"))
+    assert.equal(-1, wide:get(-1).total_bytes)
+  end)
+
+  it("have no prefix", function()
+    local numbered, options = fresh { key = "created_at" }
+    raises("prefix: the key of " .. options.name .. " is a number", numbered.each, numbered, { prefix = "1" })
+    raises("each: after: expected integer, got string", numbered.each, numbered, { after = "1" })
+    raises("number expected", numbered.get, numbered, "x")
+    assert.equal(0, numbered:count())
+  end)
+end)
+
+describe("next_id", function()
+  it("counts, for each collection by itself", function()
+    local one, two = fresh(), fresh()
+    assert.equal("task-0001", one:next_id "task-%04d")
+    assert.equal("task-0002", one:next_id "task-%04d")
+    assert.equal("3", one:next_id "%d")
+    assert.equal(4, one:next_id())
+    assert.equal("1.x", two:next_id "%d.x")
+    assert.same({ "2", "00003" }, { two:next_id "%01d", two:next_id "%05d" })
+  end)
+
+  it("never repeats among many at once", function()
+    local tasks = fresh()
+    local seen, ended = {}, 0
+    for _ = 1, 50 do
+      mw.spawn(function()
+        for _ = 1, 40 do
+          local id = tasks:next_id()
+          assert(not seen[id])
+          seen[id] = true
+        end
+        ended = ended + 1
+      end)
+    end
+    while ended < 50 do mw.sleep(0.001) end
+    assert.equal(2000, #seen)
+  end)
+
+  it("wants a format with one number", function()
+    local tasks = fresh()
+    for _, format in ipairs { "task", "%s", "%d%d", "%4d", "%", "%%d", "%0100d", "" } do
+      raises('next_id: expected a format with one %%d or %%0Nd, such as "task%-%%04d"', tasks.next_id, tasks, format)
+    end
+  end)
+end)
+
+describe("mw.store.transaction", function()
+  it("writes all, and returns what the function returns", function()
+    local users, by_name = fresh(), fresh { key = "title" }
+    local a, b, c = mw.store.transaction(function(tx)
+      local user = tx:insert(users, { id = "1", title = "alice" })
+      assert.equal("tasks.Task", mw.type(user))
+      tx:put(by_name, user)
+      assert.equal("alice", tx:get(users, "1").title)
+      assert.is_nil(users:get "1")
+      return 1, nil, "c"
+    end)
+    assert.same({ 1, nil, "c" }, { a, b, c })
+    assert.equal("1", by_name:get("alice").id)
+    assert.is_true(mw.store.transaction(function(tx) tx:delete(users, "1") end))
+    assert.is_nil(users:get "1")
+  end)
+
+  it("writes nothing when the function says no, or fails", function()
+    local tasks = fresh()
+    local got, status = mw.store.transaction(function(tx)
+      tx:put(tasks, { id = "a" })
+      return nil, mw.status.already_exists "taken"
+    end)
+    assert.is_nil(got)
+    assert.equal("ALREADY_EXISTS", status.code)
+    assert.is_false(mw.store.transaction(function(tx)
+      tx:put(tasks, { id = "a" })
+      return false
+    end))
+    raises("boom", mw.store.transaction, function(tx)
+      tx:put(tasks, { id = "a" })
+      error "boom"
+    end)
+    raises("ALREADY_EXISTS: " .. ".*: b exists already", mw.store.transaction, function(tx)
+      tx:insert(tasks, { id = "b" })
+      tx:insert(tasks, { id = "b" })
+    end)
+    assert.equal(0, tasks:count())
+  end)
+
+  it("reads its own writes and deletes", function()
+    local tasks = fresh()
+    fill(tasks, "a")
+    mw.store.transaction(function(tx)
+      assert.is_true(tx:delete(tasks, "a"))
+      assert.is_false(tx:delete(tasks, "a"))
+      assert.is_nil(tx:get(tasks, "a"))
+      tx:insert(tasks, { id = "a", title = "again" })
+      assert.equal("again", tx:get(tasks, "a").title)
+      tx:put(tasks, { id = "a", title = "last" })
+    end)
+    assert.equal("last", tasks:get("a").title)
+  end)
+
+  it("lets only one have a name, of many who want it at once", function()
+    local by_id, by_name = fresh(), fresh { key = "title" }
+    local refused, ended = 0, 0
+    for i = 1, 20 do
+      mw.spawn(function()
+        local user = mw.store.transaction(function(tx)
+          if tx:get(by_name, "alice") then return nil, mw.status.already_exists "taken" end
+          tx:put(by_name, { id = tostring(i), title = "alice" })
+          return tx:put(by_id, { id = tostring(i), title = "alice" })
+        end)
+        if not user then refused = refused + 1 end
+        ended = ended + 1
+      end)
+    end
+    while ended < 20 do mw.sleep(0.001) end
+    assert.equal(19, refused)
+    assert.equal(1, by_id:count())
+  end)
+
+  it("moves between keys without loss", function()
+    local accounts = fresh()
+    for i = 1, 4 do accounts:put { id = tostring(i), created_at = 100 } end
+    local ended = 0
+    for i = 1, 30 do
+      mw.spawn(function()
+        local from, to = tostring(i % 4 + 1), tostring((i + 1 + i // 4) % 4 + 1)
+        mw.store.transaction(function(tx)
+          local a = tx:get(accounts, from)
+          a.created_at = a.created_at - 1
+          tx:put(accounts, a)
+          local b = tx:get(accounts, to)
+          b.created_at = b.created_at + 1
+          tx:put(accounts, b)
+        end)
+        ended = ended + 1
+      end)
+    end
+    while ended < 30 do mw.sleep(0.001) end
+    local sum = 0
+    for account in accounts:each() do sum = sum + account.created_at end
+    assert.equal(400, sum)
+  end)
+
+  it("ends with its function", function()
+    local tasks = fresh()
+    local kept
+    mw.store.transaction(function(tx) kept = tx end)
+    raises("the transaction is over: use tx only within its function", kept.get, kept, tasks, "a")
+    raises("function expected", mw.store.transaction, 1)
+  end)
+end)
+
+describe("watch", function()
+  -- Follows changes in a fiber of its own until `stop` is seen.
+  local function follow(collection, options, stop)
+    local seen = { done = false }
+    mw.spawn(function()
+      for event in collection:watch(options) do
+        seen[#seen + 1] = (event.type == "put" and "+" or "-") .. event.key
+        assert.equal(event.type == "put", event.message ~= nil)
+        if event.key == stop then break end
+      end
+      seen.done = true
+    end)
+    return seen
+  end
+
+  local function wait(seen)
+    while not seen.done do mw.sleep(0.001) end
+    return table.concat(seen, " ")
+  end
+
+  it("tells of each change, in order", function()
+    local tasks = fresh()
+    fill(tasks, "old")
+    local seen, some = follow(tasks, nil, "z"), follow(tasks, { prefix = "b" }, "bz")
+    fill(tasks, "a", "b1", "a")
+    tasks:delete "old"
+    tasks:delete "never"
+    mw.store.transaction(function(tx)
+      tx:put(tasks, { id = "b2" })
+      tx:delete(tasks, "b1")
+    end)
+    fill(tasks, "bz", "z")
+    assert.equal("+a +b1 +a -old +b2 -b1 +bz +z", wait(seen))
+    assert.equal("+b1 +b2 -b1 +bz", wait(some))
+  end)
+
+  it("tells first of what exists, each once", function()
+    local tasks = fresh()
+    for i = 1, 50 do fill(tasks, ("a%03d"):format(i)) end
+    local seen = {}
+    mw.spawn(function()
+      for i = 51, 150 do fill(tasks, ("a%03d"):format(i)) end
+    end)
+    for event in tasks:watch { existing = true } do
+      assert(not seen[event.key])
+      seen[event.key] = true
+      seen[#seen + 1] = event.key
+      assert.equal(event.key, event.message.id)
+      if #seen % 7 == 0 then mw.sleep(0) end
+      if #seen == 150 then break end
+    end
+    assert.same(keys(tasks), { table.unpack(seen) })
+  end)
+
+  it("gives integer keys as integers", function()
+    local numbered = fresh { key = "created_at" }
+    numbered:put { created_at = -5 }
+    for event in numbered:watch { existing = true } do
+      assert.equal(-5, event.key)
+      break
+    end
+  end)
+
+  it("tells of what expires", function()
+    local tasks = fresh()
+    local seen = follow(tasks, { prefix = "" }, "z")
+    tasks:put({ id = "a" }, { ttl = 0.001 })
+    while #seen < 2 do mw.sleep(0.005) end
+    fill(tasks, "z")
+    assert.equal("+a -a +z", wait(seen))
+  end)
+
+  it("checks its options", function()
+    local tasks = fresh()
+    raises("watch: unknown option exist %(expected prefix, existing%)", tasks.watch, tasks, { exist = true })
+    raises("watch: prefix: longer than any key", tasks.watch, tasks, { prefix = ("p"):rep(500) })
+  end)
+end)

@@ -1,0 +1,121 @@
+/* mw.store's inside, shared by the store_*.c files: collections, their keys, and writes that a fiber waits for.
+ *
+ * A collection's keys in the store are its name, a zero byte (which no name has), and the message's key: the bytes of a
+ * string, or an integer as eight bytes, big-endian, with the sign turned over, so that bytes sort as numbers do. */
+#ifndef MW_BIND_STORE_H
+#define MW_BIND_STORE_H
+
+#include "bind/bind.h"
+
+#define MW_COLLECTION "moonwire.Collection"
+
+enum {
+  MW_COLLECTION_NAME_MAX = 64, /* bytes */
+  MW_STORE_ATTEMPTS = 1000     /* of an optimistic change before it gives up */
+};
+
+/* The userdata of a collection. Borrows from its program, whose scripts alone can reach it. */
+struct mw_collection {
+  struct mw_program *program;
+  const struct mw_message_type *type;
+  const struct mw_field *key;
+  struct mw_buf value; /* what was read last, kept for reuse */
+  char name[MW_COLLECTION_NAME_MAX + 1];
+};
+
+/* A key in the store, on the C stack. */
+struct mw_store_key {
+  size_t len;
+  uint8_t bytes[MW_STORE_KEY_MAX];
+};
+
+static inline struct mw_slice mw_store_key_slice(const struct mw_store_key *key) {
+  return mw_slice(key->bytes, key->len);
+}
+
+static inline struct mw_store *mw_collection_store(const struct mw_collection *collection) {
+  return collection->program->host->store;
+}
+
+/* ---- store_collection.c ---- */
+
+struct mw_collection *mw_collection_check(lua_State *L, int arg);
+
+/* Reads `key` into collection->value. Returns as mw_store_get(). */
+int mw_collection_read(struct mw_collection *collection, const struct mw_store_key *key, struct mw_store_entry *out);
+
+/* Pushes the message that `bytes` hold; raises DATA_LOSS when they are not of the collection's type. */
+void mw_collection_push(lua_State *L, struct mw_collection *collection, struct mw_slice bytes);
+
+/* Packs the message table at `arg` into a string, pushed, that `bytes` is a view of, and finds its key. Raises when the
+ * table is no such message. Returns false, with nil and a status pushed instead, when its key cannot be one. */
+bool mw_collection_pack(lua_State *L, struct mw_collection *collection, int arg, struct mw_slice *bytes,
+                        struct mw_store_key *key);
+
+/* When what is written with the options table at `arg` ({ttl = seconds}) expires; 0 for never. Raises on others. */
+int64_t mw_collection_expiry(lua_State *L, int arg, const char *what);
+
+/* Pushes nil and the status for an MW_E* of the store, with `text`, or NULL for the code's own words. */
+int mw_store_fail(lua_State *L, const struct mw_collection *collection, int code, const char *text);
+
+/* Raises for an options table at `arg` that holds something else than the `allowed`, NULL-ended. */
+void mw_store_check_options(lua_State *L, int arg, const char *what, const char *const *allowed);
+
+extern const luaL_Reg mw_collection_writes[];     /* store_write.c */
+extern const luaL_Reg mw_collection_scans[];      /* store_scan.c */
+extern const luaL_Reg mw_collection_watches[];    /* store_watch.c */
+
+/* ---- store_key.c ---- */
+
+/* Whether messages can be stored by this field: a single string or integer. */
+bool mw_store_key_allowed(const struct mw_field *field);
+static inline bool mw_store_key_is_text(const struct mw_field *field) { return field->kind == MW_KIND_STRING; }
+
+/* The prefix of all keys of a collection. */
+void mw_store_key_start(const struct mw_collection *collection, struct mw_store_key *key);
+
+/* The key that the Lua value at `arg` stands for; raises when it has the wrong type. Returns false when no message can
+ * have it: empty or too long. */
+bool mw_store_key_check(lua_State *L, int arg, const struct mw_collection *collection, struct mw_store_key *key);
+
+/* The prefix of all keys that begin with the string at `arg`, or of all when it is nil. */
+bool mw_store_key_prefix(lua_State *L, int arg, const struct mw_collection *collection, struct mw_store_key *key);
+
+/* The key of a message. Returns false with words in `why` when it is unset, empty or too long. */
+bool mw_store_key_of(const struct mw_collection *collection, const ProtobufCMessage *message, struct mw_store_key *key,
+                     const char **why);
+
+/* Pushes the Lua value of a key in the store. */
+void mw_store_key_push(lua_State *L, const struct mw_collection *collection, struct mw_slice key);
+
+/* ---- store_wait.c: a fiber that waits for the store ----
+ * What was begun completes also when the fiber is killed; its result is then dropped. */
+
+struct mw_store_wait;
+
+/* Pushes a wait, at first for nothing. Raises without memory. */
+struct mw_store_wait *mw_store_wait_new(lua_State *L, struct mw_fiber *fiber);
+
+/* The `done` of an operation of the store and, as its argument, one more reference to `wait`. */
+void mw_store_wait_done(void *arg, const struct mw_store_result *result);
+struct mw_store_wait *mw_store_wait_ref(struct mw_store_wait *wait);
+void mw_store_wait_unref(struct mw_store_wait *wait);
+
+/* Commits `txn`, which is taken, and suspends; `k` runs with the wait, which stays on the stack, as its context. */
+int mw_store_wait_commit(lua_State *L, struct mw_store_wait *wait, struct mw_store *store, struct mw_store_txn *txn,
+                         lua_KFunction k);
+
+/* Suspends until an operation that was begun with mw_store_wait_done() has its result. */
+int mw_store_wait_yield(lua_State *L, struct mw_store_wait *wait, lua_KFunction k);
+
+const struct mw_store_result *mw_store_wait_result(const struct mw_store_wait *wait);
+
+/* ---- store_transaction.c ---- */
+
+/* mw.store.transaction(f), with the program as its upvalue. */
+int mw_store_transaction(lua_State *L);
+void mw_store_transaction_types(lua_State *L);
+void mw_store_scan_types(lua_State *L);
+void mw_store_watch_types(lua_State *L);
+
+#endif

@@ -1,0 +1,106 @@
+#include <math.h>
+
+#include "base/clock.h"
+#include "bind/store.h"
+
+enum { VALUE_KEPT = 64 << 10 }; /* most bytes of the read buffer that are kept for the next read */
+
+struct mw_collection *mw_collection_check(lua_State *L, int arg) { return luaL_checkudata(L, arg, MW_COLLECTION); }
+
+int mw_collection_read(struct mw_collection *collection, const struct mw_store_key *key, struct mw_store_entry *out) {
+  if (collection->value.cap > VALUE_KEPT) mw_buf_fini(&collection->value);
+  mw_buf_clear(&collection->value);
+  return mw_store_get(mw_collection_store(collection), mw_store_key_slice(key), &collection->value, out);
+}
+
+void mw_collection_push(lua_State *L, struct mw_collection *collection, struct mw_slice bytes) {
+  struct mw_err err = MW_ERR_INIT;
+  if (mw_bind_push_bytes(L, collection->program, collection->type, bytes, &err) == 0) return;
+  mw_err_wrap(&err, "the store's collection %s", collection->name);
+  mw_bind_fail_err(L, MW_CODE_DATA_LOSS, &err);
+  lua_error(L);
+}
+
+bool mw_collection_pack(lua_State *L, struct mw_collection *collection, int arg, struct mw_slice *bytes,
+                        struct mw_store_key *key) {
+  luaL_checktype(L, arg, LUA_TTABLE);
+  struct mw_program *program = collection->program;
+  struct mw_arena *arena = mw_vm_scratch(program->vm);
+  struct mw_err err = MW_ERR_INIT;
+  ProtobufCMessage *message;
+  if (mw_bind_to_message(L, arg, program, collection->type, arena, &message, &err) != 0) mw_bind_raise_err(L, &err);
+  const char *why;
+  if (!mw_store_key_of(collection, message, key, &why)) {
+    mw_bind_fail(L, MW_CODE_INVALID_ARGUMENT, "%s.%s, the key, %s", collection->type->full_name, collection->key->name,
+                 why);
+    return false;
+  }
+  luaL_Buffer buffer;
+  size_t size = mw_message_size(message);
+  mw_message_pack(message, (uint8_t *)luaL_buffinitsize(L, &buffer, size));
+  luaL_pushresultsize(&buffer, size);
+  *bytes = mw_slice(lua_tostring(L, -1), size);
+  return true;
+}
+
+static bool is_one_of(const char *name, const char *const *allowed) {
+  for (; *allowed; allowed++) {
+    if (strcmp(name, *allowed) == 0) return true;
+  }
+  return false;
+}
+
+static const char *join(lua_State *L, const char *const *words) {
+  luaL_Buffer buffer;
+  luaL_buffinit(L, &buffer);
+  for (size_t i = 0; words[i]; i++) {
+    if (i > 0) luaL_addstring(&buffer, ", ");
+    luaL_addstring(&buffer, words[i]);
+  }
+  luaL_pushresult(&buffer);
+  return lua_tostring(L, -1);
+}
+
+void mw_store_check_options(lua_State *L, int arg, const char *what, const char *const *allowed) {
+  if (lua_isnoneornil(L, arg)) return;
+  luaL_checktype(L, arg, LUA_TTABLE);
+  lua_pushnil(L);
+  while (lua_next(L, arg)) {
+    lua_pop(L, 1);
+    if (lua_type(L, -1) == LUA_TSTRING && is_one_of(lua_tostring(L, -1), allowed)) continue;
+    const char *name = luaL_tolstring(L, -1, NULL);
+    luaL_error(L, "%s: unknown option %s (expected %s)", what, name, join(L, allowed));
+  }
+}
+
+int64_t mw_collection_expiry(lua_State *L, int arg, const char *what) {
+  static const char *const allowed[] = {"ttl", NULL};
+  mw_store_check_options(L, arg, what, allowed);
+  if (lua_isnoneornil(L, arg)) return 0;
+  if (lua_getfield(L, arg, "ttl") == LUA_TNIL) {
+    lua_pop(L, 1);
+    return 0;
+  }
+  lua_Number seconds = lua_tonumber(L, -1);
+  if (lua_type(L, -1) != LUA_TNUMBER || !(seconds > 0 && seconds <= 1e9)) {
+    luaL_error(L, "%s: ttl: expected seconds above 0, at most 1e9, got %s", what, luaL_tolstring(L, -1, NULL));
+  }
+  lua_pop(L, 1);
+  return mw_clock_wall() + (int64_t)ceil(seconds * MW_NS_PER_S);
+}
+
+static enum mw_code code_of(int code) {
+  switch (code) {
+    case MW_EFULL:
+    case MW_ELIMIT:
+    case MW_ENOMEM: return MW_CODE_RESOURCE_EXHAUSTED;
+    case MW_ECONFLICT: return MW_CODE_ABORTED;
+    case MW_EIO: return MW_CODE_UNAVAILABLE;
+    default: return MW_CODE_INTERNAL;
+  }
+}
+
+int mw_store_fail(lua_State *L, const struct mw_collection *collection, int code, const char *text) {
+  if (!text || !text[0]) text = mw_err_name(code);
+  return mw_bind_fail(L, code_of(code), "%s: %s", collection ? collection->name : "store", text);
+}

@@ -1,0 +1,155 @@
+/* collection:each and count: over one snapshot. */
+#include "bind/store.h"
+
+#define SCAN "moonwire.Scan"
+
+struct scan {
+  struct mw_collection *collection; /* in the first user value */
+  struct mw_store_snapshot *snapshot; /* NULL once closed */
+  struct mw_store_key prefix;
+  struct mw_slice at; /* where it is; borrowed from the snapshot, or from `start` */
+  struct mw_store_key start;
+  lua_Integer left; /* messages still to be seen */
+  bool reverse;
+};
+
+static struct scan *check_scan(lua_State *L, int arg) { return luaL_checkudata(L, arg, SCAN); }
+
+/* By __close, by __gc, or at the end, whichever comes first. */
+static int l_close(lua_State *L) {
+  struct scan *scan = check_scan(L, 1);
+  mw_store_snapshot_close(scan->snapshot);
+  scan->snapshot = NULL;
+  return 0;
+}
+
+/* Moves on. Returns as mw_store_snapshot_next(). */
+static int advance(struct scan *scan, struct mw_store_entry *entry) {
+  if (!scan->snapshot || scan->left == 0) return MW_ENOTFOUND;
+  scan->left--;
+  int rc = mw_store_snapshot_next(scan->snapshot, mw_store_key_slice(&scan->prefix), scan->at, scan->reverse, entry);
+  if (rc == 0) scan->at = entry->key;
+  return rc;
+}
+
+/* ---- options ---- */
+
+static lua_Integer limit_option(lua_State *L, int arg, const char *what) {
+  if (lua_getfield(L, arg, "limit") == LUA_TNIL) return LUA_MAXINTEGER;
+  int exact;
+  lua_Integer limit = lua_tointegerx(L, -1, &exact);
+  if (!exact || limit < 0) {
+    luaL_error(L, "%s: limit: expected an integer from 0 on, got %s", what, luaL_tolstring(L, -1, NULL));
+  }
+  return limit;
+}
+
+/* A key that no message has, being too long or empty, is still a place: the messages around it are found. */
+static void after_option(lua_State *L, int arg, struct scan *scan) {
+  if (lua_getfield(L, arg, "after") == LUA_TNIL) return;
+  int index = lua_gettop(L);
+  bool text = mw_store_key_is_text(scan->collection->key);
+  if (text ? lua_type(L, index) != LUA_TSTRING : !lua_isinteger(L, index)) {
+    luaL_error(L, "each: after: expected %s, got %s", text ? "string" : "integer", luaL_typename(L, index));
+  }
+  if (!mw_store_key_check(L, index, scan->collection, &scan->start) && lua_rawlen(L, index) > 0) {
+    luaL_error(L, "each: after: expected a key, got a string longer than any");
+  }
+  scan->at = mw_store_key_slice(&scan->start);
+}
+
+/* Pushes a scan by the options at 2, its snapshot not yet open. Returns false when no key can have the prefix. */
+static bool push_scan(lua_State *L, const char *what, const char *const *allowed, struct scan **out) {
+  struct mw_collection *collection = mw_collection_check(L, 1);
+  mw_store_check_options(L, 2, what, allowed);
+  lua_settop(L, 2);
+  struct scan *scan = lua_newuserdatauv(L, sizeof *scan, 1);
+  *scan = (struct scan){.collection = collection, .left = LUA_MAXINTEGER};
+  luaL_setmetatable(L, SCAN);
+  lua_pushvalue(L, 1);
+  lua_setiuservalue(L, 3, 1);
+  *out = scan;
+  if (lua_isnil(L, 2)) {
+    mw_store_key_start(collection, &scan->prefix);
+    return true;
+  }
+  scan->left = limit_option(L, 2, what);
+  after_option(L, 2, scan);
+  lua_getfield(L, 2, "reverse");
+  scan->reverse = lua_toboolean(L, -1);
+  lua_getfield(L, 2, "prefix");
+  bool possible = mw_store_key_prefix(L, lua_gettop(L), collection, &scan->prefix);
+  if (!possible) scan->left = 0;
+  lua_settop(L, 3);
+  return possible;
+}
+
+/* ---- each ---- */
+
+/* The iterator: next(scan). What fails half-way is raised, since a loop cannot return it. */
+static int l_next(lua_State *L) {
+  struct scan *scan = check_scan(L, 1);
+  struct mw_store_entry entry;
+  int rc = advance(scan, &entry);
+  if (rc == 0) {
+    mw_collection_push(L, scan->collection, entry.value);
+    return 1;
+  }
+  if (rc != MW_ENOTFOUND) {
+    mw_store_fail(L, scan->collection, rc, NULL);
+    return lua_error(L);
+  }
+  l_close(L);
+  lua_pushnil(L);
+  return 1;
+}
+
+/* collection:each{prefix=, after=, limit=, reverse=}: an iterator, its state, and the scan again, to be closed. */
+static int l_each(lua_State *L) {
+  static const char *const allowed[] = {"prefix", "after", "limit", "reverse", NULL};
+  struct scan *scan;
+  push_scan(L, "each", allowed, &scan);
+  struct mw_err err = MW_ERR_INIT;
+  int rc = mw_store_snapshot_open(mw_collection_store(scan->collection), &scan->snapshot, &err);
+  if (rc != 0) {
+    mw_bind_fail_err(L, rc == MW_EIO ? MW_CODE_UNAVAILABLE : MW_CODE_RESOURCE_EXHAUSTED, &err);
+    return lua_error(L);
+  }
+  lua_pushcfunction(L, l_next);
+  lua_pushvalue(L, 3);
+  lua_pushnil(L);
+  lua_pushvalue(L, 3);
+  return 4;
+}
+
+/* ---- count ---- */
+
+static int l_count(lua_State *L) {
+  static const char *const allowed[] = {"prefix", NULL};
+  struct scan *scan;
+  lua_Integer count = 0;
+  if (push_scan(L, "count", allowed, &scan)) {
+    struct mw_err err = MW_ERR_INIT;
+    int rc = mw_store_snapshot_open(mw_collection_store(scan->collection), &scan->snapshot, &err);
+    mw_err_fini(&err);
+    struct mw_store_entry entry;
+    while (rc == 0 && (rc = advance(scan, &entry)) == 0) count++;
+    mw_store_snapshot_close(scan->snapshot);
+    scan->snapshot = NULL;
+    if (rc != MW_ENOTFOUND) return mw_store_fail(L, scan->collection, rc, NULL);
+  }
+  lua_pushinteger(L, count);
+  return 1;
+}
+
+void mw_store_scan_types(lua_State *L) {
+  if (luaL_newmetatable(L, SCAN)) {
+    lua_pushcfunction(L, l_close);
+    lua_setfield(L, -2, "__gc");
+    lua_pushcfunction(L, l_close);
+    lua_setfield(L, -2, "__close");
+  }
+  lua_pop(L, 1);
+}
+
+const luaL_Reg mw_collection_scans[] = {{"each", l_each}, {"count", l_count}, {NULL, NULL}};

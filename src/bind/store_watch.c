@@ -1,0 +1,204 @@
+/* collection:watch: an iterator over changes, at first if wanted over what exists already.
+ *
+ * The watch begins at the revision of the snapshot that what exists is read from, so that nothing is missed or doubled
+ * between the two. Changes are copied into a queue as they come; a loop that falls too far behind is told so by an
+ * error, for it cannot go on without a gap. */
+#include <stdlib.h>
+
+#include "bind/store.h"
+
+#define WATCH "moonwire.Watch"
+
+enum { QUEUE_MAX = 16384, QUEUE_BYTES = 16 << 20 };
+
+struct change {
+  struct change *next;
+  bool put;
+  size_t key_len, value_len;
+  uint8_t bytes[]; /* key, value */
+};
+
+struct watch {
+  struct mw_collection *collection; /* in the user value */
+  struct mw_store_key prefix;
+  struct mw_store_snapshot *snapshot; /* of what exists, while that is read */
+  struct mw_slice at;                 /* the last key read from it */
+  struct mw_store_watch *watch;       /* NULL once closed */
+  struct change *first, **last;
+  size_t count, bytes;
+  bool behind; /* changes were lost */
+  struct mw_fiber *fiber; /* waits for a change; NULL when none does */
+};
+
+static struct watch *check_watch(lua_State *L) { return luaL_checkudata(L, 1, WATCH); }
+
+/* ---- the queue ---- */
+
+static bool append(struct watch *w, const struct mw_store_event *event) {
+  size_t size = sizeof(struct change) + event->key.len + event->value.len;
+  if (w->count == QUEUE_MAX || w->bytes + size > QUEUE_BYTES) return false;
+  struct change *change = malloc(size);
+  if (!change) return false;
+  *change = (struct change){.put = event->value.data, .key_len = event->key.len, .value_len = event->value.len};
+  memcpy(change->bytes, event->key.data, event->key.len);
+  if (event->value.len > 0) memcpy(change->bytes + event->key.len, event->value.data, event->value.len);
+  *w->last = change;
+  w->last = &change->next;
+  w->count++;
+  w->bytes += size;
+  return true;
+}
+
+static void drop_first(struct watch *w) {
+  struct change *change = w->first;
+  w->first = change->next;
+  if (!w->first) w->last = &w->first;
+  w->count--;
+  w->bytes -= sizeof *change + change->key_len + change->value_len;
+  free(change);
+}
+
+static void on_event(void *arg, const struct mw_store_event *event) {
+  struct watch *w = arg;
+  if (w->behind) return;
+  if (!event || !append(w, event)) w->behind = true;
+  struct mw_fiber *fiber = w->fiber;
+  w->fiber = NULL;
+  if (fiber) mw_fiber_resume(fiber); /* `w` may be gone after it */
+}
+
+static int l_close(lua_State *L) {
+  struct watch *w = check_watch(L);
+  mw_store_watch_close(w->watch);
+  mw_store_snapshot_close(w->snapshot);
+  w->watch = NULL;
+  w->snapshot = NULL;
+  while (w->first) drop_first(w);
+  return 0;
+}
+
+/* ---- the iterator ---- */
+
+/* Pushes {type=, key=, message=}. The message is made before anything that `value` lives in is let go. */
+static int push_event(lua_State *L, struct watch *w, struct mw_slice key, bool put, struct mw_slice value) {
+  lua_createtable(L, 0, 3);
+  lua_pushstring(L, put ? "put" : "delete");
+  lua_setfield(L, -2, "type");
+  mw_store_key_push(L, w->collection, key);
+  lua_setfield(L, -2, "key");
+  if (put) {
+    mw_collection_push(L, w->collection, value);
+    lua_setfield(L, -2, "message");
+  }
+  return 1;
+}
+
+/* Pushes what exists next; returns false at the end of it. */
+static bool push_existing(lua_State *L, struct watch *w) {
+  struct mw_store_entry entry;
+  int rc = mw_store_snapshot_next(w->snapshot, mw_store_key_slice(&w->prefix), w->at, false, &entry);
+  if (rc == 0) {
+    w->at = entry.key;
+    push_event(L, w, entry.key, true, entry.value);
+    return true;
+  }
+  mw_store_snapshot_close(w->snapshot);
+  w->snapshot = NULL;
+  if (rc == MW_ENOTFOUND) return false;
+  mw_store_fail(L, w->collection, rc, NULL);
+  return lua_error(L);
+}
+
+static void forget(void *arg) {
+  struct watch *w = arg;
+  w->fiber = NULL;
+}
+
+static int next_change(lua_State *L, int status, lua_KContext context) {
+  struct watch *w = check_watch(L);
+  if (!w->watch) return luaL_error(L, "watch: it is closed");
+  if (w->first) {
+    struct change *change = w->first;
+    struct mw_slice key = mw_slice(change->bytes, change->key_len);
+    push_event(L, w, key, change->put, mw_slice(change->bytes + change->key_len, change->value_len));
+    drop_first(w);
+    return 1;
+  }
+  if (w->behind) {
+    mw_bind_fail(L, MW_CODE_ABORTED, "%s: the watch fell behind and lost changes: begin again", w->collection->name);
+    return lua_error(L);
+  }
+  struct mw_fiber *fiber = mw_fiber_check(L, "watch");
+  if (w->fiber) return luaL_error(L, "watch: another coroutine waits for its next change already");
+  w->fiber = fiber;
+  return mw_fiber_wait(L, fiber, forget, w, next_change, 0);
+}
+
+static int l_next(lua_State *L) {
+  struct watch *w = check_watch(L);
+  lua_settop(L, 1);
+  if (w->snapshot && push_existing(L, w)) return 1;
+  return next_change(L, LUA_OK, 0);
+}
+
+/* ---- collection:watch ---- */
+
+static int start(struct watch *w, struct mw_loop *loop, bool existing, struct mw_err *err) {
+  struct mw_store *store = mw_collection_store(w->collection);
+  int rc = mw_store_snapshot_open(store, &w->snapshot, err);
+  if (rc != 0) return rc;
+  uint64_t revision = mw_store_snapshot_revision(w->snapshot);
+  rc = mw_store_watch_open(store, mw_store_key_slice(&w->prefix), revision, loop, on_event, w, &w->watch);
+  if (rc != 0) return mw_err_set(err, rc, "out of memory");
+  if (existing) return 0;
+  mw_store_snapshot_close(w->snapshot);
+  w->snapshot = NULL;
+  return 0;
+}
+
+/* collection:watch{prefix=, existing=}: an iterator, its state, and the watch again, to be closed. */
+static int l_watch(lua_State *L) {
+  static const char *const allowed[] = {"prefix", "existing", NULL};
+  struct mw_collection *collection = mw_collection_check(L, 1);
+  mw_store_check_options(L, 2, "watch", allowed);
+  lua_settop(L, 2);
+  struct watch *w = lua_newuserdatauv(L, sizeof *w, 1);
+  *w = (struct watch){.collection = collection};
+  w->last = &w->first;
+  luaL_setmetatable(L, WATCH);
+  lua_pushvalue(L, 1);
+  lua_setiuservalue(L, 3, 1);
+  bool existing = false;
+  mw_store_key_start(collection, &w->prefix);
+  if (!lua_isnil(L, 2)) {
+    lua_getfield(L, 2, "existing");
+    existing = lua_toboolean(L, -1);
+    lua_getfield(L, 2, "prefix");
+    if (!mw_store_key_prefix(L, lua_gettop(L), collection, &w->prefix)) {
+      return luaL_error(L, "watch: prefix: longer than any key");
+    }
+  }
+  struct mw_err err = MW_ERR_INIT;
+  int rc = start(w, collection->program->vm->loop, existing, &err);
+  if (rc != 0) {
+    mw_bind_fail_err(L, rc == MW_EIO ? MW_CODE_UNAVAILABLE : MW_CODE_RESOURCE_EXHAUSTED, &err);
+    return lua_error(L);
+  }
+  lua_pushcfunction(L, l_next);
+  lua_pushvalue(L, 3);
+  lua_pushnil(L);
+  lua_pushvalue(L, 3);
+  return 4;
+}
+
+void mw_store_watch_types(lua_State *L) {
+  if (luaL_newmetatable(L, WATCH)) {
+    lua_pushcfunction(L, l_close);
+    lua_setfield(L, -2, "__gc");
+    lua_pushcfunction(L, l_close);
+    lua_setfield(L, -2, "__close");
+  }
+  lua_pop(L, 1);
+}
+
+const luaL_Reg mw_collection_watches[] = {{"watch", l_watch}, {NULL, NULL}};

@@ -1,0 +1,242 @@
+/* collection:insert, put, update, delete, next_id: what waits until it is on disk.
+ *
+ * Nothing here raises between making a transaction and handing it over, so that none leaks. */
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "bind/store.h"
+
+/* A transaction that puts `bytes`, or with data NULL deletes, if the key still has `revision`; NULL without memory. */
+static struct mw_store_txn *change_txn(const struct mw_store_key *key, struct mw_slice bytes, int64_t expires,
+                                       const uint64_t *revision) {
+  struct mw_store_txn *txn = mw_store_txn_new();
+  if (!txn) return NULL;
+  struct mw_slice at = mw_store_key_slice(key);
+  int rc = revision ? mw_store_txn_compare(txn, at, *revision) : 0;
+  if (rc == 0) rc = bytes.data ? mw_store_txn_put(txn, at, bytes, expires) : mw_store_txn_delete(txn, at);
+  if (rc == 0) return txn;
+  mw_store_txn_free(txn);
+  return NULL;
+}
+
+/* ---- insert and put ---- */
+
+/* Stack: 1 collection, 2 message, 3 options, 4 the wait, 5 the bytes. */
+static int after_write(lua_State *L, int status, lua_KContext context) {
+  const struct mw_store_result *result = mw_store_wait_result((struct mw_store_wait *)context);
+  struct mw_collection *collection = mw_collection_check(L, 1);
+  if (result->code == 0) {
+    size_t len;
+    const char *bytes = lua_tolstring(L, 5, &len);
+    mw_collection_push(L, collection, mw_slice(bytes, len)); /* defaults filled in, values in their one form */
+    return 1;
+  }
+  if (result->code != MW_ECONFLICT) return mw_store_fail(L, collection, result->code, result->text);
+  lua_pushstring(L, collection->key->name);
+  lua_rawget(L, 2);
+  return mw_bind_fail(L, MW_CODE_ALREADY_EXISTS, "%s: %s exists already", collection->name, luaL_tolstring(L, -1, NULL));
+}
+
+static int write_message(lua_State *L, const char *what, const uint64_t *revision) {
+  struct mw_collection *collection = mw_collection_check(L, 1);
+  struct mw_fiber *fiber = mw_fiber_check(L, what);
+  int64_t expires = mw_collection_expiry(L, 3, what);
+  lua_settop(L, 3);
+  struct mw_store_wait *wait = mw_store_wait_new(L, fiber);
+  struct mw_slice bytes;
+  struct mw_store_key key;
+  if (!mw_collection_pack(L, collection, 2, &bytes, &key)) return 2;
+  struct mw_store_txn *txn = change_txn(&key, bytes, expires, revision);
+  if (!txn) return mw_store_fail(L, collection, MW_ENOMEM, NULL);
+  return mw_store_wait_commit(L, wait, mw_collection_store(collection), txn, after_write);
+}
+
+static int l_insert(lua_State *L) {
+  static const uint64_t absent = MW_STORE_ABSENT;
+  return write_message(L, "insert", &absent);
+}
+
+static int l_put(lua_State *L) { return write_message(L, "put", NULL); }
+
+/* ---- update ----
+ * Stack: 1 collection, 2 key, 3 function, 4 options, 5 how many attempts were made, 6 revision, 7 expiry, then what an
+ * attempt needs. */
+
+static int attempt_update(lua_State *L);
+
+static int after_update(lua_State *L, int status, lua_KContext context) {
+  const struct mw_store_result *result = mw_store_wait_result((struct mw_store_wait *)context);
+  if (result->code == MW_ECONFLICT) return attempt_update(L);
+  struct mw_collection *collection = mw_collection_check(L, 1);
+  if (result->code != 0) return mw_store_fail(L, collection, result->code, result->text);
+  size_t len;
+  const char *bytes = lua_tolstring(L, -1, &len);
+  mw_collection_push(L, collection, mw_slice(bytes, len));
+  return 1;
+}
+
+/* The function has returned, two values from 8 on. */
+static int commit_update(lua_State *L, int status, lua_KContext context) {
+  struct mw_collection *collection = mw_collection_check(L, 1);
+  if (!lua_toboolean(L, 8)) return 2; /* cancelled: nil, and a status if it gave one */
+  if (!lua_istable(L, 8)) return luaL_error(L, "update: the function returned a %s, not a message", luaL_typename(L, 8));
+  struct mw_fiber *fiber = mw_fiber_check(L, "update");
+  struct mw_store_wait *wait = mw_store_wait_new(L, fiber);
+  struct mw_store_key key, new_key;
+  struct mw_slice bytes;
+  if (!mw_collection_pack(L, collection, 8, &bytes, &new_key)) return 2;
+  mw_store_key_check(L, 2, collection, &key);
+  if (!mw_slice_eq(mw_store_key_slice(&key), mw_store_key_slice(&new_key))) {
+    return luaL_error(L, "update: the function changed the key, %s.%s", collection->type->full_name,
+                      collection->key->name);
+  }
+  uint64_t revision = (uint64_t)lua_tointeger(L, 6);
+  struct mw_store_txn *txn = change_txn(&key, bytes, lua_tointeger(L, 7), &revision);
+  if (!txn) return mw_store_fail(L, collection, MW_ENOMEM, NULL);
+  return mw_store_wait_commit(L, wait, mw_collection_store(collection), txn, after_update);
+}
+
+/* Counts the attempt at `index`; returns false, with nil and a status pushed, when there were too many. */
+static bool count_attempt(lua_State *L, const struct mw_collection *collection, int index) {
+  lua_Integer attempts = lua_tointeger(L, index);
+  lua_pushinteger(L, attempts + 1);
+  lua_replace(L, index);
+  if (attempts < MW_STORE_ATTEMPTS) return true;
+  mw_bind_fail(L, MW_CODE_ABORTED, "%s: the key kept changing, in %d attempts", collection->name, MW_STORE_ATTEMPTS);
+  return false;
+}
+
+/* Reads the message and calls the function with it. */
+static int attempt_update(lua_State *L) {
+  struct mw_collection *collection = mw_collection_check(L, 1);
+  lua_settop(L, 7);
+  if (!count_attempt(L, collection, 5)) return 2;
+  struct mw_store_key key;
+  struct mw_store_entry entry;
+  int rc = mw_store_key_check(L, 2, collection, &key) ? mw_collection_read(collection, &key, &entry) : MW_ENOTFOUND;
+  if (rc == MW_ENOTFOUND) {
+    const char *name = luaL_tolstring(L, 2, NULL);
+    return mw_bind_fail(L, MW_CODE_NOT_FOUND, "%s: there is no %s", collection->name, name);
+  }
+  if (rc != 0) return mw_store_fail(L, collection, rc, NULL);
+  int64_t expires = mw_collection_expiry(L, 4, "update");
+  lua_pushinteger(L, (lua_Integer)entry.revision);
+  lua_replace(L, 6);
+  lua_pushinteger(L, expires != 0 ? expires : entry.expires);
+  lua_replace(L, 7);
+  lua_pushvalue(L, 3);
+  mw_collection_push(L, collection, entry.value);
+  lua_callk(L, 1, 2, 0, commit_update);
+  return commit_update(L, LUA_OK, 0);
+}
+
+static int l_update(lua_State *L) {
+  mw_collection_check(L, 1);
+  luaL_checkany(L, 2);
+  luaL_checktype(L, 3, LUA_TFUNCTION);
+  mw_fiber_check(L, "update");
+  lua_settop(L, 4);
+  for (int i = 0; i < 3; i++) lua_pushinteger(L, 0);
+  return attempt_update(L);
+}
+
+/* ---- delete ----
+ * Stack: 1 collection, 2 key, 3 how many attempts were made, 4 the wait. */
+
+static int attempt_delete(lua_State *L);
+
+static int after_delete(lua_State *L, int status, lua_KContext context) {
+  const struct mw_store_result *result = mw_store_wait_result((struct mw_store_wait *)context);
+  if (result->code == MW_ECONFLICT) return attempt_delete(L);
+  if (result->code != 0) return mw_store_fail(L, mw_collection_check(L, 1), result->code, result->text);
+  lua_pushboolean(L, true);
+  return 1;
+}
+
+/* Only if it is there, so that of two that delete at once one is told so. */
+static int attempt_delete(lua_State *L) {
+  struct mw_collection *collection = mw_collection_check(L, 1);
+  struct mw_fiber *fiber = mw_fiber_check(L, "delete");
+  lua_settop(L, 3);
+  if (!count_attempt(L, collection, 3)) return 2;
+  struct mw_store_key key;
+  struct mw_store_entry entry;
+  int rc = mw_store_key_check(L, 2, collection, &key) ? mw_collection_read(collection, &key, &entry) : MW_ENOTFOUND;
+  if (rc == MW_ENOTFOUND) {
+    lua_pushboolean(L, false);
+    return 1;
+  }
+  if (rc != 0) return mw_store_fail(L, collection, rc, NULL);
+  struct mw_store_wait *wait = mw_store_wait_new(L, fiber);
+  struct mw_store_txn *txn = change_txn(&key, mw_slice(NULL, 0), 0, &entry.revision);
+  if (!txn) return mw_store_fail(L, collection, MW_ENOMEM, NULL);
+  return mw_store_wait_commit(L, wait, mw_collection_store(collection), txn, after_delete);
+}
+
+static int l_delete(lua_State *L) {
+  mw_collection_check(L, 1);
+  luaL_checkany(L, 2);
+  lua_settop(L, 2);
+  lua_pushinteger(L, 0);
+  return attempt_delete(L);
+}
+
+/* ---- next_id ---- */
+
+/* Splits "task-%04d" into what is around the conversion and its width; raises for any other. */
+static int parse_format(lua_State *L, const char *format, const char **rest) {
+  const char *at = strchr(format, '%');
+  const char *p = at ? at + 1 : "";
+  bool zeros = *p == '0';
+  int width = 0, digits = 0;
+  for (; isdigit((unsigned char)*p) && digits < 3; p++, digits++) width = width * 10 + (*p - '0');
+  if (*p != 'd' || digits > 2 || (width > 0 && !zeros) || strchr(p, '%')) {
+    luaL_error(L, "next_id: expected a format with one %%d or %%0Nd, such as \"task-%%04d\", got \"%s\"", format);
+  }
+  *rest = p + 1;
+  return width;
+}
+
+/* Pushes the number alone when there is no format at 2. */
+static int push_id(lua_State *L, uint64_t number) {
+  if (lua_isnil(L, 2)) {
+    lua_pushinteger(L, (lua_Integer)number);
+    return 1;
+  }
+  const char *format = lua_tostring(L, 2), *rest;
+  int width = parse_format(L, format, &rest);
+  char digits[112];
+  snprintf(digits, sizeof digits, "%0*llu", width, (unsigned long long)number);
+  lua_pushlstring(L, format, (size_t)(strchr(format, '%') - format));
+  lua_pushstring(L, digits);
+  lua_pushstring(L, rest);
+  lua_concat(L, 3);
+  return 1;
+}
+
+static int after_next_id(lua_State *L, int status, lua_KContext context) {
+  const struct mw_store_result *result = mw_store_wait_result((struct mw_store_wait *)context);
+  if (result->code == 0) return push_id(L, result->revision);
+  return mw_store_fail(L, mw_collection_check(L, 1), result->code, result->text);
+}
+
+/* Stack: 1 collection, 2 format or nil, 3 the wait. */
+static int l_next_id(lua_State *L) {
+  struct mw_collection *collection = mw_collection_check(L, 1);
+  const char *rest;
+  lua_settop(L, 2);
+  if (!lua_isnil(L, 2)) parse_format(L, luaL_checkstring(L, 2), &rest);
+  struct mw_fiber *fiber = mw_fiber_check(L, "next_id");
+  struct mw_store_wait *wait = mw_store_wait_new(L, fiber);
+  struct mw_slice name = mw_slice_str(collection->name);
+  uint64_t number;
+  int rc = mw_store_sequence_next(mw_collection_store(collection), name, &number, fiber->vm->loop, mw_store_wait_done,
+                                  mw_store_wait_ref(wait));
+  if (rc == MW_EBUSY) return mw_store_wait_yield(L, wait, after_next_id);
+  mw_store_wait_unref(wait);
+  return rc == 0 ? push_id(L, number) : mw_store_fail(L, collection, rc, NULL);
+}
+
+const luaL_Reg mw_collection_writes[] = {{"insert", l_insert}, {"put", l_put},         {"update", l_update},
+                                         {"delete", l_delete}, {"next_id", l_next_id}, {NULL, NULL}};
