@@ -2,7 +2,10 @@
  *
  * When code in such a coroutine waits (mw.sleep, a store write), the coroutine yields like for coroutine.yield(); the
  * functions here tell the two apart by fiber->waiting, and for a wait they yield in turn, so that the chain of
- * coroutines suspends up to the fiber. When the fiber goes on, each level resumes the one inside it. */
+ * coroutines suspends up to the fiber. When the fiber goes on, each level resumes the one inside it.
+ *
+ * Meanwhile the registry marks each coroutine of the chain, by its address, as waiting, and that of a fiber always is.
+ * Nobody else may resume or close it: what it waits for holds pointers into its stack. */
 #include <lauxlib.h>
 
 #include "script/fiber.h"
@@ -11,6 +14,25 @@
 static bool fiber_waits(lua_State *L) {
   struct mw_fiber *fiber = mw_vm_of(L)->running;
   return fiber && fiber->waiting;
+}
+
+/* Marks `inside`. The mark is made before it is resumed, as false: to turn it true then takes no memory, and cannot
+ * raise at a point where something waits already. */
+static void mark(lua_State *L, lua_State *inside, bool waiting) {
+  lua_pushboolean(L, waiting);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, inside);
+}
+
+static void unmark(lua_State *L, lua_State *inside) {
+  lua_pushnil(L);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, inside);
+}
+
+static bool is_waiting(lua_State *L, lua_State *inside) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, inside);
+  bool waiting = lua_toboolean(L, -1);
+  lua_pop(L, 1);
+  return waiting;
 }
 
 /* Resumes `inside` with the n values on top of its stack. Returns like lua_resume(), with what it left on its stack. */
@@ -47,8 +69,13 @@ static int after_resume(lua_State *L, int status, lua_KContext context);
 
 static int go_on_resume(lua_State *L, lua_State *inside, int n) {
   int n_results = 0;
+  mark(L, inside, false);
   int rc = resume_inside(L, inside, n, &n_results);
-  if (rc == LUA_YIELD && fiber_waits(L)) return lua_yieldk(L, 0, (lua_KContext)inside, after_resume);
+  if (rc == LUA_YIELD && fiber_waits(L)) {
+    mark(L, inside, true);
+    return lua_yieldk(L, 0, (lua_KContext)inside, after_resume);
+  }
+  unmark(L, inside);
   int delivered = deliver(L, inside, rc, n_results);
   if (delivered < 0 && mw_fiber_is_doom(L, -1)) return lua_error(L);
   int count = delivered < 0 ? 1 : delivered;
@@ -70,6 +97,11 @@ static lua_State *check_thread(lua_State *L) {
 static int l_resume(lua_State *L) {
   lua_State *inside = check_thread(L);
   int n = lua_gettop(L) - 1;
+  if (is_waiting(L, inside)) {
+    lua_pushboolean(L, 0);
+    lua_pushliteral(L, "cannot resume a coroutine that waits");
+    return 2;
+  }
   if (!move(L, inside, n)) {
     lua_pushboolean(L, 0);
     lua_xmove(inside, L, 1);
@@ -84,8 +116,13 @@ static int after_wrap(lua_State *L, int status, lua_KContext context);
 
 static int go_on_wrap(lua_State *L, lua_State *inside, int n) {
   int n_results = 0;
+  mark(L, inside, false);
   int rc = resume_inside(L, inside, n, &n_results);
-  if (rc == LUA_YIELD && fiber_waits(L)) return lua_yieldk(L, 0, (lua_KContext)inside, after_wrap);
+  if (rc == LUA_YIELD && fiber_waits(L)) {
+    mark(L, inside, true);
+    return lua_yieldk(L, 0, (lua_KContext)inside, after_wrap);
+  }
+  unmark(L, inside);
   int delivered = deliver(L, inside, rc, n_results);
   if (delivered >= 0) return delivered;
   if (lua_type(L, -1) == LUA_TSTRING) { /* say where the wrapped coroutine was called */
@@ -103,6 +140,7 @@ static int after_wrap(lua_State *L, int status, lua_KContext context) {
 static int call_wrapped(lua_State *L) {
   lua_State *inside = lua_tothread(L, lua_upvalueindex(1));
   int n = lua_gettop(L);
+  if (is_waiting(L, inside)) return luaL_error(L, "cannot resume a coroutine that waits");
   if (!move(L, inside, n)) {
     lua_xmove(inside, L, 1);
     return lua_error(L);
@@ -124,6 +162,18 @@ static int l_wrap(lua_State *L) {
   return 1;
 }
 
+/* ---- coroutine.close ---- */
+
+/* Upvalue: Lua's own. */
+static int l_close(lua_State *L) {
+  if (is_waiting(L, check_thread(L))) return luaL_error(L, "cannot close a coroutine that waits");
+  lua_settop(L, 1);
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_insert(L, 1);
+  lua_call(L, 1, LUA_MULTRET);
+  return lua_gettop(L);
+}
+
 /* ---- coroutine.yield ---- */
 
 static int l_yield(lua_State *L) {
@@ -137,5 +187,8 @@ void mw_libs_replace_coroutine(lua_State *L) {
       {"create", l_create}, {"resume", l_resume}, {"wrap", l_wrap}, {"yield", l_yield}, {NULL, NULL}};
   lua_getglobal(L, "coroutine");
   luaL_setfuncs(L, functions, 0);
+  lua_getfield(L, -1, "close");
+  lua_pushcclosure(L, l_close, 1);
+  lua_setfield(L, -2, "close");
   lua_pop(L, 1);
 }

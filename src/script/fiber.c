@@ -6,6 +6,8 @@
 static int make_coroutine(lua_State *L) {
   struct mw_fiber *fiber = lua_touserdata(L, 1);
   fiber->L = lua_newthread(L);
+  lua_pushboolean(L, 1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, fiber->L); /* only we resume it: script/coroutine.c */
   fiber->ref = luaL_ref(L, LUA_REGISTRYINDEX);
   return 0;
 }
@@ -37,6 +39,8 @@ static void retire(struct mw_fiber *fiber, bool clean) {
     vm->n_idle++;
     return;
   }
+  lua_pushnil(vm->L);
+  lua_rawsetp(vm->L, LUA_REGISTRYINDEX, fiber->L);
   luaL_unref(vm->L, LUA_REGISTRYINDEX, fiber->ref);
   free(fiber);
 }
