@@ -8,6 +8,8 @@
 
 #include <cmocka.h>
 
+#include "failmalloc.h"
+
 #include "base/clock.h"
 
 enum { POSTERS = 4, POSTS_EACH = 2000 };
@@ -189,6 +191,18 @@ static void live_timers_end_with_the_loop(void **state) {
   assert_int_equal(fired, 0);
 }
 
+static int start_timers(void *arg) {
+  struct mw_loop loop;
+  int64_t fired = 0;
+  int rc = mw_loop_init(&loop, NULL);
+  if (rc != 0) return rc;
+  for (int i = 0; rc == 0 && i < 3; i++) rc = mw_timer_start(&loop, i, note_time, &fired) ? 0 : MW_ENOMEM;
+  mw_loop_fini(&loop);
+  return rc;
+}
+
+static void survives_without_memory(void **state) { failmalloc_sweep(start_timers, NULL); }
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void) {
@@ -203,6 +217,7 @@ int main(void) {
       TEST(a_stopped_timer_stays_silent_and_is_reused),
       TEST(a_firing_timer_may_start_another),
       cmocka_unit_test(live_timers_end_with_the_loop),
+      cmocka_unit_test(survives_without_memory),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

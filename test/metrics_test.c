@@ -10,6 +10,8 @@
 
 #include <cmocka.h>
 
+#include "failmalloc.h"
+
 enum { THREADS = 4, EACH = 5000 };
 
 static int setup(void **state) {
@@ -211,6 +213,27 @@ static void no_update_is_lost_between_threads(void **state) {
   assert_int_equal(count, THREADS * EACH);
 }
 
+static int use_all(void *arg) {
+  static const char *const labels[] = {"a", "b"}, *const values[] = {"x", "y"};
+  struct mw_metrics *metrics = mw_metrics_new();
+  struct mw_metric_family *made;
+  struct mw_metric *metric;
+  struct mw_buf text = MW_BUF_INIT;
+  int rc = metrics ? 0 : MW_ENOMEM;
+  for (int i = 0; rc == 0 && i < 2; i++) { /* found again the second time */
+    rc = mw_metrics_family(metrics, MW_METRIC_HISTOGRAM, "h", "Help.", labels, 2, NULL, 0, &made, NULL);
+    if (rc == 0) rc = mw_metric_series(made, values, &metric, NULL);
+    if (rc == 0) mw_metric_observe(metric, 1);
+  }
+  if (rc == 0) rc = mw_metrics_write(metrics, &text);
+  if (rc != 0) assert_int_equal(text.len, 0);
+  mw_buf_fini(&text);
+  mw_metrics_free(metrics);
+  return rc;
+}
+
+static void survives_without_memory(void **state) { failmalloc_sweep(use_all, NULL); }
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void) {
@@ -224,6 +247,7 @@ int main(void) {
       TEST(a_family_holds_ten_thousand_series),
       TEST(a_total_sums_all_series),
       TEST(no_update_is_lost_between_threads),
+      cmocka_unit_test(survives_without_memory),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,6 +7,8 @@
 
 #include <cmocka.h>
 
+#include "failmalloc.h"
+
 enum { PUBLISHERS = 3, EACH = 1000 };
 
 struct fixture {
@@ -225,6 +227,27 @@ static void subscriptions_may_come_and_go_meanwhile(void **state) {
   mw_subscription_close(stop);
 }
 
+/* ---- without memory ---- */
+
+static int use_all(void *arg) {
+  struct fixture *f = arg;
+  struct mw_subscription *one = NULL, *two = NULL;
+  struct mw_topics *topics = mw_topics_new();
+  int rc = topics ? mw_topic_subscribe(topics, "a", 2, &f->loop, count_ready, &f->ready, &one) : MW_ENOMEM;
+  if (rc == 0) rc = mw_topic_subscribe(topics, "b", 2, &f->loop, count_ready, &f->ready, &two);
+  for (int i = 0; rc >= 0 && i < 3; i++) rc = mw_topic_publish(topics, "a", mw_slice_str("x"));
+  struct mw_slice payload;
+  uint64_t dropped;
+  while (rc >= 0 && mw_subscription_next(one, &payload, &dropped)) assert_true(mw_slice_eq_str(payload, "x"));
+  mw_subscription_close(one);
+  mw_subscription_close(two);
+  mw_topics_free(topics);
+  mw_loop_run_posts(&f->loop);
+  return rc < 0 ? rc : 0;
+}
+
+static void survives_without_memory(void **state) { failmalloc_sweep(use_all, *state); }
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void) {
@@ -237,6 +260,7 @@ int main(void) {
       TEST(a_stopped_subscription_keeps_what_it_has),
       TEST(each_publishers_order_is_kept),
       TEST(subscriptions_may_come_and_go_meanwhile),
+      TEST(survives_without_memory),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
