@@ -314,6 +314,17 @@ static void codes_have_names(void **state) {
   assert_int_equal(mw_code_of_error(-99), MW_CODE_INTERNAL);
 }
 
+static void long_messages_are_cut_between_characters(void **state) {
+  static char text[MW_STATUS_MESSAGE_MAX + 8];
+  memset(text, 'x', sizeof text);
+  assert_int_equal(mw_status_message_cut(mw_slice(text, MW_STATUS_MESSAGE_MAX)).len, MW_STATUS_MESSAGE_MAX);
+  assert_int_equal(mw_status_message_cut(mw_slice(text, MW_STATUS_MESSAGE_MAX + 1)).len, MW_STATUS_MESSAGE_MAX);
+  memset(text, '%', sizeof text); /* three bytes each on the wire */
+  assert_int_equal(mw_status_message_cut(mw_slice(text, sizeof text)).len, MW_STATUS_MESSAGE_MAX / 3);
+  for (size_t i = 0; i + 3 <= sizeof text; i += 3) memcpy(text + i, "\xe2\x82\xac", 3); /* euro signs */
+  assert_int_equal(mw_status_message_cut(mw_slice(text, sizeof text)).len, MW_STATUS_MESSAGE_MAX / 9 * 3);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void) {
@@ -332,6 +343,7 @@ int main(void) {
       TEST(metadata_out_of_memory_changes_nothing),
       TEST(metadata_is_checked),
       TEST(codes_have_names),
+      TEST(long_messages_are_cut_between_characters),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

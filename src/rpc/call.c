@@ -49,7 +49,9 @@ void mw_call_finish(struct mw_call *call, const struct mw_status *status) {
   const struct mw_route *route = call->route;
   mw_dispatch_count(dispatch, call, status->code);
   mw_list_remove(&call->link);
-  call->ops->finish(call, status, call->last && !call->cancelled);
+  struct mw_status shown = *status;
+  shown.message = mw_status_message_cut(status->message);
+  call->ops->finish(call, &shown, call->last && !call->cancelled);
   mw_dispatch_ended(dispatch, route);
 }
 

@@ -52,3 +52,15 @@ enum mw_code mw_code_of_error(int error) {
     default: return MW_CODE_INTERNAL;
   }
 }
+
+struct mw_slice mw_status_message_cut(struct mw_slice message) {
+  size_t encoded = 0;
+  for (size_t i = 0; i < message.len; i++) {
+    uint8_t byte = message.data[i];
+    encoded += byte >= ' ' && byte <= '~' && byte != '%' ? 1 : 3;
+    if (encoded <= MW_STATUS_MESSAGE_MAX) continue;
+    while (i > 0 && (message.data[i] & 0xc0) == 0x80) i--; /* not within a character */
+    return mw_slice(message.data, i);
+  }
+  return message;
+}

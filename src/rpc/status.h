@@ -38,6 +38,13 @@ static inline struct mw_status mw_status(enum mw_code code, const char *message)
   return (struct mw_status){code, mw_slice_str(message), {NULL, 0}};
 }
 
+/* Most bytes that a message may take as a percent-encoded `grpc-message`: a client refuses a response whose headers are
+ * too long (8 KiB by default) together with the status in them. */
+enum { MW_STATUS_MESSAGE_MAX = 4096 };
+
+/* The start of `message` that fits, cut between characters. */
+struct mw_slice mw_status_message_cut(struct mw_slice message);
+
 /* "NOT_FOUND"; "UNKNOWN" for numbers that are no code. Static. */
 const char *mw_code_name(enum mw_code code);
 
