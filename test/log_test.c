@@ -64,11 +64,14 @@ static const char *line(void **state) {
 }
 
 static void a_line_has_time_level_context_message_and_fields(void **state) {
-  *mw_log_context() = (struct mw_log_context){.worker = 0, .generation = 7, .call = 42, .method = "/t.S/M", .trace_id = "ab"};
-  const struct mw_log_field fields[] = {{"address", "127.0.0.1:50051"}, {"absent", NULL}, {"name", "two words"}, {NULL, NULL}};
+  *mw_log_context() =
+      (struct mw_log_context){.worker = 0, .generation = 7, .call = 42, .method = "/t.S/M", .trace_id = "ab"};
+  const struct mw_log_field fields[] = {
+      {"address", "127.0.0.1:50051"}, {"absent", NULL}, {"name", "two words"}, {NULL, NULL}};
   mw_log(MW_LOG_INFO, fields, "listening on %d", 1);
-  assert_string_equal(line(state), "info  generation=7 worker=0 call=42 method=/t.S/M trace_id=ab msg=\"listening on 1\" "
-                                   "address=127.0.0.1:50051 name=\"two words\"\n");
+  assert_string_equal(line(state),
+                      "info  generation=7 worker=0 call=42 method=/t.S/M trace_id=ab msg=\"listening on 1\" "
+                      "address=127.0.0.1:50051 name=\"two words\"\n");
 }
 
 static void a_thread_without_context_adds_none(void **state) {
@@ -91,9 +94,10 @@ static void what_comes_in_cannot_forge_a_line(void **state) {
       {"", "v"},
       {NULL, NULL}};
   mw_log(MW_LOG_WARN, fields, "%s", "one\ntwo");
-  assert_string_equal(line(state), "warn  msg=\"one\\ntwo\" newline=\"a\\nb\\rc\\td\" quote=\"say \\\"x\\\" \\\\\" pair=\"a=b\" "
-                                   "empty=\"\" escape=\"\\x1b[31m\\x7f\" c1=\"\\xc2\\x85\" separator=\"\\xe2\\x80\\xa8\" "
-                                   "bytes=\"\\xff\\xc3\" utf8=\"h\xc3\xa9 \xf0\x9f\x8c\x99\" k_ey__=v _=v\n");
+  assert_string_equal(line(state),
+                      "warn  msg=\"one\\ntwo\" newline=\"a\\nb\\rc\\td\" quote=\"say \\\"x\\\" \\\\\" pair=\"a=b\" "
+                      "empty=\"\" escape=\"\\x1b[31m\\x7f\" c1=\"\\xc2\\x85\" separator=\"\\xe2\\x80\\xa8\" "
+                      "bytes=\"\\xff\\xc3\" utf8=\"h\xc3\xa9 \xf0\x9f\x8c\x99\" k_ey__=v _=v\n");
 }
 
 static void what_is_too_long_is_cut_and_the_rest_stays(void **state) {

@@ -220,7 +220,7 @@ static void on_start(struct mw_call *call) {
 }
 
 /* Hands what arrived to the fiber that waits for it. */
-static void deliver(struct mw_bind_call *c, int arrived, struct mw_slice bytes) {
+static void deliver(struct mw_bind_call *c, enum mw_bind_arrival arrived, struct mw_slice bytes) {
   struct mw_bind_waiter *receiver = c->receiver;
   if (!receiver) return;
   c->receiver = NULL;

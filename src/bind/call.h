@@ -13,13 +13,15 @@
 
 #define MW_BIND_CALL "moonwire.Call"
 
+enum mw_bind_arrival { MW_BIND_NOTHING, MW_BIND_MESSAGE, MW_BIND_END };
+
 /* A fiber that waits in call:send or call:receive. Lives in a userdata on its coroutine's stack. */
 struct mw_bind_waiter {
   struct mw_list link;       /* in the call's `senders`, or alone */
   struct mw_bind_call *call; /* NULL once the call has ended */
   struct mw_fiber *fiber;
   bool raising;              /* call:messages(): a dirty end raises */
-  enum { MW_BIND_NOTHING, MW_BIND_MESSAGE, MW_BIND_END } arrived;
+  enum mw_bind_arrival arrived;
   struct mw_slice bytes;     /* of the message; borrowed while the event runs */
 };
 

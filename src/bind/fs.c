@@ -86,7 +86,7 @@ static int deliver_read(lua_State *L, struct mw_work *work) {
   struct reading *r = (struct reading *)work;
   if (work->error == EFBIG) {
     return mw_bind_fail(L, MW_CODE_RESOURCE_EXHAUSTED,
-                        "%s: larger than %zu bytes; give mw.fs.read a higher limit, or read it in pieces with mw.fs.open",
+                        "%s: larger than %zu bytes; give mw.fs.read a higher limit, or read pieces with mw.fs.open",
                         lua_tostring(L, 1), r->limit);
   }
   if (work->error) return mw_fs_fail(L, work->error, lua_tostring(L, 1));

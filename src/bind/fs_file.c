@@ -280,7 +280,7 @@ static int run_commit(struct mw_work *work) {
   return mw_fs_publish(c->fd, c->from, c->to, c->replace);
 }
 
-/* A fiber killed meanwhile does not get here: its file stays open, and the name that is then removed is gone already. */
+/* A fiber killed meanwhile does not get here: its file stays open, and the name it then removes is gone already. */
 static int deliver_commit(lua_State *L, struct mw_work *work) {
   if (work->error) return mw_fs_fail(L, work->error, lua_tostring(L, 2));
   struct file *file = lua_touserdata(L, 1);

@@ -11,8 +11,8 @@
 /* Files that are not complete yet have names that start with this; mw.fs.list() leaves them out. */
 #define MW_FS_TEMP_PREFIX ".moonwire-tmp-"
 
-/* Checks that the argument at `index` is a string, and pushes where it leads. Returns that string, or NULL with nil and a
- * status pushed instead: an empty path, a zero byte in it, or one with "..". */
+/* Checks that the argument at `index` is a string, and pushes where it leads. Returns that string, or NULL with nil and
+ * a status pushed instead: an empty path, a zero byte in it, or one with "..". */
 const char *mw_fs_push_path(lua_State *L, int index);
 
 /* The same, a relative path lying in the folder of the file `of`. */
@@ -29,8 +29,8 @@ int mw_fs_make_folders(const char *path);
 /* Makes the folders above `path` that are missing. */
 int mw_fs_make_parents(const char *path);
 
-/* Makes a new file with a temporary name in the folder `folder`, which is made when it is missing. Returns the open file
- * and its path, to be freed. */
+/* Makes a new file with a temporary name in the folder `folder`, which is made when it is missing. Returns the open
+ * file and its path, to be freed. */
 int mw_fs_make_temp(const char *folder, int *fd, char **path);
 
 /* The folder that `path` is in, to be freed; NULL without memory. */
@@ -39,8 +39,8 @@ char *mw_fs_parent(const char *path);
 /* Writes all of it at the file's position. */
 int mw_fs_write_all(int fd, struct mw_slice bytes);
 
-/* Gives the file `from`, open as `fd`, its final name for good: file and folder are synced. With `replace` false a file of
- * that name stays, and the answer is EEXIST. */
+/* Gives the file `from`, open as `fd`, its final name for good: file and folder are synced. With `replace` false a file
+ * of that name stays, and the answer is EEXIST. */
 int mw_fs_publish(int fd, const char *from, const char *to, bool replace);
 
 #endif

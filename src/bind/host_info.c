@@ -25,8 +25,10 @@ static bool read_cpu(struct cpu_times *times) {
   FILE *file = fopen("/proc/stat", "re");
   if (!file) return false;
   uint64_t t[8] = {0};
-  int n = fscanf(file, "cpu %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64,
-                 &t[0], &t[1], &t[2], &t[3], &t[4], &t[5], &t[6], &t[7]);
+  int n = 0;
+  if (fscanf(file, "cpu") == 0) {
+    while (n < 8 && fscanf(file, "%" SCNu64, &t[n]) == 1) n++;
+  }
   fclose(file);
   if (n < 4) return false;
   *times = (struct cpu_times){0, 0};

@@ -58,7 +58,8 @@ static int push_next(lua_State *L, struct subscription *s) {
   struct mw_err err = MW_ERR_INIT;
   if (!s->queue || !mw_subscription_next(s->queue, &payload, &dropped)) return 0;
   int rc = mw_value_push(L, s->program, payload, &err);
-  if (rc != 0) return mw_bind_fail_err(L, rc == MW_ENOMEM ? MW_CODE_RESOURCE_EXHAUSTED : MW_CODE_FAILED_PRECONDITION, &err);
+  if (rc == MW_ENOMEM) return mw_bind_fail_err(L, MW_CODE_RESOURCE_EXHAUSTED, &err);
+  if (rc != 0) return mw_bind_fail_err(L, MW_CODE_FAILED_PRECONDITION, &err);
   lua_pushinteger(L, (lua_Integer)dropped);
   return 2;
 }
@@ -188,7 +189,8 @@ static int l_subscribe(lua_State *L) {
   *s = (struct subscription){.program = program};
   push_subscription_type(L);
   lua_setmetatable(L, -2);
-  if (mw_topic_subscribe(program->host->topics, topic->name, capacity, program->vm->loop, on_ready, s, &s->queue) != 0) {
+  struct mw_topics *topics = program->host->topics;
+  if (mw_topic_subscribe(topics, topic->name, capacity, program->vm->loop, on_ready, s, &s->queue) != 0) {
     return mw_bind_fail(L, MW_CODE_RESOURCE_EXHAUSTED, "out of memory for a subscription");
   }
   return 1;

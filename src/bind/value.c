@@ -1,4 +1,4 @@
-/* A value is a tag and what follows it; numbers of any kind of length are varints. A table is its pairs and an end mark:
+/* A value is a tag and what follows it; lengths are varints. A table is its pairs and an end mark:
  *
  *   NULL FALSE TRUE | INTEGER zigzag | FLOAT 8 bytes | STRING len bytes | MESSAGE len name len bytes |
  *   (TABLE | ARRAY) (key value)* END */

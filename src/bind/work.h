@@ -36,8 +36,8 @@ struct mw_work {
 /* Most values on the stack below a work: trim what a script passed beyond its arguments. */
 enum { MW_WORK_KEEPS = 6 };
 
-/* Pushes a cleared work of `size` bytes, a struct that begins with a struct mw_work. Raises "WHAT cannot wait here: ..."
- * where that is so. */
+/* Pushes a cleared work of `size` bytes, a struct that begins with a struct mw_work. Raises "WHAT cannot wait here:
+ * ..." where that is so. */
 void *mw_work_push(lua_State *L, size_t size, const char *what);
 
 /* Runs the work at the top of the stack and returns what `deliver` does. A binding returns this. */

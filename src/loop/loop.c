@@ -31,7 +31,8 @@ int mw_loop_init(struct mw_loop *loop, struct mw_err *err) {
     if (status != 0) uv_loop_close(&loop->uv);
   }
   if (status != 0) {
-    return mw_err_set(err, status == UV_ENOMEM ? MW_ENOMEM : MW_EIO, "cannot make an event loop: %s", uv_strerror(status));
+    int code = status == UV_ENOMEM ? MW_ENOMEM : MW_EIO;
+    return mw_err_set(err, code, "cannot make an event loop: %s", uv_strerror(status));
   }
   pthread_mutex_init(&loop->lock, NULL);
   mw_list_init(&loop->posts);

@@ -46,9 +46,10 @@ void mw_loop_run_posts(struct mw_loop *loop);
 
 struct mw_timer;
 
-/* Runs `fire(arg)` once after `delay_ns` nanoseconds (rounded up to a millisecond, so never early; zero and less: in the
- * next turn). The timer is gone once it fired. Returns it, or NULL without memory.
- * Whoever embeds the loop calls uv_update_time() before uv_backend_timeout(): the loop's own time is that of its last turn. */
+/* Runs `fire(arg)` once after `delay_ns` nanoseconds (rounded up to a millisecond, so never early; zero and less: in
+ * the next turn). The timer is gone once it fired. Returns it, or NULL without memory.
+ * Whoever embeds the loop calls uv_update_time() before uv_backend_timeout(): the loop's own time is that of its last
+ * turn. */
 struct mw_timer *mw_timer_start(struct mw_loop *loop, int64_t delay_ns, void (*fire)(void *arg), void *arg);
 
 /* Stops a timer that has not fired. NULL is allowed. */

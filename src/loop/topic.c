@@ -1,8 +1,8 @@
-/* Locks: mw_topics.lock guards which topics there are and is held, shared, while one is published to; a topic's own lock
- * guards its subscribers and their queues, and is taken behind the first. A topic lives as long as it has subscribers.
+/* Locks: mw_topics.lock guards which topics there are and is held, shared, while one is published to; a topic's own
+ * lock guards its subscribers and their queues, and is taken behind the first. A topic lives while it has subscribers.
  *
  * A subscription is told of its first payload by a post, which may still be queued when it is closed: the post then
- * frees it. `topic`, `closed` and `current` belong to the loop's thread alone, and once it is stopped all of it does. */
+ * frees it. `topic`, `closed` and `current` belong to the loop's thread alone; once it is stopped, all of it does. */
 #include "loop/topic.h"
 
 #include <assert.h>

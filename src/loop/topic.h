@@ -1,7 +1,8 @@
 /* Topics: publish and subscribe across the workers of a process.
  *
  * A payload is bytes, copied once and shared by all subscribers. Each subscriber has a bounded queue and reads at its
- * own pace: a slow one delays nobody. Publishing may happen on any thread; a subscription belongs to the thread of its loop. */
+ * own pace: a slow one delays nobody. Publishing may happen on any thread; a subscription belongs to the thread of its
+ * loop. */
 #ifndef MW_LOOP_TOPIC_H
 #define MW_LOOP_TOPIC_H
 
@@ -20,8 +21,8 @@ void mw_topics_free(struct mw_topics *topics);
 /* Hands a copy of `payload` to every subscriber of `name`. Returns how many, or MW_ENOMEM. */
 int mw_topic_publish(struct mw_topics *topics, const char *name, struct mw_slice payload);
 
-/* Subscribes with a queue of `capacity` payloads, at least one. `ready(arg)` runs on `loop` when the queue was empty and
- * no longer is. A payload that finds it full pushes out the oldest, which is counted. Returns 0 or MW_ENOMEM. */
+/* Subscribes with a queue of `capacity` payloads, at least one. `ready(arg)` runs on `loop` when the queue was empty
+ * and no longer is. A payload that finds it full pushes out the oldest, which is counted. Returns 0 or MW_ENOMEM. */
 int mw_topic_subscribe(struct mw_topics *topics, const char *name, size_t capacity, struct mw_loop *loop,
                        void (*ready)(void *arg), void *arg, struct mw_subscription **out);
 
@@ -32,8 +33,8 @@ bool mw_subscription_next(struct mw_subscription *subscription, struct mw_slice 
 /* Takes no further payloads; those in the queue can still be read. On the loop's thread. */
 void mw_subscription_stop(struct mw_subscription *subscription);
 
-/* Frees it. On the loop's thread; `ready` does not run after it. NULL is allowed. The loop must outlive what it has queued: end it
- * after its subscriptions are closed. */
+/* Frees it. On the loop's thread; `ready` does not run after it. NULL is allowed. The loop must outlive what it has
+ * queued: end it after its subscriptions are closed. */
 void mw_subscription_close(struct mw_subscription *subscription);
 
 #endif

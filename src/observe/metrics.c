@@ -76,7 +76,7 @@ static int check_labels(enum mw_metric_kind kind, const char *name, const char *
   for (size_t i = 0; i < n_labels; i++) {
     if (!is_name(labels[i], false) || strncmp(labels[i], "__", 2) == 0) {
       return mw_err_set(err, MW_EINVAL,
-                        "metric %s: \"%s\" cannot be a label: letters, digits and single leading underscores, no digit first",
+                        "metric %s: \"%s\" cannot be a label: letters, digits and _, neither a digit nor __ first",
                         name, labels[i]);
     }
     if (kind == MW_METRIC_HISTOGRAM && strcmp(labels[i], "le") == 0) {
@@ -94,11 +94,13 @@ static int check_labels(enum mw_metric_kind kind, const char *name, const char *
 static int check_bounds(const char *name, const double *bounds, size_t n_bounds, struct mw_err *err) {
   for (size_t i = 0; i < n_bounds; i++) {
     if (!isfinite(bounds[i])) {
-      return mw_err_set(err, MW_EINVAL, "metric %s: bucket %zu is no finite number; the last, infinite one is always there",
-                        name, i + 1);
+      return mw_err_set(err, MW_EINVAL,
+                        "metric %s: bucket %zu is no finite number; the last, infinite one is always there", name,
+                        i + 1);
     }
     if (i > 0 && bounds[i] <= bounds[i - 1]) {
-      return mw_err_set(err, MW_EINVAL, "metric %s: buckets must ascend, but %g follows %g", name, bounds[i], bounds[i - 1]);
+      return mw_err_set(err, MW_EINVAL, "metric %s: buckets must ascend, but %g follows %g", name, bounds[i],
+                        bounds[i - 1]);
     }
   }
   return 0;
@@ -139,6 +141,13 @@ static struct mw_metric_family *family_new(enum mw_metric_kind kind, const char 
   return family;
 }
 
+static int set_other(const struct mw_metric_family *family, const char *what, struct mw_err *err) {
+  return mw_err_set(err, MW_EEXIST,
+                    "metric %s is there already with other %s; give all of its users the same, and restart the server "
+                    "to change them",
+                    family->name, what);
+}
+
 static int check_same(const struct mw_metric_family *family, enum mw_metric_kind kind, const char *const *labels,
                       size_t n_labels, const double *bounds, size_t n_bounds, struct mw_err *err) {
   if (family->kind != kind) {
@@ -147,17 +156,10 @@ static int check_same(const struct mw_metric_family *family, enum mw_metric_kind
   }
   bool same = family->n_labels == n_labels;
   for (size_t i = 0; same && i < n_labels; i++) same = strcmp(family->labels[i], labels[i]) == 0;
-  if (!same) {
-    return mw_err_set(err, MW_EEXIST, "metric %s is there already with other labels; give all of its users the same, and restart the server to change them",
-                      family->name);
-  }
+  if (!same) return set_other(family, "labels", err);
   same = family->n_bounds == n_bounds;
   for (size_t i = 0; same && i < n_bounds; i++) same = family->bounds[i] == bounds[i];
-  if (!same) {
-    return mw_err_set(err, MW_EEXIST, "metric %s is there already with other buckets; give all of its users the same, and restart the server to change them",
-                      family->name);
-  }
-  return 0;
+  return same ? 0 : set_other(family, "buckets", err);
 }
 
 int mw_metrics_family(struct mw_metrics *metrics, enum mw_metric_kind kind, const char *name, const char *help,
@@ -232,7 +234,8 @@ static struct mw_metric *series_new(struct mw_metric_family *family, const char 
 static int add_series(struct mw_metric_family *family, struct mw_slice key, const char *const *values,
                       struct mw_metric **out, struct mw_err *err) {
   if (family->by_values.len >= MAX_SERIES) {
-    return mw_err_set(err, MW_ELIMIT, "metric %s has %d series already, the most there can be: is a label taken from input?",
+    return mw_err_set(err, MW_ELIMIT,
+                      "metric %s has %d series already, the most there can be: is a label taken from input?",
                       family->name, MAX_SERIES);
   }
   struct mw_metric *metric = series_new(family, values);

@@ -12,8 +12,8 @@ struct mw_trace {
 
 enum { MW_TRACEPARENT_LEN = 55 };
 
-/* Continues the trace of a `traceparent` header, with a new span id; starts a new, unsampled one when `header` is empty or
- * malformed. */
+/* Continues the trace of a `traceparent` header, with a new span id; starts a new, unsampled one when `header` is empty
+ * or malformed. */
 void mw_trace_continue(struct mw_trace *trace, struct mw_slice header);
 
 /* Writes the `traceparent` value of `trace`, with a zero byte behind. */

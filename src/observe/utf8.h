@@ -4,7 +4,8 @@
 
 #include "base/text.h"
 
-/* How many bytes the well-formed UTF-8 sequence at the front takes: 1 to 4, or 0 when there is none. Not for empty text. */
+/* How many bytes the well-formed UTF-8 sequence at the front takes: 1 to 4, or 0 when there is none. The text is not
+ * empty. */
 static inline size_t mw_utf8_step(struct mw_slice text) {
   uint8_t lead = text.data[0];
   size_t len = lead < 0x80 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
