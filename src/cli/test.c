@@ -43,24 +43,9 @@ static int l_exit(lua_State *L) {
   return luaL_error(L, "exit");
 }
 
-/* Runs first. test.serve starts a server on a free port and waits until it listens. */
-static const char bootstrap[] =
-    "local test = require 'moonwire.test'\n"
-    "function test.serve(options)\n"
-    "  options = options or {}\n"
-    "  local args = { 'serve', options.dir or '.', '--listen', '127.0.0.1:0', '--data', options.data or ':memory:' }\n"
-    "  if os.getenv 'MOONWIRE_TEST_ENGINE' then table.move({ '--engine', os.getenv 'MOONWIRE_TEST_ENGINE' }, 1, 2, #args + 1, args) end\n"
-    "  for _, arg in ipairs(options.args or {}) do args[#args + 1] = arg end\n"
-    "  local process = test.start(args, options)\n"
-    "  local line = process:read_line()\n"
-    "  local address = line and line:match 'listening on (%S+)'\n"
-    "  if not address then process:wait() error('the server did not start: ' .. process.stderr, 2) end\n"
-    "  return process, address\n"
-    "end\n"
-    "package.path = './lua/?.lua;./spec/?.lua;' .. package.path\n"
-    "local ok, runner = pcall(require, 'busted.runner')\n"
-    "if not ok then io.stderr:write('moonwire test: busted is not installed (Debian: lua-busted)\\n') os.exit(1) end\n"
-    "runner { standalone = false }\n";
+/* src/cli/test.lua, which runs first. */
+extern const unsigned char mw_test_lua[];
+extern const unsigned long mw_test_lua_len;
 
 /* Gives the globals what the specs see. */
 static void prepare(lua_State *L, struct test *test) {
@@ -107,7 +92,8 @@ static int test_main(lua_State *L) {
   struct test *test = lua_touserdata(L, 1);
   prepare(L, test);
   lua_pushcfunction(L, add_traceback);
-  if (luaL_loadbufferx(L, bootstrap, sizeof bootstrap - 1, "=moonwire test", "t") != LUA_OK) return lua_error(L);
+  const char *code = (const char *)mw_test_lua;
+  if (luaL_loadbufferx(L, code, mw_test_lua_len, "=moonwire test", "t") != LUA_OK) return lua_error(L);
   int status = lua_pcallk(L, 0, 0, 2, (lua_KContext)test, after_busted);
   return after_busted(L, status, (lua_KContext)test);
 }

@@ -88,6 +88,11 @@ static void refuse_unknown(struct mw_dispatch *dispatch, struct mw_call *call) {
 
 /* ---- calls that a handler gets ---- */
 
+static void set_live(struct mw_dispatch *dispatch, size_t live) {
+  dispatch->live = live;
+  if (dispatch->live_gauge) mw_metric_set(dispatch->live_gauge, (double)live);
+}
+
 static void prepare(struct mw_dispatch *dispatch, struct mw_call *call) {
   call->dispatch = dispatch;
   mw_list_init(&call->link);
@@ -114,7 +119,7 @@ void mw_dispatch_start(struct mw_dispatch *dispatch, struct mw_call *call) {
     return;
   }
   call->route->router->calls++;
-  dispatch->live++;
+  set_live(dispatch, dispatch->live + 1);
   mw_list_push(&dispatch->calls, &call->link);
   call->route->handler->start(call);
 }
@@ -128,7 +133,8 @@ void mw_dispatch_count(struct mw_dispatch *dispatch, const struct mw_call *call,
 void mw_dispatch_ended(struct mw_dispatch *dispatch, const struct mw_route *route) {
   struct mw_router *router = route->router;
   if (--router->calls == 0 && router->unpinned) router->unpinned(router->unpinned_arg);
-  if (--dispatch->live == 0 && dispatch->idle) dispatch->idle(dispatch->idle_arg);
+  set_live(dispatch, dispatch->live - 1);
+  if (dispatch->live == 0 && dispatch->idle) dispatch->idle(dispatch->idle_arg);
 }
 
 void mw_dispatch_cancel_all(struct mw_dispatch *dispatch, struct mw_status status) {

@@ -17,6 +17,7 @@ struct mw_dispatch {
   uint32_t send_limit;       /* unsent messages at which mw_call_send() says to wait */
   bool draining;             /* new calls are answered with UNAVAILABLE */
   struct mw_metrics *metrics; /* may be NULL */
+  struct mw_metric *live_gauge; /* shows `live`; may be NULL */
   void (*idle)(void *arg);   /* runs when `live` falls to 0; may be NULL */
   void *idle_arg;
   struct mw_call_stats stats;

@@ -12,6 +12,11 @@ static int make_coroutine(lua_State *L) {
   return 0;
 }
 
+static void set_live(struct mw_vm *vm, size_t n) {
+  vm->n_live = n;
+  if (vm->live_gauge) mw_metric_set(vm->live_gauge, (double)n);
+}
+
 static struct mw_fiber *from_pool(struct mw_vm *vm) {
   struct mw_list *node = mw_list_shift(&vm->idle);
   if (node) {
@@ -30,7 +35,7 @@ static struct mw_fiber *from_pool(struct mw_vm *vm) {
 static void retire(struct mw_fiber *fiber, bool clean) {
   struct mw_vm *vm = fiber->vm;
   mw_list_remove(&fiber->link);
-  vm->n_live--;
+  set_live(vm, vm->n_live - 1);
   if (clean) {
     lua_settop(fiber->L, 0);
     mw_list_init(&fiber->link);
@@ -88,7 +93,7 @@ struct mw_fiber *mw_fiber_new(struct mw_vm *vm, struct mw_program *program,
   fiber->done = done;
   fiber->owner = owner;
   mw_list_push(&vm->live, &fiber->link);
-  vm->n_live++;
+  set_live(vm, vm->n_live + 1);
   return fiber;
 }
 

@@ -1,5 +1,6 @@
 #include "server/worker.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -38,6 +39,20 @@ static int load(struct mw_worker *worker, struct mw_err *err) {
   return rc;
 }
 
+/* This worker's series of a gauge; NULL when there is no memory for it. */
+static struct mw_metric *open_gauge(const struct mw_worker *worker, const char *name, const char *help) {
+  static const char *const labels[] = {"worker"};
+  char index[12];
+  snprintf(index, sizeof index, "%u", worker->index);
+  const char *const values[] = {index};
+  struct mw_metric_family *family;
+  struct mw_metric *gauge = NULL;
+  if (mw_metrics_family(worker->shared->metrics, MW_METRIC_GAUGE, name, help, labels, 1, NULL, 0, &family, NULL) == 0) {
+    mw_metric_series(family, values, &gauge, NULL);
+  }
+  return gauge;
+}
+
 static int open_engine(struct mw_worker *worker, struct mw_err *err) {
   const struct mw_settings *settings = worker->shared->settings;
   struct mw_tls_config tls = {settings->tls_cert, settings->tls_key, settings->tls_client_ca};
@@ -59,10 +74,12 @@ int mw_worker_open(struct mw_worker *worker, struct mw_err *err) {
   mw_dispatch_init(&worker->dispatch, shared->engine->name, index);
   worker->dispatch.send_limit = settings->unsent_messages;
   worker->dispatch.metrics = shared->metrics;
+  worker->dispatch.live_gauge = open_gauge(worker, "moonwire_calls_live", "Calls that have not ended.");
   rc = open_engine(worker, err);
   if (rc != 0) goto no_engine;
   rc = mw_vm_init(&worker->vm, &worker->loop, settings->unpack_bytes, err);
   if (rc != 0) goto no_vm;
+  worker->vm.live_gauge = open_gauge(worker, "moonwire_coroutines_live", "Coroutines of calls and jobs.");
   worker->host = (struct mw_host){.loop = &worker->loop,
                                   .engine = worker->engine,
                                   .dispatch = &worker->dispatch,
