@@ -11,17 +11,13 @@ local reports = mw.store.collection {
 local thresholds = mw.live "thresholds" -- always the newest saved rules, for open streams too
 local TelemetryService = mw.service "telemetry.TelemetryService"
 
-local function now_ms()
-  return mw.time.now_ms()
-end
-
 local function host_figures(service_name)
   return {
     service_name = service_name,
     cpu_usage = mw.host.cpu_usage(),
     memory_mb = mw.host.memory().used / (1 << 20),
     request_count = mw.host.requests(),
-    timestamp_ms = now_ms(),
+    timestamp_ms = mw.time.now_ms(),
   }
 end
 
@@ -29,9 +25,10 @@ local function snapshot(service_name)
   return service_name ~= "" and reports:get(service_name) or host_figures(service_name)
 end
 
--- Makes `report` the latest of its service, and counts it.
+-- Makes `report` the latest of its service, and counts it. Alerts matter more: they go out also when this fails.
 local function keep(report)
-  return mw.store.transaction(function(tx)
+  if report.service_name == "" then return end
+  local kept, status = mw.store.transaction(function(tx)
     local last = tx:get(reports, report.service_name)
     tx:put(reports, {
       service_name = report.service_name,
@@ -41,6 +38,9 @@ local function keep(report)
       timestamp_ms = report.timestamp_ms,
     })
   end)
+  if not kept then
+    mw.log.warn("a report was not kept", { service_name = report.service_name, status = status })
+  end
 end
 
 -- The alert that a rule raises for a report, or nil.
@@ -74,8 +74,8 @@ end
 ---@param call moonwire.Call
 function TelemetryService.LiveFeed(call)
   for report in call:messages() do
-    if report.timestamp_ms == 0 then report.timestamp_ms = now_ms() end
-    if report.service_name ~= "" then keep(report) end
+    if report.timestamp_ms == 0 then report.timestamp_ms = mw.time.now_ms() end
+    keep(report)
     for _, rule in ipairs(thresholds) do
       local raised = alert(rule, report)
       if raised and not call:send(raised) then return end

@@ -46,6 +46,12 @@ class Handlers(ServiceTest):
                     error = self.assertFails(code, self.stub.Fail, pb.Failure(code=number, message=message))
                     self.assertEqual(error.details(), message)
 
+    def test_a_long_message_is_cut_between_characters(self):
+        for character, count in (("x", 4096), ("%", 1365), ("\u263d", 455)):
+            error = self.assertFails(grpc.StatusCode.INTERNAL, self.stub.Fail,
+                                     pb.Failure(code=13, message=character * 10_000))
+            self.assertEqual(error.details(), character * count)
+
     def test_details_arrive(self):
         error = self.assertFails(grpc.StatusCode.NOT_FOUND, self.stub.Fail,
                                  pb.Failure(code=5, message="gone", with_detail=True))

@@ -18,10 +18,11 @@ local function users()
   if not founded then
     assert(mw.store.transaction(function(tx)
       for _, user in ipairs(founders) do
-        tx:put(by_id, tx:get(by_id, user.id) or user)
-        tx:put(by_name, tx:get(by_name, user.username) or user)
+        if not tx:get(by_id, user.id) then
+          tx:insert(by_id, user)
+          tx:insert(by_name, user)
+        end
       end
-      return true
     end))
     founded = true
   end
