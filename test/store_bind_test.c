@@ -1,0 +1,215 @@
+/* mw.store where specs do not reach: calls that are killed while they wait, a full store, damaged values. */
+#include "store_fixture.h"
+
+#include "bind/bind.h"
+#include "schema/load.h"
+
+static const char script[] =
+    "local mw = require 'moonwire'\n"
+    "local tasks = mw.store.collection { name = 'tasks', message = 'tasks.Task' }\n"
+    "local M = {}\n"
+    "function M.insert() tasks:insert { id = 'a' } end\n"
+    "function M.put() tasks:put { id = 'a' } end\n"
+    "function M.update() tasks:update('old', function(t) t.title = 'new' return t end) end\n"
+    "function M.delete() tasks:delete 'old' end\n"
+    "function M.transaction() mw.store.transaction(function(tx) tx:put(tasks, { id = 'a' }) end) end\n"
+    "function M.inside() mw.store.transaction(function(tx) tx:put(tasks, { id = 'a' }) mw.sleep(100) end) end\n"
+    "function M.next_id() for _ = 1, 100000 do tasks:next_id() end end\n"
+    "function M.each() for _ in tasks:each() do mw.sleep(100) end end\n"
+    "function M.watch() for _ in tasks:watch() do end end\n"
+    "function M.existing() for _ in tasks:watch { existing = true } do mw.sleep(100) end end\n"
+    "function M.full()\n"
+    "  local none, status = tasks:put { id = 'fat', title = ('x'):rep(3000000) }\n"
+    "  assert(not none and status.code == 'RESOURCE_EXHAUSTED', tostring(status))\n"
+    "  assert(status.message:find('tasks: .*the store is full'), status.message)\n"
+    "  none, status = mw.store.transaction(function(tx) tx:put(tasks, { id = 'f', title = ('x'):rep(3000000) }) end)\n"
+    "  assert(not none and status.code == 'RESOURCE_EXHAUSTED', tostring(status))\n"
+    "  assert(tasks:put { id = 'thin' })\n"
+    "end\n"
+    "function M.damaged()\n"
+    "  local ok, status = pcall(tasks.get, tasks, 'damaged')\n"
+    "  assert(not ok and status.code == 'DATA_LOSS', tostring(status))\n"
+    "  assert(status.message:find(\"the store's collection tasks: \", 1, true), status.message)\n"
+    "  ok, status = pcall(function() for _ in tasks:each { prefix = 'd' } do end end)\n"
+    "  assert(not ok and status.code == 'DATA_LOSS', tostring(status))\n"
+    "end\n"
+    "return M\n";
+
+struct binding {
+  struct fixture *f;
+  struct mw_vm vm;
+  struct mw_host host;
+  struct mw_pool *pool;
+  struct mw_program program;
+  struct mw_script_file file;
+  const char *function; /* of the script: what the fiber runs */
+  int ended;            /* fibers */
+  bool failed;
+  char error[300];
+};
+
+static void open_module(lua_State *L, struct mw_program *program) {
+  lua_newtable(L);
+  mw_bind_open_status(L, program);
+  mw_bind_open_message(L, program);
+  mw_bind_open_job(L, program);
+  mw_bind_open_store(L, program);
+}
+
+static int setup(void **state) {
+  void *fixture;
+  if (fixture_setup(&fixture) != 0) return -1;
+  struct binding *b = calloc(1, sizeof *b);
+  *state = b;
+  b->f = fixture;
+  mw_store_close(b->f->store);
+  struct mw_err err = MW_ERR_INIT;
+  int rc = fixture_open(b->f, 1 << 20, &err);
+  if (rc == 0) rc = mw_schema_load(&b->pool, "../proto", &err);
+  if (rc == 0) rc = mw_vm_init(&b->vm, &b->f->loop, 64 << 20, &err);
+  b->host = (struct mw_host){.loop = &b->f->loop, .store = b->f->store, .workers = 1};
+  if (rc == 0) rc = mw_program_init(&b->program, &b->vm, &b->host, b->pool, 1, open_module, &err);
+  b->file = (struct mw_script_file){"lua/store.lua", "store", mw_slice_str(script)};
+  if (rc == 0) rc = mw_program_load(&b->program, &b->file, 1, &err);
+  if (rc != 0) print_error("%s\n", mw_err_text(&err));
+  mw_err_fini(&err);
+  return rc;
+}
+
+static int teardown(void **state) {
+  struct binding *b = *state;
+  mw_bind_stop_jobs(&b->program);
+  mw_bind_close(&b->program);
+  mw_program_fini(&b->program);
+  mw_vm_fini(&b->vm);
+  mw_store_flush(b->f->store);
+  mw_pool_unref(b->pool);
+  void *fixture = b->f;
+  free(b);
+  return fixture_teardown(&fixture);
+}
+
+/* ---- fibers ---- */
+
+static void on_done(struct mw_fiber *fiber, void *owner) { ((struct binding *)owner)->ended++; }
+
+static int after_call(lua_State *L, int status, lua_KContext context) {
+  struct binding *b = (struct binding *)context;
+  b->failed = status != LUA_OK && status != LUA_YIELD;
+  if (b->failed) snprintf(b->error, sizeof b->error, "%s", luaL_tolstring(L, -1, NULL));
+  return 0;
+}
+
+static int run_function(lua_State *L) {
+  struct binding *b = lua_touserdata(L, 1);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, b->program.modules_ref);
+  lua_getfield(L, -1, "store");
+  lua_getfield(L, -1, b->function);
+  return after_call(L, lua_pcallk(L, 0, 0, 0, (lua_KContext)b, after_call), (lua_KContext)b);
+}
+
+static struct mw_fiber *start(struct binding *b, const char *function) {
+  b->function = function;
+  b->ended = 0;
+  struct mw_fiber *fiber = mw_fiber_new(&b->vm, &b->program, on_done, b);
+  assert_non_null(fiber);
+  mw_fiber_start(fiber, run_function, b);
+  return fiber;
+}
+
+static void push_cancelled(lua_State *L, void *arg) {
+  struct mw_status status = mw_status(MW_CODE_CANCELLED, "the client has gone");
+  mw_bind_push_status(L, &status);
+}
+
+/* Kills a function in its first wait, and lets what it began come to its end. */
+static void kill_in(struct binding *b, const char *function) {
+  struct mw_fiber *fiber = start(b, function);
+  assert_int_equal(b->ended, 0);
+  mw_fiber_kill(fiber, push_cancelled, NULL);
+  assert_int_equal(b->ended, 1);
+  assert_true(b->failed);
+  assert_string_equal(b->error, "CANCELLED: the client has gone");
+  mw_store_flush(b->f->store);
+  mw_loop_run_posts(&b->f->loop);
+}
+
+static void run_to_end(struct binding *b, const char *function) {
+  start(b, function);
+  while (b->ended == 0) uv_run(&b->f->loop.uv, UV_RUN_ONCE);
+  if (b->failed) fail_msg("%s", b->error);
+}
+
+static bool stored(struct binding *b, const char *id) {
+  char key[64];
+  int len = snprintf(key, sizeof key, "tasks%c%s", 0, id);
+  struct mw_buf value = MW_BUF_INIT;
+  int rc = mw_store_get(b->f->store, mw_slice(key, (size_t)len), &value, NULL);
+  mw_buf_fini(&value);
+  return rc == 0;
+}
+
+static void put_raw(struct binding *b, const char *id, const char *bytes) {
+  char key[64];
+  int len = snprintf(key, sizeof key, "tasks%c%s", 0, id);
+  struct mw_store_txn *txn = mw_store_txn_new();
+  assert_int_equal(mw_store_txn_put(txn, mw_slice(key, (size_t)len), str(bytes), 0), 0);
+  assert_int_equal(commit(b->f->store, &b->f->loop, txn).code, 0);
+}
+
+/* ---- tests ---- */
+
+static void a_write_under_way_outlives_its_call(void **state) {
+  struct binding *b = *state;
+  const char *const writes[] = {"insert", "put", "transaction"};
+  for (size_t i = 0; i < sizeof writes / sizeof *writes; i++) {
+    assert_false(stored(b, "a"));
+    kill_in(b, writes[i]);
+    assert_true(stored(b, "a"));
+    struct mw_store_txn *txn = mw_store_txn_new();
+    assert_int_equal(mw_store_txn_delete(txn, mw_slice("tasks\0a", 7)), 0);
+    assert_int_equal(commit(b->f->store, &b->f->loop, txn).code, 0);
+  }
+  put_raw(b, "old", "\x0a\x03old");
+  kill_in(b, "update");
+  assert_true(stored(b, "old"));
+  kill_in(b, "delete");
+  assert_false(stored(b, "old"));
+}
+
+static void an_unfinished_transaction_writes_nothing(void **state) {
+  struct binding *b = *state;
+  kill_in(b, "inside");
+  assert_false(stored(b, "a"));
+}
+
+static void killed_readers_let_go_of_the_store(void **state) {
+  struct binding *b = *state;
+  put_raw(b, "old", "\x0a\x03old");
+  const char *const readers[] = {"each", "watch", "existing", "next_id"};
+  for (size_t i = 0; i < sizeof readers / sizeof *readers; i++) {
+    for (int round = 0; round < 3; round++) kill_in(b, readers[i]);
+  }
+  put_raw(b, "new", "\x0a\x03new"); /* no watch is left to be told */
+  mw_loop_run_posts(&b->f->loop);
+}
+
+static void a_full_store_is_a_status(void **state) { run_to_end(*state, "full"); }
+
+static void a_value_that_is_no_message_is_data_loss(void **state) {
+  put_raw(*state, "damaged", "\x0a\xff");
+  run_to_end(*state, "damaged");
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      TEST(a_write_under_way_outlives_its_call),
+      TEST(an_unfinished_transaction_writes_nothing),
+      TEST(killed_readers_let_go_of_the_store),
+      TEST(a_full_store_is_a_status),
+      TEST(a_value_that_is_no_message_is_data_loss),
+  };
+  return cmocka_run_group_tests_name("store_bind", tests, NULL, NULL);
+}
