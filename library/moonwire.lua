@@ -23,6 +23,13 @@ local mw = {}
 ---@return table<string, function>
 function mw.service(full_name) end
 
+---Puts a function around handlers, while scripts load: it returns `next()` to go on, or nil and a status. Those
+---registered first stand outermost.
+---@param name string a service, or "service/Method"; left out for every method
+---@param f fun(call: moonwire.Call, next: fun(): any, moonwire.Status?): any, moonwire.Status?
+---@overload fun(f: fun(call: moonwire.Call, next: fun(): any, moonwire.Status?): any, moonwire.Status?)
+function mw.intercept(name, f) end
+
 ---Waits. Other calls run on meanwhile.
 ---@param seconds number
 function mw.sleep(seconds) end

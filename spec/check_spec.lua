@@ -97,6 +97,13 @@ describe("moonwire check", function()
     assert_error("dofile is not available to scripts", "dofile 'x'")
   end)
 
+  it("refuses an interceptor of what does not exist", function()
+    assert_error('bad argument #1 to \'intercept\' (expected a service or service/Method of the schema',
+      "require'moonwire'.intercept('greet.Greter', function() end)")
+    assert_error("expected a service or service/Method of the schema",
+      "require'moonwire'.intercept('greet.Greeter/Helo', function() end)")
+  end)
+
   it("refuses binary chunks", function()
     local bytes = string.dump(function() end)
     assert_error("attempt to load a binary chunk", bytes)

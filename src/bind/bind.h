@@ -26,6 +26,7 @@ void mw_bind_functions(lua_State *L, struct mw_program *program, const luaL_Reg 
 void mw_bind_open(lua_State *L, struct mw_program *program);
 
 void mw_bind_open_service(lua_State *L, struct mw_program *program);  /* service.c: mw.service */
+void mw_bind_open_intercept(lua_State *L, struct mw_program *program); /* intercept.c: mw.intercept */
 void mw_bind_open_status(lua_State *L, struct mw_program *program);   /* status.c: mw.status */
 void mw_bind_open_message(lua_State *L, struct mw_program *program);  /* message.c: mw.type, mw.message, mw.null, mw.array */
 void mw_bind_open_any(lua_State *L, struct mw_program *program);      /* any.c: mw.any */

@@ -3,6 +3,7 @@
 
 #include "base/text.h"
 #include "bind/bind.h"
+#include "bind/intercept.h"
 
 static const char *service_at(const void *ctx, size_t i) {
   return mw_pool_service_at((const struct mw_pool *)ctx, i)->full_name;
@@ -106,6 +107,7 @@ struct routing {
 
 /* Adds a route to the function at the top of the stack, which it pops. */
 static void add_route(lua_State *L, struct mw_program *program, const struct mw_method_type *method) {
+  mw_bind_intercept(L, program, method);
   int ref = luaL_ref(L, LUA_REGISTRYINDEX);
   if (mw_router_add(&program->router, method, &mw_bind_handler, (void *)(intptr_t)ref) != 0) {
     luaL_unref(L, LUA_REGISTRYINDEX, ref);

@@ -111,6 +111,8 @@ static int open_program(lua_State *L) {
   program->modules_ref = luaL_ref(L, LUA_REGISTRYINDEX);
   lua_newtable(L);
   program->services_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  lua_newtable(L);
+  program->interceptors_ref = luaL_ref(L, LUA_REGISTRYINDEX);
   opening->open(L, program);
   lua_setfield(L, -2, "moonwire");
   mw_environment_push(L);
@@ -130,6 +132,7 @@ int mw_program_init(struct mw_program *program, struct mw_vm *vm, const struct m
                                  .generation = generation,
                                  .env_ref = LUA_NOREF,
                                  .modules_ref = LUA_NOREF,
+                                 .interceptors_ref = LUA_NOREF,
                                  .services_ref = LUA_NOREF};
   mw_router_init(&program->router, generation);
   mw_list_init(&program->jobs);
@@ -146,6 +149,7 @@ void mw_program_fini(struct mw_program *program) {
   luaL_unref(L, LUA_REGISTRYINDEX, program->env_ref);
   luaL_unref(L, LUA_REGISTRYINDEX, program->modules_ref);
   luaL_unref(L, LUA_REGISTRYINDEX, program->services_ref);
+  luaL_unref(L, LUA_REGISTRYINDEX, program->interceptors_ref);
   mw_router_fini(&program->router);
   mw_pool_unref(program->pool);
   program->pool = NULL;

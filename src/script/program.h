@@ -31,6 +31,7 @@ struct mw_program {
   int modules_ref;             /* registry: module name -> its value */
   struct mw_err *findings;     /* while loading: where the errors go */
   bool failed;                 /* some script did not load */
+  int interceptors_ref;        /* registry: bind/intercept.c's */
   int services_ref;            /* registry: bind/service.c's, service name -> handlers */
   struct mw_list jobs;         /* bind/job.c's */
   void *messages;              /* bind/message.c's per-type state */
