@@ -340,9 +340,12 @@ static void test_what_cannot_be_written(void **state) {
                "google.protobuf.Timestamp: 0 seconds and -1 nanos are out of range for google.protobuf.Timestamp");
   REFUSE_BYTES("google.protobuf.Duration", "\x08\x01\x10\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01",
                "google.protobuf.Duration: 1 seconds and -1 nanos are out of range for google.protobuf.Duration");
-  REFUSE_BYTES("google.protobuf.FieldMask", "\x0a\x03" "a_1", "google.protobuf.FieldMask: the path \"a_1\" has no form in lowerCamelCase");
-  REFUSE_BYTES("google.protobuf.FieldMask", "\x0a\x02" "aB", "google.protobuf.FieldMask: the path \"aB\" has no form in lowerCamelCase");
-  REFUSE_BYTES("google.protobuf.FieldMask", "\x0a\x02" "a_", "google.protobuf.FieldMask: the path \"a_\" has no form in lowerCamelCase");
+  REFUSE_BYTES("google.protobuf.FieldMask", "\x0a\x03" "a_1",
+               "google.protobuf.FieldMask: the path \"a_1\" has no form in lowerCamelCase");
+  REFUSE_BYTES("google.protobuf.FieldMask", "\x0a\x02" "aB",
+               "google.protobuf.FieldMask: the path \"aB\" has no form in lowerCamelCase");
+  REFUSE_BYTES("google.protobuf.FieldMask", "\x0a\x02" "a_",
+               "google.protobuf.FieldMask: the path \"a_\" has no form in lowerCamelCase");
   REFUSE_BYTES("google.protobuf.Value", "", "google.protobuf.Value: a google.protobuf.Value without a value");
   REFUSE_BYTES("google.protobuf.Value", "\x11\0\0\0\0\0\0\xf0\x7f",
                "google.protobuf.Value: a google.protobuf.Value cannot hold NaN or infinity");

@@ -65,7 +65,8 @@ static void encode_float(struct encoder *e, const struct mw_json_path *path, dou
 static void encode_string(struct encoder *e, const struct mw_json_path *path) {
   size_t len;
   const char *text = lua_tolstring(e->L, -1, &len);
-  if (!mw_utf8_valid(mw_slice(text, len))) refuse(e, path, "expected UTF-8; encode other bytes first, in base64 for example");
+  if (!mw_utf8_valid(mw_slice(text, len)))
+    refuse(e, path, "expected UTF-8; encode other bytes first, in base64 for example");
   mw_json_put_string(&e->printer, mw_slice(text, len));
 }
 
@@ -85,7 +86,8 @@ static void encode_array(struct encoder *e, struct level *level, lua_Unsigned co
   lua_Unsigned keys = 0;
   for (lua_pushnil(e->L); lua_next(e->L, -2); lua_pop(e->L, 1)) {
     keys++;
-    if (!lua_isinteger(e->L, -2)) refuse(e, level->path.up, "a table with both a list and other keys has no form in JSON");
+    if (!lua_isinteger(e->L, -2))
+      refuse(e, level->path.up, "a table with both a list and other keys has no form in JSON");
   }
   if (keys != count) refuse(e, level->path.up, "a list with holes has no form in JSON; fill them with mw.null");
   level->path.kind = MW_PATH_INDEX;
@@ -231,7 +233,7 @@ static int advance(struct decoder *d) { return mw_json_next(&d->lexer, &d->token
 
 static int fail(struct decoder *d, const char *what) {
   unsigned line, column;
-  mw_json_locate(d->lexer.text, d->token.at, &line, &column);
+  mw_json_position(&d->lexer, d->token.at, &line, &column);
   return mw_err_set(d->err, MW_EFORMAT, "%u:%u: %s", line, column, what);
 }
 
@@ -250,7 +252,8 @@ static void push_string(struct decoder *d) {
 /* As Lua reads its own numerals: digits alone are an integer if it fits, all else is a float. */
 static int push_number(struct decoder *d) {
   const struct mw_slice text = d->token.text;
-  bool digits = !memchr(text.data, '.', text.len) && !memchr(text.data, 'e', text.len) && !memchr(text.data, 'E', text.len);
+  bool digits = true;
+  for (size_t i = 0; i < text.len; i++) digits &= !strchr(".eE", text.data[i]);
   int64_t integer;
   double real;
   if (digits && mw_json_to_int64(text, INT64_MIN, INT64_MAX, &integer) == 0) {

@@ -1,5 +1,3 @@
 #include "bind/bind.h"
 #define S(n) __attribute__((weak)) void mw_bind_open_##n(lua_State *L, struct mw_program *p) {}
 S(client)
-__attribute__((weak)) int mw_cli_call(int argc, char **argv);
-__attribute__((weak)) int mw_cli_call(int argc, char **argv) { return 1; }

@@ -9,6 +9,7 @@ struct mw_json_options {
   bool defaults;      /* write fields without presence even when they hold their default */
   bool ignore_unknown; /* read: skip fields the type does not have */
   unsigned indent;    /* write: spaces per level; 0 for one line */
+  unsigned line, column; /* read: where the text begins in what it was taken from, for errors; 0 for 1 */
   unsigned level;     /* write: how deep the text stands in other JSON, for the indentation */
 };
 

@@ -4,7 +4,7 @@
 
 #include "base/slice.h"
 
-/* Whether `text` is one number of JSON (RFC 8259, section 6) and nothing else, of at most MW_JSON_NUMBER_LEN characters. */
+/* Whether `text` is one number of JSON (RFC 8259, section 6), of at most MW_JSON_NUMBER_LEN characters. */
 bool mw_json_is_number(struct mw_slice text);
 
 /* The integer that a JSON number stands for: "1e5" and "100.0" are integers, "1.5" is not.

@@ -118,7 +118,8 @@ int mw_json_read_message(struct mw_json_reader *r, const struct mw_message_type 
   if (!message) return mw_json_no_memory(r);
   *out = message;
   if (type->wellknown == MW_WKT_ANY) return mw_json_read_any(r, type, message);
-  if (type->wellknown != MW_WKT_NONE && type->wellknown != MW_WKT_EMPTY) return mw_json_read_wellknown(r, type, message);
+  if (type->wellknown != MW_WKT_NONE && type->wellknown != MW_WKT_EMPTY)
+    return mw_json_read_wellknown(r, type, message);
   int rc = mw_json_expect(r, MW_JSON_OBJECT, "an object");
   return rc != 0 ? rc : mw_json_read_members(r, type, message, NULL);
 }
@@ -131,6 +132,8 @@ int mw_json_read(struct mw_slice text, const struct mw_pool *pool, const struct 
       .pool = pool, .arena = arena, .path = &root, .ignore_unknown = options && options->ignore_unknown, .err = err};
   ProtobufCMessage *message = NULL;
   mw_json_lexer_init(&r.lexer, text);
+  if (options && options->line > 0) r.lexer.line = options->line;
+  if (options && options->column > 0) r.lexer.column = options->column;
   int rc = mw_json_advance(&r);
   if (rc == 0) rc = mw_json_read_message(&r, type, &message);
   if (rc == 0) rc = mw_json_advance(&r); /* to the end of the text */

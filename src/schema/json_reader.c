@@ -11,7 +11,7 @@ int mw_json_fail(struct mw_json_reader *r, const char *fmt, ...) {
   va_start(args, fmt);
   vsnprintf(words, sizeof words, fmt, args);
   va_end(args);
-  mw_json_locate(r->lexer.text, r->token.at, &line, &column);
+  mw_json_position(&r->lexer, r->token.at, &line, &column);
   (void)mw_json_path_print(r->path, &path); /* without memory the path is shorter */
   mw_err_set(r->err, MW_EFORMAT, "%u:%u: %s: %s", line, column, mw_buf_str(&path), words);
   mw_buf_fini(&path);

@@ -38,7 +38,7 @@ int mw_json_text(struct mw_json_reader *r, struct mw_slice *out);
 /* json_read.c: a value of a message type, well-known ones included, as a new message. */
 int mw_json_read_message(struct mw_json_reader *r, const struct mw_message_type *type, ProtobufCMessage **out);
 
-/* json_read.c: the members of an object whose OBJECT token is taken. Keys equal to `except` (NULL for none) are skipped. */
+/* json_read.c: the members of an object whose OBJECT token is taken. Keys equal to `except`, if any, are skipped. */
 int mw_json_read_members(struct mw_json_reader *r, const struct mw_message_type *type, ProtobufCMessage *message,
                          const char *except);
 
@@ -56,7 +56,7 @@ int mw_json_read_key(struct mw_json_reader *r, const struct mw_field *field, voi
 int mw_json_read_repeated(struct mw_json_reader *r, ProtobufCMessage *message, const struct mw_field *field);
 int mw_json_read_map(struct mw_json_reader *r, ProtobufCMessage *message, const struct mw_field *field);
 
-/* json_list.c: one more element of `field`, uninitialised; its address goes to `slot`. `cap` starts as 0 with the count. */
+/* json_list.c: one more element of `field`, at `slot`. `cap` is how many there is room for, from 0. */
 int mw_json_grow(struct mw_json_reader *r, ProtobufCMessage *message, const struct mw_field *field, size_t *cap,
                  void **slot);
 

@@ -6,11 +6,10 @@
 #include "base/text.h"
 
 void mw_json_lexer_init(struct mw_json_lexer *lexer, struct mw_slice text) {
-  *lexer = (struct mw_json_lexer){.text = text, .want = MW_JSON_WANT_VALUE};
+  *lexer = (struct mw_json_lexer){.text = text, .line = 1, .column = 1, .want = MW_JSON_WANT_VALUE};
 }
 
 void mw_json_locate(struct mw_slice text, size_t at, unsigned *line, unsigned *column) {
-  *line = *column = 1;
   for (size_t i = 0; i < at && i < text.len; i++) {
     if (text.data[i] == '\n') {
       ++*line;
@@ -29,7 +28,7 @@ static int fail_at(const struct mw_json_lexer *lexer, size_t at, int code, struc
   va_start(args, fmt);
   vsnprintf(words, sizeof words, fmt, args);
   va_end(args);
-  mw_json_locate(lexer->text, at, &line, &column);
+  mw_json_position(lexer, at, &line, &column);
   return mw_err_set(err, code, "%u:%u: %s", line, column, words);
 }
 
@@ -98,7 +97,8 @@ static int lex_string(struct mw_json_lexer *lexer, struct mw_json_token *token, 
     size_t len = 1;
     if (text.data[lexer->at] == '\\') {
       len = escape_len(text, lexer->at);
-      if (len == 0) return fail_at(lexer, lexer->at, MW_EFORMAT, err, "invalid escape or unpaired surrogate in a string");
+      if (len == 0)
+        return fail_at(lexer, lexer->at, MW_EFORMAT, err, "invalid escape or unpaired surrogate in a string");
       token->escaped = true;
     }
     lexer->at += len;

@@ -39,6 +39,7 @@ struct mw_json_token {
 struct mw_json_lexer {
   struct mw_slice text;
   size_t at;
+  unsigned line, column; /* where the text begins, from 1 */
   unsigned depth;
   uint64_t objects[2]; /* a bit per level: whether it is an object */
   enum { MW_JSON_WANT_VALUE, MW_JSON_WANT_FIRST, MW_JSON_WANT_MORE } want;
@@ -58,8 +59,15 @@ int mw_json_skip(struct mw_json_lexer *lexer, const struct mw_json_token *token,
  * the length. */
 size_t mw_json_unescape(struct mw_slice text, char *out);
 
-/* Line and column, in characters, of a byte offset; both from 1. */
+/* Moves a line and a column, in characters, on to where the first `at` bytes of `text` end. */
 void mw_json_locate(struct mw_slice text, size_t at, unsigned *line, unsigned *column);
+
+/* Line and column of a byte offset, for error messages; both from 1. */
+static inline void mw_json_position(const struct mw_json_lexer *lexer, size_t at, unsigned *line, unsigned *column) {
+  *line = lexer->line;
+  *column = lexer->column;
+  mw_json_locate(lexer->text, at, line, column);
+}
 
 /* How an error message shows the value that begins with `token`: `"text"`, `12`, `null`, `an object`, cut when long. */
 void mw_json_show(const struct mw_json_token *token, char out[MW_JSON_SHOW_LEN]);

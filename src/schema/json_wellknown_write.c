@@ -5,6 +5,8 @@
 #include "schema/json_writer.h"
 #include "schema/time_text.h"
 
+enum { PATH_SHOWN = 100 /* bytes of a path in an error */ };
+
 /* The value of a field that may be unset: its zero then. */
 static ProtobufCBinaryData bytes_of(const ProtobufCMessage *message, const struct mw_field *field) {
   static const ProtobufCBinaryData none;
@@ -50,8 +52,9 @@ static int write_mask(struct mw_json_writer *w, const struct mw_message_type *ty
   for (size_t i = 0; i < count && rc == 0 && memory == 0; i++) {
     if (i > 0) memory = mw_buf_putc(&text, ',');
     if (!camel_case(mw_slice(path[i].data, path[i].len), &text, &memory)) {
-      rc = mw_json_refuse(w, "the path \"%.*s\" has no form in lowerCamelCase", (int)(path[i].len < 100 ? path[i].len : 100),
-                          path[i].len ? (const char *)path[i].data : "");
+      int len = (int)(path[i].len < PATH_SHOWN ? path[i].len : PATH_SHOWN);
+      rc = mw_json_refuse(w, "the path \"%.*s\" has no form in lowerCamelCase", len,
+                          len ? (const char *)path[i].data : "");
     }
   }
   if (memory != 0) w->printer.rc = memory;

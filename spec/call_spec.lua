@@ -1,0 +1,195 @@
+-- `moonwire call`: what it prints, what it refuses, and its exit codes, against a running server.
+local test = require "moonwire.test"
+
+local echo = "test/projects/echo"
+
+--- Runs `moonwire call` to its end, with `input` as its stdin.
+---@return integer code
+---@return string[] lines of stdout
+---@return string stderr
+local function run(input, ...)
+  local process <close> = test.start { "call", ... }
+  if input then process:write(input) end
+  process:close_input()
+  local lines = {}
+  for line in function() return process:read_line() end do lines[#lines + 1] = line end
+  return process:wait(), lines, process.stderr
+end
+
+describe("moonwire call", function()
+  local server, address
+
+  setup(function()
+    server, address = test.serve { dir = echo }
+  end)
+
+  teardown(function()
+    server:kill()
+    assert.are.equal(0, (server:wait()))
+  end)
+
+  --- Calls a method of the echo service.
+  local function call(method, ...)
+    return run(nil, address, "echo.Echo/" .. method, "--proto", echo .. "/proto", ...)
+  end
+
+  local function feed(input, method, ...)
+    return run(input, address, "echo.Echo/" .. method, "--proto", echo .. "/proto", ...)
+  end
+
+  it("calls all four types", function()
+    local code, lines = call("Unary", '{"what": "echo", "count": "5", "data": "AAE=", "pairs": {"a": "b"}}')
+    assert.are.equal(0, code)
+    assert.are.same({ '{"what":"echo","count":"5","data":"AAE=","pairs":{"a":"b"}}' }, lines)
+
+    code, lines = call("Expand", '{"what": "count", "count": 2}')
+    assert.are.equal(0, code)
+    assert.are.same({ '{"count":"1"}', '{"count":"2"}' }, lines)
+
+    code, lines = call("Collect", '{"what": "sum", "count": 1} {"count": 2}\n{"count": 3}')
+    assert.are.equal(0, code)
+    assert.are.same({ '{"count":"6"}' }, lines)
+
+    code, lines = call("Chat", '{"what": "echo"}{"text": "x"}')
+    assert.are.equal(0, code)
+    assert.are.same({ '{"what":"echo"}', '{"text":"x"}' }, lines)
+  end)
+
+  it("reads requests from stdin and from files", function()
+    assert.are.same({ '{"what":"echo","text":"in"}' }, select(2, feed('{"what":"echo",\n"text":"in"}\n', "Unary", "-")))
+    assert.are.same({ '{"count":"3"}' }, select(2, feed('{"what":"sum","count":1}\n{"count":2}\n', "Collect")))
+    local path = os.tmpname()
+    local file = assert(io.open(path, "w"))
+    file:write '{"what": "sum", "count": 40}\n{"count": 2}'
+    file:close()
+    assert.are.same({ '{"count":"42"}' }, select(2, call("Collect", "@" .. path)))
+    os.remove(path)
+  end)
+
+  it("streams live, both ways", function()
+    local process <close> = test.start { "call", address, "echo.Echo/Chat", "--proto", echo .. "/proto" }
+    for i = 1, 3 do
+      local line = ('{"what":"echo","count":"%d"}'):format(i)
+      process:write(line .. "\n")
+      assert.are.equal(line, process:read_line(10))
+    end
+    process:close_input()
+    assert.are.equal(0, (process:wait(10)))
+  end)
+
+  it("exits with the status code, and shows message and details", function()
+    local code, lines, stderr = call("Unary", '{"what": "status", "text": "NOT_FOUND"}')
+    assert.are.equal(5, code)
+    assert.are.same({}, lines)
+    assert.are.equal("NOT_FOUND: the message of NOT_FOUND\n", stderr)
+
+    code, _, stderr = call("Unary", '{"what": "details"}')
+    assert.are.equal(3, code)
+    assert.are.equal("INVALID_ARGUMENT: see details\n" .. '{"@type":"type.googleapis.com/google.rpc.BadRequest",'
+      .. '"fieldViolations":[{"field":"text","description":"must not be empty"}]}\n', stderr)
+
+    code, lines, stderr = call("Expand", '{"what": "fail_midway", "count": 2}')
+    assert.are.equal(15, code)
+    assert.are.same({ '{"count":"1"}', '{"count":"2"}' }, lines)
+    assert.are.equal("DATA_LOSS: after 2\n", stderr)
+
+    assert.are.equal(12, (call("Unhandled")))
+    assert.are.equal(14, (run(nil, "127.0.0.1:1", "echo.Echo/Unary", "--proto", echo .. "/proto")))
+  end)
+
+  it("keeps a deadline", function()
+    for _, deadline in ipairs { "50ms", "0.05s", ".05", "0.001m" } do
+      assert.are.equal(4, (call("Unary", '{"what": "sleep", "seconds": 30}', "--deadline", deadline)))
+    end
+  end)
+
+  it("is cancelled by SIGINT", function()
+    local process <close> =
+      test.start { "call", address, "echo.Echo/Expand", '{"what": "forever"}', "--proto", echo .. "/proto" }
+    assert.are.equal('{"count":"1"}', process:read_line(10))
+    process:kill(2) -- SIGINT
+    assert.are.equal(1, (process:wait(10)))
+    assert.matches("^CANCELLED: ", process.stderr)
+  end)
+
+  it("sends metadata and shows headers and trailers", function()
+    local code, lines, stderr = call("Unary", '{"what": "metadata"}', "-v", "-H", "X-One:  two ", "-H", "x-many: 1",
+      "--header", "x-many: 2", "-H", "x-bytes-bin: AAEC")
+    assert.are.equal(0, code)
+    assert.matches('"x-one":"two"', lines[1], 1, true)
+    assert.matches('"x-bytes-bin":"3 bytes"', lines[1], 1, true)
+    assert.matches('"values":"1|2"', lines[1], 1, true)
+    assert.matches("> x-one: two\n", stderr, 1, true)
+    assert.matches("< x-header: of the header\n", stderr, 1, true)
+    assert.matches("< x-bytes-bin: AAEC\n", stderr, 1, true)
+    local trailers = stderr:match "%* trailers\n(.*)%* status OK\n$"
+    assert.matches("< x-trailer: of the trailer\n", trailers, 1, true)
+  end)
+
+  it("compresses, indents and limits", function()
+    local text = ("x"):rep(10000)
+    local _, lines = call("Unary", '{"what": "echo", "text": "' .. text .. '"}', "--compress", "gzip", "--indent", "1")
+    assert.are.same({ "{", ' "what": "echo",', ' "text": "' .. text .. '"', "}" }, lines)
+    local code, _, stderr = call("Unary", '{"what": "echo", "text": "' .. text .. '"}', "--max-size", "1K")
+    assert.are.equal(8, code)
+    assert.matches("^RESOURCE_EXHAUSTED: ", stderr)
+  end)
+
+  it("refuses requests that are not the method's, before or within the call", function()
+    local function refuses(words, code, lines, stderr)
+      assert.are.equal(1, code)
+      assert.are.equal("moonwire call: " .. words .. "\n", stderr)
+      assert.are.same({}, lines)
+    end
+    refuses('request: 1:2: echo.Message: echo.Message has no field "waht" (did you mean "what"?)',
+      call("Unary", '{"waht": 1}'))
+    refuses("request: 1:4: a second message, but echo.Echo/Unary takes only one", call("Unary", "{} {}"))
+    refuses("request: no message; echo.Echo/Unary takes one", call("Unary", ""))
+    refuses("/no/such: No such file or directory", call("Unary", "@/no/such"))
+    refuses("stdin: 3:10: echo.Message.text: expected string, got 5",
+      feed('{"what":"sum"}\n{}\n {"text":5}\n', "Collect"))
+    refuses("stdin: 2:6: expected ':' behind the key, got the end of the text", feed('{"what":"sum"}\n{"te"', "Collect"))
+  end)
+
+  it("names what is near when there is no such service or method", function()
+    local code, _, stderr = call("Unery")
+    assert.are.equal(1, code)
+    assert.matches("echo.Echo has no method Unery; did you mean Unary?\nthere are: Unary, Expand, Collect, Chat", stderr,
+      1, true)
+    code, _, stderr = run(nil, address, "echo.Eco/Unary", "--proto", echo .. "/proto")
+    assert.are.equal(1, code)
+    assert.matches("no service echo.Eco; did you mean echo.Echo?", stderr, 1, true)
+    code, _, stderr = run(nil, address, "echo.Echo/Unary", "--proto", "/no/such")
+    assert.are.equal(1, code)
+    assert.are.equal("moonwire call: --proto /no/such: there is no such folder\n", stderr)
+  end)
+
+  it("says where a schema could come from", function()
+    local process <close> = test.start({ "call", address, "echo.Echo/Unary" }, { cwd = "/" })
+    assert.are.equal(1, (process:wait(10)))
+    assert.matches('there is no folder "proto" here', process.stderr, 1, true)
+    assert.matches("--proto DIR", process.stderr, 1, true)
+  end)
+
+  it("refuses wrong usage with 2", function()
+    local function refuses(words, ...)
+      local code, _, stderr = run(nil, ...)
+      assert.are.equal(2, code)
+      assert.are.equal("moonwire call: " .. words .. "\nTry moonwire call --help.\n", stderr)
+    end
+    refuses("expected HOST:PORT and package.Service/Method", address)
+    refuses("Echo: expected package.Service/Method", address, "Echo")
+    refuses("b is one argument too many; quote the request", address, "a/b", "a", "b")
+    refuses("no option --bogus", address, "a/b", "--bogus")
+    refuses("--deadline needs a value", address, "a/b", "--deadline")
+    refuses("--deadline -1: expected a time above 0 such as 5, 1.5s, 200ms or 2m", address, "a/b", "--deadline", "-1")
+    refuses("--max-size 4G: expected a number of bytes up to 1024M, such as 65536 or 16M", address, "a/b", "--max-size",
+      "4G")
+    refuses("--indent x: expected a number of spaces from 0 to 16", address, "a/b", "--indent", "x")
+    refuses("--compress lz: expected gzip or deflate", address, "a/b", "--compress", "lz")
+    refuses("-H 'x': expected 'KEY: VALUE'", address, "a/b", "-H", "x")
+    refuses("-H 'k-bin: !': the value of a key that ends in -bin must be base64", address, "a/b", "-H", "k-bin: !")
+    refuses("--ca needs --tls", address, "a/b", "--ca", "x")
+    refuses("--cert and --key go together", address, "a/b", "--tls", "--cert", "x")
+  end)
+end)

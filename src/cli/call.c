@@ -1,0 +1,279 @@
+/* moonwire call: a client for every call type, with JSON in and out.
+ *
+ * The input is pumped: a value is read, sent, and the next one is asked for only while the call can take it. A method
+ * that takes one message is called once the input has ended, so that a second message is noticed before anything is
+ * sent. Replies are asked for one by one, each when the one before was printed. */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "cli/call_input.h"
+#include "cli/call_options.h"
+#include "cli/call_print.h"
+#include "cli/call_schema.h"
+#include "cli/cli.h"
+#include "engine/core/core.h"
+#include "schema/json.h"
+
+enum { METADATA_LIMIT = 64 * 1024 };
+
+struct client {
+  const struct mw_call_options *options;
+  const struct mw_pool *pool;
+  const struct mw_method_type *method;
+  struct mw_loop loop;
+  struct mw_engine *engine;
+  const struct mw_channel_ops *ops;
+  struct mw_channel *channel;
+  struct mw_client_call *call; /* NULL before it starts */
+  struct mw_call_input input;
+  uv_signal_t interrupt;
+  struct mw_arena arena;       /* of the request that is being made */
+  ProtobufCMessage *request;   /* of a method that takes one */
+  size_t replies;
+  bool may_send, half_closed, over, interrupted;
+  int exit_code;
+};
+
+/* ---- the end ---- */
+
+static void finish(struct client *c, int exit_code) {
+  if (c->over) return;
+  c->over = true;
+  c->exit_code = exit_code;
+  mw_call_input_close(&c->input);
+  c->engine->ops->stop(c->engine);
+}
+
+/* Something is wrong on this side: says what, and gives the call up. Takes the words of `err`. */
+static void fail(struct client *c, struct mw_err *err) {
+  fprintf(stderr, "moonwire call: %s\n", mw_err_text(err));
+  mw_err_fini(err);
+  finish(c, MW_EXIT_FAILED);
+}
+
+/* ---- events of the call ---- */
+
+static void pump(struct client *c);
+
+static void on_headers(void *user, const struct mw_metadata *headers) {
+  const struct client *c = user;
+  if (c->options->verbose) mw_call_print_metadata("<", headers);
+}
+
+static void on_message(void *user, struct mw_slice bytes) {
+  struct client *c = user;
+  struct mw_err err = MW_ERR_INIT;
+  if (c->over) return;
+  c->replies++;
+  if (mw_call_print_reply(c->pool, c->method->output, bytes, c->options->indent, &err) != 0) {
+    mw_err_wrap(&err, "reply %zu", c->replies);
+    fail(c, &err);
+  } else {
+    c->ops->read(c->call);
+  }
+}
+
+static void on_writable(void *user) {
+  struct client *c = user;
+  c->may_send = true;
+  pump(c);
+}
+
+static void on_done(void *user, const struct mw_status *status, const struct mw_metadata *trailers) {
+  struct client *c = user;
+  struct mw_status shown = *status;
+  if (c->over) return;
+  if (shown.code == MW_CODE_OK && !c->method->server_streaming && c->replies != 1)
+    shown = mw_status(MW_CODE_INTERNAL, "the server sent no reply and no error");
+  if (c->options->verbose) {
+    fputs("* trailers\n", stderr);
+    mw_call_print_metadata("<", trailers);
+    fprintf(stderr, "* status %s\n", mw_code_name(shown.code));
+  }
+  if (shown.code != MW_CODE_OK) mw_call_print_error(c->pool, &shown, c->options->indent);
+  finish(c, (int)shown.code);
+}
+
+static const struct mw_client_events events = {
+    .headers = on_headers, .message = on_message, .writable = on_writable, .done = on_done};
+
+/* ---- requests ---- */
+
+static int start_call(struct client *c, struct mw_err *err) {
+  const struct mw_call_options *o = c->options;
+  int64_t deadline = o->timeout_ns == MW_NEVER ? MW_NEVER : mw_clock_mono() + o->timeout_ns;
+  const struct mw_client_request request = {
+      .path = mw_slice_str(c->method->path),
+      .metadata = &o->metadata,
+      .deadline = deadline,
+      .compression = o->compression};
+  if (o->verbose) {
+    fprintf(stderr, "* %s at %s\n", c->method->path, o->channel.target);
+    mw_call_print_metadata(">", &o->metadata);
+  }
+  int rc = c->ops->start(c->channel, &request, &events, c, &c->call, err);
+  if (rc != 0) return rc;
+  c->may_send = true;
+  c->ops->read(c->call);
+  return 0;
+}
+
+/* Makes a message of a value, in the arena. */
+static int read_value(struct client *c, const struct mw_call_value *value, ProtobufCMessage **out, struct mw_err *err) {
+  const struct mw_json_options options = {.line = value->line, .column = value->column};
+  int rc = mw_json_read(value->text, c->pool, c->method->input, &options, &c->arena, out, err);
+  if (rc != 0) mw_err_wrap(err, "%s", c->input.name);
+  return rc;
+}
+
+static int send_message(struct client *c, const ProtobufCMessage *message, struct mw_err *err) {
+  uint8_t *bytes = c->ops->reserve(c->call, mw_message_size(message));
+  if (!bytes) return mw_err_set(err, MW_ENOMEM, "out of memory");
+  mw_message_pack(message, bytes);
+  c->may_send = c->ops->send(c->call);
+  return 0;
+}
+
+static int take_value(struct client *c, const struct mw_call_value *value, struct mw_err *err) {
+  ProtobufCMessage *message;
+  if (c->request) {
+    return mw_err_set(err, MW_EFORMAT, "%s: %u:%u: a second message, but %s takes only one", c->input.name, value->line,
+                      value->column, c->method->path + 1);
+  }
+  int rc = read_value(c, value, &message, err);
+  if (rc != 0) return rc;
+  if (!c->method->client_streaming) {
+    c->request = message;
+    return 0;
+  }
+  rc = send_message(c, message, err);
+  mw_arena_reset(&c->arena);
+  return rc;
+}
+
+static int end_of_input(struct client *c, struct mw_err *err) {
+  int rc = 0;
+  if (!c->method->client_streaming) {
+    if (!c->request)
+      return mw_err_set(err, MW_EFORMAT, "%s: no message; %s takes one", c->input.name, c->method->path + 1);
+    rc = start_call(c, err);
+    if (rc == 0) rc = send_message(c, c->request, err);
+  }
+  if (rc == 0) c->ops->half_close(c->call);
+  c->half_closed = true;
+  return rc;
+}
+
+/* Moves values from the input to the call until either has to wait. */
+static void pump(struct client *c) {
+  while (!c->over && !c->half_closed && (c->may_send || !c->call)) {
+    struct mw_call_value value;
+    struct mw_err err = MW_ERR_INIT;
+    int rc = mw_call_input_next(&c->input, &value, &err);
+    if (rc == MW_EBUSY) {
+      mw_call_input_more(&c->input);
+      return;
+    }
+    rc = rc == MW_ECLOSED ? end_of_input(c, &err) : rc == 0 ? take_value(c, &value, &err) : rc;
+    if (rc != 0) fail(c, &err);
+  }
+}
+
+static void on_input(void *arg) { pump(arg); }
+
+/* ---- running ---- */
+
+/* The first one cancels the call, the second one does not wait for anything. */
+static void on_interrupt(uv_signal_t *handle, int number) {
+  struct client *c = handle->data;
+  if (c->interrupted) _exit(MW_CODE_CANCELLED);
+  c->interrupted = true;
+  if (c->call && !c->over) {
+    c->ops->cancel(c->call);
+  } else {
+    finish(c, MW_CODE_CANCELLED);
+  }
+}
+
+static int watch_interrupt(struct client *c, struct mw_err *err) {
+  int rc = uv_signal_init(&c->loop.uv, &c->interrupt);
+  c->interrupt.data = c;
+  if (rc == 0) rc = uv_signal_start(&c->interrupt, on_interrupt, SIGINT);
+  return rc == 0 ? 0 : mw_err_set(err, MW_EIO, "cannot watch SIGINT: %s", uv_strerror(rc));
+}
+
+/* With everything open: makes the call. */
+static int talk(struct client *c, struct mw_err *err) {
+  int rc = watch_interrupt(c, err);
+  if (rc == 0 && c->method->client_streaming) rc = start_call(c, err);
+  if (rc != 0) return rc;
+  pump(c);
+  c->engine->ops->run(c->engine);
+  return 0;
+}
+
+static int run_on_engine(struct client *c, struct mw_err *err) {
+  const char *source = c->options->request ? c->options->request : c->method->client_streaming ? "-" : "{}";
+  int rc = c->ops->open(c->engine, &c->options->channel, &c->channel, err);
+  if (rc != 0) return rc;
+  rc = mw_call_input_open(&c->input, &c->loop, source, on_input, c, err);
+  if (rc == 0) rc = talk(c, err);
+  mw_call_input_close(&c->input);
+  if (c->call) c->ops->release(c->call);
+  c->ops->close(c->channel);
+  return rc;
+}
+
+static int run(struct client *c, struct mw_err *err) {
+  int rc = mw_loop_init(&c->loop, err);
+  if (rc != 0) return rc;
+  const struct mw_engine_config config = {.loop = &c->loop,
+                                          .max_receive_bytes = c->options->channel.max_receive_bytes,
+                                          .max_metadata_bytes = METADATA_LIMIT};
+  mw_arena_init(&c->arena, SIZE_MAX);
+  rc = mw_engine_core.open(&config, &c->engine, err);
+  if (rc == 0) {
+    c->ops = c->engine->ops->channels;
+    rc = run_on_engine(c, err);
+    c->engine->ops->close(c->engine);
+  }
+  mw_loop_fini(&c->loop);
+  mw_call_input_fini(&c->input);
+  mw_arena_fini(&c->arena);
+  return rc;
+}
+
+/* Returns the exit code. */
+static int call(const struct mw_call_options *options) {
+  struct mw_err err = MW_ERR_INIT;
+  struct mw_pool *pool = NULL;
+  struct client *c = calloc(1, sizeof *c);
+  int rc = c ? 0 : MW_ENOMEM, code = MW_EXIT_FAILED;
+  if (rc == 0) {
+    c->options = options;
+    rc = mw_call_find_method(options, &pool, &c->method, &err);
+  }
+  if (rc == 0) {
+    c->pool = pool;
+    rc = run(c, &err);
+    code = c->exit_code;
+  }
+  if (rc != 0) {
+    fprintf(stderr, "moonwire call: %s\n", err.text ? err.text : mw_err_name(rc));
+    code = MW_EXIT_FAILED;
+  }
+  mw_pool_unref(pool);
+  free(c);
+  mw_err_fini(&err);
+  return code;
+}
+
+int mw_cli_call(int argc, char **argv) {
+  struct mw_call_options options;
+  int code = mw_call_options_parse(&options, argc, argv);
+  if (code == -1) code = call(&options);
+  mw_call_options_fini(&options);
+  return code;
+}
