@@ -172,7 +172,7 @@ static void a_file_that_ends_in_free_pages_is_fine(void **state) {
     struct mw_loop loop;
     if (fixture_open(f, 0, NULL) != 0 || mw_loop_init(&loop, NULL) != 0) _exit(1);
     struct mw_store_txn *txn;
-    for (int i = 0; i < 20; i++) commit(f->store, &loop, txn_put("a", "frees pages, so that the rest needs no new ones"));
+    for (int i = 0; i < 20; i++) commit(f->store, &loop, txn_put("a", "frees pages, so that no new ones are needed"));
     txn = txn_put("a", "small");
     size_t len = 1 << 20;
     mw_store_txn_put(txn, str("b"), mw_slice(calloc(1, len), len), 0);

@@ -35,7 +35,8 @@ static int after_write(lua_State *L, int status, lua_KContext context) {
   if (result->code != MW_ECONFLICT) return mw_store_fail(L, collection, result->code, result->text);
   lua_pushstring(L, collection->key->name);
   lua_rawget(L, 2);
-  return mw_bind_fail(L, MW_CODE_ALREADY_EXISTS, "%s: %s exists already", collection->name, luaL_tolstring(L, -1, NULL));
+  const char *key = luaL_tolstring(L, -1, NULL);
+  return mw_bind_fail(L, MW_CODE_ALREADY_EXISTS, "%s: %s exists already", collection->name, key);
 }
 
 static int write_message(lua_State *L, const char *what, const uint64_t *revision) {
@@ -80,7 +81,9 @@ static int after_update(lua_State *L, int status, lua_KContext context) {
 static int commit_update(lua_State *L, int status, lua_KContext context) {
   struct mw_collection *collection = mw_collection_check(L, 1);
   if (!lua_toboolean(L, 8)) return 2; /* cancelled: nil, and a status if it gave one */
-  if (!lua_istable(L, 8)) return luaL_error(L, "update: the function returned a %s, not a message", luaL_typename(L, 8));
+  if (!lua_istable(L, 8)) {
+    return luaL_error(L, "update: the function returned a %s, not a message", luaL_typename(L, 8));
+  }
   struct mw_fiber *fiber = mw_fiber_check(L, "update");
   struct mw_store_wait *wait = mw_store_wait_new(L, fiber);
   struct mw_store_key key, new_key;

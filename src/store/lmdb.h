@@ -20,6 +20,7 @@ enum {
   MW_LMDB_FORMAT = 1,
   MW_LMDB_READERS = 8190, /* most views at once, idle ones included */
   MW_LMDB_SHARDS = 16,
+  MW_LMDB_IDLE = 16, /* most idle views of a shard: they take up slots that others may need */
   MW_LMDB_HEADER = 16, /* bytes before each value */
   MW_LMDB_CHECK_MAX = 256 << 20
 };
@@ -29,6 +30,7 @@ enum {
 struct mw_lmdb_shard {
   _Alignas(64) pthread_mutex_t lock;
   struct mw_list idle;
+  size_t n_idle;
 };
 
 struct mw_lmdb {

@@ -149,7 +149,8 @@ static int open_in_folder(struct mw_lmdb *lm, const char *folder, size_t map_siz
   if (mkdir(folder, 0700) != 0 && errno != EEXIST) return fail_errno(err, folder);
   char *lock = join(folder, "lock");
   lm->path = join(folder, "store.mdb");
-  int rc = lock && lm->path ? take_lock(lock, &lm->lock_fd, err) : mw_err_set(err, MW_ENOMEM, "%s: out of memory", folder);
+  int rc = lock && lm->path ? 0 : mw_err_set(err, MW_ENOMEM, "%s: out of memory", folder);
+  if (rc == 0) rc = take_lock(lock, &lm->lock_fd, err);
   free(lock);
   if (rc == 0) rc = check_file(lm->path, err);
   if (rc == 0) rc = open_env(lm, map_size, 0, err);
@@ -176,7 +177,8 @@ static int open_in_memory(struct mw_lmdb *lm, size_t map_size, struct mw_err *er
   if (!folder) return mw_err_set(err, MW_EIO, ":memory:: no temporary folder can be made in /dev/shm, TMPDIR or /tmp");
   lm->path = join(folder, "store.mdb");
   char *lock = join(folder, "store.mdb-lock");
-  int rc = lm->path && lock ? open_env(lm, map_size, MDB_NOSYNC, err) : mw_err_set(err, MW_ENOMEM, ":memory:: out of memory");
+  int rc = lm->path && lock ? 0 : mw_err_set(err, MW_ENOMEM, ":memory:: out of memory");
+  if (rc == 0) rc = open_env(lm, map_size, MDB_NOSYNC, err);
   /* Unlinked while open: the kernel frees them when the process ends, however it ends. */
   if (lm->path) unlink(lm->path);
   if (lock) unlink(lock);

@@ -67,6 +67,7 @@ int mw_lmdb_view_open(struct mw_backend *backend, struct mw_view **out, struct m
   struct mw_lmdb_shard *shard = shard_of_thread(lm);
   pthread_mutex_lock(&shard->lock);
   struct mw_list *link = mw_list_shift(&shard->idle);
+  if (link) shard->n_idle--;
   pthread_mutex_unlock(&shard->lock);
   if (!link) return view_new(lm, shard, out, err);
   struct mw_view *view = MW_CONTAINER(link, struct mw_view, link);
@@ -80,11 +81,17 @@ int mw_lmdb_view_open(struct mw_backend *backend, struct mw_view **out, struct m
 }
 
 void mw_lmdb_view_close(struct mw_view *view) {
+  struct mw_lmdb_shard *shard = view->shard;
   mdb_txn_reset(view->txn);
   view->cursor_ready = view->positioned = false;
-  pthread_mutex_lock(&view->shard->lock);
-  mw_list_push(&view->shard->idle, &view->link);
-  pthread_mutex_unlock(&view->shard->lock);
+  pthread_mutex_lock(&shard->lock);
+  bool keep = shard->n_idle < MW_LMDB_IDLE;
+  if (keep) {
+    mw_list_push(&shard->idle, &view->link);
+    shard->n_idle++;
+  }
+  pthread_mutex_unlock(&shard->lock);
+  if (!keep) view_free(view);
 }
 
 int mw_lmdb_view_get(struct mw_view *view, struct mw_slice key, struct mw_record *out) {

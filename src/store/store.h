@@ -62,7 +62,7 @@ int mw_store_snapshot_next(struct mw_store_snapshot *snapshot, struct mw_slice p
                            bool reverse, struct mw_store_entry *out);
 
 /* Reads one key at the newest revision and appends its value. `out` may be NULL; its key is `key`, its value the part
- * of `value` that was appended. Returns 0, MW_ENOTFOUND, MW_ELIMIT (as mw_store_snapshot_open()), MW_EIO or MW_ENOMEM. */
+ * of `value` that was appended. Returns 0, MW_ENOTFOUND, MW_ELIMIT (too many snapshots), MW_EIO or MW_ENOMEM. */
 int mw_store_get(struct mw_store *store, struct mw_slice key, struct mw_buf *value, struct mw_store_entry *out);
 
 /* ---- writing ---- */
@@ -102,7 +102,8 @@ void mw_store_commit(struct mw_store *store, struct mw_store_txn *txn, struct mw
 /* The next number, from 1, of the sequence `name`: never given out twice, across threads, restarts and crashes; in
  * order within one run of the process. Numbers are leased in durable batches, so that most calls are answered at
  * once: returns 0 and the number in `out`; MW_EBUSY when a lease is under way, then `done` runs on `loop` with the
- * number as the result's revision; MW_ELIMIT (name), MW_EIO or MW_ENOMEM. An orderly close gives unused numbers back. */
+ * number as the result's revision; MW_ELIMIT (name), MW_EIO or MW_ENOMEM. An orderly close gives unused numbers
+ * back. */
 int mw_store_sequence_next(struct mw_store *store, struct mw_slice name, uint64_t *out, struct mw_loop *loop,
                            void (*done)(void *arg, const struct mw_store_result *result), void *arg);
 

@@ -1,7 +1,7 @@
 /* A transaction's inside: a list of operations over one buffer of bytes, and its way through the writer.
  *
- * Its caller fills it; from mw_store_commit() on it belongs to the writer; once settled it is immutable and shared by the
- * delivery of its result and by the watch log, each with a reference. */
+ * Its caller fills it; from mw_store_commit() on it belongs to the writer; once settled it is immutable and shared by
+ * the delivery of its result and by the watch log, each with a reference. */
 #ifndef MW_STORE_TXN_H
 #define MW_STORE_TXN_H
 

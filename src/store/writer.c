@@ -292,6 +292,7 @@ static int start_thread(struct mw_store *store) {
   pthread_sigmask(SIG_BLOCK, &all, &old);
   int rc = pthread_create(&store->writer.thread, NULL, run, store);
   pthread_sigmask(SIG_SETMASK, &old, NULL);
+  if (rc == 0) pthread_setname_np(store->writer.thread, "store");
   return rc;
 }
 
