@@ -54,8 +54,8 @@ function mw.live(name) end
 function mw.topic(name) end
 
 ---A client for outbound calls. Deadline, cancellation and trace context of the current call go along.
----@param target string "HOST:PORT", or any name that gRPC resolves
----@param options? table
+---@param target string|moonwire.ClientOptions "HOST:PORT", or any name that gRPC resolves
+---@param options? moonwire.ClientOptions
 ---@return moonwire.Client
 function mw.client(target, options) end
 
@@ -197,3 +197,89 @@ function json.encode(value, options) end
 ---@return moonwire.Status? status
 function json.decode(text, type) end
 
+-- ---- outbound calls ----
+
+---@class moonwire.ClientOptions
+---@field target? string
+---@field tls? boolean
+---@field ca? string PEM file of the roots to trust; the system's without it
+---@field cert? string PEM file
+---@field key? string PEM file
+---@field authority? string
+---@field load_balancing? "pick_first"|"round_robin"
+---@field service_config? table|string
+---@field wait_for_ready? boolean
+---@field max_receive_bytes? integer 4 MiB by default
+
+---@class moonwire.CallOptions
+---@field deadline? number seconds from now
+---@field metadata? table<string, string|string[]>
+---@field compression? "gzip"|"deflate"
+---@field wait_for_ready? boolean
+
+---@class moonwire.CallInfo
+---@field headers table<string, string>
+---@field trailers table<string, string>
+
+---@class moonwire.Client
+local Client = {}
+
+---The service's methods: `stub:Method(request, options)`, without the request where it is streamed. Unary methods return
+---reply, status and info; others a stream.
+---@param full_name string
+---@return table<string, fun(stub: table, ...: any): any, moonwire.Status?, moonwire.CallInfo?>
+function Client:service(full_name) end
+
+---A unary call by its path.
+---@param path string such as "tasks.TaskService/GetTask"
+---@param request table
+---@param options? moonwire.CallOptions
+---@return any? reply
+---@return moonwire.Status? status
+---@return moonwire.CallInfo? info
+function Client:call(path, request, options) end
+
+---A streaming call by its path; the request is left out where it is streamed.
+---@param path string
+---@param ... table request and options
+---@return moonwire.Stream
+function Client:stream(path, ...) end
+
+---@class moonwire.Stream
+local Stream = {}
+
+---Sends a message; waits while the server does not keep up.
+---@param message table
+---@return boolean? sent nil when the call is over
+---@return moonwire.Status? status
+function Stream:send(message) end
+
+---No more messages from this side.
+function Stream:close_send() end
+
+---@return any? message nil at the end
+---@return moonwire.Status? status when the end is not a clean one
+function Stream:receive() end
+
+---Iterates over the messages; raises the status of an end that is not clean.
+---@return fun(): any
+function Stream:messages() end
+
+---Sends no more and waits for the end.
+---@return any? reply of a client-streaming call, true of others
+---@return moonwire.Status? status
+---@return moonwire.CallInfo? info
+function Stream:finish() end
+
+---Waits for the server's headers.
+---@return table<string, string>
+function Stream:headers() end
+
+---@return table<string, string>
+function Stream:trailers() end
+
+---@return moonwire.Status? status nil while the call runs
+function Stream:status() end
+
+---Ends the call on this side.
+function Stream:cancel() end

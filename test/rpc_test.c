@@ -249,7 +249,7 @@ static void metadata_keeps_order_and_repeats(void **state) {
   struct mw_arena arena;
   mw_arena_init(&arena, SIZE_MAX);
   struct mw_metadata metadata = {0};
-  char value[8];
+  char value[16];
   for (int i = 0; i < 20; i++) {
     snprintf(value, sizeof value, "%d", i);
     struct mw_slice key = mw_slice_str(i % 2 ? "odd" : "even");

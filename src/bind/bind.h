@@ -70,6 +70,15 @@ extern const struct mw_handler mw_bind_handler;
 /* The call that L serves, also in coroutines of the handler's own; NULL in jobs, and once it has ended. */
 struct mw_call *mw_bind_current_call(lua_State *L);
 
+/* What hangs on a call that is being served: an outbound call made for it. */
+struct mw_bind_child {
+  struct mw_list link; /* initialised by its owner, who takes it out when it is done */
+  void (*cancel)(struct mw_bind_child *child); /* runs when the call is cancelled; runs no Lua */
+};
+
+/* Has `child` cancelled with the call that L serves. Returns that call, or NULL outside of calls. */
+struct mw_call *mw_bind_adopt(lua_State *L, struct mw_bind_child *child);
+
 /* The trace of the current call, to be handed on; false outside of calls. */
 bool mw_bind_current_trace(lua_State *L, struct mw_trace *out);
 

@@ -32,6 +32,7 @@ static void finish(struct mw_bind_call *c, const struct mw_status *status) {
     waiter->call = NULL;
     mw_list_push(&others, &waiter->link);
   }
+  while (mw_list_shift(&c->children)) continue; /* who still runs goes on alone */
   if (c->object) c->object->call = NULL;
   if (c->fiber) c->fiber->owner = NULL;
   if (c->freed) *c->freed = true;
@@ -211,6 +212,7 @@ static void on_start(struct mw_call *call) {
   c->method = call->route->method;
   c->function = (int)(intptr_t)call->route->arg;
   mw_list_init(&c->senders);
+  mw_list_init(&c->children);
   call->state = c;
   if (c->method->client_streaming) {
     start_fiber(c);
@@ -270,6 +272,10 @@ static void on_cancelled(struct mw_call *call, struct mw_status status) {
     finish(c, &c->end);
     return;
   }
+  for (struct mw_list *node = c->children.next; node != &c->children; node = node->next) {
+    struct mw_bind_child *child = MW_CONTAINER(node, struct mw_bind_child, link);
+    child->cancel(child);
+  }
   bool freed = false;
   c->freed = &freed;
   struct mw_bind_waiter *waiter;
@@ -291,6 +297,13 @@ static struct mw_bind_call *current(lua_State *L) {
 struct mw_call *mw_bind_current_call(lua_State *L) {
   struct mw_bind_call *c = current(L);
   return c ? c->call : NULL;
+}
+
+struct mw_call *mw_bind_adopt(lua_State *L, struct mw_bind_child *child) {
+  struct mw_bind_call *c = current(L);
+  if (!c) return NULL;
+  mw_list_push(&c->children, &child->link);
+  return c->call;
 }
 
 bool mw_bind_current_trace(lua_State *L, struct mw_trace *out) {

@@ -40,6 +40,7 @@ struct mw_bind_call {
   struct mw_slice request;         /* of a method whose request is not streamed; borrowed while the event runs */
   struct mw_bind_waiter *receiver; /* who waits in call:receive, or NULL */
   struct mw_list senders;          /* who waits in call:send */
+  struct mw_list children;         /* struct mw_bind_child.link: outbound calls made for it */
   struct mw_status end;            /* why the call was cancelled */
   struct mw_trace trace;
   bool traced;                     /* `trace` is set */

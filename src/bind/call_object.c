@@ -198,7 +198,7 @@ static void push_metadata(lua_State *L, struct mw_bind_call *c) {
 
 static int l_time_remaining(lua_State *L) {
   struct mw_bind_call *c = check_live(L, "call:time_remaining");
-  if (c->call->deadline == MW_NEVER) return 0;
+  if (c->call->deadline == MW_NEVER) return lua_pushnil(L), 1;
   double left = (double)(c->call->deadline - mw_clock_mono()) / MW_NS_PER_S;
   lua_pushnumber(L, fmax(left, 0));
   return 1;

@@ -34,11 +34,11 @@ struct mw_client_request {
 
 /* What a client call reports. `user` is that of start(). All are required. */
 struct mw_client_events {
-  /* The server's headers, borrowed for the event. Not run for a trailers-only answer. */
+  /* The server's headers, borrowed for the event. An engine may run it with none for a trailers-only answer. */
   void (*headers)(void *user, const struct mw_metadata *headers);
   /* The answer to read(); borrowed for the event. When the stream has ended, `done` runs and not this. */
   void (*message)(void *user, struct mw_slice bytes);
-  /* A send has left; may send again. */
+  /* After a send() that said to wait: more may be sent, or the call is over(). */
   void (*writable)(void *user);
   /* Last, exactly once: status and trailers, borrowed for the event. It runs even when no read is under way. A message
    * that has arrived and was not read is lost when the status is an error. release() is still needed. */
@@ -57,8 +57,10 @@ struct mw_channel_ops {
                const struct mw_client_events *events, void *user, struct mw_client_call **out, struct mw_err *err);
   /* Bytes to fill and hand over with send(), with nothing in between; NULL without memory. */
   uint8_t *(*reserve)(struct mw_client_call *call, size_t size);
-  /* Returns whether another may be sent at once; if not, `writable` will run. Dropped when the call is done. */
+  /* Returns whether another may be sent at once; if not, `writable` will run, or `done`. Dropped when the call is over. */
   bool (*send)(struct mw_client_call *call);
+  /* Whether the server has ended the call: what is sent is dropped, and `done` follows the last message. */
+  bool (*over)(const struct mw_client_call *call);
   /* No more messages from this side. */
   void (*half_close)(struct mw_client_call *call);
   /* Asks for one message. */

@@ -64,7 +64,7 @@ static int explain(grpc_channel *grpc, const struct mw_channel_config *config, s
   grpc_metadata_array_destroy(&trailers);
   grpc_call_unref(call);
   grpc_completion_queue_shutdown(cq);
-  while (grpc_completion_queue_next(cq, gpr_inf_future(GPR_CLOCK_MONOTONIC), NULL).type != GRPC_QUEUE_SHUTDOWN) continue;
+  grpc_completion_queue_next(cq, gpr_inf_future(GPR_CLOCK_MONOTONIC), NULL); /* there is nothing else in it */
   grpc_completion_queue_destroy(cq);
   return rc;
 }
@@ -75,7 +75,8 @@ static int check(const struct mw_channel_config *config, struct mw_err *err) {
   }
   const char *policy = config->load_balancing; /* core aborts on one that it does not know */
   if (policy && strcmp(policy, "pick_first") != 0 && strcmp(policy, "round_robin") != 0) {
-    return mw_err_set(err, MW_EINVAL, "channel to \"%s\": load balancing \"%s\", expected \"pick_first\" or \"round_robin\"",
+    return mw_err_set(err, MW_EINVAL,
+                      "channel to \"%s\": load balancing \"%s\", expected \"pick_first\" or \"round_robin\"",
                       config->target, policy);
   }
   return 0;
@@ -150,6 +151,7 @@ const struct mw_channel_ops mw_core_channel_ops = {
     .start = mw_core_client_call_start,
     .reserve = mw_core_client_call_reserve,
     .send = mw_core_client_call_send,
+    .over = mw_core_client_call_over,
     .half_close = mw_core_client_call_half_close,
     .read = mw_core_client_call_read,
     .cancel = mw_core_client_call_cancel,

@@ -149,10 +149,18 @@ static void on_received(struct mw_core_tag *tag, bool ok) {
   leave(call);
 }
 
+/* Lets the caller send again, after a send that said to wait. */
+static void unstall(struct mw_client_call *call) {
+  if (!call->stalled || call->done) return;
+  call->stalled = false;
+  call->events->writable(call->user);
+}
+
 static void on_status(struct mw_core_tag *tag, bool ok) {
   struct mw_client_call *call = MW_CONTAINER(tag, struct mw_client_call, got_status);
   call->has_status = true;
   report(call);
+  unstall(call); /* nothing will leave any more */
   leave(call);
 }
 
@@ -199,10 +207,7 @@ static void flush(struct mw_core_dirty *dirty) { pump(MW_CONTAINER(dirty, struct
 static void on_sent(struct mw_core_tag *tag, bool ok) {
   struct mw_client_call *call = MW_CONTAINER(tag, struct mw_client_call, sent);
   call->sending = false;
-  if (ok && call->stalled && call->outbox.len <= SEND_LIMIT / 2 && !call->done) {
-    call->stalled = false;
-    call->events->writable(call->user);
-  }
+  if (ok && call->outbox.len <= SEND_LIMIT / 2) unstall(call);
   if (ok && !call->done) {
     pump(call);
   } else {
@@ -221,15 +226,18 @@ uint8_t *mw_core_client_call_reserve(struct mw_client_call *call, size_t size) {
 bool mw_core_client_call_send(struct mw_client_call *call) {
   if (call->done) return false;
   assert(call->has_reserved && !call->want_close);
+  if (call->has_status) return true;
   call->has_reserved = false;
   if (!mw_core_outbox_push(&call->outbox, mw_core_message_new(call->reserved))) {
     grpc_call_cancel_with_status(call->grpc, GRPC_STATUS_RESOURCE_EXHAUSTED, "out of memory", NULL);
     return false;
   }
   mw_core_engine_mark(call->engine, &call->dirty);
-  call->stalled = call->outbox.len >= SEND_LIMIT;
+  call->stalled = call->outbox.len >= SEND_LIMIT && !call->has_status;
   return !call->stalled;
 }
+
+bool mw_core_client_call_over(const struct mw_client_call *call) { return call->done || call->has_status; }
 
 void mw_core_client_call_half_close(struct mw_client_call *call) {
   if (call->done || call->want_close) return;

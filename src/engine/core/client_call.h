@@ -51,6 +51,7 @@ int mw_core_client_call_start(struct mw_channel *channel, const struct mw_client
                               struct mw_err *err);
 uint8_t *mw_core_client_call_reserve(struct mw_client_call *call, size_t size);
 bool mw_core_client_call_send(struct mw_client_call *call);
+bool mw_core_client_call_over(const struct mw_client_call *call);
 void mw_core_client_call_half_close(struct mw_client_call *call);
 void mw_core_client_call_read(struct mw_client_call *call);
 void mw_core_client_call_cancel(struct mw_client_call *call);

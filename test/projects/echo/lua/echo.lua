@@ -132,6 +132,14 @@ function unary.spawn(req)
   return req
 end
 
+-- Calls the server at `text` in turn.
+function unary.forward(req)
+  local request = { what = req.pairs.what, text = req.pairs.text, seconds = req.seconds }
+  local reply, status = mw.client(req.text):call("echo.Echo/Unary", request)
+  if not reply then return nil, status end
+  return reply
+end
+
 function Echo.Unary(req, call)
   local behaviour = unary[req.what]
   if not behaviour then return nil, mw.status.unimplemented("no behaviour %s", req.what) end
@@ -184,6 +192,16 @@ function expand.forever(_, call)
     call:send { count = n } -- does not look at the result: the next wait ends it
     mw.sleep(0.001)
   end
+end
+
+local held = {}
+
+-- Keeps a stream from the server at `text` beyond its own end.
+function expand.hold(req, call)
+  local request = { what = "flood", text = req.pairs.text, count = 1000000 }
+  held[#held + 1] = mw.client(req.text):stream("echo.Echo/Expand", request)
+  call:send(held[#held]:receive())
+  mw.sleep(60)
 end
 
 function Echo.Expand(req, call) return expand[req.what](req, call) end

@@ -1,0 +1,358 @@
+/* mw.client: outbound calls.
+ *
+ *   local client = mw.client("host:port", {tls = true})
+ *   local tasks = client:service "tasks.TaskService"
+ *   local task, status = tasks:GetTask({id = "task-0001"}, {deadline = 1})
+ *   local stream <close> = tasks:ListTasks {}
+ *   for task in stream:messages() do ... end */
+#include "bind/client.h"
+
+#include <stdio.h>
+
+#include "base/text.h"
+#include "bind/buffer.h"
+
+#define CLIENT "moonwire.Client"
+#define CHANNEL "moonwire.Channel"
+#define CHANNELS "moonwire.channels" /* in the registry: options as text -> channel, weak */
+#define STUB "moonwire.Stub"
+#define OUTBOUND "moonwire.Outbound"
+
+/* ---- channels ---- */
+
+static int l_channel_gc(lua_State *L) {
+  struct mw_bind_channel *channel = lua_touserdata(L, 1);
+  if (channel->channel) channel->ops->close(channel->channel);
+  channel->channel = NULL;
+  return 0;
+}
+
+static void push_channels(lua_State *L) {
+  if (luaL_getsubtable(L, LUA_REGISTRYINDEX, CHANNELS)) return;
+  lua_createtable(L, 0, 1);
+  lua_pushliteral(L, "v");
+  lua_setfield(L, -2, "__mode");
+  lua_setmetatable(L, -2);
+}
+
+/* Appends "name=value;" to the key that channels are found by. */
+static void add_key(lua_State *L, struct mw_buf *key, const char *name, const char *value) {
+  if (!value) return;
+  if (mw_buf_printf(key, "%s=%zu:%s;", name, strlen(value), value) != 0) luaL_error(L, "mw.client: out of memory");
+}
+
+static void make_key(lua_State *L, const struct mw_channel_config *config) {
+  char size[24];
+  snprintf(size, sizeof size, "%zu", config->max_receive_bytes);
+  struct mw_buf *key = mw_bind_push_buffer(L);
+  add_key(L, key, "target", config->target);
+  add_key(L, key, "tls", config->tls ? "" : NULL);
+  add_key(L, key, "ca", config->ca_file);
+  add_key(L, key, "cert", config->cert_file);
+  add_key(L, key, "key", config->key_file);
+  add_key(L, key, "authority", config->authority);
+  add_key(L, key, "service_config", config->service_config);
+  add_key(L, key, "load_balancing", config->load_balancing);
+  add_key(L, key, "max", size);
+  lua_pushlstring(L, mw_buf_str(key), key->len);
+  mw_buf_fini(key);
+  lua_remove(L, -2);
+}
+
+/* Pushes the channel of `config`, opened if it is new. */
+static struct mw_bind_channel *push_channel(lua_State *L, struct mw_program *program,
+                                            const struct mw_channel_config *config) {
+  push_channels(L);
+  make_key(L, config);
+  lua_pushvalue(L, -1);
+  if (lua_rawget(L, -3) == LUA_TUSERDATA) {
+    lua_replace(L, -3);
+    lua_pop(L, 1);
+    return lua_touserdata(L, -1);
+  }
+  lua_pop(L, 1);
+  struct mw_engine *engine = program->host->engine;
+  struct mw_bind_channel *channel = lua_newuserdatauv(L, sizeof *channel, 0);
+  *channel = (struct mw_bind_channel){.ops = engine ? engine->ops->channels : NULL};
+  if (luaL_newmetatable(L, CHANNEL)) {
+    lua_pushcfunction(L, l_channel_gc);
+    lua_setfield(L, -2, "__gc");
+  }
+  lua_setmetatable(L, -2);
+  struct mw_err err = MW_ERR_INIT;
+  if (engine && channel->ops->open(engine, config, &channel->channel, &err) != 0) {
+    mw_err_wrap(&err, "mw.client");
+    mw_bind_raise_err(L, &err);
+  }
+  lua_insert(L, -2);
+  lua_pushvalue(L, -2);
+  lua_rawset(L, -4);
+  lua_remove(L, -2);
+  return channel;
+}
+
+/* ---- mw.client(target, options) ---- */
+
+/* The string option at the top of the stack; `base` is a folder that a relative path starts from, NULL for no path. The
+ * string stays on the stack. */
+static const char *check_string(lua_State *L, const char *name, const char *base) {
+  if (lua_type(L, -1) != LUA_TSTRING) {
+    luaL_error(L, "mw.client: %s: expected a string, got %s", name, luaL_typename(L, -1));
+  }
+  const char *text = lua_tostring(L, -1);
+  if (base && text[0] != '/') text = lua_pushfstring(L, "%s/%s", base, text);
+  return text;
+}
+
+/* JSON text as it is; a table is encoded by mw.json. */
+static const char *check_json(lua_State *L, struct mw_program *program) {
+  if (!lua_istable(L, -1)) return check_string(L, "service_config", NULL);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, program->modules_ref);
+  lua_getfield(L, -1, "moonwire");
+  lua_getfield(L, -1, "json");
+  lua_getfield(L, -1, "encode");
+  lua_pushvalue(L, -5);
+  lua_call(L, 1, 1);
+  return check_string(L, "service_config", NULL);
+}
+
+static size_t check_size(lua_State *L, const char *name) {
+  lua_Integer size = lua_isinteger(L, -1) ? lua_tointeger(L, -1) : 0;
+  if (size <= 0) luaL_error(L, "mw.client: %s: expected a number of bytes", name);
+  return (size_t)size;
+}
+
+/* The option `name` is at the top of the stack. What it leaves there keeps its strings alive. */
+static void read_option(lua_State *L, struct mw_program *program, const char *name, struct mw_channel_config *config,
+                        bool *wait_for_ready) {
+  const char *dir = program->host->dir ? program->host->dir : ".";
+  if (strcmp(name, "target") == 0) {
+    config->target = check_string(L, name, NULL);
+  } else if (strcmp(name, "tls") == 0) {
+    config->tls = lua_toboolean(L, -1);
+  } else if (strcmp(name, "ca") == 0) {
+    config->ca_file = check_string(L, name, dir);
+  } else if (strcmp(name, "cert") == 0) {
+    config->cert_file = check_string(L, name, dir);
+  } else if (strcmp(name, "key") == 0) {
+    config->key_file = check_string(L, name, dir);
+  } else if (strcmp(name, "authority") == 0) {
+    config->authority = check_string(L, name, NULL);
+  } else if (strcmp(name, "load_balancing") == 0) {
+    config->load_balancing = check_string(L, name, NULL);
+  } else if (strcmp(name, "service_config") == 0) {
+    config->service_config = check_json(L, program);
+  } else if (strcmp(name, "max_receive_bytes") == 0) {
+    config->max_receive_bytes = check_size(L, name);
+  } else {
+    *wait_for_ready = lua_toboolean(L, -1);
+  }
+}
+
+static const char *const option_names[] = {"target",         "tls",            "ca",
+                                           "cert",           "key",            "authority",
+                                           "load_balancing", "service_config", "max_receive_bytes",
+                                           "wait_for_ready"};
+
+enum { N_OPTIONS = sizeof option_names / sizeof *option_names };
+
+static void check_names(lua_State *L, int index) {
+  for (lua_pushnil(L); lua_next(L, index) != 0; lua_pop(L, 1)) {
+    const char *name = luaL_tolstring(L, -2, NULL);
+    bool known = false;
+    for (size_t i = 0; i < N_OPTIONS; i++) known = known || strcmp(name, option_names[i]) == 0;
+    if (!known) {
+      luaL_error(L,
+                 "mw.client: no option \"%s\": there are target, tls, ca, cert, key, authority, load_balancing, "
+                 "service_config, max_receive_bytes and wait_for_ready",
+                 name);
+    }
+    lua_pop(L, 1);
+  }
+}
+
+static void read_options(lua_State *L, int index, struct mw_program *program, struct mw_channel_config *config,
+                         bool *wait_for_ready) {
+  if (lua_isnoneornil(L, index)) return;
+  luaL_checktype(L, index, LUA_TTABLE);
+  luaL_checkstack(L, 4 * N_OPTIONS, NULL);
+  check_names(L, index);
+  for (size_t i = 0; i < N_OPTIONS; i++) {
+    if (lua_getfield(L, index, option_names[i]) != LUA_TNIL) {
+      read_option(L, program, option_names[i], config, wait_for_ready);
+    }
+  }
+}
+
+static void push_client_type(lua_State *L);
+
+/* mw.client(target [, options]) or mw.client{target = ..., ...} */
+static int l_client(lua_State *L) {
+  struct mw_program *program = mw_bind_program(L);
+  struct mw_channel_config config = {0};
+  bool wait_for_ready = false;
+  lua_settop(L, 2);
+  if (lua_type(L, 1) == LUA_TSTRING) {
+    config.target = lua_tostring(L, 1);
+    read_options(L, 2, program, &config, &wait_for_ready);
+  } else {
+    luaL_argexpected(L, lua_istable(L, 1), 1, "target or table");
+    read_options(L, 1, program, &config, &wait_for_ready);
+  }
+  if (config.ca_file || config.cert_file) config.tls = true;
+  if (!config.target || !config.target[0]) return luaL_error(L, "mw.client: no target, expected \"host:port\"");
+  struct mw_bind_channel *channel = push_channel(L, program, &config);
+  struct mw_bind_client *client = lua_newuserdatauv(L, sizeof *client, 1);
+  *client = (struct mw_bind_client){program, channel, wait_for_ready};
+  lua_pushvalue(L, -2);
+  lua_setiuservalue(L, -2, 1);
+  push_client_type(L);
+  lua_setmetatable(L, -2);
+  return 1;
+}
+
+/* ---- calling ---- */
+
+static struct mw_bind_client *check_client(lua_State *L, int index) { return luaL_checkudata(L, index, CLIENT); }
+
+static int after_call(lua_State *L, int status, lua_KContext context) {
+  return mw_outbound_push_result(L, (struct mw_outbound *)context);
+}
+
+/* A call with one message each way. */
+static int call_unary(lua_State *L, int index, struct mw_bind_client *client, const struct mw_method_type *method,
+                      int request, int options) {
+  struct mw_fiber *fiber = mw_fiber_check(L, method->path);
+  mw_outbound_metatable(L, OUTBOUND);
+  lua_pop(L, 1);
+  struct mw_outbound *o = mw_outbound_push(L, index, client, method, OUTBOUND);
+  struct mw_err err = MW_ERR_INIT;
+  int rc = mw_outbound_start(L, o, client, request, options, method->path, &err);
+  if (rc != 0) return mw_bind_fail_err(L, mw_code_of_error(rc), &err);
+  return mw_outbound_wait_done(L, o, fiber, after_call);
+}
+
+/* stub:Method(request, options), without the request where it is streamed. Upvalues: program, method, client. */
+static int l_method(lua_State *L) {
+  const struct mw_method_type *method = lua_touserdata(L, lua_upvalueindex(2));
+  int client_index = lua_upvalueindex(3);
+  struct mw_bind_client *client = lua_touserdata(L, client_index);
+  bool streams = method->client_streaming;
+  lua_settop(L, streams ? 2 : 3);
+  lua_pushvalue(L, client_index);
+  int index = lua_gettop(L);
+  if (!streams && !lua_istable(L, 2)) {
+    return luaL_error(L, "%s: expected a request table, got %s", method->path, luaL_typename(L, 2));
+  }
+  if (!streams && !method->server_streaming) return call_unary(L, index, client, method, 2, 3);
+  return mw_bind_push_stream(L, index, client, method, streams ? 0 : 2, streams ? 2 : 3, method->path);
+}
+
+/* ---- client:service(name) ---- */
+
+static const char *service_name(const void *ctx, size_t i) {
+  return mw_pool_service_at(((const struct mw_program *)ctx)->pool, i)->full_name;
+}
+
+static const char *method_name(const void *ctx, size_t i) {
+  return ((const struct mw_service_type *)ctx)->methods[i].name;
+}
+
+/* Raises that there is no `what` of that name, with the nearest one. */
+static int no_such(lua_State *L, const char *who, const char *what, const char *name, const char *nearest) {
+  if (nearest) return luaL_error(L, "%s: no %s %s in the schema (did you mean %s?)", who, what, name, nearest);
+  return luaL_error(L, "%s: no %s %s in the schema", who, what, name);
+}
+
+static const struct mw_service_type *check_service(lua_State *L, struct mw_program *program, const char *who,
+                                                   const char *name) {
+  const struct mw_service_type *service = mw_pool_service(program->pool, name);
+  if (!service) {
+    no_such(L, who, "service", name, mw_nearest(name, mw_pool_service_count(program->pool), service_name, program));
+  }
+  return service;
+}
+
+/* __index of stubs. Upvalue 1: the service. */
+static int l_no_method(lua_State *L) {
+  const struct mw_service_type *service = lua_touserdata(L, lua_upvalueindex(1));
+  const char *name = luaL_tolstring(L, 2, NULL);
+  return no_such(L, service->full_name, "method", name, mw_nearest(name, service->n_methods, method_name, service));
+}
+
+static int l_service(lua_State *L) {
+  struct mw_bind_client *client = check_client(L, 1);
+  const struct mw_service_type *service =
+      check_service(L, client->program, "client:service", luaL_checkstring(L, 2));
+  lua_createtable(L, 0, (int)service->n_methods);
+  for (size_t i = 0; i < service->n_methods; i++) {
+    lua_pushlightuserdata(L, client->program);
+    lua_pushlightuserdata(L, (void *)(uintptr_t)&service->methods[i]);
+    lua_pushvalue(L, 1);
+    lua_pushcclosure(L, l_method, 3);
+    lua_setfield(L, -2, service->methods[i].name);
+  }
+  lua_createtable(L, 0, 2);
+  lua_pushlightuserdata(L, (void *)(uintptr_t)service);
+  lua_pushcclosure(L, l_no_method, 1);
+  lua_setfield(L, -2, "__index");
+  lua_pushliteral(L, STUB);
+  lua_setfield(L, -2, "__name");
+  lua_setmetatable(L, -2);
+  return 1;
+}
+
+/* ---- client:call(path, ...), client:stream(path, ...) ---- */
+
+/* The method of "package.Service/Method", with or without a slash before it. */
+static const struct mw_method_type *check_method(lua_State *L, struct mw_program *program, const char *who) {
+  const char *path = luaL_checkstring(L, 2);
+  if (path[0] == '/') path++;
+  const char *slash = strrchr(path, '/');
+  if (!slash) luaL_error(L, "%s: expected \"package.Service/Method\", got \"%s\"", who, path);
+  lua_pushlstring(L, path, (size_t)(slash - path));
+  const struct mw_service_type *service = check_service(L, program, who, lua_tostring(L, -1));
+  lua_pop(L, 1);
+  for (size_t i = 0; i < service->n_methods; i++) {
+    if (strcmp(service->methods[i].name, slash + 1) == 0) return &service->methods[i];
+  }
+  no_such(L, who, "method", path, mw_nearest(slash + 1, service->n_methods, method_name, service));
+  return NULL;
+}
+
+/* client:call("package.Service/Method", request, options) */
+static int l_call(lua_State *L) {
+  struct mw_bind_client *client = check_client(L, 1);
+  const struct mw_method_type *method = check_method(L, client->program, "client:call");
+  if (method->client_streaming || method->server_streaming) {
+    return luaL_error(L, "client:call: %s streams: use client:stream", method->path);
+  }
+  luaL_checktype(L, 3, LUA_TTABLE);
+  lua_settop(L, 4);
+  return call_unary(L, 1, client, method, 3, 4);
+}
+
+/* client:stream("package.Service/Method" [, request], options): with a request where it is not streamed. */
+static int l_stream(lua_State *L) {
+  struct mw_bind_client *client = check_client(L, 1);
+  const struct mw_method_type *method = check_method(L, client->program, "client:stream");
+  if (!method->client_streaming && !method->server_streaming) {
+    return luaL_error(L, "client:stream: %s does not stream: use client:call", method->path);
+  }
+  bool streams = method->client_streaming;
+  if (!streams) luaL_checktype(L, 3, LUA_TTABLE);
+  lua_settop(L, streams ? 3 : 4);
+  return mw_bind_push_stream(L, 1, client, method, streams ? 0 : 3, streams ? 3 : 4, "client:stream");
+}
+
+static void push_client_type(lua_State *L) {
+  static const luaL_Reg methods[] = {{"service", l_service}, {"call", l_call}, {"stream", l_stream}, {NULL, NULL}};
+  if (!luaL_newmetatable(L, CLIENT)) return;
+  luaL_newlib(L, methods);
+  lua_setfield(L, -2, "__index");
+}
+
+void mw_bind_open_client(lua_State *L, struct mw_program *program) {
+  static const luaL_Reg functions[] = {{"client", l_client}, {NULL, NULL}};
+  mw_bind_functions(L, program, functions);
+}

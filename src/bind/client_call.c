@@ -1,0 +1,334 @@
+/* One outbound call: its start, its events, its end.
+ *
+ * Events come from the loop and touch no Lua: they store what has arrived and resume the fiber that waits for it. */
+#include "bind/client.h"
+
+#include <math.h>
+
+#include "base/clock.h"
+
+/* ---- the end ---- */
+
+static void let_go(struct mw_outbound *o) {
+  if (o->call) o->ops->release(o->call);
+  o->call = NULL;
+  mw_list_remove(&o->child.link);
+}
+
+static void resume(struct mw_fiber **waiter) {
+  struct mw_fiber *fiber = *waiter;
+  *waiter = NULL;
+  if (fiber) mw_fiber_resume(fiber);
+}
+
+/* Its userdata is on the stack of every fiber that waits, and so outlives them. */
+static void wake_all(struct mw_outbound *o) {
+  struct mw_fiber *waiters[3] = {o->watcher, o->sender, o->reader};
+  o->watcher = o->sender = o->reader = NULL;
+  for (size_t i = 0; i < 3; i++) {
+    if (waiters[i]) mw_fiber_resume(waiters[i]);
+  }
+}
+
+static void end_with(struct mw_outbound *o, struct mw_status status) {
+  o->done = true;
+  o->status = status;
+  let_go(o);
+  wake_all(o);
+}
+
+void mw_outbound_abandon(struct mw_outbound *o) {
+  if (!o->done) end_with(o, mw_status(MW_CODE_CANCELLED, "the call was cancelled on this side"));
+}
+
+/* ---- events ---- */
+
+static struct mw_slice keep(struct mw_outbound *o, struct mw_slice bytes) {
+  char *copy = mw_arena_strndup(&o->arena, bytes.len ? (const char *)bytes.data : "", bytes.len);
+  return copy ? mw_slice(copy, bytes.len) : mw_slice(NULL, 0);
+}
+
+static void keep_metadata(struct mw_outbound *o, struct mw_metadata *to, const struct mw_metadata *from) {
+  for (size_t i = 0; i < from->len; i++) {
+    if (mw_metadata_add(to, &o->arena, from->entries[i].key, from->entries[i].value) != 0) return;
+  }
+}
+
+static void on_headers(void *user, const struct mw_metadata *headers) {
+  struct mw_outbound *o = user;
+  keep_metadata(o, &o->headers, headers);
+  o->has_headers = true;
+  resume(&o->watcher);
+}
+
+/* Of a call with one reply: it counts once the status is known, and a second one is the server's mistake. */
+static void on_reply(struct mw_outbound *o, struct mw_slice bytes) {
+  if (++o->messages > 1) {
+    end_with(o, mw_status(MW_CODE_UNIMPLEMENTED, "the server sent more than one reply, the method has one"));
+    return;
+  }
+  o->message = keep(o, bytes);
+  if (o->message.data) {
+    o->ops->read(o->call);
+  } else {
+    end_with(o, mw_status(MW_CODE_RESOURCE_EXHAUSTED, "out of memory for a reply"));
+  }
+}
+
+static void on_message(void *user, struct mw_slice bytes) {
+  struct mw_outbound *o = user;
+  if (!o->method->server_streaming) {
+    on_reply(o, bytes);
+    return;
+  }
+  o->messages++;
+  o->message = bytes;
+  o->arrived = true;
+  resume(&o->reader);
+}
+
+static void on_writable(void *user) { resume(&((struct mw_outbound *)user)->sender); }
+
+static void on_done(void *user, const struct mw_status *status, const struct mw_metadata *trailers) {
+  struct mw_outbound *o = user;
+  keep_metadata(o, &o->trailers, trailers);
+  struct mw_status kept = {status->code, keep(o, status->message), keep(o, status->details)};
+  if (kept.code == MW_CODE_OK && !o->method->server_streaming && o->messages == 0) {
+    kept = mw_status(MW_CODE_UNIMPLEMENTED, "the server sent no reply, the method has one");
+  }
+  end_with(o, kept);
+}
+
+static const struct mw_client_events events = {on_headers, on_message, on_writable, on_done};
+
+/* The call that is being served was cancelled. `done` will follow. */
+static void on_parent_cancelled(struct mw_bind_child *child) {
+  struct mw_outbound *o = MW_CONTAINER(child, struct mw_outbound, child);
+  if (o->call) o->ops->cancel(o->call);
+}
+
+/* ---- options ---- */
+
+static void add_metadata(lua_State *L, struct mw_outbound *o, struct mw_metadata *metadata, const char *what) {
+  if (lua_type(L, -2) != LUA_TSTRING) luaL_error(L, "%s: metadata keys are strings, got %s", what, luaL_typename(L, -2));
+  if (!lua_isstring(L, -1)) {
+    luaL_error(L, "%s: metadata \"%s\": expected a string or a list of them, got %s", what, lua_tostring(L, -2),
+               luaL_typename(L, -1));
+  }
+  struct mw_slice key, value;
+  key.data = (const uint8_t *)lua_tolstring(L, -2, &key.len);
+  value.data = (const uint8_t *)lua_tolstring(L, -1, &value.len);
+  struct mw_err err = MW_ERR_INIT;
+  if (mw_metadata_check(key, value, &err) != 0) {
+    mw_err_wrap(&err, "%s", what);
+    mw_bind_raise_err(L, &err);
+  }
+  if (mw_metadata_add(metadata, &o->arena, key, value) != 0) luaL_error(L, "%s: out of memory", what);
+}
+
+/* The table at the top: key -> string, or a list of strings. */
+static void read_metadata(lua_State *L, struct mw_outbound *o, struct mw_metadata *metadata, const char *what) {
+  int table = lua_gettop(L);
+  for (lua_pushnil(L); lua_next(L, table) != 0; lua_pop(L, 1)) {
+    if (!lua_istable(L, -1)) {
+      add_metadata(L, o, metadata, what);
+      continue;
+    }
+    lua_Integer n = (lua_Integer)lua_rawlen(L, -1);
+    for (lua_Integer i = 1; i <= n; i++) {
+      lua_pushvalue(L, -2);
+      lua_rawgeti(L, -2, i);
+      add_metadata(L, o, metadata, what);
+      lua_pop(L, 2);
+    }
+  }
+}
+
+static int64_t deadline_after(lua_State *L, lua_Number seconds, const char *what) {
+  if (!(seconds >= 0)) luaL_error(L, "%s: deadline: expected seconds from now, 0 or more", what);
+  return seconds > 1e9 ? MW_NEVER : mw_clock_mono() + (int64_t)(seconds * MW_NS_PER_S);
+}
+
+/* The option at the top of the stack, whose name is below it. */
+static void read_option(lua_State *L, struct mw_outbound *o, struct mw_client_request *request,
+                        struct mw_metadata *metadata, const char *what) {
+  const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
+  if (strcmp(name, "deadline") == 0) {
+    if (!lua_isnumber(L, -1)) luaL_error(L, "%s: deadline: expected a number, got %s", what, luaL_typename(L, -1));
+    request->deadline = deadline_after(L, lua_tonumber(L, -1), what);
+  } else if (strcmp(name, "metadata") == 0) {
+    if (!lua_istable(L, -1)) luaL_error(L, "%s: metadata: expected a table, got %s", what, luaL_typename(L, -1));
+    read_metadata(L, o, metadata, what);
+  } else if (strcmp(name, "compression") == 0) {
+    const char *value = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "";
+    if (strcmp(value, "gzip") != 0 && strcmp(value, "deflate") != 0) {
+      luaL_error(L, "%s: compression: expected \"gzip\" or \"deflate\"", what);
+    }
+    request->compression = value;
+  } else if (strcmp(name, "wait_for_ready") == 0) {
+    request->wait_for_ready = lua_toboolean(L, -1);
+  } else {
+    luaL_error(L, "%s: no option \"%s\": there are deadline, metadata, compression and wait_for_ready", what,
+               luaL_tolstring(L, -2, NULL));
+  }
+}
+
+static void read_options(lua_State *L, int index, struct mw_outbound *o, struct mw_client_request *request,
+                         struct mw_metadata *metadata, const char *what) {
+  if (lua_isnoneornil(L, index)) return;
+  if (!lua_istable(L, index)) luaL_error(L, "%s: options: expected a table, got %s", what, luaL_typename(L, index));
+  for (lua_pushnil(L); lua_next(L, index) != 0; lua_pop(L, 1)) read_option(L, o, request, metadata, what);
+}
+
+/* What the call that is being served hands on. */
+static void inherit(lua_State *L, struct mw_outbound *o, struct mw_client_request *request,
+                    struct mw_metadata *metadata) {
+  const struct mw_call *parent = mw_bind_adopt(L, &o->child);
+  if (!parent) return;
+  if (parent->deadline < request->deadline) request->deadline = parent->deadline;
+  struct mw_trace trace;
+  if (mw_metadata_get(metadata, "traceparent") || !mw_bind_current_trace(L, &trace)) return;
+  char text[MW_TRACEPARENT_LEN + 1];
+  mw_trace_write(&trace, text);
+  mw_metadata_add(metadata, &o->arena, mw_slice_str("traceparent"), mw_slice_str(text));
+}
+
+/* ---- sending ---- */
+
+static ProtobufCMessage *check_message(lua_State *L, struct mw_outbound *o, int index, const char *what) {
+  struct mw_err err = MW_ERR_INIT;
+  ProtobufCMessage *message;
+  struct mw_arena *arena = mw_vm_scratch(o->program->vm);
+  if (mw_bind_to_message(L, index, o->program, o->method->input, arena, &message, &err) == 0) return message;
+  mw_err_wrap(&err, "%s", what);
+  mw_bind_raise_err(L, &err);
+  return NULL;
+}
+
+static bool pack(lua_State *L, struct mw_outbound *o, const ProtobufCMessage *message, const char *what) {
+  uint8_t *out = o->ops->reserve(o->call, mw_message_size(message));
+  if (!out) luaL_error(L, "%s: out of memory for a message", what);
+  mw_message_pack(message, out);
+  return o->ops->send(o->call);
+}
+
+bool mw_outbound_send(lua_State *L, struct mw_outbound *o, int index, const char *what) {
+  return pack(L, o, check_message(L, o, index, what), what);
+}
+
+/* ---- starting ---- */
+
+struct mw_outbound *mw_outbound_push(lua_State *L, int index, struct mw_bind_client *client,
+                                     const struct mw_method_type *method, const char *type) {
+  index = lua_absindex(L, index);
+  struct mw_outbound *o = lua_newuserdatauv(L, sizeof *o, 1);
+  *o = (struct mw_outbound){.program = client->program, .method = method, .ops = client->channel->ops};
+  mw_arena_init(&o->arena, SIZE_MAX);
+  mw_list_init(&o->child.link);
+  o->child.cancel = on_parent_cancelled;
+  luaL_setmetatable(L, type);
+  lua_getiuservalue(L, index, 1); /* the channel */
+  lua_setiuservalue(L, -2, 1);
+  return o;
+}
+
+int mw_outbound_start(lua_State *L, struct mw_outbound *o, const struct mw_bind_client *client, int request_index,
+                      int options, const char *what, struct mw_err *err) {
+  struct mw_metadata metadata = {0};
+  struct mw_client_request request = {.path = mw_slice_str(o->method->path),
+                                      .deadline = MW_NEVER,
+                                      .metadata = &metadata,
+                                      .wait_for_ready = client->wait_for_ready};
+  if (!client->channel->channel) luaL_error(L, "%s: there is no engine to call with", what);
+  read_options(L, options, o, &request, &metadata, what);
+  inherit(L, o, &request, &metadata);
+  const ProtobufCMessage *message = request_index ? check_message(L, o, request_index, what) : NULL;
+  int rc = o->ops->start(client->channel->channel, &request, &events, o, &o->call, err);
+  if (rc != 0) return rc;
+  if (!o->method->server_streaming) o->ops->read(o->call); /* so that an early end is known while more is sent */
+  if (!message) return 0;
+  pack(L, o, message, what);
+  o->closed = true;
+  o->ops->half_close(o->call);
+  return 0;
+}
+
+/* ---- waiting and results ---- */
+
+/* The fiber that waits was killed: what it waited for is of no use to anybody. */
+static void stop_waiting(void *arg) {
+  struct mw_outbound *o = arg;
+  o->reader = NULL;
+  mw_outbound_abandon(o);
+}
+
+int mw_outbound_wait_done(lua_State *L, struct mw_outbound *o, struct mw_fiber *fiber, lua_KFunction k) {
+  o->reader = fiber;
+  if (o->method->server_streaming) o->ops->read(o->call);
+  return mw_fiber_wait(L, fiber, stop_waiting, o, k, (lua_KContext)o);
+}
+
+void mw_outbound_push_metadata(lua_State *L, const struct mw_metadata *metadata) {
+  lua_createtable(L, 0, (int)metadata->len);
+  for (size_t i = metadata->len; i-- > 0;) {
+    const struct mw_metadata_entry *entry = &metadata->entries[i];
+    lua_pushlstring(L, (const char *)entry->key.data, entry->key.len);
+    lua_pushlstring(L, (const char *)entry->value.data, entry->value.len);
+    lua_rawset(L, -3);
+  }
+}
+
+void mw_outbound_push_info(lua_State *L, const struct mw_outbound *o) {
+  lua_createtable(L, 0, 2);
+  mw_outbound_push_metadata(L, &o->headers);
+  lua_setfield(L, -2, "headers");
+  mw_outbound_push_metadata(L, &o->trailers);
+  lua_setfield(L, -2, "trailers");
+}
+
+int mw_outbound_push_result(lua_State *L, struct mw_outbound *o) {
+  if (o->status.code != MW_CODE_OK) {
+    lua_pushnil(L);
+    mw_bind_push_status(L, &o->status);
+  } else {
+    struct mw_err err = MW_ERR_INIT;
+    if (mw_bind_push_bytes(L, o->program, o->method->output, o->message, &err) == 0) {
+      lua_pushnil(L);
+    } else {
+      mw_err_wrap(&err, "the reply of %s", o->method->path);
+      mw_bind_fail_err(L, MW_CODE_INTERNAL, &err);
+    }
+  }
+  mw_outbound_push_info(L, o);
+  return 3;
+}
+
+/* ---- the metatable ---- */
+
+/* __gc and __close: any order, any number of times. */
+static int l_release(lua_State *L) {
+  struct mw_outbound *o = lua_touserdata(L, 1);
+  mw_outbound_abandon(o);
+  return 0;
+}
+
+static int l_gc(lua_State *L) {
+  struct mw_outbound *o = lua_touserdata(L, 1);
+  o->reader = o->sender = o->watcher = NULL; /* a fiber that waits would hold it */
+  mw_outbound_abandon(o);
+  mw_arena_fini(&o->arena);
+  o->headers = o->trailers = (struct mw_metadata){0};
+  o->status = mw_status(MW_CODE_CANCELLED, "");
+  return 0;
+}
+
+static void set_finalizers(lua_State *L) {
+  lua_pushcfunction(L, l_gc);
+  lua_setfield(L, -2, "__gc");
+  lua_pushcfunction(L, l_release);
+  lua_setfield(L, -2, "__close");
+}
+
+void mw_outbound_metatable(lua_State *L, const char *type) {
+  if (luaL_newmetatable(L, type)) set_finalizers(L);
+}

@@ -1,0 +1,230 @@
+/* The object of an outbound call that streams, in either direction: send, close_send, receive, messages, headers,
+ * trailers, status, finish, cancel. Its names are those of the call object of the serving side. */
+#include "bind/client.h"
+
+static struct mw_outbound *check_stream(lua_State *L) { return luaL_checkudata(L, 1, MW_BIND_STREAM); }
+
+/* Pushes nil and how the call ended. */
+static int push_end(lua_State *L, const struct mw_outbound *o) {
+  lua_pushnil(L);
+  mw_bind_push_status(L, &o->status);
+  return 2;
+}
+
+/* ---- stream:send(message), stream:close_send() ---- */
+
+static void stop_sending(void *arg) {
+  struct mw_outbound *o = arg;
+  o->sender = NULL;
+  mw_outbound_abandon(o);
+}
+
+/* Whether nothing that is sent arrives any more. There may be messages left to receive before the status is known, which
+ * then is OK. */
+static bool is_over(const struct mw_outbound *o) { return o->done || o->ops->over(o->call); }
+
+static int push_over(lua_State *L, const struct mw_outbound *o) {
+  if (o->done) return push_end(L, o);
+  return mw_bind_fail(L, MW_CODE_OK, "the server has ended the call");
+}
+
+static int after_send(lua_State *L, int status, lua_KContext context) {
+  struct mw_outbound *o = (struct mw_outbound *)context;
+  if (is_over(o)) return push_over(L, o);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+static int l_send(lua_State *L) {
+  struct mw_outbound *o = check_stream(L);
+  luaL_checkany(L, 2);
+  if (!o->method->client_streaming) {
+    return luaL_error(L, "stream:send: the request of %s is not streamed: it was sent at the start", o->method->path);
+  }
+  if (is_over(o)) return push_over(L, o);
+  if (o->closed) return luaL_error(L, "stream:send: after stream:close_send()");
+  if (o->sender) return luaL_error(L, "stream:send: another send of this stream is under way");
+  if (mw_outbound_send(L, o, 2, "stream:send")) {
+    lua_pushboolean(L, 1);
+    return 1;
+  }
+  struct mw_fiber *fiber = mw_fiber_check(L, "stream:send");
+  o->sender = fiber;
+  return mw_fiber_wait(L, fiber, stop_sending, o, after_send, (lua_KContext)o);
+}
+
+static int l_close_send(lua_State *L) {
+  struct mw_outbound *o = check_stream(L);
+  if (!o->done && !o->closed) o->ops->half_close(o->call);
+  o->closed = true;
+  return 0;
+}
+
+/* ---- stream:receive(), stream:messages() ---- */
+
+static void stop_receiving(void *arg) {
+  struct mw_outbound *o = arg;
+  o->reader = NULL;
+  mw_outbound_abandon(o);
+}
+
+/* Nil at a clean end; nil and a status, or for messages() an error, at a dirty one. */
+static int push_last(lua_State *L, struct mw_outbound *o, bool raising) {
+  if (o->status.code == MW_CODE_OK) {
+    lua_pushnil(L);
+    return 1;
+  }
+  push_end(L, o);
+  return raising ? lua_error(L) : 2;
+}
+
+static int push_message(lua_State *L, struct mw_outbound *o, bool raising) {
+  struct mw_err err = MW_ERR_INIT;
+  o->arrived = false;
+  if (mw_bind_push_bytes(L, o->program, o->method->output, o->message, &err) == 0) return 1;
+  mw_err_wrap(&err, "a message of %s", o->method->path);
+  mw_bind_fail_err(L, MW_CODE_INTERNAL, &err);
+  return raising ? lua_error(L) : 2;
+}
+
+static int after_receive(lua_State *L, int status, lua_KContext context) {
+  struct mw_outbound *o = (struct mw_outbound *)context;
+  return o->arrived ? push_message(L, o, false) : push_last(L, o, false);
+}
+
+static int after_next(lua_State *L, int status, lua_KContext context) {
+  struct mw_outbound *o = (struct mw_outbound *)context;
+  return o->arrived ? push_message(L, o, true) : push_last(L, o, true);
+}
+
+/* A stream that may be read, by one fiber at a time. */
+static struct mw_outbound *check_reader(lua_State *L, const char *what) {
+  struct mw_outbound *o = check_stream(L);
+  if (!o->method->server_streaming) {
+    luaL_error(L, "%s: the reply of %s is not streamed: use stream:finish()", what, o->method->path);
+  }
+  if (o->reader) luaL_error(L, "%s: another receive of this stream is under way", what);
+  return o;
+}
+
+static int receive(lua_State *L, const char *what, lua_KFunction k) {
+  struct mw_outbound *o = check_reader(L, what);
+  if (o->done) return push_last(L, o, k == after_next);
+  struct mw_fiber *fiber = mw_fiber_check(L, what);
+  o->reader = fiber;
+  o->ops->read(o->call);
+  return mw_fiber_wait(L, fiber, stop_receiving, o, k, (lua_KContext)o);
+}
+
+static int l_receive(lua_State *L) { return receive(L, "stream:receive", after_receive); }
+
+static int next_message(lua_State *L) { return receive(L, "stream:messages", after_next); }
+
+static int l_messages(lua_State *L) {
+  check_reader(L, "stream:messages");
+  lua_pushcfunction(L, next_message);
+  lua_pushvalue(L, 1);
+  return 2;
+}
+
+/* ---- stream:finish() ---- */
+
+static int push_finished(lua_State *L, struct mw_outbound *o) {
+  if (!o->method->server_streaming) return mw_outbound_push_result(L, o);
+  if (o->status.code == MW_CODE_OK) {
+    lua_pushboolean(L, 1);
+    lua_pushnil(L);
+  } else {
+    push_end(L, o);
+  }
+  mw_outbound_push_info(L, o);
+  return 3;
+}
+
+static int after_finish(lua_State *L, int status, lua_KContext context) {
+  struct mw_outbound *o = (struct mw_outbound *)context;
+  if (o->done) return push_finished(L, o);
+  o->arrived = false; /* a message that nobody wants */
+  struct mw_fiber *fiber = mw_fiber_check(L, "stream:finish");
+  return mw_outbound_wait_done(L, o, fiber, after_finish);
+}
+
+/* stream:finish(): sends no more and waits for the end: the reply, or true when the reply is streamed. */
+static int l_finish(lua_State *L) {
+  struct mw_outbound *o = check_stream(L);
+  if (o->reader) return luaL_error(L, "stream:finish: another fiber reads this stream");
+  if (o->done) return push_finished(L, o);
+  struct mw_fiber *fiber = mw_fiber_check(L, "stream:finish");
+  l_close_send(L);
+  return mw_outbound_wait_done(L, o, fiber, after_finish);
+}
+
+/* ---- what is known of it ---- */
+
+static void stop_watching(void *arg) {
+  struct mw_outbound *o = arg;
+  o->watcher = NULL;
+}
+
+static int after_headers(lua_State *L, int status, lua_KContext context) {
+  mw_outbound_push_metadata(L, &((struct mw_outbound *)context)->headers);
+  return 1;
+}
+
+/* stream:headers(): waits for them. */
+static int l_headers(lua_State *L) {
+  struct mw_outbound *o = check_stream(L);
+  if (o->has_headers || o->done) return after_headers(L, LUA_OK, (lua_KContext)o);
+  if (o->watcher) return luaL_error(L, "stream:headers: another fiber waits for them");
+  struct mw_fiber *fiber = mw_fiber_check(L, "stream:headers");
+  o->watcher = fiber;
+  return mw_fiber_wait(L, fiber, stop_watching, o, after_headers, (lua_KContext)o);
+}
+
+static int l_trailers(lua_State *L) {
+  mw_outbound_push_metadata(L, &check_stream(L)->trailers);
+  return 1;
+}
+
+/* stream:status(): nil while it runs. */
+static int l_status(lua_State *L) {
+  struct mw_outbound *o = check_stream(L);
+  if (!o->done) return 0;
+  mw_bind_push_status(L, &o->status);
+  return 1;
+}
+
+static int l_cancel(lua_State *L) {
+  mw_outbound_abandon(check_stream(L));
+  return 0;
+}
+
+static int l_tostring(lua_State *L) {
+  struct mw_outbound *o = check_stream(L);
+  lua_pushfstring(L, "stream %s%s", o->method->path, o->done ? " (ended)" : "");
+  return 1;
+}
+
+static void make_metatable(lua_State *L) {
+  static const luaL_Reg methods[] = {{"send", l_send},         {"close_send", l_close_send}, {"receive", l_receive},
+                                     {"messages", l_messages}, {"finish", l_finish},         {"headers", l_headers},
+                                     {"trailers", l_trailers}, {"status", l_status},         {"cancel", l_cancel},
+                                     {NULL, NULL}};
+  mw_outbound_metatable(L, MW_BIND_STREAM);
+  if (lua_getfield(L, -1, "__index") == LUA_TNIL) {
+    luaL_newlib(L, methods);
+    lua_setfield(L, -3, "__index");
+    lua_pushcfunction(L, l_tostring);
+    lua_setfield(L, -3, "__tostring");
+  }
+  lua_pop(L, 2);
+}
+
+int mw_bind_push_stream(lua_State *L, int index, struct mw_bind_client *client, const struct mw_method_type *method,
+                        int request, int options, const char *what) {
+  make_metatable(L);
+  struct mw_outbound *o = mw_outbound_push(L, index, client, method, MW_BIND_STREAM);
+  struct mw_err err = MW_ERR_INIT;
+  int rc = mw_outbound_start(L, o, client, request, options, what, &err);
+  return rc == 0 ? 1 : mw_bind_fail_err(L, mw_code_of_error(rc), &err);
+}
