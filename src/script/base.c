@@ -20,12 +20,25 @@ static int l_pcall(lua_State *L) {
   return after_call(L, status, 0);
 }
 
+/* The message handler of xpcall: the script's own, upvalue 1, does not get to replace the error that ends the fiber. */
+static int handle_message(lua_State *L) {
+  lua_settop(L, 1);
+  if (mw_fiber_is_doom(L, 1)) return 1;
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_insert(L, 1);
+  lua_call(L, 1, 1);
+  return 1;
+}
+
 static int l_xpcall(lua_State *L) {
   luaL_checktype(L, 2, LUA_TFUNCTION);
   int n_args = lua_gettop(L) - 2;
   lua_pushboolean(L, 1);
   lua_pushvalue(L, 1);
   lua_rotate(L, 3, 2); /* function, handler, true, function, arguments */
+  lua_pushvalue(L, 2);
+  lua_pushcclosure(L, handle_message, 1);
+  lua_replace(L, 2);
   int status = lua_pcallk(L, n_args, LUA_MULTRET, 2, 2, after_call);
   return after_call(L, status, 2);
 }
