@@ -45,13 +45,13 @@ static int refuse_member(lua_State *L) {
   return 0;
 }
 
-/* __index of the environment: the same for names of its own, with libraries as tables that refuse their members. */
+/* __index of the environment: the same for global functions. */
 static int refuse_global(lua_State *L) {
   if (lua_type(L, 2) != LUA_TSTRING) return 0;
   const char *name = lua_tostring(L, 2);
   for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++) {
     const struct refusal *r = &refusals[i];
-    if (!r->name && strcmp(r->library, name) == 0 && strstr(name, "file")) {
+    if (!r->name && strcmp(r->library, name) == 0) {
       return luaL_error(L, "%s is not available to scripts: %s", name, r->reason);
     }
   }
@@ -182,9 +182,19 @@ static void add_library(lua_State *L, const char *name, const char *const *names
   lua_setfield(L, -2, name);
 }
 
+/* Methods of strings (s:upper()) come from a table that all programs share: no script gets hold of it. */
+static void protect_strings(lua_State *L) {
+  lua_pushliteral(L, "");
+  lua_getmetatable(L, -1);
+  lua_pushliteral(L, "protected");
+  lua_setfield(L, -2, "__metatable");
+  lua_pop(L, 2);
+}
+
 void mw_environment_push(lua_State *L) {
   static const char *const nothing[] = {NULL};
   luaL_checkstack(L, 12, NULL);
+  protect_strings(L);
   lua_newtable(L);
   lua_pushglobaltable(L);
   lua_insert(L, -2);
