@@ -37,8 +37,8 @@ static bool is_marker(lua_State *L, int index, const char *marker) {
   return lua_type(L, index) == LUA_TLIGHTUSERDATA && lua_touserdata(L, index) == marker;
 }
 
-/* Compiles and runs `file`; leaves its value, or the error as a string. Returns whether it went well. */
-static bool run_file(lua_State *L, struct mw_program *program, const struct mw_script_file *file) {
+/* Compiles and runs `file`; leaves its value, or the error as a string. Returns 0, MW_EINVAL or MW_ENOMEM. */
+static int run_file(lua_State *L, struct mw_program *program, const struct mw_script_file *file) {
   lua_pushcfunction(L, error_to_string);
   int handler = lua_gettop(L);
   lua_pushfstring(L, "@%s", file->path);
@@ -51,12 +51,12 @@ static bool run_file(lua_State *L, struct mw_program *program, const struct mw_s
     rc = lua_pcall(L, 1, 1, handler);
   }
   lua_remove(L, handler);
-  if (rc != LUA_OK) return false;
+  if (rc != LUA_OK) return rc == LUA_ERRMEM ? MW_ENOMEM : MW_EINVAL;
   if (lua_isnil(L, -1)) {
     lua_pop(L, 1);
     lua_pushboolean(L, 1);
   }
-  return true;
+  return 0;
 }
 
 /* Runs the file of a module for the first time and keeps its value in the table of modules at `modules`. Leaves the
@@ -64,16 +64,15 @@ static bool run_file(lua_State *L, struct mw_program *program, const struct mw_s
 static bool run_module(lua_State *L, struct mw_program *program, const struct mw_script_file *file, int modules) {
   lua_pushlightuserdata(L, (void *)(uintptr_t)&is_loading);
   lua_setfield(L, modules, file->module);
-  bool well = run_file(L, program, file);
-  if (well) {
+  int rc = run_file(L, program, file);
+  if (rc == 0) {
     lua_pushvalue(L, -1);
   } else {
-    mw_err_add(program->findings, MW_EINVAL, "%s", lua_tostring(L, -1));
-    program->failed = true;
+    program->failed = mw_err_add(program->findings, rc, "%s", lua_tostring(L, -1));
     lua_pushlightuserdata(L, (void *)(uintptr_t)&has_failed);
   }
   lua_setfield(L, modules, file->module);
-  return well;
+  return rc == 0;
 }
 
 /* Pushes what the module is, running its file the first time. Raises when that fails. */
@@ -162,9 +161,25 @@ struct loading {
   const struct mw_script_file *file;
 };
 
+/* Whether the file can be a module under its name; else adds a finding. */
+static bool check_name(struct mw_program *program, const struct mw_script_file *file) {
+  const struct mw_script_file *first = find_file(program, file->module);
+  if (strcmp(file->module, "moonwire") == 0) {
+    mw_err_add(program->findings, MW_EINVAL, "%s: module moonwire is the server's own: rename the file", file->path);
+  } else if (first != file) {
+    mw_err_add(program->findings, MW_EINVAL, "%s: module %s is %s already: rename one of the files", file->path,
+               file->module, first->path);
+  } else {
+    return true;
+  }
+  program->failed = MW_EINVAL;
+  return false;
+}
+
 /* Loads one file as a module unless another has required it already. */
 static int load_one(lua_State *L) {
   struct loading *loading = lua_touserdata(L, 1);
+  if (!check_name(loading->program, loading->file)) return 0;
   lua_rawgeti(L, LUA_REGISTRYINDEX, loading->program->modules_ref);
   if (lua_getfield(L, -1, loading->file->module) == LUA_TNIL) {
     run_module(L, loading->program, loading->file, lua_absindex(L, -2));
@@ -186,5 +201,5 @@ int mw_program_load(struct mw_program *program, const struct mw_script_file *fil
   }
   vm->loading = NULL;
   program->findings = NULL;
-  return rc != 0 ? rc : program->failed ? MW_EINVAL : 0;
+  return rc != 0 ? rc : program->failed;
 }

@@ -30,7 +30,7 @@ struct mw_program {
   int env_ref;                 /* registry: the environment */
   int modules_ref;             /* registry: module name -> its value */
   struct mw_err *findings;     /* while loading: where the errors go */
-  bool failed;                 /* some script did not load */
+  int failed;                  /* MW_E* of a script that did not load, 0 when all did */
   int interceptors_ref;        /* registry: bind/intercept.c's */
   int services_ref;            /* registry: bind/service.c's, service name -> handlers */
   struct mw_list jobs;         /* bind/job.c's */
@@ -43,7 +43,7 @@ int mw_program_init(struct mw_program *program, struct mw_vm *vm, const struct m
                     uint64_t generation, void (*open)(lua_State *L, struct mw_program *program), struct mw_err *err);
 
 /* Runs every file as a module. Each failure is a finding "FILE:LINE: message"; the others are run all the same, so
- * that one look shows every error. Borrows `files` until mw_program_fini(). Returns 0 or MW_EINVAL. */
+ * that one look shows every error. Borrows `files` until mw_program_fini(). Returns 0, MW_EINVAL or MW_ENOMEM. */
 int mw_program_load(struct mw_program *program, const struct mw_script_file *files, size_t n_files,
                     struct mw_err *err);
 
