@@ -3,9 +3,8 @@
  * When code in such a coroutine waits (mw.sleep, a store write), the coroutine yields like for coroutine.yield(); the
  * functions here tell the two apart by fiber->waiting, and for a wait they yield in turn, so that the chain of
  * coroutines suspends up to the fiber. When the fiber goes on, each level resumes the one inside it.
- *
- * Meanwhile the registry marks each coroutine of the chain, by its address, as waiting, and that of a fiber always is.
- * Nobody else may resume or close it: what it waits for holds pointers into its stack. */
+ * Nobody else may resume or close a coroutine of the chain meanwhile: what it waits for holds pointers into its
+ * stack. */
 #include <lauxlib.h>
 
 #include "script/fiber.h"
@@ -16,22 +15,24 @@ static bool fiber_waits(lua_State *L) {
   return fiber && fiber->waiting;
 }
 
-/* Marks `inside`. The mark is made before it is resumed, as false: to turn it true then takes no memory, and cannot
- * raise at a point where something waits already. */
-static void mark(lua_State *L, lua_State *inside, bool waiting) {
-  lua_pushboolean(L, waiting);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, inside);
+/* The body of a fiber is to its script what the main thread is elsewhere. */
+static bool is_body(lua_State *L) {
+  struct mw_fiber *fiber = mw_vm_of(L)->running;
+  return fiber && fiber->L == L;
 }
 
-static void unmark(lua_State *L, lua_State *inside) {
-  lua_pushnil(L);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, inside);
+static int l_yield(lua_State *L) {
+  if (is_body(L)) return luaL_error(L, "attempt to yield from outside a coroutine");
+  return lua_yield(L, lua_gettop(L));
 }
 
-static bool is_waiting(lua_State *L, lua_State *inside) {
-  lua_rawgetp(L, LUA_REGISTRYINDEX, inside);
-  bool waiting = lua_toboolean(L, -1);
-  lua_pop(L, 1);
+/* Whether `co` is suspended by a wait: any function but l_yield() has suspended it. */
+static bool is_waiting(lua_State *co) {
+  lua_Debug info;
+  if (lua_status(co) != LUA_YIELD || !lua_getstack(co, 0, &info)) return false;
+  lua_getinfo(co, "f", &info);
+  bool waiting = lua_tocfunction(co, -1) != l_yield;
+  lua_pop(co, 1);
   return waiting;
 }
 
@@ -45,7 +46,7 @@ static int resume_inside(lua_State *L, lua_State *inside, int n, int *n_results)
   return rc;
 }
 
-/* Moves `n` values between the stacks of two threads; leaves an error message in `to` and returns false without room. */
+/* Moves `n` values between the stacks of two threads; without room, leaves a message in `to` and returns false. */
 static bool move(lua_State *from, lua_State *to, int n) {
   if (!lua_checkstack(to, n + 2)) {
     lua_pop(from, n);
@@ -69,13 +70,8 @@ static int after_resume(lua_State *L, int status, lua_KContext context);
 
 static int go_on_resume(lua_State *L, lua_State *inside, int n) {
   int n_results = 0;
-  mark(L, inside, false);
   int rc = resume_inside(L, inside, n, &n_results);
-  if (rc == LUA_YIELD && fiber_waits(L)) {
-    mark(L, inside, true);
-    return lua_yieldk(L, 0, (lua_KContext)inside, after_resume);
-  }
-  unmark(L, inside);
+  if (rc == LUA_YIELD && fiber_waits(L)) return lua_yieldk(L, 0, (lua_KContext)inside, after_resume);
   int delivered = deliver(L, inside, rc, n_results);
   if (delivered < 0 && mw_fiber_is_doom(L, -1)) return lua_error(L);
   int count = delivered < 0 ? 1 : delivered;
@@ -97,7 +93,7 @@ static lua_State *check_thread(lua_State *L) {
 static int l_resume(lua_State *L) {
   lua_State *inside = check_thread(L);
   int n = lua_gettop(L) - 1;
-  if (is_waiting(L, inside)) {
+  if (is_waiting(inside)) {
     lua_pushboolean(L, 0);
     lua_pushliteral(L, "cannot resume a coroutine that waits");
     return 2;
@@ -116,13 +112,8 @@ static int after_wrap(lua_State *L, int status, lua_KContext context);
 
 static int go_on_wrap(lua_State *L, lua_State *inside, int n) {
   int n_results = 0;
-  mark(L, inside, false);
   int rc = resume_inside(L, inside, n, &n_results);
-  if (rc == LUA_YIELD && fiber_waits(L)) {
-    mark(L, inside, true);
-    return lua_yieldk(L, 0, (lua_KContext)inside, after_wrap);
-  }
-  unmark(L, inside);
+  if (rc == LUA_YIELD && fiber_waits(L)) return lua_yieldk(L, 0, (lua_KContext)inside, after_wrap);
   int delivered = deliver(L, inside, rc, n_results);
   if (delivered >= 0) return delivered;
   if (lua_type(L, -1) == LUA_TSTRING) { /* say where the wrapped coroutine was called */
@@ -140,7 +131,7 @@ static int after_wrap(lua_State *L, int status, lua_KContext context) {
 static int call_wrapped(lua_State *L) {
   lua_State *inside = lua_tothread(L, lua_upvalueindex(1));
   int n = lua_gettop(L);
-  if (is_waiting(L, inside)) return luaL_error(L, "cannot resume a coroutine that waits");
+  if (is_waiting(inside)) return luaL_error(L, "cannot resume a coroutine that waits");
   if (!move(L, inside, n)) {
     lua_xmove(inside, L, 1);
     return lua_error(L);
@@ -166,7 +157,7 @@ static int l_wrap(lua_State *L) {
 
 /* Upvalue: Lua's own. */
 static int l_close(lua_State *L) {
-  if (is_waiting(L, check_thread(L))) return luaL_error(L, "cannot close a coroutine that waits");
+  if (is_waiting(check_thread(L))) return luaL_error(L, "cannot close a coroutine that waits");
   lua_settop(L, 1);
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_insert(L, 1);
@@ -174,17 +165,25 @@ static int l_close(lua_State *L) {
   return lua_gettop(L);
 }
 
-/* ---- coroutine.yield ---- */
+/* ---- coroutine.running, coroutine.isyieldable ---- */
 
-static int l_yield(lua_State *L) {
-  struct mw_fiber *fiber = mw_vm_of(L)->running;
-  if (fiber && fiber->L == L) return luaL_error(L, "attempt to yield from outside a coroutine");
-  return lua_yield(L, lua_gettop(L));
+static int l_running(lua_State *L) {
+  bool main = lua_pushthread(L);
+  lua_pushboolean(L, main || is_body(L));
+  return 2;
+}
+
+static int l_isyieldable(lua_State *L) {
+  lua_State *co = lua_isthread(L, 1) ? lua_tothread(L, 1) : L;
+  lua_pushboolean(L, lua_isyieldable(co) && !is_body(co));
+  return 1;
 }
 
 void mw_libs_replace_coroutine(lua_State *L) {
-  static const luaL_Reg functions[] = {
-      {"create", l_create}, {"resume", l_resume}, {"wrap", l_wrap}, {"yield", l_yield}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"create", l_create},   {"resume", l_resume},
+                                       {"wrap", l_wrap},       {"yield", l_yield},
+                                       {"running", l_running}, {"isyieldable", l_isyieldable},
+                                       {NULL, NULL}};
   lua_getglobal(L, "coroutine");
   luaL_setfuncs(L, functions, 0);
   lua_getfield(L, -1, "close");

@@ -1,13 +1,15 @@
 #include "script/fiber.h"
 
+#include <assert.h>
 #include <stdlib.h>
+
+/* Most coroutines that are kept for reuse: those beyond came with a burst of calls and go with it. */
+enum { MAX_IDLE = 1024 };
 
 /* Makes the coroutine of a new fiber. Runs protected. */
 static int make_coroutine(lua_State *L) {
   struct mw_fiber *fiber = lua_touserdata(L, 1);
   fiber->L = lua_newthread(L);
-  lua_pushboolean(L, 1);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, fiber->L); /* only we resume it: script/coroutine.c */
   fiber->ref = luaL_ref(L, LUA_REGISTRYINDEX);
   return 0;
 }
@@ -31,12 +33,12 @@ static struct mw_fiber *from_pool(struct mw_vm *vm) {
   return NULL;
 }
 
-/* Back to the pool when the coroutine ended cleanly; one that ended by an error is not used again. */
+/* Back to the pool when the coroutine ended cleanly and there is room; one that ended by an error is not used again. */
 static void retire(struct mw_fiber *fiber, bool clean) {
   struct mw_vm *vm = fiber->vm;
   mw_list_remove(&fiber->link);
   set_live(vm, vm->n_live - 1);
-  if (clean) {
+  if (clean && vm->n_idle < MAX_IDLE) {
     lua_settop(fiber->L, 0);
     mw_list_init(&fiber->link);
     /* Newest first: its stack is the one that is still in the processor's cache. */
@@ -44,8 +46,6 @@ static void retire(struct mw_fiber *fiber, bool clean) {
     vm->n_idle++;
     return;
   }
-  lua_pushnil(vm->L);
-  lua_rawsetp(vm->L, LUA_REGISTRYINDEX, fiber->L);
   luaL_unref(vm->L, LUA_REGISTRYINDEX, fiber->ref);
   free(fiber);
 }
@@ -105,7 +105,9 @@ void mw_fiber_start(struct mw_fiber *fiber, lua_CFunction main, void *arg) {
 
 struct mw_fiber *mw_fiber_check(lua_State *L, const char *what) {
   struct mw_vm *vm = mw_vm_of(L);
-  if (!vm->running) luaL_error(L, "%s cannot wait here: only handlers and jobs can, not a script while it is loaded", what);
+  if (!vm->running) {
+    luaL_error(L, "%s cannot wait here: only handlers and jobs can, not a script while it is loaded", what);
+  }
   if (vm->unyieldable > 0 || !lua_isyieldable(L)) {
     luaL_error(L, "%s cannot wait here: inside a callback of table.sort, string.gsub, load or a finalizer", what);
   }
@@ -114,18 +116,16 @@ struct mw_fiber *mw_fiber_check(lua_State *L, const char *what) {
 
 /* Raises the error that a killed fiber is due, and remembers it so that pcall can tell it from others. */
 static int raise_doom(lua_State *L, struct mw_fiber *fiber) {
-  fiber->doom = MW_FIBER_UNWINDING;
   fiber->push_doom(L, fiber->doom_arg);
   lua_pushvalue(L, -1);
   fiber->doom_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  fiber->doom = MW_FIBER_UNWINDING; /* not before: what failed for lack of memory is due at the next wait */
   return lua_error(L);
 }
 
 static int after_wait(lua_State *L, int status, lua_KContext context) {
   struct mw_fiber *fiber = (struct mw_fiber *)context;
-  if (mw_vm_of(L)->running != fiber || fiber->waiting) {
-    return luaL_error(L, "a coroutine that waits in one call cannot be resumed by another");
-  }
+  assert(mw_vm_of(L)->running == fiber && !fiber->waiting); /* script/coroutine.c lets nobody else resume it */
   if (fiber->doom == MW_FIBER_KILLED && !fiber->quiet) return raise_doom(L, fiber);
   return fiber->k(L, status, fiber->context);
 }
