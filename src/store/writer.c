@@ -8,6 +8,7 @@
 
 enum { EXPIRE_AT_ONCE = 1024 };  /* most keys that one commit expires */
 #define EXPIRE_EVERY ((int64_t)MW_NS_PER_S)
+#define GATHER_MOST ((int64_t)MW_NS_PER_MS)
 
 /* ---- applying ---- */
 
@@ -154,6 +155,13 @@ static struct mw_store_txn *finish(struct mw_store *store, struct mw_store_txn *
   return txn;
 }
 
+/* Notes how many are in flight before `n` of them are answered and others come. */
+static void expect_again(struct mw_writer *writer, size_t n) {
+  pthread_mutex_lock(&writer->lock);
+  writer->expected = n + (writer->queued - writer->taken);
+  pthread_mutex_unlock(&writer->lock);
+}
+
 /* Commits `n` transactions from `first`, in halves where they do not go together. Returns the one behind the last. */
 static struct mw_store_txn *settle(struct mw_store *store, struct mw_store_txn *first, size_t n) {
   struct mw_err err = MW_ERR_INIT;
@@ -167,6 +175,7 @@ static struct mw_store_txn *settle(struct mw_store *store, struct mw_store_txn *
     first->code = rc;
     first->err = err;
   }
+  expect_again(&store->writer, n);
   return finish(store, first, n);
 }
 
@@ -241,6 +250,15 @@ static void wait_for(struct mw_writer *writer, int64_t ns) {
   pthread_cond_timedwait(&writer->wake, &writer->lock, &until);
 }
 
+/* Waits a little for those who were answered last. Under the lock. */
+static void gather(struct mw_writer *writer) {
+  int64_t patience = writer->commit_ns / 8;
+  int64_t until = mw_clock_mono() + (patience < GATHER_MOST ? patience : GATHER_MOST), left;
+  while (writer->queued - writer->taken < writer->expected && !writer->stop && (left = until - mw_clock_mono()) > 0) {
+    wait_for(writer, left);
+  }
+}
+
 /* Takes all that is queued, waiting for the first or for keys to expire. Returns false at the end. */
 static bool take_batch(struct mw_store *store, struct mw_store_txn **first) {
   struct mw_writer *writer = &store->writer;
@@ -255,7 +273,9 @@ static bool take_batch(struct mw_store *store, struct mw_store_txn **first) {
     if (left <= 0) break;
     wait_for(writer, left < EXPIRE_EVERY ? left : EXPIRE_EVERY); /* the wall clock may be set meanwhile */
   }
+  if (writer->queue) gather(writer);
   *first = writer->queue;
+  writer->taken = writer->queued;
   writer->queue = NULL;
   writer->tail = &writer->queue;
   bool more = *first || !writer->stop;
@@ -277,7 +297,9 @@ static void *run(void *arg) {
     size_t n = 0;
     for (struct mw_store_txn *txn = first; txn; txn = txn->next) n++;
     if (n > 0) {
+      int64_t start = mw_clock_mono();
       settle(store, first, n);
+      store->writer.commit_ns = mw_clock_mono() - start;
       count_settled(&store->writer, n);
     }
     if (expiry_due(&store->writer) <= store->clock()) expire(store);
@@ -330,11 +352,11 @@ void mw_writer_queue(struct mw_store *store, struct mw_store_txn *txn) {
   struct mw_writer *writer = &store->writer;
   txn->next = NULL;
   pthread_mutex_lock(&writer->lock);
-  bool idle = !writer->queue;
+  bool first = !writer->queue;
   *writer->tail = txn;
   writer->tail = &txn->next;
   writer->queued++;
-  if (idle) pthread_cond_signal(&writer->wake);
+  if (first || writer->queued - writer->taken == writer->expected) pthread_cond_signal(&writer->wake);
   pthread_mutex_unlock(&writer->lock);
 }
 
