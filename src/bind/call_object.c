@@ -104,7 +104,7 @@ static int after_receive(lua_State *L, int status, lua_KContext context) {
     return 1;
   }
   push_over(L, waiter->call);
-  return waiter->raising ? lua_error(L) : 2;
+  return waiter->raising ? mw_fiber_raise(L) : 2;
 }
 
 static int receive(lua_State *L, const char *what, bool raising) {
@@ -116,7 +116,7 @@ static int receive(lua_State *L, const char *what, bool raising) {
   struct mw_bind_call *c = object->call;
   if (!c || c->call->cancelled) {
     push_over(L, c);
-    return raising ? lua_error(L) : 2;
+    return raising ? mw_fiber_raise(L) : 2;
   }
   if (c->call->ended) {
     lua_pushnil(L);

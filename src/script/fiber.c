@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* Most coroutines that are kept for reuse: those beyond came with a burst of calls and go with it. */
 enum { MAX_IDLE = 1024 };
@@ -123,19 +124,40 @@ static int raise_doom(lua_State *L, struct mw_fiber *fiber) {
   return lua_error(L);
 }
 
+int mw_fiber_raise(lua_State *L) {
+  struct mw_fiber *fiber = mw_vm_of(L)->running;
+  return fiber && fiber->doom == MW_FIBER_KILLED ? raise_doom(L, fiber) : lua_error(L);
+}
+
+/* Whether L is in a `<close>` handler of a function that returns: it cleans up, and is let to. */
+static bool is_closing(lua_State *L) {
+  lua_Debug info;
+  for (int level = 0; lua_getstack(L, level, &info); level++) {
+    lua_getinfo(L, "n", &info);
+    if (info.name && strcmp(info.namewhat, "metamethod") == 0 && strcmp(info.name, "close") == 0) return true;
+  }
+  return false;
+}
+
+/* Whether the fiber is to be told in L, where it waits, that it was killed. */
+static bool is_due(const struct mw_fiber *fiber, lua_State *L) {
+  return fiber->doom == MW_FIBER_KILLED && (fiber->quiet || !is_closing(L));
+}
+
 static int after_wait(lua_State *L, int status, lua_KContext context) {
   struct mw_fiber *fiber = (struct mw_fiber *)context;
   assert(mw_vm_of(L)->running == fiber && !fiber->waiting); /* script/coroutine.c lets nobody else resume it */
-  if (fiber->doom == MW_FIBER_KILLED && !fiber->quiet) return raise_doom(L, fiber);
+  if (!fiber->quiet && is_due(fiber, L)) return raise_doom(L, fiber);
   return fiber->k(L, status, fiber->context);
 }
 
 static int wait(lua_State *L, struct mw_fiber *fiber) {
-  if (fiber->doom == MW_FIBER_KILLED && fiber->cancel) {
+  if (fiber->cancel && is_due(fiber, L)) {
     fiber->cancel(fiber->cancel_arg);
     return after_wait(L, LUA_YIELD, (lua_KContext)fiber);
   }
   fiber->waiting = true;
+  fiber->innermost = L;
   return lua_yieldk(L, 0, (lua_KContext)fiber, after_wait);
 }
 
@@ -169,7 +191,7 @@ void mw_fiber_kill(struct mw_fiber *fiber, void (*push)(lua_State *L, void *arg)
   fiber->doom = MW_FIBER_KILLED;
   fiber->push_doom = push;
   fiber->doom_arg = arg;
-  if (!fiber->waiting || !fiber->cancel) return;
+  if (!fiber->waiting || !fiber->cancel || !is_due(fiber, fiber->innermost)) return;
   fiber->cancel(fiber->cancel_arg);
   mw_fiber_resume(fiber);
 }

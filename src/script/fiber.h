@@ -14,7 +14,7 @@
  *
  * Killing a fiber (its call was cancelled, its deadline passed, the server drains) runs the pending wait's `cancel`,
  * which detaches the operation so that it will not resume, and raises the status from the wait. It is raised once; the
- * waits of `<close>` handlers that run while it unwinds work as usual. pcall and xpcall do not stop it.
+ * waits of `<close>` handlers work as usual, whether it unwinds or returns. pcall and xpcall do not stop it.
  *
  * A wait inside a coroutine of the script's own suspends the whole chain up to the fiber (script/coroutine.c). */
 #ifndef MW_SCRIPT_FIBER_H
@@ -38,6 +38,7 @@ struct mw_fiber {
   lua_State *L;               /* its coroutine */
   int ref;                    /* keeps it in the registry */
   bool waiting;
+  lua_State *innermost;       /* the coroutine that waits: its own, or one of the script's inside it */
   void (*cancel)(void *arg);  /* of the pending wait; NULL when it cannot be cancelled and runs to its end */
   void *cancel_arg;
   lua_KFunction k;            /* of the pending wait */
@@ -82,6 +83,9 @@ void mw_fiber_resume(struct mw_fiber *fiber);
  * waits and the wait can be cancelled; else the error is raised by its next wait. Nothing happens when it is doomed
  * already. */
 void mw_fiber_kill(struct mw_fiber *fiber, void (*push)(lua_State *L, void *arg), void *arg);
+
+/* Raises the value at the top of the stack, or in a killed fiber the error that it is due. */
+int mw_fiber_raise(lua_State *L);
 
 /* Whether the value at `index` is the error that the running fiber was killed with: nothing may swallow it. */
 bool mw_fiber_is_doom(lua_State *L, int index);

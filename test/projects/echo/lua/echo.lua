@@ -19,6 +19,8 @@ function unary.status(req)
   return nil, mw.status(req.text, "the message of %s", req.text)
 end
 
+function unary.status_text(req) return nil, mw.status.internal(req.text) end
+
 function unary.raise_status(req)
   local function deep() error(mw.status.not_found("raised: %s", req.text)) end
   deep()
@@ -51,6 +53,20 @@ function unary.receive(_, call) call:receive() end
 function unary.sleep(req)
   mw.sleep(req.seconds)
   return req
+end
+
+-- Its headers tell the client that it waits.
+function unary.hold(_, call)
+  call:send_headers()
+  mw.sleep(600)
+end
+
+-- What this server is busy with, this call included.
+function unary.counts()
+  return { pairs = {
+    calls = tostring(mw.metrics.total "moonwire_calls_live"),
+    coroutines = tostring(mw.metrics.total "moonwire_coroutines_live"),
+  } }
 end
 
 -- Notes how its wait ended, from a <close> variable, which may itself wait.
@@ -88,8 +104,14 @@ function unary.metadata(_, call)
   return { pairs = pairs_of }
 end
 
+function unary.metadata_and_status(_, call)
+  call:set_header("x-header", "h")
+  call:set_trailer("x-trailer", "t")
+  return nil, mw.status.aborted("with metadata")
+end
+
 function unary.bad_header(req, call)
-  call:set_header(req.text, "value")
+  call:set_header(req.pairs.key, req.pairs.value)
   return req
 end
 
@@ -112,6 +134,8 @@ function unary.sort_wait()
     return a < b
   end)
 end
+
+function unary.set_field(_, call) call.x = 1 end
 
 local kept
 
@@ -159,10 +183,17 @@ function expand.metadata(_, call)
   call:send {}
 end
 
+function expand.late_header(_, call)
+  call:send {}
+  call:set_header("x-late", "yes")
+end
+
 function expand.fail_midway(req, call)
   for i = 1, req.count do call:send { count = i } end
   return nil, mw.status.data_loss("after %d", req.count)
 end
+
+function expand.wrong_field(_, call) call:send { txt = "x" } end
 
 function expand.returns() return { text = "x" } end
 
@@ -251,6 +282,122 @@ function chat.both_ways(first, call)
     note(first.text, "the writer has ended")
   end)
   for _ in call:messages() do end
+end
+
+local waits = {}
+
+function waits.sleep() mw.sleep(600) end
+
+function waits.pcall()
+  pcall(mw.sleep, 600)
+  pcall(mw.sleep, 600)
+end
+
+function waits.xpcall() xpcall(mw.sleep, tostring, 600) end
+
+function waits.generator()
+  for _ in coroutine.wrap(function() mw.sleep(600) end) do end
+end
+
+function waits.protected_coroutine()
+  pcall(coroutine.resume, coroutine.create(function() pcall(mw.sleep, 600) end))
+end
+
+function waits.topic()
+  local subscription <close> = mw.topic("echo.never"):subscribe()
+  subscription:receive()
+end
+
+function waits.client(call)
+  mw.client(call.vars.address):service("echo.Echo"):Unary { what = "hold" }
+end
+
+function waits.messages(call)
+  for _ in call:messages() do end
+end
+
+-- These two tell of the end by what they return; what waits next raises it.
+function waits.receive(call)
+  local message, status = call:receive()
+  assert(message == nil and call.vars.ended == nil)
+  call.vars.ended = status.code
+  mw.sleep(600)
+end
+
+function waits.receive_and_return(call)
+  call.vars.ended = select(2, call:receive()).code
+end
+
+-- The call ends while a <close> variable cleans up.
+function waits.nothing() end
+
+function waits.send(call)
+  local payload = ("x"):rep(10000)
+  local sent, status
+  repeat sent, status = call:send { text = payload } until not sent
+  call.vars.ended = status.code
+  assert(select(2, call:send {}).code == status.code)
+  mw.sleep(600)
+end
+
+-- Says that it is there, waits, and notes from a <close> variable, which may itself wait, how that ended.
+function chat.wait(first, call)
+  call.vars.address = first.pairs.address
+  local _ <close> = setmetatable({}, {
+    __close = function(_, err)
+      mw.sleep(first.pairs.how == "nothing" and 0.3 or 0.001)
+      mw.log.info("closed", { key = first.text })
+      note(first.text, (call.vars.ended or "") .. " " .. tostring(err))
+    end,
+  })
+  call:send {}
+  waits[first.pairs.how](call)
+  if first.pairs.how:find "return" or first.pairs.how == "nothing" then return end
+  note(first.text, "it went on")
+end
+
+-- What may be done with a stream, and what not.
+local rules = {}
+
+function rules.two_receives(call)
+  mw.spawn(function() call:receive() end)
+  return select(2, pcall(call.receive, call))
+end
+
+function rules.receive_after_end(call)
+  for _ in call:messages() do end
+  local message, status = call:receive()
+  return tostring(message) .. " " .. tostring(status)
+end
+
+function rules.send_nothing(call)
+  return select(2, pcall(function() call:send() end))
+end
+
+function rules.send_late(call)
+  mw.spawn(function()
+    while pcall(call.time_remaining, call) do mw.sleep(0.001) end
+    local sent, status = call:send { text = "late" }
+    local _, receive_status = call:receive()
+    note("send_late", ("%s %s, %s, %s"):format(sent, status, receive_status, select(2, pcall(call.messages, call))))
+  end)
+  return "ends now"
+end
+
+function rules.many_senders(call)
+  local left = 10
+  for sender = 1, 10 do
+    mw.spawn(function()
+      for n = 1, 100 do call:send { text = tostring(sender), count = n } end
+      left = left - 1
+    end)
+  end
+  while left > 0 do mw.sleep(0.001) end
+  return "all sent"
+end
+
+function chat.rule(first, call)
+  call:send { what = "result", text = rules[first.text](call) }
 end
 
 function Echo.Chat(call)

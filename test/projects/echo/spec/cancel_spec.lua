@@ -1,0 +1,78 @@
+-- However a call ends before its time, and wherever its handler waits, the handler unwinds and its <close> variables run.
+local echo = require "support.echo"
+local test = require "moonwire.test"
+
+-- Where the handler waits, and what its <close> variable then notes: what the handler knew of the end, and the error.
+local waits = {
+  sleep = "^ CODE: ", pcall = "^ CODE: ", xpcall = "^ CODE: ", generator = "^ CODE: ", protected_coroutine = "^ CODE: ",
+  topic = "^ CODE: ", client = "^ CODE: ", messages = "^ CODE: ", receive = "^CODE CODE: ", send = "^CODE CODE: ",
+  receive_and_return = "^CODE nil$", nothing = "^ nil$",
+}
+
+describe("a call that ends before its time", function()
+  local server
+  setup(function() server = echo.start { args = { "--workers", "2" } } end)
+  teardown(function() server:stop() end)
+
+  local function start(how, key, options)
+    local stream = server.echo:Chat(options)
+    stream:send { what = "wait", text = key, pairs = { how = how, address = server.address } }
+    assert.is_truthy(stream:receive()) -- the handler is about to wait
+    return stream
+  end
+
+  local function assert_unwound(how, key, code)
+    assert.matches((waits[how]:gsub("CODE", code)), server:note(key))
+    test.eventually(function() return server:counts().calls == 0 end)
+  end
+
+  for how in pairs(waits) do
+    it(("because it is cancelled unwinds its handler (%s)"):format(how), function()
+      local stream <close> = start(how, "cancel " .. how)
+      stream:cancel()
+      assert_unwound(how, "cancel " .. how, "CANCELLED")
+    end)
+
+    it(("because of its deadline unwinds its handler (%s)"):format(how), function()
+      local stream <close> = start(how, "deadline " .. how, { deadline = 0.2 })
+      if how ~= "send" and how ~= "nothing" then -- there is nothing to read
+        echo.assert_status("DEADLINE_EXCEEDED", "", stream:receive())
+      end
+      assert_unwound(how, "deadline " .. how, "%%u+[_%%u]*") -- the client's own clock may be faster: CANCELLED
+    end)
+  end
+
+  it("unwinds a unary handler, which pcall does not stop", function()
+    local reply, status = server:unary("cleanup", { text = "cleanup" }, { deadline = 0.1 })
+    assert.is_nil(reply)
+    assert.are.equal("DEADLINE_EXCEEDED", status.code)
+    assert.matches("^[%u_]+: ", server:note "cleanup")
+  end)
+
+  it("ends a handler that does not look at what call:send returns", function()
+    local stream <close> = server.echo:Expand { what = "forever" }
+    assert.is_truthy(stream:receive())
+    stream:cancel()
+    test.eventually(function() return server:counts().calls == 0 end)
+  end)
+
+  it("cuts off a streamed request", function()
+    local stream <close> = server.echo:Collect()
+    stream:send { what = "receive_end", text = "cut off" }
+    test.eventually(function() return server:counts().calls == 1 end)
+    stream:cancel()
+    assert.matches("^nil CANCELLED: ", server:note "cut off")
+  end)
+
+  it("leaves no coroutine behind", function()
+    local before = server:counts()
+    for _ = 1, 50 do
+      local stream <close> = start("sleep", "many")
+      stream:cancel()
+    end
+    test.eventually(function()
+      local now = server:counts()
+      return now.calls == before.calls and now.coroutines <= before.coroutines
+    end)
+  end)
+end)

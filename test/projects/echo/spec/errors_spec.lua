@@ -1,0 +1,125 @@
+-- How calls fail: statuses with code, message and details; mistakes of handlers, which callers see as an id only.
+local mw = require "moonwire"
+local echo = require "support.echo"
+
+local codes = {
+  "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS", "PERMISSION_DENIED",
+  "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE",
+  "DATA_LOSS", "UNAUTHENTICATED",
+}
+
+-- What a handler does wrong: what the log says of it.
+local mistakes = {
+  raise = "lua/echo.lua:%d+: some text",
+  raise_table = "lua/echo.lua:%d+",
+  nothing = "the handler returned no reply: return a message, or nil and a status",
+  wrong_type = "bad reply: echo%.Message%.text: expected string, got 42",
+  wrong_field = [[bad reply: echo%.Message%.txt: no such field %(did you mean \"text\"%?%)]],
+  status_as_reply = "the handler returned a status as its reply: return nil and the status",
+  second_result = "the handler's second result must be a status %(mw%.status%.not_found%(%.%.%.%)%) or nil",
+  send = "call:send: the reply of /echo%.Echo/Unary is not streamed: return it",
+  receive = "call:receive: the request of /echo%.Echo/Unary is not streamed: it is the handler's first argument",
+}
+
+describe("a failing call", function()
+  local server
+  setup(function() server = echo.start() end)
+  teardown(function() server:stop() end)
+
+  it("carries each of the codes with its message", function()
+    for _, code in ipairs(codes) do
+      local reply, status = server:unary("status", { text = code })
+      assert.is_nil(reply)
+      assert.are.equal(code, status.code)
+      assert.are.equal("the message of " .. code, status.message)
+      assert.are.equal(code .. ": the message of " .. code, tostring(status))
+    end
+  end)
+
+  it("carries any text as its message", function()
+    for _, text in ipairs { "", "ünïcödé 100 % ☽", "two\nlines\ttab", ("long "):rep(200) } do
+      local _, status = server:unary("status_text", { text = text })
+      assert.are.equal(text, status.message)
+    end
+  end)
+
+  it("may be raised from any depth", function()
+    echo.assert_status("NOT_FOUND", "raised: deep", server:unary("raise_status", { text = "deep" }))
+  end)
+
+  it("carries details", function()
+    local reply, status = server:unary "details"
+    echo.assert_status("INVALID_ARGUMENT", "see details", reply, status)
+    assert.are.equal(1, #status.details)
+    assert.are.equal("type.googleapis.com/google.rpc.BadRequest", status.details[1].type_url)
+    local violation = mw.any.unpack(status.details[1]).field_violations[1]
+    assert.are.equal("text", violation.field)
+    assert.are.equal("must not be empty", violation.description)
+  end)
+
+  it("keeps what it has streamed before", function()
+    local stream <close> = server.echo:Expand { what = "fail_midway", count = 3 }
+    for i = 1, 3 do assert.are.equal(i, stream:receive().count) end
+    echo.assert_status("DATA_LOSS", "after 3", stream:receive())
+  end)
+
+  describe("because of a mistake in its handler", function()
+    -- The log's line of an error id.
+    local function logged(server_, id)
+      server_:wait_logged("error_id=" .. id)
+      for line in server_.process.stderr:gmatch "[^\n]+" do
+        if line:find("error_id=" .. id, 1, true) then return line end
+      end
+    end
+
+    for what, expected in pairs(mistakes) do
+      it(("(%s) is INTERNAL with an id that finds the words in the log"):format(what), function()
+        local reply, status = server:unary(what, { text = "some text" })
+        assert.is_nil(reply)
+        assert.are.equal("INTERNAL", status.code)
+        local id = status.message:match "^internal error (%x+)$"
+        assert.is_truthy(id, status.message)
+        local line = logged(server, id)
+        assert.matches(expected, line)
+        assert.matches("level=error", line:gsub(" error ", " level=error ", 1))
+        assert.matches("method=/echo.Echo/Unary", line, 1, true)
+      end)
+    end
+
+    it("is logged with its traceback", function()
+      local _, status = server:unary("raise", { text = "traced" })
+      local line = logged(server, status.message:match "%x+$")
+      assert.matches("stack traceback:", line, 1, true)
+      assert.matches("lua/echo.lua:%d+: in", line)
+    end)
+
+    it("says so when a streamed reply is returned", function()
+      local _, status = server.echo:Expand({ what = "returns" }):finish()
+      local line = logged(server, status.message:match "^internal error (%x+)$")
+      assert.matches("the handler of a streamed reply returned a value: use call:send(message)", line, 1, true)
+    end)
+
+    it("says which field of a streamed reply is wrong", function()
+      local _, status = server.echo:Expand({ what = "wrong_field" }):finish()
+      local line = logged(server, status.message:match "^internal error (%x+)$")
+      assert.matches("call:send in /echo.Echo/Expand: echo.Message.txt: no such field", line, 1, true)
+    end)
+
+    it("leaves the others alone", function()
+      local other <close> = server.echo:Chat()
+      other:send { what = "echo", text = "before" }
+      assert.are.equal("before", other:receive().text)
+      server:unary("raise", { text = "x" })
+      other:send { text = "after" }
+      assert.are.equal("after", other:receive().text)
+    end)
+  end)
+
+  it("tells its caller more with --dev", function()
+    local dev = echo.start { args = { "--dev" } }
+    local _, status = dev:unary("raise", { text = "for the developer" })
+    assert.are.equal("INTERNAL", status.code)
+    assert.matches("^internal error %x+: .*lua/echo.lua:%d+: for the developer", status.message)
+    dev:stop()
+  end)
+end)
