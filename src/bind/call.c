@@ -35,7 +35,7 @@ static void finish(struct mw_bind_call *c, const struct mw_status *status) {
   while (mw_list_shift(&c->children)) continue; /* who still runs goes on alone */
   if (c->object) c->object->call = NULL;
   if (c->fiber) c->fiber->owner = NULL;
-  if (c->freed) *c->freed = true;
+  for (struct mw_bind_watch *watch = c->watch; watch; watch = watch->outer) watch->ended = true;
   mw_call_finish(c->call, status);
   struct mw_list *node;
   while ((node = mw_list_shift(&others)) != NULL) {
@@ -81,17 +81,12 @@ static int on_error(lua_State *L) {
 
 /* ---- the coroutine of a handler ---- */
 
-/* Finishes with the status object at the top of the stack, or for want of one with `otherwise`. */
-static int finish_with_object(lua_State *L, struct mw_bind_call *c, enum mw_code otherwise, const char *text) {
-  struct mw_status status = mw_status(otherwise, text);
-  mw_bind_to_status(L, lua_gettop(L), &status);
+static int finish_internal(lua_State *L, struct mw_bind_call *c, const char *text) {
+  struct mw_status status;
+  push_internal(L, text);
+  mw_bind_to_status(L, -1, &status);
   finish(c, &status);
   return 0;
-}
-
-static int finish_internal(lua_State *L, struct mw_bind_call *c, const char *text) {
-  push_internal(L, text);
-  return finish_with_object(L, c, MW_CODE_INTERNAL, "internal error");
 }
 
 /* Packs the reply at `index` and ends the call with it. */
@@ -120,13 +115,10 @@ static int finish_with_reply(lua_State *L, struct mw_bind_call *c, int index) {
   return 0;
 }
 
-/* The handler has returned its results from index 4 on, or raised. */
-static int after_handler(lua_State *L, int status, lua_KContext context) {
+/* The handler has returned its results, from index 3 on. */
+static int after_results(lua_State *L, int unused, lua_KContext context) {
   struct mw_bind_call *c = (struct mw_bind_call *)context;
-  if (status != LUA_OK && status != LUA_YIELD) {
-    return finish_with_object(L, c, MW_CODE_RESOURCE_EXHAUSTED, "out of memory in the handler");
-  }
-  const int first = 4;
+  const int first = 3;
   lua_settop(L, first + 1);
   struct mw_status returned;
   if (lua_isnil(L, first) && mw_bind_to_status(L, first + 1, &returned)) {
@@ -160,11 +152,11 @@ static bool push_request(lua_State *L, struct mw_bind_call *c) {
   return false;
 }
 
-/* The body of the fiber. Stack: 1 call (light), 2 call object, 3 on_error, 4 handler, then its arguments. */
-static int handler_main(lua_State *L) {
+/* Calls the handler and ends the call with what it returns; whatever is raised here, the call has not ended. Stack:
+ * 1 call (light), 2 call object, 3 handler, then its arguments. */
+static int run_handler(lua_State *L) {
   struct mw_bind_call *c = lua_touserdata(L, 1);
   mw_bind_push_call(L, c);
-  lua_pushcfunction(L, on_error);
   lua_rawgeti(L, LUA_REGISTRYINDEX, c->function);
   int n_args = 1;
   if (!c->method->client_streaming) {
@@ -172,8 +164,33 @@ static int handler_main(lua_State *L) {
     n_args = 2;
   }
   lua_pushvalue(L, 2);
-  int status = lua_pcallk(L, n_args, LUA_MULTRET, 3, (lua_KContext)c, after_handler);
-  return after_handler(L, status, (lua_KContext)c);
+  lua_callk(L, n_args, LUA_MULTRET, (lua_KContext)c, after_results);
+  return after_results(L, LUA_OK, (lua_KContext)c);
+}
+
+/* Ends the call with the error at the top, if there was one: a status, unless on_error() could not make one. */
+static int after_handler(lua_State *L, int rc, lua_KContext context) {
+  struct mw_bind_call *c = (struct mw_bind_call *)context;
+  if (rc == LUA_OK || rc == LUA_YIELD) return 0;
+  struct mw_status status;
+  if (rc == LUA_ERRMEM) {
+    mw_log(MW_LOG_ERROR, NULL, "out of memory in the handler");
+    status = mw_status(MW_CODE_RESOURCE_EXHAUSTED, "out of memory in the handler");
+  } else if (!mw_bind_to_status(L, -1, &status)) {
+    return finish_internal(L, c, luaL_tolstring(L, -1, NULL));
+  }
+  finish(c, &status);
+  return 0;
+}
+
+/* The body of the fiber. */
+static int handler_main(lua_State *L) {
+  struct mw_bind_call *c = lua_touserdata(L, 1);
+  lua_pushcfunction(L, on_error);
+  lua_pushcfunction(L, run_handler);
+  lua_pushlightuserdata(L, c);
+  int rc = lua_pcallk(L, 1, 0, 2, (lua_KContext)c, after_handler);
+  return after_handler(L, rc, (lua_KContext)c);
 }
 
 /* The coroutine ended and the call did not: only for lack of memory outside of the handler. */
@@ -248,13 +265,13 @@ static void on_writable(struct mw_call *call) {
   struct mw_bind_call *c = call->state;
   size_t n = 0;
   for (struct mw_list *node = c->senders.next; node != &c->senders; node = node->next) n++;
-  bool freed = false;
-  c->freed = &freed;
+  struct mw_bind_watch watch = {false, c->watch};
+  c->watch = &watch;
   struct mw_list *node;
-  while (!freed && n-- > 0 && (node = mw_list_shift(&c->senders)) != NULL) {
+  while (!watch.ended && n-- > 0 && (node = mw_list_shift(&c->senders)) != NULL) {
     mw_fiber_resume(MW_CONTAINER(node, struct mw_bind_waiter, link)->fiber);
   }
-  if (!freed) c->freed = NULL;
+  if (!watch.ended) c->watch = watch.outer;
 }
 
 static void push_end(lua_State *L, void *arg) {
@@ -276,12 +293,12 @@ static void on_cancelled(struct mw_call *call, struct mw_status status) {
     struct mw_bind_child *child = MW_CONTAINER(node, struct mw_bind_child, link);
     child->cancel(child);
   }
-  bool freed = false;
-  c->freed = &freed;
+  struct mw_bind_watch watch = {false, c->watch};
+  c->watch = &watch;
   struct mw_bind_waiter *waiter;
-  while (!freed && (waiter = take_other(c)) != NULL) mw_fiber_resume(waiter->fiber);
-  if (freed) return;
-  c->freed = NULL;
+  while (!watch.ended && (waiter = take_other(c)) != NULL) mw_fiber_resume(waiter->fiber);
+  if (watch.ended) return;
+  c->watch = watch.outer;
   mw_fiber_kill(c->fiber, push_end, c);
 }
 

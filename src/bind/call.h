@@ -30,6 +30,12 @@ struct mw_bind_object {
   const struct mw_method_type *method;
 };
 
+/* Events resume fibers, and any of them may end the call: lives on the stack of the event. */
+struct mw_bind_watch {
+  bool ended;
+  struct mw_bind_watch *outer; /* of the event around this one */
+};
+
 struct mw_bind_call {
   struct mw_call *call;
   struct mw_program *program;
@@ -44,7 +50,7 @@ struct mw_bind_call {
   struct mw_status end;            /* why the call was cancelled */
   struct mw_trace trace;
   bool traced;                     /* `trace` is set */
-  bool *freed;                     /* set to true when the call ends; NULL when nobody asks */
+  struct mw_bind_watch *watch;     /* who asks whether the call has ended; NULL for nobody */
 };
 
 /* Pushes the call object of `call` and remembers it. */
