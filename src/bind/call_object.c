@@ -84,6 +84,7 @@ static int l_send(lua_State *L) {
 
 static void stop_receiving(void *arg) {
   struct mw_bind_waiter *waiter = arg;
+  mw_list_remove(&waiter->link); /* of those that the end of the call is about to wake */
   if (waiter->call && waiter->call->receiver == waiter) waiter->call->receiver = NULL;
 }
 
@@ -266,7 +267,7 @@ static int l_index(lua_State *L) {
   } else if (strcmp(name, "trace_id") == 0) {
     lua_pushstring(L, mw_bind_call_trace(c)->trace_id);
     c->fiber->log.trace_id = c->trace.trace_id;
-    mw_log_context()->trace_id = c->trace.trace_id;
+    if (mw_bind_current_call(L) == c->call) mw_log_context()->trace_id = c->trace.trace_id;
   } else if (strcmp(name, "log") == 0) {
     push_log(L, c);
   } else {
