@@ -8,6 +8,7 @@ enum serving_status { SERVING = 1, NOT_SERVING = 2, SERVICE_UNKNOWN = 3 };
 struct watcher {
   struct mw_list link;
   struct mw_call *call;
+  bool known; /* the service exists */
 };
 
 static struct mw_health *health_of(const struct mw_call *call) { return call->route->arg; }
@@ -81,8 +82,8 @@ static void on_watch(struct mw_call *call, struct mw_slice bytes) {
     return;
   }
   watcher->call = call;
-  mw_list_init(&watcher->link);
-  if (known) mw_list_push(&health_of(call)->watchers, &watcher->link);
+  watcher->known = known;
+  mw_list_push(&health_of(call)->watchers, &watcher->link);
   call->state = watcher;
   mw_call_send(call);
 }
@@ -117,8 +118,10 @@ int mw_health_route(struct mw_health *health, struct mw_router *router, const st
 
 void mw_health_stop(struct mw_health *health) {
   health->serving = false;
-  for (struct mw_list *node = health->watchers.next; node != &health->watchers; node = node->next) {
-    struct mw_call *call = MW_CONTAINER(node, struct watcher, link)->call;
-    if (fill(call, NOT_SERVING)) mw_call_send(call);
+  struct mw_list *node;
+  while ((node = mw_list_shift(&health->watchers)) != NULL) {
+    struct watcher *watcher = MW_CONTAINER(node, struct watcher, link);
+    if (watcher->known && fill(watcher->call, NOT_SERVING)) mw_call_fill_last(watcher->call);
+    finish(watcher->call, MW_CODE_UNAVAILABLE, "the server is shutting down");
   }
 }

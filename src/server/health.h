@@ -5,7 +5,7 @@
 #include "rpc/dispatch.h"
 
 struct mw_health {
-  struct mw_list watchers; /* live Watch calls of services that exist */
+  struct mw_list watchers; /* live Watch calls */
   bool serving;
 };
 
@@ -15,7 +15,8 @@ void mw_health_init(struct mw_health *health);
  * Returns 0 or MW_ENOMEM. */
 int mw_health_route(struct mw_health *health, struct mw_router *router, const struct mw_pool *pool);
 
-/* Tells every watcher, and whoever asks from now on, that nothing is served any more. */
+/* Tells every watcher, and whoever asks from now on, that nothing is served any more. The watchers' calls end, with
+ * UNAVAILABLE: nothing else would end them, and a server that drains would wait for them. */
 void mw_health_stop(struct mw_health *health);
 
 #endif

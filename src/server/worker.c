@@ -134,10 +134,7 @@ void mw_worker_run(struct mw_worker *worker) {
 static void watch_end(void *arg) {
   struct mw_worker *worker = arg;
   worker->watch = NULL;
-  if (worker->dispatch.live == 0 && !worker->jobs_stopped) {
-    worker->jobs_stopped = true;
-    mw_bind_stop_jobs(&worker->program);
-  }
+  if (worker->dispatch.live == 0) mw_bind_stop_jobs(&worker->program); /* each time: jobs may spawn more as they end */
   if (worker->dispatch.live == 0 && worker->vm.n_live == 0) {
     worker->engine->ops->stop(worker->engine);
     return;

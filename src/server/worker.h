@@ -57,7 +57,7 @@ struct mw_worker {
 
   struct mw_post drain_post, cancel_post;
   struct mw_timer *grace, *watch;
-  bool draining, jobs_stopped;
+  bool draining;
 };
 
 void mw_worker_init(struct mw_worker *worker, const struct mw_shared *shared, unsigned index);
