@@ -134,7 +134,9 @@ static int open_signals(void) {
   return signalfd(-1, &set, SFD_CLOEXEC);
 }
 
-/* Takes one signal; `stops` counts those that ask to stop. */
+enum { CANCEL_MS = 2000 }; /* how long cancelled calls may take to end */
+
+/* Takes one signal; `stops` counts those that ask to stop. The third one does not even wait for calls to unwind. */
 static void on_signal(struct mw_server *server, int signals, unsigned *stops) {
   struct signalfd_siginfo info;
   if (read(signals, &info, sizeof info) != (ssize_t)sizeof info) return;
@@ -155,9 +157,15 @@ static void on_signal(struct mw_server *server, int signals, unsigned *stops) {
 static void wait_for_end(struct mw_server *server, int signals) {
   struct pollfd fds[] = {{.fd = mw_server_end_fd(server), .events = POLLIN}, {.fd = signals, .events = POLLIN}};
   unsigned stops = 0;
-  while (!(fds[0].revents & POLLIN)) {
-    if (poll(fds, 2, -1) < 0 && errno != EINTR) break;
-    if (fds[1].revents & POLLIN) on_signal(server, signals, &stops);
+  for (;;) {
+    int n = poll(fds, 2, stops < 2 ? -1 : CANCEL_MS);
+    if (n < 0) continue; /* stopped and continued */
+    if (n == 0) {
+      mw_log(MW_LOG_ERROR, NULL, "a call does not end: the server stops without it");
+      _exit(MW_EXIT_FAILED);
+    }
+    if (fds[0].revents) return;
+    if (fds[1].revents) on_signal(server, signals, &stops);
   }
 }
 
