@@ -80,7 +80,9 @@ static int scan_entry(struct scan *scan, const char *dir, const char *name, unsi
     if (depth < FOLDER_DEPTH) return scan_folder(scan, path, depth + 1);
     return mw_err_add(scan->err, MW_ELIMIT, "%s: more than %d folders deep", path, FOLDER_DEPTH);
   }
-  return is_script(name) ? add_file(scan, path) : 0;
+  if (!is_script(name)) return 0;
+  if (!S_ISREG(info.st_mode)) return mw_err_add(scan->err, MW_EIO, "%s: not a regular file", path);
+  return add_file(scan, path);
 }
 
 /* Collects the scripts below `dir`, hidden files left out. A missing folder at the top is an empty one. */

@@ -212,6 +212,11 @@ static int run_file(lua_State *L) {
   return 0;
 }
 
+/* The words of the error at the top. Outside of a protected call: no metamethod may run. */
+static const char *error_text(lua_State *L) {
+  return lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : luaL_typename(L, -1);
+}
+
 int mw_settings_read(struct mw_settings *settings, const char *dir, struct mw_err *err) {
   char *file = NULL;
   if (set_path(&file, dir, "moonwire.lua") != 0) return mw_err_set(err, MW_ENOMEM, "out of memory");
@@ -225,7 +230,7 @@ int mw_settings_read(struct mw_settings *settings, const char *dir, struct mw_er
     if (!L) {
       reading.failed = mw_err_set(err, MW_ENOMEM, "out of memory");
     } else if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
-      reading.failed = mw_err_add(err, MW_EINVAL, "%s", luaL_tolstring(L, -1, NULL));
+      reading.failed = mw_err_add(err, MW_EINVAL, "%s", error_text(L));
     }
     if (L) lua_close(L);
   }

@@ -29,6 +29,7 @@ static int make_folders(const char *path) {
 
 static int open_data(struct mw_shared *shared, struct mw_err *err) {
   const struct mw_settings *settings = shared->settings;
+  if (!*settings->data) return mw_err_set(err, MW_EINVAL, "data: expected a folder or :memory:, got nothing");
   if (!in_memory(settings)) {
     shared->data_dir = strdup(settings->data);
     if (!shared->data_dir) return mw_err_set(err, MW_ENOMEM, "out of memory");
