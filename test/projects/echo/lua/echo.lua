@@ -46,6 +46,52 @@ function unary.status_as_reply() return mw.status.not_found("x") end
 
 function unary.second_result() return nil, "not a status" end
 
+-- A detail that is no Any: the status cannot be sent.
+local function bad_status()
+  local status = mw.status.invalid_argument "x"
+  status.details = { 42 }
+  return status
+end
+
+function unary.bad_status() return nil, bad_status() end
+
+function unary.raise_bad_status() error(bad_status()) end
+
+function unary.recurse()
+  local function f() return 1 + f() end
+  return { count = f() }
+end
+
+function unary.recurse_in_c()
+  local function f() return (("x"):gsub("x", f)) end
+  return { text = f() }
+end
+
+function unary.raise_unprintable()
+  error(setmetatable({}, { __tostring = function() error "x" end }))
+end
+
+function unary.spin()
+  print "spinning"
+  while true do end
+end
+
+-- A job that spawns another one, just like it, when it is told to end.
+function unary.respawn(req)
+  local left = 3
+  local function job()
+    local _ <close> = setmetatable({}, {
+      __close = function()
+        left = left - 1
+        if left > 0 then mw.spawn(job) end
+      end,
+    })
+    mw.sleep(1000)
+  end
+  mw.spawn(job)
+  return req
+end
+
 function unary.send(_, call) call:send { text = "x" } end
 
 function unary.receive(_, call) call:receive() end
@@ -67,6 +113,11 @@ function unary.counts()
     calls = tostring(mw.metrics.total "moonwire_calls_live"),
     coroutines = tostring(mw.metrics.total "moonwire_coroutines_live"),
   } }
+end
+
+function unary.announce(req)
+  print "sleeping"
+  return unary.sleep(req)
 end
 
 -- Notes how its wait ended, from a <close> variable, which may itself wait.
