@@ -101,6 +101,17 @@ function unary.sleep(req)
   return req
 end
 
+function unary.large(req) return { text = ("x"):rep(req.count) } end
+
+-- Leaves a job behind that only the end of the server ends.
+function unary.job(req)
+  mw.spawn(function()
+    local _ <close> = setmetatable({}, { __close = function(_, err) mw.log.info("the job was ended", { err = err }) end })
+    mw.sleep(600)
+  end)
+  return req
+end
+
 -- Its headers tell the client that it waits.
 function unary.hold(_, call)
   call:send_headers()

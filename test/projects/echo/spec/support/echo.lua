@@ -71,11 +71,13 @@ function Server:wait_logged(text)
   test.eventually(function() return self.process.stderr:find(text, 1, true) end)
 end
 
--- Stops the server, which must end well: a sanitizer's finding would show here.
+-- Stops the server, which must end well: a sanitizer's finding would show here. Returns its log.
 function Server:stop()
   self.process:kill()
   assert.are.equal(0, (self.process:wait()), self.process.stderr)
+  local log = self.process.stderr
   self.process:close()
+  return log
 end
 
 return M
