@@ -1,0 +1,65 @@
+-- This folder's server for a describe block: server.start in setup, server:stop in teardown.
+local assert = require "luassert"
+local mw = require "moonwire"
+local test = require "moonwire.test"
+
+local Server = {}
+Server.__index = Server
+
+local M = {}
+
+---@param options? table of test.serve
+function M.start(options)
+  local process, address = test.serve(options)
+  return setmetatable({ process = process, address = address, connections = 0 }, Server)
+end
+
+-- A client of the service over a connection of its own, which may end up on another worker.
+function Server:connect(service)
+  self.connections = self.connections + 1
+  return mw.client(self.address, { max_receive_bytes = (8 << 20) + self.connections }):service(service)
+end
+
+-- Stops the server, which must end well: a sanitizer's finding would show here. Returns its log.
+function Server:stop()
+  self.process:kill()
+  assert.are.equal(0, (self.process:wait()), self.process.stderr)
+  local log = self.process.stderr
+  self.process:close()
+  return log
+end
+
+-- Asserts that a call failed so. `message` is a plain part of the status' message.
+function M.assert_status(code, message, reply, status)
+  assert.is_nil(reply)
+  assert.is_table(status)
+  assert.are.equal(code, status.code, tostring(status))
+  assert.is_truthy(status.message:find(message, 1, true), ("expected %q in %q"):format(message, status.message))
+end
+
+-- The messages of a stream, to its clean end, or the first `n` of them.
+function M.collect(stream, n)
+  local list = {}
+  while not n or #list < n do
+    local message, status = stream:receive()
+    assert.is_nil(status, tostring(status))
+    if not message then break end
+    list[#list + 1] = message
+  end
+  return list
+end
+
+-- Runs the functions side by side and waits for all of them.
+function M.all(functions)
+  local left, failure = #functions, nil
+  for _, f in ipairs(functions) do
+    mw.spawn(function()
+      local ok, err = pcall(f)
+      left, failure = left - 1, failure or (not ok and err) or nil
+    end)
+  end
+  test.eventually(function() return left == 0 end, 60)
+  if failure then error(failure, 0) end
+end
+
+return M
