@@ -148,10 +148,11 @@ static int l_construct(lua_State *L) {
 
 /* mw.status(code, [format, ...]): the code by name or number. */
 static int l_call(lua_State *L) {
-  int code = lua_isinteger(L, 2) ? (int)lua_tointeger(L, 2) : mw_code_from_name(luaL_checkstring(L, 2));
-  luaL_argcheck(L, code > 0 && code < MW_CODE_COUNT, 2, "expected a status code such as \"NOT_FOUND\"");
-  if (lua_gettop(L) > 2) luaL_checkstring(L, 3);
-  push_message(L, 3);
+  lua_remove(L, 1); /* mw.status itself */
+  int code = lua_isinteger(L, 1) ? (int)lua_tointeger(L, 1) : mw_code_from_name(luaL_checkstring(L, 1));
+  luaL_argcheck(L, code > 0 && code < MW_CODE_COUNT, 1, "expected a status code such as \"NOT_FOUND\"");
+  if (lua_gettop(L) > 1) luaL_checkstring(L, 2);
+  push_message(L, 2);
   push_with_message(L, (enum mw_code)code);
   return 1;
 }

@@ -1,0 +1,47 @@
+-- grpc.health.v1.Health: what load balancers ask. (That it says NOT_SERVING while the server stops is in the echo
+-- project's specs.)
+local project = require "support.project"
+local servers = require "support.server"
+local mw = require "moonwire"
+
+describe("grpc.health.v1.Health", function()
+  local server, health
+  setup(function()
+    server = servers.start()
+    health = mw.client(server.address):service "grpc.health.v1.Health"
+  end)
+  teardown(function() server:stop() end)
+
+  it("says that the server, and each service with a handler, is serving", function()
+    for _, name in ipairs { "", "tasks.TaskService", "helloworld.Greeter", "grpc.health.v1.Health" } do
+      assert.are.equal("SERVING", assert(health:Check { service = name }).status)
+    end
+  end)
+
+  it("does not know other services", function()
+    servers.assert_status("NOT_FOUND", "unknown service", health:Check { service = "tasks.TaskServic" })
+    local watch <close> = health:Watch { service = "no.Such" }
+    assert.are.equal("SERVICE_UNKNOWN", watch:receive().status)
+  end)
+
+  it("keeps those who watch", function()
+    local watch <close> = health:Watch { service = "tasks.TaskService" }
+    assert.are.equal("SERVING", watch:receive().status)
+    assert.is_nil(watch:status())
+    watch:cancel()
+  end)
+
+  it("may be replaced by a script", function()
+    local folder <close> = project.new { ["lua/health.lua"] = [[
+      local Health = require "moonwire".service "grpc.health.v1.Health"
+      function Health.Check() return { status = "NOT_SERVING" } end
+    ]] }
+    local other = servers.start { dir = folder.dir }
+    local client = other:connect "grpc.health.v1.Health"
+    assert.are.equal("NOT_SERVING", assert(client:Check {}).status)
+    local watch <close> = client:Watch {} -- not replaced
+    assert.are.equal("SERVING", watch:receive().status)
+    watch:cancel()
+    other:stop()
+  end)
+end)

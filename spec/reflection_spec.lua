@@ -1,0 +1,85 @@
+-- Server reflection: a client without any .proto file finds out what is served.
+local mw = require "moonwire"
+local servers = require "support.server"
+
+for _, version in ipairs { "v1", "v1alpha" } do
+  local service = ("grpc.reflection.%s.ServerReflection"):format(version)
+
+  describe(service, function()
+    local server, stream
+    setup(function()
+      server = servers.start()
+      stream = mw.client(server.address):service(service):ServerReflectionInfo()
+    end)
+    teardown(function()
+      assert.is_true((stream:finish()))
+      server:stop()
+    end)
+
+    local function ask(request)
+      assert.is_true(stream:send(request))
+      return assert(stream:receive())
+    end
+
+    -- The names of the files of an answer, in order.
+    local function files(answer)
+      local names = {}
+      for i, bytes in ipairs(assert(answer.file_descriptor_response).file_descriptor_proto) do
+        local url = "type.googleapis.com/google.protobuf.FileDescriptorProto"
+        names[i] = assert(mw.any.unpack { type_url = url, value = bytes }).name
+      end
+      return names
+    end
+
+    local function assert_error(code, request)
+      local answer = ask(request).error_response
+      assert.is_truthy(answer)
+      assert.are.equal(code, answer.error_code)
+      assert.is_true(answer.error_message ~= "")
+    end
+
+    it("lists the services", function()
+      local names = {}
+      for _, entry in ipairs(ask({ list_services = "" }).list_services_response.service) do names[entry.name] = true end
+      for _, name in ipairs { "tasks.TaskService", "telemetry.TelemetryService", "helloworld.Greeter", service } do
+        assert.is_true(names[name], name)
+      end
+    end)
+
+    it("finds files by their names", function()
+      assert.are.same({ "tasks.proto" }, files(ask { file_by_filename = "tasks.proto" }))
+    end)
+
+    it("finds files by what they define", function()
+      for _, symbol in ipairs { "tasks.TaskService", "tasks.TaskService.GetTask", "tasks.Task", "tasks.Task.id", "tasks.Priority" } do
+        assert.are.same({ "tasks.proto" }, files(ask { file_containing_symbol = symbol }))
+      end
+    end)
+
+    it("sends what a file imports along", function()
+      local names = files(ask { file_containing_symbol = "google.rpc.Status" })
+      assert.are.same({ "google/rpc/status.proto", "google/protobuf/any.proto" }, names)
+    end)
+
+    it("repeats host and question", function()
+      local answer = ask { host = "example.com", file_by_filename = "tasks.proto" }
+      assert.are.equal("example.com", answer.valid_host)
+      assert.are.equal("tasks.proto", answer.original_request.file_by_filename)
+    end)
+
+    it("says so when it knows no answer, and goes on", function()
+      assert_error(5, { file_by_filename = "no.proto" })
+      assert_error(5, { file_containing_symbol = "no.Such" })
+      assert_error(5, { all_extension_numbers_of_type = "no.Such" })
+      assert_error(5, { file_containing_extension = { containing_type = "tasks.Task", extension_number = 1 } })
+      assert_error(3, {})
+      assert.are.same({ "tasks.proto" }, files(ask { file_by_filename = "tasks.proto" }))
+    end)
+
+    it("lists the numbers of extensions", function()
+      local answer = ask { all_extension_numbers_of_type = "tasks.Task" }
+      assert.are.equal("tasks.Task", answer.all_extension_numbers_response.base_type_name)
+      assert.are.same({}, { table.unpack(answer.all_extension_numbers_response.extension_number) })
+    end)
+  end)
+end
