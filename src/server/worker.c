@@ -150,8 +150,6 @@ static void cancel_calls(void *arg) {
 
 static void on_drain(struct mw_post *post) {
   struct mw_worker *worker = MW_CONTAINER(post, struct mw_worker, drain_post);
-  if (worker->draining) return;
-  worker->draining = true;
   worker->dispatch.draining = true;
   mw_health_stop(&worker->health);
   worker->engine->ops->drain(worker->engine);
@@ -166,16 +164,17 @@ static void on_cancel(struct mw_post *post) {
   cancel_calls(worker);
 }
 
-/* Posts to a worker that may be about to end by itself. */
-static void post(struct mw_worker *worker, struct mw_post *post) {
+/* Posts, the first time, to a worker that may be about to end by itself. */
+static void post(struct mw_worker *worker, struct mw_post *post, bool *posted) {
   pthread_mutex_lock(&worker->lock);
-  if (!worker->closing) mw_loop_post(&worker->loop, post);
+  if (!worker->closing && !*posted) mw_loop_post(&worker->loop, post);
+  *posted = true;
   pthread_mutex_unlock(&worker->lock);
 }
 
-void mw_worker_drain(struct mw_worker *worker) { post(worker, &worker->drain_post); }
+void mw_worker_drain(struct mw_worker *worker) { post(worker, &worker->drain_post, &worker->told_to_drain); }
 
-void mw_worker_cancel(struct mw_worker *worker) { post(worker, &worker->cancel_post); }
+void mw_worker_cancel(struct mw_worker *worker) { post(worker, &worker->cancel_post, &worker->told_to_cancel); }
 
 /* ---- the thread ---- */
 

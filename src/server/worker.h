@@ -53,11 +53,11 @@ struct mw_worker {
   unsigned allowed;     /* how often mw_worker_proceed() was called */
   bool give_up;
   bool closing;         /* the loop takes no more posts */
+  bool told_to_drain, told_to_cancel;
   struct mw_err err;    /* why it ended, when that was not asked for */
 
   struct mw_post drain_post, cancel_post;
   struct mw_timer *grace, *watch;
-  bool draining;
 };
 
 void mw_worker_init(struct mw_worker *worker, const struct mw_shared *shared, unsigned index);
@@ -85,7 +85,7 @@ void mw_worker_proceed(struct mw_worker *worker, bool give_up);
 void mw_worker_join(struct mw_worker *worker);
 
 /* Any thread. Drain: no new calls; running ones get the grace period, then end with UNAVAILABLE; then the worker stops.
- * Cancel: while draining, the grace period is over now. */
+ * Cancel: while draining, the grace period is over now. Both may come again and again. */
 void mw_worker_drain(struct mw_worker *worker);
 void mw_worker_cancel(struct mw_worker *worker);
 
