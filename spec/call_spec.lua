@@ -103,6 +103,21 @@ describe("moonwire call", function()
     end
   end)
 
+  it("waits for a server that is not there yet, as long as the deadline lets it", function()
+    local first, free <const> = test.serve { dir = echo }
+    first:kill()
+    first:wait()
+    local arguments <const> =
+      { free, "echo.Echo/Unary", '{"what": "echo"}', "--proto", echo .. "/proto", "-v", "--wait" }
+    local waiting <close> = test.start { "call", table.unpack(arguments) }
+    test.eventually(function() return waiting.stderr:find("* /echo.Echo/Unary", 1, true) end)
+    local second <close> = test.serve { dir = echo, args = { "--listen", free } }
+    assert.are.equal(0, (waiting:wait(30)))
+    second:kill()
+    second:wait()
+    assert.are.equal(4, (run(nil, "--deadline", "50ms", table.unpack(arguments))))
+  end)
+
   it("is cancelled by SIGINT", function()
     local process <close> =
       test.start { "call", address, "echo.Echo/Expand", '{"what": "forever"}', "--proto", echo .. "/proto" }

@@ -108,6 +108,7 @@ static int start_call(struct client *c, struct mw_err *err) {
       .path = mw_slice_str(c->method->path),
       .metadata = &o->metadata,
       .deadline = deadline,
+      .wait_for_ready = o->wait,
       .compression = o->compression};
   if (o->verbose) {
     fprintf(stderr, "* %s at %s\n", c->method->path, o->channel.target);

@@ -22,6 +22,7 @@ static const char help[] =
     "\n"
     "  -H, --header 'KEY: VALUE'  metadata to send, may be given several times; KEY-bin takes base64\n"
     "      --deadline TIME        give up after that: seconds, or with a unit 1.5s, 200ms, 2m\n"
+    "      --wait                 wait until the server is there, as long as the deadline lets it\n"
     "      --proto DIR            where the .proto files are (proto)\n"
     "      --tls                  speak TLS; --plaintext, the default, does not\n"
     "      --ca FILE              with TLS: whom to trust, PEM (the system's roots)\n"
@@ -43,6 +44,7 @@ static const char help[] =
 
 enum {
   OPTION_DEADLINE = 256,
+  OPTION_WAIT,
   OPTION_PROTO,
   OPTION_TLS,
   OPTION_PLAINTEXT,
@@ -59,6 +61,7 @@ enum { LARGEST_INDENT = 16, LARGEST_SIZE = 1 << 30 };
 
 static const struct option long_options[] = {{"header", required_argument, NULL, 'H'},
                                              {"deadline", required_argument, NULL, OPTION_DEADLINE},
+                                             {"wait", no_argument, NULL, OPTION_WAIT},
                                              {"proto", required_argument, NULL, OPTION_PROTO},
                                              {"tls", no_argument, NULL, OPTION_TLS},
                                              {"plaintext", no_argument, NULL, OPTION_PLAINTEXT},
@@ -172,6 +175,7 @@ static int take_option(struct mw_call_options *o, int option, char *const *argv)
     case 'v': o->verbose = true; return -1;
     case 'h': fputs(help, stdout); return MW_EXIT_OK;
     case OPTION_DEADLINE: return parse_deadline(o, optarg);
+    case OPTION_WAIT: o->wait = true; return -1;
     case OPTION_COMPRESS: return parse_compression(o, optarg);
     case OPTION_MAX_SIZE: return parse_size(o, optarg);
     case OPTION_INDENT: return parse_indent(o, optarg);

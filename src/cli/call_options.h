@@ -14,6 +14,7 @@ struct mw_call_options {
   int64_t timeout_ns;      /* MW_NEVER without a deadline */
   const char *compression; /* NULL for none */
   unsigned indent;         /* spaces; 0 for a message per line */
+  bool wait;               /* for the server to be there */
   bool verbose;
   struct mw_arena arena;   /* of what was made of the arguments */
 };

@@ -17,7 +17,7 @@ static const char help[] =
     "\n"
     "example:\n"
     "  moonwire serve &\n"
-    "  moonwire call 127.0.0.1:50051 helloworld.Greeter/SayHello '{\"name\": \"you\"}'\n";
+    "  moonwire call 127.0.0.1:50051 helloworld.Greeter/SayHello '{\"name\": \"you\"}' --wait\n";
 
 static const struct {
   const char *name;
