@@ -1,5 +1,6 @@
 #include "cli/banner.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -62,7 +63,8 @@ void mw_banner_print(const struct mw_server *server, const struct mw_settings *s
   for (size_t i = 0; i < generation->n_files; i++) printf("  %s\n", generation->files[i].path);
   const struct mw_method_type *example = find_example(server);
   if (example && mw_server_address(server, 0)) {
-    printf("\ntry:\n  moonwire call %s %s/%s", mw_server_address(server, 0), example->service->full_name, example->name);
+    printf("\ntry:\n  %s call %s %s/%s", program_invocation_name, mw_server_address(server, 0),
+           example->service->full_name, example->name);
     print_request(example->input);
     if (strcmp(dir, ".") != 0) printf(" --proto %s/proto", dir);
     printf("\n\n");

@@ -22,7 +22,7 @@ static const char help[] =
     "Exit code: 0 when all pass, 1 when some fail, 2 for wrong usage.\n"
     "\n"
     "example:\n"
-    "  moonwire test examples/users --output=TAP\n";
+    "  moonwire test . spec/call_spec.lua\n";
 
 struct test {
   struct mw_worker worker;
