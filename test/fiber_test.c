@@ -530,7 +530,12 @@ static int scenario(void *arg) {
   return rc;
 }
 
-static void lack_of_memory_ends_fibers_and_loses_nothing(void **state) { failmalloc_sweep(scenario, NULL); }
+static void lack_of_memory_ends_fibers_and_loses_nothing(void **state) {
+#ifdef __SANITIZE_THREAD__
+  skip(); /* takes it minutes, and there is one thread */
+#endif
+  failmalloc_sweep(scenario, NULL);
+}
 
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
