@@ -356,8 +356,8 @@ static void waits_are_refused_where_lua_cannot_suspend(void **state) {
       "load(function() t.wait() end)",
       "table.sort({2, 1}, function() coroutine.wrap(function() t.wait() end)() end)",
       "table.sort({2, 1}, function() local ok, e = pcall(t.wait) error(e, 0) end)",
-      "local co = coroutine.create(function() local c <close> = setmetatable({}, {__close = function() t.wait() end})"
-      "  coroutine.yield() end) coroutine.resume(co) error(select(2, coroutine.close(co)), 0)",
+      ("local co = coroutine.create(function() local c <close> = setmetatable({}, {__close = function() t.wait() end})"
+       "  coroutine.yield() end) coroutine.resume(co) error(select(2, coroutine.close(co)), 0)"),
   };
   for (size_t i = 0; i < sizeof scripts / sizeof *scripts; i++) {
     start(scripts[i]);
