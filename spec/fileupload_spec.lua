@@ -98,11 +98,13 @@ describe("fileupload.FileUploadService", function()
   end)
 
   it("refuses chunks after the last", function()
-    refuses("chunk_index: got chunk 1 after the one with is_last", { { filename = "o", is_last = true }, { data = "x" } })
+    local words = "chunk_index: got chunk 1 after the one with is_last"
+    refuses(words, { { filename = "o", is_last = true }, { data = "x" } })
   end)
 
   it("refuses a second name", function()
-    refuses('filename: expected "o" as in the first chunk, got "p"', { { filename = "o" }, { filename = "p", is_last = true } })
+    local words = 'filename: expected "o" as in the first chunk, got "p"'
+    refuses(words, { { filename = "o" }, { filename = "p", is_last = true } })
   end)
 
   it("refuses an end without the last chunk, or without any", function()

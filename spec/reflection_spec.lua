@@ -51,8 +51,9 @@ for _, version in ipairs { "v1", "v1alpha" } do
     end)
 
     it("finds files by what they define", function()
-      for _, symbol in ipairs { "tasks.TaskService", "tasks.TaskService.GetTask", "tasks.Task", "tasks.Task.id", "tasks.Priority" } do
-        assert.are.same({ "tasks.proto" }, files(ask { file_containing_symbol = symbol }))
+      local symbols = { "TaskService", "TaskService.GetTask", "Task", "Task.id", "Priority" }
+      for _, symbol in ipairs(symbols) do
+        assert.are.same({ "tasks.proto" }, files(ask { file_containing_symbol = "tasks." .. symbol }))
       end
     end)
 

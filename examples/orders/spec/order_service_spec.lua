@@ -70,8 +70,8 @@ describe("com.example.orders.OrderService", function()
 
     it("refuses an event that is not an order's next, and keeps those before it", function()
       local id = place "cleo"
-      assert_status("FAILED_PRECONDITION", id .. ": SHIPPED needs it to be ORDER_STATUS_CONFIRMED, it is ORDER_STATUS_PENDING",
-        upload { { order_id = id, type = "SHIPPED" } })
+      local words = ": SHIPPED needs it to be ORDER_STATUS_CONFIRMED, it is ORDER_STATUS_PENDING"
+      assert_status("FAILED_PRECONDITION", id .. words, upload { { order_id = id, type = "SHIPPED" } })
       assert_status("FAILED_PRECONDITION", "it is ORDER_STATUS_CONFIRMED",
         upload { { order_id = id, type = "CONFIRMED" }, { order_id = id, type = "CONFIRMED" } })
       assert.are.equal("ORDER_STATUS_CONFIRMED", status_of(id))

@@ -21,7 +21,8 @@ describe("a call", function()
   end
 
   it("that is unary answers its request", function()
-    local reply = assert(server:unary("echo", { text = "ünïcödé", count = -1, data = "\0\xff", pairs = { a = "b" } }))
+    local fields = { text = "ünïcödé", count = -1, data = "\0\xff", pairs = { a = "b" } }
+    local reply = assert(server:unary("echo", fields))
     assert.are.equal("ünïcödé", reply.text)
     assert.are.equal(-1, reply.count)
     assert.are.equal("\0\xff", reply.data)

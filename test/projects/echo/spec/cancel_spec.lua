@@ -1,4 +1,4 @@
--- However a call ends before its time, and wherever its handler waits, the handler unwinds and its <close> variables run.
+-- However a call ends before its time, and wherever its handler waits: it unwinds and its <close> variables run.
 local echo = require "support.echo"
 local test = require "moonwire.test"
 

@@ -8,7 +8,8 @@ describe("clients that vanish", function()
   it("in every phase of every call type leave nothing behind", function()
     local server = echo.start { args = { "--workers", "2" } }
     local function vanish(count)
-      local clients <close> = test.start { "/usr/bin/python3", "spec/support/vanish.py", server.address, tostring(count) }
+      local script <const> = "spec/support/vanish.py"
+      local clients <close> = test.start { "/usr/bin/python3", script, server.address, tostring(count) }
       assert.are.equal("done", clients:read_line(60), clients.stderr)
     end
 
@@ -21,8 +22,8 @@ describe("clients that vanish", function()
       now = server:counts()
       return now.calls == 0 and now.coroutines <= before.coroutines and now.fds <= before.fds
     end, 20)
-    assert.is_true(ok, ("calls %d, coroutines %d -> %d, files %d -> %d"):format(now.calls, before.coroutines, now.coroutines,
-      before.fds, now.fds))
+    local words = "calls %d, coroutines %d -> %d, files %d -> %d"
+    assert.is_true(ok, words:format(now.calls, before.coroutines, now.coroutines, before.fds, now.fds))
     server:stop()
   end)
 end)

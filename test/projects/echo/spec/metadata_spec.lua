@@ -7,9 +7,10 @@ describe("metadata", function()
   teardown(function() server:stop() end)
 
   it("reaches the handler", function()
-    local seen = assert(server:unary("metadata", nil, { metadata = { ["x-text"] = "one  two", ["x.dots_and-more"] = "1" } }))
-    assert.are.equal("one  two", seen.pairs["x-text"])
-    assert.are.equal("1", seen.pairs["x.dots_and-more"])
+    local metadata = { ["x-text"] = "one  two", ["x.dots_and-more"] = "1" }
+    local seen = assert(server:unary("metadata", nil, { metadata = metadata })).pairs
+    assert.are.equal("one  two", seen["x-text"])
+    assert.are.equal("1", seen["x.dots_and-more"])
   end)
 
   it("reaches the handler with every value of a key, the first in call.metadata", function()

@@ -20,7 +20,8 @@ local cases = {
   ["an end without a group"] = { "INVALID_ARGUMENT", "echo.Message", "\x7c" },
   ["a wire type that does not exist"] = { "INVALID_ARGUMENT", "echo.Message", "\x7f" },
   ["a length beyond the message"] = { "INVALID_ARGUMENT", "echo.Message", "\x22\xff\xff\xff\xff\x07" },
-  ["nested too deep"] = { "RESOURCE_EXHAUSTED", "nested too deeply, 100 levels at most", ("\x7b"):rep(100000) .. ("\x7c"):rep(100000) },
+  ["nested too deep"] = { "RESOURCE_EXHAUSTED", "nested too deeply, 100 levels at most",
+    ("\x7b"):rep(100000) .. ("\x7c"):rep(100000) },
   ["small, but large once it is unpacked"] = { "RESOURCE_EXHAUSTED", "", ("\x2a\x00"):rep(1900000) },
 }
 

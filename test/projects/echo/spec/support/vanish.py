@@ -1,7 +1,7 @@
 """Clients that vanish. Speaks just enough HTTP/2 to be at an exact place of a call when its connection goes.
 
-Usage: vanish.py ADDRESS COUNT. Opens COUNT connections, each in a phase of a call of one of the four types, a batch at a
-time, and drops the batch: some with a FIN, some with a reset. Prints "done"."""
+Usage: vanish.py ADDRESS COUNT. Opens COUNT connections, each in a phase of a call of one of the four types, a batch at
+a time, and drops the batch: some with a FIN, some with a reset. Prints "done"."""
 
 import itertools
 import socket
