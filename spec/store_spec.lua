@@ -1,4 +1,5 @@
 local mw = require "moonwire"
+local test = require "moonwire.test"
 
 local names = 0
 
@@ -146,7 +147,7 @@ describe("a collection", function()
         ended = ended + 1
       end)
     end
-    while ended < 20 do mw.sleep(0.001) end
+    test.eventually(function() return ended == 20 end)
     assert.equal(1, told)
   end)
 
@@ -156,7 +157,7 @@ describe("a collection", function()
     tasks:insert({ id = "b" }, { ttl = 1000 })
     assert.is_truthy(tasks:get "a")
     tasks:update("a", function(task) return task end) -- keeps the time
-    while tasks:get "a" do mw.sleep(0.002) end
+    test.eventually(function() return not tasks:get "a" end)
     assert.same({ "b" }, keys(tasks))
     assert.is_truthy(tasks:insert { id = "a" })
     tasks:put({ id = "c" }, { ttl = 0.02 })
@@ -218,7 +219,7 @@ describe("update", function()
         ended = ended + 1
       end)
     end
-    while ended < 30 do mw.sleep(0.001) end
+    test.eventually(function() return ended == 30 end)
     assert.equal(30, tasks:get("a").created_at)
   end)
 end)
@@ -334,7 +335,7 @@ describe("next_id", function()
         ended = ended + 1
       end)
     end
-    while ended < 50 do mw.sleep(0.001) end
+    test.eventually(function() return ended == 50 end)
     assert.equal(2000, #seen)
   end)
 
@@ -414,7 +415,7 @@ describe("mw.store.transaction", function()
         ended = ended + 1
       end)
     end
-    while ended < 20 do mw.sleep(0.001) end
+    test.eventually(function() return ended == 20 end)
     assert.equal(19, refused)
     assert.equal(1, by_id:count())
   end)
@@ -437,7 +438,7 @@ describe("mw.store.transaction", function()
         ended = ended + 1
       end)
     end
-    while ended < 30 do mw.sleep(0.001) end
+    test.eventually(function() return ended == 30 end)
     local sum = 0
     for account in accounts:each() do sum = sum + account.created_at end
     assert.equal(400, sum)
@@ -468,7 +469,7 @@ describe("watch", function()
   end
 
   local function wait(seen)
-    while not seen.done do mw.sleep(0.001) end
+    test.eventually(function() return seen.done end)
     return table.concat(seen, " ")
   end
 
@@ -519,7 +520,7 @@ describe("watch", function()
     local tasks = fresh()
     local seen = follow(tasks, { prefix = "" }, "z")
     tasks:put({ id = "a" }, { ttl = 0.001 })
-    while #seen < 2 do mw.sleep(0.005) end
+    test.eventually(function() return #seen == 2 end)
     fill(tasks, "z")
     assert.equal("+a -a +z", wait(seen))
   end)

@@ -114,10 +114,31 @@ static char **push_strings(lua_State *L, int index, size_t first) {
   return strings;
 }
 
+/* This process's environment with the variables of the table at `index` before it, as a vector in a userdata. */
+static char **push_environment(lua_State *L, int index) {
+  size_t n_own = 0, n = 0;
+  while (environ[n_own]) n_own++;
+  for (lua_pushnil(L); lua_next(L, index) != 0; lua_pop(L, 1)) n++;
+  char **strings = lua_newuserdatauv(L, (n_own + n + 1) * sizeof *strings, 1);
+  lua_createtable(L, (int)n, 0); /* keeps the new strings */
+  lua_pushvalue(L, -1);
+  lua_setiuservalue(L, -3, 1);
+  n = 0;
+  for (lua_pushnil(L); lua_next(L, index) != 0; lua_pop(L, 1)) {
+    lua_pushvalue(L, -2);
+    strings[n] = (char *)(uintptr_t)lua_pushfstring(L, "%s=%s", luaL_checkstring(L, -1), luaL_checkstring(L, -2));
+    lua_rawseti(L, -5, (lua_Integer)++n);
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+  memcpy(strings + n, environ, (n_own + 1) * sizeof *strings);
+  return strings;
+}
+
 static void set_options(lua_State *L, uv_process_options_t *options) {
   if (lua_isnoneornil(L, 2)) return;
   luaL_checktype(L, 2, LUA_TTABLE);
-  if (lua_getfield(L, 2, "env") == LUA_TTABLE) options->env = push_strings(L, lua_gettop(L), 0);
+  if (lua_getfield(L, 2, "env") == LUA_TTABLE) options->env = push_environment(L, lua_gettop(L));
   if (lua_getfield(L, 2, "cwd") == LUA_TSTRING) options->cwd = lua_tostring(L, -1);
 }
 
