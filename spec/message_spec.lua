@@ -99,3 +99,12 @@ describe("mw.u64", function()
     end
   end)
 end)
+
+describe("a Timestamp or Duration", function()
+  it("says when a sum or a comparison cannot be", function()
+    local last = mw.message("google.protobuf.Timestamp", "9999-12-31T23:59:59Z")
+    raises("the result is out of the range of google.protobuf.Timestamp", function() return last + 1 end)
+    local second = mw.message("google.protobuf.Duration", "1s")
+    raises("a Timestamp and a Duration cannot be compared", function() return last < second end)
+  end)
+end)

@@ -68,6 +68,46 @@ describe("moonwire serve", function()
     assert.are.equal(0, (server:wait()))
   end)
 
+  it("refuses more addresses than it takes", function()
+    local arguments = {}
+    for _ = 1, 17 do table.move({ "--listen", "127.0.0.1:0" }, 1, 2, #arguments + 1, arguments) end
+    refuses("--listen 127.0.0.1:0: at most 16 addresses", 2, table.unpack(arguments))
+  end)
+
+  it("refuses a folder that is none", function()
+    local folder <close> = project.new { ["file"] = "" }
+    folder.dir = folder.dir .. "/file"
+    local code, _, stderr = folder:run "serve"
+    assert.are.equal(1, code)
+    assert.matches("DIR: not a folder", stderr, 1, true)
+  end)
+
+  it("refuses a data folder that is none, or holds something else", function()
+    refuses("cannot make the data folder /dev/null/data: Not a directory", 1, "--data", "/dev/null/data")
+    refuses("data: expected a folder or :memory:, got nothing", 1, "--data", "")
+    local folder <close> = project.new { ["data/store/store.mdb"] = ("not a store"):rep(1000) }
+    local code, _, stderr = folder:run("serve", "--listen", "127.0.0.1:0")
+    assert.are.equal(1, code)
+    assert.matches("DIR/data/store/store.mdb: not a Moonwire store", stderr, 1, true)
+  end)
+
+  it("refuses TLS files that are none", function()
+    local folder <close> = project.new {
+      ["moonwire.lua"] = 'return { tls = { cert = "cert.pem", key = "key.pem" } }', ["cert.pem"] = "x", ["key.pem"] = "x",
+    }
+    local code, _, stderr = folder:run("serve", "--listen", "127.0.0.1:0", "--data", ":memory:")
+    assert.are.equal(1, code)
+    assert.matches('cert.pem: not a PEM file (no "-----BEGIN" line)', stderr, 1, true)
+  end)
+
+  it("says that it needs protoc", function()
+    local folder <close> = project.new { ["proto/a.proto"] = 'syntax = "proto3";' }
+    local process <close> = test.start({ "check", folder.dir }, { env = { PATH = "/nonexistent" } })
+    assert.are.equal(1, (process:wait()))
+    assert.matches("protoc, the protobuf compiler, is not in PATH (Debian package protobuf-compiler)", process.stderr, 1,
+      true)
+  end)
+
   it("listens on several addresses and prints a line for each", function()
     local folder <close> = project.new {}
     local server <close>, first = test.serve { dir = folder.dir, args = { "--listen", "[::1]:0" } }

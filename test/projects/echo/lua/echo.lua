@@ -257,6 +257,12 @@ end
 
 function expand.wrong_field(_, call) call:send { txt = "x" } end
 
+-- Never waits, and so never hears of its end.
+function expand.spin()
+  mw.log.info "spins"
+  while true do end
+end
+
 function expand.returns() return { text = "x" } end
 
 -- Counts in the store how many messages it could send before it had to wait for good.

@@ -113,6 +113,17 @@ describe("a server that is asked to stop", function()
     assert_exits(server)
   end)
 
+  it("does not wait for ever for a handler that never waits", function()
+    local server = start(0)
+    local _ <close> = server.echo:Expand { what = "spin" }
+    server:wait_logged "spins"
+    server.process:kill()
+    server:wait_logged "draining"
+    server.process:kill()
+    assert_exits(server, 1)
+    assert.matches("a call does not end: the server stops without it", server.process.stderr, 1, true)
+  end)
+
   it("ends jobs too", function()
     local server = start(600)
     assert(server:unary("job", { text = "job" }))

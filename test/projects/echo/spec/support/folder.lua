@@ -1,14 +1,28 @@
--- This folder's protos and scripts with other settings, in a temporary folder.
+-- Temporary folders: this one with other settings, or a server whose contract differs from the one its clients know.
 local M = {}
 M.__index = M
+
+local function write(path, text)
+  local file <close> = assert(io.open(path, "w"))
+  file:write(text)
+end
 
 ---@param settings string the text of moonwire.lua
 function M.with_settings(settings)
   local dir = os.tmpname()
   os.remove(dir)
   assert(os.execute(('mkdir "%s" && ln -s "$PWD/proto" "$PWD/lua" "%s"'):format(dir, dir)))
-  local file <close> = assert(io.open(dir .. "/moonwire.lua", "w"))
-  file:write(settings)
+  write(dir .. "/moonwire.lua", settings)
+  return setmetatable({ dir = dir }, M)
+end
+
+-- Another proto and script under the same names.
+function M.with_other(proto, script)
+  local dir = os.tmpname()
+  os.remove(dir)
+  assert(os.execute(('mkdir "%s" "%s/proto" "%s/lua"'):format(dir, dir, dir)))
+  write(dir .. "/proto/echo.proto", proto)
+  write(dir .. "/lua/echo.lua", script)
   return setmetatable({ dir = dir }, M)
 end
 
