@@ -1,8 +1,11 @@
 """The examples, each served from its own folder."""
 
+import os
+import subprocess
+
 import grpc
 
-from harness import ROOT, TIMEOUT, Requests, ServiceTest, stubs
+from harness import MOONWIRE, ROOT, TIMEOUT, Requests, ServiceTest, stubs
 
 USERS, PROFILES, ORDERS = (ROOT / "examples" / name for name in ("users", "profiles", "orders"))
 users, user_services = stubs("userservice", USERS)
@@ -10,7 +13,16 @@ profiles, profile_services = stubs("user", PROFILES)
 orders, order_services = stubs("orders", ORDERS)
 
 
-class Users(ServiceTest):
+class Example(ServiceTest):
+    """What every example has: a script that calls everything once."""
+
+    def run_client(self):
+        """The lines that the example's client.sh prints."""
+        return subprocess.run([self.folder / "client.sh", self.server.address], env={**os.environ, "MOONWIRE": MOONWIRE},
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=TIMEOUT).stdout
+
+
+class Users(Example):
     folder = USERS
 
     def setUp(self):
@@ -39,6 +51,12 @@ class Users(ServiceTest):
         alice, bob = self.get(1), self.get(2)
         self.assertEqual((alice.username, list(alice.roles)), ("alice", ["admin"]))
         self.assertEqual((bob.username, list(bob.roles)), ("bob", ["user"]))
+
+    def test_the_client_script_shows_what_it_says(self):
+        shown = self.run_client()
+        for words in ("\"username\":\"alice\"", "NOT_FOUND: User ID not found: 4711", "ALREADY_EXISTS", "google.rpc.BadRequest",
+                      "\"createdCount\":2", "DEADLINE_EXCEEDED", "anybody there?"):
+            self.assertIn(words, shown)
 
     def test_get_refuses_ids_that_are_none(self):
         for id in (0, -1):
@@ -162,7 +180,7 @@ class Users(ServiceTest):
         self.assertEqual(heard, said)
 
 
-class Profiles(ServiceTest):
+class Profiles(Example):
     folder = PROFILES
 
     def setUp(self):
@@ -179,6 +197,11 @@ class Profiles(ServiceTest):
         request.include_profile = True
         self.assertNotEqual(self.stub.GetUser(request, timeout=TIMEOUT).profile.bio, "")
         self.assertTrue(all(user.HasField("profile") for user in self.list(include_profile=True)))
+
+    def test_the_client_script_shows_what_it_says(self):
+        shown = self.run_client()
+        for words in ("\"name\":\"Ada\"", "\"bio\":", "NOT_FOUND"):
+            self.assertIn(words, shown)
 
     def test_an_unknown_user_is_not_found(self):
         self.assertFails(grpc.StatusCode.NOT_FOUND, self.stub.GetUser, profiles.UserRequest(user_id="nobody"))
@@ -197,7 +220,7 @@ class Profiles(ServiceTest):
                          profiles.ListUsersRequest(page_size=-1))
 
 
-class Orders(ServiceTest):
+class Orders(Example):
     folder = ORDERS
 
     def setUp(self):
@@ -225,6 +248,11 @@ class Orders(ServiceTest):
         kinds = orders.Event.CONFIRMED, orders.Event.SHIPPED, orders.Event.DELIVERED
         self.assertEqual(self.upload(*[self.event(kind, id) for kind in kinds]).applied, 3)
         self.assertEqual(self.get(id).status, orders.ORDER_STATUS_DELIVERED)
+
+    def test_the_client_script_shows_what_it_says(self):
+        shown = self.run_client()
+        for words in ("\"orderIds\":", "ORDER_STATUS_PENDING", "\"applied\":2", "FAILED_PRECONDITION", "where is it?"):
+            self.assertIn(words, shown)
 
     def test_a_step_out_of_turn_is_refused(self):
         id = self.place("ann")
