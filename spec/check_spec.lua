@@ -45,6 +45,14 @@ describe("moonwire check", function()
     assert.are.equal(0, (folder:run "check"))
   end)
 
+  it("ends a script that runs on and on", function()
+    local expected = "the script ran for more than 1000 ms while it was loaded"
+    assert_error("lua/greet.lua:1: " .. expected, "while true do end")
+    assert_error("lua/greet.lua:2: " .. expected, "local function spin()\nwhile true do end end while true do pcall(spin) end")
+    assert_error("lua/greet.lua:1: the script used up the memory",
+      "local s = 'x' while true do pcall(function() s = s .. s end) end")
+  end)
+
   it("shows a proto error as protoc gives it", function()
     assert_error('DIR/proto/greet.proto:2:23: "Strin" is not defined', "", {
       ["proto/greet.proto"] = 'syntax = "proto3"; package greet;\nmessage Request {     Strin name = 1; }\n',

@@ -25,6 +25,9 @@ void mw_bind_functions(lua_State *L, struct mw_program *program, const luaL_Reg 
 /* Pushes the module table of a program, made by all openers below. */
 void mw_bind_open(lua_State *L, struct mw_program *program);
 
+/* For vm->push_cut: pushes the status that a call or job which was cut (script/budget.h) ends with. */
+void mw_bind_push_cut(lua_State *L, enum mw_cut why, const char *words);
+
 void mw_bind_open_service(lua_State *L, struct mw_program *program);  /* service.c: mw.service */
 void mw_bind_open_intercept(lua_State *L, struct mw_program *program); /* intercept.c: mw.intercept */
 void mw_bind_open_status(lua_State *L, struct mw_program *program);   /* status.c: mw.status */

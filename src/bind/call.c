@@ -69,6 +69,7 @@ static void push_internal(lua_State *L, const char *text) {
  * raised it can still be shown. */
 static int on_error(lua_State *L) {
   struct mw_status status;
+  mw_budget_settle(L, LUA_ERRRUN);
   if (mw_bind_to_status(L, 1, &status)) {
     lua_settop(L, 1);
     return 1;
@@ -173,7 +174,8 @@ static int after_handler(lua_State *L, int rc, lua_KContext context) {
   struct mw_bind_call *c = (struct mw_bind_call *)context;
   if (rc == LUA_OK || rc == LUA_YIELD) return 0;
   struct mw_status status;
-  if (rc == LUA_ERRMEM) {
+  bool cut = mw_budget_settle(L, rc);
+  if (rc == LUA_ERRMEM && !cut) {
     mw_log(MW_LOG_ERROR, NULL, "out of memory in the handler");
     status = mw_status(MW_CODE_RESOURCE_EXHAUSTED, "out of memory in the handler");
   } else if (!mw_bind_to_status(L, -1, &status)) {
@@ -211,6 +213,7 @@ static void start_fiber(struct mw_bind_call *c) {
   log->call = c->call->id;
   log->method = c->method->path;
   log->trace_id = NULL;
+  c->fiber->account.expires = c->call->deadline;
   if (mw_metadata_get(&c->call->request, "traceparent")) log->trace_id = mw_bind_call_trace(c)->trace_id;
   mw_fiber_start(c->fiber, handler_main, c);
 }
@@ -303,6 +306,12 @@ static void on_cancelled(struct mw_call *call, struct mw_status status) {
 }
 
 const struct mw_handler mw_bind_handler = {on_start, on_message, on_end, on_writable, on_cancelled};
+
+void mw_bind_push_cut(lua_State *L, enum mw_cut why, const char *words) {
+  struct mw_status status =
+      mw_status(why == MW_CUT_DEADLINE ? MW_CODE_DEADLINE_EXCEEDED : MW_CODE_RESOURCE_EXHAUSTED, words);
+  mw_bind_push_status(L, &status);
+}
 
 /* ---- what other bindings ask ---- */
 

@@ -84,7 +84,8 @@ static int on_job_error(lua_State *L) {
 }
 
 static int after_job(lua_State *L, int status, lua_KContext context) {
-  if (status != LUA_OK && status != LUA_YIELD && !mw_fiber_is_doom(L, -1)) {
+  if (status == LUA_OK || status == LUA_YIELD) return 0;
+  if (!mw_budget_settle(L, status) && !mw_fiber_is_doom(L, -1)) {
     mw_log(MW_LOG_ERROR, NULL, "a job failed: %s", luaL_tolstring(L, -1, NULL));
   }
   return 0;

@@ -6,7 +6,7 @@
 /* After the called function: `extra` values at the bottom of the stack are not results. */
 static int after_call(lua_State *L, int status, lua_KContext extra) {
   if (status == LUA_OK || status == LUA_YIELD) return lua_gettop(L) - (int)extra;
-  if (mw_fiber_is_doom(L, -1)) return lua_error(L);
+  if (mw_budget_settle(L, status) || mw_fiber_is_doom(L, -1)) return lua_error(L);
   lua_pushboolean(L, 0);
   lua_insert(L, -2);
   return 2;

@@ -40,8 +40,11 @@ static bool is_waiting(lua_State *co) {
 static int resume_inside(lua_State *L, lua_State *inside, int n, int *n_results) {
   struct mw_vm *vm = mw_vm_of(L);
   int bound = !lua_isyieldable(L); /* a wait in there could not suspend us */
+  lua_State *outside = vm->current;
   vm->unyieldable += bound;
+  vm->current = inside;
   int rc = lua_resume(inside, L, n, n_results);
+  vm->current = outside;
   vm->unyieldable -= bound;
   return rc;
 }
@@ -73,7 +76,7 @@ static int go_on_resume(lua_State *L, lua_State *inside, int n) {
   int rc = resume_inside(L, inside, n, &n_results);
   if (rc == LUA_YIELD && fiber_waits(L)) return lua_yieldk(L, 0, (lua_KContext)inside, after_resume);
   int delivered = deliver(L, inside, rc, n_results);
-  if (delivered < 0 && mw_fiber_is_doom(L, -1)) return lua_error(L);
+  if (delivered < 0 && (mw_budget_settle(L, rc) || mw_fiber_is_doom(L, -1))) return lua_error(L);
   int count = delivered < 0 ? 1 : delivered;
   lua_pushboolean(L, delivered >= 0);
   lua_insert(L, -(count + 1));
@@ -116,6 +119,7 @@ static int go_on_wrap(lua_State *L, lua_State *inside, int n) {
   if (rc == LUA_YIELD && fiber_waits(L)) return lua_yieldk(L, 0, (lua_KContext)inside, after_wrap);
   int delivered = deliver(L, inside, rc, n_results);
   if (delivered >= 0) return delivered;
+  if (mw_budget_settle(L, rc)) return lua_error(L);
   if (lua_type(L, -1) == LUA_TSTRING) { /* say where the wrapped coroutine was called */
     luaL_where(L, 1);
     lua_insert(L, -2);
@@ -162,6 +166,7 @@ static int l_close(lua_State *L) {
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_insert(L, 1);
   lua_call(L, 1, LUA_MULTRET);
+  if (!lua_toboolean(L, 1) && mw_budget_settle(L, LUA_OK)) return lua_error(L);
   return lua_gettop(L);
 }
 

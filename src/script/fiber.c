@@ -58,8 +58,9 @@ static void end(struct mw_fiber *fiber, int rc) {
     lua_resetthread(fiber->L);
   }
   if (fiber->doom_ref != LUA_NOREF) luaL_unref(fiber->vm->L, LUA_REGISTRYINDEX, fiber->doom_ref);
+  mw_account_close(&fiber->account, fiber->vm->L);
   if (fiber->owner) fiber->done(fiber, fiber->owner);
-  retire(fiber, rc == LUA_OK);
+  retire(fiber, rc == LUA_OK && !fiber->account.cut);
 }
 
 static void run(struct mw_fiber *fiber, int n_args) {
@@ -67,11 +68,18 @@ static void run(struct mw_fiber *fiber, int n_args) {
   struct mw_fiber *outer = vm->running;
   int unyieldable = vm->unyieldable;
   struct mw_log_context log = *mw_log_context();
+  struct mw_account *account = vm->account;
+  lua_State *current = vm->current;
   vm->running = fiber;
+  vm->account = &fiber->account;
+  vm->current = fiber->L;
   vm->unyieldable = 0;
+  mw_account_begin_run(&fiber->account);
   *mw_log_context() = fiber->log;
   int n_results;
   int rc = lua_resume(fiber->L, outer ? outer->L : NULL, n_args, &n_results);
+  mw_account_exclude(account, fiber->account.started, fiber->account.busy);
+  bool collect = rc != LUA_YIELD && fiber->account.cut == MW_CUT_MEMORY;
   if (rc == LUA_YIELD) {
     lua_pop(fiber->L, n_results);
   } else {
@@ -79,7 +87,10 @@ static void run(struct mw_fiber *fiber, int n_args) {
   }
   *mw_log_context() = log;
   vm->unyieldable = unyieldable;
+  vm->account = account;
+  vm->current = current;
   vm->running = outer;
+  if (collect) lua_gc(vm->L, LUA_GCCOLLECT); /* what it has left: the next call is not to find the memory used up */
 }
 
 struct mw_fiber *mw_fiber_new(struct mw_vm *vm, struct mw_program *program,
@@ -90,6 +101,7 @@ struct mw_fiber *mw_fiber_new(struct mw_vm *vm, struct mw_program *program,
   fiber->waiting = false;
   fiber->doom = MW_FIBER_ALIVE;
   fiber->doom_ref = LUA_NOREF;
+  mw_account_open(&fiber->account, vm->limits.slice);
   fiber->log = *mw_log_context();
   fiber->done = done;
   fiber->owner = owner;
@@ -197,7 +209,9 @@ void mw_fiber_kill(struct mw_fiber *fiber, void (*push)(lua_State *L, void *arg)
 }
 
 bool mw_fiber_is_doom(lua_State *L, int index) {
-  struct mw_fiber *fiber = mw_vm_of(L)->running;
+  struct mw_vm *vm = mw_vm_of(L);
+  struct mw_fiber *fiber = vm->running;
+  if (vm->account && vm->account->cut) return true;
   if (!fiber || fiber->doom_ref == LUA_NOREF) return false;
   index = lua_absindex(L, index);
   lua_rawgeti(L, LUA_REGISTRYINDEX, fiber->doom_ref);

@@ -48,6 +48,7 @@ struct mw_fiber {
   void (*push_doom)(lua_State *L, void *arg); /* pushes the error of a killed fiber */
   void *doom_arg;
   int doom_ref;               /* registry reference of the error once raised; LUA_NOREF */
+  struct mw_account account;  /* whoever starts it may change its limits */
   struct mw_log_context log;  /* what log lines carry while it runs */
   void (*done)(struct mw_fiber *fiber, void *owner);
   void *owner;                /* of whoever started it: a call, a job */
@@ -87,7 +88,8 @@ void mw_fiber_kill(struct mw_fiber *fiber, void (*push)(lua_State *L, void *arg)
 /* Raises the value at the top of the stack, or in a killed fiber the error that it is due. */
 int mw_fiber_raise(lua_State *L);
 
-/* Whether the value at `index` is the error that the running fiber was killed with: nothing may swallow it. */
+/* Whether the value at `index` is the error that the running fiber was killed with, or any at all once it was cut
+ * (script/budget.h): nothing may swallow it. */
 bool mw_fiber_is_doom(lua_State *L, int index);
 
 /* The program whose code L runs: the running fiber's, or the one being loaded. */

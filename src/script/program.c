@@ -49,6 +49,7 @@ static int run_file(lua_State *L, struct mw_program *program, const struct mw_sc
     if (!lua_setupvalue(L, -2, 1)) lua_pop(L, 1);
     lua_pushstring(L, file->module);
     rc = lua_pcall(L, 1, 1, handler);
+    if (rc != LUA_OK) mw_budget_settle(L, rc);
   }
   lua_remove(L, handler);
   if (rc != LUA_OK) return rc == LUA_ERRMEM ? MW_ENOMEM : MW_EINVAL;

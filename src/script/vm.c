@@ -15,6 +15,7 @@ static void *allocate(void *arg, void *ptr, size_t old_size, size_t new_size) {
     vm->memory -= held;
     return NULL;
   }
+  if (!mw_budget_allow(vm, held, new_size)) return NULL;
   void *block = realloc(ptr, new_size);
   if (block) vm->memory += new_size - held;
   return block;
@@ -55,7 +56,7 @@ void mw_vm_fini(struct mw_vm *vm) {
   mw_arena_fini(&vm->scratch);
 }
 
-int mw_vm_protect(struct mw_vm *vm, lua_CFunction function, void *arg, struct mw_err *err) {
+static int protect(struct mw_vm *vm, lua_CFunction function, void *arg, struct mw_err *err) {
   lua_State *L = vm->L;
   if (!lua_checkstack(L, 2)) return mw_err_set(err, MW_ENOMEM, "out of memory for a Lua stack");
   lua_pushcfunction(L, function);
@@ -67,4 +68,19 @@ int mw_vm_protect(struct mw_vm *vm, lua_CFunction function, void *arg, struct mw
   mw_err_set(err, code, "%s", text);
   lua_pop(L, 1);
   return code;
+}
+
+int mw_vm_protect(struct mw_vm *vm, lua_CFunction function, void *arg, struct mw_err *err) {
+  struct mw_account *account = vm->account;
+  lua_State *current = vm->current;
+  vm->current = vm->L;
+  if (!account) {
+    vm->account = &vm->loading_account;
+    mw_account_open(vm->account, mw_budget_loading(vm));
+  }
+  int rc = protect(vm, function, arg, err);
+  if (!account) mw_account_close(&vm->loading_account, vm->L);
+  vm->account = account;
+  vm->current = current;
+  return rc;
 }

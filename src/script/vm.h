@@ -13,6 +13,7 @@
 #include "base/list.h"
 #include "loop/loop.h"
 #include "observe/metrics.h"
+#include "script/budget.h"
 
 struct mw_fiber;
 struct mw_program;
@@ -29,6 +30,14 @@ struct mw_vm {
   int unyieldable;          /* > 0: an outer C call boundary forbids waiting */
   struct mw_arena scratch;  /* for one C function at a time: see mw_vm_scratch() */
   size_t memory;            /* bytes that Lua holds */
+  struct mw_limits limits;
+  struct mw_account *account; /* of what runs; NULL outside */
+  struct mw_account loading_account; /* of what runs outside of fibers */
+  lua_State *current;       /* the thread that runs; NULL outside */
+  size_t bulk;              /* bytes of large allocations since the hook was last made to fire for them */
+  int64_t warned;           /* mw_clock_mono() of the last warning of a long run; 0 for none */
+  char refused_at[96];      /* "FILE:LINE" where memory was last refused */
+  void (*push_cut)(lua_State *L, enum mw_cut why, const char *words); /* pushes a fiber's error; NULL: a string */
 };
 
 /* `unpack_budget`: most bytes one message may take in memory. Returns 0 or MW_ENOMEM. */

@@ -44,7 +44,9 @@ int mw_settings_init(struct mw_settings *settings, const char *dir) {
                                    .message_bytes = 4 * MIB,
                                    .metadata_bytes = 16 * 1024,
                                    .unpack_bytes = 64 * MIB,
-                                   .unsent_messages = 32};
+                                   .unsent_messages = 32,
+                                   .slice_ms = 100,
+                                   .memory_bytes = 256 * MIB};
   int rc = mw_settings_set(&settings->engine, "core");
   if (rc == 0) rc = mw_settings_add_listener(settings, "127.0.0.1:50051");
   if (rc == 0 && asprintf(&settings->data, "%s/data", dir) < 0) {

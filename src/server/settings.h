@@ -23,6 +23,8 @@ struct mw_settings {
   size_t metadata_bytes;      /* largest metadata taken */
   size_t unpack_bytes;        /* most memory one message may take once unpacked */
   unsigned unsent_messages;   /* that a call may have unsent before call:send waits */
+  double slice_ms;            /* milliseconds that scripts may run without waiting; 0 for no limit */
+  size_t memory_bytes;        /* that the scripts of a worker may hold; 0 for no limit */
   size_t store_bytes;         /* most bytes the store may grow to; 0 for the store's default */
   bool dev;                   /* errors reach the caller in full */
 };

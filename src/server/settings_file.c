@@ -38,6 +38,8 @@ static const struct setting settings_table[] = {
     {"limits", "metadata_bytes", SIZE, AT(metadata_bytes), 1024, 16777216, "bytes from 1024 to 16777216"},
     {"limits", "unpack_bytes", SIZE, AT(unpack_bytes), 4096, 1e12, "bytes from 4096 to 1e12"},
     {"limits", "unsent_messages", INTEGER, AT(unsent_messages), 1, 1e6, "an integer from 1 to 1000000"},
+    {"limits", "slice_ms", NUMBER, AT(slice_ms), 0, 3600000, "milliseconds from 0 to 3600000"},
+    {"limits", "memory_bytes", SIZE, AT(memory_bytes), 0, 1e12, "bytes from 0 to 1e12"},
     {"store", "map_bytes", SIZE, AT(store_bytes), 1048576, 1e15, "bytes from 1048576 to 1e15"},
 };
 enum { N_SETTINGS = sizeof settings_table / sizeof *settings_table };

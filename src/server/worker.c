@@ -79,6 +79,9 @@ int mw_worker_open(struct mw_worker *worker, struct mw_err *err) {
   if (rc != 0) goto no_engine;
   rc = mw_vm_init(&worker->vm, &worker->loop, settings->unpack_bytes, err);
   if (rc != 0) goto no_vm;
+  mw_budget_limit(&worker->vm, (struct mw_limits){.slice = (int64_t)(settings->slice_ms * MW_NS_PER_MS),
+                                                  .memory = settings->memory_bytes});
+  worker->vm.push_cut = mw_bind_push_cut;
   worker->vm.live_gauge = open_gauge(worker, "moonwire_coroutines_live", "Coroutines of calls and jobs.");
   worker->host = (struct mw_host){.loop = &worker->loop,
                                   .engine = worker->engine,

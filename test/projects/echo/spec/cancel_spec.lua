@@ -42,6 +42,13 @@ describe("a call that ends before its time", function()
     end)
   end
 
+  it("because of its deadline ends a handler that runs and never waits", function()
+    local _, status = server:unary("spin", {}, { deadline = 0.2 })
+    assert.are.equal("DEADLINE_EXCEEDED", status.code)
+    server:wait_logged "the handler ran on after its deadline"
+    test.eventually(function() return server:counts().calls == 0 end)
+  end)
+
   it("unwinds a unary handler, which pcall does not stop", function()
     local reply, status = server:unary("cleanup", { text = "cleanup" }, { deadline = 0.1 })
     assert.is_nil(reply)

@@ -1,0 +1,251 @@
+#include "script/budget.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "observe/log.h"
+#include "script/fiber.h"
+#include "script/vm.h"
+
+enum {
+  INSTRUCTIONS = 1000,        /* between two looks */
+  BULK = 64 * 1024,           /* bytes: allocations from here on count towards */
+  BULK_TURN = 1024 * 1024,    /* this, which makes the hook fire at once */
+  RESERVE = 1024 * 1024,      /* bytes beyond the limit for reporting that it was hit */
+  LOAD_FACTOR = 10            /* loading scripts may take this many slices, a second at the least */
+};
+#define LEAST_GRACE (10 * (int64_t)MW_NS_PER_MS)
+#define WARN_EVERY ((int64_t)MW_NS_PER_S)
+
+static void on_count(lua_State *L, lua_Debug *info);
+
+/* ---- where the code is ---- */
+
+/* Writes "FILE:LINE" of the innermost Lua function, and nothing when there is none. Allocates nothing. */
+static void find_place(lua_State *L, char *out, size_t size) {
+  lua_Debug info;
+  out[0] = '\0';
+  for (int level = 0; lua_getstack(L, level, &info); level++) {
+    lua_getinfo(L, "Sl", &info);
+    if (info.currentline <= 0) continue;
+    snprintf(out, size, "%s:%d", info.short_src, info.currentline);
+    return;
+  }
+}
+
+static const char *subject(const struct mw_vm *vm) {
+  if (!vm->running) return "the script";
+  return vm->running->log.method ? "the handler" : "the job";
+}
+
+/* Writes what the code did to be cut. */
+static void describe(const struct mw_vm *vm, const struct mw_account *account, char *out, size_t size) {
+  switch (account->cut) {
+    case MW_CUT_MEMORY:
+      snprintf(out, size, "%s used up the memory of the worker's scripts, %zu bytes", subject(vm), vm->limits.memory);
+      break;
+    case MW_CUT_DEADLINE: snprintf(out, size, "%s ran on after its deadline", subject(vm)); break;
+    default:
+      snprintf(out, size, "%s ran for more than %.0f ms %s", subject(vm), (double)account->slice / MW_NS_PER_MS,
+               vm->running ? "without waiting" : "while it was loaded");
+  }
+}
+
+/* ---- cutting ---- */
+
+/* Pushes the error of the cut, made when it is first asked for. */
+static void push_error(lua_State *L, struct mw_account *account) {
+  struct mw_vm *vm = mw_vm_of(L);
+  if (account->error_ref != LUA_NOREF) {
+    lua_rawgeti(L, LUA_REGISTRYINDEX, account->error_ref);
+    return;
+  }
+  char words[128];
+  describe(vm, account, words, sizeof words);
+  if (vm->running && vm->push_cut) {
+    vm->push_cut(L, account->cut, words);
+  } else {
+    lua_pushfstring(L, "%s%s%s", account->place, account->place[0] ? ": " : "", words);
+  }
+  lua_pushvalue(L, -1);
+  account->error_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
+static void log_cut(const struct mw_vm *vm, const struct mw_account *account, const char *traceback) {
+  if (!vm->running) return; /* who loads the scripts reports their errors */
+  char words[128];
+  describe(vm, account, words, sizeof words);
+  struct mw_log_field fields[] = {{"at", account->place}, {NULL, NULL}};
+  mw_log(MW_LOG_ERROR, fields, "%s%s%s", words, *traceback ? "\n" : "", traceback);
+}
+
+/* Pushes the stacks of the thread that runs and of the fiber around it. */
+static void push_traceback(lua_State *L, const struct mw_vm *vm) {
+  lua_State *outer = vm->running ? vm->running->L : L;
+  luaL_traceback(L, L, NULL, 0);
+  if (outer == L) return;
+  luaL_traceback(L, outer, lua_tostring(L, -1), 0);
+  lua_remove(L, -2);
+}
+
+static void begin_run(struct mw_account *account, int64_t now) {
+  account->started = now;
+  account->busy = mw_clock_read(CLOCK_THREAD_CPUTIME_ID);
+}
+
+/* The error is on its way: waits of `<close>` handlers work as usual, and nobody else kills the fiber. */
+static void mark_cut(struct mw_vm *vm, struct mw_account *account, enum mw_cut why) {
+  account->cut = why;
+  begin_run(account, mw_clock_mono()); /* of the handlers */
+  if (vm->running) vm->running->doom = MW_FIBER_UNWINDING;
+}
+
+static void raise_cut(lua_State *L, struct mw_account *account) {
+  luaL_checkstack(L, 8, NULL);
+  push_error(L, account);
+  lua_error(L);
+}
+
+static void cut(lua_State *L, struct mw_account *account, enum mw_cut why) {
+  find_place(L, account->place, sizeof account->place);
+  mark_cut(mw_vm_of(L), account, why);
+  luaL_checkstack(L, 8, NULL);
+  push_traceback(L, mw_vm_of(L));
+  log_cut(mw_vm_of(L), account, lua_tostring(L, -1));
+  raise_cut(L, account);
+}
+
+/* The hook of a thread in which nothing may run any more: no function gets as far as its first instruction. */
+static void set_hard_hook(lua_State *L) { lua_sethook(L, on_count, LUA_MASKCALL | LUA_MASKCOUNT, 1); }
+
+static void set_hook(lua_State *L) { lua_sethook(L, on_count, LUA_MASKCOUNT, INSTRUCTIONS); }
+
+/* Time that the account was busy in this run. A thread that waits for a processor has not run, but time passes for the
+ * other calls: half of the time must be its own. */
+static bool is_beyond(const struct mw_account *account, int64_t now, int64_t limit) {
+  if (now - account->started <= limit) return false;
+  return mw_clock_read(CLOCK_THREAD_CPUTIME_ID) - account->busy > limit / 2;
+}
+
+static void warn(lua_State *L, struct mw_vm *vm, struct mw_account *account, int64_t now) {
+  account->warned = true;
+  if (vm->warned && now - vm->warned < WARN_EVERY) return;
+  vm->warned = now;
+  char place[sizeof account->place];
+  find_place(L, place, sizeof place);
+  struct mw_log_field fields[] = {{"at", place}, {NULL, NULL}};
+  mw_log(MW_LOG_WARN, fields, "%s has run for %.0f ms without waiting; at %.0f ms it is ended", subject(vm),
+         (double)(now - account->started) / MW_NS_PER_MS, (double)account->slice / MW_NS_PER_MS);
+}
+
+/* What a `<close>` handler may use. */
+static int64_t grace(const struct mw_account *account) {
+  int64_t part = account->slice / 4;
+  return part > LEAST_GRACE ? part : LEAST_GRACE;
+}
+
+static bool has_expired(const struct mw_vm *vm, const struct mw_account *account, int64_t now) {
+  return vm->running && vm->running->doom == MW_FIBER_ALIVE && now >= account->expires;
+}
+
+void mw_budget_check(lua_State *L) {
+  struct mw_vm *vm = mw_vm_of(L);
+  struct mw_account *account = vm->account;
+  if (!account) return;
+  if (account->hard) {
+    set_hard_hook(L);
+    raise_cut(L, account);
+  }
+  int64_t now = mw_clock_mono();
+  if (account->started == 0) begin_run(account, now);
+  if (account->cut) {
+    if (!is_beyond(account, now, grace(account))) return;
+    account->hard = true;
+    set_hard_hook(L);
+    raise_cut(L, account);
+  }
+  if (has_expired(vm, account, now)) cut(L, account, MW_CUT_DEADLINE);
+  if (account->slice == 0) return;
+  if (is_beyond(account, now, account->slice)) cut(L, account, MW_CUT_SLICE);
+  if (vm->running && !account->warned && now - account->started > account->slice / 2) warn(L, vm, account, now);
+}
+
+static void on_count(lua_State *L, lua_Debug *info) {
+  if (lua_gethookcount(L) != INSTRUCTIONS) set_hook(L);
+  mw_budget_check(L);
+}
+
+/* ---- lack of memory ---- */
+
+/* Whether the error at the top says that memory was refused; that of a luaL_Buffer is an ordinary one. */
+static bool is_refusal(lua_State *L, int status) {
+  if (status == LUA_ERRMEM) return true;
+  return lua_type(L, -1) == LUA_TSTRING && strcmp(lua_tostring(L, -1), "not enough memory") == 0;
+}
+
+bool mw_budget_settle(lua_State *L, int status) {
+  struct mw_vm *vm = mw_vm_of(L);
+  struct mw_account *account = vm->account;
+  if (!account) return false;
+  if (!account->cut) {
+    if (vm->limits.memory == 0 || !is_refusal(L, status)) return false;
+    memcpy(account->place, vm->refused_at, sizeof account->place);
+    mark_cut(vm, account, MW_CUT_MEMORY);
+    log_cut(vm, account, "");
+  }
+  luaL_checkstack(L, 8, NULL);
+  push_error(L, account);
+  lua_replace(L, -2);
+  return true;
+}
+
+/* Makes the hook fire at the next instruction once many bytes were asked for: each of them took time. */
+static void count_bulk(struct mw_vm *vm, size_t size) {
+  vm->bulk += size;
+  if (vm->bulk < BULK_TURN || !vm->current) return;
+  vm->bulk = 0;
+  if (lua_gethook(vm->current)) lua_sethook(vm->current, on_count, lua_gethookmask(vm->current), 1);
+}
+
+bool mw_budget_allow(struct mw_vm *vm, size_t held, size_t size) {
+  if (size <= held) return true;
+  if (size >= BULK) count_bulk(vm, size - held);
+  size_t limit = vm->limits.memory;
+  if (limit == 0 || vm->memory - held + size <= limit) return true;
+  bool reporting = vm->account && vm->account->cut == MW_CUT_MEMORY;
+  if (reporting && vm->memory - held + size <= limit + RESERVE) return true;
+  if (vm->current) find_place(vm->current, vm->refused_at, sizeof vm->refused_at);
+  return false;
+}
+
+/* ---- accounts ---- */
+
+void mw_account_open(struct mw_account *account, int64_t slice) {
+  *account = (struct mw_account){.slice = slice, .expires = MW_NEVER, .error_ref = LUA_NOREF};
+}
+
+void mw_account_close(struct mw_account *account, lua_State *L) {
+  luaL_unref(L, LUA_REGISTRYINDEX, account->error_ref); /* ignores LUA_NOREF */
+}
+
+void mw_account_begin_run(struct mw_account *account) {
+  account->started = 0;
+  account->warned = false;
+}
+
+void mw_account_exclude(struct mw_account *account, int64_t started, int64_t busy) {
+  if (!account || account->started == 0 || started == 0) return;
+  account->started += mw_clock_mono() - started;
+  account->busy += mw_clock_read(CLOCK_THREAD_CPUTIME_ID) - busy;
+}
+
+int64_t mw_budget_loading(const struct mw_vm *vm) {
+  int64_t time = vm->limits.slice * LOAD_FACTOR;
+  return time > 0 && time < MW_NS_PER_S ? MW_NS_PER_S : time;
+}
+
+void mw_budget_limit(struct mw_vm *vm, struct mw_limits limits) {
+  vm->limits = limits;
+  set_hook(vm->L);
+}

@@ -1,0 +1,2 @@
+-- Some handlers here run for as long as it takes.
+return { limits = { slice_ms = 0 } }
