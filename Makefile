@@ -42,9 +42,11 @@ asan: test-deps
 	$(call build,build-asan,asan)
 	@test/run --build build-asan unit spec client
 
+# Without the specs: each error that unwinds through liblua, which is not built for TSan, leaves frames on TSan's own
+# stack, until after many thousands that overflows.
 tsan: test-deps
 	$(call build,build-tsan,tsan)
-	@TEST_TIMEOUT=120 test/run --build build-tsan threads spec client
+	@TEST_TIMEOUT=120 test/run --build build-tsan threads client
 
 fuzz: test-deps
 	$(call build,build-fuzz,fuzz)
