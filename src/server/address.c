@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,8 +24,8 @@ static int split(const char *address, char host[256], char port[8], struct mw_er
   char *end = NULL;
   long number = colon && colon[1] ? strtol(colon + 1, &end, 10) : -1;
   if (len == 0 || len > 255 || number < 0 || number > 65535 || *end) {
-    return mw_err_set(err, MW_EINVAL, "%s: expected HOST:PORT with a port from 0 to 65535, like 127.0.0.1:50051 or [::1]:50051",
-                      address);
+    return mw_err_set(err, MW_EINVAL,
+                      "%s: expected HOST:PORT with a port from 0 to 65535, like 127.0.0.1:50051 or [::1]:50051", address);
   }
   memcpy(host, start, len);
   host[len] = '\0';
@@ -32,29 +33,42 @@ static int split(const char *address, char host[256], char port[8], struct mw_er
   return 0;
 }
 
-/* Binds and listens for a moment. Returns the port, or a negative error. */
-static int try_port(const struct addrinfo *info, const char *address, struct mw_err *err) {
-  int fd = socket(info->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (fd < 0) return mw_err_set(err, MW_EIO, "%s: %s", address, strerror(errno));
-  int one = 1, rc = 0;
-  setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-  struct sockaddr_storage bound;
-  socklen_t size = sizeof bound;
-  if (bind(fd, info->ai_addr, info->ai_addrlen) != 0 || listen(fd, 1) != 0 ||
-      getsockname(fd, (struct sockaddr *)&bound, &size) != 0) {
-    if (errno == EADDRINUSE) {
-      rc = mw_err_set(err, MW_EBUSY, "%s: the port is in use: stop the server there, or choose another with --listen",
+static int fail(const char *address, struct mw_err *err) {
+  if (errno == EADDRINUSE) {
+    return mw_err_set(err, MW_EBUSY, "%s: the port is in use: stop the server there, or choose another with --listen",
                       address);
-    } else {
-      rc = mw_err_set(err, MW_EIO, "cannot listen on %s: %s", address, strerror(errno));
-    }
-  } else if (bound.ss_family == AF_INET6) {
-    rc = ntohs(((struct sockaddr_in6 *)(void *)&bound)->sin6_port);
-  } else {
-    rc = ntohs(((struct sockaddr_in *)(void *)&bound)->sin_port);
+  }
+  return mw_err_set(err, MW_EIO, "cannot listen on %s: %s", address, strerror(errno));
+}
+
+static int set(int fd, int option, int value) { return setsockopt(fd, SOL_SOCKET, option, &value, sizeof value); }
+
+/* A socket bound to the address. SO_REUSEADDR passes over connections that linger from before. */
+static int open_bound(const struct sockaddr_storage *at, socklen_t size, bool shared) {
+  int fd = socket(at->ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return -1;
+  if (set(fd, SO_REUSEADDR, 1) == 0 && (!shared || set(fd, SO_REUSEPORT, 1) == 0) &&
+      bind(fd, (const struct sockaddr *)at, size) == 0) {
+    return fd;
   }
   close(fd);
-  return rc;
+  return -1;
+}
+
+/* Takes the port for `probe`, which must be alone in listening there, then for the claim, which holds it: once without
+ * SO_REUSEADDR it lets in only sockets with SO_REUSEPORT, and another's probe is none. Writes the port into `at`. */
+static int claim(int probe, struct sockaddr_storage *at, socklen_t size) {
+  if (listen(probe, 1) != 0 || getsockname(probe, (struct sockaddr *)at, &size) != 0) return -1;
+  if (set(probe, SO_REUSEPORT, 1) != 0) return -1;
+  int fd = open_bound(at, size, true);
+  if (fd < 0 || set(fd, SO_REUSEADDR, 0) == 0) return fd;
+  close(fd);
+  return -1;
+}
+
+static int port_of(const struct sockaddr_storage *at) {
+  return ntohs(at->ss_family == AF_INET6 ? ((const struct sockaddr_in6 *)(const void *)at)->sin6_port
+                                         : ((const struct sockaddr_in *)(const void *)at)->sin_port);
 }
 
 int mw_address_claim(const char *address, char out[MW_ADDRESS_MAX], struct mw_err *err) {
@@ -64,10 +78,15 @@ int mw_address_claim(const char *address, char out[MW_ADDRESS_MAX], struct mw_er
   struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE}, *info;
   int gai = getaddrinfo(host, port, &hints, &info);
   if (gai != 0) return mw_err_set(err, MW_EINVAL, "%s: %s", address, gai_strerror(gai));
-  rc = try_port(info, address, err);
+  struct sockaddr_storage at = {0};
+  socklen_t size = info->ai_addrlen;
+  memcpy(&at, info->ai_addr, size);
   freeaddrinfo(info);
-  if (rc < 0) return rc;
-  bool v6 = strchr(host, ':') != NULL;
-  snprintf(out, MW_ADDRESS_MAX, v6 ? "[%s]:%d" : "%s:%d", host, rc);
-  return 0;
+  int probe = open_bound(&at, size, false);
+  int fd = probe < 0 ? -1 : claim(probe, &at, size);
+  if (fd < 0) rc = fail(address, err);
+  if (probe >= 0) close(probe);
+  if (fd < 0) return rc;
+  snprintf(out, MW_ADDRESS_MAX, strchr(host, ':') ? "[%s]:%d" : "%s:%d", host, port_of(&at));
+  return fd;
 }

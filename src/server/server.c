@@ -12,6 +12,8 @@
 struct mw_server {
   struct mw_shared shared;
   int end_fd;
+  int claims[MW_SETTINGS_LISTENERS]; /* of its addresses, for as long as it listens there */
+  size_t n_claims;
   atomic_uint running; /* workers that have not ended */
   unsigned n_workers;  /* that were started */
   struct mw_worker workers[];
@@ -29,14 +31,20 @@ static void on_worker_ended(void *arg) {
   if (write(server->end_fd, &one, sizeof one) < 0) mw_log(MW_LOG_ERROR, NULL, "eventfd: %s", strerror(errno));
 }
 
-static int claim_addresses(struct mw_shared *shared, struct mw_err *err) {
+static int claim_addresses(struct mw_server *server, struct mw_err *err) {
+  struct mw_shared *shared = &server->shared;
   const struct mw_settings *settings = shared->settings;
-  int rc = 0;
-  for (size_t i = 0; i < settings->n_listen && rc == 0; i++) {
-    rc = mw_address_claim(settings->listen[i], shared->addresses[i], err);
-    if (rc == 0) shared->n_addresses++;
+  for (size_t i = 0; i < settings->n_listen; i++) {
+    int claim = mw_address_claim(settings->listen[i], shared->addresses[i], err);
+    if (claim < 0) return claim;
+    server->claims[server->n_claims++] = claim;
+    shared->n_addresses++;
   }
-  return rc;
+  return 0;
+}
+
+static void release_claims(struct mw_server *server) {
+  while (server->n_claims > 0) close(server->claims[--server->n_claims]);
 }
 
 /* Waits until all workers are in `state`; the first failure is the one to tell. */
@@ -86,7 +94,7 @@ int mw_server_open(struct mw_server **out, const struct mw_settings *settings, c
   server->shared.ended_arg = server;
   server->end_fd = eventfd(0, EFD_CLOEXEC);
   rc = server->end_fd < 0 ? mw_err_set(err, MW_EIO, "eventfd: %s", strerror(errno)) : 0;
-  if (rc == 0) rc = claim_addresses(&server->shared, err);
+  if (rc == 0) rc = claim_addresses(server, err);
   if (rc == 0) rc = start_workers(server, err);
   if (rc != 0) {
     mw_server_close(server);
@@ -110,6 +118,7 @@ bool mw_server_handles(const struct mw_server *server, const struct mw_method_ty
 int mw_server_end_fd(const struct mw_server *server) { return server->end_fd; }
 
 void mw_server_drain(struct mw_server *server) {
+  release_claims(server);
   for (unsigned i = 0; i < server->n_workers; i++) mw_worker_drain(&server->workers[i]);
 }
 
@@ -119,6 +128,7 @@ void mw_server_cancel(struct mw_server *server) {
 
 void mw_server_close(struct mw_server *server) {
   for (unsigned i = 0; i < server->n_workers; i++) mw_worker_join(&server->workers[i]);
+  release_claims(server);
   if (server->end_fd >= 0) close(server->end_fd);
   mw_shared_close(&server->shared);
   free(server);
