@@ -93,7 +93,9 @@ describe("moonwire serve", function()
 
   it("refuses TLS files that are none", function()
     local folder <close> = project.new {
-      ["moonwire.lua"] = 'return { tls = { cert = "cert.pem", key = "key.pem" } }', ["cert.pem"] = "x", ["key.pem"] = "x",
+      ["moonwire.lua"] = 'return { tls = { cert = "cert.pem", key = "key.pem" } }',
+      ["cert.pem"] = "x",
+      ["key.pem"] = "x",
     }
     local code, _, stderr = folder:run("serve", "--listen", "127.0.0.1:0", "--data", ":memory:")
     assert.are.equal(1, code)
@@ -104,8 +106,8 @@ describe("moonwire serve", function()
     local folder <close> = project.new { ["proto/a.proto"] = 'syntax = "proto3";' }
     local process <close> = test.start({ "check", folder.dir }, { env = { PATH = "/nonexistent" } })
     assert.are.equal(1, (process:wait()))
-    assert.matches("protoc, the protobuf compiler, is not in PATH (Debian package protobuf-compiler)", process.stderr, 1,
-      true)
+    local words = "protoc, the protobuf compiler, is not in PATH (Debian package protobuf-compiler)"
+    assert.matches(words, process.stderr, 1, true)
   end)
 
   it("listens on several addresses and prints a line for each", function()

@@ -15,7 +15,8 @@ describe("an outbound stream", function()
 
   it("takes no message when its request is not streamed", function()
     local stream <close> = server.echo:Expand { what = "forever" }
-    raises("stream:send: the request of /echo.Echo/Expand is not streamed: it was sent at the start", stream.send, stream, {})
+    local words = "stream:send: the request of /echo.Echo/Expand is not streamed: it was sent at the start"
+    raises(words, stream.send, stream, {})
   end)
 
   it("is read, watched and finished by one fiber at a time", function()
