@@ -131,6 +131,18 @@ static void no_event_runs_after_closing(void **state) {
   assert_int_equal(w.events, 0);
 }
 
+static void a_closed_watch_may_outlast_its_store(void **state) {
+  struct fixture *f = *state;
+  struct watcher w = {0};
+  uint64_t revision = put(f, "a", "1");
+  put(f, "b", "2");
+  watch(f, &w, "", revision); /* is behind already, and so has an event to come */
+  end(&w);
+  mw_store_close(f->store);
+  f->store = NULL;
+  run_posts(f);
+}
+
 static void expiry_is_reported_as_a_delete(void **state) {
   struct fixture *f = *state;
   struct watcher w = {0};
@@ -255,6 +267,7 @@ int main(void) {
       TEST(a_watch_begins_where_its_snapshot_ends),
       TEST(a_watch_may_close_itself_in_an_event),
       TEST(no_event_runs_after_closing),
+      TEST(a_closed_watch_may_outlast_its_store),
       TEST(expiry_is_reported_as_a_delete),
       TEST(a_watch_that_falls_behind_is_told),
       TEST(the_backlog_is_bounded_in_bytes_too),

@@ -15,7 +15,7 @@ struct mw_store_watch {
   uint64_t place; /* in the log: the next transaction to read */
   bool posted;    /* `post` is queued or runs; it reads up to the end before it clears this */
   bool over;      /* fell behind: nothing follows */
-  bool closed;    /* by its owner, while posted: `post` frees it */
+  bool closed;    /* by its owner, on the loop's thread, while posted: `post` frees it */
   size_t prefix_len;
   uint8_t prefix[];
 };
@@ -112,6 +112,10 @@ static struct mw_store_txn *take(struct mw_store_watch *watch) {
 static void run(struct mw_post *post) {
   struct mw_store_watch *watch = MW_CONTAINER(post, struct mw_store_watch, post);
   struct mw_hub *hub = watch->hub;
+  if (watch->closed) { /* by this thread; the store, and with it the hub, may be gone */
+    free(watch);
+    return;
+  }
   pthread_mutex_lock(&hub->lock);
   uint64_t until = hub->end;
   while (!watch->closed && !watch->over && watch->place < until) {
