@@ -8,10 +8,10 @@ describe("a server that is asked to stop", function()
   local folder
   teardown(function() if folder then folder:close() end end)
 
-  -- A server of this folder's scripts with that grace period.
-  local function start(grace)
+  -- A server of this folder's scripts with that grace period, and the text of other settings.
+  local function start(grace, others)
     if folder then folder:close() end
-    folder = project.with_settings(("return { grace = %g }"):format(grace))
+    folder = project.with_settings(("return { grace = %g, %s }"):format(grace, others or ""))
     return echo.start { dir = folder.dir, args = { "--workers", "2" } }
   end
 
@@ -114,7 +114,7 @@ describe("a server that is asked to stop", function()
   end)
 
   it("does not wait for ever for a handler that never waits", function()
-    local server = start(0)
+    local server = start(0, "limits = { slice_ms = 0 }")
     local _ <close> = server.echo:Expand { what = "spin" }
     server:wait_logged "spins"
     server.process:kill()
