@@ -71,8 +71,12 @@ static int on_error(lua_State *L) {
   struct mw_status status;
   mw_budget_settle(L, LUA_ERRRUN);
   if (mw_bind_to_status(L, 1, &status)) {
-    lua_settop(L, 1);
-    return 1;
+    if (status.code != MW_CODE_OK) {
+      lua_settop(L, 1);
+      return 1;
+    }
+    lua_pushliteral(L, "the handler raised a status whose code is OK: return the reply");
+    lua_replace(L, 1);
   }
   luaL_tolstring(L, 1, NULL);
   luaL_traceback(L, L, lua_tostring(L, -1), 1);
@@ -123,6 +127,9 @@ static int after_results(lua_State *L, int unused, lua_KContext context) {
   lua_settop(L, first + 1);
   struct mw_status returned;
   if (lua_isnil(L, first) && mw_bind_to_status(L, first + 1, &returned)) {
+    if (returned.code == MW_CODE_OK && !c->method->server_streaming) {
+      return finish_internal(L, c, "the handler returned a status whose code is OK, and no reply: return the message");
+    }
     finish(c, &returned);
     return 0;
   }

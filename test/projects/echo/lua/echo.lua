@@ -46,6 +46,22 @@ function unary.status_as_reply() return mw.status.not_found("x") end
 
 function unary.second_result() return nil, "not a status" end
 
+-- A status that a script has made a success of.
+local function ok_status()
+  local status = mw.status.unknown ""
+  status.code = "OK"
+  return status
+end
+
+function unary.ok_status() return nil, ok_status() end
+
+function unary.raise_ok_status() error(ok_status()) end
+
+function expand.ok_status(_, call)
+  call:send { text = "x" }
+  return nil, ok_status()
+end
+
 -- A detail that is no Any: the status cannot be sent.
 local function bad_status()
   local status = mw.status.invalid_argument "x"

@@ -21,6 +21,8 @@ local mistakes = {
   wrong_type = "bad reply: echo%.Message%.text: expected string, got 42",
   wrong_field = [[bad reply: echo%.Message%.txt: no such field %(did you mean \"text\"%?%)]],
   status_as_reply = "the handler returned a status as its reply: return nil and the status",
+  ok_status = "the handler returned a status whose code is OK, and no reply: return the message",
+  raise_ok_status = "the handler raised a status whose code is OK: return the reply",
   second_result = "the handler's second result must be a status %(mw%.status%.not_found%(%.%.%.%)%) or nil",
   send = "call:send: the reply of /echo%.Echo/Unary is not streamed: return it",
   receive = "call:receive: the request of /echo%.Echo/Unary is not streamed: it is the handler's first argument",
@@ -66,6 +68,13 @@ describe("a failing call", function()
     local stream <close> = server.echo:Expand { what = "fail_midway", count = 3 }
     for i = 1, 3 do assert.are.equal(i, stream:receive().count) end
     echo.assert_status("DATA_LOSS", "after 3", stream:receive())
+  end)
+
+  it("is none when a handler that has streamed passes on the OK of another", function()
+    local stream <close> = server.echo:Expand { what = "ok_status" }
+    assert.are.equal("x", stream:receive().text)
+    assert.is_nil(stream:receive())
+    assert.are.equal("OK", stream:status().code)
   end)
 
   describe("because of a mistake in its handler", function()
