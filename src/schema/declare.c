@@ -3,6 +3,7 @@
 
 #include "schema/build.h"
 #include "schema/layout.h"
+#include "schema/source_line.h"
 
 /* ---- small helpers of all passes ---- */
 
@@ -148,18 +149,6 @@ static int declare_message(struct mw_builder *b, const char *scope, const Google
 
 /* ---- services ---- */
 
-/* The line where service `i` of a file is defined, from 1; 0 when the file has no source information. */
-static unsigned service_line(const Google__Protobuf__FileDescriptorProto *proto, size_t i) {
-  enum { FILE_SERVICE = 6 };
-  if (!proto->source_code_info) return 0;
-  for (size_t k = 0; k < proto->source_code_info->n_location; k++) {
-    const Google__Protobuf__SourceCodeInfo__Location *at = proto->source_code_info->location[k];
-    bool here = at->n_path == 2 && at->path[0] == FILE_SERVICE && at->path[1] == (int32_t)i;
-    if (here && at->n_span > 0 && at->span[0] >= 0) return (unsigned)at->span[0] + 1;
-  }
-  return 0;
-}
-
 static int declare_service(struct mw_builder *b, const char *scope, const Google__Protobuf__FileDescriptorProto *file,
                            size_t i) {
   const Google__Protobuf__ServiceDescriptorProto *proto = file->service[i];
@@ -168,7 +157,7 @@ static int declare_service(struct mw_builder *b, const char *scope, const Google
   int rc = declare(b, scope, proto->name, MW_SYMBOL_SERVICE, type, &type->full_name);
   if (rc != 0) return rc;
   type->file = b->file->path;
-  type->line = service_line(file, i);
+  type->line = mw_source_line(file, &(struct mw_source_path){{MW_FILE_SERVICE, (int32_t)i}, 2});
   for (size_t k = 0; k < proto->n_method && rc == 0; k++) {
     rc = declare_member(b, type->full_name, proto->method[k]->name);
   }

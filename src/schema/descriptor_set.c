@@ -1,7 +1,5 @@
 #include "schema/descriptor_set.h"
 
-/* Far above what people write (protoc refuses at 32 levels), far below what a stack bears. */
-enum { MAX_NESTING = 64 };
 enum { MAX_MEMORY = 1 << 30 }; /* for a set unpacked: a few times its size, unless it means harm */
 
 /* Field numbers of descriptor.proto. */
@@ -57,7 +55,7 @@ static bool take_record(struct mw_slice *in, struct record *out) {
 
 /* Checks the framing of a message and of all messages nested in it; `number` is the field that nests. */
 static int check_nesting(struct mw_slice message, uint32_t number, unsigned depth) {
-  if (depth > MAX_NESTING) return MW_ELIMIT;
+  if (depth > MW_DESCRIPTOR_NESTING) return MW_ELIMIT;
   while (message.len > 0) {
     struct record record;
     if (!take_record(&message, &record)) return MW_EFORMAT;
@@ -83,23 +81,35 @@ static void *claim_alloc(void *data, size_t size) {
 
 static void claim_free(void *data, void *piece) {}
 
+int mw_descriptor_file_unpack(struct mw_arena *arena, struct mw_slice bytes,
+                              const Google__Protobuf__FileDescriptorProto **out) {
+  struct claim claim = {arena, false};
+  ProtobufCAllocator allocator = {claim_alloc, claim_free, &claim};
+  const Google__Protobuf__FileDescriptorProto *proto =
+      google__protobuf__file_descriptor_proto__unpack(&allocator, bytes.len, bytes.data);
+  if (claim.failed) return mw_arena_over(arena) ? MW_ELIMIT : MW_ENOMEM;
+  if (!proto) return MW_EFORMAT;
+  *out = proto;
+  return 0;
+}
+
 static int read_file(struct mw_descriptor_set *set, struct mw_slice bytes, struct mw_err *err) {
   size_t position = set->n_files + 1;
   int rc = check_nesting(bytes, FILE_MESSAGE_TYPE, 0);
   if (rc == MW_ELIMIT) {
-    return mw_err_set(err, rc, "descriptor set: file %zu nests messages more than %d deep", position, MAX_NESTING);
+    return mw_err_set(err, rc, "descriptor set: file %zu nests messages more than %d deep", position,
+                      MW_DESCRIPTOR_NESTING);
   }
   if (rc != 0) return mw_err_set(err, rc, "descriptor set: file %zu is damaged", position);
 
-  struct claim claim = {&set->arena, false};
-  ProtobufCAllocator allocator = {claim_alloc, claim_free, &claim};
-  const Google__Protobuf__FileDescriptorProto *proto =
-      google__protobuf__file_descriptor_proto__unpack(&allocator, bytes.len, bytes.data);
-  if (claim.failed) {
-    if (!mw_arena_over(&set->arena)) return mw_err_set(err, MW_ENOMEM, "descriptor set: out of memory");
-    return mw_err_set(err, MW_ELIMIT, "descriptor set: file %zu takes too much memory", position);
+  const Google__Protobuf__FileDescriptorProto *proto = NULL;
+  rc = mw_descriptor_file_unpack(&set->arena, bytes, &proto);
+  switch (rc) {
+    case 0: break;
+    case MW_ENOMEM: return mw_err_set(err, rc, "descriptor set: out of memory");
+    case MW_ELIMIT: return mw_err_set(err, rc, "descriptor set: file %zu takes too much memory", position);
+    default: return mw_err_set(err, rc, "descriptor set: file %zu is damaged", position);
   }
-  if (!proto) return mw_err_set(err, MW_EFORMAT, "descriptor set: file %zu is damaged", position);
   if (!proto->name || !*proto->name) {
     return mw_err_set(err, MW_EFORMAT, "descriptor set: file %zu has no name", position);
   }

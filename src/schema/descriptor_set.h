@@ -23,10 +23,18 @@ struct mw_descriptor_set {
   size_t n_files;
 };
 
+/* Most messages within each other: far above what people write (protoc refuses at 32), far below what a stack bears. */
+enum { MW_DESCRIPTOR_NESTING = 64 };
+
 /* Reads `bytes`, which must outlive the set. Returns 0, MW_EFORMAT (not a set), MW_ELIMIT (too much memory, or
  * messages nested too deeply) or MW_ENOMEM; on failure nothing needs to be released. */
 int mw_descriptor_set_init(struct mw_descriptor_set *set, struct mw_slice bytes, struct mw_err *err);
 void mw_descriptor_set_fini(struct mw_descriptor_set *set);
+
+/* Unpacks one file into `arena`. `bytes` must have come from a set that was read: they are not checked again.
+ * Returns 0, MW_ELIMIT (over the arena's budget), MW_EFORMAT (they did not) or MW_ENOMEM, without words. */
+int mw_descriptor_file_unpack(struct mw_arena *arena, struct mw_slice bytes,
+                              const Google__Protobuf__FileDescriptorProto **out);
 
 /* Whether two serialised FileDescriptorProtos say the same, source information (comments, positions) aside. Both must
  * have come from a set that was read. */
