@@ -84,6 +84,8 @@ static int run(lua_State *L) {
   char text[512];
   luaL_openlibs(L);
   lua_gc(L, LUA_GCINC, 0, 0, 0);
+  lua_pushlightuserdata(L, &program);
+  program.self_ref = luaL_ref(L, LUA_REGISTRYINDEX);
   lua_newtable(L);
   mw_bind_open_message(L, &program);
   snprintf(text, sizeof text, "%s return t", task);

@@ -24,7 +24,7 @@ struct wait {
 static struct fixture {
   struct mw_loop loop;
   struct mw_vm vm;
-  struct mw_program program;
+  struct mw_program *program;
   struct mw_err err;
   struct mw_list waits; /* oldest first */
   unsigned cancelled, done;
@@ -116,7 +116,7 @@ static int fiber_main(lua_State *L) {
 /* Starts a fiber on the function at the top of the stack, which it pops. */
 static struct mw_fiber *start_top(lua_State *L) {
   void *ref = (void *)(intptr_t)luaL_ref(L, LUA_REGISTRYINDEX);
-  struct mw_fiber *fiber = mw_fiber_new(&f.vm, &f.program, on_done, ref);
+  struct mw_fiber *fiber = mw_fiber_new(&f.vm, f.program, on_done, ref);
   if (!fiber) {
     luaL_unref(L, LUA_REGISTRYINDEX, (int)(intptr_t)ref);
     luaL_error(L, "not enough memory");
@@ -146,7 +146,7 @@ static int open_fixture(void) {
   if (rc != 0) return rc;
   rc = mw_vm_init(&f.vm, &f.loop, 1 << 20, &f.err);
   if (rc != 0) goto no_vm;
-  rc = mw_program_init(&f.program, &f.vm, NULL, pool, 1, open_module, &f.err);
+  rc = mw_program_new(&f.program, &f.vm, NULL, pool, 1, open_module, NULL, &f.err);
   if (rc == 0) return 0;
   mw_vm_fini(&f.vm);
 no_vm:
@@ -156,7 +156,7 @@ no_vm:
 }
 
 static void close_fixture(void) {
-  mw_program_fini(&f.program);
+  mw_program_retire(f.program);
   mw_vm_fini(&f.vm);
   mw_loop_fini(&f.loop);
   mw_err_fini(&f.err);
@@ -187,7 +187,7 @@ static int start_source(lua_State *L) {
   struct source *source = lua_touserdata(L, 1);
   lua_pushfstring(L, "local t = require 'moonwire'; %s", source->code);
   if (luaL_loadbufferx(L, lua_tostring(L, -1), lua_rawlen(L, -1), "=test", "t") != LUA_OK) return lua_error(L);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, f.program.env_ref);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, f.program->env_ref);
   lua_setupvalue(L, -2, 1);
   source->fiber = start_top(L);
   return 0;
@@ -386,7 +386,7 @@ static void coroutines_are_used_again_but_not_those_that_failed(void **state) {
   assert_int_equal(f.vm.n_idle, 1);
   assert_ptr_equal(start("t.wait()"), first);
   wake();
-  struct mw_fiber *failing = mw_fiber_new(&f.vm, &f.program, NULL, NULL);
+  struct mw_fiber *failing = mw_fiber_new(&f.vm, f.program, NULL, NULL);
   assert_ptr_equal(failing, first);
   mw_fiber_start(failing, run_body, NULL);
   assert_int_equal(f.vm.n_idle, 0);
@@ -412,14 +412,14 @@ static void programs_do_not_share_libraries(void **state) {
         "t.note(pcall(setmetatable, _G, {})) t.note(getmetatable(''))"
         "t.note(('').shout) t.note(rawget(string, 'dump'))");
   assert_logged("A false protected nil nil end");
-  struct mw_program other;
-  assert_int_equal(mw_program_init(&other, &f.vm, NULL, pool, 2, open_module, NULL), 0);
-  int ref = f.program.env_ref;
-  f.program.env_ref = other.env_ref;
+  struct mw_program *other;
+  assert_int_equal(mw_program_new(&other, &f.vm, NULL, pool, 2, open_module, NULL, NULL), 0);
+  int ref = f.program->env_ref;
+  f.program->env_ref = other->env_ref;
   start("t.note(string.shout) t.note(table.mine) t.note(_G == _ENV)");
-  f.program.env_ref = ref;
+  f.program->env_ref = ref;
   assert_logged("nil nil true end");
-  mw_program_fini(&other);
+  mw_program_retire(other);
 }
 
 static void what_stops_or_blocks_the_server_is_refused(void **state) {
@@ -450,7 +450,7 @@ static void what_stops_or_blocks_the_server_is_refused(void **state) {
 #define FILE_OF(path, module, text) {path, module, {(const uint8_t *)(text), sizeof(text) - 1}}
 
 static void load_files(const struct mw_script_file *files, size_t n, const char *findings) {
-  int rc = mw_program_load(&f.program, files, n, &f.err);
+  int rc = mw_program_load(f.program, files, n, &f.err);
   assert_string_equal(rc == 0 ? "" : mw_err_text(&f.err), findings);
   mw_err_fini(&f.err);
 }
@@ -513,7 +513,7 @@ static int scenario(void *arg) {
       "xpcall(pcall, function(e) return {} end, function() t.quiet() error {} end) t.wait()";
   int rc = open_fixture();
   if (rc != 0) return rc;
-  rc = mw_program_load(&f.program, files, 2, &f.err);
+  rc = mw_program_load(f.program, files, 2, &f.err);
   struct source source = {code, NULL};
   if (rc == 0) rc = mw_vm_protect(&f.vm, start_source, &source, &f.err);
   for (int i = 0; i < 3 && !mw_list_empty(&f.waits); i++) wake();

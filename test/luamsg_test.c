@@ -138,8 +138,11 @@ static void open_module(lua_State *L, struct mw_program *program) {
 }
 
 static int open_state(lua_State *L) {
+  struct mw_program *program = lua_touserdata(L, 1);
   luaL_openlibs(L);
-  open_module(L, lua_touserdata(L, 1));
+  lua_pushlightuserdata(L, program);
+  program->self_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  open_module(L, program);
   return 0;
 }
 

@@ -40,7 +40,7 @@ struct binding {
   struct mw_vm vm;
   struct mw_host host;
   struct mw_pool *pool;
-  struct mw_program program;
+  struct mw_program *program;
   struct mw_script_file file;
   const char *function; /* of the script: what the fiber runs */
   int ended;            /* fibers */
@@ -68,9 +68,9 @@ static int setup(void **state) {
   if (rc == 0) rc = mw_schema_load(&b->pool, "../proto", &err);
   if (rc == 0) rc = mw_vm_init(&b->vm, &b->f->loop, 64 << 20, &err);
   b->host = (struct mw_host){.loop = &b->f->loop, .store = b->f->store, .workers = 1};
-  if (rc == 0) rc = mw_program_init(&b->program, &b->vm, &b->host, b->pool, 1, open_module, &err);
+  if (rc == 0) rc = mw_program_new(&b->program, &b->vm, &b->host, b->pool, 1, open_module, mw_bind_close_messages, &err);
   b->file = (struct mw_script_file){"lua/store.lua", "store", mw_slice_str(script)};
-  if (rc == 0) rc = mw_program_load(&b->program, &b->file, 1, &err);
+  if (rc == 0) rc = mw_program_load(b->program, &b->file, 1, &err);
   if (rc != 0) print_error("%s\n", mw_err_text(&err));
   mw_err_fini(&err);
   return rc;
@@ -78,9 +78,8 @@ static int setup(void **state) {
 
 static int teardown(void **state) {
   struct binding *b = *state;
-  mw_bind_stop_jobs(&b->program);
-  mw_bind_close(&b->program);
-  mw_program_fini(&b->program);
+  mw_bind_stop_jobs(b->program);
+  mw_bind_retire(b->program);
   mw_vm_fini(&b->vm);
   mw_store_flush(b->f->store);
   mw_pool_unref(b->pool);
@@ -102,7 +101,7 @@ static int after_call(lua_State *L, int status, lua_KContext context) {
 
 static int run_function(lua_State *L) {
   struct binding *b = lua_touserdata(L, 1);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, b->program.modules_ref);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, b->program->modules_ref);
   lua_getfield(L, -1, "store");
   lua_getfield(L, -1, b->function);
   return after_call(L, lua_pcallk(L, 0, 0, 0, (lua_KContext)b, after_call), (lua_KContext)b);
@@ -111,7 +110,7 @@ static int run_function(lua_State *L) {
 static struct mw_fiber *start(struct binding *b, const char *function) {
   b->function = function;
   b->ended = 0;
-  struct mw_fiber *fiber = mw_fiber_new(&b->vm, &b->program, on_done, b);
+  struct mw_fiber *fiber = mw_fiber_new(&b->vm, b->program, on_done, b);
   assert_non_null(fiber);
   mw_fiber_start(fiber, run_function, b);
   return fiber;

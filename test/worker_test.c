@@ -121,7 +121,7 @@ static void lack_of_memory_leaves_nothing_open(void **state) {
   write_script("local mw = require 'moonwire' mw.every(1, print) mw.spawn(print)");
   struct mw_generation *generation;
   struct mw_shared shared;
-  assert_int_equal(mw_generation_read(&generation, dir, 1, NULL), 0);
+  assert_int_equal(mw_generation_read(&generation, dir, 1, NULL, NULL), 0);
   assert_int_equal(mw_shared_open(&shared, &settings, dir, generation, NULL), 0);
   mw_generation_unref(generation);
   failmalloc_sweep(open_worker, &shared);

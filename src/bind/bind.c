@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 void mw_bind_functions(lua_State *L, struct mw_program *program, const luaL_Reg *functions) {
-  lua_pushlightuserdata(L, program);
+  mw_program_push(L, program);
   luaL_setfuncs(L, functions, 1);
 }
 

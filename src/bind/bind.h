@@ -54,8 +54,12 @@ void mw_bind_open_host(lua_State *L, struct mw_program *program);     /* host_in
 int mw_bind_route(struct mw_program *program, void (*unimplemented)(void *arg, const struct mw_method_type *method),
                   void *arg, struct mw_err *err);
 
-/* Frees what the bindings hold for a program; before mw_program_fini(). */
-void mw_bind_close(struct mw_program *program);
+/* Makes a program with the module `moonwire`; see mw_program_new(). */
+int mw_bind_program_new(struct mw_program **out, struct mw_vm *vm, const struct mw_host *host, struct mw_pool *pool,
+                        uint64_t generation, struct mw_err *err);
+
+/* Lets go of the program's handlers, and retires it. Its jobs were stopped, and no call or fiber of it is live. */
+void mw_bind_retire(struct mw_program *program);
 
 /* ---- job.c ---- */
 
@@ -64,6 +68,10 @@ void mw_bind_start_jobs(struct mw_program *program);
 
 /* Kills every job and spawned function of the program; they end as soon as what they wait for allows. */
 void mw_bind_stop_jobs(struct mw_program *program);
+
+/* The same for those that are not there for a call: what was registered while the program loaded, and what that has
+ * spawned. */
+void mw_bind_stop_background(struct mw_program *program);
 
 /* ---- call.c ---- */
 

@@ -202,10 +202,12 @@ static int l_client(lua_State *L) {
   if (config.ca_file || config.cert_file) config.tls = true;
   if (!config.target || !config.target[0]) return luaL_error(L, "mw.client: no target, expected \"host:port\"");
   struct mw_bind_channel *channel = push_channel(L, program, &config);
-  struct mw_bind_client *client = lua_newuserdatauv(L, sizeof *client, 1);
+  struct mw_bind_client *client = lua_newuserdatauv(L, sizeof *client, 2);
   *client = (struct mw_bind_client){program, channel, wait_for_ready};
   lua_pushvalue(L, -2);
   lua_setiuservalue(L, -2, 1);
+  mw_program_push(L, program);
+  lua_setiuservalue(L, -2, 2);
   push_client_type(L);
   lua_setmetatable(L, -2);
   return 1;
@@ -286,7 +288,7 @@ static int l_service(lua_State *L) {
       check_service(L, client->program, "client:service", luaL_checkstring(L, 2));
   lua_createtable(L, 0, (int)service->n_methods);
   for (size_t i = 0; i < service->n_methods; i++) {
-    lua_pushlightuserdata(L, client->program);
+    lua_getiuservalue(L, 1, 2);
     lua_pushlightuserdata(L, (void *)(uintptr_t)&service->methods[i]);
     lua_pushvalue(L, 1);
     lua_pushcclosure(L, l_method, 3);

@@ -221,14 +221,16 @@ bool mw_outbound_send(lua_State *L, struct mw_outbound *o, int index, const char
 struct mw_outbound *mw_outbound_push(lua_State *L, int index, struct mw_bind_client *client,
                                      const struct mw_method_type *method, const char *type) {
   index = lua_absindex(L, index);
-  struct mw_outbound *o = lua_newuserdatauv(L, sizeof *o, 1);
+  struct mw_outbound *o = lua_newuserdatauv(L, sizeof *o, 2);
   *o = (struct mw_outbound){.program = client->program, .method = method, .ops = client->channel->ops};
   mw_arena_init(&o->arena, SIZE_MAX);
   mw_list_init(&o->child.link);
   o->child.cancel = on_parent_cancelled;
   luaL_setmetatable(L, type);
-  lua_getiuservalue(L, index, 1); /* the channel */
-  lua_setiuservalue(L, -2, 1);
+  for (int i = 1; i <= 2; i++) { /* the channel and the program */
+    lua_getiuservalue(L, index, i);
+    lua_setiuservalue(L, -2, i);
+  }
   return o;
 }
 

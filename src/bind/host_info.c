@@ -108,7 +108,7 @@ static int l_requests(lua_State *L) {
 }
 
 static void add_cpu_usage(lua_State *L, struct mw_program *program) {
-  lua_pushlightuserdata(L, program);
+  mw_program_push(L, program);
   struct sampler *sampler = lua_newuserdatauv(L, sizeof *sampler, 0);
   *sampler = (struct sampler){.taken = mw_clock_mono()};
   read_cpu(&sampler->last);

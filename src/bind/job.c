@@ -16,6 +16,7 @@ struct job {
   int64_t due;            /* mw_clock_mono() of the next run */
   struct mw_timer *timer; /* that starts the next run, NULL while it runs */
   struct mw_fiber *fiber; /* NULL while it does not run */
+  bool background;        /* registered while the program loaded, or spawned by such a job: not for a call */
   bool stopped;           /* no further run */
 };
 
@@ -123,6 +124,13 @@ static void schedule(struct job *job) {
   if (!job->timer) mw_log(MW_LOG_ERROR, NULL, "a job has ended: out of memory for its timer");
 }
 
+/* Whether what runs now is not there for a call. */
+static bool in_background(const struct mw_program *program) {
+  const struct mw_fiber *running = program->vm->running;
+  if (!running) return true; /* a script that loads */
+  return running->done == on_job_done && running->owner && ((struct job *)running->owner)->background;
+}
+
 static struct job *new_job(lua_State *L, int function, int64_t period) {
   struct mw_program *program = mw_bind_program(L);
   lua_pushvalue(L, function);
@@ -133,7 +141,8 @@ static struct job *new_job(lua_State *L, int function, int64_t period) {
     luaL_error(L, "out of memory for a job");
     return NULL;
   }
-  *job = (struct job){.program = program, .function = ref, .period = period};
+  *job = (struct job){
+      .program = program, .function = ref, .period = period, .background = in_background(program)};
   mw_list_push(&program->jobs, &job->link);
   return job;
 }
@@ -180,18 +189,19 @@ static void push_stopped(lua_State *L, void *unused) {
   mw_bind_push_status(L, &status);
 }
 
-void mw_bind_stop_jobs(struct mw_program *program) {
+static void stop_jobs(struct mw_program *program, bool background_only) {
   struct mw_list *next;
   for (struct mw_list *node = program->jobs.next; node != &program->jobs; node = next) {
     next = node->next;
     struct job *job = MW_CONTAINER(node, struct job, link);
+    if (background_only && !job->background) continue;
     job->stopped = true;
     if (!job->fiber) free_job(job);
   }
   /* Killing one may end others: start over after each. */
   for (struct mw_list *node = program->jobs.next; node != &program->jobs;) {
     struct job *job = MW_CONTAINER(node, struct job, link);
-    if (job->fiber->doom != MW_FIBER_ALIVE) {
+    if (!job->stopped || job->fiber->doom != MW_FIBER_ALIVE) {
       node = node->next;
       continue;
     }
@@ -199,6 +209,10 @@ void mw_bind_stop_jobs(struct mw_program *program) {
     node = program->jobs.next;
   }
 }
+
+void mw_bind_stop_jobs(struct mw_program *program) { stop_jobs(program, false); }
+
+void mw_bind_stop_background(struct mw_program *program) { stop_jobs(program, true); }
 
 void mw_bind_open_job(lua_State *L, struct mw_program *program) {
   static const luaL_Reg functions[] = {{"sleep", l_sleep}, {"spawn", l_spawn}, {"every", l_every}, {NULL, NULL}};

@@ -10,3 +10,8 @@ void mw_bind_open(lua_State *L, struct mw_program *program) {
   lua_newtable(L);
   for (size_t i = 0; i < sizeof openers / sizeof *openers; i++) openers[i](L, program);
 }
+
+int mw_bind_program_new(struct mw_program **out, struct mw_vm *vm, const struct mw_host *host, struct mw_pool *pool,
+                        uint64_t generation, struct mw_err *err) {
+  return mw_program_new(out, vm, host, pool, generation, mw_bind_open, mw_bind_close_messages, err);
+}

@@ -63,7 +63,7 @@ static void push_new_service(lua_State *L, struct mw_program *program, const str
   lua_newtable(L);
   lua_createtable(L, 0, 3);
   lua_newtable(L); /* handlers */
-  lua_pushlightuserdata(L, program);
+  mw_program_push(L, program);
   lua_pushlightuserdata(L, (void *)(uintptr_t)service);
   lua_pushvalue(L, -3);
   lua_pushcclosure(L, l_newindex, 3);
@@ -142,7 +142,7 @@ int mw_bind_route(struct mw_program *program, void (*unimplemented)(void *arg, c
   return mw_vm_protect(program->vm, route_all, &routing, err);
 }
 
-void mw_bind_close(struct mw_program *program) {
+void mw_bind_retire(struct mw_program *program) {
   size_t cursor = 0;
   const struct mw_route *route;
   while ((route = mw_map_next(&program->router.routes, &cursor, NULL)) != NULL) {
@@ -150,5 +150,5 @@ void mw_bind_close(struct mw_program *program) {
       luaL_unref(program->vm->L, LUA_REGISTRYINDEX, (int)(intptr_t)route->arg);
     }
   }
-  mw_bind_close_messages(program);
+  mw_program_retire(program);
 }

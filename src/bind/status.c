@@ -221,7 +221,7 @@ void mw_bind_open_status(lua_State *L, struct mw_program *program) {
     char name[32] = "";
     const char *upper = mw_code_name((enum mw_code)code);
     for (size_t i = 0; upper[i] && i < sizeof name - 1; i++) name[i] = (char)tolower((unsigned char)upper[i]);
-    lua_pushlightuserdata(L, program);
+    mw_program_push(L, program);
     lua_pushinteger(L, code);
     lua_pushcclosure(L, l_construct, 2);
     lua_setfield(L, -2, name);

@@ -63,9 +63,11 @@ static int l_collection(lua_State *L) {
   const struct mw_message_type *type = mw_pool_message(program->pool, message);
   if (!type) return luaL_error(L, "collection %s: the schema has no message %s", name, message);
 
-  struct mw_collection *collection = lua_newuserdatauv(L, sizeof *collection, 0);
+  struct mw_collection *collection = lua_newuserdatauv(L, sizeof *collection, 1);
   *collection = (struct mw_collection){.program = program, .type = type, .value = MW_BUF_INIT};
   luaL_setmetatable(L, MW_COLLECTION);
+  mw_program_push(L, program);
+  lua_setiuservalue(L, -2, 1);
   strcpy(collection->name, name);
   collection->key = find_key(L, type, name, key);
   declare(L, collection);
@@ -102,6 +104,13 @@ static int l_gc(lua_State *L) {
   return 0;
 }
 
+int mw_collection_snapshot(lua_State *L, struct mw_store *store, struct mw_store_snapshot **out, struct mw_err *err) {
+  int rc = mw_store_snapshot_open(store, out, err);
+  if (rc != MW_ELIMIT) return rc;
+  lua_gc(L, LUA_GCCOLLECT);
+  return mw_store_snapshot_open(store, out, err);
+}
+
 /* ---- tables ---- */
 
 static const luaL_Reg reads[] = {{"get", l_get}, {NULL, NULL}};
@@ -128,11 +137,11 @@ void mw_bind_open_store(lua_State *L, struct mw_program *program) {
   mw_store_watch_types(L);
   mw_store_transaction_types(L);
   lua_newtable(L);
-  lua_pushlightuserdata(L, program);
+  mw_program_push(L, program);
   lua_newtable(L);
   lua_pushcclosure(L, l_collection, 2);
   lua_setfield(L, -2, "collection");
-  lua_pushlightuserdata(L, program);
+  mw_program_push(L, program);
   lua_pushcclosure(L, mw_store_transaction, 1);
   lua_setfield(L, -2, "transaction");
   lua_setfield(L, -2, "store");

@@ -118,4 +118,8 @@ void mw_store_transaction_types(lua_State *L);
 void mw_store_scan_types(lua_State *L);
 void mw_store_watch_types(lua_State *L);
 
+/* Opens a snapshot. Scans that a script has left hold theirs until they are collected: when there are too many, that is
+ * now. Returns as mw_store_snapshot_open(). */
+int mw_collection_snapshot(lua_State *L, struct mw_store *store, struct mw_store_snapshot **out, struct mw_err *err);
+
 #endif

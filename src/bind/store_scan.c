@@ -110,7 +110,7 @@ static int l_each(lua_State *L) {
   struct scan *scan;
   push_scan(L, "each", allowed, &scan);
   struct mw_err err = MW_ERR_INIT;
-  int rc = mw_store_snapshot_open(mw_collection_store(scan->collection), &scan->snapshot, &err);
+  int rc = mw_collection_snapshot(L, mw_collection_store(scan->collection), &scan->snapshot, &err);
   if (rc != 0) {
     mw_bind_fail_err(L, rc == MW_EIO ? MW_CODE_UNAVAILABLE : MW_CODE_RESOURCE_EXHAUSTED, &err);
     return lua_error(L);
@@ -130,7 +130,7 @@ static int l_count(lua_State *L) {
   lua_Integer count = 0;
   if (push_scan(L, "count", allowed, &scan)) {
     struct mw_err err = MW_ERR_INIT;
-    int rc = mw_store_snapshot_open(mw_collection_store(scan->collection), &scan->snapshot, &err);
+    int rc = mw_collection_snapshot(L, mw_collection_store(scan->collection), &scan->snapshot, &err);
     mw_err_fini(&err);
     struct mw_store_entry entry;
     while (rc == 0 && (rc = advance(scan, &entry)) == 0) count++;

@@ -35,7 +35,7 @@ static void push_transaction(lua_State *L, struct mw_store *store) {
     lua_setiuservalue(L, -2, i);
   }
   struct mw_err err = MW_ERR_INIT;
-  int rc = mw_store_snapshot_open(store, &tx->snapshot, &err);
+  int rc = mw_collection_snapshot(L, store, &tx->snapshot, &err);
   if (rc == 0) tx->txn = mw_store_txn_new();
   if (tx->txn) return;
   if (rc == 0) mw_err_set(&err, MW_ENOMEM, "out of memory");

@@ -143,9 +143,9 @@ static int l_next(lua_State *L) {
 
 /* ---- collection:watch ---- */
 
-static int start(struct watch *w, struct mw_loop *loop, bool existing, struct mw_err *err) {
+static int start(lua_State *L, struct watch *w, struct mw_loop *loop, bool existing, struct mw_err *err) {
   struct mw_store *store = mw_collection_store(w->collection);
-  int rc = mw_store_snapshot_open(store, &w->snapshot, err);
+  int rc = mw_collection_snapshot(L, store, &w->snapshot, err);
   if (rc != 0) return rc;
   uint64_t revision = mw_store_snapshot_revision(w->snapshot);
   rc = mw_store_watch_open(store, mw_store_key_slice(&w->prefix), revision, loop, on_event, w, &w->watch);
@@ -179,7 +179,7 @@ static int l_watch(lua_State *L) {
     }
   }
   struct mw_err err = MW_ERR_INIT;
-  int rc = start(w, collection->program->vm->loop, existing, &err);
+  int rc = start(L, w, collection->program->vm->loop, existing, &err);
   if (rc != 0) {
     mw_bind_fail_err(L, rc == MW_EIO ? MW_CODE_UNAVAILABLE : MW_CODE_RESOURCE_EXHAUSTED, &err);
     return lua_error(L);

@@ -185,8 +185,10 @@ static int l_subscribe(lua_State *L) {
   struct topic *topic = check_topic(L);
   struct mw_program *program = topic->program;
   size_t capacity = check_capacity(L);
-  struct subscription *s = lua_newuserdatauv(L, sizeof *s, 0);
+  struct subscription *s = lua_newuserdatauv(L, sizeof *s, 1);
   *s = (struct subscription){.program = program};
+  lua_getiuservalue(L, 1, 1);
+  lua_setiuservalue(L, -2, 1);
   push_subscription_type(L);
   lua_setmetatable(L, -2);
   struct mw_topics *topics = program->host->topics;
@@ -206,8 +208,10 @@ static int l_topic(lua_State *L) {
   size_t len;
   const char *name = luaL_checklstring(L, 1, &len);
   luaL_argcheck(L, len > 0 && len <= MAX_NAME && strlen(name) == len, 1, "expected a name of 1 to 256 bytes");
-  struct topic *topic = lua_newuserdatauv(L, sizeof *topic + len + 1, 0);
+  struct topic *topic = lua_newuserdatauv(L, sizeof *topic + len + 1, 1);
   topic->program = mw_bind_program(L);
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_setiuservalue(L, -2, 1);
   memcpy(topic->name, name, len + 1);
   if (luaL_newmetatable(L, TOPIC)) {
     static const luaL_Reg methods[] = {{"publish", l_publish}, {"subscribe", l_subscribe}, {NULL, NULL}};

@@ -40,7 +40,7 @@ static int check(const char *dir, struct mw_err *err) {
   rc = mw_settings_set(&settings.data, ":memory:");
   struct mw_generation *generation = NULL;
   struct mw_err more = MW_ERR_INIT;
-  if (rc == 0) rc = mw_generation_read(&generation, dir, 1, &more);
+  if (rc == 0) rc = mw_generation_read(&generation, dir, 1, NULL, &more);
   if (rc == 0) rc = load(&settings, dir, generation, &more);
   if (rc != 0) mw_err_add(err, rc, "%s", mw_err_text(&more));
   mw_err_fini(&more);

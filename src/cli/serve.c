@@ -1,7 +1,6 @@
 /* moonwire serve: runs a server until it is told to stop. */
 #include <errno.h>
 #include <getopt.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -136,37 +135,47 @@ static int open_signals(void) {
 
 enum { CANCEL_MS = 2000 }; /* how long cancelled calls may take to end */
 
-/* Takes one signal; `stops` counts those that ask to stop. The third one does not even wait for calls to unwind. */
-static void on_signal(struct mw_server *server, int signals, unsigned *stops) {
+struct signals {
+  uv_poll_t poll;
+  uv_timer_t cancelled;
+  int fd;
+  unsigned stops; /* signals that asked to stop */
+  struct mw_server *server;
+};
+
+static void give_up(uv_timer_t *timer) {
+  mw_log(MW_LOG_ERROR, NULL, "a call does not end: the server stops without it");
+  _exit(MW_EXIT_FAILED);
+}
+
+/* Takes one signal. The third one that asks to stop does not even wait for calls to unwind. */
+static void on_signal(uv_poll_t *poll, int status, int events) {
+  struct signals *signals = MW_CONTAINER(poll, struct signals, poll);
   struct signalfd_siginfo info;
-  if (read(signals, &info, sizeof info) != (ssize_t)sizeof info) return;
+  if (read(signals->fd, &info, sizeof info) != (ssize_t)sizeof info) return;
   if (info.ssi_signo == SIGHUP) {
-    mw_log(MW_LOG_WARN, NULL, "SIGHUP: the folder is read at start only; restart to serve what has changed");
-    return;
-  }
-  if (++*stops == 1) {
+    mw_reload_start(mw_server_reload(signals->server), false, NULL, NULL);
+  } else if (++signals->stops == 1) {
     mw_log(MW_LOG_INFO, NULL, "draining: running calls have the grace period to finish");
-    mw_server_drain(server);
-  } else if (*stops == 2) {
-    mw_server_cancel(server);
+    mw_server_drain(signals->server);
+  } else if (signals->stops == 2) {
+    mw_server_cancel(signals->server);
+    uv_timer_start(&signals->cancelled, give_up, CANCEL_MS, 0);
   } else {
     _exit(MW_EXIT_FAILED);
   }
 }
 
-static void wait_for_end(struct mw_server *server, int signals) {
-  struct pollfd fds[] = {{.fd = mw_server_end_fd(server), .events = POLLIN}, {.fd = signals, .events = POLLIN}};
-  unsigned stops = 0;
-  for (;;) {
-    int n = poll(fds, 2, stops < 2 ? -1 : CANCEL_MS);
-    if (n < 0) continue; /* stopped and continued */
-    if (n == 0) {
-      mw_log(MW_LOG_ERROR, NULL, "a call does not end: the server stops without it");
-      _exit(MW_EXIT_FAILED);
-    }
-    if (fds[0].revents) return;
-    if (fds[1].revents) on_signal(server, signals, &stops);
-  }
+static void run(struct mw_server *server, int fd) {
+  struct signals signals = {.fd = fd, .server = server};
+  uv_loop_t *loop = &mw_server_loop(server)->uv;
+  uv_poll_init(loop, &signals.poll, fd);
+  uv_timer_init(loop, &signals.cancelled);
+  uv_poll_start(&signals.poll, UV_READABLE, on_signal);
+  mw_server_run(server);
+  uv_close((uv_handle_t *)&signals.poll, NULL);
+  uv_close((uv_handle_t *)&signals.cancelled, NULL);
+  mw_server_close(server); /* runs the loop until both are closed */
 }
 
 static int fail(struct mw_err *err) {
@@ -201,8 +210,7 @@ static int serve(const struct options *options, const struct mw_settings *settin
       printf("moonwire: listening on %s\n", address);
     }
     fflush(stdout);
-    wait_for_end(server, signals);
-    mw_server_close(server);
+    run(server, signals);
   }
   close(signals);
   return code;

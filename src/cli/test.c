@@ -63,7 +63,7 @@ static void prepare(lua_State *L, struct test *test) {
   lua_pushcclosure(L, l_exit, 1);
   lua_setfield(L, -2, "exit");
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, test->worker.program.modules_ref);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, test->worker.programs.current->program->modules_ref);
   lua_getfield(L, -1, "moonwire");
   lua_setfield(L, -3, "moonwire");
   mw_test_process_open(L);
@@ -102,7 +102,7 @@ static void on_done(struct mw_fiber *fiber, void *owner) {}
 
 static void start(struct mw_post *post) {
   struct test *test = MW_CONTAINER(post, struct test, start);
-  struct mw_fiber *fiber = mw_fiber_new(&test->worker.vm, &test->worker.program, on_done, test);
+  struct mw_fiber *fiber = mw_fiber_new(&test->worker.vm, test->worker.programs.current->program, on_done, test);
   if (!fiber) return;
   fiber->account.slice = 0; /* specs may take their time */
   mw_fiber_start(fiber, test_main, test);
@@ -110,7 +110,7 @@ static void start(struct mw_post *post) {
 
 static int run(struct test *test, const struct mw_settings *settings, struct mw_err *err) {
   struct mw_generation *generation;
-  int rc = mw_generation_read(&generation, ".", 1, err);
+  int rc = mw_generation_read(&generation, ".", 1, NULL, err);
   if (rc != 0) return rc;
   struct mw_shared shared;
   rc = mw_shared_open(&shared, settings, ".", generation, err);

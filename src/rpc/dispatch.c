@@ -113,6 +113,7 @@ void mw_dispatch_start(struct mw_dispatch *dispatch, struct mw_call *call) {
     refuse(call, MW_CODE_UNAVAILABLE, "the server is shutting down");
     return;
   }
+  if (dispatch->before) dispatch->before(dispatch->before_arg);
   call->route = mw_router_find(dispatch->router, call->path);
   if (!call->route) {
     refuse_unknown(dispatch, call);

@@ -18,6 +18,8 @@ struct mw_dispatch {
   bool draining;             /* new calls are answered with UNAVAILABLE */
   struct mw_metrics *metrics; /* may be NULL */
   struct mw_metric *live_gauge; /* shows `live`; may be NULL */
+  void (*before)(void *arg); /* runs before a new call is routed, and may replace `router`; may be NULL */
+  void *before_arg;
   void (*idle)(void *arg);   /* runs when `live` falls to 0; may be NULL */
   void *idle_arg;
   struct mw_call_stats stats;

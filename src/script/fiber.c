@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "script/program.h"
+
 /* Most coroutines that are kept for reuse: those beyond came with a burst of calls and go with it. */
 enum { MAX_IDLE = 1024 };
 
@@ -39,6 +41,7 @@ static void retire(struct mw_fiber *fiber, bool clean) {
   struct mw_vm *vm = fiber->vm;
   mw_list_remove(&fiber->link);
   set_live(vm, vm->n_live - 1);
+  if (fiber->program) fiber->program->n_fibers--;
   if (clean && vm->n_idle < MAX_IDLE) {
     lua_settop(fiber->L, 0);
     mw_list_init(&fiber->link);
@@ -98,6 +101,7 @@ struct mw_fiber *mw_fiber_new(struct mw_vm *vm, struct mw_program *program,
   struct mw_fiber *fiber = from_pool(vm);
   if (!fiber) return NULL;
   fiber->program = program;
+  if (program) program->n_fibers++;
   fiber->waiting = false;
   fiber->doom = MW_FIBER_ALIVE;
   fiber->doom_ref = LUA_NOREF;

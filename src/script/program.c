@@ -98,14 +98,56 @@ static int l_require(lua_State *L) {
 
 /* ---- set-up ---- */
 
+#define PROGRAM "moonwire.Program"
+
 struct opening {
-  struct mw_program *program;
+  struct mw_program *program; /* NULL until made */
+  struct mw_vm *vm;
+  const struct mw_host *host;
+  struct mw_pool *pool;
+  uint64_t generation;
   void (*open)(lua_State *L, struct mw_program *program);
+  void (*close)(struct mw_program *program);
 };
+
+static int collect(lua_State *L) {
+  struct mw_program *program = lua_touserdata(L, 1);
+  if (program->close) program->close(program);
+  mw_router_fini(&program->router);
+  mw_pool_unref(program->pool);
+  return 0;
+}
+
+/* Pushes a new program and anchors it. */
+static struct mw_program *push_new(lua_State *L, const struct opening *opening) {
+  if (luaL_newmetatable(L, PROGRAM)) {
+    lua_pushcfunction(L, collect);
+    lua_setfield(L, -2, "__gc");
+  }
+  struct mw_program *program = lua_newuserdatauv(L, sizeof *program, 0);
+  *program = (struct mw_program){.self_ref = LUA_NOREF,
+                                 .vm = opening->vm,
+                                 .host = opening->host,
+                                 .pool = mw_pool_ref(opening->pool),
+                                 .generation = opening->generation,
+                                 .env_ref = LUA_NOREF,
+                                 .modules_ref = LUA_NOREF,
+                                 .interceptors_ref = LUA_NOREF,
+                                 .services_ref = LUA_NOREF,
+                                 .close = opening->close};
+  mw_router_init(&program->router, opening->generation);
+  mw_list_init(&program->jobs);
+  lua_pushvalue(L, -2);
+  lua_setmetatable(L, -2);
+  lua_pushvalue(L, -1);
+  program->self_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  return program;
+}
 
 static int open_program(lua_State *L) {
   struct opening *opening = lua_touserdata(L, 1);
-  struct mw_program *program = opening->program;
+  struct mw_program *program = push_new(L, opening);
+  opening->program = opening->vm->loading = program;
   lua_newtable(L);
   lua_pushvalue(L, -1);
   program->modules_ref = luaL_ref(L, LUA_REGISTRYINDEX);
@@ -117,42 +159,38 @@ static int open_program(lua_State *L) {
   lua_setfield(L, -2, "moonwire");
   mw_environment_push(L);
   lua_pushliteral(L, "require");
-  lua_pushlightuserdata(L, program);
+  mw_program_push(L, program);
   lua_pushcclosure(L, l_require, 1);
   lua_rawset(L, -3);
   program->env_ref = luaL_ref(L, LUA_REGISTRYINDEX);
   return 0;
 }
 
-int mw_program_init(struct mw_program *program, struct mw_vm *vm, const struct mw_host *host, struct mw_pool *pool,
-                    uint64_t generation, void (*open)(lua_State *L, struct mw_program *program), struct mw_err *err) {
-  *program = (struct mw_program){.vm = vm,
-                                 .host = host,
-                                 .pool = mw_pool_ref(pool),
-                                 .generation = generation,
-                                 .env_ref = LUA_NOREF,
-                                 .modules_ref = LUA_NOREF,
-                                 .interceptors_ref = LUA_NOREF,
-                                 .services_ref = LUA_NOREF};
-  mw_router_init(&program->router, generation);
-  mw_list_init(&program->jobs);
-  struct opening opening = {program, open};
-  vm->loading = program;
+int mw_program_new(struct mw_program **out, struct mw_vm *vm, const struct mw_host *host, struct mw_pool *pool,
+                   uint64_t generation, void (*open)(lua_State *L, struct mw_program *program),
+                   void (*close)(struct mw_program *program), struct mw_err *err) {
+  struct opening opening = {NULL, vm, host, pool, generation, open, close};
   int rc = mw_vm_protect(vm, open_program, &opening, err);
   vm->loading = NULL;
-  if (rc != 0) mw_program_fini(program);
+  if (rc == 0) {
+    *out = opening.program;
+  } else if (opening.program) {
+    mw_program_retire(opening.program);
+  }
   return rc;
 }
 
-void mw_program_fini(struct mw_program *program) {
+void mw_program_retire(struct mw_program *program) {
   lua_State *L = program->vm->L;
-  luaL_unref(L, LUA_REGISTRYINDEX, program->env_ref);
-  luaL_unref(L, LUA_REGISTRYINDEX, program->modules_ref);
-  luaL_unref(L, LUA_REGISTRYINDEX, program->services_ref);
-  luaL_unref(L, LUA_REGISTRYINDEX, program->interceptors_ref);
-  mw_router_fini(&program->router);
-  mw_pool_unref(program->pool);
-  program->pool = NULL;
+  int *refs[] = {&program->env_ref, &program->modules_ref, &program->services_ref, &program->interceptors_ref,
+                 &program->self_ref};
+  program->files = NULL;
+  program->n_files = 0;
+  for (size_t i = 0; i < sizeof refs / sizeof *refs; i++) {
+    int ref = *refs[i];
+    *refs[i] = LUA_NOREF;
+    luaL_unref(L, LUA_REGISTRYINDEX, ref);
+  }
 }
 
 /* ---- loading ---- */

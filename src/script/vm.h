@@ -26,6 +26,7 @@ struct mw_vm {
   struct mw_list live;      /* fibers that run or wait */
   size_t n_idle, n_live;
   struct mw_metric *live_gauge; /* shows n_live; may be NULL */
+  struct mw_program *newest; /* of the newest committed generation; NULL before the first */
   struct mw_program *loading; /* the program whose scripts are being loaded, NULL when none */
   int unyieldable;          /* > 0: an outer C call boundary forbids waiting */
   struct mw_arena scratch;  /* for one C function at a time: see mw_vm_scratch() */

@@ -1,6 +1,5 @@
 #include "server/generation.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,9 +7,10 @@
 #include <sys/stat.h>
 
 #include "base/buf.h"
+#include "schema/find.h"
 #include "schema/load.h"
 
-enum { SCRIPT_LIMIT = 16 * 1024 * 1024, FOLDER_DEPTH = 32 };
+enum { FILE_LIMIT = 64 * 1024 * 1024 };
 
 /* "DIR/name" in the arena; a DIR of "." is left out, so that messages name files as a person would. */
 static char *join(struct mw_arena *arena, const char *dir, const char *name) {
@@ -21,6 +21,8 @@ static char *join(struct mw_arena *arena, const char *dir, const char *name) {
   return path;
 }
 
+/* ---- scripts ---- */
+
 /* "util.text" of "util/text.lua", in the arena. */
 static char *module_name(struct mw_arena *arena, const char *below) {
   char *module = mw_arena_strndup(arena, below, strlen(below) - strlen(".lua"));
@@ -30,103 +32,100 @@ static char *module_name(struct mw_arena *arena, const char *below) {
   return module;
 }
 
-static bool is_script(const char *name) {
-  size_t len = strlen(name);
-  return len > 4 && strcmp(name + len - 4, ".lua") == 0;
-}
-
-struct scan {
-  struct mw_generation *generation;
-  size_t root; /* length of the lua folder's path and the slash behind it */
-  struct mw_err *err;
-};
-
-static int grow(struct mw_generation *g) {
-  if (g->n_files < g->cap_files) return 0;
-  size_t cap = g->cap_files ? g->cap_files * 2 : 16;
-  struct mw_script_file *files = realloc(g->files, cap * sizeof *files);
-  if (!files) return MW_ENOMEM;
-  g->files = files;
-  g->cap_files = cap;
-  return 0;
-}
-
-static int add_file(struct scan *scan, const char *path) {
-  struct mw_generation *g = scan->generation;
+static int read_script(struct mw_generation *g, const char *folder, const char *below, struct mw_err *err) {
   struct mw_buf text = MW_BUF_INIT;
-  struct mw_err err = MW_ERR_INIT;
-  int rc = mw_buf_read_file(&text, path, SCRIPT_LIMIT, &err);
+  struct mw_err one = MW_ERR_INIT;
+  char *path = join(&g->arena, folder, below);
+  int rc = path ? mw_buf_read_file(&text, path, FILE_LIMIT, &one) : MW_ENOMEM;
   if (rc == 0) {
     const char *bytes = mw_arena_strndup(&g->arena, mw_buf_str(&text), text.len);
-    const char *module = module_name(&g->arena, path + scan->root);
-    rc = bytes && module ? grow(g) : MW_ENOMEM;
+    const char *module = module_name(&g->arena, below);
+    if (!bytes || !module) rc = mw_err_set(&one, MW_ENOMEM, "%s: out of memory", path);
     if (rc == 0) g->files[g->n_files++] = (struct mw_script_file){path, module, mw_slice(bytes, text.len)};
-    if (rc != 0) mw_err_set(&err, rc, "%s: out of memory", path);
   }
-  if (rc != 0) mw_err_add(scan->err, rc, "%s", mw_err_text(&err));
-  mw_err_fini(&err);
+  if (rc != 0) mw_err_add(err, rc, "%s", one.text ? one.text : "out of memory");
+  mw_err_fini(&one);
   mw_buf_fini(&text);
   return rc;
 }
 
-static int scan_folder(struct scan *scan, const char *dir, unsigned depth);
-
-static int scan_entry(struct scan *scan, const char *dir, const char *name, unsigned depth) {
-  char *path = join(&scan->generation->arena, dir, name);
-  if (!path) return mw_err_add(scan->err, MW_ENOMEM, "%s: out of memory", dir);
-  struct stat info;
-  if (stat(path, &info) != 0) return mw_err_add(scan->err, MW_EIO, "%s: %s", path, strerror(errno));
-  if (S_ISDIR(info.st_mode)) {
-    if (depth < FOLDER_DEPTH) return scan_folder(scan, path, depth + 1);
-    return mw_err_add(scan->err, MW_ELIMIT, "%s: more than %d folders deep", path, FOLDER_DEPTH);
-  }
-  if (!is_script(name)) return 0;
-  if (!S_ISREG(info.st_mode)) return mw_err_add(scan->err, MW_EIO, "%s: not a regular file", path);
-  return add_file(scan, path);
-}
-
-/* Collects the scripts below `dir`, hidden files left out. A missing folder at the top is an empty one. */
-static int scan_folder(struct scan *scan, const char *dir, unsigned depth) {
-  DIR *handle = opendir(dir);
-  if (!handle) {
-    if (errno == ENOENT && depth == 0) return 0;
-    return mw_err_add(scan->err, MW_EIO, "%s: %s", dir, strerror(errno));
-  }
-  int rc = 0;
-  struct dirent *entry;
-  while ((entry = readdir(handle)) != NULL) {
-    int one = entry->d_name[0] == '.' ? 0 : scan_entry(scan, dir, entry->d_name, depth);
+static int read_scripts(struct mw_generation *g, const char *dir, struct mw_err *err) {
+  struct mw_file_list list = {0};
+  char *folder = join(&g->arena, dir, "lua");
+  int rc = folder ? mw_find_files(&list, folder, ".lua", err) : mw_err_add(err, MW_ENOMEM, "out of memory");
+  if (rc != 0) return rc;
+  g->files = calloc(list.n + 1, sizeof *g->files);
+  if (!g->files) rc = mw_err_add(err, MW_ENOMEM, "out of memory");
+  for (size_t i = 0; i < list.n && g->files; i++) {
+    int one = read_script(g, folder, list.paths[i], err);
     if (one != 0) rc = one;
   }
-  closedir(handle);
+  mw_file_list_fini(&list);
   return rc;
 }
 
-static int by_path(const void *a, const void *b) {
-  const struct mw_script_file *x = a, *y = b;
-  return strcmp(x->path, y->path);
+/* ---- protos ---- */
+
+/* FNV-1a over `bytes`, going on from `hash`. */
+static uint64_t digest(uint64_t hash, struct mw_slice bytes) {
+  for (size_t i = 0; i < bytes.len; i++) hash = (hash ^ bytes.data[i]) * 0x100000001b3u;
+  return hash;
 }
 
-static int read_scripts(struct mw_generation *g, const char *dir, struct mw_err *err) {
-  char *folder = join(&g->arena, dir, "lua");
-  if (!folder) return mw_err_add(err, MW_ENOMEM, "out of memory");
-  struct scan scan = {g, strlen(folder) + 1, err};
-  int rc = scan_folder(&scan, folder, 0);
-  if (g->n_files > 0) qsort(g->files, g->n_files, sizeof *g->files, by_path);
+/* Adds names and contents of the files that end in `suffix`. */
+static int digest_files(uint64_t *hash, const char *folder, const char *suffix, struct mw_err *err) {
+  struct mw_file_list list;
+  int rc = mw_find_files(&list, folder, suffix, err);
+  if (rc != 0) return rc;
+  struct mw_buf path = MW_BUF_INIT, bytes = MW_BUF_INIT;
+  for (size_t i = 0; i < list.n && rc == 0; i++) {
+    mw_buf_clear(&path);
+    mw_buf_clear(&bytes);
+    rc = mw_buf_printf(&path, "%s/%s", folder, list.paths[i]);
+    if (rc == 0) rc = mw_buf_read_file(&bytes, mw_buf_str(&path), FILE_LIMIT, err);
+    *hash = digest(digest(*hash, mw_slice(list.paths[i], strlen(list.paths[i]) + 1)), mw_buf_slice(&bytes));
+  }
+  mw_buf_fini(&bytes);
+  mw_buf_fini(&path);
+  mw_file_list_fini(&list);
   return rc;
 }
 
-int mw_generation_read(struct mw_generation **out, const char *dir, uint64_t number, struct mw_err *err) {
-  struct stat info;
-  if (stat(dir, &info) != 0) return mw_err_set(err, MW_EIO, "%s: %s", dir, strerror(errno));
-  if (!S_ISDIR(info.st_mode)) return mw_err_set(err, MW_EIO, "%s: not a folder", dir);
+/* Makes the pool, or shares the one of `previous`. The digest is taken first: what changes after it is a change again. */
+static int read_protos(struct mw_generation *g, const char *dir, const struct mw_generation *previous,
+                       struct mw_err *err) {
+  char *folder = join(&g->arena, dir, "proto");
+  if (!folder) return mw_err_set(err, MW_ENOMEM, "out of memory");
+  g->protos = 0xcbf29ce484222325u;
+  int rc = digest_files(&g->protos, folder, ".proto", err);
+  if (rc == 0) rc = digest_files(&g->protos, folder, ".binpb", err);
+  if (rc != 0) return rc;
+  if (previous && previous->protos == g->protos) {
+    g->pool = mw_pool_ref(previous->pool);
+    return 0;
+  }
+  return mw_schema_load(&g->pool, folder, err);
+}
+
+/* ---- generations ---- */
+
+static struct mw_generation *new_generation(uint64_t number) {
   struct mw_generation *g = calloc(1, sizeof *g);
-  if (!g) return mw_err_set(err, MW_ENOMEM, "out of memory");
+  if (!g) return NULL;
   atomic_init(&g->refs, 1);
   g->number = number;
   mw_arena_init(&g->arena, SIZE_MAX);
-  char *protos = join(&g->arena, dir, "proto");
-  int rc = protos ? mw_schema_load(&g->pool, protos, err) : mw_err_set(err, MW_ENOMEM, "out of memory");
+  return g;
+}
+
+int mw_generation_read(struct mw_generation **out, const char *dir, uint64_t number,
+                       const struct mw_generation *previous, struct mw_err *err) {
+  struct stat info;
+  if (stat(dir, &info) != 0) return mw_err_set(err, MW_EIO, "%s: %s", dir, strerror(errno));
+  if (!S_ISDIR(info.st_mode)) return mw_err_set(err, MW_EIO, "%s: not a folder", dir);
+  struct mw_generation *g = new_generation(number);
+  if (!g) return mw_err_set(err, MW_ENOMEM, "out of memory");
+  int rc = read_protos(g, dir, previous, err);
   int scripts = read_scripts(g, dir, err);
   if (rc == 0) rc = scripts;
   if (rc != 0) {
@@ -135,6 +134,35 @@ int mw_generation_read(struct mw_generation **out, const char *dir, uint64_t num
   }
   *out = g;
   return 0;
+}
+
+struct mw_generation *mw_generation_renumber(struct mw_generation *old, uint64_t number) {
+  struct mw_generation *g = new_generation(number);
+  if (!g) return NULL;
+  g->protos = old->protos;
+  g->pool = mw_pool_ref(old->pool);
+  g->files = calloc(old->n_files + 1, sizeof *g->files);
+  bool whole = g->files != NULL;
+  for (size_t i = 0; i < old->n_files && whole; i++) {
+    const struct mw_script_file *file = &old->files[i];
+    const char *bytes = mw_arena_strndup(&g->arena, (const char *)file->bytes.data, file->bytes.len);
+    const char *path = mw_arena_strndup(&g->arena, file->path, strlen(file->path));
+    const char *module = mw_arena_strndup(&g->arena, file->module, strlen(file->module));
+    whole = bytes && path && module;
+    g->files[g->n_files++] = (struct mw_script_file){path, module, mw_slice(bytes, file->bytes.len)};
+  }
+  if (whole) return g;
+  mw_generation_unref(g);
+  return NULL;
+}
+
+bool mw_generation_same(const struct mw_generation *a, const struct mw_generation *b) {
+  if (a->protos != b->protos || a->n_files != b->n_files) return false;
+  for (size_t i = 0; i < a->n_files; i++) {
+    if (strcmp(a->files[i].path, b->files[i].path) != 0) return false;
+    if (!mw_slice_eq(a->files[i].bytes, b->files[i].bytes)) return false;
+  }
+  return true;
 }
 
 struct mw_generation *mw_generation_ref(struct mw_generation *generation) {

@@ -15,14 +15,23 @@ struct mw_generation {
   atomic_uint refs;
   uint64_t number;
   struct mw_pool *pool;
+  uint64_t protos;              /* a digest of all that the pool was made of */
   struct mw_script_file *files; /* sorted by path */
-  size_t n_files, cap_files;
+  size_t n_files;
   struct mw_arena arena;        /* what `files` points into */
 };
 
-/* Reads DIR/proto and DIR/lua. Errors of both are findings of one look. Returns 0 and a reference, MW_EFORMAT,
- * MW_EUNSUPPORTED, MW_EINVAL, MW_EIO or MW_ENOMEM. */
-int mw_generation_read(struct mw_generation **out, const char *dir, uint64_t number, struct mw_err *err);
+/* Reads DIR/proto and DIR/lua. Errors of both are findings of one look. When the protos are those of `previous`, which
+ * may be NULL, its pool is shared. Returns 0 and a reference, MW_EFORMAT, MW_EUNSUPPORTED, MW_EINVAL, MW_EIO or
+ * MW_ENOMEM. */
+int mw_generation_read(struct mw_generation **out, const char *dir, uint64_t number,
+                       const struct mw_generation *previous, struct mw_err *err);
+
+/* The contents of `old` under a new number. NULL without memory. */
+struct mw_generation *mw_generation_renumber(struct mw_generation *old, uint64_t number);
+
+/* Whether both hold the same protos and scripts. */
+bool mw_generation_same(const struct mw_generation *a, const struct mw_generation *b);
 
 struct mw_generation *mw_generation_ref(struct mw_generation *generation);
 void mw_generation_unref(struct mw_generation *generation);

@@ -1,19 +1,21 @@
 #include "server/server.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "engine/core/core.h"
+#include "loop/watch.h"
 #include "server/shared.h"
 
 struct mw_server {
   struct mw_shared shared;
-  int end_fd;
   int claims[MW_SETTINGS_LISTENERS]; /* of its addresses, for as long as it listens there */
   size_t n_claims;
+  struct mw_loop control;  /* of the thread that runs the server */
+  struct mw_post end_post; /* the last worker has ended */
+  struct mw_watch *watch;  /* of the folder; NULL before all workers serve */
+  struct mw_reload *reload;
   atomic_uint running; /* workers that have not ended */
   unsigned n_workers;  /* that were started */
   struct mw_worker workers[];
@@ -23,12 +25,14 @@ const struct mw_engine_ops *mw_server_engine(const char *name) {
   return strcmp(name, mw_engine_core.name) == 0 ? &mw_engine_core : NULL;
 }
 
-/* The last worker to end makes the descriptor readable. */
+static void on_end(struct mw_post *post) {
+  struct mw_server *server = MW_CONTAINER(post, struct mw_server, end_post);
+  uv_stop(&server->control.uv);
+}
+
 static void on_worker_ended(void *arg) {
   struct mw_server *server = arg;
-  if (atomic_fetch_sub(&server->running, 1) > 1) return;
-  uint64_t one = 1;
-  if (write(server->end_fd, &one, sizeof one) < 0) mw_log(MW_LOG_ERROR, NULL, "eventfd: %s", strerror(errno));
+  if (atomic_fetch_sub(&server->running, 1) == 1) mw_loop_post(&server->control, &server->end_post);
 }
 
 static int claim_addresses(struct mw_server *server, struct mw_err *err) {
@@ -78,9 +82,42 @@ static int start_workers(struct mw_server *server, struct mw_err *err) {
   return rc;
 }
 
+/* ---- reloading ---- */
+
+static void on_change(void *arg) {
+  struct mw_server *server = arg;
+  const char *problem = mw_watch_problem(server->watch);
+  if (problem) mw_log(MW_LOG_WARN, NULL, "%s", problem);
+  mw_reload_start(server->reload, false, NULL, NULL);
+}
+
+static int open_watch(struct mw_server *server, struct mw_err *err) {
+  struct mw_buf protos = MW_BUF_INIT, scripts = MW_BUF_INIT;
+  const char *dir = server->shared.dir;
+  int rc = mw_buf_printf(&protos, "%s/proto", dir);
+  if (rc == 0) rc = mw_buf_printf(&scripts, "%s/lua", dir);
+  if (rc == 0) {
+    const char *paths[] = {mw_buf_str(&protos), mw_buf_str(&scripts)};
+    struct mw_watch_options options = {.paths = paths, .n_paths = 2, .changed = on_change, .arg = server};
+    rc = mw_watch_new(&server->watch, &server->control, &options, err);
+  }
+  mw_buf_fini(&protos);
+  mw_buf_fini(&scripts);
+  return rc;
+}
+
+/* What was saved while the workers started is noticed by the first look. */
+static int open_reload(struct mw_server *server, struct mw_err *err) {
+  server->reload = mw_reload_new(&server->control, &server->shared, server->workers, server->n_workers);
+  if (!server->reload) return mw_err_set(err, MW_ENOMEM, "out of memory");
+  int rc = open_watch(server, err);
+  if (rc == 0) mw_reload_start(server->reload, false, NULL, NULL);
+  return rc;
+}
+
 int mw_server_open(struct mw_server **out, const struct mw_settings *settings, const char *dir, struct mw_err *err) {
   struct mw_generation *generation;
-  int rc = mw_generation_read(&generation, dir, 1, err);
+  int rc = mw_generation_read(&generation, dir, 1, NULL, err);
   if (rc != 0) return rc;
   struct mw_server *server = calloc(1, sizeof *server + settings->workers * sizeof *server->workers);
   rc = server ? mw_shared_open(&server->shared, settings, dir, generation, err)
@@ -92,10 +129,16 @@ int mw_server_open(struct mw_server **out, const struct mw_settings *settings, c
   }
   server->shared.ended = on_worker_ended;
   server->shared.ended_arg = server;
-  server->end_fd = eventfd(0, EFD_CLOEXEC);
-  rc = server->end_fd < 0 ? mw_err_set(err, MW_EIO, "eventfd: %s", strerror(errno)) : 0;
-  if (rc == 0) rc = claim_addresses(server, err);
+  server->end_post.run = on_end;
+  rc = mw_loop_init(&server->control, err);
+  if (rc != 0) {
+    mw_shared_close(&server->shared);
+    free(server);
+    return rc;
+  }
+  rc = claim_addresses(server, err);
   if (rc == 0) rc = start_workers(server, err);
+  if (rc == 0) rc = open_reload(server, err);
   if (rc != 0) {
     mw_server_close(server);
     return rc;
@@ -111,15 +154,27 @@ const char *mw_server_address(const struct mw_server *server, size_t i) {
 const struct mw_generation *mw_server_generation(const struct mw_server *server) { return server->shared.generation; }
 
 bool mw_server_handles(const struct mw_server *server, const struct mw_method_type *method) {
-  const struct mw_route *route = mw_router_find(&server->workers[0].program.router, mw_slice_str(method->path));
+  const struct mw_route *route = mw_router_find(&server->workers[0].programs.current->program->router, mw_slice_str(method->path));
   return route && route->handler == &mw_bind_handler;
 }
 
-int mw_server_end_fd(const struct mw_server *server) { return server->end_fd; }
+struct mw_loop *mw_server_loop(struct mw_server *server) { return &server->control; }
 
+struct mw_reload *mw_server_reload(struct mw_server *server) { return server->reload; }
+
+void mw_server_run(struct mw_server *server) { uv_run(&server->control.uv, UV_RUN_DEFAULT); }
+
+static void drain_workers(void *arg) {
+  struct mw_server *server = arg;
+  for (unsigned i = 0; i < server->n_workers; i++) mw_worker_drain(&server->workers[i]);
+}
+
+/* A reload that is under way comes to its end first: it speaks with workers that serve. */
 void mw_server_drain(struct mw_server *server) {
   release_claims(server);
-  for (unsigned i = 0; i < server->n_workers; i++) mw_worker_drain(&server->workers[i]);
+  mw_watch_close(server->watch);
+  server->watch = NULL;
+  mw_reload_stop(server->reload, drain_workers, server);
 }
 
 void mw_server_cancel(struct mw_server *server) {
@@ -129,7 +184,9 @@ void mw_server_cancel(struct mw_server *server) {
 void mw_server_close(struct mw_server *server) {
   for (unsigned i = 0; i < server->n_workers; i++) mw_worker_join(&server->workers[i]);
   release_claims(server);
-  if (server->end_fd >= 0) close(server->end_fd);
+  mw_watch_close(server->watch);
+  mw_reload_free(server->reload);
+  mw_loop_fini(&server->control);
   mw_shared_close(&server->shared);
   free(server);
 }

@@ -2,6 +2,7 @@
 #ifndef MW_SERVER_SERVER_H
 #define MW_SERVER_SERVER_H
 
+#include "server/reload.h"
 #include "server/worker.h"
 
 struct mw_server;
@@ -19,8 +20,14 @@ const struct mw_generation *mw_server_generation(const struct mw_server *server)
 /* Whether a script handles the method. */
 bool mw_server_handles(const struct mw_server *server, const struct mw_method_type *method);
 
-/* A file descriptor that becomes readable when every worker has ended. */
-int mw_server_end_fd(const struct mw_server *server);
+/* The loop that the caller runs with mw_server_run(): signals can be watched on it. */
+struct mw_loop *mw_server_loop(struct mw_server *server);
+
+/* Runs the control loop until every worker has ended: reloads the folder when it changes. */
+void mw_server_run(struct mw_server *server);
+
+/* Reloads; see server/reload.h. */
+struct mw_reload *mw_server_reload(struct mw_server *server);
 
 /* Drain: no new calls; running ones get the grace period. Cancel: the grace period is over now. */
 void mw_server_drain(struct mw_server *server);

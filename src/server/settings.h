@@ -18,6 +18,7 @@ struct mw_settings {
   char *data;                 /* a folder, or ":memory:" */
   char *tls_cert, *tls_key, *tls_client_ca; /* PEM files; NULL without TLS */
   enum mw_log_level log_level;
+  double generation_age;      /* seconds that calls of a replaced generation get; 0 for no limit */
   double grace;               /* seconds that running calls get when the server stops */
   size_t message_bytes;       /* largest message taken */
   size_t metadata_bytes;      /* largest metadata taken */

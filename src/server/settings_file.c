@@ -30,6 +30,7 @@ static const struct setting settings_table[] = {
     {NULL, "data", PATH, AT(data), 0, 0, "a folder or \":memory:\""},
     {NULL, "log_level", LEVEL, 0, 0, 0, "\"debug\", \"info\", \"warn\", \"error\" or \"off\""},
     {NULL, "grace", NUMBER, AT(grace), 0, 86400, "seconds from 0 to 86400"},
+    {NULL, "generation_age", NUMBER, AT(generation_age), 0, 1e9, "seconds from 0 (no limit) to 1e9"},
     {NULL, "dev", SWITCH, AT(dev), 0, 0, "true or false"},
     {"tls", "cert", PATH, AT(tls_cert), 0, 0, "a PEM file"},
     {"tls", "key", PATH, AT(tls_key), 0, 0, "a PEM file"},

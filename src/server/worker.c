@@ -4,40 +4,10 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "server/reflection.h"
 
 enum { WATCH_NS = 5 * MW_NS_PER_MS };
 
 /* ---- opening and closing ---- */
-
-static void log_unimplemented(void *arg, const struct mw_method_type *method) {
-  struct mw_log_field fields[] = {{"method", method->path}, {NULL, NULL}};
-  mw_log(MW_LOG_WARN, fields, "no handler: calls are answered with UNIMPLEMENTED");
-}
-
-static int route_builtin(struct mw_worker *worker, struct mw_err *err) {
-  struct mw_router *router = &worker->program.router;
-  mw_health_init(&worker->health);
-  int rc = mw_health_route(&worker->health, router, worker->program.pool);
-  if (rc == 0) rc = mw_reflection_route(router, worker->program.pool);
-  return rc == 0 ? 0 : mw_err_set(err, rc, "out of memory for the built-in services");
-}
-
-static int load(struct mw_worker *worker, struct mw_err *err) {
-  struct mw_generation *g = worker->generation;
-  struct mw_program *program = &worker->program;
-  int rc = mw_program_init(program, &worker->vm, &worker->host, g->pool, g->number, mw_bind_open, err);
-  if (rc != 0) return rc;
-  rc = mw_program_load(program, g->files, g->n_files, err);
-  if (rc == 0) rc = route_builtin(worker, err);
-  if (rc == 0) rc = mw_bind_route(program, worker->index == 0 ? log_unimplemented : NULL, NULL, err);
-  if (rc != 0) {
-    mw_bind_stop_jobs(program);
-    mw_bind_close(program);
-    mw_program_fini(program);
-  }
-  return rc;
-}
 
 /* This worker's series of a gauge; NULL when there is no memory for it. */
 static struct mw_metric *open_gauge(const struct mw_worker *worker, const char *name, const char *help) {
@@ -62,6 +32,15 @@ static int open_engine(struct mw_worker *worker, struct mw_err *err) {
                                     .max_metadata_bytes = settings->metadata_bytes,
                                     .tls = settings->tls_cert ? &tls : NULL};
   return worker->shared->engine->open(&config, &worker->engine, err);
+}
+
+/* Runs before each new call: from the moment a generation is published, no call begins in the one before. */
+static void adopt_published(void *arg) {
+  struct mw_worker *worker = arg;
+  const struct mw_loaded *candidate = worker->programs.candidate;
+  if (!candidate) return;
+  if (atomic_load_explicit(&worker->shared->published, memory_order_acquire) < candidate->generation->number) return;
+  mw_programs_adopt(&worker->programs, true);
 }
 
 int mw_worker_open(struct mw_worker *worker, struct mw_err *err) {
@@ -94,14 +73,16 @@ int mw_worker_open(struct mw_worker *worker, struct mw_err *err) {
                                   .worker = index,
                                   .workers = settings->workers,
                                   .dev = settings->dev};
-  worker->generation = mw_generation_ref(shared->generation);
-  rc = load(worker, err);
+  mw_programs_init(&worker->programs, &worker->vm, &worker->host, &worker->dispatch, settings->generation_age);
+  rc = mw_programs_prepare(&worker->programs, shared->generation, err);
   if (rc != 0) goto no_program;
-  worker->dispatch.router = &worker->program.router;
+  mw_programs_adopt(&worker->programs, false);
+  worker->dispatch.before = adopt_published;
+  worker->dispatch.before_arg = worker;
   return 0;
 
 no_program:
-  mw_generation_unref(worker->generation);
+  mw_programs_fini(&worker->programs);
   mw_vm_fini(&worker->vm);
 no_vm:
   worker->engine->ops->close(worker->engine);
@@ -115,19 +96,16 @@ void mw_worker_close(struct mw_worker *worker) {
   mw_loop_run_posts(&worker->loop);
   mw_timer_stop(worker->grace);
   mw_timer_stop(worker->watch);
-  mw_bind_stop_jobs(&worker->program);
-  mw_bind_close(&worker->program);
-  mw_program_fini(&worker->program);
+  mw_programs_fini(&worker->programs);
   mw_vm_fini(&worker->vm);
   mw_store_flush(worker->host.store); /* writes that nobody waits for any more still report to this loop */
   worker->engine->ops->close(worker->engine);
-  mw_generation_unref(worker->generation);
   mw_dispatch_fini(&worker->dispatch);
   mw_loop_fini(&worker->loop);
 }
 
 void mw_worker_run(struct mw_worker *worker) {
-  mw_bind_start_jobs(&worker->program);
+  mw_bind_start_jobs(worker->programs.current->program);
   worker->engine->ops->run(worker->engine);
 }
 
@@ -137,7 +115,7 @@ void mw_worker_run(struct mw_worker *worker) {
 static void watch_end(void *arg) {
   struct mw_worker *worker = arg;
   worker->watch = NULL;
-  if (worker->dispatch.live == 0) mw_bind_stop_jobs(&worker->program); /* each time: jobs may spawn more as they end */
+  if (worker->dispatch.live == 0) mw_programs_stop_jobs(&worker->programs); /* each time: jobs may spawn more */
   if (worker->dispatch.live == 0 && worker->vm.n_live == 0) {
     worker->engine->ops->stop(worker->engine);
     return;
@@ -154,7 +132,7 @@ static void cancel_calls(void *arg) {
 static void on_drain(struct mw_post *post) {
   struct mw_worker *worker = MW_CONTAINER(post, struct mw_worker, drain_post);
   worker->dispatch.draining = true;
-  mw_health_stop(&worker->health);
+  mw_health_stop(&worker->programs.health);
   worker->engine->ops->drain(worker->engine);
   int64_t grace = (int64_t)(worker->shared->settings->grace * MW_NS_PER_S);
   worker->grace = mw_timer_start(&worker->loop, grace, cancel_calls, worker);

@@ -12,8 +12,7 @@
 
 #include "bind/bind.h"
 #include "server/address.h"
-#include "server/generation.h"
-#include "server/health.h"
+#include "server/programs.h"
 #include "server/settings.h"
 
 /* What the workers of a server have in common; borrowed by them. */
@@ -22,7 +21,8 @@ struct mw_shared {
   const struct mw_engine_ops *engine;
   const char *dir;                 /* the project folder */
   char *data_dir;                  /* for mw.fs; owned by the server */
-  struct mw_generation *generation;
+  struct mw_generation *generation; /* the one to start with */
+  _Atomic uint64_t published;      /* the number of the newest committed generation */
   struct mw_store *store;
   struct mw_topics *topics;
   struct mw_metrics *metrics;
@@ -42,9 +42,7 @@ struct mw_worker {
   struct mw_dispatch dispatch;
   struct mw_engine *engine;
   struct mw_host host;
-  struct mw_generation *generation;
-  struct mw_program program;
-  struct mw_health health;
+  struct mw_programs programs;
 
   pthread_t thread;
   pthread_mutex_t lock; /* guards what follows */

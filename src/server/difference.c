@@ -1,0 +1,78 @@
+#include "server/difference.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct mw_script_file *find_file(const struct mw_generation *generation, const char *path) {
+  for (size_t i = 0; i < generation->n_files; i++) {
+    if (strcmp(generation->files[i].path, path) == 0) return &generation->files[i];
+  }
+  return NULL;
+}
+
+/* Appends `name` to a list under `title`; `first` is the list's own. */
+static void add(struct mw_buf *out, const char *title, const char *name, bool *first) {
+  if (*first && out->len > 0 && out->data[out->len - 1] != ' ') mw_buf_puts(out, "; ");
+  mw_buf_printf(out, "%s%s", *first ? title : ", ", name);
+  *first = false;
+}
+
+static void add_scripts(struct mw_buf *out, const struct mw_generation *before, const struct mw_generation *after) {
+  bool first = true;
+  for (size_t i = 0; i < after->n_files; i++) {
+    const struct mw_script_file *old = find_file(before, after->files[i].path);
+    if (old && !mw_slice_eq(old->bytes, after->files[i].bytes)) add(out, "changed ", after->files[i].path, &first);
+  }
+  first = true;
+  for (size_t i = 0; i < after->n_files; i++) {
+    if (!find_file(before, after->files[i].path)) add(out, "added ", after->files[i].path, &first);
+  }
+  first = true;
+  for (size_t i = 0; i < before->n_files; i++) {
+    if (!find_file(after, before->files[i].path)) add(out, "removed ", before->files[i].path, &first);
+  }
+}
+
+/* Lists the methods of `a` that `b` has not. */
+static void add_methods(struct mw_buf *out, const char *title, const struct mw_pool *a, const struct mw_pool *b) {
+  bool first = true;
+  for (size_t i = 0; i < mw_pool_service_count(a); i++) {
+    const struct mw_service_type *service = mw_pool_service_at(a, i);
+    for (size_t j = 0; j < service->n_methods; j++) {
+      const char *path = service->methods[j].path;
+      if (!mw_pool_method(b, mw_slice_str(path))) add(out, title, path + 1, &first);
+    }
+  }
+}
+
+void mw_difference_write(struct mw_buf *out, const struct mw_generation *before, const struct mw_generation *after) {
+  size_t start = out->len;
+  add_scripts(out, before, after);
+  bool first = true;
+  if (before->protos != after->protos) add(out, "changed ", "proto", &first);
+  if (before->pool != after->pool) {
+    add_methods(out, "methods added ", after->pool, before->pool);
+    add_methods(out, "methods removed ", before->pool, after->pool);
+  }
+  if (out->len == start) mw_buf_puts(out, "the same files");
+}
+
+bool mw_difference_source_line(const struct mw_generation *generation, const char *finding, char *out, size_t size) {
+  for (size_t i = 0; i < generation->n_files; i++) {
+    const struct mw_script_file *file = &generation->files[i];
+    size_t len = strlen(file->path);
+    if (strncmp(finding, file->path, len) != 0 || finding[len] != ':') continue;
+    long line = strtol(finding + len + 1, NULL, 10);
+    const char *text = (const char *)file->bytes.data, *end = text + file->bytes.len;
+    for (; line > 1 && text < end; line--) {
+      const char *newline = memchr(text, '\n', (size_t)(end - text));
+      text = newline ? newline + 1 : end;
+    }
+    text += strspn(text, " \t");
+    if (line != 1 || text >= end) return false;
+    snprintf(out, size, "%.*s", (int)strcspn(text, "\r\n"), text);
+    return true;
+  }
+  return false;
+}

@@ -1,0 +1,138 @@
+#include "server/programs.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "server/reflection.h"
+
+enum { SWEEP_NS = 20 * MW_NS_PER_MS };
+
+/* ---- loading ---- */
+
+static void log_unimplemented(void *arg, const struct mw_method_type *method) {
+  struct mw_log_field fields[] = {{"method", method->path}, {NULL, NULL}};
+  mw_log(MW_LOG_WARN, fields, "no handler: calls are answered with UNIMPLEMENTED");
+}
+
+static int route_builtin(struct mw_programs *programs, struct mw_program *program, struct mw_err *err) {
+  int rc = mw_health_route(&programs->health, &program->router, program->pool);
+  if (rc == 0) rc = mw_reflection_route(&program->router, program->pool);
+  return rc == 0 ? 0 : mw_err_set(err, rc, "out of memory for the built-in services");
+}
+
+static void retire(struct mw_loaded *loaded) {
+  mw_bind_stop_jobs(loaded->program);
+  mw_bind_retire(loaded->program);
+  mw_generation_unref(loaded->generation);
+  free(loaded);
+}
+
+int mw_programs_prepare(struct mw_programs *programs, struct mw_generation *generation, struct mw_err *err) {
+  struct mw_loaded *loaded = calloc(1, sizeof *loaded);
+  if (!loaded) return mw_err_set(err, MW_ENOMEM, "out of memory for a program");
+  mw_list_init(&loaded->link);
+  struct mw_program *program;
+  int rc = mw_bind_program_new(&program, programs->vm, programs->host, generation->pool, generation->number, err);
+  if (rc != 0) {
+    free(loaded);
+    return rc;
+  }
+  loaded->program = program;
+  loaded->generation = mw_generation_ref(generation);
+  rc = mw_program_load(program, generation->files, generation->n_files, err);
+  if (rc == 0) rc = route_builtin(programs, program, err);
+  bool leads = programs->host->worker == 0; /* one worker says what all would */
+  if (rc == 0) rc = mw_bind_route(program, leads ? log_unimplemented : NULL, NULL, err);
+  if (rc == 0) {
+    programs->candidate = loaded;
+  } else {
+    retire(loaded);
+  }
+  return rc;
+}
+
+void mw_programs_discard(struct mw_programs *programs) {
+  if (programs->candidate) retire(programs->candidate);
+  programs->candidate = NULL;
+}
+
+/* ---- replacing ---- */
+
+/* Ends the calls of a program whose time is over. */
+static void cancel_calls(struct mw_programs *programs, const struct mw_program *program) {
+  struct mw_status status = mw_status(MW_CODE_UNAVAILABLE, "the call began before a reload, whose age limit it reached");
+  struct mw_list *calls = &programs->dispatch->calls, *node = calls->next;
+  while (node != calls) {
+    struct mw_call *call = MW_CONTAINER(node, struct mw_call, link);
+    node = node->next;
+    if (call->route->router != &program->router || call->cancelled) continue;
+    mw_call_on_cancel(call, status);
+    node = calls->next; /* handlers may have ended others */
+  }
+}
+
+/* Frees what nothing runs any more; with no call left, what its calls have spawned ends too. */
+static void sweep(void *arg) {
+  struct mw_programs *programs = arg;
+  int64_t now = mw_clock_mono();
+  programs->sweep = NULL;
+  struct mw_list *next;
+  for (struct mw_list *node = programs->old.next; node != &programs->old; node = next) {
+    next = node->next;
+    struct mw_loaded *loaded = MW_CONTAINER(node, struct mw_loaded, link);
+    if (programs->max_age > 0 && now - loaded->replaced >= programs->max_age) cancel_calls(programs, loaded->program);
+    if (loaded->program->router.calls > 0) continue;
+    mw_bind_stop_jobs(loaded->program);
+    if (loaded->program->n_fibers > 0) continue;
+    mw_list_remove(&loaded->link);
+    retire(loaded);
+  }
+  if (!mw_list_empty(&programs->old)) {
+    programs->sweep = mw_timer_start(programs->vm->loop, SWEEP_NS, sweep, programs);
+  }
+}
+
+static void replace(struct mw_programs *programs, struct mw_loaded *loaded) {
+  loaded->replaced = mw_clock_mono();
+  mw_list_push(&programs->old, &loaded->link);
+  mw_bind_stop_background(loaded->program);
+  if (!programs->sweep) programs->sweep = mw_timer_start(programs->vm->loop, 0, sweep, programs);
+}
+
+void mw_programs_adopt(struct mw_programs *programs, bool start_jobs) {
+  struct mw_loaded *loaded = programs->candidate, *before = programs->current;
+  if (!loaded) return;
+  programs->candidate = NULL;
+  programs->current = loaded;
+  programs->dispatch->router = &loaded->program->router;
+  programs->vm->newest = loaded->program;
+  mw_log_context()->generation = loaded->generation->number;
+  if (before) replace(programs, before);
+  if (start_jobs) mw_bind_start_jobs(loaded->program);
+}
+
+/* ---- the whole ---- */
+
+void mw_programs_init(struct mw_programs *programs, struct mw_vm *vm, const struct mw_host *host,
+                      struct mw_dispatch *dispatch, double max_age) {
+  *programs = (struct mw_programs){
+      .vm = vm, .host = host, .dispatch = dispatch, .max_age = (int64_t)(max_age * MW_NS_PER_S)};
+  mw_list_init(&programs->old);
+  mw_health_init(&programs->health);
+}
+
+void mw_programs_stop_jobs(struct mw_programs *programs) {
+  for (struct mw_list *node = programs->old.next; node != &programs->old; node = node->next) {
+    mw_bind_stop_jobs(MW_CONTAINER(node, struct mw_loaded, link)->program);
+  }
+  if (programs->current) mw_bind_stop_jobs(programs->current->program);
+}
+
+void mw_programs_fini(struct mw_programs *programs) {
+  mw_timer_stop(programs->sweep);
+  mw_programs_discard(programs);
+  struct mw_list *node;
+  while ((node = mw_list_shift(&programs->old)) != NULL) retire(MW_CONTAINER(node, struct mw_loaded, link));
+  if (programs->current) retire(programs->current);
+  programs->vm->newest = NULL;
+}

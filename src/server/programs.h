@@ -1,0 +1,51 @@
+/* The programs of one worker: the current one, a candidate beside it, and those before it that calls still run.
+ *
+ * A candidate is loaded while the current program serves, and then adopted or discarded. From its adoption on, new
+ * calls are routed by it. The program before goes on serving the calls that it has, with what they have spawned; its
+ * jobs end at once, and it is freed when its last call has ended. On the worker's thread. */
+#ifndef MW_SERVER_PROGRAMS_H
+#define MW_SERVER_PROGRAMS_H
+
+#include "bind/bind.h"
+#include "server/generation.h"
+#include "server/health.h"
+
+struct mw_loaded {
+  struct mw_list link; /* in `old` */
+  struct mw_generation *generation; /* a reference */
+  struct mw_program *program;
+  int64_t replaced; /* mw_clock_mono() when another took its place; 0 before */
+};
+
+struct mw_programs {
+  struct mw_vm *vm;             /* borrowed, like what follows */
+  const struct mw_host *host;
+  struct mw_dispatch *dispatch;
+  struct mw_health health;      /* of all of them */
+  int64_t max_age;              /* nanoseconds that calls of a replaced program get; 0 for no limit */
+  struct mw_loaded *current;    /* NULL before the first */
+  struct mw_loaded *candidate;  /* NULL when there is none */
+  struct mw_list old;
+  struct mw_timer *sweep;       /* frees what is in `old` */
+};
+
+void mw_programs_init(struct mw_programs *programs, struct mw_vm *vm, const struct mw_host *host,
+                      struct mw_dispatch *dispatch, double max_age);
+
+/* Loads `generation` as the candidate, which there must not be. Findings are "FILE:LINE: message". Returns 0 or the
+ * error, with nothing changed. */
+int mw_programs_prepare(struct mw_programs *programs, struct mw_generation *generation, struct mw_err *err);
+
+/* Makes the candidate the current program; its jobs start when `start_jobs`. Nothing happens without a candidate. */
+void mw_programs_adopt(struct mw_programs *programs, bool start_jobs);
+
+/* Forgets the candidate, if there is one. */
+void mw_programs_discard(struct mw_programs *programs);
+
+/* Kills every job and spawned function of every program. */
+void mw_programs_stop_jobs(struct mw_programs *programs);
+
+/* No call and no fiber is live. */
+void mw_programs_fini(struct mw_programs *programs);
+
+#endif

@@ -1,0 +1,269 @@
+#include "server/reload.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "schema/compat.h"
+#include "server/difference.h"
+
+/* What one worker is asked, and its answer. */
+struct step {
+  struct mw_post to_worker, to_home;
+  struct mw_reload *reload;
+  struct mw_worker *worker;
+  bool commit; /* of the second step */
+  int rc;
+  struct mw_err err;
+};
+
+/* What was asked for while another was under way; all of it is one reload. */
+struct request {
+  bool wanted, forced;
+  mw_reload_done_fn done;
+  void *arg;
+};
+
+struct mw_reload {
+  struct mw_loop *home;
+  struct mw_shared *shared;
+  unsigned n_workers, waiting; /* for the answers of so many */
+  uint64_t last_number;
+  struct mw_generation *kept[MW_RELOAD_KEPT]; /* newest first; [0] is the running one */
+  struct mw_generation *candidate;            /* NULL when none is under way */
+  int64_t started;
+  mw_reload_done_fn done;
+  void *arg;
+  struct request next;
+  bool stopping;
+  void (*stopped)(void *arg); /* NULL when nobody waits for it */
+  void *stopped_arg;
+  struct step steps[];
+};
+
+/* ---- the end of one ---- */
+
+static void start(struct mw_reload *reload, bool forced, mw_reload_done_fn done, void *arg);
+
+static void tell_stopped(struct mw_reload *reload) {
+  void (*stopped)(void *arg) = reload->stopped;
+  if (!stopped || mw_reload_busy(reload)) return;
+  reload->stopped = NULL;
+  stopped(reload->stopped_arg);
+}
+
+static void finish(struct mw_reload *reload, bool committed, const char *text) {
+  mw_generation_unref(reload->candidate);
+  reload->candidate = NULL;
+  if (reload->done) reload->done(reload->arg, committed, text);
+  struct request next = reload->next;
+  reload->next = (struct request){0};
+  if (next.wanted) start(reload, next.forced, next.done, next.arg);
+  tell_stopped(reload);
+}
+
+/* Logs each finding on a line of its own, with the text of the line that it is about. */
+static void log_findings(const struct mw_reload *reload, const struct mw_err *err) {
+  const char *line = mw_err_text(err);
+  while (*line) {
+    size_t len = strcspn(line, "\n");
+    char source[256];
+    bool known = reload->candidate && mw_difference_source_line(reload->candidate, line, source, sizeof source);
+    struct mw_log_field fields[] = {{"source", known ? source : NULL}, {NULL, NULL}};
+    mw_log(MW_LOG_ERROR, known ? fields : NULL, "reload refused: %.*s", (int)len, line);
+    line += len + (line[len] == '\n');
+  }
+}
+
+static void fail(struct mw_reload *reload, struct mw_err *err) {
+  log_findings(reload, err);
+  finish(reload, false, mw_err_text(err));
+  mw_err_fini(err);
+}
+
+/* ---- the second step: commit or discard ---- */
+
+static void on_decided(struct mw_post *post) {
+  struct step *step = MW_CONTAINER(post, struct step, to_worker);
+  if (step->commit) {
+    mw_programs_adopt(&step->worker->programs, true);
+  } else {
+    mw_programs_discard(&step->worker->programs);
+  }
+  mw_loop_post(step->reload->home, &step->to_home);
+}
+
+static void keep(struct mw_reload *reload) {
+  mw_generation_unref(reload->kept[MW_RELOAD_KEPT - 1]);
+  memmove(&reload->kept[1], &reload->kept[0], (MW_RELOAD_KEPT - 1) * sizeof *reload->kept);
+  reload->kept[0] = mw_generation_ref(reload->candidate);
+}
+
+static void report_commit(struct mw_reload *reload) {
+  struct mw_buf text = MW_BUF_INIT;
+  double ms = (double)(mw_clock_mono() - reload->started) / MW_NS_PER_MS;
+  mw_buf_printf(&text, "generation %" PRIu64 " is live after %.1f ms: ", reload->candidate->number, ms);
+  mw_difference_write(&text, reload->kept[1], reload->candidate);
+  mw_log_context()->generation = reload->candidate->number;
+  mw_log(MW_LOG_INFO, NULL, "%s", mw_buf_str(&text));
+  finish(reload, true, mw_buf_str(&text));
+  mw_buf_fini(&text);
+}
+
+static void report_failure(struct mw_reload *reload) {
+  struct mw_err err = MW_ERR_INIT;
+  for (unsigned i = 0; i < reload->n_workers; i++) {
+    struct step *step = &reload->steps[i];
+    if (step->rc != 0 && err.code == 0) mw_err_set(&err, step->rc, "%s", mw_err_text(&step->err));
+    mw_err_fini(&step->err);
+  }
+  fail(reload, &err);
+}
+
+static void on_all_decided(struct mw_post *post) {
+  struct mw_reload *reload = MW_CONTAINER(post, struct step, to_home)->reload;
+  if (--reload->waiting > 0) return;
+  if (reload->steps[0].commit) {
+    report_commit(reload);
+  } else {
+    report_failure(reload);
+  }
+}
+
+/* ---- the first step: load everywhere ---- */
+
+static void on_prepare(struct mw_post *post) {
+  struct step *step = MW_CONTAINER(post, struct step, to_worker);
+  step->rc = mw_programs_prepare(&step->worker->programs, step->reload->candidate, &step->err);
+  mw_loop_post(step->reload->home, &step->to_home);
+}
+
+static void ask_all(struct mw_reload *reload, void (*on_worker)(struct mw_post *post),
+                    void (*on_home)(struct mw_post *post), bool commit) {
+  reload->waiting = reload->n_workers;
+  for (unsigned i = 0; i < reload->n_workers; i++) {
+    struct step *step = &reload->steps[i];
+    step->commit = commit;
+    step->to_worker.run = on_worker;
+    step->to_home.run = on_home;
+    mw_loop_post(&step->worker->loop, &step->to_worker);
+  }
+}
+
+static void on_prepared(struct mw_post *post) {
+  struct mw_reload *reload = MW_CONTAINER(post, struct step, to_home)->reload;
+  if (--reload->waiting > 0) return;
+  bool commit = true;
+  for (unsigned i = 0; i < reload->n_workers; i++) commit = commit && reload->steps[i].rc == 0;
+  if (commit) {
+    keep(reload);
+    atomic_store_explicit(&reload->shared->published, reload->candidate->number, memory_order_release);
+  }
+  ask_all(reload, on_decided, on_all_decided, commit);
+}
+
+static void prepare(struct mw_reload *reload, struct mw_generation *candidate) {
+  reload->candidate = candidate;
+  reload->last_number = candidate->number;
+  ask_all(reload, on_prepare, on_prepared, false);
+}
+
+/* ---- starting ---- */
+
+static void start(struct mw_reload *reload, bool forced, mw_reload_done_fn done, void *arg) {
+  if (reload->stopping) {
+    if (done) done(arg, false, "the server is shutting down");
+    return;
+  }
+  struct mw_generation *running = reload->kept[0], *candidate = NULL;
+  struct mw_err err = MW_ERR_INIT;
+  reload->started = mw_clock_mono();
+  reload->done = done;
+  reload->arg = arg;
+  int rc = mw_generation_read(&candidate, reload->shared->dir, reload->last_number + 1, running, &err);
+  if (rc == 0 && !forced && mw_generation_same(candidate, running)) {
+    mw_generation_unref(candidate);
+    finish(reload, true, "nothing has changed");
+    return;
+  }
+  if (rc == 0 && !forced && !reload->shared->settings->dev) {
+    const char *dir = reload->shared->dir;
+    char protos[4096];
+    snprintf(protos, sizeof protos, "%s%sproto", strcmp(dir, ".") == 0 ? "" : dir, strcmp(dir, ".") == 0 ? "" : "/");
+    rc = mw_compat_check(running->pool, candidate->pool, protos, &err);
+  }
+  if (rc == 0) {
+    prepare(reload, candidate);
+  } else {
+    reload->candidate = candidate;
+    fail(reload, &err);
+  }
+}
+
+void mw_reload_start(struct mw_reload *reload, bool forced, mw_reload_done_fn done, void *arg) {
+  if (!mw_reload_busy(reload)) {
+    start(reload, forced, done, arg);
+    return;
+  }
+  struct request *next = &reload->next;
+  if (next->done) next->done(next->arg, false, "another reload was asked for meanwhile");
+  *next = (struct request){true, forced || next->forced, done, arg};
+}
+
+void mw_reload_rollback(struct mw_reload *reload, uint64_t number, mw_reload_done_fn done, void *arg) {
+  struct mw_generation *old = number == 0 ? reload->kept[1] : NULL;
+  for (unsigned i = 1; i < MW_RELOAD_KEPT && number != 0; i++) {
+    if (reload->kept[i] && reload->kept[i]->number == number) old = reload->kept[i];
+  }
+  if (mw_reload_busy(reload) || reload->stopping || !old) {
+    if (done) done(arg, false, old ? "a reload is under way, try again" : "no such generation is kept");
+    return;
+  }
+  struct mw_generation *copy = mw_generation_renumber(old, reload->last_number + 1);
+  if (!copy) {
+    if (done) done(arg, false, "out of memory");
+    return;
+  }
+  reload->started = mw_clock_mono();
+  reload->done = done;
+  reload->arg = arg;
+  prepare(reload, copy);
+}
+
+void mw_reload_stop(struct mw_reload *reload, void (*stopped)(void *arg), void *arg) {
+  reload->stopping = true;
+  reload->stopped = stopped;
+  reload->stopped_arg = arg;
+  tell_stopped(reload);
+}
+
+bool mw_reload_busy(const struct mw_reload *reload) { return reload->candidate != NULL; }
+
+const struct mw_generation *mw_reload_running(const struct mw_reload *reload) { return reload->kept[0]; }
+
+const struct mw_generation *mw_reload_kept(const struct mw_reload *reload, unsigned i) {
+  return i < MW_RELOAD_KEPT ? reload->kept[i] : NULL;
+}
+
+struct mw_reload *mw_reload_new(struct mw_loop *home, struct mw_shared *shared, struct mw_worker *workers,
+                                unsigned n_workers) {
+  struct mw_reload *reload = calloc(1, sizeof *reload + n_workers * sizeof *reload->steps);
+  if (!reload) return NULL;
+  reload->home = home;
+  reload->shared = shared;
+  reload->n_workers = n_workers;
+  reload->last_number = shared->generation->number;
+  reload->kept[0] = mw_generation_ref(shared->generation);
+  for (unsigned i = 0; i < n_workers; i++) {
+    reload->steps[i] = (struct step){.reload = reload, .worker = &workers[i], .err = MW_ERR_INIT};
+  }
+  return reload;
+}
+
+void mw_reload_free(struct mw_reload *reload) {
+  if (!reload) return;
+  for (unsigned i = 0; i < MW_RELOAD_KEPT; i++) mw_generation_unref(reload->kept[i]);
+  free(reload);
+}

@@ -1,0 +1,41 @@
+/* Reload: brings what the project folder holds into force, on all workers or on none.
+ *
+ * Everything here runs on the thread of the server's control loop, which alone reads the folder. A reload reads a
+ * candidate generation; every worker loads it beside the running one and answers; when all have it, its number is
+ * published and each worker goes over to it with its next call. One failure, and all forget it. What is asked for
+ * meanwhile is done afterwards, once. */
+#ifndef MW_SERVER_RELOAD_H
+#define MW_SERVER_RELOAD_H
+
+#include "server/worker.h"
+
+enum { MW_RELOAD_KEPT = 5 }; /* generations that can be rolled back to */
+
+struct mw_reload;
+
+/* What became of one: `text` has a line for people, or the findings. Borrowed for the call. */
+typedef void (*mw_reload_done_fn)(void *arg, bool committed, const char *text);
+
+/* `home` is the control loop; `running` the generation that the workers started with. NULL without memory. */
+struct mw_reload *mw_reload_new(struct mw_loop *home, struct mw_shared *shared, struct mw_worker *workers,
+                                unsigned n_workers);
+
+/* No reload is under way (mw_reload_busy()). */
+void mw_reload_free(struct mw_reload *reload);
+bool mw_reload_busy(const struct mw_reload *reload);
+
+/* Reads the folder and commits it if it differs; `forced`: even when it breaks the wire for clients, and even when
+ * nothing has changed. `done` may be NULL. */
+void mw_reload_start(struct mw_reload *reload, bool forced, mw_reload_done_fn done, void *arg);
+
+/* Commits a copy of generation `number` under a new number; 0 for the one before the running one. */
+void mw_reload_rollback(struct mw_reload *reload, uint64_t number, mw_reload_done_fn done, void *arg);
+
+/* Starts no more reloads; `stopped(arg)` runs, once, when none is under way. */
+void mw_reload_stop(struct mw_reload *reload, void (*stopped)(void *arg), void *arg);
+
+/* The running generation, and the i-th of those kept, newest first; NULL past the last. */
+const struct mw_generation *mw_reload_running(const struct mw_reload *reload);
+const struct mw_generation *mw_reload_kept(const struct mw_reload *reload, unsigned i);
+
+#endif
