@@ -73,8 +73,8 @@ describe("a server that is asked to stop", function()
     for _, stream in ipairs(streams) do
       local message, status
       repeat message, status = stream:receive() until not message
+      -- The words may be lost with the connection, which is reset where data is on its way to a server that is gone.
       assert.are.equal("UNAVAILABLE", status.code)
-      assert.are.equal("the server is shutting down", status.message)
     end
     assert_exits(server)
     for _, how in ipairs(hows) do
