@@ -7,6 +7,32 @@ void mw_bind_functions(lua_State *L, struct mw_program *program, const luaL_Reg 
   luaL_setfuncs(L, functions, 1);
 }
 
+void mw_bind_make_type(lua_State *L, const char *name, const luaL_Reg *metamethods) {
+  lua_createtable(L, 0, 6);
+  lua_pushstring(L, name);
+  lua_setfield(L, -2, "__name");
+  lua_pushvalue(L, -2);
+  lua_setfield(L, -2, "__index");
+  lua_insert(L, -2);
+  if (metamethods) {
+    luaL_setfuncs(L, metamethods, 1);
+  } else {
+    lua_pop(L, 1);
+  }
+  lua_pushvalue(L, -1);
+  lua_setfield(L, LUA_REGISTRYINDEX, name);
+}
+
+void mw_bind_push_type(lua_State *L, const char *name, const luaL_Reg *methods, const luaL_Reg *metamethods) {
+  if (luaL_getmetatable(L, name) != LUA_TNIL) return;
+  if (methods) {
+    lua_pop(L, 1);
+    lua_newtable(L);
+    luaL_setfuncs(L, methods, 0);
+  }
+  mw_bind_make_type(L, name, metamethods);
+}
+
 void mw_bind_push_err(lua_State *L, struct mw_err *err) {
   char text[2048]; /* pushing may raise, and `err` would leak */
   snprintf(text, sizeof text, "%s", mw_err_text(err));

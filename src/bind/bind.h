@@ -1,8 +1,7 @@
 /* The Lua module `moonwire`, one opener per file of this folder, and the conventions that the bindings share.
  *
  * An opener gets the module table at the top of the stack and adds its part: functions whose first upvalue is the
- * program, as a light userdata. Metatables are shared by all programs of a state: luaL_newmetatable() with a name
- * "moonwire.Type".
+ * program, as a light userdata. Metatables are shared by all programs of a state: mw_bind_push_type().
  *
  * A wrong argument raises (luaL_argerror and friends); what can fail at run time returns nil and a status. */
 #ifndef MW_BIND_BIND_H
@@ -21,6 +20,14 @@ static inline struct mw_program *mw_bind_program(lua_State *L) {
 
 /* Adds functions to the table at the top, each with the program as its first upvalue. */
 void mw_bind_functions(lua_State *L, struct mw_program *program, const luaL_Reg *functions);
+
+/* Pushes the metatable `name` ("moonwire.Type") of objects with these methods and metamethods, either NULL for none.
+ * It is made once for a state, and registered only when it is complete: memory may end in between. The metamethods
+ * have the table of methods as their first upvalue; it is the __index unless that is one of them. */
+void mw_bind_push_type(lua_State *L, const char *name, const luaL_Reg *methods, const luaL_Reg *metamethods);
+
+/* Makes and registers such a metatable of the table of methods, or nil, at the top of the stack, which it replaces. */
+void mw_bind_make_type(lua_State *L, const char *name, const luaL_Reg *metamethods);
 
 /* Pushes the module table of a program, made by all openers below. */
 void mw_bind_open(lua_State *L, struct mw_program *program);

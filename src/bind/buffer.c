@@ -1,6 +1,6 @@
 #include "bind/buffer.h"
 
-#include <lauxlib.h>
+#include "bind/bind.h"
 
 #define BUFFER "moonwire.Buffer"
 
@@ -10,12 +10,10 @@ static int l_gc(lua_State *L) {
 }
 
 struct mw_buf *mw_bind_push_buffer(lua_State *L) {
+  static const luaL_Reg metamethods[] = {{"__gc", l_gc}, {NULL, NULL}};
   struct mw_buf *buf = lua_newuserdatauv(L, sizeof *buf, 0);
   *buf = (struct mw_buf)MW_BUF_INIT;
-  if (luaL_newmetatable(L, BUFFER)) {
-    lua_pushcfunction(L, l_gc);
-    lua_setfield(L, -2, "__gc");
-  }
+  mw_bind_push_type(L, BUFFER, NULL, metamethods);
   lua_setmetatable(L, -2);
   return buf;
 }

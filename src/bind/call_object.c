@@ -287,7 +287,7 @@ static int l_tostring(lua_State *L) {
   return 1;
 }
 
-static void make_metatable(lua_State *L) {
+static void push_object_type(lua_State *L) {
   static const luaL_Reg methods[] = {{"send", l_send},
                                      {"receive", l_receive},
                                      {"messages", l_messages},
@@ -297,13 +297,9 @@ static void make_metatable(lua_State *L) {
                                      {"metadata_values", l_metadata_values},
                                      {"time_remaining", l_time_remaining},
                                      {NULL, NULL}};
-  luaL_newlib(L, methods);
-  lua_pushcclosure(L, l_index, 1);
-  lua_setfield(L, -2, "__index");
-  lua_pushcfunction(L, l_newindex);
-  lua_setfield(L, -2, "__newindex");
-  lua_pushcfunction(L, l_tostring);
-  lua_setfield(L, -2, "__tostring");
+  static const luaL_Reg metamethods[] = {
+      {"__index", l_index}, {"__newindex", l_newindex}, {"__tostring", l_tostring}, {NULL, NULL}};
+  mw_bind_push_type(L, MW_BIND_CALL, methods, metamethods);
 }
 
 void mw_bind_push_call(lua_State *L, struct mw_bind_call *call) {
@@ -311,6 +307,6 @@ void mw_bind_push_call(lua_State *L, struct mw_bind_call *call) {
   object->call = call;
   object->method = call->method;
   call->object = object;
-  if (luaL_newmetatable(L, MW_BIND_CALL)) make_metatable(L);
+  push_object_type(L);
   lua_setmetatable(L, -2);
 }

@@ -27,12 +27,19 @@ static int l_channel_gc(lua_State *L) {
   return 0;
 }
 
+static const luaL_Reg channel_metamethods[] = {{"__gc", l_channel_gc}, {NULL, NULL}};
+
+/* The open channels by their keys; those that nobody uses go. */
 static void push_channels(lua_State *L) {
-  if (luaL_getsubtable(L, LUA_REGISTRYINDEX, CHANNELS)) return;
+  if (lua_getfield(L, LUA_REGISTRYINDEX, CHANNELS) == LUA_TTABLE) return;
+  lua_pop(L, 1);
+  lua_newtable(L);
   lua_createtable(L, 0, 1);
   lua_pushliteral(L, "v");
   lua_setfield(L, -2, "__mode");
   lua_setmetatable(L, -2);
+  lua_pushvalue(L, -1);
+  lua_setfield(L, LUA_REGISTRYINDEX, CHANNELS);
 }
 
 /* Appends "name=value;" to the key that channels are found by. */
@@ -74,10 +81,7 @@ static struct mw_bind_channel *push_channel(lua_State *L, struct mw_program *pro
   struct mw_engine *engine = program->host->engine;
   struct mw_bind_channel *channel = lua_newuserdatauv(L, sizeof *channel, 0);
   *channel = (struct mw_bind_channel){.ops = engine ? engine->ops->channels : NULL};
-  if (luaL_newmetatable(L, CHANNEL)) {
-    lua_pushcfunction(L, l_channel_gc);
-    lua_setfield(L, -2, "__gc");
-  }
+  mw_bind_push_type(L, CHANNEL, NULL, channel_metamethods);
   lua_setmetatable(L, -2);
   struct mw_err err = MW_ERR_INIT;
   if (engine && channel->ops->open(engine, config, &channel->channel, &err) != 0) {
@@ -225,7 +229,8 @@ static int after_call(lua_State *L, int status, lua_KContext context) {
 static int call_unary(lua_State *L, int index, struct mw_bind_client *client, const struct mw_method_type *method,
                       int request, int options) {
   struct mw_fiber *fiber = mw_fiber_check(L, method->path);
-  mw_outbound_metatable(L, OUTBOUND);
+  static const luaL_Reg metamethods[] = {{"__gc", mw_outbound_gc}, {NULL, NULL}};
+  mw_bind_push_type(L, OUTBOUND, NULL, metamethods);
   lua_pop(L, 1);
   struct mw_outbound *o = mw_outbound_push(L, index, client, method, OUTBOUND);
   struct mw_err err = MW_ERR_INIT;
@@ -349,9 +354,7 @@ static int l_stream(lua_State *L) {
 
 static void push_client_type(lua_State *L) {
   static const luaL_Reg methods[] = {{"service", l_service}, {"call", l_call}, {"stream", l_stream}, {NULL, NULL}};
-  if (!luaL_newmetatable(L, CLIENT)) return;
-  luaL_newlib(L, methods);
-  lua_setfield(L, -2, "__index");
+  mw_bind_push_type(L, CLIENT, methods, NULL);
 }
 
 void mw_bind_open_client(lua_State *L, struct mw_program *program) {

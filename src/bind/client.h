@@ -73,8 +73,9 @@ int mw_outbound_push_result(lua_State *L, struct mw_outbound *outbound);
 void mw_outbound_push_info(lua_State *L, const struct mw_outbound *outbound);
 void mw_outbound_push_metadata(lua_State *L, const struct mw_metadata *metadata);
 
-/* The metatable of a call that does not stream, left on the stack with __gc and __close. */
-void mw_outbound_metatable(lua_State *L, const char *type);
+/* __close and __gc of an outbound call: in any order, any number of times. */
+int mw_outbound_close(lua_State *L);
+int mw_outbound_gc(lua_State *L);
 
 /* Starts a call that streams, in either direction, and pushes its object: see client_stream.c. */
 int mw_bind_push_stream(lua_State *L, int index, struct mw_bind_client *client, const struct mw_method_type *method,

@@ -305,16 +305,14 @@ int mw_outbound_push_result(lua_State *L, struct mw_outbound *o) {
   return 3;
 }
 
-/* ---- the metatable ---- */
+/* ---- metamethods ---- */
 
-/* __gc and __close: any order, any number of times. */
-static int l_release(lua_State *L) {
-  struct mw_outbound *o = lua_touserdata(L, 1);
-  mw_outbound_abandon(o);
+int mw_outbound_close(lua_State *L) {
+  mw_outbound_abandon(lua_touserdata(L, 1));
   return 0;
 }
 
-static int l_gc(lua_State *L) {
+int mw_outbound_gc(lua_State *L) {
   struct mw_outbound *o = lua_touserdata(L, 1);
   o->reader = o->sender = o->watcher = NULL; /* a fiber that waits would hold it */
   mw_outbound_abandon(o);
@@ -322,15 +320,4 @@ static int l_gc(lua_State *L) {
   o->headers = o->trailers = (struct mw_metadata){0};
   o->status = mw_status(MW_CODE_CANCELLED, "");
   return 0;
-}
-
-static void set_finalizers(lua_State *L) {
-  lua_pushcfunction(L, l_gc);
-  lua_setfield(L, -2, "__gc");
-  lua_pushcfunction(L, l_release);
-  lua_setfield(L, -2, "__close");
-}
-
-void mw_outbound_metatable(lua_State *L, const char *type) {
-  if (luaL_newmetatable(L, type)) set_finalizers(L);
 }

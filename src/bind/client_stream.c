@@ -205,24 +205,20 @@ static int l_tostring(lua_State *L) {
   return 1;
 }
 
-static void make_metatable(lua_State *L) {
+static void push_stream_type(lua_State *L) {
   static const luaL_Reg methods[] = {{"send", l_send},         {"close_send", l_close_send}, {"receive", l_receive},
                                      {"messages", l_messages}, {"finish", l_finish},         {"headers", l_headers},
                                      {"trailers", l_trailers}, {"status", l_status},         {"cancel", l_cancel},
                                      {NULL, NULL}};
-  mw_outbound_metatable(L, MW_BIND_STREAM);
-  if (lua_getfield(L, -1, "__index") == LUA_TNIL) {
-    luaL_newlib(L, methods);
-    lua_setfield(L, -3, "__index");
-    lua_pushcfunction(L, l_tostring);
-    lua_setfield(L, -3, "__tostring");
-  }
-  lua_pop(L, 2);
+  static const luaL_Reg metamethods[] = {
+      {"__close", mw_outbound_close}, {"__gc", mw_outbound_gc}, {"__tostring", l_tostring}, {NULL, NULL}};
+  mw_bind_push_type(L, MW_BIND_STREAM, methods, metamethods);
 }
 
 int mw_bind_push_stream(lua_State *L, int index, struct mw_bind_client *client, const struct mw_method_type *method,
                         int request, int options, const char *what) {
-  make_metatable(L);
+  push_stream_type(L);
+  lua_pop(L, 1);
   struct mw_outbound *o = mw_outbound_push(L, index, client, method, MW_BIND_STREAM);
   struct mw_err err = MW_ERR_INIT;
   int rc = mw_outbound_start(L, o, client, request, options, what, &err);

@@ -369,14 +369,12 @@ static int l_tostring(lua_State *L) {
   return 1;
 }
 
-static void make_metatable(lua_State *L) {
+static void push_file_type(lua_State *L) {
   static const luaL_Reg methods[] = {{"read", l_read},   {"write", l_write},   {"sync", l_sync}, {"seek", l_seek},
                                      {"close", l_close}, {"commit", l_commit}, {NULL, NULL}};
   static const luaL_Reg metamethods[] = {
       {"__gc", l_gc}, {"__close", l_close_variable}, {"__tostring", l_tostring}, {NULL, NULL}};
-  luaL_setfuncs(L, metamethods, 0);
-  luaL_newlib(L, methods);
-  lua_setfield(L, -2, "__index");
+  mw_bind_push_type(L, FILE_TYPE, methods, metamethods);
 }
 
 static void push_file(lua_State *L, int name_index) {
@@ -384,6 +382,6 @@ static void push_file(lua_State *L, int name_index) {
   *file = (struct file){.fd = -1};
   lua_pushvalue(L, name_index);
   lua_setiuservalue(L, -2, 1);
-  if (luaL_newmetatable(L, FILE_TYPE)) make_metatable(L);
+  push_file_type(L);
   lua_setmetatable(L, -2);
 }

@@ -345,7 +345,7 @@ static const luaL_Reg functions[] = {{"encode", l_encode}, {"decode", l_decode},
 static const luaL_Reg text_metamethods[] = {{"__gc", l_text_gc}, {NULL, NULL}};
 
 void mw_bind_open_json(lua_State *L, struct mw_program *program) {
-  if (luaL_newmetatable(L, TEXT_TYPE)) luaL_setfuncs(L, text_metamethods, 0);
+  mw_bind_push_type(L, TEXT_TYPE, NULL, text_metamethods);
   lua_pop(L, 1);
   lua_newtable(L);
   mw_bind_functions(L, program, functions);

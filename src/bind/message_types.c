@@ -15,13 +15,11 @@ static int collect(lua_State *L) {
 }
 
 static struct mw_messages *new_messages(lua_State *L, struct mw_pool *pool) {
+  static const luaL_Reg metamethods[] = {{"__gc", collect}, {NULL, NULL}};
   struct mw_messages *messages = lua_newuserdatauv(L, sizeof *messages, 1);
   *messages = (struct mw_messages){.ref = LUA_NOREF};
   mw_arena_init(&messages->arena, SIZE_MAX);
-  if (luaL_newmetatable(L, MESSAGES)) {
-    lua_pushcfunction(L, collect);
-    lua_setfield(L, -2, "__gc");
-  }
+  mw_bind_push_type(L, MESSAGES, NULL, metamethods);
   lua_setmetatable(L, -2);
   messages->pool = mw_pool_ref(pool);
   return messages;

@@ -164,11 +164,7 @@ static const luaL_Reg *const methods[] = {counter_methods, gauge_methods, histog
 static void push_metric(lua_State *L, enum mw_metric_kind kind, struct mw_metric_family *family) {
   struct metric *metric = lua_newuserdatauv(L, sizeof *metric, 0);
   *metric = (struct metric){family, NULL};
-  if (luaL_newmetatable(L, types[kind])) {
-    lua_newtable(L);
-    luaL_setfuncs(L, methods[kind], 0);
-    lua_setfield(L, -2, "__index");
-  }
+  mw_bind_push_type(L, types[kind], methods[kind], NULL);
   lua_setmetatable(L, -2);
 }
 

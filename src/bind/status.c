@@ -200,22 +200,11 @@ static int l_tostring(lua_State *L) {
   return 1;
 }
 
-static void make_metatable(lua_State *L) {
-  if (!luaL_newmetatable(L, STATUS)) {
-    lua_pop(L, 1);
-    return;
-  }
-  lua_createtable(L, 0, 1);
-  lua_pushcfunction(L, l_with_details);
-  lua_setfield(L, -2, "with_details");
-  lua_setfield(L, -2, "__index");
-  lua_pushcfunction(L, l_tostring);
-  lua_setfield(L, -2, "__tostring");
-  lua_pop(L, 1);
-}
-
 void mw_bind_open_status(lua_State *L, struct mw_program *program) {
-  make_metatable(L);
+  static const luaL_Reg methods[] = {{"with_details", l_with_details}, {NULL, NULL}};
+  static const luaL_Reg metamethods[] = {{"__tostring", l_tostring}, {NULL, NULL}};
+  mw_bind_push_type(L, STATUS, methods, metamethods);
+  lua_pop(L, 1);
   lua_createtable(L, 0, MW_CODE_COUNT);
   for (int code = 1; code < MW_CODE_COUNT; code++) {
     char name[32] = "";

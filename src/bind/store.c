@@ -115,24 +115,21 @@ int mw_collection_snapshot(lua_State *L, struct mw_store *store, struct mw_store
 
 static const luaL_Reg reads[] = {{"get", l_get}, {NULL, NULL}};
 
+static const luaL_Reg metamethods[] = {{"__tostring", l_tostring}, {"__gc", l_gc}, {NULL, NULL}};
+
 static void make_collection_type(lua_State *L) {
-  if (luaL_newmetatable(L, MW_COLLECTION)) {
-    lua_newtable(L);
-    luaL_setfuncs(L, reads, 0);
-    luaL_setfuncs(L, mw_collection_writes, 0);
-    luaL_setfuncs(L, mw_collection_scans, 0);
-    luaL_setfuncs(L, mw_collection_watches, 0);
-    lua_setfield(L, -2, "__index");
-    lua_pushcfunction(L, l_tostring);
-    lua_setfield(L, -2, "__tostring");
-    lua_pushcfunction(L, l_gc);
-    lua_setfield(L, -2, "__gc");
-  }
+  lua_newtable(L);
+  luaL_setfuncs(L, reads, 0);
+  luaL_setfuncs(L, mw_collection_writes, 0);
+  luaL_setfuncs(L, mw_collection_scans, 0);
+  luaL_setfuncs(L, mw_collection_watches, 0);
+  mw_bind_make_type(L, MW_COLLECTION, metamethods);
   lua_pop(L, 1);
 }
 
 void mw_bind_open_store(lua_State *L, struct mw_program *program) {
-  make_collection_type(L);
+  if (luaL_getmetatable(L, MW_COLLECTION) == LUA_TNIL) make_collection_type(L);
+  lua_pop(L, 1);
   mw_store_scan_types(L);
   mw_store_watch_types(L);
   mw_store_transaction_types(L);

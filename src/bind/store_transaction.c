@@ -233,13 +233,7 @@ int mw_store_transaction(lua_State *L) {
 void mw_store_transaction_types(lua_State *L) {
   static const luaL_Reg methods[] = {
       {"get", l_get}, {"insert", l_insert}, {"put", l_put}, {"delete", l_delete}, {NULL, NULL}};
-  if (luaL_newmetatable(L, TRANSACTION)) {
-    luaL_newlib(L, methods);
-    lua_setfield(L, -2, "__index");
-    lua_pushcfunction(L, l_close);
-    lua_setfield(L, -2, "__gc");
-    lua_pushcfunction(L, l_close);
-    lua_setfield(L, -2, "__close");
-  }
+  static const luaL_Reg metamethods[] = {{"__gc", l_close}, {"__close", l_close}, {NULL, NULL}};
+  mw_bind_push_type(L, TRANSACTION, methods, metamethods);
   lua_pop(L, 1);
 }

@@ -32,12 +32,10 @@ static int l_gc(lua_State *L) {
 }
 
 struct mw_store_wait *mw_store_wait_new(lua_State *L, struct mw_fiber *fiber) {
+  static const luaL_Reg metamethods[] = {{"__gc", l_gc}, {NULL, NULL}};
   struct mw_store_wait **box = lua_newuserdatauv(L, sizeof(struct mw_store_wait *), 0);
   *box = NULL;
-  if (luaL_newmetatable(L, WAIT)) {
-    lua_pushcfunction(L, l_gc);
-    lua_setfield(L, -2, "__gc");
-  }
+  mw_bind_push_type(L, WAIT, NULL, metamethods);
   lua_setmetatable(L, -2);
   *box = calloc(1, sizeof **box);
   if (!*box) {

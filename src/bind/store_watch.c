@@ -192,12 +192,8 @@ static int l_watch(lua_State *L) {
 }
 
 void mw_store_watch_types(lua_State *L) {
-  if (luaL_newmetatable(L, WATCH)) {
-    lua_pushcfunction(L, l_close);
-    lua_setfield(L, -2, "__gc");
-    lua_pushcfunction(L, l_close);
-    lua_setfield(L, -2, "__close");
-  }
+  static const luaL_Reg metamethods[] = {{"__gc", l_close}, {"__close", l_close}, {NULL, NULL}};
+  mw_bind_push_type(L, WATCH, NULL, metamethods);
   lua_pop(L, 1);
 }
 

@@ -149,10 +149,7 @@ static void push_subscription_type(lua_State *L) {
   static const luaL_Reg methods[] = {
       {"receive", l_receive}, {"messages", l_messages}, {"close", l_close}, {NULL, NULL}};
   static const luaL_Reg metamethods[] = {{"__close", l_close_variable}, {"__gc", l_gc}, {NULL, NULL}};
-  if (!luaL_newmetatable(L, SUBSCRIPTION)) return;
-  luaL_setfuncs(L, metamethods, 0);
-  luaL_newlib(L, methods);
-  lua_setfield(L, -2, "__index");
+  mw_bind_push_type(L, SUBSCRIPTION, methods, metamethods);
 }
 
 /* ---- topics ---- */
@@ -205,6 +202,8 @@ static int l_topic_tostring(lua_State *L) {
 
 /* mw.topic(name) */
 static int l_topic(lua_State *L) {
+  static const luaL_Reg methods[] = {{"publish", l_publish}, {"subscribe", l_subscribe}, {NULL, NULL}};
+  static const luaL_Reg metamethods[] = {{"__tostring", l_topic_tostring}, {NULL, NULL}};
   size_t len;
   const char *name = luaL_checklstring(L, 1, &len);
   luaL_argcheck(L, len > 0 && len <= MAX_NAME && strlen(name) == len, 1, "expected a name of 1 to 256 bytes");
@@ -213,13 +212,7 @@ static int l_topic(lua_State *L) {
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_setiuservalue(L, -2, 1);
   memcpy(topic->name, name, len + 1);
-  if (luaL_newmetatable(L, TOPIC)) {
-    static const luaL_Reg methods[] = {{"publish", l_publish}, {"subscribe", l_subscribe}, {NULL, NULL}};
-    luaL_newlib(L, methods);
-    lua_setfield(L, -2, "__index");
-    lua_pushcfunction(L, l_topic_tostring);
-    lua_setfield(L, -2, "__tostring");
-  }
+  mw_bind_push_type(L, TOPIC, methods, metamethods);
   lua_setmetatable(L, -2);
   return 1;
 }

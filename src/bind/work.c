@@ -3,6 +3,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "bind/bind.h"
+
 #define WORK "moonwire.Work"
 
 static void release(struct mw_work *work) {
@@ -15,14 +17,12 @@ static int l_gc(lua_State *L) {
 }
 
 void *mw_work_push(lua_State *L, size_t size, const char *what) {
+  static const luaL_Reg metamethods[] = {{"__gc", l_gc}, {NULL, NULL}};
   struct mw_fiber *fiber = mw_fiber_check(L, what);
   struct mw_work *work = lua_newuserdatauv(L, size, MW_WORK_KEEPS);
   memset(work, 0, size);
   work->fiber = fiber;
-  if (luaL_newmetatable(L, WORK)) {
-    lua_pushcfunction(L, l_gc);
-    lua_setfield(L, -2, "__gc");
-  }
+  mw_bind_push_type(L, WORK, NULL, metamethods);
   lua_setmetatable(L, -2);
   return work;
 }

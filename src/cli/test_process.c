@@ -7,7 +7,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
-#include "script/fiber.h"
+#include "bind/bind.h"
 
 #define PROCESS "moonwire.test.Process"
 
@@ -323,14 +323,8 @@ void mw_test_process_open(lua_State *L) {
                                      {"close_input", l_close_input}, {"kill", l_kill}, {"close", l_close},
                                      {NULL, NULL}};
   static const luaL_Reg functions[] = {{"start", l_start}, {"now", l_now}, {NULL, NULL}};
-  luaL_newmetatable(L, PROCESS);
-  luaL_newlib(L, methods);
-  lua_pushcclosure(L, l_index, 1);
-  lua_setfield(L, -2, "__index");
-  lua_pushcfunction(L, l_close);
-  lua_setfield(L, -2, "__gc");
-  lua_pushcfunction(L, l_close);
-  lua_setfield(L, -2, "__close");
+  static const luaL_Reg metamethods[] = {{"__index", l_index}, {"__gc", l_close}, {"__close", l_close}, {NULL, NULL}};
+  mw_bind_push_type(L, PROCESS, methods, metamethods);
   lua_pop(L, 1);
   luaL_newlib(L, functions);
 }
