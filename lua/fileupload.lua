@@ -32,7 +32,7 @@ end
 ---@param call moonwire.Call
 ---@return fileupload.UploadResponse?, moonwire.Status?
 function FileUploadService.Upload(call)
-  local file <close> = mw.fs.temp "uploads"
+  local file <close> = assert(mw.fs.temp "uploads")
   local name, bytes, chunks, complete = nil, 0, 0, false
 
   for chunk in call:messages() do

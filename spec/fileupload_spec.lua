@@ -114,6 +114,14 @@ describe("fileupload.FileUploadService", function()
     refuses("the upload ended after 0 chunks without one with is_last", {})
   end)
 
+  it("says why it cannot keep files", function()
+    local data <close> = project.new { uploads = "a file where the folder would be" }
+    local other = servers.start { data = data.dir }
+    local stream <close> = mw.client(other.address):service("fileupload.FileUploadService"):Upload()
+    servers.assert_status("FAILED_PRECONDITION", "uploads: ", stream:finish())
+    other:stop()
+  end)
+
   it("shows a file only when it is complete, and leaves nothing of a client that goes", function()
     local before = #uploads()
     local stream <close> = client:Upload()
