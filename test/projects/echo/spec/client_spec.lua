@@ -14,12 +14,11 @@ end
 
 -- What a handler has noted under `key`, as soon as it has.
 local function noted(key)
-  while true do
-    local text = echo:Unary({ what = "note", text = key }).text
-    if text ~= "" then return text end
-    mw.sleep(0.01)
+  return test.eventually(function()
     collectgarbage()
-  end
+    local text = echo:Unary({ what = "note", text = key }).text
+    return text ~= "" and text
+  end)
 end
 
 describe("mw.client", function()
