@@ -8,6 +8,8 @@
 --   message   what it says; {value} is the figure, {above} the limit
 
 return {
-  { metric = "cpu_usage", above = 90.0,   alert = "CPU_HIGH",    message = "CPU at {value} %, the limit is {above} %" },
-  { metric = "memory_mb", above = 4096.0, alert = "MEMORY_HIGH", message = "Memory at {value} MB, the limit is {above} MB" },
+  { metric = "cpu_usage", above = 90.0, alert = "CPU_HIGH",
+    message = "CPU at {value} %, the limit is {above} %" },
+  { metric = "memory_mb", above = 4096.0, alert = "MEMORY_HIGH",
+    message = "Memory at {value} MB, the limit is {above} MB" },
 }

@@ -163,14 +163,15 @@ describe("moonwire call", function()
     refuses("/no/such: No such file or directory", call("Unary", "@/no/such"))
     refuses("stdin: 3:10: echo.Message.text: expected string, got 5",
       feed('{"what":"sum"}\n{}\n {"text":5}\n', "Collect"))
-    refuses("stdin: 2:6: expected ':' behind the key, got the end of the text", feed('{"what":"sum"}\n{"te"', "Collect"))
+    refuses("stdin: 2:6: expected ':' behind the key, got the end of the text",
+      feed('{"what":"sum"}\n{"te"', "Collect"))
   end)
 
   it("names what is near when there is no such service or method", function()
     local code, _, stderr = call("Unery")
     assert.are.equal(1, code)
-    assert.matches("echo.Echo has no method Unery; did you mean Unary?\nthere are: Unary, Expand, Collect, Chat", stderr,
-      1, true)
+    assert.matches("echo.Echo has no method Unery; did you mean Unary?\nthere are: Unary, Expand, Collect, Chat",
+      stderr, 1, true)
     code, _, stderr = run(nil, address, "echo.Eco/Unary", "--proto", echo .. "/proto")
     assert.are.equal(1, code)
     assert.matches("no service echo.Eco; did you mean echo.Echo?", stderr, 1, true)

@@ -48,7 +48,8 @@ describe("moonwire check", function()
   it("ends a script that runs on and on", function()
     local expected = "the script ran for more than 1000 ms while it was loaded"
     assert_error("lua/greet.lua:1: " .. expected, "while true do end")
-    assert_error("lua/greet.lua:2: " .. expected, "local function spin()\nwhile true do end end while true do pcall(spin) end")
+    assert_error("lua/greet.lua:2: " .. expected,
+      "local function spin()\nwhile true do end end while true do pcall(spin) end")
     assert_error("lua/greet.lua:1: the script used up the memory",
       "local s = 'x' while true do pcall(function() s = s .. s end) end")
   end)
@@ -87,7 +88,8 @@ describe("moonwire check", function()
 
   it("refuses a second handler of a method, and says where the first is", function()
     assert_error("greet.Greeter.Hello has a handler already, at DIR/lua/greet.lua:2",
-      "local Greeter = require'moonwire'.service 'greet.Greeter'\nfunction Greeter.Hello() end\nfunction Greeter.Hello() end")
+      "local Greeter = require'moonwire'.service 'greet.Greeter'\n" ..
+      "function Greeter.Hello() end\nfunction Greeter.Hello() end")
   end)
 
   it("refuses a write to a global", function()
@@ -156,7 +158,8 @@ describe("moonwire check", function()
     assert.are.equal(1, code)
     assert.matches("DIR/moonwire.lua: wrkers: no such setting; did you mean workers", stderr, 1, true)
     assert.matches("DIR/moonwire.lua: grace: expected seconds from 0 to 86400", stderr, 1, true)
-    assert.matches("DIR/moonwire.lua: limits.message_byte: no such setting; did you mean message_bytes", stderr, 1, true)
+    assert.matches("DIR/moonwire.lua: limits.message_byte: no such setting; did you mean message_bytes",
+      stderr, 1, true)
     assert.matches("DIR/moonwire.lua: tls: expected a table", stderr, 1, true)
   end)
 

@@ -37,7 +37,8 @@ describe("mw.fs", function()
     local path = fresh() .. "/f"
     mw.fs.write(path, "12345")
     assert.equal("12345", mw.fs.read(path, 5))
-    assert_status("RESOURCE_EXHAUSTED", path .. ": larger than 4 bytes; give mw.fs.read a higher limit", mw.fs.read(path, 4))
+    assert_status("RESOURCE_EXHAUSTED", path .. ": larger than 4 bytes; give mw.fs.read a higher limit",
+      mw.fs.read(path, 4))
   end)
 
   it("reads files whose size the kernel does not know", function()
@@ -104,7 +105,8 @@ describe("mw.fs", function()
 
   it("keeps relative paths in the data folder", function()
     for _, path in ipairs { "..", "../x", "a/../../x", "a/..", "a//../x" } do
-      assert_status("INVALID_ARGUMENT", 'a relative path must stay in its folder: ".." is not allowed', mw.fs.read(path))
+      assert_status("INVALID_ARGUMENT", 'a relative path must stay in its folder: ".." is not allowed',
+        mw.fs.read(path))
     end
     assert_status("INVALID_ARGUMENT", "the path is empty", mw.fs.read "")
     assert_status("INVALID_ARGUMENT", "the path contains a zero byte", mw.fs.read "a\0b")

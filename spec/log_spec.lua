@@ -33,8 +33,10 @@ describe("mw.log", function()
   end)
 
   it("sorts the fields and quotes what needs it", function()
-    assert.same({ [[info  msg="two\nlines" id=1 open=true ratio=0.5 status="NOT_FOUND: no task" zero="a\\0b"]] }, logged [[
-      mw.log.info("two\nlines", { ratio = 0.5, id = 1, zero = "a\0b", open = true, status = mw.status.not_found "no task" })
+    local expected = [[info  msg="two\nlines" id=1 open=true ratio=0.5 status="NOT_FOUND: no task" zero="a\\0b"]]
+    assert.same({ expected }, logged [[
+      local status = mw.status.not_found "no task"
+      mw.log.info("two\nlines", { ratio = 0.5, id = 1, zero = "a\0b", open = true, status = status })
     ]])
   end)
 

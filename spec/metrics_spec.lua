@@ -67,11 +67,12 @@ describe("mw.metrics", function()
   it("names the labels when they are wrong", function()
     local c = mw.metrics.counter { name = "spec_labels_total", labels = { "method", "code" } }
     raises("metric spec_labels_total: expected a table of labels first; its labels are method, code", c.inc, c)
-    raises("metric spec_labels_total: the label code is missing; its labels are method, code", c.inc, c, { method = "x" })
+    raises("metric spec_labels_total: the label code is missing; its labels are method, code", c.inc, c,
+      { method = "x" })
     raises("metric spec_labels_total: it has no label kind; its labels are method, code", c.inc, c,
       { method = "x", code = 1, kind = 2 })
-    raises("metric spec_labels_total: the label code is a table, expected a string; its labels are method, code", c.inc, c,
-      { method = "x", code = {} })
+    raises("metric spec_labels_total: the label code is a table, expected a string; its labels are method, code",
+      c.inc, c, { method = "x", code = {} })
     raises("metric spec_labels_total: the label code contains a zero byte; its labels are method, code", c.inc, c,
       { method = "x", code = "\0" })
   end)
@@ -91,8 +92,10 @@ describe("mw.metrics", function()
     raises("help: expected a string, got number", mw.metrics.counter, { name = "spec_x", help = 1 })
     raises("labels: expected a list, got string", mw.metrics.counter, { name = "spec_x", labels = "a" })
     raises("labels: expected a list of strings, got number", mw.metrics.counter, { name = "spec_x", labels = { 1 } })
-    raises("buckets: expected a list of numbers, got string", mw.metrics.histogram, { name = "spec_x", buckets = { "1" } })
-    raises("unknown field bucket: expected name, help, labels, buckets", mw.metrics.histogram, { name = "spec_x", bucket = {} })
+    raises("buckets: expected a list of numbers, got string", mw.metrics.histogram,
+      { name = "spec_x", buckets = { "1" } })
+    raises("unknown field bucket: expected name, help, labels, buckets", mw.metrics.histogram,
+      { name = "spec_x", bucket = {} })
     raises("unknown field buckets: expected name, help, labels", mw.metrics.gauge, { name = "spec_x", buckets = { 1 } })
     raises('"9" cannot name a metric', mw.metrics.gauge, { name = "9" })
     mw.metrics.gauge { name = "spec_kind" }

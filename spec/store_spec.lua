@@ -31,7 +31,8 @@ describe("mw.store.collection", function()
   it("names what is wrong when it is declared", function()
     local declare = mw.store.collection
     raises("name: expected string, got nil", declare, { message = "tasks.Task" })
-    raises('name: expected 1 to 64 letters, digits and _ %- %. , got "a b"', declare, { name = "a b", message = "tasks.Task" })
+    raises('name: expected 1 to 64 letters, digits and _ %- %. , got "a b"', declare,
+      { name = "a b", message = "tasks.Task" })
     raises("expected 1 to 64 letters", declare, { name = "a\0b", message = "tasks.Task" })
     raises("expected 1 to 64 letters", declare, { name = "", message = "tasks.Task" })
     raises("expected 1 to 64 letters", declare, { name = ("n"):rep(65), message = "tasks.Task" })
@@ -39,11 +40,12 @@ describe("mw.store.collection", function()
     raises("collection a: the schema has no message tasks%.None", declare, { name = "a", message = "tasks.None" })
     raises("collection a: tasks%.Task has no field none to be the key", declare,
       { name = "a", message = "tasks.Task", key = "none" })
-    raises("collection a: tasks%.Task%.priority cannot be the key: expected a string or integer field, got tasks%.Priority",
-      declare, { name = "a", message = "tasks.Task", key = "priority" })
+    raises("collection a: tasks%.Task%.priority cannot be the key: expected a string or integer field, " ..
+      "got tasks%.Priority", declare, { name = "a", message = "tasks.Task", key = "priority" })
     raises("cannot be the key: expected a string or integer field, got repeated string", declare,
       { name = "a", message = "google.protobuf.FieldMask", key = "paths" })
-    raises("unknown option ke %(expected name, message, key%)", declare, { name = "a", message = "tasks.Task", ke = "id" })
+    raises("unknown option ke %(expected name, message, key%)", declare,
+      { name = "a", message = "tasks.Task", ke = "id" })
   end)
 
   it("may be declared twice, but only as the same thing", function()

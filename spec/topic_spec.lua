@@ -33,7 +33,8 @@ describe("mw.topic", function()
     local deep = { 1 }
     for _ = 1, 60 do deep = { deep } end
     for _, value in ipairs {
-      0, 1, -1, math.maxinteger, math.mininteger, 0.5, -0.0, 1.0, math.huge, -math.huge, "", "a\0b\xff", ("x"):rep(100000),
+      0, 1, -1, math.maxinteger, math.mininteger, 0.5, -0.0, 1.0, math.huge, -math.huge,
+      "", "a\0b\xff", ("x"):rep(100000),
       true, false, {}, { 1, 2, 3 }, { a = { b = { "c", d = 1.5 } }, [1.5] = "float key", [true] = 0 }, deep,
     } do
       topic:publish(value)

@@ -72,7 +72,8 @@ static void test_integers(void **state) {
   check("{\"fInt32\": 0e99999999999, \"fUint64\": -0}", "{}");
   check("{\"fInt64\": -9223372036854775808}", "{\"fInt64\":\"-9223372036854775808\"}");
   check("{\"fUint64\": 18446744073709551615}", "{\"fUint64\":\"18446744073709551615\"}");
-  same("{\"fFixed64\":\"1\",\"fFixed32\":4294967295,\"fSfixed32\":-1,\"fSfixed64\":\"-1\",\"fSint32\":-5,\"fSint64\":\"-6\"}");
+  same("{\"fFixed64\":\"1\",\"fFixed32\":4294967295,\"fSfixed32\":-1,\"fSfixed64\":\"-1\",\"fSint32\":-5,"
+       "\"fSint64\":\"-6\"}");
   refuse("{\"fInt32\": 2147483648}", "1:12: json.All.f_int32: expected int32, got 2147483648 (out of range)");
   refuse("{\"fInt32\": 1.5}", "1:12: json.All.f_int32: expected int32, got 1.5 (not an integer)");
   refuse("{\"fInt32\": 1e-1}", "1:12: json.All.f_int32: expected int32, got 1e-1 (not an integer)");
@@ -146,7 +147,8 @@ static void test_names(void **state) {
 
 static void test_ignoring_unknown(void **state) {
   const struct mw_json_options lenient = {.ignore_unknown = true};
-  check_as("json.All", "{\"x\": {\"y\": [1, {\"z\": null}]}, \"fInt32\": 1, \"w\": \"]}\"}", "{\"fInt32\":1}", &lenient);
+  check_as("json.All", "{\"x\": {\"y\": [1, {\"z\": null}]}, \"fInt32\": 1, \"w\": \"]}\"}", "{\"fInt32\":1}",
+           &lenient);
   check_as("json.All", "{\"fEnum\": \"NEW\", \"rEnum\": [\"LOW\", \"NEW\", \"HIGH\"], \"mBool\": {\"true\": \"NEW\"}}",
            "{\"rEnum\":[\"LOW\",\"HIGH\"]}", &lenient);
   refuse_as("json.All", "{\"x\": [}", "1:8: expected a value, got '}'", &lenient);
@@ -170,7 +172,8 @@ static void test_defaults_are_written_on_demand(void **state) {
 
 static void test_indent(void **state) {
   check_as("json.All", "{\"inner\":{},\"rInt64\":[1,2],\"mString\":{\"a\":\"b\"}}",
-           "{\n  \"inner\": {},\n  \"rInt64\": [\n    \"1\",\n    \"2\"\n  ],\n  \"mString\": {\n    \"a\": \"b\"\n  }\n}",
+           "{\n  \"inner\": {},\n  \"rInt64\": [\n    \"1\",\n    \"2\"\n  ],\n"
+           "  \"mString\": {\n    \"a\": \"b\"\n  }\n}",
            &(struct mw_json_options){.indent = 2});
 }
 
@@ -187,7 +190,8 @@ static void test_lists(void **state) {
 }
 
 static void test_maps(void **state) {
-  same("{\"mString\":{\"\":\"a\",\"k\\n\":\"\"},\"mInt32\":{\"-1\":\"a\"},\"mInt64\":{\"9223372036854775807\":{\"fInt32\":1}},"
+  same("{\"mString\":{\"\":\"a\",\"k\\n\":\"\"},\"mInt32\":{\"-1\":\"a\"},"
+       "\"mInt64\":{\"9223372036854775807\":{\"fInt32\":1}},"
        "\"mUint32\":{\"4294967295\":1.5},\"mUint64\":{\"18446744073709551615\":\"AA==\"},"
        "\"mBool\":{\"true\":\"HIGH\",\"false\":\"LOW\"}}");
   same("{\"mInt32\":{\"0\":\"\"},\"mInt64\":{\"0\":{}}}");
@@ -238,7 +242,8 @@ static void test_times(void **state) {
   refuse("{\"timestamp\": \"yesterday\"}",
          "1:15: json.All.timestamp: expected an RFC 3339 time of the years 1 to 9999, got \"yesterday\"");
   refuse("{\"timestamp\": 5}", "1:15: json.All.timestamp: expected an RFC 3339 time of the years 1 to 9999, got 5");
-  refuse("{\"duration\": \"1.5\"}", "1:14: json.All.duration: expected a duration in seconds like \"1.5s\", got \"1.5\"");
+  refuse("{\"duration\": \"1.5\"}",
+         "1:14: json.All.duration: expected a duration in seconds like \"1.5s\", got \"1.5\"");
 }
 
 static void test_field_mask(void **state) {
@@ -263,8 +268,8 @@ static void test_struct(void **state) {
 }
 
 static void test_wrappers(void **state) {
-  same("{\"wDouble\":0,\"wFloat\":1.5,\"wInt64\":\"-1\",\"wUint64\":\"18446744073709551615\",\"wInt32\":0,\"wUint32\":7,"
-       "\"wBool\":false,\"wString\":\"\",\"wBytes\":\"AA==\"}");
+  same("{\"wDouble\":0,\"wFloat\":1.5,\"wInt64\":\"-1\",\"wUint64\":\"18446744073709551615\",\"wInt32\":0,"
+       "\"wUint32\":7,\"wBool\":false,\"wString\":\"\",\"wBytes\":\"AA==\"}");
   same("{\"rWInt64\":[\"0\",\"5\"]}");
   refuse("{\"rWInt64\": [null]}", "1:14: json.All.r_w_int64[0]: expected google.protobuf.Int64Value, got null");
   refuse("{\"wBool\": 1}", "1:11: json.All.w_bool: expected true or false, got 1");
@@ -275,7 +280,8 @@ static void test_any(void **state) {
   same("{\"any\":{\"@type\":\"type.googleapis.com/json.All\",\"fInt32\":1,\"inner\":{}}}");
   check("{\"any\": {\"fInt32\": 1, \"@type\": \"x/json.All\"}}", "{\"any\":{\"@type\":\"x/json.All\",\"fInt32\":1}}");
   same("{\"any\":{\"@type\":\"t/google.protobuf.Duration\",\"value\":\"1.500s\"}}");
-  same("{\"any\":{\"@type\":\"t/google.protobuf.Any\",\"value\":{\"@type\":\"t/google.protobuf.Value\",\"value\":null}}}");
+  same("{\"any\":{\"@type\":\"t/google.protobuf.Any\","
+       "\"value\":{\"@type\":\"t/google.protobuf.Value\",\"value\":null}}}");
   same("{\"any\":{\"@type\":\"t/google.protobuf.Empty\"}}");
   same("{\"any\":{},\"empty\":{}}");
   refuse("{\"any\": {\"fInt32\": 1}}", "1:9: json.All.any: expected \"@type\" in the object, got an object");
@@ -288,7 +294,8 @@ static void test_any(void **state) {
   refuse("{\"any\": {\"@type\": \"t/json.All\", \"fInt32\": {}}}",
          "1:43: json.All.any[json.All].f_int32: expected int32, got an object");
   refuse("{\"any\": {\"@type\": \"t/google.protobuf.Duration\"}}",
-         "1:47: json.All.any[google.protobuf.Duration]: a google.protobuf.Duration in an Any needs the member \"value\"");
+         "1:47: json.All.any[google.protobuf.Duration]: "
+         "a google.protobuf.Duration in an Any needs the member \"value\"");
   refuse("{\"any\": {\"@type\": \"t/google.protobuf.Duration\", \"seconds\": 1}}",
          "1:49: json.All.any[google.protobuf.Duration]: expected \"@type\" and \"value\" alone, got \"seconds\"");
   refuse("{\"empty\": {\"a\": 1}}", "1:12: json.All.empty: google.protobuf.Empty has no field \"a\"");
@@ -297,8 +304,8 @@ static void test_any(void **state) {
 /* ---- proto2 ---- */
 
 static void test_proto2(void **state) {
-  check_as("json.Legacy", "{\"name\": \"\", \"count\": 0, \"closed\": 2}", "{\"name\":\"\",\"count\":0,\"closed\":\"TWO\"}",
-           NULL);
+  check_as("json.Legacy", "{\"name\": \"\", \"count\": 0, \"closed\": 2}",
+           "{\"name\":\"\",\"count\":0,\"closed\":\"TWO\"}", NULL);
   check_as("json.Legacy", "{\"name\": \"a\"}", "{\"name\":\"a\"}", NULL);
   refuse_as("json.Legacy", "{\"name\": \"a\", \"closed\": 5}",
             "1:25: json.Legacy.closed: expected json.Closed, got 5 (the enum is closed and has no such number)", NULL);
@@ -306,8 +313,8 @@ static void test_proto2(void **state) {
   struct mw_err err = MW_ERR_INIT;
   ProtobufCMessage *message = NULL;
   mw_arena_init(&arena, SIZE_MAX);
-  assert_int_equal(mw_json_read(mw_slice_str("{\"name\": \"a\", \"inner\": {}}"), pool, type_of("json.Legacy"), NULL, &arena,
-                                &message, &err),
+  assert_int_equal(mw_json_read(mw_slice_str("{\"name\": \"a\", \"inner\": {}}"), pool, type_of("json.Legacy"), NULL,
+                                &arena, &message, &err),
                    MW_EFORMAT);
   assert_non_null(strstr(mw_err_text(&err), "json.Legacy.inner.name"));
   mw_err_fini(&err);
@@ -349,7 +356,8 @@ static void test_what_cannot_be_written(void **state) {
   REFUSE_BYTES("google.protobuf.Value", "", "google.protobuf.Value: a google.protobuf.Value without a value");
   REFUSE_BYTES("google.protobuf.Value", "\x11\0\0\0\0\0\0\xf0\x7f",
                "google.protobuf.Value: a google.protobuf.Value cannot hold NaN or infinity");
-  REFUSE_BYTES("google.protobuf.Any", "\x0a\x04t/no", "google.protobuf.Any: the schema has no message type for the Any \"no\"");
+  REFUSE_BYTES("google.protobuf.Any", "\x0a\x04t/no",
+               "google.protobuf.Any: the schema has no message type for the Any \"no\"");
   REFUSE_BYTES("google.protobuf.Any", "\x12\x01x", "google.protobuf.Any: an Any with a value and without a type URL");
 }
 
@@ -378,8 +386,8 @@ static void test_budget(void **state) {
   struct mw_err err = MW_ERR_INIT;
   ProtobufCMessage *message = NULL;
   mw_arena_init(&arena, 4000);
-  assert_int_equal(mw_json_read(mw_slice_str("{\"rInner\": [{},{},{},{},{},{},{},{},{},{},{}]}"), pool, type_of("json.All"),
-                                NULL, &arena, &message, &err),
+  assert_int_equal(mw_json_read(mw_slice_str("{\"rInner\": [{},{},{},{},{},{},{},{},{},{},{}]}"), pool,
+                                type_of("json.All"), NULL, &arena, &message, &err),
                    MW_ELIMIT);
   assert_string_equal(mw_err_text(&err), "the message takes more than 4000 bytes of memory");
   mw_err_fini(&err);
@@ -421,8 +429,8 @@ static int misread(void *arg) {
   struct mw_err err = MW_ERR_INIT;
   ProtobufCMessage *message = NULL;
   mw_arena_init(&arena, SIZE_MAX);
-  int rc = mw_json_read(mw_slice_str("{\"mInt64\":{\"5\":{\"rInner\":[{\"fEnum\":\"HIHG\"}]}}}"), pool, arg, NULL, &arena,
-                        &message, &err);
+  int rc = mw_json_read(mw_slice_str("{\"mInt64\":{\"5\":{\"rInner\":[{\"fEnum\":\"HIHG\"}]}}}"), pool, arg, NULL,
+                        &arena, &message, &err);
   mw_err_fini(&err);
   mw_arena_fini(&arena);
   return rc == MW_EFORMAT ? 0 : rc; /* what it should be */

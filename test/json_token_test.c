@@ -168,10 +168,11 @@ static void test_show(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_takes),           cmocka_unit_test(test_refuses),       cmocka_unit_test(test_refuses_numbers),
-      cmocka_unit_test(test_refuses_strings), cmocka_unit_test(test_depth),         cmocka_unit_test(test_number_length),
-      cmocka_unit_test(test_broken_texts),    cmocka_unit_test(test_unescape),      cmocka_unit_test(test_skip),
-      cmocka_unit_test(test_show),
+      cmocka_unit_test(test_takes),           cmocka_unit_test(test_refuses),
+      cmocka_unit_test(test_refuses_numbers), cmocka_unit_test(test_refuses_strings),
+      cmocka_unit_test(test_depth),           cmocka_unit_test(test_number_length),
+      cmocka_unit_test(test_broken_texts),    cmocka_unit_test(test_unescape),
+      cmocka_unit_test(test_skip),            cmocka_unit_test(test_show),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -17,7 +17,8 @@ echo "$placed"
 id=$(echo "$placed" | grep -o 'order-[0-9]*')
 
 call GetOrder "{\"id\": \"$id\"}"
-printf '{"orderId": "%s", "type": "CONFIRMED"}\n{"orderId": "%s", "type": "SHIPPED"}\n' "$id" "$id" | call UploadEvents -
+printf '{"orderId": "%s", "type": "CONFIRMED"}\n{"orderId": "%s", "type": "SHIPPED"}\n' "$id" "$id" |
+  call UploadEvents -
 echo "{\"orderId\": \"$id\", \"type\": \"CONFIRMED\"}" | call UploadEvents - # FAILED_PRECONDITION
 call ListOrders '{"userId": "ann", "pageSize": 2}'
 call StreamOrders '{"userId": "ann"}'

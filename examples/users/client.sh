@@ -19,7 +19,8 @@ call CreateUser "{\"username\": \"$name\", \"email\": \"again@example.com\"}" # 
 call CreateUser '{"username": "mallory", "email": "nowhere"}'                 # INVALID_ARGUMENT, with details
 call ListUsers '{"pageSize": 2}'
 
-printf '{"username": "%s-a", "email": "a@example.com"}\n{"username": "%s-b", "email": "b@example.com"}\n' "$name" "$name" |
+printf '{"username": "%s", "email": "a@example.com"}\n{"username": "%s", "email": "b@example.com"}\n' \
+  "$name-a" "$name-b" |
   call BulkCreateUsers -
 
 # Streams without an end: a deadline ends them here.

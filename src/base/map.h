@@ -1,7 +1,8 @@
 /* A hash map from bytes to pointers.
  *
  * The map copies its keys and borrows its values. Iteration runs in no order; use sorted arrays where order is seen.
- * The hash is seeded per process, so that keys from outside cannot be chosen to collide. One writer, or many readers. */
+ * The hash is seeded per process, so that keys from outside cannot be chosen to collide. One writer, or many
+ * readers. */
 #ifndef MW_BASE_MAP_H
 #define MW_BASE_MAP_H
 

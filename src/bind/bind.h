@@ -35,24 +35,24 @@ void mw_bind_open(lua_State *L, struct mw_program *program);
 /* For vm->push_cut: pushes the status that a call or job which was cut (script/budget.h) ends with. */
 void mw_bind_push_cut(lua_State *L, enum mw_cut why, const char *words);
 
-void mw_bind_open_service(lua_State *L, struct mw_program *program);  /* service.c: mw.service */
-void mw_bind_open_intercept(lua_State *L, struct mw_program *program); /* intercept.c: mw.intercept */
-void mw_bind_open_status(lua_State *L, struct mw_program *program);   /* status.c: mw.status */
-void mw_bind_open_message(lua_State *L, struct mw_program *program);  /* message.c: mw.type, mw.message, mw.null, mw.array */
-void mw_bind_open_any(lua_State *L, struct mw_program *program);      /* any.c: mw.any */
-void mw_bind_open_u64(lua_State *L, struct mw_program *program);      /* u64.c: mw.u64 */
-void mw_bind_open_job(lua_State *L, struct mw_program *program);      /* job.c: mw.sleep, mw.spawn, mw.every */
-void mw_bind_open_live(lua_State *L, struct mw_program *program);     /* live.c: mw.live */
-void mw_bind_open_topic(lua_State *L, struct mw_program *program);    /* topic.c: mw.topic */
-void mw_bind_open_store(lua_State *L, struct mw_program *program);    /* store.c: mw.store */
-void mw_bind_open_client(lua_State *L, struct mw_program *program);   /* client.c: mw.client */
-void mw_bind_open_fs(lua_State *L, struct mw_program *program);       /* fs.c: mw.fs */
-void mw_bind_open_log(lua_State *L, struct mw_program *program);      /* log.c: mw.log */
-void mw_bind_open_metrics(lua_State *L, struct mw_program *program);  /* metrics.c: mw.metrics */
-void mw_bind_open_json(lua_State *L, struct mw_program *program);     /* json.c: mw.json */
-void mw_bind_open_time(lua_State *L, struct mw_program *program);     /* time.c: mw.time */
-void mw_bind_open_env(lua_State *L, struct mw_program *program);      /* env.c: mw.env */
-void mw_bind_open_host(lua_State *L, struct mw_program *program);     /* host_info.c: mw.host */
+void mw_bind_open_service(lua_State *L, struct mw_program *program);      /* service.c: mw.service */
+void mw_bind_open_intercept(lua_State *L, struct mw_program *program);    /* intercept.c: mw.intercept */
+void mw_bind_open_status(lua_State *L, struct mw_program *program);       /* status.c: mw.status */
+void mw_bind_open_message(lua_State *L, struct mw_program *program);      /* message.c: mw.message and others */
+void mw_bind_open_any(lua_State *L, struct mw_program *program);          /* any.c: mw.any */
+void mw_bind_open_u64(lua_State *L, struct mw_program *program);          /* u64.c: mw.u64 */
+void mw_bind_open_job(lua_State *L, struct mw_program *program);          /* job.c: mw.sleep, mw.spawn, mw.every */
+void mw_bind_open_live(lua_State *L, struct mw_program *program);         /* live.c: mw.live */
+void mw_bind_open_topic(lua_State *L, struct mw_program *program);        /* topic.c: mw.topic */
+void mw_bind_open_store(lua_State *L, struct mw_program *program);        /* store.c: mw.store */
+void mw_bind_open_client(lua_State *L, struct mw_program *program);       /* client.c: mw.client */
+void mw_bind_open_fs(lua_State *L, struct mw_program *program);           /* fs.c: mw.fs */
+void mw_bind_open_log(lua_State *L, struct mw_program *program);          /* log.c: mw.log */
+void mw_bind_open_metrics(lua_State *L, struct mw_program *program);      /* metrics.c: mw.metrics */
+void mw_bind_open_json(lua_State *L, struct mw_program *program);         /* json.c: mw.json */
+void mw_bind_open_time(lua_State *L, struct mw_program *program);         /* time.c: mw.time */
+void mw_bind_open_env(lua_State *L, struct mw_program *program);          /* env.c: mw.env */
+void mw_bind_open_host(lua_State *L, struct mw_program *program);         /* host_info.c: mw.host */
 
 /* ---- service.c: the handlers of a program ---- */
 
@@ -152,7 +152,8 @@ void mw_bind_push_err(lua_State *L, struct mw_err *err);
 /* Raises an error with the words of `err`, which is freed, and the position of the calling script. */
 int mw_bind_raise_err(lua_State *L, struct mw_err *err);
 
-/* Reads the status object at `index` as a view that lives as long as the object stays on the stack. Returns whether it is one. */
+/* Reads the status object at `index` as a view that lives as long as the object stays on the stack. Returns whether it
+ * is one. */
 bool mw_bind_to_status(lua_State *L, int index, struct mw_status *out);
 
 #endif

@@ -52,8 +52,8 @@ struct mw_outbound *mw_outbound_push(lua_State *L, int index, struct mw_bind_cli
                                      const struct mw_method_type *method, const char *type);
 
 /* Starts it with the options at index `options` (nil for none) and, unless `request` is 0, the only message of its
- * request. Deadline, cancellation and trace of the call that is being served go along. A wrong option or request raises;
- * `what` is who says so. Returns 0 or an error that is the environment's. */
+ * request. Deadline, cancellation and trace of the call that is being served go along. A wrong option or request
+ * raises; `what` is who says so. Returns 0 or an error that is the environment's. */
 int mw_outbound_start(lua_State *L, struct mw_outbound *outbound, const struct mw_bind_client *client, int request,
                       int options, const char *what, struct mw_err *err);
 

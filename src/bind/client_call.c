@@ -110,7 +110,9 @@ static void on_parent_cancelled(struct mw_bind_child *child) {
 /* ---- options ---- */
 
 static void add_metadata(lua_State *L, struct mw_outbound *o, struct mw_metadata *metadata, const char *what) {
-  if (lua_type(L, -2) != LUA_TSTRING) luaL_error(L, "%s: metadata keys are strings, got %s", what, luaL_typename(L, -2));
+  if (lua_type(L, -2) != LUA_TSTRING) {
+    luaL_error(L, "%s: metadata keys are strings, got %s", what, luaL_typename(L, -2));
+  }
   if (!lua_isstring(L, -1)) {
     luaL_error(L, "%s: metadata \"%s\": expected a string or a list of them, got %s", what, lua_tostring(L, -2),
                luaL_typename(L, -1));

@@ -19,8 +19,8 @@ static void stop_sending(void *arg) {
   mw_outbound_abandon(o);
 }
 
-/* Whether nothing that is sent arrives any more. There may be messages left to receive before the status is known, which
- * then is OK. */
+/* Whether nothing that is sent arrives any more. There may be messages left to receive before the status is known,
+ * which then is OK. */
 static bool is_over(const struct mw_outbound *o) { return o->done || o->ops->over(o->call); }
 
 static int push_over(lua_State *L, const struct mw_outbound *o) {

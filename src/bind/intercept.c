@@ -1,7 +1,7 @@
 /* mw.intercept: functions around handlers, for what concerns many methods (who may call, what is logged).
  *
- * An interceptor gets (call, next) and decides: `return next()` runs what it stands around and passes its results on, or
- * it returns nil and a status without. Those registered first stand outermost. The table of them is
+ * An interceptor gets (call, next) and decides: `return next()` runs what it stands around and passes its results on,
+ * or it returns nil and a status without. Those registered first stand outermost. The table of them is
  * program->interceptors_ref: a sequence of {filter, function}. */
 #include <string.h>
 

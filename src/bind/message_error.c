@@ -123,6 +123,6 @@ int mw_path_fail_value(struct mw_err *err, lua_State *L, const struct mw_path *p
                        const char *more) {
   char got[MW_QUOTED];
   describe(L, index, got);
-  return mw_path_fail(err, L, path, MW_EINVAL, "expected %s%s, got %s%s", path->is_key ? "a key of type " : "", expected,
-                      got, more);
+  const char *role = path->is_key ? "a key of type " : "";
+  return mw_path_fail(err, L, path, MW_EINVAL, "expected %s%s, got %s%s", role, expected, got, more);
 }

@@ -128,7 +128,8 @@ static void push_fields(const struct mw_pusher *p, const struct mw_message_state
 }
 
 /* Timestamp and Duration always have both of their fields. */
-static void push_time(const struct mw_pusher *p, const struct mw_message_state *state, const ProtobufCMessage *message) {
+static void push_time(const struct mw_pusher *p, const struct mw_message_state *state,
+                      const ProtobufCMessage *message) {
   lua_createtable(p->L, 0, 2);
   for (int i = 0; i < 2; i++) {
     static const int64_t zero;

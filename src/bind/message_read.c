@@ -30,8 +30,8 @@ static int fail_oneof(struct mw_reader *r, const struct mw_field *field, uint32_
     if (other < field->number) first = member->name;
     else second = member->name;
   }
-  return mw_path_fail(r->err, r->L, &here, MW_EINVAL, "both \"%s\" and \"%s\" are set; a oneof holds one at most", first,
-                      second);
+  return mw_path_fail(r->err, r->L, &here, MW_EINVAL, "both \"%s\" and \"%s\" are set; a oneof holds one at most",
+                      first, second);
 }
 
 int mw_read_singular(struct mw_reader *r, int at, const struct mw_field *field, const struct mw_path *whole,
@@ -60,8 +60,8 @@ static int fail_hole(struct mw_reader *r, lua_Integer beyond, int at, const stru
 }
 
 /* Reads every pair of the table as element of a sequence of `n`. */
-static int read_elements(struct mw_reader *r, int at, const struct mw_field *field, const struct mw_path *path, size_t n,
-                         char *slots) {
+static int read_elements(struct mw_reader *r, int at, const struct mw_field *field, const struct mw_path *path,
+                         size_t n, char *slots) {
   lua_State *L = r->L;
   size_t size = mw_kind_size(field->kind), read = 0;
   int key = lua_gettop(L) + 1;
@@ -197,7 +197,8 @@ static int check_required(struct mw_reader *r, const struct mw_message_type *typ
     const struct mw_field *field = &type->fields[i];
     if (!field->required || mw_field_is_set(message, field)) continue;
     const struct mw_path here = {.parent = path, .name = field->name};
-    return mw_path_fail(r->err, r->L, &here, MW_EINVAL, "required, but not set; expected %s", mw_field_type_name(field));
+    return mw_path_fail(r->err, r->L, &here, MW_EINVAL, "required, but not set; expected %s",
+                        mw_field_type_name(field));
   }
   return 0;
 }

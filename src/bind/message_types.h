@@ -80,7 +80,8 @@ static inline int mw_name_index_find(const struct mw_name_index *index, const ch
 /* Pushes the table of unknown fields, from messages to raw bytes. Its keys are weak. */
 void mw_messages_push_unknowns(lua_State *L);
 
-/* message_meta.c: fills the metatable at the top, of `state`. The state's userdata is at `owner`, the atoms at `atoms`. */
+/* message_meta.c: fills the metatable at the top, of `state`. The state's userdata is at `owner`, the atoms at
+ * `atoms`. */
 void mw_message_meta_fill(lua_State *L, struct mw_message_state *state, int owner, int atoms);
 
 /* wellknown_time.c: fills the metatable at the top for Timestamp or Duration. */

@@ -97,7 +97,9 @@ static int split_paths(struct mw_reader *r, struct mw_slice text, const struct m
   for (size_t i = 0; i < n; i++) {
     const uint8_t *comma = memchr(start, ',', (size_t)(end - start));
     size_t len = (size_t)((comma ? comma : end) - start);
-    if (len == 0) return mw_path_fail(r->err, r->L, path, MW_EINVAL, "expected field paths like \"a,b.c\", got an empty one");
+    if (len == 0) {
+      return mw_path_fail(r->err, r->L, path, MW_EINVAL, "expected field paths like \"a,b.c\", got an empty one");
+    }
     slots[i] = (ProtobufCBinaryData){len, (uint8_t *)(uintptr_t)start};
     start += len + 1;
   }

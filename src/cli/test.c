@@ -12,8 +12,8 @@
 #include "server/shared.h"
 
 static const char help[] =
-    "Runs the busted specs of the project folder DIR (the working directory by default) inside the runtime: its scripts\n"
-    "are loaded, the store is in memory, and every spec runs in a fiber, so that it may call what waits.\n"
+    "Runs the busted specs of the project folder DIR (the working directory by default) inside the runtime: its\n"
+    "scripts are loaded, the store is in memory, and every spec runs in a fiber, so that it may call what waits.\n"
     "\n"
     "usage: moonwire test [DIR] [BUSTED OPTION]...\n"
     "\n"

@@ -73,7 +73,8 @@ struct mw_call {
 
 /* ---- for handlers ---- */
 
-/* Asks for the next message: `message`, `end` or `cancelled` will run. Not while a read is under way, not after `end`. */
+/* Asks for the next message: `message`, `end` or `cancelled` will run. Not while a read is under way, not after
+ * `end`. */
 void mw_call_read(struct mw_call *call);
 
 /* `size` bytes that the caller fills and hands over with mw_call_send(), with nothing in between. The call owns them.

@@ -57,7 +57,8 @@ struct mw_channel_ops {
                const struct mw_client_events *events, void *user, struct mw_client_call **out, struct mw_err *err);
   /* Bytes to fill and hand over with send(), with nothing in between; NULL without memory. */
   uint8_t *(*reserve)(struct mw_client_call *call, size_t size);
-  /* Returns whether another may be sent at once; if not, `writable` will run, or `done`. Dropped when the call is over. */
+  /* Returns whether another may be sent at once; if not, `writable` will run, or `done`. Dropped when the call is
+   * over. */
   bool (*send)(struct mw_client_call *call);
   /* Whether the server has ended the call: what is sent is dropped, and `done` follows the last message. */
   bool (*over)(const struct mw_client_call *call);

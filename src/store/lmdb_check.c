@@ -116,9 +116,8 @@ static bool is_meta(const uint8_t *page) {
 
 static int check_mapped(const uint8_t *base, size_t size, const char *path, struct mw_err *err) {
   if (size < PAGE_HEADER + META_SIZE || !is_meta(base)) {
-    return mw_err_set(err, MW_EFORMAT,
-                      "%s: not a Moonwire store (no LMDB file of format 1): move it away, or choose another data folder",
-                      path);
+    return mw_err_set(err, MW_EFORMAT, "%s: not a Moonwire store (no LMDB file of format 1): move it away, or choose "
+                      "another data folder", path);
   }
   size_t page_size = read32(base + PAGE_HEADER + 24);
   if (page_size < 512 || page_size > 65536 || (page_size & (page_size - 1)) != 0) {

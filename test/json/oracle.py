@@ -10,7 +10,8 @@ import random
 import sys
 
 from google.protobuf import any_pb2, descriptor_pb2, descriptor_pool, json_format, message_factory
-from google.protobuf import duration_pb2, empty_pb2, field_mask_pb2, struct_pb2, timestamp_pb2, wrappers_pb2  # noqa: F401
+from google.protobuf import duration_pb2, empty_pb2, field_mask_pb2  # noqa: F401
+from google.protobuf import struct_pb2, timestamp_pb2, wrappers_pb2  # noqa: F401
 from google.protobuf.descriptor import FieldDescriptor as F
 
 RANGES = {

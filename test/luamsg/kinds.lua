@@ -48,11 +48,12 @@ for name in next, zeros do t.is(t.decode("kinds.Optional", "")[name], nil, name)
 
 -- Repeated fields are sequences that are always there.
 local text = [[f_double: 1.5 f_double: 0 f_float: 0.25 f_int64: [-1, 0, 1] f_uint64: 18446744073709551615 f_int32: -7
-  f_fixed64: 5 f_fixed32: [0, 4294967295] f_bool: [true, false] f_string: ["", "b"] f_message {} f_message { f_int32: 2 }
-  f_bytes: "\000" f_uint32: [1, 2, 3] f_enum: [CRIMSON, NONE, 9] f_sfixed32: -1 f_sfixed64: -2 f_sint32: -3 f_sint64: -4]]
-local lists = { f_double = { 1.5, 0.0 }, f_float = { 0.25 }, f_int64 = { -1, 0, 1 }, f_uint64 = { -1 }, f_int32 = { -7 },
-                f_fixed64 = { 5 }, f_fixed32 = { 0, 4294967295 }, f_bool = { true, false }, f_string = { "", "b" },
-                f_message = { {}, { f_int32 = 2 } }, f_bytes = { "\0" }, f_uint32 = { 1, 2, 3 },
+  f_fixed64: 5 f_fixed32: [0, 4294967295] f_bool: [true, false] f_string: ["", "b"]
+  f_message {} f_message { f_int32: 2 } f_bytes: "\000" f_uint32: [1, 2, 3] f_enum: [CRIMSON, NONE, 9]
+  f_sfixed32: -1 f_sfixed64: -2 f_sint32: -3 f_sint64: -4]]
+local lists = { f_double = { 1.5, 0.0 }, f_float = { 0.25 }, f_int64 = { -1, 0, 1 }, f_uint64 = { -1 },
+                f_int32 = { -7 }, f_fixed64 = { 5 }, f_fixed32 = { 0, 4294967295 }, f_bool = { true, false },
+                f_string = { "", "b" }, f_message = { {}, { f_int32 = 2 } }, f_bytes = { "\0" }, f_uint32 = { 1, 2, 3 },
                 f_enum = { "RED", "NONE", 9 }, f_sfixed32 = { -1 }, f_sfixed64 = { -2 }, f_sint32 = { -3 },
                 f_sint64 = { -4 } }
 local bytes = t.protoc_encode("kinds.Repeated", text)

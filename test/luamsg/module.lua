@@ -50,7 +50,8 @@ t.is(mw.any.unpack(mw.any.pack("google.protobuf.Duration", "1.5s")):number(), 1.
 t.raises('tasks.Task.titel: no such field (did you mean "title"?)', mw.any.pack, "tasks.Task", { titel = "" })
 t.raises('no message type "Task" in the schema', mw.any.pack, "Task", {})
 local nothing, status = mw.any.unpack { type_url = "x/no.Such", value = "" }
-t.is(nothing, nil) t.is(status.code, "INVALID_ARGUMENT") t.is(status.message, 'Any: no message type "no.Such" in the schema')
+t.is(nothing, nil) t.is(status.code, "INVALID_ARGUMENT")
+t.is(status.message, 'Any: no message type "no.Such" in the schema')
 nothing, status = mw.any.unpack { type_url = "x/tasks.Task", value = "\10\255" }
 t.is(nothing, nil) t.is(status.code, "INVALID_ARGUMENT")
 t.raises("table expected", mw.any.unpack, "x")
@@ -59,7 +60,8 @@ t.raises("expected {type_url=, value=}", mw.any.unpack, { type_url = 5 })
 -- Unsigned 64-bit integers.
 local u64 = mw.u64
 t.is(u64.max, -1) t.is(u64.to_string(-1), "18446744073709551615") t.is(u64.to_string(-1, 16), "ffffffffffffffff")
-t.is(u64.to_string(5), "5") t.is(u64.parse("18446744073709551615"), -1) t.is(u64.parse("0xFF"), 255) t.is(u64.parse("0"), 0)
+t.is(u64.to_string(5), "5")
+t.is(u64.parse("18446744073709551615"), -1) t.is(u64.parse("0xFF"), 255) t.is(u64.parse("0"), 0)
 for _, text in ipairs { "", "-1", "18446744073709551616", "1.5", "0x", "x", " 1", "1\0" } do
   local value, why = u64.parse(text)
   t.is(value, nil, text) t.is(why.code, "INVALID_ARGUMENT")
@@ -68,7 +70,8 @@ t.is(select(2, u64.parse("x")).message, 'expected a whole number from 0 to 18446
 t.is(u64.compare(-1, 1), 1) t.is(u64.compare(1, -1), -1) t.is(u64.compare(5, 5), 0)
 assert(u64.lt(1, -1) and not u64.lt(-1, 1) and u64.le(5, 5) and not u64.le(-1, 5))
 t.is(u64.div(-1, 2), math.maxinteger) t.is(u64.rem(-1, 10), 5) t.is(u64.to_number(-1), 2.0 ^ 64)
-t.is(u64.from_number(2.0 ^ 63), math.mininteger) t.is(u64.from_number(7), 7) t.is(u64.from_number(math.maxinteger), math.maxinteger)
+t.is(u64.from_number(2.0 ^ 63), math.mininteger) t.is(u64.from_number(7), 7)
+t.is(u64.from_number(math.maxinteger), math.maxinteger)
 t.raises("division by zero", u64.div, 1, 0) t.raises("division by zero", u64.rem, 1, 0)
 t.raises("expected a whole number from 0", u64.from_number, -1)
 t.raises("expected a whole number from 0", u64.from_number, 2.0 ^ 64)

@@ -10,7 +10,9 @@ local function uint32() return pick { 0, 1, 4294967295, random(0, 4294967295) } 
 local function double() return pick { 0.0, -0.0, 1.5, math.huge, -math.huge, 0 / 0, random(), random() * 1e300 } end
 local function float() return pick { 0.0, -0.0, 0.5, math.huge, random(-65536, 65536) / 256 } end
 local function bool() return random(2) == 1 end
-local function text() return pick { "", "a", "käse", "\0", '"\\\n', ("x"):rep(random(300)), utf8.char(random(0xe000, 0x10ffff)) } end
+local function text()
+  return pick { "", "a", "käse", "\0", '"\\\n', ("x"):rep(random(300)), utf8.char(random(0xe000, 0x10ffff)) }
+end
 local function bytes() return pick { "", "\255\0\n", ("\200"):rep(random(50)), text() } end
 local function enum() return pick { "NONE", "RED", "GREEN", "FAR", "NEGATIVE", random(1000) + 10 } end
 
@@ -42,7 +44,9 @@ local function plain(depth)
 end
 local function optional()
   local m = plain(3)
-  for _, name in ipairs { "f_fixed64", "f_fixed32", "f_sfixed32", "f_sfixed64", "f_sint32", "f_sint64" } do m[name] = nil end
+  for _, name in ipairs { "f_fixed64", "f_fixed32", "f_sfixed32", "f_sfixed64", "f_sint32", "f_sint64" } do
+    m[name] = nil
+  end
   return m
 end
 local function repeated()
@@ -58,9 +62,9 @@ local function value(depth)
   return pick { mw.null, random() * 100, bool(), text() }
 end
 local function maps()
-  return { labels = map(text, text), by_int32 = map(int32, function() return plain(2) end), by_uint64 = map(int64, bytes),
-           by_bool = map(bool, enum), by_sint64 = map(int64, double), by_fixed32 = map(uint32, float),
-           values = map(text, value), wrapped = map(text, int32) }
+  return { labels = map(text, text), by_int32 = map(int32, function() return plain(2) end),
+           by_uint64 = map(int64, bytes), by_bool = map(bool, enum), by_sint64 = map(int64, double),
+           by_fixed32 = map(uint32, float), values = map(text, value), wrapped = map(text, int32) }
 end
 local function choice()
   local m = { before = int32() }
@@ -72,7 +76,8 @@ local function choice()
 end
 local function wellknown()
   local function stamp() return { seconds = random(-62135596800, 253402300799), nanos = random(0, 999999999) } end
-  return { at = some(stamp)(), lasts = some(function() return { seconds = random(0, 1000), nanos = random(0, 999999999) } end)(),
+  local function span() return { seconds = random(0, 1000), nanos = random(0, 999999999) } end
+  return { at = some(stamp)(), lasts = some(span)(),
            mask = some(function() return { paths = list(text) } end)(),
            meta = some(function() return map(text, value) end)(), value = value(), list = mw.array(list(value)),
            w_double = some(double)(), w_float = some(float)(), w_int64 = some(int64)(), w_uint64 = some(int64)(),

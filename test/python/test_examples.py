@@ -18,8 +18,9 @@ class Example(ServiceTest):
 
     def run_client(self):
         """The lines that the example's client.sh prints."""
-        return subprocess.run([self.folder / "client.sh", self.server.address], env={**os.environ, "MOONWIRE": MOONWIRE},
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=TIMEOUT).stdout
+        return subprocess.run([self.folder / "client.sh", self.server.address],
+                              env={**os.environ, "MOONWIRE": MOONWIRE}, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True, timeout=TIMEOUT).stdout
 
 
 class Users(Example):
@@ -54,8 +55,8 @@ class Users(Example):
 
     def test_the_client_script_shows_what_it_says(self):
         shown = self.run_client()
-        for words in ("\"username\":\"alice\"", "NOT_FOUND: User ID not found: 4711", "ALREADY_EXISTS", "google.rpc.BadRequest",
-                      "\"createdCount\":2", "DEADLINE_EXCEEDED", "anybody there?"):
+        for words in ("\"username\":\"alice\"", "NOT_FOUND: User ID not found: 4711", "ALREADY_EXISTS",
+                      "google.rpc.BadRequest", "\"createdCount\":2", "DEADLINE_EXCEEDED", "anybody there?"):
             self.assertIn(words, shown)
 
     def test_get_refuses_ids_that_are_none(self):

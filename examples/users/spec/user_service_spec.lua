@@ -91,7 +91,9 @@ describe("userservice.UserService", function()
         assert.is_true(violations[1].description ~= "")
       end
       refuses("username", { email = email "x" })
-      local wrong_ones = { "", "x", "x@", "@x.com", "a b@x.com", "a@b@x.com", "x@nodot", "x@a..com", "x@.com", "x@a.com." }
+      local wrong_ones = {
+        "", "x", "x@", "@x.com", "a b@x.com", "a@b@x.com", "x@nodot", "x@a..com", "x@.com", "x@a.com.",
+      }
       for _, wrong in ipairs(wrong_ones) do
         refuses("email", { username = "dave", email = wrong })
       end

@@ -122,7 +122,9 @@ function unary.large(req) return { text = ("x"):rep(req.count) } end
 -- Leaves a job behind that only the end of the server ends.
 function unary.job(req)
   mw.spawn(function()
-    local _ <close> = setmetatable({}, { __close = function(_, err) mw.log.info("the job was ended", { err = err }) end })
+    local _ <close> = setmetatable({}, {
+      __close = function(_, err) mw.log.info("the job was ended", { err = err }) end,
+    })
     mw.sleep(600)
   end)
   return req
@@ -174,7 +176,9 @@ end
 
 function unary.metadata(_, call)
   local pairs_of = {}
-  for key, value in pairs(call.metadata) do pairs_of[key] = (key:sub(-4) == "-bin") and ("%d bytes"):format(#value) or value end
+  for key, value in pairs(call.metadata) do
+    pairs_of[key] = key:sub(-4) == "-bin" and ("%d bytes"):format(#value) or value
+  end
   pairs_of.values = table.concat(call:metadata_values "x-many", "|")
   call:set_header("x-header", "of the header")
   call:set_header("x-bytes-bin", call.metadata["x-bytes-bin"] or "\0\1")

@@ -97,7 +97,8 @@ describe("mw.client", function()
     end)
 
     it("says what is wrong with a request, and where", function()
-      assert.matches("/echo.Echo/Unary: echo.Message.count: expected int64", failure(echo.Unary, echo, { count = "x" }), 1, true)
+      assert.matches("/echo.Echo/Unary: echo.Message.count: expected int64",
+        failure(echo.Unary, echo, { count = "x" }), 1, true)
       assert.matches("/echo.Echo/Unary: expected a request table, got string", failure(echo.Unary, echo, "x"), 1, true)
     end)
 
@@ -182,7 +183,8 @@ describe("mw.client", function()
       local waiting <close> = echo:Chat()
       mw.spawn(function() waiting:receive() end)
       mw.sleep(0)
-      assert.matches("stream:receive: another receive of this stream is under way", failure(waiting.receive, waiting), 1, true)
+      assert.matches("stream:receive: another receive of this stream is under way",
+        failure(waiting.receive, waiting), 1, true)
       assert.matches("the request of /echo.Echo/Expand is not streamed", failure(stream.send, stream, {}), 1, true)
     end)
   end)

@@ -13,7 +13,9 @@ function Probe.Look(_, call)
       end
     end
   end
-  return { method = call.method, service = call.service, peer = call.peer, time_remaining = call:time_remaining() or -1 }
+  return {
+    method = call.method, service = call.service, peer = call.peer, time_remaining = call:time_remaining() or -1,
+  }
 end
 
 function Probe.Fail(req)
