@@ -1,5 +1,6 @@
 #include "server/server.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -15,6 +16,7 @@ struct mw_server {
   struct mw_loop control;  /* of the thread that runs the server */
   struct mw_post end_post; /* the last worker has ended */
   struct mw_watch *watch;  /* of the folder; NULL before all workers serve */
+  char watch_problem[512]; /* the last one that was logged; "" for none */
   struct mw_reload *reload;
   atomic_uint running; /* workers that have not ended */
   unsigned n_workers;  /* that were started */
@@ -84,10 +86,21 @@ static int start_workers(struct mw_server *server, struct mw_err *err) {
 
 /* ---- reloading ---- */
 
+/* Logs why the folder is not watched as it should be, when that has changed. */
+static void report_watch(struct mw_server *server) {
+  const char *problem = mw_watch_problem(server->watch);
+  if (strcmp(server->watch_problem, problem ? problem : "") == 0) return;
+  snprintf(server->watch_problem, sizeof server->watch_problem, "%s", problem ? problem : "");
+  if (problem) {
+    mw_log(MW_LOG_WARN, NULL, "%s", problem);
+  } else {
+    mw_log(MW_LOG_INFO, NULL, "the folder is watched again");
+  }
+}
+
 static void on_change(void *arg) {
   struct mw_server *server = arg;
-  const char *problem = mw_watch_problem(server->watch);
-  if (problem) mw_log(MW_LOG_WARN, NULL, "%s", problem);
+  report_watch(server);
   mw_reload_start(server->reload, false, NULL, NULL);
 }
 
@@ -111,6 +124,7 @@ static int open_reload(struct mw_server *server, struct mw_err *err) {
   server->reload = mw_reload_new(&server->control, &server->shared, server->workers, server->n_workers);
   if (!server->reload) return mw_err_set(err, MW_ENOMEM, "out of memory");
   int rc = open_watch(server, err);
+  if (rc == 0) report_watch(server);
   if (rc == 0) mw_reload_start(server->reload, false, NULL, NULL);
   return rc;
 }
