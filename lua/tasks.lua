@@ -1,4 +1,5 @@
--- Tasks live in the store and nowhere else: they survive a crash and a restart, and every worker sees the same ones.
+-- Tasks live in the store and nowhere else: they survive a crash, a restart and a reload, and every worker sees the
+-- same ones.
 local mw = require "moonwire"
 
 local tasks = mw.store.collection { name = "tasks", message = "tasks.Task", key = "id" }

@@ -23,7 +23,7 @@ static const char help[] =
     "  --workers N           threads that serve, 1 to 256 (one for each usable core)\n"
     "  --data DIR|:memory:   where the store and files go; :memory: keeps nothing (DIR/data)\n"
     "  --log-level LEVEL     debug, info, warn, error or off (info)\n"
-    "  --dev                 errors of handlers reach the caller in full\n"
+    "  --dev                 errors of handlers reach the caller in full, and protos may change in any way\n"
     "  --help                this text\n"
     "\n"
     "DIR/moonwire.lua may set the same and more; options win over it. The first signal lets running calls finish\n"
