@@ -2,8 +2,10 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "base/text.h"
+#include "observe/utf8.h"
 #include "schema/json.h"
 
 /* Most memory that one reply may take, whatever it claims. */
@@ -33,6 +35,31 @@ int mw_call_print_reply(const struct mw_pool *pool, const struct mw_message_type
   return rc;
 }
 
+/* ---- on stderr ---- */
+
+/* How many bytes the character at the front takes when a terminal may have it; 0 for a control character, or a byte
+ * of no character, which some terminals take for one. */
+static size_t step_shown(struct mw_slice text) {
+  size_t step = mw_utf8_step(text);
+  uint8_t lead = text.data[0];
+  if (step > 1) return lead == 0xc2 && text.data[1] < 0xa0 ? 0 : step;
+  return (lead < 0x20 && lead != '\t' && lead != '\n') || lead == 0x7f ? 0 : step;
+}
+
+/* Prints what a server sent; on a terminal with its control characters as \xNN. */
+static void print_text(struct mw_slice text) {
+  bool terminal = isatty(STDERR_FILENO);
+  while (text.len > 0) {
+    size_t shown = terminal ? 0 : text.len, step;
+    while (shown < text.len && (step = step_shown(mw_slice(text.data + shown, text.len - shown))) > 0) shown += step;
+    fwrite(text.data, 1, shown, stderr);
+    text = mw_slice(text.data + shown, text.len - shown);
+    if (text.len == 0) break;
+    fprintf(stderr, "\\x%02x", text.data[0]);
+    text = mw_slice(text.data + 1, text.len - 1);
+  }
+}
+
 void mw_call_print_metadata(const char *mark, const struct mw_metadata *metadata) {
   for (size_t i = 0; i < metadata->len; i++) {
     const struct mw_metadata_entry *entry = &metadata->entries[i];
@@ -40,13 +67,12 @@ void mw_call_print_metadata(const char *mark, const struct mw_metadata *metadata
     struct mw_slice value = entry->value;
     if (mw_metadata_is_binary(entry->key) && mw_base64_encode(&encoded, value, true) == 0)
       value = mw_buf_slice(&encoded);
-    fprintf(stderr, "%s %.*s: %.*s\n", mark, (int)entry->key.len, (const char *)entry->key.data, (int)value.len,
-            value.len ? (const char *)value.data : "");
+    fprintf(stderr, "%s %.*s: ", mark, (int)entry->key.len, (const char *)entry->key.data);
+    print_text(value);
+    fputc('\n', stderr);
     mw_buf_fini(&encoded);
   }
 }
-
-/* ---- errors ---- */
 
 static struct mw_slice bytes_at(const ProtobufCMessage *message, const struct mw_field *field) {
   const ProtobufCBinaryData *bytes = mw_field_value(message, field);
@@ -67,7 +93,8 @@ static void print_detail(const struct mw_pool *pool, const struct mw_message_typ
   struct mw_buf text = MW_BUF_INIT;
   int rc = mw_json_write(&text, pool, any, detail, &options, NULL);
   if (rc != 0) rc = put_raw_detail(&text, any, detail);
-  if (rc == 0) fprintf(stderr, "%s\n", mw_buf_str(&text));
+  if (rc == 0) rc = mw_buf_putc(&text, '\n');
+  if (rc == 0) print_text(mw_buf_slice(&text));
   mw_buf_fini(&text);
 }
 
@@ -88,7 +115,8 @@ static void print_details(const struct mw_pool *pool, struct mw_slice details, u
 }
 
 void mw_call_print_error(const struct mw_pool *pool, const struct mw_status *status, unsigned indent) {
-  fprintf(stderr, "%s: %.*s\n", mw_code_name(status->code), (int)status->message.len,
-          status->message.len ? (const char *)status->message.data : "");
+  fprintf(stderr, "%s: ", mw_code_name(status->code));
+  print_text(status->message);
+  fputc('\n', stderr);
   if (status->details.len > 0) print_details(pool, status->details, indent);
 }

@@ -1,4 +1,5 @@
-/* What `moonwire call` shows: replies on stdout, everything else on stderr. */
+/* What `moonwire call` shows: replies on stdout, everything else on stderr, where what a server sent does not get to
+ * control a terminal. */
 #ifndef MW_CLI_CALL_PRINT_H
 #define MW_CLI_CALL_PRINT_H
 
