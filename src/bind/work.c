@@ -1,6 +1,5 @@
 #include "bind/work.h"
 
-#include <assert.h>
 #include <string.h>
 
 #include "bind/bind.h"
@@ -19,7 +18,7 @@ static int l_gc(lua_State *L) {
 void *mw_work_push(lua_State *L, size_t size, const char *what) {
   static const luaL_Reg metamethods[] = {{"__gc", l_gc}, {NULL, NULL}};
   struct mw_fiber *fiber = mw_fiber_check(L, what);
-  struct mw_work *work = lua_newuserdatauv(L, size, MW_WORK_KEEPS);
+  struct mw_work *work = lua_newuserdatauv(L, size, 0);
   memset(work, 0, size);
   work->fiber = fiber;
   mw_bind_push_type(L, WORK, NULL, metamethods);
@@ -34,23 +33,8 @@ static void run(uv_work_t *request) {
 
 static void on_done(uv_work_t *request, int status) {
   struct mw_work *work = MW_CONTAINER(request, struct mw_work, request);
-  struct mw_fiber *fiber = work->fiber;
   if (work->busy) *work->busy = false;
-  lua_pushnil(fiber->vm->L);
-  lua_rawsetp(fiber->vm->L, LUA_REGISTRYINDEX, work); /* replaces a value: cannot fail */
-  mw_fiber_resume(fiber);
-}
-
-/* Keeps the work at the top of the stack, and in its user values all that is below. */
-static void keep(lua_State *L, struct mw_work *work) {
-  int top = lua_gettop(L);
-  assert(lua_touserdata(L, top) == work && top - 1 <= MW_WORK_KEEPS);
-  for (int i = 1; i < top; i++) {
-    lua_pushvalue(L, i);
-    lua_setiuservalue(L, top, i);
-  }
-  lua_pushvalue(L, top);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, work);
+  mw_fiber_resume(work->fiber);
 }
 
 static int after_work(lua_State *L, int status, lua_KContext context) {
@@ -61,7 +45,6 @@ static int after_work(lua_State *L, int status, lua_KContext context) {
 }
 
 int mw_work_wait(lua_State *L, struct mw_work *work) {
-  keep(L, work);
   uv_queue_work(&work->fiber->vm->loop->uv, &work->request, run, on_done); /* fails for no `run` alone */
   if (work->busy) *work->busy = true;
   return mw_fiber_wait(L, work->fiber, NULL, NULL, after_work, (lua_KContext)work);

@@ -9,15 +9,15 @@
  *   static int push_count(lua_State *L, struct mw_work *work)  (in the fiber; returns how many results it pushed)
  *   static int l_count(lua_State *L) {
  *     struct counting *c = mw_work_push(L, sizeof *c, "mw.count");
- *     c->path = luaL_checkstring(L, 1);                        (kept alive by mw_work_wait())
+ *     c->path = luaL_checkstring(L, 1);                        (stays on the stack while the fiber waits)
  *     c->work.run = count;
  *     c->work.deliver = push_count;
  *     return mw_work_wait(L, &c->work);
  *   }
  *
- * A work is a userdata that the registry keeps while it runs, and it keeps what was below it on the stack: a script
- * can close the coroutine that waits. A fiber that is killed meanwhile waits for the work to end; what the work holds
- * then (a file, memory) is released unseen. */
+ * A work is a userdata on the stack of the coroutine that waits, which nobody can resume or close meanwhile
+ * (script/coroutine.c): what is on the stack stays alive and where it is. A fiber that is killed waits for the work to
+ * end; what the work holds then (a file, memory) is released unseen. */
 #ifndef MW_BIND_WORK_H
 #define MW_BIND_WORK_H
 
@@ -32,9 +32,6 @@ struct mw_work {
   int (*deliver)(lua_State *L, struct mw_work *work);
   void (*release)(struct mw_work *work); /* frees what `run` made and nobody took; once or more; NULL for nothing */
 };
-
-/* Most values on the stack below a work: trim what a script passed beyond its arguments. */
-enum { MW_WORK_KEEPS = 6 };
 
 /* Pushes a cleared work of `size` bytes, a struct that begins with a struct mw_work. Raises "WHAT cannot wait here:
  * ..." where that is so. */
