@@ -58,6 +58,10 @@ int64_t mw_collection_expiry(lua_State *L, int arg, const char *what);
 /* Pushes nil and the status for an MW_E* of the store, with `text`, or NULL for the code's own words. */
 int mw_store_fail(lua_State *L, const struct mw_collection *collection, int code, const char *text);
 
+/* What `for` takes to go over the userdata at 3 and to close it at the end. Raises a status instead when `rc` says that
+ * it could not be opened; the words of `err` are taken. */
+int mw_collection_iterate(lua_State *L, lua_CFunction next, int rc, struct mw_err *err);
+
 /* Raises for an options table at `arg` that holds something else than the `allowed`, NULL-ended. */
 void mw_store_check_options(lua_State *L, int arg, const char *what, const char *const *allowed);
 

@@ -21,6 +21,18 @@ void mw_collection_push(lua_State *L, struct mw_collection *collection, struct m
   lua_error(L);
 }
 
+int mw_collection_iterate(lua_State *L, lua_CFunction next, int rc, struct mw_err *err) {
+  if (rc != 0) {
+    mw_bind_fail_err(L, rc == MW_EIO ? MW_CODE_UNAVAILABLE : MW_CODE_RESOURCE_EXHAUSTED, err);
+    return lua_error(L);
+  }
+  lua_pushcfunction(L, next);
+  lua_pushvalue(L, 3);
+  lua_pushnil(L);
+  lua_pushvalue(L, 3);
+  return 4;
+}
+
 bool mw_collection_pack(lua_State *L, struct mw_collection *collection, int arg, struct mw_slice *bytes,
                         struct mw_store_key *key) {
   luaL_checktype(L, arg, LUA_TTABLE);

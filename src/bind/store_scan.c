@@ -111,15 +111,7 @@ static int l_each(lua_State *L) {
   push_scan(L, "each", allowed, &scan);
   struct mw_err err = MW_ERR_INIT;
   int rc = mw_collection_snapshot(L, mw_collection_store(scan->collection), &scan->snapshot, &err);
-  if (rc != 0) {
-    mw_bind_fail_err(L, rc == MW_EIO ? MW_CODE_UNAVAILABLE : MW_CODE_RESOURCE_EXHAUSTED, &err);
-    return lua_error(L);
-  }
-  lua_pushcfunction(L, l_next);
-  lua_pushvalue(L, 3);
-  lua_pushnil(L);
-  lua_pushvalue(L, 3);
-  return 4;
+  return mw_collection_iterate(L, l_next, rc, &err);
 }
 
 /* ---- count ---- */

@@ -180,15 +180,7 @@ static int l_watch(lua_State *L) {
   }
   struct mw_err err = MW_ERR_INIT;
   int rc = start(L, w, collection->program->vm->loop, existing, &err);
-  if (rc != 0) {
-    mw_bind_fail_err(L, rc == MW_EIO ? MW_CODE_UNAVAILABLE : MW_CODE_RESOURCE_EXHAUSTED, &err);
-    return lua_error(L);
-  }
-  lua_pushcfunction(L, l_next);
-  lua_pushvalue(L, 3);
-  lua_pushnil(L);
-  lua_pushvalue(L, 3);
-  return 4;
+  return mw_collection_iterate(L, l_next, rc, &err);
 }
 
 void mw_store_watch_types(lua_State *L) {
