@@ -1,4 +1,8 @@
 local mw = require "moonwire"
+local servers = require "support.server"
+local test = require "moonwire.test"
+
+local assert_status = servers.assert_status
 
 local folders = 0
 
@@ -14,14 +18,6 @@ local function names(folder)
   local out = {}
   for i, entry in ipairs(assert(mw.fs.list(folder))) do out[i] = entry.name end
   return out
-end
-
--- What a function returned is nil and a status of this code and message.
-local function assert_status(code, message, value, status)
-  assert.is_nil(value)
-  assert.is_table(status)
-  assert.equal(code, status.code)
-  assert.is_truthy(status.message:find(message, 1, true), status.message)
 end
 
 describe("mw.fs", function()
@@ -143,6 +139,22 @@ describe("mw.fs", function()
     end)
     assert.equal("x", read())
     assert_status("NOT_FOUND", "no such file", read())
+  end)
+
+  it("keeps what it works on, whatever is collected meanwhile", function()
+    local folder, left = fresh(), 20
+    for i = 1, left do
+      mw.spawn(coroutine.wrap(function()
+        local path = ("%s/%d"):format(folder, i)
+        assert(mw.fs.write(path, ("x"):rep(100000 + i)))
+        assert(#mw.fs.read(path) == 100000 + i)
+        left = left - 1
+      end))
+    end
+    test.eventually(function()
+      collectgarbage()
+      return left == 0
+    end)
   end)
 end)
 

@@ -6,7 +6,7 @@ local test = require "moonwire.test"
 local Server = {}
 Server.__index = Server
 
-local M = {}
+local M = { Server = Server }
 
 ---@param options? table of test.serve
 function M.start(options)
@@ -18,6 +18,13 @@ end
 function Server:connect(service)
   self.connections = self.connections + 1
   return mw.client(self.address, { max_receive_bytes = (8 << 20) + self.connections }):service(service)
+end
+
+-- The server's resident memory in bytes.
+function Server:memory()
+  local file <close> = assert(io.open(("/proc/%d/statm"):format(self.process.pid)))
+  local _, pages = file:read("n", "n")
+  return pages * 4096
 end
 
 -- Stops the server, which must end well: a sanitizer's finding would show here. Returns its log.

@@ -1,25 +1,26 @@
 -- The server of this folder, for a describe block: echo.start in setup, server:stop in teardown.
-local assert = require "luassert"
 local mw = require "moonwire"
 local test = require "moonwire.test"
 
-local Server = {}
+package.path = package.path .. ";../../../spec/?.lua" -- the repository's own
+local servers = require "support.server"
+
+local Server = setmetatable({}, { __index = servers.Server })
 Server.__index = Server
 
-local M = {}
+local M = { assert_status = servers.assert_status }
 
 ---@param options? table of test.serve
 function M.start(options)
-  local process, address = test.serve(options)
-  local client = mw.client(address)
-  return setmetatable({ process = process, address = address, client = client, echo = client:service "echo.Echo" },
-    Server)
+  local self = servers.start(options)
+  self.client = mw.client(self.address)
+  self.echo = self.client:service "echo.Echo"
+  return setmetatable(self, Server)
 end
 
--- Another connection: channels of different options share none.
+-- The service over another connection.
 function Server:connect()
-  self.connections = (self.connections or 0) + 1
-  return mw.client(self.address, { max_receive_bytes = (8 << 20) + self.connections }):service "echo.Echo"
+  return servers.Server.connect(self, "echo.Echo")
 end
 
 -- Calls echo.Echo/Unary. Returns the reply, or nil, status and info.
@@ -51,33 +52,9 @@ function Server:fds()
   return n
 end
 
--- The server's resident memory in bytes.
-function Server:memory()
-  local file <close> = assert(io.open(("/proc/%d/statm"):format(self.process.pid)))
-  local _, pages = file:read("n", "n")
-  return pages * 4096
-end
-
--- Asserts that a call failed so. `message` is a plain part of the status' message.
-function M.assert_status(code, message, reply, status)
-  assert.is_nil(reply)
-  assert.is_table(status)
-  assert.are.equal(code, status.code, tostring(status))
-  assert.is_truthy(status.message:find(message, 1, true), ("expected %q in %q"):format(message, status.message))
-end
-
 -- Waits until the server's log has the text.
 function Server:wait_logged(text)
   test.eventually(function() return self.process.stderr:find(text, 1, true) end)
-end
-
--- Stops the server, which must end well: a sanitizer's finding would show here. Returns its log.
-function Server:stop()
-  self.process:kill()
-  assert.are.equal(0, (self.process:wait()), self.process.stderr)
-  local log = self.process.stderr
-  self.process:close()
-  return log
 end
 
 return M
