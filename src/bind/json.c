@@ -30,6 +30,7 @@ struct encoder {
   lua_State *L;
   struct mw_program *program;
   struct mw_json_printer printer;
+  unsigned steps; /* towards the next look at the budget */
 };
 
 static int l_text_gc(lua_State *L) {
@@ -86,6 +87,7 @@ static void encode_array(struct encoder *e, struct level *level, lua_Unsigned co
   lua_Unsigned keys = 0;
   for (lua_pushnil(e->L); lua_next(e->L, -2); lua_pop(e->L, 1)) {
     keys++;
+    mw_budget_tick(e->L, &e->steps);
     if (!lua_isinteger(e->L, -2))
       refuse(e, level->path.up, "a table with both a list and other keys has no form in JSON");
   }
@@ -113,6 +115,7 @@ static int compare_keys(const void *a, const void *b) {
 static struct mw_slice *push_keys(struct encoder *e, const struct level *level, size_t *count) {
   *count = 0;
   for (lua_pushnil(e->L); lua_next(e->L, -2); lua_pop(e->L, 1)) {
+    mw_budget_tick(e->L, &e->steps);
     if (lua_type(e->L, -2) != LUA_TSTRING) refuse(e, level->path.up, "the keys of an object must be strings");
     ++*count;
   }
@@ -166,6 +169,7 @@ static void encode_table(struct encoder *e, const struct level *outer, const str
 
 /* Writes the value at the top. */
 static void encode_value(struct encoder *e, const struct level *outer, const struct mw_json_path *path) {
+  mw_budget_tick(e->L, &e->steps);
   if (mw_bind_is_null(e->L, -1)) {
     mw_json_put(&e->printer, "null");
     return;
@@ -225,6 +229,7 @@ struct decoder {
   struct mw_json_lexer lexer;
   struct mw_json_token token;
   struct mw_err *err;
+  unsigned steps; /* towards the next look at the budget */
 };
 
 static int decode_value(struct decoder *d);
@@ -299,6 +304,7 @@ static int decode_object(struct decoder *d) {
 /* Pushes the value that the newest token begins. On failure the stack holds what was half done. */
 static int decode_value(struct decoder *d) {
   luaL_checkstack(d->L, 8, "mw.json.decode");
+  mw_budget_tick(d->L, &d->steps);
   switch (d->token.kind) {
     case MW_JSON_OBJECT: return decode_object(d);
     case MW_JSON_ARRAY: return decode_array(d);

@@ -51,4 +51,6 @@ void mw_libs_replace_base(lua_State *L) {
 void mw_libs_replace(lua_State *L) {
   mw_libs_replace_base(L);
   mw_libs_replace_coroutine(L);
+  mw_libs_replace_string(L);
+  mw_libs_replace_table(L);
 }

@@ -4,12 +4,13 @@
 #include <string.h>
 
 #include "observe/log.h"
+#include "script/budget.h"
 
-/* What scripts see of the global functions and of each library; load, print, setmetatable and collectgarbage are
- * ours. */
-static const char *const base_names[] = {"_VERSION", "assert", "error",  "getmetatable", "ipairs", "next",
-                                         "pairs",    "pcall",  "rawequal", "rawget",     "rawlen", "rawset",
-                                         "select",   "tonumber", "tostring", "type", "xpcall", NULL};
+/* What scripts see of the global functions and of each library; load, print, rawset, getmetatable, setmetatable
+ * and collectgarbage are ours. */
+static const char *const base_names[] = {"_VERSION", "assert", "error",  "ipairs",   "next",     "pairs", "pcall",
+                                         "rawequal", "rawget", "rawlen", "select",   "tonumber", "tostring",
+                                         "type",     "xpcall", NULL};
 static const char *const library_names[] = {"coroutine", "table", "string", "math", "utf8", NULL};
 static const char *const os_names[] = {"time", "date", "clock", "difftime", NULL};
 
@@ -86,6 +87,34 @@ static int l_collectgarbage(lua_State *L) {
   return 1;
 }
 
+/* getmetatable() of what scripts make: the metatables of strings, of userdata and of the server's own tables are shared
+ * by all programs. */
+static int l_getmetatable(lua_State *L) {
+  luaL_checkany(L, 1);
+  if (!lua_getmetatable(L, 1)) return lua_pushnil(L), 1;
+  if (lua_getfield(L, -1, "__metatable") != LUA_TNIL) return 1;
+  lua_getfield(L, -2, "__name");
+  const char *name = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "";
+  bool own = lua_istable(L, 1) && strncmp(name, "moonwire.", strlen("moonwire.")) != 0;
+  if (own) {
+    lua_pop(L, 2);
+  } else {
+    lua_pushliteral(L, "protected");
+  }
+  return 1;
+}
+
+/* Upvalue: the environment. */
+static int l_rawset(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  luaL_checkany(L, 2);
+  luaL_checkany(L, 3);
+  lua_settop(L, 3);
+  luaL_argcheck(L, !lua_rawequal(L, 1, lua_upvalueindex(1)), 1, "scripts cannot write to the globals");
+  lua_rawset(L, 1);
+  return 1;
+}
+
 /* setmetatable() without finalizers: the collector would run them in the middle of whatever the server is doing, such
  * as using the vm's scratch arena. Lua looks for __gc here and at no other time. */
 static int l_setmetatable(lua_State *L) {
@@ -119,6 +148,23 @@ static const char *read_piece(lua_State *L, void *unused, size_t *size) {
   return lua_tolstring(L, 5, size);
 }
 
+/* The reader of load() for a text: in pieces, so that the budget is looked at between them. */
+struct text {
+  const char *next;
+  size_t left;
+};
+
+static const char *read_text(lua_State *L, void *arg, size_t *size) {
+  enum { PIECE = 16 * 1024 };
+  struct text *text = arg;
+  mw_budget_check(L);
+  const char *piece = text->next;
+  *size = text->left < PIECE ? text->left : PIECE;
+  text->next += *size;
+  text->left -= *size;
+  return piece;
+}
+
 /* load(chunk [, name [, mode [, env]]]): text only; the environment is the script's own. Upvalue: the environment. */
 static int l_load(lua_State *L) {
   size_t size = 0;
@@ -127,8 +173,10 @@ static int l_load(lua_State *L) {
   bool own_env = !lua_isnone(L, 4);
   lua_settop(L, 5);
   if (!text) luaL_checktype(L, 1, LUA_TFUNCTION);
-  int rc = text ? luaL_loadbufferx(L, text, size, name, "t") : lua_load(L, read_piece, NULL, name, "t");
+  struct text whole = {text, size};
+  int rc = text ? lua_load(L, read_text, &whole, name, "t") : lua_load(L, read_piece, NULL, name, "t");
   if (rc != LUA_OK) {
+    if (mw_budget_settle(L, rc)) return lua_error(L);
     luaL_pushfail(L);
     lua_insert(L, -2);
     return 2;
@@ -216,6 +264,11 @@ void mw_environment_push(lua_State *L) {
   lua_setfield(L, -2, "collectgarbage");
   lua_pushcfunction(L, l_setmetatable);
   lua_setfield(L, -2, "setmetatable");
+  lua_pushcfunction(L, l_getmetatable);
+  lua_setfield(L, -2, "getmetatable");
+  lua_pushvalue(L, -1);
+  lua_pushcclosure(L, l_rawset, 1);
+  lua_setfield(L, -2, "rawset");
   lua_pushvalue(L, -1);
   lua_pushcclosure(L, l_load, 1);
   lua_setfield(L, -2, "load");

@@ -154,6 +154,71 @@ ways["long strings"] = function()
   while true do s:upper() end
 end
 
+ways["string.find"] = function() return ("a"):rep(26):find(("a?"):rep(26) .. ("a"):rep(26)) end
+
+ways["string.match in pcall"] = function()
+  while true do pcall(string.match, ("a"):rep(26), ("a?"):rep(26) .. ("a"):rep(26)) end
+end
+
+ways["string.gsub"] = function() ("a"):rep(100000):gsub(".-b", "") end
+
+ways["string.gmatch"] = function()
+  for _ in ("("):rep(100000):gmatch "%b()" do end
+end
+
+ways["string.rep of nothing"] = function()
+  while true do (""):rep(math.maxinteger) end
+end
+
+-- A table that says to have more elements than anybody will ever count.
+local function endless()
+  return setmetatable({}, { __len = function() return 1 << 62 end })
+end
+
+ways["table.insert"] = function() table.insert(endless(), 1, 1) end
+
+ways["table.remove"] = function() table.remove(endless(), 1) end
+
+ways["table.move"] = function() table.move({}, 1, 1 << 62, 2) end
+
+ways["table.concat"] = function()
+  table.concat(setmetatable({}, { __index = function() return "" end }), "", 1, 1 << 62)
+end
+
+ways["table.concat of much"] = function()
+  local t = {}
+  for i = 1, 100 do t[i] = ("x"):rep(1 << 20) end
+  while true do pcall(table.concat, t) end
+end
+
+ways["table.sort"] = function()
+  table.sort(setmetatable({}, { __len = function() return 1 << 30 end }), rawequal)
+end
+
+ways["table.sort of much"] = function()
+  local t = {}
+  for i = 1, 500000 do t[i] = i * 7919 % 1000003 end
+  while true do table.sort(t, math.ult) end
+end
+
+ways["mw.json"] = function()
+  local t = {}
+  for i = 1, 1000 do t[i] = "a value" end
+  while true do mw.json.decode(mw.json.encode { t, t, t, t, t, t, t, t, t, t, t, t, t, t, t, t }) end
+end
+
+ways["mw.json of much"] = function()
+  local t = { 1 }
+  for _ = 1, 40 do t = { t, t } end
+  mw.json.encode(t)
+end
+
+ways["a long program"] = function() load(("x = 1 "):rep(5000000)) end
+
+ways["programs in pcall"] = function()
+  while true do pcall(load, ("x = 1 "):rep(1000)) end
+end
+
 function Runaway.Run(req)
   if req.what == "a job" then
     mw.spawn(spin)
