@@ -68,7 +68,9 @@ static int setup(void **state) {
   if (rc == 0) rc = mw_schema_load(&b->pool, "../proto", &err);
   if (rc == 0) rc = mw_vm_init(&b->vm, &b->f->loop, 64 << 20, &err);
   b->host = (struct mw_host){.loop = &b->f->loop, .store = b->f->store, .workers = 1};
-  if (rc == 0) rc = mw_program_new(&b->program, &b->vm, &b->host, b->pool, 1, open_module, mw_bind_close_messages, &err);
+  if (rc == 0) {
+    rc = mw_program_new(&b->program, &b->vm, &b->host, b->pool, 1, open_module, mw_bind_close_messages, &err);
+  }
   b->file = (struct mw_script_file){"lua/store.lua", "store", mw_slice_str(script)};
   if (rc == 0) rc = mw_program_load(b->program, &b->file, 1, &err);
   if (rc != 0) print_error("%s\n", mw_err_text(&err));
