@@ -48,6 +48,15 @@ function mw.every(seconds, f) end
 ---@return any
 function mw.live(name) end
 
+---A table of this worker that outlives reloads, while scripts load: the same one as long as the version is the same.
+---The function makes it, from nothing (both arguments are nil) or from a copy of its last version.
+---@generic T: table
+---@param name string
+---@param version integer
+---@param init_or_migrate fun(old: table?, old_version: integer?): T
+---@return T
+function mw.state(name, version, init_or_migrate) end
+
 ---The topic of that name, which all workers share.
 ---@param name string
 ---@return moonwire.Topic

@@ -43,6 +43,7 @@ void mw_bind_open_any(lua_State *L, struct mw_program *program);          /* any
 void mw_bind_open_u64(lua_State *L, struct mw_program *program);          /* u64.c: mw.u64 */
 void mw_bind_open_job(lua_State *L, struct mw_program *program);          /* job.c: mw.sleep, mw.spawn, mw.every */
 void mw_bind_open_live(lua_State *L, struct mw_program *program);         /* live.c: mw.live */
+void mw_bind_open_state(lua_State *L, struct mw_program *program);        /* state.c: mw.state */
 void mw_bind_open_topic(lua_State *L, struct mw_program *program);        /* topic.c: mw.topic */
 void mw_bind_open_store(lua_State *L, struct mw_program *program);        /* store.c: mw.store */
 void mw_bind_open_client(lua_State *L, struct mw_program *program);       /* client.c: mw.client */
@@ -64,6 +65,11 @@ int mw_bind_route(struct mw_program *program, void (*unimplemented)(void *arg, c
 /* Makes a program with the module `moonwire`; see mw_program_new(). */
 int mw_bind_program_new(struct mw_program **out, struct mw_vm *vm, const struct mw_host *host, struct mw_pool *pool,
                         uint64_t generation, struct mw_err *err);
+
+/* The program has become vm->newest: live modules are now its own, and the states that it has asked for are in force. */
+void mw_bind_adopted(struct mw_program *program);
+void mw_bind_adopt_live(lua_State *L, struct mw_program *program); /* live.c's part */
+void mw_bind_adopt_state(lua_State *L);                            /* state.c's part */
 
 /* Lets go of the program's handlers, and retires it. Its jobs were stopped, and no call or fiber of it is live. */
 void mw_bind_retire(struct mw_program *program);

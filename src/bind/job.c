@@ -131,8 +131,10 @@ static bool in_background(const struct mw_program *program) {
   return running->done == on_job_done && running->owner && ((struct job *)running->owner)->background;
 }
 
+/* A job belongs to the program that asks: code of a live module may be another's, and that may end before. */
 static struct job *new_job(lua_State *L, int function, int64_t period) {
-  struct mw_program *program = mw_bind_program(L);
+  struct mw_program *program = mw_fiber_program(L);
+  if (!program) program = mw_bind_program(L);
   lua_pushvalue(L, function);
   int ref = luaL_ref(L, LUA_REGISTRYINDEX);
   struct job *job = calloc(1, sizeof *job);

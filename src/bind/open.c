@@ -1,4 +1,4 @@
-/* What the module `moonwire` is made of. */
+/* What the module `moonwire` is made of, and what becomes of its parts when a program comes into force. */
 #include "bind/bind.h"
 
 void mw_bind_open(lua_State *L, struct mw_program *program) {
@@ -6,7 +6,7 @@ void mw_bind_open(lua_State *L, struct mw_program *program) {
       mw_bind_open_service, mw_bind_open_intercept, mw_bind_open_status, mw_bind_open_message, mw_bind_open_any,
       mw_bind_open_u64,     mw_bind_open_job,       mw_bind_open_live,   mw_bind_open_topic,   mw_bind_open_store,
       mw_bind_open_client,  mw_bind_open_fs,        mw_bind_open_log,    mw_bind_open_metrics, mw_bind_open_json,
-      mw_bind_open_time,    mw_bind_open_env,       mw_bind_open_host};
+      mw_bind_open_time,    mw_bind_open_env,       mw_bind_open_host,   mw_bind_open_state};
   lua_newtable(L);
   for (size_t i = 0; i < sizeof openers / sizeof *openers; i++) openers[i](L, program);
 }
@@ -14,4 +14,18 @@ void mw_bind_open(lua_State *L, struct mw_program *program) {
 int mw_bind_program_new(struct mw_program **out, struct mw_vm *vm, const struct mw_host *host, struct mw_pool *pool,
                         uint64_t generation, struct mw_err *err) {
   return mw_program_new(out, vm, host, pool, generation, mw_bind_open, mw_bind_close_messages, err);
+}
+
+static int adopted(lua_State *L) {
+  struct mw_program *program = lua_touserdata(L, 1);
+  mw_bind_adopt_state(L);
+  mw_bind_adopt_live(L, program);
+  return 0;
+}
+
+void mw_bind_adopted(struct mw_program *program) {
+  struct mw_err err = MW_ERR_INIT;
+  int rc = mw_vm_protect(program->vm, adopted, program, &err);
+  if (rc != 0) mw_log(MW_LOG_ERROR, NULL, "live modules and states are those of before: %s", mw_err_text(&err));
+  mw_err_fini(&err);
 }

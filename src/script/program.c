@@ -96,6 +96,17 @@ static int l_require(lua_State *L) {
   return load_module(L, program, luaL_checkstring(L, 1));
 }
 
+bool mw_program_push_module(lua_State *L, const struct mw_program *program, int index) {
+  int name = lua_absindex(L, index);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, program->modules_ref);
+  lua_pushvalue(L, name);
+  lua_rawget(L, -2);
+  lua_remove(L, -2);
+  if (!lua_isnil(L, -1) && !is_marker(L, -1, &is_loading) && !is_marker(L, -1, &has_failed)) return true;
+  lua_pop(L, 1);
+  return false;
+}
+
 /* ---- set-up ---- */
 
 #define PROGRAM "moonwire.Program"

@@ -61,6 +61,10 @@ static inline void mw_program_push(lua_State *L, const struct mw_program *progra
 int mw_program_load(struct mw_program *program, const struct mw_script_file *files, size_t n_files,
                     struct mw_err *err);
 
+/* Pushes what the module named by the string at `index` is, and returns true; pushes nothing when the program, which is
+ * not retired, has no such module, or it did not load. */
+bool mw_program_push_module(lua_State *L, const struct mw_program *program, int index);
+
 /* Forgets everything that is held for the program in the vm. No call, job or fiber of it may be live. The pointer is
  * invalid afterwards. */
 void mw_program_retire(struct mw_program *program);

@@ -106,6 +106,7 @@ void mw_programs_adopt(struct mw_programs *programs, bool start_jobs) {
   programs->current = loaded;
   programs->dispatch->router = &loaded->program->router;
   programs->vm->newest = loaded->program;
+  mw_bind_adopted(loaded->program);
   mw_log_context()->generation = loaded->generation->number;
   if (before) replace(programs, before);
   if (start_jobs) mw_bind_start_jobs(loaded->program);

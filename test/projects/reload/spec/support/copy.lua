@@ -1,0 +1,94 @@
+-- A copy of a project folder, served: what a spec saves there is its own. Gone with the variable that holds it.
+local mw = require "moonwire"
+local test = require "moonwire.test"
+
+local Copy = {}
+Copy.__index = Copy
+
+local M = {}
+
+local function quoted(path) return "'" .. path:gsub("'", "'\\''") .. "'" end
+
+local function shell(...)
+  assert(os.execute(table.concat({ ... }, " ")))
+end
+
+---@param from? string the folder; "." when left out
+---@param changes? table<string, string|false> files to write before it is served; false deletes one
+---@param args? string[] of `moonwire serve`
+function M.serve(from, changes, args)
+  local dir = os.tmpname()
+  os.remove(dir)
+  shell("mkdir", quoted(dir))
+  for _, part in ipairs { "proto", "lua", "moonwire.lua" } do
+    if io.open((from or ".") .. "/" .. part) then shell("cp -r", quoted((from or ".") .. "/" .. part), quoted(dir)) end
+  end
+  local self = setmetatable({ dir = dir }, Copy)
+  for path, text in pairs(changes or {}) do
+    if text then self:write(path, text) else self:delete(path) end
+  end
+  self.server, self.address = test.serve { dir = dir, args = args }
+  self.client = mw.client(self.address):service "reload.Reload"
+  return self
+end
+
+function Copy:path(path) return self.dir .. "/" .. path end
+
+function Copy:shell(words)
+  shell("cd", quoted(self.dir), "&&", words)
+end
+
+function Copy:read(path)
+  local file <close> = assert(io.open(self:path(path)))
+  return file:read "a"
+end
+
+-- Writes in place.
+function Copy:write(path, text)
+  local file <close> = assert(io.open(self:path(path), "w"))
+  file:write(text)
+end
+
+-- Writes as careful editors do: a temporary file that is renamed over the other.
+function Copy:replace(path, text)
+  self:write(path .. ".tmp~", text)
+  assert(os.rename(self:path(path .. ".tmp~"), self:path(path)))
+end
+
+function Copy:delete(path) assert(os.remove(self:path(path))) end
+
+-- How often `pattern` is in the log.
+function Copy:count(pattern)
+  return select(2, self.server.stderr:gsub(pattern, ""))
+end
+
+-- Runs `save`, and waits until the log has one more line with `pattern`; returns what was logged since.
+function Copy:expect(pattern, save)
+  local before = #self.server.stderr
+  save()
+  return test.eventually(function()
+    local log = self.server.stderr:sub(before + 1)
+    return log:find(pattern) and log
+  end)
+end
+
+-- Saves what comes into force.
+function Copy:commit(path, text)
+  return self:expect("generation %d+ is live", function() self:write(path, text) end)
+end
+
+-- Saves what is refused.
+function Copy:refused(path, text)
+  return self:expect("reload refused", function() self:write(path, text) end)
+end
+
+function Copy:__close()
+  self.server:kill()
+  local code = self.server:wait()
+  local log = self.server.stderr
+  self.server:close()
+  os.execute("rm -rf " .. quoted(self.dir))
+  if code ~= 0 then error("the server ended with " .. tostring(code) .. ":\n" .. log, 0) end
+end
+
+return M
