@@ -1,0 +1,237 @@
+-- Reload: a save is live as a whole or changes nothing, and what began before goes on as it began.
+local mw = require "moonwire"
+local copy = require "support.copy"
+local test = require "moonwire.test"
+
+local function words(word) return ("return { word = %q }\n"):format(word) end
+
+local function say(client)
+  local reply, status = client:Say {}
+  return reply and reply.text or tostring(status)
+end
+
+-- Waits until a new call is answered with `word`.
+local function comes_to_say(word, client)
+  test.eventually(function() return say(client) == word end)
+end
+
+local function talk(stream)
+  assert.is_true(stream:send {})
+  local reply, status = stream:receive()
+  return reply and reply.text or tostring(status)
+end
+
+describe("a save", function()
+  local function is_live(how, expected, save)
+    it(how .. " is live", function()
+      local folder <close> = copy.serve()
+      assert.equal("one", say(folder.client))
+      save(folder)
+      comes_to_say(expected, folder.client)
+    end)
+  end
+
+  is_live("in place", "two", function(folder) folder:write("lua/words.lua", words "two") end)
+  is_live("by renaming over the file", "two", function(folder) folder:replace("lua/words.lua", words "two") end)
+  is_live("in a new folder", "new", function(folder)
+    folder:shell "mkdir -p lua/more/words"
+    folder:write("lua/more/words/new.lua", words "new")
+    folder:write("lua/words.lua", 'return require "more.words.new"\n')
+  end)
+  is_live("of several files, in any order,", "deep", function(folder)
+    folder:write("lua/words.lua", 'return require "deep.words"\n') -- refused as long as that is not there
+    folder:shell "mkdir lua/deep"
+    folder:write("lua/deep/words.lua", words "deep")
+  end)
+
+  it("that deletes a file is live", function()
+    local folder <close> = copy.serve(nil, { ["lua/extra.lua"] = "return 1\n" })
+    local log = folder:expect("generation %d+ is live", function() folder:delete "lua/extra.lua" end)
+    assert.matches("extra.lua", log, 1, true)
+  end)
+
+  it("that swaps a symlinked folder is live", function()
+    local folder <close> = copy.serve()
+    folder:expect("generation %d+ is live", function()
+      folder:shell "mkdir v1 v2 && cp lua/*.lua v1 && cp lua/*.lua v2 && echo 'return 1' >v1/x.lua"
+      folder:shell "mv lua old && ln -s v1 lua"
+      folder.server:kill(1) -- looks anew in any case
+    end)
+    folder:write("v2/words.lua", words "swapped")
+    folder:shell "ln -s v2 lua.new && mv -T lua.new lua"
+    comes_to_say("swapped", folder.client)
+  end)
+
+  it("that is broken changes nothing, and shows the line", function()
+    local folder <close> = copy.serve()
+    local log = folder:refused("lua/words.lua", "return {\n  word = = 'two' }\n")
+    assert.matches("lua/words.lua:2: unexpected symbol near '='", log, 1, true)
+    assert.matches("source=\"word = = 'two' }\"", log, 1, true)
+    assert.equal("one", say(folder.client))
+    folder:commit("lua/words.lua", words "two")
+    assert.equal("two", say(folder.client))
+  end)
+
+  it("with errors in several files shows all of them", function()
+    local folder <close> = copy.serve()
+    folder:write("lua/b.lua", "x = 1\n")
+    local log = folder:expect("lua/b.lua:1: .*lua/c.lua:1: ", function() folder:write("lua/c.lua", "error 'no'\n") end)
+    assert.matches("lua/b.lua:1: ", log, 1, true)
+    assert.equal("one", say(folder.client))
+  end)
+
+  it("is told in one line", function()
+    local folder <close> = copy.serve()
+    local log = folder:commit("lua/words.lua", words "two")
+    assert.matches('generation 2 is live after %d+%.%d ms: [^\n]*lua/words%.lua', log)
+    assert.equal(1, folder:count "is live after")
+  end)
+end)
+
+describe("what began before a reload", function()
+  it("keeps its generation, on every connection", function()
+    local folder <close> = copy.serve()
+    local streams = {}
+    for i = 1, 4 do
+      local client = mw.client(folder.address, { max_receive_bytes = (4 << 20) + i }):service "reload.Reload"
+      streams[i] = client:Talk()
+      assert.equal("one one", talk(streams[i]))
+    end
+    folder:commit("lua/words.lua", words "two")
+    for _, stream in ipairs(streams) do assert.equal("one two", talk(stream)) end
+    folder:commit("lua/words.lua", words "three")
+    for _, stream in ipairs(streams) do
+      assert.equal("one three", talk(stream))
+      assert.is_true((stream:finish()))
+    end
+    assert.equal("three", say(folder.client))
+  end)
+
+  it("goes on with what it has spawned", function()
+    local folder <close> = copy.serve()
+    local stream <close> = folder.client:Tick {}
+    local function ticks() return tonumber(assert(stream:receive()).text) end
+    test.eventually(function() return ticks() > 2 end)
+    folder:commit("lua/words.lua", words "two")
+    local now <const> = ticks()
+    test.eventually(function() return ticks() > now + 5 end)
+  end)
+
+  it("ends with UNAVAILABLE at the age that generation_age allows", function()
+    local folder <close> = copy.serve(nil, { ["moonwire.lua"] = "return { workers = 2, generation_age = 0.05 }" })
+    local stream <close> = folder.client:Talk()
+    assert.equal("one one", talk(stream))
+    folder:commit("lua/words.lua", words "two")
+    local reply, status = stream:receive()
+    assert.is_nil(reply)
+    assert.equal("UNAVAILABLE", status.code)
+    assert.matches("the call began before a reload", status.message, 1, true)
+    assert.equal("two", say(folder.client))
+  end)
+end)
+
+describe("jobs", function()
+  local function job(name)
+    return ([[
+local mw = require "moonwire"
+mw.every(0.02, function() mw.log.info "run of %s" end)
+mw.spawn(function() while true do mw.sleep(0.02) mw.log.info "turn of %s" end end)
+]]):format(name, name)
+  end
+
+  it("end with their generation, and do not multiply", function()
+    local folder <close> = copy.serve(nil, { ["lua/jobs.lua"] = job "g1" }, { "--workers", "1" })
+    test.eventually(function() return folder:count "run of g1" > 1 and folder:count "turn of g1" > 1 end)
+    for generation = 2, 5 do folder:commit("lua/jobs.lua", job("g" .. generation)) end
+    local at <const> = #folder.server.stderr
+    local started <const> = test.now()
+    local log = test.eventually(function()
+      local since = folder.server.stderr:sub(at + 1)
+      return select(2, since:gsub("run of g5", "")) >= 10 and since
+    end)
+    local most <const> = (test.now() - started) / 0.02 + 2
+    assert.is_true(select(2, log:gsub("run of g5", "")) <= most)
+    assert.is_true(select(2, log:gsub("turn of g5", "")) <= most)
+    for generation = 1, 4 do assert.is_nil(log:find("of g" .. generation, 1, true)) end
+  end)
+end)
+
+describe("a proto edit", function()
+  local full, small
+  setup(function()
+    local file <close> = assert(io.open "proto/reload.proto")
+    full = file:read "a"
+    small = full:gsub("[^\n]*// added\n", "")
+  end)
+
+  local added <const> = [[
+local Reload = require "moonwire".service "reload.Reload"
+function Reload.Added(req) return { text = "added " .. req.text } end
+]]
+
+  local function answers(folder)
+    test.eventually(function()
+      local reply = folder.client:Added { text = "it" }
+      return reply and reply.text == "added it"
+    end)
+  end
+
+  it("is callable at once on an open connection", function()
+    local folder <close> = copy.serve(nil, { ["proto/reload.proto"] = small })
+    local stream <close> = folder.client:Talk()
+    assert.equal("one one", talk(stream))
+    assert.equal("UNIMPLEMENTED", select(2, folder.client:Added {}).code)
+    assert.matches("/reload.Reload/Added", folder:commit("proto/reload.proto", full), 1, true)
+    folder:commit("lua/added.lua", added)
+    answers(folder)
+    assert.equal("one one", talk(stream))
+  end)
+
+  it("and its script come to rest right, the script first", function()
+    local folder <close> = copy.serve(nil, { ["proto/reload.proto"] = small })
+    assert.matches("reload.Reload has no method Added", folder:refused("lua/added.lua", added), 1, true)
+    folder:write("proto/reload.proto", full)
+    answers(folder)
+    assert.equal("one", say(folder.client))
+  end)
+
+  it("that does not compile changes nothing", function()
+    local folder <close> = copy.serve()
+    local log = folder:refused("proto/reload.proto", full:gsub("string text = 1;", "strin text = 1;"))
+    assert.matches("proto/reload.proto:6:", log, 1, true)
+    assert.equal("one", say(folder.client))
+  end)
+
+  it("that breaks the wire is refused with the rule's name", function()
+    local folder <close> = copy.serve()
+    local log = folder:refused("proto/reload.proto", full:gsub("string text = 1;", "int32 text = 1;"))
+    assert.matches("proto/reload.proto:6: FIELD_[A-Z_]+: reload.Text.text", log)
+    assert.equal("one", say(folder.client))
+  end)
+
+  it("that breaks the wire is accepted with --dev", function()
+    local folder <close> = copy.serve(nil, nil, { "--dev" })
+    folder:commit("proto/reload.proto", (full:gsub("string text = 1;", "string text = 2;")))
+    local reply = assert(folder.client:Say {})
+    assert.equal("", reply.text) -- the field with number 1, as the caller knows it, is gone
+  end)
+end)
+
+describe("old generations", function()
+  it("are freed when nothing runs in them", function()
+    local folder <close> = copy.serve(nil, {
+      ["lua/ballast.lua"] = "return ('x'):rep(8 << 20)\n",
+      ["lua/reload.lua"] = [[
+local mw = require "moonwire"
+require "ballast"
+local Reload = mw.service "reload.Reload"
+function Reload.Say() return { text = require "words".word } end
+]],
+    }, { "--workers", "1" })
+    for i = 1, 40 do -- 320 MB of ballast, more than the scripts of a worker may have
+      folder:commit("lua/words.lua", words("w" .. i))
+      comes_to_say("w" .. i, folder.client)
+    end
+    assert.equal(0, folder:count "Z error ")
+  end)
+end)
