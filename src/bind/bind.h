@@ -94,6 +94,9 @@ extern const struct mw_handler mw_bind_handler;
 /* The call that L serves, also in coroutines of the handler's own; NULL in jobs, and once it has ended. */
 struct mw_call *mw_bind_current_call(lua_State *L);
 
+/* Where a call that mw_bind_handler has is: "FILE:LINE" of the Lua code that waits, or words for what it waits for. */
+void mw_bind_call_place(const struct mw_call *call, char *out, size_t size);
+
 /* What hangs on a call that is being served: an outbound call made for it. */
 struct mw_bind_child {
   struct mw_list link; /* initialised by its owner, who takes it out when it is done */

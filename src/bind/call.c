@@ -327,6 +327,28 @@ static struct mw_bind_call *current(lua_State *L) {
   return fiber && fiber->owner && fiber->done == on_fiber_done ? fiber->owner : NULL;
 }
 
+/* The innermost Lua function that runs in a coroutine. Returns whether there is one. */
+static bool find_place(lua_State *L, char *out, size_t size) {
+  lua_Debug info;
+  for (int level = 0; lua_getstack(L, level, &info); level++) {
+    lua_getinfo(L, "Sl", &info);
+    if (info.currentline <= 0) continue;
+    snprintf(out, size, "%s:%d", *info.source == '@' ? info.source + 1 : info.short_src, info.currentline);
+    return true;
+  }
+  return false;
+}
+
+void mw_bind_call_place(const struct mw_call *call, char *out, size_t size) {
+  const struct mw_bind_call *c = call->state;
+  const struct mw_fiber *fiber = c ? c->fiber : NULL;
+  if (!fiber) {
+    snprintf(out, size, "(its request)");
+  } else if (!fiber->waiting || (!find_place(fiber->innermost, out, size) && !find_place(fiber->L, out, size))) {
+    snprintf(out, size, "(no Lua code)");
+  }
+}
+
 struct mw_call *mw_bind_current_call(lua_State *L) {
   struct mw_bind_call *c = current(L);
   return c ? c->call : NULL;

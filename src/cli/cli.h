@@ -9,5 +9,9 @@ int mw_cli_serve(int argc, char **argv);
 int mw_cli_call(int argc, char **argv);
 int mw_cli_check(int argc, char **argv);
 int mw_cli_test(int argc, char **argv);
+int mw_cli_status(int argc, char **argv);
+int mw_cli_reload(int argc, char **argv);
+int mw_cli_rollback(int argc, char **argv);
+int mw_cli_kill(int argc, char **argv);
 
 #endif

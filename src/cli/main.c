@@ -12,6 +12,10 @@ static const char help[] =
     "  moonwire call HOST:PORT package.Service/Method [JSON | - | @file]\n"
     "  moonwire check [DIR]\n"
     "  moonwire test [DIR] [BUSTED OPTION]...\n"
+    "  moonwire status [DIR]\n"
+    "  moonwire reload [DIR] [--force]\n"
+    "  moonwire rollback [N] [DIR]\n"
+    "  moonwire kill CALL [DIR]\n"
     "  moonwire COMMAND --help\n"
     "  moonwire --version\n"
     "\n"
@@ -23,7 +27,8 @@ static const struct {
   const char *name;
   int (*run)(int argc, char **argv);
 } commands[] = {
-    {"serve", mw_cli_serve}, {"call", mw_cli_call}, {"check", mw_cli_check}, {"test", mw_cli_test}};
+    {"serve", mw_cli_serve},   {"call", mw_cli_call},     {"check", mw_cli_check},       {"test", mw_cli_test},
+    {"status", mw_cli_status}, {"reload", mw_cli_reload}, {"rollback", mw_cli_rollback}, {"kill", mw_cli_kill}};
 enum { N_COMMANDS = sizeof commands / sizeof *commands };
 
 static const char *name_at(const void *unused, size_t i) { return commands[i].name; }

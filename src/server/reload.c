@@ -208,8 +208,12 @@ void mw_reload_start(struct mw_reload *reload, bool forced, mw_reload_done_fn do
     return;
   }
   struct request *next = &reload->next;
+  next->wanted = true;
+  next->forced = forced || next->forced;
+  if (!done) return;
   if (next->done) next->done(next->arg, false, "another reload was asked for meanwhile");
-  *next = (struct request){true, forced || next->forced, done, arg};
+  next->done = done;
+  next->arg = arg;
 }
 
 void mw_reload_rollback(struct mw_reload *reload, uint64_t number, mw_reload_done_fn done, void *arg) {
@@ -217,8 +221,12 @@ void mw_reload_rollback(struct mw_reload *reload, uint64_t number, mw_reload_don
   for (unsigned i = 1; i < MW_RELOAD_KEPT && number != 0; i++) {
     if (reload->kept[i] && reload->kept[i]->number == number) old = reload->kept[i];
   }
-  if (mw_reload_busy(reload) || reload->stopping || !old) {
-    if (done) done(arg, false, old ? "a reload is under way, try again" : "no such generation is kept");
+  const char *refusal = reload->stopping         ? "the server is shutting down"
+                        : mw_reload_busy(reload) ? "a reload is under way: try again"
+                        : !old                   ? "no such generation is kept: moonwire status lists them"
+                                                 : NULL;
+  if (refusal) {
+    if (done) done(arg, false, refusal);
     return;
   }
   struct mw_generation *copy = mw_generation_renumber(old, reload->last_number + 1);

@@ -7,6 +7,7 @@
 
 #include "engine/core/core.h"
 #include "loop/watch.h"
+#include "server/admin.h"
 #include "server/shared.h"
 
 struct mw_server {
@@ -18,6 +19,7 @@ struct mw_server {
   struct mw_watch *watch;  /* of the folder; NULL before all workers serve */
   char watch_problem[512]; /* the last one that was logged; "" for none */
   struct mw_reload *reload;
+  struct mw_admin *admin;  /* NULL when its socket cannot be */
   atomic_uint running; /* workers that have not ended */
   unsigned n_workers;  /* that were started */
   struct mw_worker workers[];
@@ -129,6 +131,21 @@ static int open_reload(struct mw_server *server, struct mw_err *err) {
   return rc;
 }
 
+/* A server serves without it, too. */
+static void open_admin(struct mw_server *server) {
+  struct mw_err err = MW_ERR_INIT;
+  struct mw_crew crew = {&server->control, server->workers, server->n_workers};
+  const char *data = server->shared.data_dir;
+  if (mw_admin_open(&server->admin, &crew, server->reload, data, &err) != 0) {
+    mw_log(MW_LOG_WARN, NULL, "moonwire status, reload, rollback and kill cannot reach this server: %s",
+           mw_err_text(&err));
+  } else if (strcmp(server->shared.settings->data, ":memory:") == 0) {
+    struct mw_log_field fields[] = {{"data", data}, {NULL, NULL}};
+    mw_log(MW_LOG_INFO, fields, "moonwire status, reload, rollback and kill reach this server with --data");
+  }
+  mw_err_fini(&err);
+}
+
 int mw_server_open(struct mw_server **out, const struct mw_settings *settings, const char *dir, struct mw_err *err) {
   struct mw_generation *generation;
   int rc = mw_generation_read(&generation, dir, 1, NULL, err);
@@ -153,6 +170,7 @@ int mw_server_open(struct mw_server **out, const struct mw_settings *settings, c
   rc = claim_addresses(server, err);
   if (rc == 0) rc = start_workers(server, err);
   if (rc == 0) rc = open_reload(server, err);
+  if (rc == 0) open_admin(server);
   if (rc != 0) {
     mw_server_close(server);
     return rc;
@@ -199,6 +217,7 @@ void mw_server_close(struct mw_server *server) {
   for (unsigned i = 0; i < server->n_workers; i++) mw_worker_join(&server->workers[i]);
   release_claims(server);
   mw_watch_close(server->watch);
+  mw_admin_close(server->admin);
   mw_reload_free(server->reload);
   mw_loop_fini(&server->control);
   mw_shared_close(&server->shared);

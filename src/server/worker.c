@@ -145,6 +145,14 @@ static void on_cancel(struct mw_post *post) {
   cancel_calls(worker);
 }
 
+bool mw_worker_post(struct mw_worker *worker, struct mw_post *post) {
+  pthread_mutex_lock(&worker->lock);
+  bool taken = !worker->closing;
+  if (taken) mw_loop_post(&worker->loop, post);
+  pthread_mutex_unlock(&worker->lock);
+  return taken;
+}
+
 /* Posts, the first time, to a worker that may be about to end by itself. */
 static void post(struct mw_worker *worker, struct mw_post *post, bool *posted) {
   pthread_mutex_lock(&worker->lock);

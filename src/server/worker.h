@@ -82,6 +82,10 @@ void mw_worker_proceed(struct mw_worker *worker, bool give_up);
 /* Waits for the end of its thread, and finishes the worker. */
 void mw_worker_join(struct mw_worker *worker);
 
+/* Any thread. Queues `post` for the worker's thread. Returns false, and borrows nothing, once its loop takes no more; a
+ * post that it has taken is run. */
+bool mw_worker_post(struct mw_worker *worker, struct mw_post *post);
+
 /* Any thread. Drain: no new calls; running ones get the grace period, then end with UNAVAILABLE; then the worker stops.
  * Cancel: while draining, the grace period is over now. Both may come again and again. */
 void mw_worker_drain(struct mw_worker *worker);

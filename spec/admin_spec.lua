@@ -1,0 +1,201 @@
+-- moonwire status, reload, rollback and kill: what they ask of a running server.
+local project = require "support.project"
+local servers = require "support.server"
+local mw = require "moonwire"
+local test = require "moonwire.test"
+
+-- The Greeter that specs know from this folder; it keeps who is called "wait" waiting.
+local proto <const> = [[
+  syntax = "proto3";
+  package helloworld;
+  message HelloRequest { string name = 1; }
+  message HelloReply { string message = 1; }
+  service Greeter { rpc SayHello(HelloRequest) returns (HelloReply); }
+]]
+
+local function script(answer)
+  return ([[
+    local mw = require "moonwire"
+    local Greeter = mw.service "helloworld.Greeter"
+    function Greeter.SayHello(request)
+      if request.name == "wait" then
+        mw.sleep(3600)
+      end
+      return { message = %s }
+    end
+  ]]):format(answer)
+end
+
+describe("a running server", function()
+  local folder, server, greeter
+  before_each(function()
+    folder = project.new { ["proto/greeter.proto"] = proto, ["lua/greeter.lua"] = script '"one"' }
+    server = servers.start { dir = folder.dir, data = folder.dir .. "/data", args = { "--workers", "2" } }
+    greeter = server:connect "helloworld.Greeter"
+  end)
+  after_each(function()
+    server:stop()
+    folder:__close()
+  end)
+
+  local function says(text)
+    test.eventually(function() return assert(greeter:SayHello {}).message == text end)
+  end
+
+  -- Starts a call that waits; returns its number and a function that returns its status once it has ended.
+  local function start_waiting()
+    local ended
+    mw.spawn(function()
+      local _, status = greeter:SayHello { name = "wait" }
+      ended = status
+    end)
+    local id
+    test.eventually(function()
+      local _, shown = folder:run "status"
+      id = shown:match "\n(%d+) +helloworld.Greeter/SayHello[^\n]*lua/greeter.lua:5"
+      return id
+    end)
+    return id, function() return test.eventually(function() return ended end) end
+  end
+
+  local function kill(id)
+    local process <close> = test.start { "kill", id, folder.dir }
+    local line = process:read_line()
+    return process:wait(), line, process.stderr
+  end
+
+  it("shows its workers, and each call with the line it waits at", function()
+    local id, status = start_waiting()
+    local code, shown = folder:run "status"
+    assert.are.equal(0, code)
+    assert.matches(
+      "^moonwire %S+, process " .. server.process.pid .. ", up [%d.]+s, [%d.]+ MiB\ngeneration 1\n",
+      shown)
+    assert.matches("\nWORKER  GENERATION  CALLS  COROUTINES  LUA MEMORY\n0 +1 ", shown)
+    assert.matches("\n1 +1 +%d", shown)
+    assert.matches("\n" .. id .. " +helloworld.Greeter/SayHello +[%d.]+s +1 +[01] +ipv4:127.0.0.1:%d+ +%S*lua/greeter.lua:5", shown)
+    assert.are.equal(0, (kill(id)))
+    status()
+  end)
+
+  it("says which call keeps an old generation", function()
+    local id, status = start_waiting()
+    folder:write("lua/greeter.lua", script '"two"')
+    says "two"
+    local _, shown = folder:run "status"
+    assert.matches("\ngeneration 2, kept for rollback: 1\n", shown)
+    assert.matches("\nOLD GENERATION +WORKER[^\n]+\n1 +[01] +[%d.]+s +1 +" .. id .. "\n", shown)
+    assert.are.equal(0, (kill(id)))
+    status()
+  end)
+
+  it("ends a call that is to be killed, and knows no other", function()
+    local id, status = start_waiting()
+    local code, line = kill(id)
+    assert.are.equal(0, code)
+    assert.are.equal(("killed call %s of helloworld.Greeter/SayHello"):format(id), line)
+    servers.assert_status("CANCELLED", "killed by the operator", nil, status())
+    local again, _, stderr = kill(id)
+    assert.are.equal(1, again)
+    assert.matches("no call " .. id .. " is live", stderr, 1, true)
+  end)
+
+  it("reloads, and says what changed or every error", function()
+    local code, shown = folder:run "reload"
+    assert.are.equal(0, code)
+    assert.are.equal("nothing has changed", shown)
+    folder:write("lua/greeter.lua", "local x = = 1")
+    folder:write("lua/other.lua", "return )")
+    local refused, _, stderr = folder:run "reload"
+    assert.are.equal(1, refused)
+    assert.matches("moonwire reload: refused\n", stderr, 1, true)
+    assert.matches("lua/greeter.lua:1: unexpected symbol", stderr, 1, true)
+    assert.matches("lua/other.lua:1: unexpected symbol", stderr, 1, true)
+    assert.are.equal("one", assert(greeter:SayHello {}).message)
+  end)
+
+  it("takes a breaking edit of a proto only when forced", function()
+    folder:write("proto/greeter.proto", (proto:gsub("string message", "int32 message")))
+    folder:write("lua/greeter.lua", script "7")
+    local refused, _, stderr = folder:run "reload"
+    assert.are.equal(1, refused)
+    assert.matches("helloworld.HelloReply.message", stderr, 1, true)
+    local code, shown = folder:run("reload", "--force")
+    assert.are.equal(0, code)
+    assert.matches("^generation %d+ is live after [%d.]+ ms: ", shown)
+  end)
+
+  it("brings an earlier generation back under a new number", function()
+    folder:write("lua/greeter.lua", script '"two"')
+    says "two"
+    local code, shown = folder:run "rollback"
+    assert.are.equal(0, code)
+    assert.matches("^generation 3 is live after [%d.]+ ms: changed %S*lua/greeter.lua$", shown)
+    says "one"
+    local process <close> = test.start { "rollback", "99", folder.dir }
+    assert.are.equal(1, (process:wait()))
+    assert.matches("no such generation is kept", process.stderr, 1, true)
+  end)
+
+  it("lets only its owner open the socket, and leaves none behind", function()
+    local stat <close> = io.popen(("stat -c '%%a %%F' %s/data/moonwire.sock"):format(folder.dir))
+    assert.are.equal("600 socket", stat:read())
+    server:stop()
+    local rest <close> = io.popen(("ls %s/data"):format(folder.dir))
+    assert.is_nil(rest:read "a":find("moonwire.sock", 1, true))
+    server = servers.start { dir = folder.dir, data = folder.dir .. "/data" }
+  end)
+
+  it("takes the place of one that was killed", function()
+    server.process:kill(9)
+    server.process:wait()
+    local code, _, stderr = folder:run "status"
+    assert.are.equal(1, code)
+    assert.matches("no server is running on the data folder DIR/data", stderr, 1, true)
+    server = servers.start { dir = folder.dir, data = folder.dir .. "/data" }
+    assert.are.equal(0, (folder:run "status"))
+  end)
+end)
+
+describe("without a server", function()
+  for _, command in ipairs { "status", "reload", "rollback" } do
+    it("moonwire " .. command .. " says so", function()
+      local folder <close> = project.new {}
+      local code, _, stderr = folder:run(command)
+      assert.are.equal(1, code)
+      assert.matches(("moonwire %s: no server is running on the data folder DIR/data"):format(command), stderr, 1, true)
+    end)
+  end
+
+  it("wrong usage is told from it", function()
+    local folder <close> = project.new {}
+    local function refuses(expected, ...)
+      local code, _, stderr = folder:run(...)
+      assert.are.equal(2, code)
+      assert.matches(expected, stderr, 1, true)
+    end
+    refuses("moonwire kill: expected the number of a call, got DIR", "kill")
+    refuses("moonwire status: no option --force", "status", "--force")
+    refuses("moonwire reload: a value is missing after --data", "reload", "--data")
+    refuses("moonwire rollback: one folder at a time; one too many: other", "rollback", "other")
+  end)
+
+  it("each command has its help", function()
+    for _, command in ipairs { "status", "reload", "rollback", "kill" } do
+      local process <close> = test.start { command, "--help" }
+      assert.are.equal(0, (process:wait()))
+    end
+  end)
+end)
+
+describe("moonwire serve", function()
+  it("serves without a socket where the data folder's name is too long for one", function()
+    local folder <close> = project.new {}
+    local long = folder.dir .. "/" .. ("x"):rep(120)
+    local server <close> = test.serve { dir = folder.dir, data = long }
+    server:kill()
+    assert.are.equal(0, (server:wait()))
+    assert.matches("cannot reach this server: " .. long .. "/moonwire.sock: a socket's path has at most 107 bytes",
+      server.stderr, 1, true)
+  end)
+end)

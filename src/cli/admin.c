@@ -1,0 +1,210 @@
+/* moonwire status, reload, rollback and kill: ask a running server through the socket in its data folder. */
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "server/admin.h"
+
+#define COMMON_HELP \
+  "The server is the one whose data folder belongs to the project folder DIR (the working directory by\n" \
+  "default).\n" \
+  "\n" \
+  "  --data DIR   its data folder, when it was started with --data (DIR/data, or what DIR/moonwire.lua says)\n"
+
+#define EXIT_HELP "\nExit code: 0 when done, 1 when refused or when there is no server, 2 for wrong usage.\n\nexample:\n"
+
+/* A command of the four. */
+struct command {
+  const char *name, *help;
+  bool numbered; /* takes a number before DIR */
+  bool required; /* and not without */
+  bool forceable;
+};
+
+static const struct command status_command = {
+    .name = "status",
+    .help = "Shows what a running server is doing: its workers, its calls with the file and line each waits at, its\n"
+            "generations and what still holds the old ones.\n"
+            "\nusage: moonwire status [DIR] [--data DIR]\n\n" COMMON_HELP EXIT_HELP
+            "  moonwire status examples/users\n"};
+
+static const struct command reload_command = {
+    .name = "reload",
+    .help = "Has a running server read its folder now, and waits for what becomes of it: the new generation and what\n"
+            "changed, or every error as FILE:LINE: message.\n"
+            "\nusage: moonwire reload [DIR] [--force] [--data DIR]\n\n" COMMON_HELP
+            "  --force      takes edits of protos that break clients, and reloads even when nothing has changed\n"
+            EXIT_HELP
+            "  moonwire reload --force\n",
+    .forceable = true};
+
+static const struct command rollback_command = {
+    .name = "rollback",
+    .help = "Brings generation N of a running server back, under a new number; without N the one before the running\n"
+            "one. `moonwire status` shows which are kept. The files stay as they are: the next save is live again.\n"
+            "\nusage: moonwire rollback [N] [DIR] [--data DIR]\n\n" COMMON_HELP EXIT_HELP "  moonwire rollback 3\n",
+    .numbered = true};
+
+static const struct command kill_command = {
+    .name = "kill",
+    .help = "Ends a call of a running server with CANCELLED. `moonwire status` shows the numbers of the calls.\n"
+            "\nusage: moonwire kill CALL [DIR] [--data DIR]\n\n" COMMON_HELP EXIT_HELP "  moonwire kill 17\n",
+    .numbered = true,
+    .required = true};
+
+struct request {
+  const char *number, *dir, *data;
+  bool force;
+};
+
+/* ---- the command line ---- */
+
+enum { OPTION_DATA = 256, OPTION_FORCE, OPTION_HELP };
+
+static const struct option long_options[] = {{"data", required_argument, NULL, OPTION_DATA},
+                                             {"force", no_argument, NULL, OPTION_FORCE},
+                                             {"help", no_argument, NULL, OPTION_HELP},
+                                             {NULL, 0, NULL, 0}};
+
+static int wrong_usage(const struct command *command, const char *problem, const char *what) {
+  fprintf(stderr, "moonwire %s: %s%s\nTry moonwire %s --help.\n", command->name, problem, what, command->name);
+  return MW_EXIT_USAGE;
+}
+
+static bool is_number(const char *text) { return *text && strspn(text, "0123456789") == strlen(text); }
+
+/* What is left once the options are taken: [number] [DIR]. Returns -1 to go on, or the exit code. */
+static int take_operands(const struct command *command, int argc, char **argv, struct request *request) {
+  if (command->numbered && optind < argc && is_number(argv[optind])) request->number = argv[optind++];
+  if (command->required && !request->number) {
+    return wrong_usage(command, "expected the number of a call, got ", optind < argc ? argv[optind] : "nothing");
+  }
+  if (argc - optind > 1) return wrong_usage(command, "one folder at a time; one too many: ", argv[optind + 1]);
+  request->dir = optind < argc ? argv[optind] : ".";
+  return -1;
+}
+
+/* Returns -1 to go on, or the exit code. */
+static int parse(const struct command *command, int argc, char **argv, struct request *request) {
+  opterr = 0;
+  int option;
+  while ((option = getopt_long(argc, argv, ":h", long_options, NULL)) != -1) {
+    if (option == OPTION_HELP || option == 'h') {
+      fputs(command->help, stdout);
+      return MW_EXIT_OK;
+    }
+    if (option == ':') return wrong_usage(command, "a value is missing after ", argv[optind - 1]);
+    if (option == '?' || (option == OPTION_FORCE && !command->forceable)) {
+      return wrong_usage(command, "no option ", argv[optind - 1]);
+    }
+    if (option == OPTION_DATA) request->data = optarg;
+    if (option == OPTION_FORCE) request->force = true;
+  }
+  return take_operands(command, argc, argv, request);
+}
+
+/* ---- the socket ---- */
+
+/* The data folder as the server finds it. Returns 0 and an owned path, or an error. */
+static int find_data(const struct request *request, char **out, struct mw_err *err) {
+  *out = NULL;
+  if (request->data) return mw_settings_set(out, request->data);
+  struct mw_settings settings;
+  int rc = mw_settings_init(&settings, request->dir);
+  if (rc != 0) return mw_err_set(err, rc, "out of memory");
+  rc = mw_settings_read(&settings, request->dir, err);
+  if (rc == 0 && strcmp(settings.data, ":memory:") == 0) {
+    rc = mw_err_set(err, MW_EINVAL, "%s/moonwire.lua keeps the data in memory: give the folder that the server's log "
+                    "names, with --data", request->dir);
+  }
+  if (rc == 0) rc = mw_settings_set(out, settings.data);
+  mw_settings_fini(&settings);
+  return rc;
+}
+
+/* A connection to the server of a data folder, or an error. */
+static int connect_to(const char *data, struct mw_err *err) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  int len = snprintf(address.sun_path, sizeof address.sun_path, "%s/" MW_ADMIN_SOCKET, data);
+  if (len < 0 || (size_t)len >= sizeof address.sun_path) {
+    return mw_err_set(err, MW_ELIMIT, "%s/" MW_ADMIN_SOCKET " is too long for the path of a socket", data);
+  }
+  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) == 0) return fd;
+  int failed = errno;
+  if (fd >= 0) close(fd);
+  if (failed == ENOENT || failed == ENOTDIR || failed == ECONNREFUSED) {
+    return mw_err_set(err, MW_ENOTFOUND, "no server is running on the data folder %s: name the project folder that it "
+                      "serves, or its data folder with --data", data);
+  }
+  if (failed == EACCES) {
+    return mw_err_set(err, MW_EIO, "%s: only the user who runs the server may do this", address.sun_path);
+  }
+  return mw_err_set(err, MW_EIO, "%s: %s", address.sun_path, strerror(failed));
+}
+
+static int exchange(int fd, struct mw_slice line, struct mw_buf *answer, struct mw_err *err) {
+  if (send(fd, line.data, line.len, MSG_NOSIGNAL) != (ssize_t)line.len) {
+    return mw_err_set(err, MW_EIO, "cannot ask the server: %s", strerror(errno));
+  }
+  ssize_t n;
+  do {
+    if (mw_buf_reserve(answer, 4096) != 0) return mw_err_set(err, MW_ENOMEM, "out of memory");
+    n = read(fd, answer->data + answer->len, 4095);
+    if (n > 0) answer->len += (size_t)n;
+  } while (n > 0 || (n < 0 && errno == EINTR));
+  if (answer->len == 0) return mw_err_set(err, MW_ECLOSED, "the server has closed the connection without an answer");
+  answer->data[answer->len] = '\0';
+  return 0;
+}
+
+/* Asks, and takes the answer. */
+static int ask(const struct command *command, const struct request *request, struct mw_buf *answer,
+               struct mw_err *err) {
+  char *data;
+  int rc = find_data(request, &data, err);
+  if (rc != 0) return rc;
+  int fd = connect_to(data, err);
+  free(data);
+  if (fd < 0) return fd;
+  const char *argument = request->force ? "force" : request->number ? request->number : "";
+  struct mw_buf line = MW_BUF_INIT;
+  rc = mw_buf_printf(&line, "%s%s%s\n", command->name, *argument ? " " : "", argument);
+  if (rc == 0) rc = exchange(fd, mw_buf_slice(&line), answer, err);
+  mw_buf_fini(&line);
+  close(fd);
+  return rc;
+}
+
+static int run(const struct command *command, int argc, char **argv) {
+  struct request request = {0};
+  int code = parse(command, argc, argv, &request);
+  if (code >= 0) return code;
+  struct mw_buf answer = MW_BUF_INIT;
+  struct mw_err err = MW_ERR_INIT;
+  code = MW_EXIT_FAILED;
+  if (ask(command, &request, &answer, &err) != 0) {
+    fprintf(stderr, "moonwire %s: %s\n", command->name, mw_err_text(&err));
+  } else {
+    const char *text = mw_buf_str(&answer);
+    const char *newline = strchr(text, '\n');
+    bool ok = strncmp(text, "ok\n", 3) == 0;
+    if (!ok) fprintf(stderr, "moonwire %s: refused\n", command->name);
+    fputs(newline ? newline + 1 : text, ok ? stdout : stderr);
+    if (ok) code = MW_EXIT_OK;
+  }
+  mw_err_fini(&err);
+  mw_buf_fini(&answer);
+  return code;
+}
+
+int mw_cli_status(int argc, char **argv) { return run(&status_command, argc, argv); }
+int mw_cli_reload(int argc, char **argv) { return run(&reload_command, argc, argv); }
+int mw_cli_rollback(int argc, char **argv) { return run(&rollback_command, argc, argv); }
+int mw_cli_kill(int argc, char **argv) { return run(&kill_command, argc, argv); }

@@ -1,0 +1,160 @@
+#include "server/status.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "server/table.h"
+
+enum { SHOWN_CALLS = 100, SHOWN_PINS = 8 }; /* of each worker, and of each old generation on it */
+
+/* What one worker says: rows of the tables below. */
+struct part {
+  struct mw_buf worker, old, calls;
+};
+
+struct inquiry {
+  struct mw_crew crew;
+  const struct mw_reload *reload;
+  int64_t opened;
+  void (*done)(void *arg, bool ok, const char *text);
+  void *arg;
+  struct part parts[];
+};
+
+/* ---- numbers for people ---- */
+
+static const char *show_age(int64_t ns, char out[32]) {
+  int64_t s = ns / MW_NS_PER_S;
+  if (s < 60) {
+    snprintf(out, 32, "%.1fs", (double)ns / MW_NS_PER_S);
+  } else if (s < 3600) {
+    snprintf(out, 32, "%" PRId64 "m%02" PRId64 "s", s / 60, s % 60);
+  } else {
+    snprintf(out, 32, "%" PRId64 "h%02" PRId64 "m", s / 3600, s / 60 % 60);
+  }
+  return out;
+}
+
+static double mib(size_t bytes) { return (double)bytes / (1024 * 1024); }
+
+/* ---- on a worker's thread ---- */
+
+static void add_call(struct mw_buf *rows, const struct mw_worker *worker, const struct mw_call *call, int64_t now) {
+  char age[32], place[512] = "(built in)";
+  if (call->route->handler == &mw_bind_handler) mw_bind_call_place(call, place, sizeof place);
+  mw_buf_printf(rows, "%" PRIu64 "\t%s\t%s\t%" PRIu64 "\t%u\t%s\t%s%s\n", call->id, call->route->method->path + 1,
+                show_age(now - call->started, age), call->route->router->generation, worker->index, call->peer, place,
+                call->cancelled ? ", cancelled" : "");
+}
+
+/* Oldest first, as the list is. */
+static void add_calls(struct mw_buf *rows, const struct mw_worker *worker, int64_t now) {
+  const struct mw_list *calls = &worker->dispatch.calls;
+  size_t n = 0;
+  for (struct mw_list *node = calls->next; node != calls && n < SHOWN_CALLS; node = node->next, n++) {
+    add_call(rows, worker, MW_CONTAINER(node, struct mw_call, link), now);
+  }
+  if (n < worker->dispatch.live) {
+    mw_buf_printf(rows, "...\t%zu more on worker %u\n", worker->dispatch.live - n, worker->index);
+  }
+}
+
+/* The ids of the calls that pin a program. */
+static void add_pins(struct mw_buf *rows, const struct mw_worker *worker, const struct mw_router *router) {
+  const struct mw_list *calls = &worker->dispatch.calls;
+  size_t n = 0;
+  for (struct mw_list *node = calls->next; node != calls && n < SHOWN_PINS; node = node->next) {
+    const struct mw_call *call = MW_CONTAINER(node, struct mw_call, link);
+    if (call->route->router != router) continue;
+    mw_buf_printf(rows, "%s%" PRIu64, n++ > 0 ? " " : "", call->id);
+  }
+  if (router->calls > n) mw_buf_printf(rows, " and %zu more", router->calls - n);
+}
+
+static void add_old(struct mw_buf *rows, const struct mw_worker *worker, int64_t now) {
+  const struct mw_list *old = &worker->programs.old;
+  for (struct mw_list *node = old->next; node != old; node = node->next) {
+    const struct mw_loaded *loaded = MW_CONTAINER(node, struct mw_loaded, link);
+    char age[32];
+    mw_buf_printf(rows, "%" PRIu64 "\t%u\t%s\t%zu\t", loaded->generation->number, worker->index,
+                  show_age(now - loaded->replaced, age), loaded->program->n_fibers);
+    add_pins(rows, worker, &loaded->program->router);
+    mw_buf_putc(rows, '\n');
+  }
+}
+
+static void ask(void *arg, struct mw_worker *worker) {
+  struct inquiry *inquiry = arg;
+  struct part *part = &inquiry->parts[worker->index];
+  int64_t now = mw_clock_mono();
+  mw_buf_printf(&part->worker, "%u\t%" PRIu64 "\t%zu\t%zu\t%.1f MiB\n", worker->index,
+                worker->programs.current->generation->number, worker->dispatch.live, worker->vm.n_live,
+                mib(worker->vm.memory));
+  add_old(&part->old, worker, now);
+  add_calls(&part->calls, worker, now);
+}
+
+/* ---- at home ---- */
+
+static void write_head(struct mw_buf *out, const struct inquiry *inquiry) {
+  size_t resident = 0;
+  uv_resident_set_memory(&resident);
+  char age[32];
+  mw_buf_printf(out, "moonwire " MW_VERSION ", process %d, up %s, %.1f MiB\n", (int)getpid(),
+                show_age(mw_clock_mono() - inquiry->opened, age), mib(resident));
+  mw_buf_printf(out, "generation %" PRIu64 "%s", mw_reload_running(inquiry->reload)->number,
+                mw_reload_kept(inquiry->reload, 1) ? ", kept for rollback: " : "");
+  const struct mw_generation *kept;
+  for (unsigned i = 1; (kept = mw_reload_kept(inquiry->reload, i)) != NULL; i++) {
+    mw_buf_printf(out, "%s%" PRIu64, i > 1 ? " " : "", kept->number);
+  }
+  mw_buf_putc(out, '\n');
+}
+
+/* One table of all workers' rows; left out when there are none. Takes the rows. */
+static void write_table(struct mw_buf *out, struct inquiry *inquiry, const char *title, size_t rows_at) {
+  struct mw_buf rows = MW_BUF_INIT;
+  mw_buf_puts(&rows, title);
+  size_t empty = rows.len;
+  for (unsigned i = 0; i < inquiry->crew.n_workers; i++) {
+    struct mw_buf *part = (struct mw_buf *)(void *)((char *)&inquiry->parts[i] + rows_at);
+    mw_buf_append(&rows, mw_buf_str(part), part->len);
+    mw_buf_fini(part);
+  }
+  if (rows.len > empty) {
+    mw_buf_putc(out, '\n');
+    mw_table_write(out, mw_buf_str(&rows));
+  }
+  mw_buf_fini(&rows);
+}
+
+static void finish(void *arg) {
+  struct inquiry *inquiry = arg;
+  struct mw_buf out = MW_BUF_INIT;
+  write_head(&out, inquiry);
+  write_table(&out, inquiry, "WORKER\tGENERATION\tCALLS\tCOROUTINES\tLUA MEMORY\n", offsetof(struct part, worker));
+  write_table(&out, inquiry, "OLD GENERATION\tWORKER\tREPLACED\tCOROUTINES\tPINNED BY CALLS\n",
+              offsetof(struct part, old));
+  write_table(&out, inquiry, "CALL\tMETHOD\tAGE\tGENERATION\tWORKER\tPEER\tWAITS AT\n", offsetof(struct part, calls));
+  inquiry->done(inquiry->arg, true, mw_buf_str(&out));
+  mw_buf_fini(&out);
+  free(inquiry);
+}
+
+void mw_server_status(const struct mw_crew *crew, const struct mw_reload *reload, int64_t opened,
+                      void (*done)(void *arg, bool ok, const char *text), void *arg) {
+  struct inquiry *inquiry = calloc(1, sizeof *inquiry + crew->n_workers * sizeof *inquiry->parts);
+  if (inquiry) {
+    inquiry->crew = *crew;
+    inquiry->reload = reload;
+    inquiry->opened = opened;
+    inquiry->done = done;
+    inquiry->arg = arg;
+    if (mw_survey(crew, ask, finish, inquiry) == 0) return;
+  }
+  free(inquiry);
+  done(arg, false, "out of memory");
+}
