@@ -46,7 +46,7 @@ asan: test-deps
 # stack, until after many thousands that overflows.
 tsan: test-deps
 	$(call build,build-tsan,tsan)
-	@TEST_TIMEOUT=120 test/run --build build-tsan threads client
+	@TEST_TIMEOUT=120 test/run --build build-tsan threads
 
 fuzz: test-deps
 	$(call build,build-fuzz,fuzz)
