@@ -4,7 +4,7 @@
 #   make run        builds it and serves this folder (ARGS='--listen 127.0.0.1:0' and the like)
 #   make test       builds and runs everything; ends with "N passed, N failed"
 #   make asan       unit tests, specs and the client again, under ASan and UBSan
-#   make tsan       what crosses threads, under TSan
+#   make tsan       what crosses threads and the client, under TSan
 #   make fuzz       every fuzzer for FUZZ_SECONDS (10)
 #   make crash      kills the server under writes, CYCLES times (1000)
 #   make layers     checks that every #include points down
@@ -46,7 +46,7 @@ asan: test-deps
 # stack, until after many thousands that overflows.
 tsan: test-deps
 	$(call build,build-tsan,tsan)
-	@TEST_TIMEOUT=120 test/run --build build-tsan threads
+	@TEST_TIMEOUT=120 test/run --build build-tsan threads client
 
 fuzz: test-deps
 	$(call build,build-fuzz,fuzz)
