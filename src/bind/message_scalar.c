@@ -110,7 +110,7 @@ static int read_double(struct mw_reader *r, int at, const struct mw_field *field
 
 static int read_float(struct mw_reader *r, int at, const struct mw_field *field, const struct mw_path *path,
                       float *slot) {
-  double number;
+  double number = 0;
   int rc = read_double(r, at, field, path, &number);
   if (rc != 0) return rc;
   float narrow = (float)number;

@@ -34,7 +34,7 @@ int mw_json_read_repeated(struct mw_json_reader *r, ProtobufCMessage *message, c
   int rc = mw_json_expect(r, MW_JSON_ARRAY, "an array");
   r->path = &here;
   for (; rc == 0; here.index++) {
-    void *slot;
+    void *slot = NULL;
     bool skipped;
     rc = mw_json_advance(r);
     if (rc != 0 || r->token.kind == MW_JSON_ARRAY_END) break;
