@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "schema/compat.h"
 #include "server/difference.h"
+#include "server/reading.h"
 
 /* What one worker is asked, and its answer. */
 struct step {
@@ -32,7 +33,9 @@ struct mw_reload {
   unsigned n_workers, waiting; /* for the answers of so many */
   uint64_t last_number;
   struct mw_generation *kept[MW_RELOAD_KEPT]; /* newest first; [0] is the running one */
-  struct mw_generation *candidate;            /* NULL when none is under way */
+  struct mw_reading reading;                  /* of the candidate */
+  struct mw_generation *candidate;            /* NULL when none is under way, or it is being read */
+  bool forced;
   int64_t started;
   mw_reload_done_fn done;
   void *arg;
@@ -172,34 +175,41 @@ static void prepare(struct mw_reload *reload, struct mw_generation *candidate) {
 
 /* ---- starting ---- */
 
+/* Whether clients can go on with the candidate's schema. */
+static int check_wire(const struct mw_reload *reload, const struct mw_generation *candidate, struct mw_err *err) {
+  const char *dir = reload->shared->dir;
+  char protos[4096];
+  snprintf(protos, sizeof protos, "%s%sproto", strcmp(dir, ".") == 0 ? "" : dir, strcmp(dir, ".") == 0 ? "" : "/");
+  return mw_compat_check(reload->kept[0]->pool, candidate->pool, protos, err);
+}
+
+static void on_read(void *arg, int rc, struct mw_generation *candidate, struct mw_err *err) {
+  struct mw_reload *reload = arg;
+  if (rc == 0 && !reload->forced && mw_generation_same(candidate, reload->kept[0])) {
+    mw_generation_unref(candidate);
+    finish(reload, true, "nothing has changed");
+    return;
+  }
+  if (rc == 0 && !reload->forced && !reload->shared->settings->dev) rc = check_wire(reload, candidate, err);
+  if (rc == 0) {
+    prepare(reload, candidate);
+  } else {
+    reload->candidate = candidate;
+    fail(reload, err);
+  }
+}
+
 static void start(struct mw_reload *reload, bool forced, mw_reload_done_fn done, void *arg) {
   if (reload->stopping) {
     if (done) done(arg, false, "the server is shutting down");
     return;
   }
-  struct mw_generation *running = reload->kept[0], *candidate = NULL;
-  struct mw_err err = MW_ERR_INIT;
   reload->started = mw_clock_mono();
+  reload->forced = forced;
   reload->done = done;
   reload->arg = arg;
-  int rc = mw_generation_read(&candidate, reload->shared->dir, reload->last_number + 1, running, &err);
-  if (rc == 0 && !forced && mw_generation_same(candidate, running)) {
-    mw_generation_unref(candidate);
-    finish(reload, true, "nothing has changed");
-    return;
-  }
-  if (rc == 0 && !forced && !reload->shared->settings->dev) {
-    const char *dir = reload->shared->dir;
-    char protos[4096];
-    snprintf(protos, sizeof protos, "%s%sproto", strcmp(dir, ".") == 0 ? "" : dir, strcmp(dir, ".") == 0 ? "" : "/");
-    rc = mw_compat_check(running->pool, candidate->pool, protos, &err);
-  }
-  if (rc == 0) {
-    prepare(reload, candidate);
-  } else {
-    reload->candidate = candidate;
-    fail(reload, &err);
-  }
+  mw_reading_start(&reload->reading, reload->home, reload->shared->dir, reload->last_number + 1, reload->kept[0],
+                   on_read, reload);
 }
 
 void mw_reload_start(struct mw_reload *reload, bool forced, mw_reload_done_fn done, void *arg) {
@@ -244,10 +254,17 @@ void mw_reload_stop(struct mw_reload *reload, void (*stopped)(void *arg), void *
   reload->stopping = true;
   reload->stopped = stopped;
   reload->stopped_arg = arg;
-  tell_stopped(reload);
+  if (!mw_reading_waits(&reload->reading)) {
+    tell_stopped(reload);
+    return;
+  }
+  mw_reading_cancel(&reload->reading);
+  finish(reload, false, "the server is shutting down");
 }
 
-bool mw_reload_busy(const struct mw_reload *reload) { return reload->candidate != NULL; }
+bool mw_reload_busy(const struct mw_reload *reload) {
+  return reload->candidate != NULL || mw_reading_waits(&reload->reading);
+}
 
 const struct mw_generation *mw_reload_running(const struct mw_reload *reload) { return reload->kept[0]; }
 

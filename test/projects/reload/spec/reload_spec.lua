@@ -80,6 +80,39 @@ describe("a save", function()
     assert.equal("one", say(folder.client))
   end)
 
+  it("is not read before it is written whole", function()
+    local folder <close> = copy.serve()
+    local file = assert(io.open(folder:path "lua/words.lua", "w")) -- empty now, and a valid script
+    for _, part in ipairs { "return", " { word =", " 'two'", " }\n" } do
+      folder.server:kill(1) -- has it look at once
+      for _ = 1, 20 do assert.equal("one", say(folder.client)) end
+      file:write(part)
+      file:flush()
+    end
+    file:close()
+    comes_to_say("two", folder.client)
+    assert.equal(1, folder:count "is live after")
+    assert.equal(0, folder:count "reload refused")
+  end)
+
+  it("that never ends is reported, and live when it ends", function()
+    local folder <close> = copy.serve()
+    local file = assert(io.open(folder:path "lua/words.lua", "w"))
+    test.eventually(function()
+      file:write("-- more\n")
+      file:flush()
+      mw.sleep(0.01)
+      return folder:count "reload refused" > 0
+    end)
+    assert.matches("reload refused: [^\n]*lua/words.lua: is being written to without a pause; it is read when that ends",
+      folder.server.stderr)
+    assert.equal("one", say(folder.client))
+    file:write(words "two")
+    file:close()
+    comes_to_say("two", folder.client)
+    assert.equal(1, folder:count "is live after")
+  end)
+
   it("is told in one line", function()
     local folder <close> = copy.serve()
     local log = folder:commit("lua/words.lua", words "two")

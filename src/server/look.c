@@ -1,0 +1,115 @@
+/* The change time of a file is the kernel's own: no program can set it. It is read off a clock that ticks every 1 to 10
+ * ms, hence MW_LOOK_FRESH_MS: once a file is older than that, whatever is done to it gives it another time. */
+#include "server/look.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "schema/find.h"
+
+/* What follows a path and its NUL in `stamps`. */
+struct stamp {
+  uint64_t device, inode;
+  int64_t size, changed, modified;
+};
+
+static int64_t nanoseconds(struct timespec time) { return (int64_t)time.tv_sec * MW_NS_PER_S + time.tv_nsec; }
+
+/* Whether a program has the file open for writing: then the kernel grants no lease for reading. False when it cannot be
+ * known: the file belongs to another user, or its file system has no leases. The lease is given back at once, and who
+ * opens the file for writing in between waits for that. */
+static bool is_open_for_writing(const char *path) {
+  int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (fd < 0) return false;
+  fcntl(fd, F_SETSIG, SIGURG); /* tells of who waits, and is ignored unlike SIGIO */
+  bool refused = fcntl(fd, F_SETLEASE, F_RDLCK) != 0 && errno == EAGAIN;
+  if (!refused) fcntl(fd, F_SETLEASE, F_UNLCK);
+  close(fd);
+  return refused;
+}
+
+/* Nanoseconds until the file may have come to rest; 0 when it has. A time to come is that of another clock. */
+static int64_t unrest(const char *path, int64_t age) {
+  const int64_t fresh = (int64_t)MW_LOOK_FRESH_MS * MW_NS_PER_MS, open = (int64_t)MW_LOOK_OPEN_MS * MW_NS_PER_MS;
+  if (age < 0 || age >= open) return 0;
+  if (age < fresh) return fresh - age;
+  return is_open_for_writing(path) ? (int64_t)MW_LOOK_AGAIN_MS * MW_NS_PER_MS : 0;
+}
+
+/* A file that is gone meanwhile is left out, as it will be from the next look. */
+static int add_file(struct mw_look *look, const char *path, int64_t now) {
+  struct stat info;
+  if (stat(path, &info) != 0) return 0;
+  struct stamp stamp = {info.st_dev, info.st_ino, info.st_size, nanoseconds(info.st_ctim), nanoseconds(info.st_mtim)};
+  int rc = mw_buf_append(&look->stamps, path, strlen(path) + 1);
+  if (rc == 0) rc = mw_buf_append(&look->stamps, &stamp, sizeof stamp);
+  int64_t wait = unrest(path, now - stamp.changed);
+  if (rc != 0 || wait <= look->wait) return rc;
+  look->wait = wait;
+  mw_buf_clear(&look->busy);
+  return mw_buf_puts(&look->busy, path);
+}
+
+static int add_folder(struct mw_look *look, struct mw_buf *path, const char *suffix, int64_t now, struct mw_err *err) {
+  struct mw_file_list list;
+  size_t folder = path->len;
+  int rc = mw_find_files(&list, mw_buf_str(path), suffix, err);
+  if (rc != 0) return rc;
+  for (size_t i = 0; i < list.n && rc == 0; i++) {
+    rc = mw_buf_printf(path, "/%s", list.paths[i]);
+    if (rc == 0) rc = add_file(look, mw_buf_str(path), now);
+    path->len = folder;
+  }
+  mw_file_list_fini(&list);
+  return rc == 0 ? 0 : mw_err_set(err, rc, "out of memory");
+}
+
+int mw_look_take(struct mw_look *out, const char *dir, int64_t now, struct mw_err *err) {
+  static const struct {
+    const char *folder, *suffix;
+  } sources[] = {{"proto", ".proto"}, {"proto", ".binpb"}, {"lua", ".lua"}};
+  struct mw_look look = {.stamps = MW_BUF_INIT, .busy = MW_BUF_INIT};
+  struct mw_buf path = MW_BUF_INIT;
+  const char *parent = strcmp(dir, ".") == 0 ? "" : dir, *slash = *parent ? "/" : "";
+  int rc = 0;
+  for (size_t i = 0; i < sizeof sources / sizeof *sources && rc == 0; i++) {
+    mw_buf_clear(&path);
+    rc = mw_buf_printf(&path, "%s%s%s", parent, slash, sources[i].folder);
+    rc = rc == 0 ? add_folder(&look, &path, sources[i].suffix, now, err) : mw_err_set(err, rc, "out of memory");
+  }
+  if (rc == 0) {
+    mw_buf_clear(&path);
+    rc = mw_buf_printf(&path, "%s%smoonwire.lua", parent, slash);
+    if (rc == 0) rc = add_file(&look, mw_buf_str(&path), now);
+    if (rc != 0) mw_err_set(err, rc, "out of memory");
+  }
+  mw_buf_fini(&path);
+  if (rc == 0) {
+    *out = look;
+  } else {
+    mw_look_fini(&look);
+  }
+  return rc;
+}
+
+void mw_look_fini(struct mw_look *look) {
+  mw_buf_fini(&look->stamps);
+  mw_buf_fini(&look->busy);
+}
+
+const char *mw_look_difference(const struct mw_look *a, const struct mw_look *b) {
+  const char *p = mw_buf_str(&a->stamps), *q = mw_buf_str(&b->stamps);
+  const char *p_end = p + a->stamps.len, *q_end = q + b->stamps.len;
+  while (p < p_end && q < q_end) {
+    size_t size = strlen(p) + 1 + sizeof(struct stamp);
+    if (strcmp(p, q) != 0 || memcmp(p, q, size) != 0) return p;
+    p += size;
+    q += size;
+  }
+  return p < p_end ? p : q < q_end ? q : NULL;
+}
