@@ -149,6 +149,7 @@ function Status:with_details(type_name, message) end
 ---@field peer string the client's address
 ---@field metadata table<string, string> the first value of each key; keys ending in -bin carry raw bytes
 ---@field deadline? number seconds since 1970; nil when the client set none
+---@field request_encoding "gzip"|"deflate"|"identity" how the newest message of the request was compressed
 ---@field vars table for what interceptors and handlers tell each other
 ---@field trace_id string
 ---@field log moonwire.log
@@ -156,9 +157,10 @@ local Call = {}
 
 ---Sends a message of the streamed reply; waits while the client does not keep up.
 ---@param message table
+---@param options? { compress: boolean } false leaves this message uncompressed
 ---@return boolean? sent nil when the client is gone
 ---@return moonwire.Status? status why it is gone
-function Call:send(message) end
+function Call:send(message, options) end
 
 ---The next message of the streamed request.
 ---@return any? message nil at the client's end
@@ -176,6 +178,11 @@ function Call:set_header(key, value) end
 ---@param key string
 ---@param value string raw bytes for a key ending in -bin
 function Call:set_trailer(key, value) end
+
+---How replies are compressed, before the first leaves; without it, as the client's messages were. A client that does not
+---accept the one gets the other if it accepts that, or messages as they are.
+---@param encoding "gzip"|"deflate"|"identity"
+function Call:set_compression(encoding) end
 
 ---Sends the headers now rather than with the first message.
 function Call:send_headers() end

@@ -37,6 +37,8 @@ struct script {
   struct mw_call *waiting; /* the last call of Wait or Open; NULL once it ended */
   bool stay;               /* a cancelled call is not finished by its handler: the test does it */
   const char *encoding;    /* of the last request */
+  const char *compression; /* that Echo and Down ask for; NULL for nothing */
+  bool plain;              /* Down leaves every second message as it is */
   uint32_t down;           /* messages that Down sends */
   uint32_t down_size;
   uint32_t down_sent;
@@ -60,7 +62,7 @@ static bool stream(struct mw_call *call, struct mw_slice bytes) {
   uint8_t *out = mw_call_reserve(call, bytes.len);
   assert_non_null(out);
   if (bytes.len > 0) memcpy(out, bytes.data, bytes.len);
-  bool more = mw_call_send(call);
+  bool more = script.plain && call->sent % 2 == 1 ? mw_call_send_plain(call) : mw_call_send(call);
   if (call->unsent > script.most_unsent) script.most_unsent = call->unsent;
   return more;
 }
@@ -85,7 +87,8 @@ static void h_cancelled(struct mw_call *call, struct mw_status status) {
 
 static void echo_message(struct mw_call *call, struct mw_slice bytes) {
   script.messages++;
-  script.encoding = MW_CONTAINER(call, struct mw_core_call, call)->encoding;
+  script.encoding = call->request_encoding;
+  if (script.compression) mw_call_set_compression(call, script.compression);
   reply(call, bytes);
 }
 
@@ -118,7 +121,10 @@ static void down_more(struct mw_call *call) {
   mw_call_finish(call, &status_ok);
 }
 
-static void down_message(struct mw_call *call, struct mw_slice bytes) { down_more(call); }
+static void down_message(struct mw_call *call, struct mw_slice bytes) {
+  if (script.compression) mw_call_set_compression(call, script.compression);
+  down_more(call);
+}
 
 static void down_writable(struct mw_call *call) {
   script.writables++;
@@ -241,6 +247,7 @@ struct client {
   struct mw_metadata got_headers, got_trailers;
   struct mw_slice details;
   char encoding[16]; /* of the newest message, "" for none */
+  unsigned compressed; /* messages */
 };
 
 static void copy_metadata(struct client *client, struct mw_metadata *to, const struct mw_metadata *from) {
@@ -271,6 +278,7 @@ static void c_message(void *user, struct mw_slice bytes) {
   assert_int_equal(client->done, 0);
   client->messages++;
   const char *encoding = client->call->encoding_seen;
+  if (encoding) client->compressed++;
   snprintf(client->encoding, sizeof client->encoding, "%s", encoding ? encoding : "");
   client->last_len = bytes.len;
   size_t kept = bytes.len < sizeof client->last - 1 ? bytes.len : sizeof client->last - 1;

@@ -259,6 +259,42 @@ static void compressed_requests_are_answered_likewise(void **state) {
   }
 }
 
+static void replies_are_compressed_as_the_handler_says(void **state) {
+  static char text[100000];
+  static const char *const asked[] = {NULL, "gzip"};
+  static const char *const replied[] = {"gzip", "deflate", "identity"};
+  for (size_t i = 0; i < 6; i++) {
+    struct mw_client_request request = {
+        .path = mw_slice_str("/t.T/Echo"), .deadline = MW_NEVER, .compression = asked[i % 2]};
+    script.compression = replied[i / 2];
+    struct client client;
+    client_start_with(&client, channel, &request);
+    client_send(&client, text, sizeof text);
+    client_half_close(&client);
+    client_read(&client);
+    UNTIL(&server, client.done);
+    assert_int_equal(client.last_len, sizeof text);
+    if (i % 2) assert_string_equal(script.encoding, "gzip");
+    else assert_null(script.encoding);
+    assert_string_equal(client.encoding, i / 2 == 2 ? "" : script.compression);
+    client_end(&client);
+  }
+}
+
+static void single_messages_may_be_left_uncompressed(void **state) {
+  script.compression = "gzip";
+  script.plain = true;
+  script.down = 9;
+  script.down_size = 65536;
+  struct client client;
+  client_start(&client, channel, "/t.T/Down");
+  client_request(&client, "go");
+  UNTIL(&server, client.done);
+  assert_int_equal(client.messages, 9);
+  assert_int_equal(client.compressed, 5);
+  client_end(&client);
+}
+
 static void a_large_message_arrives_whole(void **state) {
   static char large[4 * 1024 * 1024];
   for (size_t i = 0; i < sizeof large; i++) large[i] = (char)('a' + i % 26);
@@ -517,6 +553,8 @@ int main(void) {
       TEST(a_message_over_the_limit_is_refused),
       TEST(a_small_message_that_expands_over_the_limit_is_refused),
       TEST(compressed_requests_are_answered_likewise),
+      TEST(replies_are_compressed_as_the_handler_says),
+      TEST(single_messages_may_be_left_uncompressed),
       TEST(a_large_message_arrives_whole),
       TEST(a_deadline_ends_both_sides),
       TEST(a_deadline_in_the_past_ends_at_once),

@@ -50,12 +50,31 @@ static int raise_bad_message(lua_State *L, const struct mw_bind_call *c, struct 
   return mw_bind_raise_err(L, err);
 }
 
+/* Reads the options at index 3. Returns whether the message is not to be compressed. */
+static bool check_plain(lua_State *L) {
+  if (lua_isnoneornil(L, 3)) return false;
+  if (!lua_istable(L, 3)) luaL_error(L, "call:send: options: expected a table, got %s", luaL_typename(L, 3));
+  bool plain = false;
+  for (lua_pushnil(L); lua_next(L, 3) != 0; lua_pop(L, 1)) {
+    const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
+    if (strcmp(name, "compress") != 0) {
+      luaL_error(L, "call:send: no option \"%s\": there is compress", luaL_tolstring(L, -2, NULL));
+    }
+    if (!lua_isboolean(L, -1)) {
+      luaL_error(L, "call:send: compress: expected a boolean, got %s", luaL_typename(L, -1));
+    }
+    plain = !lua_toboolean(L, -1);
+  }
+  return plain;
+}
+
 static int l_send(lua_State *L) {
   struct mw_bind_object *object = check_object(L);
   if (!object->method->server_streaming) {
     return luaL_error(L, "call:send: the reply of %s is not streamed: return it", object->method->path);
   }
   luaL_checkany(L, 2);
+  bool plain = check_plain(L);
   struct mw_bind_call *c = object->call;
   if (!c) {
     mw_log(MW_LOG_WARN, NULL, "call:send after the end of %s", object->method->path);
@@ -71,7 +90,7 @@ static int l_send(lua_State *L) {
   uint8_t *out = mw_call_reserve(c->call, mw_message_size(message));
   if (!out) return luaL_error(L, "call:send: out of memory");
   mw_message_pack(message, out);
-  if (mw_call_send(c->call)) {
+  if (plain ? mw_call_send_plain(c->call) : mw_call_send(c->call)) {
     lua_pushboolean(L, 1);
     return 1;
   }
@@ -170,6 +189,23 @@ static int l_send_headers(lua_State *L) {
   return 0;
 }
 
+static int l_set_compression(lua_State *L) {
+  static const char *const encodings[] = {"gzip", "deflate", "identity"};
+  struct mw_bind_call *c = check_live(L, "call:set_compression");
+  const char *name = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
+  const char *encoding = NULL;
+  for (size_t i = 0; i < sizeof encodings / sizeof *encodings; i++) {
+    if (strcmp(name, encodings[i]) == 0) encoding = encodings[i];
+  }
+  if (!encoding) {
+    return luaL_error(L, "call:set_compression: expected \"gzip\", \"deflate\" or \"identity\", got %s",
+                      luaL_tolstring(L, 2, NULL));
+  }
+  if (c->call->headers_sent) return luaL_error(L, "call:set_compression: the headers have been sent already");
+  mw_call_set_compression(c->call, encoding);
+  return 0;
+}
+
 static int l_metadata_values(lua_State *L) {
   struct mw_bind_call *c = check_live(L, "call:metadata_values");
   const char *key = luaL_checkstring(L, 2);
@@ -260,6 +296,9 @@ static int l_index(lua_State *L) {
   struct mw_bind_call *c = object->call;
   if (!c) return 0;
   if (strcmp(name, "deadline") == 0) return push_deadline(L, c), 1;
+  if (strcmp(name, "request_encoding") == 0) {
+    return lua_pushstring(L, c->call->request_encoding ? c->call->request_encoding : "identity"), 1;
+  }
   if (strcmp(name, "metadata") == 0) {
     push_metadata(L, c);
   } else if (strcmp(name, "peer") == 0) {
@@ -294,6 +333,7 @@ static void push_object_type(lua_State *L) {
                                      {"set_header", l_set_header},
                                      {"set_trailer", l_set_trailer},
                                      {"send_headers", l_send_headers},
+                                     {"set_compression", l_set_compression},
                                      {"metadata_values", l_metadata_values},
                                      {"time_remaining", l_time_remaining},
                                      {NULL, NULL}};

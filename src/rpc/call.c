@@ -28,6 +28,18 @@ bool mw_call_send(struct mw_call *call) {
   return !call->stalled;
 }
 
+bool mw_call_send_plain(struct mw_call *call) {
+  call->plain = true;
+  bool more = mw_call_send(call);
+  call->plain = false;
+  return more;
+}
+
+void mw_call_set_compression(struct mw_call *call, const char *encoding) {
+  assert(!call->finished && !call->headers_sent);
+  call->reply_encoding = encoding;
+}
+
 void mw_call_send_headers(struct mw_call *call) {
   assert(!call->finished);
   if (call->headers_sent || call->cancelled) return;

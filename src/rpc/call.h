@@ -59,6 +59,8 @@ struct mw_call {
   struct mw_metadata headers;  /* to be sent with the first message or the status */
   struct mw_metadata trailers; /* to be sent with the status */
   struct mw_arena arena;       /* for metadata and whatever else lives as long as the call */
+  const char *request_encoding; /* "gzip", "deflate", NULL for none: of the newest message; the engine sets it */
+  const char *reply_encoding;   /* what mw_call_set_compression() asked for, NULL for nothing */
 
   bool headers_sent;
   bool reading;    /* a read is under way */
@@ -67,6 +69,7 @@ struct mw_call {
   bool finished;
   bool last;       /* mw_call_fill_last() has run */
   bool stalled;    /* mw_call_send() has said to wait: `writable` is due */
+  bool plain;      /* the message that ops->send gets now is not to be compressed */
   uint32_t unsent; /* messages given to the engine that have not left it */
   uint64_t received, sent; /* messages */
 };
@@ -85,6 +88,14 @@ uint8_t *mw_call_reserve(struct mw_call *call, size_t size);
  * unsent messages is reached (`writable` will run when half of them have left) and when the call is cancelled (the
  * message is dropped, no event follows). */
 bool mw_call_send(struct mw_call *call);
+
+/* The same for a message that is not to be compressed, whatever the call's compression is. */
+bool mw_call_send_plain(struct mw_call *call);
+
+/* How what is sent is to be compressed: "gzip", "deflate", or "identity" for not at all; static. A client that does not
+ * accept the one gets the other if it accepts that, or messages as they are. Without it, replies are compressed as the
+ * client's messages were. Not after the headers are out. */
+void mw_call_set_compression(struct mw_call *call, const char *encoding);
 
 /* Sends the headers now, ahead of the first message. Nothing happens when they are out already. */
 void mw_call_send_headers(struct mw_call *call);

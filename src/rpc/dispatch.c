@@ -102,7 +102,8 @@ static void prepare(struct mw_dispatch *dispatch, struct mw_call *call) {
   call->started = mw_clock_mono();
   call->headers = call->trailers = (struct mw_metadata){0};
   call->headers_sent = call->reading = call->ended = call->cancelled = call->finished = false;
-  call->last = call->stalled = false;
+  call->last = call->stalled = call->plain = false;
+  call->request_encoding = call->reply_encoding = NULL;
   call->unsent = 0;
   call->received = call->sent = 0;
 }

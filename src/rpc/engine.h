@@ -58,7 +58,9 @@ struct mw_engine_ops {
 struct mw_engine_call_ops {
   void (*read)(struct mw_call *call);
   uint8_t *(*reserve)(struct mw_call *call, size_t size);
-  void (*send)(struct mw_call *call);         /* the reserved message; mw_call_on_sent() when it has left */
+  /* The reserved message; mw_call_on_sent() when it has left. Compressed as call->reply_encoding says, or in its absence
+   * as the client's messages were, unless call->plain. */
+  void (*send)(struct mw_call *call);
   void (*send_headers)(struct mw_call *call);
   /* `last` says that a reserved message goes out with the status. After it the call belongs to the engine. */
   void (*finish)(struct mw_call *call, const struct mw_status *status, bool last);

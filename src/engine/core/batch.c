@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <grpc/compression.h>
+#include <string.h>
 
 #include "engine/core/metadata.h"
 
@@ -39,6 +40,17 @@ void mw_core_batch_send_headers(struct mw_core_batch *batch, const struct mw_met
   grpc_op *op = add(batch, GRPC_OP_SEND_INITIAL_METADATA, flags);
   op->data.send_initial_metadata.metadata = batch->metadata[0];
   op->data.send_initial_metadata.count = batch->n_metadata[0];
+}
+
+/* Core ranks what the client accepts, gzip before deflate: its low level takes the first, its high one the last. */
+void mw_core_batch_compress(struct mw_core_batch *batch, const char *encoding) {
+  grpc_op *headers = &batch->ops[batch->n - 1];
+  assert(headers->op == GRPC_OP_SEND_INITIAL_METADATA);
+  if (strcmp(encoding, "identity") == 0) return;
+  bool gzip = strcmp(encoding, "gzip") == 0;
+  headers->data.send_initial_metadata.maybe_compression_level.is_set = 1;
+  headers->data.send_initial_metadata.maybe_compression_level.level =
+      gzip ? GRPC_COMPRESS_LEVEL_LOW : GRPC_COMPRESS_LEVEL_HIGH;
 }
 
 void mw_core_batch_send_message(struct mw_core_batch *batch, grpc_byte_buffer *message, uint32_t flags) {

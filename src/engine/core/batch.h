@@ -24,6 +24,9 @@ void mw_core_batch_init(struct mw_core_batch *batch);
  * `encoding` ("gzip") asks core to compress what is sent; NULL for not. */
 void mw_core_batch_send_headers(struct mw_core_batch *batch, const struct mw_metadata *headers, const char *encoding,
                                 uint32_t flags, struct mw_arena *arena);
+/* Has core compress what follows the headers, which were the last operation, by `encoding` ("gzip", "deflate"), or the
+ * other one, or not at all, as the client accepts; "identity" does nothing. */
+void mw_core_batch_compress(struct mw_core_batch *batch, const char *encoding);
 /* Takes the message. */
 void mw_core_batch_send_message(struct mw_core_batch *batch, grpc_byte_buffer *message, uint32_t flags);
 void mw_core_batch_send_close(struct mw_core_batch *batch);

@@ -134,6 +134,7 @@ static void deliver(struct mw_core_call *core, grpc_byte_buffer *message) {
   struct mw_err err = MW_ERR_INIT;
   const char *encoding = mw_core_message_encoding(message);
   if (encoding) core->encoding = encoding;
+  core->call.request_encoding = encoding;
   int rc = mw_core_message_read(message, core->engine->max_receive_bytes, &core->engine->scratch, &bytes, &err);
   if (rc == 0) {
     mw_call_on_message(&core->call, bytes);
@@ -206,15 +207,17 @@ static void op_read(struct mw_call *call) {
 static void add_headers(struct mw_core_call *core, struct mw_core_batch *batch) {
   if (core->sent_headers) return;
   core->sent_headers = true;
-  mw_core_batch_send_headers(batch, &core->call.headers, core->encoding, 0, &core->call.arena);
+  const char *wanted = core->call.reply_encoding;
+  mw_core_batch_send_headers(batch, &core->call.headers, wanted ? NULL : core->encoding, 0, &core->call.arena);
+  if (wanted) mw_core_batch_compress(batch, wanted);
 }
 
 /* Everything that is left in one batch: headers, the last message, the status. */
-static void send_final(struct mw_core_call *core, grpc_byte_buffer *message, const struct mw_status *status) {
+static void send_final(struct mw_core_call *core, struct mw_core_outgoing last, const struct mw_status *status) {
   struct mw_core_batch batch;
   mw_core_batch_init(&batch);
   add_headers(core, &batch);
-  if (message) mw_core_batch_send_message(&batch, message, 0);
+  if (last.message) mw_core_batch_send_message(&batch, last.message, last.flags);
   mw_core_batch_send_status(&batch, status, &core->call.trailers, &core->call.arena);
   if (!core->watched) {
     core->watched = true;
@@ -233,15 +236,15 @@ static void pump(struct mw_core_call *core) {
     send_final(core, mw_core_outbox_shift(&core->outbox), &core->status);
     return;
   }
-  grpc_byte_buffer *message = mw_core_outbox_shift(&core->outbox);
-  if (!message && (core->sent_headers || !core->want_headers)) return;
+  struct mw_core_outgoing next = mw_core_outbox_shift(&core->outbox);
+  if (!next.message && (core->sent_headers || !core->want_headers)) return;
   struct mw_core_batch batch;
   mw_core_batch_init(&batch);
-  bool hint = core->sent_headers && core->outbox.len > 0;
+  if (core->sent_headers && core->outbox.len > 0) next.flags |= GRPC_WRITE_BUFFER_HINT;
   add_headers(core, &batch);
-  if (message) mw_core_batch_send_message(&batch, message, hint ? GRPC_WRITE_BUFFER_HINT : 0);
+  if (next.message) mw_core_batch_send_message(&batch, next.message, next.flags);
   core->sending = true;
-  core->sent_message = message != NULL;
+  core->sent_message = next.message != NULL;
   start(core, &batch, &core->sent);
 }
 
@@ -272,7 +275,8 @@ static void op_send(struct mw_call *call) {
   struct mw_core_call *core = core_of(call);
   assert(core->has_reserved);
   core->has_reserved = false;
-  if (!mw_core_outbox_push(&core->outbox, mw_core_message_new(core->reserved))) {
+  uint32_t flags = call->plain ? GRPC_WRITE_NO_COMPRESS : 0;
+  if (!mw_core_outbox_push(&core->outbox, mw_core_message_new(core->reserved), flags)) {
     grpc_call_cancel_with_status(core->grpc, GRPC_STATUS_RESOURCE_EXHAUSTED, "out of memory", NULL);
     return;
   }
@@ -301,9 +305,9 @@ static void op_finish(struct mw_call *call, const struct mw_status *status, bool
   if (core->gone || core->detached) {
     mw_core_outbox_fini(&core->outbox);
   } else if (now) {
-    grpc_byte_buffer *message = last ? mw_core_message_new(core->reserved) : NULL;
+    struct mw_core_outgoing reply = {last ? mw_core_message_new(core->reserved) : NULL, 0};
     if (last) core->has_reserved = false;
-    send_final(core, message, status);
+    send_final(core, reply, status);
   } else {
     if (last) op_send(call);
     core->status = (struct mw_status){status->code, keep(core, status->message), keep(core, status->details)};

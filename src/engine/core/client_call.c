@@ -180,7 +180,7 @@ static void pump(struct mw_client_call *call) {
   mw_core_batch_init(&batch);
   bool first = !call->started;
   if (first) mw_core_batch_send_headers(&batch, &call->request, call->encoding, call->flags, &call->arena);
-  grpc_byte_buffer *message = call->sending ? NULL : mw_core_outbox_shift(&call->outbox);
+  grpc_byte_buffer *message = call->sending ? NULL : mw_core_outbox_shift(&call->outbox).message;
   bool hint = !first && call->outbox.len > 0;
   if (message) mw_core_batch_send_message(&batch, message, hint ? GRPC_WRITE_BUFFER_HINT : 0);
   if (!call->sending && call->want_close && !call->sent_close && call->outbox.len == 0) {
@@ -228,7 +228,7 @@ bool mw_core_client_call_send(struct mw_client_call *call) {
   assert(call->has_reserved && !call->want_close);
   if (call->has_status) return true;
   call->has_reserved = false;
-  if (!mw_core_outbox_push(&call->outbox, mw_core_message_new(call->reserved))) {
+  if (!mw_core_outbox_push(&call->outbox, mw_core_message_new(call->reserved), 0)) {
     grpc_call_cancel_with_status(call->grpc, GRPC_STATUS_RESOURCE_EXHAUSTED, "out of memory", NULL);
     return false;
   }

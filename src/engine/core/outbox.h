@@ -5,17 +5,23 @@
 #include <grpc/byte_buffer.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
+
+struct mw_core_outgoing {
+  grpc_byte_buffer *message; /* owned; NULL for none */
+  uint32_t flags;            /* GRPC_WRITE_NO_COMPRESS or 0 */
+};
 
 struct mw_core_outbox {
-  grpc_byte_buffer **ring; /* owned, a power of two of them */
+  struct mw_core_outgoing *ring; /* owned, a power of two of them */
   size_t cap, head, len;
 };
 
 /* Takes the message. Returns whether there was memory; without it the message is destroyed. */
-bool mw_core_outbox_push(struct mw_core_outbox *outbox, grpc_byte_buffer *message);
+bool mw_core_outbox_push(struct mw_core_outbox *outbox, grpc_byte_buffer *message, uint32_t flags);
 
-/* Returns the oldest owned, NULL when there is none. */
-grpc_byte_buffer *mw_core_outbox_shift(struct mw_core_outbox *outbox);
+/* Returns the oldest, its message owned; one without a message when there is none. */
+struct mw_core_outgoing mw_core_outbox_shift(struct mw_core_outbox *outbox);
 
 /* Destroys what is left and frees the ring. */
 void mw_core_outbox_fini(struct mw_core_outbox *outbox);

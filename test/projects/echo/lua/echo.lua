@@ -192,6 +192,13 @@ function unary.metadata_and_status(_, call)
   return nil, mw.status.aborted("with metadata")
 end
 
+function unary.encoding(_, call) return { text = call.request_encoding } end
+
+function unary.compression(req, call)
+  call:set_compression(tonumber(req.text) or req.text)
+  return { text = ("x"):rep(req.count) }
+end
+
 function unary.bad_header(req, call)
   call:set_header(req.pairs.key, req.pairs.value)
   return req
@@ -275,6 +282,20 @@ function expand.fail_midway(req, call)
   return nil, mw.status.data_loss("after %d", req.count)
 end
 
+function expand.compression(req, call)
+  call:set_compression "gzip"
+  for i = 1, req.count do call:send({ count = i, text = req.text }, { compress = i % 2 == 1 }) end
+end
+
+function expand.late_compression(_, call)
+  call:send {}
+  call:set_compression "gzip"
+end
+
+local options = { string = "x", name = { compres = true }, value = { compress = "gzip" }, number = { true } }
+
+function expand.bad_option(req, call) call:send({}, options[req.text]) end
+
 function expand.wrong_field(_, call) call:send { txt = "x" } end
 
 -- Never waits, and so never hears of its end.
@@ -329,6 +350,13 @@ function collect.sum(first, call)
   local sum = first.count
   for message in call:messages() do sum = sum + message.count end
   return { count = sum }
+end
+
+-- How each message came.
+function collect.encodings(first, call)
+  local list = { call.request_encoding }
+  for _ in call:messages() do list[#list + 1] = call.request_encoding end
+  return { text = table.concat(list, " ") }
 end
 
 function collect.first_only(first) return first end

@@ -109,6 +109,56 @@ describe("a call", function()
     end
   end)
 
+  describe("object's compression", function()
+    local text = ("x"):rep(10000)
+
+    it("tells how the request came", function()
+      assert.are.equal("identity", assert(server:unary("encoding", { text = text })).text)
+      for _, name in ipairs { "gzip", "deflate" } do
+        assert.are.equal(name, assert(server:unary("encoding", { text = text }, { compression = name })).text)
+      end
+      local stream <close> = server.echo:Collect { compression = "gzip" }
+      for _ = 1, 3 do stream:send { what = "encodings", text = text } end
+      assert.are.equal("gzip gzip gzip", assert(stream:finish()).text)
+    end)
+
+    it("may be chosen for the reply, and left out for single messages", function()
+      for _, name in ipairs { "gzip", "deflate", "identity" } do
+        local reply = assert(server:unary("compression", { text = name, count = #text }))
+        assert.are.equal(text, reply.text)
+      end
+      local n = 0
+      for message in server.echo:Expand({ what = "compression", text = text, count = 100 }):messages() do
+        n = n + 1
+        assert.are.equal(n, message.count)
+        assert.are.equal(text, message.text)
+      end
+      assert.are.equal(100, n)
+    end)
+
+    local function refuses(expected, reply, status)
+      echo.assert_status("INTERNAL", "internal error", reply, status)
+      server:wait_logged(expected)
+    end
+
+    it("is one that there is", function()
+      local words = [[call:set_compression: expected \"gzip\", \"deflate\" or \"identity\", got ]]
+      refuses(words .. "zip", server:unary("compression", { text = "zip" }))
+      refuses(words .. "42", server:unary("compression", { text = "42" }))
+    end)
+
+    it("is not chosen after the headers, nor by other options", function()
+      local function expand(what, option)
+        return server.echo:Expand({ what = what, text = option }):finish()
+      end
+      refuses("call:set_compression: the headers have been sent already", expand("late_compression"))
+      refuses("call:send: options: expected a table, got string", expand("bad_option", "string"))
+      refuses([[call:send: no option \"compres\": there is compress]], expand("bad_option", "name"))
+      refuses([[call:send: no option \"1\": there is compress]], expand("bad_option", "number"))
+      refuses("call:send: compress: expected a boolean, got string", expand("bad_option", "value"))
+    end)
+  end)
+
   it("of a method without a handler, or of a service without any, is UNIMPLEMENTED", function()
     echo.assert_status("UNIMPLEMENTED", "unknown method /echo.Echo/Unhandled", server.echo:Unhandled {})
     local absent = server.client:service "echo.Absent"
