@@ -1,0 +1,63 @@
+/* The header fields of one request, and what is thought of them (gRPC over HTTP/2, "Requests").
+ *
+ * A request is initialised when a stream's headers begin, is given each field as it is decoded, and is judged when they
+ * are complete. HTTP's own rules (pseudo fields once and first, no upper case, no connection fields, no `te` but
+ * "trailers") are nghttp2's to enforce. What is kept is copied to the arena, and is valid as long as that.
+ *
+ * What is accepted:
+ *   :method       POST
+ *   content-type  application/grpc or application/grpc+proto, in any case, with parameters or without
+ *   te            may be missing, as everywhere but in C core: some proxies take it away and are harmless
+ *   grpc-timeout  1 to 8 digits and one of HMSmun
+ *   grpc-encoding identity, deflate, gzip
+ * Names of the form ":...", "grpc-..." and te, content-type and, in the place of :authority, host are not metadata; all
+ * others are, in their order. Values of "-bin" names are split at commas and decoded, each is an entry of its own. */
+#ifndef MW_ENGINE_HTTP_REQUEST_H
+#define MW_ENGINE_HTTP_REQUEST_H
+
+#include <stdbool.h>
+
+#include "rpc/compression.h"
+#include "rpc/metadata.h"
+#include "rpc/status.h"
+
+/* Why a request is not taken. All of its bytes are static or the arena's. */
+struct mw_http_refusal {
+  unsigned http;           /* 200 for a status in trailers only; 405, 415 */
+  bool grpc;               /* the client speaks gRPC: send `status` with the HTTP status */
+  struct mw_status status; /* its message serves as the body's text for others than gRPC */
+};
+
+struct mw_http_request {
+  /* For whoever takes the request, once it is judged. */
+  struct mw_slice path;      /* "/package.Service/Method" */
+  struct mw_slice authority; /* of :authority or host; may be empty */
+  struct mw_metadata metadata;
+  int64_t timeout;           /* nanoseconds; MW_NEVER without one */
+  enum mw_compression compression; /* of the messages with the compressed flag */
+  bool compressed;           /* the request names a grpc-encoding, and it is not identity */
+  unsigned accepts;          /* 1 << MW_COMPRESSION_*: what the client takes; identity always */
+
+  /* Inside. */
+  struct mw_arena *arena;
+  size_t limit, size; /* of the header list, as HTTP/2 counts */
+  unsigned flags;
+  struct mw_http_refusal refusal; /* the first finding that is gRPC's */
+};
+
+/* `limit`: bytes of the header list, names and values and 32 for each field (RFC 9113, 6.5.2). */
+void mw_http_request_init(struct mw_http_request *request, struct mw_arena *arena, size_t limit);
+
+/* One field. Borrows its bytes. What is wrong with it is kept for the judgement; nothing more is stored from then on.
+ * Returns 0 or MW_ENOMEM, after which the request is of no use. */
+int mw_http_request_add(struct mw_http_request *request, struct mw_slice name, struct mw_slice value);
+
+/* Whether the call can begin. If not, says why; in this order:
+ *   header list over the limit               RESOURCE_EXHAUSTED
+ *   method other than POST                   HTTP 405
+ *   content-type other than above            HTTP 415; with INVALID_ARGUMENT if it is application/grpc+...
+ *   malformed grpc-timeout, "-bin" not base64  INTERNAL, as grpc-go (C core ignores the first)
+ *   grpc-encoding other than above           UNIMPLEMENTED (trailers only have grpc-accept-encoding) */
+bool mw_http_request_judge(const struct mw_http_request *request, struct mw_http_refusal *refusal);
+
+#endif
