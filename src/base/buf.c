@@ -10,17 +10,27 @@ void mw_buf_fini(struct mw_buf *buf) {
   *buf = (struct mw_buf)MW_BUF_INIT;
 }
 
+static int grow(struct mw_buf *buf, size_t cap) {
+  uint8_t *grown = realloc(buf->data, cap);
+  if (!grown) return MW_ENOMEM;
+  buf->data = grown;
+  buf->cap = cap;
+  return 0;
+}
+
 int mw_buf_reserve(struct mw_buf *buf, size_t more) {
   if (more >= SIZE_MAX / 2 - buf->len) return MW_ENOMEM;
   size_t need = buf->len + more + 1; /* the zero byte */
   if (need <= buf->cap) return 0;
   size_t cap = buf->cap ? buf->cap : 64;
   while (cap < need) cap *= 2;
-  uint8_t *grown = realloc(buf->data, cap);
-  if (!grown) return MW_ENOMEM;
-  buf->data = grown;
-  buf->cap = cap;
-  return 0;
+  return grow(buf, cap);
+}
+
+int mw_buf_reserve_exact(struct mw_buf *buf, size_t more) {
+  if (more >= SIZE_MAX / 2 - buf->len) return MW_ENOMEM;
+  size_t need = buf->len + more + 1;
+  return need <= buf->cap ? 0 : grow(buf, need);
 }
 
 int mw_buf_append(struct mw_buf *buf, const void *data, size_t len) {

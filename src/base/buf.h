@@ -21,6 +21,9 @@ void mw_buf_fini(struct mw_buf *buf);
 /* Makes room for `more` bytes behind the used ones. Returns 0 or MW_ENOMEM. */
 int mw_buf_reserve(struct mw_buf *buf, size_t more);
 
+/* The same, allocating no more than that and the zero byte; whoever grows step by step doubles the step. */
+int mw_buf_reserve_exact(struct mw_buf *buf, size_t more);
+
 /* Each returns 0 or MW_ENOMEM. */
 int mw_buf_append(struct mw_buf *buf, const void *data, size_t len);
 int mw_buf_puts(struct mw_buf *buf, const char *text);

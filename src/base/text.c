@@ -37,8 +37,8 @@ bool mw_utf8_valid(struct mw_slice text) {
 
 static const char base64_digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-int mw_base64_encode(struct mw_buf *out, struct mw_slice bytes, bool padded) {
-  if (mw_buf_reserve(out, bytes.len / 3 * 4 + 4) != 0) return MW_ENOMEM;
+size_t mw_base64_encode_to(uint8_t *out, struct mw_slice bytes, bool padded) {
+  uint8_t *p = out;
   for (size_t i = 0; i < bytes.len; i += 3) {
     size_t n = bytes.len - i < 3 ? bytes.len - i : 3;
     uint32_t group = (uint32_t)bytes.data[i] << 16;
@@ -46,12 +46,18 @@ int mw_base64_encode(struct mw_buf *out, struct mw_slice bytes, bool padded) {
     if (n > 2) group |= bytes.data[i + 2];
     for (size_t digit = 0; digit < 4; digit++) {
       if (digit <= n) {
-        out->data[out->len++] = (uint8_t)base64_digits[group >> (18 - 6 * digit) & 63];
+        *p++ = (uint8_t)base64_digits[group >> (18 - 6 * digit) & 63];
       } else if (padded) {
-        out->data[out->len++] = '=';
+        *p++ = '=';
       }
     }
   }
+  return (size_t)(p - out);
+}
+
+int mw_base64_encode(struct mw_buf *out, struct mw_slice bytes, bool padded) {
+  if (mw_buf_reserve(out, mw_base64_encoded_max(bytes.len)) != 0) return MW_ENOMEM;
+  out->len += mw_base64_encode_to(out->data + out->len, bytes, padded);
   out->data[out->len] = 0;
   return 0;
 }
@@ -65,24 +71,32 @@ static int base64_value(uint8_t c) {
   return -1;
 }
 
-int mw_base64_decode(struct mw_buf *out, struct mw_slice text) {
-  size_t len = text.len;
-  while (len > 0 && text.len - len < 2 && text.data[len - 1] == '=') len--;
-  if (len % 4 == 1 || (len != text.len && text.len % 4 != 0)) return MW_EFORMAT;
-  if (mw_buf_reserve(out, len / 4 * 3 + 3) != 0) return MW_ENOMEM;
-  size_t start = out->len;
+int mw_base64_decode_to(uint8_t *out, struct mw_slice text, size_t *len) {
+  size_t digits = text.len;
+  while (digits > 0 && text.len - digits < 2 && text.data[digits - 1] == '=') digits--;
+  if (digits % 4 == 1 || (digits != text.len && text.len % 4 != 0)) return MW_EFORMAT;
+  uint8_t *p = out;
   uint32_t group = 0;
-  for (size_t i = 0; i < len; i++) {
+  for (size_t i = 0; i < digits; i++) {
     int value = base64_value(text.data[i]);
-    if (value < 0) {
-      out->len = start;
-      return MW_EFORMAT;
-    }
+    if (value < 0) return MW_EFORMAT;
     group = group << 6 | (uint32_t)value;
-    if (i % 4 == 1) out->data[out->len++] = (uint8_t)(group >> 4);
-    if (i % 4 == 2) out->data[out->len++] = (uint8_t)(group >> 2);
-    if (i % 4 == 3) out->data[out->len++] = (uint8_t)group;
+    if (i % 4 == 1) *p++ = (uint8_t)(group >> 4);
+    if (i % 4 == 2) *p++ = (uint8_t)(group >> 2);
+    if (i % 4 == 3) *p++ = (uint8_t)group;
   }
+  *len = (size_t)(p - out);
+  return 0;
+}
+
+int mw_base64_decode(struct mw_buf *out, struct mw_slice text) {
+  if (mw_buf_reserve(out, mw_base64_decoded_max(text.len)) != 0) return MW_ENOMEM;
+  size_t len;
+  if (mw_base64_decode_to(out->data + out->len, text, &len) != 0) {
+    out->data[out->len] = 0;
+    return MW_EFORMAT;
+  }
+  out->len += len;
   out->data[out->len] = 0;
   return 0;
 }

@@ -8,6 +8,15 @@
 /* Whether the bytes are well-formed UTF-8 (RFC 3629: no overlong forms, no surrogates, at most U+10FFFF). */
 bool mw_utf8_valid(struct mw_slice text);
 
+/* The most that `len` bytes take as base64, and the most that `len` digits of it stand for. */
+static inline size_t mw_base64_encoded_max(size_t len) { return len / 3 * 4 + 4; }
+static inline size_t mw_base64_decoded_max(size_t len) { return len / 4 * 3 + 3; }
+
+/* Like the two functions below, in memory of the caller's that is as large as these say. The first returns how many
+ * bytes it has written, the second 0 or MW_EFORMAT. */
+size_t mw_base64_encode_to(uint8_t *out, struct mw_slice bytes, bool padded);
+int mw_base64_decode_to(uint8_t *out, struct mw_slice text, size_t *len);
+
 /* Appends base64 (RFC 4648) of `bytes`: the standard alphabet, with or without padding. Returns 0 or MW_ENOMEM. */
 int mw_base64_encode(struct mw_buf *out, struct mw_slice bytes, bool padded);
 

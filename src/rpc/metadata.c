@@ -5,7 +5,7 @@ enum { KEY_MAX = 128, FIRST_CAP = 8 };
 /* The table moves when it grows; what it leaves behind goes with the arena. */
 static int grow(struct mw_metadata *metadata, struct mw_arena *arena) {
   size_t cap = metadata->cap ? metadata->cap * 2 : FIRST_CAP;
-  struct mw_metadata_entry *entries = mw_arena_calloc(arena, cap, sizeof *entries);
+  struct mw_metadata_entry *entries = mw_arena_alloc(arena, cap * sizeof *entries);
   if (!entries) return MW_ENOMEM;
   if (metadata->len > 0) memcpy(entries, metadata->entries, metadata->len * sizeof *entries);
   metadata->entries = entries;
@@ -19,12 +19,17 @@ static bool copy(struct mw_arena *arena, struct mw_slice bytes, struct mw_slice 
   return data != NULL;
 }
 
-int mw_metadata_add(struct mw_metadata *metadata, struct mw_arena *arena, struct mw_slice key, struct mw_slice value) {
+int mw_metadata_add_view(struct mw_metadata *metadata, struct mw_arena *arena, struct mw_slice key,
+                         struct mw_slice value) {
   if (metadata->len == metadata->cap && grow(metadata, arena) != 0) return MW_ENOMEM;
-  struct mw_metadata_entry *entry = &metadata->entries[metadata->len];
-  if (!copy(arena, key, &entry->key) || !copy(arena, value, &entry->value)) return MW_ENOMEM;
-  metadata->len++;
+  metadata->entries[metadata->len++] = (struct mw_metadata_entry){key, value};
   return 0;
+}
+
+int mw_metadata_add(struct mw_metadata *metadata, struct mw_arena *arena, struct mw_slice key, struct mw_slice value) {
+  struct mw_slice own_key, own_value;
+  if (!copy(arena, key, &own_key) || !copy(arena, value, &own_value)) return MW_ENOMEM;
+  return mw_metadata_add_view(metadata, arena, own_key, own_value);
 }
 
 const struct mw_slice *mw_metadata_get(const struct mw_metadata *metadata, const char *key) {

@@ -21,6 +21,10 @@ struct mw_metadata {
 /* Adds a copy. The key and value are valid already (mw_metadata_check()). Returns 0 or MW_ENOMEM. */
 int mw_metadata_add(struct mw_metadata *metadata, struct mw_arena *arena, struct mw_slice key, struct mw_slice value);
 
+/* The same without copying: the bytes live as long as the arena. */
+int mw_metadata_add_view(struct mw_metadata *metadata, struct mw_arena *arena, struct mw_slice key,
+                         struct mw_slice value);
+
 /* The first value of `key`, or NULL. */
 const struct mw_slice *mw_metadata_get(const struct mw_metadata *metadata, const char *key);
 

@@ -24,7 +24,7 @@ enum { MW_HTTP_PREFIX = 5 };
 struct mw_http_reader {
   size_t limit;                    /* of one message, in both forms if it is compressed */
   enum mw_compression compression; /* of messages that have the flag */
-  bool named;                      /* the peer has named a compression other than identity */
+  bool compressed;                 /* one that was handed out had the flag */
   bool ended;                      /* nothing more will be fed */
   struct mw_slice chunk;           /* borrowed, not read yet, behind what is in buf */
   struct mw_buf buf;               /* owned; [start, len) is not read yet */

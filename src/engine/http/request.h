@@ -21,43 +21,41 @@
 #include "rpc/metadata.h"
 #include "rpc/status.h"
 
-/* Why a request is not taken. All of its bytes are static or the arena's. */
+/* Why a request is not taken. Its bytes are static or the arena's. */
 struct mw_http_refusal {
   unsigned http;           /* 200 for a status in trailers only; 405, 415 */
-  bool grpc;               /* the client speaks gRPC: send `status` with the HTTP status */
-  struct mw_status status; /* its message serves as the body's text for others than gRPC */
+  bool grpc;               /* the client speaks gRPC: it gets the status */
+  struct mw_status status; /* its message is never empty */
 };
 
 struct mw_http_request {
   /* For whoever takes the request, once it is judged. */
   struct mw_slice path;      /* "/package.Service/Method" */
-  struct mw_slice authority; /* of :authority or host; may be empty */
   struct mw_metadata metadata;
-  int64_t timeout;           /* nanoseconds; MW_NEVER without one */
-  enum mw_compression compression; /* of the messages with the compressed flag */
-  bool compressed;           /* the request names a grpc-encoding, and it is not identity */
-  unsigned accepts;          /* 1 << MW_COMPRESSION_*: what the client takes; identity always */
+  int64_t timeout;           /* nanoseconds, at most MW_NEVER / 2; MW_NEVER without one */
+  enum mw_compression compression; /* grpc-encoding: of messages with the compressed flag */
+  unsigned accepts;          /* bits 1 << MW_COMPRESSION_...: what the client takes; identity always */
 
   /* Inside. */
   struct mw_arena *arena;
   size_t limit, size; /* of the header list, as HTTP/2 counts */
-  unsigned flags;
-  struct mw_http_refusal refusal; /* the first finding that is gRPC's */
+  unsigned flags, rank;
+  struct mw_status finding; /* the one that weighs most, the first of those */
 };
 
 /* `limit`: bytes of the header list, names and values and 32 for each field (RFC 9113, 6.5.2). */
 void mw_http_request_init(struct mw_http_request *request, struct mw_arena *arena, size_t limit);
 
-/* One field. Borrows its bytes. What is wrong with it is kept for the judgement; nothing more is stored from then on.
+/* One field. Borrows its bytes; leading and trailing blanks of a value are part of it. What is wrong with it is kept for the judgement; past the limit nothing else is.
  * Returns 0 or MW_ENOMEM, after which the request is of no use. */
 int mw_http_request_add(struct mw_http_request *request, struct mw_slice name, struct mw_slice value);
 
-/* Whether the call can begin. If not, says why; in this order:
- *   header list over the limit               RESOURCE_EXHAUSTED
- *   method other than POST                   HTTP 405
- *   content-type other than above            HTTP 415; with INVALID_ARGUMENT if it is application/grpc+...
- *   malformed grpc-timeout, "-bin" not base64  INTERNAL, as grpc-go (C core ignores the first)
- *   grpc-encoding other than above           UNIMPLEMENTED (trailers only have grpc-accept-encoding) */
+/* Whether the call can begin. If not, says why; what comes first here goes before:
+ *   header list over the limit                RESOURCE_EXHAUSTED
+ *   method other than POST                    HTTP 405
+ *   content-type other than above             HTTP 415; with INVALID_ARGUMENT if it is application/grpc+...
+ *   malformed grpc-timeout, or "-bin" value   INTERNAL, as in grpc-go (C core takes no notice of the first)
+ *   grpc-encoding other than above            UNIMPLEMENTED */
 bool mw_http_request_judge(const struct mw_http_request *request, struct mw_http_refusal *refusal);
 
 #endif

@@ -1,11 +1,11 @@
 /* The header fields that a server sends (gRPC over HTTP/2, "Responses"), in nghttp2's form.
  *
- * Nothing is to be copied: names and values are static or lie in the arena, and have the flags that tell nghttp2 so.
- * The arena must therefore live until nghttp2 has serialised the frame, or closed the stream. The array itself may be
- * forgotten after submitting it; without metadata and message it is a static one.
+ * Nothing is to be copied: names and values are static, the arena's, or those of the metadata and the status that were
+ * given, and have the flags that tell nghttp2 so. All of these must therefore live until nghttp2 has serialised the
+ * frame, or closed the stream. The array itself may be forgotten after submitting it.
  *
- * Values of "-bin" names are sent as base64 without padding. What would break the frame (mw_metadata_check() says what)
- * must not be in the metadata; fields of such names and values are left out. */
+ * Values of "-bin" names are sent as base64 without padding. Others lose blanks at their ends, which HTTP/2 forbids.
+ * What HTTP/2 has no way to send, a name or value with other than printable ASCII, is left out, as in C core. */
 #ifndef MW_ENGINE_HTTP_RESPONSE_H
 #define MW_ENGINE_HTTP_RESPONSE_H
 
@@ -33,8 +33,8 @@ int mw_http_response_trailers_only(struct mw_http_fields *out, const struct mw_s
                                    const struct mw_metadata *headers, const struct mw_metadata *trailers,
                                    struct mw_arena *arena);
 
-/* The whole answer to a refused request: trailers only with HTTP 200, else the HTTP status; 405 with `allow`; content
- * for people is not sent. Returns 0 or MW_ENOMEM. */
+/* The whole answer to a refused request: trailers only with HTTP 200; else the HTTP status, `allow` with 405, and
+ * content-type, grpc-status and grpc-message for a client that speaks gRPC. Returns 0 or MW_ENOMEM. */
 int mw_http_response_refusal(struct mw_http_fields *out, const struct mw_http_refusal *refusal,
                              struct mw_arena *arena);
 
