@@ -139,6 +139,13 @@ describe("moonwire serve", function()
     end
   end)
 
+  it("refuses an engine in moonwire.lua that there is none of", function()
+    local folder <close> = project.new { ["moonwire.lua"] = 'return { engine = "warp" }' }
+    local code, _, stderr = folder:run("serve", "--listen", "127.0.0.1:0", "--data", ":memory:")
+    assert.are.equal(1, code)
+    assert.matches("moonwire.lua: engine: expected core", stderr, 1, true)
+  end)
+
   it("looks at the folder on SIGHUP", function()
     local folder <close> = project.new {}
     local server <close> = test.serve { dir = folder.dir }
@@ -158,5 +165,14 @@ describe("moonwire serve", function()
     server:kill()
     server:wait()
     assert.matches("no scripts in " .. folder.dir .. "/lua", server.stderr, 1, true)
+  end)
+end)
+
+describe("moonwire test", function()
+  it("refuses an engine that there is none of", function()
+    local folder <close> = project.new {}
+    local process <close> = test.start({ "test", folder.dir }, { env = { MOONWIRE_TEST_ENGINE = "warp" } })
+    assert.are.equal(1, (process:wait()))
+    assert.matches("engine warp: no such engine; expected core", process.stderr, 1, true)
   end)
 end)

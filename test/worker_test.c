@@ -11,6 +11,7 @@
 
 #include "failmalloc.h"
 
+#include "base/clock.h"
 #include "server/server.h"
 #include "server/shared.h"
 
@@ -103,6 +104,86 @@ static void one_that_cannot_listen_ends_all(void **state) {
   settings.tls_cert = settings.tls_key = NULL;
 }
 
+/* ---- an engine that opens no channels ---- */
+
+/* Serves nobody, and runs the loop as an engine on libuv does. */
+struct looper {
+  struct mw_engine base;
+  struct mw_loop *loop;
+};
+
+static const struct mw_engine_ops looper_ops;
+
+static int looper_open(const struct mw_engine_config *config, struct mw_engine **out, struct mw_err *err) {
+  struct looper *looper = calloc(1, sizeof *looper);
+  if (!looper) return mw_err_set(err, MW_ENOMEM, "out of memory");
+  *looper = (struct looper){{&looper_ops}, config->loop};
+  *out = &looper->base;
+  return 0;
+}
+
+static struct looper *looper_of(struct mw_engine *engine) { return MW_CONTAINER(engine, struct looper, base); }
+static int looper_listen(struct mw_engine *engine, const char *address, struct mw_err *err) { return 0; }
+static void looper_run(struct mw_engine *engine) { uv_run(&looper_of(engine)->loop->uv, UV_RUN_DEFAULT); }
+static void looper_drain(struct mw_engine *engine) {}
+static void looper_stop(struct mw_engine *engine) { uv_stop(&looper_of(engine)->loop->uv); }
+static void looper_close(struct mw_engine *engine) { free(looper_of(engine)); }
+
+static const struct mw_engine_ops looper_ops = {.name = "looper",
+                                                .open = looper_open,
+                                                .listen = looper_listen,
+                                                .run = looper_run,
+                                                .drain = looper_drain,
+                                                .stop = looper_stop,
+                                                .close = looper_close};
+
+static double metric(struct mw_shared *shared, const char *name) {
+  double total;
+  return mw_metrics_total(shared->metrics, name, &total, NULL) ? total : 0;
+}
+
+/* Its scripts call another server, again and again, and are left waiting in a stream that does not end. */
+static void scripts_call_out_through_a_guest(void **state) {
+  write_script("");
+  struct mw_server *other = open_server();
+  char script[1024];
+  snprintf(script, sizeof script,
+           "local mw = require 'moonwire'\n"
+           "local answers, waiting = mw.metrics.counter { name = 'answers' }, mw.metrics.counter { name = 'waiting' }\n"
+           "mw.spawn(function()\n"
+           "  local health = mw.client('%s'):service 'grpc.health.v1.Health'\n"
+           "  for _ = 1, 100 do\n"
+           "    local reply, status = health:Check {}\n"
+           "    if not reply then error(status) end\n"
+           "    answers:inc()\n"
+           "  end\n"
+           "  for _ in health:Watch({}):messages() do waiting:inc() end\n"
+           "end)\n",
+           mw_server_address(other, 0));
+  write_script(script);
+  struct mw_generation *generation;
+  struct mw_shared shared;
+  struct mw_worker worker;
+  assert_int_equal(mw_generation_read(&generation, dir, 1, NULL, NULL), 0);
+  assert_int_equal(mw_shared_open(&shared, &settings, dir, generation, NULL), 0);
+  mw_generation_unref(generation);
+  assert_ptr_equal(shared.channels, shared.engine);
+  shared.channels = shared.engine;
+  shared.engine = &looper_ops;
+  assert_int_equal(mw_worker_start(&worker, &shared, 0, NULL), 0);
+  mw_worker_proceed(&worker, false);
+  mw_worker_proceed(&worker, false);
+  int64_t until = mw_clock_mono() + 30 * (int64_t)MW_NS_PER_S;
+  while (metric(&shared, "waiting") == 0 && mw_clock_mono() < until) usleep(1000);
+  assert_int_equal(metric(&shared, "answers"), 100);
+  assert_int_equal(metric(&shared, "waiting"), 1);
+  mw_worker_drain(&worker);
+  mw_worker_join(&worker);
+  mw_shared_close(&shared);
+  mw_server_drain(other);
+  mw_server_close(other);
+}
+
 /* ---- lack of memory ---- */
 
 static int open_worker(void *arg) {
@@ -125,6 +206,9 @@ static void lack_of_memory_leaves_nothing_open(void **state) {
   assert_int_equal(mw_shared_open(&shared, &settings, dir, generation, NULL), 0);
   mw_generation_unref(generation);
   failmalloc_sweep(open_worker, &shared);
+  shared.channels = shared.engine;
+  shared.engine = &looper_ops;
+  failmalloc_sweep(open_worker, &shared);
   mw_shared_close(&shared);
 }
 
@@ -132,6 +216,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(stops_at_once),           cmocka_unit_test(may_be_told_to_stop_again_and_again),
       cmocka_unit_test(one_that_fails_ends_all), cmocka_unit_test(one_that_cannot_listen_ends_all),
+      cmocka_unit_test(scripts_call_out_through_a_guest),
       cmocka_unit_test(lack_of_memory_leaves_nothing_open),
   };
   return cmocka_run_group_tests(tests, setup, teardown);

@@ -78,7 +78,7 @@ static struct mw_bind_channel *push_channel(lua_State *L, struct mw_program *pro
     return lua_touserdata(L, -1);
   }
   lua_pop(L, 1);
-  struct mw_engine *engine = program->host->engine;
+  struct mw_engine *engine = program->host->channels;
   struct mw_bind_channel *channel = lua_newuserdatauv(L, sizeof *channel, 0);
   *channel = (struct mw_bind_channel){.ops = engine ? engine->ops->channels : NULL};
   mw_bind_push_type(L, CHANNEL, NULL, channel_metamethods);

@@ -11,7 +11,7 @@
 
 struct mw_host {
   struct mw_loop *loop;
-  struct mw_engine *engine;  /* for outbound channels */
+  struct mw_engine *channels; /* opens outbound channels; NULL where there are none */
   struct mw_dispatch *dispatch;
   struct mw_store *store;
   struct mw_topics *topics;

@@ -43,7 +43,7 @@ static void finish(struct client *c, int exit_code) {
   c->over = true;
   c->exit_code = exit_code;
   mw_call_input_close(&c->input);
-  c->engine->ops->stop(c->engine);
+  uv_stop(&c->loop.uv);
 }
 
 /* Something is wrong on this side: says what, and gives the call up. Takes the words of `err`. */
@@ -211,7 +211,7 @@ static int talk(struct client *c, struct mw_err *err) {
   if (rc == 0 && c->method->client_streaming) rc = start_call(c, err);
   if (rc != 0) return rc;
   pump(c);
-  c->engine->ops->run(c->engine);
+  uv_run(&c->loop.uv, UV_RUN_DEFAULT);
   return 0;
 }
 

@@ -112,7 +112,9 @@ static int apply(const struct options *o, struct mw_settings *settings) {
     if (level < 0) return wrong_usage("--log-level %s: expected debug, info, warn, error or off", o->log_level);
     settings->log_level = (enum mw_log_level)level;
   }
-  if (o->engine && !mw_server_engine(o->engine)) return wrong_usage("--engine %s: expected core", o->engine);
+  if (o->engine && !mw_server_engine(o->engine)) {
+    return wrong_usage("--engine %s: expected " MW_SERVER_ENGINES, o->engine);
+  }
   if (o->engine) rc |= mw_settings_set(&settings->engine, o->engine);
   if (o->data) rc |= mw_settings_set(&settings->data, o->data);
   if (o->n_listen > 0) mw_settings_clear_listeners(settings);

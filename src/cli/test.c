@@ -134,6 +134,8 @@ static int test_folder(struct test *test) {
   int rc = mw_settings_init(&settings, ".");
   if (rc == 0) rc = mw_settings_read(&settings, ".", &err);
   if (rc == 0) rc = mw_settings_set(&settings.data, ":memory:");
+  const char *engine = getenv("MOONWIRE_TEST_ENGINE");
+  if (rc == 0 && engine) rc = mw_settings_set(&settings.engine, engine);
   settings.workers = 1;
   settings.grace = 0;
   if (rc == 0) rc = run(test, &settings, &err);

@@ -2,12 +2,19 @@
 local mw = require "moonwire"
 local test = require "moonwire.test"
 
+-- Servers are on the engine that the specs are to run on, whatever moonwire.lua says.
+local engine <const> = os.getenv "MOONWIRE_TEST_ENGINE"
+local start <const> = test.start
+
+function test.start(args, options)
+  if engine and args[1] == "serve" then args = { "serve", "--engine", engine, table.unpack(args, 2) } end
+  return start(args, options)
+end
+
 -- Starts `moonwire serve` on a free port and waits until it listens.
 function test.serve(options)
   options = options or {}
   local args = { "serve", options.dir or ".", "--listen", "127.0.0.1:0", "--data", options.data or ":memory:" }
-  local engine = os.getenv "MOONWIRE_TEST_ENGINE"
-  if engine then table.move({ "--engine", engine }, 1, 2, #args + 1, args) end
   table.move(options.args or {}, 1, #(options.args or {}), #args + 1, args)
   local process = test.start(args, options)
   local line = process:read_line()

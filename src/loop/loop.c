@@ -62,6 +62,12 @@ void mw_loop_post(struct mw_loop *loop, struct mw_post *post) {
   pthread_mutex_unlock(&loop->lock);
 }
 
+void mw_loop_unpost(struct mw_loop *loop, struct mw_post *post) {
+  pthread_mutex_lock(&loop->lock);
+  mw_list_remove(&post->link); /* from the queue, or from those that this thread has taken */
+  pthread_mutex_unlock(&loop->lock);
+}
+
 /* Moves all queued posts to `taken`. From now on the next post wakes the loop again. */
 static void take_posts(struct mw_loop *loop, struct mw_list *taken) {
   mw_list_init(taken);

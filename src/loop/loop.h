@@ -41,6 +41,9 @@ void mw_loop_set_wake(struct mw_loop *loop, void (*wake)(void *arg), void *arg);
 /* Queues `post`, whose `run` is set, to run on the loop's thread. Any thread. Borrows `post` until it has run. */
 void mw_loop_post(struct mw_loop *loop, struct mw_post *post);
 
+/* Takes back a post that was made and has not run. The loop's thread. */
+void mw_loop_unpost(struct mw_loop *loop, struct mw_post *post);
+
 /* Runs the posts queued so far. */
 void mw_loop_run_posts(struct mw_loop *loop);
 

@@ -46,7 +46,8 @@ struct mw_client_events {
 };
 
 struct mw_channel_ops {
-  /* Returns 0 and a channel; MW_EINVAL (target, service config, TLS files) or MW_ENOMEM. Connects when first used. */
+  /* Returns 0 and a channel; MW_EINVAL (target, service config, TLS files), MW_EIO or MW_ENOMEM. Connects when first
+   * used. */
   int (*open)(struct mw_engine *engine, const struct mw_channel_config *config, struct mw_channel **out,
               struct mw_err *err);
   /* Cancels what still runs on it. */

@@ -2,9 +2,12 @@
  *
  * A worker has one engine: an instance of `struct mw_engine_ops`, made on the worker's thread and used on it alone.
  * An engine accepts connections, turns what arrives into calls (rpc/call.h) and hands them to the worker's dispatch;
- * it runs the worker's thread, with the libuv loop inside. An engine also opens outbound channels (rpc/channel.h).
+ * it runs the worker's thread, with the libuv loop inside. An engine may also open outbound channels (rpc/channel.h).
  *
- * Order: open, listen (once for each address), run; from within run: drain, stop. Then close. */
+ * Order: open, listen (once for each address), run; from within run: drain, stop. Then close.
+ *
+ * An engine can be opened for channels alone. It is a guest then, in a loop that others run (another engine, or uv_run()):
+ * open and close it, and nothing else; until its first channel is opened it costs next to nothing. */
 #ifndef MW_RPC_ENGINE_H
 #define MW_RPC_ENGINE_H
 
@@ -19,7 +22,7 @@ struct mw_tls_config {
 
 struct mw_engine_config {
   struct mw_loop *loop;         /* borrowed; of this worker */
-  struct mw_dispatch *dispatch; /* borrowed; NULL for an engine that only opens channels */
+  struct mw_dispatch *dispatch; /* borrowed; NULL for a guest, which only opens channels */
   size_t max_receive_bytes;     /* largest message taken, after decompression; 4 MiB by default */
   size_t max_metadata_bytes;    /* largest request header list */
   const struct mw_tls_config *tls; /* NULL for plain text */
@@ -50,7 +53,7 @@ struct mw_engine_ops {
   /* Frees the engine; every channel is closed. */
   void (*close)(struct mw_engine *engine);
 
-  /* Outbound channels of this worker; see rpc/channel.h. */
+  /* Outbound channels of this worker, see rpc/channel.h; NULL when the engine opens none. */
   const struct mw_channel_ops *channels;
 };
 

@@ -26,7 +26,11 @@ struct mw_server {
 };
 
 const struct mw_engine_ops *mw_server_engine(const char *name) {
-  return strcmp(name, mw_engine_core.name) == 0 ? &mw_engine_core : NULL;
+  static const struct mw_engine_ops *const engines[] = {&mw_engine_core};
+  for (size_t i = 0; i < sizeof engines / sizeof *engines; i++) {
+    if (strcmp(engines[i]->name, name) == 0) return engines[i];
+  }
+  return NULL;
 }
 
 static void on_end(struct mw_post *post) {

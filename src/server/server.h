@@ -36,6 +36,9 @@ void mw_server_cancel(struct mw_server *server);
 /* Waits for the workers' end, which was asked for or came by itself, and closes everything. */
 void mw_server_close(struct mw_server *server);
 
+/* The engines' names, for messages. */
+#define MW_SERVER_ENGINES "core"
+
 /* The engine of that name, or NULL. */
 const struct mw_engine_ops *mw_server_engine(const char *name);
 

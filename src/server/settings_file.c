@@ -8,10 +8,11 @@
 #include <unistd.h>
 
 #include "base/text.h"
+#include "server/server.h"
 #include "server/settings.h"
 
 /* How a setting is written. */
-enum kind { NUMBER, INTEGER, SIZE, TEXT, PATH, SWITCH, LEVEL, ADDRESSES };
+enum kind { NUMBER, INTEGER, SIZE, ENGINE, PATH, SWITCH, LEVEL, ADDRESSES };
 
 struct setting {
   const char *group; /* "limits", or NULL at the top */
@@ -25,7 +26,7 @@ struct setting {
 #define AT(member) offsetof(struct mw_settings, member)
 static const struct setting settings_table[] = {
     {NULL, "listen", ADDRESSES, 0, 0, 0, "\"HOST:PORT\", or a list of at most 16"},
-    {NULL, "engine", TEXT, AT(engine), 0, 0, "\"core\""},
+    {NULL, "engine", ENGINE, AT(engine), 0, 0, MW_SERVER_ENGINES},
     {NULL, "workers", INTEGER, AT(workers), 1, 256, "an integer from 1 to 256"},
     {NULL, "data", PATH, AT(data), 0, 0, "a folder or \":memory:\""},
     {NULL, "log_level", LEVEL, 0, 0, 0, "\"debug\", \"info\", \"warn\", \"error\" or \"off\""},
@@ -105,7 +106,7 @@ static int set_text(lua_State *L, const struct reading *reading, const struct se
   if (lua_type(L, -1) != LUA_TSTRING) return MW_EINVAL;
   const char *text = lua_tostring(L, -1);
   if (setting->kind == PATH) return set_path(field, reading->dir, text);
-  if (setting->kind == TEXT) return mw_settings_set(field, text);
+  if (setting->kind == ENGINE) return mw_server_engine(text) ? mw_settings_set(field, text) : MW_EINVAL;
   int level = mw_log_level_from_name(text);
   if (level < 0) return MW_EINVAL;
   reading->settings->log_level = (enum mw_log_level)level;

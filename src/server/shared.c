@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "engine/core/core.h"
 #include "server/server.h"
 
 static bool in_memory(const struct mw_settings *settings) { return strcmp(settings->data, ":memory:") == 0; }
@@ -73,9 +74,10 @@ int mw_shared_open(struct mw_shared *shared, const struct mw_settings *settings,
   int rc = MW_EINVAL;
   shared->engine = mw_server_engine(settings->engine);
   if (!shared->engine) {
-    mw_err_set(err, rc, "engine %s: no such engine; expected core", settings->engine);
+    mw_err_set(err, rc, "engine %s: no such engine; expected " MW_SERVER_ENGINES, settings->engine);
     goto failed;
   }
+  shared->channels = shared->engine->channels ? shared->engine : &mw_engine_core;
   rc = open_data(shared, err);
   if (rc == 0) rc = open_store(shared, err);
   if (rc != 0) goto failed;

@@ -23,15 +23,28 @@ static struct mw_metric *open_gauge(const struct mw_worker *worker, const char *
   return gauge;
 }
 
-static int open_engine(struct mw_worker *worker, struct mw_err *err) {
-  const struct mw_settings *settings = worker->shared->settings;
+static void close_engines(struct mw_worker *worker) {
+  if (worker->channels != worker->engine) worker->channels->ops->close(worker->channels);
+  worker->engine->ops->close(worker->engine);
+}
+
+static int open_engines(struct mw_worker *worker, struct mw_err *err) {
+  const struct mw_shared *shared = worker->shared;
+  const struct mw_settings *settings = shared->settings;
   struct mw_tls_config tls = {settings->tls_cert, settings->tls_key, settings->tls_client_ca};
   struct mw_engine_config config = {.loop = &worker->loop,
                                     .dispatch = &worker->dispatch,
                                     .max_receive_bytes = settings->message_bytes,
                                     .max_metadata_bytes = settings->metadata_bytes,
                                     .tls = settings->tls_cert ? &tls : NULL};
-  return worker->shared->engine->open(&config, &worker->engine, err);
+  int rc = shared->engine->open(&config, &worker->engine, err);
+  if (rc != 0) return rc;
+  worker->channels = worker->engine;
+  if (shared->channels == shared->engine) return 0;
+  struct mw_engine_config guest = {.loop = &worker->loop};
+  rc = shared->channels->open(&guest, &worker->channels, err);
+  if (rc != 0) close_engines(worker);
+  return rc;
 }
 
 /* Runs before each new call: from the moment a generation is published, no call begins in the one before. */
@@ -54,7 +67,7 @@ int mw_worker_open(struct mw_worker *worker, struct mw_err *err) {
   worker->dispatch.send_limit = settings->unsent_messages;
   worker->dispatch.metrics = shared->metrics;
   worker->dispatch.live_gauge = open_gauge(worker, "moonwire_calls_live", "Calls that have not ended.");
-  rc = open_engine(worker, err);
+  rc = open_engines(worker, err);
   if (rc != 0) goto no_engine;
   rc = mw_vm_init(&worker->vm, &worker->loop, settings->unpack_bytes, err);
   if (rc != 0) goto no_vm;
@@ -63,7 +76,7 @@ int mw_worker_open(struct mw_worker *worker, struct mw_err *err) {
   worker->vm.push_cut = mw_bind_push_cut;
   worker->vm.live_gauge = open_gauge(worker, "moonwire_coroutines_live", "Coroutines of calls and jobs.");
   worker->host = (struct mw_host){.loop = &worker->loop,
-                                  .engine = worker->engine,
+                                  .channels = worker->channels,
                                   .dispatch = &worker->dispatch,
                                   .store = shared->store,
                                   .topics = shared->topics,
@@ -85,7 +98,7 @@ no_program:
   mw_programs_fini(&worker->programs);
   mw_vm_fini(&worker->vm);
 no_vm:
-  worker->engine->ops->close(worker->engine);
+  close_engines(worker);
 no_engine:
   mw_dispatch_fini(&worker->dispatch);
   mw_loop_fini(&worker->loop);
@@ -99,7 +112,7 @@ void mw_worker_close(struct mw_worker *worker) {
   mw_programs_fini(&worker->programs);
   mw_vm_fini(&worker->vm);
   mw_store_flush(worker->host.store); /* writes that nobody waits for any more still report to this loop */
-  worker->engine->ops->close(worker->engine);
+  close_engines(worker);
   mw_dispatch_fini(&worker->dispatch);
   mw_loop_fini(&worker->loop);
 }

@@ -1,4 +1,5 @@
-/* A worker: one thread with one event loop, one Lua state, one engine.
+/* A worker: one thread with one event loop, one Lua state, one engine that serves and one that opens channels: the same
+ * when it can do both, else a guest in the loop that the other runs.
  *
  * The thread that starts the workers leads them through their states, together: all prepare (open everything and load
  * the scripts), then all listen, then all serve. A worker that fails says why and ends; so do the others then.
@@ -18,7 +19,8 @@
 /* What the workers of a server have in common; borrowed by them. */
 struct mw_shared {
   const struct mw_settings *settings;
-  const struct mw_engine_ops *engine;
+  const struct mw_engine_ops *engine;   /* that serves */
+  const struct mw_engine_ops *channels; /* that opens outbound channels; may be the same */
   const char *dir;                 /* the project folder */
   char *data_dir;                  /* for mw.fs; owned by the server */
   struct mw_generation *generation; /* the one to start with */
@@ -40,7 +42,8 @@ struct mw_worker {
   struct mw_loop loop;
   struct mw_vm vm;
   struct mw_dispatch dispatch;
-  struct mw_engine *engine;
+  struct mw_engine *engine;   /* serves, and runs the loop */
+  struct mw_engine *channels; /* opens channels; the same as `engine`, or a guest */
   struct mw_host host;
   struct mw_programs programs;
 
@@ -61,7 +64,7 @@ struct mw_worker {
 void mw_worker_init(struct mw_worker *worker, const struct mw_shared *shared, unsigned index);
 void mw_worker_fini(struct mw_worker *worker);
 
-/* Opens loop, Lua state and engine, and loads the scripts, on the calling thread, which runs the worker from now on.
+/* Opens loop, Lua state and engines, and loads the scripts, on the calling thread, which runs the worker from now on.
  * Returns 0 or an error with nothing left open. */
 int mw_worker_open(struct mw_worker *worker, struct mw_err *err);
 

@@ -18,6 +18,7 @@ import grpc
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 MOONWIRE = os.environ.get("MOONWIRE", str(ROOT / "build" / "moonwire"))
+ENGINE = ["--engine", os.environ["MOONWIRE_TEST_ENGINE"]] if "MOONWIRE_TEST_ENGINE" in os.environ else []
 TIMEOUT = int(os.environ.get("TEST_TIMEOUT", 30))  # seconds; for whatever should be there at once
 
 _stubs = tempfile.TemporaryDirectory()
@@ -41,7 +42,7 @@ class Server:
     def __init__(self, folder=ROOT, data=":memory:", arguments=()):
         self.log = tempfile.TemporaryFile("w+")
         self.process = subprocess.Popen(
-            [MOONWIRE, "serve", str(folder), "--listen", "127.0.0.1:0", "--data", str(data), *arguments],
+            [MOONWIRE, "serve", str(folder), "--listen", "127.0.0.1:0", "--data", str(data), *ENGINE, *arguments],
             stdout=subprocess.PIPE, stderr=self.log, text=True)
         watchdog = threading.Timer(TIMEOUT, self.process.kill)
         watchdog.start()

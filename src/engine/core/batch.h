@@ -5,7 +5,7 @@
 
 #include <grpc/grpc.h>
 
-#include "engine/core/poll.h"
+#include "engine/core/queue.h"
 #include "rpc/metadata.h"
 #include "rpc/status.h"
 

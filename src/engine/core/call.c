@@ -196,7 +196,7 @@ static void op_read(struct mw_call *call) {
   struct mw_core_call *core = core_of(call);
   if (is_single(core) && call->received > 0) {
     enter(core);
-    mw_core_poll_defer(&core->engine->poll, &core->ended);
+    mw_core_queue_make_event(&core->engine->queue, &core->ended);
   } else {
     receive(core);
   }

@@ -85,6 +85,7 @@ static int check(const struct mw_channel_config *config, struct mw_err *err) {
 static int channel_open(struct mw_engine *base, const struct mw_channel_config *config, struct mw_channel **out,
                         struct mw_err *err) {
   int rc = check(config, err);
+  if (rc == 0) rc = mw_core_engine_prepare(mw_core_engine_of(base), err);
   if (rc != 0) return rc;
   grpc_channel_credentials *credentials;
   rc = mw_core_channel_credentials(config, &credentials, err);

@@ -253,7 +253,7 @@ void mw_core_client_call_read(struct mw_client_call *call) {
   call->want_read = true;
   if (call->parked) {
     enter(call);
-    mw_core_poll_defer(&call->engine->poll, &call->parked_due);
+    mw_core_queue_make_event(&call->engine->queue, &call->parked_due);
   } else {
     mw_core_engine_mark(call->engine, &call->dirty);
   }
@@ -321,7 +321,7 @@ int mw_core_client_call_start(struct mw_channel *channel, const struct mw_client
     call->flags = GRPC_INITIAL_METADATA_WAIT_FOR_READY | GRPC_INITIAL_METADATA_WAIT_FOR_READY_EXPLICITLY_SET;
   }
   grpc_slice path = grpc_slice_from_copied_buffer((const char *)request->path.data, request->path.len);
-  call->grpc = grpc_channel_create_call(channel->grpc, NULL, 0, call->engine->poll.cq, path, NULL,
+  call->grpc = grpc_channel_create_call(channel->grpc, NULL, 0, call->engine->queue.cq, path, NULL,
                                         deadline_of(request->deadline), NULL);
   grpc_slice_unref(path);
   mw_list_push(&call->engine->client_calls, &call->link);

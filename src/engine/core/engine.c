@@ -16,6 +16,23 @@ enum {
 /* Core is silent unless the environment wants it to speak: what fails reaches people as a status or an mw_err. */
 static void be_quiet(void) { setenv("GRPC_VERBOSITY", "NONE", 0); }
 
+static void open_queue(struct mw_core_engine *engine) {
+  grpc_init();
+  mw_core_queue_init(&engine->queue);
+}
+
+static void close_queue(struct mw_core_engine *engine) {
+  mw_core_queue_fini(&engine->queue);
+  grpc_shutdown();
+}
+
+/* What its last events belong to must still be there. */
+static void drain_queue(struct mw_core_engine *engine) {
+  mw_core_queue_shutdown(&engine->queue);
+  while (mw_core_queue_next(&engine->queue, -1)) continue;
+  close_queue(engine);
+}
+
 static void flush_all(void *arg) {
   struct mw_core_engine *engine = arg;
   struct mw_list *link;
@@ -23,6 +40,27 @@ static void flush_all(void *arg) {
     struct mw_core_dirty *dirty = MW_CONTAINER(link, struct mw_core_dirty, link);
     dirty->flush(dirty);
   }
+}
+
+/* ---- opening ---- */
+
+static int open_serving(struct mw_core_engine *engine, const struct mw_engine_config *config, struct mw_err *err) {
+  open_queue(engine);
+  int rc = mw_core_poll_init(&engine->poll, &engine->queue, engine->loop, flush_all, engine, err);
+  if (rc == 0) {
+    rc = mw_core_server_init(engine, config, err);
+    if (rc != 0) mw_core_poll_fini(&engine->poll);
+  }
+  if (rc != 0) drain_queue(engine);
+  return rc;
+}
+
+int mw_core_engine_prepare(struct mw_core_engine *engine, struct mw_err *err) {
+  if (engine->dispatch || engine->guest) return 0;
+  open_queue(engine);
+  int rc = mw_core_guest_new(&engine->guest, &engine->queue, engine->loop, flush_all, engine, err);
+  if (rc != 0) drain_queue(engine);
+  return rc;
 }
 
 static int engine_open(const struct mw_engine_config *config, struct mw_engine **out, struct mw_err *err) {
@@ -38,20 +76,16 @@ static int engine_open(const struct mw_engine_config *config, struct mw_engine *
   mw_list_init(&engine->dirty);
   mw_list_init(&engine->channels);
   mw_list_init(&engine->client_calls);
-  grpc_init();
-  int rc = mw_core_poll_init(&engine->poll, config->loop, flush_all, engine, err);
-  if (rc == 0) {
-    rc = mw_core_server_init(engine, config, err);
-    if (rc != 0) mw_core_poll_fini(&engine->poll);
-  }
+  int rc = engine->dispatch ? open_serving(engine, config, err) : 0;
   if (rc != 0) {
-    grpc_shutdown();
     free(engine);
     return rc;
   }
   *out = &engine->base;
   return 0;
 }
+
+/* ---- serving ---- */
 
 static int engine_listen(struct mw_engine *base, const char *address, struct mw_err *err) {
   return mw_core_server_listen(mw_core_engine_of(base), address, err);
@@ -72,20 +106,35 @@ static void engine_stop(struct mw_engine *base) {
   if (engine->stopping) return;
   engine->stopping = true;
   mw_core_server_drain(engine);
-  if (engine->dispatch) {
-    mw_dispatch_cancel_all(engine->dispatch, mw_status(MW_CODE_UNAVAILABLE, "the server is shutting down"));
-  }
+  mw_dispatch_cancel_all(engine->dispatch, mw_status(MW_CODE_UNAVAILABLE, "the server is shutting down"));
+}
+
+/* ---- closing ---- */
+
+static void close_serving(struct mw_core_engine *engine) {
+  mw_core_server_fini(engine);
+  while (!mw_list_empty(&engine->client_calls)) mw_core_queue_next(&engine->queue, -1);
+  mw_core_poll_fini(&engine->poll);
+  drain_queue(engine);
+}
+
+static void close_guest(struct mw_core_engine *engine) {
+  while (!mw_list_empty(&engine->client_calls)) mw_core_guest_wait(engine->guest);
+  mw_core_queue_shutdown(&engine->queue);
+  mw_core_guest_free(engine->guest);
+  close_queue(engine);
 }
 
 static void engine_close(struct mw_engine *base) {
   struct mw_core_engine *engine = mw_core_engine_of(base);
   mw_core_channels_detach(engine);
-  mw_core_server_fini(engine);
-  while (!mw_list_empty(&engine->client_calls)) mw_core_poll_next(&engine->poll, -1);
-  mw_core_poll_fini(&engine->poll);
+  if (engine->dispatch) {
+    close_serving(engine);
+  } else if (engine->guest) {
+    close_guest(engine);
+  }
   mw_buf_fini(&engine->scratch);
   free(engine);
-  grpc_shutdown();
 }
 
 const struct mw_engine_ops mw_engine_core = {

@@ -12,17 +12,9 @@ enum { BATCH = 256 };
 
 /* ---- waking the queue ---- */
 
-static void make_event(struct mw_core_poll *poll, struct mw_core_tag *tag) {
-  grpc_call_error error = grpc_call_start_batch(poll->waker, NULL, 0, tag, NULL);
-  assert(error == GRPC_CALL_OK);
-  (void)error;
-}
-
-void mw_core_poll_defer(struct mw_core_poll *poll, struct mw_core_tag *tag) { make_event(poll, tag); }
-
 static void wake_for_posts(void *arg) {
   struct mw_core_poll *poll = arg;
-  make_event(poll, &poll->posted);
+  mw_core_queue_make_event(poll->queue, &poll->posted);
 }
 
 static void on_posted(struct mw_core_tag *tag, bool ok) {
@@ -40,7 +32,7 @@ static void *watch(void *arg) {
   for (;;) {
     if (poll(fds, 2, -1) < 0) continue; /* a signal */
     if (fds[1].revents) return NULL;
-    make_event(core, &core->readable);
+    mw_core_queue_make_event(core->queue, &core->readable);
     while (sem_wait(&core->rearm) != 0) continue;
   }
 }
@@ -54,39 +46,21 @@ static void stop_watcher(struct mw_core_poll *poll) {
   pthread_join(poll->watcher, NULL);
 }
 
-/* ---- the queue ---- */
+/* ---- opening and closing ---- */
 
-static void open_waker(struct mw_core_poll *poll) {
-  poll->lame = grpc_lame_client_channel_create("waker", GRPC_STATUS_UNAVAILABLE, "never called");
-  poll->waker = grpc_channel_create_call(poll->lame, NULL, 0, poll->cq, grpc_slice_from_static_string("/wake"), NULL,
-                                         gpr_inf_future(GPR_CLOCK_MONOTONIC), NULL);
-}
-
-static void close_queue(struct mw_core_poll *poll) {
-  grpc_call_unref(poll->waker);
-  grpc_channel_destroy(poll->lame);
-  grpc_completion_queue_shutdown(poll->cq);
-  for (;;) {
-    grpc_event event = grpc_completion_queue_next(poll->cq, gpr_inf_future(GPR_CLOCK_MONOTONIC), NULL);
-    if (event.type == GRPC_QUEUE_SHUTDOWN) break;
-    struct mw_core_tag *tag = event.tag;
-    tag->done(tag, event.success != 0);
-  }
-  grpc_completion_queue_destroy(poll->cq);
-}
-
-int mw_core_poll_init(struct mw_core_poll *poll, struct mw_loop *loop, void (*flush)(void *arg), void *arg,
-                      struct mw_err *err) {
-  *poll = (struct mw_core_poll){
-      .loop = loop, .flush = flush, .flush_arg = arg, .posted = {on_posted}, .readable = {on_readable}};
+int mw_core_poll_init(struct mw_core_poll *poll, struct mw_core_queue *queue, struct mw_loop *loop,
+                      void (*flush)(void *arg), void *arg, struct mw_err *err) {
+  *poll = (struct mw_core_poll){.queue = queue,
+                                .loop = loop,
+                                .flush = flush,
+                                .flush_arg = arg,
+                                .posted = {on_posted},
+                                .readable = {on_readable}};
   poll->stop_fd = eventfd(0, EFD_CLOEXEC);
   if (poll->stop_fd < 0) return mw_err_set(err, MW_EIO, "cannot make an eventfd: %s", strerror(errno));
   sem_init(&poll->rearm, 0, 0);
-  poll->cq = grpc_completion_queue_create_for_next(NULL);
-  open_waker(poll);
   int error = pthread_create(&poll->watcher, NULL, watch, poll);
   if (error != 0) {
-    close_queue(poll);
     sem_destroy(&poll->rearm);
     close(poll->stop_fd);
     return mw_err_set(err, MW_EIO, "cannot start a thread: %s", strerror(error));
@@ -98,26 +72,11 @@ int mw_core_poll_init(struct mw_core_poll *poll, struct mw_loop *loop, void (*fl
 void mw_core_poll_fini(struct mw_core_poll *poll) {
   mw_loop_set_wake(poll->loop, NULL, NULL);
   stop_watcher(poll);
-  close_queue(poll);
   sem_destroy(&poll->rearm);
   close(poll->stop_fd);
 }
 
 /* ---- turns ---- */
-
-static gpr_timespec after_ms(int64_t ms) {
-  if (ms < 0) return gpr_inf_future(GPR_CLOCK_MONOTONIC);
-  if (ms == 0) return gpr_inf_past(GPR_CLOCK_MONOTONIC);
-  return gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), gpr_time_from_millis(ms, GPR_TIMESPAN));
-}
-
-bool mw_core_poll_next(struct mw_core_poll *poll, int64_t timeout_ms) {
-  grpc_event event = grpc_completion_queue_next(poll->cq, after_ms(timeout_ms), NULL);
-  if (event.type != GRPC_OP_COMPLETE) return false;
-  struct mw_core_tag *tag = event.tag;
-  tag->done(tag, event.success != 0);
-  return true;
-}
 
 /* Milliseconds until the loop wants to run; -1 when only an event can make it. */
 static int64_t loop_timeout(struct mw_core_poll *poll) {
@@ -140,9 +99,9 @@ void mw_core_poll_turn(struct mw_core_poll *poll, int64_t most_ms) {
   poll->flush(poll->flush_arg); /* what was asked for before, by the loop's callbacks among others */
   int64_t timeout = loop_timeout(poll);
   if (most_ms >= 0 && (timeout < 0 || timeout > most_ms)) timeout = most_ms;
-  bool more = mw_core_poll_next(poll, timeout);
+  bool more = mw_core_queue_next(poll->queue, timeout);
   uv_update_time(&poll->loop->uv);
-  for (int i = 1; more && i < BATCH; i++) more = mw_core_poll_next(poll, 0);
+  for (int i = 1; more && i < BATCH; i++) more = mw_core_queue_next(poll->queue, 0);
   if (poll->has_posts) {
     poll->has_posts = false;
     mw_loop_run_posts(poll->loop);

@@ -27,7 +27,7 @@ void mw_core_server_request(struct mw_core_engine *engine) {
   grpc_call_details_init(&core->details);
   grpc_metadata_array_init(&core->metadata);
   grpc_call_error error = grpc_server_request_call(server->grpc, &core->grpc, &core->details, &core->metadata,
-                                                   engine->poll.cq, engine->poll.cq, &core->requested);
+                                                   engine->queue.cq, engine->queue.cq, &core->requested);
   assert(error == GRPC_CALL_OK);
   (void)error;
   mw_list_push(&server->calls, &core->link);
@@ -51,7 +51,6 @@ int mw_core_server_init(struct mw_core_engine *engine, const struct mw_engine_co
   *server = (struct mw_core_server){.shutdown = {on_shutdown}};
   mw_list_init(&server->calls);
   mw_list_init(&server->pool);
-  if (!config->dispatch) return 0;
   if (config->tls) {
     int rc = mw_core_certs_new(config->tls, &server->certs, err);
     if (rc != 0) return rc;
@@ -64,7 +63,7 @@ int mw_core_server_init(struct mw_core_engine *engine, const struct mw_engine_co
   };
   grpc_channel_args channel_args = {sizeof args / sizeof *args, args};
   server->grpc = grpc_server_create(&channel_args, NULL);
-  grpc_server_register_completion_queue(server->grpc, engine->poll.cq, NULL);
+  grpc_server_register_completion_queue(server->grpc, engine->queue.cq, NULL);
   return 0;
 }
 
@@ -120,7 +119,6 @@ static int explain(const struct mw_core_server *server, const char *address, str
 
 int mw_core_server_listen(struct mw_core_engine *engine, const char *address, struct mw_err *err) {
   struct mw_core_server *server = &engine->server;
-  assert(server->grpc);
   grpc_server_credentials *credentials =
       server->certs ? mw_core_certs_credentials(server->certs) : grpc_insecure_server_credentials_create();
   if (!credentials) return mw_err_set(err, MW_ENOMEM, "out of memory");
@@ -132,20 +130,19 @@ int mw_core_server_listen(struct mw_core_engine *engine, const char *address, st
 /* ---- running and closing ---- */
 
 void mw_core_server_start(struct mw_core_engine *engine) {
-  if (!engine->server.grpc) return;
   grpc_server_start(engine->server.grpc);
   for (int i = 0; i < PENDING; i++) mw_core_server_request(engine);
 }
 
 void mw_core_server_drain(struct mw_core_engine *engine) {
   struct mw_core_server *server = &engine->server;
-  if (!server->grpc || server->draining) return;
+  if (server->draining) return;
   server->draining = true;
-  grpc_server_shutdown_and_notify(server->grpc, engine->poll.cq, &server->shutdown);
+  grpc_server_shutdown_and_notify(server->grpc, engine->queue.cq, &server->shutdown);
 }
 
 bool mw_core_server_is_idle(const struct mw_core_engine *engine) {
-  return !engine->server.grpc || (engine->server.down && engine->server.n_calls == 0);
+  return engine->server.down && engine->server.n_calls == 0;
 }
 
 static void detach_calls(struct mw_core_server *server) {
@@ -159,13 +156,11 @@ static void detach_calls(struct mw_core_server *server) {
 
 void mw_core_server_fini(struct mw_core_engine *engine) {
   struct mw_core_server *server = &engine->server;
-  if (server->grpc) {
-    mw_core_server_drain(engine);
-    detach_calls(server);
-    grpc_server_cancel_all_calls(server->grpc);
-    while (!mw_core_server_is_idle(engine)) mw_core_poll_next(&engine->poll, -1);
-    grpc_server_destroy(server->grpc);
-  }
+  mw_core_server_drain(engine);
+  detach_calls(server);
+  grpc_server_cancel_all_calls(server->grpc);
+  while (!mw_core_server_is_idle(engine)) mw_core_queue_next(&engine->queue, -1);
+  grpc_server_destroy(server->grpc);
   struct mw_list *link;
   while ((link = mw_list_shift(&server->pool))) mw_core_call_free(MW_CONTAINER(link, struct mw_core_call, link));
   mw_core_certs_free(server->certs);

@@ -8,13 +8,13 @@
 #include <grpc/grpc.h>
 #include <grpc/grpc_security.h>
 
-#include "engine/core/poll.h"
+#include "engine/core/queue.h"
 #include "rpc/engine.h"
 
 struct mw_core_engine;
 
 struct mw_core_server {
-  grpc_server *grpc; /* NULL: this engine does not serve */
+  grpc_server *grpc;
   struct mw_core_certs *certs; /* NULL for plain text */
   struct mw_list calls; /* struct mw_core_call.link: requested or live */
   size_t n_calls;
