@@ -37,7 +37,7 @@ void mw_server_cancel(struct mw_server *server);
 void mw_server_close(struct mw_server *server);
 
 /* The engines' names, for messages. */
-#define MW_SERVER_ENGINES "core"
+#define MW_SERVER_ENGINES "core or http"
 
 /* The engine of that name, or NULL. */
 const struct mw_engine_ops *mw_server_engine(const char *name);

@@ -13,7 +13,7 @@ enum { MW_SETTINGS_LISTENERS = 16 };
 struct mw_settings {
   char *listen[MW_SETTINGS_LISTENERS]; /* HOST:PORT; owned */
   size_t n_listen;
-  char *engine;               /* "core" */
+  char *engine;               /* "core", "http" */
   unsigned workers;           /* threads that serve; 1 to 256 */
   char *data;                 /* a folder, or ":memory:" */
   char *tls_cert, *tls_key, *tls_client_ca; /* PEM files; NULL without TLS */

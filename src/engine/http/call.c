@@ -1,0 +1,277 @@
+#include "engine/http/call.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "engine/http/reply.h"
+
+/* A client cancels at its own deadline, which is ours: a reset so close to it is the deadline's. */
+enum { DEADLINE_SLACK = 2 * MW_NS_PER_MS, POOL_MAX = 1024 };
+
+static const struct mw_engine_call_ops ops;
+
+/* ---- life ---- */
+
+static struct mw_http_call *call_new(struct mw_http_engine *engine) {
+  struct mw_http_call *c = calloc(1, sizeof *c);
+  if (!c) return NULL;
+  mw_list_init(&c->link);
+  mw_list_init(&c->ready);
+  mw_list_init(&c->call.link);
+  mw_arena_init(&c->call.arena, SIZE_MAX);
+  mw_http_reader_init(&c->reader, engine->max_receive_bytes);
+  c->call.deadline = MW_NEVER;
+  return c;
+}
+
+static void call_free(struct mw_http_call *c) {
+  mw_list_remove(&c->link);
+  mw_http_reader_fini(&c->reader);
+  mw_arena_fini(&c->call.arena);
+  free(c);
+}
+
+void mw_http_calls_free(struct mw_http_engine *engine) {
+  while (!mw_list_empty(&engine->pool)) call_free(MW_CONTAINER(engine->pool.next, struct mw_http_call, link));
+}
+
+struct mw_http_call *mw_http_call_open(struct mw_http_conn *conn, int32_t stream) {
+  struct mw_http_engine *engine = conn->engine;
+  struct mw_list *pooled = mw_list_shift(&engine->pool);
+  if (pooled) engine->n_pool--;
+  struct mw_http_call *c = pooled ? MW_CONTAINER(pooled, struct mw_http_call, link) : call_new(engine);
+  if (!c) return NULL;
+  c->conn = conn;
+  conn->refs++;
+  c->stream = stream;
+  mw_list_push(&conn->session.calls, &c->link);
+  mw_http_request_init(&c->request, &c->call.arena, engine->max_metadata_bytes);
+  return c;
+}
+
+/* Lets go of everything that belongs to one call. */
+static void clear(struct mw_http_call *c) {
+  mw_list_remove(&c->link);
+  mw_list_remove(&c->ready);
+  mw_timer_stop(c->timer);
+  mw_http_message_free(c->reserved);
+  mw_http_outbox_clear(&c->outbox);
+  mw_http_reader_reset(&c->reader);
+  mw_arena_reset(&c->call.arena);
+  c->held = mw_slice(NULL, 0);
+  c->timer = NULL;
+  c->reserved = NULL;
+  c->compression = MW_COMPRESSION_IDENTITY;
+  c->departed = 0;
+  c->complete = c->begun = c->wanted = c->running = c->lost = c->judged = c->compressed = false;
+  c->answered = c->deferred = c->finishing = false;
+  c->call.finished = c->call.cancelled = false;
+  c->call.deadline = MW_NEVER;
+}
+
+static void recycle(struct mw_http_call *c) {
+  struct mw_http_conn *conn = c->conn;
+  struct mw_http_engine *engine = conn->engine;
+  clear(c);
+  if (engine->n_pool < POOL_MAX) {
+    mw_list_push(&engine->pool, &c->link);
+    engine->n_pool++;
+  } else {
+    call_free(c);
+  }
+  mw_http_conn_unref(conn);
+}
+
+void mw_http_call_abandon(struct mw_http_call *c) {
+  mw_list_remove(&c->call.link);
+  recycle(c);
+}
+
+/* ---- notes ---- */
+
+void mw_http_call_make_ready(struct mw_http_call *c) {
+  if (!c->running) mw_http_turn_add(&c->conn->engine->turn.ready, &c->ready);
+}
+
+bool mw_http_call_take_data(struct mw_http_call *c, struct mw_slice bytes) {
+  if (c->call.finished || c->lost) return true; /* nobody will read it */
+  mw_http_call_make_ready(c);
+  return mw_http_reader_feed(&c->reader, bytes) == 0;
+}
+
+void mw_http_call_take_frame(struct mw_http_call *c, bool end) {
+  c->complete = true;
+  if (end) mw_http_reader_end(&c->reader);
+  mw_http_call_make_ready(c);
+}
+
+void mw_http_call_lose_stream(struct mw_http_call *c) {
+  c->lost = true;
+  mw_http_call_make_ready(c);
+}
+
+/* ---- the end ---- */
+
+static struct mw_status end_status(const struct mw_http_call *c) {
+  if (c->call.deadline != MW_NEVER && mw_clock_mono() + DEADLINE_SLACK >= c->call.deadline) {
+    return mw_status(MW_CODE_DEADLINE_EXCEEDED, "the deadline has passed");
+  }
+  return mw_status(MW_CODE_CANCELLED, "the client has cancelled the call or gone away");
+}
+
+/* Ends the call with a status of the engine's own; what the handler says is not heard. */
+static void reject(struct mw_http_call *c, enum mw_code code, const char *text) {
+  char *copy = mw_arena_strndup(&c->call.arena, text, strlen(text));
+  c->judged = true;
+  c->status = mw_status(code, copy ? copy : "");
+  mw_call_on_cancel(&c->call, c->status);
+}
+
+static void on_deadline(void *arg) {
+  struct mw_http_call *c = arg;
+  c->timer = NULL;
+  if (c->call.finished) {
+    mw_http_reply_reset(c); /* the client does not take the rest */
+  } else if (!c->call.cancelled) {
+    mw_http_outbox_clear(&c->outbox);
+    reject(c, MW_CODE_DEADLINE_EXCEEDED, "the deadline has passed");
+  }
+}
+
+/* ---- receiving ---- */
+
+static bool is_single(const struct mw_http_call *c) { return !c->call.route->method->client_streaming; }
+
+static void deliver(struct mw_http_call *c, struct mw_slice message) {
+  c->wanted = false;
+  mw_call_on_message(&c->call, message);
+}
+
+/* Keeps the only message of a request until it is known to be that. */
+static void hold(struct mw_http_call *c, struct mw_slice message) {
+  const char *copy = mw_arena_strndup(&c->call.arena, message.len ? (const char *)message.data : "", message.len);
+  if (copy) {
+    c->held = mw_slice(copy, message.len);
+  } else {
+    reject(c, MW_CODE_RESOURCE_EXHAUSTED, "out of memory for a message");
+  }
+}
+
+static void on_message(struct mw_http_call *c, struct mw_slice message) {
+  c->call.request_encoding = c->reader.compressed ? mw_compression_name(c->request.compression) : NULL;
+  if (c->reader.compressed) c->compressed = true;
+  if (!is_single(c)) {
+    deliver(c, message);
+  } else if (c->held.data) {
+    reject(c, MW_CODE_UNIMPLEMENTED, "more than one request message, the method takes one");
+  } else if (c->reader.ended && mw_http_reader_held(&c->reader) == 0) {
+    deliver(c, message);
+  } else {
+    hold(c, message);
+  }
+}
+
+static void on_end(struct mw_http_call *c) {
+  if (!is_single(c) || c->call.received > 0) {
+    c->wanted = false;
+    mw_call_on_end(&c->call);
+  } else if (c->held.data) {
+    deliver(c, c->held);
+  } else {
+    reject(c, MW_CODE_UNIMPLEMENTED, "no request message, the method takes one");
+  }
+}
+
+/* Gives the handler what it waits for, as far as it is there. */
+static void serve(struct mw_http_call *c) {
+  struct mw_err err = MW_ERR_INIT;
+  while (c->wanted && !c->call.finished && !c->call.cancelled) {
+    struct mw_slice message;
+    c->reader.compressed = false; /* of this one */
+    int rc = mw_http_reader_next(&c->reader, &c->conn->engine->scratch, &message, &err);
+    if (rc == MW_HTTP_READ_MORE) break;
+    if (rc == MW_HTTP_READ_MESSAGE) {
+      on_message(c, message);
+    } else if (rc == MW_HTTP_READ_END) {
+      on_end(c);
+    } else {
+      reject(c, rc == MW_EFORMAT ? MW_CODE_INTERNAL : MW_CODE_RESOURCE_EXHAUSTED, mw_err_text(&err));
+    }
+  }
+  mw_err_fini(&err);
+}
+
+/* Keeps what was not read, and lets the client send as much again as was. */
+static void settle(struct mw_http_call *c) {
+  if (c->lost) return;
+  if (mw_http_reader_keep(&c->reader) != 0) {
+    mw_http_reply_reset(c);
+    return;
+  }
+  size_t credit = mw_http_reader_credit(&c->reader);
+  if (credit == 0 || c->reader.ended) return;
+  nghttp2_session_consume_stream(c->conn->session.ng, c->stream, credit);
+  mw_http_conn_mark(c->conn);
+}
+
+static void op_read(struct mw_call *call) {
+  struct mw_http_call *c = MW_CONTAINER(call, struct mw_http_call, call);
+  c->wanted = true;
+  mw_http_call_make_ready(c);
+}
+
+/* ---- running ---- */
+
+/* Whoever has finished does not care, and the last message never counted. */
+static void report_sent(struct mw_http_call *c) {
+  uint32_t departed = c->departed;
+  c->departed = 0;
+  if (departed > 0 && !c->call.finished) mw_call_on_sent(&c->call, departed);
+}
+
+static void begin(struct mw_http_call *c) {
+  struct mw_call *call = &c->call;
+  c->begun = true;
+  call->ops = &ops;
+  struct mw_http_refusal refusal;
+  if (!mw_http_request_judge(&c->request, &refusal)) {
+    call->finished = true;
+    mw_http_reply_refuse(c, &refusal);
+    return;
+  }
+  call->path = c->request.path;
+  call->peer = c->conn->peer;
+  call->deadline = c->request.timeout == MW_NEVER ? MW_NEVER : mw_clock_mono() + c->request.timeout;
+  call->request = c->request.metadata;
+  mw_http_reader_set_compression(&c->reader, c->request.compression);
+  mw_dispatch_start(c->conn->engine->dispatch, call);
+}
+
+/* Most calls are over by the end of their first run, and never have one. */
+static void start_timer(struct mw_http_call *c) {
+  if (c->timer || c->lost || c->call.deadline == MW_NEVER || c->call.cancelled) return;
+  if (c->call.finished && !c->finishing) return;
+  c->timer = mw_timer_start(c->conn->engine->loop, c->call.deadline - mw_clock_mono(), on_deadline, c);
+}
+
+void mw_http_call_run(struct mw_http_call *c) {
+  c->running = true;
+  if (!c->begun && c->complete && !c->lost) begin(c);
+  if (c->begun) {
+    report_sent(c);
+    serve(c);
+    if (c->lost) mw_call_on_cancel(&c->call, end_status(c));
+    settle(c);
+    start_timer(c);
+  }
+  c->running = false;
+  if (c->lost && (!c->begun || c->call.finished)) recycle(c);
+}
+
+static const struct mw_engine_call_ops ops = {
+    .read = op_read,
+    .reserve = mw_http_reply_reserve,
+    .send = mw_http_reply_send,
+    .send_headers = mw_http_reply_send_headers,
+    .finish = mw_http_reply_finish,
+};

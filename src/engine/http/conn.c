@@ -1,0 +1,165 @@
+#include "engine/http/conn.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "engine/http/outbox.h"
+
+enum { WRITES = 8 }; /* to one connection, before others have their turn */
+
+/* ---- life ---- */
+
+void mw_http_conn_unref(struct mw_http_conn *conn) {
+  if (--conn->refs > 0) return;
+  struct mw_http_engine *engine = conn->engine;
+  mw_list_remove(&conn->link);
+  free(conn->unsent);
+  free(conn);
+  mw_http_engine_leave(engine);
+}
+
+static void on_closed(uv_handle_t *handle) { mw_http_conn_unref(MW_CONTAINER(handle, struct mw_http_conn, uv)); }
+
+static void close_handle(struct mw_http_conn *conn) {
+  conn->closed = true;
+  mw_list_remove(&conn->dirty);
+  uv_close(&conn->uv.handle, on_closed);
+}
+
+void mw_http_conn_close(struct mw_http_conn *conn) {
+  if (conn->closed) return;
+  close_handle(conn);
+  mw_http_session_lose(&conn->session);
+}
+
+void mw_http_conn_abandon(struct mw_http_conn *conn) {
+  conn->refs++;
+  if (!conn->closed) close_handle(conn);
+  mw_http_session_abandon(&conn->session);
+  mw_http_conn_unref(conn);
+}
+
+/* ---- reading ---- */
+
+static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf) {
+  struct mw_http_engine *engine = MW_CONTAINER(handle, struct mw_http_conn, uv)->engine;
+  *buf = uv_buf_init((char *)engine->input, MW_HTTP_INPUT);
+}
+
+static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf) {
+  struct mw_http_conn *conn = MW_CONTAINER(stream, struct mw_http_conn, uv);
+  if (n == 0) return;
+  bool fine = n > 0 && mw_http_session_receive(&conn->session, mw_slice(buf->base, (size_t)n));
+  if (fine) {
+    mw_http_conn_mark(conn);
+  } else {
+    mw_http_conn_close(conn);
+  }
+  mw_http_turn_run_ready(&conn->engine->turn);
+}
+
+/* ---- writing ---- */
+
+static void on_written(uv_write_t *write, int status) {
+  struct mw_http_conn *conn = MW_CONTAINER(write, struct mw_http_conn, write);
+  free(conn->unsent);
+  conn->unsent = NULL;
+  if (conn->closed) return;
+  if (status != 0) {
+    mw_http_conn_close(conn);
+  } else {
+    mw_http_conn_mark(conn);
+  }
+}
+
+/* Has libuv write what is left of the batch as soon as it can. Returns whether there was memory. */
+static bool queue_rest(struct mw_http_conn *conn, const struct mw_http_batch *batch, size_t written) {
+  size_t left = batch->len - written;
+  conn->unsent = malloc(left);
+  if (!conn->unsent) return false;
+  mw_http_batch_rest(batch, written, conn->unsent);
+  uv_buf_t buf = uv_buf_init((char *)conn->unsent, (unsigned)left);
+  return uv_write(&conn->write, &conn->uv.stream, &buf, 1, on_written) == 0;
+}
+
+/* Returns whether the connection still stands. */
+static bool write_batch(struct mw_http_conn *conn, const struct mw_http_batch *batch) {
+  int n = uv_try_write(&conn->uv.stream, batch->bufs, batch->n);
+  if (n < 0 && n != UV_EAGAIN) return false;
+  size_t written = n < 0 ? 0 : (size_t)n;
+  return written == batch->len || queue_rest(conn, batch, written);
+}
+
+void mw_http_conn_flush(struct mw_http_conn *conn) {
+  struct mw_http_batch *batch = &conn->engine->batch;
+  bool stands = true, more = true;
+  for (int i = 0; stands && more && !conn->unsent; i++) {
+    if (i == WRITES) {
+      mw_http_conn_mark(conn);
+      return;
+    }
+    mw_http_batch_reset(batch);
+    stands = mw_http_session_pull(&conn->session, batch, &more);
+    if (stands && batch->len > 0) stands = write_batch(conn, batch);
+    mw_http_batch_free_spent(batch);
+  }
+  if (!stands || (!conn->unsent && mw_http_session_is_done(&conn->session))) mw_http_conn_close(conn);
+}
+
+/* ---- the beginning ---- */
+
+static void name_peer(struct mw_http_conn *conn) {
+  struct sockaddr_storage at = {0};
+  int size = sizeof at;
+  char host[INET6_ADDRSTRLEN] = "";
+  uv_tcp_getpeername(&conn->uv.tcp, (struct sockaddr *)&at, &size);
+  if (at.ss_family == AF_INET) {
+    const struct sockaddr_in *in = (const struct sockaddr_in *)(const void *)&at;
+    inet_ntop(AF_INET, &in->sin_addr, host, sizeof host);
+    snprintf(conn->peer, sizeof conn->peer, "ipv4:%s:%d", host, ntohs(in->sin_port));
+  } else if (at.ss_family == AF_INET6) {
+    const struct sockaddr_in6 *in = (const struct sockaddr_in6 *)(const void *)&at;
+    inet_ntop(AF_INET6, &in->sin6_addr, host, sizeof host);
+    snprintf(conn->peer, sizeof conn->peer, "ipv6:[%s]:%d", host, ntohs(in->sin6_port));
+  }
+}
+
+static bool start(struct mw_http_conn *conn, uv_stream_t *listener) {
+  if (uv_accept(listener, &conn->uv.stream) != 0) return false;
+  uv_tcp_nodelay(&conn->uv.tcp, 1);
+  name_peer(conn);
+  if (mw_http_session_init(&conn->session, conn->engine) != 0) return false;
+  return uv_read_start(&conn->uv.stream, on_alloc, on_read) == 0;
+}
+
+void mw_http_conn_accept(struct mw_http_engine *engine, uv_stream_t *listener) {
+  struct mw_http_conn *conn = calloc(1, sizeof *conn);
+  if (!conn) return; /* libuv keeps the socket, and offers it no more until it is taken */
+  conn->engine = engine;
+  conn->refs = 1;
+  mw_list_init(&conn->dirty);
+  mw_list_init(&conn->session.calls);
+  uv_tcp_init(&engine->loop->uv, &conn->uv.tcp);
+  mw_http_engine_enter(engine);
+  mw_list_push(&engine->conns, &conn->link);
+  if (start(conn, listener)) {
+    mw_http_conn_mark(conn);
+  } else {
+    mw_http_conn_close(conn);
+  }
+}
+
+/* ---- the end ---- */
+
+void mw_http_conn_drain(struct mw_http_conn *conn) {
+  if (conn->closed) return;
+  mw_http_session_drain(&conn->session);
+  mw_http_conn_mark(conn);
+}
+
+void mw_http_conn_end(struct mw_http_conn *conn) {
+  if (conn->closed) return;
+  mw_http_session_goaway(&conn->session);
+  mw_http_conn_mark(conn);
+}

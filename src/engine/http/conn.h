@@ -1,0 +1,58 @@
+/* A connection: bytes from the socket to the session, and back in one gathered write a turn.
+ *
+ * Life: accepted; then at some time closed, by whatever ends it first (the client, an error, a session that is done).
+ * Closing it ends its streams at once and frees the session; the rest stays until libuv has closed the handle and the
+ * last call that it had is over.
+ *
+ * Nothing is taken from the session while the socket does not take what was written before: so what a client does not
+ * read stays with the calls, where it is bounded. */
+#ifndef MW_ENGINE_HTTP_CONN_H
+#define MW_ENGINE_HTTP_CONN_H
+
+#include "engine/http/engine.h"
+#include "engine/http/session.h"
+
+enum { MW_HTTP_PEER = 128 };
+
+struct mw_http_conn {
+  union {
+    uv_handle_t handle;
+    uv_stream_t stream;
+    uv_tcp_t tcp;
+  } uv;
+  struct mw_http_engine *engine;
+  struct mw_list link;  /* in engine->conns */
+  struct mw_list dirty; /* in engine->turn.dirty */
+  struct mw_http_session session;
+  uv_write_t write;
+  uint8_t *unsent;      /* what the write under way has; owned; NULL for none */
+  bool closed;
+  unsigned refs;        /* the open handle, and each call */
+  char peer[MW_HTTP_PEER]; /* "ipv4:127.0.0.1:50123", "ipv6:[::1]:50123" */
+};
+
+/* Takes the next connection off the listening stream. */
+void mw_http_conn_accept(struct mw_http_engine *engine, uv_stream_t *listener);
+
+/* Has what the session wants to say written at the end of the turn. */
+static inline void mw_http_conn_mark(struct mw_http_conn *conn) {
+  if (!conn->closed) mw_http_turn_add(&conn->engine->turn.dirty, &conn->dirty);
+}
+
+/* Writes what the session wants to say, as much as the socket takes; closes the connection when all is said. */
+void mw_http_conn_flush(struct mw_http_conn *conn);
+
+/* Takes no new streams, in two steps; and in one, as the last thing that is done. */
+void mw_http_conn_drain(struct mw_http_conn *conn);
+void mw_http_conn_end(struct mw_http_conn *conn);
+
+/* Closes it; calls that are live are told that they are cancelled. */
+void mw_http_conn_close(struct mw_http_conn *conn);
+
+/* Closes it, and its calls are told nothing: the engine closes. */
+void mw_http_conn_abandon(struct mw_http_conn *conn);
+
+/* A call that had a reference is over. */
+void mw_http_conn_unref(struct mw_http_conn *conn);
+
+#endif

@@ -1,0 +1,112 @@
+#include "engine/http/engine.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "engine/http/call.h"
+#include "engine/http/conn.h"
+#include "engine/http/http.h"
+#include "engine/http/listener.h"
+
+enum {
+  MAX_RECEIVE = 4 * 1024 * 1024,
+  MAX_METADATA = 16 * 1024,
+  LAST_WORDS_NS = MW_NS_PER_S, /* how long a stopped engine waits for what handlers still have to say */
+};
+
+static void engine_free(struct mw_http_engine *engine) {
+  mw_http_calls_free(engine);
+  nghttp2_session_callbacks_del(engine->callbacks);
+  nghttp2_option_del(engine->option);
+  mw_buf_fini(&engine->scratch);
+  free(engine);
+}
+
+void mw_http_engine_leave(struct mw_http_engine *engine) {
+  if (--engine->open == 0) engine_free(engine);
+}
+
+static int engine_open(const struct mw_engine_config *config, struct mw_engine **out, struct mw_err *err) {
+  struct mw_http_engine *engine = malloc(sizeof *engine);
+  if (!engine) return mw_err_set(err, MW_ENOMEM, "out of memory");
+  memset(engine, 0, offsetof(struct mw_http_engine, batch));
+  engine->batch.spent = NULL;
+  engine->base.ops = &mw_engine_http;
+  engine->loop = config->loop;
+  engine->dispatch = config->dispatch;
+  engine->max_receive_bytes = config->max_receive_bytes ? config->max_receive_bytes : MAX_RECEIVE;
+  engine->max_metadata_bytes = config->max_metadata_bytes ? config->max_metadata_bytes : MAX_METADATA;
+  mw_list_init(&engine->listeners);
+  mw_list_init(&engine->conns);
+  mw_list_init(&engine->pool);
+  if (mw_http_session_setup(&engine->callbacks, &engine->option) != 0) {
+    engine_free(engine);
+    return mw_err_set(err, MW_ENOMEM, "out of memory");
+  }
+  mw_http_engine_enter(engine);
+  mw_http_turn_init(engine);
+  *out = &engine->base;
+  return 0;
+}
+
+static int engine_listen(struct mw_engine *base, const char *address, struct mw_err *err) {
+  return mw_http_listen(mw_http_engine_of(base), address, err);
+}
+
+static void each_conn(struct mw_http_engine *engine, void (*visit)(struct mw_http_conn *conn)) {
+  struct mw_list *link = engine->conns.next;
+  while (link != &engine->conns) {
+    struct mw_http_conn *conn = MW_CONTAINER(link, struct mw_http_conn, link);
+    link = link->next;
+    visit(conn);
+  }
+}
+
+static void on_late(void *arg) {
+  struct mw_http_engine *engine = arg;
+  engine->late = true;
+}
+
+static void engine_run(struct mw_engine *base) {
+  struct mw_http_engine *engine = mw_http_engine_of(base);
+  while (!engine->stopping) uv_run(&engine->loop->uv, UV_RUN_DEFAULT);
+  struct mw_timer *timer = mw_timer_start(engine->loop, LAST_WORDS_NS, on_late, engine);
+  while (timer && !engine->late && !mw_list_empty(&engine->conns)) uv_run(&engine->loop->uv, UV_RUN_ONCE);
+  if (!engine->late) mw_timer_stop(timer);
+}
+
+static void engine_drain(struct mw_engine *base) {
+  struct mw_http_engine *engine = mw_http_engine_of(base);
+  if (engine->draining) return;
+  engine->draining = true;
+  mw_http_listeners_close(engine);
+  each_conn(engine, mw_http_conn_drain);
+}
+
+static void engine_stop(struct mw_engine *base) {
+  struct mw_http_engine *engine = mw_http_engine_of(base);
+  if (engine->stopping) return;
+  engine_drain(base);
+  engine->stopping = true;
+  mw_dispatch_cancel_all(engine->dispatch, mw_status(MW_CODE_UNAVAILABLE, "the server is shutting down"));
+  each_conn(engine, mw_http_conn_end);
+  uv_stop(&engine->loop->uv);
+}
+
+static void engine_close(struct mw_engine *base) {
+  struct mw_http_engine *engine = mw_http_engine_of(base);
+  mw_http_listeners_close(engine);
+  each_conn(engine, mw_http_conn_abandon);
+  mw_http_turn_close(engine);
+  mw_http_engine_leave(engine);
+}
+
+const struct mw_engine_ops mw_engine_http = {
+    .name = "http",
+    .open = engine_open,
+    .listen = engine_listen,
+    .run = engine_run,
+    .drain = engine_drain,
+    .stop = engine_stop,
+    .close = engine_close,
+};

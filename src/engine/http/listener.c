@@ -1,0 +1,98 @@
+#include "engine/http/listener.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "engine/http/conn.h"
+
+enum { BACKLOG = 4096, HOST_MAX = 256 };
+
+static void on_connection(uv_stream_t *stream, int status) {
+  struct mw_http_listener *listener = MW_CONTAINER(stream, struct mw_http_listener, uv);
+  if (status == 0) mw_http_conn_accept(listener->engine, stream);
+}
+
+static void on_closed(uv_handle_t *handle) {
+  struct mw_http_listener *listener = MW_CONTAINER(handle, struct mw_http_listener, uv);
+  struct mw_http_engine *engine = listener->engine;
+  free(listener);
+  mw_http_engine_leave(engine);
+}
+
+/* Takes the bound socket. Returns 0 or a negative errno. */
+static int listen_at(struct mw_http_engine *engine, int fd) {
+  struct mw_http_listener *listener = calloc(1, sizeof *listener);
+  if (!listener) {
+    close(fd);
+    return -ENOMEM;
+  }
+  listener->engine = engine;
+  uv_tcp_init(&engine->loop->uv, &listener->uv.tcp);
+  mw_http_engine_enter(engine);
+  mw_list_push(&engine->listeners, &listener->link);
+  int rc = uv_tcp_open(&listener->uv.tcp, fd);
+  if (rc != 0) {
+    close(fd);
+    return rc;
+  }
+  return uv_listen(&listener->uv.stream, BACKLOG, on_connection);
+}
+
+/* Returns a socket or a negative errno. */
+static int bind_to(const struct addrinfo *info) {
+  int fd = socket(info->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0) return -errno;
+  int one = 1;
+  setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+  setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one);
+  if (bind(fd, info->ai_addr, info->ai_addrlen) == 0) return fd;
+  int error = -errno;
+  close(fd);
+  return error;
+}
+
+/* Splits "HOST:PORT" and "[HOST]:PORT". Returns whether it has that form. */
+static bool split(const char *address, char host[HOST_MAX], const char **port) {
+  const char *colon = strrchr(address, ':');
+  if (!colon) return false;
+  size_t len = (size_t)(colon - address);
+  if (len >= 2 && address[0] == '[' && colon[-1] == ']') {
+    address++;
+    len -= 2;
+  }
+  if (len >= HOST_MAX) return false;
+  memcpy(host, address, len);
+  host[len] = '\0';
+  *port = colon + 1;
+  return true;
+}
+
+int mw_http_listen(struct mw_http_engine *engine, const char *address, struct mw_err *err) {
+  char host[HOST_MAX];
+  const char *port;
+  if (!split(address, host, &port)) {
+    return mw_err_set(err, MW_EINVAL, "cannot listen on %s: expected HOST:PORT", address);
+  }
+  struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE}, *infos = NULL;
+  int status = getaddrinfo(host[0] ? host : NULL, port, &hints, &infos);
+  if (status != 0) return mw_err_set(err, MW_EIO, "cannot listen on %s: %s", address, gai_strerror(status));
+  int rc = 0;
+  for (const struct addrinfo *info = infos; info && rc == 0; info = info->ai_next) {
+    int fd = bind_to(info);
+    rc = fd < 0 ? fd : listen_at(engine, fd);
+  }
+  freeaddrinfo(infos);
+  if (rc == 0) return 0;
+  return mw_err_set(err, rc == -ENOMEM ? MW_ENOMEM : MW_EIO, "cannot listen on %s: %s", address, strerror(-rc));
+}
+
+void mw_http_listeners_close(struct mw_http_engine *engine) {
+  struct mw_list *link;
+  while ((link = mw_list_shift(&engine->listeners))) {
+    uv_close(&MW_CONTAINER(link, struct mw_http_listener, link)->uv.handle, on_closed);
+  }
+}

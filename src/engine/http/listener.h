@@ -1,0 +1,24 @@
+/* Sockets that accept connections for an engine. Each worker has its own, with SO_REUSEPORT: the kernel shares the
+ * connections out. */
+#ifndef MW_ENGINE_HTTP_LISTENER_H
+#define MW_ENGINE_HTTP_LISTENER_H
+
+#include "engine/http/engine.h"
+
+struct mw_http_listener {
+  union {
+    uv_handle_t handle;
+    uv_stream_t stream;
+    uv_tcp_t tcp;
+  } uv;
+  struct mw_http_engine *engine;
+  struct mw_list link; /* in engine->listeners */
+};
+
+/* Listens on "HOST:PORT" or "[IPV6]:PORT", on each address that a name stands for. Returns 0, MW_EINVAL (another form),
+ * MW_EIO or MW_ENOMEM; after an error some may listen, until the engine is closed. */
+int mw_http_listen(struct mw_http_engine *engine, const char *address, struct mw_err *err);
+
+void mw_http_listeners_close(struct mw_http_engine *engine);
+
+#endif

@@ -1,0 +1,194 @@
+/* nghttp2 is given the headers together with a source of data, and asks that source whenever a frame can go: the source
+ * is the outbox. When the outbox is empty the source says so (`deferred`), until there is more or the call ends. The
+ * trailers follow the last message, from within the source; or go at once when there is no message left. */
+#include "engine/http/reply.h"
+
+#include <assert.h>
+
+#include "engine/http/response.h"
+
+enum { IN_ARENA = 1024, FRAME_HEAD = 9 };
+
+static struct mw_http_call *call_of(struct mw_call *call) { return MW_CONTAINER(call, struct mw_http_call, call); }
+
+static nghttp2_session *ng_of(const struct mw_http_call *c) { return c->conn->session.ng; }
+
+void mw_http_reply_reset(struct mw_http_call *c) {
+  if (c->lost) return;
+  nghttp2_submit_rst_stream(ng_of(c), NGHTTP2_FLAG_NONE, c->stream, NGHTTP2_CANCEL);
+  mw_http_conn_mark(c->conn);
+}
+
+/* What was to be submitted went wrong: there is no memory to say more. */
+static void check(struct mw_http_call *c, int rc) {
+  if (rc != 0) nghttp2_submit_rst_stream(ng_of(c), NGHTTP2_FLAG_NONE, c->stream, NGHTTP2_INTERNAL_ERROR);
+}
+
+static int submit_trailers(struct mw_http_call *c) {
+  struct mw_http_fields fields;
+  int rc = mw_http_response_trailers(&fields, &c->status, &c->call.trailers, &c->call.arena);
+  return rc == 0 ? nghttp2_submit_trailer(ng_of(c), c->stream, fields.nv, fields.len) : rc;
+}
+
+/* ---- the source of data ---- */
+
+static ssize_t read_outbox(nghttp2_session *ng, int32_t stream, uint8_t *buf, size_t most, uint32_t *flags,
+                           nghttp2_data_source *source, void *user) {
+  struct mw_http_call *c = source->ptr;
+  if (!mw_http_batch_has_room(&c->conn->engine->batch)) return NGHTTP2_ERR_PAUSE;
+  size_t n = c->outbox.bytes < most ? c->outbox.bytes : most;
+  *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
+  if (c->finishing && n == c->outbox.bytes) {
+    *flags |= NGHTTP2_DATA_FLAG_EOF | NGHTTP2_DATA_FLAG_NO_END_STREAM;
+    check(c, submit_trailers(c));
+  } else if (n == 0) {
+    c->deferred = true;
+    return NGHTTP2_ERR_DEFERRED;
+  }
+  return (ssize_t)n;
+}
+
+int mw_http_reply_send_data(nghttp2_session *ng, nghttp2_frame *frame, const uint8_t *head, size_t length,
+                            nghttp2_data_source *source, void *user) {
+  struct mw_http_call *c = source->ptr;
+  struct mw_http_batch *batch = &c->conn->engine->batch;
+  mw_http_batch_copy(batch, head, FRAME_HEAD);
+  c->departed += mw_http_outbox_take(&c->outbox, length, batch);
+  if (c->departed > 0) mw_http_call_make_ready(c);
+  return 0;
+}
+
+/* ---- headers ---- */
+
+static bool is_accepted(const struct mw_http_call *c, enum mw_compression compression) {
+  return (c->request.accepts & 1u << compression) != 0;
+}
+
+/* As rpc/call.h says. */
+static enum mw_compression choose_compression(const struct mw_http_call *c) {
+  const char *wanted = c->call.reply_encoding;
+  if (!wanted) {
+    bool likewise = c->compressed && is_accepted(c, c->request.compression);
+    return likewise ? c->request.compression : MW_COMPRESSION_IDENTITY;
+  }
+  enum mw_compression first = (enum mw_compression)mw_compression_find(mw_slice_str(wanted));
+  if (first == MW_COMPRESSION_IDENTITY || is_accepted(c, first)) return first;
+  enum mw_compression other = first == MW_COMPRESSION_GZIP ? MW_COMPRESSION_DEFLATE : MW_COMPRESSION_GZIP;
+  return is_accepted(c, other) ? other : MW_COMPRESSION_IDENTITY;
+}
+
+static void answer(struct mw_http_call *c) {
+  c->answered = true;
+  c->compression = choose_compression(c);
+  nghttp2_data_provider provider = {.source.ptr = c, .read_callback = read_outbox};
+  struct mw_http_fields fields;
+  int rc = mw_http_response_headers(&fields, c->compression, &c->call.headers, &c->call.arena);
+  if (rc == 0) rc = nghttp2_submit_response(ng_of(c), c->stream, fields.nv, fields.len, &provider);
+  check(c, rc);
+}
+
+/* Has the source asked again. */
+static void resume(struct mw_http_call *c) {
+  if (!c->answered) {
+    answer(c);
+  } else if (c->deferred) {
+    c->deferred = false;
+    nghttp2_session_resume_data(ng_of(c), c->stream);
+  }
+  mw_http_conn_mark(c->conn);
+}
+
+void mw_http_reply_send_headers(struct mw_call *call) {
+  struct mw_http_call *c = call_of(call);
+  if (!c->lost) resume(c);
+}
+
+/* ---- messages ---- */
+
+uint8_t *mw_http_reply_reserve(struct mw_call *call, size_t size) {
+  struct mw_http_call *c = call_of(call);
+  mw_http_message_free(c->reserved);
+  bool in_arena = call->sent == 0 && size <= IN_ARENA;
+  c->reserved = mw_http_message_new(size, in_arena ? &call->arena : NULL);
+  return c->reserved ? c->reserved->bytes + MW_HTTP_PREFIX : NULL;
+}
+
+/* The reserved message, compressed if that is agreed and makes it smaller. */
+static struct mw_http_message *take_reserved(struct mw_http_call *c) {
+  struct mw_http_message *message = c->reserved;
+  assert(message);
+  c->reserved = NULL;
+  if (!c->answered) answer(c);
+  if (c->compression == MW_COMPRESSION_IDENTITY || c->call.plain) return message;
+  struct mw_buf packed = MW_BUF_INIT;
+  struct mw_slice plain = mw_slice(message->bytes + MW_HTTP_PREFIX, message->len - MW_HTTP_PREFIX);
+  struct mw_http_message *smaller = NULL;
+  if (mw_compress(c->compression, plain, &packed, NULL) == 0 && packed.len < plain.len) {
+    smaller = mw_http_message_new(packed.len, NULL);
+  }
+  if (smaller) {
+    mw_http_write_prefix(smaller->bytes, packed.len, true);
+    memcpy(smaller->bytes + MW_HTTP_PREFIX, packed.data, packed.len);
+    mw_http_message_free(message);
+    message = smaller;
+  }
+  mw_buf_fini(&packed);
+  return message;
+}
+
+void mw_http_reply_send(struct mw_call *call) {
+  struct mw_http_call *c = call_of(call);
+  if (c->lost) return; /* the handler hears of it in a moment */
+  mw_http_outbox_push(&c->outbox, take_reserved(c));
+  resume(c);
+}
+
+/* ---- the end ---- */
+
+static struct mw_slice keep(struct mw_http_call *c, struct mw_slice bytes) {
+  if (bytes.len == 0) return mw_slice(NULL, 0);
+  char *copy = mw_arena_strndup(&c->call.arena, (const char *)bytes.data, bytes.len);
+  return copy ? mw_slice(copy, bytes.len) : mw_slice(NULL, 0);
+}
+
+/* Headers, which nobody has seen, and status in one frame, if they can be told apart. */
+static int answer_without_message(struct mw_http_call *c) {
+  struct mw_http_fields fields;
+  struct mw_arena *arena = &c->call.arena;
+  nghttp2_session *ng = ng_of(c);
+  c->answered = true;
+  if (c->call.headers.len == 0) {
+    int rc = mw_http_response_trailers_only(&fields, &c->status, &c->call.headers, &c->call.trailers, arena);
+    return rc == 0 ? nghttp2_submit_response(ng, c->stream, fields.nv, fields.len, NULL) : rc;
+  }
+  int rc = mw_http_response_headers(&fields, c->compression, &c->call.headers, arena);
+  if (rc == 0) rc = nghttp2_submit_headers(ng, NGHTTP2_FLAG_NONE, c->stream, NULL, fields.nv, fields.len, NULL);
+  return rc == 0 ? submit_trailers(c) : rc;
+}
+
+void mw_http_reply_finish(struct mw_call *call, const struct mw_status *status, bool last) {
+  struct mw_http_call *c = call_of(call);
+  mw_http_call_make_ready(c); /* it may have been the last that the call waited for */
+  if (c->lost) return;
+  if (c->judged) {
+    last = false;
+  } else {
+    c->status = (struct mw_status){status->code, keep(c, status->message), keep(c, status->details)};
+  }
+  if (last) mw_http_outbox_push(&c->outbox, take_reserved(c));
+  c->finishing = true;
+  if (c->outbox.bytes > 0) {
+    resume(c);
+    return;
+  }
+  check(c, c->answered ? submit_trailers(c) : answer_without_message(c));
+  mw_http_conn_mark(c->conn);
+}
+
+void mw_http_reply_refuse(struct mw_http_call *c, const struct mw_http_refusal *refusal) {
+  struct mw_http_fields fields;
+  int rc = mw_http_response_refusal(&fields, refusal, &c->call.arena);
+  c->answered = true;
+  check(c, rc == 0 ? nghttp2_submit_response(ng_of(c), c->stream, fields.nv, fields.len, NULL) : rc);
+  mw_http_conn_mark(c->conn);
+}

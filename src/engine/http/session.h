@@ -1,0 +1,55 @@
+/* HTTP/2 on a connection: frames and streams, by nghttp2. What a stream means is the call's business (call.h).
+ *
+ * Callbacks of nghttp2 only take notes, in the call or here: no handler runs in them, and nothing is freed.
+ *
+ * Windows: the connection's is given back as bytes are taken off the wire, a stream's as its call reads: so a stream
+ * that nobody reads holds up itself alone, and holds no more than its window. */
+#ifndef MW_ENGINE_HTTP_SESSION_H
+#define MW_ENGINE_HTTP_SESSION_H
+
+#include "base/slice.h"
+#include "engine/http/engine.h"
+
+enum {
+  MW_HTTP_MAX_STREAMS = 1024,
+  MW_HTTP_STREAM_WINDOW = 256 * 1024,
+  MW_HTTP_CONN_WINDOW = 1024 * 1024,
+};
+
+struct mw_http_session {
+  nghttp2_session *ng;  /* NULL once the connection is lost */
+  struct mw_list calls; /* struct mw_http_call.link: all that have a stream */
+  bool draining;        /* the first GOAWAY is queued */
+  bool ending;          /* the last one is */
+};
+
+/* What all sessions of an engine share. Returns 0 or MW_ENOMEM; the caller deletes what was made in any case. */
+int mw_http_session_setup(nghttp2_session_callbacks **callbacks, nghttp2_option **option);
+
+/* Embedded in a struct mw_http_conn of `engine`; `calls` is empty. Returns 0 or MW_ENOMEM. */
+int mw_http_session_init(struct mw_http_session *session, struct mw_http_engine *engine);
+
+/* Takes bytes off the wire; they are borrowed until the calls that this makes ready have run. Returns false when the
+ * connection must be closed. */
+bool mw_http_session_receive(struct mw_http_session *session, struct mw_slice bytes);
+
+/* Adds to the batch what is to be sent, until it is full: `more` tells. Returns false when the connection must be
+ * closed. */
+bool mw_http_session_pull(struct mw_http_session *session, struct mw_http_batch *batch, bool *more);
+
+/* Whether there is nothing more to receive or to send. */
+bool mw_http_session_is_done(const struct mw_http_session *session);
+
+/* Says that no new streams are taken, and when the client must know it (a PING later), which was the last. */
+void mw_http_session_drain(struct mw_http_session *session);
+
+/* Says at once which stream was the last. */
+void mw_http_session_goaway(struct mw_http_session *session);
+
+/* The connection is gone: every stream ends, and its call is ready to hear of it. */
+void mw_http_session_lose(struct mw_http_session *session);
+
+/* The same, and the calls are dropped. */
+void mw_http_session_abandon(struct mw_http_session *session);
+
+#endif

@@ -1,0 +1,35 @@
+/* What is done when, within a turn of the loop.
+ *
+ * Two lists: calls that have something to do, and connections that have something to write. Both are worked off after
+ * the poll and again before the next one, when timers and posts have run; calls also as soon as bytes were read, while
+ * those are there. What is still left after some rounds waits for the next turn, which then does not block. */
+#ifndef MW_ENGINE_HTTP_TURN_H
+#define MW_ENGINE_HTTP_TURN_H
+
+#include <uv.h>
+
+#include "base/list.h"
+
+struct mw_http_engine;
+
+struct mw_http_turn {
+  uv_prepare_t prepare;
+  uv_check_t check;
+  uv_idle_t idle;       /* active while something is left over */
+  struct mw_list ready; /* struct mw_http_call.ready */
+  struct mw_list dirty; /* struct mw_http_conn.dirty */
+};
+
+/* Both lists are empty, nothing runs yet; the handles count for the engine (mw_http_engine_enter()). */
+void mw_http_turn_init(struct mw_http_engine *engine);
+void mw_http_turn_close(struct mw_http_engine *engine);
+
+/* Puts a node of the kind above into its list; once, however often it is called. */
+static inline void mw_http_turn_add(struct mw_list *list, struct mw_list *node) {
+  if (mw_list_empty(node)) mw_list_push(list, node);
+}
+
+/* Runs the calls that have something to do, and those that this makes ready. */
+void mw_http_turn_run_ready(struct mw_http_turn *turn);
+
+#endif
