@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "observe/log.h"
+#include "script/collect.h"
 #include "script/fiber.h"
 #include "script/libs.h"
 
@@ -49,6 +50,7 @@ int mw_vm_init(struct mw_vm *vm, struct mw_loop *loop, size_t unpack_budget, str
 }
 
 void mw_vm_fini(struct mw_vm *vm) {
+  mw_collect_stop(vm);
   if (vm->L) lua_close(vm->L);
   vm->L = NULL;
   struct mw_list *node;

@@ -37,6 +37,8 @@ struct mw_vm {
   lua_State *current;       /* the thread that runs; NULL outside */
   size_t bulk;              /* bytes of large allocations since the hook was last made to fire for them */
   int64_t warned;           /* mw_clock_mono() of the last warning of a long run; 0 for none */
+  struct mw_timer *collecting; /* the next step of a collection (script/collect.h); NULL when none is under way */
+  unsigned cycles;          /* that are left of it */
   char refused_at[96];      /* "FILE:LINE" where memory was last refused */
   void (*push_cut)(lua_State *L, enum mw_cut why, const char *words); /* pushes a fiber's error; NULL: a string */
 };

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "script/collect.h"
 #include "server/reflection.h"
 
 enum { SWEEP_NS = 20 * MW_NS_PER_MS };
@@ -21,8 +22,10 @@ static int route_builtin(struct mw_programs *programs, struct mw_program *progra
 }
 
 static void retire(struct mw_loaded *loaded) {
+  struct mw_vm *vm = loaded->program->vm;
   mw_bind_stop_jobs(loaded->program);
   mw_bind_retire(loaded->program);
+  mw_collect_start(vm);
   mw_generation_unref(loaded->generation);
   free(loaded);
 }
