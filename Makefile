@@ -6,6 +6,7 @@
 #   make asan       unit tests, specs and the client again, under ASan and UBSan
 #   make tsan       what crosses threads and the client, under TSan
 #   make fuzz       every fuzzer for FUZZ_SECONDS (10)
+#   make soak       saves in every way under load, SAVES times (1000), and reloads RELOADS times (10000)
 #   make crash      kills the server under writes, CYCLES times (1000)
 #   make layers     checks that every #include points down
 #   make types      tells LuaLS, through build/types, of the messages in proto/ and in the examples
@@ -26,7 +27,7 @@ define build
 @cmake --build $(1) -j $(JOBS) -- --no-print-directory -s
 endef
 
-.PHONY: all run test asan tsan fuzz crash layers types bench install clean help build-deps test-deps
+.PHONY: all run test asan tsan fuzz soak crash layers types bench install clean help build-deps test-deps
 
 all: build-deps
 	$(call build,build,release)
@@ -36,11 +37,11 @@ run: all
 
 test: test-deps all
 	$(call build,build-dev,dev)
-	@test/run --build build-dev unit --build build scripts spec client crash
+	@test/run --build build-dev unit --build build scripts spec client soak crash
 
 asan: test-deps
 	$(call build,build-asan,asan)
-	@test/run --build build-asan unit spec client
+	@test/run --build build-asan unit spec client soak
 
 # Without the specs: each error that unwinds through liblua, which is not built for TSan, leaves frames on TSan's own
 # stack, until after many thousands that overflows.
@@ -51,6 +52,9 @@ tsan: test-deps
 fuzz: test-deps
 	$(call build,build-fuzz,fuzz)
 	@test/run --build build-fuzz fuzz
+
+soak: test-deps all
+	@SAVES=$${SAVES:-1000} RELOADS=$${RELOADS:-10000} TEST_LIMIT=7200 test/run soak
 
 crash: test-deps all
 	@CYCLES=$${CYCLES:-1000} TEST_LIMIT=7200 test/run crash

@@ -54,9 +54,11 @@ class Server:
             raise RuntimeError(f"the server did not start: {line!r}\n{self.logged()}")
         self.address = line.split()[-1]
 
-    def logged(self):
-        self.log.seek(0)
-        return self.log.read()
+    def logged(self, since=0):
+        """What it has logged, from that byte on. Opened anew: the server writes where a file of ours would stand."""
+        with open(f"/proc/self/fd/{self.log.fileno()}", errors="replace") as log:
+            log.seek(since)
+            return log.read()
 
     def stop(self):
         """Drains, and returns the exit status."""
