@@ -31,12 +31,11 @@ void mw_http_batch_add(struct mw_http_batch *batch, const uint8_t *bytes, size_t
   }
 }
 
-void mw_http_batch_rest(const struct mw_http_batch *batch, size_t written, uint8_t *out) {
-  for (unsigned i = 0; i < batch->n; i++) {
-    size_t len = batch->bufs[i].len;
-    size_t skip = written < len ? written : len;
-    memcpy(out, batch->bufs[i].base + skip, len - skip);
-    out += len - skip;
-    written -= skip;
+void mw_http_bufs_copy(const uv_buf_t *bufs, unsigned n, size_t skip, uint8_t *out) {
+  for (unsigned i = 0; i < n; i++) {
+    size_t step = skip < bufs[i].len ? skip : bufs[i].len;
+    memcpy(out, bufs[i].base + step, bufs[i].len - step);
+    out += bufs[i].len - step;
+    skip -= step;
   }
 }

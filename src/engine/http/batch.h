@@ -41,7 +41,7 @@ static inline bool mw_http_batch_has_room(const struct mw_http_batch *batch) {
 void mw_http_batch_copy(struct mw_http_batch *batch, const uint8_t *bytes, size_t len);
 void mw_http_batch_add(struct mw_http_batch *batch, const uint8_t *bytes, size_t len);
 
-/* Copies what a write of `written` bytes has left over to `out`, which has room for it. */
-void mw_http_batch_rest(const struct mw_http_batch *batch, size_t written, uint8_t *out);
+/* Copies what lies behind the first `skip` bytes of `n` buffers to `out`, which has room for it. */
+void mw_http_bufs_copy(const uv_buf_t *bufs, unsigned n, size_t skip, uint8_t *out);
 
 #endif

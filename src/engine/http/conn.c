@@ -14,6 +14,7 @@ void mw_http_conn_unref(struct mw_http_conn *conn) {
   if (--conn->refs > 0) return;
   struct mw_http_engine *engine = conn->engine;
   mw_list_remove(&conn->link);
+  mw_http_tls_free(conn->tls);
   free(conn->unsent);
   free(conn);
   mw_http_engine_leave(engine);
@@ -40,25 +41,6 @@ void mw_http_conn_abandon(struct mw_http_conn *conn) {
   mw_http_conn_unref(conn);
 }
 
-/* ---- reading ---- */
-
-static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf) {
-  struct mw_http_engine *engine = MW_CONTAINER(handle, struct mw_http_conn, uv)->engine;
-  *buf = uv_buf_init((char *)engine->input, MW_HTTP_INPUT);
-}
-
-static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf) {
-  struct mw_http_conn *conn = MW_CONTAINER(stream, struct mw_http_conn, uv);
-  if (n == 0) return;
-  bool fine = n > 0 && mw_http_session_receive(&conn->session, mw_slice(buf->base, (size_t)n));
-  if (fine) {
-    mw_http_conn_mark(conn);
-  } else {
-    mw_http_conn_close(conn);
-  }
-  mw_http_turn_run_ready(&conn->engine->turn);
-}
-
 /* ---- writing ---- */
 
 static void on_written(uv_write_t *write, int status) {
@@ -73,38 +55,99 @@ static void on_written(uv_write_t *write, int status) {
   }
 }
 
-/* Has libuv write what is left of the batch as soon as it can. Returns whether there was memory. */
-static bool queue_rest(struct mw_http_conn *conn, const struct mw_http_batch *batch, size_t written) {
-  size_t left = batch->len - written;
-  conn->unsent = malloc(left);
+/* Writes as much as the socket takes, and has libuv write a copy of the rest as soon as it can. Returns whether the
+ * connection still stands. */
+static bool write_bufs(struct mw_http_conn *conn, const uv_buf_t *bufs, unsigned n, size_t len) {
+  int rc = uv_try_write(&conn->uv.stream, bufs, n);
+  if (rc < 0 && rc != UV_EAGAIN) return false;
+  size_t written = rc < 0 ? 0 : (size_t)rc;
+  if (written == len) return true;
+  conn->unsent = malloc(len - written);
   if (!conn->unsent) return false;
-  mw_http_batch_rest(batch, written, conn->unsent);
-  uv_buf_t buf = uv_buf_init((char *)conn->unsent, (unsigned)left);
-  return uv_write(&conn->write, &conn->uv.stream, &buf, 1, on_written) == 0;
+  mw_http_bufs_copy(bufs, n, written, conn->unsent);
+  uv_buf_t rest = uv_buf_init((char *)conn->unsent, (unsigned)(len - written));
+  return uv_write(&conn->write, &conn->uv.stream, &rest, 1, on_written) == 0;
 }
 
-/* Returns whether the connection still stands. */
-static bool write_batch(struct mw_http_conn *conn, const struct mw_http_batch *batch) {
-  int n = uv_try_write(&conn->uv.stream, batch->bufs, batch->n);
-  if (n < 0 && n != UV_EAGAIN) return false;
-  size_t written = n < 0 ? 0 : (size_t)n;
-  return written == batch->len || queue_rest(conn, batch, written);
+static bool write_pending(struct mw_http_conn *conn) {
+  struct mw_slice pending = mw_http_tls_pending(conn->tls);
+  if (pending.len == 0) return true;
+  uv_buf_t buf = uv_buf_init((char *)(uintptr_t)pending.data, (unsigned)pending.len);
+  bool stands = write_bufs(conn, &buf, 1, pending.len);
+  mw_http_tls_sent(conn->tls);
+  return stands;
+}
+
+/* Takes from the session what goes into one write, and writes it. `more` tells whether there may be more. */
+static bool write_batch(struct mw_http_conn *conn, bool *more) {
+  struct mw_http_batch *batch = &conn->engine->batch;
+  *more = false;
+  if (conn->tls && !mw_http_tls_is_open(conn->tls)) return write_pending(conn);
+  mw_http_batch_reset(batch);
+  bool stands = mw_http_session_pull(&conn->session, batch, more);
+  if (stands && conn->tls) {
+    stands = mw_http_tls_write(conn->tls, batch) && write_pending(conn);
+  } else if (stands && batch->len > 0) {
+    stands = write_bufs(conn, batch->bufs, batch->n, batch->len);
+  }
+  mw_http_batch_free_spent(batch);
+  return stands;
 }
 
 void mw_http_conn_flush(struct mw_http_conn *conn) {
-  struct mw_http_batch *batch = &conn->engine->batch;
   bool stands = true, more = true;
   for (int i = 0; stands && more && !conn->unsent; i++) {
     if (i == WRITES) {
       mw_http_conn_mark(conn);
       return;
     }
-    mw_http_batch_reset(batch);
-    stands = mw_http_session_pull(&conn->session, batch, &more);
-    if (stands && batch->len > 0) stands = write_batch(conn, batch);
-    mw_http_batch_free_spent(batch);
+    stands = write_batch(conn, &more);
   }
   if (!stands || (!conn->unsent && mw_http_session_is_done(&conn->session))) mw_http_conn_close(conn);
+}
+
+/* Why the connection ends, if that can still be said. */
+static void say_last(struct mw_http_conn *conn) {
+  bool more;
+  if (!conn->unsent) write_batch(conn, &more);
+}
+
+/* ---- reading ---- */
+
+static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf) {
+  struct mw_http_engine *engine = MW_CONTAINER(handle, struct mw_http_conn, uv)->engine;
+  *buf = uv_buf_init((char *)engine->input, MW_HTTP_INPUT);
+}
+
+/* Returns whether the connection still stands. */
+static bool receive(struct mw_http_conn *conn, struct mw_slice bytes) {
+  bool fine = mw_http_session_receive(&conn->session, bytes);
+  mw_http_turn_run_ready(&conn->engine->turn);
+  return fine;
+}
+
+/* The same through TLS, whose filter has copied the bytes: so their place can take what they mean. */
+static bool receive_tls(struct mw_http_conn *conn, struct mw_slice bytes) {
+  uint8_t *input = conn->engine->input;
+  if (!mw_http_tls_feed(conn->tls, bytes)) return false;
+  ssize_t n;
+  while ((n = mw_http_tls_read(conn->tls, input, MW_HTTP_INPUT)) > 0) {
+    if (!receive(conn, mw_slice(input, (size_t)n))) return false;
+  }
+  return n == 0;
+}
+
+static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf) {
+  struct mw_http_conn *conn = MW_CONTAINER(stream, struct mw_http_conn, uv);
+  if (n == 0) return;
+  struct mw_slice bytes = mw_slice(buf->base, n > 0 ? (size_t)n : 0);
+  if (n > 0 && (conn->tls ? receive_tls(conn, bytes) : receive(conn, bytes))) {
+    mw_http_conn_mark(conn);
+    return;
+  }
+  if (n > 0) say_last(conn);
+  mw_http_conn_close(conn);
+  mw_http_turn_run_ready(&conn->engine->turn);
 }
 
 /* ---- the beginning ---- */
@@ -129,6 +172,7 @@ static bool start(struct mw_http_conn *conn, uv_stream_t *listener) {
   if (uv_accept(listener, &conn->uv.stream) != 0) return false;
   uv_tcp_nodelay(&conn->uv.tcp, 1);
   name_peer(conn);
+  if (conn->engine->tls && !(conn->tls = mw_http_tls_new(conn->engine->tls))) return false;
   if (mw_http_session_init(&conn->session, conn->engine) != 0) return false;
   return uv_read_start(&conn->uv.stream, on_alloc, on_read) == 0;
 }

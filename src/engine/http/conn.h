@@ -11,6 +11,7 @@
 
 #include "engine/http/engine.h"
 #include "engine/http/session.h"
+#include "engine/http/tls.h"
 
 enum { MW_HTTP_PEER = 128 };
 
@@ -24,6 +25,7 @@ struct mw_http_conn {
   struct mw_list link;  /* in engine->conns */
   struct mw_list dirty; /* in engine->turn.dirty */
   struct mw_http_session session;
+  struct mw_http_tls *tls; /* between socket and session; NULL for plain text */
   uv_write_t write;
   uint8_t *unsent;      /* what the write under way has; owned; NULL for none */
   bool closed;

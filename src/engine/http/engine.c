@@ -16,6 +16,7 @@ enum {
 
 static void engine_free(struct mw_http_engine *engine) {
   mw_http_calls_free(engine);
+  mw_http_tls_context_free(engine->tls);
   nghttp2_session_callbacks_del(engine->callbacks);
   nghttp2_option_del(engine->option);
   mw_buf_fini(&engine->scratch);
@@ -39,9 +40,12 @@ static int engine_open(const struct mw_engine_config *config, struct mw_engine *
   mw_list_init(&engine->listeners);
   mw_list_init(&engine->conns);
   mw_list_init(&engine->pool);
-  if (mw_http_session_setup(&engine->callbacks, &engine->option) != 0) {
+  int rc = mw_http_session_setup(&engine->callbacks, &engine->option);
+  if (rc != 0) mw_err_set(err, rc, "out of memory");
+  if (rc == 0 && config->tls) rc = mw_http_tls_context_new(&engine->tls, config->tls, err);
+  if (rc != 0) {
     engine_free(engine);
-    return mw_err_set(err, MW_ENOMEM, "out of memory");
+    return rc;
   }
   mw_http_engine_enter(engine);
   mw_http_turn_init(engine);

@@ -24,6 +24,7 @@ struct mw_http_engine {
   struct mw_list conns;     /* struct mw_http_conn.link */
   struct mw_list pool;      /* struct mw_http_call.link: calls that wait for reuse */
   size_t n_pool;
+  struct mw_http_tls_context *tls;      /* NULL for plain text */
   nghttp2_session_callbacks *callbacks; /* of all sessions */
   nghttp2_option *option;
   struct mw_buf scratch;    /* a message that was compressed */
