@@ -1,0 +1,94 @@
+/* usage: load HOST:PORT PATH [OPTION]...
+ *
+ *   --request FILE       the message to send, without gRPC's prefix (empty)
+ *   --reply FILE         the message that must come back
+ *   --reply-bytes N      rather than --reply: how many bytes come back in a call, prefixes included
+ *   --sends N, --receives N   messages of a call, there and back (1)
+ *   --lockstep           send the next message when the answer to the one before is in
+ *   --connections N, --streams N   and calls at a time on each (1)
+ *   --rate N             begin N calls per second, rather than the next as each ends
+ *   --warm S, --seconds S     not counted, and counted (0.5, 2)
+ *   --server-pid PID     whose CPU time is to be measured
+ *   --hold               one call on each connection, then keep them open and idle until stdin ends
+ *
+ * Makes gRPC calls, checks every answer and prints one line of JSON. Latency is a call's, from when it should have begun
+ * to its status; in lockstep a message's, there and back. Exit status: 0, 1 when a call failed, 2 for wrong usage. */
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "bench/load/load.h"
+
+struct load load;
+
+enum { MESSAGE_LIMIT = 64 << 20 };
+
+static void stop(const char *what, const char *why) {
+  fprintf(stderr, "load: %s: %s\n", what, why);
+  exit(2);
+}
+
+/* A file as a message with its prefix. */
+static void read_message(struct mw_buf *buf, const char *path) {
+  struct mw_err err = MW_ERR_INIT;
+  mw_buf_clear(buf);
+  if (mw_buf_append(buf, "\0\0\0\0", 5) != 0) abort();
+  if (path && mw_buf_read_file(buf, path, MESSAGE_LIMIT, &err) != 0) stop(path, mw_err_text(&err));
+  size_t len = buf->len - 5;
+  for (size_t i = 0; i < 4; i++) buf->data[4 - i] = (uint8_t)(len >> 8 * i);
+}
+
+static double number(const char *option, const char *text) {
+  char *end;
+  double value = strtod(text, &end);
+  if (*text == '\0' || *end != '\0' || !(value >= 0 && value <= 1e12)) stop(option, "expected a number");
+  return value;
+}
+
+enum { REQUEST = 256, REPLY, REPLY_BYTES, SENDS, RECEIVES, LOCKSTEP, CONNECTIONS, STREAMS, RATE, WARM, SECONDS, PID, HOLD };
+
+static const struct option options[] = {
+    {"request", required_argument, NULL, REQUEST},         {"reply", required_argument, NULL, REPLY},
+    {"reply-bytes", required_argument, NULL, REPLY_BYTES}, {"sends", required_argument, NULL, SENDS},
+    {"receives", required_argument, NULL, RECEIVES},       {"lockstep", no_argument, NULL, LOCKSTEP},
+    {"connections", required_argument, NULL, CONNECTIONS}, {"streams", required_argument, NULL, STREAMS},
+    {"rate", required_argument, NULL, RATE},               {"warm", required_argument, NULL, WARM},
+    {"seconds", required_argument, NULL, SECONDS},         {"server-pid", required_argument, NULL, PID},
+    {"hold", no_argument, NULL, HOLD},                     {NULL, 0, NULL, 0},
+};
+
+static void set_option(struct load_plan *plan, int option, const char *name, const char *value) {
+  switch (option) {
+    case REQUEST: read_message(&plan->request, value); break;
+    case REPLY: read_message(&plan->reply, value); break;
+    case REPLY_BYTES: plan->reply_bytes = (uint64_t)number(name, value); break;
+    case SENDS: plan->sends = (uint64_t)number(name, value); break;
+    case RECEIVES: plan->receives = (uint64_t)number(name, value); break;
+    case LOCKSTEP: plan->lockstep = true; break;
+    case CONNECTIONS: plan->connections = (int)number(name, value); break;
+    case STREAMS: plan->streams = (int)number(name, value); break;
+    case RATE: plan->rate = number(name, value); break;
+    case WARM: plan->warm = number(name, value); break;
+    case SECONDS: plan->seconds = number(name, value); break;
+    case PID: plan->server_pid = (int)number(name, value); break;
+    case HOLD: plan->hold = true; break;
+    default: exit(2);
+  }
+}
+
+int main(int argc, char **argv) {
+  struct load_plan *plan = &load.plan;
+  int option, which;
+  *plan = (struct load_plan){.sends = 1, .receives = 1, .connections = 1, .streams = 1, .warm = 0.5, .seconds = 2};
+  read_message(&plan->request, NULL);
+  while ((option = getopt_long(argc, argv, "", options, &which)) != -1) {
+    set_option(plan, option, option >= REQUEST ? options[which].name : "", optarg);
+  }
+  if (argc - optind != 2) stop("usage", "load HOST:PORT PATH [OPTION]...");
+  plan->address = argv[optind];
+  plan->path = argv[optind + 1];
+  if (plan->reply.len > 0) plan->reply_bytes = plan->reply.len * plan->receives;
+  signal(SIGPIPE, SIG_IGN);
+  return load_run();
+}
