@@ -1,20 +1,16 @@
-/* What the engine costs: unary calls echoed by a handler in C, no schema and no script.
+/* What an engine costs: unary calls echoed by a handler in C, no schema and no script.
  *
- * usage: unary HOST:PORT   prints "listening on HOST:PORT" when it is ready, serves /bench.Echo/Unary,
- *                          and says on Ctrl-C what a call cost */
+ * usage: unary ENGINE HOST:PORT   prints "listening on HOST:PORT" when it is ready, and serves Hello and Echo of
+ *                                 race.Race, until a signal ends it */
 #include <signal.h>
 #include <stdio.h>
-#include <sys/resource.h>
 
-#include "engine/core/core.h"
-
-static uint64_t calls;
+#include "server/server.h"
 
 static void on_start(struct mw_call *call) { mw_call_read(call); }
 
 static void on_message(struct mw_call *call, struct mw_slice bytes) {
   struct mw_status ok = {MW_CODE_OK, {NULL, 0}, {NULL, 0}};
-  calls++;
   uint8_t *reply = mw_call_reserve(call, bytes.len);
   if (reply) memcpy(reply, bytes.data, bytes.len);
   mw_call_fill_last(call);
@@ -26,32 +22,36 @@ static void on_writable(struct mw_call *call) {}
 static void on_cancelled(struct mw_call *call, struct mw_status status) { mw_call_finish(call, &status); }
 
 static const struct mw_handler echo = {on_start, on_message, on_end, on_writable, on_cancelled};
-static const struct mw_method_type unary = {.name = "Unary", .path = "/bench.Echo/Unary"};
+static const struct mw_method_type methods[] = {
+    {.name = "Hello", .path = "/race.Race/Hello"},
+    {.name = "Echo", .path = "/race.Race/Echo"},
+};
 
 static void on_signal(uv_signal_t *handle, int number) {
   struct mw_engine *engine = handle->data;
   engine->ops->stop(engine);
 }
 
-static int serve(const char *address, struct mw_err *err) {
+static int serve(const struct mw_engine_ops *ops, const char *address, struct mw_err *err) {
   struct mw_loop loop;
   struct mw_dispatch dispatch;
   struct mw_router router;
   struct mw_engine *engine;
   int rc = mw_loop_init(&loop, err);
   if (rc != 0) return rc;
-  mw_router_init(&router, 1);
-  mw_dispatch_init(&dispatch, "core", 0);
+  mw_router_init(&router, 2);
+  mw_dispatch_init(&dispatch, ops->name, 0);
   dispatch.router = &router;
   dispatch.metrics = mw_metrics_new();
-  mw_router_add(&router, &unary, &echo, NULL);
+  mw_router_add(&router, &methods[0], &echo, NULL);
+  mw_router_add(&router, &methods[1], &echo, NULL);
   struct mw_engine_config config = {.loop = &loop, .dispatch = &dispatch};
-  rc = mw_engine_core.open(&config, &engine, err);
+  rc = ops->open(&config, &engine, err);
   if (rc == 0) {
     uv_signal_t signal;
     uv_signal_init(&loop.uv, &signal);
     signal.data = engine;
-    uv_signal_start(&signal, on_signal, SIGINT);
+    uv_signal_start(&signal, on_signal, SIGTERM);
     rc = engine->ops->listen(engine, address, err);
     if (rc == 0) {
       printf("listening on %s\n", address);
@@ -67,22 +67,15 @@ static int serve(const char *address, struct mw_err *err) {
   return rc;
 }
 
-static double cpu_us(void) {
-  struct rusage usage;
-  getrusage(RUSAGE_SELF, &usage);
-  return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1e6 +
-         (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
-}
-
 int main(int argc, char **argv) {
-  if (argc != 2) {
-    fprintf(stderr, "usage: %s HOST:PORT\n", argv[0]);
+  const struct mw_engine_ops *ops = argc == 3 ? mw_server_engine(argv[1]) : NULL;
+  if (!ops) {
+    fprintf(stderr, "usage: %s ENGINE HOST:PORT\n", argv[0]);
     return 2;
   }
   struct mw_err err = MW_ERR_INIT;
-  int rc = serve(argv[1], &err);
+  int rc = serve(ops, argv[2], &err);
   if (rc != 0) fprintf(stderr, "%s: %s\n", argv[0], mw_err_text(&err));
   mw_err_fini(&err);
-  if (calls > 0) printf("%llu calls, %.2f us of CPU each\n", (unsigned long long)calls, cpu_us() / (double)calls);
   return rc == 0 ? 0 : 1;
 }

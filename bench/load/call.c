@@ -152,13 +152,14 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t error,
   struct call *call = nghttp2_session_get_stream_user_data(session, id);
   struct load_plan *plan = &load.plan;
   if (!call) return 0;
+  uint64_t expected = plan->unchecked ? call->bytes : plan->reply_bytes;
   if (error != NGHTTP2_NO_ERROR && call->status != 0) {
     fail(call, "the stream was reset: %s", nghttp2_http2_strerror(error));
   } else if (call->status < 0) {
     fail(call, "no grpc-status");
-  } else if (call->status == 0 && (call->received != plan->receives || call->bytes != plan->reply_bytes)) {
+  } else if (call->status == 0 && (call->received != plan->receives || call->bytes != expected)) {
     fail(call, "%llu messages of %llu bytes came, rather than %llu of %llu", (unsigned long long)call->received,
-         (unsigned long long)call->bytes, (unsigned long long)plan->receives, (unsigned long long)plan->reply_bytes);
+         (unsigned long long)call->bytes, (unsigned long long)plan->receives, (unsigned long long)expected);
   }
   if (call->failed) {
     load.counts.failed++;

@@ -80,8 +80,8 @@ static struct moment run_closed(void) {
 
 static void on_done_nothing(struct load_conn *conn) {}
 
-/* Begins calls as they fall due, spinning, so that neither a timer's grain nor a late turn of the loop is lost: a call
- * is counted from when it should have begun. */
+/* Begins calls as they fall due, spinning, so that no time is lost to a timer's grain; a call is counted from when it
+ * should have begun. Those that are due together share a connection, and so a write. */
 static void pace(double seconds) {
   static int next_conn;
   int64_t start = mw_clock_mono(), end = start + (int64_t)(seconds * MW_NS_PER_S);
@@ -89,11 +89,8 @@ static void pace(double seconds) {
   uint64_t begun = 0;
   for (int64_t now = start; now < end; now = mw_clock_mono()) {
     int64_t due;
-    while ((due = start + (int64_t)((double)begun * step)) <= now) {
-      load_call(&load.conns[next_conn], due);
-      next_conn = (next_conn + 1) % load.plan.connections;
-      begun++;
-    }
+    for (; (due = start + (int64_t)((double)begun * step)) <= now; begun++) load_call(&load.conns[next_conn], due);
+    next_conn = (next_conn + 1) % load.plan.connections;
     h2_flush(&load.loop);
     uv_run(&load.loop.uv, UV_RUN_NOWAIT);
   }

@@ -14,6 +14,7 @@ struct load_plan {
   struct mw_buf request;    /* a message with its gRPC prefix */
   struct mw_buf reply;      /* the same; empty when replies differ and `reply_bytes` tells them */
   uint64_t reply_bytes;     /* of all messages of a call, prefixes included */
+  bool unchecked;           /* replies may be anything */
   uint64_t sends, receives; /* messages of a call */
   bool lockstep;            /* a message goes out when the answer to the one before is in */
   int connections, streams; /* calls at a time on each connection */

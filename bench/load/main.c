@@ -3,6 +3,7 @@
  *   --request FILE       the message to send, without gRPC's prefix (empty)
  *   --reply FILE         the message that must come back
  *   --reply-bytes N      rather than --reply: how many bytes come back in a call, prefixes included
+ *   --unchecked          rather than either: anything may come back
  *   --sends N, --receives N   messages of a call, there and back (1)
  *   --lockstep           send the next message when the answer to the one before is in
  *   --connections N, --streams N   and calls at a time on each (1)
@@ -46,16 +47,26 @@ static double number(const char *option, const char *text) {
   return value;
 }
 
-enum { REQUEST = 256, REPLY, REPLY_BYTES, SENDS, RECEIVES, LOCKSTEP, CONNECTIONS, STREAMS, RATE, WARM, SECONDS, PID, HOLD };
+enum {
+  REQUEST = 256, REPLY, REPLY_BYTES, UNCHECKED, SENDS, RECEIVES, LOCKSTEP, CONNECTIONS, STREAMS, RATE, WARM, SECONDS, PID, HOLD
+};
 
 static const struct option options[] = {
-    {"request", required_argument, NULL, REQUEST},         {"reply", required_argument, NULL, REPLY},
-    {"reply-bytes", required_argument, NULL, REPLY_BYTES}, {"sends", required_argument, NULL, SENDS},
-    {"receives", required_argument, NULL, RECEIVES},       {"lockstep", no_argument, NULL, LOCKSTEP},
-    {"connections", required_argument, NULL, CONNECTIONS}, {"streams", required_argument, NULL, STREAMS},
-    {"rate", required_argument, NULL, RATE},               {"warm", required_argument, NULL, WARM},
-    {"seconds", required_argument, NULL, SECONDS},         {"server-pid", required_argument, NULL, PID},
-    {"hold", no_argument, NULL, HOLD},                     {NULL, 0, NULL, 0},
+    {"request", required_argument, NULL, REQUEST},
+    {"reply", required_argument, NULL, REPLY},
+    {"reply-bytes", required_argument, NULL, REPLY_BYTES},
+    {"unchecked", no_argument, NULL, UNCHECKED},
+    {"sends", required_argument, NULL, SENDS},
+    {"receives", required_argument, NULL, RECEIVES},
+    {"lockstep", no_argument, NULL, LOCKSTEP},
+    {"connections", required_argument, NULL, CONNECTIONS},
+    {"streams", required_argument, NULL, STREAMS},
+    {"rate", required_argument, NULL, RATE},
+    {"warm", required_argument, NULL, WARM},
+    {"seconds", required_argument, NULL, SECONDS},
+    {"server-pid", required_argument, NULL, PID},
+    {"hold", no_argument, NULL, HOLD},
+    {NULL, 0, NULL, 0},
 };
 
 static void set_option(struct load_plan *plan, int option, const char *name, const char *value) {
@@ -63,6 +74,7 @@ static void set_option(struct load_plan *plan, int option, const char *name, con
     case REQUEST: read_message(&plan->request, value); break;
     case REPLY: read_message(&plan->reply, value); break;
     case REPLY_BYTES: plan->reply_bytes = (uint64_t)number(name, value); break;
+    case UNCHECKED: plan->unchecked = true; break;
     case SENDS: plan->sends = (uint64_t)number(name, value); break;
     case RECEIVES: plan->receives = (uint64_t)number(name, value); break;
     case LOCKSTEP: plan->lockstep = true; break;

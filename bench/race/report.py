@@ -1,0 +1,106 @@
+"""The results, for people and as JSON."""
+
+import json
+import os
+import platform
+import re
+
+from race.goals import goals
+from race.workloads import WORKLOADS
+
+UNITS = {  # unit: (head of the rate, divisor, head of the CPU time, divisor)
+    "calls": ("calls/s", 1, "us/call", 1),
+    "received": ("messages/s", 1, "us/message", 1),
+    "sent_bytes": ("MB/s", 1e6, "us/MB", 1e-6),
+}
+BUSY = 0.95  # the client's share of its core from which on it is what holds the rate down
+
+
+def spread(share):
+    return f"{share * 100:3.0f}%"
+
+
+def print_rates(workload, summary):
+    rate_head, rate_unit, cpu_head, cpu_unit = UNITS[workload.unit]
+    print(f"  {'':<16}{rate_head:>12} {'spread':>6}{cpu_head:>12} {'spread':>6}{'p50 us':>10}{'p99 us':>10}  client")
+    for server, row in summary.items():
+        if "error" in row:
+            continue
+        mark = "*" if row["busy"] > BUSY else " "
+        print(f"  {server:<16}{row['rate'] / rate_unit:>12,.0f} {spread(row['rate_spread']):>6}"
+              f"{row['cpu'] / cpu_unit:>12,.2f} {spread(row['cpu_spread']):>6}"
+              f"{row['p50_us']:>10,.0f}{row['p99_us']:>10,.0f}  {row['busy'] * 100:3.0f}%{mark}")
+    costs = [(row["load_cpu"], server) for server, row in summary.items() if "error" not in row]
+    if costs:
+        cost, server = min(costs)
+        print(f"  The client spends {cost / cpu_unit:,.2f} {cpu_head} (with {server}): it ends at "
+              f"{1e6 / cost / rate_unit:,.0f} {rate_head}.")
+
+
+def print_latencies(workload, summary):
+    print(f"  {'':<16}{'p50 us':>10} {'spread':>6}{'p99 us':>10} {'spread':>6}{'p99.9 us':>10}{'per s':>11}{'CPU us':>10}")
+    for server, row in summary.items():
+        if "error" in row:
+            continue
+        late = "  (cannot keep it up)" if row.get("asked", 0) * 0.98 > row["rate"] else ""
+        print(f"  {server:<16}{row['p50_us']:>10,.1f} {spread(row['p50_us_spread']):>6}"
+              f"{row['p99_us']:>10,.1f} {spread(row['p99_us_spread']):>6}{row['p999_us']:>10,.1f}"
+              f"{row['rate']:>11,.0f}{row['cpu']:>10.2f}{late}")
+
+
+def print_memory(summary):
+    print(f"  {'':<16}{'idle MB':>12} {'spread':>6}{'KB/connection':>16} {'spread':>6}")
+    for server, row in summary.items():
+        if "error" in row:
+            continue
+        print(f"  {server:<16}{row['idle_mb']:>12,.1f} {spread(row['idle_mb_spread']):>6}"
+              f"{row['connection_kb']:>16,.1f} {spread(row['connection_kb_spread']):>6}")
+
+
+def print_start(summary):
+    for server, row in summary.items():
+        if "error" not in row:
+            print(f"  {server:<16}{row['ms']:>12,.0f} ms {spread(row['ms_spread']):>6}")
+
+
+def print_table(summary):
+    """One block a workload. Returns whether every server did everything."""
+    blocks = [(workload.name, workload.title,
+               lambda rows, workload=workload: (print_rates if workload.shown == "rate" else print_latencies)(workload, rows))
+              for workload in WORKLOADS]
+    blocks += [("memory", "resident memory: idle, and for each of 1,000 connections", print_memory),
+               ("start", "from the start to listening", print_start)]
+    fine = True
+    for name, title, show in blocks:
+        if name not in summary:
+            continue
+        print(f"\n{name}: {title}")
+        show(summary[name])
+        for server, row in summary[name].items():
+            if "error" in row:
+                fine = False
+                print(f"  {server:<16}  FAILED: {row['error']}")
+    return fine
+
+
+def print_goals(summary):
+    rows = [row for row in goals(summary) if row[3] is not None]
+    if not rows:
+        return
+    print("\nwhat Moonwire wants to reach (engine http, where nothing else is said)")
+    for what, bound, goal, value in rows:
+        met = value >= goal if bound == "at least" else value <= goal
+        print(f"  {what:<62}{value:>8.2f}   {bound} {goal:g}{'' if met else '   NOT MET'}")
+
+
+def machine():
+    model = re.search(r"model name\s*: (.*)", open("/proc/cpuinfo").read())
+    return {"cpu": model[1] if model else platform.machine(), "cores": os.cpu_count(),
+            "kernel": platform.release(), "system": platform.freedesktop_os_release().get("PRETTY_NAME", "")}
+
+
+def write_json(path, options, versions, results, summary, others):
+    document = {"machine": machine(), "options": options, "versions": versions, "medians": summary, "rounds": results,
+                "moonwire": others}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(document, indent=1) + "\n")
