@@ -29,6 +29,7 @@ class Contestant:
     echoes: bool = False  # answers Hello with the request as it is
     only: tuple = ()  # the workloads that it knows; none for all
     environment: dict = field(default_factory=dict)
+    warm_up: float = 0  # seconds of unary calls before the first measurement: for what compiles while it runs
 
     def start(self):
         command = [str(word).replace("PORT", str(free_port())) for word in self.command]
@@ -135,6 +136,7 @@ def grpc_python():
 
 
 PEER_BUILDERS = {"tonic": tonic, "grpc-go": grpc_go, "grpc-cpp": grpc_cpp, "grpc-js": grpc_js, "grpcio": grpc_python}
+SETTINGS = {"grpc-go": {"environment": {"GOMAXPROCS": "1"}}, "grpc-js": {"warm_up": 3}}
 
 
 # ---- all ----
@@ -176,6 +178,5 @@ def find(wanted):
         except Skipped as why:
             print(f"{name}: skipped: {why}", flush=True)
             continue
-        found.append(Contestant(name, version, command,
-                                environment={"GOMAXPROCS": "1"} if name == "grpc-go" else {}))
+        found.append(Contestant(name, version, command, **SETTINGS.get(name, {})))
     return found

@@ -7,27 +7,38 @@ from race.process import Failed
 from race.workloads import WORKLOADS, connections_memory, run
 
 
-def one_turn(contestant, chosen, seconds, warm):
-    """Starts the server and measures what is chosen. Returns {workload: figures, or {"error": why}}."""
+def fresh(contestant, chosen):
+    """What is measured of a server that has just been started."""
     turn = {}
-
-    def measure(name, work):
-        if name not in chosen or contestant.only and name not in contestant.only:
-            return
-        try:
-            turn[name] = work()
-        except Failed as why:
-            turn[name] = {"error": str(why)}
-
     with contestant.start() as server:
         if "start" in chosen:
             turn["start"] = {"ms": server.start_seconds * 1000}
-        measure("memory", lambda: connections_memory(server, contestant.echoes))
-        for workload in WORKLOADS:
+        if "memory" in chosen:
+            turn["memory"] = attempt(connections_memory, server, contestant.echoes)
+    return turn
+
+
+def attempt(work, *arguments):
+    try:
+        return work(*arguments)
+    except Failed as why:
+        return {"error": str(why)}
+
+
+def one_turn(contestant, chosen, seconds, warm):
+    """Starts the server and measures what is chosen. Returns {workload: figures, or {"error": why}}."""
+    turn = fresh(contestant, chosen) if {"start", "memory"} & set(chosen) else {}
+    workloads = [workload for workload in WORKLOADS
+                 if workload.name in chosen and (not contestant.only or workload.name in contestant.only)]
+    if not workloads:
+        return turn
+    with contestant.start() as server:
+        if contestant.warm_up:
+            attempt(run, WORKLOADS[0], server, contestant.warm_up, 0, contestant.echoes)
+        for workload in workloads:
             peak = turn.get("unary", {}).get("rate", 0)
-            if workload.of_peak and not peak:
-                continue
-            measure(workload.name, lambda: run(workload, server, seconds, warm, contestant.echoes, peak))
+            if peak or not workload.of_peak:
+                turn[workload.name] = attempt(run, workload, server, seconds, warm, contestant.echoes, peak)
     return turn
 
 

@@ -4,9 +4,8 @@
 
 use std::error::Error;
 
-use tokio::net::TcpListener;
-use tokio_stream::{wrappers::TcpListenerStream, Stream, StreamExt};
-use tonic::{transport::Server, Request, Response, Status, Streaming};
+use tokio_stream::Stream;
+use tonic::{transport::server::TcpIncoming, transport::Server, Request, Response, Status, Streaming};
 
 use pb::race_server::{Race, RaceServer};
 use pb::{Chunk, Document, HelloReply, HelloRequest, Item, ListRequest, UploadReply};
@@ -50,19 +49,15 @@ impl Race for Service {
     type PingPongStream = Items;
 
     async fn ping_pong(&self, request: Request<Streaming<Item>>) -> Result<Response<Items>, Status> {
-        Ok(Response::new(Box::pin(request.into_inner().map(|item| item))))
+        Ok(Response::new(Box::pin(request.into_inner())))
     }
 }
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let address = std::env::args().nth(1).ok_or("usage: server HOST:PORT")?;
-    let listener = TcpListener::bind(&address).await?;
-    println!("listening on {}", listener.local_addr()?);
-    Server::builder()
-        .tcp_nodelay(true)
-        .add_service(RaceServer::new(Service))
-        .serve_with_incoming(TcpListenerStream::new(listener))
-        .await?;
+    let incoming = TcpIncoming::bind(address.parse()?)?.with_nodelay(Some(true));
+    println!("listening on {}", incoming.local_addr()?);
+    Server::builder().add_service(RaceServer::new(Service)).serve_with_incoming(incoming).await?;
     Ok(())
 }
