@@ -18,13 +18,28 @@ void h2_check(int rc, const char *what) {
   exit(1);
 }
 
+static void add_piece(struct h2_conn *conn, const uint8_t *borrowed, size_t len) {
+  struct h2_piece *last = conn->count > 0 ? &conn->pieces[conn->count - 1] : NULL;
+  conn->gathered += len;
+  if (!borrowed && last && !last->borrowed) {
+    last->len += len;
+  } else {
+    conn->pieces[conn->count++] = (struct h2_piece){borrowed, len};
+  }
+}
+
 void h2_put(struct h2_conn *conn, const void *data, size_t len) {
   if (mw_buf_append(&conn->out, data, len) != 0) abort();
+  add_piece(conn, NULL, len);
 }
+
+void h2_put_borrowed(struct h2_conn *conn, const void *data, size_t len) { add_piece(conn, data, len); }
+
+bool h2_full(const struct h2_conn *conn) { return conn->gathered >= GATHERED || conn->count > H2_PIECES - 8; }
 
 static ssize_t on_send(nghttp2_session *session, const uint8_t *data, size_t len, int flags, void *arg) {
   struct h2_conn *conn = arg;
-  if (conn->out.len >= GATHERED) return NGHTTP2_ERR_WOULDBLOCK;
+  if (h2_full(conn)) return NGHTTP2_ERR_WOULDBLOCK;
   h2_put(conn, data, len);
   return (ssize_t)len;
 }
@@ -48,29 +63,44 @@ static void on_written(uv_write_t *write, int status) {
   }
 }
 
+/* The pieces as libuv wants them, without the first `done` bytes. Returns how many there are. */
+static unsigned list_pieces(struct h2_conn *conn, size_t done, uv_buf_t *bufs) {
+  char *own = (char *)conn->out.data;
+  unsigned count = 0;
+  for (size_t i = 0; i < conn->count; i++) {
+    struct h2_piece piece = conn->pieces[i];
+    char *data = piece.borrowed ? (char *)(uintptr_t)piece.borrowed : own;
+    if (!piece.borrowed) own += piece.len;
+    size_t skip = done < piece.len ? done : piece.len;
+    done -= skip;
+    if (skip < piece.len) bufs[count++] = uv_buf_init(data + skip, (unsigned)(piece.len - skip));
+  }
+  return count;
+}
+
 /* Gathers and writes, until there is nothing more or the socket is full. */
 static void flush(struct h2_conn *conn) {
+  uv_buf_t bufs[H2_PIECES];
   while (!conn->writing && !uv_is_closing((uv_handle_t *)&conn->tcp)) {
     mw_buf_clear(&conn->out);
+    conn->count = conn->gathered = 0;
     if (nghttp2_session_send(conn->session) != 0) {
       h2_close(conn);
       return;
     }
-    if (conn->out.len == 0) {
+    if (conn->gathered == 0) {
       if (!nghttp2_session_want_read(conn->session) && !nghttp2_session_want_write(conn->session)) h2_close(conn);
       return;
     }
-    uv_buf_t bytes = uv_buf_init((char *)conn->out.data, (unsigned)conn->out.len);
-    int n = uv_try_write((uv_stream_t *)&conn->tcp, &bytes, 1);
+    int n = uv_try_write((uv_stream_t *)&conn->tcp, bufs, list_pieces(conn, 0, bufs));
     if (n < 0 && n != UV_EAGAIN) {
       h2_close(conn);
       return;
     }
     size_t done = n > 0 ? (size_t)n : 0;
-    if (done == conn->out.len) continue;
-    bytes = uv_buf_init((char *)conn->out.data + done, (unsigned)(conn->out.len - done));
+    if (done == conn->gathered) continue;
     conn->writing = true;
-    h2_check(uv_write(&conn->write, (uv_stream_t *)&conn->tcp, &bytes, 1, on_written), "write");
+    h2_check(uv_write(&conn->write, (uv_stream_t *)&conn->tcp, bufs, list_pieces(conn, done, bufs), on_written), "write");
   }
 }
 

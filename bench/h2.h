@@ -18,11 +18,21 @@ struct h2_loop {
   struct mw_list touched; /* h2_conn.link: those with something to send */
 };
 
+enum { H2_PIECES = 64 };
+
+/* A stretch of what is to be written: somebody else's bytes, or the next ones of `out`. */
+struct h2_piece {
+  const uint8_t *borrowed; /* NULL for those of `out` */
+  size_t len;
+};
+
 struct h2_conn {
   uv_tcp_t tcp;
   struct h2_loop *loop;
   nghttp2_session *session; /* owned */
-  struct mw_buf out;        /* being written, while `writing` */
+  struct mw_buf out;        /* being written, while `writing`; so are the pieces */
+  struct h2_piece pieces[H2_PIECES];
+  size_t count, gathered; /* pieces, and bytes in them */
   uv_write_t write;
   bool writing;
   struct mw_list link;
@@ -53,7 +63,12 @@ void h2_flush(struct h2_loop *loop);
 /* Closes it; on_close follows from the loop. Allowed twice. */
 void h2_close(struct h2_conn *conn);
 
-/* Appends bytes to what is being gathered: for nghttp2's send_data_callback alone. */
+/* Each appends bytes to what is being gathered, for nghttp2's send_data_callback alone: a copy of them; themselves, which
+ * must stay as they are. */
 void h2_put(struct h2_conn *conn, const void *data, size_t len);
+void h2_put_borrowed(struct h2_conn *conn, const void *data, size_t len);
+
+/* Whether the callback should rather return NGHTTP2_ERR_WOULDBLOCK: a write comes first. */
+bool h2_full(const struct h2_conn *conn);
 
 #endif

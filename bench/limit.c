@@ -126,6 +126,7 @@ static int on_send_data(nghttp2_session *session, nghttp2_frame *frame, const ui
                         nghttp2_data_source *source, void *arg) {
   struct h2_conn *conn = arg;
   struct stream *stream = source->ptr;
+  if (h2_full(conn)) return NGHTTP2_ERR_WOULDBLOCK;
   h2_put(conn, header, 9);
   h2_put(conn, stream->body.data + stream->sent, length);
   stream->sent += length;

@@ -19,6 +19,8 @@ struct call {
   bool deferred, failed;
 };
 
+enum { COPIED = 2048 }; /* bytes, below which a piece of its own costs more than a copy */
+
 static struct call *free_calls;
 static const struct call *first_failed; /* until its stream is closed */
 static nghttp2_session_callbacks *callbacks;
@@ -60,10 +62,15 @@ static int on_send_data(nghttp2_session *session, nghttp2_frame *frame, const ui
                         nghttp2_data_source *source, void *arg) {
   struct call *call = source->ptr;
   const struct mw_buf *request = &load.plan.request;
+  if (h2_full(&call->conn->h2)) return NGHTTP2_ERR_WOULDBLOCK;
   h2_put(&call->conn->h2, header, 9);
   while (length > 0) {
     size_t left = request->len - call->offset, step = length < left ? length : left;
-    h2_put(&call->conn->h2, request->data + call->offset, step);
+    if (step < COPIED) {
+      h2_put(&call->conn->h2, request->data + call->offset, step);
+    } else {
+      h2_put_borrowed(&call->conn->h2, request->data + call->offset, step);
+    }
     length -= step;
     call->offset += step;
     if (call->offset == request->len) {

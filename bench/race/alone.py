@@ -8,9 +8,9 @@ import tempfile
 import grpc
 
 from race import BUILD, LOAD_CORE, ROOT, SERVER_CORE, SERVICE
-from race.contestants import MOONWIRE
 from race.process import Failed, Process
-from race.workloads import LOAD, message_file, stubs
+from race.stubs import MOONWIRE, stubs
+from race.workloads import LOAD, message_file
 
 tasks, _ = stubs("tasks")
 telemetry, telemetry_services = stubs("telemetry")

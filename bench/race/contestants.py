@@ -11,9 +11,9 @@ import subprocess
 from dataclasses import dataclass, field
 
 from race import BUILD, ROOT, SERVICE
-from race.process import Failed, Process, free_port
+from race.process import Process, free_port
+from race.stubs import MOONWIRE
 
-MOONWIRE = ROOT / "build" / "moonwire"
 TOOLS = BUILD / "bench"
 PEERS = ROOT / "bench" / "peers"
 BUILT = BUILD / "peers"

@@ -3,15 +3,11 @@
 import json
 import math
 import subprocess
-import sys
 from dataclasses import dataclass
 
-from race import BUILD, LOAD_CORE, ROOT, SERVICE
+from race import BUILD, LOAD_CORE, SERVICE
 from race.process import Failed
-
-sys.path.insert(0, str(ROOT / "test" / "python"))
-
-from harness import stubs  # noqa: E402
+from race.stubs import stubs
 
 race, _ = stubs("race", SERVICE)
 LOAD = BUILD / "bench" / "load"

@@ -1,10 +1,10 @@
 """usage: server.py HOST:PORT   prints "listening on HOST:PORT" when it is ready
 
-race.Race on Python's grpcio, with asyncio.
+race.Race on Python's grpcio, with a pool of threads: it is faster than asyncio here.
 """
 
-import asyncio
 import sys
+from concurrent import futures
 
 import grpc
 
@@ -13,36 +13,32 @@ import race_pb2_grpc
 
 
 class Race(race_pb2_grpc.RaceServicer):
-    async def Hello(self, request, context):
+    def Hello(self, request, context):
         return race_pb2.HelloReply(text=f"Hello {request.name}!")
 
-    async def Echo(self, request, context):
+    def Echo(self, request, context):
         return race_pb2.Document(title=request.title, text=request.text, tags=request.tags)
 
-    async def List(self, request, context):
+    def List(self, request, context):
         for number in range(1, request.count + 1):
             yield race_pb2.Item(number=number, text=request.text)
 
-    async def Upload(self, request_iterator, context):
-        count = 0
-        async for chunk in request_iterator:
-            count += len(chunk.data)
-        return race_pb2.UploadReply(bytes=count)
+    def Upload(self, request_iterator, context):
+        return race_pb2.UploadReply(bytes=sum(len(chunk.data) for chunk in request_iterator))
 
-    async def PingPong(self, request_iterator, context):
-        async for item in request_iterator:
-            yield item
+    def PingPong(self, request_iterator, context):
+        yield from request_iterator
 
 
-async def serve(address):
-    server = grpc.aio.server()
+def serve(address):
+    server = grpc.server(futures.ThreadPoolExecutor(max_workers=10))
     race_pb2_grpc.add_RaceServicer_to_server(Race(), server)
     port = server.add_insecure_port(address)
-    await server.start()
+    server.start()
     print(f"listening on 127.0.0.1:{port}", flush=True)
-    await server.wait_for_termination()
+    server.wait_for_termination()
 
 
 if len(sys.argv) != 2:
     sys.exit("usage: server.py HOST:PORT")
-asyncio.run(serve(sys.argv[1]))
+serve(sys.argv[1])
