@@ -11,6 +11,7 @@
 #   make layers     checks that every #include points down
 #   make types      tells LuaLS, through build/types, of the messages in proto/ and in the examples
 #   make bench      measures, and prints the table
+#   make bench-reload  the same of reloading: from a save to its being served, and what calls bear meanwhile
 #   make install    PREFIX (/usr/local) and DESTDIR say where
 #   make clean      removes everything built
 #
@@ -27,7 +28,7 @@ define build
 @cmake --build $(1) -j $(JOBS) -- --no-print-directory -s
 endef
 
-.PHONY: all run test asan tsan fuzz soak crash layers types bench install clean help build-deps test-deps
+.PHONY: all run test asan tsan fuzz soak crash layers types bench bench-reload install clean help build-deps test-deps
 
 all: build-deps
 	$(call build,build,release)
@@ -71,6 +72,10 @@ bench: all
 	@test -f build-bench/CMakeCache.txt || cmake --preset bench $(CMAKE_FLAGS) > /dev/null
 	@cmake --build build-bench/bench -j $(JOBS) -- --no-print-directory -s
 	@bench/run
+
+bench-reload: all
+	@scripts/deps build bench
+	@bench/reload.py
 
 install: all
 	@cmake --install build --prefix $(PREFIX)
