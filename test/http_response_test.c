@@ -127,6 +127,24 @@ static void leaves_out_what_cannot_be_sent(void **state) {
                  HEADERS ACCEPT "x-blanks: a b\nx-only-blanks: \nx-empty: \ne-bin: \n");
 }
 
+static void sends_binary_metadata_that_reads_the_same(void **state) {
+  uint8_t bytes[256];
+  for (size_t i = 0; i < sizeof bytes; i++) bytes[i] = (uint8_t)(i * 7);
+  for (size_t len = 0; len <= sizeof bytes; len++) {
+    struct mw_metadata sent = NONE;
+    struct mw_http_fields fields;
+    struct mw_http_request request;
+    assert_int_equal(mw_metadata_add(&sent, &arena, mw_slice_str("x-bin"), mw_slice(bytes, len)), 0);
+    assert_int_equal(mw_http_response_headers(&fields, MW_COMPRESSION_IDENTITY, &sent, &arena), 0);
+    const nghttp2_nv *nv = &fields.nv[fields.len - 1];
+    mw_http_request_init(&request, &arena, SIZE_MAX);
+    assert_int_equal(mw_http_request_add(&request, mw_slice(nv->name, nv->namelen), mw_slice(nv->value, nv->valuelen)),
+                     0);
+    assert_int_equal(request.metadata.len, 1);
+    assert_true(mw_slice_eq(request.metadata.entries[0].value, mw_slice(bytes, len)));
+  }
+}
+
 static void ends_at_once(void **state) {
   struct mw_http_fields fields;
   struct mw_metadata headers = METADATA("x-h", "1"), trailers = METADATA("x-t", "2");
@@ -189,6 +207,7 @@ int main(void) {
       TEST(encodes_messages),
       TEST(cuts_long_messages),
       TEST(leaves_out_what_cannot_be_sent),
+      TEST(sends_binary_metadata_that_reads_the_same),
       TEST(ends_at_once),
       TEST(refuses),
       TEST(does_without_memory),
