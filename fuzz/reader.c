@@ -1,5 +1,5 @@
-/* The bytes of a stream are the same messages, or the same error, whether they come at once or in pieces of any size. The
- * first two bytes of an input choose the compression and the pieces. */
+/* The bytes of a stream are the same messages, or the same error, whether they come at once or in pieces of any size.
+ * The first two bytes of an input choose the compression and the pieces. */
 #include <stdlib.h>
 
 #include "engine/http/message.h"

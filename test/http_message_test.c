@@ -274,7 +274,8 @@ static void refuses(void **state) {
   } cases[] = {
       {"a flag that is none", 0, 5, "\2\0\0\0\0", MW_EFORMAT, "message with the unknown flags 0x02"},
       {"flags, of which one is known", 2, 5, "\201\0\0\0\0", MW_EFORMAT, "message with the unknown flags 0x81"},
-      {"compressed, but how", 0, 5, "\1\0\0\0\0", MW_EFORMAT, "compressed message, and no grpc-encoding in the headers"},
+      {"compressed, but how", 0, 5, "\1\0\0\0\0", MW_EFORMAT,
+       "compressed message, and no grpc-encoding in the headers"},
       {"not what the headers say", 2, 8, "\1\0\0\0\3abc", MW_EFORMAT, "compressed message is damaged"},
       {"one over the limit", 0, 5, "\0\0\0\3\351", MW_ELIMIT, "message longer than the limit of 1000 bytes"},
       {"as long as it can be", 0, 5, "\0\377\377\377\377", MW_ELIMIT, "message longer than the limit of 1000 bytes"},

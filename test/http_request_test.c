@@ -199,7 +199,8 @@ static void shows_host_only_beside_an_authority(void **state) {
 static void decodes_binary_metadata(void **state) {
   struct fixture *f = *state;
   add_all(&f->request, usual);
-  add_all(&f->request, LIST("a-bin: YWJj", "b-bin: YQ", "b-bin: YQ==", "c-bin: YWI,Yw==, ZGVm", "d-bin: ", "e-bin: ,YQ"));
+  add_all(&f->request, LIST("a-bin: YWJj", "b-bin: YQ", "b-bin: YQ==", "c-bin: YWI,Yw==, ZGVm", "d-bin: ",
+                            "e-bin: ,YQ"));
   assert_int_equal(add(&f->request, "f-bin: AP-_"), 0);
   assert_taken(&f->request);
   const struct mw_slice *raw = mw_metadata_get(&f->request.metadata, "f-bin");
@@ -270,8 +271,8 @@ static void turns_away(void **state) {
 }
 
 static void turns_away_malformed_timeouts(void **state) {
-  static const char *const values[] = {"", "1", "S", "1s", "1h", "-1S", "+1S", "1.5S", " 1S", "1S ", "1 S", "123456789S",
-                                       "0x1S", "1SS", "H1"};
+  static const char *const values[] = {"", "1", "S", "1s", "1h", "-1S", "+1S", "1.5S", " 1S", "1S ", "1 S",
+                                       "123456789S", "0x1S", "1SS", "H1"};
   for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
     struct fixture *f = *state;
     restart(f);
@@ -333,7 +334,8 @@ static void stores_nothing_past_the_limit(void **state) {
   for (int i = 0; i < 10000; i++) assert_int_equal(add(&f->request, field), 0);
   assert_int_equal(f->arena.used, used);
   assert_true(used < 3 * LIMIT);
-  struct refused expected = {200, true, MW_CODE_RESOURCE_EXHAUSTED, "metadata longer than the limit of 2000 bytes", {0}};
+  struct refused expected = {200, true, MW_CODE_RESOURCE_EXHAUSTED, "metadata longer than the limit of 2000 bytes",
+                             {0}};
   assert_refused(&f->request, &expected);
 }
 

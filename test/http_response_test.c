@@ -122,8 +122,8 @@ static void cuts_long_messages(void **state) {
 
 static void leaves_out_what_cannot_be_sent(void **state) {
   assert_headers(MW_COMPRESSION_IDENTITY,
-                 METADATA("X-Upper", "1", "", "1", ":status", "500", "a b", "1", "x-control", "a\nb", "x-high", "\xc3\xa4",
-                          "x-blanks", "  a b  ", "x-only-blanks", "  ", "x-empty", "", "e-bin", ""),
+                 METADATA("X-Upper", "1", "", "1", ":status", "500", "a b", "1", "x-control", "a\nb", "x-high",
+                          "\xc3\xa4", "x-blanks", "  a b  ", "x-only-blanks", "  ", "x-empty", "", "e-bin", ""),
                  HEADERS ACCEPT "x-blanks: a b\nx-only-blanks: \nx-empty: \ne-bin: \n");
 }
 

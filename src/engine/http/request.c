@@ -255,7 +255,8 @@ bool mw_http_request_judge(const struct mw_http_request *request, struct mw_http
   }
   if (request->rank == TYPE_WRONG) return refuse(refusal, 415, request->flags & IS_GRPC, request->finding);
   if (!(request->flags & IS_OURS)) {
-    return refuse(refusal, 415, false, mw_status(MW_CODE_INVALID_ARGUMENT, "no content-type, must be application/grpc"));
+    struct mw_status missing = mw_status(MW_CODE_INVALID_ARGUMENT, "no content-type, must be application/grpc");
+    return refuse(refusal, 415, false, missing);
   }
   if (request->rank != NOTHING) return refuse(refusal, 200, true, request->finding);
   return true;

@@ -46,8 +46,8 @@ struct mw_http_request {
 /* `limit`: bytes of the header list, names and values and 32 for each field (RFC 9113, 6.5.2). */
 void mw_http_request_init(struct mw_http_request *request, struct mw_arena *arena, size_t limit);
 
-/* One field. Borrows its bytes; leading and trailing blanks of a value are part of it. What is wrong with it is kept for the judgement; past the limit nothing else is.
- * Returns 0 or MW_ENOMEM, after which the request is of no use. */
+/* One field. Borrows its bytes; blanks at the ends of a value are part of it. What is wrong with it is kept for the
+ * judgement; past the limit nothing else is. Returns 0 or MW_ENOMEM, after which the request is of no use. */
 int mw_http_request_add(struct mw_http_request *request, struct mw_slice name, struct mw_slice value);
 
 /* Whether the call can begin. If not, says why; what comes first here goes before:
