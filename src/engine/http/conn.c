@@ -177,9 +177,9 @@ static bool start(struct mw_http_conn *conn, uv_stream_t *listener) {
   return uv_read_start(&conn->uv.stream, on_alloc, on_read) == 0;
 }
 
-void mw_http_conn_accept(struct mw_http_engine *engine, uv_stream_t *listener) {
+struct mw_http_conn *mw_http_conn_new(struct mw_http_engine *engine) {
   struct mw_http_conn *conn = calloc(1, sizeof *conn);
-  if (!conn) return; /* libuv keeps the socket, and offers it no more until it is taken */
+  if (!conn) return NULL;
   conn->engine = engine;
   conn->refs = 1;
   mw_list_init(&conn->dirty);
@@ -187,6 +187,12 @@ void mw_http_conn_accept(struct mw_http_engine *engine, uv_stream_t *listener) {
   uv_tcp_init(&engine->loop->uv, &conn->uv.tcp);
   mw_http_engine_enter(engine);
   mw_list_push(&engine->conns, &conn->link);
+  return conn;
+}
+
+void mw_http_conn_accept(struct mw_http_engine *engine, uv_stream_t *listener) {
+  struct mw_http_conn *conn = mw_http_conn_new(engine);
+  if (!conn) return; /* libuv keeps the socket, and offers it no more until it is taken */
   if (start(conn, listener)) {
     mw_http_conn_mark(conn);
   } else {

@@ -33,6 +33,9 @@ struct mw_http_conn {
   char peer[MW_HTTP_PEER]; /* "ipv4:127.0.0.1:50123", "ipv6:[::1]:50123" */
 };
 
+/* A connection that has neither a socket nor a session yet. Returns NULL without memory. */
+struct mw_http_conn *mw_http_conn_new(struct mw_http_engine *engine);
+
 /* Takes the next connection off the listening stream. */
 void mw_http_conn_accept(struct mw_http_engine *engine, uv_stream_t *listener);
 
