@@ -175,7 +175,7 @@ static void keeps_what_is_http_and_grpc_to_itself(void **state) {
   struct fixture *f = *state;
   add_all(&f->request, usual);
   add_all(&f->request, LIST("grpc-timeout: 1S", "grpc-encoding: gzip", "grpc-accept-encoding: gzip", "grpc-: x",
-                            "grpc-trace-bin: AAAA", "grpc-previous-rpc-attempts: 1", ":protocol: websocket",
+                            "grpc-trace-bin: AAAA", "grpc-previous-rpc-attempts: 1", ":protocol: x", ":x: 1", ":abc: 1",
                             "grpc-tags-bin: !"));
   assert_taken(&f->request);
   assert_metadata(&f->request, LIST(NULL));

@@ -1,6 +1,6 @@
 #include "engine/http/message.h"
 
-enum { FLAG_COMPRESSED = 1, BUF_KEPT = 16 * 1024, STEP = 1024 };
+enum { FLAG_COMPRESSED = 1, BUF_KEPT = 16 * 1024, SCRATCH_KEPT = 1024 * 1024, STEP = 1024 };
 
 void mw_http_reader_init(struct mw_http_reader *reader, size_t limit) {
   *reader = (struct mw_http_reader){.limit = limit, .compression = MW_COMPRESSION_IDENTITY};
@@ -131,9 +131,12 @@ int mw_http_reader_next(struct mw_http_reader *reader, struct mw_buf *scratch, s
   if (is_refused(reader, flag, size)) return refuse(reader, flag, err);
   if (mw_http_reader_held(reader) - MW_HTTP_PREFIX < size) return wait(reader, err);
   struct mw_slice whole;
-  if (take(reader, MW_HTTP_PREFIX + size, &whole) != 0) return mw_err_set(err, MW_ENOMEM, "out of memory for a message");
+  if (take(reader, MW_HTTP_PREFIX + size, &whole) != 0) {
+    return mw_err_set(err, MW_ENOMEM, "out of memory for a message");
+  }
   struct mw_slice payload = mw_slice(whole.data + MW_HTTP_PREFIX, size);
   if (flag == FLAG_COMPRESSED) {
+    if (scratch->cap > SCRATCH_KEPT) mw_buf_fini(scratch);
     mw_buf_clear(scratch);
     int rc = mw_decompress(reader->compression, &payload, 1, reader->limit, scratch, err);
     if (rc != 0) return rc;

@@ -40,8 +40,8 @@ static enum field other(struct mw_slice name) {
 
 static enum field recognise(struct mw_slice name) {
   switch (name.len) {
-    case 2: return is(name, "te") ? OWN : METADATA;
-    case 4: return is(name, "host") ? HOST : METADATA;
+    case 2: return is(name, "te") ? OWN : other(name);
+    case 4: return is(name, "host") ? HOST : other(name);
     case 5: return is(name, ":path") ? PATH : other(name);
     case 7: return is(name, ":method") ? METHOD : other(name);
     case 10: return is(name, ":authority") ? AUTHORITY : other(name);
