@@ -1,14 +1,8 @@
 -- What belongs to the loading of scripts is refused later, in a handler or a job. (What is wrong with handlers is in
--- check_spec.lua.)
+-- check_spec.lua; a handler that sets one is in test/projects/inproc.)
 local mw = require "moonwire"
 
 describe("after the scripts were loaded", function()
-  it("no handler can be set", function()
-    local Greeter = mw.service "helloworld.Greeter"
-    assert.error_matches(function() Greeter.SayHello = print end,
-      "helloworld.Greeter.SayHello: handlers are set while the script loads, not later", 1, true)
-  end)
-
   it("no further service can be registered", function()
     assert.error_matches(function() mw.service "grpc.health.v1.Health" end,
       "mw.service: services are registered while scripts load", 1, true)

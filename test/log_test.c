@@ -167,6 +167,24 @@ static void lines_of_threads_do_not_mix(void **state) {
   for (int i = 0; i < THREADS; i++) assert_int_equal(seen[i], EACH);
 }
 
+static bool take_warnings(void *arg, const char *line, size_t len) {
+  char *taken = arg;
+  if (!strstr(line, " warn ")) return false;
+  memcpy(taken, line, len);
+  taken[len] = '\0';
+  return true;
+}
+
+static void a_tap_sees_lines_and_may_keep_them_back(void **state) {
+  char taken[256] = "";
+  mw_log_set_tap(take_warnings, taken);
+  mw_log(MW_LOG_WARN, NULL, "kept back");
+  mw_log(MW_LOG_INFO, NULL, "let through");
+  mw_log_set_tap(NULL, NULL);
+  assert_string_equal(line(state), "info  msg=\"let through\"\n");
+  assert_string_equal(taken + strlen(taken) - strlen("msg=\"kept back\""), "msg=\"kept back\"");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void) {
@@ -179,6 +197,7 @@ int main(void) {
       TEST(lines_below_the_level_are_dropped),
       TEST(levels_have_names),
       TEST(lines_of_threads_do_not_mix),
+      TEST(a_tap_sees_lines_and_may_keep_them_back),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

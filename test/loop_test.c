@@ -122,6 +122,35 @@ static void queued_posts_run_at_the_end(void **state) {
   assert_int_equal(again.ran, 3);
 }
 
+struct nested {
+  struct mw_post first, second;
+  struct mw_loop *loop;
+  int order[2], n;
+};
+
+static void run_second(struct mw_post *post) {
+  struct nested *nested = MW_CONTAINER(post, struct nested, second);
+  nested->order[nested->n++] = 2;
+}
+
+static void run_first(struct mw_post *post) {
+  struct nested *nested = MW_CONTAINER(post, struct nested, first);
+  mw_loop_run_posts(nested->loop);
+  nested->order[nested->n++] = 1;
+}
+
+static void posts_may_be_run_from_within_one(void **state) {
+  struct nested nested = {.first.run = run_first, .second.run = run_second, .loop = *state};
+  mw_loop_post(nested.loop, &nested.first);
+  mw_loop_post(nested.loop, &nested.second);
+  assert_true(mw_loop_has_posts(nested.loop));
+  mw_loop_run_posts(nested.loop);
+  assert_false(mw_loop_has_posts(nested.loop));
+  assert_int_equal(nested.n, 2);
+  assert_int_equal(nested.order[0], 2);
+  assert_int_equal(nested.order[1], 1);
+}
+
 /* ---- timers ---- */
 
 static void note_time(void *arg) { *(int64_t *)arg = mw_clock_mono(); }
@@ -182,6 +211,101 @@ static void a_firing_timer_may_start_another(void **state) {
   while (chain.left > 0) uv_run(&chain.loop->uv, UV_RUN_ONCE);
 }
 
+static void start_at_once(void *arg) {
+  struct chain *chain = arg;
+  chain->left--;
+  assert_non_null(mw_timer_start(chain->loop, 0, start_at_once, chain));
+}
+
+static void timers_without_delay_take_turns(void **state) {
+  struct chain chain = {*state, 10};
+  int64_t fired = 0;
+  start_at_once(&chain);
+  assert_non_null(mw_timer_start(chain.loop, 0, note_time, &fired));
+  for (int left = 8; left > 0; left--) {
+    uv_run(&chain.loop->uv, UV_RUN_NOWAIT);
+    assert_int_equal(chain.left, left);
+    assert_true(fired > 0);
+  }
+}
+
+/* ---- with the clocks stopped ---- */
+
+static int64_t stop_clocks(struct mw_loop *loop) {
+  mw_clock_stop(MW_NEVER);
+  mw_loop_hold(loop);
+  return mw_clock_mono();
+}
+
+static void let_go(struct mw_loop *loop) {
+  mw_loop_let_go(loop);
+  mw_clock_go();
+}
+
+static void held_timers_fire_in_order_when_told(void **state) {
+  struct mw_loop *loop = *state;
+  int64_t early = 0, late = 0, last = 0;
+  assert_non_null(mw_timer_start(loop, 7 * (int64_t)MW_NS_PER_S, note_time, &late));
+  int64_t start = stop_clocks(loop), wall = mw_clock_wall();
+  assert_non_null(mw_timer_start(loop, 5 * (int64_t)MW_NS_PER_S, note_time, &early));
+  assert_non_null(mw_timer_start(loop, 9 * (int64_t)MW_NS_PER_S, note_time, &last));
+  uv_run(&loop->uv, UV_RUN_NOWAIT);
+  int64_t until = start + 8 * (int64_t)MW_NS_PER_S;
+  assert_true(mw_loop_fire_next(loop, until));
+  assert_int_equal(early, start + 5 * (int64_t)MW_NS_PER_S);
+  assert_int_equal(mw_clock_wall(), wall + 5 * (int64_t)MW_NS_PER_S);
+  assert_int_equal(late, 0);
+  assert_true(mw_loop_fire_next(loop, until));
+  assert_true(late > early && late <= start + 7 * (int64_t)MW_NS_PER_S);
+  assert_false(mw_loop_fire_next(loop, until));
+  assert_int_equal(last, 0);
+  let_go(loop);
+}
+
+static void one_due_at_once_fires_held_or_not(void **state) {
+  struct mw_loop *loop = *state;
+  int64_t by_turn = 0, by_hand = 0;
+  int64_t start = stop_clocks(loop);
+  assert_non_null(mw_timer_start(loop, 0, note_time, &by_turn));
+  uv_run(&loop->uv, UV_RUN_NOWAIT);
+  assert_int_equal(by_turn, start);
+  assert_non_null(mw_timer_start(loop, 0, note_time, &by_hand));
+  assert_true(mw_loop_fire_next(loop, start));
+  assert_int_equal(by_hand, start);
+  let_go(loop);
+}
+
+static void a_real_timer_is_not_held(void **state) {
+  struct mw_loop *loop = *state;
+  int64_t fired = 0, start = stop_clocks(loop);
+  assert_non_null(mw_timer_start_real(loop, MW_NS_PER_MS, note_time, &fired));
+  assert_false(mw_loop_fire_next(loop, start + MW_NS_PER_S));
+  while (!fired) uv_run(&loop->uv, UV_RUN_ONCE);
+  assert_int_equal(fired, start);
+  let_go(loop);
+}
+
+static void what_is_left_goes_on(void **state) {
+  struct mw_loop *loop = *state;
+  int64_t fired = 0, real = mw_clock_real();
+  assert_non_null(mw_timer_start(loop, 3600 * (int64_t)MW_NS_PER_S, note_time, &fired));
+  int64_t start = stop_clocks(loop);
+  mw_clock_move(start + 3600 * (int64_t)MW_NS_PER_S - 5 * MW_NS_PER_MS);
+  let_go(loop);
+  while (!fired) uv_run(&loop->uv, UV_RUN_ONCE);
+  assert_true(fired - real < 3600 * (int64_t)MW_NS_PER_S);
+}
+
+static void the_wall_clock_stops_where_it_is_told(void **state) {
+  mw_clock_stop(1000);
+  assert_true(mw_clock_is_stopped());
+  assert_int_equal(mw_clock_wall(), 1000);
+  mw_clock_move(mw_clock_mono() + 5);
+  assert_int_equal(mw_clock_wall(), 1005);
+  mw_clock_go();
+  assert_true(mw_clock_wall() > 1005);
+}
+
 static void live_timers_end_with_the_loop(void **state) {
   struct mw_loop loop;
   int64_t fired = 0;
@@ -211,11 +335,18 @@ int main(void) {
       TEST(posts_until_they_run_wake_once),
       TEST(a_post_made_by_a_post_runs_next_time),
       cmocka_unit_test(queued_posts_run_at_the_end),
+      TEST(posts_may_be_run_from_within_one),
       TEST(a_timer_is_never_early),
       TEST(a_delay_in_the_past_fires_in_the_next_turn),
       TEST(an_endless_delay_does_not_overflow),
       TEST(a_stopped_timer_stays_silent_and_is_reused),
       TEST(a_firing_timer_may_start_another),
+      TEST(timers_without_delay_take_turns),
+      TEST(held_timers_fire_in_order_when_told),
+      TEST(one_due_at_once_fires_held_or_not),
+      TEST(a_real_timer_is_not_held),
+      TEST(what_is_left_goes_on),
+      cmocka_unit_test(the_wall_clock_stops_where_it_is_told),
       cmocka_unit_test(live_timers_end_with_the_loop),
       cmocka_unit_test(survives_without_memory),
   };

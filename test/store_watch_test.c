@@ -104,6 +104,21 @@ static void a_watch_begins_where_its_snapshot_ends(void **state) {
   end(&w);
 }
 
+static void an_open_snapshot_or_watch_is_a_use(void **state) {
+  struct fixture *f = *state;
+  struct watcher w = {0};
+  struct mw_store_snapshot *snapshot;
+  assert_false(mw_store_in_use(f->store));
+  assert_int_equal(mw_store_snapshot_open(f->store, &snapshot, NULL), 0);
+  assert_true(mw_store_in_use(f->store));
+  mw_store_snapshot_close(snapshot);
+  assert_false(mw_store_in_use(f->store));
+  watch(f, &w, "", 0);
+  assert_true(mw_store_in_use(f->store));
+  end(&w);
+  assert_false(mw_store_in_use(f->store));
+}
+
 static void a_watch_may_close_itself_in_an_event(void **state) {
   struct fixture *f = *state;
   struct watcher w = {.close_after = 2};
@@ -265,6 +280,7 @@ int main(void) {
       TEST(changes_below_the_prefix_are_reported),
       TEST(a_refused_transaction_is_not_reported),
       TEST(a_watch_begins_where_its_snapshot_ends),
+      TEST(an_open_snapshot_or_watch_is_a_use),
       TEST(a_watch_may_close_itself_in_an_event),
       TEST(no_event_runs_after_closing),
       TEST(a_closed_watch_may_outlast_its_store),

@@ -31,6 +31,16 @@ static inline void mw_list_remove(struct mw_list *node) {
   mw_list_init(node);
 }
 
+/* Moves all nodes of `from` to the end of `head`, in order. */
+static inline void mw_list_splice(struct mw_list *head, struct mw_list *from) {
+  if (mw_list_empty(from)) return;
+  from->next->prev = head->prev;
+  head->prev->next = from->next;
+  from->prev->next = head;
+  head->prev = from->prev;
+  mw_list_init(from);
+}
+
 /* Takes the oldest node out; NULL when there is none. */
 static inline struct mw_list *mw_list_shift(struct mw_list *head) {
   if (mw_list_empty(head)) return NULL;

@@ -144,6 +144,17 @@ bool mw_bind_is_null(lua_State *L, int index);
 void mw_bind_mark_array(lua_State *L);
 bool mw_bind_is_array(lua_State *L, int index);
 
+/* ---- client.c ---- */
+
+/* Pushes what mw.client() makes, on a channel of its own of `engine`. */
+void mw_bind_push_client(lua_State *L, struct mw_program *program, struct mw_engine *engine,
+                         const struct mw_channel_config *config);
+
+/* ---- state.c ---- */
+
+/* Forgets every state: the next program begins without. */
+void mw_bind_forget_states(lua_State *L);
+
 /* ---- status.c ---- */
 
 /* Pushes a status object: code (its name), message, and details when there are any. */

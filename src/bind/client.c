@@ -66,6 +66,21 @@ static void make_key(lua_State *L, const struct mw_channel_config *config) {
   lua_remove(L, -2);
 }
 
+/* Pushes a channel of `engine`, which may be NULL. */
+static struct mw_bind_channel *push_new_channel(lua_State *L, struct mw_engine *engine,
+                                                const struct mw_channel_config *config) {
+  struct mw_bind_channel *channel = lua_newuserdatauv(L, sizeof *channel, 0);
+  *channel = (struct mw_bind_channel){.ops = engine ? engine->ops->channels : NULL};
+  mw_bind_push_type(L, CHANNEL, NULL, channel_metamethods);
+  lua_setmetatable(L, -2);
+  struct mw_err err = MW_ERR_INIT;
+  if (engine && channel->ops->open(engine, config, &channel->channel, &err) != 0) {
+    mw_err_wrap(&err, "mw.client");
+    mw_bind_raise_err(L, &err);
+  }
+  return channel;
+}
+
 /* Pushes the channel of `config`, opened if it is new. */
 static struct mw_bind_channel *push_channel(lua_State *L, struct mw_program *program,
                                             const struct mw_channel_config *config) {
@@ -78,16 +93,7 @@ static struct mw_bind_channel *push_channel(lua_State *L, struct mw_program *pro
     return lua_touserdata(L, -1);
   }
   lua_pop(L, 1);
-  struct mw_engine *engine = program->host->channels;
-  struct mw_bind_channel *channel = lua_newuserdatauv(L, sizeof *channel, 0);
-  *channel = (struct mw_bind_channel){.ops = engine ? engine->ops->channels : NULL};
-  mw_bind_push_type(L, CHANNEL, NULL, channel_metamethods);
-  lua_setmetatable(L, -2);
-  struct mw_err err = MW_ERR_INIT;
-  if (engine && channel->ops->open(engine, config, &channel->channel, &err) != 0) {
-    mw_err_wrap(&err, "mw.client");
-    mw_bind_raise_err(L, &err);
-  }
+  struct mw_bind_channel *channel = push_new_channel(L, program->host->channels, config);
   lua_insert(L, -2);
   lua_pushvalue(L, -2);
   lua_rawset(L, -4);
@@ -190,6 +196,23 @@ static void read_options(lua_State *L, int index, struct mw_program *program, st
 
 static void push_client_type(lua_State *L);
 
+/* Replaces the channel at the top by a client on it. */
+static void make_client(lua_State *L, struct mw_program *program, struct mw_bind_channel *channel, bool wait_for_ready) {
+  struct mw_bind_client *client = lua_newuserdatauv(L, sizeof *client, 2);
+  *client = (struct mw_bind_client){program, channel, wait_for_ready};
+  lua_insert(L, -2);
+  lua_setiuservalue(L, -2, 1);
+  mw_program_push(L, program);
+  lua_setiuservalue(L, -2, 2);
+  push_client_type(L);
+  lua_setmetatable(L, -2);
+}
+
+void mw_bind_push_client(lua_State *L, struct mw_program *program, struct mw_engine *engine,
+                         const struct mw_channel_config *config) {
+  make_client(L, program, push_new_channel(L, engine, config), false);
+}
+
 /* mw.client(target [, options]) or mw.client{target = ..., ...} */
 static int l_client(lua_State *L) {
   struct mw_program *program = mw_bind_program(L);
@@ -205,15 +228,7 @@ static int l_client(lua_State *L) {
   }
   if (config.ca_file || config.cert_file) config.tls = true;
   if (!config.target || !config.target[0]) return luaL_error(L, "mw.client: no target, expected \"host:port\"");
-  struct mw_bind_channel *channel = push_channel(L, program, &config);
-  struct mw_bind_client *client = lua_newuserdatauv(L, sizeof *client, 2);
-  *client = (struct mw_bind_client){program, channel, wait_for_ready};
-  lua_pushvalue(L, -2);
-  lua_setiuservalue(L, -2, 1);
-  mw_program_push(L, program);
-  lua_setiuservalue(L, -2, 2);
-  push_client_type(L);
-  lua_setmetatable(L, -2);
+  make_client(L, program, push_channel(L, program, &config), wait_for_ready);
   return 1;
 }
 

@@ -16,7 +16,7 @@ struct cpu_times {
 
 struct sampler {
   struct cpu_times last;
-  int64_t taken; /* mw_clock_mono() of `last` */
+  int64_t taken; /* mw_clock_real() of `last` */
   double percent;
 };
 
@@ -41,7 +41,7 @@ static bool read_cpu(struct cpu_times *times) {
 static int l_cpu_usage(lua_State *L) {
   struct sampler *sampler = lua_touserdata(L, lua_upvalueindex(2));
   struct cpu_times now;
-  int64_t time = mw_clock_mono();
+  int64_t time = mw_clock_real();
   if (time - sampler->taken >= (int64_t)SAMPLE_INTERVAL_MS * MW_NS_PER_MS) {
     if (!read_cpu(&now)) return mw_bind_fail(L, MW_CODE_UNAVAILABLE, "/proc/stat cannot be read");
     uint64_t total = now.total - sampler->last.total, busy = now.busy - sampler->last.busy;
@@ -110,7 +110,7 @@ static int l_requests(lua_State *L) {
 static void add_cpu_usage(lua_State *L, struct mw_program *program) {
   mw_program_push(L, program);
   struct sampler *sampler = lua_newuserdatauv(L, sizeof *sampler, 0);
-  *sampler = (struct sampler){.taken = mw_clock_mono()};
+  *sampler = (struct sampler){.taken = mw_clock_real()};
   read_cpu(&sampler->last);
   lua_pushcclosure(L, l_cpu_usage, 2);
   lua_setfield(L, -2, "cpu_usage");

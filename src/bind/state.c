@@ -141,6 +141,11 @@ void mw_bind_open_state(lua_State *L, struct mw_program *program) {
   lua_pop(L, 1);
 }
 
+void mw_bind_forget_states(lua_State *L) {
+  lua_pushnil(L);
+  lua_setfield(L, LUA_REGISTRYINDEX, STATES);
+}
+
 void mw_bind_adopt_state(lua_State *L) {
   lua_getfield(L, LUA_REGISTRYINDEX, STAGED);
   lua_setfield(L, LUA_REGISTRYINDEX, STATES);

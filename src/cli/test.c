@@ -7,34 +7,31 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "cli/test.h"
 #include "cli/test_process.h"
+#include "engine/inproc/inproc.h"
 #include "server/server.h"
 #include "server/shared.h"
 
 static const char help[] =
-    "Runs the busted specs of the project folder DIR (the working directory by default) inside the runtime: its\n"
-    "scripts are loaded, the store is in memory, and every spec runs in a fiber, so that it may call what waits.\n"
+    "Runs the busted specs of the project folder DIR (the working directory by default) inside the runtime. Each test\n"
+    "begins with the folder's scripts freshly loaded and an empty store in memory, and may call what waits.\n"
     "\n"
     "usage: moonwire test [DIR] [BUSTED OPTION]...\n"
     "\n"
     "Specs are the files spec/**/*_spec.lua, or those named. `require \"moonwire\"` gives them the Lua API,\n"
-    "`require \"moonwire.test\"` processes to test against. Needs busted (Debian: lua-busted).\n"
+    "`require \"moonwire.test\"` the folder's handlers without a network, a clock that the spec moves, and servers to\n"
+    "test against; see docs/testing.md. Needs busted (Debian: lua-busted).\n"
     "Exit code: 0 when all pass, 1 when some fail, 2 for wrong usage.\n"
     "\n"
     "example:\n"
     "  moonwire test . spec/call_spec.lua\n";
 
-struct test {
-  struct mw_worker worker;
-  int argc;
-  char **argv; /* busted's arguments */
-  int code;    /* the exit code, -1 until known */
-  struct mw_post start;
-};
+enum { LOG_MAX = 16 * 1024 * 1024 }; /* bytes kept of a test's log */
 
 /* os.exit: remembers the code and unwinds. Upvalue: the test. */
 static int l_exit(lua_State *L) {
-  struct test *test = lua_touserdata(L, lua_upvalueindex(1));
+  struct mw_test *test = mw_test_of(L);
   if (lua_isboolean(L, 1)) {
     test->code = lua_toboolean(L, 1) ? MW_EXIT_OK : MW_EXIT_FAILED;
   } else {
@@ -48,7 +45,7 @@ extern const unsigned char mw_test_lua[];
 extern const unsigned long mw_test_lua_len;
 
 /* Gives the globals what the specs see. */
-static void prepare(lua_State *L, struct test *test) {
+static void prepare(lua_State *L, struct mw_test *test) {
   lua_createtable(L, test->argc, 1);
   for (int i = 0; i < test->argc; i++) {
     lua_pushstring(L, test->argv[i]);
@@ -63,21 +60,26 @@ static void prepare(lua_State *L, struct test *test) {
   lua_pushcclosure(L, l_exit, 1);
   lua_setfield(L, -2, "exit");
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, test->worker.programs.current->program->modules_ref);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, test->specs->modules_ref);
   lua_getfield(L, -1, "moonwire");
   lua_setfield(L, -3, "moonwire");
   mw_test_process_open(L);
+  mw_test_clock_open(L, test);
+  mw_test_world_open(L, test);
+  mw_test_inspect_open(L, test);
   lua_setfield(L, -3, "moonwire.test");
   lua_settop(L, 1);
 }
 
 static int after_busted(lua_State *L, int status, lua_KContext context) {
-  struct test *test = (struct test *)context;
+  struct mw_test *test = (struct mw_test *)context;
   if (test->code < 0) {
     bool failed = status != LUA_OK && status != LUA_YIELD;
     if (failed) fprintf(stderr, "moonwire test: %s\n", luaL_tolstring(L, -1, NULL));
     test->code = failed ? MW_EXIT_FAILED : MW_EXIT_OK;
   }
+  mw_test_clock_release(test);
+  mw_bind_stop_jobs(test->specs);
   mw_worker_drain(&test->worker);
   return 0;
 }
@@ -89,7 +91,7 @@ static int add_traceback(lua_State *L) {
 
 /* The body of the specs' fiber. */
 static int test_main(lua_State *L) {
-  struct test *test = lua_touserdata(L, 1);
+  struct mw_test *test = lua_touserdata(L, 1);
   prepare(L, test);
   lua_pushcfunction(L, add_traceback);
   const char *code = (const char *)mw_test_lua;
@@ -101,14 +103,41 @@ static int test_main(lua_State *L) {
 static void on_done(struct mw_fiber *fiber, void *owner) {}
 
 static void start(struct mw_post *post) {
-  struct test *test = MW_CONTAINER(post, struct test, start);
-  struct mw_fiber *fiber = mw_fiber_new(&test->worker.vm, test->worker.programs.current->program, on_done, test);
+  struct mw_test *test = MW_CONTAINER(post, struct mw_test, start);
+  struct mw_fiber *fiber = mw_fiber_new(&test->worker.vm, test->specs, on_done, test);
   if (!fiber) return;
   fiber->account.slice = 0; /* specs may take their time */
   mw_fiber_start(fiber, test_main, test);
 }
 
-static int run(struct test *test, const struct mw_settings *settings, struct mw_err *err) {
+/* Keeps the line for test.logs(). */
+static bool keep_line(void *arg, const char *line, size_t len) {
+  struct mw_test *test = arg;
+  pthread_mutex_lock(&test->log_lock);
+  if (test->log.len + len < LOG_MAX && mw_buf_append(&test->log, line, len) == 0) mw_buf_putc(&test->log, '\n');
+  bool taken = test->quiet;
+  pthread_mutex_unlock(&test->log_lock);
+  return taken;
+}
+
+/* In the worker, which is open: the specs' program and the engine that calls handlers, until all has ended. */
+static int run_specs(struct mw_test *test, struct mw_err *err) {
+  struct mw_worker *worker = &test->worker;
+  struct mw_engine_config config = {.loop = &worker->loop,
+                                    .dispatch = &worker->dispatch,
+                                    .max_receive_bytes = test->shared->settings->message_bytes};
+  int rc = mw_engine_inproc.open(&config, &test->inproc, err);
+  if (rc != 0) return rc;
+  rc = mw_bind_program_new(&test->specs, &worker->vm, &worker->host, test->generation->pool, test->generation->number,
+                           err);
+  if (rc != 0) return rc;
+  mw_loop_post(&worker->loop, &test->start);
+  mw_worker_run(worker);
+  mw_bind_retire(test->specs);
+  return 0;
+}
+
+static int run(struct mw_test *test, const struct mw_settings *settings, struct mw_err *err) {
   struct mw_generation *generation;
   int rc = mw_generation_read(&generation, ".", 1, NULL, err);
   if (rc != 0) return rc;
@@ -116,19 +145,24 @@ static int run(struct test *test, const struct mw_settings *settings, struct mw_
   rc = mw_shared_open(&shared, settings, ".", generation, err);
   mw_generation_unref(generation);
   if (rc != 0) return rc;
+  test->shared = &shared;
+  test->generation = generation; /* `shared` has a reference */
   mw_worker_init(&test->worker, &shared, 0);
   rc = mw_worker_open(&test->worker, err);
   if (rc == 0) {
-    mw_loop_post(&test->worker.loop, &test->start);
-    mw_worker_run(&test->worker);
+    mw_log_set_tap(keep_line, test);
+    rc = run_specs(test, err);
     mw_worker_close(&test->worker);
+    mw_log_set_tap(NULL, NULL);
+    if (test->inproc) test->inproc->ops->close(test->inproc);
+    mw_test_close_stores(test, true);
   }
   mw_worker_fini(&test->worker);
   mw_shared_close(&shared);
   return rc;
 }
 
-static int test_folder(struct test *test) {
+static int test_folder(struct mw_test *test) {
   struct mw_settings settings;
   struct mw_err err = MW_ERR_INIT;
   int rc = mw_settings_init(&settings, ".");
@@ -160,6 +194,14 @@ int mw_cli_test(int argc, char **argv) {
     return MW_EXIT_USAGE;
   }
   signal(SIGPIPE, SIG_IGN);
-  struct test test = {.argc = argc - first, .argv = argv + first, .code = -1, .start.run = start};
-  return test_folder(&test);
+  struct mw_test test = {.argc = argc - first,
+                         .argv = argv + first,
+                         .code = -1,
+                         .log_lock = PTHREAD_MUTEX_INITIALIZER,
+                         .log = MW_BUF_INIT,
+                         .start.run = start};
+  mw_list_init(&test.stores);
+  int code = test_folder(&test);
+  mw_buf_fini(&test.log);
+  return code;
 }

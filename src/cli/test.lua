@@ -2,6 +2,37 @@
 local mw = require "moonwire"
 local test = require "moonwire.test"
 
+-- ---- the folder's own handlers ----
+
+-- A stub of one of the folder's services, over an in-process channel: as mw.client(...):service(name).
+function test.service(name)
+  return test.client():service(name)
+end
+
+local Clock = debug.getregistry()["moonwire.test.Clock"].__index
+
+-- Stops the clock that scripts see, at `time` or at now; the object moves it.
+function test.clock(time)
+  return test.stop_clock(time and mw.time.seconds(time))
+end
+
+-- Runs `f`, and lets time pass, from one timer to the next, for as long as it waits, but not more than `seconds` (3600).
+-- Returns its results.
+function Clock:run(f, seconds)
+  local limit <const> = mw.time.monotonic() + (seconds or 3600)
+  local results
+  mw.spawn(function() results = table.pack(pcall(f)) end)
+  while not results do
+    if not self:step(limit) and not results then
+      error(("clock:run: the function still waits after %g s"):format(seconds or 3600), 2)
+    end
+  end
+  if not results[1] then error(results[2], 0) end
+  return table.unpack(results, 2, results.n)
+end
+
+-- ---- servers ----
+
 -- Servers are on the engine that the specs are to run on, whatever moonwire.lua says.
 local engine <const> = os.getenv "MOONWIRE_TEST_ENGINE"
 local start <const> = test.start
@@ -34,8 +65,23 @@ function test.eventually(condition, seconds)
     local value = condition()
     if value then return value end
     if test.now() > limit then error(("the condition was not met within %g s"):format(seconds or 30), 2) end
-    mw.sleep(pause)
+    test.pause(pause)
     pause = math.min(2 * pause, 0.05)
+  end
+end
+
+-- ---- busted ----
+
+-- Has each test begin with test.begin, before what a spec has for before_each, and end with test.finish, behind its
+-- after_each: both are of the context that busted has its files in.
+local function surround_tests()
+  local metatable = getmetatable(require "busted")
+  local initialise = metatable.__call
+  metatable.__call = function(self, busted)
+    local result = initialise(self, busted)
+    busted.executors.before_each(function() test.begin() end)
+    busted.executors.after_each(function() test.finish() end)
+    return result
   end
 end
 
@@ -45,4 +91,5 @@ if not ok then
   io.stderr:write "moonwire test: busted is not installed (Debian: lua-busted)\n"
   os.exit(1)
 end
+surround_tests()
 runner { standalone = false }

@@ -219,14 +219,14 @@ static int wait_for_event(lua_State *L, struct process *p, const char *what, lua
 static void set_limit(lua_State *L) {
   lua_Number seconds = luaL_optnumber(L, 2, 30);
   lua_settop(L, 1);
-  lua_pushnumber(L, (lua_Number)mw_clock_mono() / MW_NS_PER_S + seconds);
+  lua_pushnumber(L, (lua_Number)mw_clock_real() / MW_NS_PER_S + seconds);
 }
 
 /* Starts the timer for the limit at index 2. Returns whether there is time left. */
 static bool start_timer(lua_State *L, struct process *p) {
-  lua_Number left = lua_tonumber(L, 2) - (lua_Number)mw_clock_mono() / MW_NS_PER_S;
+  lua_Number left = lua_tonumber(L, 2) - (lua_Number)mw_clock_real() / MW_NS_PER_S;
   if (left <= 0) return false;
-  p->timer = mw_timer_start(mw_vm_of(L)->loop, (int64_t)(left * MW_NS_PER_S), on_time, p);
+  p->timer = mw_timer_start_real(mw_vm_of(L)->loop, (int64_t)(left * MW_NS_PER_S), on_time, p);
   return p->timer != NULL;
 }
 
@@ -314,7 +314,7 @@ static int l_index(lua_State *L) {
 }
 
 static int l_now(lua_State *L) {
-  lua_pushnumber(L, (lua_Number)mw_clock_mono() / MW_NS_PER_S);
+  lua_pushnumber(L, (lua_Number)mw_clock_real() / MW_NS_PER_S);
   return 1;
 }
 

@@ -1,8 +1,10 @@
 /* One mutexed queue and one wake-up are the only door into the loop from other threads; see loop.h.
  *
- * A timer belongs to exactly one of the lists free_timers and live_timers from its first start to the loop's end. Its
- * due time is computed from the monotonic clock itself, not from the loop's cached time, which may be old: an engine
- * that embeds the loop runs it rarely. */
+ * A timer belongs to exactly one of the lists free_timers, live_timers and due_timers from its first start to the loop's
+ * end. Its due time is computed from the monotonic clock itself, not from the loop's cached time, which may be old: an
+ * engine that embeds the loop runs it rarely. While the loop is held, a timer is in live_timers all the same, and libuv
+ * does not know of it. Nor does it know of those in due_timers: started again by what they fire, libuv would fire them
+ * again in the same turn, and never end it. */
 #include "loop/loop.h"
 
 #include <stdlib.h>
@@ -13,9 +15,13 @@ struct mw_timer {
   uv_timer_t uv;
   struct mw_list link;
   struct mw_loop *loop;
+  int64_t due; /* mw_clock_mono() time; of a real one mw_clock_real() */
+  bool real;
   void (*fire)(void *arg);
   void *arg;
 };
+
+static void fire_due(uv_idle_t *idle);
 
 static void on_async(uv_async_t *async) { mw_loop_run_posts(MW_CONTAINER(async, struct mw_loop, async)); }
 
@@ -29,6 +35,7 @@ int mw_loop_init(struct mw_loop *loop, struct mw_err *err) {
   if (status == 0) {
     status = uv_async_init(&loop->uv, &loop->async, on_async);
     if (status != 0) uv_loop_close(&loop->uv);
+    else uv_idle_init(&loop->uv, &loop->next_turn);
   }
   if (status != 0) {
     int code = status == UV_ENOMEM ? MW_ENOMEM : MW_EIO;
@@ -36,10 +43,13 @@ int mw_loop_init(struct mw_loop *loop, struct mw_err *err) {
   }
   pthread_mutex_init(&loop->lock, NULL);
   mw_list_init(&loop->posts);
+  mw_list_init(&loop->taken);
   loop->woken = false;
   mw_loop_set_wake(loop, NULL, NULL);
   mw_list_init(&loop->free_timers);
   mw_list_init(&loop->live_timers);
+  mw_list_init(&loop->due_timers);
+  loop->held = false;
   return 0;
 }
 
@@ -68,30 +78,24 @@ void mw_loop_unpost(struct mw_loop *loop, struct mw_post *post) {
   pthread_mutex_unlock(&loop->lock);
 }
 
-/* Moves all queued posts to `taken`. From now on the next post wakes the loop again. */
-static void take_posts(struct mw_loop *loop, struct mw_list *taken) {
-  mw_list_init(taken);
+/* Moves all queued posts to the end of `taken`. From now on the next post wakes the loop again. */
+static void take_posts(struct mw_loop *loop) {
   pthread_mutex_lock(&loop->lock);
-  if (!mw_list_empty(&loop->posts)) {
-    taken->next = loop->posts.next;
-    taken->prev = loop->posts.prev;
-    taken->next->prev = taken->prev->next = taken;
-    mw_list_init(&loop->posts);
-  }
+  mw_list_splice(&loop->taken, &loop->posts);
   loop->woken = false;
   pthread_mutex_unlock(&loop->lock);
 }
 
 void mw_loop_run_posts(struct mw_loop *loop) {
-  struct mw_list taken, *node;
-  take_posts(loop, &taken);
-  while ((node = mw_list_shift(&taken))) {
+  struct mw_list *node;
+  take_posts(loop);
+  while ((node = mw_list_shift(&loop->taken))) {
     struct mw_post *post = MW_CONTAINER(node, struct mw_post, link);
     post->run(post);
   }
 }
 
-static bool has_posts(struct mw_loop *loop) {
+bool mw_loop_has_posts(struct mw_loop *loop) {
   pthread_mutex_lock(&loop->lock);
   bool has = !mw_list_empty(&loop->posts);
   pthread_mutex_unlock(&loop->lock);
@@ -99,7 +103,7 @@ static bool has_posts(struct mw_loop *loop) {
 }
 
 static void run_all_posts(struct mw_loop *loop) {
-  while (has_posts(loop)) mw_loop_run_posts(loop);
+  while (mw_loop_has_posts(loop)) mw_loop_run_posts(loop);
 }
 
 /* ---- timers ---- */
@@ -109,10 +113,23 @@ static void retire(struct mw_timer *timer) {
   mw_list_push(&timer->loop->free_timers, &timer->link);
 }
 
-static void on_timer(uv_timer_t *uv) {
-  struct mw_timer *timer = MW_CONTAINER(uv, struct mw_timer, uv);
+static void fire(struct mw_timer *timer) {
   retire(timer); /* before it fires: what fires may start a timer, and that may be this one again */
   timer->fire(timer->arg);
+}
+
+static void on_timer(uv_timer_t *uv) { fire(MW_CONTAINER(uv, struct mw_timer, uv)); }
+
+static struct mw_timer *timer_at(struct mw_list *node) { return MW_CONTAINER(node, struct mw_timer, link); }
+
+/* Fires those that are due now; what they start is for the next turn. */
+static void fire_due(uv_idle_t *idle) {
+  struct mw_loop *loop = MW_CONTAINER(idle, struct mw_loop, next_turn);
+  struct mw_list now;
+  mw_list_init(&now);
+  mw_list_splice(&now, &loop->due_timers);
+  while (!mw_list_empty(&now)) fire(timer_at(now.next));
+  if (mw_list_empty(&loop->due_timers)) uv_idle_stop(idle);
 }
 
 static struct mw_timer *timer_new(struct mw_loop *loop) {
@@ -126,30 +143,85 @@ static struct mw_timer *timer_new(struct mw_loop *loop) {
   return timer;
 }
 
-/* Milliseconds from the loop's cached time to the first whole millisecond that is not before now + delay. */
-static uint64_t timeout_ms(struct mw_loop *loop, int64_t delay_ns) {
-  if (delay_ns <= 0) return 0;
-  int64_t now = mw_clock_mono();
-  int64_t due = delay_ns > INT64_MAX - now ? INT64_MAX : now + delay_ns;
-  uint64_t due_ms = (uint64_t)(due / MW_NS_PER_MS) + (due % MW_NS_PER_MS != 0);
-  uint64_t cached_ms = uv_now(&loop->uv);
+/* Milliseconds from the loop's cached time to the first whole millisecond that is not before the timer is due. */
+static uint64_t timeout_ms(const struct mw_timer *timer) {
+  uint64_t due_ms = (uint64_t)(timer->due / MW_NS_PER_MS) + (timer->due % MW_NS_PER_MS != 0);
+  uint64_t cached_ms = uv_now(&timer->loop->uv);
   return due_ms > cached_ms ? due_ms - cached_ms : 0;
 }
 
-struct mw_timer *mw_timer_start(struct mw_loop *loop, int64_t delay_ns, void (*fire)(void *arg), void *arg) {
+static bool is_held(const struct mw_timer *timer) { return timer->loop->held && !timer->real; }
+
+static void start_at_once(struct mw_loop *loop, struct mw_timer *timer) {
+  mw_list_push(&loop->due_timers, &timer->link);
+  uv_idle_start(&loop->next_turn, fire_due);
+}
+
+static struct mw_timer *start(struct mw_loop *loop, bool real, int64_t delay_ns, void (*fire)(void *arg), void *arg) {
   struct mw_timer *timer = timer_new(loop);
   if (!timer) return NULL;
   timer->fire = fire;
   timer->arg = arg;
-  uv_timer_start(&timer->uv, on_timer, timeout_ms(loop, delay_ns), 0);
+  timer->real = real;
+  if (delay_ns <= 0) {
+    start_at_once(loop, timer);
+    return timer;
+  }
+  int64_t now = real ? mw_clock_real() : mw_clock_mono();
+  timer->due = delay_ns > INT64_MAX - now ? INT64_MAX : now + delay_ns;
+  if (!is_held(timer)) uv_timer_start(&timer->uv, on_timer, timeout_ms(timer), 0);
   mw_list_push(&loop->live_timers, &timer->link);
   return timer;
+}
+
+struct mw_timer *mw_timer_start(struct mw_loop *loop, int64_t delay_ns, void (*fire)(void *arg), void *arg) {
+  return start(loop, false, delay_ns, fire, arg);
+}
+
+struct mw_timer *mw_timer_start_real(struct mw_loop *loop, int64_t delay_ns, void (*fire)(void *arg), void *arg) {
+  return start(loop, true, delay_ns, fire, arg);
 }
 
 void mw_timer_stop(struct mw_timer *timer) {
   if (!timer) return;
   uv_timer_stop(&timer->uv);
   retire(timer);
+}
+
+/* ---- while the clocks are stopped ---- */
+
+void mw_loop_hold(struct mw_loop *loop) {
+  loop->held = true;
+  for (struct mw_list *node = loop->live_timers.next; node != &loop->live_timers; node = node->next) {
+    if (is_held(timer_at(node))) uv_timer_stop(&timer_at(node)->uv);
+  }
+}
+
+void mw_loop_let_go(struct mw_loop *loop) {
+  int64_t behind = mw_clock_real() - mw_clock_mono();
+  for (struct mw_list *node = loop->live_timers.next; node != &loop->live_timers; node = node->next) {
+    struct mw_timer *timer = timer_at(node);
+    if (!is_held(timer)) continue;
+    if (timer->due != INT64_MAX) timer->due += behind;
+    uv_timer_start(&timer->uv, on_timer, timeout_ms(timer), 0);
+  }
+  loop->held = false;
+}
+
+bool mw_loop_fire_next(struct mw_loop *loop, int64_t until) {
+  if (!mw_list_empty(&loop->due_timers)) {
+    fire(timer_at(loop->due_timers.next));
+    return true;
+  }
+  struct mw_timer *first = NULL;
+  for (struct mw_list *node = loop->live_timers.next; node != &loop->live_timers; node = node->next) {
+    struct mw_timer *timer = timer_at(node);
+    if (!timer->real && timer->due <= until && (!first || timer->due < first->due)) first = timer;
+  }
+  if (!first) return false;
+  if (first->due > mw_clock_mono()) mw_clock_move(first->due);
+  fire(first);
+  return true;
 }
 
 /* ---- the end ---- */
@@ -173,10 +245,11 @@ void mw_loop_fini(struct mw_loop *loop) {
   mw_loop_set_wake(loop, wake_nobody, NULL); /* from here on this thread looks for posts itself */
   do {
     run_all_posts(loop);
+    close_timers(&loop->due_timers);
     close_timers(&loop->live_timers);
     close_timers(&loop->free_timers);
     uv_walk(&loop->uv, close_handle, NULL);
     uv_run(&loop->uv, UV_RUN_DEFAULT);
-  } while (has_posts(loop) || uv_loop_close(&loop->uv) == UV_EBUSY);
+  } while (mw_loop_has_posts(loop) || uv_loop_close(&loop->uv) == UV_EBUSY);
   pthread_mutex_destroy(&loop->lock);
 }

@@ -22,11 +22,15 @@ struct mw_loop {
   uv_async_t async;
   pthread_mutex_t lock; /* guards posts, woken */
   struct mw_list posts;
+  struct mw_list taken;     /* posts about to run, on the loop's thread */
   bool woken;
   void (*wake)(void *arg); /* how another thread wakes the loop's own; uv_async_send() at first */
   void *wake_arg;
   struct mw_list free_timers; /* stopped timers, kept for reuse */
-  struct mw_list live_timers;
+  struct mw_list live_timers; /* in the order they were started */
+  struct mw_list due_timers;  /* those for the next turn */
+  uv_idle_t next_turn;        /* runs while there are some */
+  bool held;                  /* timers wait for mw_loop_fire_next() */
 };
 
 /* Returns 0, MW_EIO or MW_ENOMEM. */
@@ -44,8 +48,11 @@ void mw_loop_post(struct mw_loop *loop, struct mw_post *post);
 /* Takes back a post that was made and has not run. The loop's thread. */
 void mw_loop_unpost(struct mw_loop *loop, struct mw_post *post);
 
-/* Runs the posts queued so far. */
+/* Runs the posts queued so far, in order; also from within one, then with those that were to run after it. */
 void mw_loop_run_posts(struct mw_loop *loop);
+
+/* Whether posts are queued. */
+bool mw_loop_has_posts(struct mw_loop *loop);
 
 struct mw_timer;
 
@@ -55,7 +62,22 @@ struct mw_timer;
  * turn. */
 struct mw_timer *mw_timer_start(struct mw_loop *loop, int64_t delay_ns, void (*fire)(void *arg), void *arg);
 
+/* The same by the machine's clock, whether the clocks are stopped or not. */
+struct mw_timer *mw_timer_start_real(struct mw_loop *loop, int64_t delay_ns, void (*fire)(void *arg), void *arg);
+
 /* Stops a timer that has not fired. NULL is allowed. */
 void mw_timer_stop(struct mw_timer *timer);
+
+/* ---- while the clocks are stopped (base/clock.h) ---- */
+
+/* From mw_loop_hold(), right after mw_clock_stop(), to mw_loop_let_go(), right before mw_clock_go(), no timer fires by
+ * itself but those of mw_timer_start_real(), and those due at once. Then the timers that are left go on with what time
+ * they still had. */
+void mw_loop_hold(struct mw_loop *loop);
+void mw_loop_let_go(struct mw_loop *loop);
+
+/* Moves the stopped clocks to the timer that is due first, of several the one started first, and fires it. Returns false,
+ * with nothing done, when none is due by `until`. */
+bool mw_loop_fire_next(struct mw_loop *loop, int64_t until);
 
 #endif

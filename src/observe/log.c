@@ -34,6 +34,10 @@ static atomic_int lowest = MW_LOG_INFO;
 /* A pipe keeps only lines of up to PIPE_BUF bytes whole; this keeps the longer ones apart too. */
 static pthread_mutex_t output = PTHREAD_MUTEX_INITIALIZER;
 
+/* Guarded by `output`. */
+static bool (*tap)(void *arg, const char *line, size_t len);
+static void *tap_arg;
+
 static _Thread_local struct mw_log_context context = {.worker = -1};
 
 void mw_log_set_level(enum mw_log_level level) { atomic_store_explicit(&lowest, (int)level, memory_order_relaxed); }
@@ -47,6 +51,13 @@ int mw_log_level_from_name(const char *name) {
     if (strcmp(name, level_names[i]) == 0) return i;
   }
   return -1;
+}
+
+void mw_log_set_tap(bool (*new_tap)(void *arg, const char *line, size_t len), void *arg) {
+  pthread_mutex_lock(&output);
+  tap = new_tap;
+  tap_arg = arg;
+  pthread_mutex_unlock(&output);
 }
 
 struct mw_log_context *mw_log_context(void) { return &context; }
@@ -164,7 +175,8 @@ static void append_context(struct line *line) {
 static void write_line(const struct line *line) {
   int saved = errno;
   pthread_mutex_lock(&output);
-  for (size_t done = 0; done < line->len;) {
+  bool taken = tap && tap(tap_arg, line->data, line->len - 1);
+  for (size_t done = 0; !taken && done < line->len;) {
     ssize_t n = write(STDERR_FILENO, line->data + done, line->len - done);
     if (n < 0 && errno != EINTR) break;
     if (n > 0) done += (size_t)n;

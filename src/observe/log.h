@@ -9,6 +9,7 @@
 #define MW_OBSERVE_LOG_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum mw_log_level { MW_LOG_DEBUG, MW_LOG_INFO, MW_LOG_WARN, MW_LOG_ERROR, MW_LOG_OFF };
@@ -35,6 +36,10 @@ int mw_log_level_from_name(const char *name);
 
 /* The calling thread's context, to read or change. */
 struct mw_log_context *mw_log_context(void);
+
+/* Shows every line, without its newline, to `tap`, one at a time, on the thread that logs; those for which it returns
+ * true are not written. It must not log. NULL for nobody. */
+void mw_log_set_tap(bool (*tap)(void *arg, const char *line, size_t len), void *arg);
 
 /* Logs a message, with fields up to one whose key is NULL; `fields` may be NULL. */
 void mw_log(enum mw_log_level level, const struct mw_log_field *fields, const char *fmt, ...)

@@ -97,7 +97,7 @@ static void begin_run(struct mw_account *account, int64_t now) {
 /* The error is on its way: waits of `<close>` handlers work as usual, and nobody else kills the fiber. */
 static void mark_cut(struct mw_vm *vm, struct mw_account *account, enum mw_cut why) {
   account->cut = why;
-  begin_run(account, mw_clock_mono()); /* of the handlers */
+  begin_run(account, mw_clock_real()); /* of the handlers */
   if (vm->running) vm->running->doom = MW_FIBER_UNWINDING;
 }
 
@@ -145,7 +145,9 @@ static int64_t grace(const struct mw_account *account) {
   return part > LEAST_GRACE ? part : LEAST_GRACE;
 }
 
+/* Deadlines go by the clock that can be stopped, budgets by `now`, the machine's. */
 static bool has_expired(const struct mw_vm *vm, const struct mw_account *account, int64_t now) {
+  if (mw_clock_is_stopped()) now = mw_clock_mono();
   return vm->running && vm->running->doom == MW_FIBER_ALIVE && now >= account->expires;
 }
 
@@ -157,7 +159,7 @@ void mw_budget_check(lua_State *L) {
     set_hard_hook(L);
     raise_cut(L, account);
   }
-  int64_t now = mw_clock_mono();
+  int64_t now = mw_clock_real();
   if (account->started == 0) begin_run(account, now);
   if (account->cut) {
     if (!is_beyond(account, now, grace(account))) return;
@@ -236,7 +238,7 @@ void mw_account_begin_run(struct mw_account *account) {
 
 void mw_account_exclude(struct mw_account *account, int64_t started, int64_t busy) {
   if (!account || account->started == 0 || started == 0) return;
-  account->started += mw_clock_mono() - started;
+  account->started += mw_clock_real() - started;
   account->busy += mw_clock_read(CLOCK_THREAD_CPUTIME_ID) - busy;
 }
 

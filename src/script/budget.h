@@ -35,7 +35,7 @@ enum mw_cut {
 struct mw_account {
   int64_t slice;   /* nanoseconds it may run without waiting; 0 for no limit */
   int64_t expires; /* mw_clock_mono() time by which it has to end; MW_NEVER */
-  int64_t started; /* mw_clock_mono() of the first look at this run; 0 before */
+  int64_t started; /* mw_clock_real() of the first look at this run; 0 before */
   int64_t busy;    /* the thread's processor time then */
   bool warned;     /* of this run */
   enum mw_cut cut; /* why it was ended */

@@ -10,17 +10,17 @@ enum {
 
 static void collect(void *arg) {
   struct mw_vm *vm = arg;
-  int64_t end = mw_clock_mono() + STEP_NS;
+  int64_t end = mw_clock_real() + STEP_NS;
   vm->collecting = NULL;
-  while (vm->cycles > 0 && mw_clock_mono() < end) {
+  while (vm->cycles > 0 && mw_clock_real() < end) {
     if (lua_gc(vm->L, LUA_GCSTEP, 0)) vm->cycles--;
   }
-  if (vm->cycles > 0) vm->collecting = mw_timer_start(vm->loop, PAUSE_NS, collect, vm);
+  if (vm->cycles > 0) vm->collecting = mw_timer_start_real(vm->loop, PAUSE_NS, collect, vm);
 }
 
 void mw_collect_start(struct mw_vm *vm) {
   vm->cycles = CYCLES;
-  if (!vm->collecting) vm->collecting = mw_timer_start(vm->loop, PAUSE_NS, collect, vm);
+  if (!vm->collecting) vm->collecting = mw_timer_start_real(vm->loop, PAUSE_NS, collect, vm);
 }
 
 void mw_collect_stop(struct mw_vm *vm) {

@@ -36,7 +36,7 @@ struct mw_vm {
   struct mw_account loading_account; /* of what runs outside of fibers */
   lua_State *current;       /* the thread that runs; NULL outside */
   size_t bulk;              /* bytes of large allocations since the hook was last made to fire for them */
-  int64_t warned;           /* mw_clock_mono() of the last warning of a long run; 0 for none */
+  int64_t warned;           /* mw_clock_real() of the last warning of a long run; 0 for none */
   struct mw_timer *collecting; /* the next step of a collection (script/collect.h); NULL when none is under way */
   unsigned cycles;          /* that are left of it */
   char refused_at[96];      /* "FILE:LINE" where memory was last refused */

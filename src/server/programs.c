@@ -91,7 +91,7 @@ static void sweep(void *arg) {
     retire(loaded);
   }
   if (!mw_list_empty(&programs->old)) {
-    programs->sweep = mw_timer_start(programs->vm->loop, SWEEP_NS, sweep, programs);
+    programs->sweep = mw_timer_start_real(programs->vm->loop, SWEEP_NS, sweep, programs);
   }
 }
 
@@ -99,7 +99,7 @@ static void replace(struct mw_programs *programs, struct mw_loaded *loaded) {
   loaded->replaced = mw_clock_mono();
   mw_list_push(&programs->old, &loaded->link);
   mw_bind_stop_background(loaded->program);
-  if (!programs->sweep) programs->sweep = mw_timer_start(programs->vm->loop, 0, sweep, programs);
+  if (!programs->sweep) programs->sweep = mw_timer_start_real(programs->vm->loop, 0, sweep, programs);
 }
 
 void mw_programs_adopt(struct mw_programs *programs, bool start_jobs) {

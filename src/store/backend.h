@@ -27,6 +27,9 @@ struct mw_backend_ops {
   /* Closes; no view is open and no write under way. */
   void (*close)(struct mw_backend *backend);
 
+  /* Whether a view is open. */
+  bool (*in_use)(struct mw_backend *backend);
+
   /* ---- reading: what a view hands out is valid until it closes ---- */
 
   /* Opens a view of the newest commit. Returns 0, MW_ELIMIT (too many open), MW_EIO or MW_ENOMEM. */

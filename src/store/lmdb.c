@@ -204,6 +204,7 @@ static void lmdb_close(struct mw_backend *backend) {
 
 const struct mw_backend_ops mw_lmdb_ops = {
     .close = lmdb_close,
+    .in_use = mw_lmdb_views_open,
     .view_open = mw_lmdb_view_open,
     .view_close = mw_lmdb_view_close,
     .view_get = mw_lmdb_view_get,

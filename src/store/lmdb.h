@@ -30,7 +30,7 @@ enum {
 struct mw_lmdb_shard {
   _Alignas(64) pthread_mutex_t lock;
   struct mw_list idle;
-  size_t n_idle;
+  size_t n_idle, n_open;
 };
 
 struct mw_lmdb {
@@ -59,6 +59,7 @@ int mw_lmdb_counter(struct mw_lmdb *lm, MDB_txn *txn, struct mw_slice name, uint
 /* lmdb_view.c: the reading half of the vtable. */
 int mw_lmdb_view_open(struct mw_backend *backend, struct mw_view **out, struct mw_err *err);
 void mw_lmdb_view_close(struct mw_view *view);
+bool mw_lmdb_views_open(struct mw_backend *backend);
 int mw_lmdb_view_get(struct mw_view *view, struct mw_slice key, struct mw_record *out);
 int mw_lmdb_view_next(struct mw_view *view, struct mw_slice prefix, struct mw_slice after, bool reverse,
                       struct mw_record *out);

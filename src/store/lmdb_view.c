@@ -62,15 +62,7 @@ static int view_new(struct mw_lmdb *lm, struct mw_lmdb_shard *shard, struct mw_v
   return 0;
 }
 
-int mw_lmdb_view_open(struct mw_backend *backend, struct mw_view **out, struct mw_err *err) {
-  struct mw_lmdb *lm = MW_CONTAINER(backend, struct mw_lmdb, base);
-  struct mw_lmdb_shard *shard = shard_of_thread(lm);
-  pthread_mutex_lock(&shard->lock);
-  struct mw_list *link = mw_list_shift(&shard->idle);
-  if (link) shard->n_idle--;
-  pthread_mutex_unlock(&shard->lock);
-  if (!link) return view_new(lm, shard, out, err);
-  struct mw_view *view = MW_CONTAINER(link, struct mw_view, link);
+static int view_renew(struct mw_lmdb *lm, struct mw_view *view, struct mw_view **out, struct mw_err *err) {
   int rc = mdb_txn_renew(view->txn);
   if (rc != 0) {
     view_free(view);
@@ -80,11 +72,39 @@ int mw_lmdb_view_open(struct mw_backend *backend, struct mw_view **out, struct m
   return 0;
 }
 
+bool mw_lmdb_views_open(struct mw_backend *backend) {
+  struct mw_lmdb *lm = MW_CONTAINER(backend, struct mw_lmdb, base);
+  bool open = false;
+  for (size_t i = 0; i < MW_LMDB_SHARDS; i++) {
+    pthread_mutex_lock(&lm->shards[i].lock);
+    open = open || lm->shards[i].n_open > 0;
+    pthread_mutex_unlock(&lm->shards[i].lock);
+  }
+  return open;
+}
+
+int mw_lmdb_view_open(struct mw_backend *backend, struct mw_view **out, struct mw_err *err) {
+  struct mw_lmdb *lm = MW_CONTAINER(backend, struct mw_lmdb, base);
+  struct mw_lmdb_shard *shard = shard_of_thread(lm);
+  pthread_mutex_lock(&shard->lock);
+  struct mw_list *link = mw_list_shift(&shard->idle);
+  if (link) shard->n_idle--;
+  shard->n_open++;
+  pthread_mutex_unlock(&shard->lock);
+  int rc = link ? view_renew(lm, MW_CONTAINER(link, struct mw_view, link), out, err) : view_new(lm, shard, out, err);
+  if (rc == 0) return 0;
+  pthread_mutex_lock(&shard->lock);
+  shard->n_open--;
+  pthread_mutex_unlock(&shard->lock);
+  return rc;
+}
+
 void mw_lmdb_view_close(struct mw_view *view) {
   struct mw_lmdb_shard *shard = view->shard;
   mdb_txn_reset(view->txn);
   view->cursor_ready = view->positioned = false;
   pthread_mutex_lock(&shard->lock);
+  shard->n_open--;
   bool keep = shard->n_idle < MW_LMDB_IDLE;
   if (keep) {
     mw_list_push(&shard->idle, &view->link);

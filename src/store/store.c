@@ -58,6 +58,10 @@ void mw_store_close(struct mw_store *store) {
   free(store);
 }
 
+bool mw_store_in_use(struct mw_store *store) {
+  return mw_hub_in_use(&store->hub) || store->backend->ops->in_use(store->backend);
+}
+
 uint64_t mw_store_commits(const struct mw_store *store) { return atomic_load(&store->writer.commits); }
 
 /* ---- reading ---- */

@@ -33,6 +33,9 @@ int mw_store_open(struct mw_store **out, const struct mw_store_options *options,
 /* Finishes the queued transactions and closes. No snapshot or watch may be open. NULL is allowed. */
 void mw_store_close(struct mw_store *store);
 
+/* Whether a snapshot or watch is open. Any thread. */
+bool mw_store_in_use(struct mw_store *store);
+
 /* How many durable commits were made since opening; each may hold many transactions. Any thread. */
 uint64_t mw_store_commits(const struct mw_store *store);
 

@@ -30,6 +30,13 @@ int mw_hub_init(struct mw_hub *hub, uint64_t revision) {
   return 0;
 }
 
+bool mw_hub_in_use(struct mw_hub *hub) {
+  pthread_mutex_lock(&hub->lock);
+  bool in_use = !mw_list_empty(&hub->watches);
+  pthread_mutex_unlock(&hub->lock);
+  return in_use;
+}
+
 static struct mw_store_txn **slot(struct mw_hub *hub, uint64_t place) {
   return &hub->log[place % MW_STORE_WATCH_BACKLOG];
 }

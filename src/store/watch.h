@@ -22,6 +22,9 @@ struct mw_hub {
 int mw_hub_init(struct mw_hub *hub, uint64_t revision);
 void mw_hub_fini(struct mw_hub *hub);
 
+/* Whether a watch is open. Any thread. */
+bool mw_hub_in_use(struct mw_hub *hub);
+
 /* Adds a transaction that changed something, in the order of revisions, and wakes the watches it concerns. On the
  * writer's thread; keeps a reference. */
 void mw_hub_publish(struct mw_hub *hub, struct mw_store_txn *txn);

@@ -253,8 +253,8 @@ static void wait_for(struct mw_writer *writer, int64_t ns) {
 /* Waits a little for those who were answered last. Under the lock. */
 static void gather(struct mw_writer *writer) {
   int64_t patience = writer->commit_ns / 8;
-  int64_t until = mw_clock_mono() + (patience < GATHER_MOST ? patience : GATHER_MOST), left;
-  while (writer->queued - writer->taken < writer->expected && !writer->stop && (left = until - mw_clock_mono()) > 0) {
+  int64_t until = mw_clock_real() + (patience < GATHER_MOST ? patience : GATHER_MOST), left;
+  while (writer->queued - writer->taken < writer->expected && !writer->stop && (left = until - mw_clock_real()) > 0) {
     wait_for(writer, left);
   }
 }
@@ -297,9 +297,9 @@ static void *run(void *arg) {
     size_t n = 0;
     for (struct mw_store_txn *txn = first; txn; txn = txn->next) n++;
     if (n > 0) {
-      int64_t start = mw_clock_mono();
+      int64_t start = mw_clock_real();
       settle(store, first, n);
-      store->writer.commit_ns = mw_clock_mono() - start;
+      store->writer.commit_ns = mw_clock_real() - start;
       count_settled(&store->writer, n);
     }
     if (expiry_due(&store->writer) <= store->clock()) expire(store);

@@ -95,8 +95,8 @@ static void engine_run(struct mw_engine *base) {
   struct mw_core_engine *engine = mw_core_engine_of(base);
   mw_core_server_start(engine);
   while (!engine->stopping) mw_core_poll_turn(&engine->poll, -1);
-  int64_t until = mw_clock_mono() + LAST_WORDS_MS * (int64_t)MW_NS_PER_MS;
-  while (!mw_core_server_is_idle(engine) && mw_clock_mono() < until) mw_core_poll_turn(&engine->poll, LAST_WORDS_MS);
+  int64_t until = mw_clock_real() + LAST_WORDS_MS * (int64_t)MW_NS_PER_MS;
+  while (!mw_core_server_is_idle(engine) && mw_clock_real() < until) mw_core_poll_turn(&engine->poll, LAST_WORDS_MS);
 }
 
 static void engine_drain(struct mw_engine *base) { mw_core_server_drain(mw_core_engine_of(base)); }

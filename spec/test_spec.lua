@@ -1,0 +1,89 @@
+-- `moonwire test` itself: what it prints, and what it exits with. (What specs can do is in test/projects/inproc.)
+local project = require "support.project"
+local test = require "moonwire.test"
+
+local proto <const> = [[
+syntax = "proto3";
+package p;
+service P { rpc Call(Empty) returns (Empty); }
+message Empty {}
+]]
+
+local function folder_of(lua, spec)
+  return project.new { ["proto/p.proto"] = proto, ["lua/p.lua"] = lua, ["spec/p_spec.lua"] = spec }
+end
+
+describe("moonwire test", function()
+  it("exits with 0 when all pass", function()
+    local folder <close> = folder_of("", "it('passes', function() end)")
+    local code, out = folder:run("test", "--output=TAP")
+    assert.are.equal(0, code)
+    assert.matches("ok 1 - passes", out, 1, true)
+  end)
+
+  it("exits with 1 when one fails", function()
+    local folder <close> = folder_of("", "it('passes', function() end) it('fails', function() error 'x' end)")
+    local code, out = folder:run("test", "--output=TAP")
+    assert.are.equal(1, code)
+    assert.matches("not ok 2 - fails", out, 1, true)
+  end)
+
+  it("exits with 1 when a script does not load", function()
+    local folder <close> = folder_of("local x =", "it('passes', function() end)")
+    local code, _, err = folder:run "test"
+    assert.are.equal(1, code)
+    assert.matches("lua/p.lua:1: unexpected symbol near <eof>", err, 1, true)
+  end)
+
+  it("exits with 2 without such a folder", function()
+    local process <close> = test.start { "test", "/no/such/folder" }
+    assert.are.equal(2, (process:wait()))
+    assert.are.equal("moonwire test: /no/such/folder: No such file or directory\n", process.stderr)
+  end)
+
+  it("shows what a handler logs", function()
+    local folder <close> = folder_of([[
+      local mw = require "moonwire"
+      mw.service("p.P").Call = function() mw.log.info "from the handler" return {} end
+    ]], "local test = require 'moonwire.test' it('x', function() test.service('p.P'):Call {} end)")
+    local code, _, err = folder:run "test"
+    assert.are.equal(0, code)
+    assert.matches('msg="from the handler"', err, 1, true)
+  end)
+
+  it("fails a test that leaves a call or a function behind which does not end", function()
+    local folder <close> = folder_of([[
+      local mw = require "moonwire"
+      mw.service("p.P").Call = function()
+        local _ <close> = setmetatable({}, { __close = function() mw.sleep(8) end })
+        mw.sleep(600)
+      end
+    ]], [[
+      local mw, test = require "moonwire", require "moonwire.test"
+      it("leaves", function()
+        mw.spawn(function() test.service("p.P"):Call {} end)
+        mw.spawn(function()
+          local _ <close> = setmetatable({}, { __close = function() mw.sleep(8) end })
+          mw.sleep(600)
+        end)
+        test.settle()
+      end)
+    ]])
+    local code, out = folder:run "test"
+    assert.are.equal(1, code)
+    assert.matches("the call of p.P/Call does not end with the test: it is at lua/p.lua:3", out, 1, true)
+    assert.matches("jobs or spawned functions do not end with the test: 1 of them", out, 1, true)
+  end)
+
+  it("fails a test whose scripts do not load again", function()
+    local folder <close> = folder_of([[
+      local mw = require "moonwire"
+      local loads = mw.metrics.counter { name = "loads_total" }
+      loads:inc()
+      if loads:value() > 1 then error "once is enough" end
+    ]], "it('passes', function() end)")
+    local code, out = folder:run "test"
+    assert.are.equal(1, code)
+    assert.matches("lua/p.lua:4: once is enough", out, 1, true)
+  end)
+end)

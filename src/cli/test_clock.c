@@ -1,0 +1,216 @@
+/* The clock of a test: stopped, and moved by the spec. What is due meanwhile happens in order, and between any two timers
+ * everything happens that can: posts, answers of the store, work in other threads. */
+#include "base/clock.h"
+#include "cli/test.h"
+
+#define CLOCK "moonwire.test.Clock"
+
+enum { SAME_MOMENT_MAX = 10000, LOOK_AGAIN_NS = MW_NS_PER_MS };
+
+struct drive {
+  struct mw_test_turn turn;
+  int64_t until;   /* fires the timers that are due by then */
+  size_t left;     /* how many, at most */
+  bool move;       /* at last the clock shows `until` */
+  bool fired;
+};
+
+/* What "moonwire.test.Clock" holds. It is in force while it is test->clock. */
+struct clock {
+  struct mw_test *test;
+  int64_t moment; /* of the timer that was fired last */
+  size_t at_once; /* how many were fired then */
+};
+
+/* ---- driving ---- */
+
+/* Runs all that needs no time to pass. Returns false while other threads work for the loop. */
+static bool settle(struct mw_test *test) {
+  struct mw_loop *loop = &test->worker.loop;
+  do {
+    mw_loop_run_posts(loop);
+    mw_store_flush(test->worker.host.store);
+  } while (mw_loop_has_posts(loop));
+  return loop->uv.active_reqs.count == 0;
+}
+
+static bool fire_next(struct drive *d) {
+  if (d->left == 0 || d->turn.err.code != 0 || !d->turn.test->clock) return false;
+  if (!mw_loop_fire_next(&d->turn.test->worker.loop, d->until)) return false;
+  d->left--;
+  d->fired = true;
+  struct clock *clock = d->turn.test->clock;
+  int64_t now = mw_clock_mono();
+  clock->at_once = now == clock->moment ? clock->at_once + 1 : 0;
+  clock->moment = now;
+  if (clock->at_once >= SAME_MOMENT_MAX) {
+    mw_err_set(&d->turn.err, MW_ELIMIT, "the clock does not get on: something waits for 0 seconds again and again");
+  }
+  return true;
+}
+
+static void drive(void *arg) {
+  struct drive *d = arg;
+  struct mw_loop *loop = &d->turn.test->worker.loop;
+  do {
+    if (!settle(d->turn.test) && mw_timer_start_real(loop, LOOK_AGAIN_NS, drive, d)) return;
+  } while (fire_next(d));
+  if (d->move && d->turn.err.code == 0 && d->turn.test->clock && d->until > mw_clock_mono()) mw_clock_move(d->until);
+  mw_test_turn_end(&d->turn);
+}
+
+static void run_drive(struct mw_test_turn *turn) { drive(MW_CONTAINER(turn, struct drive, turn)); }
+
+static struct drive *push_drive(lua_State *L, struct mw_test *test) {
+  struct drive *d = lua_newuserdatauv(L, sizeof *d, 0);
+  *d = (struct drive){.turn = {.test = test, .err = MW_ERR_INIT, .run = run_drive}};
+  return d;
+}
+
+static int after_wait(lua_State *L, int status, lua_KContext context) { return 0; }
+
+/* test.settle() */
+static int l_settle(lua_State *L) {
+  return mw_test_turn_wait(L, &push_drive(L, mw_test_of(L))->turn, "test.settle", after_wait);
+}
+
+/* ---- waiting by the machine's clock ---- */
+
+struct pause {
+  struct mw_test_turn turn;
+  int64_t delay;
+};
+
+static void end_pause(void *arg) { mw_test_turn_end(arg); }
+
+static void run_pause(struct mw_test_turn *turn) {
+  const struct pause *pause = MW_CONTAINER(turn, struct pause, turn);
+  if (mw_timer_start_real(&turn->test->worker.loop, pause->delay, end_pause, turn)) return;
+  mw_err_set(&turn->err, MW_ENOMEM, "out of memory");
+  mw_test_turn_end(turn);
+}
+
+/* test.pause(seconds) */
+static int l_pause(lua_State *L) {
+  struct mw_test *test = mw_test_of(L);
+  int64_t delay = (int64_t)(luaL_checknumber(L, 1) * MW_NS_PER_S);
+  struct pause *pause = lua_newuserdatauv(L, sizeof *pause, 0);
+  *pause = (struct pause){{.test = test, .err = MW_ERR_INIT, .run = run_pause}, delay};
+  return mw_test_turn_wait(L, &pause->turn, "test.pause", after_wait);
+}
+
+/* ---- the clock ---- */
+
+static struct mw_test *check_clock(lua_State *L) {
+  struct clock *clock = luaL_checkudata(L, 1, CLOCK);
+  if (clock->test->clock != clock) luaL_error(L, "this clock was closed, with <close> or by the end of its test");
+  return clock->test;
+}
+
+/* clock:advance(seconds) */
+static int l_advance(lua_State *L) {
+  struct mw_test *test = check_clock(L);
+  lua_Number seconds = luaL_checknumber(L, 2);
+  luaL_argcheck(L, seconds >= 0 && seconds <= 1e9, 2, "expected seconds from 0 to 1e9");
+  struct drive *d = push_drive(L, test);
+  d->until = mw_clock_mono() + (int64_t)(seconds * MW_NS_PER_S);
+  d->left = SIZE_MAX;
+  d->move = true;
+  return mw_test_turn_wait(L, &d->turn, "clock:advance", after_wait);
+}
+
+static int after_step(lua_State *L, int status, lua_KContext context) {
+  lua_pushboolean(L, ((struct drive *)context)->fired);
+  return 1;
+}
+
+/* clock:step([limit]): moves to the next timer, fires it, and returns whether there was one, by `limit` of
+ * mw.time.monotonic(). */
+static int l_step(lua_State *L) {
+  struct mw_test *test = check_clock(L);
+  lua_Number limit = luaL_optnumber(L, 2, 9e9);
+  struct drive *d = push_drive(L, test);
+  d->until = (int64_t)(limit * MW_NS_PER_S);
+  d->left = 1;
+  return mw_test_turn_wait(L, &d->turn, "clock:step", after_step);
+}
+
+void mw_test_clock_release(struct mw_test *test) {
+  if (!test->clock) return;
+  test->clock = NULL;
+  mw_loop_let_go(&test->worker.loop);
+  mw_clock_go();
+}
+
+static int l_close(lua_State *L) {
+  struct clock *clock = luaL_checkudata(L, 1, CLOCK);
+  if (clock->test->clock == clock) mw_test_clock_release(clock->test);
+  return 0;
+}
+
+/* test.stop_clock([seconds since 1970]); test.clock of test.lua */
+static int l_stop_clock(lua_State *L) {
+  struct mw_test *test = mw_test_of(L);
+  lua_Number wall = luaL_optnumber(L, 1, 0);
+  luaL_argcheck(L, wall >= 0 && wall <= 9e9, 1, "expected seconds since 1970");
+  if (test->clock) return luaL_error(L, "test.clock: the clock is stopped already: one at a time");
+  struct clock *clock = lua_newuserdatauv(L, sizeof *clock, 0);
+  *clock = (struct clock){test, MW_NEVER, 0};
+  luaL_setmetatable(L, CLOCK);
+  test->clock = clock;
+  mw_clock_stop(lua_isnoneornil(L, 1) ? MW_NEVER : (int64_t)(wall * MW_NS_PER_S));
+  mw_loop_hold(&test->worker.loop);
+  return 1;
+}
+
+/* ---- os.time, os.date ---- */
+
+static void push_now(lua_State *L) { lua_pushinteger(L, mw_clock_wall() / MW_NS_PER_S); }
+
+/* Calls Lua's own function, upvalue 1, with what is on the stack. */
+static int call_original(lua_State *L) {
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_insert(L, 1);
+  lua_call(L, lua_gettop(L) - 1, 1);
+  return 1;
+}
+
+static int l_time(lua_State *L) {
+  if (!lua_isnoneornil(L, 1)) return call_original(L);
+  push_now(L);
+  return 1;
+}
+
+static int l_date(lua_State *L) {
+  lua_settop(L, 2);
+  if (lua_isnil(L, 1)) {
+    lua_pushliteral(L, "%c");
+    lua_replace(L, 1);
+  }
+  if (lua_isnil(L, 2)) {
+    push_now(L);
+    lua_replace(L, 2);
+  }
+  return call_original(L);
+}
+
+/* Scripts loaded from now on see the clock that can be stopped there too. */
+static void replace_os(lua_State *L, const char *name, lua_CFunction function) {
+  lua_getglobal(L, "os");
+  lua_getfield(L, -1, name);
+  lua_pushcclosure(L, function, 1);
+  lua_setfield(L, -2, name);
+  lua_pop(L, 1);
+}
+
+void mw_test_clock_open(lua_State *L, struct mw_test *test) {
+  static const luaL_Reg methods[] = {{"advance", l_advance}, {"step", l_step}, {"close", l_close}, {NULL, NULL}};
+  static const luaL_Reg metamethods[] = {{"__gc", l_close}, {"__close", l_close}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"stop_clock", l_stop_clock}, {"settle", l_settle}, {"pause", l_pause}, {NULL, NULL}};
+  mw_bind_push_type(L, CLOCK, methods, metamethods);
+  lua_pop(L, 1);
+  lua_pushlightuserdata(L, test);
+  luaL_setfuncs(L, functions, 1);
+  replace_os(L, "time", l_time);
+  replace_os(L, "date", l_date);
+}

@@ -1,0 +1,85 @@
+/* The server's end of a call: what the handler asks for, and what it is told. */
+#include <stdio.h>
+
+#include "engine/inproc/call.h"
+
+static struct mw_client_call *call_of(struct mw_call *call) { return MW_CONTAINER(call, struct mw_client_call, call); }
+
+/* ---- operations ---- */
+
+static void op_read(struct mw_call *call) { mw_inproc_call_wake(call_of(call)); }
+
+static uint8_t *op_reserve(struct mw_call *call, size_t size) {
+  return mw_inproc_queue_reserve(&call_of(call)->to_client, size);
+}
+
+static void op_send(struct mw_call *call) {
+  mw_inproc_queue_push(&call_of(call)->to_client, false);
+  mw_inproc_call_wake(call_of(call));
+}
+
+static void op_send_headers(struct mw_call *call) { mw_inproc_call_wake(call_of(call)); }
+
+static struct mw_slice keep(struct mw_call *call, struct mw_slice bytes) {
+  char *copy = mw_arena_strndup(&call->arena, bytes.len ? (const char *)bytes.data : "", bytes.len);
+  return copy ? mw_slice(copy, bytes.len) : mw_slice(NULL, 0);
+}
+
+static void op_finish(struct mw_call *call, const struct mw_status *status, bool last) {
+  struct mw_client_call *c = call_of(call);
+  if (last) mw_inproc_queue_push(&c->to_client, true);
+  c->status = (struct mw_status){status->code, keep(call, status->message), keep(call, status->details)};
+  mw_inproc_call_wake(c);
+}
+
+const struct mw_engine_call_ops mw_inproc_call_ops = {op_read, op_reserve, op_send, op_send_headers, op_finish};
+
+/* ---- events ---- */
+
+static void reject(struct mw_client_call *c, struct mw_status status) { mw_inproc_call_end(c, status, status); }
+
+struct mw_status mw_inproc_too_long(struct mw_client_call *c, size_t limit) {
+  char words[80];
+  int len = snprintf(words, sizeof words, "message longer than the limit of %zu bytes", limit);
+  return (struct mw_status){MW_CODE_RESOURCE_EXHAUSTED, keep(&c->call, mw_slice(words, (size_t)len)), {NULL, 0}};
+}
+
+static void deliver(struct mw_client_call *c) {
+  struct mw_inproc_message *message = mw_inproc_queue_shift(&c->to_server);
+  if (message->len > c->server_limit) {
+    reject(c, mw_inproc_too_long(c, c->server_limit));
+  } else {
+    mw_call_on_message(&c->call, mw_inproc_message_bytes(message));
+  }
+  free(message);
+}
+
+/* The answer to a read. A method whose request is not streamed gets its message when it is known to be the only one. */
+static void answer(struct mw_client_call *c) {
+  bool single = !c->call.route->method->client_streaming;
+  bool first = c->call.received == 0;
+  if (single && first && c->to_server.len > 1) {
+    reject(c, mw_status(MW_CODE_UNIMPLEMENTED, "more than one request message, the method takes one"));
+  } else if (single && first && c->half_closed && c->to_server.len == 0) {
+    reject(c, mw_status(MW_CODE_UNIMPLEMENTED, "no request message, the method takes one"));
+  } else if (c->to_server.len > 0 && (!single || c->half_closed)) {
+    deliver(c);
+  } else if (c->half_closed && c->to_server.len == 0) {
+    mw_call_on_end(&c->call);
+  }
+}
+
+void mw_inproc_step_server(struct mw_client_call *c) {
+  struct mw_call *call = &c->call;
+  bool begins = !c->started;
+  c->started = true;
+  if (begins && c->end.due) {
+    call->finished = true; /* it never gets there */
+  } else if (begins) {
+    mw_dispatch_start(c->dispatch, call);
+  } else if (!call->finished && c->end.due) {
+    mw_call_on_cancel(call, c->end.server);
+  } else if (!call->finished && !call->cancelled && call->reading) {
+    answer(c);
+  }
+}
