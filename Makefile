@@ -8,6 +8,7 @@
 #   make fuzz       every fuzzer for FUZZ_SECONDS (10)
 #   make soak       saves in every way under load, SAVES times (1000), and reloads RELOADS times (10000)
 #   make crash      kills the server under writes, CYCLES times (1000)
+#   make conformance  runs other people's suites, h2spec and gRPC's interop clients; needs Go, at first a network too
 #   make layers     checks that every #include points down
 #   make types      tells LuaLS, through build/types, of the messages in proto/ and in the examples
 #   make bench      measures, and prints the table
@@ -28,7 +29,8 @@ define build
 @cmake --build $(1) -j $(JOBS) -- --no-print-directory -s
 endef
 
-.PHONY: all run test asan tsan fuzz soak crash layers types bench bench-reload install clean help build-deps test-deps
+.PHONY: all run test asan tsan fuzz soak crash conformance layers types bench bench-reload install clean help build-deps \
+	test-deps
 
 all: build-deps
 	$(call build,build,release)
@@ -59,6 +61,9 @@ soak: test-deps all
 
 crash: test-deps all
 	@CYCLES=$${CYCLES:-1000} TEST_LIMIT=7200 test/run crash
+
+conformance: all
+	@test/conformance.py $(CLIENTS)
 
 layers:
 	@scripts/layers

@@ -1,0 +1,99 @@
+"""What requests that no client library would send, or not so, get for an answer: bytes against bytes."""
+
+import base64
+import zlib
+
+import http2
+from harness import ServiceTest
+from test_interop import INTEROP, pb
+
+SERVICE = "/grpc.testing.TestService/"
+OK, UNIMPLEMENTED, INTERNAL = 0, 12, 13
+
+
+class Wire(ServiceTest):
+    folder = INTEROP
+
+    def call(self, method="UnaryCall", headers=(), request=None, **how):
+        if not {"body", "pieces"} & how.keys():
+            how["body"] = http2.message((request or pb.SimpleRequest()).SerializeToString())
+        return http2.exchange(self.server.address, SERVICE + method, headers=headers, **how)
+
+    def assertEnds(self, code, answer):
+        """An answer of gRPC's own with the code; an error that comes before any message is trailers only."""
+        self.assertEqual((answer.end, answer.status, answer.grpc_status), ("stream", "200", code), answer.blocks)
+        self.assertTrue(answer.headers["content-type"].startswith("application/grpc"))
+        if code != OK:
+            self.assertTrue(answer.trailers_only)
+
+    def echoed(self, *values):
+        """The trailer's value when each of `values` was sent, in base64, as a header of its own."""
+        key = "x-grpc-test-echo-trailing-bin"
+        answer = self.call(headers=[(key, value) for value in values])
+        self.assertEnds(OK, answer)
+        value = answer.trailers[key]
+        return base64.b64decode(value + "=" * (-len(value) % 4), validate=True)
+
+    def test_content_types_of_grpc(self):
+        for content_type in ("application/grpc", "application/grpc+proto", "application/grpc;charset=utf-8"):
+            self.assertEnds(OK, self.call(headers=[("content-type", content_type)]))
+
+    def test_other_methods_are_refused(self):
+        for method in ("GET", "PUT"):
+            self.assertNotEqual(self.call(headers=[(":method", method)]).grpc_status, OK)
+
+    def test_unknown_paths_are_a_status_and_not_one_of_http(self):
+        for path in ("/no.Such/Method", SERVICE + "NoSuch", SERVICE, "/", "/x", SERVICE + "UnaryCall/x"):
+            self.assertEnds(UNIMPLEMENTED, http2.exchange(self.server.address, path, body=http2.message()))
+
+    def test_a_status_message_is_percent_encoded(self):
+        for message, encoded in (("100%", "100%25"), ("grün\n", "gr%C3%BCn%0A"), ("☺", "%E2%98%BA"), ("a b~", "a b~")):
+            status = pb.EchoStatus(code=2, message=message)
+            answer = self.call(request=pb.SimpleRequest(response_status=status))
+            self.assertEnds(2, answer)
+            self.assertEqual(answer.trailers["grpc-message"].upper(), encoded.upper())
+
+    def test_an_error_behind_a_message_is_in_trailers(self):
+        request = pb.StreamingOutputCallRequest(response_parameters=[pb.ResponseParameters(size=1)],
+                                                response_status=pb.EchoStatus(code=10))
+        answer = self.call("StreamingOutputCall", request=request)
+        self.assertEqual((len(answer.blocks), len(answer.messages), answer.grpc_status), (2, 1, 10))
+        self.assertNotIn("grpc-status", answer.headers)
+        self.assertNotIn(":status", answer.trailers)
+
+    def test_binary_values_come_with_padding_or_without(self):
+        self.assertEqual(self.echoed("AAECAw=="), b"\0\1\2\3")
+        self.assertEqual(self.echoed("AAECAw"), b"\0\1\2\3")
+        self.assertEqual(self.echoed("AAEC"), b"\0\1\2")
+        self.assertEqual(self.echoed("+/+/"), b"\xfb\xff\xbf")
+
+    def test_binary_values_go_without_padding(self):
+        answer = self.call(headers=[("x-grpc-test-echo-trailing-bin", "AAECAw==")])
+        self.assertEqual(answer.trailers["x-grpc-test-echo-trailing-bin"], "AAECAw")
+
+    def test_messages_may_come_in_any_pieces(self):
+        whole = http2.message(pb.SimpleRequest(response_size=5).SerializeToString())
+        for pieces in ([whole], [whole[i:i + 1] for i in range(len(whole))], [b"", whole[:3], b"", whole[3:], b""]):
+            answer = self.call(pieces=pieces)
+            self.assertEnds(OK, answer)
+            self.assertEqual(len(pb.SimpleResponse.FromString(answer.messages[0][1]).payload.body), 5)
+
+    def test_the_wrong_number_of_messages_is_refused(self):
+        for count in (0, 2, 3):
+            self.assertEnds(UNIMPLEMENTED, self.call(body=http2.message() * count))
+
+    def test_a_compressed_message_that_is_none_is_refused(self):
+        self.assertEnds(INTERNAL, self.call(headers=[("grpc-encoding", "gzip")], body=http2.message(b"no gzip", 1)))
+
+    def test_a_stream_may_mix_compressed_and_plain_messages(self):
+        def ask(size, compressed):
+            request = pb.StreamingInputCallRequest(payload=pb.Payload(body=bytes(size)),
+                                                   expect_compressed=pb.BoolValue(value=compressed))
+            data = request.SerializeToString()
+            return http2.message(zlib.compress(data), 1) if compressed else http2.message(data)
+        answer = self.call("StreamingInputCall", headers=[("grpc-encoding", "deflate")],
+                           body=ask(1000, True) + ask(200, False) + ask(30, True))
+        self.assertEnds(OK, answer)
+        [(flag, data)] = answer.messages
+        reply = pb.StreamingInputCallResponse.FromString(zlib.decompress(data) if flag else data)
+        self.assertEqual(reply.aggregated_payload_size, 1230)
