@@ -87,6 +87,7 @@ int mw_http_session_setup(nghttp2_session_callbacks **callbacks, nghttp2_option 
 }
 
 int mw_http_session_init(struct mw_http_session *session, struct mw_http_engine *engine) {
+  mw_http_frames_init(&session->frames);
   if (nghttp2_session_server_new2(&session->ng, engine->callbacks, session, engine->option) != 0) return MW_ENOMEM;
   const nghttp2_settings_entry settings[] = {
       {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, MW_HTTP_MAX_STREAMS},
@@ -101,8 +102,12 @@ int mw_http_session_init(struct mw_http_session *session, struct mw_http_engine 
 /* ---- bytes ---- */
 
 bool mw_http_session_receive(struct mw_http_session *session, struct mw_slice bytes) {
-  ssize_t n = nghttp2_session_mem_recv(session->ng, bytes.data, bytes.len);
-  return n >= 0;
+  if (session->failed) return true;
+  uint32_t error = NGHTTP2_NO_ERROR;
+  size_t fine = mw_http_frames_check(&session->frames, bytes, &error);
+  if (nghttp2_session_mem_recv(session->ng, bytes.data, fine) < 0) return false;
+  session->failed = error != NGHTTP2_NO_ERROR;
+  return !session->failed || nghttp2_session_terminate_session(session->ng, error) == 0;
 }
 
 bool mw_http_session_pull(struct mw_http_session *session, struct mw_http_batch *batch, bool *more) {

@@ -9,6 +9,7 @@
 
 #include "base/slice.h"
 #include "engine/http/engine.h"
+#include "engine/http/frames.h"
 
 enum {
   MW_HTTP_MAX_STREAMS = 1024,
@@ -19,6 +20,8 @@ enum {
 struct mw_http_session {
   nghttp2_session *ng;  /* NULL once the connection is lost */
   struct mw_list calls; /* struct mw_http_call.link: all that have a stream */
+  struct mw_http_frames frames;
+  bool failed;          /* by the client's fault: a GOAWAY is queued that says so, nothing more is received */
   bool draining;        /* the first GOAWAY is queued */
   bool ending;          /* the last one is */
 };

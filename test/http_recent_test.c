@@ -1,0 +1,71 @@
+/* What is remembered of the streams of a client. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "engine/http/recent.h"
+
+static void streams_to_come_are_nothing_special(void **state) {
+  struct mw_http_recent recent = {0};
+  assert_int_equal(mw_http_recent_find(&recent, 1), MW_HTTP_LIVE);
+  mw_http_recent_end(&recent, 1);
+  mw_http_recent_open(&recent, 1);
+  assert_int_equal(mw_http_recent_find(&recent, 1), MW_HTTP_LIVE);
+  assert_int_equal(mw_http_recent_find(&recent, 3), MW_HTTP_LIVE);
+  assert_int_equal(mw_http_recent_find(&recent, 0), MW_HTTP_LIVE);
+  assert_int_equal(mw_http_recent_find(&recent, 2), MW_HTTP_LIVE);
+}
+
+static void streams_end_one_by_one(void **state) {
+  struct mw_http_recent recent = {0};
+  for (int32_t stream = 1; stream <= 127; stream += 2) mw_http_recent_open(&recent, stream);
+  for (int32_t stream = 1; stream <= 127; stream += 4) mw_http_recent_end(&recent, stream);
+  for (int32_t stream = 1; stream <= 127; stream += 2) {
+    assert_int_equal(mw_http_recent_find(&recent, stream), stream % 4 == 1 ? MW_HTTP_ENDED : MW_HTTP_LIVE);
+  }
+}
+
+static void a_stream_that_was_left_out_is_skipped(void **state) {
+  struct mw_http_recent recent = {0};
+  mw_http_recent_open(&recent, 5);
+  assert_int_equal(mw_http_recent_find(&recent, 3), MW_HTTP_SKIPPED);
+  mw_http_recent_open(&recent, 11);
+  mw_http_recent_end(&recent, 5);
+  mw_http_recent_open(&recent, 3);
+  mw_http_recent_open(&recent, 12);
+  assert_int_equal(mw_http_recent_find(&recent, 1), MW_HTTP_SKIPPED);
+  assert_int_equal(mw_http_recent_find(&recent, 3), MW_HTTP_SKIPPED);
+  assert_int_equal(mw_http_recent_find(&recent, 5), MW_HTTP_ENDED);
+  assert_int_equal(mw_http_recent_find(&recent, 9), MW_HTTP_SKIPPED);
+  assert_int_equal(mw_http_recent_find(&recent, 11), MW_HTTP_LIVE);
+}
+
+static void what_is_older_than_64_streams_is_forgotten(void **state) {
+  struct mw_http_recent recent = {0};
+  mw_http_recent_open(&recent, 3);
+  mw_http_recent_end(&recent, 3);
+  mw_http_recent_open(&recent, 3 + 2 * 63);
+  assert_int_equal(mw_http_recent_find(&recent, 3), MW_HTTP_ENDED);
+  assert_int_equal(mw_http_recent_find(&recent, 1), MW_HTTP_LIVE);
+  mw_http_recent_open(&recent, 3 + 2 * 64);
+  assert_int_equal(mw_http_recent_find(&recent, 3), MW_HTTP_LIVE);
+  assert_int_equal(mw_http_recent_find(&recent, 5), MW_HTTP_SKIPPED);
+  mw_http_recent_open(&recent, INT32_MAX);
+  mw_http_recent_end(&recent, 3 + 2 * 64);
+  assert_int_equal(mw_http_recent_find(&recent, 3 + 2 * 64), MW_HTTP_LIVE);
+  assert_int_equal(mw_http_recent_find(&recent, INT32_MAX - 2), MW_HTTP_SKIPPED);
+  assert_int_equal(mw_http_recent_find(&recent, INT32_MAX), MW_HTTP_LIVE);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(streams_to_come_are_nothing_special),
+      cmocka_unit_test(streams_end_one_by_one),
+      cmocka_unit_test(a_stream_that_was_left_out_is_skipped),
+      cmocka_unit_test(what_is_older_than_64_streams_is_forgotten),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
