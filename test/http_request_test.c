@@ -258,6 +258,7 @@ static void assert_refused(const struct mw_http_request *request, const struct r
   assert_string_equal(text, expected->message);
   assert_int_equal(refusal.http, expected->http);
   assert_int_equal(refusal.grpc, expected->grpc);
+  assert_int_equal(refusal.body, !expected->grpc);
   assert_int_equal(refusal.status.code, expected->code);
 }
 
@@ -268,6 +269,15 @@ static void turns_away(void **state) {
     add_all(&f->request, refused[i].request);
     assert_refused(&f->request, &refused[i]);
   }
+}
+
+static void turns_head_away_without_a_body(void **state) {
+  struct fixture *f = *state;
+  add_all(&f->request, LIST(":method: HEAD", ":path: /"));
+  struct mw_http_refusal refusal;
+  assert_false(mw_http_request_judge(&f->request, &refusal));
+  assert_int_equal(refusal.http, 405);
+  assert_false(refusal.body);
 }
 
 static void turns_away_malformed_timeouts(void **state) {
@@ -379,6 +389,7 @@ int main(void) {
       TEST(shows_host_only_beside_an_authority),
       TEST(decodes_binary_metadata),
       TEST(turns_away),
+      TEST(turns_head_away_without_a_body),
       TEST(turns_away_malformed_timeouts),
       TEST(shows_the_start_of_what_is_wrong_in_ascii),
       TEST(counts_as_http_does),

@@ -163,11 +163,13 @@ static void refuses(void **state) {
     struct mw_http_refusal refusal;
     const char *expected;
   } cases[] = {
-      {{405, false, {MW_CODE_INTERNAL, {(const uint8_t *)"m", 1}, {NULL, 0}}}, ":status: 405\nallow: POST\n"},
-      {{415, false, {MW_CODE_INVALID_ARGUMENT, {(const uint8_t *)"m", 1}, {NULL, 0}}}, ":status: 415\n"},
-      {{415, true, {MW_CODE_INVALID_ARGUMENT, {(const uint8_t *)"m", 1}, {NULL, 0}}},
+      {{405, false, true, {MW_CODE_INTERNAL, {(const uint8_t *)"m", 1}, {NULL, 0}}}, ":status: 405\nallow: POST\ncontent-type: text/plain; charset=utf-8\n"},
+      {{405, false, false, {MW_CODE_INTERNAL, {(const uint8_t *)"m", 1}, {NULL, 0}}}, ":status: 405\nallow: POST\n"},
+      {{415, false, true, {MW_CODE_INVALID_ARGUMENT, {(const uint8_t *)"m", 1}, {NULL, 0}}},
+       ":status: 415\ncontent-type: text/plain; charset=utf-8\n"},
+      {{415, true, false, {MW_CODE_INVALID_ARGUMENT, {(const uint8_t *)"m", 1}, {NULL, 0}}},
        ":status: 415\ncontent-type: application/grpc\ngrpc-status: 3\ngrpc-message: m\n"},
-      {{200, true, {MW_CODE_UNIMPLEMENTED, {(const uint8_t *)"m", 1}, {NULL, 0}}},
+      {{200, true, false, {MW_CODE_UNIMPLEMENTED, {(const uint8_t *)"m", 1}, {NULL, 0}}},
        HEADERS ACCEPT "grpc-status: 12\ngrpc-message: m\n"},
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -183,7 +185,7 @@ static int respond_without_memory(void *arg) {
   mw_arena_init(&own, SIZE_MAX);
   struct mw_status status = {MW_CODE_NOT_FOUND, mw_slice_str("100%"), mw_slice_str("d")};
   struct mw_http_fields fields;
-  struct mw_http_refusal refusal = {415, true, status};
+  struct mw_http_refusal refusal = {415, true, false, status};
   int rc = mw_http_response_headers(&fields, MW_COMPRESSION_GZIP, metadata, &own);
   if (rc == 0) rc = mw_http_response_trailers(&fields, &status, metadata, &own);
   if (rc == 0) rc = mw_http_response_trailers_only(&fields, &status, metadata, metadata, &own);

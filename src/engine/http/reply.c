@@ -185,10 +185,28 @@ void mw_http_reply_finish(struct mw_call *call, const struct mw_status *status, 
   mw_http_conn_mark(c->conn);
 }
 
+/* The text of a refusal, copied: there is one frame of it, unless the client's window is small. */
+static ssize_t read_text(nghttp2_session *ng, int32_t stream, uint8_t *buf, size_t most, uint32_t *flags,
+                         nghttp2_data_source *source, void *user) {
+  struct mw_http_call *c = source->ptr;
+  struct mw_slice *text = &c->status.message;
+  size_t n = text->len < most ? text->len : most;
+  memcpy(buf, text->data, n);
+  *text = mw_slice(text->data + n, text->len - n);
+  if (text->len == 0) *flags |= NGHTTP2_DATA_FLAG_EOF;
+  return (ssize_t)n;
+}
+
 void mw_http_reply_refuse(struct mw_http_call *c, const struct mw_http_refusal *refusal) {
   struct mw_http_fields fields;
   int rc = mw_http_response_refusal(&fields, refusal, &c->call.arena);
   c->answered = true;
-  check(c, rc == 0 ? nghttp2_submit_response(ng_of(c), c->stream, fields.nv, fields.len, NULL) : rc);
+  c->status = refusal->status;
+  nghttp2_data_provider text = {.source.ptr = c, .read_callback = read_text};
+  if (rc == 0) {
+    nghttp2_data_provider *body = refusal->body ? &text : NULL;
+    rc = nghttp2_submit_response(ng_of(c), c->stream, fields.nv, fields.len, body);
+  }
+  check(c, rc);
   mw_http_conn_mark(c->conn);
 }

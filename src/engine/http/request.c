@@ -13,7 +13,7 @@ enum { FIELD_OVERHEAD = 32, TIMEOUT_DIGITS = 8, SHOWN_MAX = 64, TEXT_MAX = 192 }
 enum field { METADATA, OWN, METHOD, PATH, AUTHORITY, HOST, CONTENT_TYPE, TIMEOUT, ENCODING, ACCEPT_ENCODING };
 
 /* What `flags` says. */
-enum { IS_POST = 1, IS_OURS = 2, IS_GRPC = 4, HAS_AUTHORITY = 8 };
+enum { IS_POST = 1, IS_OURS = 2, IS_GRPC = 4, HAS_AUTHORITY = 8, IS_HEAD = 16 };
 
 /* What is wrong, by weight. */
 enum rank { NOTHING, ENCODING_UNKNOWN, FIELD_MALFORMED, TYPE_WRONG, METHOD_WRONG, TOO_LARGE };
@@ -94,6 +94,7 @@ static int add_method(struct mw_http_request *request, struct mw_slice value) {
     request->flags |= IS_POST;
     return 0;
   }
+  if (mw_slice_eq_str(value, "HEAD")) request->flags |= IS_HEAD;
   return find(request, METHOD_WRONG, MW_CODE_INTERNAL, "method %s, must be POST", shown(value).text);
 }
 
@@ -242,22 +243,32 @@ int mw_http_request_add(struct mw_http_request *request, struct mw_slice name, s
 
 /* ---- the judgement ---- */
 
-static bool refuse(struct mw_http_refusal *refusal, unsigned http, bool grpc, struct mw_status status) {
-  *refusal = (struct mw_http_refusal){http, grpc, status};
+/* For a client that speaks gRPC. */
+static bool refuse(struct mw_http_refusal *refusal, unsigned http, struct mw_status status) {
+  *refusal = (struct mw_http_refusal){.http = http, .grpc = true, .status = status};
+  return false;
+}
+
+/* For another one. */
+static bool turn_away(struct mw_http_refusal *refusal, unsigned http, bool body, struct mw_status status) {
+  *refusal = (struct mw_http_refusal){.http = http, .body = body, .status = status};
   return false;
 }
 
 bool mw_http_request_judge(const struct mw_http_request *request, struct mw_http_refusal *refusal) {
-  if (request->rank == TOO_LARGE) return refuse(refusal, 200, true, request->finding);
-  if (request->rank == METHOD_WRONG) return refuse(refusal, 405, false, request->finding);
+  if (request->rank == TOO_LARGE) return refuse(refusal, 200, request->finding);
+  if (request->rank == METHOD_WRONG) return turn_away(refusal, 405, !(request->flags & IS_HEAD), request->finding);
   if (!(request->flags & IS_POST)) {
-    return refuse(refusal, 405, false, mw_status(MW_CODE_INTERNAL, "no method, must be POST"));
+    return turn_away(refusal, 405, true, mw_status(MW_CODE_INTERNAL, "no method, must be POST"));
   }
-  if (request->rank == TYPE_WRONG) return refuse(refusal, 415, request->flags & IS_GRPC, request->finding);
+  if (request->rank == TYPE_WRONG) {
+    if (request->flags & IS_GRPC) return refuse(refusal, 415, request->finding);
+    return turn_away(refusal, 415, true, request->finding);
+  }
   if (!(request->flags & IS_OURS)) {
-    struct mw_status missing = mw_status(MW_CODE_INVALID_ARGUMENT, "no content-type, must be application/grpc");
-    return refuse(refusal, 415, false, missing);
+    struct mw_status status = mw_status(MW_CODE_INVALID_ARGUMENT, "no content-type, must be application/grpc");
+    return turn_away(refusal, 415, true, status);
   }
-  if (request->rank != NOTHING) return refuse(refusal, 200, true, request->finding);
+  if (request->rank != NOTHING) return refuse(refusal, 200, request->finding);
   return true;
 }

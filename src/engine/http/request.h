@@ -25,6 +25,7 @@
 struct mw_http_refusal {
   unsigned http;           /* 200 for a status in trailers only; 405, 415 */
   bool grpc;               /* the client speaks gRPC: it gets the status */
+  bool body;               /* it gets the status' message as text */
   struct mw_status status; /* its message is never empty */
 };
 

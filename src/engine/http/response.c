@@ -10,6 +10,7 @@ static const nghttp2_nv status_200 = FIELD(":status", "200");
 static const nghttp2_nv status_405 = FIELD(":status", "405");
 static const nghttp2_nv status_415 = FIELD(":status", "415");
 static const nghttp2_nv allow = FIELD("allow", "POST");
+static const nghttp2_nv text_type = FIELD("content-type", "text/plain; charset=utf-8");
 static const nghttp2_nv content_type = FIELD("content-type", "application/grpc");
 static const nghttp2_nv accept_encoding = FIELD("grpc-accept-encoding", MW_COMPRESSION_ACCEPTED);
 
@@ -193,6 +194,7 @@ int mw_http_response_refusal(struct mw_http_fields *out, const struct mw_http_re
   if (init(&b, arena, 0) != 0) return MW_ENOMEM;
   put(&b, refusal->http == 405 ? status_405 : status_415);
   if (refusal->http == 405) put(&b, allow);
+  if (refusal->body) put(&b, text_type);
   if (refusal->grpc) {
     put(&b, content_type);
     if (put_status(&b, &refusal->status) != 0) return MW_ENOMEM;

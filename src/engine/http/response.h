@@ -33,8 +33,9 @@ int mw_http_response_trailers_only(struct mw_http_fields *out, const struct mw_s
                                    const struct mw_metadata *headers, const struct mw_metadata *trailers,
                                    struct mw_arena *arena);
 
-/* The whole answer to a refused request: trailers only with HTTP 200; else the HTTP status, `allow` with 405, and
- * content-type, grpc-status and grpc-message for a client that speaks gRPC. Returns 0 or MW_ENOMEM. */
+/* The answer to a refused request: trailers only with HTTP 200; else the HTTP status, `allow` with 405, and content-type,
+ * grpc-status and grpc-message for a client that speaks gRPC, the content-type of text where a body follows. Returns 0
+ * or MW_ENOMEM. */
 int mw_http_response_refusal(struct mw_http_fields *out, const struct mw_http_refusal *refusal,
                              struct mw_arena *arena);
 
