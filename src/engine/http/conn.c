@@ -4,9 +4,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "engine/http/outbox.h"
 
-enum { WRITES = 8 }; /* to one connection, before others have their turn */
+enum { WRITES = 8, /* to one connection, before others have their turn */
+       LINGER_NS = MW_NS_PER_S };
 
 /* ---- life ---- */
 
@@ -23,20 +25,46 @@ void mw_http_conn_unref(struct mw_http_conn *conn) {
 static void on_closed(uv_handle_t *handle) { mw_http_conn_unref(MW_CONTAINER(handle, struct mw_http_conn, uv)); }
 
 static void close_handle(struct mw_http_conn *conn) {
+  if (uv_is_closing(&conn->uv.handle)) return;
+  mw_timer_stop(conn->linger);
+  conn->linger = NULL;
+  uv_close(&conn->uv.handle, on_closed);
+}
+
+static void leave(struct mw_http_conn *conn) {
   conn->closed = true;
   mw_list_remove(&conn->dirty);
-  uv_close(&conn->uv.handle, on_closed);
+  mw_http_session_lose(&conn->session);
 }
 
 void mw_http_conn_close(struct mw_http_conn *conn) {
   if (conn->closed) return;
+  leave(conn);
   close_handle(conn);
-  mw_http_session_lose(&conn->session);
+}
+
+static void on_lingered(void *arg) {
+  struct mw_http_conn *conn = arg;
+  conn->linger = NULL;
+  close_handle(conn);
+}
+
+static void on_shut(uv_shutdown_t *shutdown, int status) {}
+
+/* Ends it from this side; what was written still goes. */
+static void say_goodbye(struct mw_http_conn *conn) {
+  if (conn->closed) return;
+  leave(conn);
+  bool waits = !conn->engine->stopping && uv_shutdown(&conn->shutdown, &conn->uv.stream, on_shut) == 0;
+  if (waits) conn->linger = mw_timer_start(conn->engine->loop, LINGER_NS, on_lingered, conn);
+  if (!conn->linger) close_handle(conn);
 }
 
 void mw_http_conn_abandon(struct mw_http_conn *conn) {
   conn->refs++;
-  if (!conn->closed) close_handle(conn);
+  conn->closed = true;
+  mw_list_remove(&conn->dirty);
+  close_handle(conn);
   mw_http_session_abandon(&conn->session);
   mw_http_conn_unref(conn);
 }
@@ -103,7 +131,11 @@ void mw_http_conn_flush(struct mw_http_conn *conn) {
     }
     stands = write_batch(conn, &more);
   }
-  if (!stands || (!conn->unsent && mw_http_session_is_done(&conn->session))) mw_http_conn_close(conn);
+  if (!stands) {
+    mw_http_conn_close(conn);
+  } else if (!conn->unsent && mw_http_session_is_done(&conn->session)) {
+    say_goodbye(conn);
+  }
 }
 
 /* Why the connection ends, if that can still be said. */
@@ -140,13 +172,21 @@ static bool receive_tls(struct mw_http_conn *conn, struct mw_slice bytes) {
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf) {
   struct mw_http_conn *conn = MW_CONTAINER(stream, struct mw_http_conn, uv);
   if (n == 0) return;
+  if (conn->closed) {
+    if (n < 0) close_handle(conn);
+    return;
+  }
   struct mw_slice bytes = mw_slice(buf->base, n > 0 ? (size_t)n : 0);
   if (n > 0 && (conn->tls ? receive_tls(conn, bytes) : receive(conn, bytes))) {
     mw_http_conn_mark(conn);
     return;
   }
-  if (n > 0) say_last(conn);
-  mw_http_conn_close(conn);
+  if (n > 0) {
+    say_last(conn);
+    say_goodbye(conn);
+  } else {
+    mw_http_conn_close(conn);
+  }
   mw_http_turn_run_ready(&conn->engine->turn);
 }
 

@@ -2,7 +2,9 @@
  *
  * Life: accepted; then at some time closed, by whatever ends it first (the client, an error, a session that is done).
  * Closing it ends its streams at once and frees the session; the rest stays until libuv has closed the handle and the
- * last call that it had is over.
+ * last call that it had is over. One that the server ends lingers: a socket that is closed with bytes unread is reset,
+ * and that can take the last words from the client before it has read them. So what comes is dropped, until the client
+ * closes its side or a second is over.
  *
  * Nothing is taken from the session while the socket does not take what was written before: so what a client does not
  * read stays with the calls, where it is bounded. */
@@ -28,6 +30,8 @@ struct mw_http_conn {
   struct mw_http_tls *tls; /* between socket and session; NULL for plain text */
   uv_write_t write;
   uint8_t *unsent;      /* what the write under way has; owned; NULL for none */
+  uv_shutdown_t shutdown;
+  struct mw_timer *linger; /* until the client has closed its side, too; NULL when that is not waited for */
   bool closed;
   unsigned refs;        /* the open handle, and each call */
   char peer[MW_HTTP_PEER]; /* "ipv4:127.0.0.1:50123", "ipv6:[::1]:50123" */
