@@ -36,6 +36,11 @@ def header_list(path, asked):
     return sorted(both, key=lambda field: not field[0].startswith(":"))
 
 
+def headers_frame(path, stream):
+    """A whole request without a body."""
+    return frame(HEADERS, END_STREAM | END_HEADERS, stream, hpack.Encoder().encode(header_list(path, ())))
+
+
 def request(path, headers=(), body=b"", pieces=None, end=True):
     """The bytes of a request on stream 1; `pieces` are DATA frames, in place of those that `body` makes."""
     block = hpack.Encoder().encode(header_list(path, headers))
@@ -140,13 +145,18 @@ class Answer:
         return False
 
 
-def exchange(address, path, **how):
-    """Sends a request as request() makes it, and returns the Answer."""
+def exchange(address, path, then=None, **how):
+    """Sends a request as request() makes it, and returns the Answer. `then` are bytes that follow when that has come: it is
+    read on until the server closes the connection."""
     host, port = address.rsplit(":", 1)
     answer = Answer()
     with socket.create_connection((host, int(port)), timeout=TIMEOUT) as sock:
         sock.sendall(request(path, **how))
         for kind, flags, _, payload in read_frames(sock):
-            if answer.take(sock, kind, flags, payload):
+            if not answer.take(sock, kind, flags, payload):
+                continue
+            if then is None:
                 break
+            sock.sendall(then)
+            then = b""
     return answer

@@ -1,6 +1,9 @@
 """What requests that no client library would send, or not so, get for an answer: bytes against bytes."""
 
 import base64
+import os
+import struct
+import unittest
 import zlib
 
 import http2
@@ -8,10 +11,11 @@ from harness import ServiceTest
 from test_interop import INTEROP, pb
 
 SERVICE = "/grpc.testing.TestService/"
-OK, UNIMPLEMENTED, INTERNAL = 0, 12, 13
+OK, INVALID_ARGUMENT, UNIMPLEMENTED, INTERNAL = 0, 3, 12, 13
+STREAM_CLOSED, PROTOCOL_ERROR = 5, 1
 
 
-class Wire(ServiceTest):
+class WireTest(ServiceTest):
     folder = INTEROP
 
     def call(self, method="UnaryCall", headers=(), request=None, **how):
@@ -34,6 +38,8 @@ class Wire(ServiceTest):
         value = answer.trailers[key]
         return base64.b64decode(value + "=" * (-len(value) % 4), validate=True)
 
+
+class Wire(WireTest):
     def test_content_types_of_grpc(self):
         for content_type in ("application/grpc", "application/grpc+proto", "application/grpc;charset=utf-8"):
             self.assertEnds(OK, self.call(headers=[("content-type", content_type)]))
@@ -97,3 +103,87 @@ class Wire(ServiceTest):
         [(flag, data)] = answer.messages
         reply = pb.StreamingInputCallResponse.FromString(zlib.decompress(data) if flag else data)
         self.assertEqual(reply.aggregated_payload_size, 1230)
+
+
+@unittest.skipUnless(os.environ.get("MOONWIRE_TEST_ENGINE") == "http", "C core is not as strict")
+class Strict(WireTest):
+    """What only the engine of our own can see to."""
+
+    def assertTurnedAway(self, status, words, answer):
+        """An answer of HTTP's: a status, and what is wrong in text."""
+        self.assertEqual((answer.end, answer.status, answer.body.decode()), ("stream", status, words))
+        self.assertTrue(answer.headers["content-type"].startswith("text/plain"))
+        self.assertNotIn("grpc-status", answer.trailers)
+
+    def test_other_content_types_are_415(self):
+        for content_type in ("text/plain", "application/json", "application/grpcx", "application/grpc-web"):
+            self.assertTurnedAway("415", f"content-type \"{content_type}\", must be application/grpc or application/grpc+proto",
+                                  self.call(headers=[("content-type", content_type)]))
+        self.assertTurnedAway("415", "no content-type, must be application/grpc",
+                              self.call(headers=[("content-type", None)]))
+
+    def test_grpc_in_another_encoding_is_415_with_a_status(self):
+        answer = self.call(headers=[("content-type", "application/grpc+json")])
+        self.assertEqual((answer.status, answer.grpc_status, answer.body), ("415", INVALID_ARGUMENT, b""))
+        self.assertIn("application/grpc+json", answer.trailers["grpc-message"])
+
+    def test_other_methods_are_405(self):
+        for method in ("GET", "PUT", "DELETE", "BREW"):
+            answer = self.call(headers=[(":method", method)])
+            self.assertTurnedAway("405", f"method {method}, must be POST", answer)
+            self.assertEqual(answer.headers["allow"], "POST")
+        answer = self.call(headers=[(":method", "HEAD")])
+        self.assertEqual((answer.status, answer.body), ("405", b""))
+
+    def test_a_request_that_is_turned_away_may_go_on(self):
+        answer = self.call(headers=[(":method", "PUT")], body=bytes(60_000))
+        self.assertTurnedAway("405", "method PUT, must be POST", answer)
+
+    def test_te_may_be_missing(self):
+        self.assertEnds(OK, self.call(headers=[("te", None)]))
+
+    def test_malformed_timeouts_are_refused(self):
+        for timeout in ("", "S", "1", "1x", "-1S", "+1S", "1.5S", "123456789S", "1SS", "abc"):
+            answer = self.call(headers=[("grpc-timeout", timeout)])
+            self.assertEnds(INTERNAL, answer)
+            self.assertIn("grpc-timeout", answer.trailers["grpc-message"])
+        for timeout in ("99999999H", "1M", "100S", "99999999m", "99999999u"):
+            self.assertEnds(OK, self.call(headers=[("grpc-timeout", timeout)]))
+
+    def test_unknown_encodings_are_refused_with_those_that_are_known(self):
+        for flag in (0, 1):
+            answer = self.call(headers=[("grpc-encoding", "br")], body=http2.message(b"", flag))
+            self.assertEnds(UNIMPLEMENTED, answer)
+            self.assertEqual(answer.headers["grpc-accept-encoding"], "identity,deflate,gzip")
+
+    def test_a_compressed_message_without_an_encoding_is_refused(self):
+        for encoding in (None, "identity"):
+            self.assertEnds(INTERNAL, self.call(headers=[("grpc-encoding", encoding)], body=http2.message(b"", 1)))
+
+    def test_unknown_flags_are_refused(self):
+        for flag in (2, 3, 128, 255):
+            self.assertEnds(INTERNAL, self.call(body=http2.message(b"", flag)))
+
+    def test_a_message_cut_short_is_refused(self):
+        whole = http2.message(pb.SimpleRequest(response_size=5).SerializeToString())
+        for length in (1, 4, 5, len(whole) - 1):
+            self.assertEnds(INTERNAL, self.call(body=whole[:length]))
+        self.assertEnds(INTERNAL, self.call("StreamingInputCall", body=http2.message() + whole[:4]))
+
+    def test_binary_values_may_be_joined_by_commas(self):
+        self.assertEqual(self.echoed("AAE,AAEC"), b"\0\1")  # the handler takes the first
+        self.assertEqual(self.echoed("AAE=, AAEC"), b"\0\1")
+        self.assertEqual(self.echoed("AAE", "AAEC"), b"\0\1")
+
+    def test_binary_values_that_are_not_base64_are_refused(self):
+        for value in ("%%%", "A", "AAEC AAEC", "AAEC=AAEC"):
+            answer = self.call(headers=[("x-grpc-test-echo-trailing-bin", value)])
+            self.assertEnds(INTERNAL, answer)
+            self.assertIn("x-grpc-test-echo-trailing-bin", answer.trailers["grpc-message"])
+
+    def test_frames_of_streams_that_are_over_end_the_connection(self):
+        headers = http2.headers_frame(SERVICE + "EmptyCall", 1)
+        skipped = http2.headers_frame(SERVICE + "EmptyCall", 5) + http2.headers_frame(SERVICE + "EmptyCall", 3)
+        for more, code in ((headers, STREAM_CLOSED), (http2.frame(http2.DATA, 0, 1, b"x"), STREAM_CLOSED),
+                           (skipped, PROTOCOL_ERROR)):
+            self.assertEqual(self.call(then=more).end, f"goaway {code}")
