@@ -1,5 +1,6 @@
 -- `moonwire check`: every mistake of a folder is found before it is served, with its place and what would be right.
 local project = require "support.project"
+local test = require "moonwire.test"
 
 local proto = [[
 syntax = "proto3";
@@ -151,16 +152,61 @@ describe("moonwire check", function()
   end)
 
   it("refuses settings that are wrong, all at once", function()
-    local folder <close> = project.new { ["moonwire.lua"] = [[
-      return { wrkers = 2, grace = -1, limits = { message_byte = 1 }, tls = 5 }
-    ]] }
+    local folder <close> = project.new { ["lua/broken.lua"] = "return )", ["moonwire.lua"] = [[
+-- grace = 1
+local limits <const> = {
+  grace_of = 1, message_byte = 1,
+}
+return {
+  wrkers = 2, ["grace"] = -1,
+  limits = limits,
+  tls = 5, reload = { specs = 1 },
+  [1] = 2,
+}
+]] }
     local code, _, stderr = folder:run "check"
     assert.are.equal(1, code)
-    assert.matches("DIR/moonwire.lua: wrkers: no such setting; did you mean workers", stderr, 1, true)
-    assert.matches("DIR/moonwire.lua: grace: expected seconds from 0 to 86400", stderr, 1, true)
+    assert.matches("DIR/moonwire.lua:6: wrkers: no such setting; did you mean workers", stderr, 1, true)
+    assert.matches("DIR/moonwire.lua:6: grace: expected seconds from 0 to 86400", stderr, 1, true)
     assert.matches("DIR/moonwire.lua: limits.message_byte: no such setting; did you mean message_bytes",
-      stderr, 1, true)
-    assert.matches("DIR/moonwire.lua: tls: expected a table", stderr, 1, true)
+      stderr, 1, true) -- its group is set on another line
+    assert.matches("DIR/moonwire.lua:8: tls: expected a table", stderr, 1, true)
+    assert.matches("DIR/moonwire.lua:8: reload.specs: expected true or false", stderr, 1, true)
+    assert.matches("DIR/moonwire.lua: [...]: settings have names", stderr, 1, true)
+    assert.matches("DIR/lua/broken.lua:1: unexpected symbol", stderr, 1, true)
+  end)
+
+  local function refuses_settings(expected, text)
+    local folder <close> = project.new { ["moonwire.lua"] = text }
+    local code, _, stderr = folder:run "check"
+    assert.are.equal(1, code)
+    assert.matches(expected, stderr, 1, true)
+  end
+
+  it("refuses settings that do not compile or raise, with file and line", function()
+    refuses_settings("DIR/moonwire.lua:2: unexpected symbol near '='", "return {\n grace = = 1 }")
+    refuses_settings("DIR/moonwire.lua:2: no", "\nerror 'no'")
+    refuses_settings("assignment to undefined global 'port'", "port = 50051")
+    refuses_settings("attempt to load a binary chunk", "\27Lua")
+  end)
+
+  it("ends settings that run away", function()
+    local words = "DIR/moonwire.lua:1: the script ran for more than 1000 ms while it was loaded"
+    refuses_settings(words, "while true do end")
+    refuses_settings(words, "while true do pcall(function() while true do end end) end")
+    refuses_settings(words, "return coroutine.wrap(function() while true do end end)()")
+    refuses_settings("the script ran for more than 1000 ms", "return ('a'):rep(40):find(('a?'):rep(40) .. ('a'):rep(40))")
+    refuses_settings("DIR/moonwire.lua:1: the settings used up 67108864 bytes of memory", "local t = {} while true do t[#t + 1] = ('x'):rep(1 << 20) .. #t end")
+  end)
+
+  it("lets settings read the environment, and nothing else", function()
+    local folder <close> = project.new { ["moonwire.lua"] = "return { workers = tonumber(os.getenv 'SPEC_WORKERS') }" }
+    for workers, code in pairs { ["2"] = 0, ["0"] = 1 } do
+      local process <close> = test.start({ "check", folder.dir }, { env = { SPEC_WORKERS = workers } })
+      assert.are.equal(code, (process:wait()))
+    end
+    refuses_settings("io.open is not available to scripts", "io.open 'x'")
+    refuses_settings("os.exit is not available to scripts", "os.exit()")
   end)
 
   it("refuses a settings file that returns no table", function()

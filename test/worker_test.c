@@ -18,35 +18,31 @@
 enum { WORKERS = 3 };
 
 static char dir[] = "/tmp/worker_testXXXXXX";
-static struct mw_settings settings;
+static const struct mw_overrides overrides = {
+    .listen = {"127.0.0.1:0"}, .n_listen = 1, .data = ":memory:", .log_level = "off", .workers = WORKERS, .no_grace = true};
 
-static void write_script(const char *text) {
+static void write_text(const char *name, const char *text) {
   char path[64];
-  snprintf(path, sizeof path, "%s/lua/script.lua", dir);
+  snprintf(path, sizeof path, "%s/%s", dir, name);
   FILE *file = fopen(path, "w");
   assert_non_null(file);
   fputs(text, file);
   fclose(file);
 }
 
+static void write_script(const char *text) { write_text("lua/script.lua", text); }
+
 static int setup(void **state) {
   char lua[64];
   assert_non_null(mkdtemp(dir));
   snprintf(lua, sizeof lua, "%s/lua", dir);
   assert_int_equal(mkdir(lua, 0700), 0);
-  assert_int_equal(mw_settings_init(&settings, dir), 0);
-  mw_settings_clear_listeners(&settings);
-  assert_int_equal(mw_settings_add_listener(&settings, "127.0.0.1:0"), 0);
-  assert_int_equal(mw_settings_set(&settings.data, ":memory:"), 0);
-  settings.workers = WORKERS;
-  settings.grace = 0;
   mw_log_set_level(MW_LOG_OFF);
   return 0;
 }
 
 static int teardown(void **state) {
   char command[64];
-  mw_settings_fini(&settings);
   snprintf(command, sizeof command, "rm -rf %s", dir);
   return system(command);
 }
@@ -54,7 +50,7 @@ static int teardown(void **state) {
 static struct mw_server *open_server(void) {
   struct mw_server *server;
   struct mw_err err = MW_ERR_INIT;
-  if (mw_server_open(&server, &settings, dir, &err) != 0) fail_msg("%s", mw_err_text(&err));
+  if (mw_server_open(&server, dir, &overrides, &err) != 0) fail_msg("%s", mw_err_text(&err));
   return server;
 }
 
@@ -84,7 +80,7 @@ static void one_that_fails_ends_all(void **state) {
                "if loads:value() == 2 then error 'the second' end\n");
   struct mw_server *server;
   struct mw_err err = MW_ERR_INIT;
-  assert_int_equal(mw_server_open(&server, &settings, dir, &err), MW_EINVAL);
+  assert_int_equal(mw_server_open(&server, dir, &overrides, &err), MW_EINVAL);
   assert_non_null(strstr(mw_err_text(&err), "lua/script.lua:4: the second"));
   assert_null(strchr(mw_err_text(&err), '\n'));
   mw_err_fini(&err);
@@ -92,16 +88,13 @@ static void one_that_fails_ends_all(void **state) {
 
 static void one_that_cannot_listen_ends_all(void **state) {
   write_script("");
-  settings.tls_cert = strdup("/nonexistent/cert.pem");
-  settings.tls_key = strdup("/nonexistent/key.pem");
+  write_text("moonwire.lua", "return { tls = { cert = '/nonexistent/cert.pem', key = '/nonexistent/key.pem' } }");
   struct mw_server *server;
   struct mw_err err = MW_ERR_INIT;
-  assert_int_not_equal(mw_server_open(&server, &settings, dir, &err), 0);
+  assert_int_not_equal(mw_server_open(&server, dir, &overrides, &err), 0);
   assert_non_null(strstr(mw_err_text(&err), "/nonexistent/"));
   mw_err_fini(&err);
-  free(settings.tls_cert);
-  free(settings.tls_key);
-  settings.tls_cert = settings.tls_key = NULL;
+  write_text("moonwire.lua", "return {}");
 }
 
 /* ---- an engine that opens no channels ---- */
@@ -164,8 +157,8 @@ static void scripts_call_out_through_a_guest(void **state) {
   struct mw_generation *generation;
   struct mw_shared shared;
   struct mw_worker worker;
-  assert_int_equal(mw_generation_read(&generation, dir, 1, NULL, NULL), 0);
-  assert_int_equal(mw_shared_open(&shared, &settings, dir, generation, NULL), 0);
+  assert_int_equal(mw_generation_read(&generation, dir, 1, NULL, &overrides, NULL), 0);
+  assert_int_equal(mw_shared_open(&shared, dir, generation, NULL), 0);
   mw_generation_unref(generation);
   assert_ptr_equal(shared.channels, shared.engine);
   shared.channels = shared.engine;
@@ -202,8 +195,8 @@ static void lack_of_memory_leaves_nothing_open(void **state) {
   write_script("local mw = require 'moonwire' mw.every(1, print) mw.spawn(print)");
   struct mw_generation *generation;
   struct mw_shared shared;
-  assert_int_equal(mw_generation_read(&generation, dir, 1, NULL, NULL), 0);
-  assert_int_equal(mw_shared_open(&shared, &settings, dir, generation, NULL), 0);
+  assert_int_equal(mw_generation_read(&generation, dir, 1, NULL, &overrides, NULL), 0);
+  assert_int_equal(mw_shared_open(&shared, dir, generation, NULL), 0);
   mw_generation_unref(generation);
   failmalloc_sweep(open_worker, &shared);
   shared.channels = shared.engine;

@@ -50,8 +50,9 @@ static void print_request(const struct mw_message_type *type) {
   }
 }
 
-void mw_banner_print(const struct mw_server *server, const struct mw_settings *settings, const char *dir) {
+void mw_banner_print(const struct mw_server *server, const char *dir) {
   const struct mw_generation *generation = mw_server_generation(server);
+  const struct mw_settings *settings = &generation->settings;
   printf("Moonwire %s: engine %s, %u worker%s, generation %llu, %zu script%s\n\n", MW_VERSION, settings->engine,
          settings->workers, settings->workers == 1 ? "" : "s", (unsigned long long)generation->number,
          generation->n_files, generation->n_files == 1 ? "" : "s");

@@ -4,6 +4,6 @@
 
 #include "server/server.h"
 
-void mw_banner_print(const struct mw_server *server, const struct mw_settings *settings, const char *dir);
+void mw_banner_print(const struct mw_server *server, const char *dir);
 
 #endif

@@ -18,10 +18,9 @@ static const char help[] =
     "  moonwire check examples/users\n";
 
 /* Loads the generation into a worker of its own, without a thread and with a store in memory. */
-static int load(const struct mw_settings *settings, const char *dir, struct mw_generation *generation,
-                struct mw_err *err) {
+static int load(const char *dir, struct mw_generation *generation, struct mw_err *err) {
   struct mw_shared shared;
-  int rc = mw_shared_open(&shared, settings, dir, generation, err);
+  int rc = mw_shared_open(&shared, dir, generation, err);
   if (rc != 0) return rc;
   struct mw_worker worker;
   mw_worker_init(&worker, &shared, 0);
@@ -32,20 +31,25 @@ static int load(const struct mw_settings *settings, const char *dir, struct mw_g
   return rc;
 }
 
-static int check(const char *dir, struct mw_err *err) {
+static int check_settings(const char *dir, struct mw_err *err) {
   struct mw_settings settings;
-  int rc = mw_settings_init(&settings, dir);
-  if (rc != 0) return mw_err_set(err, rc, "out of memory");
-  int failed = mw_settings_read(&settings, dir, err);
-  rc = mw_settings_set(&settings.data, ":memory:");
+  if (mw_settings_init(&settings, dir) != 0) return mw_err_set(err, MW_ENOMEM, "out of memory");
+  int rc = mw_settings_read(&settings, dir, err);
+  mw_settings_fini(&settings);
+  return rc;
+}
+
+/* With settings that are wrong, the rest is checked all the same, as if there were none. */
+static int check(const char *dir, struct mw_err *err) {
+  int failed = check_settings(dir, err);
+  struct mw_overrides overrides = {.data = ":memory:", .no_file = failed != 0};
   struct mw_generation *generation = NULL;
   struct mw_err more = MW_ERR_INIT;
-  if (rc == 0) rc = mw_generation_read(&generation, dir, 1, NULL, &more);
-  if (rc == 0) rc = load(&settings, dir, generation, &more);
+  int rc = mw_generation_read(&generation, dir, 1, NULL, &overrides, &more);
+  if (rc == 0) rc = load(dir, generation, &more);
   if (rc != 0) mw_err_add(err, rc, "%s", mw_err_text(&more));
   mw_err_fini(&more);
   mw_generation_unref(generation);
-  mw_settings_fini(&settings);
   return failed ? failed : rc;
 }
 

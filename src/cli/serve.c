@@ -33,11 +33,8 @@ static const char help[] =
     "  moonwire serve examples/users --listen 127.0.0.1:8080 --workers 2 --data :memory:\n";
 
 struct options {
-  const char *dir;
-  const char *engine, *data, *workers, *log_level;
-  const char *listen[MW_SETTINGS_LISTENERS];
-  size_t n_listen;
-  bool dev;
+  const char *dir, *workers;
+  struct mw_overrides overrides;
 };
 
 enum { OPTION_LISTEN = 256, OPTION_ENGINE, OPTION_WORKERS, OPTION_DATA, OPTION_LEVEL, OPTION_DEV, OPTION_HELP };
@@ -60,28 +57,29 @@ static int wrong_usage(const char *fmt, const char *what) {
 
 /* Returns -1 to go on, or the exit code. */
 static int parse(int argc, char **argv, struct options *o) {
+  struct mw_overrides *given = &o->overrides;
   opterr = 0;
   int option;
   while ((option = getopt_long(argc, argv, ":h", long_options, NULL)) != -1) {
     switch (option) {
       case OPTION_LISTEN:
-        if (o->n_listen == MW_SETTINGS_LISTENERS) return wrong_usage("--listen %s: at most 16 addresses", optarg);
-        o->listen[o->n_listen++] = optarg;
+        if (given->n_listen == MW_SETTINGS_LISTENERS) return wrong_usage("--listen %s: at most 16 addresses", optarg);
+        given->listen[given->n_listen++] = optarg;
         break;
       case OPTION_ENGINE:
-        o->engine = optarg;
+        given->engine = optarg;
         break;
       case OPTION_WORKERS:
         o->workers = optarg;
         break;
       case OPTION_DATA:
-        o->data = optarg;
+        given->data = optarg;
         break;
       case OPTION_LEVEL:
-        o->log_level = optarg;
+        given->log_level = optarg;
         break;
       case OPTION_DEV:
-        o->dev = true;
+        given->dev = true;
         break;
       case OPTION_HELP:
       case 'h':
@@ -98,29 +96,22 @@ static int parse(int argc, char **argv, struct options *o) {
   return -1;
 }
 
-/* Puts the options over the settings. Returns -1 to go on, or the exit code. */
-static int apply(const struct options *o, struct mw_settings *settings) {
-  int rc = 0;
+/* Checks the values of the options. Returns -1 to go on, or the exit code. */
+static int check_values(struct options *o) {
+  struct mw_overrides *given = &o->overrides;
   if (o->workers) {
     char *end;
     long n = strtol(o->workers, &end, 10);
     if (*end || n < 1 || n > 256) return wrong_usage("--workers %s: expected a number from 1 to 256", o->workers);
-    settings->workers = (unsigned)n;
+    given->workers = (unsigned)n;
   }
-  if (o->log_level) {
-    int level = mw_log_level_from_name(o->log_level);
-    if (level < 0) return wrong_usage("--log-level %s: expected debug, info, warn, error or off", o->log_level);
-    settings->log_level = (enum mw_log_level)level;
+  if (given->log_level && mw_log_level_from_name(given->log_level) < 0) {
+    return wrong_usage("--log-level %s: expected debug, info, warn, error or off", given->log_level);
   }
-  if (o->engine && !mw_server_engine(o->engine)) {
-    return wrong_usage("--engine %s: expected " MW_SERVER_ENGINES, o->engine);
+  if (given->engine && !mw_server_engine(given->engine)) {
+    return wrong_usage("--engine %s: expected " MW_SERVER_ENGINES, given->engine);
   }
-  if (o->engine) rc |= mw_settings_set(&settings->engine, o->engine);
-  if (o->data) rc |= mw_settings_set(&settings->data, o->data);
-  if (o->n_listen > 0) mw_settings_clear_listeners(settings);
-  for (size_t i = 0; i < o->n_listen; i++) rc |= mw_settings_add_listener(settings, o->listen[i]);
-  if (o->dev) settings->dev = true;
-  return rc == 0 ? -1 : wrong_usage("%s", "out of memory");
+  return -1;
 }
 
 /* Blocks the signals that stop or reload a server, for this thread and those it starts. Returns a signalfd. */
@@ -192,21 +183,20 @@ static void warn_if_empty(const struct mw_server *server, const char *dir) {
   mw_log(MW_LOG_WARN, NULL, "no scripts in %s/lua: nothing but the built-in services is served", dir);
 }
 
-static int serve(const struct options *options, const struct mw_settings *settings) {
+static int serve(const struct options *options) {
   struct mw_err err = MW_ERR_INIT;
   int signals = open_signals();
   if (signals < 0) {
     mw_err_set(&err, MW_EIO, "signals: %s", strerror(errno));
     return fail(&err);
   }
-  mw_log_set_level(settings->log_level);
   struct mw_server *server;
   int code = MW_EXIT_OK;
-  if (mw_server_open(&server, settings, options->dir, &err) != 0) {
+  if (mw_server_open(&server, options->dir, &options->overrides, &err) != 0) {
     code = fail(&err);
   } else {
     warn_if_empty(server, options->dir);
-    if (isatty(STDOUT_FILENO)) mw_banner_print(server, settings, options->dir);
+    if (isatty(STDOUT_FILENO)) mw_banner_print(server, options->dir);
     const char *address;
     for (size_t i = 0; (address = mw_server_address(server, i)) != NULL; i++) {
       printf("moonwire: listening on %s\n", address);
@@ -221,16 +211,6 @@ static int serve(const struct options *options, const struct mw_settings *settin
 int mw_cli_serve(int argc, char **argv) {
   struct options options = {0};
   int code = parse(argc, argv, &options);
-  if (code >= 0) return code;
-  struct mw_settings settings;
-  struct mw_err err = MW_ERR_INIT;
-  if (mw_settings_init(&settings, options.dir) != 0) return wrong_usage("%s", "out of memory");
-  if (mw_settings_read(&settings, options.dir, &err) != 0) {
-    code = fail(&err);
-  } else {
-    code = apply(&options, &settings);
-    if (code < 0) code = serve(&options, &settings);
-  }
-  mw_settings_fini(&settings);
-  return code;
+  if (code < 0) code = check_values(&options);
+  return code < 0 ? serve(&options) : code;
 }

@@ -137,12 +137,14 @@ static int run_specs(struct mw_test *test, struct mw_err *err) {
   return 0;
 }
 
-static int run(struct mw_test *test, const struct mw_settings *settings, struct mw_err *err) {
+static int run(struct mw_test *test, struct mw_err *err) {
+  const struct mw_overrides overrides = {
+      .data = ":memory:", .engine = getenv("MOONWIRE_TEST_ENGINE"), .workers = 1, .no_grace = true};
   struct mw_generation *generation;
-  int rc = mw_generation_read(&generation, ".", 1, NULL, err);
+  int rc = mw_generation_read(&generation, ".", 1, NULL, &overrides, err);
   if (rc != 0) return rc;
   struct mw_shared shared;
-  rc = mw_shared_open(&shared, settings, ".", generation, err);
+  rc = mw_shared_open(&shared, ".", generation, err);
   mw_generation_unref(generation);
   if (rc != 0) return rc;
   test->shared = &shared;
@@ -163,21 +165,12 @@ static int run(struct mw_test *test, const struct mw_settings *settings, struct 
 }
 
 static int test_folder(struct mw_test *test) {
-  struct mw_settings settings;
   struct mw_err err = MW_ERR_INIT;
-  int rc = mw_settings_init(&settings, ".");
-  if (rc == 0) rc = mw_settings_read(&settings, ".", &err);
-  if (rc == 0) rc = mw_settings_set(&settings.data, ":memory:");
-  const char *engine = getenv("MOONWIRE_TEST_ENGINE");
-  if (rc == 0 && engine) rc = mw_settings_set(&settings.engine, engine);
-  settings.workers = 1;
-  settings.grace = 0;
-  if (rc == 0) rc = run(test, &settings, &err);
+  int rc = run(test, &err);
   if (rc != 0) {
     fprintf(stderr, "moonwire test: %s\n", err.text ? err.text : mw_err_name(rc));
     test->code = MW_EXIT_FAILED;
   }
-  mw_settings_fini(&settings);
   mw_err_fini(&err);
   return test->code;
 }

@@ -130,7 +130,7 @@ static bool is_beyond(const struct mw_account *account, int64_t now, int64_t lim
 
 static void warn(lua_State *L, struct mw_vm *vm, struct mw_account *account, int64_t now) {
   account->warned = true;
-  if (vm->warned && now - vm->warned < WARN_EVERY) return;
+  if (!vm->limits.warn_each && vm->warned && now - vm->warned < WARN_EVERY) return;
   vm->warned = now;
   char place[sizeof account->place];
   find_place(L, place, sizeof place);

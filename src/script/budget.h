@@ -23,6 +23,7 @@ struct mw_vm;
 struct mw_limits {
   int64_t slice;  /* nanoseconds that a fiber may run without waiting; 0 for no limit */
   size_t memory;  /* bytes that the state may hold; 0 for no limit */
+  bool warn_each; /* of each run that takes half of its slice, not of one a second */
 };
 
 enum mw_cut {
@@ -44,7 +45,7 @@ struct mw_account {
   char place[96];  /* "FILE:LINE" where it was cut */
 };
 
-/* Sets the limits of a state that has run nothing yet. */
+/* Sets the limits of a state, at first before it runs anything. A fiber keeps the slice that it started with. */
 void mw_budget_limit(struct mw_vm *vm, struct mw_limits limits);
 
 /* An account that may be used up from now on; mw_account_close() lets go of its error. */

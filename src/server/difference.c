@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { SHOWN_FILE_MAX = 1 << 20 };
+
 static const struct mw_script_file *find_file(const struct mw_generation *generation, const char *path) {
   for (size_t i = 0; i < generation->n_files; i++) {
     if (strcmp(generation->files[i].path, path) == 0) return &generation->files[i];
@@ -16,6 +18,17 @@ static void add(struct mw_buf *out, const char *title, const char *name, bool *f
   if (*first && out->len > 0 && out->data[out->len - 1] != ' ') mw_buf_puts(out, "; ");
   mw_buf_printf(out, "%s%s", *first ? title : ", ", name);
   *first = false;
+}
+
+static void add_settings(struct mw_buf *out, const struct mw_script_file *before, const struct mw_script_file *after) {
+  bool first = true;
+  if (before->path && after->path && !mw_slice_eq(before->bytes, after->bytes)) {
+    add(out, "changed ", after->path, &first);
+  } else if (!before->path && after->path) {
+    add(out, "added ", after->path, &first);
+  } else if (before->path && !after->path) {
+    add(out, "removed ", before->path, &first);
+  }
 }
 
 static void add_scripts(struct mw_buf *out, const struct mw_generation *before, const struct mw_generation *after) {
@@ -49,6 +62,7 @@ static void add_methods(struct mw_buf *out, const char *title, const struct mw_p
 void mw_difference_write(struct mw_buf *out, const struct mw_generation *before, const struct mw_generation *after) {
   size_t start = out->len;
   add_scripts(out, before, after);
+  add_settings(out, &before->settings_file, &after->settings_file);
   bool first = true;
   if (before->protos != after->protos) add(out, "changed ", "proto", &first);
   if (before->pool != after->pool) {
@@ -58,21 +72,37 @@ void mw_difference_write(struct mw_buf *out, const struct mw_generation *before,
   if (out->len == start) mw_buf_puts(out, "the same files");
 }
 
+/* Line `line` of a text that ends with a zero byte, without indentation. */
+static bool line_of(struct mw_slice bytes, long line, char *out, size_t size) {
+  const char *text = (const char *)bytes.data, *end = text + bytes.len;
+  for (; line > 1 && text < end; line--) {
+    const char *newline = memchr(text, '\n', (size_t)(end - text));
+    text = newline ? newline + 1 : end;
+  }
+  text += strspn(text, " \t");
+  if (line != 1 || text >= end) return false;
+  snprintf(out, size, "%.*s", (int)strcspn(text, "\r\n"), text);
+  return true;
+}
+
 bool mw_difference_source_line(const struct mw_generation *generation, const char *finding, char *out, size_t size) {
   for (size_t i = 0; i < generation->n_files; i++) {
     const struct mw_script_file *file = &generation->files[i];
     size_t len = strlen(file->path);
     if (strncmp(finding, file->path, len) != 0 || finding[len] != ':') continue;
-    long line = strtol(finding + len + 1, NULL, 10);
-    const char *text = (const char *)file->bytes.data, *end = text + file->bytes.len;
-    for (; line > 1 && text < end; line--) {
-      const char *newline = memchr(text, '\n', (size_t)(end - text));
-      text = newline ? newline + 1 : end;
-    }
-    text += strspn(text, " \t");
-    if (line != 1 || text >= end) return false;
-    snprintf(out, size, "%.*s", (int)strcspn(text, "\r\n"), text);
-    return true;
+    return line_of(file->bytes, strtol(finding + len + 1, NULL, 10), out, size);
   }
   return false;
+}
+
+bool mw_difference_disk_line(const char *finding, char *out, size_t size) {
+  char path[4096];
+  size_t len = strcspn(finding, ":\n");
+  if (finding[len] != ':' || len >= sizeof path) return false;
+  snprintf(path, sizeof path, "%.*s", (int)len, finding);
+  struct mw_buf text = MW_BUF_INIT;
+  bool known = mw_buf_read_file(&text, path, SHOWN_FILE_MAX, NULL) == 0 && text.len > 0;
+  if (known) known = line_of(mw_buf_slice(&text), strtol(finding + len + 1, NULL, 10), out, size);
+  mw_buf_fini(&text);
+  return known;
 }

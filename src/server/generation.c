@@ -32,20 +32,30 @@ static char *module_name(struct mw_arena *arena, const char *below) {
   return module;
 }
 
-static int read_script(struct mw_generation *g, const char *folder, const char *below, struct mw_err *err) {
+/* The bytes of a file, in the arena. On failure adds a finding, but for MW_ENOTFOUND. */
+static int read_file(struct mw_generation *g, const char *path, struct mw_slice *out, struct mw_err *err) {
   struct mw_buf text = MW_BUF_INIT;
   struct mw_err one = MW_ERR_INIT;
-  char *path = join(&g->arena, folder, below);
-  int rc = path ? mw_buf_read_file(&text, path, FILE_LIMIT, &one) : MW_ENOMEM;
+  int rc = mw_buf_read_file(&text, path, FILE_LIMIT, &one);
   if (rc == 0) {
     const char *bytes = mw_arena_strndup(&g->arena, mw_buf_str(&text), text.len);
-    const char *module = module_name(&g->arena, below);
-    if (!bytes || !module) rc = mw_err_set(&one, MW_ENOMEM, "%s: out of memory", path);
-    if (rc == 0) g->files[g->n_files++] = (struct mw_script_file){path, module, mw_slice(bytes, text.len)};
+    if (!bytes) rc = mw_err_set(&one, MW_ENOMEM, "%s: out of memory", path);
+    if (rc == 0) *out = mw_slice(bytes, text.len);
   }
-  if (rc != 0) mw_err_add(err, rc, "%s", one.text ? one.text : "out of memory");
+  if (rc != 0 && rc != MW_ENOTFOUND) mw_err_add(err, rc, "%s", mw_err_text(&one));
   mw_err_fini(&one);
   mw_buf_fini(&text);
+  return rc;
+}
+
+static int read_script(struct mw_generation *g, const char *folder, const char *below, struct mw_err *err) {
+  struct mw_slice bytes;
+  char *path = join(&g->arena, folder, below);
+  const char *module = module_name(&g->arena, below);
+  if (!path || !module) return mw_err_add(err, MW_ENOMEM, "out of memory");
+  int rc = read_file(g, path, &bytes, err);
+  if (rc == MW_ENOTFOUND) mw_err_add(err, rc, "%s: deleted while the folder was read", path);
+  if (rc == 0) g->files[g->n_files++] = (struct mw_script_file){path, module, bytes};
   return rc;
 }
 
@@ -107,6 +117,27 @@ static int read_protos(struct mw_generation *g, const char *dir, const struct mw
   return mw_schema_load(&g->pool, folder, err);
 }
 
+/* ---- settings ---- */
+
+static int read_settings(struct mw_generation *g, const char *dir, const struct mw_overrides *overrides,
+                         struct mw_err *err) {
+  static const struct mw_overrides none;
+  if (!overrides) overrides = &none;
+  char *path = join(&g->arena, dir, "moonwire.lua");
+  if (!path || mw_settings_init(&g->settings, dir) != 0) return mw_err_add(err, MW_ENOMEM, "out of memory");
+  struct mw_slice text;
+  int rc = overrides->no_file ? MW_ENOTFOUND : read_file(g, path, &text, err);
+  if (rc == 0) {
+    g->settings_file = (struct mw_script_file){.path = path, .bytes = text};
+    rc = mw_settings_parse(&g->settings, dir, path, text, err);
+  } else if (rc == MW_ENOTFOUND) {
+    rc = 0;
+  }
+  if (rc != 0) return rc;
+  rc = mw_settings_override(&g->settings, overrides);
+  return rc == 0 ? 0 : mw_err_add(err, rc, "the options cannot be taken: %s", mw_err_name(rc));
+}
+
 /* ---- generations ---- */
 
 static struct mw_generation *new_generation(uint64_t number) {
@@ -119,7 +150,8 @@ static struct mw_generation *new_generation(uint64_t number) {
 }
 
 int mw_generation_read(struct mw_generation **out, const char *dir, uint64_t number,
-                       const struct mw_generation *previous, struct mw_err *err) {
+                       const struct mw_generation *previous, const struct mw_overrides *overrides,
+                       struct mw_err *err) {
   struct stat info;
   if (stat(dir, &info) != 0) return mw_err_set(err, MW_EIO, "%s: %s", dir, strerror(errno));
   if (!S_ISDIR(info.st_mode)) return mw_err_set(err, MW_EIO, "%s: not a folder", dir);
@@ -128,6 +160,8 @@ int mw_generation_read(struct mw_generation **out, const char *dir, uint64_t num
   int rc = read_protos(g, dir, previous, err);
   int scripts = read_scripts(g, dir, err);
   if (rc == 0) rc = scripts;
+  int settings = read_settings(g, dir, overrides, err);
+  if (rc == 0) rc = settings;
   if (rc != 0) {
     mw_generation_unref(g);
     return rc;
@@ -141,28 +175,25 @@ struct mw_generation *mw_generation_renumber(struct mw_generation *old, uint64_t
   if (!g) return NULL;
   g->protos = old->protos;
   g->pool = mw_pool_ref(old->pool);
-  g->files = calloc(old->n_files + 1, sizeof *g->files);
-  bool whole = g->files != NULL;
-  for (size_t i = 0; i < old->n_files && whole; i++) {
-    const struct mw_script_file *file = &old->files[i];
-    const char *bytes = mw_arena_strndup(&g->arena, (const char *)file->bytes.data, file->bytes.len);
-    const char *path = mw_arena_strndup(&g->arena, file->path, strlen(file->path));
-    const char *module = mw_arena_strndup(&g->arena, file->module, strlen(file->module));
-    whole = bytes && path && module;
-    g->files[g->n_files++] = (struct mw_script_file){path, module, mw_slice(bytes, file->bytes.len)};
-  }
-  if (whole) return g;
-  mw_generation_unref(g);
-  return NULL;
+  g->files = old->files;
+  g->n_files = old->n_files;
+  g->settings_file = old->settings_file;
+  g->settings = old->settings;
+  g->origin = mw_generation_ref(old->origin ? old->origin : old);
+  return g;
+}
+
+static bool same_file(const struct mw_script_file *a, const struct mw_script_file *b) {
+  if (!a->path || !b->path) return a->path == b->path;
+  return strcmp(a->path, b->path) == 0 && mw_slice_eq(a->bytes, b->bytes);
 }
 
 bool mw_generation_same(const struct mw_generation *a, const struct mw_generation *b) {
   if (a->protos != b->protos || a->n_files != b->n_files) return false;
   for (size_t i = 0; i < a->n_files; i++) {
-    if (strcmp(a->files[i].path, b->files[i].path) != 0) return false;
-    if (!mw_slice_eq(a->files[i].bytes, b->files[i].bytes)) return false;
+    if (!same_file(&a->files[i], &b->files[i])) return false;
   }
-  return true;
+  return same_file(&a->settings_file, &b->settings_file);
 }
 
 struct mw_generation *mw_generation_ref(struct mw_generation *generation) {
@@ -173,7 +204,12 @@ struct mw_generation *mw_generation_ref(struct mw_generation *generation) {
 void mw_generation_unref(struct mw_generation *generation) {
   if (!generation || atomic_fetch_sub_explicit(&generation->refs, 1, memory_order_acq_rel) > 1) return;
   mw_pool_unref(generation->pool);
-  free(generation->files);
+  if (generation->origin) {
+    mw_generation_unref(generation->origin);
+  } else {
+    mw_settings_fini(&generation->settings);
+    free(generation->files);
+  }
   mw_arena_fini(&generation->arena);
   free(generation);
 }

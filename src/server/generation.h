@@ -1,4 +1,5 @@
-/* A generation: the descriptor pool and the scripts of a project folder as they were read at one moment, under a number.
+/* A generation: the descriptor pool, the scripts and the settings of a project folder as they were read at one moment,
+ * under a number.
  *
  * The bytes are read once, by one thread, and never change; all workers load the same ones. Reference counted; any
  * thread. */
@@ -10,6 +11,7 @@
 #include "base/arena.h"
 #include "schema/pool.h"
 #include "script/program.h"
+#include "server/settings.h"
 
 struct mw_generation {
   atomic_uint refs;
@@ -18,19 +20,23 @@ struct mw_generation {
   uint64_t protos;              /* a digest of all that the pool was made of */
   struct mw_script_file *files; /* sorted by path */
   size_t n_files;
-  struct mw_arena arena;        /* what `files` points into */
+  struct mw_script_file settings_file; /* moonwire.lua, which is no module; all NULL without one */
+  struct mw_settings settings;  /* of it, and of the command line */
+  struct mw_arena arena;        /* what the files point into */
+  struct mw_generation *origin; /* a reference: whose contents these are; NULL for its own */
 };
 
-/* Reads DIR/proto and DIR/lua. Errors of both are findings of one look. When the protos are those of `previous`, which
- * may be NULL, its pool is shared. Returns 0 and a reference, MW_EFORMAT, MW_EUNSUPPORTED, MW_EINVAL, MW_EIO or
- * MW_ENOMEM. */
+/* Reads DIR/proto, DIR/lua and DIR/moonwire.lua. Errors of all are findings of one look. When the protos are those of
+ * `previous`, which may be NULL, its pool is shared. `overrides` may be NULL. Returns 0 and a reference, MW_EFORMAT,
+ * MW_EUNSUPPORTED, MW_EINVAL, MW_EIO or MW_ENOMEM. */
 int mw_generation_read(struct mw_generation **out, const char *dir, uint64_t number,
-                       const struct mw_generation *previous, struct mw_err *err);
+                       const struct mw_generation *previous, const struct mw_overrides *overrides,
+                       struct mw_err *err);
 
 /* The contents of `old` under a new number. NULL without memory. */
 struct mw_generation *mw_generation_renumber(struct mw_generation *old, uint64_t number);
 
-/* Whether both hold the same protos and scripts. */
+/* Whether both hold the same protos, scripts and moonwire.lua. */
 bool mw_generation_same(const struct mw_generation *a, const struct mw_generation *b);
 
 struct mw_generation *mw_generation_ref(struct mw_generation *generation);

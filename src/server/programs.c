@@ -8,7 +8,7 @@
 
 enum { SWEEP_NS = 20 * MW_NS_PER_MS };
 
-/* ---- loading ---- */
+/* ---- what scripts do not handle ---- */
 
 static void log_unimplemented(void *arg, const struct mw_method_type *method) {
   struct mw_log_field fields[] = {{"method", method->path}, {NULL, NULL}};
@@ -21,6 +21,34 @@ static int route_builtin(struct mw_programs *programs, struct mw_program *progra
   return rc == 0 ? 0 : mw_err_set(err, rc, "out of memory for the built-in services");
 }
 
+/* ---- settings ---- */
+
+static struct mw_limits limits_of(const struct mw_settings *settings) {
+  return (struct mw_limits){.slice = (int64_t)(settings->slice_ms * MW_NS_PER_MS),
+                            .memory = settings->memory_bytes,
+                            .warn_each = settings->dev};
+}
+
+/* With a candidate beside the running program, its memory is allowed to both. */
+static void set_limits(const struct mw_programs *programs) {
+  if (!programs->current) return;
+  struct mw_limits limits = limits_of(&programs->current->generation->settings);
+  if (programs->candidate && limits.memory > 0) {
+    size_t memory = programs->candidate->generation->settings.memory_bytes;
+    if (memory == 0 || memory > limits.memory) limits.memory = memory;
+  }
+  mw_budget_limit(programs->vm, limits);
+}
+
+static void apply(struct mw_programs *programs, const struct mw_settings *settings) {
+  set_limits(programs);
+  programs->vm->scratch.budget = settings->unpack_bytes;
+  programs->dispatch->send_limit = settings->unsent_messages;
+  programs->host->dev = settings->dev;
+}
+
+/* ---- loading ---- */
+
 static void retire(struct mw_loaded *loaded) {
   struct mw_vm *vm = loaded->program->vm;
   mw_bind_stop_jobs(loaded->program);
@@ -30,7 +58,7 @@ static void retire(struct mw_loaded *loaded) {
   free(loaded);
 }
 
-int mw_programs_prepare(struct mw_programs *programs, struct mw_generation *generation, struct mw_err *err) {
+static int prepare(struct mw_programs *programs, struct mw_generation *generation, struct mw_err *err) {
   struct mw_loaded *loaded = calloc(1, sizeof *loaded);
   if (!loaded) return mw_err_set(err, MW_ENOMEM, "out of memory for a program");
   mw_list_init(&loaded->link);
@@ -54,9 +82,18 @@ int mw_programs_prepare(struct mw_programs *programs, struct mw_generation *gene
   return rc;
 }
 
+int mw_programs_prepare(struct mw_programs *programs, struct mw_generation *generation, struct mw_err *err) {
+  mw_budget_limit(programs->vm, limits_of(&generation->settings));
+  int rc = prepare(programs, generation, err);
+  set_limits(programs);
+  return rc;
+}
+
 void mw_programs_discard(struct mw_programs *programs) {
-  if (programs->candidate) retire(programs->candidate);
+  if (!programs->candidate) return;
+  retire(programs->candidate);
   programs->candidate = NULL;
+  set_limits(programs);
 }
 
 /* ---- replacing ---- */
@@ -78,12 +115,13 @@ static void cancel_calls(struct mw_programs *programs, const struct mw_program *
 static void sweep(void *arg) {
   struct mw_programs *programs = arg;
   int64_t now = mw_clock_mono();
+  int64_t max_age = (int64_t)(programs->current->generation->settings.generation_age * MW_NS_PER_S);
   programs->sweep = NULL;
   struct mw_list *next;
   for (struct mw_list *node = programs->old.next; node != &programs->old; node = next) {
     next = node->next;
     struct mw_loaded *loaded = MW_CONTAINER(node, struct mw_loaded, link);
-    if (programs->max_age > 0 && now - loaded->replaced >= programs->max_age) cancel_calls(programs, loaded->program);
+    if (max_age > 0 && now - loaded->replaced >= max_age) cancel_calls(programs, loaded->program);
     if (loaded->program->router.calls > 0) continue;
     mw_bind_stop_jobs(loaded->program);
     if (loaded->program->n_fibers > 0) continue;
@@ -109,6 +147,7 @@ void mw_programs_adopt(struct mw_programs *programs, bool start_jobs) {
   programs->current = loaded;
   programs->dispatch->router = &loaded->program->router;
   programs->vm->newest = loaded->program;
+  apply(programs, &loaded->generation->settings);
   mw_bind_adopted(loaded->program);
   mw_log_context()->generation = loaded->generation->number;
   if (before) replace(programs, before);
@@ -117,10 +156,9 @@ void mw_programs_adopt(struct mw_programs *programs, bool start_jobs) {
 
 /* ---- the whole ---- */
 
-void mw_programs_init(struct mw_programs *programs, struct mw_vm *vm, const struct mw_host *host,
-                      struct mw_dispatch *dispatch, double max_age) {
-  *programs = (struct mw_programs){
-      .vm = vm, .host = host, .dispatch = dispatch, .max_age = (int64_t)(max_age * MW_NS_PER_S)};
+void mw_programs_init(struct mw_programs *programs, struct mw_vm *vm, struct mw_host *host,
+                      struct mw_dispatch *dispatch) {
+  *programs = (struct mw_programs){.vm = vm, .host = host, .dispatch = dispatch};
   mw_list_init(&programs->old);
   mw_health_init(&programs->health);
 }

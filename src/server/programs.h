@@ -2,7 +2,11 @@
  *
  * A candidate is loaded while the current program serves, and then adopted or discarded. From its adoption on, new
  * calls are routed by it. The program before goes on serving the calls that it has, with what they have spawned; its
- * jobs end at once, and it is freed when its last call has ended. On the worker's thread. */
+ * jobs end at once, and it is freed when its last call has ended.
+ *
+ * The settings of the current program's generation are in force for the worker as a whole: for calls of the ones
+ * before too, but for the time that a coroutine may run, which it is given when it starts. A candidate is loaded within
+ * its own limits. On the worker's thread. */
 #ifndef MW_SERVER_PROGRAMS_H
 #define MW_SERVER_PROGRAMS_H
 
@@ -19,18 +23,17 @@ struct mw_loaded {
 
 struct mw_programs {
   struct mw_vm *vm;             /* borrowed, like what follows */
-  const struct mw_host *host;
+  struct mw_host *host;
   struct mw_dispatch *dispatch;
   struct mw_health health;      /* of all of them */
-  int64_t max_age;              /* nanoseconds that calls of a replaced program get; 0 for no limit */
   struct mw_loaded *current;    /* NULL before the first */
   struct mw_loaded *candidate;  /* NULL when there is none */
   struct mw_list old;
   struct mw_timer *sweep;       /* frees what is in `old` */
 };
 
-void mw_programs_init(struct mw_programs *programs, struct mw_vm *vm, const struct mw_host *host,
-                      struct mw_dispatch *dispatch, double max_age);
+void mw_programs_init(struct mw_programs *programs, struct mw_vm *vm, struct mw_host *host,
+                      struct mw_dispatch *dispatch);
 
 /* Loads `generation` as the candidate, which there must not be. Findings are "FILE:LINE: message". Returns 0 or the
  * error, with nothing changed. */

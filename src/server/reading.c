@@ -28,7 +28,8 @@ static void postpone(struct mw_reading *reading, const char *path, int64_t wait)
 static void read_between(struct mw_reading *reading, const struct mw_look *before) {
   struct mw_generation *generation = NULL;
   struct mw_err err = MW_ERR_INIT, look_err = MW_ERR_INIT;
-  int rc = mw_generation_read(&generation, reading->dir, reading->number, reading->previous, &err);
+  int rc = mw_generation_read(&generation, reading->dir, reading->number, reading->previous, reading->overrides,
+                              &err);
   struct mw_look after;
   if (mw_look_take(&after, reading->dir, mw_clock_wall(), &look_err) != 0) {
     mw_generation_unref(generation);
@@ -65,8 +66,9 @@ static void look_and_read(void *arg) {
 }
 
 void mw_reading_start(struct mw_reading *reading, struct mw_loop *loop, const char *dir, uint64_t number,
-                      const struct mw_generation *previous, mw_reading_done_fn done, void *arg) {
-  *reading = (struct mw_reading){loop, dir, number, previous, done, arg, mw_clock_mono(), NULL};
+                      const struct mw_generation *previous, const struct mw_overrides *overrides,
+                      mw_reading_done_fn done, void *arg) {
+  *reading = (struct mw_reading){loop, dir, number, previous, overrides, done, arg, mw_clock_mono(), NULL};
   look_and_read(reading);
 }
 

@@ -18,15 +18,17 @@ struct mw_reading {
   const char *dir;
   uint64_t number;
   const struct mw_generation *previous; /* see mw_generation_read() */
+  const struct mw_overrides *overrides;
   mw_reading_done_fn done;
   void *arg;
   int64_t began;
   struct mw_timer *timer; /* NULL unless it waits */
 };
 
-/* `done` runs later, or before this returns. Borrows `dir` and `previous` until then. */
+/* `done` runs later, or before this returns. Borrows `dir`, `previous` and `overrides` until then. */
 void mw_reading_start(struct mw_reading *reading, struct mw_loop *loop, const char *dir, uint64_t number,
-                      const struct mw_generation *previous, mw_reading_done_fn done, void *arg);
+                      const struct mw_generation *previous, const struct mw_overrides *overrides,
+                      mw_reading_done_fn done, void *arg);
 
 /* Whether `done` has yet to run. */
 bool mw_reading_waits(const struct mw_reading *reading);

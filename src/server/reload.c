@@ -23,6 +23,7 @@ struct step {
 /* What was asked for while another was under way; all of it is one reload. */
 struct request {
   bool wanted, forced;
+  bool asked; /* by somebody who wants to have what is on the disk, see mw_reload_look() */
   mw_reload_done_fn done;
   void *arg;
 };
@@ -35,7 +36,8 @@ struct mw_reload {
   struct mw_generation *kept[MW_RELOAD_KEPT]; /* newest first; [0] is the running one */
   struct mw_reading reading;                  /* of the candidate */
   struct mw_generation *candidate;            /* NULL when none is under way, or it is being read */
-  bool forced;
+  struct mw_generation *on_disk; /* what the folder held when it last came into force; NULL when not known */
+  bool forced, asked, rolling_back;
   int64_t started;
   mw_reload_done_fn done;
   void *arg;
@@ -48,7 +50,7 @@ struct mw_reload {
 
 /* ---- the end of one ---- */
 
-static void start(struct mw_reload *reload, bool forced, mw_reload_done_fn done, void *arg);
+static void start(struct mw_reload *reload, const struct request *request);
 
 static void tell_stopped(struct mw_reload *reload) {
   void (*stopped)(void *arg) = reload->stopped;
@@ -63,7 +65,7 @@ static void finish(struct mw_reload *reload, bool committed, const char *text) {
   if (reload->done) reload->done(reload->arg, committed, text);
   struct request next = reload->next;
   reload->next = (struct request){0};
-  if (next.wanted) start(reload, next.forced, next.done, next.arg);
+  if (next.wanted) start(reload, &next);
   tell_stopped(reload);
 }
 
@@ -73,15 +75,24 @@ static void log_findings(const struct mw_reload *reload, const struct mw_err *er
   while (*line) {
     size_t len = strcspn(line, "\n");
     char source[256];
-    bool known = reload->candidate && mw_difference_source_line(reload->candidate, line, source, sizeof source);
+    bool known = (reload->candidate && mw_difference_source_line(reload->candidate, line, source, sizeof source)) ||
+                 mw_difference_disk_line(line, source, sizeof source);
     struct mw_log_field fields[] = {{"source", known ? source : NULL}, {NULL, NULL}};
     mw_log(MW_LOG_ERROR, known ? fields : NULL, "reload refused: %.*s", (int)len, line);
     line += len + (line[len] == '\n');
   }
 }
 
+/* Remembers what is on the disk; takes a reference. */
+static void set_on_disk(struct mw_reload *reload, struct mw_generation *generation) {
+  if (generation) mw_generation_ref(generation);
+  mw_generation_unref(reload->on_disk);
+  reload->on_disk = generation;
+}
+
 static void fail(struct mw_reload *reload, struct mw_err *err) {
   log_findings(reload, err);
+  if (!reload->rolling_back) set_on_disk(reload, NULL);
   finish(reload, false, mw_err_text(err));
   mw_err_fini(err);
 }
@@ -104,13 +115,27 @@ static void keep(struct mw_reload *reload) {
   reload->kept[0] = mw_generation_ref(reload->candidate);
 }
 
+/* Adds which settings the server goes on with as they were when it started. */
+static void add_fixed(struct mw_buf *text, const struct mw_reload *reload) {
+  struct mw_buf names = MW_BUF_INIT;
+  mw_settings_fixed(&names, reload->shared->settings, &reload->candidate->settings);
+  if (names.len > 0) mw_buf_printf(text, "; restart to change: %s", mw_buf_str(&names));
+  mw_buf_fini(&names);
+}
+
+/* The line of a commit is logged when either level lets it. */
 static void report_commit(struct mw_reload *reload) {
   struct mw_buf text = MW_BUF_INIT;
+  enum mw_log_level level = reload->candidate->settings.log_level;
   double ms = (double)(mw_clock_mono() - reload->started) / MW_NS_PER_MS;
   mw_buf_printf(&text, "generation %" PRIu64 " is live after %.1f ms: ", reload->candidate->number, ms);
   mw_difference_write(&text, reload->kept[1], reload->candidate);
+  add_fixed(&text, reload);
+  if (!reload->rolling_back) set_on_disk(reload, reload->candidate);
+  if (!mw_log_enabled(MW_LOG_INFO)) mw_log_set_level(level);
   mw_log_context()->generation = reload->candidate->number;
   mw_log(MW_LOG_INFO, NULL, "%s", mw_buf_str(&text));
+  mw_log_set_level(level);
   finish(reload, true, mw_buf_str(&text));
   mw_buf_fini(&text);
 }
@@ -183,14 +208,22 @@ static int check_wire(const struct mw_reload *reload, const struct mw_generation
   return mw_compat_check(reload->kept[0]->pool, candidate->pool, protos, err);
 }
 
+/* Whether the candidate, just read, changes nothing. */
+static bool is_in_force(struct mw_reload *reload, struct mw_generation *candidate) {
+  if (!reload->asked && reload->on_disk && mw_generation_same(candidate, reload->on_disk)) return true;
+  if (!mw_generation_same(candidate, reload->kept[0])) return false;
+  set_on_disk(reload, candidate);
+  return true;
+}
+
 static void on_read(void *arg, int rc, struct mw_generation *candidate, struct mw_err *err) {
   struct mw_reload *reload = arg;
-  if (rc == 0 && !reload->forced && mw_generation_same(candidate, reload->kept[0])) {
+  if (rc == 0 && !reload->forced && is_in_force(reload, candidate)) {
     mw_generation_unref(candidate);
     finish(reload, true, "nothing has changed");
     return;
   }
-  if (rc == 0 && !reload->forced && !reload->shared->settings->dev) rc = check_wire(reload, candidate, err);
+  if (rc == 0 && !reload->forced && !candidate->settings.dev) rc = check_wire(reload, candidate, err);
   if (rc == 0) {
     prepare(reload, candidate);
   } else {
@@ -199,32 +232,47 @@ static void on_read(void *arg, int rc, struct mw_generation *candidate, struct m
   }
 }
 
-static void start(struct mw_reload *reload, bool forced, mw_reload_done_fn done, void *arg) {
-  if (reload->stopping) {
-    if (done) done(arg, false, "the server is shutting down");
-    return;
-  }
+static void begin(struct mw_reload *reload, bool rolling_back, mw_reload_done_fn done, void *arg) {
   reload->started = mw_clock_mono();
-  reload->forced = forced;
+  reload->rolling_back = rolling_back;
   reload->done = done;
   reload->arg = arg;
-  mw_reading_start(&reload->reading, reload->home, reload->shared->dir, reload->last_number + 1, reload->kept[0],
-                   on_read, reload);
 }
 
-void mw_reload_start(struct mw_reload *reload, bool forced, mw_reload_done_fn done, void *arg) {
+static void start(struct mw_reload *reload, const struct request *request) {
+  if (reload->stopping) {
+    if (request->done) request->done(request->arg, false, "the server is shutting down");
+    return;
+  }
+  const struct mw_shared *shared = reload->shared;
+  begin(reload, false, request->done, request->arg);
+  reload->forced = request->forced;
+  reload->asked = request->asked;
+  mw_reading_start(&reload->reading, reload->home, shared->dir, reload->last_number + 1, reload->kept[0],
+                   shared->overrides, on_read, reload);
+}
+
+/* Starts, now or when what is under way has ended. */
+static void want(struct mw_reload *reload, const struct request *request) {
   if (!mw_reload_busy(reload)) {
-    start(reload, forced, done, arg);
+    start(reload, request);
     return;
   }
   struct request *next = &reload->next;
   next->wanted = true;
-  next->forced = forced || next->forced;
-  if (!done) return;
+  next->forced = request->forced || next->forced;
+  next->asked = request->asked || next->asked;
+  if (!request->done) return;
   if (next->done) next->done(next->arg, false, "another reload was asked for meanwhile");
-  next->done = done;
-  next->arg = arg;
+  next->done = request->done;
+  next->arg = request->arg;
 }
+
+void mw_reload_start(struct mw_reload *reload, bool forced, mw_reload_done_fn done, void *arg) {
+  want(reload, &(struct request){.forced = forced, .asked = true, .done = done, .arg = arg});
+}
+
+void mw_reload_look(struct mw_reload *reload) { want(reload, &(struct request){.asked = false}); }
 
 void mw_reload_rollback(struct mw_reload *reload, uint64_t number, mw_reload_done_fn done, void *arg) {
   struct mw_generation *old = number == 0 ? reload->kept[1] : NULL;
@@ -244,9 +292,7 @@ void mw_reload_rollback(struct mw_reload *reload, uint64_t number, mw_reload_don
     if (done) done(arg, false, "out of memory");
     return;
   }
-  reload->started = mw_clock_mono();
-  reload->done = done;
-  reload->arg = arg;
+  begin(reload, true, done, arg);
   prepare(reload, copy);
 }
 
@@ -281,6 +327,7 @@ struct mw_reload *mw_reload_new(struct mw_loop *home, struct mw_shared *shared, 
   reload->n_workers = n_workers;
   reload->last_number = shared->generation->number;
   reload->kept[0] = mw_generation_ref(shared->generation);
+  reload->on_disk = mw_generation_ref(shared->generation);
   for (unsigned i = 0; i < n_workers; i++) {
     reload->steps[i] = (struct step){.reload = reload, .worker = &workers[i], .err = MW_ERR_INIT};
   }
@@ -290,5 +337,6 @@ struct mw_reload *mw_reload_new(struct mw_loop *home, struct mw_shared *shared, 
 void mw_reload_free(struct mw_reload *reload) {
   if (!reload) return;
   for (unsigned i = 0; i < MW_RELOAD_KEPT; i++) mw_generation_unref(reload->kept[i]);
+  mw_generation_unref(reload->on_disk);
   free(reload);
 }

@@ -28,6 +28,10 @@ bool mw_reload_busy(const struct mw_reload *reload);
  * nothing has changed. `done` may be NULL. */
 void mw_reload_start(struct mw_reload *reload, bool forced, mw_reload_done_fn done, void *arg);
 
+/* The same for whoever knows only that something may have happened to the folder: what it held when it was last read
+ * is no change, so that a rollback stays in force until the next save. */
+void mw_reload_look(struct mw_reload *reload);
+
 /* Commits a copy of generation `number` under a new number; 0 for the one before the running one. */
 void mw_reload_rollback(struct mw_reload *reload, uint64_t number, mw_reload_done_fn done, void *arg);
 

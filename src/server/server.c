@@ -108,21 +108,23 @@ static void report_watch(struct mw_server *server) {
 static void on_change(void *arg) {
   struct mw_server *server = arg;
   report_watch(server);
-  mw_reload_start(server->reload, false, NULL, NULL);
+  mw_reload_look(server->reload);
 }
 
 static int open_watch(struct mw_server *server, struct mw_err *err) {
-  struct mw_buf protos = MW_BUF_INIT, scripts = MW_BUF_INIT;
+  struct mw_buf protos = MW_BUF_INIT, scripts = MW_BUF_INIT, settings = MW_BUF_INIT;
   const char *dir = server->shared.dir;
   int rc = mw_buf_printf(&protos, "%s/proto", dir);
   if (rc == 0) rc = mw_buf_printf(&scripts, "%s/lua", dir);
+  if (rc == 0) rc = mw_buf_printf(&settings, "%s/moonwire.lua", dir);
   if (rc == 0) {
-    const char *paths[] = {mw_buf_str(&protos), mw_buf_str(&scripts)};
-    struct mw_watch_options options = {.paths = paths, .n_paths = 2, .changed = on_change, .arg = server};
+    const char *paths[] = {mw_buf_str(&protos), mw_buf_str(&scripts), mw_buf_str(&settings)};
+    struct mw_watch_options options = {.paths = paths, .n_paths = 3, .changed = on_change, .arg = server};
     rc = mw_watch_new(&server->watch, &server->control, &options, err);
   }
   mw_buf_fini(&protos);
   mw_buf_fini(&scripts);
+  mw_buf_fini(&settings);
   return rc;
 }
 
@@ -151,18 +153,20 @@ static void open_admin(struct mw_server *server) {
   mw_err_fini(&err);
 }
 
-int mw_server_open(struct mw_server **out, const struct mw_settings *settings, const char *dir, struct mw_err *err) {
+int mw_server_open(struct mw_server **out, const char *dir, const struct mw_overrides *overrides, struct mw_err *err) {
   struct mw_generation *generation;
-  int rc = mw_generation_read(&generation, dir, 1, NULL, err);
+  int rc = mw_generation_read(&generation, dir, 1, NULL, overrides, err);
   if (rc != 0) return rc;
-  struct mw_server *server = calloc(1, sizeof *server + settings->workers * sizeof *server->workers);
-  rc = server ? mw_shared_open(&server->shared, settings, dir, generation, err)
-              : mw_err_set(err, MW_ENOMEM, "out of memory");
+  mw_log_set_level(generation->settings.log_level);
+  mw_log_context()->generation = generation->number;
+  struct mw_server *server = calloc(1, sizeof *server + generation->settings.workers * sizeof *server->workers);
+  rc = server ? mw_shared_open(&server->shared, dir, generation, err) : mw_err_set(err, MW_ENOMEM, "out of memory");
   mw_generation_unref(generation);
   if (rc != 0) {
     free(server);
     return rc;
   }
+  server->shared.overrides = overrides;
   server->shared.ended = on_worker_ended;
   server->shared.ended_arg = server;
   server->end_post.run = on_end;

@@ -1,4 +1,4 @@
-/* A server: settings, one generation, the shared parts, and the workers. */
+/* A server: the generations of a folder, what the workers share, and the workers. */
 #ifndef MW_SERVER_SERVER_H
 #define MW_SERVER_SERVER_H
 
@@ -8,13 +8,14 @@
 struct mw_server;
 
 /* Reads the project folder, opens the store, and starts workers that listen; they serve once this returns. Borrows
- * `settings` and `dir` for as long as the server lives. Findings name files, settings or addresses.
+ * `dir` and `overrides` for as long as the server lives. Findings name files, settings or addresses.
  * Returns 0 or the error, with nothing left open. */
-int mw_server_open(struct mw_server **out, const struct mw_settings *settings, const char *dir, struct mw_err *err);
+int mw_server_open(struct mw_server **out, const char *dir, const struct mw_overrides *overrides, struct mw_err *err);
 
 /* The i-th address it listens on, port filled in; NULL past the last. */
 const char *mw_server_address(const struct mw_server *server, size_t i);
 
+/* The one it has started with. */
 const struct mw_generation *mw_server_generation(const struct mw_server *server);
 
 /* Whether a script handles the method. */

@@ -46,6 +46,7 @@ int mw_settings_init(struct mw_settings *settings, const char *dir) {
                                    .unpack_bytes = 64 * MIB,
                                    .unsent_messages = 32,
                                    .slice_ms = 100,
+                                   .specs_seconds = 60,
                                    .memory_bytes = 256 * MIB};
   int rc = mw_settings_set(&settings->engine, "core");
   if (rc == 0) rc = mw_settings_add_listener(settings, "127.0.0.1:50051");
@@ -65,4 +66,23 @@ void mw_settings_fini(struct mw_settings *settings) {
   free(settings->tls_key);
   free(settings->tls_client_ca);
   *settings = (struct mw_settings){0};
+}
+
+int mw_settings_override(struct mw_settings *settings, const struct mw_overrides *overrides) {
+  int rc = 0;
+  if (overrides->engine) rc = mw_settings_set(&settings->engine, overrides->engine);
+  if (rc == 0 && overrides->data) rc = mw_settings_set(&settings->data, overrides->data);
+  if (overrides->n_listen > 0) mw_settings_clear_listeners(settings);
+  for (size_t i = 0; i < overrides->n_listen && rc == 0; i++) {
+    rc = mw_settings_add_listener(settings, overrides->listen[i]);
+  }
+  if (rc == 0 && overrides->log_level) {
+    int level = mw_log_level_from_name(overrides->log_level);
+    if (level < 0) return MW_EINVAL;
+    settings->log_level = (enum mw_log_level)level;
+  }
+  if (overrides->workers > 0) settings->workers = overrides->workers;
+  if (overrides->dev) settings->dev = true;
+  if (overrides->no_grace) settings->grace = 0;
+  return rc;
 }

@@ -1,11 +1,11 @@
-/* Settings: what `moonwire.lua` and the command line say, checked. */
+/* Settings: what `moonwire.lua` and the command line say, checked. A generation has them as an immutable part. */
 #ifndef MW_SERVER_SETTINGS_H
 #define MW_SERVER_SETTINGS_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "base/err.h"
+#include "base/buf.h"
 #include "observe/log.h"
 
 enum { MW_SETTINGS_LISTENERS = 16 };
@@ -28,15 +28,39 @@ struct mw_settings {
   size_t memory_bytes;        /* that the scripts of a worker may hold; 0 for no limit */
   size_t store_bytes;         /* most bytes the store may grow to; 0 for the store's default */
   bool dev;                   /* errors reach the caller in full */
+  bool specs;                 /* a reload has to pass the folder's specs */
+  double specs_seconds;       /* that they may take */
+};
+
+/* What the command line says, which wins over moonwire.lua; zeros say nothing. Its strings are borrowed. */
+struct mw_overrides {
+  const char *listen[MW_SETTINGS_LISTENERS];
+  size_t n_listen;
+  const char *engine, *data, *log_level;
+  unsigned workers;
+  bool dev;
+  bool no_grace; /* running calls get no time when the server stops */
+  bool no_file;  /* as if there were no moonwire.lua */
 };
 
 /* The defaults for the project folder `dir`: workers = usable cores, data = DIR/data. Returns 0 or MW_ENOMEM. */
 int mw_settings_init(struct mw_settings *settings, const char *dir);
 void mw_settings_fini(struct mw_settings *settings);
 
-/* Reads DIR/moonwire.lua over the settings; a folder without one changes nothing. Relative paths in it are relative to
- * `dir`. Returns 0; MW_EINVAL with "FILE:LINE: ..." or "FILE: limits.message_bytes: expected ...", or MW_ENOMEM. */
+/* Takes what the text of `file`, the folder's moonwire.lua, says over the settings. It runs without access to anything
+ * but os.getenv, and for a second at the most. Relative paths in it are relative to `dir`. Returns 0; MW_EINVAL with
+ * a finding "FILE:LINE: limits.message_bytes: expected ..." for each mistake, or MW_ENOMEM. */
+int mw_settings_parse(struct mw_settings *settings, const char *dir, const char *file, struct mw_slice text,
+                      struct mw_err *err);
+
+/* The same, of DIR/moonwire.lua as it is now; a folder without one changes nothing. Also MW_EIO. */
 int mw_settings_read(struct mw_settings *settings, const char *dir, struct mw_err *err);
+
+/* Returns 0; MW_ELIMIT (too many addresses), MW_EINVAL (no such log level) or MW_ENOMEM. */
+int mw_settings_override(struct mw_settings *settings, const struct mw_overrides *overrides);
+
+/* Appends the names, "workers, tls.cert", of what differs and cannot change while a server runs. */
+void mw_settings_fixed(struct mw_buf *out, const struct mw_settings *running, const struct mw_settings *wanted);
 
 /* Replaces the string at `field`, a member of the settings, by a copy of `value`. Returns 0 or MW_ENOMEM. */
 int mw_settings_set(char **field, const char *value);

@@ -1,13 +1,14 @@
-/* moonwire.lua: a Lua file that returns a table of settings. */
-#include <lauxlib.h>
-#include <lua.h>
-#include <lualib.h>
+/* moonwire.lua: a Lua file that returns a table of settings. It runs in a state of its own, in an environment such as
+ * scripts have and within limits like theirs, so that a mistake in it can hold up nothing. */
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "base/clock.h"
 #include "base/text.h"
+#include "script/environment.h"
+#include "script/vm.h"
 #include "server/server.h"
 #include "server/settings.h"
 
@@ -21,35 +22,41 @@ struct setting {
   size_t offset; /* of its member in struct mw_settings */
   double min, max;
   const char *expectation;
+  bool fixed; /* takes effect when a server starts, and not later */
 };
 
 #define AT(member) offsetof(struct mw_settings, member)
 static const struct setting settings_table[] = {
-    {NULL, "listen", ADDRESSES, 0, 0, 0, "\"HOST:PORT\", or a list of at most 16"},
-    {NULL, "engine", ENGINE, AT(engine), 0, 0, MW_SERVER_ENGINES},
-    {NULL, "workers", INTEGER, AT(workers), 1, 256, "an integer from 1 to 256"},
-    {NULL, "data", PATH, AT(data), 0, 0, "a folder or \":memory:\""},
-    {NULL, "log_level", LEVEL, 0, 0, 0, "\"debug\", \"info\", \"warn\", \"error\" or \"off\""},
-    {NULL, "grace", NUMBER, AT(grace), 0, 86400, "seconds from 0 to 86400"},
-    {NULL, "generation_age", NUMBER, AT(generation_age), 0, 1e9, "seconds from 0 (no limit) to 1e9"},
-    {NULL, "dev", SWITCH, AT(dev), 0, 0, "true or false"},
-    {"tls", "cert", PATH, AT(tls_cert), 0, 0, "a PEM file"},
-    {"tls", "key", PATH, AT(tls_key), 0, 0, "a PEM file"},
-    {"tls", "client_ca", PATH, AT(tls_client_ca), 0, 0, "a PEM file"},
-    {"limits", "message_bytes", SIZE, AT(message_bytes), 1, 2147483647, "bytes from 1 to 2147483647"},
-    {"limits", "metadata_bytes", SIZE, AT(metadata_bytes), 1024, 16777216, "bytes from 1024 to 16777216"},
-    {"limits", "unpack_bytes", SIZE, AT(unpack_bytes), 4096, 1e12, "bytes from 4096 to 1e12"},
-    {"limits", "unsent_messages", INTEGER, AT(unsent_messages), 1, 1e6, "an integer from 1 to 1000000"},
-    {"limits", "slice_ms", NUMBER, AT(slice_ms), 0, 3600000, "milliseconds from 0 to 3600000"},
-    {"limits", "memory_bytes", SIZE, AT(memory_bytes), 0, 1e12, "bytes from 0 to 1e12"},
-    {"store", "map_bytes", SIZE, AT(store_bytes), 1048576, 1e15, "bytes from 1048576 to 1e15"},
+    {NULL, "listen", ADDRESSES, 0, 0, 0, "\"HOST:PORT\", or a list of at most 16", true},
+    {NULL, "engine", ENGINE, AT(engine), 0, 0, MW_SERVER_ENGINES, true},
+    {NULL, "workers", INTEGER, AT(workers), 1, 256, "an integer from 1 to 256", true},
+    {NULL, "data", PATH, AT(data), 0, 0, "a folder or \":memory:\"", true},
+    {NULL, "log_level", LEVEL, 0, 0, 0, "\"debug\", \"info\", \"warn\", \"error\" or \"off\"", false},
+    {NULL, "grace", NUMBER, AT(grace), 0, 86400, "seconds from 0 to 86400", false},
+    {NULL, "generation_age", NUMBER, AT(generation_age), 0, 1e9, "seconds from 0 (no limit) to 1e9", false},
+    {NULL, "dev", SWITCH, AT(dev), 0, 0, "true or false", false},
+    {"reload", "specs", SWITCH, AT(specs), 0, 0, "true or false", false},
+    {"reload", "specs_seconds", NUMBER, AT(specs_seconds), 1, 86400, "seconds from 1 to 86400", false},
+    {"tls", "cert", PATH, AT(tls_cert), 0, 0, "a PEM file", true},
+    {"tls", "key", PATH, AT(tls_key), 0, 0, "a PEM file", true},
+    {"tls", "client_ca", PATH, AT(tls_client_ca), 0, 0, "a PEM file", true},
+    {"limits", "message_bytes", SIZE, AT(message_bytes), 1, 2147483647, "bytes from 1 to 2147483647", true},
+    {"limits", "metadata_bytes", SIZE, AT(metadata_bytes), 1024, 16777216, "bytes from 1024 to 16777216", true},
+    {"limits", "unpack_bytes", SIZE, AT(unpack_bytes), 4096, 1e12, "bytes from 4096 to 1e12", false},
+    {"limits", "unsent_messages", INTEGER, AT(unsent_messages), 1, 1e6, "an integer from 1 to 1000000", false},
+    {"limits", "slice_ms", NUMBER, AT(slice_ms), 0, 3600000, "milliseconds from 0 to 3600000", false},
+    {"limits", "memory_bytes", SIZE, AT(memory_bytes), 0, 1e12, "bytes from 0 to 1e12", false},
+    {"store", "map_bytes", SIZE, AT(store_bytes), 1048576, 1e15, "bytes from 1048576 to 1e15", true},
 };
 enum { N_SETTINGS = sizeof settings_table / sizeof *settings_table };
+
+enum { SLICE_MS = 100, MEMORY = 64 << 20, FILE_LIMIT = 1 << 20 }; /* of the file; it is loaded within ten slices */
 
 struct reading {
   struct mw_settings *settings;
   const char *dir;
   const char *file;
+  struct mw_slice text;
   struct mw_err *err;
   int failed; /* the last error code */
 };
@@ -158,11 +165,46 @@ static const char *name_at(const void *group, size_t i) {
   return in_group(&settings_table[i], group) ? settings_table[i].name : NULL;
 }
 
+/* ---- places ---- */
+
+/* Where in `text` the word `name` is followed by "=", from `from` on; its length when nowhere. Comments do not count. */
+static size_t find_key(struct mw_slice text, size_t from, const char *name) {
+  size_t len = strlen(name);
+  bool comment = false, within = false; /* within: the character before belongs to a name */
+  for (size_t i = from; i < text.len; i++) {
+    const char *at = (const char *)text.data + i;
+    size_t left = text.len - i;
+    if (*at == '\n') comment = false;
+    if (left >= 2 && memcmp(at, "--", 2) == 0) comment = true;
+    if (!comment && !within && left > len && memcmp(at, name, len) == 0) {
+      size_t next = len;
+      while (next < left && strchr(" \t\r\n\"']", at[next])) next++;
+      bool assigned = next < left && at[next] == '=' && (next + 1 == left || at[next + 1] != '=');
+      if (assigned && !isalnum((unsigned char)at[len]) && at[len] != '_') return i;
+    }
+    within = isalnum((unsigned char)*at) || *at == '_';
+  }
+  return text.len;
+}
+
+/* The line on which the file sets it, as far as its text shows; 0 when it does not. */
+static unsigned find_line(struct mw_slice text, const char *group, const char *name) {
+  size_t at = group ? find_key(text, 0, group) : 0;
+  at = find_key(text, at, name);
+  if (at == text.len) return 0;
+  unsigned line = 1;
+  for (size_t i = 0; i < at; i++) line += text.data[i] == '\n';
+  return line;
+}
+
 /* ---- the file ---- */
 
 static void report(struct reading *reading, const char *group, const char *name, const char *text, const char *more) {
   const char *dot = group ? "." : "", *before = group ? group : "";
-  mw_err_add(reading->err, MW_EINVAL, "%s: %s%s%s: %s%s", reading->file, before, dot, name, text, more);
+  unsigned line = find_line(reading->text, group, name);
+  char place[16] = "";
+  if (line > 0) snprintf(place, sizeof place, ":%u", line);
+  mw_err_add(reading->err, MW_EINVAL, "%s%s: %s%s%s: %s%s", reading->file, place, before, dot, name, text, more);
   reading->failed = MW_EINVAL;
 }
 
@@ -205,8 +247,18 @@ static void read_group(lua_State *L, struct reading *reading, const char *group)
 
 static int run_file(lua_State *L) {
   struct reading *reading = lua_touserdata(L, 1);
-  luaL_openlibs(L);
-  if (luaL_loadfilex(L, reading->file, "t") != LUA_OK) return lua_error(L);
+  lua_pushfstring(L, "@%s", reading->file);
+  const char *name = lua_tostring(L, -1);
+  if (luaL_loadbufferx(L, (const char *)reading->text.data, reading->text.len, name, "t") != LUA_OK) {
+    return lua_error(L);
+  }
+  mw_environment_push(L);
+  lua_getfield(L, -1, "os");
+  lua_getglobal(L, "os");
+  lua_getfield(L, -1, "getenv");
+  lua_setfield(L, -3, "getenv");
+  lua_pop(L, 2);
+  lua_setupvalue(L, -2, 1);
   lua_call(L, 0, 1);
   if (!lua_istable(L, -1)) {
     return luaL_error(L, "%s: expected the file to return a table of settings, got %s", reading->file,
@@ -216,28 +268,74 @@ static int run_file(lua_State *L) {
   return 0;
 }
 
-/* The words of the error at the top. Outside of a protected call: no metamethod may run. */
-static const char *error_text(lua_State *L) {
-  return lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : luaL_typename(L, -1);
+int mw_settings_parse(struct mw_settings *settings, const char *dir, const char *file, struct mw_slice text,
+                      struct mw_err *err) {
+  struct reading reading = {settings, dir, file, text, err, 0};
+  struct mw_err raised = MW_ERR_INIT;
+  struct mw_vm vm;
+  int rc = mw_vm_init(&vm, NULL, 0, err);
+  if (rc != 0) return rc;
+  mw_budget_limit(&vm, (struct mw_limits){.slice = SLICE_MS * (int64_t)MW_NS_PER_MS, .memory = MEMORY});
+  rc = mw_vm_protect(&vm, run_file, &reading, &raised);
+  if (rc == MW_ENOMEM && *vm.refused_at) {
+    mw_err_set(&raised, MW_EINVAL, "%s: the settings used up %d bytes of memory", vm.refused_at, MEMORY);
+  }
+  if (rc != 0) reading.failed = mw_err_add(err, MW_EINVAL, "%s", mw_err_text(&raised));
+  mw_err_fini(&raised);
+  mw_vm_fini(&vm);
+  return reading.failed;
 }
 
 int mw_settings_read(struct mw_settings *settings, const char *dir, struct mw_err *err) {
   char *file = NULL;
   if (set_path(&file, dir, "moonwire.lua") != 0) return mw_err_set(err, MW_ENOMEM, "out of memory");
-  struct reading reading = {settings, dir, file, err, 0};
-  if (access(file, F_OK) == 0) {
-    lua_State *L = luaL_newstate();
-    if (L) {
-      lua_pushcfunction(L, run_file);
-      lua_pushlightuserdata(L, &reading);
-    }
-    if (!L) {
-      reading.failed = mw_err_set(err, MW_ENOMEM, "out of memory");
-    } else if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
-      reading.failed = mw_err_add(err, MW_EINVAL, "%s", error_text(L));
-    }
-    if (L) lua_close(L);
+  struct mw_buf text = MW_BUF_INIT;
+  struct mw_err unread = MW_ERR_INIT;
+  int rc = mw_buf_read_file(&text, file, FILE_LIMIT, &unread);
+  if (rc == 0) {
+    rc = mw_settings_parse(settings, dir, file, mw_buf_slice(&text), err);
+  } else if (rc == MW_ENOTFOUND) {
+    rc = 0;
+  } else {
+    mw_err_add(err, rc, "%s", mw_err_text(&unread));
   }
+  mw_err_fini(&unread);
+  mw_buf_fini(&text);
   free(file);
-  return reading.failed;
+  return rc;
+}
+
+/* ---- what cannot change ---- */
+
+static bool same_text(const char *a, const char *b) { return a && b ? strcmp(a, b) == 0 : a == b; }
+
+static bool same_listeners(const struct mw_settings *a, const struct mw_settings *b) {
+  bool same = a->n_listen == b->n_listen;
+  for (size_t i = 0; i < a->n_listen && same; i++) same = strcmp(a->listen[i], b->listen[i]) == 0;
+  return same;
+}
+
+static bool same(const struct setting *setting, const struct mw_settings *a, const struct mw_settings *b) {
+  const void *x = (const char *)a + setting->offset, *y = (const char *)b + setting->offset;
+  switch (setting->kind) {
+    case ADDRESSES:
+      return same_listeners(a, b);
+    case INTEGER:
+      return *(const unsigned *)x == *(const unsigned *)y;
+    case SIZE:
+      return *(const size_t *)x == *(const size_t *)y;
+    default:
+      return same_text(*(char *const *)x, *(char *const *)y);
+  }
+}
+
+void mw_settings_fixed(struct mw_buf *out, const struct mw_settings *running, const struct mw_settings *wanted) {
+  const char *separator = "";
+  for (size_t i = 0; i < N_SETTINGS; i++) {
+    const struct setting *setting = &settings_table[i];
+    if (!setting->fixed || same(setting, running, wanted)) continue;
+    mw_buf_printf(out, "%s%s%s%s", separator, setting->group ? setting->group : "", setting->group ? "." : "",
+                  setting->name);
+    separator = ", ";
+  }
 }

@@ -68,8 +68,8 @@ static int open_store(struct mw_shared *shared, struct mw_err *err) {
   return rc;
 }
 
-int mw_shared_open(struct mw_shared *shared, const struct mw_settings *settings, const char *dir,
-                   struct mw_generation *generation, struct mw_err *err) {
+int mw_shared_open(struct mw_shared *shared, const char *dir, struct mw_generation *generation, struct mw_err *err) {
+  const struct mw_settings *settings = &generation->settings;
   *shared = (struct mw_shared){.settings = settings, .dir = dir, .generation = mw_generation_ref(generation)};
   int rc = MW_EINVAL;
   shared->engine = mw_server_engine(settings->engine);

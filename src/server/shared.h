@@ -4,10 +4,9 @@
 
 #include "server/worker.h"
 
-/* Opens the data folder (made when absent; a temporary one for ":memory:") and the store in it. Takes a reference of
- * `generation`. Returns 0; MW_EBUSY, MW_EIO, MW_EFORMAT, ... as the store says; with nothing left open on failure. */
-int mw_shared_open(struct mw_shared *shared, const struct mw_settings *settings, const char *dir,
-                   struct mw_generation *generation, struct mw_err *err);
+/* Opens the data folder (made when absent; a temporary one for ":memory:") and the store in it, as the settings of
+ * `generation` say, of which it takes a reference. Returns 0; MW_EBUSY, MW_EIO, MW_EFORMAT, ... as the store says; with nothing left open on failure. */
+int mw_shared_open(struct mw_shared *shared, const char *dir, struct mw_generation *generation, struct mw_err *err);
 
 /* Every worker has ended. */
 void mw_shared_close(struct mw_shared *shared);

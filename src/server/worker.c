@@ -64,15 +64,12 @@ int mw_worker_open(struct mw_worker *worker, struct mw_err *err) {
   int rc = mw_loop_init(&worker->loop, err);
   if (rc != 0) return rc;
   mw_dispatch_init(&worker->dispatch, shared->engine->name, index);
-  worker->dispatch.send_limit = settings->unsent_messages;
   worker->dispatch.metrics = shared->metrics;
   worker->dispatch.live_gauge = open_gauge(worker, "moonwire_calls_live", "Calls that have not ended.");
   rc = open_engines(worker, err);
   if (rc != 0) goto no_engine;
   rc = mw_vm_init(&worker->vm, &worker->loop, settings->unpack_bytes, err);
   if (rc != 0) goto no_vm;
-  mw_budget_limit(&worker->vm, (struct mw_limits){.slice = (int64_t)(settings->slice_ms * MW_NS_PER_MS),
-                                                  .memory = settings->memory_bytes});
   worker->vm.push_cut = mw_bind_push_cut;
   worker->vm.live_gauge = open_gauge(worker, "moonwire_coroutines_live", "Coroutines of calls and jobs.");
   worker->host = (struct mw_host){.loop = &worker->loop,
@@ -84,9 +81,8 @@ int mw_worker_open(struct mw_worker *worker, struct mw_err *err) {
                                   .dir = shared->dir,
                                   .data_dir = shared->data_dir,
                                   .worker = index,
-                                  .workers = settings->workers,
-                                  .dev = settings->dev};
-  mw_programs_init(&worker->programs, &worker->vm, &worker->host, &worker->dispatch, settings->generation_age);
+                                  .workers = settings->workers};
+  mw_programs_init(&worker->programs, &worker->vm, &worker->host, &worker->dispatch);
   rc = mw_programs_prepare(&worker->programs, shared->generation, err);
   if (rc != 0) goto no_program;
   mw_programs_adopt(&worker->programs, false);
@@ -147,7 +143,7 @@ static void on_drain(struct mw_post *post) {
   worker->dispatch.draining = true;
   mw_health_stop(&worker->programs.health);
   worker->engine->ops->drain(worker->engine);
-  int64_t grace = (int64_t)(worker->shared->settings->grace * MW_NS_PER_S);
+  int64_t grace = (int64_t)(worker->programs.current->generation->settings.grace * MW_NS_PER_S);
   worker->grace = mw_timer_start(&worker->loop, grace, cancel_calls, worker);
   watch_end(worker);
 }

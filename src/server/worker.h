@@ -18,10 +18,11 @@
 
 /* What the workers of a server have in common; borrowed by them. */
 struct mw_shared {
-  const struct mw_settings *settings;
+  const struct mw_settings *settings; /* of the generation to start with: what cannot change is this */
   const struct mw_engine_ops *engine;   /* that serves */
   const struct mw_engine_ops *channels; /* that opens outbound channels; may be the same */
   const char *dir;                 /* the project folder */
+  const struct mw_overrides *overrides; /* of the settings of all generations; NULL for none */
   char *data_dir;                  /* for mw.fs; owned by the server */
   struct mw_generation *generation; /* the one to start with */
   _Atomic uint64_t published;      /* the number of the newest committed generation */

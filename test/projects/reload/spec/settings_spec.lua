@@ -1,0 +1,226 @@
+-- moonwire.lua is part of a generation: saved, checked, refused and rolled back like protos and scripts.
+local mw = require "moonwire"
+local copy = require "support.copy"
+local test = require "moonwire.test"
+
+-- A handler Say that does what the text of its request is Lua for.
+local evaluates <const> = [[
+local mw = require "moonwire"
+local Reload = mw.service "reload.Reload"
+function Reload.Say(req)
+  return { text = tostring(assert(load("local mw = ... " .. req.text))(mw)) }
+end
+function Reload.Talk(call)
+  for m in call:messages() do call:send(m) end
+end
+]]
+
+local busy <const> = "local t = mw.time.monotonic() while mw.time.monotonic() - t < 0.3 do end return 'done'"
+
+local function start(settings, args)
+  return copy.serve(nil, { ["lua/reload.lua"] = evaluates, ["moonwire.lua"] = settings or false }, args)
+end
+
+local function ask(folder, text)
+  local reply, status = folder.client:Say { text = text }
+  return reply and reply.text or status
+end
+
+local function run(...)
+  local process <close> = test.start { ... }
+  local lines = {}
+  for line in function() return process:read_line() end do lines[#lines + 1] = line end
+  return process:wait(), table.concat(lines, "\n"), process.stderr
+end
+
+describe("a save of moonwire.lua", function()
+  local function is_live(how, save)
+    it(how .. " is live", function()
+      local folder <close> = start "return { workers = 2 }"
+      assert.equal("INTERNAL: internal error", tostring(ask(folder, "error 'x'")):match "^(.-) %x+$")
+      local log = folder:expect("generation %d+ is live", function() save(folder, "return { workers = 2, dev = true }") end)
+      assert.matches("is live after [%d.]+ ms: changed [^ ]*/moonwire.lua", log)
+      assert.matches(": x", ask(folder, "error 'x'").message, 1, true)
+    end)
+  end
+
+  is_live("in place", function(folder, text) folder:write("moonwire.lua", text) end)
+  is_live("by renaming over it", function(folder, text) folder:replace("moonwire.lua", text) end)
+  is_live("by putting a link in its place", function(folder, text)
+    folder:write("elsewhere", text)
+    folder:shell "ln -s elsewhere new && mv -T new moonwire.lua"
+  end)
+
+  it("by swapping the folder that it is linked through is live", function()
+    local folder <close> = start "return { workers = 2 }"
+    folder:shell "mkdir ..v1 ..v2 && cp moonwire.lua ..v1 && ln -s ..v1 ..data && ln -s ..data/moonwire.lua new"
+    folder:write("..v2/moonwire.lua", "return { workers = 2, dev = true }")
+    folder:shell "mv -T new moonwire.lua" -- the same bytes: no generation
+    folder:expect("generation 2 is live", function() folder:shell "ln -s ..v2 new && mv -T new ..data" end)
+    assert.matches(": x", ask(folder, "error 'x'").message, 1, true)
+  end)
+
+  it("that makes it appear or disappear is live", function()
+    local folder <close> = start()
+    local log = folder:commit("moonwire.lua", "return { dev = true }")
+    assert.matches(": added [^ ]*/moonwire.lua", log)
+    assert.matches(": x", ask(folder, "error 'x'").message, 1, true)
+    log = folder:expect("generation %d+ is live", function() folder:delete "moonwire.lua" end)
+    assert.matches(": removed [^ ]*/moonwire.lua", log)
+    assert.is_nil(ask(folder, "error 'x'").message:find(": x", 1, true))
+  end)
+
+  it("that is broken changes nothing, and shows the line", function()
+    local folder <close> = start "return { workers = 2, dev = true }"
+    local log = folder:refused("moonwire.lua", "return {\n  dev = false,\n  grace = -1,\n}\n")
+    assert.matches("/moonwire.lua:3: grace: expected seconds from 0 to 86400", log, 1, true)
+    assert.matches('source="grace = -1,"', log, 1, true)
+    assert.matches("/moonwire.lua:1: unexpected symbol", folder:refused("moonwire.lua", "return }"), 1, true)
+    assert.matches(": x", ask(folder, "error 'x'").message, 1, true)
+    folder:commit("moonwire.lua", "return { workers = 2 }")
+    assert.is_nil(ask(folder, "error 'x'").message:find(": x", 1, true))
+  end)
+
+  it("that runs away is refused, and calls are answered meanwhile", function()
+    local folder <close> = start()
+    folder:write("moonwire.lua", "while true do end")
+    local answers = 0
+    test.eventually(function()
+      answers = answers + (ask(folder, "return 1") == "1" and 1 or 0)
+      return folder:count "/moonwire.lua:1: the script ran for more than 1000 ms while it was loaded" > 0
+    end)
+    assert.is_true(answers > 10)
+  end)
+
+  it("with what only a start can change says so, as long as that is so", function()
+    local folder <close> = start("return { workers = 1 }", { "--engine", os.getenv "MOONWIRE_TEST_ENGINE" or "core" })
+    local fixed <const> = [[return { workers = 3, listen = "127.0.0.1:1", engine = "other", data = "elsewhere", tls = {
+      cert = "c", key = "k" }, store = { map_bytes = 2^30 }, limits = { message_bytes = 1000, metadata_bytes = 2000 } }]]
+    local log = folder:commit("moonwire.lua", fixed)
+    -- What the command line says stays as it is: listen, data and engine.
+    local names <const> = "; restart to change: workers, tls.cert, tls.key, limits.message_bytes, limits.metadata_bytes, "
+      .. "store.map_bytes"
+    assert.matches(names, log, 1, true)
+    assert.matches(names, folder:commit("lua/words.lua", "return 2"), 1, true)
+    local _, shown = run("status", folder.dir, "--data", folder.server.stderr:match "reach this server with %-%-data\" data=(%S+)")
+    assert.matches("\n0 +2? ?", shown)
+    assert.is_nil(shown:find("\n1 +%d+ +%d+ +%d+ +[%d.]+ MiB"))
+    assert.is_nil(folder:commit("moonwire.lua", "return { workers = 1 }"):find("restart to change", 1, true))
+  end)
+end)
+
+describe("settings in force", function()
+  it("bound what calls may do from the next one on", function()
+    local folder <close> = start()
+    assert.equal("RESOURCE_EXHAUSTED", ask(folder, busy).code)
+    folder:commit("moonwire.lua", "return { limits = { slice_ms = 5000 } }")
+    assert.equal("done", ask(folder, busy))
+    local fill <const> = "local t = {} for i = 1, 64 do t[i] = ('x'):rep(1 << 20) .. i end return #t"
+    assert.equal("64", ask(folder, fill))
+    folder:commit("moonwire.lua", "return { limits = { memory_bytes = 32 << 20, slice_ms = 5000 } }")
+    assert.equal("RESOURCE_EXHAUSTED", ask(folder, fill).code)
+    folder:commit("moonwire.lua", "return { limits = { unpack_bytes = 4096 } }")
+    assert.equal("RESOURCE_EXHAUSTED", ask(folder, "--" .. ("x"):rep(10000)).code)
+  end)
+
+  it("leave a stream that runs the slice that it began with", function()
+    local folder <close> = start "return { limits = { slice_ms = 5000 } }"
+    folder:commit("lua/reload.lua", evaluates:gsub("call:send%(m%)", "load('local mw = ... ' .. m.text)(mw) call:send(m)"))
+    local stream <close> = folder.client:Talk()
+    assert.is_true(stream:send {})
+    assert.equal("", stream:receive().text)
+    folder:commit("moonwire.lua", "return { limits = { slice_ms = 20 } }")
+    assert.is_true(stream:send { text = busy })
+    assert.equal(busy, assert(stream:receive()).text)
+    assert.equal("RESOURCE_EXHAUSTED", ask(folder, busy).code)
+  end)
+
+  it("bound the candidate's scripts while they load", function()
+    local folder <close> = start "return { limits = { memory_bytes = 32 << 20 } }"
+    local large <const> = "return (('x'):rep(1 << 20):rep(48))\n"
+    assert.matches("memory", folder:refused("lua/large.lua", large), 1, true)
+    folder:commit("moonwire.lua", "return { limits = { memory_bytes = 256 << 20 } }")
+    assert.equal("50331648", ask(folder, "return mw and 48 << 20"))
+    assert.equal(1, folder:count "added [^ ]*/large.lua")
+  end)
+
+  it("decide what is logged", function()
+    local folder <close> = start "return { log_level = 'error' }"
+    ask(folder, "mw.log.info 'first'")
+    folder:commit("moonwire.lua", "return { log_level = 'debug' }")
+    ask(folder, "mw.log.debug 'second'")
+    test.eventually(function() return folder:count "second" == 1 end)
+    assert.equal(0, folder:count "first")
+    folder:commit("moonwire.lua", "return { log_level = 'warn' }")
+    ask(folder, "mw.log.info 'third'")
+    ask(folder, "mw.log.warn 'fourth'")
+    test.eventually(function() return folder:count "fourth" == 1 end)
+    assert.equal(0, folder:count "third")
+  end)
+
+  it("bound the age of calls that are there already", function()
+    local folder <close> = start()
+    local stream <close> = folder.client:Talk()
+    assert.is_true(stream:send {})
+    assert.equal("", stream:receive().text)
+    folder:commit("moonwire.lua", "return { generation_age = 0.01 }")
+    local reply, status = stream:receive()
+    assert.is_nil(reply)
+    assert.equal("UNAVAILABLE", status.code)
+  end)
+
+  it("say how long calls go on when the server stops", function()
+    local folder <close> = start "return { grace = 3600 }"
+    local stream <close> = folder.client:Talk()
+    assert.is_true(stream:send {})
+    assert.equal("", stream:receive().text)
+    folder:commit("moonwire.lua", "return { grace = 0 }")
+    folder.server:kill()
+    local _, status = stream:receive()
+    assert.equal("UNAVAILABLE", status.code)
+  end)
+
+  it("give way to the command line", function()
+    local folder <close> = start("return { dev = true }", { "--dev", "--log-level", "warn" })
+    folder:write("moonwire.lua", "return { dev = false, log_level = 'debug', limits = { slice_ms = 5000 } }")
+    test.eventually(function() return ask(folder, busy) == "done" end)
+    ask(folder, "mw.log.info 'quiet' mw.log.warn 'loud'")
+    test.eventually(function() return folder:count "loud" > 0 end)
+    assert.matches(": x", ask(folder, "error 'x'").message, 1, true)
+    assert.equal(0, folder:count "quiet")
+  end)
+end)
+
+describe("moonwire rollback", function()
+  it("brings protos, scripts and settings back together", function()
+    local file <close> = assert(io.open "proto/reload.proto")
+    local full <const> = file:read "a"
+    local folder <close> = copy.serve(nil, {
+      ["proto/reload.proto"] = full:gsub("[^\n]*// added\n", ""),
+      ["lua/reload.lua"] = evaluates,
+      ["moonwire.lua"] = "return { dev = true }",
+    })
+    folder:commit("proto/reload.proto", full)
+    folder:commit("lua/added.lua", "require 'moonwire'.service 'reload.Reload'.Added = function(m) return m end")
+    folder:commit("moonwire.lua", "return {}")
+    assert.equal("it", folder.client:Added({ text = "it" }).text)
+    assert.is_nil(ask(folder, "error 'x'").message:find(": x", 1, true))
+    local data <const> = folder.server.stderr:match "with %-%-data\" data=(%S+)"
+    local code, shown = run("rollback", "1", folder.dir, "--data", data)
+    assert.equal(0, code)
+    assert.matches("^generation 5 is live after [%d.]+ ms: removed %S+/lua/added.lua; changed %S+/moonwire.lua; "
+      .. "changed proto; methods removed reload.Reload/Added$", shown)
+    assert.matches(": x", ask(folder, "error 'x'").message, 1, true)
+    assert.equal("UNIMPLEMENTED", select(2, folder.client:Added {}).code)
+    -- Nothing but a save, or who asks for it, brings what is on the disk back.
+    folder:shell "touch lua/words.lua moonwire.lua && mkdir lua/empty"
+    folder:replace("lua/words.lua", folder:read "lua/words.lua")
+    mw.sleep(0.3)
+    assert.equal("UNIMPLEMENTED", select(2, folder.client:Added {}).code)
+    assert.equal(0, (run("reload", folder.dir, "--data", data)))
+    assert.equal("it", folder.client:Added({ text = "it" }).text)
+    assert.equal(0, (run("rollback", "1", folder.dir, "--data", data)))
+    folder:commit("lua/words.lua", "return { word = 'saved' }")
+    assert.equal("it", folder.client:Added({ text = "it" }).text)
+  end)
+end)
