@@ -33,7 +33,7 @@ void mw_bind_make_type(lua_State *L, const char *name, const luaL_Reg *metametho
 void mw_bind_open(lua_State *L, struct mw_program *program);
 
 /* For vm->push_cut: pushes the status that a call or job which was cut (script/budget.h) ends with. */
-void mw_bind_push_cut(lua_State *L, enum mw_cut why, const char *words);
+void mw_bind_push_cut(lua_State *L, enum mw_cut why, const char *words, const char *place, const char *traceback);
 
 void mw_bind_open_service(lua_State *L, struct mw_program *program);      /* service.c: mw.service */
 void mw_bind_open_intercept(lua_State *L, struct mw_program *program);    /* intercept.c: mw.intercept */
@@ -154,6 +154,14 @@ void mw_bind_push_client(lua_State *L, struct mw_program *program, struct mw_eng
 
 /* Forgets every state: the next program begins without. */
 void mw_bind_forget_states(lua_State *L);
+
+/* ---- debug_info.c ---- */
+
+/* Adds a google.rpc.DebugInfo to the status at the top: the lines of `traceback`, which may be NULL, and what runs. */
+void mw_bind_add_debug_info(lua_State *L, const char *traceback);
+
+/* Puts a "?" for each byte of a text that belongs to no UTF-8 character: a status carries nothing else. */
+void mw_bind_make_utf8(char *text);
 
 /* ---- status.c ---- */
 

@@ -7,6 +7,9 @@
 
 #include "base/clock.h"
 
+/* Bytes of an error's text that its caller is shown: the trailers of a call have room for some thousands. */
+enum { SHOWN_TEXT = 1024 };
+
 /* ---- the end of a call ---- */
 
 /* Takes out a waiter whose fiber is not the call's own; NULL when there is none. */
@@ -51,18 +54,19 @@ static void make_error_id(char out[9]) {
   snprintf(out, 9, "%08" PRIx32, number);
 }
 
-/* Logs a handler's mistake and pushes the status its caller gets: an id to find it by, with --dev the words too. */
-static void push_internal(lua_State *L, const char *text) {
-  char id[9];
+/* Logs a handler's mistake and pushes the status its caller gets: an id to find it by, with --dev the words and the
+ * traceback too. `traceback` may be NULL. */
+static void push_internal(lua_State *L, const char *text, const char *traceback) {
+  char id[9], words[SHOWN_TEXT];
   make_error_id(id);
   struct mw_log_field fields[] = {{"error_id", id}, {NULL, NULL}};
-  mw_log(MW_LOG_ERROR, fields, "%s", text);
+  mw_log(MW_LOG_ERROR, fields, "%s%s%s", text, traceback ? "\n" : "", traceback ? traceback : "");
   bool dev = mw_fiber_program(L)->host->dev;
-  const char *words = dev ? lua_pushfstring(L, "internal error %s: %s", id, text)
-                          : lua_pushfstring(L, "internal error %s", id);
+  snprintf(words, sizeof words, "internal error %s%s%s", id, dev ? ": " : "", dev ? text : "");
+  mw_bind_make_utf8(words);
   struct mw_status status = mw_status(MW_CODE_INTERNAL, words);
   mw_bind_push_status(L, &status);
-  lua_remove(L, -2);
+  if (dev) mw_bind_add_debug_info(L, traceback);
 }
 
 /* The message handler of a handler's pcall: statuses pass, anything else becomes INTERNAL while the stack that
@@ -78,9 +82,9 @@ static int on_error(lua_State *L) {
     lua_pushliteral(L, "the handler raised a status whose code is OK: return the reply");
     lua_replace(L, 1);
   }
-  luaL_tolstring(L, 1, NULL);
-  luaL_traceback(L, L, lua_tostring(L, -1), 1);
-  push_internal(L, lua_tostring(L, -1));
+  const char *text = luaL_tolstring(L, 1, NULL);
+  luaL_traceback(L, L, NULL, 1);
+  push_internal(L, text, lua_tostring(L, -1));
   return 1;
 }
 
@@ -88,7 +92,7 @@ static int on_error(lua_State *L) {
 
 static int finish_internal(lua_State *L, struct mw_bind_call *c, const char *text) {
   struct mw_status status;
-  push_internal(L, text);
+  push_internal(L, text, NULL);
   mw_bind_to_status(L, -1, &status);
   finish(c, &status);
   return 0;
@@ -314,10 +318,16 @@ static void on_cancelled(struct mw_call *call, struct mw_status status) {
 
 const struct mw_handler mw_bind_handler = {on_start, on_message, on_end, on_writable, on_cancelled};
 
-void mw_bind_push_cut(lua_State *L, enum mw_cut why, const char *words) {
+void mw_bind_push_cut(lua_State *L, enum mw_cut why, const char *words, const char *place, const char *traceback) {
+  char shown[256];
+  const struct mw_program *program = mw_fiber_program(L);
+  bool dev = program && program->host->dev;
+  snprintf(shown, sizeof shown, "%s%s%s", words, dev && *place ? ", at " : "", dev ? place : "");
+  mw_bind_make_utf8(shown);
   struct mw_status status =
-      mw_status(why == MW_CUT_DEADLINE ? MW_CODE_DEADLINE_EXCEEDED : MW_CODE_RESOURCE_EXHAUSTED, words);
+      mw_status(why == MW_CUT_DEADLINE ? MW_CODE_DEADLINE_EXCEEDED : MW_CODE_RESOURCE_EXHAUSTED, shown);
   mw_bind_push_status(L, &status);
+  if (dev) mw_bind_add_debug_info(L, traceback);
 }
 
 /* ---- what other bindings ask ---- */

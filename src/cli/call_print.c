@@ -87,9 +87,48 @@ static int put_raw_detail(struct mw_buf *out, const struct mw_message_type *any,
   return rc != 0 ? rc : mw_buf_puts(out, "\"}");
 }
 
+/* ---- google.rpc.DebugInfo ---- */
+
+static void print_indented(struct mw_slice text) {
+  fputs("  ", stderr);
+  print_text(text);
+  fputc('\n', stderr);
+}
+
+static bool is_debug_info(struct mw_slice url) {
+  static const char name[] = "/google.rpc.DebugInfo";
+  size_t len = sizeof name - 1;
+  return url.len >= len && memcmp(url.data + url.len - len, name, len) == 0;
+}
+
+/* Prints where a call failed as a person reads it: the stack, a line for each entry, and then what else is known.
+ * Returns whether it could be read. */
+static bool print_debug_info(const struct mw_pool *pool, struct mw_slice bytes) {
+  const struct mw_message_type *type = mw_pool_message(pool, "google.rpc.DebugInfo");
+  struct mw_arena arena;
+  ProtobufCMessage *info = NULL;
+  mw_arena_init(&arena, REPLY_BUDGET);
+  bool read = type && mw_message_unpack(type, bytes, &arena, &info, NULL) == 0;
+  if (read) {
+    const struct mw_field *entries = mw_field_by_number(type, 1);
+    const ProtobufCBinaryData *lines = *(const ProtobufCBinaryData *const *)mw_field_value(info, entries);
+    for (size_t i = 0; i < *mw_field_count(info, entries); i++) print_indented(mw_slice(lines[i].data, lines[i].len));
+    struct mw_slice detail = bytes_at(info, mw_field_by_number(type, 2));
+    if (detail.len > 0) print_indented(detail);
+  }
+  mw_arena_fini(&arena);
+  return read;
+}
+
+/* ---- details ---- */
+
 static void print_detail(const struct mw_pool *pool, const struct mw_message_type *any, const ProtobufCMessage *detail,
                          unsigned indent) {
   const struct mw_json_options options = {.indent = indent};
+  if (is_debug_info(bytes_at(detail, mw_field_by_number(any, 1))) &&
+      print_debug_info(pool, bytes_at(detail, mw_field_by_number(any, 2)))) {
+    return;
+  }
   struct mw_buf text = MW_BUF_INIT;
   int rc = mw_json_write(&text, pool, any, detail, &options, NULL);
   if (rc != 0) rc = put_raw_detail(&text, any, detail);

@@ -60,6 +60,7 @@ void mw_call_finish(struct mw_call *call, const struct mw_status *status) {
   struct mw_dispatch *dispatch = call->dispatch;
   const struct mw_route *route = call->route;
   mw_dispatch_count(dispatch, call, status->code);
+  mw_dispatch_add_trailers(dispatch, route->router, call);
   mw_list_remove(&call->link);
   struct mw_status shown = *status;
   shown.message = mw_status_message_cut(status->message);

@@ -67,9 +67,17 @@ static void log_unknown(struct mw_dispatch *dispatch, const struct mw_call *call
   mw_log(MW_LOG_WARN, fields, "%s", text);
 }
 
+void mw_dispatch_add_trailers(const struct mw_dispatch *dispatch, const struct mw_router *router, struct mw_call *call) {
+  if (!dispatch->show_generation || !router) return;
+  char number[24];
+  snprintf(number, sizeof number, "%llu", (unsigned long long)router->generation);
+  mw_metadata_add(&call->trailers, &call->arena, mw_slice_str(MW_GENERATION_TRAILER), mw_slice_str(number));
+}
+
 /* Ends a call that was not put into the list. */
 static void refuse(struct mw_call *call, enum mw_code code, const char *text) {
   call->finished = true;
+  mw_dispatch_add_trailers(call->dispatch, call->dispatch->router, call);
   struct mw_status status = mw_status(code, text);
   call->ops->finish(call, &status, false);
 }

@@ -8,6 +8,8 @@
 #include "rpc/router.h"
 #include "rpc/stats.h"
 
+#define MW_GENERATION_TRAILER "moonwire-generation"
+
 struct mw_dispatch {
   const char *engine;        /* "core", "http" */
   unsigned worker;
@@ -16,6 +18,7 @@ struct mw_dispatch {
   size_t live;               /* how many */
   uint32_t send_limit;       /* unsent messages at which mw_call_send() says to wait */
   bool draining;             /* new calls are answered with UNAVAILABLE */
+  bool show_generation;      /* in the trailers of every call */
   struct mw_metrics *metrics; /* may be NULL */
   struct mw_metric *live_gauge; /* shows `live`; may be NULL */
   void (*before)(void *arg); /* runs before a new call is routed, and may replace `router`; may be NULL */
@@ -37,6 +40,9 @@ void mw_dispatch_fini(struct mw_dispatch *dispatch);
 void mw_dispatch_start(struct mw_dispatch *dispatch, struct mw_call *call);
 
 /* ---- for rpc/call.c ---- */
+
+/* Adds what the trailers of a call that finishes say besides its own; `router` is the one it was routed by. */
+void mw_dispatch_add_trailers(const struct mw_dispatch *dispatch, const struct mw_router *router, struct mw_call *call);
 
 /* Counts a call that finishes. */
 void mw_dispatch_count(struct mw_dispatch *dispatch, const struct mw_call *call, enum mw_code code);

@@ -54,8 +54,8 @@ static void describe(const struct mw_vm *vm, const struct mw_account *account, c
 
 /* ---- cutting ---- */
 
-/* Pushes the error of the cut, made when it is first asked for. */
-static void push_error(lua_State *L, struct mw_account *account) {
+/* Pushes the error of the cut, made when it is first asked for. `traceback` may be NULL. */
+static void push_error(lua_State *L, struct mw_account *account, const char *traceback) {
   struct mw_vm *vm = mw_vm_of(L);
   if (account->error_ref != LUA_NOREF) {
     lua_rawgeti(L, LUA_REGISTRYINDEX, account->error_ref);
@@ -64,7 +64,7 @@ static void push_error(lua_State *L, struct mw_account *account) {
   char words[128];
   describe(vm, account, words, sizeof words);
   if (vm->running && vm->push_cut) {
-    vm->push_cut(L, account->cut, words);
+    vm->push_cut(L, account->cut, words, account->place, traceback);
   } else {
     lua_pushfstring(L, "%s%s%s", account->place, account->place[0] ? ": " : "", words);
   }
@@ -101,9 +101,9 @@ static void mark_cut(struct mw_vm *vm, struct mw_account *account, enum mw_cut w
   if (vm->running) vm->running->doom = MW_FIBER_UNWINDING;
 }
 
-static void raise_cut(lua_State *L, struct mw_account *account) {
+static void raise_cut(lua_State *L, struct mw_account *account, const char *traceback) {
   luaL_checkstack(L, 8, NULL);
-  push_error(L, account);
+  push_error(L, account, traceback);
   lua_error(L);
 }
 
@@ -113,7 +113,7 @@ static void cut(lua_State *L, struct mw_account *account, enum mw_cut why) {
   luaL_checkstack(L, 8, NULL);
   push_traceback(L, mw_vm_of(L));
   log_cut(mw_vm_of(L), account, lua_tostring(L, -1));
-  raise_cut(L, account);
+  raise_cut(L, account, lua_tostring(L, -1));
 }
 
 /* The hook of a thread in which nothing may run any more: no function gets as far as its first instruction. */
@@ -157,7 +157,7 @@ void mw_budget_check(lua_State *L) {
   if (!account) return;
   if (account->hard) {
     set_hard_hook(L);
-    raise_cut(L, account);
+    raise_cut(L, account, NULL);
   }
   int64_t now = mw_clock_real();
   if (account->started == 0) begin_run(account, now);
@@ -165,7 +165,7 @@ void mw_budget_check(lua_State *L) {
     if (!is_beyond(account, now, grace(account))) return;
     account->hard = true;
     set_hard_hook(L);
-    raise_cut(L, account);
+    raise_cut(L, account, NULL);
   }
   if (has_expired(vm, account, now)) cut(L, account, MW_CUT_DEADLINE);
   if (account->slice == 0) return;
@@ -197,7 +197,7 @@ bool mw_budget_settle(lua_State *L, int status) {
     log_cut(vm, account, "");
   }
   luaL_checkstack(L, 8, NULL);
-  push_error(L, account);
+  push_error(L, account, NULL);
   lua_replace(L, -2);
   return true;
 }

@@ -40,7 +40,8 @@ struct mw_vm {
   struct mw_timer *collecting; /* the next step of a collection (script/collect.h); NULL when none is under way */
   unsigned cycles;          /* that are left of it */
   char refused_at[96];      /* "FILE:LINE" where memory was last refused */
-  void (*push_cut)(lua_State *L, enum mw_cut why, const char *words); /* pushes a fiber's error; NULL: a string */
+  /* Pushes a fiber's error; NULL: a string. `place` is "FILE:LINE" or "", `traceback` may be NULL. */
+  void (*push_cut)(lua_State *L, enum mw_cut why, const char *words, const char *place, const char *traceback);
 };
 
 /* `unpack_budget`: most bytes one message may take in memory. Returns 0 or MW_ENOMEM. */

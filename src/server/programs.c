@@ -44,6 +44,7 @@ static void apply(struct mw_programs *programs, const struct mw_settings *settin
   set_limits(programs);
   programs->vm->scratch.budget = settings->unpack_bytes;
   programs->dispatch->send_limit = settings->unsent_messages;
+  programs->dispatch->show_generation = settings->dev;
   programs->host->dev = settings->dev;
 }
 

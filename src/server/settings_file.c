@@ -278,9 +278,9 @@ int mw_settings_parse(struct mw_settings *settings, const char *dir, const char 
   mw_budget_limit(&vm, (struct mw_limits){.slice = SLICE_MS * (int64_t)MW_NS_PER_MS, .memory = MEMORY});
   rc = mw_vm_protect(&vm, run_file, &reading, &raised);
   if (rc == MW_ENOMEM && *vm.refused_at) {
-    mw_err_set(&raised, MW_EINVAL, "%s: the settings used up %d bytes of memory", vm.refused_at, MEMORY);
+    rc = mw_err_set(&raised, MW_EINVAL, "%s: the settings used up %d bytes of memory", vm.refused_at, MEMORY);
   }
-  if (rc != 0) reading.failed = mw_err_add(err, MW_EINVAL, "%s", mw_err_text(&raised));
+  if (rc != 0) reading.failed = mw_err_add(err, rc, "%s", mw_err_text(&raised));
   mw_err_fini(&raised);
   mw_vm_fini(&vm);
   return reading.failed;
