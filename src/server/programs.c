@@ -50,6 +50,13 @@ static void apply(struct mw_programs *programs, const struct mw_settings *settin
 
 /* ---- loading ---- */
 
+static void show_live(const struct mw_programs *programs) {
+  if (!programs->live_gauge) return;
+  size_t n = programs->current ? 1 : 0;
+  for (const struct mw_list *node = programs->old.next; node != &programs->old; node = node->next) n++;
+  mw_metric_set(programs->live_gauge, (double)n);
+}
+
 static void retire(struct mw_loaded *loaded) {
   struct mw_vm *vm = loaded->program->vm;
   mw_bind_stop_jobs(loaded->program);
@@ -129,6 +136,7 @@ static void sweep(void *arg) {
     mw_list_remove(&loaded->link);
     retire(loaded);
   }
+  show_live(programs);
   if (!mw_list_empty(&programs->old)) {
     programs->sweep = mw_timer_start_real(programs->vm->loop, SWEEP_NS, sweep, programs);
   }
@@ -152,6 +160,7 @@ void mw_programs_adopt(struct mw_programs *programs, bool start_jobs) {
   mw_bind_adopted(loaded->program);
   mw_log_context()->generation = loaded->generation->number;
   if (before) replace(programs, before);
+  show_live(programs);
   if (start_jobs) mw_bind_start_jobs(loaded->program);
 }
 

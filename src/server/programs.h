@@ -30,6 +30,7 @@ struct mw_programs {
   struct mw_loaded *candidate;  /* NULL when there is none */
   struct mw_list old;
   struct mw_timer *sweep;       /* frees what is in `old` */
+  struct mw_metric *live_gauge; /* shows how many there are; may be NULL */
 };
 
 void mw_programs_init(struct mw_programs *programs, struct mw_vm *vm, struct mw_host *host,

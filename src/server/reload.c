@@ -9,6 +9,7 @@
 #include "schema/compat.h"
 #include "server/difference.h"
 #include "server/reading.h"
+#include "server/reload_stats.h"
 
 /* What one worker is asked, and its answer. */
 struct step {
@@ -42,6 +43,7 @@ struct mw_reload {
   mw_reload_done_fn done;
   void *arg;
   struct request next;
+  struct mw_reload_stats stats;
   bool stopping;
   void (*stopped)(void *arg); /* NULL when nobody waits for it */
   void *stopped_arg;
@@ -93,6 +95,7 @@ static void set_on_disk(struct mw_reload *reload, struct mw_generation *generati
 static void fail(struct mw_reload *reload, struct mw_err *err) {
   log_findings(reload, err);
   if (!reload->rolling_back) set_on_disk(reload, NULL);
+  mw_reload_stats_count(&reload->stats, MW_RELOAD_REFUSED, 0);
   finish(reload, false, mw_err_text(err));
   mw_err_fini(err);
 }
@@ -136,6 +139,8 @@ static void report_commit(struct mw_reload *reload) {
   mw_log_context()->generation = reload->candidate->number;
   mw_log(MW_LOG_INFO, NULL, "%s", mw_buf_str(&text));
   mw_log_set_level(level);
+  mw_reload_stats_count(&reload->stats, reload->rolling_back ? MW_RELOAD_ROLLED_BACK : MW_RELOAD_COMMITTED,
+                        reload->candidate->number);
   finish(reload, true, mw_buf_str(&text));
   mw_buf_fini(&text);
 }
@@ -220,6 +225,7 @@ static void on_read(void *arg, int rc, struct mw_generation *candidate, struct m
   struct mw_reload *reload = arg;
   if (rc == 0 && !reload->forced && is_in_force(reload, candidate)) {
     mw_generation_unref(candidate);
+    mw_reload_stats_count(&reload->stats, MW_RELOAD_UNCHANGED, 0);
     finish(reload, true, "nothing has changed");
     return;
   }
@@ -328,6 +334,7 @@ struct mw_reload *mw_reload_new(struct mw_loop *home, struct mw_shared *shared, 
   reload->last_number = shared->generation->number;
   reload->kept[0] = mw_generation_ref(shared->generation);
   reload->on_disk = mw_generation_ref(shared->generation);
+  mw_reload_stats_init(&reload->stats, shared->metrics, shared->generation->number);
   for (unsigned i = 0; i < n_workers; i++) {
     reload->steps[i] = (struct step){.reload = reload, .worker = &workers[i], .err = MW_ERR_INIT};
   }
