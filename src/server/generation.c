@@ -101,14 +101,18 @@ static int digest_files(uint64_t *hash, const char *folder, const char *suffix, 
   return rc;
 }
 
+int mw_generation_digest_protos(uint64_t *out, const char *folder, struct mw_err *err) {
+  *out = 0xcbf29ce484222325u;
+  int rc = digest_files(out, folder, ".proto", err);
+  return rc == 0 ? digest_files(out, folder, ".binpb", err) : rc;
+}
+
 /* Makes the pool, or shares the one of `previous`. The digest is taken first: what changes after it is a change again. */
 static int read_protos(struct mw_generation *g, const char *dir, const struct mw_generation *previous,
                        struct mw_err *err) {
   char *folder = join(&g->arena, dir, "proto");
   if (!folder) return mw_err_set(err, MW_ENOMEM, "out of memory");
-  g->protos = 0xcbf29ce484222325u;
-  int rc = digest_files(&g->protos, folder, ".proto", err);
-  if (rc == 0) rc = digest_files(&g->protos, folder, ".binpb", err);
+  int rc = mw_generation_digest_protos(&g->protos, folder, err);
   if (rc != 0) return rc;
   if (previous && previous->protos == g->protos) {
     g->pool = mw_pool_ref(previous->pool);

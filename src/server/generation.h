@@ -36,6 +36,9 @@ int mw_generation_read(struct mw_generation **out, const char *dir, uint64_t num
 /* The contents of `old` under a new number. NULL without memory. */
 struct mw_generation *mw_generation_renumber(struct mw_generation *old, uint64_t number);
 
+/* The digest of the protos in a folder, such as DIR/proto. Returns 0, MW_EIO or MW_ENOMEM. */
+int mw_generation_digest_protos(uint64_t *out, const char *folder, struct mw_err *err);
+
 /* Whether both hold the same protos, scripts and moonwire.lua. */
 bool mw_generation_same(const struct mw_generation *a, const struct mw_generation *b);
 

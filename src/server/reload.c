@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "schema/compat.h"
 #include "server/difference.h"
+#include "server/gate.h"
 #include "server/reading.h"
 #include "server/reload_stats.h"
 
@@ -39,6 +40,7 @@ struct mw_reload {
   struct mw_generation *candidate;            /* NULL when none is under way, or it is being read */
   struct mw_generation *on_disk; /* what the folder held when it last came into force; NULL when not known */
   bool forced, asked, rolling_back;
+  struct mw_gate *gate;          /* that the candidate has to pass; NULL when no specs run */
   int64_t started;
   mw_reload_done_fn done;
   void *arg;
@@ -221,6 +223,17 @@ static bool is_in_force(struct mw_reload *reload, struct mw_generation *candidat
   return true;
 }
 
+/* The specs have run. The candidate was not loaded meanwhile: it takes over states as they are now. */
+static void on_passed(void *arg, int rc, struct mw_err *err) {
+  struct mw_reload *reload = arg;
+  reload->gate = NULL;
+  if (rc == 0) {
+    prepare(reload, reload->candidate);
+  } else {
+    fail(reload, err);
+  }
+}
+
 static void on_read(void *arg, int rc, struct mw_generation *candidate, struct mw_err *err) {
   struct mw_reload *reload = arg;
   if (rc == 0 && !reload->forced && is_in_force(reload, candidate)) {
@@ -230,10 +243,15 @@ static void on_read(void *arg, int rc, struct mw_generation *candidate, struct m
     return;
   }
   if (rc == 0 && !reload->forced && !candidate->settings.dev) rc = check_wire(reload, candidate, err);
+  reload->candidate = candidate;
+  if (rc == 0 && !reload->forced && mw_gate_wanted(candidate, reload->shared->dir)) {
+    rc = mw_gate_open(&reload->gate, reload->home, candidate, reload->shared->dir, reload->shared->data_dir, on_passed,
+                      reload, err);
+    if (rc == 0) return;
+  }
   if (rc == 0) {
     prepare(reload, candidate);
   } else {
-    reload->candidate = candidate;
     fail(reload, err);
   }
 }
@@ -306,6 +324,7 @@ void mw_reload_stop(struct mw_reload *reload, void (*stopped)(void *arg), void *
   reload->stopping = true;
   reload->stopped = stopped;
   reload->stopped_arg = arg;
+  if (reload->gate) mw_gate_stop(reload->gate, "the server is shutting down");
   if (!mw_reading_waits(&reload->reading)) {
     tell_stopped(reload);
     return;

@@ -1,32 +1,15 @@
 #include "server/shared.h"
 
 #include <errno.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "engine/core/core.h"
+#include "server/folder.h"
 #include "server/server.h"
 
 static bool in_memory(const struct mw_settings *settings) { return strcmp(settings->data, ":memory:") == 0; }
-
-/* Makes `path` and the folders above it. */
-static int make_folders(const char *path) {
-  char *copy = strdup(path);
-  if (!copy) return MW_ENOMEM;
-  int rc = 0;
-  for (char *slash = strchr(copy + 1, '/'); slash && rc == 0; slash = strchr(slash + 1, '/')) {
-    *slash = '\0';
-    if (mkdir(copy, 0777) != 0 && errno != EEXIST) rc = MW_EIO;
-    *slash = '/';
-  }
-  if (rc == 0 && mkdir(copy, 0777) != 0 && errno != EEXIST) rc = MW_EIO;
-  free(copy);
-  return rc;
-}
 
 static int open_data(struct mw_shared *shared, struct mw_err *err) {
   const struct mw_settings *settings = shared->settings;
@@ -34,25 +17,14 @@ static int open_data(struct mw_shared *shared, struct mw_err *err) {
   if (!in_memory(settings)) {
     shared->data_dir = strdup(settings->data);
     if (!shared->data_dir) return mw_err_set(err, MW_ENOMEM, "out of memory");
-    if (make_folders(settings->data) == 0) return 0;
+    if (mw_folder_make(settings->data) == 0) return 0;
     return mw_err_set(err, MW_EIO, "cannot make the data folder %s: %s", settings->data, strerror(errno));
   }
-  const char *tmp = getenv("TMPDIR");
-  if (asprintf(&shared->data_dir, "%s/moonwire-XXXXXX", tmp && *tmp ? tmp : "/tmp") < 0) {
-    shared->data_dir = NULL;
-    return mw_err_set(err, MW_ENOMEM, "out of memory");
-  }
-  if (mkdtemp(shared->data_dir)) return 0;
-  int rc = mw_err_set(err, MW_EIO, "cannot make a temporary folder %s: %s", shared->data_dir, strerror(errno));
-  free(shared->data_dir);
-  shared->data_dir = NULL;
-  return rc;
+  return mw_folder_make_temporary(&shared->data_dir, err);
 }
 
-static int remove_entry(const char *path, const struct stat *info, int flag, struct FTW *walk) { return remove(path); }
-
 static void close_data(struct mw_shared *shared) {
-  if (shared->data_dir && in_memory(shared->settings)) nftw(shared->data_dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+  if (shared->data_dir && in_memory(shared->settings)) mw_folder_remove(shared->data_dir);
   free(shared->data_dir);
 }
 

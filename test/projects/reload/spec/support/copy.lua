@@ -16,7 +16,8 @@ end
 ---@param from? string the folder; "." when left out
 ---@param changes? table<string, string|false> files to write before it is served; false deletes one
 ---@param args? string[] of `moonwire serve`
-function M.serve(from, changes, args)
+---@param options? table of test.serve
+function M.serve(from, changes, args, options)
   local dir = os.tmpname()
   os.remove(dir)
   shell("mkdir", quoted(dir))
@@ -27,7 +28,9 @@ function M.serve(from, changes, args)
   for path, text in pairs(changes or {}) do
     if text then self:write(path, text) else self:delete(path) end
   end
-  self.server, self.address = test.serve { dir = dir, args = args }
+  options = options or {}
+  options.dir, options.args = dir, args
+  self.server, self.address = test.serve(options)
   self.client = mw.client(self.address):service "reload.Reload"
   return self
 end

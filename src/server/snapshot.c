@@ -1,0 +1,107 @@
+/* The bytes of protos are not kept with a generation: they are copied, and the digest of the copy must be its own. */
+#include "server/snapshot.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "schema/find.h"
+#include "server/folder.h"
+
+enum { PROTO_LIMIT = 64 << 20 };
+
+static int fail(struct mw_err *err, const char *path) {
+  return mw_err_set(err, MW_EIO, "%s: %s", path, strerror(errno));
+}
+
+/* Writes TO/NAME, making the folders that it is in. */
+static int write_file(const char *to, const char *name, struct mw_slice bytes, struct mw_err *err) {
+  char path[PATH_MAX];
+  int len = snprintf(path, sizeof path, "%s/%s", to, name);
+  if (len >= (int)sizeof path) return mw_err_set(err, MW_ELIMIT, "%s/%s: too long", to, name);
+  char *slash = strrchr(path, '/');
+  *slash = '\0';
+  if (mw_folder_make(path) != 0) return fail(err, path);
+  *slash = '/';
+  FILE *file = fopen(path, "we");
+  if (!file) return fail(err, path);
+  bool written = fwrite(bytes.data, 1, bytes.len, file) == bytes.len;
+  bool closed = fclose(file) == 0;
+  return written && closed ? 0 : fail(err, path);
+}
+
+static int write_scripts(const struct mw_generation *generation, const char *dir, const char *to, struct mw_err *err) {
+  size_t prefix = strcmp(dir, ".") == 0 ? 0 : strlen(dir) + 1;
+  int rc = 0;
+  for (size_t i = 0; i < generation->n_files && rc == 0; i++) {
+    rc = write_file(to, generation->files[i].path + prefix, generation->files[i].bytes, err);
+  }
+  if (rc != 0 || !generation->settings_file.path) return rc;
+  return write_file(to, "moonwire.lua", generation->settings_file.bytes, err);
+}
+
+static int copy_protos(const char *from, const char *to, const char *suffix, struct mw_err *err) {
+  struct mw_file_list list;
+  struct mw_buf path = MW_BUF_INIT, bytes = MW_BUF_INIT;
+  int rc = mw_find_files(&list, from, suffix, err);
+  if (rc != 0) return rc;
+  for (size_t i = 0; i < list.n && rc == 0; i++) {
+    mw_buf_clear(&path);
+    mw_buf_clear(&bytes);
+    rc = mw_buf_printf(&path, "%s/%s", from, list.paths[i]);
+    if (rc == 0) rc = mw_buf_read_file(&bytes, mw_buf_str(&path), PROTO_LIMIT, err);
+    if (rc == 0) rc = write_file(to, list.paths[i], mw_buf_slice(&bytes), err);
+  }
+  mw_buf_fini(&path);
+  mw_buf_fini(&bytes);
+  mw_file_list_fini(&list);
+  return rc;
+}
+
+static int write_protos(const struct mw_generation *generation, const char *dir, const char *to, struct mw_err *err) {
+  char from[PATH_MAX], copy[PATH_MAX];
+  uint64_t digest;
+  snprintf(from, sizeof from, "%s/proto", dir);
+  snprintf(copy, sizeof copy, "%s/proto", to);
+  int rc = copy_protos(from, copy, ".proto", err);
+  if (rc == 0) rc = copy_protos(from, copy, ".binpb", err);
+  if (rc == 0) rc = mw_generation_digest_protos(&digest, copy, err);
+  if (rc != 0 || digest == generation->protos) return rc;
+  return mw_err_set(err, MW_ECONFLICT, "%s: changed before the specs could run; it is read again", from);
+}
+
+/* Whether the entry of a project folder is to be linked to. */
+static bool is_other(const char *name, const char *target, const char *but) {
+  static const char *const own[] = {".", "..", "lua", "proto", "moonwire.lua"};
+  for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
+    if (strcmp(name, own[i]) == 0) return false;
+  }
+  return strcmp(target, but) != 0;
+}
+
+static int link_others(const char *dir, const char *but, const char *to, struct mw_err *err) {
+  char root[PATH_MAX], target[2 * PATH_MAX], link[2 * PATH_MAX];
+  if (!realpath(dir, root)) return fail(err, dir);
+  DIR *folder = opendir(root);
+  if (!folder) return fail(err, root);
+  int rc = 0;
+  for (const struct dirent *entry; rc == 0 && (entry = readdir(folder)) != NULL;) {
+    snprintf(target, sizeof target, "%s/%s", root, entry->d_name);
+    snprintf(link, sizeof link, "%s/%s", to, entry->d_name);
+    if (is_other(entry->d_name, target, but) && symlink(target, link) != 0) rc = fail(err, link);
+  }
+  closedir(folder);
+  return rc;
+}
+
+int mw_snapshot_write(const struct mw_generation *generation, const char *dir, const char *but, const char *to,
+                      struct mw_err *err) {
+  int rc = write_scripts(generation, dir, to, err);
+  if (rc == 0) rc = write_protos(generation, dir, to, err);
+  return rc == 0 ? link_others(dir, but, to, err) : rc;
+}

@@ -1,0 +1,147 @@
+-- reload.specs: a candidate generation has to pass the specs of its folder.
+local copy = require "support.copy"
+local test = require "moonwire.test"
+
+local function words(word) return ("return { word = %q }\n"):format(word) end
+
+local spec <const> = [[
+describe("the words", function()
+  it("are good ones", function()
+    assert.not_equal("bad", require("words").word)
+  end)
+end)
+]]
+
+local function start(settings, text, options)
+  local folder = copy.serve(nil, { ["moonwire.lua"] = settings or "return { reload = { specs = true } }" }, nil, options)
+  folder:shell "mkdir spec"
+  folder:write("spec/words_spec.lua", text or spec)
+  return folder
+end
+
+local function say(folder) return assert(folder.client:Say {}).text end
+
+local function temporary_folders()
+  local list <close> = assert(io.popen "ls -d ${TMPDIR:-/tmp}/moonwire-*/spec 2>/dev/null | wc -l")
+  return list:read "n"
+end
+
+describe("reload.specs", function()
+  it("lets a candidate that passes come into force", function()
+    local folder <close> = start()
+    folder:commit("lua/words.lua", words "two")
+    assert.equal("two", say(folder))
+  end)
+
+  it("refuses one that fails, with each failure and its line", function()
+    local folder <close> = start(nil, spec .. [[
+describe("more", function()
+  it("raises", function() error "oops" end)
+end)
+]])
+    local log = folder:refused("lua/words.lua", words "bad")
+    assert.matches("reload refused: [^\n]*/spec/words_spec.lua:3: the words are good ones: Expected objects to not be equal. "
+      .. "Passed in: %(string%) 'bad'", log)
+    assert.matches("source=\"assert.not_equal(\\\"bad\\\", require(\\\"words\\\").word)\"", log, 1, true)
+    test.eventually(function() return folder:count "/spec/words_spec.lua:7: more raises: oops" == 1 end)
+    assert.equal("one", say(folder))
+    folder:write("spec/words_spec.lua", spec)
+    folder:commit("lua/words.lua", words "good")
+    assert.equal("good", say(folder))
+    assert.equal(0, temporary_folders())
+  end)
+
+  it("tests the bytes that were read, whatever is on the disk by then", function()
+    local dir = os.tmpname()
+    os.remove(dir)
+    local folder <close> = start(nil, ([[
+it("waits until the disk holds something else", function()
+  os.execute "touch %s.started; while [ ! -e %s.changed ]; do sleep 0.01; done"
+  assert.equal("first", require("words").word)
+end)
+]]):format(dir, dir))
+    folder:write("lua/words.lua", words "first")
+    test.eventually(function() return io.open(dir .. ".started") end)
+    assert.equal("one", say(folder)) -- is served meanwhile
+    folder:write("lua/words.lua", words "second")
+    local log = folder:expect("reload refused.*reload refused", function()
+      os.execute("touch " .. dir .. ".changed")
+      test.eventually(function() return folder:count "generation 2 is live" == 1 end)
+      folder:write("lua/words.lua", "return 1") -- refused too: not "first"
+      folder:shell "true"
+    end)
+    assert.matches("Passed in: (string) 'second'", folder.server.stderr, 1, true)
+    assert.equal(1, folder:count "is live after", log)
+    assert.equal("first", say(folder))
+    os.execute(("rm -f %s.started %s.changed"):format(dir, dir))
+  end)
+
+  it("tests the candidate's own protos and settings, with the rest of the folder at hand", function()
+    local folder <close> = start(nil, [[
+it("sees them", function()
+  local file = assert(io.open "fixture.txt")
+  assert.equal("fixture", file:read "l")
+  local protos = assert(io.open "proto/reload.proto")
+  assert.matches("new_field", protos:read "a", 1, true)
+  local settings = assert(io.open "moonwire.lua")
+  assert.matches("specs = true, specs_seconds = 30", settings:read "a", 1, true)
+  assert.is_nil(io.open "data")
+  assert.equal(7, require("moonwire").message("reload.Text", { new_field = 7 }).new_field)
+end)
+]])
+    folder:write("fixture.txt", "fixture\n")
+    folder:shell "mkdir data"
+    local proto = folder:read "proto/reload.proto"
+    folder:expect("new_field", function()
+      folder:write("moonwire.lua", "return { data = 'data', reload = { specs = true, specs_seconds = 30 } }")
+    end)
+    folder:commit("proto/reload.proto", (proto:gsub("string text = 1;", "%0 int32 new_field = 2;")))
+  end)
+
+  it("is bounded in time, with all that the specs have started", function()
+    local name <const> = ("3600.%d"):format(math.random(1 << 30))
+    local folder <close> = start("return { reload = { specs = true, specs_seconds = 1 } }",
+      ('it("hangs", function() os.execute "sleep %s & sleep %s" end)'):format(name, name))
+    local log = folder:refused("lua/words.lua", words "two")
+    assert.matches("reload refused: the specs did not end within reload.specs_seconds", log, 1, true)
+    assert.equal("one", say(folder))
+    test.eventually(function() return not os.execute("pgrep -f 'sleep " .. name .. "' >/dev/null") end)
+  end)
+
+  it("does not keep a server from stopping", function()
+    local folder <close> = start(nil, 'it("hangs", function() os.execute "touch started; sleep 3600" end)')
+    folder:write("lua/words.lua", words "two")
+    test.eventually(function()
+      return os.execute "ls ${TMPDIR:-/tmp}/moonwire-*/started >/dev/null 2>&1"
+    end)
+    folder.server:kill()
+    assert.equal(0, (folder.server:wait()))
+    assert.matches("reload refused: the server is shutting down", folder.server.stderr, 1, true)
+    assert.equal(0, temporary_folders())
+  end)
+
+  it("says what keeps the specs from running", function()
+    local folder <close> = start()
+    assert.matches("/lua/words.lua:1: unexpected symbol near ')'", folder:refused("lua/words.lua", "return )"), 1, true)
+    folder:write("spec/words_spec.lua", "return )")
+    assert.matches("/spec/words_spec.lua:1: unexpected symbol near ')'", folder:refused("lua/words.lua", words "two"), 1, true)
+    local without <close> = start(nil, nil, { env = { LUA_PATH = "./?.lua" } })
+    assert.matches("reload refused: the specs cannot run: busted is not installed (Debian: lua-busted)",
+      without:refused("lua/words.lua", words "two"), 1, true)
+  end)
+
+  it("is passed by with force, by a folder without specs, and by a rollback", function()
+    local folder <close> = start()
+    folder:shell "rm spec/words_spec.lua"
+    folder:commit("lua/words.lua", words "bad")
+    folder:write("spec/words_spec.lua", spec)
+    folder:commit("lua/words.lua", words "good")
+    local data <const> = folder.server.stderr:match 'reach this server with %-%-data" data=(%S+)'
+    local back <close> = test.start { "rollback", folder.dir, "--data", data }
+    assert.equal(0, (back:wait()), back.stderr)
+    assert.equal("bad", say(folder))
+    folder:refused("lua/words.lua", words "bad" .. "-- again")
+    local forced <close> = test.start { "reload", "--force", folder.dir, "--data", data }
+    assert.equal(0, (forced:wait()), forced.stderr)
+  end)
+end)
