@@ -89,6 +89,43 @@ describe("a running server", function()
     status()
   end)
 
+  it("shows jobs, and what calls of old generations have spawned, with the line each waits at", function()
+    local jobs = [[
+      local mw = require "moonwire"
+      mw.every(3600, function() end)
+      mw.every(0.1, function()
+        mw.sleep(3600)
+      end)
+      mw.spawn(function()
+        for _ in mw.topic("jobs"):subscribe():messages() do end
+      end)
+    ]]
+    folder:write("lua/jobs.lua", jobs)
+    folder:write("lua/greeter.lua", script '"one"' :gsub("mw.sleep%(3600%)",
+      "mw.spawn(function() mw.spawn(function() mw.sleep(3000) end) mw.sleep(3600) end) %0"))
+    test.eventually(function() return server.process.stderr:find "lua/greeter.lua" end)
+    local id, status = start_waiting()
+    folder:write("lua/greeter.lua", script '"two"')
+    says "two"
+    local shown
+    test.eventually(function()
+      shown = select(2, folder:run "status")
+      return shown:find "jobs.lua:4"
+    end)
+    assert.matches("\nJOB +KIND +AGE +GENERATION +WORKER +WAITS AT\n", shown)
+    assert.matches("\n%S*lua/jobs.lua:2 +every 1h00m +%- +%d+ +0 +next run in 59m%d%ds\n", shown)
+    assert.matches("\n%S*lua/jobs.lua:3 +every 0.1s +[%d.]+s +%d+ +0 +%S*lua/jobs.lua:4\n", shown)
+    for worker = 0, 1 do
+      assert.matches("\n%S*lua/jobs.lua:6 +spawned +[%d.]+s +%d+ +" .. worker .. " +%S*lua/jobs.lua:7\n", shown)
+    end
+    local by = " +spawned by call " .. id .. " +[%d.]+s +%d+ +[01] +%S*lua/greeter.lua:5"
+    assert.equal(2, select(2, shown:gsub("\n%S*lua/greeter.lua:5" .. by, "")))
+    assert.matches("\nOLD GENERATION +WORKER[^\n]+\n%d+ +[01] +[%d.]+s +3 +" .. id .. "\n", shown)
+    assert.are.equal(0, (kill(id)))
+    status()
+    test.eventually(function() return not select(2, folder:run "status"):find "OLD GENERATION" end)
+  end)
+
   it("ends a call that is to be killed, and knows no other", function()
     local id, status = start_waiting()
     local code, line = kill(id)

@@ -86,6 +86,19 @@ void mw_bind_stop_jobs(struct mw_program *program);
  * spawned. */
 void mw_bind_stop_background(struct mw_program *program);
 
+/* A job or spawned function, for people. */
+struct mw_bind_job {
+  char function[96]; /* "FILE:LINE" where its function is defined */
+  char place[256];   /* "FILE:LINE" where it waits; "" between two runs */
+  int64_t period;    /* nanoseconds; 0 for one that runs once */
+  int64_t time;      /* mw_clock_mono(): when this run began, or between two runs when the next one will */
+  uint64_t call;     /* that has spawned it; 0 for none */
+};
+
+/* Shows every job of the program to `show(arg, job)`, which runs no Lua, until it returns false. */
+void mw_bind_list_jobs(const struct mw_program *program, bool (*show)(void *arg, const struct mw_bind_job *job),
+                       void *arg);
+
 /* ---- call.c ---- */
 
 /* Runs Lua functions as methods; a route's `arg` is the function's registry reference, as an intptr_t. */
@@ -96,6 +109,9 @@ struct mw_call *mw_bind_current_call(lua_State *L);
 
 /* Where a call that mw_bind_handler has is: "FILE:LINE" of the Lua code that waits, or words for what it waits for. */
 void mw_bind_call_place(const struct mw_call *call, char *out, size_t size);
+
+/* The same of a fiber. */
+void mw_bind_fiber_place(const struct mw_fiber *fiber, char *out, size_t size);
 
 /* What hangs on a call that is being served: an outbound call made for it. */
 struct mw_bind_child {

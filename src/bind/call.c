@@ -349,13 +349,19 @@ static bool find_place(lua_State *L, char *out, size_t size) {
   return false;
 }
 
+void mw_bind_fiber_place(const struct mw_fiber *fiber, char *out, size_t size) {
+  if (!fiber->waiting || (!find_place(fiber->innermost, out, size) && !find_place(fiber->L, out, size))) {
+    snprintf(out, size, "(no Lua code)");
+  }
+}
+
 void mw_bind_call_place(const struct mw_call *call, char *out, size_t size) {
   const struct mw_bind_call *c = call->state;
   const struct mw_fiber *fiber = c ? c->fiber : NULL;
-  if (!fiber) {
+  if (fiber) {
+    mw_bind_fiber_place(fiber, out, size);
+  } else {
     snprintf(out, size, "(its request)");
-  } else if (!fiber->waiting || (!find_place(fiber->innermost, out, size) && !find_place(fiber->L, out, size))) {
-    snprintf(out, size, "(no Lua code)");
   }
 }
 

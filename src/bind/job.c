@@ -3,6 +3,7 @@
  * A job is a function that runs in a fiber of its own: once (spawn) or again and again (every). Jobs belong to their
  * program: those registered while it loads start when it does, and all are killed when it ends. */
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -14,6 +15,8 @@ struct job {
   int function;           /* registry reference */
   int64_t period;         /* nanoseconds; 0 for a job that runs once */
   int64_t due;            /* mw_clock_mono() of the next run */
+  int64_t started;        /* and of the last one */
+  uint64_t call;          /* that has spawned it; 0 for none */
   struct mw_timer *timer; /* that starts the next run, NULL while it runs */
   struct mw_fiber *fiber; /* NULL while it does not run */
   bool background;        /* registered while the program loaded, or spawned by such a job: not for a call */
@@ -104,6 +107,7 @@ static int job_main(lua_State *L) {
 static void run(void *arg) {
   struct job *job = arg;
   job->timer = NULL;
+  job->started = mw_clock_mono();
   job->fiber = mw_fiber_new(job->program->vm, job->program, on_job_done, job);
   if (!job->fiber) {
     mw_log(MW_LOG_ERROR, NULL, "a job was not run: out of memory");
@@ -131,6 +135,14 @@ static bool in_background(const struct mw_program *program) {
   return running->done == on_job_done && running->owner && ((struct job *)running->owner)->background;
 }
 
+/* The call that L runs for, as a handler or as what one has spawned; 0 for none. */
+static uint64_t call_of(lua_State *L) {
+  const struct mw_fiber *running = mw_vm_of(L)->running;
+  const struct mw_call *call = mw_bind_current_call(L);
+  if (call) return call->id;
+  return running && running->done == on_job_done && running->owner ? ((struct job *)running->owner)->call : 0;
+}
+
 /* A job belongs to the program that asks: code of a live module may be another's, and that may end before. */
 static struct job *new_job(lua_State *L, int function, int64_t period) {
   struct mw_program *program = mw_fiber_program(L);
@@ -143,8 +155,11 @@ static struct job *new_job(lua_State *L, int function, int64_t period) {
     luaL_error(L, "out of memory for a job");
     return NULL;
   }
-  *job = (struct job){
-      .program = program, .function = ref, .period = period, .background = in_background(program)};
+  *job = (struct job){.program = program,
+                      .function = ref,
+                      .period = period,
+                      .call = call_of(L),
+                      .background = in_background(program)};
   mw_list_push(&program->jobs, &job->link);
   return job;
 }
@@ -215,6 +230,29 @@ static void stop_jobs(struct mw_program *program, bool background_only) {
 void mw_bind_stop_jobs(struct mw_program *program) { stop_jobs(program, false); }
 
 void mw_bind_stop_background(struct mw_program *program) { stop_jobs(program, true); }
+
+/* Where the function of a job is defined. Pushes and pops one value, and allocates nothing. */
+static void find_function(const struct job *job, char *out, size_t size) {
+  lua_State *L = job->program->vm->L;
+  lua_Debug info;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, job->function);
+  if (lua_getinfo(L, ">S", &info) == 0 || info.linedefined <= 0) {
+    snprintf(out, size, "%s", info.short_src);
+  } else {
+    snprintf(out, size, "%s:%d", *info.source == '@' ? info.source + 1 : info.short_src, info.linedefined);
+  }
+}
+
+void mw_bind_list_jobs(const struct mw_program *program, bool (*show)(void *arg, const struct mw_bind_job *job),
+                       void *arg) {
+  for (const struct mw_list *node = program->jobs.next; node != &program->jobs; node = node->next) {
+    const struct job *job = MW_CONTAINER(node, struct job, link);
+    struct mw_bind_job shown = {.period = job->period, .time = job->fiber ? job->started : job->due, .call = job->call};
+    find_function(job, shown.function, sizeof shown.function);
+    if (job->fiber) mw_bind_fiber_place(job->fiber, shown.place, sizeof shown.place);
+    if (!show(arg, &shown)) return;
+  }
+}
 
 void mw_bind_open_job(lua_State *L, struct mw_program *program) {
   static const luaL_Reg functions[] = {{"sleep", l_sleep}, {"spawn", l_spawn}, {"every", l_every}, {NULL, NULL}};

@@ -8,11 +8,15 @@
 #include "base/clock.h"
 #include "server/table.h"
 
-enum { SHOWN_CALLS = 100, SHOWN_PINS = 8 }; /* of each worker, and of each old generation on it */
+enum { SHOWN_CALLS = 100, SHOWN_JOBS = 100, SHOWN_PINS = 8 }; /* of each worker, and of each old generation on it */
 
 /* What one worker says: rows of the tables below. */
 struct part {
-  struct mw_buf worker, old, calls;
+  struct mw_buf worker, old, calls, jobs;
+  size_t n_jobs;
+  const struct mw_worker *asked;    /* while it is filled in: */
+  const struct mw_program *program; /* whose jobs are being listed */
+  int64_t now;
 };
 
 struct inquiry {
@@ -86,6 +90,51 @@ static void add_old(struct mw_buf *rows, const struct mw_worker *worker, int64_t
   }
 }
 
+/* "every 30.0s", "spawned by call 17" */
+static const char *show_kind(const struct mw_bind_job *job, char out[64]) {
+  char period[32];
+  if (job->period > 0) {
+    snprintf(out, 64, "every %s", show_age(job->period, period));
+  } else if (job->call > 0) {
+    snprintf(out, 64, "spawned by call %" PRIu64, job->call);
+  } else {
+    snprintf(out, 64, "spawned");
+  }
+  return out;
+}
+
+static bool add_job(void *arg, const struct mw_bind_job *job) {
+  struct part *part = arg;
+  if (++part->n_jobs > SHOWN_JOBS) return true;
+  char kind[64], age[32], left[32], place[512];
+  bool runs = *job->place;
+  if (runs) {
+    snprintf(place, sizeof place, "%s", job->place);
+  } else {
+    snprintf(place, sizeof place, "next run in %s", show_age(job->time - part->now, left));
+  }
+  mw_buf_printf(&part->jobs, "%s\t%s\t%s\t%" PRIu64 "\t%u\t%s\n", job->function, show_kind(job, kind),
+                runs ? show_age(part->now - job->time, age) : "-", part->program->generation, part->asked->index, place);
+  return true;
+}
+
+static void add_jobs_of(struct part *part, const struct mw_program *program) {
+  part->program = program;
+  mw_bind_list_jobs(program, add_job, part);
+}
+
+/* Of all generations, the old ones first. */
+static void add_jobs(struct part *part) {
+  const struct mw_programs *programs = &part->asked->programs;
+  for (const struct mw_list *node = programs->old.next; node != &programs->old; node = node->next) {
+    add_jobs_of(part, MW_CONTAINER(node, struct mw_loaded, link)->program);
+  }
+  add_jobs_of(part, programs->current->program);
+  if (part->n_jobs > SHOWN_JOBS) {
+    mw_buf_printf(&part->jobs, "...\t%zu more on worker %u\n", part->n_jobs - SHOWN_JOBS, part->asked->index);
+  }
+}
+
 static void ask(void *arg, struct mw_worker *worker) {
   struct inquiry *inquiry = arg;
   struct part *part = &inquiry->parts[worker->index];
@@ -95,6 +144,9 @@ static void ask(void *arg, struct mw_worker *worker) {
                 mib(worker->vm.memory));
   add_old(&part->old, worker, now);
   add_calls(&part->calls, worker, now);
+  part->asked = worker;
+  part->now = now;
+  add_jobs(part);
 }
 
 /* ---- at home ---- */
@@ -139,6 +191,7 @@ static void finish(void *arg) {
   write_table(&out, inquiry, "OLD GENERATION\tWORKER\tREPLACED\tCOROUTINES\tPINNED BY CALLS\n",
               offsetof(struct part, old));
   write_table(&out, inquiry, "CALL\tMETHOD\tAGE\tGENERATION\tWORKER\tPEER\tWAITS AT\n", offsetof(struct part, calls));
+  write_table(&out, inquiry, "JOB\tKIND\tAGE\tGENERATION\tWORKER\tWAITS AT\n", offsetof(struct part, jobs));
   inquiry->done(inquiry->arg, true, mw_buf_str(&out));
   mw_buf_fini(&out);
   free(inquiry);
