@@ -109,7 +109,7 @@ describe("a running server", function()
     says "two"
     local shown
     test.eventually(function()
-      shown = select(2, folder:run "status")
+      shown = select(2, folder:run "status") .. "\n"
       return shown:find "jobs.lua:4"
     end)
     assert.matches("\nJOB +KIND +AGE +GENERATION +WORKER +WAITS AT\n", shown)

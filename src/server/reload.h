@@ -24,8 +24,8 @@ struct mw_reload *mw_reload_new(struct mw_loop *home, struct mw_shared *shared, 
 void mw_reload_free(struct mw_reload *reload);
 bool mw_reload_busy(const struct mw_reload *reload);
 
-/* Reads the folder and commits it if it differs; `forced`: even when it breaks the wire for clients, and even when
- * nothing has changed. `done` may be NULL. */
+/* Reads the folder and commits it if it differs; `forced`: even when it breaks the wire for clients or fails
+ * its specs, and even when nothing has changed. `done` may be NULL. */
 void mw_reload_start(struct mw_reload *reload, bool forced, mw_reload_done_fn done, void *arg);
 
 /* The same for whoever knows only that something may have happened to the folder: what it held when it was last read
