@@ -194,7 +194,7 @@ static void on_read(void *arg, int rc, struct mw_generation *generation, struct 
 static void start(struct fixture *f) {
   *f = (struct fixture){0};
   assert_int_equal(mw_loop_init(&f->loop, NULL), 0);
-  mw_reading_start(&f->reading, &f->loop, dir, 1, NULL, on_read, f);
+  mw_reading_start(&f->reading, &f->loop, dir, 1, NULL, NULL, on_read, f);
 }
 
 static void run_until_ended(struct fixture *f) {

@@ -228,10 +228,53 @@ function Reload.Added(req) return { text = "added " .. req.text } end
     assert.equal("one", say(folder.client))
   end)
 
+  local function rests(how, first, second)
+    it("and its script come to rest right, " .. how, function()
+      local folder <close> = copy.serve(nil, { ["proto/reload.proto"] = small })
+      first(folder)
+      second(folder)
+      answers(folder)
+      assert.equal("one", say(folder.client))
+      -- No error stands: what is on the disk is what runs.
+      local reload <close> = test.start { "reload", folder.dir, "--data", folder.server.stderr:match "with %-%-data\" data=(%S+)" }
+      assert.equal("nothing has changed", reload:read_line())
+      assert.equal(0, (reload:wait()))
+    end)
+  end
+
+  rests("the schema first", function(folder)
+    folder:commit("proto/reload.proto", full)
+  end, function(folder)
+    folder:write("lua/added.lua", added)
+  end)
+
+  rests("both at once", function(folder)
+    folder:write("lua/added.lua", added)
+  end, function(folder)
+    folder:write("proto/reload.proto", full)
+  end)
+
+  it("that takes a method from under its script is refused until the script is saved too", function()
+    local folder <close> = copy.serve(nil, { ["lua/added.lua"] = added }, { "--dev" })
+    local log = folder:refused("proto/reload.proto", small)
+    assert.matches("reload.Reload has no method Added", log, 1, true)
+    answers(folder)
+    folder:expect("generation %d+ is live", function() folder:delete "lua/added.lua" end)
+    assert.equal("UNIMPLEMENTED", select(2, folder.client:Added {}).code)
+  end)
+
+  it("that takes a method is live after its script let it go", function()
+    local folder <close> = copy.serve(nil, { ["lua/added.lua"] = added }, { "--dev" })
+    folder:expect("generation %d+ is live", function() folder:delete "lua/added.lua" end)
+    local log = folder:commit("proto/reload.proto", small)
+    assert.matches("methods removed reload.Reload/Added", log, 1, true)
+  end)
+
   it("that does not compile changes nothing", function()
     local folder <close> = copy.serve()
     local log = folder:refused("proto/reload.proto", full:gsub("string text = 1;", "strin text = 1;"))
     assert.matches("proto/reload.proto:6:", log, 1, true)
+    assert.matches('source="strin text = 1;"', log, 1, true)
     assert.equal("one", say(folder.client))
   end)
 
