@@ -95,8 +95,8 @@ struct mw_bind_job {
   uint64_t call;     /* that has spawned it; 0 for none */
 };
 
-/* Shows every job of the program to `show(arg, job)`, which runs no Lua, until it returns false. */
-void mw_bind_list_jobs(const struct mw_program *program, bool (*show)(void *arg, const struct mw_bind_job *job),
+/* Shows every job of the program to `show(arg, job)`, which runs no Lua. */
+void mw_bind_list_jobs(const struct mw_program *program, void (*show)(void *arg, const struct mw_bind_job *job),
                        void *arg);
 
 /* ---- call.c ---- */

@@ -243,14 +243,14 @@ static void find_function(const struct job *job, char *out, size_t size) {
   }
 }
 
-void mw_bind_list_jobs(const struct mw_program *program, bool (*show)(void *arg, const struct mw_bind_job *job),
+void mw_bind_list_jobs(const struct mw_program *program, void (*show)(void *arg, const struct mw_bind_job *job),
                        void *arg) {
   for (const struct mw_list *node = program->jobs.next; node != &program->jobs; node = node->next) {
     const struct job *job = MW_CONTAINER(node, struct job, link);
     struct mw_bind_job shown = {.period = job->period, .time = job->fiber ? job->started : job->due, .call = job->call};
     find_function(job, shown.function, sizeof shown.function);
     if (job->fiber) mw_bind_fiber_place(job->fiber, shown.place, sizeof shown.place);
-    if (!show(arg, &shown)) return;
+    show(arg, &shown);
   }
 }
 

@@ -103,9 +103,9 @@ static const char *show_kind(const struct mw_bind_job *job, char out[64]) {
   return out;
 }
 
-static bool add_job(void *arg, const struct mw_bind_job *job) {
+static void add_job(void *arg, const struct mw_bind_job *job) {
   struct part *part = arg;
-  if (++part->n_jobs > SHOWN_JOBS) return true;
+  if (++part->n_jobs > SHOWN_JOBS) return;
   char kind[64], age[32], left[32], place[512];
   bool runs = *job->place;
   if (runs) {
@@ -115,7 +115,6 @@ static bool add_job(void *arg, const struct mw_bind_job *job) {
   }
   mw_buf_printf(&part->jobs, "%s\t%s\t%s\t%" PRIu64 "\t%u\t%s\n", job->function, show_kind(job, kind),
                 runs ? show_age(part->now - job->time, age) : "-", part->program->generation, part->asked->index, place);
-  return true;
 }
 
 static void add_jobs_of(struct part *part, const struct mw_program *program) {
