@@ -11,7 +11,7 @@
 #   make conformance  runs other people's suites, h2spec and gRPC's interop clients; needs Go, at first a network too
 #   make layers     checks that every #include points down
 #   make types      tells LuaLS, through build/types, of the messages in proto/ and in the examples
-#   make bench      measures, and prints the table
+#   make bench      races against gRPC servers of other languages (ARGS='--quick', '--help'): docs/performance.md
 #   make bench-reload  the same of reloading: from a save to its being served, and what calls bear meanwhile
 #   make install    PREFIX (/usr/local) and DESTDIR say where
 #   make clean      removes everything built
@@ -76,7 +76,7 @@ bench: all
 	@scripts/deps build bench
 	@test -f build-bench/CMakeCache.txt || cmake --preset bench $(CMAKE_FLAGS) > /dev/null
 	@cmake --build build-bench/bench -j $(JOBS) -- --no-print-directory -s
-	@bench/run
+	@bench/run $(ARGS)
 
 bench-reload: all
 	@scripts/deps build bench

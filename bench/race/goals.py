@@ -1,45 +1,48 @@
-"""What Moonwire wants to reach, as ratios within one run."""
+"""What Moonwire wants to reach, as ratios within one round: the servers of a round met the same machine."""
+
+import statistics
 
 PEERS = ("tonic", "grpc-go", "grpc-cpp", "grpc-js", "grpcio")
+STREAMS = (("list", "server streaming", "messages", "message", 2), ("upload", "upload", "MB", "MB", 1.2))
 
 
-def figure(summary, workload, server, name):
-    return summary.get(workload, {}).get(server, {}).get(name)
+def best_peer(medians, workload, name, best):
+    rows = medians.get(workload, {})
+    found = {peer: rows[peer][name] for peer in PEERS if name in rows.get(peer, {})}
+    return best(found, key=found.get) if found else "none"
 
 
-def ratio(a, b):
-    return a / b if a and b else None
-
-
-def best_peer(summary, workload, name, best):
-    """The figure of the peer that has the best one, and its name."""
-    figures = {peer: figure(summary, workload, peer, name) for peer in PEERS}
-    found = {peer: value for peer, value in figures.items() if value}
-    peer = best(found, key=found.get) if found else None
-    return found.get(peer), peer
-
-
-def goals(summary, engine="moonwire-http"):
-    """(what, "at least" or "at most", goal, what it is or None when it was not measured)."""
-    def of(workload, server, name):
-        return figure(summary, workload, server, name)
-
-    yield ("unary, CPU per call: of limit's", "at most", 1.8,
-           ratio(of("unary", engine, "cpu"), of("unary", "limit", "cpu")))
+def goals(medians):
+    """(what, "at least" or "at most", goal, what is divided, by what); both are (workload, server, figure)."""
+    us = "moonwire-http"
+    yield ("unary, CPU per call: of limit's", "at most", 1.8, ("unary", us, "cpu"), ("unary", "limit", "cpu"))
     for peer, goal in (("grpc-cpp", 5), ("grpc-go", 3.5), ("tonic", 2.5), ("grpc-js", 15)):
-        yield (f"unary, calls per second: times {peer}'s", "at least", goal,
-               ratio(of("unary", engine, "rate"), of("unary", peer, "rate")))
-        yield (f"unary, CPU per call: {peer}'s, of ours", "at least", goal,
-               ratio(of("unary", peer, "cpu"), of("unary", engine, "cpu")))
-    for workload, what, unit, goal in (("list", "server streaming", "message", 2), ("upload", "upload", "MB", 1.2)):
-        rate, peer = best_peer(summary, workload, "rate", max)
-        yield (f"{what}, {unit}s per second: times the best peer's ({peer})", "at least", goal,
-               ratio(of(workload, engine, "rate"), rate))
-        cpu, peer = best_peer(summary, workload, "cpu", min)
+        yield (f"unary, calls per second: of {peer}'s", "at least", goal, ("unary", us, "rate"), ("unary", peer, "rate"))
+        yield (f"unary, CPU per call: {peer}'s, of ours", "at least", goal, ("unary", peer, "cpu"), ("unary", us, "cpu"))
+    for workload, what, units, unit, goal in STREAMS:
+        peer = best_peer(medians, workload, "rate", max)
+        yield (f"{what}, {units} per second: of the best peer's ({peer})", "at least", goal,
+               (workload, us, "rate"), (workload, peer, "rate"))
+        peer = best_peer(medians, workload, "cpu", min)
         yield (f"{what}, CPU per {unit}: the best peer's ({peer}), of ours", "at least", goal,
-               ratio(cpu, of(workload, engine, "cpu")))
-    yield ("ping-pong, p50: of limit's", "at most", 1.3,
-           ratio(of("pingpong", engine, "p50_us"), of("pingpong", "limit", "p50_us")))
-    yield ("KB for an idle connection", "at most", 20, of("memory", engine, "connection_kb"))
+               (workload, peer, "cpu"), (workload, us, "cpu"))
+    yield ("ping-pong, p50: of limit's", "at most", 1.3, ("pingpong", us, "p50_us"), ("pingpong", "limit", "p50_us"))
+    yield ("KB for an idle connection", "at most", 20, ("memory", us, "connection_kb"), None)
     yield ("unary on engine core, calls per second: of grpc-cpp's", "at least", 0.8,
-           ratio(of("unary", "moonwire-core", "rate"), of("unary", "grpc-cpp", "rate")))
+           ("unary", "moonwire-core", "rate"), ("unary", "grpc-cpp", "rate"))
+
+
+def values(results, place):
+    """A figure's value in each round; None in those that do not have it."""
+    workload, server, name = place
+    return [figures.get(name) for figures in results.get(workload, {}).get(server, [])]
+
+
+def reached(results, medians):
+    """(what, bound, goal, the median of the rounds' ratios, the least, the most) for each goal that was measured."""
+    for what, bound, goal, above, below in goals(medians):
+        tops = values(results, above)
+        bottoms = values(results, below) if below else [1] * len(tops)
+        ratios = [top / bottom for top, bottom in zip(tops, bottoms) if top and bottom]
+        if ratios:
+            yield what, bound, goal, statistics.median(ratios), min(ratios), max(ratios)

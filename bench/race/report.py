@@ -5,7 +5,6 @@ import os
 import platform
 import re
 
-from race.goals import goals
 from race.workloads import WORKLOADS
 
 UNITS = {  # unit: (head of the rate, divisor, head of the CPU time, divisor)
@@ -83,14 +82,13 @@ def print_table(summary):
     return fine
 
 
-def print_goals(summary):
-    rows = [row for row in goals(summary) if row[3] is not None]
+def print_goals(rows):
     if not rows:
         return
-    print("\nwhat Moonwire wants to reach (engine http, where nothing else is said)")
-    for what, bound, goal, value in rows:
+    print("\nwhat Moonwire wants to reach (engine http, where nothing else is said), and the least and most of a round")
+    for what, bound, goal, value, least, most in rows:
         met = value >= goal if bound == "at least" else value <= goal
-        print(f"  {what:<62}{value:>8.2f}   {bound} {goal:g}{'' if met else '   NOT MET'}")
+        print(f"  {what:<70}{value:>7.2f}  ({least:.2f} to {most:.2f})   {bound} {goal:g}{'' if met else '   NOT MET'}")
 
 
 def machine():
@@ -99,8 +97,7 @@ def machine():
             "kernel": platform.release(), "system": platform.freedesktop_os_release().get("PRETTY_NAME", "")}
 
 
-def write_json(path, options, versions, results, summary, others):
-    document = {"machine": machine(), "options": options, "versions": versions, "medians": summary, "rounds": results,
-                "moonwire": others}
+def write_json(path, **document):
+    document = {"machine": machine(), **document}
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(document, indent=1) + "\n")
