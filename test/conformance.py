@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """usage: test/conformance.py [NAME=CLIENT]...
 
-Holds the server against other people's suites: h2spec, and grpc-go's client of the gRPC interoperability cases, which calls
-examples/interop. Both are installed with Go into build/conformance, unless they are there. CLIENT is another interop client
-to run, of any implementation: they all take the same options.
+Holds the server against other people's suites: h2spec, and the gRPC interoperability cases in grpc-go's client, which
+calls examples/interop. Both are installed with Go into build/conformance, unless they are there. CLIENT is another
+interop client to run, of any implementation: they all take the same options.
 
 Prints a table and what failed; ends with "N passed, N failed", and exits with 1 unless all passed."""
 
@@ -20,15 +20,16 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 MOONWIRE = os.environ.get("MOONWIRE", str(ROOT / "build" / "moonwire"))
 TOOLS = ROOT / "build" / "conformance"
 ENGINES = os.environ.get("ENGINES", "http core").split()
-H2SPEC, GRPC_GO = "github.com/summerwind/h2spec/cmd/h2spec@v2.2.1+incompatible", "google.golang.org/grpc/interop/client@v1.85.0"
+H2SPEC = "github.com/summerwind/h2spec/cmd/h2spec@v2.2.1+incompatible"
+GRPC_GO = "google.golang.org/grpc/interop/client@v1.85.0"
 TIMEOUT = 120  # seconds, for one case
 
 # Those that need neither TLS nor accounts nor a load balancer. No client knows all of them.
 CASES = """empty_unary cacheable_unary large_unary client_compressed_unary server_compressed_unary client_streaming
-  client_compressed_streaming server_streaming server_compressed_streaming ping_pong half_duplex empty_stream slow_consumer
-  custom_metadata status_code_and_message special_status_message unimplemented_method unimplemented_service
-  cancel_after_begin cancel_after_first_response timeout_on_sleeping_server concurrent_large_unary pick_first_unary
-  rpc_soak channel_soak""".split()
+  client_compressed_streaming server_streaming server_compressed_streaming ping_pong half_duplex empty_stream
+  slow_consumer custom_metadata status_code_and_message special_status_message unimplemented_method
+  unimplemented_service cancel_after_begin cancel_after_first_response timeout_on_sleeping_server
+  concurrent_large_unary pick_first_unary rpc_soak channel_soak""".split()
 
 
 class Server:
@@ -72,8 +73,7 @@ def run(command):
                               timeout=TIMEOUT, text=True, errors="replace")
         return done.returncode, done.stdout
     except subprocess.TimeoutExpired as expired:
-        output = expired.stdout or b""
-        return 1, f"{output if isinstance(output, str) else output.decode(errors='replace')}\nruns for {TIMEOUT} seconds"
+        return 1, f"{(expired.stdout or b'').decode(errors='replace')}\nstill ran after {TIMEOUT} seconds"
 
 
 class Results:
@@ -118,7 +118,7 @@ def h2spec(program, server, engine, results):
         failed = [case for case in cases if case.find("failure") is not None or case.find("error") is not None]
         skipped = [case for case in cases if case.find("skipped") is not None]
         note = "\n".join(case.get("classname") + " " + "".join(case.itertext()) for case in failed)
-        results.add(f"{suite.get('package')} {suite.get('name')}", engine,
+        results.add(f"{suite.get('package').split('/')[0]} {suite.get('name')}", engine,
                     len(cases) - len(failed) - len(skipped), len(failed), len(skipped), note)
 
 
@@ -133,7 +133,7 @@ def interop(name, client, server, engine, results):
 
 def main(others):
     if not shutil.which("go"):
-        print("conformance: nothing was run: h2spec and grpc-go's interop client are installed with Go, and there is none")
+        print("conformance: nothing was run: there is no Go here to install h2spec and grpc-go's interop client with")
         return 1
     frames, cases = Results(), Results()
     h2spec_program = install(H2SPEC)

@@ -146,7 +146,7 @@ class Answer:
 
 
 def exchange(address, path, then=None, **how):
-    """Sends a request as request() makes it, and returns the Answer. `then` are bytes that follow when that has come: it is
+    """Sends a request as request() makes it, and returns the Answer. `then` are bytes to send behind it; with them, it is
     read on until the server closes the connection."""
     host, port = address.rsplit(":", 1)
     answer = Answer()

@@ -53,7 +53,8 @@ class Wire(WireTest):
             self.assertEnds(UNIMPLEMENTED, http2.exchange(self.server.address, path, body=http2.message()))
 
     def test_a_status_message_is_percent_encoded(self):
-        for message, encoded in (("100%", "100%25"), ("grün\n", "gr%C3%BCn%0A"), ("☺", "%E2%98%BA"), ("a b~", "a b~")):
+        for message, encoded in (("100%", "100%25"), ("grün\n", "gr%C3%BCn%0A"), ("☺", "%E2%98%BA"),
+                                 ("a b~", "a b~")):
             status = pb.EchoStatus(code=2, message=message)
             answer = self.call(request=pb.SimpleRequest(response_status=status))
             self.assertEnds(2, answer)
@@ -117,8 +118,8 @@ class Strict(WireTest):
 
     def test_other_content_types_are_415(self):
         for content_type in ("text/plain", "application/json", "application/grpcx", "application/grpc-web"):
-            self.assertTurnedAway("415", f"content-type \"{content_type}\", must be application/grpc or application/grpc+proto",
-                                  self.call(headers=[("content-type", content_type)]))
+            words = f"content-type \"{content_type}\", must be application/grpc or application/grpc+proto"
+            self.assertTurnedAway("415", words, self.call(headers=[("content-type", content_type)]))
         self.assertTurnedAway("415", "no content-type, must be application/grpc",
                               self.call(headers=[("content-type", None)]))
 

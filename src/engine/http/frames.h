@@ -1,8 +1,8 @@
 /* The frames of a client, looked at before nghttp2 gets them, for what it lets pass.
  *
- * nghttp2 forgets a stream when it is closed and takes no notice of what comes for it later, since the client may not know
- * yet that it was closed. But HEADERS and DATA of a stream that the client has itself ended, or that it has closed by
- * leaving it out, are errors of the connection (RFC 9113, 5.1 and 5.1.1); so they are here, of the last 64 streams
+ * nghttp2 forgets a stream when it is closed and takes no notice of what comes for it later, since the client may not
+ * know yet that it was closed. But HEADERS and DATA of a stream that the client has itself ended, or that it has closed
+ * by leaving it out, are errors of the connection (RFC 9113, 5.1 and 5.1.1); so they are here, of the last 64 streams
  * (recent.h). Only heads of frames are read; everything else about them is nghttp2's to judge. */
 #ifndef MW_ENGINE_HTTP_FRAMES_H
 #define MW_ENGINE_HTTP_FRAMES_H
@@ -22,9 +22,9 @@ struct mw_http_frames {
 /* Before the client's preface. */
 void mw_http_frames_init(struct mw_http_frames *frames);
 
-/* The next bytes of the connection. Returns how many of them are fine: all, or those before the frame that is in error,
- * the pieces of whose head that came earlier were taken for fine; then `error` is the code of it (RFC 9113, 7), and this
- * must not be called again. */
+/* The next bytes of the connection. Returns how many of them are fine: all, or those before a frame that is in error
+ * (pieces of its head that came before were taken for fine); then `error` is the code (RFC 9113, 7), and this must not
+ * be called again. */
 size_t mw_http_frames_check(struct mw_http_frames *frames, struct mw_slice bytes, uint32_t *error);
 
 #endif

@@ -1,8 +1,4 @@
-/* What a session knows of the streams that its client opened last.
- *
- * nghttp2 forgets a stream when it is closed, and takes no notice of what comes for it later: the client may not know
- * yet that it was closed. But what comes for a stream that the client has itself ended, or has skipped and so closed, is
- * an error (RFC 9113, 5.1 and 5.1.1). This remembers which those are, among the last 64. */
+/* Which of its last 64 streams a client has opened, and which it has ended. */
 #ifndef MW_ENGINE_HTTP_RECENT_H
 #define MW_ENGINE_HTTP_RECENT_H
 
