@@ -1,4 +1,5 @@
 local mw = require "moonwire"
+local test = require "moonwire.test"
 
 -- Every name that a table of functions has, and nothing that is no identifier.
 local function names_of(module)
@@ -34,5 +35,9 @@ describe("the LuaLS library", function()
       end
     end
     assert.same({}, unknown)
+  end)
+
+  it("knows every name of moonwire.test", function()
+    for _, name in ipairs(names_of(test)) do assert.is_truthy(knows("test", name), name) end
   end)
 end)

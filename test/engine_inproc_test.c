@@ -1,5 +1,5 @@
-/* The in-process engine, for what no spec can do: a client that breaks the rules, a channel that closes under its calls,
- * lack of memory. */
+/* The in-process engine, for what no spec can do: a client that breaks the rules, a channel that closes under its
+ * calls, lack of memory. */
 #include "engine/inproc/inproc.h"
 
 #include <setjmp.h>

@@ -1,8 +1,8 @@
 /* The two clocks. Nanoseconds in signed 64 bits last until the year 2262. Any thread.
  *
  * Both can be stopped for the whole process and moved by hand, for specs (moonwire test): then everything that goes by
- * mw_clock_mono() and mw_clock_wall() sees the time that it is given. What guards the machine itself (budgets, the waits
- * of threads, the network) goes by mw_clock_real(), which nothing stops. */
+ * mw_clock_mono() and mw_clock_wall() sees the time that it is given. What guards the machine itself (budgets, the
+ * waits of threads, the network) goes by mw_clock_real(), which nothing stops. */
 #ifndef MW_BASE_CLOCK_H
 #define MW_BASE_CLOCK_H
 

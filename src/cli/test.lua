@@ -2,6 +2,10 @@
 local mw = require "moonwire"
 local test = require "moonwire.test"
 
+-- What is not for specs.
+local begin <const>, finish <const>, stop_clock <const> = test.begin, test.finish, test.stop_clock
+test.begin, test.finish, test.stop_clock = nil, nil, nil
+
 -- ---- the folder's own handlers ----
 
 -- A stub of one of the folder's services, over an in-process channel: as mw.client(...):service(name).
@@ -13,7 +17,7 @@ local Clock = debug.getregistry()["moonwire.test.Clock"].__index
 
 -- Stops the clock that scripts see, at `time` or at now; the object moves it.
 function test.clock(time)
-  return test.stop_clock(time and mw.time.seconds(time))
+  return stop_clock(time and mw.time.seconds(time))
 end
 
 -- Runs `f`, and lets time pass, from one timer to the next, for as long as it waits, but not more than `seconds` (3600).
@@ -72,15 +76,15 @@ end
 
 -- ---- busted ----
 
--- Has each test begin with test.begin, before what a spec has for before_each, and end with test.finish, behind its
+-- Has each test begin with begin(), before what a spec has for before_each, and end with finish(), behind its
 -- after_each: both are of the context that busted has its files in.
 local function surround_tests()
   local metatable = getmetatable(require "busted")
   local initialise = metatable.__call
   metatable.__call = function(self, busted)
     local result = initialise(self, busted)
-    busted.executors.before_each(function() test.begin() end)
-    busted.executors.after_each(function() test.finish() end)
+    busted.executors.before_each(function() begin() end)
+    busted.executors.after_each(function() finish() end)
     return result
   end
 end

@@ -1,5 +1,5 @@
-/* The clock of a test: stopped, and moved by the spec. What is due meanwhile happens in order, and between any two timers
- * everything happens that can: posts, answers of the store, work in other threads. */
+/* The clock of a test: stopped, and moved by the spec. What is due meanwhile happens in order, and between any two
+ * timers everything happens that can: posts, answers of the store, work in other threads. */
 #include "base/clock.h"
 #include "cli/test.h"
 
@@ -148,7 +148,7 @@ static int l_close(lua_State *L) {
   return 0;
 }
 
-/* test.stop_clock([seconds since 1970]); test.clock of test.lua */
+/* stop_clock([seconds since 1970]): for test.clock */
 static int l_stop_clock(lua_State *L) {
   struct mw_test *test = mw_test_of(L);
   lua_Number wall = luaL_optnumber(L, 1, 0);
@@ -206,7 +206,8 @@ static void replace_os(lua_State *L, const char *name, lua_CFunction function) {
 void mw_test_clock_open(lua_State *L, struct mw_test *test) {
   static const luaL_Reg methods[] = {{"advance", l_advance}, {"step", l_step}, {"close", l_close}, {NULL, NULL}};
   static const luaL_Reg metamethods[] = {{"__gc", l_close}, {"__close", l_close}, {NULL, NULL}};
-  static const luaL_Reg functions[] = {{"stop_clock", l_stop_clock}, {"settle", l_settle}, {"pause", l_pause}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {
+      {"stop_clock", l_stop_clock}, {"settle", l_settle}, {"pause", l_pause}, {NULL, NULL}};
   mw_bind_push_type(L, CLOCK, methods, metamethods);
   lua_pop(L, 1);
   lua_pushlightuserdata(L, test);

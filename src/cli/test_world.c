@@ -61,11 +61,11 @@ static void run_finish(struct mw_test_turn *turn) {
 
 static int after_turn(lua_State *L, int status, lua_KContext context) { return 0; }
 
-/* test.finish(): behind each test */
+/* finish(): behind each test */
 static int l_finish(lua_State *L) {
   struct finish *f = lua_newuserdatauv(L, sizeof *f, 0);
   *f = (struct finish){{.test = mw_test_of(L), .err = MW_ERR_INIT, .run = run_finish}, mw_clock_real() + PATIENCE};
-  return mw_test_turn_wait(L, &f->turn, "test.finish", after_turn);
+  return mw_test_turn_wait(L, &f->turn, "the end of a test", after_turn);
 }
 
 /* ---- the store ---- */
@@ -149,11 +149,11 @@ static void run_begin(struct mw_test_turn *turn) {
   mw_test_turn_end(turn);
 }
 
-/* test.begin(): before each test */
+/* begin(): before each test */
 static int l_begin(lua_State *L) {
   struct mw_test_turn *turn = lua_newuserdatauv(L, sizeof *turn, 0);
   *turn = (struct mw_test_turn){.test = mw_test_of(L), .err = MW_ERR_INIT, .run = run_begin};
-  return mw_test_turn_wait(L, turn, "test.begin", after_turn);
+  return mw_test_turn_wait(L, turn, "the beginning of a test", after_turn);
 }
 
 void mw_test_world_open(lua_State *L, struct mw_test *test) {

@@ -1,7 +1,7 @@
 /* One mutexed queue and one wake-up are the only door into the loop from other threads; see loop.h.
  *
- * A timer belongs to exactly one of the lists free_timers, live_timers and due_timers from its first start to the loop's
- * end. Its due time is computed from the monotonic clock itself, not from the loop's cached time, which may be old: an
+ * A timer belongs to exactly one of the lists free_timers, live_timers and due_timers from its first start to the
+ * loop's end. Its due time is computed from the monotonic clock itself, not from the loop's cached time, which may be old: an
  * engine that embeds the loop runs it rarely. While the loop is held, a timer is in live_timers all the same, and libuv
  * does not know of it. Nor does it know of those in due_timers: started again by what they fire, libuv would fire them
  * again in the same turn, and never end it. */

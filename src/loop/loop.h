@@ -76,8 +76,8 @@ void mw_timer_stop(struct mw_timer *timer);
 void mw_loop_hold(struct mw_loop *loop);
 void mw_loop_let_go(struct mw_loop *loop);
 
-/* Moves the stopped clocks to the timer that is due first, of several the one started first, and fires it. Returns false,
- * with nothing done, when none is due by `until`. */
+/* Moves the stopped clocks to the timer that is due first, of several the one started first, and fires it. Returns
+ * false, with nothing done, when none is due by `until`. */
 bool mw_loop_fire_next(struct mw_loop *loop, int64_t until);
 
 #endif
