@@ -161,6 +161,29 @@ static void reads_encodings(void **state) {
   assert_int_equal(f->request.accepts, 1 << MW_COMPRESSION_IDENTITY | 1 << MW_COMPRESSION_GZIP);
 }
 
+static void reads_lists_of_encodings(void **state) {
+  enum { I = 1 << MW_COMPRESSION_IDENTITY, D = 1 << MW_COMPRESSION_DEFLATE, G = 1 << MW_COMPRESSION_GZIP };
+  static const struct {
+    const char *field;
+    unsigned accepts;
+  } cases[] = {
+      {"grpc-accept-encoding: gzip", I | G},
+      {"grpc-accept-encoding: gzap", I},
+      {"grpc-accept-encoding: identity,deflate,gzip", I | D | G},
+      {"grpc-accept-encoding: identity,deflate,gzap", I | D},
+      {"grpc-accept-encoding: identity, deflate, gzip", I | D | G},
+      {"grpc-accept-encoding: identitz, deflatz, gzip", I | G},
+      {"grpc-accept-encoding:  , ,deflate", I | D},
+      {"grpc-accept-encoding: ,", I},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    struct fixture *f = *state;
+    restart(f);
+    assert_int_equal(add(&f->request, cases[i].field), 0);
+    assert_int_equal(f->request.accepts, cases[i].accepts);
+  }
+}
+
 static void keeps_metadata_in_order(void **state) {
   struct fixture *f = *state;
   add_all(&f->request, usual);
@@ -384,6 +407,7 @@ int main(void) {
       TEST(takes_content_types),
       TEST(reads_timeouts),
       TEST(reads_encodings),
+      TEST(reads_lists_of_encodings),
       TEST(keeps_metadata_in_order),
       TEST(keeps_what_is_http_and_grpc_to_itself),
       TEST(shows_host_only_beside_an_authority),

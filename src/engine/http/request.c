@@ -174,7 +174,21 @@ static bool next_element(struct mw_slice *list, struct mw_slice *element) {
   return true;
 }
 
+/* The lists that almost every request has: those of C core (and this server) and of grpc-go and grpc-java. */
+static unsigned usual_list(struct mw_slice list) {
+  enum { GZIP = 1 << MW_COMPRESSION_GZIP, ALL = (1 << MW_COMPRESSION_COUNT) - 1 };
+  switch (list.len) {
+    case 4: return is(list, "gzip") ? GZIP : 0;
+    case 21: return is(list, "identity,deflate,gzip") ? ALL : 0;
+    case 23: return is(list, "identity, deflate, gzip") ? ALL : 0;
+    default: return 0;
+  }
+}
+
 static void add_accepted(struct mw_http_request *request, struct mw_slice list) {
+  unsigned usual = usual_list(list);
+  request->accepts |= usual;
+  if (usual) return;
   struct mw_slice name;
   while (next_element(&list, &name)) {
     int found = mw_compression_find(name);
