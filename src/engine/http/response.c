@@ -2,7 +2,11 @@
 
 #include "base/text.h"
 
-enum { NO_COPY = NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE };
+/* What is another each time must not push what is not out of the connection's table of fields. */
+enum {
+  NO_COPY = NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE,
+  NO_INDEX = NO_COPY | NGHTTP2_NV_FLAG_NO_INDEX,
+};
 
 #define FIELD(NAME, VALUE) {(uint8_t *)(NAME), (uint8_t *)(VALUE), sizeof(NAME) - 1, sizeof(VALUE) - 1, NO_COPY}
 
@@ -51,14 +55,14 @@ static void done(const struct builder *b, struct mw_http_fields *out) {
 
 static void put(struct builder *b, nghttp2_nv field) { b->nv[b->len++] = field; }
 
-static void put_slices(struct builder *b, struct mw_slice name, struct mw_slice value) {
-  put(b, (nghttp2_nv){(uint8_t *)(uintptr_t)name.data, (uint8_t *)(uintptr_t)value.data, name.len, value.len, NO_COPY});
+static void put_slices(struct builder *b, struct mw_slice name, struct mw_slice value, uint8_t flags) {
+  put(b, (nghttp2_nv){(uint8_t *)(uintptr_t)name.data, (uint8_t *)(uintptr_t)value.data, name.len, value.len, flags});
 }
 
 static int put_binary(struct builder *b, struct mw_slice name, struct mw_slice bytes) {
   uint8_t *text = mw_arena_alloc(b->arena, mw_base64_encoded_max(bytes.len));
   if (!text) return MW_ENOMEM;
-  put_slices(b, name, mw_slice(text, mw_base64_encode_to(text, bytes, false)));
+  put_slices(b, name, mw_slice(text, mw_base64_encode_to(text, bytes, false)), NO_INDEX);
   return 0;
 }
 
@@ -90,7 +94,7 @@ static int put_metadata(struct builder *b, const struct mw_metadata *metadata) {
     if (mw_metadata_is_binary(key)) {
       if (put_binary(b, key, value) != 0) return MW_ENOMEM;
     } else if (is_value(value)) {
-      put_slices(b, key, trim(value));
+      put_slices(b, key, trim(value), NO_COPY);
     }
   }
   return 0;
@@ -110,7 +114,7 @@ static int put_message(struct builder *b, struct mw_slice message) {
   size_t plain = 0;
   for (size_t i = 0; i < message.len; i++) plain += is_plain(message, i);
   if (plain == message.len) {
-    put_slices(b, mw_slice(name, sizeof name - 1), message);
+    put_slices(b, mw_slice(name, sizeof name - 1), message, NO_INDEX);
     return 0;
   }
   uint8_t *text = mw_arena_alloc(b->arena, 3 * message.len), *p = text;
@@ -125,7 +129,7 @@ static int put_message(struct builder *b, struct mw_slice message) {
       *p++ = (uint8_t)hex[c & 15];
     }
   }
-  put_slices(b, mw_slice(name, sizeof name - 1), mw_slice(text, (size_t)(p - text)));
+  put_slices(b, mw_slice(name, sizeof name - 1), mw_slice(text, (size_t)(p - text)), NO_INDEX);
   return 0;
 }
 
