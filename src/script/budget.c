@@ -9,12 +9,14 @@
 #include "script/vm.h"
 
 enum {
-  INSTRUCTIONS = 1000,        /* between two looks */
+  TICKS = 10,                 /* looks in the time of a slice */
+  INSTRUCTIONS = 1000,        /* between two looks without a ticker */
   BULK = 64 * 1024,           /* bytes: allocations from here on count towards */
   BULK_TURN = 1024 * 1024,    /* this, which makes the hook fire at once */
   RESERVE = 1024 * 1024,      /* bytes beyond the limit for reporting that it was hit */
   LOAD_FACTOR = 10            /* loading scripts may take this many slices, a second at the least */
 };
+#define LONGEST_TICK (10 * (int64_t)MW_NS_PER_MS)
 #define LEAST_GRACE (10 * (int64_t)MW_NS_PER_MS)
 #define WARN_EVERY ((int64_t)MW_NS_PER_S)
 
@@ -119,7 +121,21 @@ static void cut(lua_State *L, struct mw_account *account, enum mw_cut why) {
 /* The hook of a thread in which nothing may run any more: no function gets as far as its first instruction. */
 static void set_hard_hook(lua_State *L) { lua_sethook(L, on_count, LUA_MASKCALL | LUA_MASKCOUNT, 1); }
 
+/* The hook of all threads when there is no ticker. */
 static void set_hook(lua_State *L) { lua_sethook(L, on_count, LUA_MASKCOUNT, INSTRUCTIONS); }
+
+/* Makes the hook fire at the next instruction. Also in a signal handler, wherever it meets the thread. */
+static void arm(lua_State *L) {
+  if (!(lua_gethookmask(L) & LUA_MASKCALL)) lua_sethook(L, on_count, LUA_MASKCOUNT, 1);
+}
+
+static void disarm(lua_State *L) {
+  if (mw_vm_of(L)->ticker.runs) {
+    lua_sethook(L, NULL, 0, 0);
+  } else {
+    set_hook(L);
+  }
+}
 
 /* Time that the account was busy in this run. A thread that waits for a processor has not run, but time passes for the
  * other calls: half of the time must be its own. */
@@ -174,8 +190,16 @@ void mw_budget_check(lua_State *L) {
 }
 
 static void on_count(lua_State *L, lua_Debug *info) {
-  if (lua_gethookcount(L) != INSTRUCTIONS) set_hook(L);
+  if (lua_gethookcount(L) != INSTRUCTIONS) disarm(L);
   mw_budget_check(L);
+}
+
+/* Runs in a signal handler: what it reads is set before the code runs that it is about, and a coroutine that has begun
+ * or ended to run just now is met by the next tick. */
+static void on_tick(void *arg) {
+  struct mw_vm *vm = arg;
+  lua_State *current = vm->current;
+  if (current) arm(current);
 }
 
 /* ---- lack of memory ---- */
@@ -207,7 +231,7 @@ static void count_bulk(struct mw_vm *vm, size_t size) {
   vm->bulk += size;
   if (vm->bulk < BULK_TURN || !vm->current) return;
   vm->bulk = 0;
-  if (lua_gethook(vm->current)) lua_sethook(vm->current, on_count, lua_gethookmask(vm->current), 1);
+  arm(vm->current);
 }
 
 bool mw_budget_allow(struct mw_vm *vm, size_t held, size_t size) {
@@ -248,6 +272,9 @@ int64_t mw_budget_loading(const struct mw_vm *vm) {
 }
 
 void mw_budget_limit(struct mw_vm *vm, struct mw_limits limits) {
+  int64_t interval = limits.slice / TICKS;
   vm->limits = limits;
-  set_hook(vm->L);
+  if (interval == 0 || interval > LONGEST_TICK) interval = LONGEST_TICK;
+  mw_ticker_stop(&vm->ticker);
+  if (!mw_ticker_start(&vm->ticker, interval, on_tick, vm)) set_hook(vm->L);
 }

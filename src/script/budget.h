@@ -1,10 +1,9 @@
 /* Budgets: what ends code that runs for too long, too far or too large, whatever it does to go on.
  *
- * Every thread of a state has a count hook. Every thousand instructions it looks at the account of what runs: a fiber
- * between two waits, or the scripts that are being loaded. An account that is overdrawn is cut: its error is raised
- * where the code is, and from then on pcall, xpcall and the functions of coroutines turn every error into that one
- * (mw_budget_settle()). `<close>` handlers run, on a small budget of their own; once that is used up too, no function
- * can be called any more.
+ * Now and then (script/ticker.h) a hook fires and looks at the account of what runs: a fiber between two waits, or the
+ * scripts that are being loaded. An account that is overdrawn is cut: its error is raised where the code is, and from
+ * then on pcall, xpcall and the functions of coroutines turn every error into that one (mw_budget_settle()). `<close>`
+ * handlers run, on a small budget of their own; once that is used up too, no function can be called any more.
  *
  * The hook never fires inside a C function: one that may loop for long calls mw_budget_tick(). A C function that is
  * slow because it handles many bytes allocates them, and an allocation of many bytes makes the hook fire at the next
@@ -45,7 +44,8 @@ struct mw_account {
   char place[96];  /* "FILE:LINE" where it was cut */
 };
 
-/* Sets the limits of a state, at first before it runs anything. A fiber keeps the slice that it started with. */
+/* Sets the limits of a state, on the thread that runs it; at first before it runs anything. A fiber keeps the slice that
+ * it started with. */
 void mw_budget_limit(struct mw_vm *vm, struct mw_limits limits);
 
 /* An account that may be used up from now on; mw_account_close() lets go of its error. */

@@ -159,13 +159,18 @@ static int l_wrap(lua_State *L) {
 
 /* ---- coroutine.close ---- */
 
-/* Upvalue: Lua's own. */
+/* Upvalue: Lua's own. It runs `<close>` handlers, in the coroutine. */
 static int l_close(lua_State *L) {
-  if (is_waiting(check_thread(L))) return luaL_error(L, "cannot close a coroutine that waits");
+  struct mw_vm *vm = mw_vm_of(L);
+  lua_State *inside = check_thread(L), *outside = vm->current;
+  if (is_waiting(inside)) return luaL_error(L, "cannot close a coroutine that waits");
   lua_settop(L, 1);
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_insert(L, 1);
-  lua_call(L, 1, LUA_MULTRET);
+  vm->current = inside;
+  int rc = lua_pcall(L, 1, LUA_MULTRET, 0);
+  vm->current = outside;
+  if (rc != LUA_OK) return lua_error(L);
   if (!lua_toboolean(L, 1) && mw_budget_settle(L, LUA_OK)) return lua_error(L);
   return lua_gettop(L);
 }

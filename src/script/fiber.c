@@ -50,6 +50,7 @@ static void retire(struct mw_fiber *fiber, bool clean) {
     vm->n_idle++;
     return;
   }
+  if (vm->current == fiber->L) vm->current = NULL; /* which may be collected now */
   luaL_unref(vm->L, LUA_REGISTRYINDEX, fiber->ref);
   free(fiber);
 }

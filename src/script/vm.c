@@ -50,6 +50,7 @@ int mw_vm_init(struct mw_vm *vm, struct mw_loop *loop, size_t unpack_budget, str
 }
 
 void mw_vm_fini(struct mw_vm *vm) {
+  mw_ticker_stop(&vm->ticker);
   mw_collect_stop(vm);
   if (vm->L) lua_close(vm->L);
   vm->L = NULL;

@@ -14,6 +14,7 @@
 #include "loop/loop.h"
 #include "observe/metrics.h"
 #include "script/budget.h"
+#include "script/ticker.h"
 
 struct mw_fiber;
 struct mw_program;
@@ -34,7 +35,8 @@ struct mw_vm {
   struct mw_limits limits;
   struct mw_account *account; /* of what runs; NULL outside */
   struct mw_account loading_account; /* of what runs outside of fibers */
-  lua_State *current;       /* the thread that runs; NULL outside */
+  lua_State *volatile current; /* the thread that runs; NULL outside. Read by a signal handler */
+  struct mw_ticker ticker;  /* looks at what runs */
   size_t bulk;              /* bytes of large allocations since the hook was last made to fire for them */
   int64_t warned;           /* mw_clock_real() of the last warning of a long run; 0 for none */
   struct mw_timer *collecting; /* the next step of a collection (script/collect.h); NULL when none is under way */

@@ -1,0 +1,169 @@
+/* What interrupts a script that runs on: the ticker, what serves where there is none, and that neither is felt by code
+ * that waits in time. */
+#include <dlfcn.h>
+#include <errno.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "script/fiber.h"
+
+#define MS ((int64_t)MW_NS_PER_MS)
+enum { SLICE_MS = 20, TEST_SECONDS = 60 };
+
+static struct fixture {
+  struct mw_loop loop;
+  struct mw_vm vm;
+  enum mw_cut cut; /* of the last fiber */
+  int status;      /* of its code */
+} f;
+
+/* The system, when it has no timers left. */
+static bool no_timers;
+
+int timer_create(clockid_t clock, struct sigevent *event, timer_t *timer) {
+  if (no_timers) {
+    errno = EAGAIN;
+    return -1;
+  }
+  int (*real)(clockid_t, struct sigevent *, timer_t *);
+  *(void **)&real = dlsym(RTLD_NEXT, "timer_create");
+  return real(clock, event, timer);
+}
+
+static int setup(void **state) {
+  alarm(TEST_SECONDS);
+  f = (struct fixture){0};
+  if (mw_loop_init(&f.loop, NULL) != 0 || mw_vm_init(&f.vm, &f.loop, 1 << 20, NULL) != 0) return -1;
+  mw_budget_limit(&f.vm, (struct mw_limits){.slice = SLICE_MS * MS, .memory = 64 << 20});
+  mw_log_set_level(MW_LOG_OFF);
+  return 0;
+}
+
+static int setup_without_timers(void **state) {
+  no_timers = true;
+  int rc = setup(state);
+  no_timers = false;
+  return rc;
+}
+
+static int teardown(void **state) {
+  mw_vm_fini(&f.vm);
+  mw_loop_fini(&f.loop);
+  alarm(0);
+  return 0;
+}
+
+static int run_code(lua_State *L) {
+  const char *code = lua_touserdata(L, 1);
+  assert_int_equal(luaL_loadstring(L, code), LUA_OK);
+  f.status = lua_pcall(L, 0, 0, 0);
+  return 0;
+}
+
+static void on_done(struct mw_fiber *fiber, void *owner) { f.cut = fiber->account.cut; }
+
+/* Runs the code in a fiber, until it ends or `expires`, and returns why it was cut. */
+static enum mw_cut run_until(const char *code, int64_t expires) {
+  struct mw_fiber *fiber = mw_fiber_new(&f.vm, NULL, on_done, &f);
+  assert_non_null(fiber);
+  fiber->account.expires = expires;
+  f.cut = MW_CUT_NONE;
+  mw_fiber_start(fiber, run_code, (void *)(uintptr_t)code);
+  return f.cut;
+}
+
+static enum mw_cut run(const char *code) { return run_until(code, MW_NEVER); }
+
+static const char *const endless[] = {
+    "while true do end",
+    "while true do pcall(function() while true do end end) end",
+    "local co = coroutine.wrap(function() while true do coroutine.yield() end end) while true do co() end",
+    "local function spin() while true do end end "
+    "local co = coroutine.create(function() local _ <close> = setmetatable({}, { __close = spin }) coroutine.yield() end) "
+    "coroutine.resume(co) coroutine.close(co)",
+    "local all = {} for i = 1, 100 do all[i] = coroutine.wrap(function() while true do coroutine.yield() end end) end "
+    "while true do for i = 1, 100 do all[i]() end end",
+    "while true do coroutine.wrap(function() end)() end",
+    "local s = ('a'):rep(26) s:find(('a?'):rep(26) .. s)",
+};
+
+static void what_does_not_end_is_ended(void **state) {
+  for (size_t i = 0; i < sizeof endless / sizeof *endless; i++) {
+    assert_int_equal(run(endless[i]), MW_CUT_SLICE);
+    assert_int_not_equal(f.status, LUA_OK);
+    assert_int_equal(run("return"), MW_CUT_NONE); /* nothing of it is left */
+    assert_int_equal(f.status, LUA_OK);
+  }
+}
+
+static void a_deadline_that_has_passed_ends_it(void **state) {
+  assert_int_equal(run_until("while true do end", mw_clock_mono() + 5 * MS), MW_CUT_DEADLINE);
+}
+
+/* However long that takes on a machine that is busy with other things: half of the time has to be its own. */
+static void who_works_for_less_than_half_of_a_slice_is_not_ended(void **state) {
+  assert_int_equal(run("local till = os.clock() + 0.005 while os.clock() < till do end"), MW_CUT_NONE);
+  assert_int_equal(f.status, LUA_OK);
+}
+
+static int assert_no_hook(lua_State *L) {
+  assert_null(lua_gethook(L));
+  assert_int_equal(lua_gethookmask(L), 0);
+  return 0;
+}
+
+static void code_that_is_quick_has_no_hook(void **state) {
+  if (!f.vm.ticker.runs) skip(); /* ThreadSanitizer */
+  lua_register(f.vm.L, "assert_no_hook", assert_no_hook);
+  assert_int_equal(run("assert_no_hook() coroutine.wrap(assert_no_hook)() for i = 1, 5000 do end assert_no_hook()"),
+                   MW_CUT_NONE);
+  assert_int_equal(f.status, LUA_OK);
+}
+
+static void without_timers_there_is_a_hook(void **state) {
+  assert_false(f.vm.ticker.runs);
+  assert_non_null(lua_gethook(f.vm.L));
+}
+
+static void burn(int64_t time) {
+  int64_t end = mw_clock_read(CLOCK_THREAD_CPUTIME_ID) + time;
+  while (mw_clock_read(CLOCK_THREAD_CPUTIME_ID) < end) continue;
+}
+
+static void ticks_end_with_their_state(void **state) {
+  struct mw_vm other;
+  for (int i = 0; i < 50; i++) {
+    assert_int_equal(mw_vm_init(&other, &f.loop, 1 << 20, NULL), 0);
+    mw_budget_limit(&other, (struct mw_limits){.slice = 1 * MS});
+    burn(1 * MS);
+    mw_vm_fini(&other);
+    memset(&other, 0x5a, sizeof other);
+    burn(1 * MS);
+  }
+  assert_int_equal(run(endless[0]), MW_CUT_SLICE); /* those of the other state go on */
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST_WITHOUT_TIMERS(name) {#name " without timers", name, setup_without_timers, teardown, NULL}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      TEST(what_does_not_end_is_ended),
+      TEST(a_deadline_that_has_passed_ends_it),
+      TEST(who_works_for_less_than_half_of_a_slice_is_not_ended),
+      TEST(code_that_is_quick_has_no_hook),
+      TEST(ticks_end_with_their_state),
+      TEST_WITHOUT_TIMERS(without_timers_there_is_a_hook),
+      TEST_WITHOUT_TIMERS(what_does_not_end_is_ended),
+      TEST_WITHOUT_TIMERS(a_deadline_that_has_passed_ends_it),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
