@@ -18,7 +18,8 @@ static const char help[] =
     "usage: moonwire serve [DIR] [OPTION]...\n"
     "\n"
     "  --listen HOST:PORT    where to listen, may be given several times; port 0 takes a free one\n"
-    "                        (127.0.0.1:50051)\n"
+    "                        (127.0.0.1:50051, or the sockets of LISTEN_FDS)\n"
+    "  --listen unix:PATH    the same, on a Unix socket\n"
     "  --engine NAME         the transport: core or http (core)\n"
     "  --workers N           threads that serve, 1 to 256 (one for each usable core)\n"
     "  --data DIR|:memory:   where the store and files go; :memory: keeps nothing (DIR/data)\n"
@@ -213,5 +214,8 @@ int mw_cli_serve(int argc, char **argv) {
   struct options options = {0};
   int code = parse(argc, argv, &options);
   if (code < 0) code = check_values(&options);
-  return code < 0 ? serve(&options) : code;
+  if (code >= 0) return code;
+  struct mw_err err = MW_ERR_INIT;
+  options.overrides.n_inherited = mw_listener_count_inherited(&err);
+  return options.overrides.n_inherited < 0 ? fail(&err) : serve(&options);
 }

@@ -4,7 +4,7 @@
  * An engine accepts connections, turns what arrives into calls (rpc/call.h) and hands them to the worker's dispatch;
  * it runs the worker's thread, with the libuv loop inside. An engine may also open outbound channels (rpc/channel.h).
  *
- * Order: open, listen (once for each address), run; from within run: drain, stop. Then close.
+ * Order: open, listen or accept_from (once for each address), run; from within run: drain, stop. Then close.
  *
  * An engine can be opened for channels alone. It is a guest then, in a loop that others run (another engine, or uv_run()):
  * open and close it, and nothing else; until its first channel is opened it costs next to nothing. */
@@ -40,6 +40,10 @@ struct mw_engine_ops {
 
   /* Listens on HOST:PORT with SO_REUSEPORT; the port is not 0 (the server has chosen one). Returns 0 or MW_EIO. */
   int (*listen)(struct mw_engine *engine, const char *address, struct mw_err *err);
+
+  /* Accepts from `fd`, a listening socket that the workers share; `address` is its name in messages. Borrows the
+   * descriptor: until drain() the engine has a duplicate. Returns 0, MW_EUNSUPPORTED (with TLS), MW_EIO or MW_ENOMEM. */
+  int (*accept_from)(struct mw_engine *engine, int fd, const char *address, struct mw_err *err);
 
   /* Accepts calls and runs the loop until stop(). */
   void (*run)(struct mw_engine *engine);

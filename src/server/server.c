@@ -13,8 +13,6 @@
 
 struct mw_server {
   struct mw_shared shared;
-  int claims[MW_SETTINGS_LISTENERS]; /* of its addresses, for as long as it listens there */
-  size_t n_claims;
   struct mw_loop control;  /* of the thread that runs the server */
   struct mw_post end_post; /* the last worker has ended */
   struct mw_watch *watch;  /* of the folder; NULL before all workers serve */
@@ -44,20 +42,25 @@ static void on_worker_ended(void *arg) {
   if (atomic_fetch_sub(&server->running, 1) == 1) mw_loop_post(&server->control, &server->end_post);
 }
 
-static int claim_addresses(struct mw_server *server, struct mw_err *err) {
+static int open_listeners(struct mw_server *server, struct mw_err *err) {
   struct mw_shared *shared = &server->shared;
   const struct mw_settings *settings = shared->settings;
-  for (size_t i = 0; i < settings->n_listen; i++) {
-    int claim = mw_address_claim(settings->listen[i], shared->addresses[i], err);
-    if (claim < 0) return claim;
-    server->claims[server->n_claims++] = claim;
-    shared->n_addresses++;
+  int rc = 0;
+  for (int i = 0; i < settings->n_inherited && rc == 0; i++) {
+    rc = mw_listener_inherit(&shared->listeners[shared->n_listeners], MW_LISTENER_FIRST + i, err);
+    if (rc == 0) shared->n_listeners++;
   }
-  return 0;
+  for (size_t i = 0; i < settings->n_listen && rc == 0; i++) {
+    rc = mw_listener_open(&shared->listeners[shared->n_listeners], settings->listen[i], err);
+    if (rc == 0) shared->n_listeners++;
+  }
+  return rc;
 }
 
-static void release_claims(struct mw_server *server) {
-  while (server->n_claims > 0) close(server->claims[--server->n_claims]);
+/* Another server may listen there now. Those of the workers end by themselves. */
+static void close_listeners(struct mw_server *server) {
+  struct mw_shared *shared = &server->shared;
+  for (size_t i = 0; i < shared->n_listeners; i++) mw_listener_close(&shared->listeners[i]);
 }
 
 /* Waits until all workers are in `state`; the first failure is the one to tell. */
@@ -176,7 +179,7 @@ int mw_server_open(struct mw_server **out, const char *dir, const struct mw_over
     free(server);
     return rc;
   }
-  rc = claim_addresses(server, err);
+  rc = open_listeners(server, err);
   if (rc == 0) rc = start_workers(server, err);
   if (rc == 0) rc = open_reload(server, err);
   if (rc == 0) open_admin(server);
@@ -189,7 +192,7 @@ int mw_server_open(struct mw_server **out, const char *dir, const struct mw_over
 }
 
 const char *mw_server_address(const struct mw_server *server, size_t i) {
-  return i < server->shared.n_addresses ? server->shared.addresses[i] : NULL;
+  return i < server->shared.n_listeners ? server->shared.listeners[i].address : NULL;
 }
 
 const struct mw_generation *mw_server_generation(const struct mw_server *server) { return server->shared.generation; }
@@ -212,7 +215,7 @@ static void drain_workers(void *arg) {
 
 /* A reload that is under way comes to its end first: it speaks with workers that serve. */
 void mw_server_drain(struct mw_server *server) {
-  release_claims(server);
+  close_listeners(server);
   mw_watch_close(server->watch);
   server->watch = NULL;
   mw_reload_stop(server->reload, drain_workers, server);
@@ -224,7 +227,7 @@ void mw_server_cancel(struct mw_server *server) {
 
 void mw_server_close(struct mw_server *server) {
   for (unsigned i = 0; i < server->n_workers; i++) mw_worker_join(&server->workers[i]);
-  release_claims(server);
+  close_listeners(server);
   mw_watch_close(server->watch);
   mw_admin_close(server->admin);
   mw_reload_free(server->reload);

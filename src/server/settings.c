@@ -28,7 +28,9 @@ void mw_settings_clear_listeners(struct mw_settings *settings) {
     settings->listen[i] = NULL;
   }
   settings->n_listen = 0;
+  settings->default_listen = false;
 }
+
 
 int mw_settings_add_listener(struct mw_settings *settings, const char *address) {
   if (settings->n_listen == MW_SETTINGS_LISTENERS) return MW_ELIMIT;
@@ -50,6 +52,7 @@ int mw_settings_init(struct mw_settings *settings, const char *dir) {
                                    .memory_bytes = 256 * MIB};
   int rc = mw_settings_set(&settings->engine, "core");
   if (rc == 0) rc = mw_settings_add_listener(settings, "127.0.0.1:50051");
+  settings->default_listen = true;
   if (rc == 0 && asprintf(&settings->data, "%s/data", dir) < 0) {
     settings->data = NULL;
     rc = MW_ENOMEM;
@@ -76,6 +79,8 @@ int mw_settings_override(struct mw_settings *settings, const struct mw_overrides
   for (size_t i = 0; i < overrides->n_listen && rc == 0; i++) {
     rc = mw_settings_add_listener(settings, overrides->listen[i]);
   }
+  settings->n_inherited = overrides->n_inherited;
+  if (settings->n_inherited > 0 && settings->default_listen) mw_settings_clear_listeners(settings);
   if (rc == 0 && overrides->log_level) {
     int level = mw_log_level_from_name(overrides->log_level);
     if (level < 0) return MW_EINVAL;

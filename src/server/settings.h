@@ -11,8 +11,10 @@
 enum { MW_SETTINGS_LISTENERS = 16 };
 
 struct mw_settings {
-  char *listen[MW_SETTINGS_LISTENERS]; /* HOST:PORT; owned */
+  char *listen[MW_SETTINGS_LISTENERS]; /* HOST:PORT or unix:PATH; owned */
   size_t n_listen;
+  bool default_listen;        /* `listen` is the default */
+  int n_inherited;            /* listening sockets that the process was started with, at most as many again */
   char *engine;               /* "core", "http" */
   unsigned workers;           /* threads that serve; 1 to 256 */
   char *data;                 /* a folder, or ":memory:" */
@@ -36,6 +38,7 @@ struct mw_settings {
 struct mw_overrides {
   const char *listen[MW_SETTINGS_LISTENERS];
   size_t n_listen;
+  int n_inherited; /* listening sockets that take the place of the default address */
   const char *engine, *data, *log_level;
   unsigned workers;
   bool dev;

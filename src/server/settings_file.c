@@ -27,7 +27,7 @@ struct setting {
 
 #define AT(member) offsetof(struct mw_settings, member)
 static const struct setting settings_table[] = {
-    {NULL, "listen", ADDRESSES, 0, 0, 0, "\"HOST:PORT\", or a list of at most 16", true},
+    {NULL, "listen", ADDRESSES, 0, 0, 0, "\"HOST:PORT\" or \"unix:PATH\", or a list of at most 16", true},
     {NULL, "engine", ENGINE, AT(engine), 0, 0, MW_SERVER_ENGINES, true},
     {NULL, "workers", INTEGER, AT(workers), 1, 256, "an integer from 1 to 256", true},
     {NULL, "data", PATH, AT(data), 0, 0, "a folder or \":memory:\"", true},
@@ -71,20 +71,28 @@ static int set_path(char **field, const char *dir, const char *path) {
   return 0;
 }
 
-static int add_listener(lua_State *L, struct mw_settings *settings) {
+/* A Unix socket's path is one that is relative to `dir`, too. */
+static int add_listener(lua_State *L, const struct reading *reading) {
   if (lua_type(L, -1) != LUA_TSTRING) return MW_EINVAL;
-  return mw_settings_add_listener(settings, lua_tostring(L, -1));
+  const char *address = lua_tostring(L, -1), *path = address + 5;
+  bool joins = strncmp(address, "unix:", 5) == 0 && path[0] && path[0] != '/';
+  if (!joins) return mw_settings_add_listener(reading->settings, address);
+  char *joined;
+  if (asprintf(&joined, "unix:%s/%s", reading->dir, path) < 0) return MW_ENOMEM;
+  int rc = mw_settings_add_listener(reading->settings, joined);
+  free(joined);
+  return rc;
 }
 
 /* The value at the top: one address or a sequence of them. */
-static int set_listeners(lua_State *L, struct mw_settings *settings) {
-  mw_settings_clear_listeners(settings);
-  if (!lua_istable(L, -1)) return add_listener(L, settings);
+static int set_listeners(lua_State *L, const struct reading *reading) {
+  mw_settings_clear_listeners(reading->settings);
+  if (!lua_istable(L, -1)) return add_listener(L, reading);
   size_t n = lua_rawlen(L, -1);
   int rc = n == 0 ? MW_EINVAL : 0;
   for (size_t i = 1; i <= n && rc == 0; i++) {
     lua_rawgeti(L, -1, (lua_Integer)i);
-    rc = add_listener(L, settings);
+    rc = add_listener(L, reading);
     lua_pop(L, 1);
   }
   return rc;
@@ -125,7 +133,7 @@ static int set(lua_State *L, const struct reading *reading, const struct setting
   void *field = (char *)reading->settings + setting->offset;
   switch (setting->kind) {
     case ADDRESSES:
-      return set_listeners(L, reading->settings);
+      return set_listeners(L, reading);
     case NUMBER:
     case INTEGER:
     case SIZE:

@@ -211,9 +211,12 @@ static bool wait_for(struct mw_worker *worker, unsigned steps) {
 }
 
 static int listen_all(struct mw_worker *worker, struct mw_err *err) {
+  const struct mw_engine_ops *ops = worker->engine->ops;
   int rc = 0;
-  for (size_t i = 0; i < worker->shared->n_addresses && rc == 0; i++) {
-    rc = worker->engine->ops->listen(worker->engine, worker->shared->addresses[i], err);
+  for (size_t i = 0; i < worker->shared->n_listeners && rc == 0; i++) {
+    const struct mw_listener *at = &worker->shared->listeners[i];
+    rc = at->fd >= 0 ? ops->accept_from(worker->engine, at->fd, at->address, err)
+                     : ops->listen(worker->engine, at->address, err);
   }
   return rc;
 }

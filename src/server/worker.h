@@ -12,9 +12,11 @@
 #include <pthread.h>
 
 #include "bind/bind.h"
-#include "server/address.h"
+#include "server/listener.h"
 #include "server/programs.h"
 #include "server/settings.h"
+
+enum { MW_SHARED_LISTENERS = 2 * MW_SETTINGS_LISTENERS }; /* those of the settings, and inherited ones */
 
 /* What the workers of a server have in common; borrowed by them. */
 struct mw_shared {
@@ -29,8 +31,8 @@ struct mw_shared {
   struct mw_store *store;
   struct mw_topics *topics;
   struct mw_metrics *metrics;
-  char addresses[MW_SETTINGS_LISTENERS][MW_ADDRESS_MAX];
-  size_t n_addresses;
+  struct mw_listener listeners[MW_SHARED_LISTENERS]; /* where it listens; the server opens and closes them */
+  size_t n_listeners;
   void (*ended)(void *arg);        /* runs on a worker's thread when it ends; may be NULL */
   void *ended_arg;
 };

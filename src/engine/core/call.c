@@ -2,9 +2,11 @@
 
 #include <assert.h>
 #include <grpc/support/alloc.h>
+#include <grpc/support/string_util.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "engine/core/acceptor.h"
 #include "engine/core/batch.h"
 #include "engine/core/metadata.h"
 #include "engine/core/slices.h"
@@ -328,6 +330,15 @@ static int64_t deadline_of(const struct mw_core_call *core) {
   return mw_clock_mono() + left.tv_sec * MW_NS_PER_S + left.tv_nsec;
 }
 
+/* Freed by gpr_free(). */
+static const char *peer_of(const struct mw_core_call *core) {
+  char *peer = grpc_call_get_peer(core->grpc);
+  const char *accepted = mw_core_acceptor_peer(core->engine, peer);
+  if (!accepted) return peer;
+  gpr_free(peer);
+  return gpr_strdup(accepted);
+}
+
 static void on_requested(struct mw_core_tag *tag, bool ok) {
   struct mw_core_call *core = MW_CONTAINER(tag, struct mw_core_call, requested);
   if (!ok) { /* the server goes down */
@@ -339,7 +350,7 @@ static void on_requested(struct mw_core_tag *tag, bool ok) {
   struct mw_call *call = &core->call;
   call->ops = &ops;
   call->path = mw_core_slice_view(&core->details.method);
-  call->peer = grpc_call_get_peer(core->grpc);
+  call->peer = peer_of(core);
   call->deadline = deadline_of(core);
   enter(core);
   mw_core_metadata_view(&call->request, &core->metadata, &call->arena);

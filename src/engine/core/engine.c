@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "engine/core/acceptor.h"
 #include "engine/core/channel.h"
 #include "engine/core/core.h"
 
@@ -91,6 +92,10 @@ static int engine_listen(struct mw_engine *base, const char *address, struct mw_
   return mw_core_server_listen(mw_core_engine_of(base), address, err);
 }
 
+static int engine_accept_from(struct mw_engine *base, int fd, const char *address, struct mw_err *err) {
+  return mw_core_accept_from(mw_core_engine_of(base), fd, address, err);
+}
+
 static void engine_run(struct mw_engine *base) {
   struct mw_core_engine *engine = mw_core_engine_of(base);
   mw_core_server_start(engine);
@@ -141,6 +146,7 @@ const struct mw_engine_ops mw_engine_core = {
     .name = "core",
     .open = engine_open,
     .listen = engine_listen,
+    .accept_from = engine_accept_from,
     .run = engine_run,
     .drain = engine_drain,
     .stop = engine_stop,

@@ -5,10 +5,12 @@
 #include <limits.h>
 #include <netdb.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "engine/core/acceptor.h"
 #include "engine/core/call.h"
 #include "engine/core/credentials.h"
 
@@ -51,6 +53,7 @@ int mw_core_server_init(struct mw_core_engine *engine, const struct mw_engine_co
   *server = (struct mw_core_server){.shutdown = {on_shutdown}};
   mw_list_init(&server->calls);
   mw_list_init(&server->pool);
+  mw_list_init(&server->acceptors);
   if (config->tls) {
     int rc = mw_core_certs_new(config->tls, &server->certs, err);
     if (rc != 0) return rc;
@@ -138,6 +141,7 @@ void mw_core_server_drain(struct mw_core_engine *engine) {
   struct mw_core_server *server = &engine->server;
   if (server->draining) return;
   server->draining = true;
+  mw_core_acceptors_close(engine);
   grpc_server_shutdown_and_notify(server->grpc, engine->queue.cq, &server->shutdown);
 }
 
@@ -164,4 +168,5 @@ void mw_core_server_fini(struct mw_core_engine *engine) {
   struct mw_list *link;
   while ((link = mw_list_shift(&server->pool))) mw_core_call_free(MW_CONTAINER(link, struct mw_core_call, link));
   mw_core_certs_free(server->certs);
+  free(server->peers);
 }

@@ -20,6 +20,9 @@ struct mw_core_server {
   size_t n_calls;
   struct mw_list pool;  /* of calls that wait for reuse */
   size_t n_pool;
+  struct mw_list acceptors;    /* engine/core/acceptor.h */
+  struct mw_core_peer *peers;  /* by descriptor; owned */
+  size_t n_peers;
   struct mw_core_tag shutdown;
   bool draining;        /* takes no new calls */
   bool down;            /* core has shut it down: no call is left in it */

@@ -1,6 +1,5 @@
 #include "engine/http/conn.h"
 
-#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -195,17 +194,8 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf) {
 static void name_peer(struct mw_http_conn *conn) {
   struct sockaddr_storage at = {0};
   int size = sizeof at;
-  char host[INET6_ADDRSTRLEN] = "";
   uv_tcp_getpeername(&conn->uv.tcp, (struct sockaddr *)&at, &size);
-  if (at.ss_family == AF_INET) {
-    const struct sockaddr_in *in = (const struct sockaddr_in *)(const void *)&at;
-    inet_ntop(AF_INET, &in->sin_addr, host, sizeof host);
-    snprintf(conn->peer, sizeof conn->peer, "ipv4:%s:%d", host, ntohs(in->sin_port));
-  } else if (at.ss_family == AF_INET6) {
-    const struct sockaddr_in6 *in = (const struct sockaddr_in6 *)(const void *)&at;
-    inet_ntop(AF_INET6, &in->sin6_addr, host, sizeof host);
-    snprintf(conn->peer, sizeof conn->peer, "ipv6:[%s]:%d", host, ntohs(in->sin6_port));
-  }
+  mw_peer_name(&at, (socklen_t)size, conn->peer);
 }
 
 static bool start(struct mw_http_conn *conn, uv_stream_t *listener) {

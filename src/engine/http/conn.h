@@ -14,8 +14,7 @@
 #include "engine/http/engine.h"
 #include "engine/http/session.h"
 #include "engine/http/tls.h"
-
-enum { MW_HTTP_PEER = 128 };
+#include "rpc/peer.h"
 
 struct mw_http_conn {
   union {
@@ -34,7 +33,7 @@ struct mw_http_conn {
   struct mw_timer *linger; /* until the client has closed its side, too; NULL when that is not waited for */
   bool closed;
   unsigned refs;        /* the open handle, and each call */
-  char peer[MW_HTTP_PEER]; /* "ipv4:127.0.0.1:50123", "ipv6:[::1]:50123" */
+  char peer[MW_PEER_MAX];
 };
 
 /* A connection that has neither a socket nor a session yet. Returns NULL without memory. */

@@ -57,6 +57,10 @@ static int engine_listen(struct mw_engine *base, const char *address, struct mw_
   return mw_http_listen(mw_http_engine_of(base), address, err);
 }
 
+static int engine_accept_from(struct mw_engine *base, int fd, const char *address, struct mw_err *err) {
+  return mw_http_accept_from(mw_http_engine_of(base), fd, address, err);
+}
+
 static void each_conn(struct mw_http_engine *engine, void (*visit)(struct mw_http_conn *conn)) {
   struct mw_list *link = engine->conns.next;
   while (link != &engine->conns) {
@@ -109,6 +113,7 @@ const struct mw_engine_ops mw_engine_http = {
     .name = "http",
     .open = engine_open,
     .listen = engine_listen,
+    .accept_from = engine_accept_from,
     .run = engine_run,
     .drain = engine_drain,
     .stop = engine_stop,

@@ -1,6 +1,7 @@
 #include "engine/http/listener.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +24,7 @@ static void on_closed(uv_handle_t *handle) {
   mw_http_engine_leave(engine);
 }
 
-/* Takes the bound socket. Returns 0 or a negative errno. */
+/* Takes the bound socket, of any family: a uv_tcp_t is a stream like any other. Returns 0 or a negative errno. */
 static int listen_at(struct mw_http_engine *engine, int fd) {
   struct mw_http_listener *listener = calloc(1, sizeof *listener);
   if (!listener) {
@@ -86,6 +87,13 @@ int mw_http_listen(struct mw_http_engine *engine, const char *address, struct mw
     rc = fd < 0 ? fd : listen_at(engine, fd);
   }
   freeaddrinfo(infos);
+  if (rc == 0) return 0;
+  return mw_err_set(err, rc == -ENOMEM ? MW_ENOMEM : MW_EIO, "cannot listen on %s: %s", address, strerror(-rc));
+}
+
+int mw_http_accept_from(struct mw_http_engine *engine, int fd, const char *address, struct mw_err *err) {
+  int own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+  int rc = own < 0 ? -errno : listen_at(engine, own);
   if (rc == 0) return 0;
   return mw_err_set(err, rc == -ENOMEM ? MW_ENOMEM : MW_EIO, "cannot listen on %s: %s", address, strerror(-rc));
 }

@@ -1,5 +1,5 @@
-/* Sockets that accept connections for an engine. Each worker has its own, with SO_REUSEPORT: the kernel shares the
- * connections out. */
+/* Sockets that accept connections for an engine. For a port each worker has its own, with SO_REUSEPORT: the kernel shares
+ * the connections out. A socket that was made before the workers they share: the first to accept has the connection. */
 #ifndef MW_ENGINE_HTTP_LISTENER_H
 #define MW_ENGINE_HTTP_LISTENER_H
 
@@ -18,6 +18,9 @@ struct mw_http_listener {
 /* Listens on "HOST:PORT" or "[IPV6]:PORT", on each address that a name stands for. Returns 0, MW_EINVAL (another form),
  * MW_EIO or MW_ENOMEM; after an error some may listen, until the engine is closed. */
 int mw_http_listen(struct mw_http_engine *engine, const char *address, struct mw_err *err);
+
+/* As in rpc/engine.h. */
+int mw_http_accept_from(struct mw_http_engine *engine, int fd, const char *address, struct mw_err *err);
 
 void mw_http_listeners_close(struct mw_http_engine *engine);
 

@@ -1,0 +1,190 @@
+/* Listeners: Unix sockets and their files, and sockets that the process inherits. */
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "server/listener.h"
+
+static char dir[] = "/tmp/listener_testXXXXXX";
+static char path[64], address[70];
+
+static int setup(void **state) {
+  assert_non_null(mkdtemp(dir));
+  snprintf(path, sizeof path, "%s/socket", dir);
+  snprintf(address, sizeof address, "unix:%s", path);
+  return 0;
+}
+
+static int teardown(void **state) { return rmdir(dir); }
+
+static bool exists(void) { return access(path, F_OK) == 0; }
+
+static void open_listener(struct mw_listener *listener, const char *at) {
+  struct mw_err err = MW_ERR_INIT;
+  if (mw_listener_open(listener, at, &err) != 0) fail_msg("%s", mw_err_text(&err));
+}
+
+static void refuses(const char *at, int code, const char *words) {
+  struct mw_listener listener;
+  struct mw_err err = MW_ERR_INIT;
+  assert_int_equal(mw_listener_open(&listener, at, &err), code);
+  assert_string_equal(mw_err_text(&err), words);
+  mw_err_fini(&err);
+}
+
+static int connect_to_path(void) {
+  struct sockaddr_un at = {.sun_family = AF_UNIX};
+  snprintf(at.sun_path, sizeof at.sun_path, "%s", path);
+  int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+  int rc = connect(fd, (const struct sockaddr *)&at, sizeof at);
+  close(fd);
+  return rc;
+}
+
+static void a_unix_socket_has_a_file_as_long_as_it_is_open(void **state) {
+  struct mw_listener listener;
+  open_listener(&listener, address);
+  assert_string_equal(listener.address, address);
+  assert_true(listener.fd >= 0);
+  assert_int_equal(connect_to_path(), 0);
+  mw_listener_close(&listener);
+  assert_false(exists());
+  mw_listener_close(&listener);
+  assert_string_equal(listener.address, address);
+}
+
+static void one_that_is_in_use_is_refused(void **state) {
+  struct mw_listener listener;
+  char words[256];
+  open_listener(&listener, address);
+  snprintf(words, sizeof words, "%s: the socket is in use: stop the server there, or choose another with --listen", address);
+  refuses(address, MW_EBUSY, words);
+  assert_int_equal(connect_to_path(), 0);
+  mw_listener_close(&listener);
+}
+
+static void one_that_nobody_listens_on_is_replaced(void **state) {
+  struct mw_listener gone, listener;
+  open_listener(&gone, address);
+  close(gone.fd); /* as when its process is killed */
+  assert_true(exists());
+  assert_int_equal(connect_to_path(), -1);
+  open_listener(&listener, address);
+  assert_int_equal(connect_to_path(), 0);
+  gone.fd = -1;
+  mw_listener_close(&gone); /* whose file it is no more */
+  assert_true(exists());
+  mw_listener_close(&listener);
+  assert_false(exists());
+}
+
+static void what_cannot_be_is_said(void **state) {
+  char words[256], long_address[200];
+  close(open(path, O_CREAT | O_WRONLY, 0600));
+  snprintf(words, sizeof words, "cannot listen on %s: there is a file of that name which is no socket", address);
+  refuses(address, MW_EEXIST, words);
+  assert_true(exists());
+  unlink(path);
+
+  refuses("unix:", MW_EINVAL, "unix:: expected unix:PATH with a path of 1 to 107 bytes");
+  snprintf(long_address, sizeof long_address, "unix:%0108d", 0);
+  snprintf(words, sizeof words, "%s: expected unix:PATH with a path of 1 to 107 bytes", long_address);
+  refuses(long_address, MW_EINVAL, words);
+  refuses("unix:/nonexistent/socket", MW_EIO, "cannot listen on unix:/nonexistent/socket: No such file or directory");
+}
+
+static void the_umask_says_who_may_connect(void **state) {
+  struct mw_listener listener;
+  struct stat info;
+  mode_t before = umask(0027);
+  open_listener(&listener, address);
+  umask(before);
+  assert_int_equal(stat(path, &info), 0);
+  assert_int_equal(info.st_mode & 0777, 0750);
+  mw_listener_close(&listener);
+}
+
+/* ---- inherited ones ---- */
+
+static void an_inherited_socket_is_named_and_closed(void **state) {
+  struct mw_listener first, listener;
+  open_listener(&first, address);
+  assert_int_equal(mw_listener_inherit(&listener, dup(first.fd), NULL), 0);
+  assert_string_equal(listener.address, address);
+  assert_int_equal(fcntl(listener.fd, F_GETFD), FD_CLOEXEC);
+  mw_listener_close(&listener);
+  assert_true(exists()); /* it belongs to whoever made it */
+  mw_listener_close(&first);
+
+  int fd = socket(AF_INET6, SOCK_STREAM, 0);
+  assert_int_equal(listen(fd, 1), 0);
+  assert_int_equal(mw_listener_inherit(&listener, fd, NULL), 0);
+  assert_int_equal(strncmp(listener.address, "[::]:", 5), 0);
+  mw_listener_close(&listener);
+  assert_int_equal(fcntl(fd, F_GETFD), -1);
+}
+
+static void what_does_not_listen_cannot_be_inherited(void **state) {
+  int fds[] = {socket(AF_INET, SOCK_STREAM, 0), socket(AF_INET, SOCK_DGRAM, 0), open("/dev/null", O_RDONLY)};
+  for (size_t i = 0; i < sizeof fds / sizeof *fds; i++) {
+    struct mw_listener listener;
+    struct mw_err err = MW_ERR_INIT;
+    char words[128];
+    snprintf(words, sizeof words, "LISTEN_FDS: descriptor %d is not a stream socket that listens", fds[i]);
+    assert_int_equal(mw_listener_inherit(&listener, fds[i], &err), MW_EINVAL);
+    assert_string_equal(mw_err_text(&err), words);
+    mw_err_fini(&err);
+  }
+}
+
+static int count(const char *pid, const char *fds, struct mw_err *err) {
+  setenv("LISTEN_PID", pid, 1);
+  setenv("LISTEN_FDS", fds, 1);
+  setenv("LISTEN_FDNAMES", "a:b", 1);
+  int n = mw_listener_count_inherited(err);
+  assert_null(getenv("LISTEN_PID"));
+  assert_null(getenv("LISTEN_FDS"));
+  assert_null(getenv("LISTEN_FDNAMES"));
+  return n;
+}
+
+static void the_environment_says_how_many(void **state) {
+  char own[16];
+  struct mw_err err = MW_ERR_INIT;
+  snprintf(own, sizeof own, "%d", getpid());
+  assert_int_equal(mw_listener_count_inherited(&err), 0);
+  assert_int_equal(count(own, "2", &err), 2);
+  assert_int_equal(count("1", "2", &err), 0); /* meant for another process */
+  assert_int_equal(count("", "2", &err), 0);
+  assert_null(err.text);
+  assert_int_equal(count(own, "17", &err), MW_EINVAL);
+  assert_string_equal(mw_err_text(&err), "LISTEN_FDS=17: expected a number from 0 to 16");
+  assert_int_equal(count(own, "two", &err), MW_EINVAL);
+  assert_string_equal(mw_err_text(&err), "LISTEN_FDS=two: expected a number from 0 to 16");
+  mw_err_fini(&err);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(a_unix_socket_has_a_file_as_long_as_it_is_open),
+      cmocka_unit_test(one_that_is_in_use_is_refused),
+      cmocka_unit_test(one_that_nobody_listens_on_is_replaced),
+      cmocka_unit_test(what_cannot_be_is_said),
+      cmocka_unit_test(the_umask_says_who_may_connect),
+      cmocka_unit_test(an_inherited_socket_is_named_and_closed),
+      cmocka_unit_test(what_does_not_listen_cannot_be_inherited),
+      cmocka_unit_test(the_environment_says_how_many),
+  };
+  return cmocka_run_group_tests(tests, setup, teardown);
+}
