@@ -63,7 +63,7 @@ function mw.state(name, version, init_or_migrate) end
 function mw.topic(name) end
 
 ---A client for outbound calls. Deadline, cancellation and trace context of the current call go along.
----@param target string|moonwire.ClientOptions "HOST:PORT", or any name that gRPC resolves
+---@param target string|moonwire.ClientOptions "HOST:PORT", "unix:PATH", or any name that gRPC resolves
 ---@param options? moonwire.ClientOptions
 ---@return moonwire.Client
 function mw.client(target, options) end

@@ -82,10 +82,18 @@ static void one_that_nobody_listens_on_is_replaced(void **state) {
   assert_int_equal(connect_to_path(), -1);
   open_listener(&listener, address);
   assert_int_equal(connect_to_path(), 0);
-  gone.fd = -1;
-  mw_listener_close(&gone); /* whose file it is no more */
-  assert_true(exists());
   mw_listener_close(&listener);
+  assert_false(exists());
+}
+
+static void a_file_that_took_its_place_stays(void **state) {
+  struct mw_listener first, second;
+  open_listener(&first, address);
+  unlink(path);
+  open_listener(&second, address);
+  mw_listener_close(&first);
+  assert_int_equal(connect_to_path(), 0);
+  mw_listener_close(&second);
   assert_false(exists());
 }
 
@@ -180,6 +188,7 @@ int main(void) {
       cmocka_unit_test(a_unix_socket_has_a_file_as_long_as_it_is_open),
       cmocka_unit_test(one_that_is_in_use_is_refused),
       cmocka_unit_test(one_that_nobody_listens_on_is_replaced),
+      cmocka_unit_test(a_file_that_took_its_place_stays),
       cmocka_unit_test(what_cannot_be_is_said),
       cmocka_unit_test(the_umask_says_who_may_connect),
       cmocka_unit_test(an_inherited_socket_is_named_and_closed),

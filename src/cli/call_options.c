@@ -14,7 +14,7 @@
 static const char help[] =
     "Calls METHOD of a gRPC server. Requests and replies are JSON (the proto3 JSON mapping).\n"
     "\n"
-    "usage: moonwire call HOST:PORT package.Service/Method [REQUEST] [OPTION]...\n"
+    "usage: moonwire call HOST:PORT|unix:PATH package.Service/Method [REQUEST] [OPTION]...\n"
     "\n"
     "REQUEST is JSON text, @FILE to read a file, or - to read standard input. Without it a method that takes one\n"
     "message gets {}, one that takes a stream reads standard input. A stream is any number of values one after\n"

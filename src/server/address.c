@@ -25,7 +25,7 @@ static int split(const char *address, char host[256], char port[8], struct mw_er
   long number = colon && colon[1] ? strtol(colon + 1, &end, 10) : -1;
   if (len == 0 || len > 255 || number < 0 || number > 65535 || *end) {
     return mw_err_set(err, MW_EINVAL,
-                      "%s: expected HOST:PORT with a port from 0 to 65535, like 127.0.0.1:50051 or [::1]:50051",
+                      "%s: expected HOST:PORT with a port from 0 to 65535, like 127.0.0.1:50051 or [::1]:50051, or unix:PATH",
                       address);
   }
   memcpy(host, start, len);

@@ -1,4 +1,4 @@
-/* Addresses to listen on: HOST:PORT, [IPV6]:PORT. */
+/* Ports to listen on: HOST:PORT, [IPV6]:PORT. */
 #ifndef MW_SERVER_ADDRESS_H
 #define MW_SERVER_ADDRESS_H
 

@@ -100,6 +100,7 @@ int mw_listener_open(struct mw_listener *listener, const char *address, struct m
 void mw_listener_close(struct mw_listener *listener) {
   struct stat info;
   const char *path = listener->address + 5;
+  /* As long as the socket is open, no other file can get its number. */
   if (listener->has_file && lstat(path, &info) == 0 && info.st_dev == listener->device &&
       info.st_ino == listener->inode) {
     unlink(path);
