@@ -9,10 +9,7 @@
 
 #include "base/clock.h"
 
-enum {
-  BATCH = 64,                    /* connections that are accepted in a turn */
-  PAUSE_NS = 100 * MW_NS_PER_MS, /* after one could not be, for want of descriptors */
-};
+enum { PAUSE_NS = 100 * MW_NS_PER_MS }; /* after a connection could not be taken, for want of descriptors */
 
 struct acceptor {
   uv_poll_t poll;
@@ -54,33 +51,28 @@ static void resume(void *arg) {
   uv_poll_start(&acceptor->poll, UV_READABLE, on_readable);
 }
 
-/* Returns whether there may be more. */
-static bool accept_one(struct acceptor *acceptor) {
-  struct mw_core_server *server = &acceptor->engine->server;
+static void take(struct mw_core_server *server, int fd, const struct sockaddr_storage *at, socklen_t size) {
+  if (!keep_peer(server, fd, at, size)) {
+    close(fd);
+    return;
+  }
+  grpc_server_credentials *credentials = grpc_insecure_server_credentials_create();
+  grpc_server_add_channel_from_fd(server->grpc, fd, credentials);
+  grpc_server_credentials_release(credentials);
+}
+
+/* One connection a turn: the other workers get theirs. */
+static void on_readable(uv_poll_t *poll, int status, int events) {
+  struct acceptor *acceptor = MW_CONTAINER(poll, struct acceptor, poll);
   struct sockaddr_storage at = {0};
   socklen_t size = sizeof at;
   int fd = accept4(acceptor->fd, (struct sockaddr *)&at, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
-  if (fd >= 0 && keep_peer(server, fd, &at, size)) {
-    grpc_server_credentials *credentials = grpc_insecure_server_credentials_create();
-    grpc_server_add_channel_from_fd(server->grpc, fd, credentials);
-    grpc_server_credentials_release(credentials);
-    return true;
-  }
   if (fd >= 0) {
-    close(fd);
-    return true;
-  }
-  if (errno == EINTR || errno == ECONNABORTED) return true;
-  if (errno != EAGAIN) { /* else the loop would come here again and again */
-    uv_poll_stop(&acceptor->poll);
+    take(&acceptor->engine->server, fd, &at, size);
+  } else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
     acceptor->pause = mw_timer_start(acceptor->engine->loop, PAUSE_NS, resume, acceptor);
+    if (acceptor->pause) uv_poll_stop(&acceptor->poll); /* else it would come here again and again */
   }
-  return false;
-}
-
-static void on_readable(uv_poll_t *poll, int status, int events) {
-  struct acceptor *acceptor = MW_CONTAINER(poll, struct acceptor, poll);
-  for (int i = 0; i < BATCH && accept_one(acceptor); i++) continue;
 }
 
 /* ---- opening and closing ---- */
