@@ -138,6 +138,7 @@ static void an_inherited_socket_is_named_and_closed(void **state) {
   int fd = socket(AF_INET6, SOCK_STREAM, 0);
   assert_int_equal(listen(fd, 1), 0);
   assert_int_equal(mw_listener_inherit(&listener, fd, NULL), 0);
+  assert_int_equal(fcntl(fd, F_GETFL) & O_NONBLOCK, O_NONBLOCK);
   assert_int_equal(strncmp(listener.address, "[::]:", 5), 0);
   mw_listener_close(&listener);
   assert_int_equal(fcntl(fd, F_GETFD), -1);

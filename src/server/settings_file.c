@@ -74,9 +74,9 @@ static int set_path(char **field, const char *dir, const char *path) {
 /* A Unix socket's path is one that is relative to `dir`, too. */
 static int add_listener(lua_State *L, const struct reading *reading) {
   if (lua_type(L, -1) != LUA_TSTRING) return MW_EINVAL;
-  const char *address = lua_tostring(L, -1), *path = address + 5;
-  bool joins = strncmp(address, "unix:", 5) == 0 && path[0] && path[0] != '/';
-  if (!joins) return mw_settings_add_listener(reading->settings, address);
+  const char *address = lua_tostring(L, -1);
+  const char *path = strncmp(address, "unix:", 5) == 0 ? address + 5 : "";
+  if (path[0] == '\0' || path[0] == '/') return mw_settings_add_listener(reading->settings, address);
   char *joined;
   if (asprintf(&joined, "unix:%s/%s", reading->dir, path) < 0) return MW_ENOMEM;
   int rc = mw_settings_add_listener(reading->settings, joined);
