@@ -143,7 +143,7 @@ describe("moonwire serve", function()
     local folder <close> = project.new { ["moonwire.lua"] = 'return { engine = "warp" }' }
     local code, _, stderr = folder:run("serve", "--listen", "127.0.0.1:0", "--data", ":memory:")
     assert.are.equal(1, code)
-    assert.matches("moonwire.lua: engine: expected core", stderr, 1, true)
+    assert.matches("moonwire.lua:1: engine: expected core", stderr, 1, true)
   end)
 
   it("looks at the folder on SIGHUP", function()
