@@ -96,7 +96,7 @@ describe("a save of moonwire.lua", function()
 
   it("with what only a start can change says so, as long as that is so", function()
     local folder <close> = start("return { workers = 1 }", { "--engine", os.getenv "MOONWIRE_TEST_ENGINE" or "core" })
-    local fixed <const> = [[return { workers = 3, listen = "127.0.0.1:1", engine = "other", data = "elsewhere", tls = {
+    local fixed <const> = [[return { workers = 3, listen = "127.0.0.1:1", engine = "http", data = "elsewhere", tls = {
       cert = "c", key = "k" }, store = { map_bytes = 2^30 }, limits = { message_bytes = 1000, metadata_bytes = 2000 } }]]
     local log = folder:commit("moonwire.lua", fixed)
     -- What the command line says stays as it is: listen, data and engine.
