@@ -116,9 +116,13 @@ describe("with --dev", function()
   end)
 
   it("every slow slice is shown", function()
-    local before = folder:count "has run for"
-    for _ = 1, 3 do assert(say "work") end
-    test.eventually(function() return folder:count "has run for" == before + 3 end)
+    -- A machine that is busy with other things may end the work early: two within a second prove it.
+    test.eventually(function()
+      local before <const>, started <const> = folder:count "has run for", test.now()
+      say "work"
+      say "work"
+      return test.now() - started < 0.9 and folder:count "has run for" == before + 2
+    end)
     assert.matches('msg="the handler has run for %d+ ms without waiting; at 100 ms it is ended" at=%S*lua/reload.lua:13',
       folder.server.stderr)
   end)
