@@ -382,7 +382,7 @@ def soak(options, folder):
     try:
         for caller in soak.callers:
             caller.start()
-        warm, held = max(len(KINDS), options.saves // 4), None
+        warm, held = min(max(len(KINDS), options.saves // 4), options.saves), None
         for number, kind in enumerate(itertools.islice(deck(rng), options.saves), 1):
             soak.save(kind)
             if number == warm:
@@ -411,11 +411,12 @@ def reloads(options, folder):
     arguments = ["--workers", "2", *(["--engine", options.engine] if options.engine else [])]
     server = Server(folder, data=folder / "data", arguments=arguments)
     try:
-        for number in range(options.reloads):
+        warm = min(max(100, options.reloads // 4), options.reloads)
+        for number in range(1, options.reloads + 1):
             if number % 10 == 0:
                 project.replace("proto/soak.proto", f"{project.proto}// {number}\n")
             subprocess.run([MOONWIRE, "reload", "--force", folder], check=True, stdout=subprocess.DEVNULL)
-            if number == max(100, options.reloads // 4):
+            if number == warm:
                 held = holds(server)
         grown = check_growth(server, held)
     finally:
