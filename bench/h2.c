@@ -5,8 +5,8 @@
 
 enum {
   INPUT = 256 << 10,
-  GATHERED = 256 << 10,     /* bytes, from which on a write is made before more is gathered */
-  STREAM_WINDOW = 4 << 20,  /* bytes */
+  GATHERED = 256 << 10,    /* bytes, from which on a write is made before more is gathered */
+  STREAM_WINDOW = 4 << 20, /* bytes */
   CONNECTION_WINDOW = 64 << 20,
 };
 
@@ -100,7 +100,8 @@ static void flush(struct h2_conn *conn) {
     size_t done = n > 0 ? (size_t)n : 0;
     if (done == conn->gathered) continue;
     conn->writing = true;
-    h2_check(uv_write(&conn->write, (uv_stream_t *)&conn->tcp, bufs, list_pieces(conn, done, bufs), on_written), "write");
+    unsigned count = list_pieces(conn, done, bufs);
+    h2_check(uv_write(&conn->write, (uv_stream_t *)&conn->tcp, bufs, count, on_written), "write");
   }
 }
 

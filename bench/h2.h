@@ -63,8 +63,8 @@ void h2_flush(struct h2_loop *loop);
 /* Closes it; on_close follows from the loop. Allowed twice. */
 void h2_close(struct h2_conn *conn);
 
-/* Each appends bytes to what is being gathered, for nghttp2's send_data_callback alone: a copy of them; themselves, which
- * must stay as they are. */
+/* Appends bytes to what is being gathered, for nghttp2's send_data_callback alone: a copy of them; or themselves, which
+ * must then stay as they are. */
 void h2_put(struct h2_conn *conn, const void *data, size_t len);
 void h2_put_borrowed(struct h2_conn *conn, const void *data, size_t len);
 

@@ -13,10 +13,10 @@ enum method { ECHOES, LISTS, UPLOADS };
 struct stream {
   struct stream *next_free;
   enum method method;
-  struct mw_buf body; /* to be sent, from `sent` on; of LISTS until the request's end: the request */
+  struct mw_buf body; /* to be sent, from `sent` on */
   size_t sent;
-  bool ended;    /* nothing more comes into the body */
-  bool deferred; /* nghttp2 waits for more of it */
+  bool ended;             /* nothing more comes into the body */
+  bool deferred;          /* nghttp2 waits for more of it */
   uint32_t number, count; /* LISTS: the next item, and how many there are */
   struct mw_buf request;  /* LISTS */
   struct mw_slice text;   /* LISTS: in `request`, the field as it goes into each item */
@@ -30,10 +30,10 @@ static struct stream *free_streams;
 static nghttp2_session_callbacks *callbacks;
 static nghttp2_option *options;
 
-#define HEADER(name, value)                                              \
-  {                                                                      \
+#define HEADER(name, value)                                               \
+  {                                                                       \
     (uint8_t *)name, (uint8_t *)value, sizeof name - 1, sizeof value - 1, \
-        NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE     \
+        NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE      \
   }
 
 static const nghttp2_nv headers[] = {HEADER(":status", "200"), HEADER("content-type", "application/grpc")};
@@ -155,7 +155,8 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
   struct stream *stream = nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
   if (name_len != 5 || memcmp(name, ":path", 5) != 0) return 0;
   struct mw_slice path = mw_slice(value, value_len);
-  stream->method = mw_slice_eq_str(path, "/race.Race/List") ? LISTS : mw_slice_eq_str(path, "/race.Race/Upload") ? UPLOADS : ECHOES;
+  if (mw_slice_eq_str(path, "/race.Race/List")) stream->method = LISTS;
+  if (mw_slice_eq_str(path, "/race.Race/Upload")) stream->method = UPLOADS;
   return 0;
 }
 

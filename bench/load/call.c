@@ -39,7 +39,11 @@ static void fail(struct call *call, const char *format, ...) {
 }
 
 static void set_header(size_t i, const char *name, const char *value) {
-  headers[i] = (nghttp2_nv){(uint8_t *)(uintptr_t)name, (uint8_t *)(uintptr_t)value, strlen(name), strlen(value), NO_COPY};
+  headers[i] = (nghttp2_nv){.name = (uint8_t *)(uintptr_t)name,
+                            .value = (uint8_t *)(uintptr_t)value,
+                            .namelen = strlen(name),
+                            .valuelen = strlen(value),
+                            .flags = NO_COPY};
 }
 
 /* ---- what goes out ---- */
@@ -195,7 +199,8 @@ void load_call(struct load_conn *conn, int64_t since) {
   } else if (!(call = malloc(sizeof *call))) {
     abort();
   }
-  *call = (struct call){.conn = conn, .since = since, .may_send = load.plan.lockstep ? 1 : load.plan.sends, .status = -1};
+  *call = (struct call){.conn = conn, .since = since, .status = -1};
+  call->may_send = load.plan.lockstep ? 1 : load.plan.sends;
   nghttp2_data_provider body = {.source.ptr = call, .read_callback = on_body};
   if (nghttp2_submit_request(conn->h2.session, NULL, headers, HEADERS, &body, call) < 0) {
     fprintf(stderr, "load: no further streams on this connection\n");

@@ -12,8 +12,9 @@
  *   --server-pid PID     whose CPU time is to be measured
  *   --hold               one call on each connection, then keep them open and idle until stdin ends
  *
- * Makes gRPC calls, checks every answer and prints one line of JSON. Latency is a call's, from when it should have begun
- * to its status; in lockstep a message's, there and back. Exit status: 0, 1 when a call failed, 2 for wrong usage. */
+ * Makes gRPC calls, checks every answer and prints one line of JSON. Latency is a call's, from when it should have
+ * begun to its status; in lockstep a message's, there and back. Exit status: 0, 1 when a call failed, 2 for wrong
+ * usage. */
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
@@ -48,7 +49,20 @@ static double number(const char *option, const char *text) {
 }
 
 enum {
-  REQUEST = 256, REPLY, REPLY_BYTES, UNCHECKED, SENDS, RECEIVES, LOCKSTEP, CONNECTIONS, STREAMS, RATE, WARM, SECONDS, PID, HOLD
+  REQUEST = 256,
+  REPLY,
+  REPLY_BYTES,
+  UNCHECKED,
+  SENDS,
+  RECEIVES,
+  LOCKSTEP,
+  CONNECTIONS,
+  STREAMS,
+  RATE,
+  WARM,
+  SECONDS,
+  PID,
+  HOLD
 };
 
 static const struct option options[] = {

@@ -4,7 +4,6 @@ Peers are built below build-bench/peers, from bench/peers and its lock files; no
 """
 
 import os
-import pathlib
 import re
 import shutil
 import subprocess

@@ -17,8 +17,10 @@ def goals(medians):
     us = "moonwire-http"
     yield ("unary, CPU per call: of limit's", "at most", 1.8, ("unary", us, "cpu"), ("unary", "limit", "cpu"))
     for peer, goal in (("grpc-cpp", 5), ("grpc-go", 3.5), ("tonic", 2.5), ("grpc-js", 15)):
-        yield (f"unary, calls per second: of {peer}'s", "at least", goal, ("unary", us, "rate"), ("unary", peer, "rate"))
-        yield (f"unary, CPU per call: {peer}'s, of ours", "at least", goal, ("unary", peer, "cpu"), ("unary", us, "cpu"))
+        yield (f"unary, calls per second: of {peer}'s", "at least", goal,
+               ("unary", us, "rate"), ("unary", peer, "rate"))
+        yield (f"unary, CPU per call: {peer}'s, of ours", "at least", goal,
+               ("unary", peer, "cpu"), ("unary", us, "cpu"))
     for workload, what, units, unit, goal in STREAMS:
         peer = best_peer(medians, workload, "rate", max)
         yield (f"{what}, {units} per second: of the best peer's ({peer})", "at least", goal,

@@ -1,5 +1,6 @@
 """The results, for people and as JSON."""
 
+import functools
 import json
 import os
 import platform
@@ -25,7 +26,7 @@ def print_rates(workload, summary):
     for server, row in summary.items():
         if "error" in row:
             continue
-        mark = "*" if row["busy"] > BUSY else " "
+        mark = "*" if row["busy"] > BUSY else ""
         print(f"  {server:<16}{row['rate'] / rate_unit:>12,.0f} {spread(row['rate_spread']):>6}"
               f"{row['cpu'] / cpu_unit:>12,.2f} {spread(row['cpu_spread']):>6}"
               f"{row['p50_us']:>10,.0f}{row['p99_us']:>10,.0f}  {row['busy'] * 100:3.0f}%{mark}")
@@ -37,7 +38,8 @@ def print_rates(workload, summary):
 
 
 def print_latencies(workload, summary):
-    print(f"  {'':<16}{'p50 us':>10} {'spread':>6}{'p99 us':>10} {'spread':>6}{'p99.9 us':>10}{'per s':>11}{'CPU us':>10}")
+    print(f"  {'':<16}{'p50 us':>10} {'spread':>6}{'p99 us':>10} {'spread':>6}{'p99.9 us':>10}"
+          f"{'per s':>11}{'CPU us':>10}")
     for server, row in summary.items():
         if "error" in row:
             continue
@@ -45,6 +47,9 @@ def print_latencies(workload, summary):
         print(f"  {server:<16}{row['p50_us']:>10,.1f} {spread(row['p50_us_spread']):>6}"
               f"{row['p99_us']:>10,.1f} {spread(row['p99_us_spread']):>6}{row['p999_us']:>10,.1f}"
               f"{row['rate']:>11,.0f}{row['cpu']:>10.2f}{late}")
+
+
+SHOWN = {"rate": print_rates, "latency": print_latencies}
 
 
 def print_memory(summary):
@@ -64,8 +69,7 @@ def print_start(summary):
 
 def print_table(summary):
     """One block a workload. Returns whether every server did everything."""
-    blocks = [(workload.name, workload.title,
-               lambda rows, workload=workload: (print_rates if workload.shown == "rate" else print_latencies)(workload, rows))
+    blocks = [(workload.name, workload.title, functools.partial(SHOWN[workload.shown], workload))
               for workload in WORKLOADS]
     blocks += [("memory", "resident memory: idle, and for each of 1,000 connections", print_memory),
                ("start", "from the start to listening", print_start)]
