@@ -64,6 +64,7 @@ static void frames_of_streams_that_are_over_are_errors(void **state) {
     for (size_t piece = 1; piece <= len; piece++) {
       struct mw_http_frames frames;
       mw_http_frames_init(&frames);
+      mw_http_flood_init(&frames.flood, 100, 100, 1000, 0);
       uint32_t error = NGHTTP2_NO_ERROR;
       size_t fine = 0;
       for (size_t at = 0; at < len && error == NGHTTP2_NO_ERROR; at += piece) {

@@ -20,12 +20,26 @@ struct mw_tls_config {
   const char *client_ca_file;       /* PEM; when set, clients must show a certificate it signed; NULL for none */
 };
 
+/* What clients may ask for; 0 is the default of an engine. C core has `streams` and `handshake_seconds` only. */
+struct mw_engine_limits {
+  unsigned connections;    /* at once, of all engines that count in `open`; no limit by default */
+  unsigned streams;        /* at once on a connection */
+  unsigned stream_resets;  /* that a connection has to spare, see docs/limits.md */
+  unsigned control_frames; /* the same for PING, SETTINGS and the like */
+  double handshake_seconds; /* from a connection's beginning to the client's first frame; also for a header block */
+  double message_seconds;  /* over which a client that sends a message has to keep its pace */
+  double send_seconds;     /* that a client may take nothing of what it is sent */
+  size_t buffer_bytes;     /* that a connection may hold beyond its streams' first windows; never less than a message */
+  _Atomic unsigned *open;  /* borrowed; connections there are. NULL: this engine's alone count */
+};
+
 struct mw_engine_config {
   struct mw_loop *loop;         /* borrowed; of this worker */
   struct mw_dispatch *dispatch; /* borrowed; NULL for a guest, which only opens channels */
   size_t max_receive_bytes;     /* largest message taken, after decompression; 4 MiB by default */
   size_t max_metadata_bytes;    /* largest request header list */
   const struct mw_tls_config *tls; /* NULL for plain text */
+  struct mw_engine_limits limits;
 };
 
 struct mw_engine {

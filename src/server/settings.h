@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 #include "observe/log.h"
+#include "rpc/engine.h"
 
 enum { MW_SETTINGS_LISTENERS = 16 };
 
@@ -28,6 +29,7 @@ struct mw_settings {
   unsigned unsent_messages;   /* that a call may have unsent before call:send waits */
   double slice_ms;            /* milliseconds that scripts may run without waiting; 0 for no limit */
   size_t memory_bytes;        /* that the scripts of a worker may hold; 0 for no limit */
+  struct mw_engine_limits clients; /* what they may ask for */
   size_t store_bytes;         /* most bytes the store may grow to; 0 for the store's default */
   bool dev;                   /* errors reach the caller in full */
   bool specs;                 /* a reload has to pass the folder's specs */

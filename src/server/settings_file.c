@@ -46,6 +46,14 @@ static const struct setting settings_table[] = {
     {"limits", "unsent_messages", INTEGER, AT(unsent_messages), 1, 1e6, "an integer from 1 to 1000000", false},
     {"limits", "slice_ms", NUMBER, AT(slice_ms), 0, 3600000, "milliseconds from 0 to 3600000", false},
     {"limits", "memory_bytes", SIZE, AT(memory_bytes), 0, 1e12, "bytes from 0 to 1e12", false},
+    {"limits", "connections", INTEGER, AT(clients.connections), 1, 1e6, "an integer from 1 to 1000000", true},
+    {"limits", "streams", INTEGER, AT(clients.streams), 1, 1e6, "an integer from 1 to 1000000", true},
+    {"limits", "stream_resets", INTEGER, AT(clients.stream_resets), 1, 1e9, "an integer from 1 to 1e9", true},
+    {"limits", "control_frames", INTEGER, AT(clients.control_frames), 100, 1e9, "an integer from 100 to 1e9", true},
+    {"limits", "handshake_seconds", NUMBER, AT(clients.handshake_seconds), 0.01, 86400, "seconds from 0.01 to 86400", true},
+    {"limits", "message_seconds", NUMBER, AT(clients.message_seconds), 0.01, 86400, "seconds from 0.01 to 86400", true},
+    {"limits", "send_seconds", NUMBER, AT(clients.send_seconds), 0.01, 86400, "seconds from 0.01 to 86400", true},
+    {"limits", "buffer_bytes", SIZE, AT(clients.buffer_bytes), 65536, 1e12, "bytes from 65536 to 1e12", true},
     {"store", "map_bytes", SIZE, AT(store_bytes), 1048576, 1e15, "bytes from 1048576 to 1e15", true},
 };
 enum { N_SETTINGS = sizeof settings_table / sizeof *settings_table };

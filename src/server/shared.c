@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "engine/core/core.h"
 #include "server/folder.h"
@@ -40,6 +41,14 @@ static int open_store(struct mw_shared *shared, struct mw_err *err) {
   return rc;
 }
 
+/* As many as the process may have files, with an eighth of those left for everything else. */
+static unsigned most_connections(const struct mw_settings *settings) {
+  struct rlimit files;
+  if (settings->clients.connections > 0) return settings->clients.connections;
+  if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur > INT32_MAX) return 0;
+  return (unsigned)(files.rlim_cur - files.rlim_cur / 8);
+}
+
 int mw_shared_open(struct mw_shared *shared, const char *dir, struct mw_generation *generation, struct mw_err *err) {
   const struct mw_settings *settings = &generation->settings;
   *shared = (struct mw_shared){.settings = settings, .dir = dir, .generation = mw_generation_ref(generation)};
@@ -55,7 +64,9 @@ int mw_shared_open(struct mw_shared *shared, const char *dir, struct mw_generati
   if (rc != 0) goto failed;
   shared->topics = mw_topics_new();
   shared->metrics = mw_metrics_new();
-  if (shared->topics && shared->metrics) return 0;
+  shared->connections = most_connections(settings);
+  shared->open = calloc(1, sizeof *shared->open);
+  if (shared->topics && shared->metrics && shared->open) return 0;
   rc = mw_err_set(err, MW_ENOMEM, "out of memory");
 failed:
   mw_shared_close(shared);
@@ -65,6 +76,7 @@ failed:
 void mw_shared_close(struct mw_shared *shared) {
   if (shared->metrics) mw_metrics_free(shared->metrics);
   if (shared->topics) mw_topics_free(shared->topics);
+  free(shared->open);
   mw_store_close(shared->store);
   close_data(shared);
   mw_generation_unref(shared->generation);

@@ -36,7 +36,10 @@ static int open_engines(struct mw_worker *worker, struct mw_err *err) {
                                     .dispatch = &worker->dispatch,
                                     .max_receive_bytes = settings->message_bytes,
                                     .max_metadata_bytes = settings->metadata_bytes,
-                                    .tls = settings->tls_cert ? &tls : NULL};
+                                    .tls = settings->tls_cert ? &tls : NULL,
+                                    .limits = settings->clients};
+  config.limits.connections = shared->connections;
+  config.limits.open = shared->open;
   int rc = shared->engine->open(&config, &worker->engine, err);
   if (rc != 0) return rc;
   worker->channels = worker->engine;

@@ -33,6 +33,8 @@ struct mw_shared {
   struct mw_metrics *metrics;
   struct mw_listener listeners[MW_SHARED_LISTENERS]; /* where it listens; the server opens and closes them */
   size_t n_listeners;
+  unsigned connections;            /* most that there may be at once */
+  _Atomic unsigned *open;          /* connections that there are; owned */
   void (*ended)(void *arg);        /* runs on a worker's thread when it ends; may be NULL */
   void *ended_arg;
 };

@@ -11,8 +11,32 @@
 enum {
   MAX_RECEIVE = 4 * 1024 * 1024,
   MAX_METADATA = 16 * 1024,
+  ACKS_SPARE = 100, /* a flood of frames is found before they can be too many */
   LAST_WORDS_NS = MW_NS_PER_S, /* how long a stopped engine waits for what handlers still have to say */
 };
+
+/* The limits that were not given. docs/settings.md has the same. */
+static const struct mw_engine_limits defaults = {.streams = 256,
+                                                 .stream_resets = 1000,
+                                                 .control_frames = 1000,
+                                                 .handshake_seconds = 20,
+                                                 .message_seconds = 20,
+                                                 .send_seconds = 60,
+                                                 .buffer_bytes = 16 * 1024 * 1024};
+
+static struct mw_engine_limits complete(struct mw_engine_limits limits) {
+#define OR_DEFAULT(member) \
+  if (!(limits.member > 0)) limits.member = defaults.member
+  OR_DEFAULT(streams);
+  OR_DEFAULT(stream_resets);
+  OR_DEFAULT(control_frames);
+  OR_DEFAULT(handshake_seconds);
+  OR_DEFAULT(message_seconds);
+  OR_DEFAULT(send_seconds);
+  OR_DEFAULT(buffer_bytes);
+#undef OR_DEFAULT
+  return limits;
+}
 
 static void engine_free(struct mw_http_engine *engine) {
   mw_http_calls_free(engine);
@@ -37,10 +61,12 @@ static int engine_open(const struct mw_engine_config *config, struct mw_engine *
   engine->dispatch = config->dispatch;
   engine->max_receive_bytes = config->max_receive_bytes ? config->max_receive_bytes : MAX_RECEIVE;
   engine->max_metadata_bytes = config->max_metadata_bytes ? config->max_metadata_bytes : MAX_METADATA;
+  engine->limits = complete(config->limits);
   mw_list_init(&engine->listeners);
   mw_list_init(&engine->conns);
   mw_list_init(&engine->pool);
   int rc = mw_http_session_setup(&engine->callbacks, &engine->option);
+  if (rc == 0) nghttp2_option_set_max_outbound_ack(engine->option, engine->limits.control_frames + ACKS_SPARE);
   if (rc != 0) mw_err_set(err, rc, "out of memory");
   if (rc == 0 && config->tls) rc = mw_http_tls_context_new(&engine->tls, config->tls, err);
   if (rc != 0) {

@@ -9,6 +9,7 @@
 
 #include "base/buf.h"
 #include "engine/http/batch.h"
+#include "engine/http/ending.h"
 #include "engine/http/turn.h"
 #include "rpc/engine.h"
 
@@ -19,6 +20,8 @@ struct mw_http_engine {
   struct mw_loop *loop;
   struct mw_dispatch *dispatch;
   size_t max_receive_bytes, max_metadata_bytes;
+  struct mw_engine_limits limits; /* with the defaults in their places */
+  struct mw_http_endings endings;
   struct mw_http_turn turn;
   struct mw_list listeners; /* struct mw_http_listener.link */
   struct mw_list conns;     /* struct mw_http_conn.link */

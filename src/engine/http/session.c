@@ -55,13 +55,37 @@ static int on_frame(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
 }
 
 static int on_stream_close(nghttp2_session *ng, int32_t stream, uint32_t error, void *user) {
+  struct mw_http_session *session = user;
+  if (error == NGHTTP2_NO_ERROR) session->frames.flood.answered++;
   struct mw_http_call *call = call_of(ng, stream);
   if (call) mw_http_call_lose_stream(call);
   return 0;
 }
 
+/* Tells, once, why the connection ends. */
+static void tell(struct mw_http_session *session, enum mw_http_ending ending, const char *detail) {
+  struct mw_http_conn *conn = conn_of(session);
+  if (session->told) return;
+  session->told = true;
+  mw_http_ending(conn->engine, ending, conn->peer, detail);
+}
+
+/* A stream that is reset for an error of the client's. */
+static void count_reset(struct mw_http_session *session, uint32_t error) {
+  if (error == NGHTTP2_NO_ERROR || error == NGHTTP2_CANCEL || error == NGHTTP2_INTERNAL_ERROR) return;
+  if (mw_http_flood_count_reset(&session->frames.flood) == MW_HTTP_NO_EXCESS) return;
+  mw_http_session_fail(session, NGHTTP2_ENHANCE_YOUR_CALM, MW_HTTP_END_RESETS);
+}
+
 /* A server that has answered does not want the rest of the request (RFC 9113, 8.1). */
 static int on_frame_sent(nghttp2_session *ng, const nghttp2_frame *frame, void *user) {
+  struct mw_http_session *session = user;
+  if (frame->hd.type == NGHTTP2_RST_STREAM) count_reset(session, frame->rst_stream.error_code);
+  if (frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.error_code != NGHTTP2_NO_ERROR) {
+    tell(session, MW_HTTP_END_PROTOCOL, nghttp2_http2_strerror(frame->goaway.error_code));
+  }
+  if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA) return 0;
+  session->frames.flood.frames++;
   if (frame->hd.type != NGHTTP2_HEADERS || !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM)) return 0;
   const struct mw_http_call *call = call_of(ng, frame->hd.stream_id);
   if (call && !call->reader.ended) {
@@ -83,14 +107,23 @@ int mw_http_session_setup(nghttp2_session_callbacks **callbacks, nghttp2_option 
   nghttp2_session_callbacks_set_send_data_callback(*callbacks, mw_http_reply_send_data);
   nghttp2_option_set_no_auto_window_update(*option, 1);
   nghttp2_option_set_no_closed_streams(*option, 1);
+#ifdef MW_NGHTTP2_RESET_LIMIT /* flood.h is fairer: it knows of calls that were answered */
+  nghttp2_option_set_stream_reset_rate_limit(*option, UINT32_MAX, UINT32_MAX);
+#endif
+#ifdef MW_NGHTTP2_CONTINUATIONS /* flood.h knows how long a header block may be */
+  nghttp2_option_set_max_continuations(*option, UINT32_MAX);
+#endif
   return 0;
 }
 
 int mw_http_session_init(struct mw_http_session *session, struct mw_http_engine *engine) {
+  const struct mw_engine_limits *limits = &engine->limits;
   mw_http_frames_init(&session->frames);
+  mw_http_flood_init(&session->frames.flood, limits->stream_resets, limits->control_frames, engine->max_metadata_bytes,
+                     uv_now(&engine->loop->uv));
   if (nghttp2_session_server_new2(&session->ng, engine->callbacks, session, engine->option) != 0) return MW_ENOMEM;
   const nghttp2_settings_entry settings[] = {
-      {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, MW_HTTP_MAX_STREAMS},
+      {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, limits->streams},
       {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, MW_HTTP_STREAM_WINDOW},
       {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, (uint32_t)engine->max_metadata_bytes},
   };
@@ -102,12 +135,35 @@ int mw_http_session_init(struct mw_http_session *session, struct mw_http_engine 
 /* ---- bytes ---- */
 
 bool mw_http_session_receive(struct mw_http_session *session, struct mw_slice bytes) {
+  static const enum mw_http_ending endings[] = {[MW_HTTP_NO_EXCESS] = MW_HTTP_END_PROTOCOL,
+                                                [MW_HTTP_EXCESS_RESETS] = MW_HTTP_END_RESETS,
+                                                [MW_HTTP_EXCESS_CONTROL] = MW_HTTP_END_CONTROL,
+                                                [MW_HTTP_EXCESS_BLOCK] = MW_HTTP_END_BLOCK};
+  struct mw_http_frames *frames = &session->frames;
   if (session->failed) return true;
   uint32_t error = NGHTTP2_NO_ERROR;
-  size_t fine = mw_http_frames_check(&session->frames, bytes, &error);
-  if (nghttp2_session_mem_recv(session->ng, bytes.data, fine) < 0) return false;
-  session->failed = error != NGHTTP2_NO_ERROR;
-  return !session->failed || nghttp2_session_terminate_session(session->ng, error) == 0;
+  frames->flood.now = uv_now(&conn_of(session)->engine->loop->uv);
+  size_t fine = mw_http_frames_check(frames, bytes, &error);
+  ssize_t n = nghttp2_session_mem_recv(session->ng, bytes.data, fine);
+  if (n < 0) {
+    tell(session, n == NGHTTP2_ERR_FLOODED ? MW_HTTP_END_ACKS : MW_HTTP_END_PROTOCOL, nghttp2_strerror((int)n));
+    return false;
+  }
+  if (error == NGHTTP2_NO_ERROR) return true;
+  if (error != NGHTTP2_ENHANCE_YOUR_CALM) {
+    session->failed = true; /* told with the GOAWAY */
+    return nghttp2_session_terminate_session(session->ng, error) == 0;
+  }
+  mw_http_session_fail(session, error, endings[frames->excess]);
+  return true;
+}
+
+void mw_http_session_fail(struct mw_http_session *session, uint32_t error, enum mw_http_ending ending) {
+  if (session->failed) return;
+  session->failed = true;
+  tell(session, ending, NULL);
+  nghttp2_session_terminate_session(session->ng, error);
+  mw_http_conn_mark(conn_of(session));
 }
 
 bool mw_http_session_pull(struct mw_http_session *session, struct mw_http_batch *batch, bool *more) {

@@ -12,7 +12,6 @@
 #include "engine/http/frames.h"
 
 enum {
-  MW_HTTP_MAX_STREAMS = 1024,
   MW_HTTP_STREAM_WINDOW = 256 * 1024,
   MW_HTTP_CONN_WINDOW = 1024 * 1024,
 };
@@ -22,6 +21,7 @@ struct mw_http_session {
   struct mw_list calls; /* struct mw_http_call.link: all that have a stream */
   struct mw_http_frames frames;
   bool failed;          /* by the client's fault: a GOAWAY is queued that says so, nothing more is received */
+  bool told;            /* of why, in the log */
   bool draining;        /* the first GOAWAY is queued */
   bool ending;          /* the last one is */
 };
@@ -48,6 +48,10 @@ void mw_http_session_drain(struct mw_http_session *session);
 
 /* Says at once which stream was the last. */
 void mw_http_session_goaway(struct mw_http_session *session);
+
+/* Ends the connection for what the client did: with a GOAWAY, as far as it can still be written. Nothing more is
+ * received. */
+void mw_http_session_fail(struct mw_http_session *session, uint32_t error, enum mw_http_ending ending);
 
 /* The connection is gone: every stream ends, and its call is ready to hear of it. */
 void mw_http_session_lose(struct mw_http_session *session);

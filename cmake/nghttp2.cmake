@@ -1,0 +1,11 @@
+# Limits of nghttp2's own that not every version of it has, and that engine/http sets out of its way.
+include(CheckSymbolExists)
+set(CMAKE_REQUIRED_LIBRARIES PkgConfig::NGHTTP2)
+check_symbol_exists(nghttp2_option_set_stream_reset_rate_limit nghttp2/nghttp2.h MW_NGHTTP2_RESET_LIMIT)
+check_symbol_exists(nghttp2_option_set_max_continuations nghttp2/nghttp2.h MW_NGHTTP2_CONTINUATIONS)
+unset(CMAKE_REQUIRED_LIBRARIES)
+foreach(limit MW_NGHTTP2_RESET_LIMIT MW_NGHTTP2_CONTINUATIONS)
+  if(${limit})
+    target_compile_definitions(mw_engine_http PRIVATE ${limit})
+  endif()
+endforeach()

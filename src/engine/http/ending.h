@@ -1,0 +1,37 @@
+/* Connections that the server ends, or refuses, for what the client did: each is counted
+ * (`moonwire_connections_ended_total`), and told in the log, once a second for each reason, so that a flood of connections
+ * is not one of lines. */
+#ifndef MW_ENGINE_HTTP_ENDING_H
+#define MW_ENGINE_HTTP_ENDING_H
+
+#include <stdint.h>
+
+enum mw_http_ending {
+  MW_HTTP_END_PROTOCOL,  /* an error of HTTP/2's */
+  MW_HTTP_END_TLS,       /* no session came about */
+  MW_HTTP_END_HANDSHAKE, /* no first frame in time */
+  MW_HTTP_END_HEADERS,   /* a header block that did not end in time */
+  MW_HTTP_END_BLOCK,     /* a header block too long */
+  MW_HTTP_END_FRAME,     /* a frame that did not end in time */
+  MW_HTTP_END_RESETS,
+  MW_HTTP_END_CONTROL,
+  MW_HTTP_END_ACKS,      /* does not read the answers to its PINGs and SETTINGS */
+  MW_HTTP_END_STUCK,     /* takes nothing of what it is sent */
+  MW_HTTP_END_REFUSED,   /* too many connections */
+  MW_HTTP_END_MEMORY,    /* no memory for a new one */
+  MW_HTTP_ENDINGS
+};
+
+struct mw_http_engine;
+
+/* What was told of each reason. */
+struct mw_http_endings {
+  struct {
+    uint64_t at, count; /* uv_now() of the newest line, 0: none; connections so far */
+  } of[MW_HTTP_ENDINGS];
+};
+
+/* `peer` and `detail` may be NULL. */
+void mw_http_ending(struct mw_http_engine *engine, enum mw_http_ending ending, const char *peer, const char *detail);
+
+#endif

@@ -1,0 +1,82 @@
+#include "engine/http/flood.h"
+
+#include <nghttp2/nghttp2.h>
+
+enum {
+  PADDING_MAX = 256, /* with its length */
+  SETTINGS_WEIGHT = 10,
+  ANSWER_GAIN = 1,
+  FRAME_GAIN = 10,
+  REGAIN_MS = 10000,           /* in which all of a limit comes back */
+  BLOCK_SPARE = 64 * 1024,     /* what a block may be longer than a list that is accepted, which it is packed from */
+  BLOCK_FRAMES = 8,            /* a block may be in so many, however small, */
+  BLOCK_FRAME = 4 * 1024,      /* and else in frames of this size */
+};
+
+void mw_http_flood_init(struct mw_http_flood *flood, uint32_t resets, uint32_t control, size_t metadata, uint64_t now) {
+  *flood = (struct mw_http_flood){.resets = {.limit = resets, .left = resets, .since = now},
+                                  .control = {.limit = control, .left = control, .since = now},
+                                  .block_limit = metadata + BLOCK_SPARE,
+                                  .now = now};
+}
+
+/* Adds what has come back. */
+static void regain(struct mw_http_allowance *allowance, uint64_t now, uint32_t gained, uint32_t gain) {
+  uint64_t ms = now - allowance->since;
+  uint64_t back = (ms < REGAIN_MS ? ms : REGAIN_MS) * allowance->limit / REGAIN_MS;
+  back += (uint64_t)(uint32_t)(gained - allowance->gained) * gain + allowance->left;
+  allowance->left = back < allowance->limit ? (uint32_t)back : allowance->limit;
+  allowance->since = now;
+  allowance->gained = gained;
+}
+
+/* Returns whether there was enough. */
+static bool spend(struct mw_http_allowance *allowance, uint32_t cost, uint64_t now, uint32_t gained, uint32_t gain) {
+  if (allowance->left < cost) regain(allowance, now, gained, gain);
+  if (allowance->left < cost) return false;
+  allowance->left -= cost;
+  return true;
+}
+
+static enum mw_http_excess spend_control(struct mw_http_flood *flood, uint32_t cost) {
+  return spend(&flood->control, cost, flood->now, flood->frames, FRAME_GAIN) ? MW_HTTP_NO_EXCESS : MW_HTTP_EXCESS_CONTROL;
+}
+
+enum mw_http_excess mw_http_flood_count_reset(struct mw_http_flood *flood) {
+  bool fine = spend(&flood->resets, 1, flood->now, flood->answered, ANSWER_GAIN);
+  return fine ? MW_HTTP_NO_EXCESS : MW_HTTP_EXCESS_RESETS;
+}
+
+static enum mw_http_excess continue_block(struct mw_http_flood *flood, uint8_t flags, size_t len) {
+  flood->block += len;
+  flood->block_frames++;
+  flood->in_block = !(flags & NGHTTP2_FLAG_END_HEADERS);
+  bool long_one = flood->block > flood->block_limit;
+  bool many = flood->block_frames > BLOCK_FRAMES + flood->block / BLOCK_FRAME;
+  return long_one || many ? MW_HTTP_EXCESS_BLOCK : MW_HTTP_NO_EXCESS;
+}
+
+/* Whether DATA says anything; not if all of it may be padding. */
+static bool is_data(uint8_t flags, size_t len) {
+  return len > (flags & NGHTTP2_FLAG_PADDED ? PADDING_MAX : 0) || (flags & NGHTTP2_FLAG_END_STREAM);
+}
+
+enum mw_http_excess mw_http_flood_count(struct mw_http_flood *flood, uint8_t type, uint8_t flags, size_t len) {
+  switch (type) {
+    case NGHTTP2_DATA:
+      return is_data(flags, len) ? MW_HTTP_NO_EXCESS : spend_control(flood, 1);
+    case NGHTTP2_HEADERS:
+      flood->block = flood->block_frames = 0;
+      flood->blocks++;
+      flood->frames++;
+      return continue_block(flood, flags, len);
+    case NGHTTP2_CONTINUATION:
+      return continue_block(flood, flags, len);
+    case NGHTTP2_RST_STREAM:
+      return mw_http_flood_count_reset(flood);
+    case NGHTTP2_SETTINGS:
+      return spend_control(flood, SETTINGS_WEIGHT);
+    default:
+      return spend_control(flood, 1);
+  }
+}
