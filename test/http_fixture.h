@@ -317,6 +317,7 @@ static void on_readable(uv_poll_t *poll, int status, int events) {
 static void client_connect(struct client *client, struct server *server, bool deaf) {
   *client = (struct client){.server = server, .deaf = deaf, .goaway = -1, .in = MW_BUF_INIT};
   for (size_t i = 0; i < STREAMS / 2; i++) client->streams[i].reset = client->streams[i].status = -1;
+  assert_int_equal(mw_buf_reserve(&client->in, 4096), 0);
   struct sockaddr_in at;
   uv_ip4_addr("127.0.0.1", (int)server->port, &at);
   client->fd = socket(AF_INET, SOCK_STREAM, 0);

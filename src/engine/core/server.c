@@ -58,13 +58,19 @@ int mw_core_server_init(struct mw_core_engine *engine, const struct mw_engine_co
     int rc = mw_core_certs_new(config->tls, &server->certs, err);
     if (rc != 0) return rc;
   }
-  grpc_arg args[] = {
+  const struct mw_engine_limits *limits = &config->limits;
+  grpc_arg args[6] = {
       integer(GRPC_ARG_ALLOW_REUSEPORT, 1),
       integer(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, engine->max_receive_bytes),
       integer(GRPC_ARG_MAX_METADATA_SIZE, config->max_metadata_bytes ? config->max_metadata_bytes : MAX_METADATA),
       integer(GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0), /* engine/core/slices.h does it */
   };
-  grpc_channel_args channel_args = {sizeof args / sizeof *args, args};
+  size_t n = 4;
+  if (limits->streams > 0) args[n++] = integer(GRPC_ARG_MAX_CONCURRENT_STREAMS, limits->streams);
+  if (limits->handshake_seconds > 0) {
+    args[n++] = integer(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, (size_t)(limits->handshake_seconds * 1000));
+  }
+  grpc_channel_args channel_args = {n, args};
   server->grpc = grpc_server_create(&channel_args, NULL);
   grpc_server_register_completion_queue(server->grpc, engine->queue.cq, NULL);
   return 0;

@@ -8,6 +8,9 @@
 /* A client cancels at its own deadline, which is ours: a reset so close to it is the deadline's. */
 enum { DEADLINE_SLACK = 2 * MW_NS_PER_MS, POOL_MAX = 1024 };
 
+/* Bytes a second that a client who sends a message has to send at least. */
+enum { PACE = 500 };
+
 static const struct mw_engine_call_ops ops;
 
 /* ---- life ---- */
@@ -18,6 +21,7 @@ static struct mw_http_call *call_new(struct mw_http_engine *engine) {
   mw_list_init(&c->link);
   mw_list_init(&c->ready);
   mw_list_init(&c->call.link);
+  mw_list_init(&c->loan.link);
   mw_arena_init(&c->call.arena, SIZE_MAX);
   mw_http_reader_init(&c->reader, engine->max_receive_bytes);
   c->call.deadline = MW_NEVER;
@@ -44,13 +48,27 @@ struct mw_http_call *mw_http_call_open(struct mw_http_conn *conn, int32_t stream
   c->conn = conn;
   conn->refs++;
   c->stream = stream;
+  c->window = MW_HTTP_STREAM_WINDOW;
+  c->reader.stingy = true;
   mw_list_push(&conn->session.calls, &c->link);
   mw_http_request_init(&c->request, &c->call.arena, engine->max_metadata_bytes);
   return c;
 }
 
+/* Gives the loan back; whoever waits for one tries again. */
+static void repay(struct mw_http_call *c) {
+  struct mw_http_lender *lender = &c->conn->session.lender;
+  c->reader.stingy = true;
+  if (c->loan.bytes == 0 && mw_list_empty(&c->loan.link)) return;
+  mw_http_loan_return(lender, &c->loan);
+  struct mw_http_loan *next = mw_http_loan_first(lender);
+  if (next) mw_http_call_make_ready(MW_CONTAINER(next, struct mw_http_call, loan));
+}
+
 /* Lets go of everything that belongs to one call. */
 static void clear(struct mw_http_call *c) {
+  repay(c);
+  c->conn->session.grown -= c->window - MW_HTTP_STREAM_WINDOW;
   mw_list_remove(&c->link);
   mw_list_remove(&c->ready);
   mw_timer_stop(c->timer);
@@ -63,6 +81,9 @@ static void clear(struct mw_http_call *c) {
   c->reserved = NULL;
   c->compression = MW_COMPRESSION_IDENTITY;
   c->departed = 0;
+  c->consumed = 0;
+  c->taken = 0;
+  c->input.since = c->output.since = 0;
   c->complete = c->begun = c->wanted = c->running = c->lost = c->judged = c->compressed = false;
   c->answered = c->deferred = c->finishing = false;
   c->call.finished = c->call.cancelled = false;
@@ -95,6 +116,7 @@ void mw_http_call_make_ready(struct mw_http_call *c) {
 
 bool mw_http_call_take_data(struct mw_http_call *c, struct mw_slice bytes) {
   if (c->call.finished || c->lost) return true; /* nobody will read it */
+  c->taken += bytes.len;
   mw_http_call_make_ready(c);
   return mw_http_reader_feed(&c->reader, bytes) == 0;
 }
@@ -140,10 +162,13 @@ static void on_deadline(void *arg) {
 
 /* ---- receiving ---- */
 
+static const char second_message[] = "more than one request message, the method takes one";
+
 static bool is_single(const struct mw_http_call *c) { return !c->call.route->method->client_streaming; }
 
 static void deliver(struct mw_http_call *c, struct mw_slice message) {
   c->wanted = false;
+  repay(c);
   mw_call_on_message(&c->call, message);
 }
 
@@ -163,7 +188,7 @@ static void on_message(struct mw_http_call *c, struct mw_slice message) {
   if (!is_single(c)) {
     deliver(c, message);
   } else if (c->held.data) {
-    reject(c, MW_CODE_UNIMPLEMENTED, "more than one request message, the method takes one");
+    reject(c, MW_CODE_UNIMPLEMENTED, second_message);
   } else if (c->reader.ended && mw_http_reader_held(&c->reader) == 0) {
     deliver(c, message);
   } else {
@@ -180,6 +205,22 @@ static void on_end(struct mw_http_call *c) {
   } else {
     reject(c, MW_CODE_UNIMPLEMENTED, "no request message, the method takes one");
   }
+}
+
+/* Lets the client send on with a message that the window may be too small for: half of it may be credit that it has not
+ * been told of. */
+static void borrow(struct mw_http_call *c) {
+  struct mw_http_session *session = &c->conn->session;
+  size_t limit = c->conn->engine->limits.buffer_bytes, size = mw_http_reader_begun(&c->reader);
+  if (size > 0 && c->held.data) {
+    reject(c, MW_CODE_UNIMPLEMENTED, second_message);
+    return;
+  }
+  if (size <= MW_HTTP_STREAM_WINDOW / 2 || c->loan.bytes > 0 || c->lost) return;
+  if (!mw_http_loan_take(&session->lender, &c->loan, size, limit)) return;
+  mw_http_reader_lend(&c->reader);
+  struct mw_http_loan *next = mw_http_loan_first(&session->lender);
+  if (next) mw_http_call_make_ready(MW_CONTAINER(next, struct mw_http_call, loan));
 }
 
 /* Gives the handler what it waits for, as far as it is there. */
@@ -199,6 +240,21 @@ static void serve(struct mw_http_call *c) {
     }
   }
   mw_err_fini(&err);
+  if (c->wanted && !c->call.finished && !c->call.cancelled) borrow(c);
+}
+
+/* Doubles the window of a stream that reads one after another. */
+static void grow(struct mw_http_call *c, size_t credit) {
+  struct mw_http_session *session = &c->conn->session;
+  c->consumed += credit;
+  if (c->consumed < c->window || c->window >= MW_HTTP_STREAM_WINDOW_MAX) return;
+  if (session->grown + c->window > MW_HTTP_GROWTH_MAX) return;
+  if (nghttp2_session_set_local_window_size(session->ng, NGHTTP2_FLAG_NONE, c->stream, (int32_t)(2 * c->window)) != 0) {
+    return;
+  }
+  session->grown += c->window;
+  c->window *= 2;
+  c->consumed = 0;
 }
 
 /* Keeps what was not read, and lets the client send as much again as was. */
@@ -211,6 +267,7 @@ static void settle(struct mw_http_call *c) {
   size_t credit = mw_http_reader_credit(&c->reader);
   if (credit == 0 || c->reader.ended) return;
   nghttp2_session_consume_stream(c->conn->session.ng, c->stream, credit);
+  grow(c, credit);
   mw_http_conn_mark(c->conn);
 }
 
@@ -218,6 +275,44 @@ static void op_read(struct mw_call *call) {
   struct mw_http_call *c = MW_CONTAINER(call, struct mw_http_call, call);
   c->wanted = true;
   mw_http_call_make_ready(c);
+}
+
+/* ---- waiting ---- */
+
+/* Whether the client has begun to send something, or has to begin. */
+static bool owes_input(const struct mw_http_call *c) {
+  if (!c->begun || !c->wanted || c->call.finished || c->call.cancelled || !mw_list_empty(&c->loan.link)) return false;
+  return is_single(c) || mw_http_reader_held(&c->reader) > 0;
+}
+
+/* Whether the client was too slow since it was last looked at. */
+static bool is_slow(struct mw_http_call *c, uint64_t now) {
+  double seconds = c->conn->engine->limits.message_seconds;
+  bool same = owes_input(c) && c->input_messages == c->call.received;
+  c->input_messages = c->call.received;
+  if (!mw_http_stands(&c->input, same, c->input.mark, now, seconds)) {
+    if (c->input.since == now) c->input.mark = c->taken;
+    return false;
+  }
+  if (c->taken - c->input.mark < (uint64_t)(PACE * seconds)) return true;
+  c->input.since = 0;
+  return false;
+}
+
+void mw_http_call_look(struct mw_http_call *c, uint64_t now) {
+  struct mw_http_engine *engine = c->conn->engine;
+  if (c->lost) return;
+  if (is_slow(c, now)) {
+    mw_http_ending(engine, MW_HTTP_END_MESSAGE, c->conn->peer, NULL);
+    mw_http_outbox_clear(&c->outbox);
+    reject(c, MW_CODE_DEADLINE_EXCEEDED, "a message did not come in time");
+  }
+  size_t left = c->outbox.bytes + c->status.message.len;
+  if (mw_http_stands(&c->output, c->call.finished, left, now, engine->limits.send_seconds)) {
+    mw_http_ending(engine, MW_HTTP_END_UNTAKEN, c->conn->peer, NULL);
+    mw_http_reply_reset(c);
+    c->output.since = 0; /* that may take its time, too */
+  }
 }
 
 /* ---- running ---- */

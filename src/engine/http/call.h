@@ -11,9 +11,11 @@
 #define MW_ENGINE_HTTP_CALL_H
 
 #include "engine/http/conn.h"
+#include "engine/http/loan.h"
 #include "engine/http/message.h"
 #include "engine/http/outbox.h"
 #include "engine/http/request.h"
+#include "engine/http/watch.h"
 
 struct mw_http_call {
   struct mw_call call;
@@ -32,6 +34,13 @@ struct mw_http_call {
   enum mw_compression compression; /* of what is sent */
   struct mw_status status;         /* of a finishing call, or the engine's verdict; in the arena */
   uint32_t departed;               /* messages that have left the outbox, and the handler does not know it */
+
+  struct mw_http_loan loan;      /* for the message that is coming */
+  size_t window;                 /* of the stream */
+  size_t consumed;               /* since that has grown */
+  uint64_t taken;                /* bytes of DATA */
+  struct mw_http_stand input, output;
+  uint64_t input_messages;       /* that had come when `input` was */
 
   /* Receiving. */
   bool complete; /* the headers are all in */
@@ -62,6 +71,9 @@ void mw_http_call_lose_stream(struct mw_http_call *call);
 
 /* Does what there is to do. May free the call. */
 void mw_http_call_run(struct mw_http_call *call);
+
+/* Ends the call if the client keeps it waiting for too long (watch.h); `now` is uv_now(). */
+void mw_http_call_look(struct mw_http_call *call, uint64_t now);
 
 /* Drops the call, whose connection is no more; the handler is told nothing. */
 void mw_http_call_abandon(struct mw_http_call *call);

@@ -1,5 +1,6 @@
 #include "engine/http/conn.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -14,6 +15,7 @@ enum { WRITES = 8, /* to one connection, before others have their turn */
 void mw_http_conn_unref(struct mw_http_conn *conn) {
   if (--conn->refs > 0) return;
   struct mw_http_engine *engine = conn->engine;
+  if (conn->counted) atomic_fetch_sub_explicit(engine->limits.open, 1, memory_order_relaxed);
   mw_list_remove(&conn->link);
   mw_http_tls_free(conn->tls);
   free(conn->unsent);
@@ -32,6 +34,7 @@ static void close_handle(struct mw_http_conn *conn) {
 
 static void leave(struct mw_http_conn *conn) {
   conn->closed = true;
+  mw_http_watch_stop(conn);
   mw_list_remove(&conn->dirty);
   mw_http_session_lose(&conn->session);
 }
@@ -48,12 +51,15 @@ static void on_lingered(void *arg) {
   close_handle(conn);
 }
 
+static bool write_pending(struct mw_http_conn *conn);
+
 static void on_shut(uv_shutdown_t *shutdown, int status) {}
 
 /* Ends it from this side; what was written still goes. */
 static void say_goodbye(struct mw_http_conn *conn) {
   if (conn->closed) return;
   leave(conn);
+  if (conn->tls && !conn->unsent && mw_http_tls_shut(conn->tls)) write_pending(conn);
   bool waits = !conn->engine->stopping && uv_shutdown(&conn->shutdown, &conn->uv.stream, on_shut) == 0;
   if (waits) conn->linger = mw_timer_start(conn->engine->loop, LINGER_NS, on_lingered, conn);
   if (!conn->linger) close_handle(conn);
@@ -62,6 +68,7 @@ static void say_goodbye(struct mw_http_conn *conn) {
 void mw_http_conn_abandon(struct mw_http_conn *conn) {
   conn->refs++;
   conn->closed = true;
+  mw_http_watch_stop(conn);
   mw_list_remove(&conn->dirty);
   close_handle(conn);
   mw_http_session_abandon(&conn->session);
@@ -74,6 +81,7 @@ static void on_written(uv_write_t *write, int status) {
   struct mw_http_conn *conn = MW_CONTAINER(write, struct mw_http_conn, write);
   free(conn->unsent);
   conn->unsent = NULL;
+  conn->watch.writes++;
   if (conn->closed) return;
   if (status != 0) {
     mw_http_conn_close(conn);
@@ -134,6 +142,8 @@ void mw_http_conn_flush(struct mw_http_conn *conn) {
     mw_http_conn_close(conn);
   } else if (!conn->unsent && mw_http_session_is_done(&conn->session)) {
     say_goodbye(conn);
+  } else if (!conn->watch.timer && mw_http_watch_needed(conn)) {
+    mw_http_watch_start(conn);
   }
 }
 
@@ -165,6 +175,7 @@ static bool receive_tls(struct mw_http_conn *conn, struct mw_slice bytes) {
   while ((n = mw_http_tls_read(conn->tls, input, MW_HTTP_INPUT)) > 0) {
     if (!receive(conn, mw_slice(input, (size_t)n))) return false;
   }
+  if (n < 0 && !mw_http_tls_is_open(conn->tls)) mw_http_session_tell(&conn->session, MW_HTTP_END_TLS, NULL);
   return n == 0;
 }
 
@@ -214,20 +225,24 @@ struct mw_http_conn *mw_http_conn_new(struct mw_http_engine *engine) {
   conn->refs = 1;
   mw_list_init(&conn->dirty);
   mw_list_init(&conn->session.calls);
+  mw_list_init(&conn->session.lender.waiting);
   uv_tcp_init(&engine->loop->uv, &conn->uv.tcp);
   mw_http_engine_enter(engine);
   mw_list_push(&engine->conns, &conn->link);
   return conn;
 }
 
-void mw_http_conn_accept(struct mw_http_engine *engine, uv_stream_t *listener) {
+bool mw_http_conn_accept(struct mw_http_engine *engine, uv_stream_t *listener) {
   struct mw_http_conn *conn = mw_http_conn_new(engine);
-  if (!conn) return; /* libuv keeps the socket, and offers it no more until it is taken */
+  if (!conn) return false;
+  atomic_fetch_add_explicit(engine->limits.open, 1, memory_order_relaxed);
+  conn->counted = true;
   if (start(conn, listener)) {
     mw_http_conn_mark(conn);
   } else {
     mw_http_conn_close(conn);
   }
+  return true;
 }
 
 /* ---- the end ---- */

@@ -14,6 +14,7 @@
 #include "engine/http/engine.h"
 #include "engine/http/session.h"
 #include "engine/http/tls.h"
+#include "engine/http/watch.h"
 #include "rpc/peer.h"
 
 struct mw_http_conn {
@@ -31,7 +32,9 @@ struct mw_http_conn {
   uint8_t *unsent;      /* what the write under way has; owned; NULL for none */
   uv_shutdown_t shutdown;
   struct mw_timer *linger; /* until the client has closed its side, too; NULL when that is not waited for */
+  struct mw_http_watch watch;
   bool closed;
+  bool counted;         /* in *engine->open_conns */
   unsigned refs;        /* the open handle, and each call */
   char peer[MW_PEER_MAX];
 };
@@ -39,8 +42,8 @@ struct mw_http_conn {
 /* A connection that has neither a socket nor a session yet. Returns NULL without memory. */
 struct mw_http_conn *mw_http_conn_new(struct mw_http_engine *engine);
 
-/* Takes the next connection off the listening stream. */
-void mw_http_conn_accept(struct mw_http_engine *engine, uv_stream_t *listener);
+/* Takes the next connection off the listening stream. Returns false, with nothing done, without memory. */
+bool mw_http_conn_accept(struct mw_http_engine *engine, uv_stream_t *listener);
 
 /* Has what the session wants to say written at the end of the turn. */
 static inline void mw_http_conn_mark(struct mw_http_conn *conn) {

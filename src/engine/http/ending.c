@@ -20,6 +20,8 @@ static const struct {
     [MW_HTTP_END_ACKS] = {"unread_acks", "connection ended: the client does not read the answers to its frames"},
     [MW_HTTP_END_STUCK] = {"stuck", "connection ended: the client takes nothing of what it is sent"},
     [MW_HTTP_END_REFUSED] = {"connections", "connection refused: there are too many"},
+    [MW_HTTP_END_MESSAGE] = {NULL, "call ended: a message did not come in time"},
+    [MW_HTTP_END_UNTAKEN] = {NULL, "call ended: the client does not take the rest of the answer"},
     [MW_HTTP_END_MEMORY] = {"memory", "connection refused: out of memory"},
 };
 
@@ -27,7 +29,7 @@ static void count(struct mw_metrics *metrics, const char *reason) {
   static const char *const labels[] = {"reason"};
   struct mw_metric_family *family;
   struct mw_metric *series;
-  if (metrics &&
+  if (metrics && reason &&
       mw_metrics_family(metrics, MW_METRIC_COUNTER, "moonwire_connections_ended_total",
                         "Connections that were ended or refused for what the client did.", labels, 1, NULL, 0, &family,
                         NULL) == 0 &&

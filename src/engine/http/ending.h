@@ -1,6 +1,6 @@
-/* Connections that the server ends, or refuses, for what the client did: each is counted
- * (`moonwire_connections_ended_total`), and told in the log, once a second for each reason, so that a flood of connections
- * is not one of lines. */
+/* Connections, and calls, that the server ends or refuses for what the client did: each is told in the log, once a second
+ * for each reason, so that a flood of connections is not one of lines. Connections are counted
+ * (`moonwire_connections_ended_total`); calls are with all others. */
 #ifndef MW_ENGINE_HTTP_ENDING_H
 #define MW_ENGINE_HTTP_ENDING_H
 
@@ -19,6 +19,8 @@ enum mw_http_ending {
   MW_HTTP_END_STUCK,     /* takes nothing of what it is sent */
   MW_HTTP_END_REFUSED,   /* too many connections */
   MW_HTTP_END_MEMORY,    /* no memory for a new one */
+  MW_HTTP_END_MESSAGE,   /* of a call alone: a message that stands still */
+  MW_HTTP_END_UNTAKEN,   /* of a call alone: an answer that is not taken */
   MW_HTTP_ENDINGS
 };
 

@@ -62,6 +62,7 @@ static int engine_open(const struct mw_engine_config *config, struct mw_engine *
   engine->max_receive_bytes = config->max_receive_bytes ? config->max_receive_bytes : MAX_RECEIVE;
   engine->max_metadata_bytes = config->max_metadata_bytes ? config->max_metadata_bytes : MAX_METADATA;
   engine->limits = complete(config->limits);
+  if (!engine->limits.open) engine->limits.open = &engine->conns_open;
   mw_list_init(&engine->listeners);
   mw_list_init(&engine->conns);
   mw_list_init(&engine->pool);

@@ -15,6 +15,16 @@
 
 enum { MW_HTTP_INPUT = 64 * 1024 };
 
+/* A handle to take connections with that are closed at once; see listener.h. */
+struct mw_http_spare {
+  union {
+    uv_handle_t handle;
+    uv_stream_t stream;
+    uv_tcp_t tcp;
+  } uv;
+  bool busy; /* libuv has it */
+};
+
 struct mw_http_engine {
   struct mw_engine base;
   struct mw_loop *loop;
@@ -22,6 +32,8 @@ struct mw_http_engine {
   size_t max_receive_bytes, max_metadata_bytes;
   struct mw_engine_limits limits; /* with the defaults in their places */
   struct mw_http_endings endings;
+  struct mw_http_spare spare;
+  _Atomic unsigned conns_open; /* what limits.open points to by default */
   struct mw_http_turn turn;
   struct mw_list listeners; /* struct mw_http_listener.link */
   struct mw_list conns;     /* struct mw_http_conn.link */

@@ -21,6 +21,7 @@ static uint32_t judge(struct mw_http_recent *recent, uint8_t type, uint8_t flags
 static uint32_t read_head(struct mw_http_frames *frames, const uint8_t head[MW_HTTP_FRAME_HEAD]) {
   frames->skip = (size_t)head[0] << 16 | (size_t)head[1] << 8 | head[2];
   frames->heads++;
+  frames->in_headers = head[3] == NGHTTP2_HEADERS || head[3] == NGHTTP2_CONTINUATION;
   frames->excess = mw_http_flood_count(&frames->flood, head[3], head[4], frames->skip);
   if (frames->excess != MW_HTTP_NO_EXCESS) return NGHTTP2_ENHANCE_YOUR_CALM;
   uint32_t stream = (uint32_t)head[5] << 24 | (uint32_t)head[6] << 16 | (uint32_t)head[7] << 8 | head[8];

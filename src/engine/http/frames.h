@@ -19,7 +19,8 @@ struct mw_http_frames {
   struct mw_http_recent recent;
   struct mw_http_flood flood;
   enum mw_http_excess excess;       /* why frames_check() said ENHANCE_YOUR_CALM */
-  uint32_t heads;                   /* that were read, modulo 2^32 */
+  uint64_t heads;                   /* that were read */
+  bool in_headers;                  /* the newest was of HEADERS or CONTINUATION */
   uint8_t head[MW_HTTP_FRAME_HEAD]; /* of a frame whose head came in pieces */
   uint8_t have;                     /* bytes of it */
   size_t skip;                      /* bytes to the next head */

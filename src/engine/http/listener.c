@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -12,10 +13,56 @@
 
 enum { BACKLOG = 4096, HOST_MAX = 256 };
 
+/* ---- connections ---- */
+
+static void take(struct mw_http_listener *listener);
+
+static void on_dropped(uv_handle_t *handle) {
+  struct mw_http_engine *engine = handle->data;
+  engine->spare.busy = false;
+  for (struct mw_list *link = engine->listeners.next; link != &engine->listeners; link = link->next) {
+    struct mw_http_listener *listener = MW_CONTAINER(link, struct mw_http_listener, link);
+    bool waiting = listener->waiting;
+    listener->waiting = false;
+    if (waiting) take(listener);
+  }
+  mw_http_engine_leave(engine);
+}
+
+static void drop(struct mw_http_listener *listener, enum mw_http_ending ending) {
+  struct mw_http_engine *engine = listener->engine;
+  struct mw_http_spare *spare = &engine->spare;
+  listener->waiting = spare->busy;
+  if (spare->busy) return;
+  spare->busy = true;
+  uv_tcp_init(&engine->loop->uv, &spare->uv.tcp);
+  spare->uv.handle.data = engine;
+  mw_http_engine_enter(engine);
+  mw_http_ending(engine, ending, NULL, NULL);
+  uv_accept(&listener->uv.stream, &spare->uv.stream);
+  uv_close(&spare->uv.handle, on_dropped);
+}
+
+static void take(struct mw_http_listener *listener) {
+  struct mw_http_engine *engine = listener->engine;
+  unsigned most = engine->limits.connections;
+  if (most > 0 && atomic_load_explicit(engine->limits.open, memory_order_relaxed) >= most) {
+    drop(listener, MW_HTTP_END_REFUSED);
+  } else if (!mw_http_conn_accept(engine, &listener->uv.stream)) {
+    drop(listener, MW_HTTP_END_MEMORY);
+  }
+}
+
 static void on_connection(uv_stream_t *stream, int status) {
   struct mw_http_listener *listener = MW_CONTAINER(stream, struct mw_http_listener, uv);
-  if (status == 0) mw_http_conn_accept(listener->engine, stream);
+  if (status == 0) {
+    take(listener);
+  } else {
+    mw_http_ending(listener->engine, MW_HTTP_END_REFUSED, NULL, uv_strerror(status));
+  }
 }
+
+/* ---- listening ---- */
 
 static void on_closed(uv_handle_t *handle) {
   struct mw_http_listener *listener = MW_CONTAINER(handle, struct mw_http_listener, uv);

@@ -1,5 +1,9 @@
 /* Sockets that accept connections for an engine. For a port each worker has its own, with SO_REUSEPORT: the kernel shares
- * the connections out. A socket that was made before the workers they share: the first to accept has the connection. */
+ * the connections out. A socket that was made before the workers they share: the first to accept has the connection.
+ *
+ * A connection that cannot be served, for the limit of connections or for want of memory, is taken and closed: libuv
+ * would offer no other before. The handle for that is the engine's spare, so it needs no memory; while it is in use, the
+ * next one waits. Without file descriptors libuv does the same with one that it keeps for that. */
 #ifndef MW_ENGINE_HTTP_LISTENER_H
 #define MW_ENGINE_HTTP_LISTENER_H
 
@@ -13,6 +17,7 @@ struct mw_http_listener {
   } uv;
   struct mw_http_engine *engine;
   struct mw_list link; /* in engine->listeners */
+  bool waiting;        /* a connection waits for the spare handle */
 };
 
 /* Listens on "HOST:PORT" or "[IPV6]:PORT", on each address that a name stands for. Returns 0, MW_EINVAL (another form),

@@ -113,13 +113,23 @@ static int refuse(const struct mw_http_reader *reader, uint8_t flag, struct mw_e
   return mw_message_over_limit(reader->limit, err);
 }
 
+static void claim(struct mw_http_reader *reader) {
+  size_t held = mw_http_reader_held(reader);
+  reader->credit += held - reader->claimed;
+  reader->claimed = held;
+}
+
+void mw_http_reader_lend(struct mw_http_reader *reader) {
+  reader->stingy = false;
+  claim(reader);
+}
+
 /* There is no message yet: the peer may send the rest of it, or will never. */
 static int wait(struct mw_http_reader *reader, struct mw_err *err) {
   size_t held = mw_http_reader_held(reader);
   if (reader->ended && held == 0) return MW_HTTP_READ_END;
   if (reader->ended) return mw_err_set(err, MW_EFORMAT, "the stream has ended within a message");
-  reader->credit += held - reader->claimed;
-  reader->claimed = held;
+  if (!reader->stingy) claim(reader);
   return MW_HTTP_READ_MORE;
 }
 
@@ -153,4 +163,11 @@ bool mw_http_reader_ready(const struct mw_http_reader *reader) {
   if (reader->ended) return true;
   if (!read_prefix(reader, &flag, &size)) return false;
   return is_refused(reader, flag, size) || mw_http_reader_held(reader) - MW_HTTP_PREFIX >= size;
+}
+
+size_t mw_http_reader_begun(const struct mw_http_reader *reader) {
+  uint8_t flag;
+  size_t size;
+  if (!read_prefix(reader, &flag, &size) || is_refused(reader, flag, size)) return 0;
+  return mw_http_reader_held(reader) < MW_HTTP_PREFIX + size ? MW_HTTP_PREFIX + size : 0;
 }

@@ -10,8 +10,8 @@
  *   on END_STREAM:  mw_http_reader_end(); then next() as above
  *   afterwards:     mw_http_reader_credit() says how much the peer may send in its place
  *
- * Credit is given for what next() has handed out, and for the beginning of a message that next() was asked for: so a
- * peer may send on exactly when somebody waits for it. */
+ * Credit is given for what next() has handed out and, unless the reader is stingy, for the beginning of a message that
+ * next() was asked for: so a peer may send on exactly when somebody waits for it. */
 #ifndef MW_ENGINE_HTTP_MESSAGE_H
 #define MW_ENGINE_HTTP_MESSAGE_H
 
@@ -31,6 +31,7 @@ struct mw_http_reader {
   size_t start;
   size_t claimed;                  /* of the unread bytes: credited already */
   size_t credit;
+  bool stingy;                     /* no credit for the beginning of a message */
 };
 
 /* The compression is IDENTITY and can be set until the first message. */
@@ -70,6 +71,12 @@ int mw_http_reader_next(struct mw_http_reader *reader, struct mw_buf *scratch, s
 
 /* Whether next() would return something else than MORE, without taking it. */
 bool mw_http_reader_ready(const struct mw_http_reader *reader);
+
+/* The bytes, with its prefix, of the message that is not complete yet; 0 when there is none or it will be refused. */
+size_t mw_http_reader_begun(const struct mw_http_reader *reader);
+
+/* Gives credit for the beginning of a message; the reader is not stingy any more. */
+void mw_http_reader_lend(struct mw_http_reader *reader);
 
 /* Bytes that were fed and not handed out. */
 static inline size_t mw_http_reader_held(const struct mw_http_reader *reader) {

@@ -62,8 +62,7 @@ static int on_stream_close(nghttp2_session *ng, int32_t stream, uint32_t error, 
   return 0;
 }
 
-/* Tells, once, why the connection ends. */
-static void tell(struct mw_http_session *session, enum mw_http_ending ending, const char *detail) {
+void mw_http_session_tell(struct mw_http_session *session, enum mw_http_ending ending, const char *detail) {
   struct mw_http_conn *conn = conn_of(session);
   if (session->told) return;
   session->told = true;
@@ -82,7 +81,7 @@ static int on_frame_sent(nghttp2_session *ng, const nghttp2_frame *frame, void *
   struct mw_http_session *session = user;
   if (frame->hd.type == NGHTTP2_RST_STREAM) count_reset(session, frame->rst_stream.error_code);
   if (frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.error_code != NGHTTP2_NO_ERROR) {
-    tell(session, MW_HTTP_END_PROTOCOL, nghttp2_http2_strerror(frame->goaway.error_code));
+    mw_http_session_tell(session, MW_HTTP_END_PROTOCOL, nghttp2_http2_strerror(frame->goaway.error_code));
   }
   if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA) return 0;
   session->frames.flood.frames++;
@@ -146,7 +145,7 @@ bool mw_http_session_receive(struct mw_http_session *session, struct mw_slice by
   size_t fine = mw_http_frames_check(frames, bytes, &error);
   ssize_t n = nghttp2_session_mem_recv(session->ng, bytes.data, fine);
   if (n < 0) {
-    tell(session, n == NGHTTP2_ERR_FLOODED ? MW_HTTP_END_ACKS : MW_HTTP_END_PROTOCOL, nghttp2_strerror((int)n));
+    mw_http_session_tell(session, n == NGHTTP2_ERR_FLOODED ? MW_HTTP_END_ACKS : MW_HTTP_END_PROTOCOL, nghttp2_strerror((int)n));
     return false;
   }
   if (error == NGHTTP2_NO_ERROR) return true;
@@ -161,7 +160,7 @@ bool mw_http_session_receive(struct mw_http_session *session, struct mw_slice by
 void mw_http_session_fail(struct mw_http_session *session, uint32_t error, enum mw_http_ending ending) {
   if (session->failed) return;
   session->failed = true;
-  tell(session, ending, NULL);
+  mw_http_session_tell(session, ending, NULL);
   nghttp2_session_terminate_session(session->ng, error);
   mw_http_conn_mark(conn_of(session));
 }

@@ -3,16 +3,20 @@
  * Callbacks of nghttp2 only take notes, in the call or here: no handler runs in them, and nothing is freed.
  *
  * Windows: the connection's is given back as bytes are taken off the wire, a stream's as its call reads: so a stream
- * that nobody reads holds up itself alone, and holds no more than its window. */
+ * that nobody reads holds up itself alone, and holds no more than its window. That begins small and grows as it is read,
+ * and a message larger than it needs a loan (loan.h): so what the streams of a connection hold together is bounded, too. */
 #ifndef MW_ENGINE_HTTP_SESSION_H
 #define MW_ENGINE_HTTP_SESSION_H
 
 #include "base/slice.h"
 #include "engine/http/engine.h"
 #include "engine/http/frames.h"
+#include "engine/http/loan.h"
 
 enum {
-  MW_HTTP_STREAM_WINDOW = 256 * 1024,
+  MW_HTTP_STREAM_WINDOW = 64 * 1024,      /* of a new stream; it grows as it is read */
+  MW_HTTP_STREAM_WINDOW_MAX = 1024 * 1024,
+  MW_HTTP_GROWTH_MAX = 4 * 1024 * 1024,   /* of all streams of a connection together */
   MW_HTTP_CONN_WINDOW = 1024 * 1024,
 };
 
@@ -20,6 +24,8 @@ struct mw_http_session {
   nghttp2_session *ng;  /* NULL once the connection is lost */
   struct mw_list calls; /* struct mw_http_call.link: all that have a stream */
   struct mw_http_frames frames;
+  struct mw_http_lender lender;
+  size_t grown;         /* bytes by which windows of streams have grown */
   bool failed;          /* by the client's fault: a GOAWAY is queued that says so, nothing more is received */
   bool told;            /* of why, in the log */
   bool draining;        /* the first GOAWAY is queued */
@@ -48,6 +54,9 @@ void mw_http_session_drain(struct mw_http_session *session);
 
 /* Says at once which stream was the last. */
 void mw_http_session_goaway(struct mw_http_session *session);
+
+/* Tells, once, why the connection ends. */
+void mw_http_session_tell(struct mw_http_session *session, enum mw_http_ending ending, const char *detail);
 
 /* Ends the connection for what the client did: with a GOAWAY, as far as it can still be written. Nothing more is
  * received. */

@@ -211,3 +211,9 @@ struct mw_slice mw_http_tls_pending(struct mw_http_tls *tls) {
 }
 
 void mw_http_tls_sent(struct mw_http_tls *tls) { (void)BIO_reset(tls->out); }
+
+bool mw_http_tls_shut(struct mw_http_tls *tls) {
+  if (!mw_http_tls_is_open(tls)) return false;
+  ERR_clear_error();
+  return SSL_shutdown(tls->ssl) >= 0;
+}

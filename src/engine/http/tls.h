@@ -41,6 +41,9 @@ bool mw_http_tls_write(struct mw_http_tls *tls, const struct mw_http_batch *batc
 /* Bytes for the wire; borrowed until the next call on `tls`. */
 struct mw_slice mw_http_tls_pending(struct mw_http_tls *tls);
 
+/* Ends this side of the session: its last words are pending then. Returns false when there is no session to end. */
+bool mw_http_tls_shut(struct mw_http_tls *tls);
+
 /* They have been taken, all of them. */
 void mw_http_tls_sent(struct mw_http_tls *tls);
 

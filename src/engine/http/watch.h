@@ -21,11 +21,17 @@ struct mw_http_stand {
 
 struct mw_http_watch { /* all zeros to begin with */
   struct mw_timer *timer; /* NULL when nothing is watched */
-  uint64_t writes;        /* that were finished later than at once */
+  uint32_t writes;        /* that were finished later than at once, modulo 2^32 */
   struct mw_http_stand first, frame, block, output, end;
 };
 
-/* Starts the timer. */
+/* Whether `stand` is for `seconds` what it is: there, and at the same mark each time this was asked. */
+bool mw_http_stands(struct mw_http_stand *stand, bool there, uint64_t mark, uint64_t now, double seconds);
+
+/* Whether there is something to wait for. */
+bool mw_http_watch_needed(const struct mw_http_conn *conn);
+
+/* Starts the timer, which does not run. */
 void mw_http_watch_start(struct mw_http_conn *conn);
 void mw_http_watch_stop(struct mw_http_conn *conn);
 

@@ -1,0 +1,312 @@
+/* gRPC over HTTP/2, frame by frame: what may be cut how, who is given credit, and what bounds the rest. */
+#include "http_fixture.h"
+
+#include "engine/http/session.h"
+
+enum { WINDOW = MW_HTTP_STREAM_WINDOW };
+
+static struct server server;
+static struct client client;
+
+static void open_with(struct mw_engine_config config) {
+  server_open(&server, &config);
+  client_open(&client, &server);
+}
+
+static int setup(void **state) {
+  open_with((struct mw_engine_config){0});
+  return 0;
+}
+
+static int teardown(void **state) {
+  client_close(&client);
+  server_close(&server);
+  return 0;
+}
+
+static void assert_status(int32_t stream, int code) {
+  UNTIL(&server, got_of(&client, stream)->ended);
+  assert_int_equal(got_of(&client, stream)->status, code);
+}
+
+/* Everything that was sent so far has been taken. */
+static void settle(void) {
+  unsigned acks = client.acks[NGHTTP2_PING];
+  client_frame(&client, NGHTTP2_PING, 0, 0, "01234567", 8);
+  UNTIL(&server, client.acks[NGHTTP2_PING] > acks);
+}
+
+/* `len` bytes of DATA with no beginning of a message in them. */
+static void more(int32_t stream, size_t len, uint8_t flags) {
+  static const uint8_t filler[16384];
+  for (; len > sizeof filler; len -= sizeof filler) client_frame(&client, NGHTTP2_DATA, 0, stream, filler, sizeof filler);
+  client_frame(&client, NGHTTP2_DATA, flags, stream, filler, len);
+}
+
+static void begin_message(int32_t stream, size_t size) {
+  uint8_t prefix[MW_HTTP_PREFIX];
+  mw_http_write_prefix(prefix, size, false);
+  client_frame(&client, NGHTTP2_DATA, 0, stream, prefix, sizeof prefix);
+}
+
+/* ---- frames ---- */
+
+static void frames_may_be_padded(void **state) {
+  uint8_t block[1024], padded[1100] = {20};
+  size_t len = client_block(&client, "/t.T/Echo", 0, block, sizeof block);
+  memcpy(padded + 1, block, len);
+  client_frame(&client, NGHTTP2_HEADERS, PADDED | END_HEADERS, 1, padded, 1 + len + 20);
+  client_frame(&client, NGHTTP2_DATA, PADDED, 1, "\3\0\0\0\0\0\0", 7); /* 3 of the prefix */
+  client_frame(&client, NGHTTP2_DATA, PADDED | END_STREAM, 1, "\1\0\2ab\0", 6);
+  assert_status(1, MW_CODE_OK);
+  assert_memory_equal(got_of(&client, 1)->start, "\0\0\0\0\2ab", 7);
+}
+
+static void headers_may_come_in_continuations(void **state) {
+  uint8_t block[1024];
+  size_t len = client_block(&client, "/t.T/Echo", 300, block, sizeof block);
+  client_frame(&client, NGHTTP2_HEADERS, 0, 1, block, 1);
+  client_frame(&client, NGHTTP2_CONTINUATION, 0, 1, NULL, 0);
+  client_frame(&client, NGHTTP2_CONTINUATION, 0, 1, block + 1, len - 2);
+  client_frame(&client, NGHTTP2_CONTINUATION, END_HEADERS, 1, block + len - 1, 1);
+  client_message(&client, 1, 5, END_STREAM);
+  assert_status(1, MW_CODE_OK);
+}
+
+static void nothing_comes_between_continuations(void **state) {
+  uint8_t block[1024];
+  size_t len = client_block(&client, "/t.T/Echo", 0, block, sizeof block);
+  client_frame(&client, NGHTTP2_HEADERS, 0, 1, block, len);
+  client_frame(&client, NGHTTP2_PING, 0, 0, "01234567", 8);
+  UNTIL(&server, client.eof);
+  assert_int_equal(client.goaway, NGHTTP2_PROTOCOL_ERROR);
+}
+
+static void data_of_several_streams_may_be_mixed(void **state) {
+  for (int32_t stream = 1; stream <= 5; stream += 2) client_headers(&client, stream, "/t.T/Echo", 0);
+  for (int32_t stream = 1; stream <= 5; stream += 2) client_frame(&client, NGHTTP2_DATA, 0, stream, "\0\0\0", 3);
+  for (int32_t stream = 5; stream >= 1; stream -= 2) client_frame(&client, NGHTTP2_DATA, 0, stream, "\0\2", 2);
+  for (int32_t stream = 1; stream <= 5; stream += 2) {
+    uint8_t text[2] = {'a', (uint8_t)('0' + stream)};
+    client_frame(&client, NGHTTP2_DATA, END_STREAM, stream, text, 2);
+  }
+  for (int32_t stream = 1; stream <= 5; stream += 2) {
+    assert_status(stream, MW_CODE_OK);
+    assert_int_equal(got_of(&client, stream)->start[6], '0' + stream);
+  }
+}
+
+static void a_client_may_end_by_an_empty_frame_or_by_trailers(void **state) {
+  for (int32_t stream = 1; stream <= 3; stream += 2) {
+    client_headers(&client, stream, "/t.T/Up", 0);
+    client_message(&client, stream, 10, 0);
+  }
+  client_frame(&client, NGHTTP2_DATA, END_STREAM, 1, NULL, 0);
+  client_frame(&client, NGHTTP2_HEADERS, END_STREAM | END_HEADERS, 3, "\0\3x-t\1y", 7);
+  assert_status(1, MW_CODE_OK);
+  assert_status(3, MW_CODE_OK);
+  assert_memory_equal(got_of(&client, 3)->start, "\0\0\0\0\1" "1", 6);
+}
+
+static void answers_go_on_after_the_half_close(void **state) {
+  script.down = 3;
+  client_headers(&client, 1, "/t.T/Down", 0);
+  client_message(&client, 1, 0, END_STREAM);
+  assert_status(1, MW_CODE_OK);
+  assert_int_equal(got_of(&client, 1)->data, 3 * 9);
+}
+
+/* The client has not ended its side. */
+static void an_early_answer_takes_back_the_stream_without_an_error(void **state) {
+  client_headers(&client, 1, "/no.Such/Method", 0);
+  assert_status(1, MW_CODE_UNIMPLEMENTED);
+  UNTIL(&server, got_of(&client, 1)->reset >= 0);
+  assert_int_equal(got_of(&client, 1)->reset, NGHTTP2_NO_ERROR);
+  client_message(&client, 1, 1000, END_STREAM); /* it did not know */
+  client_echo(&client, 3);
+  assert_status(3, MW_CODE_OK);
+  assert_int_equal(client.goaway, -1);
+}
+
+static void a_reset_cancels_the_call(void **state) {
+  client_headers(&client, 1, "/t.T/Up", 0);
+  settle();
+  client_reset(&client, 1);
+  UNTIL(&server, script.cancels == 1);
+  assert_int_equal(script.cancel_code, MW_CODE_CANCELLED);
+}
+
+/* ---- going away ---- */
+
+static void a_drained_connection_goes_away_in_two_steps(void **state) {
+  client_headers(&client, 1, "/t.T/Up", 0);
+  settle();
+  client.silent = true;
+  server.engine->ops->drain(server.engine);
+  UNTIL(&server, client.frames[NGHTTP2_PING] == 1);
+  assert_int_equal(client.frames[NGHTTP2_GOAWAY], 1);
+  assert_int_equal(client.goaway, NGHTTP2_NO_ERROR);
+  assert_int_equal(client.last, INT32_MAX);
+  client_headers(&client, 3, "/t.T/Up", 0); /* on its way already */
+  settle();
+  assert_int_equal(got_of(&client, 3)->reset, -1);
+  client_frame(&client, NGHTTP2_PING, NGHTTP2_FLAG_ACK, 0, "\0\0\0\0\0\0\0\0", 8);
+  UNTIL(&server, client.frames[NGHTTP2_GOAWAY] == 2);
+  assert_int_equal(client.last, 3);
+  for (int32_t stream = 1; stream <= 3; stream += 2) client_message(&client, stream, 10, END_STREAM);
+  UNTIL(&server, client.eof);
+  assert_int_equal(got_of(&client, 1)->status, MW_CODE_OK);
+  assert_int_equal(got_of(&client, 3)->status, MW_CODE_OK);
+}
+
+/* ---- credit ---- */
+
+static void what_a_handler_does_not_read_is_not_acknowledged(void **state) {
+  client_headers(&client, 1, "/t.T/Open", 0);
+  for (int i = 0; i < 6; i++) client_message(&client, 1, 10000, 0);
+  settle();
+  assert_int_equal(got_of(&client, 1)->credit, 0);
+  assert_true(client.credit > 0); /* the connection's: others go on */
+  client_echo(&client, 3);
+  assert_status(3, MW_CODE_OK);
+  mw_call_read(script.waiting);
+  UNTIL(&server, script.messages == 6);
+  UNTIL(&server, got_of(&client, 1)->credit >= 40000);
+}
+
+static void more_than_a_window_is_an_error(void **state) {
+  client_headers(&client, 1, "/t.T/Open", 0);
+  more(1, WINDOW + 1, 0);
+  UNTIL(&server, got_of(&client, 1)->reset >= 0 || client.eof);
+  assert_int_equal(got_of(&client, 1)->reset, NGHTTP2_FLOW_CONTROL_ERROR);
+  UNTIL(&server, script.cancels == 1);
+}
+
+/* Sends `len` bytes, no more at a time than there is credit for. */
+static void send_by_credit(int32_t stream, size_t len, size_t sent) {
+  while (len > 0) {
+    size_t credit = WINDOW + got_of(&client, stream)->credit - sent;
+    size_t step = credit < len ? credit : len;
+    if (step == 0) {
+      size_t before = got_of(&client, stream)->credit;
+      UNTIL(&server, got_of(&client, stream)->credit > before);
+      continue;
+    }
+    more(stream, step, step == len ? END_STREAM : 0);
+    sent += step;
+    len -= step;
+    settle();
+  }
+}
+
+static void messages_may_be_larger_than_the_window(void **state) {
+  enum { SIZE = 1000000 };
+  client_headers(&client, 1, "/t.T/Up", 0);
+  begin_message(1, SIZE);
+  send_by_credit(1, SIZE, MW_HTTP_PREFIX);
+  assert_status(1, MW_CODE_OK);
+  assert_int_equal(script.messages, 1);
+}
+
+static void a_window_grows_as_its_stream_is_read(void **state) {
+  client_headers(&client, 1, "/t.T/Up", 0);
+  settle();
+  for (int i = 0; i < 40; i++) {
+    client_message(&client, 1, 10000, 0);
+    settle();
+  }
+  UNTIL(&server, script.messages == 40);
+  assert_true(got_of(&client, 1)->credit >= 400000 + WINDOW);
+}
+
+/* ---- bounds ---- */
+
+enum { LARGE = 200000 };
+
+/* What a message of LARGE bytes gets beyond the first window, when that is full. */
+static void fill(int32_t stream) {
+  begin_message(stream, LARGE);
+  more(stream, WINDOW - MW_HTTP_PREFIX, 0);
+}
+
+static void large_messages_share_a_room_in_turn(void **state) {
+  open_with((struct mw_engine_config){.limits = {.buffer_bytes = LARGE + MW_HTTP_PREFIX}});
+  for (int32_t stream = 1; stream <= 5; stream += 2) {
+    client_headers(&client, stream, "/t.T/Up", 0);
+    fill(stream);
+    settle();
+  }
+  assert_true(got_of(&client, 1)->credit > 0);
+  assert_int_equal(got_of(&client, 3)->credit, 0);
+  assert_int_equal(got_of(&client, 5)->credit, 0);
+  client_echo(&client, 7); /* small ones need none */
+  assert_status(7, MW_CODE_OK);
+  send_by_credit(1, LARGE - WINDOW + MW_HTTP_PREFIX, WINDOW);
+  assert_status(1, MW_CODE_OK);
+  UNTIL(&server, got_of(&client, 3)->credit > 0);
+  assert_int_equal(got_of(&client, 5)->credit, 0);
+  client_reset(&client, 3); /* what it had is there again */
+  UNTIL(&server, got_of(&client, 5)->credit > 0);
+  send_by_credit(5, LARGE - WINDOW + MW_HTTP_PREFIX, WINDOW);
+  assert_status(5, MW_CODE_OK);
+}
+
+static void one_that_waits_for_room_may_go_away(void **state) {
+  open_with((struct mw_engine_config){.limits = {.buffer_bytes = LARGE + MW_HTTP_PREFIX}});
+  for (int32_t stream = 1; stream <= 5; stream += 2) {
+    client_headers(&client, stream, "/t.T/Up", 0);
+    fill(stream);
+    settle();
+  }
+  client_reset(&client, 3);
+  UNTIL(&server, script.cancels == 1);
+  client_reset(&client, 1);
+  UNTIL(&server, got_of(&client, 5)->credit > 0);
+}
+
+/* A unary message is complete and nobody may have it: the stream has not ended. */
+static void a_message_that_is_held_keeps_its_room(void **state) {
+  open_with((struct mw_engine_config){.limits = {.buffer_bytes = LARGE + MW_HTTP_PREFIX}});
+  client_headers(&client, 1, "/t.T/Echo", 0);
+  begin_message(1, LARGE);
+  size_t sent = MW_HTTP_PREFIX, left = LARGE;
+  while (left > 0) {
+    size_t credit = WINDOW + got_of(&client, 1)->credit - sent, step = credit < left ? credit : left;
+    more(1, step, 0);
+    sent += step, left -= step;
+    settle();
+  }
+  client_headers(&client, 3, "/t.T/Up", 0);
+  fill(3);
+  settle();
+  assert_int_equal(got_of(&client, 3)->credit, 0);
+  begin_message(1, LARGE); /* and there is no second one */
+  assert_status(1, MW_CODE_UNIMPLEMENTED);
+  assert_string_equal(got_of(&client, 1)->text, "more than one request message, the method takes one");
+  UNTIL(&server, got_of(&client, 3)->credit > 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define OWN(name) cmocka_unit_test_teardown(name, teardown)
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      TEST(frames_may_be_padded),
+      TEST(headers_may_come_in_continuations),
+      TEST(nothing_comes_between_continuations),
+      TEST(data_of_several_streams_may_be_mixed),
+      TEST(a_client_may_end_by_an_empty_frame_or_by_trailers),
+      TEST(answers_go_on_after_the_half_close),
+      TEST(an_early_answer_takes_back_the_stream_without_an_error),
+      TEST(a_reset_cancels_the_call),
+      TEST(a_drained_connection_goes_away_in_two_steps),
+      TEST(what_a_handler_does_not_read_is_not_acknowledged),
+      TEST(more_than_a_window_is_an_error),
+      TEST(messages_may_be_larger_than_the_window),
+      TEST(a_window_grows_as_its_stream_is_read),
+      OWN(large_messages_share_a_room_in_turn),
+      OWN(one_that_waits_for_room_may_go_away),
+      OWN(a_message_that_is_held_keeps_its_room),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
