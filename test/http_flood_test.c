@@ -50,6 +50,14 @@ static void open_and_reset(unsigned count, int32_t first) {
   }
 }
 
+static void a_reset_without_an_error_is_a_reset(void **state) {
+  for (int i = 0; i < RESETS + 20; i++) {
+    client_headers(&client, 2 * i + 1, "/t.T/Up", 0);
+    client_number(&client, NGHTTP2_RST_STREAM, 2 * i + 1, NGHTTP2_NO_ERROR);
+  }
+  assert_ended(NGHTTP2_ENHANCE_YOUR_CALM, "reason=stream_resets", "the client resets too many streams");
+}
+
 static void a_rapid_reset_ends_the_connection(void **state) {
   open_and_reset(RESETS + 20, 1);
   assert_ended(NGHTTP2_ENHANCE_YOUR_CALM, "reason=stream_resets", "the client resets too many streams");
@@ -235,6 +243,7 @@ static void streams_have_a_limit(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(a_rapid_reset_ends_the_connection),
+      TEST(a_reset_without_an_error_is_a_reset),
       TEST(a_client_that_cancels_now_and_then_goes_on),
       TEST(streams_that_the_server_has_to_reset_count_as_well),
       TEST(pings),

@@ -72,7 +72,7 @@ void mw_http_call_lose_stream(struct mw_http_call *call);
 /* Does what there is to do. May free the call. */
 void mw_http_call_run(struct mw_http_call *call);
 
-/* Ends the call if the client keeps it waiting for too long (watch.h); `now` is uv_now(). */
+/* Ends the call if the client keeps it waiting for too long (watch.h, whose time `now` is). */
 void mw_http_call_look(struct mw_http_call *call, uint64_t now);
 
 /* Drops the call, whose connection is no more; the handler is told nothing. */

@@ -1,5 +1,5 @@
-/* Connections, and calls, that the server ends or refuses for what the client did: each is told in the log, once a second
- * for each reason, so that a flood of connections is not one of lines. Connections are counted
+/* Connections, and calls, that the server ends or refuses for what the client did: each is told in the log, once a
+ * second for each reason, so that a flood of connections is not one of lines. Connections are counted
  * (`moonwire_connections_ended_total`); calls are with all others. */
 #ifndef MW_ENGINE_HTTP_ENDING_H
 #define MW_ENGINE_HTTP_ENDING_H

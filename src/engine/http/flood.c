@@ -39,7 +39,8 @@ static bool spend(struct mw_http_allowance *allowance, uint32_t cost, uint64_t n
 }
 
 static enum mw_http_excess spend_control(struct mw_http_flood *flood, uint32_t cost) {
-  return spend(&flood->control, cost, flood->now, flood->frames, FRAME_GAIN) ? MW_HTTP_NO_EXCESS : MW_HTTP_EXCESS_CONTROL;
+  bool fine = spend(&flood->control, cost, flood->now, flood->frames, FRAME_GAIN);
+  return fine ? MW_HTTP_NO_EXCESS : MW_HTTP_EXCESS_CONTROL;
 }
 
 enum mw_http_excess mw_http_flood_count_reset(struct mw_http_flood *flood) {

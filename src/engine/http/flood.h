@@ -1,11 +1,11 @@
 /* What a client may send without getting anywhere: frames that cost it nothing and the server something.
  *
  * A connection has a number of such frames to spare, of two kinds: RST_STREAM; and control frames, which are PING,
- * SETTINGS (one of which counts for ten: it can touch every stream), PRIORITY, WINDOW_UPDATE, DATA without bytes (or with so few that
- * all may be padding) and frames
- * of unknown types. A tenth of each limit comes back in a second; and what gets somewhere gives them back as well: a stream
- * that was answered to its end a reset; HEADERS that came, HEADERS and DATA that the server sent, ten control frames each. So a client that
- * measures its bandwidth by PINGs, takes a lot of data, or cancels half of its calls is never in want.
+ * SETTINGS (one of which counts for ten: it can touch every stream), PRIORITY, WINDOW_UPDATE, DATA without bytes (or
+ * with so few that all may be padding) and frames of unknown types. A tenth of each limit comes back in a second; and
+ * what gets somewhere gives them back as well: a stream that was answered to its end a reset; HEADERS that came,
+ * HEADERS and DATA that the server sent, ten control frames each. So a client that measures its bandwidth by PINGs,
+ * takes a lot of data, or cancels half of its calls is never in want.
  *
  * A header block has a limit of its own, in bytes and in frames, so that it comes to an end. */
 #ifndef MW_ENGINE_HTTP_FLOOD_H

@@ -55,8 +55,6 @@ static int on_frame(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
 }
 
 static int on_stream_close(nghttp2_session *ng, int32_t stream, uint32_t error, void *user) {
-  struct mw_http_session *session = user;
-  if (error == NGHTTP2_NO_ERROR) session->frames.flood.answered++;
   struct mw_http_call *call = call_of(ng, stream);
   if (call) mw_http_call_lose_stream(call);
   return 0;
@@ -86,6 +84,7 @@ static int on_frame_sent(nghttp2_session *ng, const nghttp2_frame *frame, void *
   if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA) return 0;
   session->frames.flood.frames++;
   if (frame->hd.type != NGHTTP2_HEADERS || !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM)) return 0;
+  session->frames.flood.answered++;
   const struct mw_http_call *call = call_of(ng, frame->hd.stream_id);
   if (call && !call->reader.ended) {
     nghttp2_submit_rst_stream(ng, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_NO_ERROR);
@@ -145,7 +144,8 @@ bool mw_http_session_receive(struct mw_http_session *session, struct mw_slice by
   size_t fine = mw_http_frames_check(frames, bytes, &error);
   ssize_t n = nghttp2_session_mem_recv(session->ng, bytes.data, fine);
   if (n < 0) {
-    mw_http_session_tell(session, n == NGHTTP2_ERR_FLOODED ? MW_HTTP_END_ACKS : MW_HTTP_END_PROTOCOL, nghttp2_strerror((int)n));
+    bool flooded = n == NGHTTP2_ERR_FLOODED;
+    mw_http_session_tell(session, flooded ? MW_HTTP_END_ACKS : MW_HTTP_END_PROTOCOL, nghttp2_strerror((int)n));
     return false;
   }
   if (error == NGHTTP2_NO_ERROR) return true;

@@ -63,7 +63,7 @@ static bool is_stuck(struct mw_http_conn *conn, uint64_t now) {
 
 static void look(struct mw_http_conn *conn) {
   struct mw_http_session *session = &conn->session;
-  uint64_t now = uv_now(&conn->engine->loop->uv);
+  uint64_t now = conn->watch.time;
   if (is_stuck(conn, now)) {
     mw_http_session_tell(session, MW_HTTP_END_STUCK, NULL);
     mw_http_conn_close(conn);
@@ -85,27 +85,38 @@ static void look(struct mw_http_conn *conn) {
   }
 }
 
-static void on_timer(void *arg) {
-  struct mw_http_conn *conn = arg;
-  conn->watch.timer = NULL;
-  look(conn);
-  if (!conn->closed && mw_http_watch_needed(conn)) mw_http_watch_start(conn);
-}
-
-static int64_t interval(const struct mw_engine_limits *limits) {
+/* Milliseconds between looks. */
+static uint64_t interval(const struct mw_engine_limits *limits) {
   double least = limits->handshake_seconds;
   if (limits->message_seconds < least) least = limits->message_seconds;
   if (limits->send_seconds < least) least = limits->send_seconds;
   uint64_t each = ms(least) / LOOKS;
   if (each < LOOK_MS_MIN) each = LOOK_MS_MIN;
-  return (int64_t)(each < LOOK_MS_MAX ? each : LOOK_MS_MAX) * MW_NS_PER_MS;
+  return each < LOOK_MS_MAX ? each : LOOK_MS_MAX;
+}
+
+/* A thread that was held up has not read what came meanwhile: that time is not the client's. */
+static void pass_time(struct mw_http_conn *conn) {
+  struct mw_http_watch *watch = &conn->watch;
+  uint64_t each = interval(&conn->engine->limits), passed = uv_now(&conn->engine->loop->uv) - watch->last;
+  watch->time += passed < 2 * each ? passed : each;
+}
+
+static void on_timer(void *arg) {
+  struct mw_http_conn *conn = arg;
+  conn->watch.timer = NULL;
+  pass_time(conn);
+  look(conn);
+  if (!conn->closed && mw_http_watch_needed(conn)) mw_http_watch_start(conn);
 }
 
 void mw_http_watch_start(struct mw_http_conn *conn) {
   struct mw_http_engine *engine = conn->engine;
   struct mw_http_watch *watch = &conn->watch;
-  if (watch->first.since == 0) watch->first.since = uv_now(&engine->loop->uv);
-  watch->timer = mw_timer_start_real(engine->loop, interval(&engine->limits), on_timer, conn);
+  watch->last = uv_now(&engine->loop->uv);
+  if (watch->time == 0) watch->time = watch->first.since = 1;
+  int64_t delay = (int64_t)interval(&engine->limits) * MW_NS_PER_MS;
+  watch->timer = mw_timer_start_real(engine->loop, delay, on_timer, conn);
 }
 
 void mw_http_watch_stop(struct mw_http_conn *conn) {

@@ -15,11 +15,13 @@ struct mw_timer;
 
 /* Something that was seen to stand at `mark` since `since`. */
 struct mw_http_stand {
-  uint64_t since; /* uv_now(); 0: it was not there */
+  uint64_t since; /* the watch's time; 0: it was not there */
   uint64_t mark;
 };
 
 struct mw_http_watch { /* all zeros to begin with */
+  uint64_t time;          /* milliseconds in which this thread was there to read; from 1 */
+  uint64_t last;          /* uv_now() of the newest look */
   struct mw_timer *timer; /* NULL when nothing is watched */
   uint32_t writes;        /* that were finished later than at once, modulo 2^32 */
   struct mw_http_stand first, frame, block, output, end;
