@@ -7,6 +7,7 @@
  *   conn       a connection: bytes in, bytes   batch    bytes of one write, gathered
  *   tls        a filter between conn and session
  *   session    HTTP/2: frames and streams, nothing of gRPC
+ *   frames, flood, watch, loan, ending   what clients may ask for, in frames, time and memory, and what comes of more
  *   call       a stream that is a gRPC call: life, receiving
  *   reply      the same: sending               outbox   its messages, in the order they are sent
  *   request, response, message                 gRPC's own forms, without any state of a connection
