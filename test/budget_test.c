@@ -133,6 +133,22 @@ static void without_timers_there_is_a_hook(void **state) {
   assert_non_null(lua_gethook(f.vm.L));
 }
 
+static void new_limits_need_no_new_timer(void **state) {
+  if (!f.vm.ticker.runs) skip(); /* ThreadSanitizer */
+  assert_int_equal(run("return"), MW_CUT_NONE); /* its coroutine is used again */
+  no_timers = true;
+  mw_budget_limit(&f.vm, (struct mw_limits){.slice = 2 * SLICE_MS * MS, .memory = 64 << 20});
+  no_timers = false;
+  assert_true(f.vm.ticker.runs);
+  assert_int_equal(run(endless[0]), MW_CUT_SLICE);
+}
+
+static void a_signal_that_somebody_sends_is_nothing(void **state) {
+  if (!f.vm.ticker.runs) skip(); /* ThreadSanitizer */
+  raise(SIGRTMIN + 3);
+  assert_int_equal(run("return"), MW_CUT_NONE);
+}
+
 static void burn(int64_t time) {
   int64_t end = mw_clock_read(CLOCK_THREAD_CPUTIME_ID) + time;
   while (mw_clock_read(CLOCK_THREAD_CPUTIME_ID) < end) continue;
@@ -160,6 +176,8 @@ int main(void) {
       TEST(a_deadline_that_has_passed_ends_it),
       TEST(who_works_for_less_than_half_of_a_slice_is_not_ended),
       TEST(code_that_is_quick_has_no_hook),
+      TEST(new_limits_need_no_new_timer),
+      TEST(a_signal_that_somebody_sends_is_nothing),
       TEST(ticks_end_with_their_state),
       TEST_WITHOUT_TIMERS(without_timers_there_is_a_hook),
       TEST_WITHOUT_TIMERS(what_does_not_end_is_ended),

@@ -275,6 +275,5 @@ void mw_budget_limit(struct mw_vm *vm, struct mw_limits limits) {
   int64_t interval = limits.slice / TICKS;
   vm->limits = limits;
   if (interval == 0 || interval > LONGEST_TICK) interval = LONGEST_TICK;
-  mw_ticker_stop(&vm->ticker);
   if (!mw_ticker_start(&vm->ticker, interval, on_tick, vm)) set_hook(vm->L);
 }

@@ -17,7 +17,9 @@ static const bool held_back = false;
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
+/* One that somebody has sent has no ticker. */
 static void on_signal(int number, siginfo_t *info, void *context) {
+  if (info->si_code != SI_TIMER) return;
   const struct mw_ticker *ticker = info->si_value.sival_ptr;
   ticker->tick(ticker->arg);
 }
@@ -36,18 +38,25 @@ static void unblock(void) {
   pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
-bool mw_ticker_start(struct mw_ticker *ticker, int64_t interval, void (*tick)(void *arg), void *arg) {
-  *ticker = (struct mw_ticker){.tick = tick, .arg = arg};
+static bool make_timer(struct mw_ticker *ticker) {
   struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGNAL, .sigev_value.sival_ptr = ticker};
   event._sigev_un._tid = gettid();
-  struct timespec time = {interval / MW_NS_PER_S, interval % MW_NS_PER_S};
-  struct itimerspec period = {time, time};
   pthread_once(&once, install);
   unblock();
-  if (held_back || timer_create(CLOCK_THREAD_CPUTIME_ID, &event, &ticker->timer) != 0) return false;
-  ticker->runs = timer_settime(ticker->timer, 0, &period, NULL) == 0;
-  if (!ticker->runs) timer_delete(ticker->timer);
-  return ticker->runs;
+  return !held_back && timer_create(CLOCK_THREAD_CPUTIME_ID, &event, &ticker->timer) == 0;
+}
+
+bool mw_ticker_start(struct mw_ticker *ticker, int64_t interval, void (*tick)(void *arg), void *arg) {
+  if (!ticker->runs) {
+    *ticker = (struct mw_ticker){.tick = tick, .arg = arg};
+    ticker->runs = make_timer(ticker);
+  }
+  if (!ticker->runs) return false;
+  struct timespec time = {interval / MW_NS_PER_S, interval % MW_NS_PER_S};
+  struct itimerspec period = {time, time};
+  if (timer_settime(ticker->timer, 0, &period, NULL) == 0) return true;
+  mw_ticker_stop(ticker);
+  return false;
 }
 
 void mw_ticker_stop(struct mw_ticker *ticker) {

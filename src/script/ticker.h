@@ -19,9 +19,9 @@ struct mw_ticker {
 };
 
 /* Calls `tick(arg)` on the calling thread, in a signal handler, each time that it has been busy for `interval`
- * nanoseconds (at the granularity of the kernel's own tick), until mw_ticker_stop(); `ticker` stays where it is. Returns
- * false when it cannot: there are too many timers, or the program was built for ThreadSanitizer, which holds back
- * signals. */
+ * nanoseconds (at the granularity of the kernel's own tick), until mw_ticker_stop(); `ticker`, all zeros at first, stays
+ * where it is. One that runs gets the new interval, and keeps the rest. Returns false when it cannot: there are too many
+ * timers, or the program was built for ThreadSanitizer, which holds back signals. */
 bool mw_ticker_start(struct mw_ticker *ticker, int64_t interval, void (*tick)(void *arg), void *arg);
 
 /* On the same thread. No tick runs after this. */
