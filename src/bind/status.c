@@ -74,6 +74,20 @@ int mw_bind_fail_err(lua_State *L, enum mw_code code, struct mw_err *err) {
   return 2;
 }
 
+/* Pushes the message of the status at `index` as one that a field of type string can hold. */
+static void push_text(lua_State *L, int index) {
+  if (get(L, index, "message") != LUA_TSTRING) return;
+  size_t len;
+  const char *message = lua_tolstring(L, -1, &len);
+  luaL_Buffer buffer;
+  char *text = luaL_buffinitsize(L, &buffer, len + 1);
+  for (size_t i = 0; i < len; i++) text[i] = message[i] ? message[i] : '?';
+  text[len] = '\0';
+  mw_bind_make_utf8(text);
+  luaL_pushresultsize(&buffer, len);
+  lua_remove(L, -2);
+}
+
 /* Packs code, message and details as a google.rpc.Status; leaves the bytes as a string on the stack. */
 static struct mw_slice pack_details(lua_State *L, int index, enum mw_code code) {
   struct mw_program *program = mw_fiber_program(L);
@@ -82,7 +96,7 @@ static struct mw_slice pack_details(lua_State *L, int index, enum mw_code code) 
   lua_createtable(L, 0, 3);
   lua_pushinteger(L, code);
   lua_setfield(L, -2, "code");
-  get(L, index, "message");
+  push_text(L, index);
   lua_setfield(L, -2, "message");
   get(L, index, "details");
   lua_setfield(L, -2, "details");

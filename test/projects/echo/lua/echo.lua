@@ -32,6 +32,10 @@ function unary.details()
   })
 end
 
+function unary.details_of_bytes()
+  return nil, mw.status.invalid_argument("a\xff\0b"):with_details("google.rpc.BadRequest", {})
+end
+
 function unary.raise(req) error(req.text) end
 
 function unary.raise_table() error({ code = 7 }) end

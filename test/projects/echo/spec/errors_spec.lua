@@ -64,6 +64,12 @@ describe("a failing call", function()
     assert.are.equal("must not be empty", violation.description)
   end)
 
+  it("carries details with a message that is no text", function()
+    local _, status = server:unary "details_of_bytes"
+    assert.are.equal("INVALID_ARGUMENT", status.code)
+    assert.are.equal("type.googleapis.com/google.rpc.BadRequest", status.details[1].type_url)
+  end)
+
   it("keeps what it has streamed before", function()
     local stream <close> = server.echo:Expand { what = "fail_midway", count = 3 }
     for i = 1, 3 do assert.are.equal(i, stream:receive().count) end
