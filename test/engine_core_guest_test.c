@@ -168,6 +168,24 @@ static void a_call_that_another_callback_starts_is_sent_before_the_loop_waits(vo
   client_end(&late_client);
 }
 
+static void on_prepare(uv_prepare_t *prepare) {
+  uv_prepare_stop(prepare);
+  start_late(NULL);
+}
+
+/* libuv runs the handles of a kind in the reverse order of their starts. */
+static void so_is_one_that_is_started_right_before_the_loop_waits(void **state) {
+  static uv_prepare_t prepare; /* closed with the loop */
+  late_client = (struct client){.done = 0};
+  guest_open(&guest);
+  uv_prepare_init(&guest.loop.uv, &prepare);
+  uv_prepare_start(&prepare, on_prepare);
+  assert_int_equal(open_channel(&guest), 0);
+  RUN_UNTIL(late_client.done);
+  assert_int_equal(late_client.code, MW_CODE_OK);
+  client_end(&late_client);
+}
+
 static void messages_go_back_and_forth(void **state) {
   struct client client;
   client_start(&client, guest.channel, "/t.T/Chat");
@@ -364,6 +382,7 @@ int main(void) {
       TEST(without_memory_there_is_no_channel),
       TEST(calls_of_all_types),
       TEST(a_call_that_another_callback_starts_is_sent_before_the_loop_waits),
+      cmocka_unit_test_setup_teardown(so_is_one_that_is_started_right_before_the_loop_waits, start_server, teardown),
       TEST(messages_go_back_and_forth),
       TEST(deadlines_and_cancels_end_a_call),
       TEST(a_closed_channel_cancels_its_calls),

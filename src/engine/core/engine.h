@@ -45,7 +45,9 @@ int mw_core_engine_prepare(struct mw_core_engine *engine, struct mw_err *err);
 
 /* Has `dirty` flushed at the end of this round; once, however often it is called. */
 static inline void mw_core_engine_mark(struct mw_core_engine *engine, struct mw_core_dirty *dirty) {
-  if (mw_list_empty(&dirty->link)) mw_list_push(&engine->dirty, &dirty->link);
+  if (!mw_list_empty(&dirty->link)) return;
+  mw_list_push(&engine->dirty, &dirty->link);
+  if (engine->guest) mw_core_guest_ask(engine->guest);
 }
 
 #endif

@@ -25,7 +25,7 @@ struct mw_core_guest {
   struct mw_loop *loop;
   void (*flush)(void *arg);
   void *flush_arg;
-  uv_prepare_t prepare;
+  uv_idle_t asked; /* active while `flush` is asked for */
   struct mw_post post;
   pthread_t thread;
 
@@ -107,10 +107,13 @@ void mw_core_guest_wait(struct mw_core_guest *guest) {
   run(&taken);
 }
 
-static void on_prepare(uv_prepare_t *prepare) {
-  struct mw_core_guest *guest = MW_CONTAINER(prepare, struct mw_core_guest, prepare);
+static void on_asked(uv_idle_t *asked) {
+  struct mw_core_guest *guest = MW_CONTAINER(asked, struct mw_core_guest, asked);
   guest->flush(guest->flush_arg);
+  uv_idle_stop(asked);
 }
+
+void mw_core_guest_ask(struct mw_core_guest *guest) { uv_idle_start(&guest->asked, on_asked); }
 
 /* ---- opening and closing ---- */
 
@@ -121,7 +124,7 @@ static void destroy(struct mw_core_guest *guest) {
 }
 
 static void on_closed(uv_handle_t *handle) {
-  destroy(MW_CONTAINER((uv_prepare_t *)handle, struct mw_core_guest, prepare));
+  destroy(MW_CONTAINER((uv_idle_t *)handle, struct mw_core_guest, asked));
 }
 
 int mw_core_guest_new(struct mw_core_guest **out, struct mw_core_queue *queue, struct mw_loop *loop,
@@ -140,8 +143,7 @@ int mw_core_guest_new(struct mw_core_guest **out, struct mw_core_queue *queue, s
     destroy(guest);
     return mw_err_set(err, MW_EIO, "cannot start a thread: %s", strerror(error));
   }
-  uv_prepare_init(&loop->uv, &guest->prepare);
-  uv_prepare_start(&guest->prepare, on_prepare);
+  uv_idle_init(&loop->uv, &guest->asked);
   *out = guest;
   return 0;
 }
@@ -151,6 +153,5 @@ void mw_core_guest_free(struct mw_core_guest *guest) {
   pthread_join(guest->thread, NULL);
   assert(guest->ready.n == 0);
   if (guest->posted) mw_loop_unpost(guest->loop, &guest->post);
-  uv_prepare_stop(&guest->prepare);
-  uv_close((uv_handle_t *)&guest->prepare, on_closed);
+  uv_close((uv_handle_t *)&guest->asked, on_closed);
 }

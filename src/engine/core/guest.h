@@ -3,7 +3,7 @@
  *
  * The thread takes what is there, up to a batch, and wakes the loop once; while the loop is busy a batch fills up, and a
  * full one makes the thread wait. What the tags and others of the loop's callbacks ask for is flushed before the loop
- * waits again. */
+ * waits again, in whichever phase of a turn it is asked: a loop with an active idle handle does not wait. */
 #ifndef MW_ENGINE_CORE_GUEST_H
 #define MW_ENGINE_CORE_GUEST_H
 
@@ -12,10 +12,13 @@
 
 struct mw_core_guest;
 
-/* Starts the thread. Borrows queue and loop. `flush(arg)` runs in each turn of the loop, before it waits. The loop's
- * thread. Returns 0, MW_EIO or MW_ENOMEM. */
+/* Starts the thread. Borrows queue and loop. `flush(arg)` runs when it is asked for. The loop's thread. Returns 0, MW_EIO
+ * or MW_ENOMEM. */
 int mw_core_guest_new(struct mw_core_guest **out, struct mw_core_queue *queue, struct mw_loop *loop,
                       void (*flush)(void *arg), void *arg, struct mw_err *err);
+
+/* Has `flush` run before the loop waits; once, however often it is called. The loop's thread. */
+void mw_core_guest_ask(struct mw_core_guest *guest);
 
 /* Without the loop: waits for events and runs them. The loop's thread, outside of any tag. */
 void mw_core_guest_wait(struct mw_core_guest *guest);

@@ -391,6 +391,12 @@ function chat.echo(first, call)
   end
 end
 
+-- Takes up a message that came while it slept, and asks the server at `text` for the reply to it.
+function chat.forward(first, call)
+  mw.sleep(0.1)
+  call:send(assert(mw.client(first.text):call("echo.Echo/Unary", call:receive())))
+end
+
 -- One fiber reads, another writes.
 function chat.both_ways(first, call)
   mw.spawn(function()

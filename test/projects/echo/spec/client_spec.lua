@@ -57,6 +57,15 @@ describe("mw.client", function()
       assert.equal("must not be empty", violation.description)
     end)
 
+    it("starts at once, whatever has woken the handler that makes it", function()
+      local stream <close> = echo:Chat { deadline = 10 }
+      assert.is_true(stream:send { what = "forward", text = address })
+      assert.is_true(stream:send { what = "echo", text = "grüß" })
+      local reply, status = stream:receive()
+      assert.is_nil(status)
+      assert.equal("grüß", reply.text)
+    end)
+
     it("carries metadata both ways", function()
       local reply, _, info = echo:Unary({ what = "metadata" }, {
         metadata = { ["x-one"] = "1", ["x-many"] = { "a", "b" }, ["x-bytes-bin"] = "\0\xff\n" },
