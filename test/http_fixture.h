@@ -127,6 +127,7 @@ struct client {
   unsigned acks[TYPES];
   int goaway;             /* error code of the newest; -1: none */
   int32_t last;           /* its last stream */
+  char reason[32];        /* its debug data */
   size_t credit;          /* of the connection, by WINDOW_UPDATE */
   uint32_t settings[8];
   struct got streams[STREAMS / 2]; /* of stream 2 * i + 1 */
@@ -272,6 +273,7 @@ static void take_frame(struct client *client, uint8_t type, uint8_t flags, int32
   } else if (type == NGHTTP2_GOAWAY) {
     client->last = (int32_t)number_at(at);
     client->goaway = (int)number_at(at + 4);
+    snprintf(client->reason, sizeof client->reason, "%.*s", (int)(len - 8), (const char *)at + 8);
   } else if (type == NGHTTP2_WINDOW_UPDATE) {
     client->credit += number_at(at);
   } else if (type == NGHTTP2_SETTINGS) {

@@ -33,12 +33,24 @@ struct mw_engine_limits {
   _Atomic unsigned *open;  /* borrowed; connections there are. NULL: this engine's alone count */
 };
 
+/* Whether connections are alive, and how long they may be: gRFC A8 and A9. In seconds; 0 for no PINGs, no limit. */
+struct mw_keepalive {
+  double time;                /* without a word from a client, until it is sent a PING */
+  double timeout;             /* without a word after it, until the connection ends and its calls with it */
+  double min_time;            /* between PINGs of a client; the third that comes earlier ends the connection */
+  bool permit_without_stream; /* PINGs while there is no call, from either side; else a client may send one in two hours */
+  double max_connection_idle; /* without a call, until the connection is drained */
+  double max_connection_age;  /* until it is drained, give or take a tenth */
+  double max_connection_age_grace; /* that its calls get then, until the connection ends and they with it */
+};
+
 struct mw_engine_config {
   struct mw_loop *loop;         /* borrowed; of this worker */
   struct mw_dispatch *dispatch; /* borrowed; NULL for a guest, which only opens channels */
   size_t max_receive_bytes;     /* largest message taken, after decompression; 4 MiB by default */
   size_t max_metadata_bytes;    /* largest request header list */
   const struct mw_tls_config *tls; /* NULL for plain text */
+  struct mw_keepalive keepalive;
   struct mw_engine_limits limits;
 };
 

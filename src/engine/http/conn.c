@@ -55,8 +55,7 @@ static bool write_pending(struct mw_http_conn *conn);
 
 static void on_shut(uv_shutdown_t *shutdown, int status) {}
 
-/* Ends it from this side; what was written still goes. */
-static void say_goodbye(struct mw_http_conn *conn) {
+void mw_http_conn_say_goodbye(struct mw_http_conn *conn) {
   if (conn->closed) return;
   leave(conn);
   if (conn->tls && !conn->unsent && mw_http_tls_shut(conn->tls)) write_pending(conn);
@@ -141,7 +140,7 @@ void mw_http_conn_flush(struct mw_http_conn *conn) {
   if (!stands) {
     mw_http_conn_close(conn);
   } else if (!conn->unsent && mw_http_session_is_done(&conn->session)) {
-    say_goodbye(conn);
+    mw_http_conn_say_goodbye(conn);
   } else if (!conn->watch.timer && mw_http_watch_needed(conn)) {
     mw_http_watch_start(conn);
   }
@@ -186,6 +185,7 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf) {
     if (n < 0) close_handle(conn);
     return;
   }
+  mw_http_keepalive_hear(&conn->keepalive, uv_now(stream->loop));
   struct mw_slice bytes = mw_slice(buf->base, n > 0 ? (size_t)n : 0);
   if (n > 0 && (conn->tls ? receive_tls(conn, bytes) : receive(conn, bytes))) {
     mw_http_conn_mark(conn);
@@ -193,7 +193,7 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf) {
   }
   if (n > 0) {
     say_last(conn);
-    say_goodbye(conn);
+    mw_http_conn_say_goodbye(conn);
   } else {
     mw_http_conn_close(conn);
   }
@@ -229,6 +229,7 @@ struct mw_http_conn *mw_http_conn_new(struct mw_http_engine *engine) {
   uv_tcp_init(&engine->loop->uv, &conn->uv.tcp);
   mw_http_engine_enter(engine);
   mw_list_push(&engine->conns, &conn->link);
+  mw_http_keepalive_start(conn);
   return conn;
 }
 
@@ -248,8 +249,9 @@ bool mw_http_conn_accept(struct mw_http_engine *engine, uv_stream_t *listener) {
 /* ---- the end ---- */
 
 void mw_http_conn_drain(struct mw_http_conn *conn) {
-  if (conn->closed) return;
+  if (conn->closed || conn->session.draining) return;
   mw_http_session_drain(&conn->session);
+  mw_http_keepalive_drain(conn);
   mw_http_conn_mark(conn);
 }
 

@@ -12,6 +12,7 @@
 #define MW_ENGINE_HTTP_CONN_H
 
 #include "engine/http/engine.h"
+#include "engine/http/keepalive.h"
 #include "engine/http/session.h"
 #include "engine/http/tls.h"
 #include "engine/http/watch.h"
@@ -33,6 +34,7 @@ struct mw_http_conn {
   uv_shutdown_t shutdown;
   struct mw_timer *linger; /* until the client has closed its side, too; NULL when that is not waited for */
   struct mw_http_watch watch;
+  struct mw_http_keepalive keepalive;
   bool closed;
   bool counted;         /* in *engine->open_conns */
   unsigned refs;        /* the open handle, and each call */
@@ -59,6 +61,9 @@ void mw_http_conn_end(struct mw_http_conn *conn);
 
 /* Closes it; calls that are live are told that they are cancelled. */
 void mw_http_conn_close(struct mw_http_conn *conn);
+
+/* The same, but what was written still goes, and the client gets the time to read it. */
+void mw_http_conn_say_goodbye(struct mw_http_conn *conn);
 
 /* Closes it, and its calls are told nothing: the engine closes. */
 void mw_http_conn_abandon(struct mw_http_conn *conn);

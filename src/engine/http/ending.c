@@ -19,6 +19,8 @@ static const struct {
     [MW_HTTP_END_CONTROL] = {"control_frames", "connection ended: the client sends too many frames that lead nowhere"},
     [MW_HTTP_END_ACKS] = {"unread_acks", "connection ended: the client does not read the answers to its frames"},
     [MW_HTTP_END_STUCK] = {"stuck", "connection ended: the client takes nothing of what it is sent"},
+    [MW_HTTP_END_PINGS] = {"pings", "connection ended: the client sends PINGs too often"},
+    [MW_HTTP_END_SILENT] = {"keepalive", "connection ended: the client does not answer a PING"},
     [MW_HTTP_END_REFUSED] = {"connections", "connection refused: there are too many"},
     [MW_HTTP_END_MESSAGE] = {NULL, "call ended: a message did not come in time"},
     [MW_HTTP_END_UNTAKEN] = {NULL, "call ended: the client does not take the rest of the answer"},

@@ -17,6 +17,8 @@ enum mw_http_ending {
   MW_HTTP_END_CONTROL,
   MW_HTTP_END_ACKS,      /* does not read the answers to its PINGs and SETTINGS */
   MW_HTTP_END_STUCK,     /* takes nothing of what it is sent */
+  MW_HTTP_END_PINGS,     /* too many of them */
+  MW_HTTP_END_SILENT,    /* no sign of life after a PING */
   MW_HTTP_END_REFUSED,   /* too many connections */
   MW_HTTP_END_MEMORY,    /* no memory for a new one */
   MW_HTTP_END_MESSAGE,   /* of a call alone: a message that stands still */

@@ -63,6 +63,7 @@ static int engine_open(const struct mw_engine_config *config, struct mw_engine *
   engine->max_metadata_bytes = config->max_metadata_bytes ? config->max_metadata_bytes : MAX_METADATA;
   engine->limits = complete(config->limits);
   if (!engine->limits.open) engine->limits.open = &engine->conns_open;
+  mw_http_keeper_init(&engine->keeper, &config->keepalive);
   mw_list_init(&engine->listeners);
   mw_list_init(&engine->conns);
   mw_list_init(&engine->pool);
@@ -132,6 +133,7 @@ static void engine_close(struct mw_engine *base) {
   struct mw_http_engine *engine = mw_http_engine_of(base);
   mw_http_listeners_close(engine);
   each_conn(engine, mw_http_conn_abandon);
+  mw_http_keeper_stop(&engine->keeper);
   mw_http_turn_close(engine);
   mw_http_engine_leave(engine);
 }

@@ -10,6 +10,7 @@
 #include "base/buf.h"
 #include "engine/http/batch.h"
 #include "engine/http/ending.h"
+#include "engine/http/keepalive.h"
 #include "engine/http/turn.h"
 #include "rpc/engine.h"
 
@@ -34,6 +35,7 @@ struct mw_http_engine {
   struct mw_http_endings endings;
   struct mw_http_spare spare;
   _Atomic unsigned conns_open; /* what limits.open points to by default */
+  struct mw_http_keeper keeper;
   struct mw_http_turn turn;
   struct mw_list listeners; /* struct mw_http_listener.link */
   struct mw_list conns;     /* struct mw_http_conn.link */

@@ -6,6 +6,7 @@
  *   listener   a socket that accepts           turn     what is done when, within a turn of the loop
  *   conn       a connection: bytes in, bytes   batch    bytes of one write, gathered
  *   tls        a filter between conn and session
+ *   keepalive  how long connections live, and what they are asked meanwhile
  *   session    HTTP/2: frames and streams, nothing of gRPC
  *   frames, flood, watch, loan, ending   what clients may ask for, in frames, time and memory, and what comes of more
  *   call       a stream that is a gRPC call: life, receiving

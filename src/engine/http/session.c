@@ -12,6 +12,22 @@ static struct mw_http_call *call_of(nghttp2_session *ng, int32_t stream) {
   return nghttp2_session_get_stream_user_data(ng, stream);
 }
 
+void mw_http_session_tell(struct mw_http_session *session, enum mw_http_ending ending, const char *detail) {
+  struct mw_http_conn *conn = conn_of(session);
+  if (session->told) return;
+  session->told = true;
+  mw_http_ending(conn->engine, ending, conn->peer, detail);
+}
+
+/* What the PING after the first GOAWAY says. */
+static const uint8_t goodbye[8] = "goodbye";
+
+/* Says which stream was the last. */
+static void submit_goaway(struct mw_http_session *session, uint32_t error, const char *reason) {
+  int32_t last = nghttp2_session_get_last_proc_stream_id(session->ng);
+  nghttp2_submit_goaway(session->ng, NGHTTP2_FLAG_NONE, last, error, (const uint8_t *)reason, strlen(reason));
+}
+
 /* ---- what arrives ---- */
 
 static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, void *user) {
@@ -42,29 +58,37 @@ static int on_data_chunk(nghttp2_session *ng, uint8_t flags, int32_t stream, con
   return 0;
 }
 
+/* The answer to our own goodbye comes from a client that has read the GOAWAY before it. */
+static int take_ping(struct mw_http_session *session, const nghttp2_ping *ping) {
+  static const char reason[] = "too_many_pings"; /* as clients of gRPC know it (gRFC A8) */
+  if (ping->hd.flags & NGHTTP2_FLAG_ACK) {
+    if (memcmp(ping->opaque_data, goodbye, sizeof goodbye) == 0 && session->draining) mw_http_session_goaway(session);
+    return 0;
+  }
+  if (mw_http_keepalive_take_ping(conn_of(session))) return 0;
+  mw_http_session_tell(session, MW_HTTP_END_PINGS, NULL);
+  submit_goaway(session, NGHTTP2_ENHANCE_YOUR_CALM, reason);
+  return NGHTTP2_ERR_CALLBACK_FAILURE;
+}
+
 static int on_frame(nghttp2_session *ng, const nghttp2_frame *frame, void *user) {
   struct mw_http_session *session = user;
   if (frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA) {
     struct mw_http_call *call = call_of(ng, frame->hd.stream_id);
     bool end = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
     if (call) mw_http_call_take_frame(call, end);
-  } else if (frame->hd.type == NGHTTP2_PING && (frame->hd.flags & NGHTTP2_FLAG_ACK) && session->draining) {
-    mw_http_session_goaway(session);
+  } else if (frame->hd.type == NGHTTP2_PING) {
+    return take_ping(session, &frame->ping);
   }
   return 0;
 }
 
 static int on_stream_close(nghttp2_session *ng, int32_t stream, uint32_t error, void *user) {
+  struct mw_http_conn *conn = conn_of(user);
+  conn->keepalive.quiet = uv_now(&conn->engine->loop->uv);
   struct mw_http_call *call = call_of(ng, stream);
   if (call) mw_http_call_lose_stream(call);
   return 0;
-}
-
-void mw_http_session_tell(struct mw_http_session *session, enum mw_http_ending ending, const char *detail) {
-  struct mw_http_conn *conn = conn_of(session);
-  if (session->told) return;
-  session->told = true;
-  mw_http_ending(conn->engine, ending, conn->peer, detail);
 }
 
 /* A stream that is reset for an error of the client's. */
@@ -74,15 +98,23 @@ static void count_reset(struct mw_http_session *session, uint32_t error) {
   mw_http_session_fail(session, NGHTTP2_ENHANCE_YOUR_CALM, MW_HTTP_END_RESETS);
 }
 
+/* The PING goes after the first one, and not before it as it would if both were submitted together. */
+static void after_goaway(struct mw_http_session *session, uint32_t error) {
+  if (error != NGHTTP2_NO_ERROR) {
+    mw_http_session_tell(session, MW_HTTP_END_PROTOCOL, nghttp2_http2_strerror(error));
+  } else if (!session->ending) {
+    nghttp2_submit_ping(session->ng, NGHTTP2_FLAG_NONE, goodbye);
+  }
+}
+
 /* A server that has answered does not want the rest of the request (RFC 9113, 8.1). */
 static int on_frame_sent(nghttp2_session *ng, const nghttp2_frame *frame, void *user) {
   struct mw_http_session *session = user;
   if (frame->hd.type == NGHTTP2_RST_STREAM) count_reset(session, frame->rst_stream.error_code);
-  if (frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.error_code != NGHTTP2_NO_ERROR) {
-    mw_http_session_tell(session, MW_HTTP_END_PROTOCOL, nghttp2_http2_strerror(frame->goaway.error_code));
-  }
+  if (frame->hd.type == NGHTTP2_GOAWAY) after_goaway(session, frame->goaway.error_code);
   if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA) return 0;
   session->frames.flood.frames++;
+  conn_of(session)->keepalive.spoke = true;
   if (frame->hd.type != NGHTTP2_HEADERS || !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM)) return 0;
   session->frames.flood.answered++;
   const struct mw_http_call *call = call_of(ng, frame->hd.stream_id);
@@ -105,6 +137,7 @@ int mw_http_session_setup(nghttp2_session_callbacks **callbacks, nghttp2_option 
   nghttp2_session_callbacks_set_send_data_callback(*callbacks, mw_http_reply_send_data);
   nghttp2_option_set_no_auto_window_update(*option, 1);
   nghttp2_option_set_no_closed_streams(*option, 1);
+  nghttp2_option_set_no_rfc9113_leading_and_trailing_ws_validation(*option, 1); /* C core takes these, too */
 #ifdef MW_NGHTTP2_RESET_LIMIT /* flood.h is fairer: it knows of calls that were answered */
   nghttp2_option_set_stream_reset_rate_limit(*option, UINT32_MAX, UINT32_MAX);
 #endif
@@ -190,14 +223,12 @@ void mw_http_session_drain(struct mw_http_session *session) {
   if (session->draining) return;
   session->draining = true;
   nghttp2_submit_shutdown_notice(session->ng);
-  nghttp2_submit_ping(session->ng, NGHTTP2_FLAG_NONE, NULL);
 }
 
 void mw_http_session_goaway(struct mw_http_session *session) {
   if (session->ending) return;
   session->ending = true;
-  int32_t last = nghttp2_session_get_last_proc_stream_id(session->ng);
-  nghttp2_submit_goaway(session->ng, NGHTTP2_FLAG_NONE, last, NGHTTP2_NO_ERROR, NULL, 0);
+  submit_goaway(session, NGHTTP2_NO_ERROR, "");
 }
 
 void mw_http_session_lose(struct mw_http_session *session) {

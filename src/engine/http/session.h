@@ -55,12 +55,12 @@ void mw_http_session_drain(struct mw_http_session *session);
 /* Says at once which stream was the last. */
 void mw_http_session_goaway(struct mw_http_session *session);
 
-/* Tells, once, why the connection ends. */
-void mw_http_session_tell(struct mw_http_session *session, enum mw_http_ending ending, const char *detail);
-
 /* Ends the connection for what the client did: with a GOAWAY, as far as it can still be written. Nothing more is
  * received. */
 void mw_http_session_fail(struct mw_http_session *session, uint32_t error, enum mw_http_ending ending);
+
+/* Tells in the log, once, why the connection ends; `detail` may be NULL. */
+void mw_http_session_tell(struct mw_http_session *session, enum mw_http_ending ending, const char *detail);
 
 /* The connection is gone: every stream ends, and its call is ready to hear of it. */
 void mw_http_session_lose(struct mw_http_session *session);
