@@ -161,6 +161,7 @@ return {
   wrkers = 2, ["grace"] = -1,
   limits = limits,
   tls = 5, reload = { specs = 1 },
+  keepalive = { time = -1, timeout = 0, min_time = "1", permit_without_stream = 1, max_connection_age = 1e7 },
   [1] = 2,
 }
 ]] }
@@ -172,6 +173,12 @@ return {
       stderr, 1, true) -- its group is set on another line
     assert.matches("DIR/moonwire.lua:8: tls: expected a table", stderr, 1, true)
     assert.matches("DIR/moonwire.lua:8: reload.specs: expected true or false", stderr, 1, true)
+    assert.matches("DIR/moonwire.lua:9: keepalive.time: expected seconds from 0 (never) to 1e6", stderr, 1, true)
+    assert.matches("DIR/moonwire.lua:9: keepalive.timeout: expected seconds from 0.01 to 1e6", stderr, 1, true)
+    assert.matches("DIR/moonwire.lua:9: keepalive.min_time: expected seconds from 0 (no limit) to 1e6", stderr, 1, true)
+    assert.matches("DIR/moonwire.lua:9: keepalive.permit_without_stream: expected true or false", stderr, 1, true)
+    assert.matches("DIR/moonwire.lua:9: keepalive.max_connection_age: expected seconds from 0 (no limit) to 1e6", stderr, 1,
+      true)
     assert.matches("DIR/moonwire.lua: [...]: settings have names", stderr, 1, true)
     assert.matches("DIR/lua/broken.lua:1: unexpected symbol", stderr, 1, true)
   end)

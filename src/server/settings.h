@@ -30,6 +30,7 @@ struct mw_settings {
   double slice_ms;            /* milliseconds that scripts may run without waiting; 0 for no limit */
   size_t memory_bytes;        /* that the scripts of a worker may hold; 0 for no limit */
   struct mw_engine_limits clients; /* what they may ask for */
+  struct mw_keepalive keepalive;
   size_t store_bytes;         /* most bytes the store may grow to; 0 for the store's default */
   bool dev;                   /* errors reach the caller in full */
   bool specs;                 /* a reload has to pass the folder's specs */

@@ -26,6 +26,7 @@ struct setting {
 };
 
 #define AT(member) offsetof(struct mw_settings, member)
+#define KEPT "seconds from 0 (no limit) to 1e6"
 static const struct setting settings_table[] = {
     {NULL, "listen", ADDRESSES, 0, 0, 0, "\"HOST:PORT\" or \"unix:PATH\", or a list of at most 16", true},
     {NULL, "engine", ENGINE, AT(engine), 0, 0, MW_SERVER_ENGINES, true},
@@ -54,6 +55,13 @@ static const struct setting settings_table[] = {
     {"limits", "message_seconds", NUMBER, AT(clients.message_seconds), 0.01, 86400, "seconds from 0.01 to 86400", true},
     {"limits", "send_seconds", NUMBER, AT(clients.send_seconds), 0.01, 86400, "seconds from 0.01 to 86400", true},
     {"limits", "buffer_bytes", SIZE, AT(clients.buffer_bytes), 65536, 1e12, "bytes from 65536 to 1e12", true},
+    {"keepalive", "time", NUMBER, AT(keepalive.time), 0, 1e6, "seconds from 0 (never) to 1e6", true},
+    {"keepalive", "timeout", NUMBER, AT(keepalive.timeout), 0.01, 1e6, "seconds from 0.01 to 1e6", true},
+    {"keepalive", "min_time", NUMBER, AT(keepalive.min_time), 0, 1e6, KEPT, true},
+    {"keepalive", "permit_without_stream", SWITCH, AT(keepalive.permit_without_stream), 0, 0, "true or false", true},
+    {"keepalive", "max_connection_idle", NUMBER, AT(keepalive.max_connection_idle), 0, 1e6, KEPT, true},
+    {"keepalive", "max_connection_age", NUMBER, AT(keepalive.max_connection_age), 0, 1e6, KEPT, true},
+    {"keepalive", "max_connection_age_grace", NUMBER, AT(keepalive.max_connection_age_grace), 0, 1e6, KEPT, true},
     {"store", "map_bytes", SIZE, AT(store_bytes), 1048576, 1e15, "bytes from 1048576 to 1e15", true},
 };
 enum { N_SETTINGS = sizeof settings_table / sizeof *settings_table };
@@ -336,6 +344,10 @@ static bool same(const struct setting *setting, const struct mw_settings *a, con
   switch (setting->kind) {
     case ADDRESSES:
       return same_listeners(a, b);
+    case NUMBER:
+      return !(*(const double *)x < *(const double *)y || *(const double *)x > *(const double *)y);
+    case SWITCH:
+      return *(const bool *)x == *(const bool *)y;
     case INTEGER:
       return *(const unsigned *)x == *(const unsigned *)y;
     case SIZE:

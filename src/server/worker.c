@@ -37,7 +37,8 @@ static int open_engines(struct mw_worker *worker, struct mw_err *err) {
                                     .max_receive_bytes = settings->message_bytes,
                                     .max_metadata_bytes = settings->metadata_bytes,
                                     .tls = settings->tls_cert ? &tls : NULL,
-                                    .limits = settings->clients};
+                                    .limits = settings->clients,
+                                    .keepalive = settings->keepalive};
   config.limits.connections = shared->connections;
   config.limits.open = shared->open;
   int rc = shared->engine->open(&config, &worker->engine, err);

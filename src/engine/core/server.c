@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <limits.h>
+#include <math.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +16,7 @@
 #include "engine/core/credentials.h"
 
 /* Requests for a next call that are kept pending. */
-enum { PENDING = 64, MAX_METADATA = 16 * 1024 };
+enum { PENDING = 64, MAX_METADATA = 16 * 1024, PING_STRIKES = 2 };
 
 /* ---- calls ---- */
 
@@ -44,6 +45,12 @@ static grpc_arg integer(const char *key, size_t value) {
   return arg;
 }
 
+/* For C core INT_MAX is never; so is 0 here. */
+static grpc_arg span(const char *key, double seconds) {
+  double ms = ceil(seconds * 1000);
+  return integer(key, seconds > 0 && ms < INT_MAX ? (size_t)ms : INT_MAX);
+}
+
 static void on_shutdown(struct mw_core_tag *tag, bool ok) {
   MW_CONTAINER(tag, struct mw_core_server, shutdown)->down = true;
 }
@@ -59,13 +66,24 @@ int mw_core_server_init(struct mw_core_engine *engine, const struct mw_engine_co
     if (rc != 0) return rc;
   }
   const struct mw_engine_limits *limits = &config->limits;
-  grpc_arg args[6] = {
+  const struct mw_keepalive *keepalive = &config->keepalive;
+  enum { ALWAYS = 13, MOST = ALWAYS + 2 };
+  grpc_arg args[MOST] = {
       integer(GRPC_ARG_ALLOW_REUSEPORT, 1),
       integer(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, engine->max_receive_bytes),
       integer(GRPC_ARG_MAX_METADATA_SIZE, config->max_metadata_bytes ? config->max_metadata_bytes : MAX_METADATA),
       integer(GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0), /* engine/core/slices.h does it */
+      span(GRPC_ARG_KEEPALIVE_TIME_MS, keepalive->time),
+      span(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, keepalive->timeout),
+      integer(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, keepalive->permit_without_stream),
+      integer(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0), /* no limit to our own */
+      span(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, keepalive->min_time),
+      integer(GRPC_ARG_HTTP2_MAX_PING_STRIKES, keepalive->min_time > 0 ? PING_STRIKES : 0), /* 0: no limit */
+      span(GRPC_ARG_MAX_CONNECTION_IDLE_MS, keepalive->max_connection_idle),
+      span(GRPC_ARG_MAX_CONNECTION_AGE_MS, keepalive->max_connection_age),
+      span(GRPC_ARG_MAX_CONNECTION_AGE_GRACE_MS, keepalive->max_connection_age_grace),
   };
-  size_t n = 4;
+  size_t n = ALWAYS;
   if (limits->streams > 0) args[n++] = integer(GRPC_ARG_MAX_CONCURRENT_STREAMS, limits->streams);
   if (limits->handshake_seconds > 0) {
     args[n++] = integer(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, (size_t)(limits->handshake_seconds * 1000));

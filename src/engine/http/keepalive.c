@@ -103,7 +103,7 @@ static uint64_t look_for_end(struct mw_http_conn *conn, uint64_t now) {
   struct mw_http_keepalive *keepalive = &conn->keepalive;
   if (now >= keepalive->leaves) {
     const struct mw_log_field fields[] = {{"peer", conn->peer}, {0}};
-    mw_log(MW_LOG_INFO, fields, "connection ended: it has reached its age, and calls went on for longer than the grace");
+    mw_log(MW_LOG_INFO, fields, "connection ended with its calls: it has reached its age, and their grace is over");
     mw_http_conn_say_goodbye(conn);
     return NEVER;
   }

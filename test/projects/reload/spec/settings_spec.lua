@@ -97,11 +97,12 @@ describe("a save of moonwire.lua", function()
   it("with what only a start can change says so, as long as that is so", function()
     local folder <close> = start("return { workers = 1 }", { "--engine", os.getenv "MOONWIRE_TEST_ENGINE" or "core" })
     local fixed <const> = [[return { workers = 3, listen = "127.0.0.1:1", engine = "http", data = "elsewhere", tls = {
-      cert = "c", key = "k" }, store = { map_bytes = 2^30 }, limits = { message_bytes = 1000, metadata_bytes = 2000 } }]]
+      cert = "c", key = "k" }, store = { map_bytes = 2^30 }, limits = { message_bytes = 1000, metadata_bytes = 2000 },
+      keepalive = { time = 0.5, timeout = 20, permit_without_stream = true } }]]
     local log = folder:commit("moonwire.lua", fixed)
     -- What the command line says stays as it is: listen, data and engine.
     local names <const> = "; restart to change: workers, tls.cert, tls.key, limits.message_bytes, limits.metadata_bytes, "
-      .. "store.map_bytes"
+      .. "keepalive.time, keepalive.permit_without_stream, store.map_bytes"
     assert.matches(names, log, 1, true)
     assert.matches(names, folder:commit("lua/words.lua", "return 2"), 1, true)
     local _, shown = run("status", folder.dir, "--data", folder.server.stderr:match "reach this server with %-%-data\" data=(%S+)")

@@ -1,0 +1,145 @@
+"""How connections live and end: PINGs of either side, idle time and age, as every client of gRPC sees them."""
+
+import pathlib
+import socket
+import struct
+import tempfile
+import unittest
+
+import http2
+from harness import TIMEOUT, Server
+
+WATCH = "/grpc.health.v1.Health/Watch"  # a call that goes on
+NO_ERROR, ENHANCE_YOUR_CALM = 0, 11
+
+
+class Connection:
+    """Frames to and from a server; PINGs are answered while `answers`."""
+
+    def __init__(self, address):
+        host, port = address.rsplit(":", 1)
+        self.sock = socket.create_connection((host, int(port)), timeout=TIMEOUT)
+        self.answers = True
+        self.pings = self.acks = self.goaways = 0
+        self.code, self.reason = None, b""
+        self.messages = 0
+        self.frames = http2.read_frames(self.sock)
+        self.send(http2.SETTINGS, before=http2.PREFACE)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.sock.close()
+
+    def send(self, kind, flags=0, stream=0, payload=b"", before=b""):
+        try:
+            self.sock.sendall(before + http2.frame(kind, flags, stream, payload))
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # what was said before is still to be read
+
+    def ping(self):
+        self.send(http2.PING, payload=b"01234567")
+
+    def watch(self):
+        """Begins a call, and waits for its first message."""
+        self.sock.sendall(http2.request(WATCH, body=http2.message())[len(http2.PREFACE):])
+        self.until(lambda: self.messages)
+
+    def take(self, kind, flags, payload):
+        if kind == http2.DATA:
+            self.messages += 1
+        elif kind == http2.GOAWAY:
+            self.goaways += 1
+            self.code, self.reason = struct.unpack(">I", payload[4:8])[0], payload[8:]
+        elif kind == http2.PING and flags & http2.ACK:
+            self.acks += 1
+        elif kind in (http2.SETTINGS, http2.PING) and not flags & http2.ACK:
+            self.pings += kind == http2.PING
+            if self.answers:
+                self.send(kind, http2.ACK, 0, payload if kind == http2.PING else b"")
+
+    def until(self, condition):
+        """Reads until the condition holds; False when the connection ends before."""
+        while not condition():
+            frame = next(self.frames, None)
+            if frame is None:
+                return False
+            self.take(frame[0], frame[1], frame[3])
+        return True
+
+    def ends(self):
+        self.until(lambda: False)
+        return True
+
+
+class Keepalive(unittest.TestCase):
+    def serve(self, settings):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        pathlib.Path(folder.name, "moonwire.lua").write_text("return { keepalive = { %s } }" % settings)
+        self.server = Server(folder.name, arguments=("--workers", "1"))
+        self.addCleanup(self.end)
+        return self.server.address
+
+    def end(self):
+        self.assertEqual(self.server.stop(), 0, self.server.logged())
+
+    def test_a_client_that_pings_too_often_is_told_to_calm_down(self):
+        with Connection(self.serve("min_time = 1000")) as client:
+            client.watch()
+            for _ in range(4):  # the first is free, and there are three strikes
+                client.ping()
+            client.ends()
+            self.assertEqual((client.code, client.reason), (ENHANCE_YOUR_CALM, b"too_many_pings"))
+
+    def test_two_strikes_are_no_reason_to_end(self):
+        with Connection(self.serve("min_time = 1000")) as client:
+            client.watch()
+            for _ in range(3):
+                client.ping()
+            self.assertTrue(client.until(lambda: client.acks == 3))
+            self.assertEqual(client.goaways, 0)
+
+    def test_a_client_without_a_call_may_hardly_ping(self):
+        with Connection(self.serve("min_time = 0.001")) as client:
+            for _ in range(4):
+                client.ping()
+            client.ends()
+            self.assertEqual((client.code, client.reason), (ENHANCE_YOUR_CALM, b"too_many_pings"))
+
+    def test_any_number_of_pings_can_be_allowed(self):
+        with Connection(self.serve("min_time = 0")) as client:
+            for _ in range(20):
+                client.ping()
+            self.assertTrue(client.until(lambda: client.acks == 20))
+            self.assertEqual(client.goaways, 0)
+
+    def test_a_client_with_a_call_is_pinged(self):
+        with Connection(self.serve("time = 0.05, timeout = 100")) as client:
+            client.watch()
+            self.assertTrue(client.until(lambda: client.pings >= 2))
+            self.assertEqual(client.goaways, 0)
+
+    def test_a_client_that_does_not_answer_is_given_up(self):
+        with Connection(self.serve("time = 0.05, timeout = 0.05")) as client:
+            client.watch()
+            client.answers = False
+            self.assertTrue(client.ends())
+            self.assertGreaterEqual(client.pings, 1)
+
+    def test_an_idle_connection_ends(self):
+        with Connection(self.serve("max_connection_idle = 0.05")) as client:
+            self.assertTrue(client.ends())
+            self.assertEqual(client.messages, 0)
+
+    def test_an_old_connection_is_drained_and_its_calls_get_the_grace(self):
+        with Connection(self.serve("max_connection_age = 0.05, max_connection_age_grace = 0.2")) as client:
+            client.watch()
+            self.assertTrue(client.until(lambda: client.goaways))
+            self.assertEqual(client.code, NO_ERROR)
+            self.assertTrue(client.ends())
+
+
+if __name__ == "__main__":
+    unittest.main()
