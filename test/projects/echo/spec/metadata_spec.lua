@@ -13,6 +13,12 @@ describe("metadata", function()
     assert.are.equal("1", seen["x.dots_and-more"])
   end)
 
+  it("reaches the handler with the blanks around it", function()
+    local metadata = { ["x-before"] = "  one", ["x-after"] = "one  ", ["x-both"] = " one ", ["x-nothing-else"] = " " }
+    local seen = assert(server:unary("metadata", nil, { metadata = metadata })).pairs
+    for key, value in pairs(metadata) do assert.are.equal(value, seen[key]) end
+  end)
+
   it("reaches the handler with every value of a key, the first in call.metadata", function()
     local seen = assert(server:unary("metadata", nil, { metadata = { ["x-many"] = { "a", "b", "c" } } })).pairs
     assert.are.equal("a", seen["x-many"])
