@@ -53,18 +53,34 @@ def stream_memory(count=1000, connections=10):
     return used / count
 
 
-def inserts(connections, streams, seconds=3):
+def calls(server, method, request, connections, streams, seconds=3, cores=LOAD_CORE):
+    """Calls per second."""
+    done = subprocess.run(
+        ["taskset", "-c", cores, LOAD, server.address, method, "--request", message_file(request), "--unchecked",
+         "--connections", str(connections), "--streams", str(streams), "--seconds", str(seconds)],
+        capture_output=True, text=True)
+    if done.returncode != 0:
+        raise Failed(f"{method}: {done.stdout}{done.stderr}")
+    result = json.loads(done.stdout)
+    return result["calls"] / result["seconds"]
+
+
+def inserts(connections, streams):
     """Durable CreateTask calls per second."""
     request = tasks.CreateTaskRequest(title="a task", description="that is written to disk", priority=tasks.HIGH)
     with tempfile.TemporaryDirectory(dir=BUILD) as data, moonwire(data=data) as server:
-        done = subprocess.run(
-            ["taskset", "-c", LOAD_CORE, LOAD, server.address, "/tasks.TaskService/CreateTask",
-             "--request", message_file(request), "--unchecked", "--connections", str(connections),
-             "--streams", str(streams), "--seconds", str(seconds)], capture_output=True, text=True)
-        if done.returncode != 0:
-            raise Failed(f"inserts: {done.stdout}{done.stderr}")
-        result = json.loads(done.stdout)
-        return result["calls"] / result["seconds"]
+        return calls(server, "/tasks.TaskService/CreateTask", request, connections, streams)
+
+
+def one_connection(rounds=3, seconds=2, count=10_000):
+    """Calls per second that one connection gets from one worker and from two, with some 50 microseconds of Lua work
+    in each call. The client, which needs little, has both cores, too."""
+    rates = {1: [], 2: []}
+    for _ in range(rounds):
+        for workers, seen in rates.items():
+            with moonwire(folder=SERVICE, workers=workers, cores=BOTH) as server:
+                seen.append(calls(server, "/bench.Bench/Work", loops.LoopRequest(count=count), 1, 64, seconds, BOTH))
+    return [statistics.median(seen) for seen in rates.values()]
 
 
 def gets(count=10_000, times=25):
@@ -90,5 +106,8 @@ def measure():
     line("durable inserts, one caller", "inserts_1", one, "per s")
     line("durable inserts, 64 callers", "inserts_64", inserts(8, 8), "per s",
          f"at least 20,000, or 20 x one caller ({20 * one:,.0f})")
+    one, two = one_connection()
+    line("one connection, 50 us of Lua, one worker", "connection_1", one, "calls/s")
+    line("one connection, 50 us of Lua, two workers", "connection_2", two, "calls/s", f"at least 1.6 x one ({1.6 * one:,.0f})")
     line("gets from Lua, one core", "gets", gets(), "per s", "at least 500,000")
     return figures

@@ -116,6 +116,19 @@ static void prepare(struct mw_dispatch *dispatch, struct mw_call *call) {
   call->received = call->sent = 0;
 }
 
+static void enter(struct mw_dispatch *dispatch, struct mw_call *call, const struct mw_route *route) {
+  call->route = route;
+  route->router->calls++;
+  set_live(dispatch, dispatch->live + 1);
+  mw_list_push(&dispatch->calls, &call->link);
+  route->handler->start(call);
+}
+
+void mw_dispatch_start_at(struct mw_dispatch *dispatch, struct mw_call *call, const struct mw_route *route) {
+  prepare(dispatch, call);
+  enter(dispatch, call, route);
+}
+
 void mw_dispatch_start(struct mw_dispatch *dispatch, struct mw_call *call) {
   prepare(dispatch, call);
   if (dispatch->draining) {
@@ -123,15 +136,12 @@ void mw_dispatch_start(struct mw_dispatch *dispatch, struct mw_call *call) {
     return;
   }
   if (dispatch->before) dispatch->before(dispatch->before_arg);
-  call->route = mw_router_find(dispatch->router, call->path);
-  if (!call->route) {
+  const struct mw_route *route = mw_router_find(dispatch->router, call->path);
+  if (route) {
+    enter(dispatch, call, route);
+  } else {
     refuse_unknown(dispatch, call);
-    return;
   }
-  call->route->router->calls++;
-  set_live(dispatch, dispatch->live + 1);
-  mw_list_push(&dispatch->calls, &call->link);
-  call->route->handler->start(call);
 }
 
 void mw_dispatch_count(struct mw_dispatch *dispatch, const struct mw_call *call, enum mw_code code) {

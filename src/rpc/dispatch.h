@@ -16,6 +16,7 @@ struct mw_dispatch {
   struct mw_router *router;  /* of the current generation; the worker replaces it */
   struct mw_list calls;      /* struct mw_call.link of all that a handler has */
   size_t live;               /* how many */
+  struct mw_dispatch *away;  /* of calls that came in here and run on other workers; the engine's, NULL for none */
   uint32_t send_limit;       /* unsent messages at which mw_call_send() says to wait */
   bool draining;             /* new calls are answered with UNAVAILABLE */
   bool show_generation;      /* in the trailers of every call */
@@ -39,6 +40,9 @@ void mw_dispatch_fini(struct mw_dispatch *dispatch);
  * `start`, or finishes the call with UNIMPLEMENTED or UNAVAILABLE. */
 void mw_dispatch_start(struct mw_dispatch *dispatch, struct mw_call *call);
 
+/* The same with a route that is known already, whatever the dispatch is doing. */
+void mw_dispatch_start_at(struct mw_dispatch *dispatch, struct mw_call *call, const struct mw_route *route);
+
 /* ---- for rpc/call.c ---- */
 
 /* Adds what the trailers of a call that finishes say besides its own; `router` is the one it was routed by. */
@@ -51,6 +55,11 @@ void mw_dispatch_count(struct mw_dispatch *dispatch, const struct mw_call *call,
 void mw_dispatch_ended(struct mw_dispatch *dispatch, const struct mw_route *route);
 
 /* ---- for the worker ---- */
+
+/* Whether no call is live that came in here, wherever it runs. */
+static inline bool mw_dispatch_is_idle(const struct mw_dispatch *dispatch) {
+  return dispatch->live == 0 && (!dispatch->away || dispatch->away->live == 0);
+}
 
 /* Ends every live call with `status` (the handlers' `cancelled` run). */
 void mw_dispatch_cancel_all(struct mw_dispatch *dispatch, struct mw_status status);

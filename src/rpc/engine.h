@@ -44,6 +44,9 @@ struct mw_keepalive {
   double max_connection_age_grace; /* that its calls get then, until the connection ends and they with it */
 };
 
+/* What the engines of one server share, so that a busy one may have its calls run by others. */
+struct mw_engine_team;
+
 struct mw_engine_config {
   struct mw_loop *loop;         /* borrowed; of this worker */
   struct mw_dispatch *dispatch; /* borrowed; NULL for a guest, which only opens channels */
@@ -52,6 +55,7 @@ struct mw_engine_config {
   const struct mw_tls_config *tls; /* NULL for plain text */
   struct mw_keepalive keepalive;
   struct mw_engine_limits limits;
+  struct mw_engine_team *team;  /* borrowed; NULL for an engine that is alone */
 };
 
 struct mw_engine {
@@ -60,6 +64,11 @@ struct mw_engine {
 
 struct mw_engine_ops {
   const char *name; /* "core", "http" */
+
+  /* What up to `size` engines share, to be freed after the last of them is closed; any thread. Returns owned, NULL
+   * without memory. Both are NULL when engines of this kind share nothing. */
+  struct mw_engine_team *(*team_new)(unsigned size);
+  void (*team_free)(struct mw_engine_team *team);
 
   /* Returns 0 and an engine, or MW_EINVAL (TLS files), MW_EIO, MW_ENOMEM. */
   int (*open)(const struct mw_engine_config *config, struct mw_engine **out, struct mw_err *err);

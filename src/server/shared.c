@@ -62,11 +62,13 @@ int mw_shared_open(struct mw_shared *shared, const char *dir, struct mw_generati
   rc = open_data(shared, err);
   if (rc == 0) rc = open_store(shared, err);
   if (rc != 0) goto failed;
+  bool teamed = settings->workers > 1 && shared->engine->team_new;
+  if (teamed) shared->team = shared->engine->team_new(settings->workers);
   shared->topics = mw_topics_new();
   shared->metrics = mw_metrics_new();
   shared->connections = most_connections(settings);
   shared->open = calloc(1, sizeof *shared->open);
-  if (shared->topics && shared->metrics && shared->open) return 0;
+  if (shared->topics && shared->metrics && shared->open && (shared->team || !teamed)) return 0;
   rc = mw_err_set(err, MW_ENOMEM, "out of memory");
 failed:
   mw_shared_close(shared);
@@ -77,6 +79,7 @@ void mw_shared_close(struct mw_shared *shared) {
   if (shared->metrics) mw_metrics_free(shared->metrics);
   if (shared->topics) mw_topics_free(shared->topics);
   free(shared->open);
+  if (shared->team) shared->engine->team_free(shared->team);
   mw_store_close(shared->store);
   close_data(shared);
   mw_generation_unref(shared->generation);

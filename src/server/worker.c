@@ -38,7 +38,8 @@ static int open_engines(struct mw_worker *worker, struct mw_err *err) {
                                     .max_metadata_bytes = settings->metadata_bytes,
                                     .tls = settings->tls_cert ? &tls : NULL,
                                     .limits = settings->clients,
-                                    .keepalive = settings->keepalive};
+                                    .keepalive = settings->keepalive,
+                                    .team = shared->team};
   config.limits.connections = shared->connections;
   config.limits.open = shared->open;
   int rc = shared->engine->open(&config, &worker->engine, err);
@@ -130,8 +131,9 @@ void mw_worker_run(struct mw_worker *worker) {
 static void watch_end(void *arg) {
   struct mw_worker *worker = arg;
   worker->watch = NULL;
-  if (worker->dispatch.live == 0) mw_programs_stop_jobs(&worker->programs); /* each time: jobs may spawn more */
-  if (worker->dispatch.live == 0 && worker->vm.n_live == 0) {
+  bool idle = mw_dispatch_is_idle(&worker->dispatch);
+  if (idle) mw_programs_stop_jobs(&worker->programs); /* each time: jobs may spawn more */
+  if (idle && worker->vm.n_live == 0) {
     worker->engine->ops->stop(worker->engine);
     return;
   }

@@ -23,6 +23,7 @@ struct mw_shared {
   const struct mw_settings *settings; /* of the generation to start with: what cannot change is this */
   const struct mw_engine_ops *engine;   /* that serves */
   const struct mw_engine_ops *channels; /* that opens outbound channels; may be the same */
+  struct mw_engine_team *team;     /* of the engines that serve; NULL for one worker, or when they share nothing */
   const char *dir;                 /* the project folder */
   const struct mw_overrides *overrides; /* of the settings of all generations; NULL for none */
   char *data_dir;                  /* for mw.fs; owned by the server */

@@ -12,3 +12,8 @@ function Bench.Gets(req)
   end
   return { per_second = req.count / (os.clock() - started) }
 end
+
+function Bench.Work(req)
+  for _ = 1, req.count do end
+  return {}
+end

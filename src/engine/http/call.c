@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "engine/http/remote.h"
 #include "engine/http/reply.h"
 
 /* A client cancels at its own deadline, which is ours: a reset so close to it is the deadline's. */
@@ -67,6 +68,8 @@ static void repay(struct mw_http_call *c) {
 
 /* Lets go of everything that belongs to one call. */
 static void clear(struct mw_http_call *c) {
+  if (c->remote) mw_http_remote_end(c->remote);
+  c->remote = NULL;
   repay(c);
   c->conn->session.grown -= c->window - MW_HTTP_STREAM_WINDOW;
   mw_list_remove(&c->link);
@@ -339,7 +342,9 @@ static void begin(struct mw_http_call *c) {
   call->deadline = c->request.timeout == MW_NEVER ? MW_NEVER : mw_clock_mono() + c->request.timeout;
   call->request = c->request.metadata;
   mw_http_reader_set_compression(&c->reader, c->request.compression);
+  if (mw_http_remote_start(c)) return;
   mw_dispatch_start(c->conn->engine->dispatch, call);
+  mw_http_turn_count(&c->conn->engine->turn, call->started);
 }
 
 /* Most calls are over by the end of their first run, and never have one. */

@@ -29,6 +29,8 @@ struct mw_http_call {
   struct mw_slice held;   /* the only message of a request, in the arena, until that is certain; data is NULL for none */
   struct mw_timer *timer; /* the deadline's; NULL when none runs */
 
+  struct mw_http_remote *remote; /* when it runs on another worker; a reference */
+
   struct mw_http_outbox outbox;
   struct mw_http_message *reserved;
   enum mw_compression compression; /* of what is sent */

@@ -7,6 +7,7 @@
 #include "engine/http/conn.h"
 #include "engine/http/http.h"
 #include "engine/http/listener.h"
+#include "engine/http/remote.h"
 
 enum {
   MAX_RECEIVE = 4 * 1024 * 1024,
@@ -67,6 +68,7 @@ static int engine_open(const struct mw_engine_config *config, struct mw_engine *
   mw_list_init(&engine->listeners);
   mw_list_init(&engine->conns);
   mw_list_init(&engine->pool);
+  mw_http_remote_init(engine);
   int rc = mw_http_session_setup(&engine->callbacks, &engine->option);
   if (rc == 0) nghttp2_option_set_max_outbound_ack(engine->option, engine->limits.control_frames + ACKS_SPARE);
   if (rc != 0) mw_err_set(err, rc, "out of memory");
@@ -77,6 +79,7 @@ static int engine_open(const struct mw_engine_config *config, struct mw_engine *
   }
   mw_http_engine_enter(engine);
   mw_http_turn_init(engine);
+  if (config->team) mw_http_team_join(config->team, engine);
   *out = &engine->base;
   return 0;
 }
@@ -124,22 +127,29 @@ static void engine_stop(struct mw_engine *base) {
   if (engine->stopping) return;
   engine_drain(base);
   engine->stopping = true;
-  mw_dispatch_cancel_all(engine->dispatch, mw_status(MW_CODE_UNAVAILABLE, "the server is shutting down"));
+  struct mw_status status = mw_status(MW_CODE_UNAVAILABLE, "the server is shutting down");
+  mw_dispatch_cancel_all(engine->dispatch, status);
+  mw_dispatch_cancel_all(&engine->away, status);
   each_conn(engine, mw_http_conn_end);
   uv_stop(&engine->loop->uv);
 }
 
 static void engine_close(struct mw_engine *base) {
   struct mw_http_engine *engine = mw_http_engine_of(base);
+  engine->closing = true;
   mw_http_listeners_close(engine);
   each_conn(engine, mw_http_conn_abandon);
   mw_http_keeper_stop(&engine->keeper);
+  mw_http_remote_guests_close(engine);
+  if (engine->seat) mw_http_team_leave(engine);
   mw_http_turn_close(engine);
   mw_http_engine_leave(engine);
 }
 
 const struct mw_engine_ops mw_engine_http = {
     .name = "http",
+    .team_new = mw_http_team_new,
+    .team_free = mw_http_team_free,
     .open = engine_open,
     .listen = engine_listen,
     .accept_from = engine_accept_from,

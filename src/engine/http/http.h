@@ -12,6 +12,7 @@
  *   call       a stream that is a gRPC call: life, receiving
  *   reply      the same: sending               outbox   its messages, in the order they are sent
  *   request, response, message                 gRPC's own forms, without any state of a connection
+ *   team     the engines of a server           remote   a call that runs on another worker
  *
  * A turn: whatever the sockets have is read and given to the sessions, which only take notes; then the calls with
  * something to do run (their handlers answer into nghttp2's queues); then each connection with something to say writes

@@ -10,6 +10,7 @@ struct mw_http_message *mw_http_message_new(size_t size, struct mw_arena *arena)
   message->next = NULL;
   message->len = MW_HTTP_PREFIX + size;
   message->owned = !arena;
+  message->plain = false;
   mw_http_write_prefix(message->bytes, size, false);
   return message;
 }

@@ -10,6 +10,7 @@ struct mw_http_message {
   struct mw_http_message *next;
   size_t len;     /* of bytes, with the prefix */
   bool owned;     /* on the heap, not in an arena */
+  bool plain;     /* not to be compressed */
   uint8_t bytes[];
 };
 

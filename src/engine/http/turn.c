@@ -2,12 +2,22 @@
 
 #include "engine/http/call.h"
 #include "engine/http/conn.h"
+#include "engine/http/remote.h"
 
 /* A client that takes everything as fast as it is made must not keep the loop from all else. */
 enum { ROUNDS = 4 };
 
+/* Tells the team whether there is something to do here. */
+static void show_waiting(struct mw_http_turn *turn, bool waiting) {
+  struct mw_http_seat *seat = MW_CONTAINER(turn, struct mw_http_engine, turn)->seat;
+  if (seat) atomic_store_explicit(&seat->waiting, waiting, memory_order_relaxed);
+}
+
 void mw_http_turn_run_ready(struct mw_http_turn *turn) {
   struct mw_list *node;
+  if (!mw_list_empty(&turn->ready)) show_waiting(turn, false);
+  turn->begun = 0;
+  while ((node = mw_list_shift(&turn->remotes))) mw_http_remote_run(MW_CONTAINER(node, struct mw_http_remote, ready));
   while ((node = mw_list_shift(&turn->ready))) mw_http_call_run(MW_CONTAINER(node, struct mw_http_call, ready));
 }
 
@@ -21,6 +31,10 @@ static void flush(struct mw_http_turn *turn) {
   while ((node = mw_list_shift(&list))) mw_http_conn_flush(MW_CONTAINER(node, struct mw_http_conn, dirty));
 }
 
+static bool is_left(const struct mw_http_turn *turn) {
+  return !mw_list_empty(&turn->ready) || !mw_list_empty(&turn->remotes) || !mw_list_empty(&turn->dirty);
+}
+
 static void on_idle(uv_idle_t *idle) {}
 
 static void work(struct mw_http_turn *turn) {
@@ -28,8 +42,9 @@ static void work(struct mw_http_turn *turn) {
   for (int round = 0; left && round < ROUNDS; round++) {
     mw_http_turn_run_ready(turn);
     flush(turn);
-    left = !mw_list_empty(&turn->ready) || !mw_list_empty(&turn->dirty);
+    left = is_left(turn);
   }
+  mw_http_team_send(MW_CONTAINER(turn, struct mw_http_engine, turn));
   if (left) {
     uv_idle_start(&turn->idle, on_idle);
   } else {
@@ -37,7 +52,11 @@ static void work(struct mw_http_turn *turn) {
   }
 }
 
-static void on_prepare(uv_prepare_t *prepare) { work(MW_CONTAINER(prepare, struct mw_http_turn, prepare)); }
+static void on_prepare(uv_prepare_t *prepare) {
+  struct mw_http_turn *turn = MW_CONTAINER(prepare, struct mw_http_turn, prepare);
+  work(turn);
+  show_waiting(turn, !is_left(turn));
+}
 
 static void on_check(uv_check_t *check) { work(MW_CONTAINER(check, struct mw_http_turn, check)); }
 
@@ -52,6 +71,7 @@ void mw_http_turn_init(struct mw_http_engine *engine) {
   uv_loop_t *loop = &engine->loop->uv;
   mw_list_init(&turn->ready);
   mw_list_init(&turn->dirty);
+  mw_list_init(&turn->remotes);
   uv_prepare_init(loop, &turn->prepare);
   uv_check_init(loop, &turn->check);
   uv_idle_init(loop, &turn->idle);

@@ -1,0 +1,203 @@
+#include "engine/http/remote.h"
+
+#include <stdlib.h>
+
+#include "engine/http/engine.h"
+#include "engine/http/reply.h"
+
+/* Calls are passed on when this turn's have taken so long already, and each of them long enough to be worth it. */
+enum { BUSY_NS = 100 * 1000, WORTH_NS = 10 * 1000, MOST_COUNTED = 256 };
+
+/* ---- the handler of a call that runs elsewhere ---- */
+
+static struct mw_http_parcel *draft_of(struct mw_call *call) {
+  struct mw_http_remote *remote = call->state;
+  return mw_http_lane_draft(&remote->to_guest, remote->home->conn->engine);
+}
+
+static void send_cancelled(struct mw_call *call, struct mw_status status) {
+  struct mw_http_parcel *draft = draft_of(call);
+  draft->cancelled = true;
+  draft->status = status;
+}
+
+/* A first message goes along with the call. */
+static void on_start(struct mw_call *call) {
+  struct mw_http_call *home = MW_CONTAINER(call, struct mw_http_call, call);
+  call->state = home->remote;
+  draft_of(call)->begun = true;
+  mw_call_read(call);
+}
+
+static void on_message(struct mw_call *call, struct mw_slice bytes) {
+  struct mw_http_message *message = mw_http_message_new(bytes.len, NULL);
+  if (!message) {
+    mw_call_on_cancel(call, mw_status(MW_CODE_RESOURCE_EXHAUSTED, "out of memory for a message"));
+    return;
+  }
+  if (bytes.len > 0) memcpy(message->bytes + MW_HTTP_PREFIX, bytes.data, bytes.len);
+  struct mw_http_parcel *draft = draft_of(call);
+  mw_http_parcel_add(draft, message);
+  draft->encoding = call->request_encoding;
+}
+
+static void on_end(struct mw_call *call) { draft_of(call)->ended = true; }
+
+static void on_writable(struct mw_call *call) {
+  struct mw_http_remote *remote = call->state;
+  uint64_t departed = call->sent - call->unsent;
+  draft_of(call)->departed += (uint32_t)(departed - remote->reported);
+  remote->reported = departed;
+}
+
+static const struct mw_handler handler = {on_start, on_message, on_end, on_writable, send_cancelled};
+
+/* What the owner's side needs to know of a method. */
+static const struct mw_method_type single = {.path = "", .client_streaming = false};
+static const struct mw_method_type streamed = {.path = "", .client_streaming = true};
+
+/* ---- passing on ---- */
+
+void mw_http_remote_init(struct mw_http_engine *engine) {
+  mw_list_init(&engine->drafts);
+  mw_list_init(&engine->guests);
+  mw_dispatch_init(&engine->away, engine->dispatch->engine, engine->dispatch->worker);
+  engine->away.send_limit = 1; /* so that `writable` tells of every message that has left */
+  engine->dispatch->away = &engine->away;
+  mw_router_init(&engine->away_router, 0);
+  engine->away_routes[false] = (struct mw_route){&single, &handler, NULL, &engine->away_router};
+  engine->away_routes[true] = (struct mw_route){&streamed, &handler, NULL, &engine->away_router};
+}
+
+static struct mw_http_remote *remote_new(struct mw_http_call *home, struct mw_http_seat *guest) {
+  struct mw_http_remote *remote = calloc(1, sizeof *remote);
+  if (!remote) return NULL;
+  struct mw_http_engine *engine = home->conn->engine;
+  atomic_init(&remote->refs, 2);
+  mw_http_lane_init(&remote->to_guest, guest, &remote->refs, mw_http_remote_guest_take, mw_http_remote_owner_fail);
+  mw_http_lane_init(&remote->to_owner, engine->seat, &remote->refs, mw_http_remote_owner_take, mw_http_remote_guest_fail);
+  mw_list_init(&remote->link);
+  mw_list_init(&remote->ready);
+  remote->home = home;
+  remote->asked = true; /* on_start() does */
+  memcpy(remote->peer, home->conn->peer, sizeof remote->peer);
+  struct mw_call *call = &remote->call;
+  mw_list_init(&call->link);
+  call->path = home->call.path;
+  call->peer = remote->peer;
+  call->deadline = home->call.deadline;
+  call->request = home->call.request;
+  call->arena = home->call.arena;
+  mw_arena_init(&home->call.arena, SIZE_MAX);
+  return remote;
+}
+
+void mw_http_remote_unref(struct mw_http_remote *remote) {
+  if (atomic_fetch_sub(&remote->refs, 1) != 1) return;
+  mw_http_lane_fini(&remote->to_guest);
+  mw_http_lane_fini(&remote->to_owner);
+  mw_http_message_free(remote->arrived);
+  mw_http_message_free(remote->reserved);
+  mw_arena_fini(&remote->call.arena);
+  free(remote);
+}
+
+/* How many calls wait to be run here. */
+static size_t count_ready(const struct mw_http_turn *turn) {
+  size_t n = 1;
+  for (const struct mw_list *node = turn->ready.next; node != &turn->ready && n < MOST_COUNTED; node = node->next) n++;
+  return n;
+}
+
+static bool is_busy(const struct mw_http_turn *turn) {
+  int64_t busy = turn->latest - turn->since;
+  return busy > BUSY_NS && busy > (int64_t)turn->begun * WORTH_NS;
+}
+
+bool mw_http_remote_start(struct mw_http_call *home) {
+  struct mw_http_engine *engine = home->conn->engine;
+  if (!engine->seat || !is_busy(&engine->turn) || engine->dispatch->draining) return false;
+  struct mw_http_seat *guest = mw_http_team_choose(engine->team, engine->seat, count_ready(&engine->turn));
+  if (!guest) {
+    mw_http_team_send(engine); /* who has been given something is not to wait for what runs here now */
+    return false;
+  }
+  const struct mw_route *route = mw_router_find(engine->dispatch->router, home->call.path);
+  if (!route) return false;
+  home->remote = remote_new(home, guest);
+  if (!home->remote) return false;
+  atomic_fetch_add_explicit(&guest->guests, 1, memory_order_relaxed);
+  const struct mw_route *away = &engine->away_routes[route->method->client_streaming];
+  mw_dispatch_start_at(&engine->away, &home->call, away);
+  return true;
+}
+
+void mw_http_remote_end(struct mw_http_remote *remote) {
+  struct mw_call *call = &remote->home->call;
+  if (!call->finished) send_cancelled(call, mw_status(MW_CODE_UNAVAILABLE, "the server is shutting down"));
+  remote->home = NULL;
+  mw_http_remote_unref(remote);
+}
+
+/* ---- what the guest sends ---- */
+
+/* They are not touched by the guest any more. */
+static void share_headers(struct mw_call *call, const struct mw_call *guest) {
+  call->headers = guest->headers;
+  call->reply_encoding = guest->reply_encoding;
+}
+
+/* Puts the message where the call expects one that was filled. */
+static void reserve(struct mw_http_call *home, struct mw_http_message *message) {
+  mw_http_message_free(home->reserved);
+  home->reserved = message;
+}
+
+static void pass_on(struct mw_http_call *home, struct mw_http_message *message) {
+  bool plain = message->plain;
+  reserve(home, message);
+  if (plain) {
+    mw_call_send_plain(&home->call);
+  } else {
+    mw_call_send(&home->call);
+  }
+}
+
+static void finish(struct mw_http_call *home, struct mw_http_parcel *parcel, struct mw_http_message *last) {
+  home->call.trailers = home->remote->call.trailers;
+  if (last) {
+    reserve(home, last);
+    mw_call_fill_last(&home->call);
+  }
+  mw_call_finish(&home->call, &parcel->status);
+}
+
+static void take(struct mw_http_call *home, struct mw_http_parcel *parcel) {
+  struct mw_call *call = &home->call;
+  if (parcel->headers && !call->headers_sent) share_headers(call, &home->remote->call);
+  if (parcel->headers && !parcel->first && !parcel->finished) mw_call_send_headers(call);
+  struct mw_http_message *message;
+  while (parcel->first != (parcel->with_last ? parcel->last : NULL)) pass_on(home, mw_http_parcel_shift(parcel));
+  message = mw_http_parcel_shift(parcel);
+  if (parcel->finished) {
+    finish(home, parcel, message);
+  } else if (parcel->wanted && !call->reading && !call->ended) {
+    mw_call_read(call);
+  }
+}
+
+void mw_http_remote_owner_take(struct mw_http_lane *lane, struct mw_http_parcel *parcel) {
+  struct mw_http_remote *remote = MW_CONTAINER(lane, struct mw_http_remote, to_owner);
+  if (remote->home && !remote->home->call.finished) take(remote->home, parcel);
+  mw_http_parcel_empty(parcel);
+  mw_http_remote_unref(remote);
+}
+
+void mw_http_remote_owner_fail(struct mw_http_lane *lane) {
+  struct mw_http_remote *remote = MW_CONTAINER(lane, struct mw_http_remote, to_guest);
+  if (remote->home && !remote->home->call.finished) {
+    struct mw_status status = mw_status(MW_CODE_UNAVAILABLE, "the server is shutting down");
+    mw_call_finish(&remote->home->call, &status);
+  }
+  mw_http_remote_unref(remote);
+}
