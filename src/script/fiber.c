@@ -4,6 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#if defined(__SANITIZE_THREAD__)
+#include <sanitizer/tsan_interface.h>
+#endif
+
 #include "script/program.h"
 
 /* Most coroutines that are kept for reuse: those beyond came with a burst of calls and go with it. */
@@ -67,6 +71,21 @@ static void end(struct mw_fiber *fiber, int rc) {
   retire(fiber, rc == LUA_OK && !fiber->account.cut);
 }
 
+#if defined(__SANITIZE_THREAD__)
+/* Lua leaves C functions by longjmp(), and was not built to tell ThreadSanitizer, on whose stack they stay: so each run
+ * has a stack of its own there, which goes with it. */
+static int resume(lua_State *L, lua_State *from, int n_args, int *n_results) {
+  void *outer = __tsan_get_current_fiber(), *inner = __tsan_create_fiber(0);
+  __tsan_switch_to_fiber(inner, 0);
+  int rc = lua_resume(L, from, n_args, n_results);
+  __tsan_switch_to_fiber(outer, 0);
+  __tsan_destroy_fiber(inner);
+  return rc;
+}
+#else
+#define resume lua_resume
+#endif
+
 static void run(struct mw_fiber *fiber, int n_args) {
   struct mw_vm *vm = fiber->vm;
   struct mw_fiber *outer = vm->running;
@@ -81,7 +100,7 @@ static void run(struct mw_fiber *fiber, int n_args) {
   mw_account_begin_run(&fiber->account);
   *mw_log_context() = fiber->log;
   int n_results;
-  int rc = lua_resume(fiber->L, outer ? outer->L : NULL, n_args, &n_results);
+  int rc = resume(fiber->L, outer ? outer->L : NULL, n_args, &n_results);
   mw_account_exclude(account, fiber->account.started, fiber->account.busy);
   bool collect = rc != LUA_YIELD && fiber->account.cut == MW_CUT_MEMORY;
   if (rc == LUA_YIELD) {
