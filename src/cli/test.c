@@ -175,7 +175,15 @@ static int test_folder(struct mw_test *test) {
   return test->code;
 }
 
+/* What a server starts (server/gate.h): moonwire test --of=PID DIR ... */
+static const char of[] = "--of=";
+
 int mw_cli_test(int argc, char **argv) {
+  if (argc > 1 && strncmp(argv[1], of, sizeof of - 1) == 0) {
+    if (!mw_test_leash(argv[1] + sizeof of - 1)) return MW_EXIT_USAGE;
+    argc--;
+    argv++;
+  }
   if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
     fputs(help, stdout);
     return MW_EXIT_OK;

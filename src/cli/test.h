@@ -47,6 +47,10 @@ struct mw_test_turn {
 int mw_test_turn_wait(lua_State *L, struct mw_test_turn *turn, const char *what, lua_KFunction k);
 void mw_test_turn_end(struct mw_test_turn *turn);
 
+/* Has this process, the first of its group, end with the process of number `parent`, its own, however that ends: with
+ * all of its group, SIGTERM likewise. Returns false when it cannot. */
+bool mw_test_leash(const char *parent);
+
 /* Adds functions to the table at the top. */
 void mw_test_clock_open(lua_State *L, struct mw_test *test);   /* clock, settle; test_clock.c */
 void mw_test_world_open(lua_State *L, struct mw_test *test);   /* begin, finish; test_world.c */

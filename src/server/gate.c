@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "loop/loop.h"
@@ -148,7 +149,9 @@ static void open_pipe(struct mw_gate *gate, struct output *output) {
 
 static int spawn(struct mw_gate *gate) {
   static char self[] = "/proc/self/exe", test[] = "test", plain[] = "--output=plainTerminal";
-  char *args[] = {self, test, gate->folder, plain, NULL};
+  char of[32]; /* so that it ends when the server is killed */
+  char *args[] = {self, test, of, gate->folder, plain, NULL};
+  snprintf(of, sizeof of, "--of=%d", (int)getpid());
   uv_stdio_container_t stdio[3] = {
       {.flags = UV_IGNORE},
       {.flags = UV_CREATE_PIPE | UV_WRITABLE_PIPE, .data.stream = (uv_stream_t *)&gate->out.pipe},

@@ -1,7 +1,8 @@
 /* The gate before a generation: the folder's specs, run against a candidate by `moonwire test`, a process of its own.
  *
  * The process works in a temporary folder that has the candidate's exact bytes (server/snapshot.h). It, and whatever it
- * starts, ends with the gate. On the control loop's thread, which goes on meanwhile. */
+ * starts, ends with the gate, and with the server however that ends. On the control loop's thread, which goes on
+ * meanwhile. */
 #ifndef MW_SERVER_GATE_H
 #define MW_SERVER_GATE_H
 

@@ -12,7 +12,11 @@ describe("the words", function()
 end)
 ]]
 
-local function start(settings, text, options)
+-- Where the servers of this file have their temporary folders.
+local tmp <const> = os.tmpname()
+
+local function start(settings, text, lua_path)
+  local options = { env = { TMPDIR = tmp, LUA_PATH = lua_path } }
   local folder = copy.serve(nil, { ["moonwire.lua"] = settings or "return { reload = { specs = true } }" }, nil, options)
   folder:shell "mkdir spec"
   folder:write("spec/words_spec.lua", text or spec)
@@ -22,11 +26,14 @@ end
 local function say(folder) return assert(folder.client:Say {}).text end
 
 local function temporary_folders()
-  local list <close> = assert(io.popen "ls -d ${TMPDIR:-/tmp}/moonwire-*/spec 2>/dev/null | wc -l")
+  local list <close> = assert(io.popen("ls -d " .. tmp .. "/moonwire-*/spec 2>/dev/null | wc -l"))
   return list:read "n"
 end
 
 describe("reload.specs", function()
+  setup(function() os.execute(("rm %s && mkdir %s"):format(tmp, tmp)) end)
+  teardown(function() os.execute("rm -r " .. tmp) end)
+
   it("lets a candidate that passes come into force", function()
     local folder <close> = start()
     folder:commit("lua/words.lua", words "two")
@@ -103,11 +110,22 @@ end)
     test.eventually(function() return not os.execute("pgrep -f 'slee[p] " .. name .. "' >/dev/null") end)
   end)
 
+  it("ends with a server that is killed, with all that the specs have started", function()
+    local name <const> = ("3600.%d"):format(math.random(1 << 30))
+    local runs <const> = ("pgrep -f 'slee[p] %s' >/dev/null"):format(name)
+    local folder <close> = start(nil, ('it("hangs", function() os.execute "sleep %s & sleep %s" end)'):format(name, name))
+    folder:write("lua/words.lua", words "two")
+    test.eventually(function() return os.execute(runs) end)
+    folder.server:kill(9)
+    test.eventually(function() return not os.execute(runs) end)
+    os.execute(("rm -r %s/*"):format(tmp))
+  end)
+
   it("does not keep a server from stopping", function()
     local folder <close> = start(nil, 'it("hangs", function() os.execute "touch started; sleep 3600" end)')
     folder:write("lua/words.lua", words "two")
     test.eventually(function()
-      return os.execute "ls ${TMPDIR:-/tmp}/moonwire-*/started >/dev/null 2>&1"
+      return os.execute("ls " .. tmp .. "/moonwire-*/started >/dev/null 2>&1")
     end)
     folder.server:kill()
     assert.equal(0, (folder.server:wait()))
@@ -120,7 +138,7 @@ end)
     assert.matches("/lua/words.lua:1: unexpected symbol near ')'", folder:refused("lua/words.lua", "return )"), 1, true)
     folder:write("spec/words_spec.lua", "return )")
     assert.matches("/spec/words_spec.lua:1: unexpected symbol near ')'", folder:refused("lua/words.lua", words "two"), 1, true)
-    local without <close> = start(nil, nil, { env = { LUA_PATH = "./?.lua" } })
+    local without <close> = start(nil, nil, "./?.lua")
     assert.matches("reload refused: the specs cannot run: busted is not installed (Debian: lua-busted)",
       without:refused("lua/words.lua", words "two"), 1, true)
   end)
