@@ -6,6 +6,7 @@
 #define CLOCK "moonwire.test.Clock"
 
 enum { SAME_MOMENT_MAX = 10000, LOOK_AGAIN_NS = MW_NS_PER_MS };
+#define STEP_LIMIT 9e9 /* seconds: what nanoseconds have room for */
 
 struct drive {
   struct mw_test_turn turn;
@@ -128,7 +129,8 @@ static int after_step(lua_State *L, int status, lua_KContext context) {
  * mw.time.monotonic(). */
 static int l_step(lua_State *L) {
   struct mw_test *test = check_clock(L);
-  lua_Number limit = luaL_optnumber(L, 2, 9e9);
+  lua_Number limit = luaL_optnumber(L, 2, STEP_LIMIT);
+  if (!(limit < STEP_LIMIT)) limit = STEP_LIMIT;
   struct drive *d = push_drive(L, test);
   d->until = (int64_t)(limit * MW_NS_PER_S);
   d->left = 1;
