@@ -230,6 +230,7 @@ void mw_server_close(struct mw_server *server) {
   close_listeners(server);
   mw_watch_close(server->watch);
   mw_admin_close(server->admin);
+  mw_loop_run_posts(&server->control); /* the last answers of the workers, to who asks about the reload too */
   mw_reload_free(server->reload);
   mw_loop_fini(&server->control);
   mw_shared_close(&server->shared);
