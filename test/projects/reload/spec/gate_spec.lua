@@ -25,6 +25,10 @@ end
 
 local function say(folder) return assert(folder.client:Say {}).text end
 
+local function data_of(folder)
+  return folder.server.stderr:match 'reach this server with %-%-data" data=(%S+)'
+end
+
 local function temporary_folders()
   local list <close> = assert(io.popen("ls -d " .. tmp .. "/moonwire-*/spec 2>/dev/null | wc -l"))
   return list:read "n"
@@ -121,12 +125,15 @@ end)
     os.execute(("rm -r %s/*"):format(tmp))
   end)
 
-  it("does not keep a server from stopping", function()
+  it("keeps a rollback from starting, and not a server from stopping", function()
     local folder <close> = start(nil, 'it("hangs", function() os.execute "touch started; sleep 3600" end)')
     folder:write("lua/words.lua", words "two")
     test.eventually(function()
       return os.execute("ls " .. tmp .. "/moonwire-*/started >/dev/null 2>&1")
     end)
+    local back <close> = test.start { "rollback", folder.dir, "--data", data_of(folder) }
+    assert.equal(1, (back:wait()))
+    assert.matches("a reload is under way: try again", back.stderr, 1, true)
     folder.server:kill()
     assert.equal(0, (folder.server:wait()))
     assert.matches("reload refused: the server is shutting down", folder.server.stderr, 1, true)
@@ -149,7 +156,7 @@ end)
     folder:commit("lua/words.lua", words "bad")
     folder:write("spec/words_spec.lua", spec)
     folder:commit("lua/words.lua", words "good")
-    local data <const> = folder.server.stderr:match 'reach this server with %-%-data" data=(%S+)'
+    local data <const> = data_of(folder)
     local back <close> = test.start { "rollback", folder.dir, "--data", data }
     assert.equal(0, (back:wait()), back.stderr)
     assert.equal("bad", say(folder))
