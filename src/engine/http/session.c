@@ -107,7 +107,8 @@ static void after_goaway(struct mw_http_session *session, uint32_t error) {
   }
 }
 
-/* A server that has answered does not want the rest of the request (RFC 9113, 8.1). */
+/* A server that has answered does not want the rest of the request (RFC 9113, 8.1). An answer ends with HEADERS, but for
+ * the text of a refusal. */
 static int on_frame_sent(nghttp2_session *ng, const nghttp2_frame *frame, void *user) {
   struct mw_http_session *session = user;
   if (frame->hd.type == NGHTTP2_RST_STREAM) count_reset(session, frame->rst_stream.error_code);
@@ -115,7 +116,7 @@ static int on_frame_sent(nghttp2_session *ng, const nghttp2_frame *frame, void *
   if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA) return 0;
   session->frames.flood.frames++;
   conn_of(session)->keepalive.spoke = true;
-  if (frame->hd.type != NGHTTP2_HEADERS || !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM)) return 0;
+  if (!(frame->hd.flags & NGHTTP2_FLAG_END_STREAM)) return 0;
   session->frames.flood.answered++;
   const struct mw_http_call *call = call_of(ng, frame->hd.stream_id);
   if (call && !call->reader.ended) {
