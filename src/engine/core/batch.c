@@ -60,22 +60,6 @@ void mw_core_batch_send_message(struct mw_core_batch *batch, grpc_byte_buffer *m
 
 void mw_core_batch_send_close(struct mw_core_batch *batch) { add(batch, GRPC_OP_SEND_CLOSE_FROM_CLIENT, 0); }
 
-/* Most that a status's message takes on the wire, percent-encoded: by default clients refuse an answer with more than
- * 8 KiB of metadata. */
-enum { STATUS_MESSAGE_MAX = 4096 };
-
-/* How much of the message goes out: all of it, or as many whole characters as fit. */
-static size_t message_len(struct mw_slice message) {
-  size_t cost = 0, whole = 0;
-  for (size_t i = 0; i < message.len; i++) {
-    uint8_t byte = message.data[i];
-    if ((byte & 0xC0) != 0x80) whole = i; /* a character starts here */
-    cost += byte >= 0x20 && byte < 0x7f && byte != '%' ? 1 : 3;
-    if (cost > STATUS_MESSAGE_MAX) return whole;
-  }
-  return message.len;
-}
-
 void mw_core_batch_send_status(struct mw_core_batch *batch, const struct mw_status *status,
                                const struct mw_metadata *trailers, struct mw_arena *arena) {
   build(batch, 1, trailers, status->details.len > 0 ? "grpc-status-details-bin" : NULL, status->details, arena);
@@ -84,7 +68,8 @@ void mw_core_batch_send_status(struct mw_core_batch *batch, const struct mw_stat
   op->data.send_status_from_server.trailing_metadata_count = batch->n_metadata[1];
   op->data.send_status_from_server.status = (grpc_status_code)status->code;
   if (status->message.len > 0) {
-    batch->details = grpc_slice_from_copied_buffer((const char *)status->message.data, message_len(status->message));
+    struct mw_slice message = mw_status_message_cut(status->message);
+    batch->details = grpc_slice_from_copied_buffer((const char *)message.data, message.len);
     op->data.send_status_from_server.status_details = &batch->details;
   }
 }
