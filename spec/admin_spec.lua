@@ -1,4 +1,4 @@
--- moonwire status, reload, rollback and kill: what they ask of a running server.
+-- moonwire status, reload, check, rollback and kill: what they ask of a running server.
 local project = require "support.project"
 local servers = require "support.server"
 local mw = require "moonwire"
@@ -58,11 +58,13 @@ describe("a running server", function()
     return id, function() return test.eventually(function() return ended end) end
   end
 
-  local function kill(id)
-    local process <close> = test.start { "kill", id, folder.dir }
+  local function run(...)
+    local process <close> = test.start { ... }
     local line = process:read_line()
     return process:wait(), line, process.stderr
   end
+
+  local function kill(id) return run("kill", id, folder.dir) end
 
   it("shows its workers, and each call with the line it waits at", function()
     local id, status = start_waiting()
@@ -162,6 +164,49 @@ describe("a running server", function()
     assert.matches("^generation %d+ is live after [%d.]+ ms: ", shown)
   end)
 
+  it("says what it would do with the folder, and does not do it", function()
+    local code, shown = folder:run "check"
+    assert.are.equal(0, code)
+    assert.are.equal("generation 1 is in force; it is what the folder holds", shown)
+    folder:write("lua/greeter.lua", script '"two"')
+    folder:write("moonwire.lua", "return {}")
+    assert.are.equal(0, (folder:run "reload"))
+    local rolled, back = run("rollback", "1", folder.dir)
+    assert.are.equal(0, rolled)
+    local number <const> = back:match "^generation (%d+)"
+    local logged <const> = #server.process.stderr
+    code, shown = folder:run "check"
+    assert.are.equal(0, code)
+    assert.are.equal("generation " .. number .. " is in force; the folder would replace it: "
+      .. "changed DIR/lua/greeter.lua; added DIR/moonwire.lua", folder:short(shown))
+    assert.are.equal("one", assert(greeter:SayHello {}).message)
+    assert.matches("\ngeneration " .. number .. ", kept", select(2, folder:run "status"))
+    assert.is_nil(server.process.stderr:find("generation %d+ is live", logged))
+  end)
+
+  it("says what it would refuse, by the wire rules of what is in force too", function()
+    folder:write("proto/greeter.proto", (proto:gsub("string message", "int32 message")))
+    folder:write("lua/greeter.lua", script "7")
+    test.eventually(function() return server.process.stderr:find "reload refused" end)
+    local code, _, stderr = folder:run "check"
+    assert.are.equal(1, code)
+    assert.matches("generation 1 is in force; the server would refuse the folder\n"
+      .. "DIR/proto/greeter.proto:4: FIELD_[A-Z_]+: helloworld.HelloReply.message: ", stderr)
+    folder:write("lua/greeter.lua", "local x = = 1")
+    local broken, _, errors = folder:run "check"
+    assert.are.equal(1, broken)
+    assert.are.equal(1, select(2, errors:gsub("lua/greeter.lua:1: unexpected symbol", "")))
+    assert.matches("\ngeneration 1 is in force; the server would refuse the folder\n$", errors)
+    assert.are.equal("one", assert(greeter:SayHello {}).message)
+  end)
+
+  it("speaks of its own folder only", function()
+    local other <close> = project.new { ["lua/other.lua"] = "return 1" }
+    local code, _, stderr = other:run("check", "--data", folder.dir .. "/data")
+    assert.are.equal(1, code)
+    assert.matches("the server serves another folder, " .. folder.dir, stderr, 1, true)
+  end)
+
   it("brings an earlier generation back under a new number", function()
     folder:write("lua/greeter.lua", script '"two"')
     says "two"
@@ -169,9 +214,9 @@ describe("a running server", function()
     assert.are.equal(0, code)
     assert.matches("^generation 3 is live after [%d.]+ ms: changed %S*lua/greeter.lua$", shown)
     says "one"
-    local process <close> = test.start { "rollback", "99", folder.dir }
-    assert.are.equal(1, (process:wait()))
-    assert.matches("no such generation is kept", process.stderr, 1, true)
+    local refused, _, stderr = run("rollback", "99", folder.dir)
+    assert.are.equal(1, refused)
+    assert.matches("no such generation is kept", stderr, 1, true)
   end)
 
   it("lets only its owner open the socket, and leaves none behind", function()
@@ -204,6 +249,14 @@ describe("without a server", function()
     end)
   end
 
+  it("moonwire check needs one only where one is named", function()
+    local folder <close> = project.new {}
+    assert.are.equal(0, (folder:run "check"))
+    local code, _, stderr = folder:run("check", "--data", folder.dir .. "/data")
+    assert.are.equal(1, code)
+    assert.matches("moonwire check: no server is running on the data folder DIR/data", stderr, 1, true)
+  end)
+
   it("wrong usage is told from it", function()
     local folder <close> = project.new {}
     local function refuses(expected, ...)
@@ -213,12 +266,15 @@ describe("without a server", function()
     end
     refuses("moonwire kill: expected the number of a call, got DIR", "kill")
     refuses("moonwire status: no option --force", "status", "--force")
+    refuses("moonwire check: no option --force", "check", "--force")
+    refuses("moonwire check: a value is missing after --data", "check", "--data")
+    refuses("moonwire check: one folder at a time; one too many: other", "check", "other")
     refuses("moonwire reload: a value is missing after --data", "reload", "--data")
     refuses("moonwire rollback: one folder at a time; one too many: other", "rollback", "other")
   end)
 
   it("each command has its help", function()
-    for _, command in ipairs { "status", "reload", "rollback", "kill" } do
+    for _, command in ipairs { "status", "reload", "check", "rollback", "kill" } do
       local process <close> = test.start { command, "--help" }
       assert.are.equal(0, (process:wait()))
     end

@@ -31,8 +31,12 @@ function project:run(command, ...)
   local lines = {}
   for line in function() return process:read_line() end do lines[#lines + 1] = line end
   local code = process:wait()
-  local stderr = process.stderr:gsub(self.dir:gsub("%p", "%%%0"), "DIR")
-  return code, table.concat(lines, "\n"), stderr
+  return code, table.concat(lines, "\n"), self:short(process.stderr)
+end
+
+--- `text` with the folder's name replaced by DIR.
+function project:short(text)
+  return (text:gsub(self.dir:gsub("%p", "%%%0"), "DIR"))
 end
 
 function project:__close()

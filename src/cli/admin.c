@@ -1,15 +1,12 @@
 /* moonwire status, reload, rollback and kill: ask a running server through the socket in its data folder. */
-#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
 
+#include "cli/ask.h"
 #include "cli/cli.h"
-#include "server/admin.h"
+#include "server/settings.h"
 
 #define COMMON_HELP \
   "The server is the one whose data folder belongs to the project folder DIR (the working directory by\n" \
@@ -110,7 +107,7 @@ static int parse(const struct command *command, int argc, char **argv, struct re
   return take_operands(command, argc, argv, request);
 }
 
-/* ---- the socket ---- */
+/* ---- asking ---- */
 
 /* The data folder as the server finds it. Returns 0 and an owned path, or an error. */
 static int find_data(const struct request *request, char **out, struct mw_err *err) {
@@ -129,57 +126,15 @@ static int find_data(const struct request *request, char **out, struct mw_err *e
   return rc;
 }
 
-/* A connection to the server of a data folder, or an error. */
-static int connect_to(const char *data, struct mw_err *err) {
-  struct sockaddr_un address = {.sun_family = AF_UNIX};
-  int len = snprintf(address.sun_path, sizeof address.sun_path, "%s/" MW_ADMIN_SOCKET, data);
-  if (len < 0 || (size_t)len >= sizeof address.sun_path) {
-    return mw_err_set(err, MW_ELIMIT, "%s/" MW_ADMIN_SOCKET " is too long for the path of a socket", data);
-  }
-  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) == 0) return fd;
-  int failed = errno;
-  if (fd >= 0) close(fd);
-  if (failed == ENOENT || failed == ENOTDIR || failed == ECONNREFUSED) {
-    return mw_err_set(err, MW_ENOTFOUND, "no server is running on the data folder %s: name the project folder that it "
-                      "serves, or its data folder with --data", data);
-  }
-  if (failed == EACCES) {
-    return mw_err_set(err, MW_EIO, "%s: only the user who runs the server may do this", address.sun_path);
-  }
-  return mw_err_set(err, MW_EIO, "%s: %s", address.sun_path, strerror(failed));
-}
-
-static int exchange(int fd, struct mw_slice line, struct mw_buf *answer, struct mw_err *err) {
-  if (send(fd, line.data, line.len, MSG_NOSIGNAL) != (ssize_t)line.len) {
-    return mw_err_set(err, MW_EIO, "cannot ask the server: %s", strerror(errno));
-  }
-  ssize_t n;
-  do {
-    if (mw_buf_reserve(answer, 4096) != 0) return mw_err_set(err, MW_ENOMEM, "out of memory");
-    n = read(fd, answer->data + answer->len, 4095);
-    if (n > 0) answer->len += (size_t)n;
-  } while (n > 0 || (n < 0 && errno == EINTR));
-  if (answer->len == 0) return mw_err_set(err, MW_ECLOSED, "the server has closed the connection without an answer");
-  answer->data[answer->len] = '\0';
-  return 0;
-}
-
 /* Asks, and takes the answer. */
 static int ask(const struct command *command, const struct request *request, struct mw_buf *answer,
                struct mw_err *err) {
   char *data;
   int rc = find_data(request, &data, err);
   if (rc != 0) return rc;
-  int fd = connect_to(data, err);
-  free(data);
-  if (fd < 0) return fd;
   const char *argument = request->force ? "force" : request->number ? request->number : "";
-  struct mw_buf line = MW_BUF_INIT;
-  rc = mw_buf_printf(&line, "%s%s%s\n", command->name, *argument ? " " : "", argument);
-  if (rc == 0) rc = exchange(fd, mw_buf_slice(&line), answer, err);
-  mw_buf_fini(&line);
-  close(fd);
+  rc = mw_ask(data, command->name, argument, answer, err);
+  free(data);
   return rc;
 }
 
@@ -193,11 +148,10 @@ static int run(const struct command *command, int argc, char **argv) {
   if (ask(command, &request, &answer, &err) != 0) {
     fprintf(stderr, "moonwire %s: %s\n", command->name, mw_err_text(&err));
   } else {
-    const char *text = mw_buf_str(&answer);
-    const char *newline = strchr(text, '\n');
-    bool ok = strncmp(text, "ok\n", 3) == 0;
+    const char *text;
+    bool ok = mw_ask_succeeded(&answer, &text);
     if (!ok) fprintf(stderr, "moonwire %s: refused\n", command->name);
-    fputs(newline ? newline + 1 : text, ok ? stdout : stderr);
+    fputs(text, ok ? stdout : stderr);
     if (ok) code = MW_EXIT_OK;
   }
   mw_err_fini(&err);

@@ -1,7 +1,12 @@
-/* moonwire check: loads a folder as serve would, says what is wrong, serves nothing. */
+/* moonwire check: loads a folder as serve would, says what is wrong, serves nothing; and asks the server that runs on
+ * it, if there is one, what it would do with the folder. */
+#include <getopt.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "cli/ask.h"
 #include "cli/cli.h"
 #include "server/server.h"
 #include "server/shared.h"
@@ -10,12 +15,21 @@ static const char help[] =
     "Loads the protos and scripts of the project folder DIR (the working directory by default) as `serve` would, and\n"
     "reports every error as FILE:LINE: message. Nothing is served and no data is touched.\n"
     "\n"
-    "usage: moonwire check [DIR]\n"
+    "A server that runs on the folder is asked too: it says which generation is in force, and whether it would accept\n"
+    "the folder in its place, with the scripts loaded by every worker, the wire rules and, where they are the gate, the\n"
+    "specs. It goes on as it is.\n"
+    "\n"
+    "usage: moonwire check [DIR] [--data DIR]\n"
+    "\n"
+    "  --data DIR   the server's data folder, when it was started with --data (DIR/data, or what DIR/moonwire.lua\n"
+    "               says); the server has to be there then\n"
     "\n"
     "Exit code: 0 when all is well, 1 when something is wrong, 2 for wrong usage.\n"
     "\n"
     "example:\n"
     "  moonwire check examples/users\n";
+
+/* ---- by itself ---- */
 
 /* Loads the generation into a worker of its own, without a thread and with a store in memory. */
 static int load(const char *dir, struct mw_generation *generation, struct mw_err *err) {
@@ -31,17 +45,20 @@ static int load(const char *dir, struct mw_generation *generation, struct mw_err
   return rc;
 }
 
-static int check_settings(const char *dir, struct mw_err *err) {
+/* Also gives the data folder, which is to be freed; the default with settings that are wrong. */
+static int check_settings(const char *dir, char **data, struct mw_err *err) {
   struct mw_settings settings;
   if (mw_settings_init(&settings, dir) != 0) return mw_err_set(err, MW_ENOMEM, "out of memory");
-  int rc = mw_settings_read(&settings, dir, err);
+  int rc = mw_settings_set(data, settings.data);
+  if (rc == 0) rc = mw_settings_read(&settings, dir, err);
+  if (rc == 0) rc = mw_settings_set(data, settings.data);
   mw_settings_fini(&settings);
   return rc;
 }
 
 /* With settings that are wrong, the rest is checked all the same, as if there were none. */
-static int check(const char *dir, struct mw_err *err) {
-  int failed = check_settings(dir, err);
+static int check(const char *dir, char **data, struct mw_err *err) {
+  int failed = check_settings(dir, data, err);
   struct mw_overrides overrides = {.data = ":memory:", .no_file = failed != 0};
   struct mw_generation *generation = NULL;
   struct mw_err more = MW_ERR_INIT;
@@ -53,18 +70,68 @@ static int check(const char *dir, struct mw_err *err) {
   return failed ? failed : rc;
 }
 
-int mw_cli_check(int argc, char **argv) {
-  if (argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
-    fputs(help, stdout);
-    return MW_EXIT_OK;
-  }
-  if (argc > 2 || (argc == 2 && argv[1][0] == '-')) {
-    fprintf(stderr, "moonwire check: expected one folder, got %s\nTry moonwire check --help.\n", argv[argc - 1]);
-    return MW_EXIT_USAGE;
-  }
+/* ---- with the server's help ---- */
+
+/* Prints the server's answer; only its first line when its findings were `shown` already. Returns whether it accepts
+ * the folder. */
+static bool show(struct mw_buf *answer, bool shown) {
+  const char *text;
+  bool accepted = mw_ask_succeeded(answer, &text);
+  fprintf(accepted ? stdout : stderr, "%.*s", shown ? (int)strcspn(text, "\n") + 1 : INT_MAX, text);
+  return accepted;
+}
+
+/* A server that nobody has named need not be there, nor be ours. */
+static bool ask_server(const char *dir, const char *data, bool named, bool shown) {
+  char path[PATH_MAX];
+  if (!data || !realpath(dir, path)) return true; /* which the findings tell */
+  struct mw_buf answer = MW_BUF_INIT;
   struct mw_err err = MW_ERR_INIT;
-  int rc = check(argc == 2 ? argv[1] : ".", &err);
-  if (rc != 0) fprintf(stderr, "%s\n", mw_err_text(&err));
+  int rc = mw_ask(data, "check", path, &answer, &err);
+  bool fine = rc == 0 ? show(&answer, shown) : !named && (rc == MW_ENOTFOUND || rc == MW_ELIMIT || rc == MW_EBUSY);
+  if (rc != 0 && (!fine || rc == MW_EBUSY)) fprintf(stderr, "moonwire check: %s\n", mw_err_text(&err));
   mw_err_fini(&err);
-  return rc == 0 ? MW_EXIT_OK : MW_EXIT_FAILED;
+  mw_buf_fini(&answer);
+  return fine;
+}
+
+/* ---- the command ---- */
+
+static int wrong_usage(const char *problem, const char *what) {
+  fprintf(stderr, "moonwire check: %s%s\nTry moonwire check --help.\n", problem, what);
+  return MW_EXIT_USAGE;
+}
+
+/* Returns -1 to go on, or the exit code. */
+static int parse(int argc, char **argv, const char **dir, const char **data) {
+  static const struct option options[] = {
+      {"data", required_argument, NULL, 'd'}, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
+  opterr = 0;
+  int option;
+  while ((option = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
+    if (option == 'h') {
+      fputs(help, stdout);
+      return MW_EXIT_OK;
+    }
+    if (option == ':') return wrong_usage("a value is missing after ", argv[optind - 1]);
+    if (option == '?') return wrong_usage("no option ", argv[optind - 1]);
+    *data = optarg;
+  }
+  if (argc - optind > 1) return wrong_usage("one folder at a time; one too many: ", argv[optind + 1]);
+  if (optind < argc) *dir = argv[optind];
+  return -1;
+}
+
+int mw_cli_check(int argc, char **argv) {
+  const char *dir = ".", *named = NULL;
+  int code = parse(argc, argv, &dir, &named);
+  if (code >= 0) return code;
+  char *data = NULL;
+  struct mw_err err = MW_ERR_INIT;
+  bool fine = check(dir, &data, &err) == 0;
+  if (!fine) fprintf(stderr, "%s\n", mw_err_text(&err));
+  mw_err_fini(&err);
+  bool accepted = ask_server(dir, named ? named : data, named != NULL, !fine);
+  free(data);
+  return fine && accepted ? MW_EXIT_OK : MW_EXIT_FAILED;
 }

@@ -10,7 +10,7 @@ static const char help[] =
     "usage:\n"
     "  moonwire serve [DIR] [--listen HOST:PORT|unix:PATH]... [--workers N] [--data DIR|:memory:] [--dev]\n"
     "  moonwire call HOST:PORT|unix:PATH package.Service/Method [JSON | - | @file]\n"
-    "  moonwire check [DIR]\n"
+    "  moonwire check [DIR] [--data DIR]\n"
     "  moonwire test [DIR] [BUSTED OPTION]...\n"
     "  moonwire status [DIR]\n"
     "  moonwire reload [DIR] [--force]\n"

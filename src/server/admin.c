@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -13,7 +14,7 @@
 #include "server/kill.h"
 #include "server/status.h"
 
-enum { LINE_LIMIT = 128, CLIENTS = 16 };
+enum { LINE_LIMIT = PATH_MAX + 64, CLIENTS = 16 };
 static const int64_t patience = 5 * (int64_t)MW_NS_PER_S; /* for a line to come, and for an answer to be taken */
 
 struct mw_admin {
@@ -96,6 +97,25 @@ static void run_reload(struct client *client, const char *argument) {
   mw_reload_start(client->admin->reload, strcmp(argument, "force") == 0, answer, client);
 }
 
+static bool same_folder(const char *a, const char *b) {
+  struct stat first, second;
+  return stat(a, &first) == 0 && stat(b, &second) == 0 && first.st_dev == second.st_dev &&
+         first.st_ino == second.st_ino;
+}
+
+static void run_check(struct client *client, const char *argument) {
+  const char *dir = client->admin->crew.workers[0].shared->dir;
+  if (same_folder(dir, argument)) {
+    mw_reload_check(client->admin->reload, answer, client);
+    return;
+  }
+  struct mw_buf text = MW_BUF_INIT;
+  char real[PATH_MAX];
+  mw_buf_printf(&text, "the server serves another folder, %s", realpath(dir, real) ? real : dir);
+  answer(client, false, mw_buf_str(&text));
+  mw_buf_fini(&text);
+}
+
 static void run_rollback(struct client *client, const char *argument) {
   uint64_t number = 0;
   if (*argument && (!to_number(argument, &number) || number == 0)) {
@@ -117,7 +137,11 @@ static void run_kill(struct client *client, const char *argument) {
 static const struct {
   const char *name;
   void (*run)(struct client *client, const char *argument);
-} commands[] = {{"status", run_status}, {"reload", run_reload}, {"rollback", run_rollback}, {"kill", run_kill}};
+} commands[] = {{"status", run_status},
+                {"reload", run_reload},
+                {"check", run_check},
+                {"rollback", run_rollback},
+                {"kill", run_kill}};
 
 static void run_line(struct client *client) {
   char *argument = client->line + strcspn(client->line, " ");
@@ -127,7 +151,7 @@ static void run_line(struct client *client) {
     commands[i].run(client, argument);
     return;
   }
-  answer(client, false, "no such command: expected status, reload, rollback or kill");
+  answer(client, false, "no such command: expected status, reload, check, rollback or kill");
 }
 
 /* ---- reading ---- */

@@ -1,10 +1,11 @@
-/* The door for `moonwire status`, `reload`, `rollback` and `kill`: a Unix socket in the data folder that only its owner
- * can open.
+/* The door for `moonwire status`, `reload`, `check`, `rollback` and `kill`: a Unix socket in the data folder that only
+ * its owner can open.
  *
  * A connection carries one line, "COMMAND [ARGUMENT]\n":
  *
  *   status          what the server is doing
  *   reload [force]  reads the folder; "force" takes edits that break the wire
+ *   check DIR       tells what a reload would do; refused when the project folder is not DIR, an absolute path
  *   rollback [N]    brings generation N back, or the one before the running one
  *   kill CALL       ends a call
  *

@@ -22,10 +22,12 @@ struct step {
   struct mw_err err;
 };
 
-/* What was asked for while another was under way; all of it is one reload. */
+/* What was asked for while another was under way; all reloads of it are one, and so are all checks, all rollbacks. */
 struct request {
   bool wanted, forced;
   bool asked; /* by somebody who wants to have what is on the disk, see mw_reload_look() */
+  bool check; /* only tells what would become of it */
+  struct mw_generation *back; /* a reference: to roll back to; NULL for the folder */
   mw_reload_done_fn done;
   void *arg;
 };
@@ -39,12 +41,12 @@ struct mw_reload {
   struct mw_reading reading;                  /* of the candidate */
   struct mw_generation *candidate;            /* NULL when none is under way, or it is being read */
   struct mw_generation *on_disk; /* what the folder held when it last came into force; NULL when not known */
-  bool forced, asked, rolling_back;
+  bool forced, asked, rolling_back, checking;
   struct mw_gate *gate;          /* that the candidate has to pass; NULL when no specs run */
   int64_t started;
   mw_reload_done_fn done;
   void *arg;
-  struct request next;
+  struct request next_rollback, next, next_check; /* in this order */
   struct mw_reload_stats stats;
   bool stopping;
   void (*stopped)(void *arg); /* NULL when nobody waits for it */
@@ -67,10 +69,22 @@ static void finish(struct mw_reload *reload, bool committed, const char *text) {
   mw_generation_unref(reload->candidate);
   reload->candidate = NULL;
   if (reload->done) reload->done(reload->arg, committed, text);
-  struct request next = reload->next;
-  reload->next = (struct request){0};
-  if (next.wanted) start(reload, &next);
+  struct request *nexts[] = {&reload->next_rollback, &reload->next, &reload->next_check};
+  for (int i = 0; i < 3 && !mw_reload_busy(reload); i++) {
+    struct request next = *nexts[i];
+    *nexts[i] = (struct request){0};
+    if (next.wanted) start(reload, &next);
+  }
   tell_stopped(reload);
+}
+
+/* The end of a check: what is in force, and what the folder is next to that; then findings, if there are any. */
+static void finish_check(struct mw_reload *reload, bool accepted, const char *verdict, const char *findings) {
+  struct mw_buf text = MW_BUF_INIT;
+  mw_buf_printf(&text, "generation %" PRIu64 " is in force; %s%s%s", reload->kept[0]->number, verdict,
+                *findings ? "\n" : "", findings);
+  finish(reload, accepted, mw_buf_str(&text));
+  mw_buf_fini(&text);
 }
 
 /* Logs each finding on a line of its own, with the text of the line that it is about. */
@@ -95,6 +109,11 @@ static void set_on_disk(struct mw_reload *reload, struct mw_generation *generati
 }
 
 static void fail(struct mw_reload *reload, struct mw_err *err) {
+  if (reload->checking) {
+    finish_check(reload, false, "the server would refuse the folder", mw_err_text(err));
+    mw_err_fini(err);
+    return;
+  }
   log_findings(reload, err);
   if (!reload->rolling_back) set_on_disk(reload, NULL);
   mw_reload_stats_count(&reload->stats, MW_RELOAD_REFUSED, 0);
@@ -147,14 +166,28 @@ static void report_commit(struct mw_reload *reload) {
   mw_buf_fini(&text);
 }
 
-static void report_failure(struct mw_reload *reload) {
+/* Of a check that the candidate has passed. */
+static void report_check(struct mw_reload *reload) {
+  struct mw_buf verdict = MW_BUF_INIT;
+  mw_buf_puts(&verdict, "the folder would replace it: ");
+  mw_difference_write(&verdict, reload->kept[0], reload->candidate);
+  add_fixed(&verdict, reload);
+  finish_check(reload, true, mw_buf_str(&verdict), "");
+  mw_buf_fini(&verdict);
+}
+
+static void report_discard(struct mw_reload *reload) {
   struct mw_err err = MW_ERR_INIT;
   for (unsigned i = 0; i < reload->n_workers; i++) {
     struct step *step = &reload->steps[i];
     if (step->rc != 0 && err.code == 0) mw_err_set(&err, step->rc, "%s", mw_err_text(&step->err));
     mw_err_fini(&step->err);
   }
-  fail(reload, &err);
+  if (err.code == 0) {
+    report_check(reload);
+  } else {
+    fail(reload, &err);
+  }
 }
 
 static void on_all_decided(struct mw_post *post) {
@@ -163,7 +196,7 @@ static void on_all_decided(struct mw_post *post) {
   if (reload->steps[0].commit) {
     report_commit(reload);
   } else {
-    report_failure(reload);
+    report_discard(reload);
   }
 }
 
@@ -190,7 +223,7 @@ static void ask_all(struct mw_reload *reload, void (*on_worker)(struct mw_post *
 static void on_prepared(struct mw_post *post) {
   struct mw_reload *reload = MW_CONTAINER(post, struct step, to_home)->reload;
   if (--reload->waiting > 0) return;
-  bool commit = true;
+  bool commit = !reload->checking;
   for (unsigned i = 0; i < reload->n_workers; i++) commit = commit && reload->steps[i].rc == 0;
   if (commit) {
     keep(reload);
@@ -238,6 +271,10 @@ static void on_read(void *arg, int rc, struct mw_generation *candidate, struct m
   struct mw_reload *reload = arg;
   if (rc == 0 && !reload->forced && is_in_force(reload, candidate)) {
     mw_generation_unref(candidate);
+    if (reload->checking) {
+      finish_check(reload, true, "it is what the folder holds", "");
+      return;
+    }
     mw_reload_stats_count(&reload->stats, MW_RELOAD_UNCHANGED, 0);
     finish(reload, true, "nothing has changed");
     return;
@@ -259,19 +296,38 @@ static void on_read(void *arg, int rc, struct mw_generation *candidate, struct m
 static void begin(struct mw_reload *reload, bool rolling_back, mw_reload_done_fn done, void *arg) {
   reload->started = mw_clock_mono();
   reload->rolling_back = rolling_back;
+  reload->checking = false;
   reload->done = done;
   reload->arg = arg;
 }
 
+/* Takes over `old`. */
+static void start_rollback(struct mw_reload *reload, struct mw_generation *old, mw_reload_done_fn done, void *arg) {
+  struct mw_generation *copy = mw_generation_renumber(old, reload->last_number + 1);
+  mw_generation_unref(old);
+  if (copy) {
+    begin(reload, true, done, arg);
+    prepare(reload, copy);
+  } else if (done) {
+    done(arg, false, "out of memory");
+  }
+}
+
 static void start(struct mw_reload *reload, const struct request *request) {
   if (reload->stopping) {
+    mw_generation_unref(request->back);
     if (request->done) request->done(request->arg, false, "the server is shutting down");
+    return;
+  }
+  if (request->back) {
+    start_rollback(reload, request->back, request->done, request->arg);
     return;
   }
   const struct mw_shared *shared = reload->shared;
   begin(reload, false, request->done, request->arg);
   reload->forced = request->forced;
   reload->asked = request->asked;
+  reload->checking = request->check;
   mw_reading_start(&reload->reading, reload->home, shared->dir, reload->last_number + 1, reload->kept[0],
                    shared->overrides, on_read, reload);
 }
@@ -282,12 +338,17 @@ static void want(struct mw_reload *reload, const struct request *request) {
     start(reload, request);
     return;
   }
-  struct request *next = &reload->next;
+  struct request *next = request->back    ? &reload->next_rollback
+                         : request->check ? &reload->next_check
+                                          : &reload->next;
   next->wanted = true;
   next->forced = request->forced || next->forced;
   next->asked = request->asked || next->asked;
+  next->check = request->check;
+  mw_generation_unref(next->back);
+  next->back = request->back;
   if (!request->done) return;
-  if (next->done) next->done(next->arg, false, "another reload was asked for meanwhile");
+  if (next->done) next->done(next->arg, false, "another one was asked for meanwhile");
   next->done = request->done;
   next->arg = request->arg;
 }
@@ -296,28 +357,37 @@ void mw_reload_start(struct mw_reload *reload, bool forced, mw_reload_done_fn do
   want(reload, &(struct request){.forced = forced, .asked = true, .done = done, .arg = arg});
 }
 
+void mw_reload_check(struct mw_reload *reload, mw_reload_done_fn done, void *arg) {
+  want(reload, &(struct request){.asked = true, .check = true, .done = done, .arg = arg});
+}
+
 void mw_reload_look(struct mw_reload *reload) { want(reload, &(struct request){.asked = false}); }
+
+/* Ends what a rollback would have to wait for: files that are being written, and specs. What they were to bring into
+ * force, the rollback was asked for in its place. */
+static void give_way(struct mw_reload *reload) {
+  static const char why[] = "a rollback was asked for meanwhile";
+  if (!reload->next_rollback.wanted) return;
+  struct request next = reload->next;
+  reload->next = (struct request){0};
+  if (next.done) next.done(next.arg, false, why);
+  if (reload->gate) mw_gate_stop(reload->gate, why);
+  if (!mw_reading_waits(&reload->reading)) return;
+  mw_reading_cancel(&reload->reading);
+  finish(reload, false, why);
+}
 
 void mw_reload_rollback(struct mw_reload *reload, uint64_t number, mw_reload_done_fn done, void *arg) {
   struct mw_generation *old = number == 0 ? reload->kept[1] : NULL;
   for (unsigned i = 1; i < MW_RELOAD_KEPT && number != 0; i++) {
     if (reload->kept[i] && reload->kept[i]->number == number) old = reload->kept[i];
   }
-  const char *refusal = reload->stopping         ? "the server is shutting down"
-                        : mw_reload_busy(reload) ? "a reload is under way: try again"
-                        : !old                   ? "no such generation is kept: moonwire status lists them"
-                                                 : NULL;
-  if (refusal) {
-    if (done) done(arg, false, refusal);
+  if (!old) {
+    if (done) done(arg, false, "no such generation is kept: moonwire status lists them");
     return;
   }
-  struct mw_generation *copy = mw_generation_renumber(old, reload->last_number + 1);
-  if (!copy) {
-    if (done) done(arg, false, "out of memory");
-    return;
-  }
-  begin(reload, true, done, arg);
-  prepare(reload, copy);
+  want(reload, &(struct request){.back = mw_generation_ref(old), .done = done, .arg = arg});
+  give_way(reload);
 }
 
 void mw_reload_stop(struct mw_reload *reload, void (*stopped)(void *arg), void *arg) {

@@ -28,11 +28,16 @@ bool mw_reload_busy(const struct mw_reload *reload);
  * its specs, and even when nothing has changed. `done` may be NULL. */
 void mw_reload_start(struct mw_reload *reload, bool forced, mw_reload_done_fn done, void *arg);
 
-/* The same for whoever knows only that something may have happened to the folder: what it held when it was last read
+/* Tells what mw_reload_start() would do, and does all of it but to commit: nothing is logged or changed. `done`, not
+ * NULL, is told whether the folder is accepted. */
+void mw_reload_check(struct mw_reload *reload, mw_reload_done_fn done, void *arg);
+
+/* The same as mw_reload_start() for whoever knows only that something may have happened to the folder: what it held when it was last read
  * is no change, so that a rollback stays in force until the next save. */
 void mw_reload_look(struct mw_reload *reload);
 
-/* Commits a copy of generation `number` under a new number; 0 for the one before the running one. */
+/* Commits a copy of generation `number` under a new number; 0 for the one before the running one. Ends a reload or
+ * check that waits for files to stand still or for specs; one that the workers are at comes to its end first. */
 void mw_reload_rollback(struct mw_reload *reload, uint64_t number, mw_reload_done_fn done, void *arg);
 
 /* Starts no more reloads; `stopped(arg)` runs, once, when none is under way. */

@@ -147,11 +147,11 @@ static void open_admin(struct mw_server *server) {
   struct mw_crew crew = {&server->control, server->workers, server->n_workers};
   const char *data = server->shared.data_dir;
   if (mw_admin_open(&server->admin, &crew, server->reload, data, &err) != 0) {
-    mw_log(MW_LOG_WARN, NULL, "moonwire status, reload, rollback and kill cannot reach this server: %s",
+    mw_log(MW_LOG_WARN, NULL, "moonwire status, reload, check, rollback and kill cannot reach this server: %s",
            mw_err_text(&err));
   } else if (strcmp(server->shared.settings->data, ":memory:") == 0) {
     struct mw_log_field fields[] = {{"data", data}, {NULL, NULL}};
-    mw_log(MW_LOG_INFO, fields, "moonwire status, reload, rollback and kill reach this server with --data");
+    mw_log(MW_LOG_INFO, fields, "moonwire status, reload, check, rollback and kill reach this server with --data");
   }
   mw_err_fini(&err);
 }

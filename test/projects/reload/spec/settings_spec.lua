@@ -28,13 +28,6 @@ local function ask(folder, text)
   return reply and reply.text or status
 end
 
-local function run(...)
-  local process <close> = test.start { ... }
-  local lines = {}
-  for line in function() return process:read_line() end do lines[#lines + 1] = line end
-  return process:wait(), table.concat(lines, "\n"), process.stderr
-end
-
 describe("a save of moonwire.lua", function()
   local function is_live(how, save)
     it(how .. " is live", function()
@@ -105,7 +98,7 @@ describe("a save of moonwire.lua", function()
       .. "keepalive.time, keepalive.permit_without_stream, store.map_bytes"
     assert.matches(names, log, 1, true)
     assert.matches(names, folder:commit("lua/words.lua", "return 2"), 1, true)
-    local _, shown = run("status", folder.dir, "--data", folder.server.stderr:match "reach this server with %-%-data\" data=(%S+)")
+    local _, shown = folder:admin "status"
     assert.matches("\n0 +2? ?", shown)
     assert.is_nil(shown:find("\n1 +%d+ +%d+ +%d+ +[%d.]+ MiB"))
     assert.is_nil(folder:commit("moonwire.lua", "return { workers = 1 }"):find("restart to change", 1, true))
@@ -191,43 +184,5 @@ describe("settings in force", function()
     test.eventually(function() return folder:count "loud" > 0 end)
     assert.matches(": x", ask(folder, "error 'x'").message, 1, true)
     assert.equal(0, folder:count "quiet")
-  end)
-end)
-
-describe("moonwire rollback", function()
-  it("brings protos, scripts and settings back together", function()
-    local file <close> = assert(io.open "proto/reload.proto")
-    local full <const> = file:read "a"
-    local folder <close> = copy.serve(nil, {
-      ["proto/reload.proto"] = full:gsub("[^\n]*// added\n", ""),
-      ["lua/reload.lua"] = evaluates,
-      ["moonwire.lua"] = "return { dev = true }",
-    })
-    folder:commit("proto/reload.proto", full)
-    folder:commit("lua/added.lua", "require 'moonwire'.service 'reload.Reload'.Added = function(m) return m end")
-    folder:commit("moonwire.lua", "return {}")
-    assert.equal("it", folder.client:Added({ text = "it" }).text)
-    assert.is_nil(ask(folder, "error 'x'").message:find(": x", 1, true))
-    local data <const> = folder.server.stderr:match "with %-%-data\" data=(%S+)"
-    local code, shown = run("rollback", "1", folder.dir, "--data", data)
-    assert.equal(0, code)
-    assert.matches("^generation 5 is live after [%d.]+ ms: removed %S+/lua/added.lua; changed %S+/moonwire.lua; "
-      .. "changed proto; methods removed reload.Reload/Added$", shown)
-    assert.matches(": x", ask(folder, "error 'x'").message, 1, true)
-    assert.equal("UNIMPLEMENTED", select(2, folder.client:Added {}).code)
-    -- Nothing but a save, or who asks for it, brings what is on the disk back.
-    local function unchanged() return tonumber(ask(folder, [[
-      return mw.metrics.text():match 'moonwire_reloads_total{outcome="unchanged"} (%d+)'
-    ]])) end
-    local before <const> = unchanged()
-    folder:replace("lua/words.lua", folder:read "lua/words.lua")
-    test.eventually(function() return unchanged() > before end)
-    assert.equal("UNIMPLEMENTED", select(2, folder.client:Added {}).code)
-    assert.equal(0, (run("reload", folder.dir, "--data", data)))
-    assert.equal("it", folder.client:Added({ text = "it" }).text)
-    assert.equal(0, (run("rollback", "5", folder.dir, "--data", data)))
-    assert.equal("UNIMPLEMENTED", select(2, folder.client:Added {}).code)
-    folder:commit("lua/words.lua", "return { word = 'saved' }")
-    assert.equal("it", folder.client:Added({ text = "it" }).text)
   end)
 end)

@@ -85,6 +85,17 @@ function Copy:refused(path, text)
   return self:expect("reload refused", function() self:write(path, text) end)
 end
 
+-- Runs `moonwire COMMAND ...` on the running server. Returns its exit code, and what it says on stdout and stderr.
+function Copy:admin(command, ...)
+  local data = self.server.stderr:match "with %-%-data\" data=(%S+)"
+  local words = { command, ... }
+  table.move({ self.dir, "--data", data }, 1, 3, #words + 1, words)
+  local process <close> = test.start(words)
+  local lines = {}
+  for line in function() return process:read_line() end do lines[#lines + 1] = line end
+  return process:wait(), table.concat(lines, "\n"), process.stderr
+end
+
 function Copy:__close()
   self.server:kill()
   local code = self.server:wait()
