@@ -123,6 +123,55 @@ describe("a save", function()
   end)
 end)
 
+describe("a candidate that fails on one worker alone", function()
+  -- Sets the state of the worker that it reaches; the candidate cannot migrate that.
+  local marks <const> = [[
+local mw = require "moonwire"
+local state = mw.state("mark", 1, function() return { text = "unmarked" } end)
+local Reload = mw.service "reload.Reload"
+function Reload.Say(req)
+  if req.text ~= "" then state.text = req.text end
+  return { text = "one " .. state.text }
+end
+]]
+  local candidate <const> = marks:gsub('1, function%(%) return', [[2, function(old)
+  mw.log.info "migrates"
+  if old.text == "marked" then error "a mark" end
+  old.text = "spoilt"
+  return]]):gsub('"one "', '"two "')
+
+  -- What each of many connections is told, which together reach both workers.
+  local function seen(folder)
+    local found = {}
+    test.eventually(function()
+      for i = 1, 16 do
+        local client = mw.client(folder.address, { max_receive_bytes = (4 << 20) + i }):service "reload.Reload"
+        found[say(client)] = true
+      end
+      return found["one marked"] and found["one unmarked"]
+    end)
+    return found
+  end
+
+  it("is discarded on all, and what runs goes on untouched", function()
+    local folder <close> = copy.serve(nil, { ["lua/reload.lua"] = marks }, { "--workers", "2" })
+    assert.equal("one marked", folder.client:Say({ text = "marked" }).text)
+    local log = folder:refused("lua/reload.lua", candidate)
+    assert.matches("reload refused: [^\n]*lua/reload.lua:4: a mark", log)
+    local found = seen(folder)
+    found["one marked"], found["one unmarked"] = nil, nil
+    assert.is_nil(next(found))
+    for worker = 0, 1 do assert.matches("worker=" .. worker .. " msg=\"migrates\"", log, 1, true) end
+    assert.equal(1, folder:count "lua:4: a mark")
+    local _, shown = folder:admin "status"
+    assert.matches("\ngeneration 1\n", shown)
+    for worker = 0, 1 do assert.matches("\n" .. worker .. " +1 ", shown) end
+    folder.client:Say { text = "unmarked" }
+    folder:write("lua/reload.lua", candidate .. "-- again\n")
+    comes_to_say("two unmarked", folder.client)
+  end)
+end)
+
 describe("what began before a reload", function()
   it("keeps its generation, on every connection", function()
     local folder <close> = copy.serve()
@@ -191,6 +240,41 @@ mw.spawn(function() while true do mw.sleep(0.02) mw.log.info "turn of %s" end en
   end)
 end)
 
+describe("subscriptions of jobs", function()
+  local function listener(name)
+    return ([[
+local mw = require "moonwire"
+mw.spawn(function()
+  for value in mw.topic("news"):subscribe():messages() do mw.log.info(value .. " reached %s") end
+end)
+]]):format(name)
+  end
+
+  local publishes <const> = [[
+local mw = require "moonwire"
+local Reload = mw.service "reload.Reload"
+function Reload.Say(req) return { text = tostring(mw.topic("news"):publish(req.text)) } end
+]]
+
+  it("end with their generation, and do not multiply", function()
+    local folder <close> = copy.serve(nil, {
+      ["lua/reload.lua"] = publishes, ["lua/jobs.lua"] = listener "g1",
+    }, { "--workers", "2" })
+    local function reaches_two()
+      test.eventually(function() return folder.client:Say({ text = "a probe" }).text == "2" end)
+    end
+    reaches_two()
+    for generation = 2, 5 do folder:commit("lua/jobs.lua", listener("g" .. generation)) end
+    reaches_two()
+    assert.equal("2", folder.client:Say({ text = "the last" }).text)
+    test.eventually(function() return folder:count "the last reached g5" == 2 end)
+    folder:expect("generation %d+ is live", function() folder:delete "lua/jobs.lua" end)
+    test.eventually(function() return folder.client:Say({ text = "nobody" }).text == "0" end)
+    assert.equal(2, folder:count "the last reached")
+    assert.equal(0, folder:count "nobody reached")
+  end)
+end)
+
 describe("a proto edit", function()
   local full, small
   setup(function()
@@ -238,9 +322,9 @@ function Reload.Added(req) return { text = "added " .. req.text } end
       answers(folder)
       assert.equal("one", say(folder.client))
       -- No error stands: what is on the disk is what runs.
-      local reload <close> = test.start { "reload", folder.dir, "--data", folder.server.stderr:match "with %-%-data\" data=(%S+)" }
-      assert.equal("nothing has changed", reload:read_line())
-      assert.equal(0, (reload:wait()))
+      local code, shown = folder:admin "reload"
+      assert.equal("nothing has changed", shown)
+      assert.equal(0, code)
     end)
   end
 
