@@ -12,7 +12,7 @@
 #   make layers     checks that every #include points down
 #   make types      tells LuaLS, through build/types, of the messages in proto/ and in the examples
 #   make bench      races against gRPC servers of other languages (ARGS='--quick', '--help'): docs/performance.md
-#   make bench-reload  the same of reloading: from a save to its being served, and what calls bear meanwhile
+#   make bench-reload  from a save to its being served, and what calls bear meanwhile (ARGS='--engine core')
 #   make install    PREFIX (/usr/local) and DESTDIR say where
 #   make clean      removes everything built
 #
@@ -80,7 +80,7 @@ bench: all
 
 bench-reload: all
 	@scripts/deps build bench
-	@bench/reload.py
+	@bench/reload.py $(ARGS)
 
 install: all
 	@cmake --install build --prefix $(PREFIX)

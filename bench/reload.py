@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""usage: bench/reload.py [--saves N] [--seconds S]
+"""usage: bench/reload.py [--engine http|core] [--saves N] [--seconds S]
 
 Measures reloading on two workers, and prints a table: how long from a save until a call is answered by it, for a script
 and for one of 20 protos; and what calls under full load (h2load, 10 connections with 10 streams each) have to bear
@@ -141,12 +141,14 @@ def under_load(server, save, seconds):
 
 def main():
     parser = argparse.ArgumentParser()
+    parser.add_argument("--engine", help="the default engine unless given")
     parser.add_argument("--saves", type=int, default=50)
     parser.add_argument("--seconds", type=int, default=5)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         project = Project(folder)
-        server = Server(folder, arguments=("--workers", "2"))
+        engine = ("--engine", options.engine) if options.engine else ()
+        server = Server(folder, arguments=("--workers", "2", *engine))
         try:
             print(f"{'save to served, two workers':<40}{'median':>10}{'p99':>10}")
             for name, save, goal in (("a script", project.script, 60), (f"one of {PROTOS} protos", project.proto, 100)):
