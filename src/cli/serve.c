@@ -20,7 +20,7 @@ static const char help[] =
     "  --listen HOST:PORT    where to listen, may be given several times; port 0 takes a free one\n"
     "                        (127.0.0.1:50051, or the sockets of LISTEN_FDS)\n"
     "  --listen unix:PATH    the same, on a Unix socket\n"
-    "  --engine NAME         the transport: core or http (core)\n"
+    "  --engine NAME         the transport: http or core (http)\n"
     "  --workers N           threads that serve, 1 to 256 (one for each usable core)\n"
     "  --data DIR|:memory:   where the store and files go; :memory: keeps nothing (DIR/data)\n"
     "  --log-level LEVEL     debug, info, warn, error or off (info)\n"

@@ -38,7 +38,7 @@ void mw_server_cancel(struct mw_server *server);
 void mw_server_close(struct mw_server *server);
 
 /* The engines' names, for messages. */
-#define MW_SERVER_ENGINES "core or http"
+#define MW_SERVER_ENGINES "http or core"
 
 /* The engine of that name, or NULL. */
 const struct mw_engine_ops *mw_server_engine(const char *name);

@@ -51,7 +51,7 @@ int mw_settings_init(struct mw_settings *settings, const char *dir) {
                                    .specs_seconds = 60,
                                    .keepalive = {.time = 2 * 60 * 60, .timeout = 20, .min_time = 5 * 60},
                                    .memory_bytes = 256 * MIB};
-  int rc = mw_settings_set(&settings->engine, "core");
+  int rc = mw_settings_set(&settings->engine, "http");
   if (rc == 0) rc = mw_settings_add_listener(settings, "127.0.0.1:50051");
   settings->default_listen = true;
   if (rc == 0 && asprintf(&settings->data, "%s/data", dir) < 0) {
