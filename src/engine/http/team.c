@@ -164,13 +164,20 @@ void mw_http_team_free(struct mw_engine_team *team) {
   free(team);
 }
 
-void mw_http_team_join(struct mw_engine_team *team, struct mw_http_engine *engine) {
-  struct mw_http_seat *seat = &team->seats[atomic_fetch_add(&team->taken, 1)];
-  engine->team = team;
-  engine->seat = seat;
+/* Returns whether it was free. */
+static bool take_seat(struct mw_http_seat *seat, struct mw_http_engine *engine) {
   pthread_mutex_lock(&seat->lock);
-  seat->engine = engine;
+  bool is_free = !seat->engine;
+  if (is_free) seat->engine = engine;
   pthread_mutex_unlock(&seat->lock);
+  return is_free;
+}
+
+void mw_http_team_join(struct mw_engine_team *team, struct mw_http_engine *engine) {
+  for (unsigned i = 0; i < team->size && !engine->seat; i++) {
+    if (take_seat(&team->seats[i], engine)) engine->seat = &team->seats[i];
+  }
+  if (engine->seat) engine->team = team;
 }
 
 /* Returns whether the box was empty, and stays so. */

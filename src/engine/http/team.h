@@ -57,14 +57,13 @@ struct mw_http_seat {
 
 struct mw_engine_team {
   unsigned size;
-  atomic_uint taken;
   struct mw_http_seat seats[];
 };
 
 struct mw_engine_team *mw_http_team_new(unsigned size);
 void mw_http_team_free(struct mw_engine_team *team);
 
-/* Takes a seat for the engine, whose loop is set: when it waits, others may have calls run there. */
+/* Takes a seat for the engine, whose loop is set, if one is free: when it waits, others may have calls run there. */
 void mw_http_team_join(struct mw_engine_team *team, struct mw_http_engine *engine);
 
 /* Takes what is in its box a last time, sends its drafts, and has sending to it fail from now on. */
