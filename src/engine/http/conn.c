@@ -178,6 +178,18 @@ static bool receive_tls(struct mw_http_conn *conn, struct mw_slice bytes) {
   return n == 0;
 }
 
+/* Writes at once, while what it is made of is in the processor's cache, and what it sets free is there for the next
+ * connection; but not before the last of several reads. */
+static void answer(struct mw_http_conn *conn, bool more) {
+  if (more) {
+    mw_http_conn_mark(conn);
+    return;
+  }
+  mw_list_remove(&conn->dirty);
+  mw_http_conn_flush(conn);
+  mw_http_turn_run_ready(&conn->engine->turn);
+}
+
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf) {
   struct mw_http_conn *conn = MW_CONTAINER(stream, struct mw_http_conn, uv);
   if (n == 0) return;
@@ -188,7 +200,7 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf) {
   mw_http_keepalive_hear(&conn->keepalive, uv_now(stream->loop));
   struct mw_slice bytes = mw_slice(buf->base, n > 0 ? (size_t)n : 0);
   if (n > 0 && (conn->tls ? receive_tls(conn, bytes) : receive(conn, bytes))) {
-    mw_http_conn_mark(conn);
+    answer(conn, n == MW_HTTP_INPUT);
     return;
   }
   if (n > 0) {

@@ -14,9 +14,9 @@
  *   request, response, message                 gRPC's own forms, without any state of a connection
  *   team     the engines of a server           remote   a call that runs on another worker
  *
- * A turn: whatever the sockets have is read and given to the sessions, which only take notes; then the calls with
- * something to do run (their handlers answer into nghttp2's queues); then each connection with something to say writes
- * once. So no handler ever runs inside of a callback of nghttp2. */
+ * A turn: whatever a socket has is read and given to its session, which only takes notes; then the calls with something to
+ * do run (their handlers answer into nghttp2's queues); then the connection writes, once. So no handler ever runs inside
+ * of a callback of nghttp2. */
 #ifndef MW_ENGINE_HTTP_HTTP_H
 #define MW_ENGINE_HTTP_HTTP_H
 

@@ -1,8 +1,9 @@
 /* What is done when, within a turn of the loop.
  *
- * Lists of calls that have something to do, and of connections that have something to write. They are worked off after
- * the poll and again before the next one, when timers and posts have run; calls also as soon as bytes were read, while
- * those are there. What is still left after some rounds waits for the next turn, which then does not block. */
+ * A connection that was read from runs its calls and writes its answers at once. Whatever else there is to do stands in
+ * lists: calls that have something to do, and connections that have something to write. They are worked off after the
+ * poll and again before the next one, when timers and posts have run. What is still left after some rounds waits for the
+ * next turn, which then does not block. */
 #ifndef MW_ENGINE_HTTP_TURN_H
 #define MW_ENGINE_HTTP_TURN_H
 
