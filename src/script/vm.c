@@ -7,17 +7,17 @@
 #include "script/fiber.h"
 #include "script/libs.h"
 
-/* Lua's allocator: the C library's, counted. With ptr NULL, old_size is a type tag and not a size. */
+/* Lua's allocator: blocks, counted. With ptr NULL, old_size is a type tag and not a size. */
 static void *allocate(void *arg, void *ptr, size_t old_size, size_t new_size) {
   struct mw_vm *vm = arg;
   size_t held = ptr ? old_size : 0;
   if (new_size == 0) {
-    free(ptr);
+    mw_blocks_give(&vm->blocks, ptr, held);
     vm->memory -= held;
     return NULL;
   }
   if (!mw_budget_allow(vm, held, new_size)) return NULL;
-  void *block = realloc(ptr, new_size);
+  void *block = ptr ? mw_blocks_resize(&vm->blocks, ptr, held, new_size) : mw_blocks_take(&vm->blocks, new_size);
   if (block) vm->memory += new_size - held;
   return block;
 }
@@ -57,6 +57,7 @@ void mw_vm_fini(struct mw_vm *vm) {
   struct mw_list *node;
   while ((node = mw_list_shift(&vm->idle)) != NULL) free(MW_CONTAINER(node, struct mw_fiber, link));
   mw_arena_fini(&vm->scratch);
+  mw_blocks_fini(&vm->blocks);
 }
 
 static int protect(struct mw_vm *vm, lua_CFunction function, void *arg, struct mw_err *err) {

@@ -10,6 +10,7 @@
 #include <lualib.h>
 
 #include "base/arena.h"
+#include "base/blocks.h"
 #include "base/list.h"
 #include "loop/loop.h"
 #include "observe/metrics.h"
@@ -31,6 +32,7 @@ struct mw_vm {
   struct mw_program *loading; /* the program whose scripts are being loaded, NULL when none */
   int unyieldable;          /* > 0: an outer C call boundary forbids waiting */
   struct mw_arena scratch;  /* for one C function at a time: see mw_vm_scratch() */
+  struct mw_blocks blocks;  /* what Lua's values are made of */
   size_t memory;            /* bytes that Lua holds */
   struct mw_limits limits;
   struct mw_account *account; /* of what runs; NULL outside */

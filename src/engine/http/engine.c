@@ -44,6 +44,7 @@ static void engine_free(struct mw_http_engine *engine) {
   mw_http_tls_context_free(engine->tls);
   nghttp2_session_callbacks_del(engine->callbacks);
   nghttp2_option_del(engine->option);
+  mw_blocks_fini(&engine->blocks);
   mw_buf_fini(&engine->scratch);
   free(engine);
 }
@@ -60,6 +61,7 @@ static int engine_open(const struct mw_engine_config *config, struct mw_engine *
   engine->base.ops = &mw_engine_http;
   engine->loop = config->loop;
   engine->dispatch = config->dispatch;
+  engine->memory = mw_http_memory(&engine->blocks);
   engine->max_receive_bytes = config->max_receive_bytes ? config->max_receive_bytes : MAX_RECEIVE;
   engine->max_metadata_bytes = config->max_metadata_bytes ? config->max_metadata_bytes : MAX_METADATA;
   engine->limits = complete(config->limits);

@@ -11,6 +11,7 @@
 #include "engine/http/batch.h"
 #include "engine/http/ending.h"
 #include "engine/http/keepalive.h"
+#include "engine/http/memory.h"
 #include "engine/http/team.h"
 #include "engine/http/turn.h"
 #include "rpc/engine.h"
@@ -45,13 +46,15 @@ struct mw_http_engine {
   struct mw_http_tls_context *tls;      /* NULL for plain text */
   nghttp2_session_callbacks *callbacks; /* of all sessions */
   nghttp2_option *option;
+  struct mw_blocks blocks;  /* what sessions are made of */
+  nghttp2_mem memory;
   struct mw_buf scratch;    /* a message that was compressed */
 
   /* What engines pass on to each other: see remote.h. Without a team there is no seat, and nothing is. */
   struct mw_engine_team *team;
   struct mw_http_seat *seat;
   struct mw_list drafts;    /* struct mw_http_lane.drafted: to be sent */
-  struct mw_list guests;  /* struct mw_http_remote.link: calls of others that run here */
+  struct mw_list guests;    /* struct mw_http_remote.link: calls of others that run here */
   struct mw_dispatch away;  /* of its own calls that run elsewhere */
   struct mw_router away_router;
   struct mw_route away_routes[2]; /* of a request that is one message, and of a stream */

@@ -8,8 +8,10 @@ static struct mw_http_conn *conn_of(struct mw_http_session *session) {
   return MW_CONTAINER(session, struct mw_http_conn, session);
 }
 
-static struct mw_http_call *call_of(nghttp2_session *ng, int32_t stream) {
-  return nghttp2_session_get_stream_user_data(ng, stream);
+/* The call of a stream, NULL without one. What arrives is mostly of the same stream as what arrived before. */
+static struct mw_http_call *call_of(struct mw_http_session *session, int32_t stream) {
+  if (session->latest && session->latest->stream == stream) return session->latest;
+  return session->latest = nghttp2_session_get_stream_user_data(session->ng, stream);
 }
 
 void mw_http_session_tell(struct mw_http_session *session, enum mw_http_ending ending, const char *detail) {
@@ -36,13 +38,14 @@ static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, voi
   struct mw_http_call *call = mw_http_call_open(conn_of(session), frame->hd.stream_id);
   if (!call) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
   nghttp2_session_set_stream_user_data(ng, frame->hd.stream_id, call);
+  session->latest = call;
   return 0;
 }
 
 static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint8_t *name, size_t name_len,
                      const uint8_t *value, size_t value_len, uint8_t flags, void *user) {
   if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST) return 0;
-  struct mw_http_call *call = call_of(ng, frame->hd.stream_id);
+  struct mw_http_call *call = call_of(user, frame->hd.stream_id);
   if (!call) return 0;
   int rc = mw_http_request_add(&call->request, mw_slice(name, name_len), mw_slice(value, value_len));
   return rc == 0 ? 0 : NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
@@ -50,7 +53,7 @@ static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint
 
 static int on_data_chunk(nghttp2_session *ng, uint8_t flags, int32_t stream, const uint8_t *data, size_t len,
                          void *user) {
-  struct mw_http_call *call = call_of(ng, stream);
+  struct mw_http_call *call = call_of(user, stream);
   nghttp2_session_consume_connection(ng, len);
   if (call && !mw_http_call_take_data(call, mw_slice(data, len))) {
     nghttp2_submit_rst_stream(ng, NGHTTP2_FLAG_NONE, stream, NGHTTP2_INTERNAL_ERROR);
@@ -74,7 +77,7 @@ static int take_ping(struct mw_http_session *session, const nghttp2_ping *ping) 
 static int on_frame(nghttp2_session *ng, const nghttp2_frame *frame, void *user) {
   struct mw_http_session *session = user;
   if (frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA) {
-    struct mw_http_call *call = call_of(ng, frame->hd.stream_id);
+    struct mw_http_call *call = call_of(user, frame->hd.stream_id);
     bool end = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
     if (call) mw_http_call_take_frame(call, end);
   } else if (frame->hd.type == NGHTTP2_PING) {
@@ -84,9 +87,11 @@ static int on_frame(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
 }
 
 static int on_stream_close(nghttp2_session *ng, int32_t stream, uint32_t error, void *user) {
-  struct mw_http_conn *conn = conn_of(user);
+  struct mw_http_session *session = user;
+  struct mw_http_conn *conn = conn_of(session);
   conn->keepalive.quiet = uv_now(&conn->engine->loop->uv);
-  struct mw_http_call *call = call_of(ng, stream);
+  struct mw_http_call *call = call_of(session, stream);
+  session->latest = NULL;
   if (call) mw_http_call_lose_stream(call);
   return 0;
 }
@@ -118,7 +123,7 @@ static int on_frame_sent(nghttp2_session *ng, const nghttp2_frame *frame, void *
   conn_of(session)->keepalive.spoke = true;
   if (!(frame->hd.flags & NGHTTP2_FLAG_END_STREAM)) return 0;
   session->frames.flood.answered++;
-  const struct mw_http_call *call = call_of(ng, frame->hd.stream_id);
+  const struct mw_http_call *call = call_of(session, frame->hd.stream_id);
   if (call && !call->reader.ended) {
     nghttp2_submit_rst_stream(ng, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_NO_ERROR);
   }
@@ -153,13 +158,14 @@ int mw_http_session_init(struct mw_http_session *session, struct mw_http_engine 
   mw_http_frames_init(&session->frames);
   mw_http_flood_init(&session->frames.flood, limits->stream_resets, limits->control_frames, engine->max_metadata_bytes,
                      uv_now(&engine->loop->uv));
-  if (nghttp2_session_server_new2(&session->ng, engine->callbacks, session, engine->option) != 0) return MW_ENOMEM;
+  int rc = nghttp2_session_server_new3(&session->ng, engine->callbacks, session, engine->option, &engine->memory);
+  if (rc != 0) return MW_ENOMEM;
   const nghttp2_settings_entry settings[] = {
       {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, limits->streams},
       {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, MW_HTTP_STREAM_WINDOW},
       {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, (uint32_t)engine->max_metadata_bytes},
   };
-  int rc = nghttp2_submit_settings(session->ng, NGHTTP2_FLAG_NONE, settings, sizeof settings / sizeof *settings);
+  rc = nghttp2_submit_settings(session->ng, NGHTTP2_FLAG_NONE, settings, sizeof settings / sizeof *settings);
   if (rc == 0) rc = nghttp2_session_set_local_window_size(session->ng, NGHTTP2_FLAG_NONE, 0, MW_HTTP_CONN_WINDOW);
   return rc == 0 ? 0 : MW_ENOMEM;
 }

@@ -23,6 +23,7 @@ enum {
 struct mw_http_session {
   nghttp2_session *ng;  /* NULL once the connection is lost */
   struct mw_list calls; /* struct mw_http_call.link: all that have a stream */
+  struct mw_http_call *latest; /* that a callback was about, while it has a stream; NULL for none */
   struct mw_http_frames frames;
   struct mw_http_lender lender;
   size_t grown;         /* bytes by which windows of streams have grown */

@@ -1,0 +1,12 @@
+/* The memory of sessions: nghttp2's allocator, on the engine's blocks. */
+#ifndef MW_ENGINE_HTTP_MEMORY_H
+#define MW_ENGINE_HTTP_MEMORY_H
+
+#include <nghttp2/nghttp2.h>
+
+#include "base/blocks.h"
+
+/* An allocator that borrows `blocks`. */
+nghttp2_mem mw_http_memory(struct mw_blocks *blocks);
+
+#endif
