@@ -165,18 +165,19 @@ static bool push_request(lua_State *L, struct mw_bind_call *c) {
 }
 
 /* Calls the handler and ends the call with what it returns; whatever is raised here, the call has not ended. Stack:
- * 1 call (light), 2 call object, 3 handler, then its arguments. */
+ * 1 call (light), 2 call object or nil, 3 handler, then its arguments. */
 static int run_handler(lua_State *L) {
   struct mw_bind_call *c = lua_touserdata(L, 1);
-  mw_bind_push_call(L, c);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, c->function);
-  int n_args = 1;
-  if (!c->method->client_streaming) {
-    if (!push_request(L, c)) return 0;
-    n_args = 2;
+  bool takes_call = mw_bind_handler_takes_call(c->call->route->arg);
+  if (takes_call) {
+    mw_bind_push_call(L, c);
+  } else {
+    lua_pushnil(L);
   }
-  lua_pushvalue(L, 2);
-  lua_callk(L, n_args, LUA_MULTRET, (lua_KContext)c, after_results);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, c->function);
+  if (!c->method->client_streaming && !push_request(L, c)) return 0;
+  if (takes_call) lua_pushvalue(L, 2);
+  lua_callk(L, lua_gettop(L) - 3, LUA_MULTRET, (lua_KContext)c, after_results);
   return after_results(L, LUA_OK, (lua_KContext)c);
 }
 
@@ -241,7 +242,7 @@ static void on_start(struct mw_call *call) {
   c->call = call;
   c->program = MW_CONTAINER(call->route->router, struct mw_program, router);
   c->method = call->route->method;
-  c->function = (int)(intptr_t)call->route->arg;
+  c->function = mw_bind_handler_function(call->route->arg);
   mw_list_init(&c->senders);
   mw_list_init(&c->children);
   call->state = c;

@@ -42,7 +42,7 @@ struct mw_bind_call {
   const struct mw_method_type *method;
   int function;                    /* registry reference of the handler */
   struct mw_fiber *fiber;          /* NULL before it starts */
-  struct mw_bind_object *object;   /* NULL before it starts */
+  struct mw_bind_object *object;   /* NULL before it starts, and when the handler takes none */
   struct mw_slice request;         /* of a method whose request is not streamed; borrowed while the event runs */
   struct mw_bind_waiter *receiver; /* who waits in call:receive, or NULL */
   struct mw_list senders;          /* who waits in call:send */

@@ -105,11 +105,20 @@ struct routing {
   void *arg;
 };
 
+/* Whether the function at the top of the stack has a parameter for the call object, the last one of a handler. */
+static bool takes_call(lua_State *L, const struct mw_method_type *method) {
+  lua_Debug info;
+  lua_pushvalue(L, -1);
+  lua_getinfo(L, ">u", &info);
+  return info.isvararg || info.nparams > (method->client_streaming ? 0 : 1);
+}
+
 /* Adds a route to the function at the top of the stack, which it pops. */
 static void add_route(lua_State *L, struct mw_program *program, const struct mw_method_type *method) {
   mw_bind_intercept(L, program, method);
+  bool takes = takes_call(L, method);
   int ref = luaL_ref(L, LUA_REGISTRYINDEX);
-  if (mw_router_add(&program->router, method, &mw_bind_handler, (void *)(intptr_t)ref) != 0) {
+  if (mw_router_add(&program->router, method, &mw_bind_handler, mw_bind_handler_arg(ref, takes)) != 0) {
     luaL_unref(L, LUA_REGISTRYINDEX, ref);
     luaL_error(L, "out of memory");
   }
@@ -147,7 +156,7 @@ void mw_bind_retire(struct mw_program *program) {
   const struct mw_route *route;
   while ((route = mw_map_next(&program->router.routes, &cursor, NULL)) != NULL) {
     if (route->handler == &mw_bind_handler) {
-      luaL_unref(program->vm->L, LUA_REGISTRYINDEX, (int)(intptr_t)route->arg);
+      luaL_unref(program->vm->L, LUA_REGISTRYINDEX, mw_bind_handler_function(route->arg));
     }
   }
   mw_program_retire(program);
