@@ -8,6 +8,7 @@
 #include "engine/http/outbox.h"
 
 enum { WRITES = 8, /* to one connection, before others have their turn */
+       SMALL_WRITE = 4096, /* bytes, below which a write is hardly cheaper */
        LINGER_NS = MW_NS_PER_S };
 
 /* ---- life ---- */
@@ -112,13 +113,27 @@ static bool write_pending(struct mw_http_conn *conn) {
   return stands;
 }
 
+/* Takes from the session what goes into one write. Calls whose messages are taken may have more to say: that goes along,
+ * as long as it is little, and copied: a call that runs may end, and its messages with it. */
+static bool gather(struct mw_http_conn *conn, struct mw_http_batch *batch, bool *more) {
+  struct mw_http_turn *turn = &conn->engine->turn;
+  size_t before;
+  do {
+    before = batch->len;
+    if (!mw_http_session_pull(&conn->session, batch, more)) return false;
+    if (batch->len >= SMALL_WRITE || batch->used < batch->len || mw_list_empty(&turn->ready)) return true;
+    mw_http_turn_run_ready(turn);
+  } while (batch->len > before);
+  return true;
+}
+
 /* Takes from the session what goes into one write, and writes it. `more` tells whether there may be more. */
 static bool write_batch(struct mw_http_conn *conn, bool *more) {
   struct mw_http_batch *batch = &conn->engine->batch;
   *more = false;
   if (conn->tls && !mw_http_tls_is_open(conn->tls)) return write_pending(conn);
   mw_http_batch_reset(batch);
-  bool stands = mw_http_session_pull(&conn->session, batch, more);
+  bool stands = gather(conn, batch, more);
   if (stands && conn->tls) {
     stands = mw_http_tls_write(conn->tls, batch) && write_pending(conn);
   } else if (stands && batch->len > 0) {
