@@ -88,7 +88,7 @@ static void clear(struct mw_http_call *c) {
   c->taken = 0;
   c->input.since = c->output.since = 0;
   c->complete = c->begun = c->wanted = c->running = c->lost = c->judged = c->compressed = false;
-  c->answered = c->deferred = c->finishing = false;
+  c->answered = c->unwanted = c->deferred = c->finishing = false;
   c->call.finished = c->call.cancelled = false;
   c->call.deadline = MW_NEVER;
 }
@@ -118,8 +118,8 @@ void mw_http_call_make_ready(struct mw_http_call *c) {
 }
 
 bool mw_http_call_take_data(struct mw_http_call *c, struct mw_slice bytes) {
-  if (c->call.finished || c->lost) return true; /* nobody will read it */
   c->taken += bytes.len;
+  if (c->call.finished || c->lost) return true; /* nobody will read it */
   mw_http_call_make_ready(c);
   return mw_http_reader_feed(&c->reader, bytes) == 0;
 }

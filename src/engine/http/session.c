@@ -4,6 +4,9 @@
 #include "engine/http/conn.h"
 #include "engine/http/reply.h"
 
+/* Bytes of a request that nobody reads, until it is stopped: less than its window, in which the client would be stuck. */
+enum { UNWANTED = MW_HTTP_STREAM_WINDOW / 4 };
+
 static struct mw_http_conn *conn_of(struct mw_http_session *session) {
   return MW_CONTAINER(session, struct mw_http_conn, session);
 }
@@ -51,10 +54,17 @@ static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint
   return rc == 0 ? 0 : NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
 }
 
+/* What else there is of the request is not wanted. */
+static void stop_request(struct mw_http_session *session, struct mw_http_call *call) {
+  call->unwanted = false;
+  nghttp2_submit_rst_stream(session->ng, NGHTTP2_FLAG_NONE, call->stream, NGHTTP2_NO_ERROR);
+}
+
 static int on_data_chunk(nghttp2_session *ng, uint8_t flags, int32_t stream, const uint8_t *data, size_t len,
                          void *user) {
   struct mw_http_call *call = call_of(user, stream);
   nghttp2_session_consume_connection(ng, len);
+  if (call && call->unwanted && call->taken > UNWANTED) stop_request(user, call);
   if (call && !mw_http_call_take_data(call, mw_slice(data, len))) {
     nghttp2_submit_rst_stream(ng, NGHTTP2_FLAG_NONE, stream, NGHTTP2_INTERNAL_ERROR);
   }
@@ -113,7 +123,7 @@ static void after_goaway(struct mw_http_session *session, uint32_t error) {
 }
 
 /* A server that has answered does not want the rest of the request (RFC 9113, 8.1). An answer ends with HEADERS, but for
- * the text of a refusal. */
+ * the text of a refusal: who reads that is stopped only once it sends a lot. */
 static int on_frame_sent(nghttp2_session *ng, const nghttp2_frame *frame, void *user) {
   struct mw_http_session *session = user;
   if (frame->hd.type == NGHTTP2_RST_STREAM) count_reset(session, frame->rst_stream.error_code);
@@ -123,10 +133,10 @@ static int on_frame_sent(nghttp2_session *ng, const nghttp2_frame *frame, void *
   conn_of(session)->keepalive.spoke = true;
   if (!(frame->hd.flags & NGHTTP2_FLAG_END_STREAM)) return 0;
   session->frames.flood.answered++;
-  const struct mw_http_call *call = call_of(session, frame->hd.stream_id);
-  if (call && !call->reader.ended) {
-    nghttp2_submit_rst_stream(ng, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_NO_ERROR);
-  }
+  struct mw_http_call *call = call_of(session, frame->hd.stream_id);
+  if (!call || call->reader.ended) return 0;
+  call->unwanted = true;
+  if (frame->hd.type == NGHTTP2_HEADERS || call->taken > UNWANTED) stop_request(session, call);
   return 0;
 }
 
