@@ -55,7 +55,7 @@ struct mw_http_call {
 
   /* Sending. */
   bool answered;  /* nghttp2 has the headers */
-  bool unwanted;  /* all of the answer has gone; whatever more comes of the request is stopped */
+  bool unwanted;  /* all of the answer has gone; the request is stopped when a lot more of it comes */
   bool deferred;  /* nghttp2 waits to be told of more data */
   bool finishing; /* `status` is to be sent after the outbox */
 };
