@@ -63,15 +63,20 @@ static int teardown(void **state) {
 
 /* ---- looks ---- */
 
-static struct mw_look look_at(int64_t now) {
+static int64_t time_of_look;
+
+static int64_t now(void) { return time_of_look; }
+
+static struct mw_look look_at(int64_t time) {
   struct mw_look look;
+  time_of_look = time;
   assert_int_equal(mw_look_take(&look, dir, now, NULL), 0);
   return look;
 }
 
 /* How long the look at that time says to wait, and for which file. */
-static int64_t wait_at(int64_t now, const char *busy) {
-  struct mw_look look = look_at(now);
+static int64_t wait_at(int64_t time, const char *busy) {
+  struct mw_look look = look_at(time);
   assert_string_equal(mw_buf_str(&look.busy), busy);
   int64_t wait = look.wait;
   mw_look_fini(&look);
@@ -87,15 +92,48 @@ static void a_file_has_to_rest_for_a_while(void **state) {
 
 static void a_change_in_the_future_is_no_reason_to_wait(void **state) {
   assert_int_equal(wait_at(changed("lua/a.lua") - MW_NS_PER_S, ""), 0);
+  int fd = begin_save("lua/a.lua");
+  assert_int_equal(wait_at(changed("lua/a.lua") - MW_NS_PER_S, at("lua/a.lua")), MW_LOOK_AGAIN_MS * MS);
+  close(fd);
+}
+
+/* Another program gets its turn in the middle of a look, when the clock was asked for one file already. */
+static int64_t save_and_now(void) {
+  static int fd = -1;
+  if (fd >= 0) {
+    close(fd);
+    fd = -1;
+  } else {
+    fd = begin_save("lua/b.lua");
+  }
+  return mw_clock_wall();
+}
+
+static void a_file_that_changes_during_the_look_is_waited_for(void **state) {
+  struct mw_look look;
+  put("lua/b.lua", "return 2");
+  assert_int_equal(mw_look_take(&look, dir, save_and_now, NULL), 0);
+  assert_string_equal(mw_buf_str(&look.busy), at("lua/b.lua"));
+  assert_true(look.wait > 0);
+  mw_look_fini(&look);
 }
 
 static void a_file_that_is_open_for_writing_is_waited_for(void **state) {
   int fd = begin_save("lua/a.lua");
+  add(fd, "return 1");
   int64_t begun = changed("lua/a.lua");
   assert_int_equal(wait_at(begun + 500 * MS, at("lua/a.lua")), MW_LOOK_AGAIN_MS * MS);
   assert_int_equal(wait_at(begun + MW_LOOK_OPEN_MS * MS, ""), 0); /* somebody has forgotten to close it */
   close(fd);
   assert_int_equal(wait_at(begun + 500 * MS, ""), 0);
+}
+
+static void one_that_was_emptied_is_waited_for_as_long_as_it_is_open(void **state) {
+  int fd = begin_save("lua/a.lua");
+  int64_t late = changed("lua/a.lua") + 100 * MW_LOOK_OPEN_MS * MS;
+  assert_int_equal(wait_at(late, at("lua/a.lua")), MW_LOOK_AGAIN_MS * MS);
+  close(fd);
+  assert_int_equal(wait_at(late, ""), 0);
 }
 
 static void one_that_is_open_for_reading_is_not(void **state) {
@@ -232,7 +270,7 @@ static void one_that_is_written_to_without_a_pause_is_reported(void **state) {
   }
   close(fd);
   assert_int_equal(f.rc, MW_EBUSY);
-  snprintf(expected, sizeof expected, "%s: is being written to without a pause; it is read when that ends",
+  snprintf(expected, sizeof expected, "%s: does not come to rest: written to, or open and still empty; it is read after its next change",
            at("lua/a.lua"));
   assert_string_equal(f.text, expected);
   mw_loop_fini(&f.loop);
@@ -277,7 +315,9 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(a_file_has_to_rest_for_a_while),
       TEST(a_change_in_the_future_is_no_reason_to_wait),
+      TEST(a_file_that_changes_during_the_look_is_waited_for),
       TEST(a_file_that_is_open_for_writing_is_waited_for),
+      TEST(one_that_was_emptied_is_waited_for_as_long_as_it_is_open),
       TEST(one_that_is_open_for_reading_is_not),
       TEST(only_what_is_read_counts),
       TEST(looks_tell_changes),

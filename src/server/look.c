@@ -33,29 +33,31 @@ static bool is_open_for_writing(const char *path) {
   return refused;
 }
 
-/* Nanoseconds until the file may have come to rest; 0 when it has. A time to come is that of another clock. */
-static int64_t unrest(const char *path, int64_t age) {
+/* Nanoseconds until the file may have come to rest; 0 when it has. A change in the future is one by another clock, which
+ * tells nothing. A file that is empty and open has been emptied by who is about to write it, however long that takes. */
+static int64_t unrest(const char *path, int64_t age, bool empty) {
   const int64_t fresh = (int64_t)MW_LOOK_FRESH_MS * MW_NS_PER_MS, open = (int64_t)MW_LOOK_OPEN_MS * MW_NS_PER_MS;
-  if (age < 0 || age >= open) return 0;
-  if (age < fresh) return fresh - age;
+  if (age >= 0 && age < fresh) return fresh - age;
+  if (age >= open && !empty) return 0;
   return is_open_for_writing(path) ? (int64_t)MW_LOOK_AGAIN_MS * MW_NS_PER_MS : 0;
 }
 
 /* A file that is gone meanwhile is left out, as it will be from the next look. */
-static int add_file(struct mw_look *look, const char *path, int64_t now) {
+static int add_file(struct mw_look *look, const char *path, int64_t (*now)(void)) {
   struct stat info;
   if (stat(path, &info) != 0) return 0;
   struct stamp stamp = {info.st_dev, info.st_ino, info.st_size, nanoseconds(info.st_ctim), nanoseconds(info.st_mtim)};
   int rc = mw_buf_append(&look->stamps, path, strlen(path) + 1);
   if (rc == 0) rc = mw_buf_append(&look->stamps, &stamp, sizeof stamp);
-  int64_t wait = unrest(path, now - stamp.changed);
+  int64_t wait = unrest(path, now() - stamp.changed, stamp.size == 0);
   if (rc != 0 || wait <= look->wait) return rc;
   look->wait = wait;
   mw_buf_clear(&look->busy);
   return mw_buf_puts(&look->busy, path);
 }
 
-static int add_folder(struct mw_look *look, struct mw_buf *path, const char *suffix, int64_t now, struct mw_err *err) {
+static int add_folder(struct mw_look *look, struct mw_buf *path, const char *suffix, int64_t (*now)(void),
+                      struct mw_err *err) {
   struct mw_file_list list;
   size_t folder = path->len;
   int rc = mw_find_files(&list, mw_buf_str(path), suffix, err);
@@ -69,7 +71,7 @@ static int add_folder(struct mw_look *look, struct mw_buf *path, const char *suf
   return rc == 0 ? 0 : mw_err_set(err, rc, "out of memory");
 }
 
-int mw_look_take(struct mw_look *out, const char *dir, int64_t now, struct mw_err *err) {
+int mw_look_take(struct mw_look *out, const char *dir, int64_t (*now)(void), struct mw_err *err) {
   static const struct {
     const char *folder, *suffix;
   } sources[] = {{"proto", ".proto"}, {"proto", ".binpb"}, {"lua", ".lua"}};

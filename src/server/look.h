@@ -14,7 +14,7 @@
 
 enum {
   MW_LOOK_FRESH_MS = 10,  /* a file that was changed less than so long ago may be changed again without its times telling */
-  MW_LOOK_OPEN_MS = 1000, /* who has not written for so long to a file that is open has written all */
+  MW_LOOK_OPEN_MS = 2000, /* who has not written for so long to a file that is open, and not empty, has written all */
   MW_LOOK_AGAIN_MS = 10   /* when to look again at a file that is open for writing */
 };
 
@@ -24,9 +24,10 @@ struct mw_look {
   int64_t wait;         /* nanoseconds after which to look again; 0 when no file is being written to */
 };
 
-/* Looks at DIR's protos, scripts and settings. `now`: mw_clock_wall(). Returns 0 and a look, which mw_look_fini()
- * frees; MW_EIO (a folder that cannot be read) or MW_ENOMEM. */
-int mw_look_take(struct mw_look *out, const char *dir, int64_t now, struct mw_err *err);
+/* Looks at DIR's protos, scripts and settings. `now`: mw_clock_wall, which is asked again after each file: a file that
+ * changes during the look has changed before that. Returns 0 and a look, which mw_look_fini() frees; MW_EIO (a folder
+ * that cannot be read) or MW_ENOMEM. */
+int mw_look_take(struct mw_look *out, const char *dir, int64_t (*now)(void), struct mw_err *err);
 void mw_look_fini(struct mw_look *look);
 
 /* The path of a file that is not the same in both looks, or is in one alone; NULL when nothing is different. Borrowed

@@ -14,7 +14,8 @@ static void postpone(struct mw_reading *reading, const char *path, int64_t wait)
   struct mw_err err = MW_ERR_INIT;
   int64_t limit = (int64_t)MW_READING_LIMIT_MS * MW_NS_PER_MS, left = reading->began + limit - mw_clock_mono();
   if (left <= 0) {
-    mw_err_set(&err, MW_EBUSY, "%s: is being written to without a pause; it is read when that ends", path);
+    mw_err_set(&err, MW_EBUSY,
+               "%s: does not come to rest: written to, or open and still empty; it is read after its next change", path);
     end(reading, err.code, NULL, &err);
     return;
   }
@@ -31,7 +32,7 @@ static void read_between(struct mw_reading *reading, const struct mw_look *befor
   int rc = mw_generation_read(&generation, reading->dir, reading->number, reading->previous, reading->overrides,
                               &err);
   struct mw_look after;
-  if (mw_look_take(&after, reading->dir, mw_clock_wall(), &look_err) != 0) {
+  if (mw_look_take(&after, reading->dir, mw_clock_wall, &look_err) != 0) {
     mw_generation_unref(generation);
     mw_err_fini(&err);
     end(reading, look_err.code, NULL, &look_err);
@@ -53,7 +54,7 @@ static void look_and_read(void *arg) {
   struct mw_err err = MW_ERR_INIT;
   struct mw_look look;
   reading->timer = NULL;
-  if (mw_look_take(&look, reading->dir, mw_clock_wall(), &err) != 0) {
+  if (mw_look_take(&look, reading->dir, mw_clock_wall, &err) != 0) {
     end(reading, err.code, NULL, &err);
     return;
   }

@@ -8,7 +8,7 @@
 #include "loop/loop.h"
 #include "server/generation.h"
 
-enum { MW_READING_LIMIT_MS = 2000 }; /* then files that do not stand still are reported */
+enum { MW_READING_LIMIT_MS = 4000 }; /* then files that do not stand still are reported */
 
 /* The reading has ended: 0 and a generation, to be owned, or the error, which is to be freed. */
 typedef void (*mw_reading_done_fn)(void *arg, int rc, struct mw_generation *generation, struct mw_err *err);

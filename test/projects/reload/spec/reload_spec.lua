@@ -106,8 +106,8 @@ describe("a save", function()
       mw.sleep(0.01)
       return folder:count "reload refused" > 0
     end)
-    assert.matches("reload refused: [^\n]*lua/words.lua: is being written to without a pause; it is read when that ends",
-      folder.server.stderr)
+    assert.matches("reload refused: [^\n]*lua/words.lua: does not come to rest: written to, or open and still empty; "
+      .. "it is read after its next change", folder.server.stderr)
     assert.equal("one", say(folder.client))
     file:write "word = 'two' }\n"
     file:close()
