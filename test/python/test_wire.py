@@ -7,7 +7,7 @@ import unittest
 import zlib
 
 import http2
-from harness import ServiceTest
+from harness import Server, ServiceTest
 from test_interop import INTEROP, pb
 
 SERVICE = "/grpc.testing.TestService/"
@@ -147,6 +147,14 @@ class Strict(WireTest):
                              ([("content-type", "text/plain")], much)):
             answer = self.call(headers=headers, end=False, then=goaway, **how)
             self.assertEqual((answer.end, bool(answer.status)), ("reset 0", True))
+
+    def test_a_goodbye_with_the_number_of_an_own_stream_is_no_trouble(self):
+        server = Server(self.folder, arguments=["--workers", "1"])
+        self.addCleanup(server.kill)
+        goodbye = http2.frame(http2.GOAWAY, 0, 0, struct.pack(">II", 1, 0) + b"client transport shutdown")  # as Go's
+        for then, lines in ((goodbye, 0), (http2.frame(http2.PING, 0, 1, bytes(8)), 1)):
+            http2.exchange(server.address, SERVICE + "EmptyCall", body=http2.message(), then=then)
+            self.assertEqual(server.logged().count("connection ended"), lines)
 
     def test_te_may_be_missing(self):
         self.assertEnds(OK, self.call(headers=[("te", None)]))

@@ -96,6 +96,14 @@ static int on_frame(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
   return 0;
 }
 
+/* Clients of Go say goodbye with the number of their own last stream, where that of a server's belongs (RFC 9113, 6.8).
+ * They have no streams left; nghttp2 ends the connection, about which there is nothing to tell. */
+static int on_invalid_frame(nghttp2_session *ng, const nghttp2_frame *frame, int error, void *user) {
+  struct mw_http_session *session = user;
+  if (frame->hd.type == NGHTTP2_GOAWAY) session->told = true;
+  return 0;
+}
+
 static int on_stream_close(nghttp2_session *ng, int32_t stream, uint32_t error, void *user) {
   struct mw_http_session *session = user;
   struct mw_http_conn *conn = conn_of(session);
@@ -148,6 +156,7 @@ int mw_http_session_setup(nghttp2_session_callbacks **callbacks, nghttp2_option 
   nghttp2_session_callbacks_set_on_header_callback(*callbacks, on_header);
   nghttp2_session_callbacks_set_on_data_chunk_recv_callback(*callbacks, on_data_chunk);
   nghttp2_session_callbacks_set_on_frame_recv_callback(*callbacks, on_frame);
+  nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(*callbacks, on_invalid_frame);
   nghttp2_session_callbacks_set_on_stream_close_callback(*callbacks, on_stream_close);
   nghttp2_session_callbacks_set_on_frame_send_callback(*callbacks, on_frame_sent);
   nghttp2_session_callbacks_set_send_data_callback(*callbacks, mw_http_reply_send_data);
