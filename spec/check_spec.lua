@@ -183,6 +183,67 @@ return {
     assert.matches("DIR/lua/broken.lua:1: unexpected symbol", stderr, 1, true)
   end)
 
+  describe("limits in the settings", function()
+    -- name -> the smallest and the largest value, and how the error says that
+    local limits <const> = {
+      message_bytes = { 1, 2147483647, "bytes from 1 to 2147483647" },
+      metadata_bytes = { 1024, 16777216, "bytes from 1024 to 16777216" },
+      unpack_bytes = { 4096, 1e12, "bytes from 4096 to 1e12" },
+      unsent_messages = { 1, 1000000, "an integer from 1 to 1000000" },
+      slice_ms = { 0, 3600000, "milliseconds from 0 to 3600000" },
+      memory_bytes = { 0, 1e12, "bytes from 0 to 1e12" },
+      connections = { 1, 1000000, "an integer from 1 to 1000000" },
+      streams = { 1, 1000000, "an integer from 1 to 1000000" },
+      stream_resets = { 1, 1e9, "an integer from 1 to 1e9" },
+      control_frames = { 100, 1e9, "an integer from 100 to 1e9" },
+      handshake_seconds = { 0.01, 86400, "seconds from 0.01 to 86400" },
+      message_seconds = { 0.01, 86400, "seconds from 0.01 to 86400" },
+      send_seconds = { 0.01, 86400, "seconds from 0.01 to 86400" },
+      buffer_bytes = { 65536, 1e12, "bytes from 65536 to 1e12" },
+    }
+
+    -- Checks a folder whose moonwire.lua sets each limit, on a line of its own, to the Lua text that `value` gives.
+    local function check_limits(value)
+      local lines, names = { "return { limits = {" }, {}
+      for name, limit in pairs(limits) do
+        names[#names + 1] = name
+        local whole = limit[3]:find "^an integer" or limit[3]:find "^bytes"
+        lines[#lines + 1] = ("%s = %s,"):format(name, value(limit, whole))
+      end
+      lines[#lines + 1] = "} }"
+      local folder <close> = project.new { ["moonwire.lua"] = table.concat(lines, "\n") }
+      local code, _, stderr = folder:run "check"
+      return code, stderr, names
+    end
+
+    local function refuses_each(value)
+      local code, stderr, names = check_limits(value)
+      assert.are.equal(1, code, stderr)
+      for i, name in ipairs(names) do
+        local words = ("DIR/moonwire.lua:%d: limits.%s: expected %s\n"):format(i + 1, name, limits[name][3])
+        assert.is_truthy((stderr .. "\n"):find(words, 1, true), ("expected %q in %q"):format(words, stderr))
+      end
+    end
+
+    it("may have their smallest and their largest value", function()
+      assert.are.equal(0, (check_limits(function(limit) return limit[1] end)))
+      assert.are.equal(0, (check_limits(function(limit) return ("%.0f"):format(limit[2]) end)))
+    end)
+
+    it("are refused below and above, each by its name", function()
+      refuses_each(function(limit) return limit[1] - (limit[1] < 1 and 0.001 or 1) end)
+      refuses_each(function(limit) return ("%.0f"):format(limit[2] + 1) end)
+      refuses_each(function() return -1 end)
+      refuses_each(function() return "0/0" end)
+    end)
+
+    it("are refused when they are no number, or no whole one where it takes that", function()
+      refuses_each(function(limit) return ("'%s'"):format(limit[1]) end)
+      refuses_each(function() return "true" end)
+      refuses_each(function(limit, whole) return whole and limit[1] + 0.5 or "{}" end)
+    end)
+  end)
+
   local function refuses_settings(expected, text)
     local folder <close> = project.new { ["moonwire.lua"] = text }
     local code, _, stderr = folder:run "check"

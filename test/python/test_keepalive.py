@@ -1,76 +1,13 @@
 """How connections live and end: PINGs of either side, idle time and age, as every client of gRPC sees them."""
 
 import pathlib
-import socket
-import struct
 import tempfile
 import unittest
 
-import http2
-from harness import TIMEOUT, Server
+from connection import Connection
+from harness import Server
 
-WATCH = "/grpc.health.v1.Health/Watch"  # a call that goes on
 NO_ERROR, ENHANCE_YOUR_CALM = 0, 11
-
-
-class Connection:
-    """Frames to and from a server; PINGs are answered while `answers`."""
-
-    def __init__(self, address):
-        host, port = address.rsplit(":", 1)
-        self.sock = socket.create_connection((host, int(port)), timeout=TIMEOUT)
-        self.answers = True
-        self.pings = self.acks = self.goaways = 0
-        self.code, self.reason = None, b""
-        self.messages = 0
-        self.frames = http2.read_frames(self.sock)
-        self.send(http2.SETTINGS, before=http2.PREFACE)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.sock.close()
-
-    def send(self, kind, flags=0, stream=0, payload=b"", before=b""):
-        try:
-            self.sock.sendall(before + http2.frame(kind, flags, stream, payload))
-        except (BrokenPipeError, ConnectionResetError):
-            pass  # what was said before is still to be read
-
-    def ping(self):
-        self.send(http2.PING, payload=b"01234567")
-
-    def watch(self):
-        """Begins a call, and waits for its first message."""
-        self.sock.sendall(http2.request(WATCH, body=http2.message())[len(http2.PREFACE):])
-        self.until(lambda: self.messages)
-
-    def take(self, kind, flags, payload):
-        if kind == http2.DATA:
-            self.messages += 1
-        elif kind == http2.GOAWAY:
-            self.goaways += 1
-            self.code, self.reason = struct.unpack(">I", payload[4:8])[0], payload[8:]
-        elif kind == http2.PING and flags & http2.ACK:
-            self.acks += 1
-        elif kind in (http2.SETTINGS, http2.PING) and not flags & http2.ACK:
-            self.pings += kind == http2.PING
-            if self.answers:
-                self.send(kind, http2.ACK, 0, payload if kind == http2.PING else b"")
-
-    def until(self, condition):
-        """Reads until the condition holds; False when the connection ends before."""
-        while not condition():
-            frame = next(self.frames, None)
-            if frame is None:
-                return False
-            self.take(frame[0], frame[1], frame[3])
-        return True
-
-    def ends(self):
-        self.until(lambda: False)
-        return True
 
 
 class Keepalive(unittest.TestCase):

@@ -90,11 +90,15 @@ describe("a save of moonwire.lua", function()
   it("with what only a start can change says so, as long as that is so", function()
     local folder <close> = start("return { workers = 1 }", { "--engine", os.getenv "MOONWIRE_TEST_ENGINE" or "core" })
     local fixed <const> = [[return { workers = 3, listen = "127.0.0.1:1", engine = "http", data = "elsewhere", tls = {
-      cert = "c", key = "k" }, store = { map_bytes = 2^30 }, limits = { message_bytes = 1000, metadata_bytes = 2000 },
+      cert = "c", key = "k" }, store = { map_bytes = 2^30 }, limits = { message_bytes = 1000, metadata_bytes = 2000,
+        connections = 10, streams = 10, stream_resets = 10, control_frames = 100, handshake_seconds = 1,
+        message_seconds = 1, send_seconds = 1, buffer_bytes = 2^20 },
       keepalive = { time = 0.5, timeout = 20, permit_without_stream = true } }]]
     local log = folder:commit("moonwire.lua", fixed)
     -- What the command line says stays as it is: listen, data and engine.
     local names <const> = "; restart to change: workers, tls.cert, tls.key, limits.message_bytes, limits.metadata_bytes, "
+      .. "limits.connections, limits.streams, limits.stream_resets, limits.control_frames, limits.handshake_seconds, "
+      .. "limits.message_seconds, limits.send_seconds, limits.buffer_bytes, "
       .. "keepalive.time, keepalive.permit_without_stream, store.map_bytes"
     assert.matches(names, log, 1, true)
     assert.matches(names, folder:commit("lua/words.lua", "return 2"), 1, true)

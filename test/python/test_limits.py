@@ -1,0 +1,143 @@
+"""Each of the limits on clients that moonwire.lua sets acts on the wire, and the log says so."""
+
+import os
+import pathlib
+import tempfile
+import unittest
+
+import http2
+from connection import CHECK, INITIAL_WINDOW_SIZE, MAX_CONCURRENT_STREAMS, WATCH, Connection, connect
+from harness import Server
+
+PROTOCOL_ERROR, SETTINGS_TIMEOUT, REFUSED_STREAM, CANCEL, ENHANCE_YOUR_CALM = 1, 4, 7, 8, 11
+OK, DEADLINE_EXCEEDED, NOT_FOUND = 0, 4, 5
+FIRST_WINDOW = 65536  # of a stream
+
+
+def beginning(size):
+    """As much of a message of `size` bytes as the first window takes; the name of a service, for Check."""
+    return http2.message(bytes(size))[:FIRST_WINDOW]
+
+
+class LimitsTest(unittest.TestCase):
+    def serve(self, settings):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        pathlib.Path(folder.name, "moonwire.lua").write_text("return { limits = { %s } }" % settings)
+        self.server = Server(folder.name, arguments=("--workers", "1"))
+        self.addCleanup(self.end)
+        return self.server.address
+
+    def end(self):
+        self.assertEqual(self.server.stop(), 0, self.server.logged())
+
+    def assertLogged(self, *words):
+        lines = [line for line in self.server.logged().splitlines() if all(word in line for word in words)]
+        self.assertNotEqual(lines, [], self.server.logged())
+
+    def assertEnded(self, client, code, reason):
+        """The connection ends, with that error and that reason."""
+        self.assertTrue(client.ends())
+        self.assertEqual(client.code, code)
+        self.assertLogged("connection ended: ", f"reason={reason}", "peer=ipv4:127.0.0.1:")
+
+
+class OfBoth(LimitsTest):
+    def test_streams_is_what_clients_are_told(self):
+        with Connection(self.serve("streams = 3")) as client:
+            self.assertTrue(client.until(lambda: client.settings))
+            self.assertEqual(client.settings[MAX_CONCURRENT_STREAMS], 3)
+
+    def test_handshake_seconds_bound_a_connection_that_says_nothing(self):
+        with connect(self.serve("handshake_seconds = 0.05")) as sock:
+            for _ in http2.read_frames(sock):
+                pass  # it ends, that is all
+
+    def test_handshake_seconds_do_not_bound_one_that_has_spoken(self):
+        with Connection(self.serve("handshake_seconds = 0.5")) as client, connect(self.server.address) as silent:
+            client.watch()
+            for _ in http2.read_frames(silent):
+                pass
+            self.assertTrue(client.settle())
+
+
+@unittest.skipUnless(os.environ.get("MOONWIRE_TEST_ENGINE") == "http", "C core has limits of its own")
+class OfOurs(LimitsTest):
+    def test_connections(self):
+        with Connection(self.serve("connections = 2")) as one, Connection(self.server.address) as other:
+            self.assertTrue(one.settle() and other.settle())
+            with connect(self.server.address) as third:
+                self.assertEqual(list(http2.read_frames(third)), [])
+            self.assertLogged("connection refused: there are too many", "reason=connections")
+            self.assertTrue(one.settle() and other.settle())
+
+    def test_streams(self):
+        with Connection(self.serve("streams = 2")) as client:
+            for stream in (1, 3, 5):  # before it can know
+                client.call(WATCH, stream)
+            self.assertTrue(client.until(lambda: client.resets and client.messages == 2))
+            self.assertEqual(client.resets, {5: REFUSED_STREAM})
+            client.settle()
+            client.call(WATCH, 7)
+            self.assertEnded(client, PROTOCOL_ERROR, "protocol")
+
+    def test_stream_resets(self):
+        with Connection(self.serve("stream_resets = 5")) as client:
+            for stream in range(1, 2 * 10, 2):
+                client.call(WATCH, stream)
+                client.send(http2.RST_STREAM, 0, stream, CANCEL.to_bytes(4, "big"))
+            self.assertEnded(client, ENHANCE_YOUR_CALM, "stream_resets")
+
+    def test_control_frames(self):
+        with Connection(self.serve("control_frames = 100")) as client:
+            for _ in range(200):
+                client.send(http2.SETTINGS)
+            self.assertEnded(client, ENHANCE_YOUR_CALM, "control_frames")
+
+    def test_handshake_seconds(self):
+        with connect(self.serve("handshake_seconds = 0.05")) as sock:
+            goaways = [payload for kind, _, _, payload in http2.read_frames(sock) if kind == http2.GOAWAY]
+            self.assertEqual([int.from_bytes(payload[4:8], "big") for payload in goaways], [SETTINGS_TIMEOUT])
+            self.assertLogged("connection ended: ", "reason=handshake")
+
+    def test_handshake_seconds_of_a_header_block(self):
+        with Connection(self.serve("handshake_seconds = 0.5")) as client:
+            client.settle()
+            client.send(http2.HEADERS, 0, 1, b"")  # END_HEADERS is to come
+            self.assertEnded(client, ENHANCE_YOUR_CALM, "slow_headers")
+
+    def test_message_seconds(self):
+        with Connection(self.serve("message_seconds = 0.05")) as client:
+            client.call(CHECK, body=beginning(1000)[:100], end=False)
+            self.assertTrue(client.until(lambda: client.statuses))
+            self.assertEqual(client.statuses, {1: DEADLINE_EXCEEDED})
+            self.assertLogged("call ended: a message did not come in time")
+            self.assertTrue(client.settle())
+
+    def test_message_seconds_of_a_frame(self):
+        with Connection(self.serve("message_seconds = 0.05")) as client:
+            client.sock.sendall(http2.frame(http2.PING, 0, 0, bytes(8))[:12])
+            self.assertEnded(client, ENHANCE_YOUR_CALM, "slow_frame")
+
+    def test_send_seconds(self):
+        with Connection(self.serve("send_seconds = 0.05"), settings=[(INITIAL_WINDOW_SIZE, 0)]) as client:
+            client.call(CHECK)
+            self.assertTrue(client.until(lambda: client.resets))
+            self.assertEqual(client.resets, {1: CANCEL})
+            self.assertLogged("call ended: the client does not take the rest of the answer")
+            self.assertTrue(client.settle())
+
+    def test_buffer_bytes(self):
+        for settings, waits in (("buffer_bytes = 65536", True), ("", False)):
+            with self.subTest(settings), Connection(self.serve(settings)) as client:
+                client.settle()  # now it knows the windows
+                for stream in (1, 3):
+                    client.call(CHECK, stream, beginning(1 << 20), end=False)
+                client.settle()
+                self.assertEqual((client.credit[1] > 0, client.credit[3] == 0), (True, waits))
+                client.send(http2.RST_STREAM, 0, 1, CANCEL.to_bytes(4, "big"))
+                self.assertTrue(client.until(lambda: client.credit[3] > 0))
+
+
+if __name__ == "__main__":
+    unittest.main()
