@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "core_fixture.h"
+#include "tls_files.h"
 
 static struct server server;
 static struct mw_channel *channel;
@@ -303,35 +304,6 @@ static void want_of_descriptors_only_pauses_it(void **state) {
 
 /* ---- TLS ---- */
 
-static char tls_dir[64];
-
-static void make_certificates(void) {
-  snprintf(tls_dir, sizeof tls_dir, "/tmp/moonwire-tls-XXXXXX");
-  assert_non_null(mkdtemp(tls_dir));
-  char command[1024];
-  snprintf(command, sizeof command,
-           "cd %s && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 "
-           "-keyout server.key -out server.pem -subj /CN=localhost -addext subjectAltName=DNS:localhost 2>/dev/null && "
-           "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 "
-           "-keyout client.key -out client.pem -subj /CN=client 2>/dev/null",
-           tls_dir);
-  assert_int_equal(system(command), 0);
-}
-
-static void remove_certificates(void) {
-  char command[128];
-  snprintf(command, sizeof command, "rm -r %s", tls_dir);
-  assert_int_equal(system(command), 0);
-}
-
-static const char *in_dir(const char *name) {
-  static char paths[8][96];
-  static unsigned next;
-  char *path = paths[next++ % 8];
-  snprintf(path, sizeof paths[0], "%s/%s", tls_dir, name);
-  return path;
-}
-
 static enum mw_code call_over(struct mw_channel_config config) {
   config.tls = true;
   config.ca_file = in_dir("server.pem");
@@ -407,12 +379,7 @@ static void a_renewed_certificate_is_used_without_a_restart(void **state) {
   server_open(&server, &(struct mw_engine_config){.tls = &tls});
   mw_core_server_start(server.core);
   assert_int_equal(call_over((struct mw_channel_config){0}), MW_CODE_OK);
-  char command[512];
-  snprintf(command, sizeof command,
-           "cd %s && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 "
-           "-keyout server.key -out server.pem -subj /CN=localhost -addext subjectAltName=DNS:localhost 2>/dev/null",
-           tls_dir);
-  assert_int_equal(system(command), 0);
+  make_server_certificate();
   assert_int_equal(call_over((struct mw_channel_config){0}), MW_CODE_OK); /* which trusts only the new one */
   server_close(&server);
   remove_certificates();

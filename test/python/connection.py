@@ -22,7 +22,7 @@ def connect(address, tls=None):
     if not tls:
         return sock
     try:
-        return tls.wrap_socket(sock, server_hostname="localhost")
+        return tls.wrap_socket(sock, server_hostname="localhost", suppress_ragged_eofs=False)
     except BaseException:
         sock.close()
         raise

@@ -5,6 +5,7 @@
 """
 
 import socket
+import ssl
 import struct
 
 import hpack
@@ -69,7 +70,7 @@ def read_frames(sock):
             data = data[size:]
         try:
             more = sock.recv(65536)
-        except ConnectionResetError:
+        except (ConnectionResetError, ssl.SSLEOFError):
             return
         if not more:
             return

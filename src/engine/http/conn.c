@@ -189,7 +189,9 @@ static bool receive_tls(struct mw_http_conn *conn, struct mw_slice bytes) {
   while ((n = mw_http_tls_read(conn->tls, input, MW_HTTP_INPUT)) > 0) {
     if (!receive(conn, mw_slice(input, (size_t)n))) return false;
   }
-  if (n < 0 && !mw_http_tls_is_open(conn->tls)) mw_http_session_tell(&conn->session, MW_HTTP_END_TLS, NULL);
+  if (n < 0 && !mw_http_tls_is_open(conn->tls)) {
+    mw_http_session_tell(&conn->session, MW_HTTP_END_TLS, mw_http_tls_problem(conn->tls));
+  }
   return n == 0;
 }
 
@@ -282,8 +284,13 @@ void mw_http_conn_drain(struct mw_http_conn *conn) {
   mw_http_conn_mark(conn);
 }
 
+/* Without a session of TLS there is nothing to say it with. */
 void mw_http_conn_end(struct mw_http_conn *conn) {
   if (conn->closed) return;
+  if (conn->tls && !mw_http_tls_is_open(conn->tls)) {
+    mw_http_conn_close(conn);
+    return;
+  }
   mw_http_session_goaway(&conn->session);
   mw_http_conn_mark(conn);
 }

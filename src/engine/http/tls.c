@@ -16,6 +16,7 @@ struct mw_http_tls_context {
 struct mw_http_tls {
   SSL *ssl;
   BIO *in, *out; /* the session's */
+  const char *problem; /* static; NULL for none */
 };
 
 /* ---- the context ---- */
@@ -163,7 +164,7 @@ struct mw_http_tls *mw_http_tls_new(struct mw_http_tls_context *context) {
   }
   SSL_set_bio(ssl, in, out);
   SSL_set_accept_state(ssl);
-  *tls = (struct mw_http_tls){ssl, in, out};
+  *tls = (struct mw_http_tls){ssl, in, out, NULL};
   return tls;
 }
 
@@ -187,11 +188,14 @@ ssize_t mw_http_tls_read(struct mw_http_tls *tls, uint8_t *out, size_t size) {
       continue;
     }
     if (len > 0 || SSL_get_error(tls->ssl, n) == SSL_ERROR_WANT_READ) break;
+    tls->problem = ERR_reason_error_string(ERR_peek_error());
     ERR_clear_error();
     return -1;
   }
   return (ssize_t)len;
 }
+
+const char *mw_http_tls_problem(const struct mw_http_tls *tls) { return tls->problem; }
 
 bool mw_http_tls_is_open(const struct mw_http_tls *tls) { return SSL_is_init_finished(tls->ssl) == 1; }
 

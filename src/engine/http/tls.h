@@ -32,6 +32,9 @@ bool mw_http_tls_feed(struct mw_http_tls *tls, struct mw_slice bytes);
  * clean or not: what is pending may still be sent. */
 ssize_t mw_http_tls_read(struct mw_http_tls *tls, uint8_t *out, size_t size);
 
+/* What was wrong, in OpenSSL's words, when that returned -1; static. NULL for a clean end. */
+const char *mw_http_tls_problem(const struct mw_http_tls *tls);
+
 /* Whether the session stands, so that there can be something to write. */
 bool mw_http_tls_is_open(const struct mw_http_tls *tls);
 
