@@ -1,14 +1,20 @@
 /* Listeners: Unix sockets and their files, and sockets that the process inherits. */
+#include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -125,6 +131,65 @@ static void the_umask_says_who_may_connect(void **state) {
 
 /* ---- inherited ones ---- */
 
+static bool listen_fails;
+static atomic_uint refused_locks;
+
+/* These two are in place of libc's, for all of this program. */
+int listen(int fd, int backlog) {
+  if (!listen_fails) return (int)syscall(SYS_listen, fd, backlog);
+  errno = ENOBUFS;
+  return -1;
+}
+
+int flock(int fd, int operation) {
+  int rc = (int)syscall(SYS_flock, fd, operation);
+  if (rc != 0) atomic_fetch_add(&refused_locks, 1);
+  return rc;
+}
+
+static void one_that_cannot_listen_leaves_no_file(void **state) {
+  char words[256];
+  listen_fails = true;
+  snprintf(words, sizeof words, "cannot listen on %s: No buffer space available", address);
+  refuses(address, MW_EIO, words);
+  listen_fails = false;
+  assert_false(exists());
+}
+
+static int lock_folder(void) {
+  int fd = open(dir, O_RDONLY | O_DIRECTORY);
+  assert_int_equal(flock(fd, LOCK_EX), 0);
+  return fd;
+}
+
+static void a_folder_that_stays_locked_is_an_error(void **state) {
+  char words[256];
+  int lock = lock_folder();
+  snprintf(words, sizeof words, "cannot listen on %s: another process keeps a lock on its folder", address);
+  refuses(address, MW_EBUSY, words);
+  assert_false(exists());
+  close(lock);
+}
+
+static void *open_it(void *listener) {
+  open_listener(listener, address);
+  return NULL;
+}
+
+static void a_folder_that_is_locked_for_a_while_is_waited_for(void **state) {
+  struct mw_listener listener;
+  pthread_t thread;
+  int lock = lock_folder();
+  atomic_store(&refused_locks, 0);
+  assert_int_equal(pthread_create(&thread, NULL, open_it, &listener), 0);
+  while (atomic_load(&refused_locks) == 0) sched_yield();
+  assert_false(exists());
+  close(lock);
+  pthread_join(thread, NULL);
+  assert_int_equal(connect_to_path(), 0);
+  mw_listener_close(&listener);
+}
+
 static void an_inherited_socket_is_named_and_closed(void **state) {
   struct mw_listener first, listener;
   open_listener(&first, address);
@@ -192,6 +257,9 @@ int main(void) {
       cmocka_unit_test(a_file_that_took_its_place_stays),
       cmocka_unit_test(what_cannot_be_is_said),
       cmocka_unit_test(the_umask_says_who_may_connect),
+      cmocka_unit_test(one_that_cannot_listen_leaves_no_file),
+      cmocka_unit_test(a_folder_that_stays_locked_is_an_error),
+      cmocka_unit_test(a_folder_that_is_locked_for_a_while_is_waited_for),
       cmocka_unit_test(an_inherited_socket_is_named_and_closed),
       cmocka_unit_test(what_does_not_listen_cannot_be_inherited),
       cmocka_unit_test(the_environment_says_how_many),

@@ -12,7 +12,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { BACKLOG = 4096, MOST_INHERITED = 16 };
+#include "base/clock.h"
+
+enum { BACKLOG = 4096, MOST_INHERITED = 16, LOCK_TRIES = 200, LOCK_PAUSE_MS = 10 };
 
 /* ---- Unix sockets ---- */
 
@@ -49,9 +51,10 @@ static int bind_path(struct mw_listener *listener, const struct sockaddr_un *at,
   struct stat info;
   int fd = new_socket();
   if (fd < 0) return fail(listener->address, err);
-  if (bind(fd, (const struct sockaddr *)at, sizeof *at) != 0 || listen(fd, BACKLOG) != 0 ||
-      lstat(at->sun_path, &info) != 0) {
+  bool bound = bind(fd, (const struct sockaddr *)at, sizeof *at) == 0;
+  if (!bound || listen(fd, BACKLOG) != 0 || lstat(at->sun_path, &info) != 0) {
     int rc = fail(listener->address, err);
+    if (bound) unlink(at->sun_path);
     close(fd);
     return rc;
   }
@@ -63,15 +66,24 @@ static int bind_path(struct mw_listener *listener, const struct sockaddr_un *at,
 }
 
 /* Two servers that start at once must not both find the file of a third that is gone: they take turns, by a lock on the
- * folder, where it can be had. */
-static int open_folder(const char *path) {
-  char folder[sizeof((struct sockaddr_un *)0)->sun_path + 2];
+ * folder, where it can be had. Nobody needs it for long. Returns 0 and the folder, -1 when it cannot be opened; or
+ * MW_EBUSY. */
+static int lock_folder(int *folder, const char *address, const char *path, struct mw_err *err) {
+  char name[sizeof((struct sockaddr_un *)0)->sun_path + 2];
   const char *slash = strrchr(path, '/');
   size_t len = slash ? (size_t)(slash - path) + 1 : 0;
-  snprintf(folder, sizeof folder, "%.*s.", (int)len, path);
-  int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd >= 0) flock(fd, LOCK_EX);
-  return fd;
+  snprintf(name, sizeof name, "%.*s.", (int)len, path);
+  *folder = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (*folder < 0) return 0;
+  const struct timespec pause = {.tv_nsec = LOCK_PAUSE_MS * MW_NS_PER_MS};
+  for (int i = 0; flock(*folder, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK; i++) {
+    if (i == LOCK_TRIES) {
+      close(*folder);
+      return mw_err_set(err, MW_EBUSY, "cannot listen on %s: another process keeps a lock on its folder", address);
+    }
+    nanosleep(&pause, NULL);
+  }
+  return 0;
 }
 
 static int open_unix(struct mw_listener *listener, const char *path, struct mw_err *err) {
@@ -83,8 +95,10 @@ static int open_unix(struct mw_listener *listener, const char *path, struct mw_e
   }
   memcpy(at.sun_path, path, len + 1);
   snprintf(listener->address, sizeof listener->address, "unix:%s", path);
-  int folder = open_folder(path);
-  int rc = clear_path(listener->address, &at, err);
+  int folder;
+  int rc = lock_folder(&folder, listener->address, path, err);
+  if (rc != 0) return rc;
+  rc = clear_path(listener->address, &at, err);
   if (rc == 0) rc = bind_path(listener, &at, err);
   if (folder >= 0) close(folder);
   return rc;

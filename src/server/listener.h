@@ -20,8 +20,8 @@ struct mw_listener {
 };
 
 /* Takes `address`. The file of a Unix socket that nobody listens on any more is replaced; what may connect to the new one
- * is up to the umask. Returns 0, MW_EINVAL (not an address), MW_EBUSY (a server listens there), MW_EEXIST (a file that is
- * no socket) or MW_EIO. */
+ * is up to the umask. Returns 0, MW_EINVAL (not an address), MW_EBUSY (a server listens there, or the folder stays locked
+ * for two seconds), MW_EEXIST (a file that is no socket) or MW_EIO. */
 int mw_listener_open(struct mw_listener *listener, const char *address, struct mw_err *err);
 
 /* Takes the inherited socket, which the listener closes. Returns 0, or MW_EINVAL when it does not listen for connections;
