@@ -233,7 +233,7 @@ static void what_cannot_be_listened_on_is_said(void **state) {
   assert_int_equal(server.engine->ops->listen(server.engine, taken, &err), MW_EIO);
   assert_string_equal(mw_err_text(&err), expected);
   assert_int_equal(server.engine->ops->listen(server.engine, "nonsense", &err), MW_EINVAL);
-  assert_string_equal(mw_err_text(&err), "cannot listen on nonsense: expected HOST:PORT");
+  assert_non_null(strstr(mw_err_text(&err), "nonsense: expected HOST:PORT"));
   mw_err_fini(&err);
   close(fd);
   server_close(&server);

@@ -5,34 +5,11 @@
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* Splits "HOST:PORT" and "[HOST]:PORT". */
-static int split(const char *address, char host[256], char port[8], struct mw_err *err) {
-  const char *colon = strrchr(address, ':');
-  const char *start = address;
-  size_t len = colon ? (size_t)(colon - address) : 0;
-  if (len >= 2 && address[0] == '[' && colon[-1] == ']') {
-    start++;
-    len -= 2;
-  } else if (memchr(start, ':', len)) {
-    len = 0; /* an IPv6 address without brackets */
-  }
-  char *end = NULL;
-  long number = colon && colon[1] ? strtol(colon + 1, &end, 10) : -1;
-  if (len == 0 || len > 255 || number < 0 || number > 65535 || *end) {
-    return mw_err_set(err, MW_EINVAL,
-                      "%s: expected HOST:PORT with a port from 0 to 65535, like 127.0.0.1:50051 or [::1]:50051, or unix:PATH",
-                      address);
-  }
-  memcpy(host, start, len);
-  host[len] = '\0';
-  snprintf(port, 8, "%ld", number);
-  return 0;
-}
+#include "base/host_port.h"
 
 static int fail(const char *address, struct mw_err *err) {
   if (errno == EADDRINUSE) {
@@ -73,12 +50,11 @@ static int port_of(const struct sockaddr_storage *at) {
 }
 
 int mw_address_claim(const char *address, char out[MW_ADDRESS_MAX], struct mw_err *err) {
-  char host[256], port[8];
-  int rc = split(address, host, port, err);
+  struct mw_host_port parts;
+  struct addrinfo *info;
+  int rc = mw_host_port_split(&parts, address, err);
+  if (rc == 0) rc = mw_host_port_resolve(&info, address, err);
   if (rc != 0) return rc;
-  struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE}, *info;
-  int gai = getaddrinfo(host, port, &hints, &info);
-  if (gai != 0) return mw_err_set(err, MW_EINVAL, "%s: %s", address, gai_strerror(gai));
   struct sockaddr_storage at = {0};
   socklen_t size = info->ai_addrlen;
   memcpy(&at, info->ai_addr, size);
@@ -88,6 +64,6 @@ int mw_address_claim(const char *address, char out[MW_ADDRESS_MAX], struct mw_er
   if (fd < 0) rc = fail(address, err);
   if (probe >= 0) close(probe);
   if (fd < 0) return rc;
-  snprintf(out, MW_ADDRESS_MAX, strchr(host, ':') ? "[%s]:%d" : "%s:%d", host, port_of(&at));
+  snprintf(out, MW_ADDRESS_MAX, strchr(parts.host, ':') ? "[%s]:%d" : "%s:%d", parts.host, port_of(&at));
   return fd;
 }

@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/host_port.h"
 #include "engine/core/acceptor.h"
 #include "engine/core/call.h"
 #include "engine/core/credentials.h"
@@ -96,22 +97,6 @@ int mw_core_server_init(struct mw_core_engine *engine, const struct mw_engine_co
 
 /* ---- listening ---- */
 
-/* Splits "HOST:PORT" and "[HOST]:PORT". Returns whether it has that form. */
-static bool split(const char *address, char *host, size_t size, const char **port) {
-  const char *colon = strrchr(address, ':');
-  if (!colon) return false;
-  size_t len = (size_t)(colon - address);
-  if (len >= 2 && address[0] == '[' && colon[-1] == ']') {
-    address++;
-    len -= 2;
-  }
-  if (len >= size) return false;
-  memcpy(host, address, len);
-  host[len] = '\0';
-  *port = colon + 1;
-  return true;
-}
-
 static int try_bind(const struct addrinfo *info) {
   int fd = socket(info->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (fd < 0) return errno;
@@ -125,14 +110,9 @@ static int try_bind(const struct addrinfo *info) {
 
 /* Core says only that it failed, so the same is tried again with more to say. */
 static int explain(const struct mw_core_server *server, const char *address, struct mw_err *err) {
-  char host[256];
-  const char *port;
-  if (!split(address, host, sizeof host, &port)) {
-    return mw_err_set(err, MW_EINVAL, "cannot listen on %s: expected HOST:PORT", address);
-  }
-  struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE}, *infos = NULL;
-  int status = getaddrinfo(host[0] ? host : NULL, port, &hints, &infos);
-  if (status != 0) return mw_err_set(err, MW_EIO, "cannot listen on %s: %s", address, gai_strerror(status));
+  struct addrinfo *infos;
+  int rc = mw_host_port_resolve(&infos, address, err);
+  if (rc != 0) return rc;
   int error = 0;
   for (const struct addrinfo *info = infos; info && error == 0; info = info->ai_next) error = try_bind(info);
   freeaddrinfo(infos);

@@ -9,9 +9,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/host_port.h"
 #include "engine/http/conn.h"
 
-enum { BACKLOG = 4096, HOST_MAX = 256 };
+enum { BACKLOG = 4096 };
 
 /* ---- connections ---- */
 
@@ -103,32 +104,10 @@ static int bind_to(const struct addrinfo *info) {
   return error;
 }
 
-/* Splits "HOST:PORT" and "[HOST]:PORT". Returns whether it has that form. */
-static bool split(const char *address, char host[HOST_MAX], const char **port) {
-  const char *colon = strrchr(address, ':');
-  if (!colon) return false;
-  size_t len = (size_t)(colon - address);
-  if (len >= 2 && address[0] == '[' && colon[-1] == ']') {
-    address++;
-    len -= 2;
-  }
-  if (len >= HOST_MAX) return false;
-  memcpy(host, address, len);
-  host[len] = '\0';
-  *port = colon + 1;
-  return true;
-}
-
 int mw_http_listen(struct mw_http_engine *engine, const char *address, struct mw_err *err) {
-  char host[HOST_MAX];
-  const char *port;
-  if (!split(address, host, &port)) {
-    return mw_err_set(err, MW_EINVAL, "cannot listen on %s: expected HOST:PORT", address);
-  }
-  struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE}, *infos = NULL;
-  int status = getaddrinfo(host[0] ? host : NULL, port, &hints, &infos);
-  if (status != 0) return mw_err_set(err, MW_EIO, "cannot listen on %s: %s", address, gai_strerror(status));
-  int rc = 0;
+  struct addrinfo *infos;
+  int rc = mw_host_port_resolve(&infos, address, err);
+  if (rc != 0) return rc;
   for (const struct addrinfo *info = infos; info && rc == 0; info = info->ai_next) {
     int fd = bind_to(info);
     rc = fd < 0 ? fd : listen_at(engine, fd);

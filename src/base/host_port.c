@@ -1,0 +1,56 @@
+#include "base/host_port.h"
+
+#include <netdb.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+/* One to five digits, and not more than there are ports. */
+static bool read_port(uint16_t *out, const char *text) {
+  size_t len = strspn(text, "0123456789");
+  if (len == 0 || len > 5 || text[len]) return false;
+  unsigned long number = strtoul(text, NULL, 10);
+  *out = (uint16_t)number;
+  return number <= UINT16_MAX;
+}
+
+static bool split(struct mw_host_port *out, const char *text) {
+  const char *colon = strrchr(text, ':');
+  if (!colon) return false;
+  const char *start = text;
+  size_t len = (size_t)(colon - text);
+  if (len >= 2 && text[0] == '[' && colon[-1] == ']') {
+    start++;
+    len -= 2;
+  } else if (memchr(start, ':', len)) {
+    return false; /* an IPv6 address without brackets */
+  }
+  if (len == 0 || len >= MW_HOST_MAX || !read_port(&out->port, colon + 1)) return false;
+  memcpy(out->host, start, len);
+  out->host[len] = '\0';
+  return true;
+}
+
+int mw_host_port_split(struct mw_host_port *out, const char *text, struct mw_err *err) {
+  struct mw_host_port parts;
+  if (!split(&parts, text)) {
+    return mw_err_set(err, MW_EINVAL,
+                      "%s: expected HOST:PORT with a port from 0 to 65535, like 127.0.0.1:50051 or [::1]:50051, or unix:PATH",
+                      text);
+  }
+  *out = parts;
+  return 0;
+}
+
+int mw_host_port_resolve(struct addrinfo **out, const char *text, struct mw_err *err) {
+  struct mw_host_port parts;
+  int rc = mw_host_port_split(&parts, text, err);
+  if (rc != 0) return rc;
+  char port[6];
+  snprintf(port, sizeof port, "%u", parts.port);
+  const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
+  int status = getaddrinfo(parts.host, port, &hints, out);
+  return status == 0 ? 0 : mw_err_set(err, MW_EIO, "cannot listen on %s: %s", text, gai_strerror(status));
+}
