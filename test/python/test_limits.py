@@ -25,11 +25,11 @@ class LimitsTest(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         pathlib.Path(folder.name, "moonwire.lua").write_text("return { limits = { %s } }" % settings)
         self.server = Server(folder.name, arguments=("--workers", "1"))
-        self.addCleanup(self.end)
+        self.addCleanup(self.end, self.server)
         return self.server.address
 
-    def end(self):
-        self.assertEqual(self.server.stop(), 0, self.server.logged())
+    def end(self, server):
+        self.assertEqual(server.stop(), 0, server.logged())
 
     def assertLogged(self, *words):
         lines = [line for line in self.server.logged().splitlines() if all(word in line for word in words)]
