@@ -1,5 +1,7 @@
 #include "rpc/pem.h"
 
+#include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 
 enum { FILE_MAX = 1024 * 1024 };
@@ -31,19 +33,32 @@ void mw_pem_fini(struct mw_pem *pem) {
   mw_buf_fini(&pem->ca);
 }
 
-struct mw_pem_times mw_pem_look(const char *cert, const char *key, const char *ca) {
-  const char *const files[3] = {cert, key, ca};
-  struct mw_pem_times times = {0};
-  for (size_t i = 0; i < 3; i++) {
-    struct stat info;
-    if (files[i] && stat(files[i], &info) == 0) times.at[i] = info.st_mtim;
-  }
-  return times;
+static int copy(char **out, const char *path) {
+  *out = path ? strdup(path) : NULL;
+  return path && !*out ? MW_ENOMEM : 0;
 }
 
-bool mw_pem_same(const struct mw_pem_times *a, const struct mw_pem_times *b) {
+int mw_pem_files_init(struct mw_pem_files *files, const char *cert, const char *key, const char *ca, struct mw_err *err) {
+  *files = (struct mw_pem_files){0};
+  if (copy(&files->cert, cert) == 0 && copy(&files->key, key) == 0 && copy(&files->ca, ca) == 0) return 0;
+  return mw_err_set(err, MW_ENOMEM, "out of memory");
+}
+
+void mw_pem_files_fini(struct mw_pem_files *files) {
+  free(files->cert);
+  free(files->key);
+  free(files->ca);
+}
+
+bool mw_pem_changed(const struct mw_pem_files *files, struct mw_pem_times *seen) {
+  const char *const paths[3] = {files->cert, files->key, files->ca};
+  bool changed = false;
   for (size_t i = 0; i < 3; i++) {
-    if (a->at[i].tv_sec != b->at[i].tv_sec || a->at[i].tv_nsec != b->at[i].tv_nsec) return false;
+    struct stat info;
+    struct timespec now = {0}, *before = &seen->at[i];
+    if (paths[i] && stat(paths[i], &info) == 0) now = info.st_mtim;
+    if (now.tv_sec != before->tv_sec || now.tv_nsec != before->tv_nsec) changed = true;
+    *before = now;
   }
-  return true;
+  return changed;
 }

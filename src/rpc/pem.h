@@ -1,4 +1,4 @@
-/* The PEM files of TLS: read whole, and looked at for changes. */
+/* The PEM files of TLS: read whole, and looked at for changes. Any thread. */
 #ifndef MW_RPC_PEM_H
 #define MW_RPC_PEM_H
 
@@ -18,12 +18,21 @@ int mw_pem_read(struct mw_pem *pem, const char *cert, const char *key, const cha
 /* Wipes the key. */
 void mw_pem_fini(struct mw_pem *pem);
 
-/* When three files were last changed; of a path that is NULL or cannot be looked at, the year 1970. */
+/* The paths of three files; those that are not asked for are NULL. */
+struct mw_pem_files {
+  char *cert, *key, *ca;
+};
+
+/* Copies the paths. Returns 0 or MW_ENOMEM: then too mw_pem_files_fini() is needed. */
+int mw_pem_files_init(struct mw_pem_files *files, const char *cert, const char *key, const char *ca, struct mw_err *err);
+void mw_pem_files_fini(struct mw_pem_files *files);
+
+/* When they were last changed; all zeros to begin with. */
 struct mw_pem_times {
   struct timespec at[3];
 };
 
-struct mw_pem_times mw_pem_look(const char *cert, const char *key, const char *ca);
-bool mw_pem_same(const struct mw_pem_times *a, const struct mw_pem_times *b);
+/* Looks at the files. Returns whether one has changed since `seen`, which becomes what is seen now. */
+bool mw_pem_changed(const struct mw_pem_files *files, struct mw_pem_times *seen);
 
 #endif

@@ -1,17 +1,14 @@
 #include "engine/core/credentials.h"
 
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
-
-#include "rpc/pem.h"
 
 static const char *text_or_null(const struct mw_buf *buf) { return buf->len > 0 ? mw_buf_str(buf) : NULL; }
 
 /* ---- a server's ---- */
 
 struct mw_core_certs {
-  char *cert_file, *key_file, *ca_file, *name; /* owned; ca_file may be NULL */
+  struct mw_pem_files files;
   struct listener *listeners;
 };
 
@@ -23,17 +20,14 @@ struct listener {
   struct mw_pem_times seen; /* when the files that are in use were last changed */
 };
 
-static struct mw_pem_times look(const struct mw_core_certs *certs) {
-  return mw_pem_look(certs->cert_file, certs->key_file, certs->ca_file);
-}
-
 static grpc_ssl_server_certificate_config *load(const struct mw_core_certs *certs) {
   struct mw_pem pem = {0};
   grpc_ssl_server_certificate_config *config = NULL;
-  if (mw_pem_read(&pem, certs->cert_file, certs->key_file, certs->ca_file, NULL) == 0) {
+  const struct mw_pem_files *files = &certs->files;
+  if (mw_pem_read(&pem, files->cert, files->key, files->ca, NULL) == 0) {
     grpc_ssl_pem_key_cert_pair pair = {mw_buf_str(&pem.key), mw_buf_str(&pem.cert)};
     /* Core insists on roots here, even when no client certificate is asked for: then any will do. */
-    const struct mw_buf *roots = certs->ca_file ? &pem.ca : &pem.cert;
+    const struct mw_buf *roots = files->ca ? &pem.ca : &pem.cert;
     config = grpc_ssl_server_certificate_config_create(mw_buf_str(roots), &pair, 1);
   }
   mw_pem_fini(&pem);
@@ -42,10 +36,8 @@ static grpc_ssl_server_certificate_config *load(const struct mw_core_certs *cert
 
 static grpc_ssl_certificate_config_reload_status fetch(void *arg, grpc_ssl_server_certificate_config **out) {
   struct listener *listener = arg;
-  struct mw_pem_times now = look(listener->certs);
   pthread_mutex_lock(&listener->lock);
-  bool changed = !mw_pem_same(&now, &listener->seen);
-  if (changed) listener->seen = now;
+  bool changed = mw_pem_changed(&listener->certs->files, &listener->seen);
   pthread_mutex_unlock(&listener->lock);
   if (!changed) return GRPC_SSL_CERTIFICATE_CONFIG_RELOAD_UNCHANGED;
   *out = load(listener->certs);
@@ -59,13 +51,10 @@ int mw_core_certs_new(const struct mw_tls_config *tls, struct mw_core_certs **ou
   if (rc != 0) return rc;
   struct mw_core_certs *certs = calloc(1, sizeof *certs);
   if (!certs) return mw_err_set(err, MW_ENOMEM, "out of memory");
-  certs->cert_file = strdup(tls->cert_file);
-  certs->key_file = strdup(tls->key_file);
-  certs->ca_file = tls->client_ca_file ? strdup(tls->client_ca_file) : NULL;
-  if (asprintf(&certs->name, "%s and %s", tls->cert_file, tls->key_file) < 0) certs->name = NULL;
-  if (!certs->cert_file || !certs->key_file || !certs->name || (tls->client_ca_file && !certs->ca_file)) {
+  rc = mw_pem_files_init(&certs->files, tls->cert_file, tls->key_file, tls->client_ca_file, err);
+  if (rc != 0) {
     mw_core_certs_free(certs);
-    return mw_err_set(err, MW_ENOMEM, "out of memory");
+    return rc;
   }
   *out = certs;
   return 0;
@@ -73,10 +62,7 @@ int mw_core_certs_new(const struct mw_tls_config *tls, struct mw_core_certs **ou
 
 void mw_core_certs_free(struct mw_core_certs *certs) {
   if (!certs) return;
-  free(certs->cert_file);
-  free(certs->key_file);
-  free(certs->ca_file);
-  free(certs->name);
+  mw_pem_files_fini(&certs->files);
   while (certs->listeners) {
     struct listener *listener = certs->listeners;
     certs->listeners = listener->next;
@@ -86,7 +72,7 @@ void mw_core_certs_free(struct mw_core_certs *certs) {
   free(certs);
 }
 
-const char *mw_core_certs_name(const struct mw_core_certs *certs) { return certs->name; }
+const struct mw_pem_files *mw_core_certs_files(const struct mw_core_certs *certs) { return &certs->files; }
 
 grpc_server_credentials *mw_core_certs_credentials(struct mw_core_certs *certs) {
   struct listener *listener = calloc(1, sizeof *listener);
@@ -96,7 +82,7 @@ grpc_server_credentials *mw_core_certs_credentials(struct mw_core_certs *certs) 
   listener->next = certs->listeners;
   certs->listeners = listener;
   grpc_ssl_client_certificate_request_type request =
-      certs->ca_file ? GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY
+      certs->files.ca ? GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY
                      : GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE;
   return grpc_ssl_server_credentials_create_with_options(
       grpc_ssl_server_credentials_create_options_using_config_fetcher(request, fetch, listener));

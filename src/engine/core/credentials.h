@@ -11,6 +11,7 @@
 #endif
 
 #include "rpc/engine.h"
+#include "rpc/pem.h"
 
 struct mw_core_certs;
 
@@ -23,8 +24,8 @@ void mw_core_certs_free(struct mw_core_certs *certs);
 /* For one listener. Returns owned, NULL without memory. Borrows `certs` for as long as the server lives. */
 grpc_server_credentials *mw_core_certs_credentials(struct mw_core_certs *certs);
 
-/* "CERT and KEY", for messages. */
-const char *mw_core_certs_name(const struct mw_core_certs *certs);
+/* For messages; borrowed. */
+const struct mw_pem_files *mw_core_certs_files(const struct mw_core_certs *certs);
 
 /* A channel's, plain text or TLS. Returns 0 and credentials that are owned, MW_EINVAL or MW_ENOMEM. */
 int mw_core_channel_credentials(const struct mw_channel_config *config, grpc_channel_credentials **out,

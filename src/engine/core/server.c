@@ -118,8 +118,9 @@ static int explain(const struct mw_core_server *server, const char *address, str
   freeaddrinfo(infos);
   if (error != 0) return mw_err_set(err, MW_EIO, "cannot listen on %s: %s", address, strerror(error));
   if (server->certs) {
-    return mw_err_set(err, MW_EINVAL, "cannot listen on %s: the TLS certificate and key cannot be used together: %s",
-                      address, mw_core_certs_name(server->certs));
+    const struct mw_pem_files *files = mw_core_certs_files(server->certs);
+    return mw_err_set(err, MW_EINVAL, "cannot listen on %s: the TLS certificate and key cannot be used together: %s and %s",
+                      address, files->cert, files->key);
   }
   return mw_err_set(err, MW_EIO, "cannot listen on %s", address);
 }

@@ -8,7 +8,7 @@
 #include "rpc/pem.h"
 
 struct mw_http_tls_context {
-  char *cert_file, *key_file, *ca_file; /* owned; ca_file may be NULL */
+  struct mw_pem_files files;
   SSL_CTX *ssl;
   struct mw_pem_times seen; /* of the files, when they were last read */
 };
@@ -95,36 +95,27 @@ static SSL_CTX *make(const struct mw_pem *pem) {
 /* Reads the files and replaces what was there. Returns 0, MW_EINVAL or MW_ENOMEM with everything as it was. */
 static int load(struct mw_http_tls_context *context, struct mw_err *err) {
   struct mw_pem pem = {0};
-  int rc = mw_pem_read(&pem, context->cert_file, context->key_file, context->ca_file, err);
+  const struct mw_pem_files *files = &context->files;
+  int rc = mw_pem_read(&pem, files->cert, files->key, files->ca, err);
   SSL_CTX *ssl = rc == 0 ? make(&pem) : NULL;
   mw_pem_fini(&pem);
   ERR_clear_error();
   if (rc != 0) return rc;
   if (!ssl) {
     return mw_err_set(err, MW_EINVAL, "the TLS certificate and key cannot be used together: %s and %s",
-                      context->cert_file, context->key_file);
+                      files->cert, files->key);
   }
   SSL_CTX_free(context->ssl);
   context->ssl = ssl;
   return 0;
 }
 
-static struct mw_pem_times look(const struct mw_http_tls_context *context) {
-  return mw_pem_look(context->cert_file, context->key_file, context->ca_file);
-}
-
 int mw_http_tls_context_new(struct mw_http_tls_context **out, const struct mw_tls_config *config, struct mw_err *err) {
   struct mw_http_tls_context *context = calloc(1, sizeof *context);
   if (!context) return mw_err_set(err, MW_ENOMEM, "out of memory");
-  context->cert_file = strdup(config->cert_file);
-  context->key_file = strdup(config->key_file);
-  context->ca_file = config->client_ca_file ? strdup(config->client_ca_file) : NULL;
-  int rc = 0;
-  if (!context->cert_file || !context->key_file || (config->client_ca_file && !context->ca_file)) {
-    rc = mw_err_set(err, MW_ENOMEM, "out of memory");
-  }
+  int rc = mw_pem_files_init(&context->files, config->cert_file, config->key_file, config->client_ca_file, err);
   if (rc == 0) {
-    context->seen = look(context);
+    mw_pem_changed(&context->files, &context->seen);
     rc = load(context, err);
   }
   if (rc != 0) {
@@ -138,20 +129,14 @@ int mw_http_tls_context_new(struct mw_http_tls_context **out, const struct mw_tl
 void mw_http_tls_context_free(struct mw_http_tls_context *context) {
   if (!context) return;
   SSL_CTX_free(context->ssl);
-  free(context->cert_file);
-  free(context->key_file);
-  free(context->ca_file);
+  mw_pem_files_fini(&context->files);
   free(context);
 }
 
 /* ---- a connection ---- */
 
 struct mw_http_tls *mw_http_tls_new(struct mw_http_tls_context *context) {
-  struct mw_pem_times now = look(context);
-  if (!mw_pem_same(&now, &context->seen)) {
-    context->seen = now;
-    load(context, NULL);
-  }
+  if (mw_pem_changed(&context->files, &context->seen)) load(context, NULL);
   struct mw_http_tls *tls = calloc(1, sizeof *tls);
   SSL *ssl = SSL_new(context->ssl);
   BIO *in = BIO_new(BIO_s_mem()), *out = BIO_new(BIO_s_mem());
