@@ -1,8 +1,11 @@
 /* Compression by name and both ways, whatever the pieces; the limit holds before memory is taken. */
+#include <dlfcn.h>
+#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <zlib.h>
 
 #include <cmocka.h>
 
@@ -152,6 +155,36 @@ static void refuses_what_is_damaged(void **state) {
   }
 }
 
+static bool deflate_fails;
+
+/* In place of zlib's, for all of this program. */
+int deflate(z_streamp z, int flush) {
+  int (*real)(z_streamp z, int flush) = (int (*)(z_streamp, int))dlsym(RTLD_NEXT, "deflate");
+  return deflate_fails ? Z_OK : real(z, flush); /* Z_OK: there is more to come */
+}
+
+static void refuses_to_compress(enum mw_compression compression, struct mw_slice bytes, const char *words) {
+  struct mw_buf out = MW_BUF_INIT;
+  struct mw_err err = MW_ERR_INIT;
+  assert_int_equal(mw_buf_append(&out, "before", 6), 0);
+  assert_int_equal(mw_compress(compression, bytes, &out, &err), MW_ELIMIT);
+  assert_string_equal(mw_err_text(&err), words);
+  assert_string_equal(mw_buf_str(&out), "before");
+  assert_int_equal(out.len, 6);
+  mw_err_fini(&err);
+  mw_buf_fini(&out);
+}
+
+static void says_what_it_cannot_compress(void **state) {
+  for EACH(i, real) {
+    refuses_to_compress(real[i], mw_slice("", UINT_MAX), "message of 4294967295 bytes cannot be compressed");
+    refuses_to_compress(real[i], mw_slice("", SIZE_MAX / 2), "message of 9223372036854775807 bytes cannot be compressed");
+    deflate_fails = true;
+    refuses_to_compress(real[i], mw_slice_str("a text"), "message of 6 bytes cannot be compressed");
+    deflate_fails = false;
+  }
+}
+
 static int there_and_back(void *arg) {
   enum mw_compression compression = *(enum mw_compression *)arg;
   struct mw_buf packed = MW_BUF_INIT, out = MW_BUF_INIT;
@@ -182,6 +215,7 @@ int main(void) {
       cmocka_unit_test(takes_nothing_as_an_empty_message),
       cmocka_unit_test(keeps_to_the_limit),
       cmocka_unit_test(refuses_what_is_damaged),
+      cmocka_unit_test(says_what_it_cannot_compress),
       cmocka_unit_test(does_without_memory),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -86,25 +86,33 @@ int mw_decompress(enum mw_compression compression, const struct mw_slice *pieces
   return rc;
 }
 
+/* In one step, for which `room` is enough. Returns whether that came to its end. */
+static bool deflate_all(z_stream *z, struct mw_slice bytes, size_t room, struct mw_buf *out) {
+  z->next_in = (Bytef *)(uintptr_t)bytes.data;
+  z->avail_in = (uInt)bytes.len;
+  z->next_out = out->data + out->len;
+  z->avail_out = (uInt)room;
+  bool ended = deflate(z, Z_FINISH) == Z_STREAM_END;
+  if (ended) out->len += z->total_out;
+  out->data[out->len] = 0;
+  return ended;
+}
+
 int mw_compress(enum mw_compression compression, struct mw_slice bytes, struct mw_buf *out, struct mw_err *err) {
   if (compression == MW_COMPRESSION_IDENTITY) {
     return mw_buf_append(out, bytes.data, bytes.len) == 0 ? 0 : no_memory(err);
   }
   z_stream z = {0};
-  int rc = deflateInit2(&z, Z_DEFAULT_COMPRESSION, Z_DEFLATED, window_bits(compression), MEMORY_LEVEL,
-                        Z_DEFAULT_STRATEGY);
-  if (rc != Z_OK) return no_memory(err);
-  size_t bound = deflateBound(&z, bytes.len);
-  rc = mw_buf_reserve_exact(out, bound);
-  if (rc == 0) {
-    z.next_in = (Bytef *)(uintptr_t)bytes.data;
-    z.avail_in = (uInt)bytes.len;
-    z.next_out = out->data + out->len;
-    z.avail_out = (uInt)bound;
-    deflate(&z, Z_FINISH); /* ends in one step: the bound is enough */
-    out->len += z.total_out;
-    out->data[out->len] = 0;
+  int state = deflateInit2(&z, Z_DEFAULT_COMPRESSION, Z_DEFLATED, window_bits(compression), MEMORY_LEVEL,
+                           Z_DEFAULT_STRATEGY);
+  if (state != Z_OK) return no_memory(err);
+  size_t room = deflateBound(&z, bytes.len);
+  int rc = 0;
+  if (room <= UINT_MAX && mw_buf_reserve_exact(out, room) != 0) {
+    rc = no_memory(err);
+  } else if (room > UINT_MAX || !deflate_all(&z, bytes, room, out)) {
+    rc = mw_err_set(err, MW_ELIMIT, "message of %zu bytes cannot be compressed", bytes.len);
   }
   deflateEnd(&z);
-  return rc == 0 ? 0 : no_memory(err);
+  return rc;
 }

@@ -27,7 +27,8 @@ int mw_decompress(enum mw_compression compression, const struct mw_slice *pieces
 /* Sets the error of a message that is longer than `limit` bytes, compressed or not. Returns MW_ELIMIT. */
 int mw_message_over_limit(size_t limit, struct mw_err *err);
 
-/* Appends the compressed `bytes`. Returns 0 or MW_ENOMEM; then `out` is as it was. */
+/* Appends the compressed `bytes`. Returns 0, MW_ELIMIT (more than zlib takes, nearly 4 GiB) or MW_ENOMEM; then `out` is
+ * as it was. */
 int mw_compress(enum mw_compression compression, struct mw_slice bytes, struct mw_buf *out, struct mw_err *err);
 
 #endif
