@@ -1,7 +1,7 @@
 /* gRPC over HTTP/2, frame by frame: what may be cut how, who is given credit, and what bounds the rest. */
 #include "http_fixture.h"
 
-#include "engine/http/session.h"
+#include "engine/http/call.h"
 
 enum { WINDOW = MW_HTTP_STREAM_WINDOW };
 
@@ -286,6 +286,44 @@ static void a_message_that_is_held_keeps_its_room(void **state) {
   UNTIL(&server, got_of(&client, 3)->credit > 0);
 }
 
+/* A message that is small on the wire and large in memory. */
+static void begin_compressed(int32_t stream, struct mw_slice packed) {
+  static const char encoding[] = "\0\15grpc-encoding\4gzip";
+  uint8_t block[1024], prefix[MW_HTTP_PREFIX];
+  size_t len = client_block(&client, "/t.T/Meta", 0, block, sizeof block);
+  memcpy(block + len, encoding, sizeof encoding - 1);
+  client_frame(&client, NGHTTP2_HEADERS, END_HEADERS, stream, block, len + sizeof encoding - 1);
+  mw_http_write_prefix(prefix, packed.len, true);
+  client_frame(&client, NGHTTP2_DATA, 0, stream, prefix, sizeof prefix);
+  client_frame(&client, NGHTTP2_DATA, 0, stream, packed.data, packed.len);
+}
+
+/* What the calls of the connection hold. */
+static size_t held(void) {
+  struct mw_http_engine *engine = mw_http_engine_of(server.engine);
+  const struct mw_http_conn *conn = MW_CONTAINER(engine->conns.next, struct mw_http_conn, link);
+  const struct mw_list *calls = &conn->session.calls;
+  size_t bytes = 0;
+  for (const struct mw_list *link = calls->next; link != calls; link = link->next) {
+    const struct mw_http_call *call = MW_CONTAINER(link, struct mw_http_call, link);
+    bytes += call->call.arena.used + call->reader.buf.cap;
+  }
+  return bytes;
+}
+
+static void a_message_that_is_held_is_held_as_it_came(void **state) {
+  enum { SIZE = 1 << 20, CALLS = 8 };
+  static const uint8_t zeros[SIZE];
+  struct mw_buf packed = MW_BUF_INIT;
+  assert_int_equal(mw_compress(MW_COMPRESSION_GZIP, mw_slice(zeros, SIZE), &packed, NULL), 0);
+  for (int32_t i = 0; i < CALLS; i++) begin_compressed(2 * i + 1, mw_buf_slice(&packed));
+  settle();
+  assert_in_range(held(), 1, CALLS * WINDOW);
+  for (int32_t i = 0; i < CALLS; i++) client_frame(&client, NGHTTP2_DATA, END_STREAM, 2 * i + 1, NULL, 0);
+  for (int32_t i = 0; i < CALLS; i++) assert_status(2 * i + 1, MW_CODE_NOT_FOUND);
+  mw_buf_fini(&packed);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 #define OWN(name) cmocka_unit_test_teardown(name, teardown)
 
@@ -307,6 +345,7 @@ int main(void) {
       OWN(large_messages_share_a_room_in_turn),
       OWN(one_that_waits_for_room_may_go_away),
       OWN(a_message_that_is_held_keeps_its_room),
+      TEST(a_message_that_is_held_is_held_as_it_came),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -79,7 +79,6 @@ static void clear(struct mw_http_call *c) {
   mw_http_outbox_clear(&c->outbox);
   mw_http_reader_reset(&c->reader);
   mw_arena_reset(&c->call.arena);
-  c->held = mw_slice(NULL, 0);
   c->timer = NULL;
   c->reserved = NULL;
   c->compression = MW_COMPRESSION_IDENTITY;
@@ -87,7 +86,7 @@ static void clear(struct mw_http_call *c) {
   c->consumed = 0;
   c->taken = 0;
   c->input.since = c->output.since = 0;
-  c->complete = c->begun = c->wanted = c->running = c->lost = c->judged = c->compressed = false;
+  c->complete = c->begun = c->wanted = c->surplus = c->running = c->lost = c->judged = c->compressed = false;
   c->answered = c->unwanted = c->deferred = c->finishing = false;
   c->call.finished = c->call.cancelled = false;
   c->call.deadline = MW_NEVER;
@@ -175,27 +174,20 @@ static void deliver(struct mw_http_call *c, struct mw_slice message) {
   mw_call_on_message(&c->call, message);
 }
 
-/* Keeps the only message of a request until it is known to be that. */
-static void hold(struct mw_http_call *c, struct mw_slice message) {
-  const char *copy = mw_arena_strndup(&c->call.arena, message.len ? (const char *)message.data : "", message.len);
-  if (copy) {
-    c->held = mw_slice(copy, message.len);
-  } else {
-    reject(c, MW_CODE_RESOURCE_EXHAUSTED, "out of memory for a message");
-  }
+/* The only message of a request stays with the reader, as it came, until it is known to be that. */
+static bool is_held(const struct mw_http_call *c) {
+  return is_single(c) && !c->reader.ended && !c->surplus && mw_http_reader_is_alone(&c->reader);
 }
 
 static void on_message(struct mw_http_call *c, struct mw_slice message) {
   c->call.request_encoding = c->reader.compressed ? mw_compression_name(c->request.compression) : NULL;
   if (c->reader.compressed) c->compressed = true;
-  if (!is_single(c)) {
-    deliver(c, message);
-  } else if (c->held.data) {
+  if (c->surplus) {
     reject(c, MW_CODE_UNIMPLEMENTED, second_message);
-  } else if (c->reader.ended && mw_http_reader_held(&c->reader) == 0) {
-    deliver(c, message);
+  } else if (is_single(c) && mw_http_reader_held(&c->reader) > 0) {
+    c->surplus = true;
   } else {
-    hold(c, message);
+    deliver(c, message);
   }
 }
 
@@ -203,8 +195,6 @@ static void on_end(struct mw_http_call *c) {
   if (!is_single(c) || c->call.received > 0) {
     c->wanted = false;
     mw_call_on_end(&c->call);
-  } else if (c->held.data) {
-    deliver(c, c->held);
   } else {
     reject(c, MW_CODE_UNIMPLEMENTED, "no request message, the method takes one");
   }
@@ -215,7 +205,7 @@ static void on_end(struct mw_http_call *c) {
 static void borrow(struct mw_http_call *c) {
   struct mw_http_session *session = &c->conn->session;
   size_t limit = c->conn->engine->limits.buffer_bytes, size = mw_http_reader_begun(&c->reader);
-  if (size > 0 && c->held.data) {
+  if (size > 0 && c->surplus) {
     reject(c, MW_CODE_UNIMPLEMENTED, second_message);
     return;
   }
@@ -229,7 +219,7 @@ static void borrow(struct mw_http_call *c) {
 /* Gives the handler what it waits for, as far as it is there. */
 static void serve(struct mw_http_call *c) {
   struct mw_err err = MW_ERR_INIT;
-  while (c->wanted && !c->call.finished && !c->call.cancelled) {
+  while (c->wanted && !c->call.finished && !c->call.cancelled && !is_held(c)) {
     struct mw_slice message;
     c->reader.compressed = false; /* of this one */
     int rc = mw_http_reader_next(&c->reader, &c->conn->engine->scratch, &message, &err);

@@ -26,7 +26,6 @@ struct mw_http_call {
 
   struct mw_http_request request;
   struct mw_http_reader reader;
-  struct mw_slice held;   /* the only message of a request, in the arena, until that is certain; data is NULL for none */
   struct mw_timer *timer; /* the deadline's; NULL when none runs */
 
   struct mw_http_remote *remote; /* when it runs on another worker; a reference */
@@ -48,6 +47,7 @@ struct mw_http_call {
   bool complete; /* the headers are all in */
   bool begun;
   bool wanted;   /* the handler waits for a message or the end */
+  bool surplus;  /* there is something behind the only message of a request, which was taken */
   bool running;  /* within mw_http_call_run() */
   bool lost;     /* there is no stream any more */
   bool judged;   /* `status` is the engine's verdict, whatever the handler says */

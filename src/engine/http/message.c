@@ -157,12 +157,11 @@ int mw_http_reader_next(struct mw_http_reader *reader, struct mw_buf *scratch, s
   return MW_HTTP_READ_MESSAGE;
 }
 
-bool mw_http_reader_ready(const struct mw_http_reader *reader) {
+bool mw_http_reader_is_alone(const struct mw_http_reader *reader) {
   uint8_t flag;
   size_t size;
-  if (reader->ended) return true;
-  if (!read_prefix(reader, &flag, &size)) return false;
-  return is_refused(reader, flag, size) || mw_http_reader_held(reader) - MW_HTTP_PREFIX >= size;
+  return read_prefix(reader, &flag, &size) && !is_refused(reader, flag, size) &&
+         mw_http_reader_held(reader) - MW_HTTP_PREFIX == size;
 }
 
 size_t mw_http_reader_begun(const struct mw_http_reader *reader) {

@@ -69,8 +69,8 @@ enum mw_http_read { MW_HTTP_READ_MORE, MW_HTTP_READ_MESSAGE, MW_HTTP_READ_END };
 int mw_http_reader_next(struct mw_http_reader *reader, struct mw_buf *scratch, struct mw_slice *message,
                         struct mw_err *err);
 
-/* Whether next() would return something else than MORE, without taking it. */
-bool mw_http_reader_ready(const struct mw_http_reader *reader);
+/* Whether there is one message that is complete and will not be refused, and nothing behind it. */
+bool mw_http_reader_is_alone(const struct mw_http_reader *reader);
 
 /* The bytes, with its prefix, of the message that is not complete yet; 0 when there is none or it will be refused. */
 size_t mw_http_reader_begun(const struct mw_http_reader *reader);
