@@ -12,7 +12,7 @@ from http2 import (ACK, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PIECE, P
 
 CHECK = "/grpc.health.v1.Health/Check"  # what every server has: a unary call
 WATCH = "/grpc.health.v1.Health/Watch"  # and one that goes on
-MAX_CONCURRENT_STREAMS, INITIAL_WINDOW_SIZE = 3, 4
+MAX_CONCURRENT_STREAMS, INITIAL_WINDOW_SIZE, MAX_FRAME_SIZE = 3, 4, 5
 
 
 def connect(address, tls=None):

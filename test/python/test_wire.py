@@ -7,12 +7,14 @@ import unittest
 import zlib
 
 import http2
+from connection import MAX_FRAME_SIZE, Connection
 from harness import Server, ServiceTest
 from test_interop import INTEROP, pb
 
+ENGINE = os.environ.get("MOONWIRE_TEST_ENGINE")
 SERVICE = "/grpc.testing.TestService/"
-OK, INVALID_ARGUMENT, UNIMPLEMENTED, INTERNAL = 0, 3, 12, 13
-STREAM_CLOSED, PROTOCOL_ERROR = 5, 1
+OK, UNKNOWN, INVALID_ARGUMENT, UNIMPLEMENTED, INTERNAL, UNAVAILABLE = 0, 2, 3, 12, 13, 14
+PROTOCOL_ERROR, STREAM_CLOSED, FRAME_SIZE_ERROR = 1, 5, 6
 
 
 class WireTest(ServiceTest):
@@ -85,6 +87,15 @@ class Wire(WireTest):
             self.assertEnds(OK, answer)
             self.assertEqual(len(pb.SimpleResponse.FromString(answer.messages[0][1]).payload.body), 5)
 
+    def test_a_frame_larger_than_was_agreed_ends_the_connection(self):
+        with Connection(self.server.address) as client:
+            client.settle()
+            size = client.settings.get(MAX_FRAME_SIZE, http2.PIECE)
+            client.call(SERVICE + "UnaryCall", end=False)
+            client.send(http2.DATA, 0, 1, bytes(size + 1))
+            self.assertTrue(client.ends())
+            self.assertEqual(client.messages, 0)
+
     def test_the_wrong_number_of_messages_is_refused(self):
         for count in (0, 2, 3):
             self.assertEnds(UNIMPLEMENTED, self.call(body=http2.message() * count))
@@ -106,7 +117,52 @@ class Wire(WireTest):
         self.assertEqual(reply.aggregated_payload_size, 1230)
 
 
-@unittest.skipUnless(os.environ.get("MOONWIRE_TEST_ENGINE") == "http", "C core is not as strict")
+@unittest.skipUnless(ENGINE == "core", "the engine of our own is strict")
+class Lenient(WireTest):
+    """What C core makes of requests that are not gRPC's, as docs/engines.md tells."""
+
+    def assertServed(self, answer, size=5):
+        self.assertEnds(OK, answer)
+        self.assertEqual(len(pb.SimpleResponse.FromString(answer.messages[0][1]).payload.body), size)
+
+    def send(self, *headers, **how):
+        return self.call(headers=headers, request=pb.SimpleRequest(response_size=5), **how)
+
+    def test_any_content_type_is_served(self):
+        for content_type in ("text/plain", "application/grpc-web", "application/grpc+json", None):
+            self.assertServed(self.send(("content-type", content_type)))
+
+    def test_other_methods_and_a_missing_te_are_unknown(self):
+        self.assertEnds(UNKNOWN, self.send((":method", "GET")))
+        self.assertEnds(UNKNOWN, self.send(("te", None)))
+
+    def test_a_malformed_timeout_is_none(self):
+        for timeout in ("", "1", "1x", "-1S", "123456789S"):
+            self.assertServed(self.send(("grpc-timeout", timeout)))
+
+    def test_what_is_compressed_in_no_known_way_is_taken_as_it_is(self):
+        packed = http2.message(zlib.compress(pb.SimpleRequest(response_size=5).SerializeToString()), 1)
+        for encoding in (None, "identity", "br"):
+            self.assertEnds(INVALID_ARGUMENT, self.call(headers=[("grpc-encoding", encoding)], body=packed))
+        self.assertServed(self.send(("grpc-encoding", "br")))
+
+    def test_a_message_with_an_unknown_flag_is_taken_as_an_empty_one(self):
+        request = pb.SimpleRequest(response_size=5).SerializeToString()
+        self.assertServed(self.call(body=http2.message(request, 2)), size=0)
+
+    def test_a_message_cut_short_is_left_out(self):
+        whole = http2.message(pb.StreamingInputCallRequest(payload=pb.Payload(body=b"12345")).SerializeToString())
+        self.assertEnds(UNIMPLEMENTED, self.call(body=whole[:-1]))
+        answer = self.call("StreamingInputCall", body=whole + whole[:-1])
+        self.assertEnds(OK, answer)
+        self.assertEqual(pb.StreamingInputCallResponse.FromString(answer.messages[0][1]).aggregated_payload_size, 5)
+
+    def test_binary_values_must_be_base64_each_in_a_header_of_its_own(self):
+        for value in ("%%%", "AAE,AAEC"):
+            self.assertEnds(UNAVAILABLE, self.send(("x-grpc-test-echo-trailing-bin", value)))
+
+
+@unittest.skipUnless(ENGINE == "http", "C core is not as strict")
 class Strict(WireTest):
     """What only the engine of our own can see to."""
 
@@ -197,6 +253,16 @@ class Strict(WireTest):
             answer = self.call(headers=[("x-grpc-test-echo-trailing-bin", value)])
             self.assertEnds(INTERNAL, answer)
             self.assertIn("x-grpc-test-echo-trailing-bin", answer.trailers["grpc-message"])
+
+    def test_a_frame_of_more_than_16_kib_is_an_error(self):
+        whole = http2.message(pb.SimpleRequest(payload=pb.Payload(body=bytes(30_000))).SerializeToString())
+        self.assertEnds(OK, self.call(pieces=[whole[:http2.PIECE], whole[http2.PIECE:]]))
+        with Connection(self.server.address) as client:
+            client.settle()
+            self.assertNotIn(MAX_FRAME_SIZE, client.settings)  # so it is what HTTP/2 begins with
+            client.send(http2.DATA, 0, 1, bytes(http2.PIECE + 1))
+            self.assertTrue(client.ends())
+            self.assertEqual(client.code, FRAME_SIZE_ERROR)
 
     def test_frames_of_streams_that_are_over_end_the_connection(self):
         headers = http2.headers_frame(SERVICE + "EmptyCall", 1)
