@@ -146,13 +146,21 @@ static void cancel_calls(void *arg) {
   mw_dispatch_cancel_all(&worker->dispatch, mw_status(MW_CODE_UNAVAILABLE, "the server is shutting down"));
 }
 
+/* While a reload is under way, a cancel comes before the drain. */
+static bool is_cancelled(struct mw_worker *worker) {
+  pthread_mutex_lock(&worker->lock);
+  bool told = worker->told_to_cancel;
+  pthread_mutex_unlock(&worker->lock);
+  return told;
+}
+
 static void on_drain(struct mw_post *post) {
   struct mw_worker *worker = MW_CONTAINER(post, struct mw_worker, drain_post);
   worker->dispatch.draining = true;
   mw_health_stop(&worker->programs.health);
   worker->engine->ops->drain(worker->engine);
-  int64_t grace = (int64_t)(worker->programs.current->generation->settings.grace * MW_NS_PER_S);
-  worker->grace = mw_timer_start(&worker->loop, grace, cancel_calls, worker);
+  double grace = is_cancelled(worker) ? 0 : worker->programs.current->generation->settings.grace;
+  worker->grace = mw_timer_start(&worker->loop, (int64_t)(grace * MW_NS_PER_S), cancel_calls, worker);
   watch_end(worker);
 }
 

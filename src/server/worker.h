@@ -96,7 +96,7 @@ void mw_worker_join(struct mw_worker *worker);
 bool mw_worker_post(struct mw_worker *worker, struct mw_post *post);
 
 /* Any thread. Drain: no new calls; running ones get the grace period, then end with UNAVAILABLE; then the worker stops.
- * Cancel: while draining, the grace period is over now. Both may come again and again. */
+ * Cancel: the grace period is over now, or is none if the drain is still to come. Both may come again and again. */
 void mw_worker_drain(struct mw_worker *worker);
 void mw_worker_cancel(struct mw_worker *worker);
 

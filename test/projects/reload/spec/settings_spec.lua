@@ -180,6 +180,36 @@ describe("settings in force", function()
     assert.equal("UNAVAILABLE", status.code)
   end)
 
+  it("give no time when the server is told to stop twice while it reloads", function()
+    local folder <close> = start "return { grace = 3600, workers = 2 }"
+    -- The worker that loads it first is at it for a while; the other one takes calls meanwhile.
+    folder:expect("it loads", function()
+      folder:write("lua/slow.lua", [[
+        local mw = require "moonwire"
+        local loads = mw.metrics.counter { name = "loads" }
+        loads:inc()
+        if loads:value() > 1 then return {} end
+        mw.log.info "it loads"
+        local t = mw.time.monotonic()
+        while mw.time.monotonic() - t < 0.7 do end
+        return {}
+      ]])
+    end)
+    folder.server:kill()
+    folder.server:kill(2)
+    local ended, streams = 0, 8
+    for i = 1, streams do
+      mw.spawn(function()
+        local client = mw.client(folder.address, { max_receive_bytes = (4 << 20) + i }) -- a connection of its own
+        local stream <close> = client:service "reload.Reload":Talk()
+        local _, status = stream:receive()
+        if status and status.code == "UNAVAILABLE" then ended = ended + 1 end
+      end)
+    end
+    assert.equal(0, (folder.server:wait()), folder.server.stderr)
+    test.eventually(function() return ended == streams end)
+  end)
+
   it("give way to the command line", function()
     local folder <close> = start("return { dev = true }", { "--dev", "--log-level", "warn" })
     folder:write("moonwire.lua", "return { dev = false, log_level = 'debug', limits = { slice_ms = 5000 } }")
