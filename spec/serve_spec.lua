@@ -159,6 +159,27 @@ describe("moonwire serve", function()
     assert.are.equal(0, (server:wait()))
   end)
 
+  it("removes the temporary folder of a server that was killed", function()
+    local folder <close> = project.new { ["tmp/other"] = "" }
+    local options = { dir = folder.dir, data = ":memory:", env = { TMPDIR = folder.dir .. "/tmp" } }
+    local function list()
+      local pipe <close> = assert(io.popen("ls " .. folder.dir .. "/tmp"))
+      return pipe:read "a"
+    end
+    local killed <close> = test.serve(options)
+    local before = list()
+    assert.matches("^moonwire%-tmp%-......\nother\n$", before)
+    killed:kill(9)
+    killed:wait()
+    assert.are.equal(before, list())
+    local server <close> = test.serve(options)
+    assert.matches("^moonwire%-tmp%-......\nother\n$", list())
+    assert.are_not.equal(before, list())
+    server:kill()
+    assert.are.equal(0, (server:wait()))
+    assert.are.equal("other\n", list())
+  end)
+
   it("warns of a folder without scripts", function()
     local folder <close> = project.new {}
     local server <close> = test.serve { dir = folder.dir }

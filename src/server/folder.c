@@ -21,21 +21,6 @@ int mw_folder_make(const char *path) {
   return rc;
 }
 
-int mw_folder_make_temporary(char **out, struct mw_err *err) {
-  const char *tmp = getenv("TMPDIR");
-  char *path;
-  if (asprintf(&path, "%s/moonwire-XXXXXX", tmp && *tmp ? tmp : "/tmp") < 0) {
-    return mw_err_set(err, MW_ENOMEM, "out of memory");
-  }
-  if (mkdtemp(path)) {
-    *out = path;
-    return 0;
-  }
-  mw_err_set(err, MW_EIO, "cannot make a temporary folder %s: %s", path, strerror(errno));
-  free(path);
-  return MW_EIO;
-}
-
 static int remove_entry(const char *path, const struct stat *info, int flag, struct FTW *walk) { return remove(path); }
 
 void mw_folder_remove(const char *path) { nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS); }

@@ -11,9 +11,9 @@
 #include "base/clock.h"
 #include "loop/loop.h"
 #include "schema/find.h"
-#include "server/folder.h"
 #include "server/gate_report.h"
 #include "server/snapshot.h"
+#include "server/temporary.h"
 
 enum { NICENESS = 10 };
 enum { OUTPUT_LIMIT = 1 << 20, OUTPUT_NS = MW_NS_PER_S }; /* how long output may still come once the process has ended */
@@ -27,7 +27,7 @@ struct output {
 struct mw_gate {
   struct mw_loop *home;
   const char *dir;
-  char *folder; /* the temporary one */
+  struct mw_temporary folder;
   uv_process_t process;
   struct output out, errors;
   unsigned handles; /* that are not closed */
@@ -54,8 +54,7 @@ bool mw_gate_wanted(const struct mw_generation *candidate, const char *dir) {
 
 static void free_gate(struct mw_gate *gate) {
   mw_timer_stop(gate->timer);
-  if (gate->folder) mw_folder_remove(gate->folder);
-  free(gate->folder);
+  mw_temporary_remove(&gate->folder);
   mw_buf_fini(&gate->out.text);
   mw_buf_fini(&gate->errors.text);
   free(gate);
@@ -150,7 +149,7 @@ static void open_pipe(struct mw_gate *gate, struct output *output) {
 static int spawn(struct mw_gate *gate) {
   static char self[] = "/proc/self/exe", test[] = "test", plain[] = "--output=plainTerminal";
   char of[32]; /* so that it ends when the server is killed */
-  char *args[] = {self, test, of, gate->folder, plain, NULL};
+  char *args[] = {self, test, of, gate->folder.path, plain, NULL};
   snprintf(of, sizeof of, "--of=%d", (int)getpid());
   uv_stdio_container_t stdio[3] = {
       {.flags = UV_IGNORE},
@@ -192,10 +191,10 @@ int mw_gate_open(struct mw_gate **out, struct mw_loop *home, const struct mw_gen
   char data[PATH_MAX] = "";
   struct mw_gate *gate = calloc(1, sizeof *gate);
   if (!gate) return mw_err_set(err, MW_ENOMEM, "out of memory");
-  *gate = (struct mw_gate){.home = home, .dir = dir, .done = done, .arg = arg};
+  *gate = (struct mw_gate){.home = home, .dir = dir, .folder = MW_TEMPORARY_INIT, .done = done, .arg = arg};
   if (!realpath(data_dir, data)) *data = '\0';
-  int rc = mw_folder_make_temporary(&gate->folder, err);
-  if (rc == 0) rc = mw_snapshot_write(candidate, dir, data, gate->folder, err);
+  int rc = mw_temporary_make(&gate->folder, err);
+  if (rc == 0) rc = mw_snapshot_write(candidate, dir, data, gate->folder.path, err);
   if (rc != 0) {
     free_gate(gate);
     return rc;

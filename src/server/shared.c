@@ -21,12 +21,14 @@ static int open_data(struct mw_shared *shared, struct mw_err *err) {
     if (mw_folder_make(settings->data) == 0) return 0;
     return mw_err_set(err, MW_EIO, "cannot make the data folder %s: %s", settings->data, strerror(errno));
   }
-  return mw_folder_make_temporary(&shared->data_dir, err);
+  int rc = mw_temporary_make(&shared->temporary, err);
+  shared->data_dir = shared->temporary.path;
+  return rc;
 }
 
 static void close_data(struct mw_shared *shared) {
-  if (shared->data_dir && in_memory(shared->settings)) mw_folder_remove(shared->data_dir);
-  free(shared->data_dir);
+  if (shared->data_dir != shared->temporary.path) free(shared->data_dir);
+  mw_temporary_remove(&shared->temporary);
 }
 
 static int open_store(struct mw_shared *shared, struct mw_err *err) {
@@ -51,7 +53,8 @@ static unsigned most_connections(const struct mw_settings *settings) {
 
 int mw_shared_open(struct mw_shared *shared, const char *dir, struct mw_generation *generation, struct mw_err *err) {
   const struct mw_settings *settings = &generation->settings;
-  *shared = (struct mw_shared){.settings = settings, .dir = dir, .generation = mw_generation_ref(generation)};
+  *shared = (struct mw_shared){.settings = settings, .dir = dir, .generation = mw_generation_ref(generation),
+                               .temporary = MW_TEMPORARY_INIT};
   int rc = MW_EINVAL;
   shared->engine = mw_server_engine(settings->engine);
   if (!shared->engine) {

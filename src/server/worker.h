@@ -15,6 +15,7 @@
 #include "server/listener.h"
 #include "server/programs.h"
 #include "server/settings.h"
+#include "server/temporary.h"
 
 enum { MW_SHARED_LISTENERS = 2 * MW_SETTINGS_LISTENERS }; /* those of the settings, and inherited ones */
 
@@ -26,7 +27,8 @@ struct mw_shared {
   struct mw_engine_team *team;     /* of the engines that serve; NULL for one worker, or when they share nothing */
   const char *dir;                 /* the project folder */
   const struct mw_overrides *overrides; /* of the settings of all generations; NULL for none */
-  char *data_dir;                  /* for mw.fs; owned by the server */
+  char *data_dir;                  /* for mw.fs; owned by the server, or the path of `temporary` */
+  struct mw_temporary temporary;   /* when there is no data folder */
   struct mw_generation *generation; /* the one to start with */
   _Atomic uint64_t published;      /* the number of the newest committed generation */
   struct mw_store *store;
