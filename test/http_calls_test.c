@@ -136,6 +136,63 @@ static void a_reset_cancels_the_call(void **state) {
   assert_int_equal(script.cancel_code, MW_CODE_CANCELLED);
 }
 
+/* ---- headers and trailers that are too long ---- */
+
+/* Of a call of Wait, which gets its messages first. */
+static struct mw_call *wait_for_call(int32_t stream) {
+  client_headers(&client, stream, "/t.T/Wait", 0);
+  client_message(&client, stream, 0, END_STREAM);
+  UNTIL(&server, script.waiting);
+  return script.waiting;
+}
+
+static void add_long(struct mw_call *call, struct mw_metadata *metadata) {
+  static uint8_t filler[1 << 16];
+  memset(filler, '~', sizeof filler);
+  mw_metadata_add(metadata, &call->arena, mw_slice_str("x-long"), mw_slice(filler, sizeof filler));
+}
+
+static void assert_ends_for_being_long(int32_t stream) {
+  UNTIL(&server, got_of(&client, stream)->reset >= 0);
+  assert_int_equal(got_of(&client, stream)->reset, NGHTTP2_INTERNAL_ERROR);
+  assert_int_equal(got_of(&client, stream)->status, -1);
+  assert_int_equal(logged(&server, "msg=\"call ended: its headers or its trailers and status are longer than 64 KiB\" "
+                                   "path=/t.T/Wait"), 1);
+  script.waiting = NULL;
+  client_echo(&client, stream + 2);
+  assert_status(stream + 2, MW_CODE_OK);
+}
+
+static void headers_that_are_too_long_end_the_call(void **state) {
+  struct mw_call *call = wait_for_call(1);
+  add_long(call, &call->headers);
+  reply(call, mw_slice_str("x"));
+  assert_ends_for_being_long(1);
+}
+
+static void headers_without_a_message_that_are_too_long_end_the_call(void **state) {
+  struct mw_call *call = wait_for_call(1);
+  add_long(call, &call->headers);
+  mw_call_finish(call, &status_ok);
+  assert_ends_for_being_long(1);
+}
+
+static void trailers_that_are_too_long_end_the_call(void **state) {
+  struct mw_call *call = wait_for_call(1);
+  add_long(call, &call->trailers);
+  reply(call, mw_slice_str("x"));
+  assert_ends_for_being_long(1);
+}
+
+static void details_that_are_too_long_end_the_call(void **state) {
+  static const uint8_t details[50000];
+  struct mw_call *call = wait_for_call(1);
+  struct mw_status status = mw_status(MW_CODE_ABORTED, "");
+  status.details = mw_slice(details, sizeof details);
+  mw_call_finish(call, &status);
+  assert_ends_for_being_long(1);
+}
+
 /* ---- going away ---- */
 
 static void a_drained_connection_goes_away_in_two_steps(void **state) {
@@ -337,6 +394,10 @@ int main(void) {
       TEST(answers_go_on_after_the_half_close),
       TEST(an_early_answer_takes_back_the_stream_without_an_error),
       TEST(a_reset_cancels_the_call),
+      TEST(headers_that_are_too_long_end_the_call),
+      TEST(headers_without_a_message_that_are_too_long_end_the_call),
+      TEST(trailers_that_are_too_long_end_the_call),
+      TEST(details_that_are_too_long_end_the_call),
       TEST(a_drained_connection_goes_away_in_two_steps),
       TEST(what_a_handler_does_not_read_is_not_acknowledged),
       TEST(more_than_a_window_is_an_error),

@@ -148,6 +148,16 @@ static int on_frame_sent(nghttp2_session *ng, const nghttp2_frame *frame, void *
   return 0;
 }
 
+/* nghttp2 leaves out HEADERS that are too long for it: then the client must not wait for an end of the answer. */
+static int on_frame_unsent(nghttp2_session *ng, const nghttp2_frame *frame, int error, void *user) {
+  struct mw_http_call *call = call_of(user, frame->hd.stream_id);
+  if (frame->hd.type != NGHTTP2_HEADERS || error != NGHTTP2_ERR_FRAME_SIZE_ERROR || !call) return 0;
+  const struct mw_log_field fields[] = {{"path", (const char *)call->request.path.data}, {"peer", call->call.peer}, {0}};
+  mw_log(MW_LOG_ERROR, fields, "call ended: its headers or its trailers and status are longer than 64 KiB");
+  nghttp2_submit_rst_stream(ng, NGHTTP2_FLAG_NONE, call->stream, NGHTTP2_INTERNAL_ERROR);
+  return 0;
+}
+
 /* ---- the beginning ---- */
 
 int mw_http_session_setup(nghttp2_session_callbacks **callbacks, nghttp2_option **option) {
@@ -159,6 +169,7 @@ int mw_http_session_setup(nghttp2_session_callbacks **callbacks, nghttp2_option 
   nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(*callbacks, on_invalid_frame);
   nghttp2_session_callbacks_set_on_stream_close_callback(*callbacks, on_stream_close);
   nghttp2_session_callbacks_set_on_frame_send_callback(*callbacks, on_frame_sent);
+  nghttp2_session_callbacks_set_on_frame_not_send_callback(*callbacks, on_frame_unsent);
   nghttp2_session_callbacks_set_send_data_callback(*callbacks, mw_http_reply_send_data);
   nghttp2_option_set_no_auto_window_update(*option, 1);
   nghttp2_option_set_no_closed_streams(*option, 1);
