@@ -83,7 +83,8 @@ struct mw_engine_ops {
   /* Accepts calls and runs the loop until stop(). */
   void (*run)(struct mw_engine *engine);
 
-  /* Takes no new connections or calls from now on (GOAWAY); live calls go on. */
+  /* Takes no new connections from now on, and tells clients to make no new calls (GOAWAY); live calls go on. Those that
+   * are on their way are served too, unless the engine cannot: then it has the dispatch turn them away. */
   void (*drain)(struct mw_engine *engine);
 
   /* Makes run() return soon. Calls still live are cancelled first. */

@@ -143,6 +143,7 @@ static void watch_end(void *arg) {
 static void cancel_calls(void *arg) {
   struct mw_worker *worker = arg;
   worker->grace = NULL;
+  worker->dispatch.draining = true;
   mw_dispatch_cancel_all(&worker->dispatch, mw_status(MW_CODE_UNAVAILABLE, "the server is shutting down"));
 }
 
@@ -156,7 +157,6 @@ static bool is_cancelled(struct mw_worker *worker) {
 
 static void on_drain(struct mw_post *post) {
   struct mw_worker *worker = MW_CONTAINER(post, struct mw_worker, drain_post);
-  worker->dispatch.draining = true;
   mw_health_stop(&worker->programs.health);
   worker->engine->ops->drain(worker->engine);
   double grace = is_cancelled(worker) ? 0 : worker->programs.current->generation->settings.grace;

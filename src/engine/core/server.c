@@ -145,7 +145,7 @@ void mw_core_server_start(struct mw_core_engine *engine) {
 void mw_core_server_drain(struct mw_core_engine *engine) {
   struct mw_core_server *server = &engine->server;
   if (server->draining) return;
-  server->draining = true;
+  server->draining = engine->dispatch->draining = true;
   mw_core_acceptors_close(engine);
   grpc_server_shutdown_and_notify(server->grpc, engine->queue.cq, &server->shutdown);
 }

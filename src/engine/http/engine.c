@@ -128,7 +128,7 @@ static void engine_stop(struct mw_engine *base) {
   struct mw_http_engine *engine = mw_http_engine_of(base);
   if (engine->stopping) return;
   engine_drain(base);
-  engine->stopping = true;
+  engine->stopping = engine->dispatch->draining = true;
   struct mw_status status = mw_status(MW_CODE_UNAVAILABLE, "the server is shutting down");
   mw_dispatch_cancel_all(engine->dispatch, status);
   mw_dispatch_cancel_all(&engine->away, status);

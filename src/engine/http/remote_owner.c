@@ -116,7 +116,7 @@ static bool is_busy(const struct mw_http_turn *turn) {
 
 bool mw_http_remote_start(struct mw_http_call *home) {
   struct mw_http_engine *engine = home->conn->engine;
-  if (!engine->seat || !is_busy(&engine->turn) || engine->dispatch->draining) return false;
+  if (!engine->seat || !is_busy(&engine->turn) || engine->draining) return false;
   struct mw_http_seat *guest = mw_http_team_choose(engine->team, engine->seat, count_ready(&engine->turn));
   if (!guest) {
     mw_http_team_send(engine); /* who has been given something is not to wait for what runs here now */

@@ -1,0 +1,70 @@
+"""A server that is asked to stop, frame by frame: what is on its way to it."""
+
+import os
+import signal
+import socket
+import struct
+import unittest
+
+import hpack
+
+import http2
+from harness import ROOT, TIMEOUT, Server, stubs
+
+FOLDER = ROOT / "test" / "projects" / "echo"
+pb, _ = stubs("echo", FOLDER)
+
+
+def message(**fields):
+    return http2.message(pb.Message(**fields).SerializeToString())
+
+
+def headers(method, stream):
+    return http2.frame(http2.HEADERS, http2.END_HEADERS, stream,
+                       hpack.Encoder().encode(http2.header_list(f"/echo.Echo/{method}", ())))
+
+
+@unittest.skipUnless(os.environ.get("MOONWIRE_TEST_ENGINE") == "http", "C core cancels calls that come while it drains")
+class Drain(unittest.TestCase):
+    def setUp(self):
+        self.server = Server(FOLDER, arguments=("--workers", "2"))
+        self.addCleanup(self.server.process.stdout.close)
+        self.addCleanup(self.server.process.kill)
+        host, port = self.server.address.rsplit(":", 1)
+        self.socket = socket.socket()
+        self.addCleanup(self.socket.close)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        self.socket.settimeout(TIMEOUT)
+        self.socket.connect((host, int(port)))
+        self.frames = http2.read_frames(self.socket)
+        self.decoder = hpack.Decoder()
+
+    def read_until(self, kind, flags=0, stream=0):
+        """Reads on to that frame; returns its payload, of HEADERS the fields."""
+        for found, has, of, payload in self.frames:
+            payload = dict(self.decoder.decode(payload)) if found == http2.HEADERS else payload
+            if (found, of) == (kind, stream) and has & flags == flags:
+                return payload
+        return self.fail(f"the connection has ended before a frame {kind} of stream {stream}")
+
+    def stop(self):
+        self.server.process.send_signal(signal.SIGTERM)
+
+    def assert_stops(self):
+        self.assertEqual(self.server.process.wait(TIMEOUT), 0, self.server.logged())
+
+    def test_a_call_on_its_way_is_served(self):
+        self.socket.sendall(http2.PREFACE + http2.frame(http2.SETTINGS, 0, 0) + headers("Collect", 1) +
+                            http2.frame(http2.DATA, 0, 1, message(what="sum", count=1)) +
+                            http2.frame(http2.PING, 0, 0, b"01234567"))
+        self.read_until(http2.PING, http2.ACK)
+        self.stop()
+        self.assertEqual(self.read_until(http2.GOAWAY), struct.pack(">II", 0x7fffffff, 0))
+        self.socket.sendall(headers("Unary", 3) + http2.frame(http2.DATA, http2.END_STREAM, 3, message(what="echo")))
+        self.assertEqual(self.read_until(http2.HEADERS, http2.END_STREAM, 3)["grpc-status"], "0")
+        self.socket.sendall(http2.frame(http2.PING, http2.ACK, 0, b"goodbye\0"))
+        self.assertEqual(self.read_until(http2.GOAWAY), struct.pack(">II", 3, 0))
+        self.socket.sendall(http2.frame(http2.DATA, http2.END_STREAM, 1))
+        self.assertEqual(self.read_until(http2.HEADERS, http2.END_STREAM, 1)["grpc-status"], "0")
+        self.socket.close()
+        self.assert_stops()
