@@ -1,9 +1,11 @@
-"""A server that is asked to stop, frame by frame: what is on its way to it."""
+"""A server that is asked to stop, frame by frame: calls that are on their way to it, and answers that are on theirs."""
 
+import gzip
 import os
 import signal
 import socket
 import struct
+import subprocess
 import unittest
 
 import hpack
@@ -13,10 +15,12 @@ from harness import ROOT, TIMEOUT, Server, stubs
 
 FOLDER = ROOT / "test" / "projects" / "echo"
 pb, _ = stubs("echo", FOLDER)
+LARGE = 1 << 20  # bytes of an answer: more than has gone when the server stops
 
 
-def message(**fields):
-    return http2.message(pb.Message(**fields).SerializeToString())
+def message(flag=0, **fields):
+    data = pb.Message(**fields).SerializeToString()
+    return http2.message(gzip.compress(data) if flag else data, flag)
 
 
 def headers(method, stream):
@@ -65,6 +69,20 @@ class Drain(unittest.TestCase):
         self.socket.sendall(http2.frame(http2.PING, http2.ACK, 0, b"goodbye\0"))
         self.assertEqual(self.read_until(http2.GOAWAY), struct.pack(">II", 3, 0))
         self.socket.sendall(http2.frame(http2.DATA, http2.END_STREAM, 1))
+        self.assertEqual(self.read_until(http2.HEADERS, http2.END_STREAM, 1)["grpc-status"], "0")
+        self.socket.close()
+        self.assert_stops()
+
+    def test_the_rest_of_an_answer_arrives(self):
+        self.socket.sendall(http2.request("/echo.Echo/Unary", headers=[("grpc-encoding", "gzip")],
+                                          body=message(1, what="echo", data=bytes(LARGE))))
+        self.read_until(http2.HEADERS, 0, 1)
+        self.stop()
+        try:
+            self.server.process.wait(0.2)  # it must not: this client still reads
+        except subprocess.TimeoutExpired:
+            pass
+        self.socket.sendall(http2.frame(http2.WINDOW_UPDATE, 0, 0, struct.pack(">I", 1)))
         self.assertEqual(self.read_until(http2.HEADERS, http2.END_STREAM, 1)["grpc-status"], "0")
         self.socket.close()
         self.assert_stops()

@@ -60,7 +60,7 @@ void mw_http_conn_say_goodbye(struct mw_http_conn *conn) {
   if (conn->closed) return;
   leave(conn);
   if (conn->tls && !conn->unsent && mw_http_tls_shut(conn->tls)) write_pending(conn);
-  bool waits = !conn->engine->stopping && uv_shutdown(&conn->shutdown, &conn->uv.stream, on_shut) == 0;
+  bool waits = uv_shutdown(&conn->shutdown, &conn->uv.stream, on_shut) == 0;
   if (waits) conn->linger = mw_timer_start(conn->engine->loop, LINGER_NS, on_lingered, conn);
   if (!conn->linger) close_handle(conn);
 }
