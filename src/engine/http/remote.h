@@ -23,6 +23,7 @@ struct mw_http_remote {
   /* The owner's. */
   struct mw_http_call *home; /* NULL once that is gone */
   uint64_t reported;         /* messages that the guest knows to have left */
+  char verdict[256];         /* why the call was cancelled; the guest's to read when it is told */
 
   /* The guest's. */
   struct mw_call call;

@@ -1,5 +1,6 @@
 #include "engine/http/remote.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "engine/http/engine.h"
@@ -15,10 +16,13 @@ static struct mw_http_parcel *draft_of(struct mw_call *call) {
   return mw_http_lane_draft(&remote->to_guest, remote->home->conn->engine);
 }
 
+/* At most once: what it says must stay while the guest looks at it, and the owner's call may be gone by then. */
 static void send_cancelled(struct mw_call *call, struct mw_status status) {
+  struct mw_http_remote *remote = call->state;
   struct mw_http_parcel *draft = draft_of(call);
+  snprintf(remote->verdict, sizeof remote->verdict, "%.*s", (int)status.message.len, (const char *)status.message.data);
   draft->cancelled = true;
-  draft->status = status;
+  draft->status = mw_status(status.code, remote->verdict);
 }
 
 /* A first message goes along with the call. */
@@ -134,7 +138,7 @@ bool mw_http_remote_start(struct mw_http_call *home) {
 
 void mw_http_remote_end(struct mw_http_remote *remote) {
   struct mw_call *call = &remote->home->call;
-  if (!call->finished) send_cancelled(call, mw_status(MW_CODE_UNAVAILABLE, "the server is shutting down"));
+  if (!call->finished && !call->cancelled) send_cancelled(call, mw_status(MW_CODE_UNAVAILABLE, "the server is shutting down"));
   remote->home = NULL;
   mw_http_remote_unref(remote);
 }
