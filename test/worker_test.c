@@ -119,6 +119,7 @@ static struct looper *looper_of(struct mw_engine *engine) { return MW_CONTAINER(
 static int looper_listen(struct mw_engine *engine, const char *address, struct mw_err *err) { return 0; }
 static void looper_run(struct mw_engine *engine) { uv_run(&looper_of(engine)->loop->uv, UV_RUN_DEFAULT); }
 static void looper_drain(struct mw_engine *engine) {}
+static bool looper_is_quiet(struct mw_engine *engine) { return true; }
 static void looper_stop(struct mw_engine *engine) { uv_stop(&looper_of(engine)->loop->uv); }
 static void looper_close(struct mw_engine *engine) { free(looper_of(engine)); }
 
@@ -127,6 +128,7 @@ static const struct mw_engine_ops looper_ops = {.name = "looper",
                                                 .listen = looper_listen,
                                                 .run = looper_run,
                                                 .drain = looper_drain,
+                                                .is_quiet = looper_is_quiet,
                                                 .stop = looper_stop,
                                                 .close = looper_close};
 

@@ -4,7 +4,7 @@
  * An engine accepts connections, turns what arrives into calls (rpc/call.h) and hands them to the worker's dispatch;
  * it runs the worker's thread, with the libuv loop inside. An engine may also open outbound channels (rpc/channel.h).
  *
- * Order: open, listen or accept_from (once for each address), run; from within run: drain, stop. Then close.
+ * Order: open, listen or accept_from (once for each address), run; from within run: drain, is_quiet, stop. Then close.
  *
  * An engine can be opened for channels alone. It is a guest then, in a loop that others run (another engine, or uv_run()):
  * open and close it, and nothing else; until its first channel is opened it costs next to nothing. */
@@ -86,6 +86,9 @@ struct mw_engine_ops {
   /* Takes no new connections from now on, and tells clients to make no new calls (GOAWAY); live calls go on. Those that
    * are on their way are served too, unless the engine cannot: then it has the dispatch turn them away. */
   void (*drain)(struct mw_engine *engine);
+
+  /* Whether, after drain(), no answer is left that has to leave; to be asked again and again. */
+  bool (*is_quiet)(struct mw_engine *engine);
 
   /* Makes run() return soon. Calls still live are cancelled first. */
   void (*stop)(struct mw_engine *engine);

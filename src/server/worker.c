@@ -127,11 +127,16 @@ void mw_worker_run(struct mw_worker *worker) {
 
 /* ---- stopping ---- */
 
+/* Whether nothing of a call is left: no handler that runs and, within the grace period, no answer that has to leave. */
+static bool is_idle(struct mw_worker *worker) {
+  return mw_dispatch_is_idle(&worker->dispatch) && (!worker->grace || worker->engine->ops->is_quiet(worker->engine));
+}
+
 /* Looks again and again whether everything has ended: calls first, then jobs, then what still runs to its end. */
 static void watch_end(void *arg) {
   struct mw_worker *worker = arg;
   worker->watch = NULL;
-  bool idle = mw_dispatch_is_idle(&worker->dispatch);
+  bool idle = is_idle(worker);
   if (idle) mw_programs_stop_jobs(&worker->programs); /* each time: jobs may spawn more */
   if (idle && worker->vm.n_live == 0) {
     worker->engine->ops->stop(worker->engine);

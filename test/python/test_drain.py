@@ -23,9 +23,9 @@ def message(flag=0, **fields):
     return http2.message(gzip.compress(data) if flag else data, flag)
 
 
-def headers(method, stream):
+def headers(method, stream, *asked):
     return http2.frame(http2.HEADERS, http2.END_HEADERS, stream,
-                       hpack.Encoder().encode(http2.header_list(f"/echo.Echo/{method}", ())))
+                       hpack.Encoder().encode(http2.header_list(f"/echo.Echo/{method}", asked)))
 
 
 @unittest.skipUnless(os.environ.get("MOONWIRE_TEST_ENGINE") == "http", "C core cancels calls that come while it drains")
@@ -71,6 +71,29 @@ class Drain(unittest.TestCase):
         self.socket.sendall(http2.frame(http2.DATA, http2.END_STREAM, 1))
         self.assertEqual(self.read_until(http2.HEADERS, http2.END_STREAM, 1)["grpc-status"], "0")
         self.socket.close()
+        self.assert_stops()
+
+    def ask_for_much(self):
+        """A call whose handler is done at once, and whose answer is larger than the window."""
+        self.socket.sendall(http2.PREFACE + http2.frame(http2.SETTINGS, 0, 0) +
+                            headers("Unary", 1, ("grpc-encoding", "gzip")) +
+                            http2.frame(http2.DATA, http2.END_STREAM, 1, message(1, what="echo", data=bytes(LARGE))))
+        self.read_until(http2.HEADERS, 0, 1)
+        self.stop()
+        with self.assertRaises(subprocess.TimeoutExpired):
+            self.server.process.wait(1.5)
+
+    def test_an_answer_has_the_grace_period_to_leave(self):
+        self.ask_for_much()
+        for stream in (0, 1):
+            self.socket.sendall(http2.frame(http2.WINDOW_UPDATE, 0, stream, struct.pack(">I", 2 * LARGE)))
+        self.assertEqual(self.read_until(http2.HEADERS, http2.END_STREAM, 1)["grpc-status"], "0")
+        self.socket.close()
+        self.assert_stops()
+
+    def test_an_answer_that_nobody_takes_ends_with_the_grace_period(self):
+        self.ask_for_much()
+        self.stop()
         self.assert_stops()
 
     def test_the_rest_of_an_answer_arrives(self):

@@ -106,6 +106,8 @@ static void engine_run(struct mw_engine *base) {
 
 static void engine_drain(struct mw_engine *base) { mw_core_server_drain(mw_core_engine_of(base)); }
 
+static bool engine_is_quiet(struct mw_engine *base) { return mw_core_engine_of(base)->server.n_calls == 0; }
+
 static void engine_stop(struct mw_engine *base) {
   struct mw_core_engine *engine = mw_core_engine_of(base);
   if (engine->stopping) return;
@@ -149,6 +151,7 @@ const struct mw_engine_ops mw_engine_core = {
     .accept_from = engine_accept_from,
     .run = engine_run,
     .drain = engine_drain,
+    .is_quiet = engine_is_quiet,
     .stop = engine_stop,
     .close = engine_close,
     .channels = &mw_core_channel_ops,

@@ -124,6 +124,15 @@ static void engine_drain(struct mw_engine *base) {
   each_conn(engine, mw_http_conn_drain);
 }
 
+static bool engine_is_quiet(struct mw_engine *base) {
+  const struct mw_list *conns = &mw_http_engine_of(base)->conns;
+  for (const struct mw_list *link = conns->next; link != conns; link = link->next) {
+    const struct mw_http_conn *conn = MW_CONTAINER(link, struct mw_http_conn, link);
+    if (conn->unsent || !mw_list_empty(&conn->session.calls)) return false;
+  }
+  return true;
+}
+
 static void engine_stop(struct mw_engine *base) {
   struct mw_http_engine *engine = mw_http_engine_of(base);
   if (engine->stopping) return;
@@ -157,6 +166,7 @@ const struct mw_engine_ops mw_engine_http = {
     .accept_from = engine_accept_from,
     .run = engine_run,
     .drain = engine_drain,
+    .is_quiet = engine_is_quiet,
     .stop = engine_stop,
     .close = engine_close,
 };
