@@ -107,17 +107,23 @@ void mw_http_team_send(struct mw_http_engine *sender) {
 
 /* ---- seats ---- */
 
-/* Takes the oldest lane out of the box, with what it brings. Returns NULL when the box is empty. */
+/* What comes from now on is for the next turn: the loop has connections of its own. */
+static void open_box(struct mw_http_seat *seat) {
+  pthread_mutex_lock(&seat->lock);
+  mw_list_splice(&seat->taken, &seat->box);
+  seat->posted = false;
+  pthread_mutex_unlock(&seat->lock);
+}
+
+/* The oldest of the lanes that this turn takes, with what it brings. Returns NULL after the last. */
 static struct mw_http_lane *next(struct mw_http_seat *seat, struct mw_http_parcel *parcel) {
   struct mw_http_lane *lane = NULL;
   pthread_mutex_lock(&seat->lock);
-  struct mw_list *node = mw_list_shift(&seat->box);
+  struct mw_list *node = mw_list_shift(&seat->taken);
   if (node) {
     lane = MW_CONTAINER(node, struct mw_http_lane, arrived);
     *parcel = lane->sent;
     lane->sent = (struct mw_http_parcel){0};
-  } else {
-    seat->posted = false;
   }
   pthread_mutex_unlock(&seat->lock);
   return lane;
@@ -129,6 +135,7 @@ static void take_all(struct mw_http_seat *seat) {
   struct mw_http_parcel parcel;
   struct mw_http_lane *lane;
   int64_t sent = mw_clock_mono();
+  open_box(seat);
   while ((lane = next(seat, &parcel))) {
     lane->take(lane, &parcel);
     int64_t now = mw_clock_mono();
@@ -153,6 +160,7 @@ struct mw_engine_team *mw_http_team_new(unsigned size) {
     struct mw_http_seat *seat = &team->seats[i];
     pthread_mutex_init(&seat->lock, NULL);
     mw_list_init(&seat->box);
+    mw_list_init(&seat->taken);
     seat->post.run = on_post;
   }
   return team;

@@ -38,7 +38,7 @@ struct mw_http_lane {
   struct mw_http_parcel draft; /* the sender's own */
   struct mw_list drafted;      /* in the sender's engine->drafts */
   struct mw_http_parcel sent;  /* guarded by to->lock */
-  struct mw_list arrived;      /* in to->box, guarded likewise */
+  struct mw_list arrived;      /* in to->box or to->taken, guarded likewise */
   /* Runs at the receiver, which owns the messages and the box's reference then. */
   void (*take)(struct mw_http_lane *lane, struct mw_http_parcel *parcel);
   /* Runs at the sender, which gets the draft's reference: there is no receiver any more. */
@@ -49,6 +49,7 @@ struct mw_http_seat {
   pthread_mutex_t lock; /* guards what follows, up to `post` */
   struct mw_http_engine *engine; /* NULL before it is opened, and once it is closed */
   struct mw_list box;   /* struct mw_http_lane.arrived */
+  struct mw_list taken; /* the same: those that this turn of its loop takes */
   bool posted;
   struct mw_post post;
   atomic_bool waiting;  /* its thread waits for something to do */
