@@ -114,7 +114,7 @@ void mw_call_on_message(struct mw_call *call, struct mw_slice bytes);
 void mw_call_on_end(struct mw_call *call);
 /* `count` messages have left the engine. */
 void mw_call_on_sent(struct mw_call *call, uint32_t count);
-/* Nothing happens when the call is cancelled or finished already. The bytes of `status` stay until it is finished. */
+/* Nothing happens when the call is cancelled or finished already. `status` is borrowed for the event. */
 void mw_call_on_cancel(struct mw_call *call, struct mw_status status);
 
 #endif
