@@ -17,7 +17,7 @@
  *
  * A work is a userdata on the stack of the coroutine that waits, which nobody can resume or close meanwhile
  * (script/coroutine.c): what is on the stack stays alive and where it is. A fiber that is killed waits for the work to
- * end; what the work holds then (a file, memory) is released unseen. */
+ * end; what the work holds then (a file, memory) is released unseen, on the pool as well, before the fiber goes on. */
 #ifndef MW_BIND_WORK_H
 #define MW_BIND_WORK_H
 
@@ -30,7 +30,7 @@ struct mw_work {
   int error;  /* what `run` returned */
   int (*run)(struct mw_work *work);
   int (*deliver)(lua_State *L, struct mw_work *work);
-  void (*release)(struct mw_work *work); /* frees what `run` made and nobody took; once or more; NULL for nothing */
+  void (*release)(struct mw_work *work); /* frees what `run` made and nobody took; any thread, once or more; or NULL */
 };
 
 /* Pushes a cleared work of `size` bytes, a struct that begins with a struct mw_work. Raises "WHAT cannot wait here:

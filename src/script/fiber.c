@@ -180,10 +180,12 @@ static bool is_due(const struct mw_fiber *fiber, lua_State *L) {
   return fiber->doom == MW_FIBER_KILLED && (fiber->quiet || !is_closing(L));
 }
 
+bool mw_fiber_will_raise(const struct mw_fiber *fiber) { return !fiber->quiet && is_due(fiber, fiber->innermost); }
+
 static int after_wait(lua_State *L, int status, lua_KContext context) {
   struct mw_fiber *fiber = (struct mw_fiber *)context;
   assert(mw_vm_of(L)->running == fiber && !fiber->waiting); /* script/coroutine.c lets nobody else resume it */
-  if (!fiber->quiet && is_due(fiber, L)) return raise_doom(L, fiber);
+  if (mw_fiber_will_raise(fiber)) return raise_doom(L, fiber);
   return fiber->k(L, status, fiber->context);
 }
 

@@ -77,6 +77,10 @@ int mw_fiber_wait(lua_State *L, struct mw_fiber *fiber, void (*cancel)(void *arg
 int mw_fiber_wait_quietly(lua_State *L, struct mw_fiber *fiber, void (*cancel)(void *arg), void *cancel_arg,
                           lua_KFunction k, lua_KContext context);
 
+/* Whether a waiting fiber will raise what it was killed with, and not run the `k` of its wait: what the operation has
+ * brought is nobody's then. */
+bool mw_fiber_will_raise(const struct mw_fiber *fiber);
+
 /* Goes on with a waiting fiber. From the loop, or from within another fiber's C function. */
 void mw_fiber_resume(struct mw_fiber *fiber);
 
