@@ -29,6 +29,10 @@ static void assert_status(int32_t stream, int code) {
   assert_int_equal(got_of(&client, stream)->status, code);
 }
 
+static struct mw_http_conn *only_conn(void) {
+  return MW_CONTAINER(mw_http_engine_of(server.engine)->conns.next, struct mw_http_conn, link);
+}
+
 /* Everything that was sent so far has been taken. */
 static void settle(void) {
   unsigned acks = client.acks[NGHTTP2_PING];
@@ -216,6 +220,25 @@ static void a_drained_connection_goes_away_in_two_steps(void **state) {
   assert_int_equal(got_of(&client, 3)->status, MW_CODE_OK);
 }
 
+/* A client that reads slowly has new calls on their way for longer. */
+static void the_last_stream_is_the_last_when_that_is_said(void **state) {
+  server_open(&server, NULL);
+  client_connect(&client, &server, true);
+  client_preface(&client);
+  client_setting(&client, NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, INT32_MAX);
+  client_number(&client, NGHTTP2_WINDOW_UPDATE, 0, INT32_MAX - WINDOW);
+  script.down = 200, script.down_size = 65536;
+  client_headers(&client, 1, "/t.T/Down", 0);
+  client_message(&client, 1, 0, END_STREAM);
+  UNTIL(&server, script.starts == 1 && only_conn()->unsent);
+  mw_http_conn_end(only_conn());
+  client_echo(&client, 3);
+  UNTIL(&server, script.messages == 1);
+  client_listen(&client);
+  assert_status(3, MW_CODE_OK);
+  assert_int_equal(client.last, 3);
+}
+
 /* ---- credit ---- */
 
 static void what_a_handler_does_not_read_is_not_acknowledged(void **state) {
@@ -357,9 +380,7 @@ static void begin_compressed(int32_t stream, struct mw_slice packed) {
 
 /* What the calls of the connection hold. */
 static size_t held(void) {
-  struct mw_http_engine *engine = mw_http_engine_of(server.engine);
-  const struct mw_http_conn *conn = MW_CONTAINER(engine->conns.next, struct mw_http_conn, link);
-  const struct mw_list *calls = &conn->session.calls;
+  const struct mw_list *calls = &only_conn()->session.calls;
   size_t bytes = 0;
   for (const struct mw_list *link = calls->next; link != calls; link = link->next) {
     const struct mw_http_call *call = MW_CONTAINER(link, struct mw_http_call, link);
@@ -399,6 +420,7 @@ int main(void) {
       TEST(trailers_that_are_too_long_end_the_call),
       TEST(details_that_are_too_long_end_the_call),
       TEST(a_drained_connection_goes_away_in_two_steps),
+      OWN(the_last_stream_is_the_last_when_that_is_said),
       TEST(what_a_handler_does_not_read_is_not_acknowledged),
       TEST(more_than_a_window_is_an_error),
       TEST(messages_may_be_larger_than_the_window),

@@ -235,7 +235,15 @@ void mw_http_session_fail(struct mw_http_session *session, uint32_t error, enum 
   mw_http_conn_mark(conn_of(session));
 }
 
+/* Which stream was the last is known when it can be written: until then others may begin, and they are served. */
+static void say_last_stream(struct mw_http_session *session) {
+  if (!session->ending || session->ended) return;
+  session->ended = true;
+  submit_goaway(session, NGHTTP2_NO_ERROR, "");
+}
+
 bool mw_http_session_pull(struct mw_http_session *session, struct mw_http_batch *batch, bool *more) {
+  say_last_stream(session);
   while (mw_http_batch_has_room(batch)) {
     const uint8_t *data;
     ssize_t n = nghttp2_session_mem_send(session->ng, &data);
@@ -262,11 +270,7 @@ void mw_http_session_drain(struct mw_http_session *session) {
   nghttp2_submit_shutdown_notice(session->ng);
 }
 
-void mw_http_session_goaway(struct mw_http_session *session) {
-  if (session->ending) return;
-  session->ending = true;
-  submit_goaway(session, NGHTTP2_NO_ERROR, "");
-}
+void mw_http_session_goaway(struct mw_http_session *session) { session->ending = true; }
 
 void mw_http_session_lose(struct mw_http_session *session) {
   for (struct mw_list *link = session->calls.next; link != &session->calls; link = link->next) {

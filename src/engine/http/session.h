@@ -30,7 +30,8 @@ struct mw_http_session {
   bool failed;          /* by the client's fault: a GOAWAY is queued that says so, nothing more is received */
   bool told;            /* of why, in the log */
   bool draining;        /* the first GOAWAY is queued */
-  bool ending;          /* the last one is */
+  bool ending;          /* the last one is due */
+  bool ended;           /* and is queued */
 };
 
 /* What all sessions of an engine share. Returns 0 or MW_ENOMEM; the caller deletes what was made in any case. */
@@ -53,7 +54,7 @@ bool mw_http_session_is_done(const struct mw_http_session *session);
 /* Says that no new streams are taken, and when the client must know it (a PING later), which was the last. */
 void mw_http_session_drain(struct mw_http_session *session);
 
-/* Says at once which stream was the last. */
+/* Says which stream was the last, with the next bytes that are pulled. */
 void mw_http_session_goaway(struct mw_http_session *session);
 
 /* Ends the connection for what the client did: with a GOAWAY, as far as it can still be written. Nothing more is
