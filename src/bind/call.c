@@ -333,7 +333,7 @@ void mw_bind_push_cut(lua_State *L, enum mw_cut why, const char *words, const ch
 
 /* ---- what other bindings ask ---- */
 
-static struct mw_bind_call *current(lua_State *L) {
+struct mw_bind_call *mw_bind_running(lua_State *L) {
   struct mw_fiber *fiber = mw_vm_of(L)->running;
   return fiber && fiber->owner && fiber->done == on_fiber_done ? fiber->owner : NULL;
 }
@@ -367,19 +367,19 @@ void mw_bind_call_place(const struct mw_call *call, char *out, size_t size) {
 }
 
 struct mw_call *mw_bind_current_call(lua_State *L) {
-  struct mw_bind_call *c = current(L);
+  struct mw_bind_call *c = mw_bind_running(L);
   return c ? c->call : NULL;
 }
 
 struct mw_call *mw_bind_adopt(lua_State *L, struct mw_bind_child *child) {
-  struct mw_bind_call *c = current(L);
+  struct mw_bind_call *c = mw_bind_running(L);
   if (!c) return NULL;
   mw_list_push(&c->children, &child->link);
   return c->call;
 }
 
 bool mw_bind_current_trace(lua_State *L, struct mw_trace *out) {
-  struct mw_bind_call *c = current(L);
+  struct mw_bind_call *c = mw_bind_running(L);
   if (c) *out = *mw_bind_call_trace(c);
   return c != NULL;
 }

@@ -53,6 +53,9 @@ struct mw_bind_call {
   struct mw_bind_watch *watch;     /* who asks whether the call has ended; NULL for nobody */
 };
 
+/* The call whose handler L runs in, also in coroutines of the handler's own; NULL for none. */
+struct mw_bind_call *mw_bind_running(lua_State *L);
+
 /* Pushes the call object of `call` and remembers it. */
 void mw_bind_push_call(lua_State *L, struct mw_bind_call *call);
 

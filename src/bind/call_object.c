@@ -5,7 +5,10 @@
 #include "base/clock.h"
 #include "bind/call.h"
 
+/* The object at index 1. Nearly always it is that of the call whose handler runs, which is quick to see. */
 static struct mw_bind_object *check_object(lua_State *L) {
+  const struct mw_bind_call *c = mw_bind_running(L);
+  if (c && c->object && lua_touserdata(L, 1) == c->object) return c->object;
   return (struct mw_bind_object *)luaL_checkudata(L, 1, MW_BIND_CALL);
 }
 
@@ -50,8 +53,9 @@ static int raise_bad_message(lua_State *L, const struct mw_bind_call *c, struct 
   return mw_bind_raise_err(L, err);
 }
 
-/* Reads the options at index 3. Returns whether the message is not to be compressed. */
+/* Reads what comes with the message: the options at index 3. Returns whether it is not to be compressed. */
 static bool check_plain(lua_State *L) {
+  luaL_checkany(L, 2);
   if (lua_isnoneornil(L, 3)) return false;
   if (!lua_istable(L, 3)) luaL_error(L, "call:send: options: expected a table, got %s", luaL_typename(L, 3));
   bool plain = false;
@@ -73,8 +77,7 @@ static int l_send(lua_State *L) {
   if (!object->method->server_streaming) {
     return luaL_error(L, "call:send: the reply of %s is not streamed: return it", object->method->path);
   }
-  luaL_checkany(L, 2);
-  bool plain = check_plain(L);
+  bool plain = lua_gettop(L) != 2 && check_plain(L);
   struct mw_bind_call *c = object->call;
   if (!c) {
     mw_log(MW_LOG_WARN, NULL, "call:send after the end of %s", object->method->path);
@@ -280,9 +283,9 @@ static void push_log(lua_State *L, struct mw_bind_call *c) {
 
 /* __index: a method, a field, or what was stored in call.vars. Upvalue 1: the methods. */
 static int l_index(lua_State *L) {
-  struct mw_bind_object *object = check_object(L);
   lua_pushvalue(L, 2);
   if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL) return 1;
+  struct mw_bind_object *object = check_object(L);
   const char *name = luaL_checkstring(L, 2);
   lua_settop(L, 2);
   if (strcmp(name, "method") == 0) return lua_pushstring(L, object->method->name), 1;
