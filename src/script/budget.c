@@ -11,8 +11,7 @@
 enum {
   TICKS = 10,                 /* looks in the time of a slice */
   INSTRUCTIONS = 1000,        /* between two looks without a ticker */
-  BULK = 64 * 1024,           /* bytes: allocations from here on count towards */
-  BULK_TURN = 1024 * 1024,    /* this, which makes the hook fire at once */
+  BULK_TURN = 1024 * 1024,    /* bytes of large allocations that make the hook fire at once */
   RESERVE = 1024 * 1024,      /* bytes beyond the limit for reporting that it was hit */
   LOAD_FACTOR = 10            /* loading scripts may take this many slices, a second at the least */
 };
@@ -236,7 +235,7 @@ static void count_bulk(struct mw_vm *vm, size_t size) {
 
 bool mw_budget_allow(struct mw_vm *vm, size_t held, size_t size) {
   if (size <= held) return true;
-  if (size >= BULK) count_bulk(vm, size - held);
+  if (size >= MW_BUDGET_BULK) count_bulk(vm, size - held);
   size_t limit = vm->limits.memory;
   if (limit == 0 || vm->memory - held + size <= limit) return true;
   bool reporting = vm->account && vm->account->cut == MW_CUT_MEMORY;

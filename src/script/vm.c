@@ -7,19 +7,34 @@
 #include "script/fiber.h"
 #include "script/libs.h"
 
-/* Lua's allocator: blocks, counted. With ptr NULL, old_size is a type tag and not a size. */
-static void *allocate(void *arg, void *ptr, size_t old_size, size_t new_size) {
-  struct mw_vm *vm = arg;
-  size_t held = ptr ? old_size : 0;
-  if (new_size == 0) {
-    mw_blocks_give(&vm->blocks, ptr, held);
-    vm->memory -= held;
-    return NULL;
-  }
-  if (!mw_budget_allow(vm, held, new_size)) return NULL;
-  void *block = ptr ? mw_blocks_resize(&vm->blocks, ptr, held, new_size) : mw_blocks_take(&vm->blocks, new_size);
-  if (block) vm->memory += new_size - held;
+/* Whether Lua may have `size` bytes in the place of `held`. */
+static inline bool is_allowed(struct mw_vm *vm, size_t held, size_t size) {
+  size_t after = vm->memory - held + size, limit = vm->limits.memory;
+  return (size < MW_BUDGET_BULK && (limit == 0 || after <= limit)) || mw_budget_allow(vm, held, size);
+}
+
+static void *take(struct mw_vm *vm, size_t size) {
+  if (!is_allowed(vm, 0, size)) return NULL;
+  void *block = mw_blocks_take(&vm->blocks, size);
+  if (block) vm->memory += size;
   return block;
+}
+
+static void *resize(struct mw_vm *vm, void *block, size_t old, size_t size) {
+  if (!is_allowed(vm, old, size)) return NULL;
+  block = mw_blocks_resize(&vm->blocks, block, old, size);
+  if (block) vm->memory += size - old;
+  return block;
+}
+
+/* Lua's allocator: blocks, counted. Without a block, old_size is a type tag and not a size. */
+static void *allocate(void *arg, void *block, size_t old_size, size_t new_size) {
+  struct mw_vm *vm = arg;
+  if (new_size > 0) return block ? resize(vm, block, old_size, new_size) : take(vm, new_size);
+  if (!block) return NULL;
+  vm->memory -= old_size;
+  mw_blocks_give(&vm->blocks, block, old_size);
+  return NULL;
 }
 
 /* Only a bug gets here: Lua is entered in protected mode everywhere. */
