@@ -75,12 +75,10 @@ static void clear(struct mw_http_call *c) {
   mw_list_remove(&c->link);
   mw_list_remove(&c->ready);
   mw_timer_stop(c->timer);
-  mw_http_message_free(c->reserved);
   mw_http_outbox_clear(&c->outbox);
   mw_http_reader_reset(&c->reader);
   mw_arena_reset(&c->call.arena);
   c->timer = NULL;
-  c->reserved = NULL;
   c->compression = MW_COMPRESSION_IDENTITY;
   c->departed = 0;
   c->consumed = 0;

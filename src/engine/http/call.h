@@ -31,7 +31,6 @@ struct mw_http_call {
   struct mw_http_remote *remote; /* when it runs on another worker; a reference */
 
   struct mw_http_outbox outbox;
-  struct mw_http_message *reserved;
   enum mw_compression compression; /* of what is sent */
   struct mw_status status;         /* of a finishing call, or the engine's verdict; in the arena */
   uint32_t departed;               /* messages that have left the outbox, and the handler does not know it */

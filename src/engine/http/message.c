@@ -39,7 +39,7 @@ static bool read_prefix(const struct mw_http_reader *reader, uint8_t *flag, size
   uint8_t prefix[MW_HTTP_PREFIX];
   peek(reader, prefix, sizeof prefix);
   *flag = prefix[0];
-  *size = (size_t)prefix[1] << 24 | (size_t)prefix[2] << 16 | (size_t)prefix[3] << 8 | prefix[4];
+  *size = mw_http_read_prefix(prefix);
   return true;
 }
 

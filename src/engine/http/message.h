@@ -90,6 +90,11 @@ static inline size_t mw_http_reader_credit(struct mw_http_reader *reader) {
   return credit;
 }
 
+/* The size of the message behind a prefix. */
+static inline size_t mw_http_read_prefix(const uint8_t prefix[MW_HTTP_PREFIX]) {
+  return (size_t)prefix[1] << 24 | (size_t)prefix[2] << 16 | (size_t)prefix[3] << 8 | prefix[4];
+}
+
 /* Writes the prefix of a message of `size` bytes, at most UINT32_MAX, to `out`. */
 static inline void mw_http_write_prefix(uint8_t out[MW_HTTP_PREFIX], size_t size, bool compressed) {
   out[0] = compressed;

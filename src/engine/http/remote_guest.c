@@ -65,7 +65,7 @@ static void op_read(struct mw_call *call) {
 static uint8_t *op_reserve(struct mw_call *call, size_t size) {
   struct mw_http_remote *remote = remote_of(call);
   mw_http_message_free(remote->reserved);
-  remote->reserved = mw_http_message_new(size, NULL);
+  remote->reserved = mw_http_message_new(size);
   return remote->reserved ? remote->reserved->bytes + MW_HTTP_PREFIX : NULL;
 }
 

@@ -34,7 +34,7 @@ static void on_start(struct mw_call *call) {
 }
 
 static void on_message(struct mw_call *call, struct mw_slice bytes) {
-  struct mw_http_message *message = mw_http_message_new(bytes.len, NULL);
+  struct mw_http_message *message = mw_http_message_new(bytes.len);
   if (!message) {
     mw_call_on_cancel(call, mw_status(MW_CODE_RESOURCE_EXHAUSTED, "out of memory for a message"));
     return;
@@ -151,15 +151,9 @@ static void share_headers(struct mw_call *call, const struct mw_call *guest) {
   call->reply_encoding = guest->reply_encoding;
 }
 
-/* Puts the message where the call expects one that was filled. */
-static void reserve(struct mw_http_call *home, struct mw_http_message *message) {
-  mw_http_message_free(home->reserved);
-  home->reserved = message;
-}
-
 static void pass_on(struct mw_http_call *home, struct mw_http_message *message) {
   bool plain = message->plain;
-  reserve(home, message);
+  mw_http_outbox_adopt(&home->outbox, message);
   if (plain) {
     mw_call_send_plain(&home->call);
   } else {
@@ -170,7 +164,7 @@ static void pass_on(struct mw_http_call *home, struct mw_http_message *message) 
 static void finish(struct mw_http_call *home, struct mw_http_parcel *parcel, struct mw_http_message *last) {
   home->call.trailers = home->remote->call.trailers;
   if (last) {
-    reserve(home, last);
+    mw_http_outbox_adopt(&home->outbox, last);
     mw_call_fill_last(&home->call);
   }
   mw_call_finish(&home->call, &parcel->status);

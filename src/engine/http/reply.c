@@ -3,8 +3,6 @@
  * trailers follow the last message, from within the source; or go at once when there is no message left. */
 #include "engine/http/reply.h"
 
-#include <assert.h>
-
 #include "engine/http/response.h"
 
 enum { IN_ARENA = 1024, FRAME_HEAD = 9 };
@@ -106,40 +104,29 @@ void mw_http_reply_send_headers(struct mw_call *call) {
 /* ---- messages ---- */
 
 uint8_t *mw_http_reply_reserve(struct mw_call *call, size_t size) {
-  struct mw_http_call *c = call_of(call);
-  mw_http_message_free(c->reserved);
   bool in_arena = call->sent == 0 && size <= IN_ARENA;
-  c->reserved = mw_http_message_new(size, in_arena ? &call->arena : NULL);
-  return c->reserved ? c->reserved->bytes + MW_HTTP_PREFIX : NULL;
+  return mw_http_outbox_reserve(&call_of(call)->outbox, size, in_arena ? &call->arena : NULL);
 }
 
-/* The reserved message, compressed if that is agreed and makes it smaller. */
-static struct mw_http_message *take_reserved(struct mw_http_call *c) {
-  struct mw_http_message *message = c->reserved;
-  assert(message);
-  c->reserved = NULL;
-  if (!c->answered) answer(c);
-  if (c->compression == MW_COMPRESSION_IDENTITY || c->call.plain) return message;
+/* Compresses the reserved message if that makes it smaller. */
+static void compress(struct mw_http_call *c) {
+  struct mw_slice plain = mw_http_outbox_reserved(&c->outbox);
   struct mw_buf packed = MW_BUF_INIT;
-  struct mw_slice plain = mw_slice(message->bytes + MW_HTTP_PREFIX, message->len - MW_HTTP_PREFIX);
-  struct mw_http_message *smaller = NULL;
-  if (mw_compress(c->compression, plain, &packed, NULL) == 0 && packed.len < plain.len) {
-    smaller = mw_http_message_new(packed.len, NULL);
-  }
-  if (smaller) {
-    mw_http_write_prefix(smaller->bytes, packed.len, true);
-    memcpy(smaller->bytes + MW_HTTP_PREFIX, packed.data, packed.len);
-    mw_http_message_free(message);
-    message = smaller;
-  }
+  int rc = mw_compress(c->compression, plain, &packed, NULL);
+  if (rc == 0 && packed.len < plain.len) mw_http_outbox_replace(&c->outbox, mw_buf_slice(&packed));
   mw_buf_fini(&packed);
-  return message;
+}
+
+static void push_reserved(struct mw_http_call *c) {
+  if (!c->answered) answer(c);
+  if (c->compression != MW_COMPRESSION_IDENTITY && !c->call.plain) compress(c);
+  mw_http_outbox_push(&c->outbox);
 }
 
 void mw_http_reply_send(struct mw_call *call) {
   struct mw_http_call *c = call_of(call);
   if (c->lost) return; /* the handler hears of it in a moment */
-  mw_http_outbox_push(&c->outbox, take_reserved(c));
+  push_reserved(c);
   resume(c);
 }
 
@@ -175,7 +162,7 @@ void mw_http_reply_finish(struct mw_call *call, const struct mw_status *status, 
   } else {
     c->status = (struct mw_status){status->code, keep(c, status->message), keep(c, status->details)};
   }
-  if (last) mw_http_outbox_push(&c->outbox, take_reserved(c));
+  if (last) push_reserved(c);
   c->finishing = true;
   if (c->outbox.bytes > 0) {
     resume(c);
