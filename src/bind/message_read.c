@@ -176,11 +176,12 @@ static int fail_key(struct mw_reader *r, int key, const struct mw_message_type *
 }
 
 static const struct mw_field *find_field(lua_State *L, int key, const struct mw_message_state *state) {
+  int position = mw_name_index_find(&state->names, lua_topointer(L, key));
+  if (position >= 0) return &state->type->fields[position];
   if (lua_type(L, key) != LUA_TSTRING) return NULL;
   size_t len;
   const char *name = lua_tolstring(L, key, &len);
-  int position = mw_name_index_find(&state->names, name);
-  return position >= 0 ? &state->type->fields[position] : mw_field_by_name(state->type, mw_slice(name, len));
+  return mw_field_by_name(state->type, mw_slice(name, len));
 }
 
 static int read_field(struct mw_reader *r, int at, const struct mw_field *field, const struct mw_path *path,
@@ -260,7 +261,7 @@ int mw_read_fields(struct mw_reader *r, int at, const struct mw_message_type *ty
   ProtobufCMessage *message;
   bool carries;
   if (!lua_istable(L, at)) return mw_path_fail_value(r->err, L, path, at, type->full_name, "");
-  luaL_checkstack(L, 8, "message nested too deep");
+  if (r->depth > 1) luaL_checkstack(L, 8, "message nested too deep");
   int rc = check_metatable(r, at, state, path, &carries);
   if (rc == 0) rc = mw_read_new(r, type, path, &message);
   if (rc != 0) return rc;

@@ -37,7 +37,7 @@ static void index_init(lua_State *L, struct mw_messages *messages, struct mw_nam
   index->slots = allocate(L, messages, (size_t)1 << index->bits, sizeof *index->slots);
 }
 
-static void index_add(struct mw_name_index *index, const char *name, unsigned position) {
+static void index_add(struct mw_name_index *index, const void *name, unsigned position) {
   if (mw_name_index_find(index, name) >= 0) return;
   unsigned mask = (1u << index->bits) - 1;
   unsigned i = mw_name_index_home(index, name);
@@ -48,7 +48,7 @@ static void index_add(struct mw_name_index *index, const char *name, unsigned po
 /* Puts the string at atom `atom` of the table at the top and into the index. */
 static void add_name(lua_State *L, struct mw_name_index *index, const char *name, unsigned position, int atom) {
   lua_pushstring(L, name);
-  index_add(index, lua_tostring(L, -1), position);
+  index_add(index, lua_topointer(L, -1), position);
   lua_rawseti(L, -2, atom);
 }
 

@@ -12,10 +12,10 @@
 #include "bind/bind.h"
 #include "schema/message.h"
 
-/* From the address of an interned Lua string to a position. Open addressing, a power of two of them. */
+/* From the address (lua_topointer()) of an interned Lua string to a position. Open addressing, a power of two of them. */
 struct mw_name_index {
   struct mw_name_slot {
-    const char *name; /* NULL: free */
+    const void *name; /* NULL: free */
     unsigned position;
   } *slots;
   unsigned bits;
@@ -60,20 +60,21 @@ static inline struct mw_messages *mw_messages_of(struct mw_program *program) {
 const struct mw_message_state *mw_message_state_at(lua_State *L, int index);
 
 /* Where the search for a name begins. The low bits of an address say little. */
-static inline unsigned mw_name_index_home(const struct mw_name_index *index, const char *name) {
+static inline unsigned mw_name_index_home(const struct mw_name_index *index, const void *name) {
   return (unsigned)((uintptr_t)name >> 4) * 0x9e3779b1u >> (32 - index->bits);
 }
 
 /* Pushes the metatable of the type `name` from where the message at `index` has its own. */
 void mw_messages_push_sibling(lua_State *L, int index, const char *name);
 
-/* A position, or -1 when the string is not in the index: it may still be a name, if a long one. */
-static inline int mw_name_index_find(const struct mw_name_index *index, const char *name) {
+/* The position of the value with the address `name`, or -1 when that is not in the index: it may still be a name, if a
+ * long one. NULL, which is what values without an address have, is not in it. */
+static inline int mw_name_index_find(const struct mw_name_index *index, const void *name) {
   unsigned mask = (1u << index->bits) - 1;
   for (unsigned i = mw_name_index_home(index, name);; i = (i + 1) & mask) {
     const struct mw_name_slot *slot = &index->slots[i];
-    if (slot->name == name) return (int)slot->position;
     if (!slot->name) return -1;
+    if (slot->name == name) return (int)slot->position;
   }
 }
 

@@ -241,11 +241,13 @@ static int link_message(struct mw_builder *b, struct mw_message_plan *plan, stru
   plan->fields = mw_arena_calloc(&b->pool->arena, type->n_fields, sizeof *plan->fields);
   if (!plan->fields) return mw_build_no_memory(b);
   type->fields = plan->fields;
-  for (size_t i = 0; i < type->n_fields && rc == 0; i++) {
+  for (size_t i = 0; i < type->n_fields; i++) {
     rc = link_field(b, type->full_name, protos[i], &plan->fields[i]);
-    if (rc == 0) type->has_required |= plan->fields[i].required;
+    if (rc != 0) return rc;
+    type->has_required |= plan->fields[i].required;
+    type->has_defaults |= plan->fields[i].default_value != NULL;
   }
-  if (rc == 0) rc = link_oneofs(b, plan, type, protos);
+  rc = link_oneofs(b, plan, type, protos);
   return rc == 0 ? index_fields(b, type) : rc;
 }
 

@@ -1,13 +1,11 @@
 /* Messages without their encoding: making them, and what is set in them. */
 #include "schema/message.h"
 
-#include <stdlib.h>
-
 ProtobufCMessage *mw_message_new(const struct mw_message_type *type, struct mw_arena *arena) {
   ProtobufCMessage *message = mw_arena_calloc(arena, 1, type->desc->sizeof_message);
   if (!message) return NULL;
   message->descriptor = type->desc;
-  for (size_t i = 0; i < type->n_fields; i++) {
+  for (size_t i = 0; type->has_defaults && i < type->n_fields; i++) {
     const struct mw_field *field = &type->fields[i];
     const void *initial = field->desc->default_value;
     if (initial) memcpy(mw_field_value(message, field), initial, mw_kind_size(field->kind));
@@ -15,38 +13,22 @@ ProtobufCMessage *mw_message_new(const struct mw_message_type *type, struct mw_a
   return message;
 }
 
-size_t mw_kind_size(enum mw_kind kind) {
-  switch (kind) {
-    case MW_KIND_DOUBLE:
-    case MW_KIND_INT64:
-    case MW_KIND_UINT64:
-    case MW_KIND_FIXED64:
-    case MW_KIND_SFIXED64:
-    case MW_KIND_SINT64: return 8;
-    case MW_KIND_FLOAT:
-    case MW_KIND_INT32:
-    case MW_KIND_FIXED32:
-    case MW_KIND_UINT32:
-    case MW_KIND_SFIXED32:
-    case MW_KIND_SINT32: return 4;
-    case MW_KIND_BOOL: return sizeof(protobuf_c_boolean);
-    case MW_KIND_ENUM: return sizeof(int32_t);
-    case MW_KIND_STRING:
-    case MW_KIND_BYTES: return sizeof(ProtobufCBinaryData);
-    case MW_KIND_MESSAGE: return sizeof(ProtobufCMessage *);
-  }
-  abort(); /* a field of no kind */
-}
+enum { TEXT = sizeof(ProtobufCBinaryData) };
+
+const uint8_t mw_kind_sizes[] = {
+    [MW_KIND_DOUBLE] = 8,    [MW_KIND_INT64] = 8,  [MW_KIND_UINT64] = 8,   [MW_KIND_FIXED64] = 8,
+    [MW_KIND_SFIXED64] = 8,  [MW_KIND_SINT64] = 8, [MW_KIND_FLOAT] = 4,    [MW_KIND_INT32] = 4,
+    [MW_KIND_FIXED32] = 4,   [MW_KIND_UINT32] = 4, [MW_KIND_SFIXED32] = 4, [MW_KIND_SINT32] = 4,
+    [MW_KIND_ENUM] = 4,      [MW_KIND_STRING] = TEXT, [MW_KIND_BYTES] = TEXT,
+    [MW_KIND_BOOL] = sizeof(protobuf_c_boolean), [MW_KIND_MESSAGE] = sizeof(ProtobufCMessage *)};
 
 static protobuf_c_boolean *has_flag(const ProtobufCMessage *message, const struct mw_field *field) {
   return (protobuf_c_boolean *)(void *)((char *)(uintptr_t)message + field->desc->quantifier_offset);
 }
 
-/* Whether the value differs from the zero of its kind. By its bits: -0.0 does. */
+/* Whether the value differs from the zero of its kind. By its bits: -0.0 does. Strings begin with their length. */
 static bool is_nonzero(const ProtobufCMessage *message, const struct mw_field *field) {
   const void *value = mw_field_value(message, field);
-  bool bytes = field->kind == MW_KIND_STRING || field->kind == MW_KIND_BYTES;
-  if (bytes) return ((const ProtobufCBinaryData *)value)->len > 0;
   return mw_kind_size(field->kind) == 4 ? *(const uint32_t *)value != 0 : *(const uint64_t *)value != 0;
 }
 

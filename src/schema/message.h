@@ -54,7 +54,8 @@ bool mw_field_is_set(const ProtobufCMessage *message, const struct mw_field *fie
 void mw_field_mark(ProtobufCMessage *message, const struct mw_field *field);
 
 /* Bytes of one element of `kind` in memory: 4, 8, or the size of ProtobufCBinaryData or of a pointer. */
-size_t mw_kind_size(enum mw_kind kind);
+extern const uint8_t mw_kind_sizes[];
+static inline size_t mw_kind_size(enum mw_kind kind) { return mw_kind_sizes[kind]; }
 
 /* Checks that every required field, at any depth, is set. Returns 0, or MW_EFORMAT with the path of the first that is
  * not. */

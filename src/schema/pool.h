@@ -95,6 +95,7 @@ struct mw_message_type {
   enum mw_wellknown wellknown;
   bool map_entry;
   bool has_required;                 /* here or in any message reachable from here */
+  bool has_defaults;                 /* some field of its own has a default_value */
   const struct mw_field **by_name;      /* sorted by name */
   const struct mw_field **by_json_name; /* sorted by JSON name */
 };
