@@ -8,7 +8,7 @@
 #include "engine/http/outbox.h"
 
 enum { WRITES = 8, /* to one connection, before others have their turn */
-       SMALL_WRITE = 4096, /* bytes, below which a write is hardly cheaper */
+       SMALL_WRITE = 16 * 1024, /* bytes, below which what goes along makes a write cheaper */
        LINGER_NS = MW_NS_PER_S };
 
 /* ---- life ---- */
