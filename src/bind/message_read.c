@@ -298,7 +298,10 @@ int mw_bind_to_message(lua_State *L, int index, struct mw_program *program, cons
   ProtobufCMessage *message = NULL;
   luaL_checkstack(L, 8, NULL);
   int rc = mw_read_message(&reader, lua_absindex(L, index), type, &root, &message);
-  lua_settop(L, top);
-  if (rc == 0) *out = message;
+  if (rc == 0) {
+    *out = message;
+  } else {
+    lua_settop(L, top);
+  }
   return rc;
 }

@@ -50,21 +50,20 @@ static bool large_uint64(lua_State *L, int at, uint64_t *out) {
   return true;
 }
 
-static int fail_integer(struct mw_reader *r, int at, const char *type, const struct mw_path *path) {
-  return mw_path_fail_value(r->err, r->L, path, at, type, "");
+static int fail_range(struct mw_reader *r, int at, lua_Integer least, lua_Integer most, const struct mw_field *field,
+                      const struct mw_path *path) {
+  char range[80];
+  snprintf(range, sizeof range, "%s (" LUA_INTEGER_FMT " to " LUA_INTEGER_FMT ")", mw_field_type_name(field),
+           (LUAI_UACINT)least, (LUAI_UACINT)most);
+  return mw_path_fail_value(r->err, r->L, path, at, range, "");
 }
 
-static int read_integer(struct mw_reader *r, int at, lua_Integer least, lua_Integer most, const char *type,
+static int read_integer(struct mw_reader *r, int at, lua_Integer least, lua_Integer most, const struct mw_field *field,
                         const struct mw_path *path, lua_Integer *out) {
   int whole = 0;
   lua_Integer number = lua_type(r->L, at) == LUA_TNUMBER ? lua_tointegerx(r->L, at, &whole) : 0;
-  if (!whole) return fail_integer(r, at, type, path);
-  if (number < least || number > most) {
-    char range[80];
-    snprintf(range, sizeof range, "%s (" LUA_INTEGER_FMT " to " LUA_INTEGER_FMT ")", type, (LUAI_UACINT)least,
-             (LUAI_UACINT)most);
-    return fail_integer(r, at, range, path);
-  }
+  if (!whole) return mw_path_fail_value(r->err, r->L, path, at, mw_field_type_name(field), "");
+  if (number < least || number > most) return fail_range(r, at, least, most, field, path);
   *out = number;
   return 0;
 }
@@ -72,7 +71,7 @@ static int read_integer(struct mw_reader *r, int at, lua_Integer least, lua_Inte
 static int read_int32(struct mw_reader *r, int at, const struct mw_field *field, const struct mw_path *path,
                       int32_t *slot) {
   lua_Integer number;
-  int rc = read_integer(r, at, INT32_MIN, INT32_MAX, mw_field_type_name(field), path, &number);
+  int rc = read_integer(r, at, INT32_MIN, INT32_MAX, field, path, &number);
   if (rc == 0) *slot = (int32_t)number;
   return rc;
 }
@@ -80,7 +79,7 @@ static int read_int32(struct mw_reader *r, int at, const struct mw_field *field,
 static int read_uint32(struct mw_reader *r, int at, const struct mw_field *field, const struct mw_path *path,
                        uint32_t *slot) {
   lua_Integer number;
-  int rc = read_integer(r, at, 0, UINT32_MAX, mw_field_type_name(field), path, &number);
+  int rc = read_integer(r, at, 0, UINT32_MAX, field, path, &number);
   if (rc == 0) *slot = (uint32_t)number;
   return rc;
 }
@@ -88,7 +87,7 @@ static int read_uint32(struct mw_reader *r, int at, const struct mw_field *field
 static int read_int64(struct mw_reader *r, int at, const struct mw_field *field, const struct mw_path *path,
                       int64_t *slot) {
   lua_Integer number;
-  int rc = read_integer(r, at, INT64_MIN, INT64_MAX, mw_field_type_name(field), path, &number);
+  int rc = read_integer(r, at, INT64_MIN, INT64_MAX, field, path, &number);
   if (rc == 0) *slot = number;
   return rc;
 }
