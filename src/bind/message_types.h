@@ -12,7 +12,8 @@
 #include "bind/bind.h"
 #include "schema/message.h"
 
-/* From the address (lua_topointer()) of an interned Lua string to a position. Open addressing, a power of two of them. */
+/* From the address (lua_topointer()) of an interned Lua string to a position. Open addressing, a power of two of
+ * them. */
 struct mw_name_index {
   struct mw_name_slot {
     const void *name; /* NULL: free */

@@ -73,8 +73,8 @@ static inline void mw_budget_tick(lua_State *L, unsigned *steps) {
 
 enum { MW_BUDGET_BULK = 64 * 1024 }; /* bytes: an allocation from here on is large */
 
-/* The size of a block of the state changes from `held` to `size` bytes. Returns whether it may. One that is not large and
- * stays within the limit need not ask. */
+/* The size of a block of the state changes from `held` to `size` bytes. Returns whether it may. One that is not large
+ * and stays within the limit need not ask. */
 bool mw_budget_allow(struct mw_vm *vm, size_t held, size_t size);
 
 /* After a protected call that ended with `status` and the error at the top: when what runs was cut, or is now for lack

@@ -1,7 +1,7 @@
 /* The messages of a call that are to be sent, each with its prefix, as one stream of bytes.
  *
- * A small message that finds others waiting goes behind them, into a block that has room for many: streams of small messages
- * are made and sent without an allocation, and a copy, for each. Any other has a block of its own. */
+ * A small message that finds others waiting goes behind them, into a block that has room for many: a stream of small
+ * messages is sent without an allocation, and a copy, for each. Any other message has a block of its own. */
 #ifndef MW_ENGINE_HTTP_OUTBOX_H
 #define MW_ENGINE_HTTP_OUTBOX_H
 
