@@ -5,8 +5,15 @@
 enum {
   CYCLES = 3,                     /* ends the one under way; finds the garbage and finalizes it; frees it */
   STEP_NS = MW_NS_PER_MS / 5,     /* how long the calls of a worker may be held up at once */
-  PAUSE_NS = MW_NS_PER_MS
+  PAUSE_NS = MW_NS_PER_MS,
+  SPACE = 1024 * 1024             /* bytes; with much more, garbage would not fit into the processor's caches */
 };
+
+void mw_collect_space_out(struct mw_vm *vm) {
+  lua_newuserdatauv(vm->L, SPACE, 0);
+  luaL_ref(vm->L, LUA_REGISTRYINDEX);
+  vm->memory -= SPACE;
+}
 
 static void collect(void *arg) {
   struct mw_vm *vm = arg;

@@ -5,6 +5,7 @@
 
 #include "observe/log.h"
 #include "script/budget.h"
+#include "script/vm.h"
 
 /* What scripts see of the global functions and of each library; load, print, rawset, getmetatable, setmetatable
  * and collectgarbage are ours. */
@@ -83,7 +84,7 @@ static int l_collectgarbage(lua_State *L) {
   if (strcmp(luaL_optstring(L, 1, "count"), "count") != 0) {
     return luaL_argerror(L, 1, "the collector belongs to the server: only \"count\" is available to scripts");
   }
-  lua_pushnumber(L, (lua_Number)lua_gc(L, LUA_GCCOUNT) + (lua_Number)lua_gc(L, LUA_GCCOUNTB) / 1024.0);
+  lua_pushnumber(L, (lua_Number)mw_vm_of(L)->memory / 1024);
   return 1;
 }
 

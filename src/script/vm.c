@@ -47,6 +47,7 @@ static int on_panic(lua_State *L) {
 static int open_libraries(lua_State *L) {
   luaL_openlibs(L);
   mw_libs_replace(L);
+  mw_collect_space_out(mw_vm_of(L));
   return 0;
 }
 

@@ -33,7 +33,7 @@ struct mw_vm {
   int unyieldable;          /* > 0: an outer C call boundary forbids waiting */
   struct mw_arena scratch;  /* for one C function at a time: see mw_vm_scratch() */
   struct mw_blocks blocks;  /* what Lua's values are made of */
-  size_t memory;            /* bytes that Lua holds */
+  size_t memory;            /* bytes that Lua holds, without the block of script/collect.h */
   struct mw_limits limits;
   struct mw_account *account; /* of what runs; NULL outside */
   struct mw_account loading_account; /* of what runs outside of fibers */
