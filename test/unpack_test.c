@@ -295,27 +295,76 @@ static void leaves_the_output_alone_on_failure(void **state) {
   mw_arena_fini(&arena);
 }
 
+/* A field with `size` bytes between two others. Whether it is copied or viewed, the message is the same. */
+static void assert_bulk(const char *before, const char *tag, size_t size, const char *after, bool is_viewed) {
+  struct mw_buf bytes = MW_BUF_INIT, copied = MW_BUF_INIT, viewed = MW_BUF_INIT;
+  const struct mw_message_type *type = type_of("every.Every");
+  put_hex(&bytes, before);
+  put_hex(&bytes, tag);
+  assert_int_equal(mw_buf_putc(&bytes, (char)((size & 127) | 128)), 0);
+  assert_int_equal(mw_buf_putc(&bytes, (char)(size >> 7)), 0);
+  put_times(&bytes, "78", size);
+  put_hex(&bytes, after);
+  assert_int_equal(repack(type, mw_buf_slice(&bytes), &copied, NULL), 0);
+  struct mw_arena arena;
+  mw_arena_init(&arena, SIZE_MAX);
+  ProtobufCMessage *message;
+  assert_int_equal(mw_message_view(type, mw_buf_slice(&bytes), &arena, &message, NULL), 0);
+  pack(message, &viewed);
+  assert_true(mw_slice_eq(mw_buf_slice(&copied), mw_buf_slice(&viewed)));
+  assert_int_equal(arena.used < type->desc->sizeof_message + size, is_viewed);
+  mw_arena_fini(&arena);
+  mw_buf_fini(&bytes);
+  mw_buf_fini(&copied);
+  mw_buf_fini(&viewed);
+}
+
+static void views_what_makes_up_half_of_a_message(void **state) {
+  assert_bulk("", "62", 5000, "", true);               /* f_bytes */
+  assert_bulk("4a0161", "62", 5000, "4a0162", true);   /* with f_string before and behind it */
+  assert_bulk("", "4a", 5000, "5a00", true);
+  assert_bulk("620161", "62", 5000, "", true);         /* one before is void */
+  assert_bulk("", "ea01", 5000, "", true);             /* o_string */
+  assert_bulk("a80501", "e205", 5000, "c23e0161", true); /* c_bytes voids c_int32; a field that is not known */
+}
+
+static void copies_what_is_no_view(void **state) {
+  assert_bulk("", "62", 4000, "", false);              /* short */
+  assert_bulk("", "62", 5000, "620161", false);        /* void */
+  assert_bulk("", "62", 5000, "6200", false);
+  assert_bulk("", "e205", 5000, "a80501", false);      /* void: c_int32 is of the same oneof */
+  assert_bulk("", "e205", 5000, "ca0500", false);
+  assert_bulk("", "a203", 5000, "", false);            /* repeated */
+  assert_bulk("", "c23e", 5000, "", false);            /* not known */
+  assert_bulk("5a00 5a00", "62", 5000, "", false);     /* normalised */
+}
+
 static int unpack_scenario(void *arg) {
   const struct mw_slice *bytes = arg;
   struct mw_arena arena;
   mw_arena_init(&arena, SIZE_MAX);
   ProtobufCMessage *message = NULL;
   struct mw_err err = MW_ERR_INIT;
-  int code = mw_message_unpack(type_of("every.Leaf"), *bytes, &arena, &message, &err);
+  int code = mw_message_view(type_of("every.Leaf"), *bytes, &arena, &message, &err);
   mw_arena_fini(&arena);
   mw_err_fini(&err);
   return code;
 }
 
 static void survives_lack_of_memory(void **state) {
-  const char *const inputs[] = {
-      "0805 12024142 2a00 2a0b 1203616263 2003 7805 3806",     /* plain */
-      "1a05 1203616263 1a02 2007 4200 4200 7b7c 0d00000000 2a04 1a00 1a00", /* all that is normalised */
+  static const char many[] = "2a07 120548656c6c6f"; /* arena, buffer and slabs have to grow, more than once */
+  const struct {
+    const char *head, *rest;
+    size_t times;
+  } inputs[] = {
+      {"0805 12024142 2a00 2a0b 1203616263 2003 7805 3806", many, 200},                 /* plain */
+      {"1a05 1203616263 1a02 2007 4200 4200 7b7c 0d00000000 2a04 1a00 1a00", many, 200}, /* all that is normalised */
+      {"12 8827", "78", 5000},                                                          /* viewed */
   };
-  for (size_t i = 0; i < 2; i++) {
+  for (size_t i = 0; i < sizeof inputs / sizeof *inputs; i++) {
     struct mw_buf bytes = MW_BUF_INIT;
-    put_hex(&bytes, inputs[i]);
-    put_times(&bytes, "2a07 120548656c6c6f", 200); /* arena, buffer and slabs have to grow, more than once */
+    put_hex(&bytes, inputs[i].head);
+    put_times(&bytes, inputs[i].rest, inputs[i].times);
     struct mw_slice slice = mw_buf_slice(&bytes);
     failmalloc_sweep(unpack_scenario, &slice);
     mw_buf_fini(&bytes);
@@ -357,6 +406,8 @@ int main(void) {
       cmocka_unit_test(refuses_field_number_0_in_two_bytes),
       cmocka_unit_test(refuses_carriers),
       cmocka_unit_test(leaves_the_output_alone_on_failure),
+      cmocka_unit_test(views_what_makes_up_half_of_a_message),
+      cmocka_unit_test(copies_what_is_no_view),
       cmocka_unit_test(survives_lack_of_memory),
   };
   return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -31,7 +31,7 @@ bool mw_bind_is_array(lua_State *L, int index) {
 int mw_bind_push_bytes(lua_State *L, struct mw_program *program, const struct mw_message_type *type,
                        struct mw_slice bytes, struct mw_err *err) {
   ProtobufCMessage *message;
-  int rc = mw_message_unpack(type, bytes, mw_vm_scratch(program->vm), &message, err);
+  int rc = mw_message_view(type, bytes, mw_vm_scratch(program->vm), &message, err);
   if (rc != 0) return rc;
   mw_bind_push_message(L, program, type, message);
   return 0;

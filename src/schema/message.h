@@ -1,8 +1,8 @@
 /* Messages in memory: guarded unpacking, packing, and typed access to fields.
  *
- * Bytes from outside go through mw_message_unpack() and nothing else: protobuf-c itself trusts its input. A message
- * lives in the arena it was made in; strings and bytes that the caller puts into it are borrowed. Any thread, one
- * at a time for each message. */
+ * Bytes from outside go through mw_message_unpack() or mw_message_view() and nothing else: protobuf-c itself trusts its
+ * input. A message lives in the arena it was made in; strings and bytes that the caller puts into it are borrowed. Any
+ * thread, one at a time for each message. */
 #ifndef MW_SCHEMA_MESSAGE_H
 #define MW_SCHEMA_MESSAGE_H
 
@@ -19,6 +19,10 @@ enum { MW_MESSAGE_DEPTH = 100 }; /* most messages within each other */
  * valid UTF-8"), MW_ELIMIT (too deep, or over the arena's budget) or MW_ENOMEM. */
 int mw_message_unpack(const struct mw_message_type *type, struct mw_slice bytes, struct mw_arena *arena,
                       ProtobufCMessage **out, struct mw_err *err);
+
+/* The same, but a long string or bytes field may be a view of `bytes`, which have to live as long as the message. */
+int mw_message_view(const struct mw_message_type *type, struct mw_slice bytes, struct mw_arena *arena,
+                    ProtobufCMessage **out, struct mw_err *err);
 
 /* An empty message of `type`, every field unset; NULL without memory. */
 ProtobufCMessage *mw_message_new(const struct mw_message_type *type, struct mw_arena *arena);

@@ -1,5 +1,7 @@
 /* protobuf-c trusts its input. This is the only place that calls protobuf_c_message_unpack() on bytes from outside, and
  * it hands over nothing that mw_scan() has not found plain and affordable, as it came or after mw_normalise(). */
+#include <string.h>
+
 #include "schema/message.h"
 #include "schema/normalise.h"
 #include "schema/scan.h"
@@ -65,19 +67,80 @@ static int unpack_normalised(const struct mw_message_type *type, struct mw_slice
   return 0;
 }
 
-int mw_message_unpack(const struct mw_message_type *type, struct mw_slice bytes, struct mw_arena *arena,
-                      ProtobufCMessage **out, struct mw_err *err) {
+/* ---- views ---- */
+
+enum { LONG = 4096 }; /* bytes of a message, from which on a copy is worth avoiding */
+
+/* Finds the string or bytes field of the message itself that makes up half of it, and that nothing behind it voids. */
+static const struct mw_field *find_bulk(const struct mw_message_type *type, struct mw_slice bytes,
+                                        struct mw_wire_field *bulk) {
+  const uint8_t *at = bytes.data, *end = at + bytes.len;
+  size_t half = bytes.len / 2;
+  if (bytes.len < LONG) return NULL;
+  do {
+    if ((size_t)(end - at) < half || mw_wire_next(at, end, MW_WIRE_NUMBER_MAX, 0, bulk) != MW_WIRE_FINE) return NULL;
+    at = bulk->end;
+  } while ((size_t)(bulk->end - bulk->value) < half);
+  const struct mw_field *field = mw_field_by_number(type, bulk->number);
+  if (!field || field->repeated || (field->kind != MW_KIND_STRING && field->kind != MW_KIND_BYTES)) return NULL;
+  struct mw_wire_field f;
+  for (; at < end; at = f.end) {
+    if (mw_wire_next(at, end, MW_WIRE_NUMBER_MAX, 0, &f) != MW_WIRE_FINE) return NULL;
+    const struct mw_field *other = mw_field_by_number(type, f.number);
+    if (other == field || (other && other->oneof && other->oneof == field->oneof)) return NULL;
+  }
+  return field;
+}
+
+/* Unpacks the message as if the bulk of it was empty, and then has that point to where it lies. */
+static int unpack_around(const struct mw_message_type *type, struct mw_slice bytes, const struct mw_field *field,
+                         const struct mw_wire_field *bulk, struct mw_arena *arena, ProtobufCMessage **out,
+                         struct mw_err *err) {
+  size_t before = (size_t)(bulk->body - bytes.data), after = (size_t)(bytes.data + bytes.len - bulk->end);
+  uint8_t *rest = mw_arena_alloc(arena, before + 1 + after);
+  if (!rest) return mw_err_set(err, MW_ENOMEM, "%s: no memory to unpack %zu bytes", type->full_name, bytes.len);
+  memcpy(rest, bytes.data, before);
+  rest[before] = 0; /* its length */
+  if (after > 0) memcpy(rest + before + 1, bulk->end, after);
+  int code = unpack_plain(type, mw_slice(rest, before + 1 + after), arena, out, err);
+  if (code != 0) return code;
+  ProtobufCBinaryData *data = mw_field_value(*out, field);
+  data->data = (uint8_t *)(uintptr_t)bulk->value;
+  data->len = (size_t)(bulk->end - bulk->value);
+  return 0;
+}
+
+/* ---- all of it ---- */
+
+static int unpack(const struct mw_message_type *type, struct mw_slice bytes, bool view, struct mw_arena *arena,
+                  ProtobufCMessage **out, struct mw_err *err) {
   struct mw_scan scan;
+  struct mw_wire_field bulk;
   ProtobufCMessage *message = NULL;
   int code = mw_scan(type, bytes, MW_WIRE_NUMBER_MAX, &scan, err);
   if (code != 0) return code;
   if (scan.plain) {
     code = check_cost(type, scan.cost, arena, err);
-    if (code == 0) code = unpack_plain(type, bytes, arena, &message, err);
+    const struct mw_field *field = code == 0 && view ? find_bulk(type, bytes, &bulk) : NULL;
+    if (field) {
+      code = unpack_around(type, bytes, field, &bulk, arena, &message, err);
+    } else if (code == 0) {
+      code = unpack_plain(type, bytes, arena, &message, err);
+    }
   } else {
     code = unpack_normalised(type, bytes, arena, &message, err);
   }
   if (code == 0 && type->has_required) code = mw_message_check_required(type, message, err);
   if (code == 0) *out = message;
   return code;
+}
+
+int mw_message_unpack(const struct mw_message_type *type, struct mw_slice bytes, struct mw_arena *arena,
+                      ProtobufCMessage **out, struct mw_err *err) {
+  return unpack(type, bytes, false, arena, out, err);
+}
+
+int mw_message_view(const struct mw_message_type *type, struct mw_slice bytes, struct mw_arena *arena,
+                    ProtobufCMessage **out, struct mw_err *err) {
+  return unpack(type, bytes, true, arena, out, err);
 }
