@@ -66,7 +66,7 @@ void mw_http_remote_init(struct mw_http_engine *engine) {
   mw_list_init(&engine->drafts);
   mw_list_init(&engine->guests);
   mw_dispatch_init(&engine->away, engine->dispatch->engine, engine->dispatch->worker);
-  engine->away.send_limit = 1; /* so that `writable` tells of every message that has left */
+  engine->away.send_limit = 1; /* so that `writable` tells when all messages have left */
   engine->dispatch->away = &engine->away;
   mw_router_init(&engine->away_router, 0);
   engine->away_routes[false] = (struct mw_route){&single, &handler, NULL, &engine->away_router};
