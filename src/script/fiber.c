@@ -190,12 +190,12 @@ static int after_wait(lua_State *L, int status, lua_KContext context) {
 }
 
 static int wait(lua_State *L, struct mw_fiber *fiber) {
+  fiber->innermost = L;
   if (fiber->cancel && is_due(fiber, L)) {
     fiber->cancel(fiber->cancel_arg);
     return after_wait(L, LUA_YIELD, (lua_KContext)fiber);
   }
   fiber->waiting = true;
-  fiber->innermost = L;
   return lua_yieldk(L, 0, (lua_KContext)fiber, after_wait);
 }
 
