@@ -46,11 +46,10 @@ asan: test-deps
 	$(call build,build-asan,asan)
 	@test/run --build build-asan unit spec client soak
 
-# Without the specs, for their time. The client calls the engine http alone: on core, a test of a client that vanishes has
-# not always ended in its time here, on a machine that was busy.
+# Without the specs, for their time.
 tsan: test-deps
 	$(call build,build-tsan,tsan)
-	@ENGINES=http TEST_TIMEOUT=120 test/run --build build-tsan threads client
+	@TEST_TIMEOUT=120 test/run --build build-tsan threads client
 
 fuzz: test-deps
 	$(call build,build-fuzz,fuzz)
