@@ -261,12 +261,7 @@ static void calls_that_a_closed_engine_leaves_say_nothing_more_and_can_be_releas
 
 /* ---- load ---- */
 
-#ifdef __SANITIZE_THREAD__ /* which looks at each of core's accesses, only to ignore what it finds */
-enum { ENOUGH = 200 };
-#else
-enum { ENOUGH = 3000 };
-#endif
-enum { LOADS = 3, LIVE = 40 };
+enum { LOADS = 3, LIVE = 40, ENOUGH = 3000 };
 
 struct load {
   struct guest guest;
