@@ -3,9 +3,10 @@
  * A cycle visits all that lives. Lua begins one when the heap has doubled, and messages of some KB double a small heap over
  * and over again. So a block that nobody touches lies in it, which mw_vm's memory does not count.
  *
- * The garbage that a program leaves behind is collected soon, in small steps between the events of the loop. Left to itself, Lua collects when the heap has doubled. What has a finalizer outlives the cycle that finds it, with
- * all that it leads to, and counts as alive then: with programs that come and go, the heap settles at any size. And it
- * knows nothing of the descriptors that a program holds. */
+ * The garbage that a program leaves behind is collected soon, in small steps between the events of the loop. Left to itself,
+ * Lua would take its time: what has a finalizer outlives the cycle that finds it, with all that it leads to, and counts
+ * as alive then, so that with programs that come and go the heap settles at any size. And it knows nothing of the
+ * descriptors that a program holds. */
 #ifndef MW_SCRIPT_COLLECT_H
 #define MW_SCRIPT_COLLECT_H
 
