@@ -107,6 +107,7 @@ static int l_gc(lua_State *L) {
 int mw_collection_snapshot(lua_State *L, struct mw_store *store, struct mw_store_snapshot **out, struct mw_err *err) {
   int rc = mw_store_snapshot_open(store, out, err);
   if (rc != MW_ELIMIT) return rc;
+  mw_err_fini(err);
   lua_gc(L, LUA_GCCOLLECT);
   return mw_store_snapshot_open(store, out, err);
 }
