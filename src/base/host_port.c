@@ -1,11 +1,12 @@
 #include "base/host_port.h"
 
+#include <errno.h>
 #include <netdb.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 /* One to five digits, and not more than there are ports. */
 static bool read_port(uint16_t *out, const char *text) {
@@ -53,4 +54,18 @@ int mw_host_port_resolve(struct addrinfo **out, const char *text, struct mw_err 
   const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
   int status = getaddrinfo(parts.host, port, &hints, out);
   return status == 0 ? 0 : mw_err_set(err, MW_EIO, "cannot listen on %s: %s", text, gai_strerror(status));
+}
+
+static int set(int fd, int option) { return setsockopt(fd, SOL_SOCKET, option, &(int){1}, sizeof(int)); }
+
+int mw_host_port_bind(const struct sockaddr *at, size_t size, bool shared) {
+  int fd = socket(at->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return -1;
+  if (set(fd, SO_REUSEADDR) == 0 && (!shared || set(fd, SO_REUSEPORT) == 0) && bind(fd, at, (socklen_t)size) == 0) {
+    return fd;
+  }
+  int error = errno;
+  close(fd);
+  errno = error;
+  return -1;
 }

@@ -2,11 +2,14 @@
 #ifndef MW_BASE_HOST_PORT_H
 #define MW_BASE_HOST_PORT_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/err.h"
 
 struct addrinfo;
+struct sockaddr;
 
 enum { MW_HOST_MAX = 256 };
 
@@ -22,5 +25,9 @@ int mw_host_port_split(struct mw_host_port *out, const char *text, struct mw_err
 /* The addresses to listen on that `text` stands for; the caller frees them with freeaddrinfo(). May ask a name server.
  * Returns 0, MW_EINVAL (another form) or MW_EIO (no such host). */
 int mw_host_port_resolve(struct addrinfo **out, const char *text, struct mw_err *err);
+
+/* A TCP socket that is bound to an address of `size` bytes, whatever lingers there from connections before; `shared`:
+ * others that are may bind to it too (SO_REUSEPORT). Returns it, or -1 with errno set. */
+int mw_host_port_bind(const struct sockaddr *at, size_t size, bool shared);
 
 #endif

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -21,24 +20,12 @@ static int fail(const char *address, struct mw_err *err) {
 
 static int set(int fd, int option, int value) { return setsockopt(fd, SOL_SOCKET, option, &value, sizeof value); }
 
-/* A socket bound to the address. SO_REUSEADDR passes over connections that linger from before. */
-static int open_bound(const struct sockaddr_storage *at, socklen_t size, bool shared) {
-  int fd = socket(at->ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (fd < 0) return -1;
-  if (set(fd, SO_REUSEADDR, 1) == 0 && (!shared || set(fd, SO_REUSEPORT, 1) == 0) &&
-      bind(fd, (const struct sockaddr *)at, size) == 0) {
-    return fd;
-  }
-  close(fd);
-  return -1;
-}
-
 /* Takes the port for `probe`, which must be alone in listening there, then for the claim, which holds it: once without
  * SO_REUSEADDR it lets in only sockets with SO_REUSEPORT, and another's probe is none. Writes the port into `at`. */
 static int claim(int probe, struct sockaddr_storage *at, socklen_t size) {
   if (listen(probe, 1) != 0 || getsockname(probe, (struct sockaddr *)at, &size) != 0) return -1;
   if (set(probe, SO_REUSEPORT, 1) != 0) return -1;
-  int fd = open_bound(at, size, true);
+  int fd = mw_host_port_bind((const struct sockaddr *)at, size, true);
   if (fd < 0 || set(fd, SO_REUSEADDR, 0) == 0) return fd;
   close(fd);
   return -1;
@@ -59,7 +46,7 @@ int mw_address_claim(const char *address, char out[MW_ADDRESS_MAX], struct mw_er
   socklen_t size = info->ai_addrlen;
   memcpy(&at, info->ai_addr, size);
   freeaddrinfo(info);
-  int probe = open_bound(&at, size, false);
+  int probe = mw_host_port_bind((const struct sockaddr *)&at, size, false);
   int fd = probe < 0 ? -1 : claim(probe, &at, size);
   if (fd < 0) rc = fail(address, err);
   if (probe >= 0) close(probe);

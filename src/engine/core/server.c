@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/host_port.h"
@@ -97,24 +96,17 @@ int mw_core_server_init(struct mw_core_engine *engine, const struct mw_engine_co
 
 /* ---- listening ---- */
 
-static int try_bind(const struct addrinfo *info) {
-  int fd = socket(info->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (fd < 0) return errno;
-  int one = 1;
-  setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-  setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one);
-  int error = bind(fd, info->ai_addr, info->ai_addrlen) == 0 ? 0 : errno;
-  close(fd);
-  return error;
-}
-
 /* Core says only that it failed, so the same is tried again with more to say. */
 static int explain(const struct mw_core_server *server, const char *address, struct mw_err *err) {
   struct addrinfo *infos;
   int rc = mw_host_port_resolve(&infos, address, err);
   if (rc != 0) return rc;
   int error = 0;
-  for (const struct addrinfo *info = infos; info && error == 0; info = info->ai_next) error = try_bind(info);
+  for (const struct addrinfo *info = infos; info && error == 0; info = info->ai_next) {
+    int fd = mw_host_port_bind(info->ai_addr, info->ai_addrlen, true);
+    error = fd < 0 ? errno : 0;
+    if (fd >= 0) close(fd);
+  }
   freeaddrinfo(infos);
   if (error != 0) return mw_err_set(err, MW_EIO, "cannot listen on %s: %s", address, strerror(error));
   if (server->certs) {

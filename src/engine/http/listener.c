@@ -6,7 +6,6 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/host_port.h"
@@ -91,26 +90,13 @@ static int listen_at(struct mw_http_engine *engine, int fd) {
   return uv_listen(&listener->uv.stream, BACKLOG, on_connection);
 }
 
-/* Returns a socket or a negative errno. */
-static int bind_to(const struct addrinfo *info) {
-  int fd = socket(info->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  if (fd < 0) return -errno;
-  int one = 1;
-  setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-  setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one);
-  if (bind(fd, info->ai_addr, info->ai_addrlen) == 0) return fd;
-  int error = -errno;
-  close(fd);
-  return error;
-}
-
 int mw_http_listen(struct mw_http_engine *engine, const char *address, struct mw_err *err) {
   struct addrinfo *infos;
   int rc = mw_host_port_resolve(&infos, address, err);
   if (rc != 0) return rc;
   for (const struct addrinfo *info = infos; info && rc == 0; info = info->ai_next) {
-    int fd = bind_to(info);
-    rc = fd < 0 ? fd : listen_at(engine, fd);
+    int fd = mw_host_port_bind(info->ai_addr, info->ai_addrlen, true);
+    rc = fd < 0 ? -errno : listen_at(engine, fd);
   }
   freeaddrinfo(infos);
   if (rc == 0) return 0;
