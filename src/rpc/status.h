@@ -38,6 +38,11 @@ static inline struct mw_status mw_status(enum mw_code code, const char *message)
   return (struct mw_status){code, mw_slice_str(message), {NULL, 0}};
 }
 
+/* That of calls which a server that stops does not take, or ends. */
+static inline struct mw_status mw_status_shutting_down(void) {
+  return mw_status(MW_CODE_UNAVAILABLE, "the server is shutting down");
+}
+
 /* Most bytes that a message may take as a percent-encoded `grpc-message`: a client refuses a response whose headers are
  * too long (8 KiB by default) together with the status in them. */
 enum { MW_STATUS_MESSAGE_MAX = 4096 };

@@ -149,7 +149,7 @@ static void cancel_calls(void *arg) {
   struct mw_worker *worker = arg;
   worker->grace = NULL;
   worker->dispatch.draining = true;
-  mw_dispatch_cancel_all(&worker->dispatch, mw_status(MW_CODE_UNAVAILABLE, "the server is shutting down"));
+  mw_dispatch_cancel_all(&worker->dispatch, mw_status_shutting_down());
 }
 
 /* While a reload is under way, a cancel comes before the drain. */

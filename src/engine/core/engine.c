@@ -113,7 +113,7 @@ static void engine_stop(struct mw_engine *base) {
   if (engine->stopping) return;
   engine->stopping = true;
   mw_core_server_drain(engine);
-  mw_dispatch_cancel_all(engine->dispatch, mw_status(MW_CODE_UNAVAILABLE, "the server is shutting down"));
+  mw_dispatch_cancel_all(engine->dispatch, mw_status_shutting_down());
 }
 
 /* ---- closing ---- */

@@ -138,7 +138,7 @@ static void engine_stop(struct mw_engine *base) {
   if (engine->stopping) return;
   engine_drain(base);
   engine->stopping = engine->dispatch->draining = true;
-  struct mw_status status = mw_status(MW_CODE_UNAVAILABLE, "the server is shutting down");
+  struct mw_status status = mw_status_shutting_down();
   mw_dispatch_cancel_all(engine->dispatch, status);
   mw_dispatch_cancel_all(&engine->away, status);
   each_conn(engine, mw_http_conn_end);

@@ -127,7 +127,7 @@ static void begin(struct mw_http_remote *remote, struct mw_http_engine *engine) 
   remote->call.ops = &ops;
   if (engine->closing) {
     remote->call.finished = true;
-    go_home(remote, mw_status(MW_CODE_UNAVAILABLE, "the server is shutting down"), false);
+    go_home(remote, mw_status_shutting_down(), false);
   } else {
     mw_dispatch_start(engine->dispatch, &remote->call);
   }
@@ -165,6 +165,6 @@ void mw_http_remote_guests_close(struct mw_http_engine *engine) {
     struct mw_http_remote *remote = MW_CONTAINER(engine->guests.next, struct mw_http_remote, link);
     mw_list_remove(&remote->call.link);
     remote->call.finished = true;
-    go_home(remote, mw_status(MW_CODE_UNAVAILABLE, "the server is shutting down"), false);
+    go_home(remote, mw_status_shutting_down(), false);
   }
 }

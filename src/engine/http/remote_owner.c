@@ -138,7 +138,7 @@ bool mw_http_remote_start(struct mw_http_call *home) {
 
 void mw_http_remote_end(struct mw_http_remote *remote) {
   struct mw_call *call = &remote->home->call;
-  if (!call->finished && !call->cancelled) send_cancelled(call, mw_status(MW_CODE_UNAVAILABLE, "the server is shutting down"));
+  if (!call->finished && !call->cancelled) send_cancelled(call, mw_status_shutting_down());
   remote->home = NULL;
   mw_http_remote_unref(remote);
 }
@@ -194,7 +194,7 @@ void mw_http_remote_owner_take(struct mw_http_lane *lane, struct mw_http_parcel 
 void mw_http_remote_owner_fail(struct mw_http_lane *lane) {
   struct mw_http_remote *remote = MW_CONTAINER(lane, struct mw_http_remote, to_guest);
   if (remote->home && !remote->home->call.finished) {
-    struct mw_status status = mw_status(MW_CODE_UNAVAILABLE, "the server is shutting down");
+    struct mw_status status = mw_status_shutting_down();
     mw_call_finish(&remote->home->call, &status);
   }
   mw_http_remote_unref(remote);
