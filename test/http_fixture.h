@@ -209,6 +209,13 @@ static void client_number(struct client *client, uint8_t type, int32_t stream, u
   client_frame(client, type, 0, stream, payload, 4);
 }
 
+/* Waits for the answer to a PING: then all that was sent before has been taken. */
+static void client_ping(struct client *client) {
+  unsigned acks = client->acks[NGHTTP2_PING];
+  client_frame(client, NGHTTP2_PING, 0, 0, "01234567", 8);
+  UNTIL(client->server, client->acks[NGHTTP2_PING] > acks);
+}
+
 static void client_reset(struct client *client, int32_t stream) {
   client_number(client, NGHTTP2_RST_STREAM, stream, NGHTTP2_CANCEL);
 }

@@ -34,9 +34,7 @@ static void assert_ended(uint32_t code, const char *reason, const char *text) {
 }
 
 static void assert_stands(void) {
-  unsigned acks = client.acks[NGHTTP2_PING];
-  client_frame(&client, NGHTTP2_PING, 0, 0, "01234567", 8);
-  UNTIL(&server, client.acks[NGHTTP2_PING] > acks);
+  client_ping(&client);
   assert_int_equal(client.goaway, -1);
 }
 

@@ -2,7 +2,7 @@
 local copy = require "support.copy"
 local test = require "moonwire.test"
 
-local function words(word) return ("return { word = %q }\n"):format(word) end
+local words <const> = copy.words
 
 local spec <const> = [[
 describe("the words", function()

@@ -3,7 +3,7 @@ local mw = require "moonwire"
 local copy = require "support.copy"
 local test = require "moonwire.test"
 
-local function words(word) return ("return { word = %q }\n"):format(word) end
+local words <const> = copy.words
 
 -- A handler Say that runs `body` with `live`, the proxy to lua/words.lua.
 local function say(body)

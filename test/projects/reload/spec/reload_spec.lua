@@ -3,7 +3,7 @@ local mw = require "moonwire"
 local copy = require "support.copy"
 local test = require "moonwire.test"
 
-local function words(word) return ("return { word = %q }\n"):format(word) end
+local words <const> = copy.words
 
 local function say(client)
   local reply, status = client:Say {}

@@ -2,21 +2,9 @@
 local copy = require "support.copy"
 local test = require "moonwire.test"
 
-local function words(word) return ("return { word = %q }\n"):format(word) end
+local words <const> = copy.words
 
--- A handler Say that does what the text of its request is Lua for.
-local evaluates <const> = [[
-local mw = require "moonwire"
-local Reload = mw.service "reload.Reload"
-function Reload.Say(req)
-  return { text = tostring(assert(load("local mw = ... " .. req.text))(mw)) }
-end
-]]
-
-local function ask(folder, text)
-  local reply, status = folder.client:Say { text = text }
-  return reply and reply.text or status
-end
+local evaluates <const>, ask <const> = copy.evaluates, copy.ask
 
 -- Milliseconds that a reload or rollback has taken, by its line.
 local function taken(line) return tonumber(line:match "is live after ([%d.]+) ms") end

@@ -3,17 +3,7 @@ local mw = require "moonwire"
 local copy = require "support.copy"
 local test = require "moonwire.test"
 
--- A handler Say that does what the text of its request is Lua for.
-local evaluates <const> = [[
-local mw = require "moonwire"
-local Reload = mw.service "reload.Reload"
-function Reload.Say(req)
-  return { text = tostring(assert(load("local mw = ... " .. req.text))(mw)) }
-end
-function Reload.Talk(call)
-  for m in call:messages() do call:send(m) end
-end
-]]
+local evaluates <const>, ask <const> = copy.evaluates, copy.ask
 
 local busy <const> = "local t = mw.time.monotonic() while mw.time.monotonic() - t < 0.3 do end return 'done'"
 
@@ -21,11 +11,6 @@ local spin <const> = "while true do end"
 
 local function start(settings, args)
   return copy.serve(nil, { ["lua/reload.lua"] = evaluates, ["moonwire.lua"] = settings or false }, args)
-end
-
-local function ask(folder, text)
-  local reply, status = folder.client:Say { text = text }
-  return reply and reply.text or status
 end
 
 describe("a save of moonwire.lua", function()

@@ -7,6 +7,27 @@ Copy.__index = Copy
 
 local M = {}
 
+-- A module with a word.
+function M.words(word) return ("return { word = %q }\n"):format(word) end
+
+-- A handler Say that does what the text of its request is Lua for.
+M.evaluates = [[
+local mw = require "moonwire"
+local Reload = mw.service "reload.Reload"
+function Reload.Say(req)
+  return { text = tostring(assert(load("local mw = ... " .. req.text))(mw)) }
+end
+function Reload.Talk(call)
+  for m in call:messages() do call:send(m) end
+end
+]]
+
+-- What comes of `text` there: a string, or the status.
+function M.ask(folder, text)
+  local reply, status = folder.client:Say { text = text }
+  return reply and reply.text or status
+end
+
 local function quoted(path) return "'" .. path:gsub("'", "'\\''") .. "'" end
 
 local function shell(...)
