@@ -32,8 +32,8 @@ void mw_reload_start(struct mw_reload *reload, bool forced, mw_reload_done_fn do
  * NULL, is told whether the folder is accepted. */
 void mw_reload_check(struct mw_reload *reload, mw_reload_done_fn done, void *arg);
 
-/* The same as mw_reload_start() for whoever knows only that something may have happened to the folder: what it held when it was last read
- * is no change, so that a rollback stays in force until the next save. */
+/* The same as mw_reload_start() for whoever knows only that something may have happened to the folder: what it held when it
+ * was last read is no change, so that a rollback stays in force until the next save. */
 void mw_reload_look(struct mw_reload *reload);
 
 /* Commits a copy of generation `number` under a new number; 0 for the one before the running one. Ends a reload or
