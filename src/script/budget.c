@@ -123,6 +123,9 @@ static void set_hard_hook(lua_State *L) { lua_sethook(L, on_count, LUA_MASKCALL 
 /* The hook of all threads when there is no ticker. */
 static void set_hook(lua_State *L) { lua_sethook(L, on_count, LUA_MASKCOUNT, INSTRUCTIONS); }
 
+/* True once the hook fires at the next instruction. */
+static bool is_armed(lua_State *L) { return lua_gethookmask(L) != 0 && lua_gethookcount(L) == 1; }
+
 /* Makes the hook fire at the next instruction. Also in a signal handler, wherever it meets the thread. */
 static void arm(lua_State *L) {
   if (!(lua_gethookmask(L) & LUA_MASKCALL)) lua_sethook(L, on_count, LUA_MASKCOUNT, 1);
@@ -189,16 +192,23 @@ void mw_budget_check(lua_State *L) {
 }
 
 static void on_count(lua_State *L, lua_Debug *info) {
+  mw_vm_of(L)->missed = 0;
   if (lua_gethookcount(L) != INSTRUCTIONS) disarm(L);
   mw_budget_check(L);
 }
 
 /* Runs in a signal handler: what it reads is set before the code runs that it is about, and a coroutine that has begun
- * or ended to run just now is met by the next tick. */
+ * or ended to run just now is met by the next tick.
+ *
+ * Arming visits every frame of the coroutine, and with 300,000 of them may take longer than the time between two ticks:
+ * no instruction would ever run between them. So an armed hook is armed again, in case that Lua has lost it, after 1, 2,
+ * 4, 8 ... ticks only. */
 static void on_tick(void *arg) {
   struct mw_vm *vm = arg;
   lua_State *current = vm->current;
-  if (current) arm(current);
+  if (!current) return;
+  vm->missed = is_armed(current) ? vm->missed + 1 : 0;
+  if ((vm->missed & (vm->missed - 1)) == 0) arm(current);
 }
 
 /* ---- lack of memory ---- */
