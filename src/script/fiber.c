@@ -63,11 +63,13 @@ static void end(struct mw_fiber *fiber, int rc) {
   if (rc != LUA_OK) {
     const char *text = lua_type(fiber->L, -1) == LUA_TSTRING ? lua_tostring(fiber->L, -1) : luaL_typename(fiber->L, -1);
     mw_log(MW_LOG_ERROR, NULL, "unhandled error in a fiber: %s", text);
-    lua_resetthread(fiber->L);
   }
   if (fiber->doom_ref != LUA_NOREF) luaL_unref(fiber->vm->L, LUA_REGISTRYINDEX, fiber->doom_ref);
   mw_account_close(&fiber->account, fiber->vm->L);
-  if (fiber->owner) fiber->done(fiber, fiber->owner);
+  void *owner = fiber->owner;
+  fiber->owner = NULL;
+  if (owner) fiber->done(fiber, owner); /* may use objects that the stack still holds */
+  if (rc != LUA_OK) lua_resetthread(fiber->L);
   retire(fiber, rc == LUA_OK && !fiber->account.cut);
 }
 
@@ -100,7 +102,7 @@ static void run(struct mw_fiber *fiber, int n_args) {
   mw_account_begin_run(&fiber->account);
   *mw_log_context() = fiber->log;
   int n_results;
-  int rc = resume(fiber->L, outer ? outer->L : NULL, n_args, &n_results);
+  int rc = resume(fiber->L, current, n_args, &n_results); /* whose C calls count for the depth of the C stack */
   mw_account_exclude(account, fiber->account.started, fiber->account.busy);
   bool collect = rc != LUA_YIELD && fiber->account.cut == MW_CUT_MEMORY;
   if (rc == LUA_YIELD) {
