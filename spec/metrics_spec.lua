@@ -94,9 +94,10 @@ describe("mw.metrics", function()
     raises("labels: expected a list of strings, got number", mw.metrics.counter, { name = "spec_x", labels = { 1 } })
     raises("buckets: expected a list of numbers, got string", mw.metrics.histogram,
       { name = "spec_x", buckets = { "1" } })
-    raises("unknown field bucket: expected name, help, labels, buckets", mw.metrics.histogram,
+    raises("mw.metrics.histogram: unknown option bucket (expected name, help, labels, buckets)", mw.metrics.histogram,
       { name = "spec_x", bucket = {} })
-    raises("unknown field buckets: expected name, help, labels", mw.metrics.gauge, { name = "spec_x", buckets = { 1 } })
+    raises("mw.metrics.gauge: unknown option buckets (expected name, help, labels)", mw.metrics.gauge,
+      { name = "spec_x", buckets = { 1 } })
     raises('"9" cannot name a metric', mw.metrics.gauge, { name = "9" })
     mw.metrics.gauge { name = "spec_kind" }
     raises("metric spec_kind is a gauge already, so it cannot be a counter", mw.metrics.counter, { name = "spec_kind" })

@@ -22,12 +22,23 @@ static inline struct mw_program *mw_bind_program(lua_State *L) {
 void mw_bind_functions(lua_State *L, struct mw_program *program, const luaL_Reg *functions);
 
 /* Pushes the metatable `name` ("moonwire.Type") of objects with these methods and metamethods, either NULL for none.
+ * Scripts neither reach it nor replace it: its __metatable is the name.
  * It is made once for a state, and registered only when it is complete: memory may end in between. The metamethods
  * have the table of methods as their first upvalue; it is the __index unless that is one of them. */
 void mw_bind_push_type(lua_State *L, const char *name, const luaL_Reg *methods, const luaL_Reg *metamethods);
 
 /* Makes and registers such a metatable of the table of methods, or nil, at the top of the stack, which it replaces. */
 void mw_bind_make_type(lua_State *L, const char *name, const luaL_Reg *metamethods);
+
+/* ---- options.c: tables of options, read raw: no metamethod of a script runs ----
+ * A binding reads its options before it takes any pointer that Lua code could make invalid. */
+
+/* Raises unless at `arg`, an absolute index, there is nothing, or a table whose keys are all among the `allowed`,
+ * NULL-ended. Returns whether there is a table. `what` is the function, for the error. */
+bool mw_bind_check_options(lua_State *L, int arg, const char *what, const char *const *allowed);
+
+/* Pushes the option `name` of the table at `arg`; nil when there is no table. Returns its type. */
+int mw_bind_get_option(lua_State *L, int arg, const char *name);
 
 /* Pushes the module table of a program, made by all openers below. */
 void mw_bind_open(lua_State *L, struct mw_program *program);
@@ -166,6 +177,9 @@ bool mw_bind_is_null(lua_State *L, int index);
 /* Marks the table at the top as a list, as mw.array() does, and whether the one at `index` is marked. */
 void mw_bind_mark_array(lua_State *L);
 bool mw_bind_is_array(lua_State *L, int index);
+
+/* True for a table with weak references: at any allocation the collector may take values from it. */
+bool mw_bind_is_weak(lua_State *L, int index);
 
 /* ---- client.c ---- */
 

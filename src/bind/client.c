@@ -162,33 +162,16 @@ static void read_option(lua_State *L, struct mw_program *program, const char *na
 static const char *const option_names[] = {"target",         "tls",            "ca",
                                            "cert",           "key",            "authority",
                                            "load_balancing", "service_config", "max_receive_bytes",
-                                           "wait_for_ready"};
+                                           "wait_for_ready", NULL};
 
-enum { N_OPTIONS = sizeof option_names / sizeof *option_names };
-
-static void check_names(lua_State *L, int index) {
-  for (lua_pushnil(L); lua_next(L, index) != 0; lua_pop(L, 1)) {
-    const char *name = luaL_tolstring(L, -2, NULL);
-    bool known = false;
-    for (size_t i = 0; i < N_OPTIONS; i++) known = known || strcmp(name, option_names[i]) == 0;
-    if (!known) {
-      luaL_error(L,
-                 "mw.client: no option \"%s\": there are target, tls, ca, cert, key, authority, load_balancing, "
-                 "service_config, max_receive_bytes and wait_for_ready",
-                 name);
-    }
-    lua_pop(L, 1);
-  }
-}
+enum { N_OPTIONS = sizeof option_names / sizeof *option_names - 1 };
 
 static void read_options(lua_State *L, int index, struct mw_program *program, struct mw_channel_config *config,
                          bool *wait_for_ready) {
-  if (lua_isnoneornil(L, index)) return;
-  luaL_checktype(L, index, LUA_TTABLE);
+  if (!mw_bind_check_options(L, index, "mw.client", option_names)) return;
   luaL_checkstack(L, 4 * N_OPTIONS, NULL);
-  check_names(L, index);
   for (size_t i = 0; i < N_OPTIONS; i++) {
-    if (lua_getfield(L, index, option_names[i]) != LUA_TNIL) {
+    if (mw_bind_get_option(L, index, option_names[i]) != LUA_TNIL) {
       read_option(L, program, option_names[i], config, wait_for_ready);
     }
   }
@@ -196,21 +179,22 @@ static void read_options(lua_State *L, int index, struct mw_program *program, st
 
 static void push_client_type(lua_State *L);
 
-/* Replaces the channel at the top by a client on it. */
+/* Replaces the program at the top and the channel below it by a client. */
 static void make_client(lua_State *L, struct mw_program *program, struct mw_bind_channel *channel, bool wait_for_ready) {
   struct mw_bind_client *client = lua_newuserdatauv(L, sizeof *client, 2);
   *client = (struct mw_bind_client){program, channel, wait_for_ready};
-  lua_insert(L, -2);
+  lua_insert(L, -3);
+  lua_setiuservalue(L, -3, 2);
   lua_setiuservalue(L, -2, 1);
-  mw_program_push(L, program);
-  lua_setiuservalue(L, -2, 2);
   push_client_type(L);
   lua_setmetatable(L, -2);
 }
 
 void mw_bind_push_client(lua_State *L, struct mw_program *program, struct mw_engine *engine,
                          const struct mw_channel_config *config) {
-  make_client(L, program, push_new_channel(L, engine, config), false);
+  struct mw_bind_channel *channel = push_new_channel(L, engine, config);
+  mw_program_push(L, program);
+  make_client(L, program, channel, false);
 }
 
 /* mw.client(target [, options]) or mw.client{target = ..., ...} */
@@ -228,7 +212,9 @@ static int l_client(lua_State *L) {
   }
   if (config.ca_file || config.cert_file) config.tls = true;
   if (!config.target || !config.target[0]) return luaL_error(L, "mw.client: no target, expected \"host:port\"");
-  make_client(L, program, push_channel(L, program, &config), wait_for_ready);
+  struct mw_bind_channel *channel = push_channel(L, program, &config);
+  lua_pushvalue(L, lua_upvalueindex(1)); /* the program, which may be retired */
+  make_client(L, program, channel, wait_for_ready);
   return 1;
 }
 
@@ -295,9 +281,9 @@ static const struct mw_service_type *check_service(lua_State *L, struct mw_progr
   return service;
 }
 
-/* __index of stubs. Upvalue 1: the service. */
+/* __index of stubs. Upvalues: program, service. */
 static int l_no_method(lua_State *L) {
-  const struct mw_service_type *service = lua_touserdata(L, lua_upvalueindex(1));
+  const struct mw_service_type *service = lua_touserdata(L, lua_upvalueindex(2));
   const char *name = luaL_tolstring(L, 2, NULL);
   return no_such(L, service->full_name, "method", name, mw_nearest(name, service->n_methods, method_name, service));
 }
@@ -314,12 +300,15 @@ static int l_service(lua_State *L) {
     lua_pushcclosure(L, l_method, 3);
     lua_setfield(L, -2, service->methods[i].name);
   }
-  lua_createtable(L, 0, 2);
+  lua_createtable(L, 0, 3);
+  lua_getiuservalue(L, 1, 2);
   lua_pushlightuserdata(L, (void *)(uintptr_t)service);
-  lua_pushcclosure(L, l_no_method, 1);
+  lua_pushcclosure(L, l_no_method, 2);
   lua_setfield(L, -2, "__index");
   lua_pushliteral(L, STUB);
-  lua_setfield(L, -2, "__name");
+  lua_pushvalue(L, -1);
+  lua_setfield(L, -3, "__name");
+  lua_setfield(L, -2, "__metatable");
   lua_setmetatable(L, -2);
   return 1;
 }

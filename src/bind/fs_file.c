@@ -294,14 +294,12 @@ static int deliver_commit(lua_State *L, struct mw_work *work) {
 
 /* file:commit(name [, {replace = true}]): a relative name lies in the folder of the temporary file. */
 static int l_commit(lua_State *L) {
+  static const char *const allowed[] = {"replace", NULL};
+  mw_bind_check_options(L, 3, "file:commit", allowed);
+  bool replace = mw_bind_get_option(L, 3, "replace") == LUA_TNIL || lua_toboolean(L, -1);
+  lua_settop(L, 3);
   struct file *file = check_open(L, "file:commit");
   if (!file->temp) return luaL_error(L, "file:commit: only a file of mw.fs.temp can be committed");
-  bool replace = true;
-  if (!lua_isnoneornil(L, 3)) {
-    luaL_checktype(L, 3, LUA_TTABLE);
-    replace = lua_getfield(L, 3, "replace") == LUA_TNIL || lua_toboolean(L, -1);
-  }
-  lua_settop(L, 3);
   const char *to = mw_fs_push_sibling(L, 2, file->temp);
   if (!to) return 2;
   struct committing *c = mw_work_push(L, sizeof *c, "file:commit");

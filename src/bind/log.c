@@ -29,20 +29,28 @@ static int by_key(const void *a, const void *b) {
   return strcmp(((const struct mw_log_field *)a)->key, ((const struct mw_log_field *)b)->key);
 }
 
-/* The fields of the table at index 2, sorted, with an end mark; the texts stay on the stack. */
-static const struct mw_log_field *read_fields(lua_State *L) {
-  luaL_checktype(L, 2, LUA_TTABLE);
-  struct mw_log_field *fields = lua_newuserdatauv(L, (MAX_FIELDS + 1) * sizeof *fields, 0);
+/* Pushes the keys and values of the table at index 2, in pairs. Returns how many pairs. */
+static size_t push_pairs(lua_State *L) {
   size_t n = 0;
-  luaL_checkstack(L, MAX_FIELDS + 8, "log fields");
-  lua_pushnil(L);
-  while (lua_next(L, 2)) { /* ... texts, key, value */
+  luaL_checktype(L, 2, LUA_TTABLE);
+  luaL_checkstack(L, 2 * MAX_FIELDS + 8, "log fields");
+  for (lua_pushnil(L); lua_next(L, 2); lua_pushvalue(L, -2)) {
     if (lua_type(L, -2) != LUA_TSTRING) luaL_argerror(L, 2, "expected fields with names: {name = value}");
-    if (n == MAX_FIELDS) luaL_argerror(L, 2, "expected at most 64 fields");
-    fields[n].key = lua_tostring(L, -2); /* the table keeps it */
-    fields[n++].value = push_text(L, -1);
-    lua_insert(L, -3);
-    lua_settop(L, -2); /* ... texts, text, key */
+    if (n++ == MAX_FIELDS) luaL_argerror(L, 2, "expected at most 64 fields");
+  }
+  return n;
+}
+
+/* The fields of the table at index 2, sorted, with an end mark; keys and texts stay on the stack. A value's __tostring
+ * may change the table: it runs after the last pair was taken from it. */
+static const struct mw_log_field *read_fields(lua_State *L) {
+  struct mw_log_field *fields = lua_newuserdatauv(L, (MAX_FIELDS + 1) * sizeof *fields, 0);
+  int first = lua_gettop(L) + 1;
+  size_t n = push_pairs(L);
+  for (size_t i = 0; i < n; i++) {
+    int key = first + 2 * (int)i;
+    fields[i] = (struct mw_log_field){lua_tostring(L, key), push_text(L, key + 1)};
+    lua_replace(L, key + 1);
   }
   fields[n].key = NULL;
   qsort(fields, n, sizeof *fields, by_key);

@@ -176,14 +176,14 @@ static int raise_field(lua_State *L, const char *field, const char *expected) {
 
 /* A string of the definition at index 1, or NULL when it may be and is absent. */
 static const char *get_string(lua_State *L, const char *field, bool required) {
-  int type = lua_getfield(L, 1, field);
+  int type = mw_bind_get_option(L, 1, field);
   if (type != LUA_TSTRING && (required || type != LUA_TNIL)) raise_field(L, field, "a string");
   return lua_tostring(L, -1);
 }
 
 /* The sequence `field` of the definition at index 1, left on the stack; 0 when it is absent. */
 static size_t get_list(lua_State *L, const char *field, size_t most) {
-  int type = lua_getfield(L, 1, field);
+  int type = mw_bind_get_option(L, 1, field);
   if (type == LUA_TNIL) return 0;
   if (type != LUA_TTABLE) raise_field(L, field, "a list");
   size_t n = lua_rawlen(L, -1);
@@ -191,7 +191,7 @@ static size_t get_list(lua_State *L, const char *field, size_t most) {
   return n;
 }
 
-/* Strings stay alive in the definition's own table. */
+/* Strings stay alive in the definition's own table: no script runs that could change it. */
 static size_t get_labels(lua_State *L, const char *labels[MAX_LABELS]) {
   size_t n = get_list(L, "labels", MAX_LABELS);
   for (size_t i = 0; i < n; i++) {
@@ -213,18 +213,10 @@ static size_t get_buckets(lua_State *L, double buckets[MAX_BUCKETS]) {
 }
 
 static void check_fields(lua_State *L, enum mw_metric_kind kind) {
-  static const char *const known[] = {"name", "help", "labels", "buckets"};
-  size_t n_known = kind == MW_METRIC_HISTOGRAM ? 4 : 3;
-  lua_pushnil(L);
-  while (lua_next(L, 1)) {
-    lua_pop(L, 1);
-    bool found = false;
-    for (size_t i = 0; i < n_known && !found; i++) {
-      found = lua_type(L, -1) == LUA_TSTRING && strcmp(lua_tostring(L, -1), known[i]) == 0;
-    }
-    if (!found) luaL_error(L, "unknown field %s: expected name, help, labels%s", luaL_tolstring(L, -1, NULL),
-                           n_known == 4 ? ", buckets" : "");
-  }
+  static const char *const functions[] = {"mw.metrics.counter", "mw.metrics.gauge", "mw.metrics.histogram"};
+  static const char *const fields[] = {"name", "help", "labels", NULL};
+  static const char *const histogram_fields[] = {"name", "help", "labels", "buckets", NULL};
+  mw_bind_check_options(L, 1, functions[kind], kind == MW_METRIC_HISTOGRAM ? histogram_fields : fields);
 }
 
 static int define(lua_State *L, enum mw_metric_kind kind) {

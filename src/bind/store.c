@@ -7,7 +7,7 @@
 
 /* The string option `name` of the table at 1, or `otherwise`; NULL otherwise makes it required. */
 static const char *string_option(lua_State *L, const char *name, const char *otherwise) {
-  int type = lua_getfield(L, 1, name);
+  int type = mw_bind_get_option(L, 1, name);
   if (type == LUA_TNIL && otherwise) return otherwise;
   if (type != LUA_TSTRING) {
     luaL_error(L, "mw.store.collection: %s: expected string, got %s", name, luaL_typename(L, -1));
@@ -54,7 +54,7 @@ static int l_collection(lua_State *L) {
   static const char *const allowed[] = {"name", "message", "key", NULL};
   struct mw_program *program = mw_bind_program(L);
   luaL_checktype(L, 1, LUA_TTABLE);
-  mw_store_check_options(L, 1, "mw.store.collection", allowed);
+  mw_bind_check_options(L, 1, "mw.store.collection", allowed);
   lua_settop(L, 1);
   const char *name = string_option(L, "name", NULL);
   check_name(L, name);
@@ -66,7 +66,7 @@ static int l_collection(lua_State *L) {
   struct mw_collection *collection = lua_newuserdatauv(L, sizeof *collection, 1);
   *collection = (struct mw_collection){.program = program, .type = type, .value = MW_BUF_INIT};
   luaL_setmetatable(L, MW_COLLECTION);
-  mw_program_push(L, program);
+  lua_pushvalue(L, lua_upvalueindex(1)); /* the program, which may be retired */
   lua_setiuservalue(L, -2, 1);
   strcpy(collection->name, name);
   collection->key = find_key(L, type, name, key);

@@ -62,9 +62,6 @@ int mw_store_fail(lua_State *L, const struct mw_collection *collection, int code
  * it could not be opened; the words of `err` are taken. */
 int mw_collection_iterate(lua_State *L, lua_CFunction next, int rc, struct mw_err *err);
 
-/* Raises for an options table at `arg` that holds something else than the `allowed`, NULL-ended. */
-void mw_store_check_options(lua_State *L, int arg, const char *what, const char *const *allowed);
-
 extern const luaL_Reg mw_collection_writes[];     /* store_write.c */
 extern const luaL_Reg mw_collection_scans[];      /* store_scan.c */
 extern const luaL_Reg mw_collection_watches[];    /* store_watch.c */

@@ -55,41 +55,10 @@ bool mw_collection_pack(lua_State *L, struct mw_collection *collection, int arg,
   return true;
 }
 
-static bool is_one_of(const char *name, const char *const *allowed) {
-  for (; *allowed; allowed++) {
-    if (strcmp(name, *allowed) == 0) return true;
-  }
-  return false;
-}
-
-static const char *join(lua_State *L, const char *const *words) {
-  luaL_Buffer buffer;
-  luaL_buffinit(L, &buffer);
-  for (size_t i = 0; words[i]; i++) {
-    if (i > 0) luaL_addstring(&buffer, ", ");
-    luaL_addstring(&buffer, words[i]);
-  }
-  luaL_pushresult(&buffer);
-  return lua_tostring(L, -1);
-}
-
-void mw_store_check_options(lua_State *L, int arg, const char *what, const char *const *allowed) {
-  if (lua_isnoneornil(L, arg)) return;
-  luaL_checktype(L, arg, LUA_TTABLE);
-  lua_pushnil(L);
-  while (lua_next(L, arg)) {
-    lua_pop(L, 1);
-    if (lua_type(L, -1) == LUA_TSTRING && is_one_of(lua_tostring(L, -1), allowed)) continue;
-    const char *name = luaL_tolstring(L, -1, NULL);
-    luaL_error(L, "%s: unknown option %s (expected %s)", what, name, join(L, allowed));
-  }
-}
-
 int64_t mw_collection_expiry(lua_State *L, int arg, const char *what) {
   static const char *const allowed[] = {"ttl", NULL};
-  mw_store_check_options(L, arg, what, allowed);
-  if (lua_isnoneornil(L, arg)) return 0;
-  if (lua_getfield(L, arg, "ttl") == LUA_TNIL) {
+  mw_bind_check_options(L, arg, what, allowed);
+  if (mw_bind_get_option(L, arg, "ttl") == LUA_TNIL) {
     lua_pop(L, 1);
     return 0;
   }

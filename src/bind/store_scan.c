@@ -35,7 +35,7 @@ static int advance(struct scan *scan, struct mw_store_entry *entry) {
 /* ---- options ---- */
 
 static lua_Integer limit_option(lua_State *L, int arg, const char *what) {
-  if (lua_getfield(L, arg, "limit") == LUA_TNIL) return LUA_MAXINTEGER;
+  if (mw_bind_get_option(L, arg, "limit") == LUA_TNIL) return LUA_MAXINTEGER;
   int exact;
   lua_Integer limit = lua_tointegerx(L, -1, &exact);
   if (!exact || limit < 0) {
@@ -46,7 +46,7 @@ static lua_Integer limit_option(lua_State *L, int arg, const char *what) {
 
 /* A key that no message has, being too long or empty, is still a place: the messages around it are found. */
 static void after_option(lua_State *L, int arg, struct scan *scan) {
-  if (lua_getfield(L, arg, "after") == LUA_TNIL) return;
+  if (mw_bind_get_option(L, arg, "after") == LUA_TNIL) return;
   int index = lua_gettop(L);
   bool text = mw_store_key_is_text(scan->collection->key);
   if (text ? lua_type(L, index) != LUA_TSTRING : !lua_isinteger(L, index)) {
@@ -61,7 +61,7 @@ static void after_option(lua_State *L, int arg, struct scan *scan) {
 /* Pushes a scan by the options at 2, its snapshot not yet open. Returns false when no key can have the prefix. */
 static bool push_scan(lua_State *L, const char *what, const char *const *allowed, struct scan **out) {
   struct mw_collection *collection = mw_collection_check(L, 1);
-  mw_store_check_options(L, 2, what, allowed);
+  mw_bind_check_options(L, 2, what, allowed);
   lua_settop(L, 2);
   struct scan *scan = lua_newuserdatauv(L, sizeof *scan, 1);
   *scan = (struct scan){.collection = collection, .left = LUA_MAXINTEGER};
@@ -69,15 +69,11 @@ static bool push_scan(lua_State *L, const char *what, const char *const *allowed
   lua_pushvalue(L, 1);
   lua_setiuservalue(L, 3, 1);
   *out = scan;
-  if (lua_isnil(L, 2)) {
-    mw_store_key_start(collection, &scan->prefix);
-    return true;
-  }
   scan->left = limit_option(L, 2, what);
   after_option(L, 2, scan);
-  lua_getfield(L, 2, "reverse");
+  mw_bind_get_option(L, 2, "reverse");
   scan->reverse = lua_toboolean(L, -1);
-  lua_getfield(L, 2, "prefix");
+  mw_bind_get_option(L, 2, "prefix");
   bool possible = mw_store_key_prefix(L, lua_gettop(L), collection, &scan->prefix);
   if (!possible) scan->left = 0;
   lua_settop(L, 3);

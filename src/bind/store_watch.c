@@ -160,7 +160,7 @@ static int start(lua_State *L, struct watch *w, struct mw_loop *loop, bool exist
 static int l_watch(lua_State *L) {
   static const char *const allowed[] = {"prefix", "existing", NULL};
   struct mw_collection *collection = mw_collection_check(L, 1);
-  mw_store_check_options(L, 2, "watch", allowed);
+  mw_bind_check_options(L, 2, "watch", allowed);
   lua_settop(L, 2);
   struct watch *w = lua_newuserdatauv(L, sizeof *w, 1);
   *w = (struct watch){.collection = collection};
@@ -168,15 +168,11 @@ static int l_watch(lua_State *L) {
   luaL_setmetatable(L, WATCH);
   lua_pushvalue(L, 1);
   lua_setiuservalue(L, 3, 1);
-  bool existing = false;
-  mw_store_key_start(collection, &w->prefix);
-  if (!lua_isnil(L, 2)) {
-    lua_getfield(L, 2, "existing");
-    existing = lua_toboolean(L, -1);
-    lua_getfield(L, 2, "prefix");
-    if (!mw_store_key_prefix(L, lua_gettop(L), collection, &w->prefix)) {
-      return luaL_error(L, "watch: prefix: longer than any key");
-    }
+  mw_bind_get_option(L, 2, "existing");
+  bool existing = lua_toboolean(L, -1);
+  mw_bind_get_option(L, 2, "prefix");
+  if (!mw_store_key_prefix(L, lua_gettop(L), collection, &w->prefix)) {
+    return luaL_error(L, "watch: prefix: longer than any key");
   }
   struct mw_err err = MW_ERR_INIT;
   int rc = start(L, w, collection->program->vm->loop, existing, &err);

@@ -115,6 +115,7 @@ static int attempt_update(lua_State *L) {
   struct mw_collection *collection = mw_collection_check(L, 1);
   lua_settop(L, 7);
   if (!count_attempt(L, collection, 5)) return 2;
+  int64_t expires = mw_collection_expiry(L, 4, "update");
   struct mw_store_key key;
   struct mw_store_entry entry;
   int rc = mw_store_key_check(L, 2, collection, &key) ? mw_collection_read(collection, &key, &entry) : MW_ENOTFOUND;
@@ -123,7 +124,6 @@ static int attempt_update(lua_State *L) {
     return mw_bind_fail(L, MW_CODE_NOT_FOUND, "%s: there is no %s", collection->name, name);
   }
   if (rc != 0) return mw_store_fail(L, collection, rc, NULL);
-  int64_t expires = mw_collection_expiry(L, 4, "update");
   lua_pushinteger(L, (lua_Integer)entry.revision);
   lua_replace(L, 6);
   lua_pushinteger(L, expires != 0 ? expires : entry.expires);

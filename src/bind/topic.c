@@ -169,9 +169,9 @@ static int l_publish(lua_State *L) {
 }
 
 static size_t check_capacity(lua_State *L) {
-  if (lua_isnoneornil(L, 2)) return DEFAULT_CAPACITY;
-  luaL_checktype(L, 2, LUA_TTABLE);
-  lua_getfield(L, 2, "capacity");
+  static const char *const allowed[] = {"capacity", NULL};
+  mw_bind_check_options(L, 2, "topic:subscribe", allowed);
+  mw_bind_get_option(L, 2, "capacity");
   lua_Integer capacity = luaL_optinteger(L, -1, DEFAULT_CAPACITY);
   luaL_argcheck(L, capacity >= 1 && capacity <= MAX_CAPACITY, 2, "expected a capacity from 1 to 65536");
   return (size_t)capacity;

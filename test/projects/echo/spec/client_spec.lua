@@ -291,7 +291,7 @@ describe("mw.client", function()
         ["client:stream: /echo.Echo/Unary does not stream: use client:call"] =
           function() client:stream("echo.Echo/Unary", {}) end,
         ["mw.client: no target"] = function() mw.client "" end,
-        ['mw.client: no option "tsl"'] = function() mw.client("a:1", { tsl = true }) end,
+        ["mw.client: unknown option tsl (expected target, tls,"] = function() mw.client("a:1", { tsl = true }) end,
         ['load balancing "ring", expected "pick_first" or "round_robin"'] =
           function() mw.client("a:1", { load_balancing = "ring" }) end,
         ["mw.client: TLS CA certificates: ./none.pem: No such file or directory"] =
