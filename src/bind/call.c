@@ -168,15 +168,9 @@ static bool push_request(lua_State *L, struct mw_bind_call *c) {
  * 1 call (light), 2 call object or nil, 3 handler, then its arguments. */
 static int run_handler(lua_State *L) {
   struct mw_bind_call *c = lua_touserdata(L, 1);
-  bool takes_call = mw_bind_handler_takes_call(c->call->route->arg);
-  if (takes_call) {
-    mw_bind_push_call(L, c);
-  } else {
-    lua_pushnil(L);
-  }
   lua_rawgeti(L, LUA_REGISTRYINDEX, c->function);
   if (!c->method->client_streaming && !push_request(L, c)) return 0;
-  if (takes_call) lua_pushvalue(L, 2);
+  if (c->object) lua_pushvalue(L, 2);
   lua_callk(L, lua_gettop(L) - 3, LUA_MULTRET, (lua_KContext)c, after_results);
   return after_results(L, LUA_OK, (lua_KContext)c);
 }
@@ -197,13 +191,20 @@ static int after_handler(lua_State *L, int rc, lua_KContext context) {
   return 0;
 }
 
-/* The body of the fiber. */
+/* The body of the fiber. Stack: 1 call (light), 2 call object or nil, 3 on_error(). The object stays here until the
+ * call has ended, also when an error has unwound the handler: finish() writes to it. */
 static int handler_main(lua_State *L) {
   struct mw_bind_call *c = lua_touserdata(L, 1);
+  if (mw_bind_handler_takes_call(c->call->route->arg)) {
+    mw_bind_push_call(L, c);
+  } else {
+    lua_pushnil(L);
+  }
   lua_pushcfunction(L, on_error);
   lua_pushcfunction(L, run_handler);
   lua_pushlightuserdata(L, c);
-  int rc = lua_pcallk(L, 1, 0, 2, (lua_KContext)c, after_handler);
+  lua_pushvalue(L, 2);
+  int rc = lua_pcallk(L, 2, 0, 3, (lua_KContext)c, after_handler);
   return after_handler(L, rc, (lua_KContext)c);
 }
 

@@ -25,9 +25,13 @@ struct mw_bind_waiter {
   struct mw_slice bytes;     /* of the message; borrowed while the event runs */
 };
 
+/* The call object. The stack of the handler's fiber holds it, so that mw_bind_call.object is valid until the call ends. A
+ * script may keep it longer than the schema lives: it has copies of the names. */
 struct mw_bind_object {
   struct mw_bind_call *call; /* NULL once it has ended */
-  const struct mw_method_type *method;
+  bool client_streaming, server_streaming;
+  unsigned service_len;      /* in `path` */
+  char path[];               /* "/tasks.TaskService/CreateTask" */
 };
 
 /* Events resume fibers, and any of them may end the call: lives on the stack of the event. */

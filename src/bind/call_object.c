@@ -15,7 +15,7 @@ static struct mw_bind_object *check_object(lua_State *L) {
 /* The call of the object at index 1; raises when it has ended. */
 static struct mw_bind_call *check_live(lua_State *L, const char *what) {
   struct mw_bind_object *object = check_object(L);
-  if (!object->call) luaL_error(L, "%s: the call %s has ended", what, object->method->path);
+  if (!object->call) luaL_error(L, "%s: the call %s has ended", what, object->path);
   return object->call;
 }
 
@@ -55,32 +55,25 @@ static int raise_bad_message(lua_State *L, const struct mw_bind_call *c, struct 
 
 /* Reads what comes with the message: the options at index 3. Returns whether it is not to be compressed. */
 static bool check_plain(lua_State *L) {
+  static const char *const allowed[] = {"compress", NULL};
   luaL_checkany(L, 2);
-  if (lua_isnoneornil(L, 3)) return false;
-  if (!lua_istable(L, 3)) luaL_error(L, "call:send: options: expected a table, got %s", luaL_typename(L, 3));
-  bool plain = false;
-  for (lua_pushnil(L); lua_next(L, 3) != 0; lua_pop(L, 1)) {
-    const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
-    if (strcmp(name, "compress") != 0) {
-      luaL_error(L, "call:send: no option \"%s\": there is compress", luaL_tolstring(L, -2, NULL));
-    }
-    if (!lua_isboolean(L, -1)) {
-      luaL_error(L, "call:send: compress: expected a boolean, got %s", luaL_typename(L, -1));
-    }
-    plain = !lua_toboolean(L, -1);
+  mw_bind_check_options(L, 3, "call:send", allowed);
+  int type = mw_bind_get_option(L, 3, "compress");
+  if (type != LUA_TNIL && type != LUA_TBOOLEAN) {
+    luaL_error(L, "call:send: compress: expected a boolean, got %s", luaL_typename(L, -1));
   }
-  return plain;
+  return type == LUA_TBOOLEAN && !lua_toboolean(L, -1);
 }
 
 static int l_send(lua_State *L) {
   struct mw_bind_object *object = check_object(L);
-  if (!object->method->server_streaming) {
-    return luaL_error(L, "call:send: the reply of %s is not streamed: return it", object->method->path);
+  if (!object->server_streaming) {
+    return luaL_error(L, "call:send: the reply of %s is not streamed: return it", object->path);
   }
   bool plain = lua_gettop(L) != 2 && check_plain(L);
   struct mw_bind_call *c = object->call;
   if (!c) {
-    mw_log(MW_LOG_WARN, NULL, "call:send after the end of %s", object->method->path);
+    mw_log(MW_LOG_WARN, NULL, "call:send after the end of %s", object->path);
     return push_over(L, NULL);
   }
   if (c->call->cancelled) return push_over(L, c);
@@ -132,9 +125,9 @@ static int after_receive(lua_State *L, int status, lua_KContext context) {
 
 static int receive(lua_State *L, const char *what, bool raising) {
   struct mw_bind_object *object = check_object(L);
-  if (!object->method->client_streaming) {
+  if (!object->client_streaming) {
     return luaL_error(L, "%s: the request of %s is not streamed: it is the handler's first argument", what,
-                      object->method->path);
+                      object->path);
   }
   struct mw_bind_call *c = object->call;
   if (!c || c->call->cancelled) {
@@ -288,8 +281,8 @@ static int l_index(lua_State *L) {
   struct mw_bind_object *object = check_object(L);
   const char *name = luaL_checkstring(L, 2);
   lua_settop(L, 2);
-  if (strcmp(name, "method") == 0) return lua_pushstring(L, object->method->name), 1;
-  if (strcmp(name, "service") == 0) return lua_pushstring(L, object->method->service->full_name), 1;
+  if (strcmp(name, "method") == 0) return lua_pushstring(L, object->path + object->service_len + 2), 1;
+  if (strcmp(name, "service") == 0) return lua_pushlstring(L, object->path + 1, object->service_len), 1;
   if (push_remembered(L, name)) return 1;
   if (strcmp(name, "vars") == 0) {
     lua_newtable(L);
@@ -325,7 +318,7 @@ static int l_newindex(lua_State *L) {
 
 static int l_tostring(lua_State *L) {
   struct mw_bind_object *object = check_object(L);
-  lua_pushfstring(L, "call %s%s", object->method->path, object->call ? "" : " (ended)");
+  lua_pushfstring(L, "call %s%s", object->path, object->call ? "" : " (ended)");
   return 1;
 }
 
@@ -346,10 +339,15 @@ static void push_object_type(lua_State *L) {
 }
 
 void mw_bind_push_call(lua_State *L, struct mw_bind_call *call) {
-  struct mw_bind_object *object = lua_newuserdatauv(L, sizeof *object, 1);
+  const struct mw_method_type *method = call->method;
+  size_t size = strlen(method->path) + 1;
+  struct mw_bind_object *object = lua_newuserdatauv(L, sizeof *object + size, 1);
   object->call = call;
-  object->method = call->method;
-  call->object = object;
+  object->client_streaming = method->client_streaming;
+  object->server_streaming = method->server_streaming;
+  object->service_len = (unsigned)(size - strlen(method->name) - 3); /* without two slashes and the end */
+  memcpy(object->path, method->path, size);
   push_object_type(L);
   lua_setmetatable(L, -2);
+  call->object = object;
 }
