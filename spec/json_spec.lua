@@ -54,7 +54,7 @@ describe("mw.json.encode", function()
     raises("value: the keys of an object must be strings", { [true] = 1 })
     raises("value: a list with holes", setmetatable({ 1, nil, nil, 4 }, nil))
     raises('value["self"]: the table contains itself', (function() local t = {} t.self = t return t end)())
-    raises("the only option is indent", {}, { ident = 2 })
+    raises("mw.json.encode: unknown option ident (expected indent)", {}, { ident = 2 })
     raises("indent must be a number of spaces from 0 to 16", {}, { indent = 17 })
   end)
 

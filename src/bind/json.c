@@ -111,7 +111,7 @@ static int compare_keys(const void *a, const void *b) {
   return order ? order : (left->len > right->len) - (left->len < right->len);
 }
 
-/* Pushes the sorted keys of the table at the top, which keeps their bytes alive. */
+/* Pushes the sorted keys of the table at the top, which keeps their bytes alive: it is not weak. */
 static struct mw_slice *push_keys(struct encoder *e, const struct level *level, size_t *count) {
   *count = 0;
   for (lua_pushnil(e->L); lua_next(e->L, -2); lua_pop(e->L, 1)) {
@@ -157,6 +157,9 @@ static void encode_table(struct encoder *e, const struct level *outer, const str
   if (e->printer.depth == MW_JSON_DEPTH) refuse(e, path, "nested deeper than 100 levels");
   luaL_checkstack(e->L, 8, "mw.json.encode");
   const struct mw_message_type *type = mw_bind_message_type(e->L, -1, e->program);
+  if (!type && mw_bind_is_weak(e->L, -1)) {
+    refuse(e, path, "a table with weak references (__mode) has no form in JSON");
+  }
   lua_Unsigned count = lua_rawlen(e->L, -1);
   if (type) {
     encode_message(e, type);
@@ -194,13 +197,9 @@ static void encode_value(struct encoder *e, const struct level *outer, const str
 
 /* The option `indent` of the table at `arg`, which may be absent. */
 static unsigned check_indent(lua_State *L, int arg) {
-  if (lua_isnoneornil(L, arg)) return 0;
-  luaL_checktype(L, arg, LUA_TTABLE);
-  for (lua_pushnil(L); lua_next(L, arg); lua_pop(L, 1)) {
-    if (lua_type(L, -2) != LUA_TSTRING || strcmp(lua_tostring(L, -2), "indent") != 0)
-      luaL_argerror(L, arg, "the only option is indent");
-  }
-  lua_getfield(L, arg, "indent");
+  static const char *const allowed[] = {"indent", NULL};
+  mw_bind_check_options(L, arg, "mw.json.encode", allowed);
+  mw_bind_get_option(L, arg, "indent");
   lua_Integer indent = lua_tointeger(L, -1);
   luaL_argcheck(L, lua_isnil(L, -1) || (lua_isinteger(L, -1) && indent >= 0 && indent <= LARGEST_INDENT), arg,
                 "indent must be a number of spaces from 0 to 16");

@@ -28,6 +28,14 @@ bool mw_bind_is_array(lua_State *L, int index) {
   return same;
 }
 
+bool mw_bind_is_weak(lua_State *L, int index) {
+  if (!lua_getmetatable(L, index)) return false;
+  lua_pushliteral(L, "__mode");
+  bool weak = lua_rawget(L, -2) == LUA_TSTRING;
+  lua_pop(L, 2);
+  return weak;
+}
+
 int mw_bind_push_bytes(lua_State *L, struct mw_program *program, const struct mw_message_type *type,
                        struct mw_slice bytes, struct mw_err *err) {
   ProtobufCMessage *message;

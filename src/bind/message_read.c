@@ -13,6 +13,14 @@ int mw_read_new(struct mw_reader *r, const struct mw_message_type *type, const s
   return *out ? 0 : mw_read_no_memory(r, path);
 }
 
+/* What is read borrows its strings from the tables, so these must keep their values until it is packed. Refuses those
+ * with weak references. */
+static int check_strong(struct mw_reader *r, int at, const struct mw_path *path) {
+  if (!mw_bind_is_weak(r->L, at)) return 0;
+  return mw_path_fail(r->err, r->L, path, MW_EINVAL,
+                      "expected a table that keeps its values, got one with weak references (__mode)");
+}
+
 /* ---- singular fields ---- */
 
 static int read_element(struct mw_reader *r, int at, const struct mw_field *field, const struct mw_path *path,
@@ -89,13 +97,15 @@ int mw_read_sequence(struct mw_reader *r, int at, const struct mw_field *field, 
     return mw_path_fail_value(r->err, r->L, path, at, expected, "");
   }
   luaL_checkstack(r->L, 8, "message nested too deep");
+  int rc = check_strong(r, at, path);
+  if (rc != 0) return rc;
   size_t n = lua_rawlen(r->L, at);
   char *slots = NULL;
   if (n > 0) {
     slots = mw_arena_calloc(r->arena, n, mw_kind_size(field->kind));
     if (!slots) return mw_read_no_memory(r, path);
   }
-  int rc = read_elements(r, at, field, path, n, slots);
+  rc = read_elements(r, at, field, path, n, slots);
   if (rc != 0) return rc;
   *(char **)mw_field_value(message, field) = slots;
   *mw_field_count(message, field) = n;
@@ -131,6 +141,8 @@ int mw_read_map(struct mw_reader *r, int at, const struct mw_field *field, const
   lua_State *L = r->L;
   if (!lua_istable(L, at)) return mw_path_fail_value(r->err, L, path, at, "a table of keys and values", "");
   luaL_checkstack(L, 8, "message nested too deep");
+  int rc = check_strong(r, at, path);
+  if (rc != 0) return rc;
   size_t n = count_pairs(L, at);
   if (n == 0) return 0;
   ProtobufCMessage **entries = mw_arena_calloc(r->arena, n, sizeof *entries);
@@ -140,7 +152,7 @@ int mw_read_map(struct mw_reader *r, int at, const struct mw_field *field, const
   r->depth++;
   lua_pushnil(L);
   for (; lua_next(L, at); lua_settop(L, key)) {
-    int rc = read_entry(r, key, field, path, &entries[i++]);
+    rc = read_entry(r, key, field, path, &entries[i++]);
     if (rc != 0) return rc;
   }
   r->depth--;
@@ -251,7 +263,7 @@ static int check_metatable(struct mw_reader *r, int at, const struct mw_message_
     return mw_path_fail_value(r->err, r->L, path, at, state->type->full_name, "");
   }
   *carries = other != NULL;
-  return 0;
+  return other ? 0 : check_strong(r, at, path);
 }
 
 int mw_read_fields(struct mw_reader *r, int at, const struct mw_message_type *type, const struct mw_path *path,
