@@ -8,9 +8,11 @@ void mw_bind_functions(lua_State *L, struct mw_program *program, const luaL_Reg 
 }
 
 void mw_bind_make_type(lua_State *L, const char *name, const luaL_Reg *metamethods) {
-  lua_createtable(L, 0, 6);
+  lua_createtable(L, 0, 7);
   lua_pushstring(L, name);
-  lua_setfield(L, -2, "__name");
+  lua_pushvalue(L, -1);
+  lua_setfield(L, -3, "__name");
+  lua_setfield(L, -2, "__metatable");
   lua_pushvalue(L, -2);
   lua_setfield(L, -2, "__index");
   lua_insert(L, -2);

@@ -58,10 +58,11 @@ static int l_newindex(lua_State *L) {
   return 0;
 }
 
-/* Makes the object of a service and leaves it at the top: an empty table that passes assignments to l_newindex. */
+/* Makes the object of a service and leaves it at the top: an empty table that passes assignments to l_newindex. The
+ * metatable is locked: route_all() reads through it outside of any script. */
 static void push_new_service(lua_State *L, struct mw_program *program, const struct mw_service_type *service) {
   lua_newtable(L);
-  lua_createtable(L, 0, 3);
+  lua_createtable(L, 0, 4);
   lua_newtable(L); /* handlers */
   mw_program_push(L, program);
   lua_pushlightuserdata(L, (void *)(uintptr_t)service);
@@ -70,7 +71,9 @@ static void push_new_service(lua_State *L, struct mw_program *program, const str
   lua_setfield(L, -3, "__newindex");
   lua_setfield(L, -2, "__index");
   lua_pushstring(L, service->full_name);
-  lua_setfield(L, -2, "__name");
+  lua_pushvalue(L, -1);
+  lua_setfield(L, -3, "__name");
+  lua_setfield(L, -2, "__metatable");
   lua_setmetatable(L, -2);
 }
 
@@ -124,13 +127,21 @@ static void add_route(lua_State *L, struct mw_program *program, const struct mw_
   }
 }
 
+/* Pushes the handlers of a service, and returns true; or nil, for one that no script has asked for. */
+static bool push_handlers(lua_State *L, int services, const struct mw_service_type *service) {
+  if (lua_getfield(L, services, service->full_name) == LUA_TNIL) return false;
+  luaL_getmetafield(L, -1, "__index");
+  lua_remove(L, -2);
+  return true;
+}
+
 static int route_all(lua_State *L) {
   struct routing *routing = lua_touserdata(L, 1);
   struct mw_program *program = routing->program;
   lua_rawgeti(L, LUA_REGISTRYINDEX, program->services_ref);
   for (size_t i = 0; i < mw_pool_service_count(program->pool); i++) {
     const struct mw_service_type *service = mw_pool_service_at(program->pool, i);
-    bool known = lua_getfield(L, 2, service->full_name) == LUA_TTABLE;
+    bool known = push_handlers(L, 2, service);
     for (size_t j = 0; j < service->n_methods; j++) {
       const struct mw_method_type *method = &service->methods[j];
       if (known && lua_getfield(L, 3, method->name) == LUA_TFUNCTION) {

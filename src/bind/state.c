@@ -4,6 +4,7 @@
  * begins with a copy of it, STAGED, where its scripts put what they ask for; adopting the program puts that in force as
  * a whole, which needs no memory, and forgetting it leaves STATES as it was. There is at most one candidate at a time. */
 #include "bind/bind.h"
+#include "script/environment.h"
 
 #define STATES "moonwire.states"
 #define STAGED "moonwire.states.staged"
@@ -30,12 +31,21 @@ static void copy_value(lua_State *L, int copies, int queue) {
   lua_remove(L, -2);
 }
 
+/* Gives the copy at the top the metatable of its original at `table`. */
+static void copy_metatable(lua_State *L, int table, const char *name) {
+  if (!lua_getmetatable(L, table)) return;
+  if (mw_has_finalizer(L, -1)) {
+    luaL_error(L, "mw.state: a metatable of '%s' has a __gc: " MW_NO_FINALIZERS, name);
+  }
+  lua_setmetatable(L, -2);
+}
+
 /* Fills the copy of the table at the top, which it pops. */
-static void fill_copy(lua_State *L, int copies, int queue) {
+static void fill_copy(lua_State *L, int copies, int queue, const char *name) {
   int table = lua_gettop(L);
   lua_pushvalue(L, table);
   lua_rawget(L, copies);
-  if (lua_getmetatable(L, table)) lua_setmetatable(L, -2);
+  copy_metatable(L, table, name);
   lua_pushnil(L);
   while (lua_next(L, table)) {
     lua_pushvalue(L, -2);
@@ -49,14 +59,14 @@ static void fill_copy(lua_State *L, int copies, int queue) {
 
 /* Replaces the table at the top by a copy of it and all tables that it leads to. Metatables, functions and objects are
  * shared. Without recursion: a list may be long. */
-static void deep_copy(lua_State *L) {
+static void deep_copy(lua_State *L, const char *name) {
   luaL_checkstack(L, 12, NULL);
   lua_newtable(L);
   lua_newtable(L);
   int queue = lua_gettop(L), copies = queue - 1;
   lua_pushvalue(L, copies - 1);
   copy_value(L, copies, queue);
-  for (lua_Integer i = 1; lua_rawgeti(L, queue, i) != LUA_TNIL; i++) fill_copy(L, copies, queue);
+  for (lua_Integer i = 1; lua_rawgeti(L, queue, i) != LUA_TNIL; i++) fill_copy(L, copies, queue, name);
   lua_pop(L, 1);
   lua_replace(L, copies - 1);
   lua_settop(L, copies - 1);
@@ -72,7 +82,7 @@ static void make(lua_State *L, const char *name) {
     lua_pushnil(L);
   } else {
     lua_rawgeti(L, 5, TABLE);
-    deep_copy(L);
+    deep_copy(L, name);
     lua_rawgeti(L, 5, VERSION);
   }
   lua_call(L, 2, 1);

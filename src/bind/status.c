@@ -229,9 +229,11 @@ void mw_bind_open_status(lua_State *L, struct mw_program *program) {
     lua_pushcclosure(L, l_construct, 2);
     lua_setfield(L, -2, name);
   }
-  lua_createtable(L, 0, 1);
+  lua_createtable(L, 0, 2);
   lua_pushcfunction(L, l_call);
   lua_setfield(L, -2, "__call");
+  lua_pushliteral(L, "mw.status");
+  lua_setfield(L, -2, "__metatable");
   lua_setmetatable(L, -2);
   lua_setfield(L, -2, "status");
 }

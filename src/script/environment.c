@@ -116,20 +116,22 @@ static int l_rawset(lua_State *L) {
   return 1;
 }
 
-/* setmetatable() without finalizers: the collector would run them in the middle of whatever the server is doing, such
- * as using the vm's scratch arena. Lua looks for __gc here and at no other time. */
+bool mw_has_finalizer(lua_State *L, int index) {
+  index = lua_absindex(L, index);
+  lua_pushliteral(L, "__gc");
+  bool has = lua_rawget(L, index) != LUA_TNIL;
+  lua_pop(L, 1);
+  return has;
+}
+
+/* setmetatable() without finalizers. */
 static int l_setmetatable(lua_State *L) {
   int type = lua_type(L, 2);
   luaL_checktype(L, 1, LUA_TTABLE);
   luaL_argexpected(L, type == LUA_TNIL || type == LUA_TTABLE, 2, "nil or table");
   if (luaL_getmetafield(L, 1, "__metatable") != LUA_TNIL) return luaL_error(L, "cannot change a protected metatable");
   lua_settop(L, 2);
-  if (type == LUA_TTABLE) {
-    lua_pushliteral(L, "__gc");
-    luaL_argcheck(L, lua_rawget(L, 2) == LUA_TNIL, 2,
-                  "scripts cannot have finalizers (__gc): use a <close> variable and __close");
-    lua_settop(L, 2);
-  }
+  if (type == LUA_TTABLE) luaL_argcheck(L, !mw_has_finalizer(L, 2), 2, MW_NO_FINALIZERS);
   lua_setmetatable(L, 1);
   return 1;
 }

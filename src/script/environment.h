@@ -4,9 +4,17 @@
 #define MW_SCRIPT_ENVIRONMENT_H
 
 #include <lua.h>
+#include <stdbool.h>
+
+#define MW_NO_FINALIZERS "scripts cannot have finalizers (__gc): use a <close> variable and __close"
 
 /* Pushes a new environment table. `require` is left to the caller. Writing to a global that scripts do not have is an
  * error. Raises for lack of memory. */
 void mw_environment_push(lua_State *L);
+
+/* True when the table at `index` has a __gc. Lua looks for it only when the table becomes a metatable, so every C
+ * function that makes a script's table a metatable asks first, and refuses with MW_NO_FINALIZERS. A finalizer would run
+ * at any allocation, outside of its program and of any budget. */
+bool mw_has_finalizer(lua_State *L, int index);
 
 #endif
