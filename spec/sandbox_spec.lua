@@ -24,6 +24,14 @@ local refused = {
   ["setmetatable(_G, nil)"] = "cannot change a protected metatable",
   ["setmetatable(string, nil)"] = "cannot change a protected metatable",
   ["setmetatable({}, {__gc = function() end})"] = "scripts cannot have finalizers (__gc)",
+  ["coroutine.wrap(setmetatable)({}, {__gc = 1})"] = "scripts cannot have finalizers (__gc)",
+  ["assert(pcall(setmetatable, {}, {__gc = 1}))"] = "scripts cannot have finalizers (__gc)",
+  ["local mt = {} setmetatable({}, mt).x = 1 mt.__gc = print setmetatable({}, mt)"] =
+    "scripts cannot have finalizers (__gc)",
+  ["getmetatable(require 'moonwire'.service 'grpc.health.v1.Health').__index = print"] =
+    "attempt to index a string value",
+  ["setmetatable(require 'moonwire'.service 'grpc.health.v1.Health', {__index = print})"] =
+    "cannot change a protected metatable",
   ["collectgarbage 'stop'"] = "the collector belongs to the server: only \"count\" is available to scripts",
   ["x = 1"] = "assignment to undefined global 'x': declare it with 'local x' first",
   ["_G.x = 1"] = "assignment to undefined global 'x': declare it with 'local x' first",
@@ -43,6 +51,7 @@ local allowed = {
   "assert(getmetatable('') == 'protected' and getmetatable({}) == nil)",
   "string.trim = function() end",
   "assert(collectgarbage 'count' > 0)",
+  "do local t <close> = setmetatable({}, {__close = function() end}) end",
 }
 
 local function check(script)
