@@ -196,6 +196,7 @@ static int commit(lua_State *L, int status, lua_KContext context) {
   struct transaction *tx = luaL_checkudata(L, TX, TRANSACTION);
   bool cancelled = lua_gettop(L) > TX && !lua_toboolean(L, TX + 1);
   if (cancelled || !tx->writes) return return_results(L);
+  if (!tx->txn) return luaL_error(L, "mw.store.transaction: tx was closed before its function returned");
   struct mw_fiber *fiber = mw_fiber_check(L, "mw.store.transaction");
   struct mw_store_wait *wait = mw_store_wait_new(L, fiber);
   lua_insert(L, TX + 1);
