@@ -261,6 +261,44 @@ static void a_stub_outlives_its_generation(void **state) {
   run(w);
 }
 
+static void a_function_outlives_its_generation(void **state) {
+  struct world *w = *state;
+  generation(w, "local kept = mw.state('kept', 1, function(old) return old or {} end)\n"
+                "mw.service 'tasks.TaskService'\n"
+                "kept.require = function() return require 'script' end\n"
+                "kept.service = function() return mw.service 'tasks.TaskService' end\n"
+                "kept.client = function() return mw.client('inproc', { service_config = {} }) end\n"
+                "kept.pack = function() return mw.any.pack('tasks.Task', { id = 'a' }) end\n"
+                "function M.run() end\n");
+  run(w);
+  generation(w, "local kept = mw.state('kept', 1, function(old) return old or {} end)\n"
+                "function M.run()\n"
+                "  raises(\"require 'script': the generation of this function has ended\", kept.require)\n"
+                "  raises('mw.service: the generation of this function has ended', kept.service)\n"
+                "  raises('mw.client: service_config: expected JSON text, got a table: the generation of this '\n"
+                "    .. 'function has ended', kept.client)\n"
+                "  assert(kept.pack().type_url == 'type.googleapis.com/tasks.Task')\n"
+                "end\n");
+  run(w);
+}
+
+/* ---- objects that a script closes ---- */
+
+static void a_transaction_may_be_closed_by_its_function(void **state) {
+  run_script(state,
+             "local tasks = mw.store.collection { name = 'tasks', message = 'tasks.Task' }\n"
+             "function M.run()\n"
+             "  raises('mw.store.transaction: tx was closed before its function returned', mw.store.transaction,\n"
+             "    function(tx)\n"
+             "      tx:put(tasks, { id = 'closed' })\n"
+             "      do local closing <close> = tx end\n"
+             "      raises('the transaction is over', tx.get, tx, tasks, 'closed')\n"
+             "      return true\n"
+             "    end)\n"
+             "  assert(tasks:get 'closed' == nil)\n"
+             "end\n");
+}
+
 /* ---- options ---- */
 
 static void options_are_read_without_metamethods(void **state) {
@@ -469,6 +507,8 @@ int main(void) {
       with_world(a_failed_handler_leaves_it_with_dev_too),
       with_world(a_call_object_outlives_its_schema),
       with_world(a_stub_outlives_its_generation),
+      with_world(a_function_outlives_its_generation),
+      with_world(a_transaction_may_be_closed_by_its_function),
       with_world(options_are_read_without_metamethods),
       with_world(an_update_reads_its_options_first),
       with_world(log_fields_may_change_while_they_are_read),

@@ -112,15 +112,14 @@ void mw_bind_list_jobs(const struct mw_program *program, void (*show)(void *arg,
 
 /* ---- call.c ---- */
 
-/* Runs Lua functions as methods; a route's `arg` is made of the function's registry reference, and of whether the
- * function has a parameter for the call object: for one that has not, none is made. */
+/* Runs Lua functions as methods; a route's `arg` is a struct mw_bind_target. */
 extern const struct mw_handler mw_bind_handler;
 
-static inline void *mw_bind_handler_arg(int function, bool takes_call) {
-  return (void *)(intptr_t)((intptr_t)function * 2 + takes_call);
-}
-static inline int mw_bind_handler_function(const void *arg) { return (int)((intptr_t)arg / 2); }
-static inline bool mw_bind_handler_takes_call(const void *arg) { return (intptr_t)arg % 2 != 0; }
+struct mw_bind_target {
+  int function;     /* registry reference */
+  bool takes_call;  /* it has a parameter for the call object; for one that has not, none is made */
+  const char *path; /* of the method; lives as long as the Lua state */
+};
 
 /* The call that L serves, also in coroutines of the handler's own; NULL in jobs, and once it has ended. */
 struct mw_call *mw_bind_current_call(lua_State *L);

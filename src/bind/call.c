@@ -195,7 +195,8 @@ static int after_handler(lua_State *L, int rc, lua_KContext context) {
  * call has ended, also when an error has unwound the handler: finish() writes to it. */
 static int handler_main(lua_State *L) {
   struct mw_bind_call *c = lua_touserdata(L, 1);
-  if (mw_bind_handler_takes_call(c->call->route->arg)) {
+  const struct mw_bind_target *target = c->call->route->arg;
+  if (target->takes_call) {
     mw_bind_push_call(L, c);
   } else {
     lua_pushnil(L);
@@ -243,7 +244,7 @@ static void on_start(struct mw_call *call) {
   c->call = call;
   c->program = MW_CONTAINER(call->route->router, struct mw_program, router);
   c->method = call->route->method;
-  c->function = mw_bind_handler_function(call->route->arg);
+  c->function = ((const struct mw_bind_target *)call->route->arg)->function;
   mw_list_init(&c->senders);
   mw_list_init(&c->children);
   call->state = c;

@@ -26,12 +26,11 @@ struct mw_bind_waiter {
 };
 
 /* The call object. The stack of the handler's fiber holds it, so that mw_bind_call.object is valid until the call ends. A
- * script may keep it longer than the schema lives: it has copies of the names. */
+ * script may keep it longer than the schema lives. */
 struct mw_bind_object {
   struct mw_bind_call *call; /* NULL once it has ended */
+  const char *path;          /* "/tasks.TaskService/CreateTask"; lives as long as the Lua state */
   bool client_streaming, server_streaming;
-  unsigned service_len;      /* in `path` */
-  char path[];               /* "/tasks.TaskService/CreateTask" */
 };
 
 /* Events resume fibers, and any of them may end the call: lives on the stack of the event. */

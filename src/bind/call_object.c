@@ -281,8 +281,9 @@ static int l_index(lua_State *L) {
   struct mw_bind_object *object = check_object(L);
   const char *name = luaL_checkstring(L, 2);
   lua_settop(L, 2);
-  if (strcmp(name, "method") == 0) return lua_pushstring(L, object->path + object->service_len + 2), 1;
-  if (strcmp(name, "service") == 0) return lua_pushlstring(L, object->path + 1, object->service_len), 1;
+  const char *slash = strrchr(object->path, '/');
+  if (strcmp(name, "method") == 0) return lua_pushstring(L, slash + 1), 1;
+  if (strcmp(name, "service") == 0) return lua_pushlstring(L, object->path + 1, (size_t)(slash - object->path - 1)), 1;
   if (push_remembered(L, name)) return 1;
   if (strcmp(name, "vars") == 0) {
     lua_newtable(L);
@@ -340,13 +341,12 @@ static void push_object_type(lua_State *L) {
 
 void mw_bind_push_call(lua_State *L, struct mw_bind_call *call) {
   const struct mw_method_type *method = call->method;
-  size_t size = strlen(method->path) + 1;
-  struct mw_bind_object *object = lua_newuserdatauv(L, sizeof *object + size, 1);
+  const struct mw_bind_target *target = call->call->route->arg;
+  struct mw_bind_object *object = lua_newuserdatauv(L, sizeof *object, 1);
   object->call = call;
+  object->path = target->path;
   object->client_streaming = method->client_streaming;
   object->server_streaming = method->server_streaming;
-  object->service_len = (unsigned)(size - strlen(method->name) - 3); /* without two slashes and the end */
-  memcpy(object->path, method->path, size);
   push_object_type(L);
   lua_setmetatable(L, -2);
   call->object = object;

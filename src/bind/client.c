@@ -117,7 +117,10 @@ static const char *check_string(lua_State *L, const char *name, const char *base
 /* JSON text as it is; a table is encoded by mw.json. */
 static const char *check_json(lua_State *L, struct mw_program *program) {
   if (!lua_istable(L, -1)) return check_string(L, "service_config", NULL);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, program->modules_ref);
+  if (lua_rawgeti(L, LUA_REGISTRYINDEX, program->modules_ref) != LUA_TTABLE) {
+    luaL_error(L, "mw.client: service_config: expected JSON text, got a table: "
+                  "the generation of this function has ended");
+  }
   lua_getfield(L, -1, "moonwire");
   lua_getfield(L, -1, "json");
   lua_getfield(L, -1, "encode");

@@ -1,9 +1,12 @@
 /* mw.service: where scripts put their handlers, checked against the schema as they are assigned. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/text.h"
 #include "bind/bind.h"
 #include "bind/intercept.h"
+
+#define PATHS "moonwire.paths" /* in the registry: path -> itself */
 
 static const char *service_at(const void *ctx, size_t i) {
   return mw_pool_service_at((const struct mw_pool *)ctx, i)->full_name;
@@ -86,7 +89,9 @@ static int l_service(lua_State *L) {
     const char *what = lua_pushfstring(L, "no service %s in the schema", name);
     return raise_near(L, what, mw_nearest(name, mw_pool_service_count(program->pool), service_at, program->pool));
   }
-  lua_rawgeti(L, LUA_REGISTRYINDEX, program->services_ref);
+  if (lua_rawgeti(L, LUA_REGISTRYINDEX, program->services_ref) != LUA_TTABLE) {
+    return luaL_error(L, "mw.service: the generation of this function has ended");
+  }
   if (lua_getfield(L, -1, name) != LUA_TNIL) return 1;
   if (program->vm->loading != program) return luaL_error(L, "mw.service: services are registered while scripts load");
   push_new_service(L, program, service);
@@ -116,15 +121,35 @@ static bool takes_call(lua_State *L, const struct mw_method_type *method) {
   return info.isvararg || info.nparams > (method->client_streaming ? 0 : 1);
 }
 
+/* Returns the text as a string that the registry keeps for good: one for each path that a method ever had. */
+static const char *keep_path(lua_State *L, const char *path) {
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, PATHS);
+  const char *kept = lua_pushstring(L, path);
+  lua_pushvalue(L, -1);
+  if (lua_rawget(L, -3) == LUA_TSTRING) {
+    kept = lua_tostring(L, -1);
+    lua_pop(L, 3);
+  } else {
+    lua_pop(L, 1);
+    lua_pushvalue(L, -1);
+    lua_rawset(L, -3);
+    lua_pop(L, 1);
+  }
+  return kept;
+}
+
 /* Adds a route to the function at the top of the stack, which it pops. */
 static void add_route(lua_State *L, struct mw_program *program, const struct mw_method_type *method) {
   mw_bind_intercept(L, program, method);
+  const char *path = keep_path(L, method->path);
   bool takes = takes_call(L, method);
   int ref = luaL_ref(L, LUA_REGISTRYINDEX);
-  if (mw_router_add(&program->router, method, &mw_bind_handler, mw_bind_handler_arg(ref, takes)) != 0) {
-    luaL_unref(L, LUA_REGISTRYINDEX, ref);
-    luaL_error(L, "out of memory");
-  }
+  struct mw_bind_target *target = malloc(sizeof *target);
+  if (target) *target = (struct mw_bind_target){ref, takes, path};
+  if (target && mw_router_add(&program->router, method, &mw_bind_handler, target) == 0) return;
+  free(target);
+  luaL_unref(L, LUA_REGISTRYINDEX, ref);
+  luaL_error(L, "out of memory");
 }
 
 /* Pushes the handlers of a service, and returns true; or nil, for one that no script has asked for. */
@@ -167,7 +192,9 @@ void mw_bind_retire(struct mw_program *program) {
   const struct mw_route *route;
   while ((route = mw_map_next(&program->router.routes, &cursor, NULL)) != NULL) {
     if (route->handler == &mw_bind_handler) {
-      luaL_unref(program->vm->L, LUA_REGISTRYINDEX, mw_bind_handler_function(route->arg));
+      struct mw_bind_target *target = route->arg;
+      luaL_unref(program->vm->L, LUA_REGISTRYINDEX, target->function);
+      free(target);
     }
   }
   mw_program_retire(program);

@@ -79,7 +79,9 @@ static bool run_module(lua_State *L, struct mw_program *program, const struct mw
 /* Pushes what the module is, running its file the first time. Raises when that fails. */
 static int load_module(lua_State *L, struct mw_program *program, const char *module) {
   luaL_checkstack(L, 10, "modules that require each other");
-  lua_rawgeti(L, LUA_REGISTRYINDEX, program->modules_ref);
+  if (lua_rawgeti(L, LUA_REGISTRYINDEX, program->modules_ref) != LUA_TTABLE) {
+    return luaL_error(L, "require '%s': the generation of this function has ended", module);
+  }
   int modules = lua_gettop(L);
   if (lua_getfield(L, modules, module) != LUA_TNIL) {
     if (is_marker(L, -1, &is_loading)) return luaL_error(L, "module '%s' requires itself, by way of others", module);
