@@ -6,6 +6,8 @@
 #include "bind/bind.h"
 #include "observe/utf8.h"
 
+#define DEBUG_INFO "google.rpc.DebugInfo"
+
 /* Trailers have room for some thousands of bytes, in base64, and the message has its share of them. */
 enum { ENTRIES = 20, ENTRY_BYTES = 160, ALL_BYTES = 1800 };
 
@@ -41,6 +43,7 @@ static void push_entries(lua_State *L, const char *traceback) {
 
 void mw_bind_add_debug_info(lua_State *L, const char *traceback) {
   const struct mw_program *program = mw_fiber_program(L);
+  if (!mw_pool_message(program->pool, DEBUG_INFO)) return; /* a folder's own copy of google.rpc may lack it */
   char detail[96];
   snprintf(detail, sizeof detail, "generation %" PRIu64 ", worker %u, call %" PRIu64, program->generation,
            program->host->worker, mw_log_context()->call);
@@ -48,7 +51,7 @@ void mw_bind_add_debug_info(lua_State *L, const char *traceback) {
   int status = lua_gettop(L);
   lua_getfield(L, status, "with_details");
   lua_pushvalue(L, status);
-  lua_pushliteral(L, "google.rpc.DebugInfo");
+  lua_pushliteral(L, DEBUG_INFO);
   lua_createtable(L, 0, 2);
   push_entries(L, traceback);
   lua_setfield(L, -2, "stack_entries");

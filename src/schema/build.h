@@ -1,5 +1,6 @@
 /* Making a pool, in passes:
  *   declare   gives every name of the files its place in the pool, so that names can refer to each other in any order;
+ *   check     compares the folder's copies of built-in types with the built-in ones (schema/builtin.h);
  *   link      completes messages, services and extensions, resolving the names of types;
  *   layout    builds the protobuf-c descriptors (schema/layout.h).
  * What only the making needs is here and is gone afterwards. */
@@ -32,6 +33,9 @@ struct mw_extension_plan {
 struct mw_builder {
   struct mw_pool *pool;
   struct mw_err *err;
+  const char *dir;                       /* before the paths in findings; "" for none */
+  const struct mw_descriptor_set *given; /* the folder's files */
+  bool builtin;                          /* files that are declared now are the pool's own */
   const struct mw_pool_file *file; /* the one being worked on: findings name it */
   bool proto3;                     /* its syntax */
 
@@ -39,6 +43,7 @@ struct mw_builder {
   struct mw_message_plan *messages;
   ProtobufCMessageDescriptor *message_descs;
   ProtobufCEnumDescriptor *enum_descs;
+  const Google__Protobuf__EnumDescriptorProto **enums;
   struct mw_service_plan *services;
   struct mw_extension_plan *extensions;
   size_t n_services, n_extensions;
@@ -57,8 +62,12 @@ int mw_build_link(struct mw_builder *b);
 /* Sets the value of [default = TEXT] of a field whose type is known. `where` names the field. MW_EFORMAT, MW_ENOMEM. */
 int mw_build_default(struct mw_builder *b, const char *where, const char *text, struct mw_field *field);
 
-/* Sets b->err to "FILE: ...". Returns `code`. */
+/* Sets b->err to "DIR/FILE: ...". Returns `code`. */
 int mw_build_fail(struct mw_builder *b, int code, const char *fmt, ...) MW_PRINTF(3, 4);
+
+/* The same with the line of b->file in which `full_name` is defined, "DIR/FILE:LINE: ..."; without a line when the file
+ * has no source information. */
+int mw_build_fail_at(struct mw_builder *b, int code, const char *full_name, const char *fmt, ...) MW_PRINTF(4, 5);
 
 /* The finding for lack of memory. Returns MW_ENOMEM. */
 int mw_build_no_memory(struct mw_builder *b);

@@ -28,7 +28,7 @@ static const char *package_of(const struct mw_catalogue_file *file) {
 }
 
 static bool has_symbol(const struct mw_catalogue *catalogue, const char *full_name) {
-  return mw_pool_file_of_symbol(catalogue->pool, full_name).data;
+  return mw_pool_file_of_symbol(catalogue->pool, full_name) != NULL;
 }
 
 /* Whether the old file is there with another package. */

@@ -9,13 +9,32 @@
 
 int mw_build_no_memory(struct mw_builder *b) { return mw_err_set(b->err, MW_ENOMEM, "schema: out of memory"); }
 
+static int fail(struct mw_builder *b, int code, unsigned line, const char *fmt, va_list args) {
+  char text[2048], at[16] = "";
+  vsnprintf(text, sizeof text, fmt, args);
+  if (line > 0) snprintf(at, sizeof at, ":%u", line);
+  return mw_err_set(b->err, code, "%s%s%s%s: %s", b->dir, *b->dir ? "/" : "", b->file->path, at, text);
+}
+
 int mw_build_fail(struct mw_builder *b, int code, const char *fmt, ...) {
-  char text[1024];
   va_list args;
   va_start(args, fmt);
-  vsnprintf(text, sizeof text, fmt, args);
+  fail(b, code, 0, fmt, args);
   va_end(args);
-  return mw_err_set(b->err, code, "%s: %s", b->file->path, text);
+  return code;
+}
+
+int mw_build_fail_at(struct mw_builder *b, int code, const char *full_name, const char *fmt, ...) {
+  unsigned line = 0;
+  for (size_t i = 0; i < b->given->n_files && line == 0; i++) {
+    const Google__Protobuf__FileDescriptorProto *proto = b->given->files[i].proto;
+    if (strcmp(proto->name, b->file->path) == 0) line = mw_source_line_of(proto, full_name);
+  }
+  va_list args;
+  va_start(args, fmt);
+  fail(b, code, line, fmt, args);
+  va_end(args);
+  return code;
 }
 
 char *mw_build_copy(struct mw_builder *b, const char *text) {
@@ -54,6 +73,17 @@ static bool valid_name(const char *name, bool dotted) {
   return !start;
 }
 
+/* Names the folder's own file first, as the one that can be changed. */
+static int fail_defined(struct mw_builder *b, const char *full_name, const struct mw_symbol *other) {
+  const struct mw_pool_file *first = other->file;
+  if (b->builtin) {
+    first = b->file;
+    b->file = other->file;
+  }
+  return mw_build_fail_at(b, MW_EEXIST, full_name, "\"%s\" is already defined in %s%s", full_name, first->path,
+                          first->builtin ? ", which is built in" : "");
+}
+
 /* Declares SCOPE.NAME and returns the full name in `full_name`. */
 static int declare(struct mw_builder *b, const char *scope, const char *name, enum mw_symbol_kind kind, void *type,
                    const char **full_name) {
@@ -64,7 +94,7 @@ static int declare(struct mw_builder *b, const char *scope, const char *name, en
   char *full = mw_build_join(b, scope, name);
   if (!full) return mw_build_no_memory(b);
   const struct mw_symbol *other = mw_build_find(b, full);
-  if (other) return mw_build_fail(b, MW_EEXIST, "\"%s\" is already defined in %s", full, other->file->path);
+  if (other) return fail_defined(b, full, other);
   struct mw_symbol *symbol = mw_arena_alloc(&b->pool->arena, sizeof *symbol);
   if (!symbol) return mw_build_no_memory(b);
   *symbol = (struct mw_symbol){kind, b->file, type};
@@ -85,6 +115,7 @@ static int declare_enum(struct mw_builder *b, const char *scope, const Google__P
   int rc = declare(b, scope, proto->name, MW_SYMBOL_ENUM, type, &type->full_name);
   if (rc != 0) return rc;
   b->pool->n_enums++;
+  b->enums[index] = proto;
   if (proto->n_value == 0) return mw_build_fail(b, MW_EFORMAT, "enum \"%s\" has no values", type->full_name);
   struct mw_enum_value *values = mw_arena_calloc(&b->pool->arena, proto->n_value, sizeof *values);
   if (!values) return mw_build_no_memory(b);
@@ -181,6 +212,7 @@ static int declare_file(struct mw_builder *b, const struct mw_descriptor_file *s
   file->bytes = source->bytes;
   file->imports = imports;
   file->n_imports = proto->n_dependency;
+  file->builtin = b->builtin;
   if (mw_map_set(&b->pool->files, mw_slice_str(file->path), file) != 0) return mw_build_no_memory(b);
   b->file = file;
   return 0;
@@ -251,9 +283,10 @@ int mw_build_reserve(struct mw_builder *b, const struct mw_descriptor_set *given
   b->message_descs = mw_arena_calloc(&pool->arena, counts.messages, sizeof *b->message_descs);
   b->enum_descs = mw_arena_calloc(&pool->arena, counts.enums, sizeof *b->enum_descs);
   b->messages = mw_arena_calloc(&b->scratch, counts.messages, sizeof *b->messages);
+  b->enums = mw_arena_calloc(&b->scratch, counts.enums, sizeof *b->enums);
   b->services = mw_arena_calloc(&b->scratch, counts.services, sizeof *b->services);
   b->extensions = mw_arena_calloc(&b->scratch, counts.extensions, sizeof *b->extensions);
   bool ok = pool->messages && pool->enums && pool->services && pool->extensions && pool->extension_numbers &&
-            b->message_descs && b->enum_descs && b->messages && b->services && b->extensions;
+            b->message_descs && b->enum_descs && b->messages && b->enums && b->services && b->extensions;
   return ok ? 0 : mw_build_no_memory(b);
 }

@@ -297,8 +297,8 @@ static int link_messages(struct mw_builder *b) {
     struct mw_message_type *type = &pool->messages[i];
     b->file = b->messages[i].file;
     int rc = type->map_entry ? check_map_entry(b, type) : 0;
-    if (rc == 0) rc = mw_wellknown_classify(type, &type->wellknown, b->err);
     if (rc != 0) return rc;
+    type->wellknown = mw_wellknown_kind(type->full_name);
     rc = mw_layout_message(&pool->arena, type, b->messages[i].fields, b->messages[i].oneofs, &b->message_descs[i]);
     if (rc != 0) return mw_build_no_memory(b);
   }

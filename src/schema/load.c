@@ -39,10 +39,7 @@ int mw_schema_load(struct mw_pool **out, const char *dir, struct mw_err *err) {
   if (rc == 0) rc = mw_find_files(&sets, dir, ".binpb", err);
   if (rc == 0) rc = mw_protoc_compile(&bytes, dir, (const char *const *)protos.paths, protos.n, err);
   if (rc == 0) rc = read_sets(&bytes, dir, &sets, err);
-  if (rc == 0) {
-    rc = mw_pool_new(out, mw_buf_slice(&bytes), err);
-    if (rc != 0) mw_err_wrap(err, "%s", dir);
-  }
+  if (rc == 0) rc = mw_pool_load(out, mw_buf_slice(&bytes), dir, err);
   mw_buf_fini(&bytes);
   mw_file_list_fini(&sets);
   mw_file_list_fini(&protos);

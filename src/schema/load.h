@@ -9,7 +9,7 @@
  * subprocess, adds every *.binpb descriptor set below it, and makes the pool. A folder that does not exist or is empty
  * gives the pool of the well-known types. Each protoc error becomes a finding "FILE:LINE:COL: message" with FILE
  * relative to the working directory.
- * Returns 0; what mw_pool_new() returns; MW_EFORMAT (the files are wrong); MW_EIO (something is unreadable, protoc
+ * Returns 0; what mw_pool_load() returns; MW_EFORMAT (the files are wrong); MW_EIO (something is unreadable, protoc
  * cannot be run); or MW_ENOMEM. */
 int mw_schema_load(struct mw_pool **out, const char *dir, struct mw_err *err);
 

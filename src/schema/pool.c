@@ -1,10 +1,10 @@
 /* A pool's life, and finding things in it. */
 #include "schema/pool.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "schema/build.h"
+#include "schema/builtin.h"
 #include "schema/load.h"
 #include "schema/pool_impl.h"
 
@@ -45,31 +45,6 @@ static int declare_given(struct mw_builder *b, const struct mw_descriptor_set *s
   return 0;
 }
 
-/* Whether a type of the file has been declared, by a copy of the file at another path. */
-static bool any_declared(const struct mw_builder *b, const Google__Protobuf__FileDescriptorProto *file) {
-  char name[256];
-  for (size_t i = 0; i < file->n_message_type; i++) {
-    snprintf(name, sizeof name, "%s.%s", file->package, file->message_type[i]->name);
-    if (mw_build_find(b, name)) return true;
-  }
-  for (size_t i = 0; i < file->n_enum_type; i++) {
-    snprintf(name, sizeof name, "%s.%s", file->package, file->enum_type[i]->name);
-    if (mw_build_find(b, name)) return true;
-  }
-  return false;
-}
-
-/* Declares the well-known files that the set does not bring itself. */
-static int declare_own(struct mw_builder *b, const struct mw_descriptor_set *own) {
-  for (size_t i = 0; i < own->n_files; i++) {
-    const Google__Protobuf__FileDescriptorProto *file = own->files[i].proto;
-    if (mw_map_get(&b->pool->files, mw_slice_str(file->name)) || any_declared(b, file)) continue;
-    int rc = mw_build_declare(b, &own->files[i]);
-    if (rc != 0) return rc;
-  }
-  return 0;
-}
-
 /* Every import of the given files must be there, for clients that ask for files by reflection. */
 static int check_imports(struct mw_builder *b, const struct mw_descriptor_set *set) {
   for (size_t i = 0; i < set->n_files; i++) {
@@ -87,19 +62,21 @@ static int check_imports(struct mw_builder *b, const struct mw_descriptor_set *s
 static int build(struct mw_builder *b, const struct mw_descriptor_set *set, const struct mw_descriptor_set *own) {
   int rc = mw_build_reserve(b, set, own);
   if (rc == 0) rc = declare_given(b, set, own);
-  if (rc == 0) rc = declare_own(b, own);
+  if (rc == 0) rc = mw_builtin_declare(b, own);
   if (rc == 0) rc = check_imports(b, set);
+  if (rc == 0) rc = mw_builtin_check(b, own);
   if (rc == 0) rc = mw_build_link(b);
   return rc;
 }
 
-int mw_pool_new(struct mw_pool **out, struct mw_slice bytes, struct mw_err *err) {
+int mw_pool_load(struct mw_pool **out, struct mw_slice bytes, const char *dir, struct mw_err *err) {
   if (bytes.len > MW_POOL_SET_MAX) {
-    return mw_err_set(err, MW_ELIMIT, "descriptor set: larger than %d MiB", MW_POOL_SET_MAX >> 20);
+    return mw_err_set(err, MW_ELIMIT, "%s%sdescriptor set: larger than %d MiB", dir, *dir ? ": " : "",
+                      MW_POOL_SET_MAX >> 20);
   }
   struct mw_descriptor_set set = {0}, own = {0};
   struct mw_pool *pool = calloc(1, sizeof *pool);
-  struct mw_builder b = {.pool = pool, .err = err};
+  struct mw_builder b = {.pool = pool, .err = err, .dir = dir, .given = &set};
   if (!pool) return mw_err_set(err, MW_ENOMEM, "schema: out of memory");
   atomic_init(&pool->refs, 1);
   mw_arena_init(&pool->arena, SIZE_MAX);
@@ -109,7 +86,10 @@ int mw_pool_new(struct mw_pool **out, struct mw_slice bytes, struct mw_err *err)
   uint8_t *copy = mw_arena_alloc(&pool->arena, bytes.len);
   int rc = copy ? 0 : mw_build_no_memory(&b);
   if (rc == 0 && bytes.len > 0) memcpy(copy, bytes.data, bytes.len);
-  if (rc == 0) rc = mw_descriptor_set_init(&set, mw_slice(copy, bytes.len), err);
+  if (rc == 0) {
+    rc = mw_descriptor_set_init(&set, mw_slice(copy, bytes.len), err);
+    if (rc != 0 && *dir) mw_err_wrap(err, "%s", dir);
+  }
   if (rc == 0) rc = mw_descriptor_set_init(&own, mw_schema_wellknown(), err);
   if (rc == 0) rc = build(&b, &set, &own);
 
@@ -122,6 +102,10 @@ int mw_pool_new(struct mw_pool **out, struct mw_slice bytes, struct mw_err *err)
     pool_free(pool);
   }
   return rc;
+}
+
+int mw_pool_new(struct mw_pool **out, struct mw_slice set, struct mw_err *err) {
+  return mw_pool_load(out, set, "", err);
 }
 
 struct mw_pool *mw_pool_ref(struct mw_pool *pool) {
@@ -172,9 +156,9 @@ struct mw_slice mw_pool_file(const struct mw_pool *pool, const char *path) {
   return file ? file->bytes : nothing;
 }
 
-struct mw_slice mw_pool_file_of_symbol(const struct mw_pool *pool, const char *full_name) {
+const char *mw_pool_file_of_symbol(const struct mw_pool *pool, const char *full_name) {
   const struct mw_symbol *symbol = mw_map_get(&pool->symbols, mw_slice_str(full_name));
-  return symbol ? symbol->file->bytes : nothing;
+  return symbol ? symbol->file->path : NULL;
 }
 
 size_t mw_pool_imports(const struct mw_pool *pool, const char *path, const char *const **imports) {
@@ -204,11 +188,11 @@ size_t mw_pool_extensions(const struct mw_pool *pool, const char *type, const in
   return end - first;
 }
 
-struct mw_slice mw_pool_file_of_extension(const struct mw_pool *pool, const char *type, int32_t number) {
+const char *mw_pool_file_of_extension(const struct mw_pool *pool, const char *type, int32_t number) {
   const int32_t *numbers;
   size_t n = mw_pool_extensions(pool, type, &numbers), first = first_extension(pool, type);
   for (size_t i = 0; i < n; i++) {
-    if (numbers[i] == number) return pool->extensions[first + i].file->bytes;
+    if (numbers[i] == number) return pool->extensions[first + i].file->path;
   }
-  return nothing;
+  return NULL;
 }

@@ -141,7 +141,12 @@ enum { MW_POOL_SET_MAX = 256 << 20 }; /* most bytes of a set */
  * same bytes are ignored. Borrows `set` for the call. Everything that would make protobuf-c abort is refused first.
  * Returns 0 and a reference in `out`; MW_EFORMAT (not a set, a dangling reference, a type that cannot be),
  * MW_EEXIST (a name defined twice), MW_EUNSUPPORTED (editions), MW_ELIMIT (over MW_POOL_SET_MAX, or nested over 64
- * deep) or MW_ENOMEM. A copy of a well-known file in the set takes the place of the built-in one. */
+ * deep) or MW_ENOMEM. A copy of a built-in file in the set, at whatever path, takes its place; MW_EFORMAT when a type
+ * that code relies on has another shape in it. Findings about a file begin with "DIR/FILE:", and with
+ * "DIR/FILE:LINE:" where a line is known. */
+int mw_pool_load(struct mw_pool **out, struct mw_slice set, const char *dir, struct mw_err *err);
+
+/* The same with findings that begin with "FILE:". */
 int mw_pool_new(struct mw_pool **out, struct mw_slice set, struct mw_err *err);
 
 struct mw_pool *mw_pool_ref(struct mw_pool *pool);
@@ -163,12 +168,13 @@ const struct mw_enum_type *mw_pool_enum_at(const struct mw_pool *pool, size_t i)
 size_t mw_pool_service_count(const struct mw_pool *pool);
 const struct mw_service_type *mw_pool_service_at(const struct mw_pool *pool, size_t i);
 
-/* For reflection: the serialised FileDescriptorProto of a file, of the file that defines a symbol (message, field,
- * enum, enum value, service, method, extension), or of the one that extends message `type` by field `number`; the
- * numbers of all extensions of `type`; the paths a file imports. A slice with data NULL when there is none. */
+/* For reflection: the serialised FileDescriptorProto of a file (data NULL when there is none); the path of the file
+ * that defines a symbol (message, field, enum, enum value, service, method, extension), or of the one that extends
+ * message `type` by field `number` (NULL when there is none); the numbers of all extensions of `type`; the paths a file
+ * imports. */
 struct mw_slice mw_pool_file(const struct mw_pool *pool, const char *path);
-struct mw_slice mw_pool_file_of_symbol(const struct mw_pool *pool, const char *symbol);
-struct mw_slice mw_pool_file_of_extension(const struct mw_pool *pool, const char *type, int32_t number);
+const char *mw_pool_file_of_symbol(const struct mw_pool *pool, const char *symbol);
+const char *mw_pool_file_of_extension(const struct mw_pool *pool, const char *type, int32_t number);
 size_t mw_pool_extensions(const struct mw_pool *pool, const char *type, const int32_t **numbers);
 size_t mw_pool_imports(const struct mw_pool *pool, const char *path, const char *const **imports);
 

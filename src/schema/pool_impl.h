@@ -13,6 +13,7 @@ struct mw_pool_file {
   struct mw_slice bytes; /* the serialised FileDescriptorProto */
   const char *const *imports;
   size_t n_imports;
+  bool builtin;
 };
 
 enum mw_symbol_kind {

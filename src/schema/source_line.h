@@ -34,4 +34,8 @@ struct mw_source_path mw_source_path_join(const struct mw_source_path *path, int
  * the line of the nearest thing around it. 0 when the file has no source information. */
 unsigned mw_source_line(const Google__Protobuf__FileDescriptorProto *file, const struct mw_source_path *path);
 
+/* The line of the message, enum, service or method `full_name`, or of the nearest thing around it. 0 when the file has
+ * no source information. */
+unsigned mw_source_line_of(const Google__Protobuf__FileDescriptorProto *file, const char *full_name);
+
 #endif

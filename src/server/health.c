@@ -108,7 +108,8 @@ void mw_health_init(struct mw_health *health) {
 
 static int route(struct mw_health *health, struct mw_router *router, const struct mw_pool *pool, const char *path,
                  const struct mw_handler *handler) {
-  return mw_router_add(router, mw_pool_method(pool, mw_slice_str(path)), handler, health);
+  const struct mw_method_type *method = mw_pool_method(pool, mw_slice_str(path));
+  return method ? mw_router_add(router, method, handler, health) : 0;
 }
 
 int mw_health_route(struct mw_health *health, struct mw_router *router, const struct mw_pool *pool) {

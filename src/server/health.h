@@ -11,8 +11,8 @@ struct mw_health {
 
 void mw_health_init(struct mw_health *health);
 
-/* Adds its methods to `router`; a script's handlers may replace them. Borrows `health` and `pool`, in which the service
- * is. Returns 0 or MW_ENOMEM. */
+/* Adds its methods to `router`; a script's handlers may replace them. A folder's own copy of the service may lack some:
+ * these are left out. Borrows `health` and `pool`. Returns 0 or MW_ENOMEM. */
 int mw_health_route(struct mw_health *health, struct mw_router *router, const struct mw_pool *pool);
 
 /* Tells every watcher, and whoever asks from now on, that nothing is served any more. The watchers' calls end, with

@@ -54,37 +54,48 @@ static int put_error(struct mw_buf *out, enum mw_code code, const char *text) {
 
 /* ---- files ---- */
 
-/* A file and all that it imports, each once, imports last. */
-static int put_file_and_imports(struct mw_buf *files, struct mw_map *seen, const struct mw_pool *pool,
-                                const char *path) {
-  if (mw_map_get(seen, mw_slice_str(path))) return 0;
-  int rc = mw_map_set(seen, mw_slice_str(path), files);
-  if (rc == 0) rc = put_bytes(files, 1, mw_pool_file(pool, path));
-  const char *const *imports;
-  size_t n = mw_pool_imports(pool, path, &imports);
-  for (size_t i = 0; i < n && rc == 0; i++) rc = put_file_and_imports(files, seen, pool, imports[i]);
+/* Files to write, in order and each once. */
+struct queue {
+  struct mw_map seen;
+  const char **paths; /* borrowed from the pool */
+  size_t n, cap;
+};
+
+static int queue_add(struct queue *queue, const char *path) {
+  if (mw_map_get(&queue->seen, mw_slice_str(path))) return 0;
+  if (queue->n == queue->cap) {
+    size_t cap = queue->cap ? queue->cap * 2 : 16;
+    const char **grown = realloc(queue->paths, cap * sizeof *grown);
+    if (!grown) return MW_ENOMEM;
+    queue->paths = grown;
+    queue->cap = cap;
+  }
+  queue->paths[queue->n++] = path;
+  return mw_map_set(&queue->seen, mw_slice_str(path), queue);
+}
+
+/* A file and all that it imports, each once, imports last. Without recursion: a chain of imports may be long. */
+static int put_file_and_imports(struct mw_buf *files, const struct mw_pool *pool, const char *path) {
+  struct queue queue = {MW_MAP_INIT, NULL, 0, 0};
+  int rc = queue_add(&queue, path);
+  for (size_t i = 0; i < queue.n && rc == 0; i++) {
+    const char *const *imports;
+    size_t n = mw_pool_imports(pool, queue.paths[i], &imports);
+    rc = put_bytes(files, 1, mw_pool_file(pool, queue.paths[i]));
+    for (size_t k = 0; k < n && rc == 0; k++) rc = queue_add(&queue, imports[k]);
+  }
+  free(queue.paths);
+  mw_map_fini(&queue.seen);
   return rc;
 }
 
-/* `file` is a serialised FileDescriptorProto, whose name is its field 1 and comes first. */
-static int put_file(struct mw_buf *out, const struct mw_pool *pool, struct mw_slice file) {
-  if (!file.data) return put_error(out, MW_CODE_NOT_FOUND, "not found");
-  const struct mw_message_type *type = mw_pool_message(pool, "google.protobuf.FileDescriptorProto");
-  struct mw_arena arena;
-  mw_arena_init(&arena, SIZE_MAX);
+/* `path` is NULL when the request names nothing that there is. */
+static int put_file(struct mw_buf *out, const struct mw_pool *pool, const char *path) {
+  if (!path || !mw_pool_file(pool, path).data) return put_error(out, MW_CODE_NOT_FOUND, "not found");
   struct mw_buf files = MW_BUF_INIT;
-  struct mw_map seen = MW_MAP_INIT;
-  ProtobufCMessage *descriptor;
-  int rc = mw_message_unpack(type, file, &arena, &descriptor, NULL);
-  if (rc == 0) {
-    const ProtobufCBinaryData *name = mw_field_value(descriptor, mw_field_by_number(type, 1));
-    const char *path = mw_arena_strndup(&arena, (const char *)name->data, name->len);
-    rc = path ? put_file_and_imports(&files, &seen, pool, path) : MW_ENOMEM;
-  }
+  int rc = put_file_and_imports(&files, pool, path);
   if (rc == 0) rc = put_bytes(out, FILE_DESCRIPTOR_RESPONSE, mw_buf_slice(&files));
-  mw_map_fini(&seen);
   mw_buf_fini(&files);
-  mw_arena_fini(&arena);
   return rc;
 }
 
@@ -141,7 +152,7 @@ static int put_answer(struct mw_buf *out, const struct mw_pool *pool, const stru
   if (number == FILE_CONTAINING_EXTENSION) return put_extension_file(out, pool, field, request, arena);
   const char *text = text_of(request, type, number, arena);
   if (!text) return MW_ENOMEM;
-  if (number == FILE_BY_FILENAME) return put_file(out, pool, mw_pool_file(pool, text));
+  if (number == FILE_BY_FILENAME) return put_file(out, pool, text);
   if (number == FILE_CONTAINING_SYMBOL) return put_file(out, pool, mw_pool_file_of_symbol(pool, text));
   return put_extension_numbers(out, pool, text);
 }
@@ -201,8 +212,8 @@ int mw_reflection_route(struct mw_router *router, const struct mw_pool *pool) {
                                       "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"};
   int rc = 0;
   for (size_t i = 0; i < sizeof paths / sizeof *paths && rc == 0; i++) {
-    struct mw_slice path = mw_slice_str(paths[i]);
-    rc = mw_router_add(router, mw_pool_method(pool, path), &handler, (void *)(uintptr_t)pool);
+    const struct mw_method_type *method = mw_pool_method(pool, mw_slice_str(paths[i]));
+    if (method) rc = mw_router_add(router, method, &handler, (void *)(uintptr_t)pool);
   }
   return rc;
 }
