@@ -1,5 +1,6 @@
 -- Server reflection: a client without any .proto file finds out what is served.
 local mw = require "moonwire"
+local project = require "support.project"
 local servers = require "support.server"
 
 for _, version in ipairs { "v1", "v1alpha" } do
@@ -84,3 +85,30 @@ for _, version in ipairs { "v1", "v1alpha" } do
     end)
   end)
 end
+
+describe("grpc.reflection.v1.ServerReflection", function()
+  -- A descriptor set of files that import each other in a chain: a0 imports a1, and so on.
+  local function chain(n)
+    local function field(number, bytes) -- shorter than 128 bytes
+      return string.char(number << 3 | 2, #bytes) .. bytes
+    end
+    local files = {}
+    for i = 1, n do
+      local name, next = field(1, "a" .. i - 1), i < n and field(3, "a" .. i) or ""
+      files[i] = field(1, name .. next)
+    end
+    return table.concat(files)
+  end
+
+  it("follows imports however long their chain is", function()
+    local n <const> = 100000
+    local folder <close> = project.new { ["proto/chain.binpb"] = chain(n) }
+    local server = servers.start { dir = folder.dir }
+    local stream = server:connect "grpc.reflection.v1.ServerReflection":ServerReflectionInfo()
+    assert.is_true(stream:send { file_by_filename = "a0" })
+    local answer = assert(stream:receive())
+    assert.are.equal(n, #answer.file_descriptor_response.file_descriptor_proto)
+    stream:finish()
+    server:stop()
+  end)
+end)
