@@ -3,8 +3,9 @@
  *
  * A pool is immutable once made, reference counted and readable from every thread. All pointers reachable from it
  * live until the last mw_pool_unref(). The well-known types (google.protobuf.*), google.rpc's status and error details,
- * and gRPC's health and reflection services are in every pool. Names are full names without a leading dot
- * ("tasks.Task").
+ * and gRPC's health and reflection services are built in: they are in every pool, save what a folder's own copy of
+ * their file leaves out. Any, Timestamp and Duration are always there, and what is there of the types that code relies
+ * on has the built-in shape (schema/builtin.h). Names are full names without a leading dot ("tasks.Task").
  *
  * In memory a message is a protobuf-c message whose layout differs from generated code in two ways: a `string` is
  * stored as ProtobufCBinaryData, so that it keeps its length and its NULs; and every singular scalar field outside of
