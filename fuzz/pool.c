@@ -1,5 +1,5 @@
-/* A descriptor set from anywhere becomes a pool or an error; and whatever pool was made, the built-in services serve it,
- * files have their imports, and messages of its types are read and written. */
+/* A descriptor set from anywhere becomes a pool or an error. The built-in services serve the pool, the imports of its
+ * files are in it, and messages of its types are read and written. */
 #include <stdlib.h>
 
 #include "rpc/engine.h"

@@ -216,7 +216,7 @@ describe("a folder's copy of a built-in file", function()
                                 ["google.rpc.RetryInfo"] = "google/rpc/error_details.proto" } do
       local files, n = files_of(assert(reflect(server, { file_containing_symbol = symbol }))), 0
       assert.is_truthy(files[path])
-      for _, file in pairs(files) do -- whatever one imports is there, and each type once
+      for _, file in pairs(files) do -- its imports are there, and each type once
         for _, import in ipairs(file.dependency) do assert.is_truthy(files[import], import) end
         for _, message in ipairs(file.message_type) do
           if message.name == "Any" or message.name == "Duration" then n = n + 1 end

@@ -201,7 +201,7 @@ static int check_service(struct mw_builder *b, const char *scope, const ServiceP
   return rc;
 }
 
-/* ---- what code relies on ---- */
+/* ---- the types that code relies on ---- */
 
 static bool is_one_of(const char *name, const char *const *names) {
   for (; *names; names++) {
@@ -232,7 +232,7 @@ static int check_file(struct mw_builder *b, const FileProto *own) {
   return rc;
 }
 
-/* Types that code looks up by name whatever the folder holds. Only a file in place of theirs can leave them out. */
+/* Types that code looks up by name for every folder. Only a file at the path of theirs can leave them out. */
 static int check_present(struct mw_builder *b, const FileProto *own) {
   static const char *const needed[] = {"google/protobuf/any.proto", "google/protobuf/duration.proto",
                                        "google/protobuf/timestamp.proto", NULL};
