@@ -4,6 +4,7 @@
 #   make run        builds it and serves this folder (ARGS='--listen 127.0.0.1:0' and the like)
 #   make test       builds and runs everything; ends with "N passed, N failed"
 #   make asan       unit tests, specs and the client again, under ASan and UBSan
+#   make gcstress   the specs, with garbage collected at every allocation, under ASan and UBSan
 #   make tsan       what crosses threads and the client, under TSan
 #   make fuzz       every fuzzer for FUZZ_SECONDS (10)
 #   make soak       saves in every way under load, SAVES times (1000), and reloads RELOADS times (10000)
@@ -29,7 +30,7 @@ define build
 @cmake --build $(1) -j $(JOBS) -- --no-print-directory -s
 endef
 
-.PHONY: all run test asan tsan fuzz soak crash conformance layers types bench bench-reload install clean help build-deps \
+.PHONY: all run test asan gcstress tsan fuzz soak crash conformance layers types bench bench-reload install clean help build-deps \
 	test-deps
 
 all: build-deps
@@ -45,6 +46,11 @@ test: test-deps all
 asan: test-deps
 	$(call build,build-asan,asan)
 	@test/run --build build-asan unit spec client soak
+
+# On one engine, for their time.
+gcstress: test-deps
+	$(call build,build-asan,asan)
+	@MOONWIRE_GCSTRESS=1 ENGINES=http TEST_LIMIT=900 test/run --build build-asan spec
 
 # Without the specs, for their time.
 tsan: test-deps

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
@@ -39,8 +40,42 @@ static void a_small_heap_holds_a_megabyte_of_garbage(void **state) {
   assert_true(most > before + LEAST);
 }
 
+#ifdef __SANITIZE_ADDRESS__
+static bool finalized;
+
+static int finalize(lua_State *L) {
+  finalized = true;
+  return 0;
+}
+
+static int setup_stress(void **state) { return setenv("MOONWIRE_GCSTRESS", "1", 1) == 0 ? setup(state) : -1; }
+
+static int teardown_stress(void **state) { return unsetenv("MOONWIRE_GCSTRESS") == 0 ? teardown(state) : -1; }
+
+static void the_allocation_after_a_value_was_dropped_collects_it(void **state) {
+  lua_State *L = vm.L;
+  lua_createtable(L, 0, 1);
+  lua_pushcfunction(L, finalize);
+  lua_setfield(L, -2, "__gc");
+  lua_newuserdatauv(L, 1, 0);
+  lua_pushvalue(L, 1);
+  lua_setmetatable(L, -2);
+  lua_newtable(L);
+  assert_false(finalized);
+  lua_remove(L, 2);
+  lua_newtable(L);
+  assert_true(finalized);
+  lua_settop(L, 0);
+}
+#endif
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test_setup_teardown(a_small_heap_holds_a_megabyte_of_garbage, setup, teardown)};
+      cmocka_unit_test_setup_teardown(a_small_heap_holds_a_megabyte_of_garbage, setup, teardown),
+#ifdef __SANITIZE_ADDRESS__
+      cmocka_unit_test_setup_teardown(the_allocation_after_a_value_was_dropped_collects_it, setup_stress,
+                                      teardown_stress),
+#endif
+  };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

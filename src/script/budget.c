@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "observe/log.h"
+#include "script/collect.h"
 #include "script/fiber.h"
 #include "script/vm.h"
 
@@ -187,7 +188,7 @@ void mw_budget_check(lua_State *L) {
   }
   if (has_expired(vm, account, now)) cut(L, account, MW_CUT_DEADLINE);
   if (account->slice == 0) return;
-  if (is_beyond(account, now, account->slice)) cut(L, account, MW_CUT_SLICE);
+  if (is_beyond(account, now, mw_collect_stress_slice(vm, account->slice))) cut(L, account, MW_CUT_SLICE);
   if (vm->running && !account->warned && now - account->started > account->slice / 2) warn(L, vm, account, now);
 }
 

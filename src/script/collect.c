@@ -1,5 +1,7 @@
 #include "script/collect.h"
 
+#include <stdlib.h>
+
 #include "base/clock.h"
 
 enum {
@@ -9,7 +11,31 @@ enum {
   SPACE = 1024 * 1024             /* bytes; with much more, garbage would not fit into the processor's caches */
 };
 
+#ifdef __SANITIZE_ADDRESS__
+enum {
+  WHOLE_CYCLE = 127,              /* a step size of 2^127 bytes, which Lua takes for "to the end of the cycle" */
+  SMALL_HEAP = 4 * 1024 * 1024    /* bytes: a larger one has proportionally fewer cycles after the first ones */
+};
+
+static void set_stress(struct mw_vm *vm, bool on) {
+  vm->stressed = on;
+  if (on) lua_gc(vm->L, LUA_GCINC, 0, 0, WHOLE_CYCLE);
+}
+
+void mw_collect_stress_run(struct mw_vm *vm) { vm->allocations = vm->next_forced = 0; }
+
+void mw_collect_stress(struct mw_vm *vm) {
+  if (!vm->stressed || vm->allocations++ < vm->next_forced) return;
+  size_t factor = vm->allocations / MW_STRESS_ALLOCATIONS;
+  vm->next_forced = vm->allocations + factor * (1 + vm->memory / SMALL_HEAP);
+  lua_gc(vm->L, LUA_GCRESTART); /* only sets the collector's debt to zero: it is positive after the allocation */
+}
+#else
+static void set_stress(struct mw_vm *vm, bool on) {}
+#endif
+
 void mw_collect_space_out(struct mw_vm *vm) {
+  set_stress(vm, getenv("MOONWIRE_GCSTRESS") != NULL);
   lua_newuserdatauv(vm->L, SPACE, 0);
   luaL_ref(vm->L, LUA_REGISTRYINDEX);
   vm->memory -= SPACE;
@@ -33,4 +59,5 @@ void mw_collect_start(struct mw_vm *vm) {
 void mw_collect_stop(struct mw_vm *vm) {
   mw_timer_stop(vm->collecting);
   vm->collecting = NULL;
+  set_stress(vm, false); /* lua_close() is not to be made to collect */
 }

@@ -21,4 +21,25 @@ void mw_collect_start(struct mw_vm *vm);
 /* For mw_vm_fini(). */
 void mw_collect_stop(struct mw_vm *vm);
 
+/* Under AddressSanitizer, where the environment has MOONWIRE_GCSTRESS: the allocator calls mw_collect_stress() for each
+ * block that it adds or enlarges, which forces a whole cycle before the C function or the instruction that allocates goes
+ * on. So a value that nothing anchors is freed while C still uses it. A cycle follows each of the first
+ * MW_STRESS_ALLOCATIONS of a run (a fiber between two waits), and then fewer and fewer, by their number and by the heap's
+ * size, so that long loops end in time. */
+enum {
+  MW_STRESS_ALLOCATIONS = 2048,
+  MW_STRESS_SLICES = 10 /* times its slice that a run may then take */
+};
+#ifdef __SANITIZE_ADDRESS__
+void mw_collect_stress_run(struct mw_vm *vm); /* a run begins */
+void mw_collect_stress(struct mw_vm *vm);
+static inline int64_t mw_collect_stress_slice(const struct mw_vm *vm, int64_t slice) {
+  return vm->stressed ? slice * MW_STRESS_SLICES : slice;
+}
+#else
+static inline int64_t mw_collect_stress_slice(const struct mw_vm *vm, int64_t slice) { return slice; }
+static inline void mw_collect_stress_run(struct mw_vm *vm) {}
+static inline void mw_collect_stress(struct mw_vm *vm) {}
+#endif
+
 #endif

@@ -8,6 +8,7 @@
 #include <sanitizer/tsan_interface.h>
 #endif
 
+#include "script/collect.h"
 #include "script/program.h"
 
 /* Most coroutines that are kept for reuse: those beyond came with a burst of calls and go with it. */
@@ -100,6 +101,7 @@ static void run(struct mw_fiber *fiber, int n_args) {
   vm->current = fiber->L;
   vm->unyieldable = 0;
   mw_account_begin_run(&fiber->account);
+  mw_collect_stress_run(vm);
   *mw_log_context() = fiber->log;
   int n_results;
   int rc = resume(fiber->L, current, n_args, &n_results); /* whose C calls count for the depth of the C stack */

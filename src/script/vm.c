@@ -15,6 +15,7 @@ static inline bool is_allowed(struct mw_vm *vm, size_t held, size_t size) {
 
 static void *take(struct mw_vm *vm, size_t size) {
   if (!is_allowed(vm, 0, size)) return NULL;
+  mw_collect_stress(vm);
   void *block = mw_blocks_take(&vm->blocks, size);
   if (block) vm->memory += size;
   return block;
@@ -22,6 +23,7 @@ static void *take(struct mw_vm *vm, size_t size) {
 
 static void *resize(struct mw_vm *vm, void *block, size_t old, size_t size) {
   if (!is_allowed(vm, old, size)) return NULL;
+  if (size > old) mw_collect_stress(vm);
   block = mw_blocks_resize(&vm->blocks, block, old, size);
   if (block) vm->memory += size - old;
   return block;

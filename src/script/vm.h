@@ -44,6 +44,11 @@ struct mw_vm {
   int64_t warned;           /* mw_clock_real() of the last warning of a long run; 0 for none */
   struct mw_timer *collecting; /* the next step of a collection (script/collect.h); NULL when none is under way */
   unsigned cycles;          /* that are left of it */
+#ifdef __SANITIZE_ADDRESS__ /* of mw_collect_stress() */
+  bool stressed;
+  size_t allocations;       /* of this run */
+  size_t next_forced;       /* the one of them that will force a cycle */
+#endif
   char refused_at[96];      /* "FILE:LINE" where memory was last refused */
   /* Pushes a fiber's error; NULL: a string. `place` is "FILE:LINE" or "", `traceback` may be NULL. */
   void (*push_cut)(lua_State *L, enum mw_cut why, const char *words, const char *place, const char *traceback);
