@@ -4,7 +4,8 @@
 #   make run        builds it and serves this folder (ARGS='--listen 127.0.0.1:0' and the like)
 #   make test       builds and runs everything; ends with "N passed, N failed"
 #   make asan       unit tests, specs and the client again, under ASan and UBSan
-#   make gcstress   the specs, with garbage collected at every allocation, under ASan and UBSan
+#   make gcstress   the specs with garbage collected at every allocation, and random calls of the whole Lua API for
+#                   WALK_SECONDS (60), or of WALK_SEED, under ASan and UBSan
 #   make tsan       what crosses threads and the client, under TSan
 #   make fuzz       every fuzzer for FUZZ_SECONDS (10)
 #   make soak       saves in every way under load, SAVES times (1000), and reloads RELOADS times (10000)
@@ -50,7 +51,7 @@ asan: test-deps
 # On one engine, for their time.
 gcstress: test-deps
 	$(call build,build-asan,asan)
-	@MOONWIRE_GCSTRESS=1 ENGINES=http TEST_LIMIT=900 test/run --build build-asan spec
+	@MOONWIRE_GCSTRESS=1 ENGINES=http TEST_LIMIT=900 test/run --build build-asan spec walk
 
 # Without the specs, for their time.
 tsan: test-deps

@@ -1,0 +1,1 @@
+return { methods = { "get" }, fields = { "id" } }
