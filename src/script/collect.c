@@ -14,7 +14,9 @@ enum {
 #ifdef __SANITIZE_ADDRESS__
 enum {
   WHOLE_CYCLE = 127,              /* a step size of 2^127 bytes, which Lua takes for "to the end of the cycle" */
-  SMALL_HEAP = 4 * 1024 * 1024    /* bytes: a larger one has proportionally fewer cycles after the first ones */
+  SMALL_HEAP = 4 * 1024 * 1024,   /* bytes: a larger one has proportionally fewer cycles after the first ones */
+  SERVER_HEAP = 768 * 1024,       /* bytes: a larger one is that of specs, which load their scripts for each test */
+  LOADING = 7                     /* allocations for each cycle while they do */
 };
 
 static void set_stress(struct mw_vm *vm, bool on) {
@@ -28,6 +30,7 @@ void mw_collect_stress(struct mw_vm *vm) {
   if (!vm->stressed || vm->allocations++ < vm->next_forced) return;
   size_t factor = vm->allocations / MW_STRESS_ALLOCATIONS;
   vm->next_forced = vm->allocations + factor * (1 + vm->memory / SMALL_HEAP);
+  if (!vm->running && vm->memory > SERVER_HEAP) vm->next_forced += LOADING - 1;
   lua_gc(vm->L, LUA_GCRESTART); /* only sets the collector's debt to zero: it is positive after the allocation */
 }
 #else
