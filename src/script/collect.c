@@ -13,10 +13,10 @@ enum {
 
 #ifdef __SANITIZE_ADDRESS__
 enum {
-  WHOLE_CYCLE = 127,              /* a step size of 2^127 bytes, which Lua takes for "to the end of the cycle" */
-  SMALL_HEAP = 4 * 1024 * 1024,   /* bytes: a larger one has proportionally fewer cycles after the first ones */
-  SERVER_HEAP = 768 * 1024,       /* bytes: a larger one is that of specs, which load their scripts for each test */
-  LOADING = 7                     /* allocations for each cycle while they do */
+  WHOLE_CYCLE = 127,           /* a step size of 2^127 bytes, which Lua takes for "to the end of the cycle" */
+  RUN = 2048,                  /* allocations of a run (a fiber between two waits) after which cycles become rarer */
+  LIFE = 32 * 1024,            /* the same of a state */
+  SMALL_HEAP = 4 * 1024 * 1024 /* bytes: the same, once a run has made RUN allocations */
 };
 
 static void set_stress(struct mw_vm *vm, bool on) {
@@ -24,13 +24,22 @@ static void set_stress(struct mw_vm *vm, bool on) {
   if (on) lua_gc(vm->L, LUA_GCINC, 0, 0, WHOLE_CYCLE);
 }
 
-void mw_collect_stress_run(struct mw_vm *vm) { vm->allocations = vm->next_forced = 0; }
+void mw_collect_stress_run(struct mw_vm *vm) {
+  vm->allocations += vm->run_allocations;
+  vm->run_allocations = vm->skipped_allocations = 0;
+}
 
+/* The distances vary, so that loops have a cycle in each of their places. */
 void mw_collect_stress(struct mw_vm *vm) {
-  if (!vm->stressed || vm->allocations++ < vm->next_forced) return;
-  size_t factor = vm->allocations / MW_STRESS_ALLOCATIONS;
-  vm->next_forced = vm->allocations + factor * (1 + vm->memory / SMALL_HEAP);
-  if (!vm->running && vm->memory > SERVER_HEAP) vm->next_forced += LOADING - 1;
+  if (!vm->stressed) return;
+  vm->run_allocations++;
+  if (vm->skipped_allocations > 0) {
+    vm->skipped_allocations--;
+    return;
+  }
+  size_t all = vm->allocations + vm->run_allocations;
+  size_t mean = vm->run_allocations / RUN * (1 + vm->memory / SMALL_HEAP) + all / LIFE;
+  vm->skipped_allocations = all * 2654435761u / 65536 % (2 * mean + 1);
   lua_gc(vm->L, LUA_GCRESTART); /* only sets the collector's debt to zero: it is positive after the allocation */
 }
 #else

@@ -46,8 +46,9 @@ struct mw_vm {
   unsigned cycles;          /* that are left of it */
 #ifdef __SANITIZE_ADDRESS__ /* of mw_collect_stress() */
   bool stressed;
-  size_t allocations;       /* of this run */
-  size_t next_forced;       /* the one of them that will force a cycle */
+  size_t allocations;       /* before this run */
+  size_t run_allocations;
+  size_t skipped_allocations; /* that are left before the one that will force a cycle */
 #endif
   char refused_at[96];      /* "FILE:LINE" where memory was last refused */
   /* Pushes a fiber's error; NULL: a string. `place` is "FILE:LINE" or "", `traceback` may be NULL. */
