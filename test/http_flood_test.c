@@ -1,17 +1,23 @@
 /* Clients that send frames which lead nowhere: how many they may, what gives them more, and how it ends. */
 #include "http_fixture.h"
 
-enum { RESETS = 50, CONTROL = 200 };
+#include "engine/http/flood.h"
+
+enum { RESETS = 50, FEW_RESETS = 5, CONTROL = 200 };
 
 static struct server server;
 static struct client client;
 
-static int setup(void **state) {
-  const struct mw_engine_config config = {.limits = {.stream_resets = RESETS, .control_frames = CONTROL, .streams = 100}};
+static int setup_with(uint32_t resets) {
+  const struct mw_engine_config config = {.limits = {.stream_resets = resets, .control_frames = CONTROL, .streams = 100}};
   server_open(&server, &config);
   client_open(&client, &server);
   return 0;
 }
+
+static int setup(void **state) { return setup_with(RESETS); }
+
+static int setup_few(void **state) { return setup_with(FEW_RESETS); }
 
 static int teardown(void **state) {
   client_close(&client);
@@ -86,6 +92,81 @@ static void streams_that_the_server_has_to_reset_count_as_well(void **state) {
   assert_ended(NGHTTP2_ENHANCE_YOUR_CALM, "reason=stream_resets", "the client resets too many streams");
 }
 
+/* Errors of a stream that nghttp2 would end the connection for. */
+static void streams_whose_frames_are_in_error_count_as_well(void **state) {
+  for (int i = 0; i < RESETS + 20; i++) {
+    client_headers(&client, 2 * i + 1, "/t.T/Up", 0);
+    client_number(&client, NGHTTP2_WINDOW_UPDATE, 2 * i + 1, 0);
+  }
+  assert_ended(NGHTTP2_ENHANCE_YOUR_CALM, "reason=stream_resets", "the client resets too many streams");
+  assert_true(script.starts <= RESETS + 20);
+}
+
+/* A client that has the server send a lot, and does not read it. */
+static void connect_deaf(struct client *deaf) {
+  client_connect(deaf, &server, true);
+  client_preface(deaf);
+  script.down = 1000;
+  script.down_size = 65536;
+  client_number(deaf, NGHTTP2_WINDOW_UPDATE, 0, 1 << 30);
+  client_setting(deaf, NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 1 << 30);
+  client_headers(deaf, 1, "/t.T/Down", 0);
+  client_message(deaf, 1, 0, END_STREAM);
+  UNTIL(&server, script.down_sent > 0);
+}
+
+/* Before their RST_STREAM is sent: a client that does not read could have any number of them queued. */
+static void streams_that_are_refused_count_as_well(void **state) {
+  struct client deaf;
+  connect_deaf(&deaf);
+  for (int i = 0; i < 100 + RESETS + 20; i++) client_headers(&deaf, 2 * i + 3, "/t.T/Up", 0);
+  UNTIL(&server, logged(&server, "reason=stream_resets") == 1);
+  UNTIL(&server, server.dispatch.live == 0);
+  client_close(&deaf);
+}
+
+/* ---- honest cancels ---- */
+
+/* One after the other, each of a call that its handler has. */
+static void open_and_cancel(unsigned count) {
+  for (unsigned i = 0; i < count && !client.eof; i++) {
+    client_headers(&client, 2 * (int32_t)i + 1, "/t.T/Up", 0);
+    UNTIL(&server, script.starts > i || client.eof);
+    client_reset(&client, 2 * (int32_t)i + 1);
+  }
+}
+
+static void cancels_of_calls_that_have_begun_cost_a_tenth(void **state) {
+  open_and_cancel(6 * RESETS);
+  assert_stands();
+}
+
+static void too_many_of_them_end_the_connection(void **state) {
+  open_and_cancel(30 * FEW_RESETS);
+  assert_ended(NGHTTP2_ENHANCE_YOUR_CALM, "reason=stream_resets", "the client resets too many streams");
+}
+
+static void cancels_of_calls_that_were_open_for_a_while_cost_nothing(void **state) {
+  enum { CALLS = 90 };
+  for (int32_t i = 0; i < CALLS; i++) client_headers(&client, 2 * i + 1, "/t.T/Up", 0);
+  UNTIL(&server, script.starts == CALLS);
+  uint64_t begun = uv_now(&server.loop.uv);
+  UNTIL(&server, uv_now(&server.loop.uv) >= begun + MW_HTTP_FLOOD_FREE_MS);
+  for (int32_t i = 0; i < CALLS; i++) client_reset(&client, 2 * i + 1);
+  assert_stands();
+}
+
+static void cancels_of_calls_that_were_sent_headers_cost_nothing(void **state) {
+  script.headers_first = true;
+  for (int32_t stream = 1; stream < STREAMS; stream += 2) {
+    client_headers(&client, stream, "/t.T/Wait", 0);
+    client_message(&client, stream, 1, END_STREAM);
+    UNTIL(&server, got_of(&client, stream)->headers > 0);
+    client_reset(&client, stream);
+  }
+  assert_stands();
+}
+
 /* ---- control frames ---- */
 
 static void flood(uint8_t type, uint8_t flags, int32_t stream, const void *payload, size_t len, unsigned count) {
@@ -155,15 +236,7 @@ static void a_client_that_is_sent_data_may_ping(void **state) {
 
 static void pings_whose_answers_are_not_read_end_the_connection(void **state) {
   struct client deaf;
-  client_connect(&deaf, &server, true);
-  client_preface(&deaf);
-  script.down = 1000;
-  script.down_size = 65536;
-  client_number(&deaf, NGHTTP2_WINDOW_UPDATE, 0, 1 << 30);
-  client_setting(&deaf, NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 1 << 30);
-  client_headers(&deaf, 1, "/t.T/Down", 0);
-  client_message(&deaf, 1, 0, END_STREAM);
-  UNTIL(&server, script.down_sent > 0);
+  connect_deaf(&deaf);
   for (int i = 0; i < 10 * CONTROL && !logged(&server, "connection ended"); i++) {
     client_frame(&deaf, NGHTTP2_PING, 0, 0, "01234567", 8);
     turn(&server);
@@ -219,7 +292,7 @@ static void a_flood_of_connections_is_not_one_of_lines(void **state) {
   assert_in_range(logged(&server, "reason=protocol"), 1, 10);
 }
 
-/* Before the client knows the limit, and then. */
+/* Before the client knows the limit, and then. The others go on. */
 static void streams_have_a_limit(void **state) {
   struct client new;
   client_connect(&new, &server, false);
@@ -233,10 +306,18 @@ static void streams_have_a_limit(void **state) {
 
   assert_int_equal(client.settings[NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS], 100);
   for (int i = 0; i <= 100; i++) client_headers(&client, 2 * i + 1, "/t.T/Up", 0);
-  assert_ended(NGHTTP2_PROTOCOL_ERROR, "detail=PROTOCOL_ERROR", "the client does not keep to HTTP/2");
+  UNTIL(&server, got_of(&client, 201)->reset >= 0);
+  assert_int_equal(got_of(&client, 201)->reset, NGHTTP2_REFUSED_STREAM);
+  client_message(&client, 1, 1, END_STREAM);
+  UNTIL(&server, got_of(&client, 1)->ended);
+  client_echo(&client, 203);
+  UNTIL(&server, got_of(&client, 203)->ended);
+  assert_int_equal(got_of(&client, 203)->status, MW_CODE_OK);
+  assert_stands();
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST_FEW(name) cmocka_unit_test_setup_teardown(name, setup_few, teardown)
 
 int main(void) {
   const struct CMUnitTest tests[] = {
@@ -244,6 +325,12 @@ int main(void) {
       TEST(a_reset_without_an_error_is_a_reset),
       TEST(a_client_that_cancels_now_and_then_goes_on),
       TEST(streams_that_the_server_has_to_reset_count_as_well),
+      TEST(streams_whose_frames_are_in_error_count_as_well),
+      TEST(streams_that_are_refused_count_as_well),
+      TEST(cancels_of_calls_that_have_begun_cost_a_tenth),
+      TEST_FEW(too_many_of_them_end_the_connection),
+      TEST_FEW(cancels_of_calls_that_were_sent_headers_cost_nothing),
+      TEST_FEW(cancels_of_calls_that_were_open_for_a_while_cost_nothing),
       TEST(pings),
       TEST(answers_to_pings_that_nobody_sent),
       TEST(settings),

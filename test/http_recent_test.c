@@ -8,10 +8,13 @@
 
 #include "engine/http/recent.h"
 
+static void end(struct mw_http_recent *recent, int32_t stream) { (void)mw_http_recent_take(recent, stream, true); }
+
 static void streams_to_come_are_nothing_special(void **state) {
-  struct mw_http_recent recent = {0};
+  struct mw_http_recent recent = MW_HTTP_RECENT_INIT;
+  assert_int_equal(mw_http_recent_find(&recent, 0), MW_HTTP_LIVE);
   assert_int_equal(mw_http_recent_find(&recent, 1), MW_HTTP_LIVE);
-  mw_http_recent_end(&recent, 1);
+  end(&recent, 1);
   mw_http_recent_open(&recent, 1);
   assert_int_equal(mw_http_recent_find(&recent, 1), MW_HTTP_LIVE);
   assert_int_equal(mw_http_recent_find(&recent, 3), MW_HTTP_LIVE);
@@ -20,20 +23,37 @@ static void streams_to_come_are_nothing_special(void **state) {
 }
 
 static void streams_end_one_by_one(void **state) {
-  struct mw_http_recent recent = {0};
+  struct mw_http_recent recent = MW_HTTP_RECENT_INIT;
   for (int32_t stream = 1; stream <= 127; stream += 2) mw_http_recent_open(&recent, stream);
-  for (int32_t stream = 1; stream <= 127; stream += 4) mw_http_recent_end(&recent, stream);
+  for (int32_t stream = 1; stream <= 127; stream += 4) end(&recent, stream);
   for (int32_t stream = 1; stream <= 127; stream += 2) {
     assert_int_equal(mw_http_recent_find(&recent, stream), stream % 4 == 1 ? MW_HTTP_ENDED : MW_HTTP_LIVE);
   }
 }
 
+static void a_reset_says_more_than_an_end_and_is_answered_once(void **state) {
+  struct mw_http_recent recent = MW_HTTP_RECENT_INIT;
+  for (int32_t stream = 1; stream <= 7; stream += 2) mw_http_recent_open(&recent, stream);
+  end(&recent, 1);
+  mw_http_recent_reset(&recent, 1);
+  mw_http_recent_reset(&recent, 3);
+  mw_http_recent_reset(&recent, 9);
+  mw_http_recent_close(&recent, 3);
+  mw_http_recent_close(&recent, 5);
+  mw_http_recent_open(&recent, 9);
+  assert_int_equal(mw_http_recent_find(&recent, 1), MW_HTTP_RESET);
+  assert_int_equal(mw_http_recent_find(&recent, 3), MW_HTTP_CLOSED);
+  assert_int_equal(mw_http_recent_find(&recent, 5), MW_HTTP_CLOSED);
+  assert_int_equal(mw_http_recent_find(&recent, 7), MW_HTTP_LIVE);
+  assert_int_equal(mw_http_recent_find(&recent, 9), MW_HTTP_LIVE);
+}
+
 static void a_stream_that_was_left_out_is_skipped(void **state) {
-  struct mw_http_recent recent = {0};
+  struct mw_http_recent recent = MW_HTTP_RECENT_INIT;
   mw_http_recent_open(&recent, 5);
   assert_int_equal(mw_http_recent_find(&recent, 3), MW_HTTP_SKIPPED);
   mw_http_recent_open(&recent, 11);
-  mw_http_recent_end(&recent, 5);
+  end(&recent, 5);
   mw_http_recent_open(&recent, 3);
   mw_http_recent_open(&recent, 12);
   assert_int_equal(mw_http_recent_find(&recent, 1), MW_HTTP_SKIPPED);
@@ -44,9 +64,9 @@ static void a_stream_that_was_left_out_is_skipped(void **state) {
 }
 
 static void what_is_older_than_64_streams_is_forgotten(void **state) {
-  struct mw_http_recent recent = {0};
+  struct mw_http_recent recent = MW_HTTP_RECENT_INIT;
   mw_http_recent_open(&recent, 3);
-  mw_http_recent_end(&recent, 3);
+  end(&recent, 3);
   mw_http_recent_open(&recent, 3 + 2 * 63);
   assert_int_equal(mw_http_recent_find(&recent, 3), MW_HTTP_ENDED);
   assert_int_equal(mw_http_recent_find(&recent, 1), MW_HTTP_LIVE);
@@ -54,7 +74,7 @@ static void what_is_older_than_64_streams_is_forgotten(void **state) {
   assert_int_equal(mw_http_recent_find(&recent, 3), MW_HTTP_LIVE);
   assert_int_equal(mw_http_recent_find(&recent, 5), MW_HTTP_SKIPPED);
   mw_http_recent_open(&recent, INT32_MAX);
-  mw_http_recent_end(&recent, 3 + 2 * 64);
+  end(&recent, 3 + 2 * 64);
   assert_int_equal(mw_http_recent_find(&recent, 3 + 2 * 64), MW_HTTP_LIVE);
   assert_int_equal(mw_http_recent_find(&recent, INT32_MAX - 2), MW_HTTP_SKIPPED);
   assert_int_equal(mw_http_recent_find(&recent, INT32_MAX), MW_HTTP_LIVE);
@@ -64,6 +84,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(streams_to_come_are_nothing_special),
       cmocka_unit_test(streams_end_one_by_one),
+      cmocka_unit_test(a_reset_says_more_than_an_end_and_is_answered_once),
       cmocka_unit_test(a_stream_that_was_left_out_is_skipped),
       cmocka_unit_test(what_is_older_than_64_streams_is_forgotten),
   };

@@ -9,7 +9,7 @@ import http2
 from connection import CHECK, INITIAL_WINDOW_SIZE, MAX_CONCURRENT_STREAMS, WATCH, Connection, connect
 from harness import Server
 
-PROTOCOL_ERROR, SETTINGS_TIMEOUT, REFUSED_STREAM, CANCEL, ENHANCE_YOUR_CALM = 1, 4, 7, 8, 11
+SETTINGS_TIMEOUT, REFUSED_STREAM, CANCEL, ENHANCE_YOUR_CALM = 4, 7, 8, 11
 OK, DEADLINE_EXCEEDED, NOT_FOUND = 0, 4, 5
 FIRST_WINDOW = 65536  # of a stream
 
@@ -79,7 +79,9 @@ class OfOurs(LimitsTest):
             self.assertEqual(client.resets, {5: REFUSED_STREAM})
             client.settle()
             client.call(WATCH, 7)
-            self.assertEnded(client, PROTOCOL_ERROR, "protocol")
+            self.assertTrue(client.until(lambda: 7 in client.resets))
+            self.assertEqual(client.resets[7], REFUSED_STREAM)
+            self.assertTrue(client.settle())
 
     def test_stream_resets(self):
         with Connection(self.serve("stream_resets = 5")) as client:
@@ -87,6 +89,14 @@ class OfOurs(LimitsTest):
                 client.call(WATCH, stream)
                 client.send(http2.RST_STREAM, 0, stream, CANCEL.to_bytes(4, "big"))
             self.assertEnded(client, ENHANCE_YOUR_CALM, "stream_resets")
+
+    def test_stream_resets_of_calls_that_were_answered(self):
+        with Connection(self.serve("stream_resets = 5")) as client:
+            for stream in range(1, 2 * 100, 2):
+                client.call(WATCH, stream)
+                self.assertTrue(client.until(lambda: client.messages > stream // 2))
+                client.send(http2.RST_STREAM, 0, stream, CANCEL.to_bytes(4, "big"))
+            self.assertTrue(client.settle())
 
     def test_control_frames(self):
         with Connection(self.serve("control_frames = 100")) as client:

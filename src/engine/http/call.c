@@ -49,6 +49,7 @@ struct mw_http_call *mw_http_call_open(struct mw_http_conn *conn, int32_t stream
   c->conn = conn;
   conn->refs++;
   c->stream = stream;
+  c->opened = conn->session.frames.flood.now;
   c->window = MW_HTTP_STREAM_WINDOW;
   c->reader.stingy = true;
   mw_list_push(&conn->session.calls, &c->link);
@@ -85,7 +86,7 @@ static void clear(struct mw_http_call *c) {
   c->taken = 0;
   c->input.since = c->output.since = 0;
   c->complete = c->begun = c->wanted = c->surplus = c->running = c->lost = c->judged = c->compressed = false;
-  c->answered = c->unwanted = c->deferred = c->finishing = false;
+  c->answered = c->spoken = c->unwanted = c->deferred = c->finishing = false;
   c->call.finished = c->call.cancelled = false;
   c->call.deadline = MW_NEVER;
 }

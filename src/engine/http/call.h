@@ -23,6 +23,7 @@ struct mw_http_call {
   struct mw_list link;       /* in session.calls or engine.pool */
   struct mw_list ready;      /* in turn.ready */
   int32_t stream;
+  uint64_t opened;           /* uv_now() then */
 
   struct mw_http_request request;
   struct mw_http_reader reader;
@@ -54,6 +55,7 @@ struct mw_http_call {
 
   /* Sending. */
   bool answered;  /* nghttp2 has the headers */
+  bool spoken;    /* and has sent them */
   bool unwanted;  /* all of the answer has gone; the request is stopped when a lot more of it comes */
   bool deferred;  /* nghttp2 waits to be told of more data */
   bool finishing; /* `status` is to be sent after the outbox */

@@ -5,7 +5,9 @@
 enum {
   PADDING_MAX = 256, /* with its length */
   SETTINGS_WEIGHT = 10,
-  ANSWER_GAIN = 1,
+  RESET_COST = 10,             /* tenths */
+  CANCEL_COST = 1,
+  ANSWER_GAIN = RESET_COST,
   FRAME_GAIN = 10,
   REGAIN_MS = 10000,           /* in which all of a limit comes back */
   BLOCK_SPARE = 64 * 1024,     /* what a block may be longer than a list that is accepted, which it is packed from */
@@ -14,7 +16,8 @@ enum {
 };
 
 void mw_http_flood_init(struct mw_http_flood *flood, uint32_t resets, uint32_t control, size_t metadata, uint64_t now) {
-  *flood = (struct mw_http_flood){.resets = {.limit = resets, .left = resets, .since = now},
+  uint32_t tenths = resets < UINT32_MAX / RESET_COST ? resets * RESET_COST : UINT32_MAX;
+  *flood = (struct mw_http_flood){.resets = {.limit = tenths, .left = tenths, .since = now},
                                   .control = {.limit = control, .left = control, .since = now},
                                   .block_limit = metadata + BLOCK_SPARE,
                                   .now = now};
@@ -43,8 +46,8 @@ static enum mw_http_excess spend_control(struct mw_http_flood *flood, uint32_t c
   return fine ? MW_HTTP_NO_EXCESS : MW_HTTP_EXCESS_CONTROL;
 }
 
-enum mw_http_excess mw_http_flood_count_reset(struct mw_http_flood *flood) {
-  bool fine = spend(&flood->resets, 1, flood->now, flood->answered, ANSWER_GAIN);
+enum mw_http_excess mw_http_flood_count_reset(struct mw_http_flood *flood, bool begun) {
+  bool fine = spend(&flood->resets, begun ? CANCEL_COST : RESET_COST, flood->now, flood->answered, ANSWER_GAIN);
   return fine ? MW_HTTP_NO_EXCESS : MW_HTTP_EXCESS_RESETS;
 }
 
@@ -74,10 +77,15 @@ enum mw_http_excess mw_http_flood_count(struct mw_http_flood *flood, uint8_t typ
     case NGHTTP2_CONTINUATION:
       return continue_block(flood, flags, len);
     case NGHTTP2_RST_STREAM:
-      return mw_http_flood_count_reset(flood);
+      return MW_HTTP_NO_EXCESS; /* the session knows what was reset */
     case NGHTTP2_SETTINGS:
       return spend_control(flood, SETTINGS_WEIGHT);
     default:
       return spend_control(flood, 1);
   }
+}
+
+enum mw_http_excess mw_http_flood_recount(struct mw_http_flood *flood) {
+  flood->frames--;
+  return spend_control(flood, 1);
 }

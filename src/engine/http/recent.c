@@ -1,29 +1,32 @@
 #include "engine/http/recent.h"
 
-#include <stdbool.h>
+static uint64_t aged(uint64_t bits, int32_t ahead) { return ahead < 64 ? bits << ahead : 0; }
 
-enum { REMEMBERED = 64 };
-
-/* The bit of a stream; 0 for one that is to come, not the client's, or not remembered. */
-static uint64_t bit(const struct mw_http_recent *recent, int32_t stream) {
-  if (stream % 2 == 0 || stream > recent->newest) return 0;
-  int32_t age = (recent->newest - stream) / 2;
-  return age < REMEMBERED ? UINT64_C(1) << age : 0;
-}
-
+/* Streams that are older than the first one are skipped. */
 void mw_http_recent_open(struct mw_http_recent *recent, int32_t stream) {
   if (stream % 2 == 0 || stream <= recent->newest) return;
-  int32_t ahead = (stream - recent->newest) / 2;
-  bool all = recent->newest == 0 || ahead >= REMEMBERED;
-  recent->opened = all ? 1 : recent->opened << ahead | 1;
-  recent->ended = all ? 0 : recent->ended << ahead;
+  int32_t ahead = recent->newest > 0 ? (stream - recent->newest) / 2 : 64;
+  recent->opened = aged(recent->opened, ahead) | 1;
+  recent->over = aged(recent->over, ahead);
+  recent->reset = aged(recent->reset, ahead);
+  recent->closed = aged(recent->closed, ahead);
   recent->newest = stream;
 }
 
-void mw_http_recent_end(struct mw_http_recent *recent, int32_t stream) { recent->ended |= bit(recent, stream); }
+void mw_http_recent_reset(struct mw_http_recent *recent, int32_t stream) {
+  recent->reset |= mw_http_recent_bit(recent, stream);
+  recent->over |= recent->reset;
+}
+
+void mw_http_recent_close(struct mw_http_recent *recent, int32_t stream) {
+  recent->closed |= mw_http_recent_bit(recent, stream);
+  recent->over |= recent->closed;
+}
 
 enum mw_http_past mw_http_recent_find(const struct mw_http_recent *recent, int32_t stream) {
-  uint64_t found = bit(recent, stream);
-  if (found & ~recent->opened) return MW_HTTP_SKIPPED;
-  return found & recent->ended ? MW_HTTP_ENDED : MW_HTTP_LIVE;
+  uint64_t bit = mw_http_recent_bit(recent, stream);
+  if (bit & ~recent->opened) return MW_HTTP_SKIPPED;
+  if (!(bit & recent->over)) return MW_HTTP_LIVE;
+  if (bit & recent->closed) return MW_HTTP_CLOSED;
+  return bit & recent->reset ? MW_HTTP_RESET : MW_HTTP_ENDED;
 }

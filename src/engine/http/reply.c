@@ -33,6 +33,7 @@ static int submit_trailers(struct mw_http_call *c) {
 static ssize_t read_outbox(nghttp2_session *ng, int32_t stream, uint8_t *buf, size_t most, uint32_t *flags,
                            nghttp2_data_source *source, void *user) {
   struct mw_http_call *c = source->ptr;
+  c->spoken = true;
   if (!mw_http_batch_has_room(&c->conn->engine->batch)) return NGHTTP2_ERR_PAUSE;
   size_t n = c->outbox.bytes < most ? c->outbox.bytes : most;
   *flags |= NGHTTP2_DATA_FLAG_NO_COPY;

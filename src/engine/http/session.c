@@ -35,11 +35,35 @@ static void submit_goaway(struct mw_http_session *session, uint32_t error, const
 
 /* ---- what arrives ---- */
 
+/* A stream that is reset for an error of the client's. Those of reset() are counted when they are found: a client that
+ * does not read could have any number of them queued. */
+static void count_reset(struct mw_http_session *session) {
+  if (mw_http_flood_count_reset(&session->frames.flood, false) == MW_HTTP_NO_EXCESS) return;
+  mw_http_session_fail(session, NGHTTP2_ENHANCE_YOUR_CALM, MW_HTTP_END_RESETS);
+}
+
+static void reset(struct mw_http_session *session, int32_t stream, uint32_t error) {
+  if (nghttp2_submit_rst_stream(session->ng, NGHTTP2_FLAG_NONE, stream, error) == 0) session->own_resets++;
+}
+
+/* Why a stream must not open. */
+static uint32_t objection(struct mw_http_session *session, int32_t stream) {
+  if (stream == session->condemned) return NGHTTP2_PROTOCOL_ERROR;
+  return session->open < conn_of(session)->engine->limits.streams ? NGHTTP2_NO_ERROR : NGHTTP2_REFUSED_STREAM;
+}
+
 static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, void *user) {
   struct mw_http_session *session = user;
   if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST) return 0;
+  uint32_t error = objection(session, frame->hd.stream_id);
+  if (error != NGHTTP2_NO_ERROR) {
+    count_reset(session);
+    reset(session, frame->hd.stream_id, error);
+    return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+  }
   struct mw_http_call *call = mw_http_call_open(conn_of(session), frame->hd.stream_id);
   if (!call) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+  session->open++;
   nghttp2_session_set_stream_user_data(ng, frame->hd.stream_id, call);
   session->latest = call;
   return 0;
@@ -84,6 +108,19 @@ static int take_ping(struct mw_http_session *session, const nghttp2_ping *ping) 
   return NGHTTP2_ERR_CALLBACK_FAILURE;
 }
 
+/* Whether the client has cancelled a call no sooner than an honest client might. */
+static bool is_free(const struct mw_http_session *session, const struct mw_http_call *call) {
+  return call->spoken || session->frames.flood.now - call->opened >= MW_HTTP_FLOOD_FREE_MS;
+}
+
+static int take_reset(struct mw_http_session *session, int32_t stream) {
+  const struct mw_http_call *call = call_of(session, stream);
+  if (session->closing || (call && is_free(session, call))) return 0;
+  if (mw_http_flood_count_reset(&session->frames.flood, call && call->begun) == MW_HTTP_NO_EXCESS) return 0;
+  mw_http_session_fail(session, NGHTTP2_ENHANCE_YOUR_CALM, MW_HTTP_END_RESETS);
+  return NGHTTP2_ERR_CALLBACK_FAILURE;
+}
+
 static int on_frame(nghttp2_session *ng, const nghttp2_frame *frame, void *user) {
   struct mw_http_session *session = user;
   if (frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA) {
@@ -92,6 +129,8 @@ static int on_frame(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
     if (call) mw_http_call_take_frame(call, end);
   } else if (frame->hd.type == NGHTTP2_PING) {
     return take_ping(session, &frame->ping);
+  } else if (frame->hd.type == NGHTTP2_RST_STREAM) {
+    return take_reset(session, frame->hd.stream_id);
   }
   return 0;
 }
@@ -110,15 +149,20 @@ static int on_stream_close(nghttp2_session *ng, int32_t stream, uint32_t error, 
   conn->keepalive.quiet = uv_now(&conn->engine->loop->uv);
   struct mw_http_call *call = call_of(session, stream);
   session->latest = NULL;
-  if (call) mw_http_call_lose_stream(call);
+  if (!call) return 0;
+  session->open--;
+  mw_http_call_lose_stream(call);
   return 0;
 }
 
-/* A stream that is reset for an error of the client's. */
-static void count_reset(struct mw_http_session *session, uint32_t error) {
+/* The ones of nghttp2's making. As many of both kinds are counted in the end, whichever was sent first. */
+static void count_sent_reset(struct mw_http_session *session, uint32_t error) {
   if (error == NGHTTP2_NO_ERROR || error == NGHTTP2_CANCEL || error == NGHTTP2_INTERNAL_ERROR) return;
-  if (mw_http_flood_count_reset(&session->frames.flood) == MW_HTTP_NO_EXCESS) return;
-  mw_http_session_fail(session, NGHTTP2_ENHANCE_YOUR_CALM, MW_HTTP_END_RESETS);
+  if (session->own_resets > 0) {
+    session->own_resets--;
+  } else {
+    count_reset(session);
+  }
 }
 
 /* The PING goes after the first one, and not before it as it would if both were submitted together. */
@@ -134,7 +178,7 @@ static void after_goaway(struct mw_http_session *session, uint32_t error) {
  * the text of a refusal: who reads that is stopped only once it sends a lot. */
 static int on_frame_sent(nghttp2_session *ng, const nghttp2_frame *frame, void *user) {
   struct mw_http_session *session = user;
-  if (frame->hd.type == NGHTTP2_RST_STREAM) count_reset(session, frame->rst_stream.error_code);
+  if (frame->hd.type == NGHTTP2_RST_STREAM) count_sent_reset(session, frame->rst_stream.error_code);
   if (frame->hd.type == NGHTTP2_GOAWAY) after_goaway(session, frame->goaway.error_code);
   if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA) return 0;
   session->frames.flood.frames++;
@@ -191,7 +235,7 @@ int mw_http_session_init(struct mw_http_session *session, struct mw_http_engine 
   int rc = nghttp2_session_server_new3(&session->ng, engine->callbacks, session, engine->option, &engine->memory);
   if (rc != 0) return MW_ENOMEM;
   const nghttp2_settings_entry settings[] = {
-      {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, limits->streams},
+      {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, UINT32_MAX}, /* greet() writes the limit over it */
       {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, MW_HTTP_STREAM_WINDOW},
       {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, (uint32_t)engine->max_metadata_bytes},
   };
@@ -202,28 +246,68 @@ int mw_http_session_init(struct mw_http_session *session, struct mw_http_engine 
 
 /* ---- bytes ---- */
 
-bool mw_http_session_receive(struct mw_http_session *session, struct mw_slice bytes) {
+static bool feed(struct mw_http_session *session, struct mw_slice bytes) {
+  ssize_t n = bytes.len > 0 ? nghttp2_session_mem_recv(session->ng, bytes.data, bytes.len) : 0;
+  if (n >= 0) return true;
+  bool flooded = n == NGHTTP2_ERR_FLOODED;
+  mw_http_session_tell(session, flooded ? MW_HTTP_END_ACKS : MW_HTTP_END_PROTOCOL, nghttp2_strerror((int)n));
+  return false;
+}
+
+/* Ends the connection for a fault. */
+static bool end(struct mw_http_session *session, uint32_t error) {
   static const enum mw_http_ending endings[] = {[MW_HTTP_NO_EXCESS] = MW_HTTP_END_PROTOCOL,
                                                 [MW_HTTP_EXCESS_RESETS] = MW_HTTP_END_RESETS,
                                                 [MW_HTTP_EXCESS_CONTROL] = MW_HTTP_END_CONTROL,
                                                 [MW_HTTP_EXCESS_BLOCK] = MW_HTTP_END_BLOCK};
-  struct mw_http_frames *frames = &session->frames;
-  if (session->failed) return true;
-  uint32_t error = NGHTTP2_NO_ERROR;
-  frames->flood.now = uv_now(&conn_of(session)->engine->loop->uv);
-  size_t fine = mw_http_frames_check(frames, bytes, &error);
-  ssize_t n = nghttp2_session_mem_recv(session->ng, bytes.data, fine);
-  if (n < 0) {
-    bool flooded = n == NGHTTP2_ERR_FLOODED;
-    mw_http_session_tell(session, flooded ? MW_HTTP_END_ACKS : MW_HTTP_END_PROTOCOL, nghttp2_strerror((int)n));
-    return false;
-  }
-  if (error == NGHTTP2_NO_ERROR) return true;
   if (error != NGHTTP2_ENHANCE_YOUR_CALM) {
     session->failed = true; /* told with the GOAWAY */
     return nghttp2_session_terminate_session(session->ng, error) == 0;
   }
-  mw_http_session_fail(session, error, endings[frames->excess]);
+  mw_http_session_fail(session, error, endings[session->frames.excess]);
+  return true;
+}
+
+static bool is_live(const struct mw_http_session *session, int32_t stream) {
+  nghttp2_stream *found = stream > 0 ? nghttp2_session_find_stream(session->ng, stream) : NULL;
+  return found && nghttp2_stream_get_state(found) != NGHTTP2_STREAM_STATE_IDLE;
+}
+
+/* Closes a live stream as if the client had reset it. */
+static bool close_stream(struct mw_http_session *session, int32_t stream) {
+  const uint8_t id[4] = {(uint8_t)(stream >> 24), (uint8_t)(stream >> 16), (uint8_t)(stream >> 8), (uint8_t)stream};
+  const uint8_t frame[] = {0, 0, 4, NGHTTP2_RST_STREAM, 0, id[0], id[1], id[2], id[3], 0, 0, 0, NGHTTP2_CANCEL};
+  session->closing = true;
+  bool stands = feed(session, mw_slice(frame, sizeof frame));
+  session->closing = false;
+  return stands;
+}
+
+/* Before nghttp2 gets the frame. Returns false when the connection must be closed. */
+static bool answer(struct mw_http_session *session, const struct mw_http_fault *fault) {
+  enum mw_http_blame blame = fault->blame;
+  bool live = is_live(session, fault->stream);
+  if (blame == MW_HTTP_BLAME_CONNECTION || (blame == MW_HTTP_BLAME_EITHER && !live)) return end(session, fault->error);
+  if (blame == MW_HTTP_BLAME_LIVE && !live) return true;
+  if (blame == MW_HTTP_BLAME_OPENING && !live) {
+    session->condemned = fault->stream;
+    return true;
+  }
+  if (live) count_reset(session);
+  if (live && !close_stream(session, fault->stream)) return session->failed;
+  reset(session, fault->stream, fault->error);
+  return true;
+}
+
+bool mw_http_session_receive(struct mw_http_session *session, struct mw_slice bytes) {
+  struct mw_http_frames *frames = &session->frames;
+  frames->flood.now = uv_now(&conn_of(session)->engine->loop->uv);
+  while (!session->failed && !mw_http_frames_done(frames, bytes)) {
+    struct mw_http_fault fault;
+    struct mw_slice fine = mw_http_frames_next(frames, &bytes, &fault);
+    if (!feed(session, fine)) return session->failed; /* then the GOAWAY is to be sent first */
+    if (fault.blame != MW_HTTP_BLAME_NOTHING && !session->failed && !answer(session, &fault)) return false;
+  }
   return true;
 }
 
@@ -242,7 +326,24 @@ static void say_last_stream(struct mw_http_session *session) {
   submit_goaway(session, NGHTTP2_NO_ERROR, "");
 }
 
+/* Sends the first SETTINGS, with the limit of streams. nghttp2 is not given it: it would end the connection for one stream
+ * too many, which is an error of that stream (RFC 9113, 5.1.2). */
+static bool greet(struct mw_http_session *session, struct mw_http_batch *batch) {
+  enum { TYPE = 3, LIMIT = 9 + 2, MOST = 64 };
+  const uint8_t *data;
+  uint8_t frame[MOST];
+  ssize_t n = nghttp2_session_mem_send(session->ng, &data);
+  if (n < LIMIT + 4 || n > MOST || data[TYPE] != NGHTTP2_SETTINGS) return false;
+  memcpy(frame, data, (size_t)n);
+  uint32_t limit = conn_of(session)->engine->limits.streams;
+  for (int i = 0; i < 4; i++) frame[LIMIT + i] = (uint8_t)(limit >> (24 - 8 * i));
+  mw_http_batch_copy(batch, frame, (size_t)n);
+  session->greeted = true;
+  return true;
+}
+
 bool mw_http_session_pull(struct mw_http_session *session, struct mw_http_batch *batch, bool *more) {
+  if (!session->greeted && !greet(session, batch)) return false;
   say_last_stream(session);
   while (mw_http_batch_has_room(batch)) {
     const uint8_t *data;

@@ -1,5 +1,8 @@
 /* HTTP/2 on a connection: frames and streams, by nghttp2. What a stream means is the call's business (call.h).
  *
+ * A mistake that concerns one stream ends that stream alone, also where nghttp2 would end the connection (frames.h): then
+ * nghttp2 is given an RST_STREAM in the client's name, closes the stream, and ignores what follows for it.
+ *
  * Callbacks of nghttp2 only take notes, in the call or here: no handler runs in them, and nothing is freed.
  *
  * Windows: the connection's is given back as bytes are taken off the wire, a stream's as its call reads: so a stream
@@ -27,6 +30,11 @@ struct mw_http_session {
   struct mw_http_frames frames;
   struct mw_http_lender lender;
   size_t grown;         /* bytes by which windows of streams have grown */
+  unsigned open;        /* calls that have a stream */
+  int32_t condemned;    /* stream to reset when it opens; 0 for none */
+  bool closing;         /* nghttp2 reads an RST_STREAM of our making */
+  uint32_t own_resets;  /* by reset(), to be sent */
+  bool greeted;         /* SETTINGS are sent */
   bool failed;          /* by the client's fault: a GOAWAY is queued that says so, nothing more is received */
   bool told;            /* of why, in the log */
   bool draining;        /* the first GOAWAY is queued */
