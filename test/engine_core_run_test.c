@@ -358,15 +358,9 @@ static void tls_files_that_do_not_fit_are_named(void **state) {
   assert_string_equal(mw_err_text(&err), expected);
 
   tls.cert_file = in_dir("client.pem"); /* not the key's */
-  assert_int_equal(mw_engine_core.open(&config, &engine, &err), 0);
-  char address[32];
-  snprintf(address, sizeof address, "127.0.0.1:%u", free_port());
-  snprintf(expected, sizeof expected,
-           "cannot listen on %s: the TLS certificate and key cannot be used together: %s and %s", address,
-           tls.cert_file, tls.key_file);
-  assert_int_equal(engine->ops->listen(engine, address, &err), MW_EINVAL);
+  snprintf(expected, sizeof expected, "TLS key: %s: is not the key of the certificate %s", tls.key_file, tls.cert_file);
+  assert_int_equal(mw_engine_core.open(&config, &engine, &err), MW_EINVAL);
   assert_string_equal(mw_err_text(&err), expected);
-  engine->ops->close(engine);
   mw_loop_fini(&loop);
   mw_dispatch_fini(&dispatch);
   mw_err_fini(&err);

@@ -1,8 +1,10 @@
-/* The PEM files of TLS: read whole, and looked at for changes. Any thread. */
+/* The PEM files of TLS: read whole, checked, and looked at for changes. Any thread. */
 #ifndef MW_RPC_PEM_H
 #define MW_RPC_PEM_H
 
 #include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
 #include <time.h>
 
 #include "base/buf.h"
@@ -27,12 +29,24 @@ struct mw_pem_files {
 int mw_pem_files_init(struct mw_pem_files *files, const char *cert, const char *key, const char *ca, struct mw_err *err);
 void mw_pem_files_fini(struct mw_pem_files *files);
 
-/* When they were last changed; all zeros to begin with. */
-struct mw_pem_times {
-  struct timespec at[3];
+/* Checks a server's files, of which `pem` was read: each is whole, and the key is that of the first certificate. Returns
+ * 0, MW_EINVAL with the file and the cause, or MW_ENOMEM. */
+int mw_pem_check(const struct mw_pem *pem, const struct mw_pem_files *files, struct mw_err *err);
+
+/* A user of the files, and what they were when it last read them. */
+struct mw_pem_watch { /* all zeros to begin with */
+  struct mw_pem_seen {
+    struct timespec at;
+    off_t size;
+  } seen[3];
+  int64_t retry; /* mw_clock_mono() at which a reading that has failed is due again; 0 for none */
 };
 
-/* Looks at the files. Returns whether one has changed since `seen`, which becomes what is seen now. */
-bool mw_pem_changed(const struct mw_pem_files *files, struct mw_pem_times *seen);
+/* Looks at the files. Returns whether they are to be read: one has changed, or a reading that has failed is due again. */
+bool mw_pem_due(const struct mw_pem_files *files, struct mw_pem_watch *watch);
+
+/* Files that were renewed cannot be used: logs that for `err`, once for each change whoever of the process sees it.
+ * They are due again after a second: a file may be unreadable only for a moment. */
+void mw_pem_refused(struct mw_pem_watch *watch, const struct mw_err *err);
 
 #endif

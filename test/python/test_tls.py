@@ -115,6 +115,43 @@ class Calls(TlsTest):
         self.check_all_types(self.stub())  # which trusts the new one alone
         self.check_all_types(before)
 
+    def connects(self, context=None):
+        with connect(self.server.address, context or self.context("h2")) as sock:
+            return sock.getpeercert()["serialNumber"]
+
+    def assertRefused(self, number, file, cause):
+        """Connections go on with the old certificate; the change is logged once."""
+        for _ in range(6):  # on both workers
+            self.assertEqual(self.connects(), self.serial)
+        lines = [line for line in self.server.logged().splitlines() if "TLS files" in line]
+        self.assertEqual(len(lines), number, lines)
+        self.assertIn("the renewed TLS files are not used, the old certificate stays", lines[-1])
+        self.assertIn(file, lines[-1])
+        self.assertIn(cause, lines[-1])
+
+    def test_a_renewed_certificate_that_cannot_be_used_is_logged_and_the_old_one_stays(self):
+        self.serve()
+        pem, key = (pathlib.Path(self.folder.name, name) for name in ("server.pem", "server.key"))
+        old, old_key = pem.read_bytes(), key.read_bytes()
+        context = self.context("h2")  # which trusts the old one
+        self.context = lambda *_: context
+        self.serial = self.connects()
+        pem.unlink()
+        self.assertRefused(1, "server.pem", "No such file or directory")
+        pem.write_bytes(old[:len(old) // 2])
+        self.assertRefused(2, "server.pem", "bad end line")
+        make_certificate(self.folder.name, "other", "localhost")
+        pem.write_bytes(self.read("other.pem"))
+        self.assertRefused(3, "server.key", "is not the key of the certificate")
+        pem.write_bytes(old)
+        key.write_bytes(b"")
+        self.assertRefused(4, "server.key", "not a PEM file")
+        key.write_bytes(old_key)
+        self.assertEqual(self.connects(), self.serial)
+        make_server_certificate(self.folder.name)
+        del self.context
+        self.assertNotEqual(self.connects(), self.serial)
+
     def test_pings_find_out_whether_a_client_is_there(self):
         address = self.serve("keepalive = { time = 0.05, timeout = 100 }")
         with Connection(address, self.context("h2")) as client:
@@ -148,6 +185,37 @@ class Handshakes(TlsTest):
                 self.assertEqual(list(http2.read_frames(sock)), [])
         except ssl.SSLError as error:
             self.assertRegex(str(error), NO_PROTOCOL)
+
+    def test_no_protocol_at_all_is_refused(self):
+        """After the handshake, by a clean end."""
+        address = self.serve()
+        with connect(address, self.context()) as sock:
+            self.assertEqual(sock.recv(1), b"")
+        if OURS:
+            self.assertIn("reason=tls", self.server.logged())
+            self.assertIn('detail="the client offers no protocol by ALPN, must offer h2"', self.server.logged())
+
+    def handshake(self, version, ciphers):
+        context = self.context("h2")
+        context.minimum_version = context.maximum_version = version
+        context.set_ciphers(ciphers)
+        with connect(self.server.address, context) as sock:
+            return sock.cipher()[0]
+
+    def test_suites_that_http2_prohibits_are_refused(self):
+        self.serve()
+        for suite in ("ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-AES256-GCM-SHA384"):
+            self.assertEqual(self.handshake(ssl.TLSVersion.TLSv1_2, suite), suite)
+        for suite in ("ECDHE-ECDSA-AES128-SHA256", "ECDHE-ECDSA-AES256-SHA", "ECDHE-ECDSA-AES128-SHA"):
+            with self.assertRaises((ssl.SSLError, ConnectionError)):
+                self.handshake(ssl.TLSVersion.TLSv1_2, suite)
+        if OURS:
+            self.assertIn('detail="no shared cipher"', self.server.logged())
+
+    def test_versions_before_1_2_are_refused(self):
+        self.serve()
+        with self.assertRaisesRegex(ssl.SSLError, "(?i)protocol.version|unsupported.protocol" if OURS else ""):
+            self.handshake(ssl.TLSVersion.TLSv1_1, "ALL:@SECLEVEL=0")
 
     @unittest.skipUnless(OURS, "C core tells nobody")
     def test_another_protocol_is_refused_by_name(self):

@@ -16,15 +16,15 @@ struct mw_core_certs {
 struct listener {
   struct mw_core_certs *certs;
   struct listener *next;
-  pthread_mutex_t lock;     /* guards `seen`: handshakes run on core's threads */
-  struct mw_pem_times seen; /* when the files that are in use were last changed */
+  pthread_mutex_t lock; /* guards `watch`: handshakes run on core's threads */
+  struct mw_pem_watch watch;
 };
 
-static grpc_ssl_server_certificate_config *load(const struct mw_core_certs *certs) {
+static grpc_ssl_server_certificate_config *load(const struct mw_core_certs *certs, struct mw_err *err) {
   struct mw_pem pem = {0};
   grpc_ssl_server_certificate_config *config = NULL;
   const struct mw_pem_files *files = &certs->files;
-  if (mw_pem_read(&pem, files->cert, files->key, files->ca, NULL) == 0) {
+  if (mw_pem_read(&pem, files->cert, files->key, files->ca, err) == 0 && mw_pem_check(&pem, files, err) == 0) {
     grpc_ssl_pem_key_cert_pair pair = {mw_buf_str(&pem.key), mw_buf_str(&pem.cert)};
     /* Core insists on roots here, even when no client certificate is asked for: then any will do. */
     const struct mw_buf *roots = files->ca ? &pem.ca : &pem.cert;
@@ -36,22 +36,25 @@ static grpc_ssl_server_certificate_config *load(const struct mw_core_certs *cert
 
 static grpc_ssl_certificate_config_reload_status fetch(void *arg, grpc_ssl_server_certificate_config **out) {
   struct listener *listener = arg;
+  struct mw_err err = MW_ERR_INIT;
   pthread_mutex_lock(&listener->lock);
-  bool changed = mw_pem_changed(&listener->certs->files, &listener->seen);
+  bool due = mw_pem_due(&listener->certs->files, &listener->watch);
+  if (due) *out = load(listener->certs, &err);
+  if (due && !*out) mw_pem_refused(&listener->watch, &err);
   pthread_mutex_unlock(&listener->lock);
-  if (!changed) return GRPC_SSL_CERTIFICATE_CONFIG_RELOAD_UNCHANGED;
-  *out = load(listener->certs);
+  mw_err_fini(&err);
+  if (!due) return GRPC_SSL_CERTIFICATE_CONFIG_RELOAD_UNCHANGED;
   return *out ? GRPC_SSL_CERTIFICATE_CONFIG_RELOAD_NEW : GRPC_SSL_CERTIFICATE_CONFIG_RELOAD_FAIL;
 }
 
 int mw_core_certs_new(const struct mw_tls_config *tls, struct mw_core_certs **out, struct mw_err *err) {
-  struct mw_pem pem = {0};
-  int rc = mw_pem_read(&pem, tls->cert_file, tls->key_file, tls->client_ca_file, err);
-  mw_pem_fini(&pem);
-  if (rc != 0) return rc;
   struct mw_core_certs *certs = calloc(1, sizeof *certs);
   if (!certs) return mw_err_set(err, MW_ENOMEM, "out of memory");
-  rc = mw_pem_files_init(&certs->files, tls->cert_file, tls->key_file, tls->client_ca_file, err);
+  struct mw_pem pem = {0};
+  int rc = mw_pem_files_init(&certs->files, tls->cert_file, tls->key_file, tls->client_ca_file, err);
+  if (rc == 0) rc = mw_pem_read(&pem, tls->cert_file, tls->key_file, tls->client_ca_file, err);
+  if (rc == 0) rc = mw_pem_check(&pem, &certs->files, err);
+  mw_pem_fini(&pem);
   if (rc != 0) {
     mw_core_certs_free(certs);
     return rc;
@@ -71,8 +74,6 @@ void mw_core_certs_free(struct mw_core_certs *certs) {
   }
   free(certs);
 }
-
-const struct mw_pem_files *mw_core_certs_files(const struct mw_core_certs *certs) { return &certs->files; }
 
 grpc_server_credentials *mw_core_certs_credentials(struct mw_core_certs *certs) {
   struct listener *listener = calloc(1, sizeof *listener);

@@ -1,7 +1,7 @@
 /* TLS: certificates and keys from PEM files.
  *
  * A server's files are looked at again at each handshake, and read when they have changed: a renewed certificate is
- * used without a restart. A pair that cannot be read is skipped and the old one stays. */
+ * used without a restart. Files that cannot be used are logged, and the old certificate stays. */
 #ifndef MW_ENGINE_CORE_CREDENTIALS_H
 #define MW_ENGINE_CORE_CREDENTIALS_H
 
@@ -15,7 +15,8 @@
 
 struct mw_core_certs;
 
-/* A server's. Reads the files. Returns 0 and certs, MW_EINVAL (a file cannot be read or is not PEM) or MW_ENOMEM. */
+/* A server's. Reads the files. Returns 0 and certs, MW_EINVAL (one cannot be read, is damaged, or they do not belong
+ * together) or MW_ENOMEM. */
 int mw_core_certs_new(const struct mw_tls_config *tls, struct mw_core_certs **out, struct mw_err *err);
 
 /* After the server is destroyed. */
@@ -23,9 +24,6 @@ void mw_core_certs_free(struct mw_core_certs *certs);
 
 /* For one listener. Returns owned, NULL without memory. Borrows `certs` for as long as the server lives. */
 grpc_server_credentials *mw_core_certs_credentials(struct mw_core_certs *certs);
-
-/* For messages; borrowed. */
-const struct mw_pem_files *mw_core_certs_files(const struct mw_core_certs *certs);
 
 /* A channel's, plain text or TLS. Returns 0 and credentials that are owned, MW_EINVAL or MW_ENOMEM. */
 int mw_core_channel_credentials(const struct mw_channel_config *config, grpc_channel_credentials **out,

@@ -97,7 +97,7 @@ int mw_core_server_init(struct mw_core_engine *engine, const struct mw_engine_co
 /* ---- listening ---- */
 
 /* Core says only that it failed, so the same is tried again with more to say. */
-static int explain(const struct mw_core_server *server, const char *address, struct mw_err *err) {
+static int explain(const char *address, struct mw_err *err) {
   struct addrinfo *infos;
   int rc = mw_host_port_resolve(&infos, address, err);
   if (rc != 0) return rc;
@@ -109,11 +109,6 @@ static int explain(const struct mw_core_server *server, const char *address, str
   }
   freeaddrinfo(infos);
   if (error != 0) return mw_err_set(err, MW_EIO, "cannot listen on %s: %s", address, strerror(error));
-  if (server->certs) {
-    const struct mw_pem_files *files = mw_core_certs_files(server->certs);
-    return mw_err_set(err, MW_EINVAL, "cannot listen on %s: the TLS certificate and key cannot be used together: %s and %s",
-                      address, files->cert, files->key);
-  }
   return mw_err_set(err, MW_EIO, "cannot listen on %s", address);
 }
 
@@ -124,7 +119,7 @@ int mw_core_server_listen(struct mw_core_engine *engine, const char *address, st
   if (!credentials) return mw_err_set(err, MW_ENOMEM, "out of memory");
   int port = grpc_server_add_http2_port(server->grpc, address, credentials);
   grpc_server_credentials_release(credentials);
-  return port > 0 ? 0 : explain(server, address, err);
+  return port > 0 ? 0 : explain(address, err);
 }
 
 /* ---- running and closing ---- */

@@ -7,21 +7,25 @@
 
 #include "rpc/pem.h"
 
+/* Of TLS 1.2, without those that RFC 9113, appendix A prohibits. */
+#define SUITES "ECDHE+AESGCM:ECDHE+CHACHA20:!aNULL"
+
 struct mw_http_tls_context {
   struct mw_pem_files files;
   SSL_CTX *ssl;
-  struct mw_pem_times seen; /* of the files, when they were last read */
+  struct mw_pem_watch watch;
 };
 
 struct mw_http_tls {
   SSL *ssl;
   BIO *in, *out; /* the session's */
   const char *problem; /* static; NULL for none */
+  bool open;           /* the handshake is over, and has agreed upon HTTP/2 */
 };
 
 /* ---- the context ---- */
 
-/* The only protocol is HTTP/2; who does not offer it is told so. */
+/* The only protocol is HTTP/2: a client that offers others gets the alert no_application_protocol. */
 static int choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *out_len, const unsigned char *in,
                            unsigned in_len, void *arg) {
   static const unsigned char h2[] = "\x02h2";
@@ -79,6 +83,7 @@ static SSL_CTX *make(const struct mw_pem *pem) {
   SSL_CTX *ssl = SSL_CTX_new(TLS_server_method());
   if (!ssl) return NULL;
   SSL_CTX_set_min_proto_version(ssl, TLS1_2_VERSION);
+  SSL_CTX_set_cipher_list(ssl, SUITES);
   SSL_CTX_set_options(ssl, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION | SSL_OP_CIPHER_SERVER_PREFERENCE);
   SSL_CTX_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS);
   SSL_CTX_set_alpn_select_cb(ssl, choose_protocol, NULL);
@@ -97,13 +102,13 @@ static int load(struct mw_http_tls_context *context, struct mw_err *err) {
   struct mw_pem pem = {0};
   const struct mw_pem_files *files = &context->files;
   int rc = mw_pem_read(&pem, files->cert, files->key, files->ca, err);
+  if (rc == 0) rc = mw_pem_check(&pem, files, err);
   SSL_CTX *ssl = rc == 0 ? make(&pem) : NULL;
   mw_pem_fini(&pem);
   ERR_clear_error();
   if (rc != 0) return rc;
   if (!ssl) {
-    return mw_err_set(err, MW_EINVAL, "the TLS certificate and key cannot be used together: %s and %s",
-                      files->cert, files->key);
+    return mw_err_set(err, MW_EINVAL, "the TLS certificate and key cannot be used: %s and %s", files->cert, files->key);
   }
   SSL_CTX_free(context->ssl);
   context->ssl = ssl;
@@ -115,7 +120,7 @@ int mw_http_tls_context_new(struct mw_http_tls_context **out, const struct mw_tl
   if (!context) return mw_err_set(err, MW_ENOMEM, "out of memory");
   int rc = mw_pem_files_init(&context->files, config->cert_file, config->key_file, config->client_ca_file, err);
   if (rc == 0) {
-    mw_pem_changed(&context->files, &context->seen);
+    mw_pem_due(&context->files, &context->watch);
     rc = load(context, err);
   }
   if (rc != 0) {
@@ -135,8 +140,14 @@ void mw_http_tls_context_free(struct mw_http_tls_context *context) {
 
 /* ---- a connection ---- */
 
+static void renew(struct mw_http_tls_context *context) {
+  struct mw_err err = MW_ERR_INIT;
+  if (load(context, &err) != 0) mw_pem_refused(&context->watch, &err);
+  mw_err_fini(&err);
+}
+
 struct mw_http_tls *mw_http_tls_new(struct mw_http_tls_context *context) {
-  if (mw_pem_changed(&context->files, &context->seen)) load(context, NULL);
+  if (mw_pem_due(&context->files, &context->watch)) renew(context);
   struct mw_http_tls *tls = calloc(1, sizeof *tls);
   SSL *ssl = SSL_new(context->ssl);
   BIO *in = BIO_new(BIO_s_mem()), *out = BIO_new(BIO_s_mem());
@@ -149,7 +160,7 @@ struct mw_http_tls *mw_http_tls_new(struct mw_http_tls_context *context) {
   }
   SSL_set_bio(ssl, in, out);
   SSL_set_accept_state(ssl);
-  *tls = (struct mw_http_tls){ssl, in, out, NULL};
+  *tls = (struct mw_http_tls){.ssl = ssl, .in = in, .out = out};
   return tls;
 }
 
@@ -163,11 +174,23 @@ bool mw_http_tls_feed(struct mw_http_tls *tls, struct mw_slice bytes) {
   return BIO_write(tls->in, bytes.data, (int)bytes.len) == (int)bytes.len;
 }
 
+/* Once the handshake is over. OpenSSL does not ask choose_protocol() about a client that offers nothing. */
+static bool check_protocol(struct mw_http_tls *tls) {
+  const unsigned char *protocol;
+  unsigned len;
+  if (tls->open || !SSL_is_init_finished(tls->ssl)) return true;
+  SSL_get0_alpn_selected(tls->ssl, &protocol, &len);
+  tls->open = len > 0;
+  if (!tls->open) tls->problem = "the client offers no protocol by ALPN, must offer h2";
+  return tls->open;
+}
+
 ssize_t mw_http_tls_read(struct mw_http_tls *tls, uint8_t *out, size_t size) {
   size_t len = 0;
   while (len < size) {
     ERR_clear_error();
     int n = SSL_read(tls->ssl, out + len, (int)(size - len));
+    if (!check_protocol(tls)) return -1;
     if (n > 0) {
       len += (size_t)n;
       continue;
@@ -182,7 +205,7 @@ ssize_t mw_http_tls_read(struct mw_http_tls *tls, uint8_t *out, size_t size) {
 
 const char *mw_http_tls_problem(const struct mw_http_tls *tls) { return tls->problem; }
 
-bool mw_http_tls_is_open(const struct mw_http_tls *tls) { return SSL_is_init_finished(tls->ssl) == 1; }
+bool mw_http_tls_is_open(const struct mw_http_tls *tls) { return tls->open; }
 
 bool mw_http_tls_write(struct mw_http_tls *tls, const struct mw_http_batch *batch) {
   for (unsigned i = 0; i < batch->n; i++) {
@@ -202,7 +225,7 @@ struct mw_slice mw_http_tls_pending(struct mw_http_tls *tls) {
 void mw_http_tls_sent(struct mw_http_tls *tls) { (void)BIO_reset(tls->out); }
 
 bool mw_http_tls_shut(struct mw_http_tls *tls) {
-  if (!mw_http_tls_is_open(tls)) return false;
+  if (!SSL_is_init_finished(tls->ssl)) return false;
   ERR_clear_error();
   return SSL_shutdown(tls->ssl) >= 0;
 }
