@@ -288,6 +288,7 @@ static void metadata_is_checked(void **state) {
       {":path", "v", "metadata key \":path\": byte 0x3a at 1, must be one of 0-9 a-z _ - ."},
       {"grpc-timeout", "v", "metadata key \"grpc-timeout\" is reserved for HTTP and gRPC, choose another name"},
       {"content-type", "v", "metadata key \"content-type\" is reserved for HTTP and gRPC, choose another name"},
+      {"-bin", "v", "metadata key \"-bin\": no name, must have one before -bin"},
       {"te", "v", "metadata key \"te\" is reserved for HTTP and gRPC, choose another name"},
       {"x-name", "caf\xc3\xa9",
        "metadata \"x-name\": byte 0xc3 at 4 of the value, must be printable ASCII (a key that ends in -bin carries "

@@ -75,6 +75,9 @@ static int check_key(struct mw_slice key, struct mw_err *err) {
     return mw_err_set(err, MW_EINVAL, "metadata key \"%.*s\": byte 0x%02x at %zu, must be one of 0-9 a-z _ - .",
                       (int)key.len, (const char *)key.data, key.data[i], i + 1);
   }
+  if (mw_slice_eq_str(key, "-bin")) { /* C core takes it for text */
+    return mw_err_set(err, MW_EINVAL, "metadata key \"-bin\": no name, must have one before -bin");
+  }
   if (is_reserved(key)) {
     return mw_err_set(err, MW_EINVAL, "metadata key \"%.*s\" is reserved for HTTP and gRPC, choose another name",
                       (int)key.len, (const char *)key.data);

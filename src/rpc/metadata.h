@@ -31,8 +31,8 @@ const struct mw_slice *mw_metadata_get(const struct mw_metadata *metadata, const
 /* Whether a key ends in "-bin". */
 bool mw_metadata_is_binary(struct mw_slice key);
 
-/* Checks what an application wants to send: the key is 1 to 128 of [0-9a-z_.-], not "grpc-..." and none of HTTP's own;
- * the value is printable ASCII unless the key is binary. Returns 0 or MW_EINVAL with the reason. */
+/* Checks what an application wants to send: the key is 1 to 128 of [0-9a-z_.-], not "grpc-..." or "-bin" and none of
+ * HTTP's own; the value is printable ASCII unless the key is binary. Returns 0 or MW_EINVAL with the reason. */
 int mw_metadata_check(struct mw_slice key, struct mw_slice value, struct mw_err *err);
 
 #endif
