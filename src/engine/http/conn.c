@@ -3,6 +3,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "engine/http/outbox.h"
@@ -231,17 +232,12 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf) {
 
 /* ---- the beginning ---- */
 
-static void name_peer(struct mw_http_conn *conn) {
-  struct sockaddr_storage at = {0};
-  int size = sizeof at;
-  uv_tcp_getpeername(&conn->uv.tcp, (struct sockaddr *)&at, &size);
-  mw_peer_name(&at, (socklen_t)size, conn->peer);
-}
-
-static bool start(struct mw_http_conn *conn, uv_stream_t *listener) {
-  if (uv_accept(listener, &conn->uv.stream) != 0) return false;
+static bool start(struct mw_http_conn *conn, int fd) {
+  if (uv_tcp_open(&conn->uv.tcp, fd) != 0) {
+    close(fd);
+    return false;
+  }
   uv_tcp_nodelay(&conn->uv.tcp, 1);
-  name_peer(conn);
   if (conn->engine->tls && !(conn->tls = mw_http_tls_new(conn->engine->tls))) return false;
   if (mw_http_session_init(&conn->session, conn->engine) != 0) return false;
   return uv_read_start(&conn->uv.stream, on_alloc, on_read) == 0;
@@ -262,12 +258,13 @@ struct mw_http_conn *mw_http_conn_new(struct mw_http_engine *engine) {
   return conn;
 }
 
-bool mw_http_conn_accept(struct mw_http_engine *engine, uv_stream_t *listener) {
+bool mw_http_conn_accept(struct mw_http_engine *engine, int fd, const struct sockaddr_storage *peer, socklen_t size) {
   struct mw_http_conn *conn = mw_http_conn_new(engine);
   if (!conn) return false;
   atomic_fetch_add_explicit(engine->limits.open, 1, memory_order_relaxed);
   conn->counted = true;
-  if (start(conn, listener)) {
+  mw_peer_name(peer, size, conn->peer);
+  if (start(conn, fd)) {
     mw_http_conn_mark(conn);
   } else {
     mw_http_conn_close(conn);

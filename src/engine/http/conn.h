@@ -44,8 +44,8 @@ struct mw_http_conn {
 /* A connection that has neither a socket nor a session yet. Returns NULL without memory. */
 struct mw_http_conn *mw_http_conn_new(struct mw_http_engine *engine);
 
-/* Takes the next connection off the listening stream. Returns false, with nothing done, without memory. */
-bool mw_http_conn_accept(struct mw_http_engine *engine, uv_stream_t *listener);
+/* Takes the accepted socket. Returns false, with nothing done, without memory. */
+bool mw_http_conn_accept(struct mw_http_engine *engine, int fd, const struct sockaddr_storage *peer, socklen_t size);
 
 /* Has what the session wants to say written at the end of the turn. */
 static inline void mw_http_conn_mark(struct mw_http_conn *conn) {

@@ -1,10 +1,8 @@
-/* Connections, and calls, that the server ends or refuses for what the client did: each is told in the log, once a
- * second for each reason, so that a flood of connections is not one of lines. Connections are counted
- * (`moonwire_connections_ended_total`); calls are with all others. */
+/* Why the server ends or refuses connections, and calls; reported as in rpc/disconnect.h. */
 #ifndef MW_ENGINE_HTTP_ENDING_H
 #define MW_ENGINE_HTTP_ENDING_H
 
-#include <stdint.h>
+#include "rpc/disconnect.h"
 
 enum mw_http_ending {
   MW_HTTP_END_PROTOCOL,  /* an error of HTTP/2's */
@@ -20,6 +18,7 @@ enum mw_http_ending {
   MW_HTTP_END_PINGS,     /* too many of them */
   MW_HTTP_END_SILENT,    /* no sign of life after a PING */
   MW_HTTP_END_REFUSED,   /* too many connections */
+  MW_HTTP_END_WAITING,   /* connections that can be neither accepted nor refused for now */
   MW_HTTP_END_MEMORY,    /* no memory for a new one */
   MW_HTTP_END_MESSAGE,   /* of a call alone: a message that stands still */
   MW_HTTP_END_UNTAKEN,   /* of a call alone: an answer that is not taken */
@@ -28,11 +27,8 @@ enum mw_http_ending {
 
 struct mw_http_engine;
 
-/* What was told of each reason. */
 struct mw_http_endings {
-  struct {
-    uint64_t at, count; /* uv_now() of the newest line, 0: none; connections so far */
-  } of[MW_HTTP_ENDINGS];
+  struct mw_disconnects of[MW_HTTP_ENDINGS];
 };
 
 /* `peer` and `detail` may be NULL. */

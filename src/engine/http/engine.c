@@ -67,7 +67,7 @@ static int engine_open(const struct mw_engine_config *config, struct mw_engine *
   engine->limits = complete(config->limits);
   if (!engine->limits.open) engine->limits.open = &engine->conns_open;
   mw_http_keeper_init(&engine->keeper, &config->keepalive);
-  mw_list_init(&engine->listeners);
+  mw_http_listeners_init(engine);
   mw_list_init(&engine->conns);
   mw_list_init(&engine->pool);
   mw_http_remote_init(engine);
@@ -87,11 +87,11 @@ static int engine_open(const struct mw_engine_config *config, struct mw_engine *
 }
 
 static int engine_listen(struct mw_engine *base, const char *address, struct mw_err *err) {
-  return mw_http_listen(mw_http_engine_of(base), address, err);
+  return mw_acceptors_listen(&mw_http_engine_of(base)->acceptors, address, err);
 }
 
 static int engine_accept_from(struct mw_engine *base, int fd, const char *address, struct mw_err *err) {
-  return mw_http_accept_from(mw_http_engine_of(base), fd, address, err);
+  return mw_acceptors_share(&mw_http_engine_of(base)->acceptors, fd, address, err);
 }
 
 static void each_conn(struct mw_http_engine *engine, void (*visit)(struct mw_http_conn *conn)) {
@@ -120,7 +120,7 @@ static void engine_drain(struct mw_engine *base) {
   struct mw_http_engine *engine = mw_http_engine_of(base);
   if (engine->draining) return;
   engine->draining = true;
-  mw_http_listeners_close(engine);
+  mw_acceptors_close(&engine->acceptors);
   each_conn(engine, mw_http_conn_drain);
 }
 
@@ -148,7 +148,7 @@ static void engine_stop(struct mw_engine *base) {
 static void engine_close(struct mw_engine *base) {
   struct mw_http_engine *engine = mw_http_engine_of(base);
   engine->closing = true;
-  mw_http_listeners_close(engine);
+  mw_acceptors_close(&engine->acceptors);
   each_conn(engine, mw_http_conn_abandon);
   mw_http_keeper_stop(&engine->keeper);
   mw_http_remote_guests_close(engine);

@@ -14,19 +14,10 @@
 #include "engine/http/memory.h"
 #include "engine/http/team.h"
 #include "engine/http/turn.h"
+#include "loop/acceptor.h"
 #include "rpc/engine.h"
 
 enum { MW_HTTP_INPUT = 64 * 1024 };
-
-/* A handle to take connections with that are closed at once; see listener.h. */
-struct mw_http_spare {
-  union {
-    uv_handle_t handle;
-    uv_stream_t stream;
-    uv_tcp_t tcp;
-  } uv;
-  bool busy; /* libuv has it */
-};
 
 struct mw_http_engine {
   struct mw_engine base;
@@ -35,11 +26,10 @@ struct mw_http_engine {
   size_t max_receive_bytes, max_metadata_bytes;
   struct mw_engine_limits limits; /* with the defaults in their places */
   struct mw_http_endings endings;
-  struct mw_http_spare spare;
   _Atomic unsigned conns_open; /* what limits.open points to by default */
   struct mw_http_keeper keeper;
   struct mw_http_turn turn;
-  struct mw_list listeners; /* struct mw_http_listener.link */
+  struct mw_acceptors acceptors; /* see listener.h */
   struct mw_list conns;     /* struct mw_http_conn.link */
   struct mw_list pool;      /* struct mw_http_call.link: calls that wait for reuse */
   size_t n_pool;

@@ -1,0 +1,31 @@
+#include "rpc/disconnect.h"
+
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "observe/log.h"
+
+static void count(struct mw_metrics *metrics, const char *reason) {
+  static const char *const labels[] = {"reason"};
+  struct mw_metric_family *family;
+  struct mw_metric *series;
+  if (mw_metrics_family(metrics, MW_METRIC_COUNTER, "moonwire_connections_ended_total",
+                        "Connections that were ended or refused for what the client did.", labels, 1, NULL, 0, &family,
+                        NULL) == 0 &&
+      mw_metric_series(family, &reason, &series, NULL) == 0) {
+    mw_metric_add(series, 1);
+  }
+}
+
+void mw_disconnect_report(struct mw_disconnects *past, struct mw_metrics *metrics, const char *reason, const char *text,
+                          const char *peer, const char *detail) {
+  int64_t now = mw_clock_real();
+  if (metrics && reason) count(metrics, reason);
+  if (past->count++ > 0 && now - past->logged < MW_NS_PER_S) return;
+  past->logged = now;
+  char total[24];
+  snprintf(total, sizeof total, "%llu", (unsigned long long)past->count);
+  const struct mw_log_field fields[] = {
+      {"peer", peer}, {"reason", reason}, {"detail", detail}, {"count", total}, {0}};
+  mw_log(MW_LOG_WARN, fields, "%s", text);
+}
