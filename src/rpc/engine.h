@@ -20,7 +20,8 @@ struct mw_tls_config {
   const char *client_ca_file;       /* PEM; when set, clients must show a certificate it signed; NULL for none */
 };
 
-/* What clients may ask for; 0 is the default of an engine. C core has `streams` and `handshake_seconds` only. */
+/* What clients may ask for; 0 is the default of an engine. C core has `connections`, `streams` and `handshake_seconds`
+ * only. */
 struct mw_engine_limits {
   unsigned connections;    /* at once, of all engines that count in `open`; no limit by default */
   unsigned streams;        /* at once on a connection */
@@ -30,7 +31,7 @@ struct mw_engine_limits {
   double message_seconds;  /* over which a client that sends a message has to keep its pace */
   double send_seconds;     /* that a client may take nothing of what it is sent */
   size_t buffer_bytes;     /* that a connection may hold beyond its streams' first windows; never less than a message */
-  _Atomic unsigned *open;  /* borrowed; connections there are. NULL: this engine's alone count */
+  _Atomic unsigned *open;  /* borrowed; connections there are. NULL: this engine's alone count. C core counts in its team */
 };
 
 /* Whether connections are alive, and how long they may be: gRFC A8 and A9. In seconds; 0 for no PINGs, no limit. */
@@ -44,7 +45,8 @@ struct mw_keepalive {
   double max_connection_age_grace; /* that its calls get then, until the connection ends and they with it */
 };
 
-/* What the engines of one server share, so that a busy one may have its calls run by others. */
+/* What the engines of one server share: for engine http, so that a busy one may have its calls run by others; for C core,
+ * the count of connections. */
 struct mw_engine_team;
 
 struct mw_engine_config {
@@ -73,11 +75,12 @@ struct mw_engine_ops {
   /* Returns 0 and an engine, or MW_EINVAL (TLS files), MW_EIO, MW_ENOMEM. */
   int (*open)(const struct mw_engine_config *config, struct mw_engine **out, struct mw_err *err);
 
-  /* Listens on HOST:PORT with SO_REUSEPORT; the port is not 0 (the server has chosen one). Returns 0 or MW_EIO. */
+  /* Listens on HOST:PORT with SO_REUSEPORT; the port is not 0 (the server has chosen one). Returns 0, MW_EINVAL (another
+   * form; TLS files that do not fit), MW_EIO or MW_ENOMEM. */
   int (*listen)(struct mw_engine *engine, const char *address, struct mw_err *err);
 
   /* Accepts from `fd`, a listening socket that the workers share; `address` is its name in messages. Borrows the
-   * descriptor: until drain() the engine has a duplicate. Returns 0, MW_EUNSUPPORTED (with TLS), MW_EIO or MW_ENOMEM. */
+   * descriptor: until drain() the engine has a duplicate. Returns as `listen` does. */
   int (*accept_from)(struct mw_engine *engine, int fd, const char *address, struct mw_err *err);
 
   /* Accepts calls and runs the loop until stop(). */

@@ -2,12 +2,16 @@
 
 import os
 import pathlib
+import resource
+import select
+import ssl
 import tempfile
 import unittest
 
 import http2
 from connection import CHECK, INITIAL_WINDOW_SIZE, MAX_CONCURRENT_STREAMS, WATCH, Connection, connect
 from harness import Server
+from test_tls import make_server_certificate
 
 SETTINGS_TIMEOUT, REFUSED_STREAM, CANCEL, ENHANCE_YOUR_CALM = 4, 7, 8, 11
 OK, DEADLINE_EXCEEDED, NOT_FOUND = 0, 4, 5
@@ -20,11 +24,13 @@ def beginning(size):
 
 
 class LimitsTest(unittest.TestCase):
-    def serve(self, settings):
+    def serve(self, settings, tls="", workers=1):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
-        pathlib.Path(folder.name, "moonwire.lua").write_text("return { limits = { %s } }" % settings)
-        self.server = Server(folder.name, arguments=("--workers", "1"))
+        if tls:
+            make_server_certificate(folder.name)
+        pathlib.Path(folder.name, "moonwire.lua").write_text("return { limits = { %s }, %s }" % (settings, tls))
+        self.server = Server(folder.name, arguments=("--workers", str(workers)))
         self.addCleanup(self.end, self.server)
         return self.server.address
 
@@ -43,6 +49,74 @@ class LimitsTest(unittest.TestCase):
 
 
 class OfBoth(LimitsTest):
+    def assertServed(self, tls=None):
+        """A connection that is made now is served, after at most as many refusals as there are tries."""
+        for _ in range(100):
+            try:
+                with Connection(self.server.address, tls) as client:
+                    if client.settle():
+                        return
+            except (ConnectionError, ssl.SSLError):
+                pass
+        self.fail(self.server.logged())
+
+    def test_connections(self):
+        with Connection(self.serve("connections = 2")) as one, Connection(self.server.address) as other:
+            self.assertTrue(one.settle() and other.settle())
+            with connect(self.server.address) as third:
+                self.assertEqual(list(http2.read_frames(third)), [])
+            self.assertLogged("connection refused: there are too many", "reason=connections")
+            self.assertTrue(one.settle() and other.settle())
+        self.assertServed()
+
+    def test_connections_of_all_workers(self):
+        most, more = 6, 30
+        self.serve(f"connections = {most}", workers=3)
+        clients = [Connection(self.server.address) for _ in range(more)]
+        served = [client for client in clients if client.settle()]
+        for client in clients:
+            client.sock.close()
+        self.assertIn(len(served), range(most, most + 3))  # workers may count at the same moment
+        self.assertServed()
+
+    def exhaust_descriptors(self, settings="", client_tls=None):
+        """Idle connections use up all descriptors; each one beyond is refused at once, and when they are gone, new ones are
+        served."""
+        idle, spare = 60, 20
+        self.serve("connections = 100000", settings, workers=2)
+        self.assertServed(client_tls)
+        pid = self.server.process.pid
+        limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        most = max(int(fd) for fd in os.listdir(f"/proc/{pid}/fd")) + spare
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (most, limits[1]))
+        sockets = [connect(self.server.address) for _ in range(idle)]
+        refused = []
+        while len(refused) < idle - spare:
+            ready, _, _ = select.select([each for each in sockets if each not in refused], [], [], http2.TIMEOUT)
+            self.assertNotEqual(ready, [], f"only {len(refused)} were refused:\n{self.server.logged()}")
+            refused += [each for each in ready if not self.speaks(each)]
+        self.assertLogged("connection refused: there are too many", "reason=connections", 'detail="Too many open files"')
+        self.assertLess(self.server.logged().count("connection refused"), len(refused))
+        for each in sockets:
+            each.close()
+        self.assertServed(client_tls)
+
+    def speaks(self, sock):
+        """Reads what has come; false at the end."""
+        try:
+            return sock.recv(4096) != b""
+        except ConnectionResetError:
+            return False
+
+    def test_descriptors(self):
+        self.exhaust_descriptors()
+
+    def test_descriptors_of_tls(self):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        context.set_alpn_protocols(["h2"])
+        self.exhaust_descriptors("tls = { cert = 'server.pem', key = 'server.key' }", context)
+
     def test_streams_is_what_clients_are_told(self):
         with Connection(self.serve("streams = 3")) as client:
             self.assertTrue(client.until(lambda: client.settings))
@@ -63,14 +137,6 @@ class OfBoth(LimitsTest):
 
 @unittest.skipUnless(os.environ.get("MOONWIRE_TEST_ENGINE") == "http", "C core has limits of its own")
 class OfOurs(LimitsTest):
-    def test_connections(self):
-        with Connection(self.serve("connections = 2")) as one, Connection(self.server.address) as other:
-            self.assertTrue(one.settle() and other.settle())
-            with connect(self.server.address) as third:
-                self.assertEqual(list(http2.read_frames(third)), [])
-            self.assertLogged("connection refused: there are too many", "reason=connections")
-            self.assertTrue(one.settle() and other.settle())
-
     def test_streams(self):
         with Connection(self.serve("streams = 2")) as client:
             for stream in (1, 3, 5):  # before it can know

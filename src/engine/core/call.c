@@ -2,11 +2,10 @@
 
 #include <assert.h>
 #include <grpc/support/alloc.h>
-#include <grpc/support/string_util.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
-#include "engine/core/acceptor.h"
 #include "engine/core/batch.h"
 #include "engine/core/metadata.h"
 #include "engine/core/slices.h"
@@ -330,13 +329,19 @@ static int64_t deadline_of(const struct mw_core_call *core) {
   return mw_clock_mono() + left.tv_sec * MW_NS_PER_S + left.tv_nsec;
 }
 
-/* Freed by gpr_free(). */
+/* Core writes peers as URIs: "ipv6:%5B::1%5D:50123". Freed by gpr_free(). */
 static const char *peer_of(const struct mw_core_call *core) {
   char *peer = grpc_call_get_peer(core->grpc);
-  const char *accepted = mw_core_acceptor_peer(core->engine, peer);
-  if (!accepted) return peer;
-  gpr_free(peer);
-  return gpr_strdup(accepted);
+  if (!peer) return NULL;
+  unsigned byte;
+  char *to = peer;
+  for (const char *at = peer; *at; at++) {
+    bool escaped = *at == '%' && sscanf(at + 1, "%2x", &byte) == 1 && at[2];
+    *to++ = escaped ? (char)byte : *at;
+    if (escaped) at += 2;
+  }
+  *to = '\0';
+  return peer;
 }
 
 static void on_requested(struct mw_core_tag *tag, bool ok) {

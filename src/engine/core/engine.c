@@ -5,7 +5,6 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
-#include "engine/core/acceptor.h"
 #include "engine/core/channel.h"
 #include "engine/core/core.h"
 
@@ -93,7 +92,7 @@ static int engine_listen(struct mw_engine *base, const char *address, struct mw_
 }
 
 static int engine_accept_from(struct mw_engine *base, int fd, const char *address, struct mw_err *err) {
-  return mw_core_accept_from(mw_core_engine_of(base), fd, address, err);
+  return mw_core_server_accept_from(mw_core_engine_of(base), fd, address, err);
 }
 
 static void engine_run(struct mw_engine *base) {
@@ -146,6 +145,8 @@ static void engine_close(struct mw_engine *base) {
 
 const struct mw_engine_ops mw_engine_core = {
     .name = "core",
+    .team_new = mw_core_team_new,
+    .team_free = mw_core_team_free,
     .open = engine_open,
     .listen = engine_listen,
     .accept_from = engine_accept_from,

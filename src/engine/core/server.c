@@ -1,16 +1,9 @@
 #include "engine/core/server.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <limits.h>
 #include <math.h>
-#include <netdb.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
-#include "base/host_port.h"
 #include "engine/core/acceptor.h"
 #include "engine/core/call.h"
 #include "engine/core/credentials.h"
@@ -60,16 +53,24 @@ int mw_core_server_init(struct mw_core_engine *engine, const struct mw_engine_co
   *server = (struct mw_core_server){.shutdown = {on_shutdown}};
   mw_list_init(&server->calls);
   mw_list_init(&server->pool);
-  mw_list_init(&server->acceptors);
+  mw_core_acceptors_init(engine);
   if (config->tls) {
     int rc = mw_core_certs_new(config->tls, &server->certs, err);
     if (rc != 0) return rc;
   }
+  server->alone = !config->team;
+  server->team = config->team ? config->team : mw_core_team_new(1);
+  if (!server->team) {
+    mw_core_certs_free(server->certs);
+    return mw_err_set(err, MW_ENOMEM, "out of memory");
+  }
   const struct mw_engine_limits *limits = &config->limits;
+  server->connections = limits->connections;
   const struct mw_keepalive *keepalive = &config->keepalive;
+  if (keepalive->time > 0) server->user_timeout_ms = span("", keepalive->timeout).value.integer;
   enum { ALWAYS = 13, MOST = ALWAYS + 2 };
   grpc_arg args[MOST] = {
-      integer(GRPC_ARG_ALLOW_REUSEPORT, 1),
+      mw_core_handoff_arg(&server->handoff),
       integer(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, engine->max_receive_bytes),
       integer(GRPC_ARG_MAX_METADATA_SIZE, config->max_metadata_bytes ? config->max_metadata_bytes : MAX_METADATA),
       integer(GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0), /* engine/core/slices.h does it */
@@ -96,30 +97,25 @@ int mw_core_server_init(struct mw_core_engine *engine, const struct mw_engine_co
 
 /* ---- listening ---- */
 
-/* Core says only that it failed, so the same is tried again with more to say. */
-static int explain(const char *address, struct mw_err *err) {
-  struct addrinfo *infos;
-  int rc = mw_host_port_resolve(&infos, address, err);
-  if (rc != 0) return rc;
-  int error = 0;
-  for (const struct addrinfo *info = infos; info && error == 0; info = info->ai_next) {
-    int fd = mw_host_port_bind(info->ai_addr, info->ai_addrlen, true);
-    error = fd < 0 ? errno : 0;
-    if (fd >= 0) close(fd);
-  }
-  freeaddrinfo(infos);
-  if (error != 0) return mw_err_set(err, MW_EIO, "cannot listen on %s: %s", address, strerror(error));
-  return mw_err_set(err, MW_EIO, "cannot listen on %s", address);
-}
-
-int mw_core_server_listen(struct mw_core_engine *engine, const char *address, struct mw_err *err) {
-  struct mw_core_server *server = &engine->server;
+static int open_handoff(struct mw_core_server *server, const char *address, struct mw_err *err) {
+  if (server->handoff.handler) return 0;
   grpc_server_credentials *credentials =
       server->certs ? mw_core_certs_credentials(server->certs) : grpc_insecure_server_credentials_create();
   if (!credentials) return mw_err_set(err, MW_ENOMEM, "out of memory");
-  int port = grpc_server_add_http2_port(server->grpc, address, credentials);
+  bool opened = mw_core_handoff_open(&server->handoff, server->grpc, credentials);
   grpc_server_credentials_release(credentials);
-  return port > 0 ? 0 : explain(address, err);
+  if (opened) return 0;
+  return mw_err_set(err, MW_EIO, "cannot listen on %s: gRPC core takes no sockets", address);
+}
+
+int mw_core_server_listen(struct mw_core_engine *engine, const char *address, struct mw_err *err) {
+  int rc = open_handoff(&engine->server, address, err);
+  return rc == 0 ? mw_acceptors_listen(&engine->server.acceptors, address, err) : rc;
+}
+
+int mw_core_server_accept_from(struct mw_core_engine *engine, int fd, const char *address, struct mw_err *err) {
+  int rc = open_handoff(&engine->server, address, err);
+  return rc == 0 ? mw_acceptors_share(&engine->server.acceptors, fd, address, err) : rc;
 }
 
 /* ---- running and closing ---- */
@@ -133,7 +129,7 @@ void mw_core_server_drain(struct mw_core_engine *engine) {
   struct mw_core_server *server = &engine->server;
   if (server->draining) return;
   server->draining = engine->dispatch->draining = true;
-  mw_core_acceptors_close(engine);
+  mw_acceptors_close(&server->acceptors);
   grpc_server_shutdown_and_notify(server->grpc, engine->queue.cq, &server->shutdown);
 }
 
@@ -160,5 +156,5 @@ void mw_core_server_fini(struct mw_core_engine *engine) {
   struct mw_list *link;
   while ((link = mw_list_shift(&server->pool))) mw_core_call_free(MW_CONTAINER(link, struct mw_core_call, link));
   mw_core_certs_free(server->certs);
-  free(server->peers);
+  if (server->alone) mw_core_team_free(server->team);
 }

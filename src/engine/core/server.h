@@ -8,7 +8,11 @@
 #include <grpc/grpc.h>
 #include <grpc/grpc_security.h>
 
+#include "engine/core/handoff.h"
 #include "engine/core/queue.h"
+#include "engine/core/team.h"
+#include "loop/acceptor.h"
+#include "rpc/disconnect.h"
 #include "rpc/engine.h"
 
 struct mw_core_engine;
@@ -20,9 +24,13 @@ struct mw_core_server {
   size_t n_calls;
   struct mw_list pool;  /* of calls that wait for reuse */
   size_t n_pool;
-  struct mw_list acceptors;    /* engine/core/acceptor.h */
-  struct mw_core_peer *peers;  /* by descriptor; owned */
-  size_t n_peers;
+  struct mw_acceptors acceptors; /* engine/core/acceptor.h */
+  struct mw_core_handoff handoff;
+  struct mw_engine_team *team;   /* counts connections */
+  bool alone;                    /* the team is this engine's, and owned */
+  unsigned connections;          /* that all engines of the team may have; 0: no limit */
+  int user_timeout_ms;           /* TCP_USER_TIMEOUT of connections; 0: none */
+  struct mw_disconnects refused, waiting, no_memory;
   struct mw_core_tag shutdown;
   bool draining;        /* takes no new calls */
   bool down;            /* core has shut it down: no call is left in it */
@@ -33,6 +41,7 @@ int mw_core_server_init(struct mw_core_engine *engine, const struct mw_engine_co
 
 /* As in rpc/engine.h. */
 int mw_core_server_listen(struct mw_core_engine *engine, const char *address, struct mw_err *err);
+int mw_core_server_accept_from(struct mw_core_engine *engine, int fd, const char *address, struct mw_err *err);
 void mw_core_server_start(struct mw_core_engine *engine);
 void mw_core_server_drain(struct mw_core_engine *engine);
 
