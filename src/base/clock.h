@@ -16,6 +16,28 @@ enum { MW_NS_PER_MS = 1000000, MW_NS_PER_S = 1000000000 };
 /* A point in time that never comes. */
 #define MW_NEVER INT64_MAX
 
+/* Spans of time and points in it that would be beyond MW_NEVER are MW_NEVER; negative spans are 0. */
+
+/* `count` times `unit` nanoseconds. */
+static inline int64_t mw_span(int64_t count, int64_t unit) {
+  int64_t span;
+  if (count <= 0) return 0;
+  return __builtin_mul_overflow(count, unit, &span) ? MW_NEVER : span;
+}
+
+/* Also of an infinite number; NaN is 0. */
+static inline int64_t mw_span_of_seconds(double seconds) {
+  double ns = seconds * MW_NS_PER_S;
+  if (!(ns > 0)) return 0;
+  return ns < 0x1p63 ? (int64_t)ns : MW_NEVER;
+}
+
+/* The point in time that comes `span`, which is not negative, after `from`. */
+static inline int64_t mw_clock_after(int64_t from, int64_t span) {
+  int64_t due;
+  return __builtin_add_overflow(from, span, &due) ? MW_NEVER : due;
+}
+
 /* The clocks while they are stopped; clock.c changes them. */
 struct mw_stopped_clock {
   _Atomic bool on;

@@ -242,8 +242,8 @@ static void push_deadline(lua_State *L, struct mw_bind_call *c) {
     lua_pushnil(L);
     return;
   }
-  int64_t wall = mw_clock_wall() + (c->call->deadline - mw_clock_mono());
-  lua_pushnumber(L, (double)wall / MW_NS_PER_S);
+  int64_t left = c->call->deadline - mw_clock_mono();
+  lua_pushnumber(L, ((double)mw_clock_wall() + (double)left) / MW_NS_PER_S); /* it may be beyond what 64 bits hold */
 }
 
 /* ---- fields ---- */

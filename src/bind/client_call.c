@@ -148,7 +148,7 @@ static void read_metadata(lua_State *L, struct mw_outbound *o, struct mw_metadat
 
 static int64_t deadline_after(lua_State *L, lua_Number seconds, const char *what) {
   if (!(seconds >= 0)) luaL_error(L, "%s: deadline: expected seconds from now, 0 or more", what);
-  return seconds > 1e9 ? MW_NEVER : mw_clock_mono() + (int64_t)(seconds * MW_NS_PER_S);
+  return mw_clock_after(mw_clock_mono(), mw_span_of_seconds(seconds));
 }
 
 /* The option at the top of the stack, whose name is below it. */

@@ -46,7 +46,7 @@ static int after_sleep(lua_State *L, int status, lua_KContext context) { return 
 static int64_t check_seconds(lua_State *L, int index) {
   lua_Number seconds = luaL_checknumber(L, index);
   luaL_argcheck(L, seconds >= 0 && seconds <= 1e9, index, "expected seconds from 0 to 1e9");
-  return (int64_t)(seconds * MW_NS_PER_S);
+  return mw_span_of_seconds(seconds);
 }
 
 static int l_sleep(lua_State *L) {

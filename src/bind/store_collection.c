@@ -67,7 +67,7 @@ int64_t mw_collection_expiry(lua_State *L, int arg, const char *what) {
     luaL_error(L, "%s: ttl: expected seconds above 0, at most 1e9, got %s", what, luaL_tolstring(L, -1, NULL));
   }
   lua_pop(L, 1);
-  return mw_clock_wall() + (int64_t)ceil(seconds * MW_NS_PER_S);
+  return mw_clock_after(mw_clock_wall(), (int64_t)ceil(seconds * MW_NS_PER_S));
 }
 
 static enum mw_code code_of(int code) {

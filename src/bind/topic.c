@@ -102,7 +102,7 @@ static int l_receive(lua_State *L) {
   if (lua_isnoneornil(L, 2)) return receive(L, MW_NEVER, "subscription:receive");
   lua_Number seconds = luaL_checknumber(L, 2);
   luaL_argcheck(L, seconds >= 0 && seconds <= 1e9, 2, "expected seconds from 0 to 1e9");
-  return receive(L, (int64_t)(seconds * MW_NS_PER_S), "subscription:receive");
+  return receive(L, mw_span_of_seconds(seconds), "subscription:receive");
 }
 
 static int next_value(lua_State *L) { return receive(L, MW_NEVER, "subscription:messages"); }

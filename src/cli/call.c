@@ -103,7 +103,7 @@ static const struct mw_client_events events = {
 
 static int start_call(struct client *c, struct mw_err *err) {
   const struct mw_call_options *o = c->options;
-  int64_t deadline = o->timeout_ns == MW_NEVER ? MW_NEVER : mw_clock_mono() + o->timeout_ns;
+  int64_t deadline = mw_clock_after(mw_clock_mono(), o->timeout_ns);
   const struct mw_client_request request = {
       .path = mw_slice_str(c->method->path),
       .metadata = &o->metadata,

@@ -95,14 +95,14 @@ static int wrong_usage(const char *fmt, ...) {
 static int parse_deadline(struct mw_call_options *o, const char *text) {
   static const struct {
     const char *unit;
-    double ns;
-  } units[] = {{"", 1e9}, {"s", 1e9}, {"ms", 1e6}, {"m", 60e9}};
+    double seconds;
+  } units[] = {{"", 1}, {"s", 1}, {"ms", 1e-3}, {"m", 60}};
   char *end;
   double number = isdigit((unsigned char)text[0]) || text[0] == '.' ? strtod(text, &end) : -1;
   for (size_t i = 0; number > 0 && i < sizeof units / sizeof *units; i++) {
-    double ns = number * units[i].ns;
-    if (strcmp(end, units[i].unit) != 0 || !(ns < 1e18)) continue;
-    o->timeout_ns = ns < 1 ? 1 : (int64_t)ns;
+    if (strcmp(end, units[i].unit) != 0) continue;
+    int64_t ns = mw_span_of_seconds(number * units[i].seconds);
+    o->timeout_ns = ns < 1 ? 1 : ns;
     return -1;
   }
   return wrong_usage("--deadline %s: expected a time above 0 such as 5, 1.5s, 200ms or 2m", text);

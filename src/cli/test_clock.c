@@ -94,7 +94,7 @@ static void run_pause(struct mw_test_turn *turn) {
 /* test.pause(seconds) */
 static int l_pause(lua_State *L) {
   struct mw_test *test = mw_test_of(L);
-  int64_t delay = (int64_t)(luaL_checknumber(L, 1) * MW_NS_PER_S);
+  int64_t delay = mw_span_of_seconds(luaL_checknumber(L, 1));
   struct pause *pause = lua_newuserdatauv(L, sizeof *pause, 0);
   *pause = (struct pause){{.test = test, .err = MW_ERR_INIT, .run = run_pause}, delay};
   return mw_test_turn_wait(L, &pause->turn, "test.pause", after_wait);
@@ -114,7 +114,7 @@ static int l_advance(lua_State *L) {
   lua_Number seconds = luaL_checknumber(L, 2);
   luaL_argcheck(L, seconds >= 0 && seconds <= 1e9, 2, "expected seconds from 0 to 1e9");
   struct drive *d = push_drive(L, test);
-  d->until = mw_clock_mono() + (int64_t)(seconds * MW_NS_PER_S);
+  d->until = mw_clock_after(mw_clock_mono(), mw_span_of_seconds(seconds));
   d->left = SIZE_MAX;
   d->move = true;
   return mw_test_turn_wait(L, &d->turn, "clock:advance", after_wait);

@@ -168,7 +168,7 @@ static struct mw_timer *start(struct mw_loop *loop, bool real, int64_t delay_ns,
     return timer;
   }
   int64_t now = real ? mw_clock_real() : mw_clock_mono();
-  timer->due = delay_ns > INT64_MAX - now ? INT64_MAX : now + delay_ns;
+  timer->due = mw_clock_after(now, delay_ns);
   if (!is_held(timer)) uv_timer_start(&timer->uv, on_timer, timeout_ms(timer), 0);
   mw_list_push(&loop->live_timers, &timer->link);
   return timer;

@@ -181,7 +181,7 @@ static int start(struct mw_gate *gate, double seconds, struct mw_err *err) {
   setpriority(PRIO_PROCESS, (id_t)gate->process.pid, NICENESS); /* calls come first */
   uv_read_start((uv_stream_t *)&gate->out.pipe, on_alloc, on_read);
   uv_read_start((uv_stream_t *)&gate->errors.pipe, on_alloc, on_read);
-  gate->timer = mw_timer_start(gate->home, (int64_t)(seconds * MW_NS_PER_S), on_late, gate);
+  gate->timer = mw_timer_start(gate->home, mw_span_of_seconds(seconds), on_late, gate);
   if (!gate->timer) mw_gate_stop(gate, "the specs cannot run: out of memory");
   return 0;
 }

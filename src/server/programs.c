@@ -123,7 +123,7 @@ static void cancel_calls(struct mw_programs *programs, const struct mw_program *
 static void sweep(void *arg) {
   struct mw_programs *programs = arg;
   int64_t now = mw_clock_mono();
-  int64_t max_age = (int64_t)(programs->current->generation->settings.generation_age * MW_NS_PER_S);
+  int64_t max_age = mw_span_of_seconds(programs->current->generation->settings.generation_age);
   programs->sweep = NULL;
   struct mw_list *next;
   for (struct mw_list *node = programs->old.next; node != &programs->old; node = next) {

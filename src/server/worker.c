@@ -165,7 +165,7 @@ static void on_drain(struct mw_post *post) {
   mw_health_stop(&worker->programs.health);
   worker->engine->ops->drain(worker->engine);
   double grace = is_cancelled(worker) ? 0 : worker->programs.current->generation->settings.grace;
-  worker->grace = mw_timer_start(&worker->loop, (int64_t)(grace * MW_NS_PER_S), cancel_calls, worker);
+  worker->grace = mw_timer_start(&worker->loop, mw_span_of_seconds(grace), cancel_calls, worker);
   watch_end(worker);
 }
 

@@ -328,7 +328,7 @@ static void begin(struct mw_http_call *c) {
   }
   call->path = c->request.path;
   call->peer = c->conn->peer;
-  call->deadline = c->request.timeout == MW_NEVER ? MW_NEVER : mw_clock_mono() + c->request.timeout;
+  call->deadline = mw_clock_after(mw_clock_mono(), c->request.timeout);
   call->request = c->request.metadata;
   mw_http_reader_set_compression(&c->reader, c->request.compression);
   if (mw_http_remote_start(c)) return;

@@ -33,7 +33,7 @@ struct mw_http_request {
   /* For whoever takes the request, once it is judged. */
   struct mw_slice path;      /* "/package.Service/Method" */
   struct mw_metadata metadata;
-  int64_t timeout;           /* nanoseconds, at most MW_NEVER / 2; MW_NEVER without one */
+  int64_t timeout;           /* nanoseconds; MW_NEVER without one, or for one beyond that */
   enum mw_compression compression; /* grpc-encoding: of messages with the compressed flag */
   unsigned accepts;          /* bits 1 << MW_COMPRESSION_...: what the client takes; identity always */
 
