@@ -131,7 +131,7 @@ static void without_descriptors_connections_are_refused_until_there_are_some(voi
   close(next);
 }
 
-/* Whoever took the reserve: the acceptor does not spin, and goes on when it gets a descriptor. */
+/* Another thread may take the reserve: the acceptor does not spin, and goes on when it gets a descriptor. */
 static void without_a_reserve_connections_wait(void **state) {
   int client = new_client();
   assert_int_equal(setrlimit(RLIMIT_NOFILE, &(struct rlimit){3, before.rlim_max}), 0);

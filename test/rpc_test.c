@@ -177,6 +177,24 @@ static void cancelling_is_told_once_and_stops_everything_else(void **state) {
   assert_int_equal(fake.finishes, 1);
 }
 
+/* Its handler stops when a send fails, and returns as if it had sent everything. */
+static void a_cancelled_call_does_not_end_with_ok(void **state) {
+  struct fake fake;
+  char text[] = "the server is stopping";
+  start(&fake, "/test.Echo/Get");
+  mw_arena_init(&fake.call.arena, SIZE_MAX);
+  mw_call_on_cancel(&fake.call, mw_status(MW_CODE_UNAVAILABLE, text));
+  text[0] = 'T';
+  mw_call_finish(&fake.call, &ok);
+  assert_int_equal(fake.code, MW_CODE_UNAVAILABLE);
+  assert_string_equal(fake.message, "the server is stopping");
+  mw_arena_fini(&fake.call.arena);
+  start(&fake, "/test.Echo/Get");
+  mw_call_on_cancel(&fake.call, mw_status(MW_CODE_UNAVAILABLE, text));
+  mw_call_finish(&fake.call, &(struct mw_status){MW_CODE_ABORTED, mw_slice_str("undone"), {NULL, 0}});
+  assert_int_equal(fake.code, MW_CODE_ABORTED);
+}
+
 static void cancel_all_reaches_every_live_call(void **state) {
   seen.finish_on_cancel = true;
   struct fake fakes[5];
@@ -335,6 +353,7 @@ int main(void) {
       TEST(headers_go_once),
       TEST(sending_waits_at_the_limit_and_goes_on_at_half),
       TEST(cancelling_is_told_once_and_stops_everything_else),
+      TEST(a_cancelled_call_does_not_end_with_ok),
       TEST(cancel_all_reaches_every_live_call),
       TEST(unknown_paths_are_unimplemented),
       TEST(a_draining_worker_turns_calls_away),

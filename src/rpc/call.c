@@ -59,6 +59,7 @@ void mw_call_finish(struct mw_call *call, const struct mw_status *status) {
   call->finished = true;
   struct mw_dispatch *dispatch = call->dispatch;
   const struct mw_route *route = call->route;
+  if (call->cancelled && status->code == MW_CODE_OK) status = &call->end; /* the handler has just stopped */
   mw_dispatch_count(dispatch, call, status->code);
   mw_dispatch_add_trailers(dispatch, route->router, call);
   mw_list_remove(&call->link);
@@ -90,9 +91,15 @@ void mw_call_on_sent(struct mw_call *call, uint32_t count) {
   if (!call->finished && !call->cancelled) call->route->handler->writable(call);
 }
 
+static struct mw_slice keep(struct mw_arena *arena, struct mw_slice bytes) {
+  char *copy = bytes.len > 0 ? mw_arena_strndup(arena, (const char *)bytes.data, bytes.len) : NULL;
+  return copy ? mw_slice(copy, bytes.len) : mw_slice(NULL, 0);
+}
+
 void mw_call_on_cancel(struct mw_call *call, struct mw_status status) {
   if (call->finished || call->cancelled) return;
   call->cancelled = true;
+  call->end = (struct mw_status){status.code, keep(&call->arena, status.message), keep(&call->arena, status.details)};
   call->reading = false;
   call->route->handler->cancelled(call, status);
 }

@@ -66,6 +66,7 @@ struct mw_call {
   bool reading;    /* a read is under way */
   bool ended;      /* the client has half-closed */
   bool cancelled;
+  struct mw_status end; /* of one that is cancelled: its status unless the handler has another error; in the arena */
   bool finished;
   bool last;       /* mw_call_fill_last() has run */
   bool stalled;    /* mw_call_send() has said to wait: `writable` is due */
@@ -100,7 +101,8 @@ void mw_call_set_compression(struct mw_call *call, const char *encoding);
 /* Sends the headers now, ahead of the first message. Nothing happens when they are out already. */
 void mw_call_send_headers(struct mw_call *call);
 
-/* Ends the call with a status; `status` is borrowed for the call. A unary reply is one mw_call_reserve(),
+/* Ends the call with a status; `status` is borrowed for the call. A cancelled call does not end with OK but with the status
+ * that it was cancelled with. A unary reply is one mw_call_reserve(),
  * mw_call_fill_last() and mw_call_finish(): the engine puts all of it on the wire together. */
 void mw_call_finish(struct mw_call *call, const struct mw_status *status);
 

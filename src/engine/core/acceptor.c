@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* What core does to the sockets that it accepts itself. */
+/* Sets the options that core sets on sockets of its own listeners. */
 static void tune(const struct mw_core_server *server, int fd, sa_family_t family) {
   if (family != AF_INET && family != AF_INET6) return;
   setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));

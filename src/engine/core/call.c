@@ -25,7 +25,7 @@ static void reset(struct mw_core_call *core) {
   core->encoding = NULL;
   core->cancelled = 0;
   core->has_reserved = core->want_headers = core->sent_headers = core->sending = core->watched = false;
-  core->finishing = core->judged = core->gone = core->detached = false;
+  core->finishing = core->judged = core->gone = core->detached = core->unsure = false;
 }
 
 /* Lets go of everything that belongs to one call. */
@@ -96,8 +96,12 @@ static void watch(struct mw_core_call *core) {
   start(core, &batch, &core->closed);
 }
 
+static bool is_late(const struct mw_core_call *core) {
+  return core->call.deadline != MW_NEVER && mw_clock_mono() + DEADLINE_SLACK >= core->call.deadline;
+}
+
 static struct mw_status end_status(const struct mw_core_call *core) {
-  if (core->call.deadline != MW_NEVER && mw_clock_mono() + DEADLINE_SLACK >= core->call.deadline) {
+  if (is_late(core)) {
     return mw_status(MW_CODE_DEADLINE_EXCEEDED, "the deadline has passed");
   }
   return mw_status(MW_CODE_CANCELLED, "the client has cancelled the call or gone away");
@@ -158,15 +162,49 @@ static void on_message(struct mw_core_call *core, grpc_byte_buffer *message) {
   }
 }
 
-static void on_end(struct mw_core_call *core) {
-  if (!is_single(core)) {
-    mw_call_on_end(&core->call);
-  } else if (core->held) {
-    grpc_byte_buffer *message = core->held;
-    core->held = NULL;
-    deliver(core, message);
+static void make_ended_event(struct mw_core_call *core) {
+  enter(core);
+  mw_core_queue_make_event(&core->engine->queue, &core->ended);
+}
+
+static void deliver_held(struct mw_core_call *core) {
+  grpc_byte_buffer *message = core->held;
+  core->held = NULL;
+  deliver(core, message);
+}
+
+static bool is_wanted(const struct mw_core_call *core) {
+  return !core->call.finished && !core->call.cancelled && !core->detached;
+}
+
+/* Core has no further message. That is so after a half-close; after trailers, which HTTP/2 allows a request to have and gRPC
+ * does not; and when the call has ended, by the client or by its deadline: core then drops messages that nobody has read.
+ * For the last case the event of the close batch is in the queue already, so one that is made now comes after it. A
+ * complete request of one message needs no such care. */
+static void on_no_message(struct mw_core_call *core) {
+  core->unsure = grpc_call_failed_before_recv_message(core->grpc) != 0;
+  if (core->held && !core->unsure) {
+    deliver_held(core);
+    watch(core);
   } else {
+    watch(core);
+    make_ended_event(core);
+  }
+}
+
+/* Core ends calls by their deadlines on a thread of its own, which may not have made the event of the close batch yet. As
+ * other threads of core's do the like, rarely, a stream whose end is unsure is not taken for a complete one. */
+static void end_request(struct mw_core_call *core) {
+  if (is_late(core)) {
+    mw_call_on_cancel(&core->call, end_status(core));
+  } else if (core->held) {
+    deliver_held(core);
+  } else if (is_single(core) && core->call.received == 0) {
     reject(core, MW_CODE_UNIMPLEMENTED, "no request message, the method takes one");
+  } else if (core->unsure) {
+    reject(core, MW_CODE_INTERNAL, "a streamed request must not end by trailers on engine core");
+  } else {
+    mw_call_on_end(&core->call);
   }
 }
 
@@ -174,30 +212,30 @@ static void on_received(struct mw_core_tag *tag, bool ok) {
   struct mw_core_call *core = MW_CONTAINER(tag, struct mw_core_call, received);
   grpc_byte_buffer *message = core->incoming;
   core->incoming = NULL;
-  bool wanted = !core->call.finished && !core->call.cancelled && !core->detached;
-  if (message && wanted) {
+  bool held = false;
+  if (message && is_wanted(core)) {
     on_message(core, message);
+    held = core->held == message;
   } else if (message) {
     grpc_byte_buffer_destroy(message);
-  } else if (wanted && ok && !grpc_call_failed_before_recv_message(core->grpc)) {
-    on_end(core);
+  } else if (ok && is_wanted(core)) {
+    on_no_message(core);
   }
-  watch(core); /* after a failed read it says at once that the client is gone */
+  if (!held) watch(core); /* else another read is under way, which would notice; after a failed one it reports the end */
   leave(core);
 }
 
-/* A read behind the only message of a request: it ends, but not from within the read. */
+/* The end of a request, or a read after the only message of one: it ends, but not from within the read. */
 static void on_ended(struct mw_core_tag *tag, bool ok) {
   struct mw_core_call *core = MW_CONTAINER(tag, struct mw_core_call, ended);
-  if (!core->detached) mw_call_on_end(&core->call);
+  if (is_wanted(core)) end_request(core);
   leave(core);
 }
 
 static void op_read(struct mw_call *call) {
   struct mw_core_call *core = core_of(call);
   if (is_single(core) && call->received > 0) {
-    enter(core);
-    mw_core_queue_make_event(&core->engine->queue, &core->ended);
+    make_ended_event(core);
   } else {
     receive(core);
   }
@@ -326,7 +364,7 @@ static int64_t deadline_of(const struct mw_core_call *core) {
   gpr_timespec deadline = core->details.deadline;
   if (gpr_time_cmp(deadline, gpr_inf_future(deadline.clock_type)) == 0) return MW_NEVER;
   gpr_timespec left = gpr_time_sub(deadline, gpr_now(deadline.clock_type));
-  return mw_clock_mono() + left.tv_sec * MW_NS_PER_S + left.tv_nsec;
+  return mw_clock_after(mw_clock_mono(), mw_clock_after(mw_span(left.tv_sec, MW_NS_PER_S), left.tv_nsec));
 }
 
 /* Core writes peers as URIs: "ipv6:%5B::1%5D:50123". Freed by gpr_free(). */

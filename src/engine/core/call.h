@@ -40,6 +40,7 @@ struct mw_core_call {
   bool finishing;     /* the handler has finished; `status` is to be sent after the outbox */
   bool judged;        /* `status` is the engine's verdict, whatever the handler says */
   bool gone;          /* the client cannot be reached any more */
+  bool unsure;        /* the request ended by trailers, or the client has gone */
   bool detached;      /* the engine closes: no more events to the handler */
   struct mw_status status; /* in the arena */
 };

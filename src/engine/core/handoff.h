@@ -1,10 +1,10 @@
-/* Hands accepted sockets over to core. Core then does for them what it does for connections of its own listeners: TLS, the
- * handshake timeout, keepalive, names of peers.
+/* Hands accepted sockets over to core, which treats them like those of its own listeners: TLS, the handshake timeout,
+ * keepalive, names of peers.
  *
  * grpc_server_add_channel_from_fd() of the C API takes no TLS credentials, has no handshake timeout and does not name the
- * peer. So this is what ServerBuilder::AddExternalConnectionAcceptor() of the C++ API does, from core 1.20 on: it adds a port
- * "external:NAME", for which core makes a handler of sockets; a channel argument of the same name points to where core
- * stores it. The handler is a C++ object with one virtual function, called here by the C++ ABI of the platform. */
+ * peer. So this file does the same as ServerBuilder::AddExternalConnectionAcceptor() of the C++ API, from core 1.20 on: it
+ * adds a port "external:NAME", for which core makes a handler of sockets; a channel argument of the same name points to
+ * where core stores it. The handler is a C++ object with one virtual function, called here by the C++ ABI of the platform. */
 #ifndef MW_ENGINE_CORE_HANDOFF_H
 #define MW_ENGINE_CORE_HANDOFF_H
 

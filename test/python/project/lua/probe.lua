@@ -15,6 +15,7 @@ function Probe.Look(_, call)
   end
   return {
     method = call.method, service = call.service, peer = call.peer, time_remaining = call:time_remaining() or -1,
+    deadline = call.deadline or -1,
   }
 end
 
@@ -59,4 +60,8 @@ end
 
 function Probe.Ended()
   return { messages = ended }
+end
+
+function Probe.Metrics()
+  return { data = mw.metrics.text() }
 end
