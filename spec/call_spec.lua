@@ -103,6 +103,12 @@ describe("moonwire call", function()
     end
   end)
 
+  it("takes a deadline beyond all time for none", function()
+    for _, deadline in ipairs { "1e10", "1e300m" } do
+      assert.are.equal(0, (call("Unary", '{"what": "echo"}', "--deadline", deadline)))
+    end
+  end)
+
   it("waits for a server that is not there yet, as long as the deadline lets it", function()
     local first, free <const> = test.serve { dir = echo }
     first:kill()

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "loop/acceptor.h"
 #include "server/kill.h"
 #include "server/status.h"
 
@@ -21,7 +22,7 @@ struct mw_admin {
   struct mw_crew crew;
   struct mw_reload *reload;
   int64_t opened;
-  uv_pipe_t listener;
+  struct mw_acceptors acceptors;
   struct mw_list clients;
   unsigned n_clients;
   char *path; /* of the socket */
@@ -177,20 +178,25 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf) {
   run_line(client);
 }
 
-static void on_connection(uv_stream_t *listener, int status) {
-  struct mw_admin *admin = MW_CONTAINER(listener, struct mw_admin, listener);
-  struct client *client = status == 0 ? calloc(1, sizeof *client) : NULL;
-  if (!client) return;
+static void on_accepted(void *arg, int fd, const struct sockaddr_storage *peer, socklen_t size) {
+  struct mw_admin *admin = arg;
+  struct client *client = admin->n_clients < CLIENTS ? calloc(1, sizeof *client) : NULL;
+  if (!client) {
+    close(fd);
+    return;
+  }
   client->admin = admin;
   uv_pipe_init(&admin->crew.home->uv, &client->pipe, 0);
   mw_list_push(&admin->clients, &client->link);
   admin->n_clients++;
   client->timer = mw_timer_start(admin->crew.home, patience, on_late, client);
-  bool accepted = uv_accept(listener, (uv_stream_t *)&client->pipe) == 0 && client->timer;
-  if (!accepted || admin->n_clients > CLIENTS || uv_read_start((uv_stream_t *)&client->pipe, on_alloc, on_read) != 0) {
-    drop(client);
-  }
+  bool opened = uv_pipe_open(&client->pipe, fd) == 0;
+  if (!opened) close(fd);
+  if (!opened || !client->timer || uv_read_start((uv_stream_t *)&client->pipe, on_alloc, on_read) != 0) drop(client);
 }
+
+/* The command reports it. */
+static void on_failed(void *arg, int error, bool waits) {}
 
 /* ---- the socket ---- */
 
@@ -215,16 +221,15 @@ static int bind_socket(const char *path, struct mw_err *err) {
 static int listen_on(struct mw_admin *admin, struct mw_err *err) {
   int fd = bind_socket(admin->path, err);
   if (fd < 0) return fd;
-  int rc = uv_pipe_open(&admin->listener, fd);
-  if (rc != 0) close(fd);
-  if (rc == 0) rc = uv_listen((uv_stream_t *)&admin->listener, CLIENTS, on_connection);
-  if (rc == 0) return 0;
-  unlink(admin->path);
-  return mw_err_set(err, MW_EIO, "%s: %s", admin->path, uv_strerror(rc));
+  int rc = listen(fd, CLIENTS) == 0 ? mw_acceptors_share(&admin->acceptors, fd, admin->path, err)
+                                    : mw_err_set(err, MW_EIO, "%s: %s", admin->path, strerror(errno));
+  close(fd);
+  if (rc != 0) unlink(admin->path);
+  return rc;
 }
 
-static void on_listener_closed(uv_handle_t *handle) {
-  struct mw_admin *admin = MW_CONTAINER(handle, struct mw_admin, listener);
+static void free_admin(struct mw_admin *admin) {
+  mw_acceptors_close(&admin->acceptors);
   free(admin->path);
   free(admin);
 }
@@ -240,12 +245,12 @@ int mw_admin_open(struct mw_admin **out, const struct mw_crew *crew, struct mw_r
   admin->reload = reload;
   admin->opened = mw_clock_mono();
   mw_list_init(&admin->clients);
-  uv_pipe_init(&crew->home->uv, &admin->listener, 0);
+  mw_acceptors_init(&admin->acceptors, crew->home, on_accepted, on_failed, admin);
   int rc = listen_on(admin, err);
   if (rc == 0) {
     *out = admin;
   } else {
-    uv_close((uv_handle_t *)&admin->listener, on_listener_closed);
+    free_admin(admin);
   }
   return rc;
 }
@@ -254,5 +259,5 @@ void mw_admin_close(struct mw_admin *admin) {
   if (!admin) return;
   unlink(admin->path);
   while (!mw_list_empty(&admin->clients)) drop(MW_CONTAINER(admin->clients.next, struct client, link));
-  uv_close((uv_handle_t *)&admin->listener, on_listener_closed);
+  free_admin(admin);
 }
