@@ -42,13 +42,27 @@ static void release(struct mw_acceptors *set) {
   set->reserve = -1;
 }
 
+/* Held while a reserve is given up, and by whoever accepts: no other loop takes it. */
+static pthread_mutex_t accepting = PTHREAD_MUTEX_INITIALIZER;
+
+static int take_locked(const struct acceptor *acceptor, struct sockaddr_storage *peer, socklen_t *size) {
+  pthread_mutex_lock(&accepting);
+  int fd = take(acceptor, peer, size);
+  int error = errno;
+  pthread_mutex_unlock(&accepting);
+  errno = error;
+  return fd;
+}
+
 /* Closes the next connection by means of the reserve. Returns false when that failed, with errno. */
 static bool refuse(struct acceptor *acceptor) {
+  pthread_mutex_lock(&accepting);
   release(acceptor->set);
   int fd = take(acceptor, NULL, NULL);
   int error = errno;
   if (fd >= 0) close(fd);
   reserve(acceptor->set);
+  pthread_mutex_unlock(&accepting);
   errno = error;
   return fd >= 0;
 }
@@ -91,7 +105,7 @@ static void on_readable(uv_poll_t *poll, int status, int events) {
   for (int i = 0; acceptor->set && i < acceptor->batch; i++) { /* a callback may close it */
     struct sockaddr_storage peer = {0};
     socklen_t size = sizeof peer;
-    int fd = take(acceptor, &peer, &size);
+    int fd = take_locked(acceptor, &peer, &size);
     if (fd >= 0) {
       acceptor->set->accepted(acceptor->set->arg, fd, &peer, size);
     } else if (!recover(acceptor, errno)) {

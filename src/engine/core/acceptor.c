@@ -16,12 +16,12 @@ static void tune(const struct mw_core_server *server, int fd, sa_family_t family
 static void refuse(struct mw_core_engine *engine, int fd, int rc) {
   struct mw_core_server *server = &engine->server;
   struct mw_metrics *metrics = engine->dispatch->metrics;
-  close(fd);
   if (rc == MW_EBUSY) {
     mw_disconnect_report(&server->refused, metrics, "connections", MW_DISCONNECT_REFUSED, NULL, NULL);
   } else {
     mw_disconnect_report(&server->no_memory, metrics, "memory", MW_DISCONNECT_MEMORY, NULL, NULL);
   }
+  close(fd);
 }
 
 static void on_accepted(void *arg, int fd, const struct sockaddr_storage *peer, socklen_t size) {

@@ -7,8 +7,8 @@
 #include "engine/http/conn.h"
 
 static void drop(struct mw_http_engine *engine, int fd, enum mw_http_ending ending) {
-  close(fd);
   mw_http_ending(engine, ending, NULL, NULL);
+  close(fd);
 }
 
 static void on_accepted(void *arg, int fd, const struct sockaddr_storage *peer, socklen_t size) {
