@@ -193,7 +193,8 @@ function File:commit(name, options) end
 ---@class moonwire.FolderEntry : moonwire.FileInfo
 ---@field name string
 
----Relative paths lie in the data folder.
+---Relative paths start from `files` in the data folder; absolute ones lead to folders of the setting `files.folders`. All
+---others, and links that lead elsewhere, are PERMISSION_DENIED.
 ---@class moonwire.fs
 local fs = {}
 

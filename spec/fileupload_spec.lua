@@ -20,13 +20,13 @@ describe("fileupload.FileUploadService", function()
   -- The names in the upload folder, hidden ones too.
   local function uploads()
     local names = {}
-    local list <close> = assert(io.popen(("ls -A %s/uploads 2>/dev/null"):format(folder.dir)))
+    local list <close> = assert(io.popen(("ls -A %s/files/uploads 2>/dev/null"):format(folder.dir)))
     for name in list:lines() do names[#names + 1] = name end
     return names
   end
 
   local function content(name)
-    local file <close> = assert(io.open(folder.dir .. "/uploads/" .. name, "rb"))
+    local file <close> = assert(io.open(folder.dir .. "/files/uploads/" .. name, "rb"))
     return file:read "a"
   end
 
@@ -115,7 +115,7 @@ describe("fileupload.FileUploadService", function()
   end)
 
   it("says why it cannot keep files", function()
-    local data <close> = project.new { uploads = "a file where the folder would be" }
+    local data <close> = project.new { ["files/uploads"] = "a file where the folder would be" }
     local other = servers.start { data = data.dir }
     local stream <close> = mw.client(other.address):service("fileupload.FileUploadService"):Upload()
     servers.assert_status("FAILED_PRECONDITION", "uploads: ", stream:finish())

@@ -16,6 +16,7 @@ enum { READ_LIMIT = 64 << 20 }; /* bytes that mw.fs.read() takes unless told oth
 /* What most functions need: up to two paths, and a result that is true. */
 struct task {
   struct mw_work work;
+  const struct mw_files *files;
   const char *path, *to;
   struct mw_slice bytes;
   struct stat info;
@@ -35,6 +36,7 @@ static int start(lua_State *L, const char *what, struct mw_slice bytes, int (*ru
   const char *path = mw_fs_push_path(L, 1);
   if (!path) return 2;
   struct task *task = mw_work_push(L, sizeof *task, what);
+  task->files = mw_fs_files(L);
   task->path = path;
   task->bytes = bytes;
   task->work.run = run;
@@ -46,6 +48,7 @@ static int start(lua_State *L, const char *what, struct mw_slice bytes, int (*ru
 
 struct reading {
   struct mw_work work;
+  const struct mw_files *files;
   const char *path;
   size_t limit;
   struct mw_buf data;
@@ -67,13 +70,17 @@ static int read_all(int fd, struct reading *r) {
   }
 }
 
-static int run_read(struct mw_work *work) {
-  struct reading *r = (struct reading *)work;
-  int fd = open(r->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (fd < 0) return errno;
-  int error = read_all(fd, r);
+static int read_name(int folder, const char *name, void *arg) {
+  int fd = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
+  if (fd < 0) return errno == ELOOP ? MW_FS_LINK : errno;
+  int error = read_all(fd, arg);
   close(fd);
   return error;
+}
+
+static int run_read(struct mw_work *work) {
+  struct reading *r = (struct reading *)work;
+  return mw_fs_at(r->files, r->path, false, read_name, r);
 }
 
 static void release_read(struct mw_work *work) {
@@ -102,6 +109,7 @@ static int l_read(lua_State *L) {
   const char *path = mw_fs_push_path(L, 1);
   if (!path) return 2;
   struct reading *r = mw_work_push(L, sizeof *r, "mw.fs.read");
+  r->files = mw_fs_files(L);
   r->path = path;
   r->limit = (size_t)limit;
   r->work.run = run_read;
@@ -112,14 +120,15 @@ static int l_read(lua_State *L) {
 
 static int run_write(struct mw_work *work) {
   struct task *task = (struct task *)work;
-  char *folder = mw_fs_parent(task->path), *temp = NULL;
+  const char *slash = strrchr(task->path, '/');
+  char *folder = strndup(task->path, slash ? (size_t)(slash - task->path) : 0), *temp = NULL;
   int fd = -1;
-  int error = folder ? mw_fs_make_temp(folder, &fd, &temp) : ENOMEM;
+  int error = folder ? mw_fs_make_temp(task->files, folder, &fd, &temp) : ENOMEM;
   free(folder);
   if (error) return error;
   error = mw_fs_write_all(fd, task->bytes);
-  if (error == 0) error = mw_fs_publish(fd, temp, task->path, true);
-  if (error) unlink(temp);
+  if (error == 0) error = mw_fs_publish(task->files, fd, temp, task->path, true);
+  if (error) mw_fs_remove(task->files, temp);
   close(fd);
   free(temp);
   return error;
@@ -136,7 +145,7 @@ static int l_write(lua_State *L) {
 
 static int run_rename(struct mw_work *work) {
   struct task *task = (struct task *)work;
-  return rename(task->path, task->to) == 0 ? 0 : errno;
+  return mw_fs_rename(task->files, task->path, task->to);
 }
 
 static int deliver_rename(lua_State *L, struct mw_work *work) {
@@ -154,6 +163,7 @@ static int l_rename(lua_State *L) {
   const char *to = mw_fs_push_path(L, 2);
   if (!to) return 2;
   struct task *task = mw_work_push(L, sizeof *task, "mw.fs.rename");
+  task->files = mw_fs_files(L);
   task->path = path;
   task->to = to;
   task->work.run = run_rename;
@@ -161,11 +171,17 @@ static int l_rename(lua_State *L) {
   return mw_work_wait(L, &task->work);
 }
 
-static int run_remove(struct mw_work *work) { return remove(((struct task *)work)->path) == 0 ? 0 : errno; }
+static int run_remove(struct mw_work *work) {
+  struct task *task = (struct task *)work;
+  return mw_fs_remove(task->files, task->path);
+}
 
 static int l_remove(lua_State *L) { return start(L, "mw.fs.remove", mw_slice(NULL, 0), run_remove, deliver_done); }
 
-static int run_mkdir(struct mw_work *work) { return mw_fs_make_folders(((struct task *)work)->path); }
+static int run_mkdir(struct mw_work *work) {
+  struct task *task = (struct task *)work;
+  return mw_fs_make_folders(task->files, task->path);
+}
 
 static int l_mkdir(lua_State *L) { return start(L, "mw.fs.mkdir", mw_slice(NULL, 0), run_mkdir, deliver_done); }
 
@@ -184,9 +200,15 @@ static void push_info(lua_State *L, const struct stat *info) {
   lua_setfield(L, -2, "modified");
 }
 
+static int stat_name(int folder, const char *name, void *arg) {
+  struct stat *info = arg;
+  if (fstatat(folder, name, info, AT_SYMLINK_NOFOLLOW) != 0) return errno;
+  return S_ISLNK(info->st_mode) ? MW_FS_LINK : 0;
+}
+
 static int run_stat(struct mw_work *work) {
   struct task *task = (struct task *)work;
-  return stat(task->path, &task->info) == 0 ? 0 : errno;
+  return mw_fs_at(task->files, task->path, false, stat_name, &task->info);
 }
 
 static int deliver_stat(lua_State *L, struct mw_work *work) {
@@ -215,6 +237,7 @@ struct entry {
 
 struct listing {
   struct mw_work work;
+  const struct mw_files *files;
   const char *path;
   struct entry *entries; /* owned, sorted by name */
   size_t n, cap;
@@ -236,11 +259,24 @@ static int add_entry(struct listing *l, const char *name, const struct stat *inf
 
 static bool is_listed(const char *name) {
   return strcmp(name, ".") != 0 && strcmp(name, "..") != 0 &&
-         strncmp(name, MW_FS_TEMP_PREFIX, strlen(MW_FS_TEMP_PREFIX)) != 0;
+         strncmp(name, MW_FS_OWN_PREFIX, strlen(MW_FS_OWN_PREFIX)) != 0;
 }
 
 static int by_name(const void *a, const void *b) {
   return strcmp(((const struct entry *)a)->name, ((const struct entry *)b)->name);
+}
+
+/* A link shows the file that it leads to; one that leads out, or to itself, is neither file nor folder. */
+static int stat_entry(const struct listing *l, int folder, const char *name, struct stat *info) {
+  if (fstatat(folder, name, info, AT_SYMLINK_NOFOLLOW) != 0) return errno;
+  if (!S_ISLNK(info->st_mode)) return 0;
+  char *path;
+  struct stat target;
+  if (asprintf(&path, "%s%s%s", l->path, *l->path ? "/" : "", name) < 0) return ENOMEM;
+  int error = mw_fs_at(l->files, path, false, stat_name, &target);
+  free(path);
+  if (error == 0) *info = target;
+  return error == MW_FS_OUTSIDE || error == ELOOP ? 0 : error;
 }
 
 static int list_folder(struct listing *l, DIR *folder) {
@@ -249,10 +285,11 @@ static int list_folder(struct listing *l, DIR *folder) {
   for (errno = 0; error == 0 && (found = readdir(folder)); errno = 0) {
     struct stat info;
     if (!is_listed(found->d_name)) continue;
-    if (fstatat(dirfd(folder), found->d_name, &info, 0) == 0) {
+    error = stat_entry(l, dirfd(folder), found->d_name, &info);
+    if (error == 0) {
       error = add_entry(l, found->d_name, &info);
-    } else if (errno != ENOENT) { /* gone meanwhile, or a link that leads nowhere */
-      error = errno;
+    } else if (error == ENOENT) { /* gone meanwhile, or a link that leads nowhere */
+      error = 0;
     }
   }
   if (error == 0) error = errno;
@@ -260,13 +297,25 @@ static int list_folder(struct listing *l, DIR *folder) {
   return error;
 }
 
+static int list_name(int folder, const char *name, void *arg) {
+  int fd = openat(folder, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  if (fd < 0) {
+    int error = errno;
+    return (error == ENOTDIR || error == ELOOP) && mw_fs_is_link(folder, name) ? MW_FS_LINK : error;
+  }
+  DIR *opened = fdopendir(fd);
+  if (!opened) {
+    close(fd);
+    return ENOMEM;
+  }
+  int error = list_folder(arg, opened);
+  closedir(opened);
+  return error;
+}
+
 static int run_list(struct mw_work *work) {
   struct listing *l = (struct listing *)work;
-  DIR *folder = opendir(l->path);
-  if (!folder) return errno;
-  int error = list_folder(l, folder);
-  closedir(folder);
-  return error;
+  return mw_fs_at(l->files, l->path, false, list_name, l);
 }
 
 static void release_list(struct mw_work *work) {
@@ -301,6 +350,7 @@ static int l_list(lua_State *L) {
   const char *path = mw_fs_push_path(L, 1);
   if (!path) return 2;
   struct listing *l = mw_work_push(L, sizeof *l, "mw.fs.list");
+  l->files = mw_fs_files(L);
   l->path = path;
   l->work.run = run_list;
   l->work.deliver = deliver_list;

@@ -21,14 +21,15 @@ struct file {
   int fd;     /* -1: closed */
   bool busy;
   char *temp; /* path of a temporary file, owned; NULL for other files */
+  const struct mw_files *files; /* that `temp` lies in */
 };
 
 /* ---- the object ---- */
 
 /* Gives everything back; blocks as long as close() and unlink() do. Returns 0 or an errno. */
-static int dispose(int fd, char *temp) {
+static int dispose(const struct mw_files *files, int fd, char *temp) {
   int error = fd >= 0 && close(fd) != 0 ? errno : 0;
-  if (temp) unlink(temp);
+  if (temp) mw_fs_remove(files, temp);
   free(temp);
   return error;
 }
@@ -57,6 +58,7 @@ static void push_file(lua_State *L, int name_index);
 static int deliver_file(lua_State *L, int name_index, int *fd, char **temp) {
   push_file(L, name_index);
   struct file *file = lua_touserdata(L, -1);
+  file->files = mw_fs_files(L);
   file->fd = *fd;
   *fd = -1;
   if (temp) {
@@ -70,6 +72,7 @@ static int deliver_file(lua_State *L, int name_index, int *fd, char **temp) {
 
 struct opening {
   struct mw_work work;
+  const struct mw_files *files;
   const char *path;
   int flags;
   int fd;
@@ -78,25 +81,31 @@ struct opening {
 
 static void release_opening(struct mw_work *work) {
   struct opening *o = (struct opening *)work;
-  dispose(o->fd, o->temp);
+  dispose(o->files, o->fd, o->temp);
   o->fd = -1;
   o->temp = NULL;
 }
 
 static struct opening *push_opening(lua_State *L, const char *what) {
   struct opening *o = mw_work_push(L, sizeof *o, what);
+  o->files = mw_fs_files(L);
   o->fd = -1;
   o->work.release = release_opening;
   return o;
 }
 
-static int run_open(struct mw_work *work) {
-  struct opening *o = (struct opening *)work;
-  o->fd = open(o->path, o->flags | O_CLOEXEC, 0666);
-  if (o->fd < 0) return errno;
+static int open_name(int folder, const char *name, void *arg) {
+  struct opening *o = arg;
+  o->fd = openat(folder, name, o->flags | O_CLOEXEC | O_NOFOLLOW, 0666);
+  if (o->fd < 0) return errno == ELOOP ? MW_FS_LINK : errno;
   struct stat info;
   if (fstat(o->fd, &info) != 0) return errno;
   return S_ISDIR(info.st_mode) ? EISDIR : 0;
+}
+
+static int run_open(struct mw_work *work) {
+  struct opening *o = (struct opening *)work;
+  return mw_fs_at(o->files, o->path, false, open_name, o);
 }
 
 static int deliver_open(lua_State *L, struct mw_work *work) {
@@ -136,7 +145,7 @@ int mw_fs_open(lua_State *L) {
 
 static int run_temp(struct mw_work *work) {
   struct opening *o = (struct opening *)work;
-  return mw_fs_make_temp(o->path, &o->fd, &o->temp);
+  return mw_fs_make_temp(o->files, o->path, &o->fd, &o->temp);
 }
 
 static int deliver_temp(lua_State *L, struct mw_work *work) {
@@ -270,6 +279,7 @@ static int l_seek(lua_State *L) {
 
 struct committing {
   struct mw_work work;
+  const struct mw_files *files;
   int fd;
   const char *from, *to;
   bool replace;
@@ -277,7 +287,7 @@ struct committing {
 
 static int run_commit(struct mw_work *work) {
   struct committing *c = (struct committing *)work;
-  return mw_fs_publish(c->fd, c->from, c->to, c->replace);
+  return mw_fs_publish(c->files, c->fd, c->from, c->to, c->replace);
 }
 
 /* A fiber killed meanwhile does not get here: its file stays open, and the name it then removes is gone already. */
@@ -303,6 +313,7 @@ static int l_commit(lua_State *L) {
   const char *to = mw_fs_push_sibling(L, 2, file->temp);
   if (!to) return 2;
   struct committing *c = mw_work_push(L, sizeof *c, "file:commit");
+  c->files = file->files;
   c->fd = file->fd;
   c->from = file->temp;
   c->to = to;
@@ -318,13 +329,14 @@ static int l_commit(lua_State *L) {
 /* Closing takes descriptor and path out of the file first, so that nothing can close them twice. */
 struct closing {
   struct mw_work work;
+  const struct mw_files *files;
   int fd;
   char *temp;
 };
 
 static int run_close(struct mw_work *work) {
   struct closing *c = (struct closing *)work;
-  return dispose(c->fd, c->temp);
+  return dispose(c->files, c->fd, c->temp);
 }
 
 static int l_close(lua_State *L) {
@@ -335,6 +347,7 @@ static int l_close(lua_State *L) {
   }
   lua_settop(L, 1);
   struct closing *c = mw_work_push(L, sizeof *c, "file:close");
+  c->files = file->files;
   c->fd = file->fd;
   c->temp = file->temp;
   file->fd = -1;
@@ -346,7 +359,7 @@ static int l_close(lua_State *L) {
 
 static int l_gc(lua_State *L) {
   struct file *file = luaL_checkudata(L, 1, FILE_TYPE);
-  dispose(file->fd, file->temp);
+  dispose(file->files, file->fd, file->temp);
   file->fd = -1;
   file->temp = NULL;
   return 0;

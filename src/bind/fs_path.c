@@ -10,41 +10,44 @@
 
 /* ---- in the fiber ---- */
 
-/* Whether one of the path's parts is "..". */
-static bool climbs(const char *path) {
-  for (const char *part = path; part; part = strchr(part, '/')) {
-    part += strspn(part, "/");
-    if (strncmp(part, "..", 2) == 0 && (part[2] == '/' || part[2] == '\0')) return true;
-  }
-  return false;
-}
-
 static const char *refuse(lua_State *L, const char *words) {
   mw_bind_fail(L, MW_CODE_INVALID_ARGUMENT, "%s", words);
   return NULL;
 }
 
-/* Pushes the path at `index` as seen from the first `folder_len` bytes of `folder`. */
+static bool is_own(const char *path) {
+  for (const char *part = path; part; part = strchr(part, '/')) {
+    part += *part == '/';
+    if (strncmp(part, MW_FS_OWN_PREFIX, strlen(MW_FS_OWN_PREFIX)) == 0) return true;
+  }
+  return false;
+}
+
+/* Pushes the path at `index`, a relative one as seen from the first `folder_len` bytes of `folder`. */
 static const char *push_below(lua_State *L, int index, const char *folder, size_t folder_len) {
   size_t len;
   const char *path = luaL_checklstring(L, index, &len);
   if (len == 0) return refuse(L, "the path is empty");
   if (strlen(path) != len) return refuse(L, "the path contains a zero byte");
-  if (path[0] == '/') return lua_pushstring(L, path);
-  if (climbs(path)) return refuse(L, "a relative path must stay in its folder: \"..\" is not allowed");
-  lua_pushlstring(L, folder, folder_len);
-  lua_pushfstring(L, "%s/%s", lua_tostring(L, -1), path);
-  lua_remove(L, -2);
+  if (mw_fs_climbs(path)) return refuse(L, "a path must stay in its folder: \"..\" is not allowed");
+  if (is_own(path)) return refuse(L, "names that start with " MW_FS_OWN_PREFIX " are the server's own");
+  if (path[0] == '/') folder_len = 0;
+  luaL_Buffer b;
+  char *out = luaL_buffinitsize(L, &b, folder_len + len + 1);
+  memcpy(out, folder, folder_len);
+  memcpy(out + folder_len, path, len + 1);
+  mw_fs_tidy(out);
+  luaL_pushresultsize(&b, strlen(out));
   return lua_tostring(L, -1);
 }
 
-const char *mw_fs_push_path(lua_State *L, int index) {
-  const char *folder = mw_fiber_program(L)->host->data_dir;
-  return push_below(L, index, folder, strlen(folder));
-}
+const struct mw_files *mw_fs_files(lua_State *L) { return mw_fiber_program(L)->host->files; }
+
+const char *mw_fs_push_path(lua_State *L, int index) { return push_below(L, index, "", 0); }
 
 const char *mw_fs_push_sibling(lua_State *L, int index, const char *of) {
-  return push_below(L, index, of, (size_t)(strrchr(of, '/') - of));
+  const char *slash = strrchr(of, '/');
+  return push_below(L, index, of, slash ? (size_t)(slash - of) + 1 : 0);
 }
 
 static enum mw_code code_of(int error) {
@@ -75,65 +78,61 @@ static enum mw_code code_of(int error) {
 }
 
 int mw_fs_fail(lua_State *L, int error, const char *name) {
+  if (error == MW_FS_OUTSIDE) {
+    return mw_bind_fail(L, MW_CODE_PERMISSION_DENIED,
+                        "%s: leads out of data/files: absolute paths and links lead only to folders that the setting "
+                        "files.folders names", name);
+  }
   return mw_bind_fail(L, code_of(error), "%s: %s", name, uv_strerror(uv_translate_sys_error(error)));
 }
 
 /* ---- on a pool thread ---- */
 
-static int make_folder(const char *path) {
-  if (mkdir(path, 0777) == 0) return 0;
+static int make_folder(int folder, const char *name, void *arg) {
+  if (mkdirat(folder, name, 0777) == 0) return 0;
   if (errno != EEXIST) return errno;
   struct stat info;
-  if (stat(path, &info) != 0) return errno;
-  return S_ISDIR(info.st_mode) ? 0 : ENOTDIR;
+  if (fstatat(folder, name, &info, AT_SYMLINK_NOFOLLOW) != 0) return errno;
+  return S_ISLNK(info.st_mode) ? MW_FS_LINK : S_ISDIR(info.st_mode) ? 0 : ENOTDIR;
 }
 
-int mw_fs_make_folders(const char *path) {
-  int error = make_folder(path);
-  if (error != ENOENT) return error;
-  error = mw_fs_make_parents(path);
-  return error ? error : make_folder(path);
+int mw_fs_make_folders(const struct mw_files *files, const char *path) {
+  return mw_fs_at(files, path, true, make_folder, NULL);
 }
 
-char *mw_fs_parent(const char *path) {
-  size_t len = strlen(path);
-  while (len > 1 && path[len - 1] == '/') len--;
-  while (len > 0 && path[len - 1] != '/') len--;
-  while (len > 1 && path[len - 1] == '/') len--;
-  return len > 0 ? strndup(path, len) : strdup(".");
+static int remove_name(int folder, const char *name, void *arg) {
+  if (unlinkat(folder, name, 0) == 0) return 0;
+  if (errno != EISDIR) return errno;
+  return unlinkat(folder, name, AT_REMOVEDIR) == 0 ? 0 : errno;
 }
 
-int mw_fs_make_parents(const char *path) {
-  char *parent = mw_fs_parent(path);
-  if (!parent) return ENOMEM;
-  int error = strcmp(parent, path) == 0 ? ENOENT : mw_fs_make_folders(parent);
-  free(parent);
-  return error;
+int mw_fs_remove(const struct mw_files *files, const char *path) {
+  return mw_fs_at(files, path, false, remove_name, NULL);
 }
 
-static int open_temp(const char *folder, int *fd, char **path) {
+static int create(int folder, const char *name, void *arg) {
+  int *fd = arg;
+  *fd = openat(folder, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  return *fd < 0 ? errno : 0;
+}
+
+int mw_fs_make_temp(const struct mw_files *files, const char *folder, int *fd, char **path) {
   for (int tries = 0; tries < 100; tries++) {
     uint64_t number;
     if (getrandom(&number, sizeof number, 0) != (ssize_t)sizeof number) return errno;
     char *name;
-    if (asprintf(&name, "%s/" MW_FS_TEMP_PREFIX "%016llx", folder, (unsigned long long)number) < 0) return ENOMEM;
-    int opened = open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    if (opened >= 0) {
-      *fd = opened;
+    if (asprintf(&name, "%s%s" MW_FS_TEMP_PREFIX "%016llx", folder, *folder ? "/" : "", (unsigned long long)number) < 0) {
+      return ENOMEM;
+    }
+    int error = mw_fs_at(files, name, true, create, fd);
+    if (error == 0) {
       *path = name;
       return 0;
     }
     free(name);
-    if (errno != EEXIST) return errno;
+    if (error != EEXIST) return error;
   }
   return EEXIST;
-}
-
-int mw_fs_make_temp(const char *folder, int *fd, char **path) {
-  int error = open_temp(folder, fd, path);
-  if (error != ENOENT) return error;
-  error = mw_fs_make_folders(folder);
-  return error ? error : open_temp(folder, fd, path);
 }
 
 int mw_fs_write_all(int fd, struct mw_slice bytes) {
@@ -146,29 +145,57 @@ int mw_fs_write_all(int fd, struct mw_slice bytes) {
 }
 
 /* So that a new name survives a loss of power. */
-static int sync_parent(const char *path) {
-  char *parent = mw_fs_parent(path);
-  if (!parent) return ENOMEM;
-  int fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  int error = fd < 0 ? errno : 0;
-  free(parent);
-  if (fd < 0) return error;
-  if (fsync(fd) != 0 && errno != EINVAL) error = errno; /* EINVAL: a file system that cannot */
+static int sync_folder(int folder) {
+  int fd = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return errno;
+  int error = fsync(fd) != 0 && errno != EINVAL ? errno : 0; /* EINVAL: a file system that cannot */
   close(fd);
   return error;
 }
 
+/* ---- from one path to another ---- */
+
+struct move {
+  const struct mw_files *files;
+  const char *to;
+  int from_folder;
+  const char *from_name;
+  bool publish; /* for good: the folder is synced */
+  bool replace;
+};
+
 /* Not every file system can rename without replacing; a link can, in two steps. */
-static int rename_to_new(const char *from, const char *to) {
-  if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0) return 0;
+static int rename_to_new(const struct move *move, int folder, const char *name) {
+  if (renameat2(move->from_folder, move->from_name, folder, name, RENAME_NOREPLACE) == 0) return 0;
   if (errno != EINVAL && errno != ENOSYS) return errno;
-  if (link(from, to) != 0) return errno;
-  return unlink(from) == 0 ? 0 : errno;
+  if (linkat(move->from_folder, move->from_name, folder, name, 0) != 0) return errno;
+  return unlinkat(move->from_folder, move->from_name, 0) == 0 ? 0 : errno;
 }
 
-int mw_fs_publish(int fd, const char *from, const char *to, bool replace) {
-  if (fsync(fd) != 0) return errno;
-  int error = mw_fs_make_parents(to);
-  if (error == 0) error = replace ? (rename(from, to) == 0 ? 0 : errno) : rename_to_new(from, to);
-  return error ? error : sync_parent(to);
+static int move_to(int folder, const char *name, void *arg) {
+  const struct move *move = arg;
+  int error;
+  if (move->replace) {
+    error = renameat(move->from_folder, move->from_name, folder, name) == 0 ? 0 : errno;
+  } else {
+    error = rename_to_new(move, folder, name);
+  }
+  return error == 0 && move->publish ? sync_folder(folder) : error;
+}
+
+static int move_from(int folder, const char *name, void *arg) {
+  struct move *move = arg;
+  move->from_folder = folder;
+  move->from_name = name;
+  return mw_fs_at(move->files, move->to, move->publish, move_to, move);
+}
+
+int mw_fs_rename(const struct mw_files *files, const char *from, const char *to) {
+  struct move move = {.files = files, .to = to, .replace = true};
+  return mw_fs_at(files, from, false, move_from, &move);
+}
+
+int mw_fs_publish(const struct mw_files *files, int fd, const char *from, const char *to, bool replace) {
+  struct move move = {.files = files, .to = to, .publish = true, .replace = replace};
+  return fsync(fd) == 0 ? mw_fs_at(files, from, false, move_from, &move) : errno;
 }

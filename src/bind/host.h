@@ -9,6 +9,13 @@
 #include "script/program.h"
 #include "store/store.h"
 
+/* Where the paths of mw.fs start; any thread. */
+struct mw_files {
+  int fd;               /* data/files, open; relative paths */
+  char *const *folders; /* of the setting files.folders: absolute, without a "/" at the end; absolute paths */
+  size_t n_folders;
+};
+
 struct mw_host {
   struct mw_loop *loop;
   struct mw_engine *channels; /* opens outbound channels; NULL where there are none */
@@ -17,7 +24,7 @@ struct mw_host {
   struct mw_topics *topics;
   struct mw_metrics *metrics;
   const char *dir;           /* the project folder */
-  const char *data_dir;      /* where files go; a temporary folder with --data :memory: */
+  const struct mw_files *files;
   unsigned worker, workers;  /* this worker's number, from 0, and how many there are */
   bool dev;
 };

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bind/fs_walk.h"
+
 enum { MIB = 1024 * 1024, MAX_WORKERS = 256 };
 
 static unsigned usable_cores(void) {
@@ -31,12 +33,29 @@ void mw_settings_clear_listeners(struct mw_settings *settings) {
   settings->default_listen = false;
 }
 
-
 int mw_settings_add_listener(struct mw_settings *settings, const char *address) {
   if (settings->n_listen == MW_SETTINGS_LISTENERS) return MW_ELIMIT;
   int rc = mw_settings_set(&settings->listen[settings->n_listen], address);
   if (rc == 0) settings->n_listen++;
   return rc;
+}
+
+void mw_settings_clear_folders(struct mw_settings *settings) {
+  for (size_t i = 0; i < settings->n_folders; i++) {
+    free(settings->folders[i]);
+    settings->folders[i] = NULL;
+  }
+  settings->n_folders = 0;
+}
+
+int mw_settings_add_folder(struct mw_settings *settings, const char *path) {
+  if (path[0] != '/' || mw_fs_climbs(path)) return MW_EINVAL;
+  if (settings->n_folders == MW_SETTINGS_FOLDERS) return MW_ELIMIT;
+  char *copy = strdup(path);
+  if (!copy) return MW_ENOMEM;
+  settings->folders[settings->n_folders++] = copy;
+  mw_fs_tidy(copy);
+  return 0;
 }
 
 int mw_settings_init(struct mw_settings *settings, const char *dir) {
@@ -64,6 +83,7 @@ int mw_settings_init(struct mw_settings *settings, const char *dir) {
 
 void mw_settings_fini(struct mw_settings *settings) {
   mw_settings_clear_listeners(settings);
+  mw_settings_clear_folders(settings);
   free(settings->engine);
   free(settings->data);
   free(settings->tls_cert);

@@ -9,7 +9,7 @@
 #include "observe/log.h"
 #include "rpc/engine.h"
 
-enum { MW_SETTINGS_LISTENERS = 16 };
+enum { MW_SETTINGS_LISTENERS = 16, MW_SETTINGS_FOLDERS = 16 };
 
 struct mw_settings {
   char *listen[MW_SETTINGS_LISTENERS]; /* HOST:PORT or unix:PATH; owned */
@@ -19,6 +19,8 @@ struct mw_settings {
   char *engine;               /* "core", "http" */
   unsigned workers;           /* threads that serve; 1 to 256 */
   char *data;                 /* a folder, or ":memory:" */
+  char *folders[MW_SETTINGS_FOLDERS]; /* that absolute paths of mw.fs may lead to, without a "/" at the end; owned */
+  size_t n_folders;
   char *tls_cert, *tls_key, *tls_client_ca; /* PEM files; NULL without TLS */
   enum mw_log_level log_level;
   double generation_age;      /* seconds that calls of a replaced generation get; 0 for no limit */
@@ -74,5 +76,9 @@ int mw_settings_set(char **field, const char *value);
 /* Forgets the addresses to listen on, and adds one. Returns 0, MW_ELIMIT (too many) or MW_ENOMEM. */
 void mw_settings_clear_listeners(struct mw_settings *settings);
 int mw_settings_add_listener(struct mw_settings *settings, const char *address);
+
+/* The same for the folders of mw.fs. Also MW_EINVAL, when the path is not absolute or has ".." in it. */
+void mw_settings_clear_folders(struct mw_settings *settings);
+int mw_settings_add_folder(struct mw_settings *settings, const char *path);
 
 #endif

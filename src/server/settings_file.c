@@ -13,7 +13,7 @@
 #include "server/settings.h"
 
 /* How a setting is written. */
-enum kind { NUMBER, INTEGER, SIZE, ENGINE, PATH, SWITCH, LEVEL, ADDRESSES };
+enum kind { NUMBER, INTEGER, SIZE, ENGINE, PATH, SWITCH, LEVEL, ADDRESSES, FOLDERS };
 
 struct setting {
   const char *group; /* "limits", or NULL at the top */
@@ -36,6 +36,7 @@ static const struct setting settings_table[] = {
     {NULL, "grace", NUMBER, AT(grace), 0, 86400, "seconds from 0 to 86400", false},
     {NULL, "generation_age", NUMBER, AT(generation_age), 0, 1e9, "seconds from 0 (no limit) to 1e9", false},
     {NULL, "dev", SWITCH, AT(dev), 0, 0, "true or false", false},
+    {"files", "folders", FOLDERS, 0, 0, 0, "an absolute path, or a list of at most 16, without \"..\"", true},
     {"reload", "specs", SWITCH, AT(specs), 0, 0, "true or false", false},
     {"reload", "specs_seconds", NUMBER, AT(specs_seconds), 1, 86400, "seconds from 1 to 86400", false},
     {"tls", "cert", PATH, AT(tls_cert), 0, 0, "a PEM file", true},
@@ -100,15 +101,19 @@ static int add_listener(lua_State *L, const struct reading *reading) {
   return rc;
 }
 
-/* The value at the top: one address or a sequence of them. */
-static int set_listeners(lua_State *L, const struct reading *reading) {
-  mw_settings_clear_listeners(reading->settings);
-  if (!lua_istable(L, -1)) return add_listener(L, reading);
+static int add_folder(lua_State *L, const struct reading *reading) {
+  return lua_type(L, -1) == LUA_TSTRING ? mw_settings_add_folder(reading->settings, lua_tostring(L, -1)) : MW_EINVAL;
+}
+
+/* The value at the top: one text or a sequence of them. */
+static int add_each(lua_State *L, const struct reading *reading,
+                    int (*add)(lua_State *L, const struct reading *reading)) {
+  if (!lua_istable(L, -1)) return add(L, reading);
   size_t n = lua_rawlen(L, -1);
-  int rc = n == 0 ? MW_EINVAL : 0;
+  int rc = 0;
   for (size_t i = 1; i <= n && rc == 0; i++) {
     lua_rawgeti(L, -1, (lua_Integer)i);
-    rc = add_listener(L, reading);
+    rc = add(L, reading);
     lua_pop(L, 1);
   }
   return rc;
@@ -149,7 +154,12 @@ static int set(lua_State *L, const struct reading *reading, const struct setting
   void *field = (char *)reading->settings + setting->offset;
   switch (setting->kind) {
     case ADDRESSES:
-      return set_listeners(L, reading);
+      mw_settings_clear_listeners(reading->settings);
+      if (lua_istable(L, -1) && lua_rawlen(L, -1) == 0) return MW_EINVAL;
+      return add_each(L, reading, add_listener);
+    case FOLDERS:
+      mw_settings_clear_folders(reading->settings);
+      return add_each(L, reading, add_folder);
     case NUMBER:
     case INTEGER:
     case SIZE:
@@ -333,9 +343,9 @@ int mw_settings_read(struct mw_settings *settings, const char *dir, struct mw_er
 
 static bool same_text(const char *a, const char *b) { return a && b ? strcmp(a, b) == 0 : a == b; }
 
-static bool same_listeners(const struct mw_settings *a, const struct mw_settings *b) {
-  bool same = a->n_listen == b->n_listen;
-  for (size_t i = 0; i < a->n_listen && same; i++) same = strcmp(a->listen[i], b->listen[i]) == 0;
+static bool same_list(char *const *a, size_t n_a, char *const *b, size_t n_b) {
+  bool same = n_a == n_b;
+  for (size_t i = 0; i < n_a && same; i++) same = strcmp(a[i], b[i]) == 0;
   return same;
 }
 
@@ -343,7 +353,9 @@ static bool same(const struct setting *setting, const struct mw_settings *a, con
   const void *x = (const char *)a + setting->offset, *y = (const char *)b + setting->offset;
   switch (setting->kind) {
     case ADDRESSES:
-      return same_listeners(a, b);
+      return same_list(a->listen, a->n_listen, b->listen, b->n_listen);
+    case FOLDERS:
+      return same_list(a->folders, a->n_folders, b->folders, b->n_folders);
     case NUMBER:
       return !(*(const double *)x < *(const double *)y || *(const double *)x > *(const double *)y);
     case SWITCH:

@@ -7,6 +7,7 @@
 #include <sys/resource.h>
 
 #include "engine/core/core.h"
+#include "server/files.h"
 #include "server/folder.h"
 #include "server/server.h"
 
@@ -31,6 +32,7 @@ static void close_data(struct mw_shared *shared) {
   mw_temporary_remove(&shared->temporary);
 }
 
+/* data/files is made before a new store, and an older data folder's files are moved under the lock of the store. */
 static int open_store(struct mw_shared *shared, struct mw_err *err) {
   struct mw_store_options options = {.path = ":memory:", .map_size = shared->settings->store_bytes};
   char *path = NULL;
@@ -38,7 +40,9 @@ static int open_store(struct mw_shared *shared, struct mw_err *err) {
     if (asprintf(&path, "%s/store", shared->data_dir) < 0) return mw_err_set(err, MW_ENOMEM, "out of memory");
     options.path = path;
   }
-  int rc = mw_store_open(&shared->store, &options, err);
+  int rc = mw_files_make(shared->data_dir, err);
+  if (rc == 0) rc = mw_store_open(&shared->store, &options, err);
+  if (rc == 0) rc = mw_files_open(&shared->files, shared->data_dir, shared->dir, shared->settings, err);
   free(path);
   return rc;
 }
@@ -54,7 +58,7 @@ static unsigned most_connections(const struct mw_settings *settings) {
 int mw_shared_open(struct mw_shared *shared, const char *dir, struct mw_generation *generation, struct mw_err *err) {
   const struct mw_settings *settings = &generation->settings;
   *shared = (struct mw_shared){.settings = settings, .dir = dir, .generation = mw_generation_ref(generation),
-                               .temporary = MW_TEMPORARY_INIT};
+                               .files = MW_FILES_INIT, .temporary = MW_TEMPORARY_INIT};
   int rc = MW_EINVAL;
   shared->engine = mw_server_engine(settings->engine);
   if (!shared->engine) {
@@ -83,6 +87,7 @@ void mw_shared_close(struct mw_shared *shared) {
   if (shared->topics) mw_topics_free(shared->topics);
   free(shared->open);
   if (shared->team) shared->engine->team_free(shared->team);
+  mw_files_close(&shared->files);
   mw_store_close(shared->store);
   close_data(shared);
   mw_generation_unref(shared->generation);

@@ -27,7 +27,8 @@ struct mw_shared {
   struct mw_engine_team *team;     /* of the engines that serve; NULL for one worker, or when they share nothing */
   const char *dir;                 /* the project folder */
   const struct mw_overrides *overrides; /* of the settings of all generations; NULL for none */
-  char *data_dir;                  /* for mw.fs; owned by the server, or the path of `temporary` */
+  char *data_dir;                  /* owned by the server, or the path of `temporary` */
+  struct mw_files files;           /* for mw.fs */
   struct mw_temporary temporary;   /* when there is no data folder */
   struct mw_generation *generation; /* the one to start with */
   _Atomic uint64_t published;      /* the number of the newest committed generation */

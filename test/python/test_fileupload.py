@@ -31,7 +31,7 @@ class FileUpload(ServiceTest):
 
     def files(self):
         """The names of everything in the upload folder, half-finished files too."""
-        folder = self.data / "uploads"
+        folder = self.data / "files" / "uploads"
         return sorted(path.name for path in folder.rglob("*") if path.is_file()) if folder.exists() else []
 
     def probe_until(self, condition):
@@ -46,18 +46,18 @@ class FileUpload(ServiceTest):
         answer = self.upload(chunks("blob.bin", *parts))
         self.assertEqual((answer.filename, answer.total_bytes, answer.total_chunks, answer.success),
                          ("blob.bin", 12 << 16, 13, True))
-        self.assertTrue((self.data / "uploads" / "blob.bin").read_bytes() == b"".join(parts))
+        self.assertTrue((self.data / "files" / "uploads" / "blob.bin").read_bytes() == b"".join(parts))
 
     def test_only_the_first_chunk_needs_the_name(self):
         messages = chunks("once.txt", b"a", b"b")
         messages[1].filename = ""
         self.assertTrue(self.upload(messages).success)
-        self.assertEqual((self.data / "uploads" / "once.txt").read_bytes(), b"ab")
+        self.assertEqual((self.data / "files" / "uploads" / "once.txt").read_bytes(), b"ab")
 
     def test_a_file_is_replaced_as_a_whole(self):
         for content in (b"first version", b"second"):
             self.upload(chunks("again.txt", content))
-            self.assertEqual((self.data / "uploads" / "again.txt").read_bytes(), content)
+            self.assertEqual((self.data / "files" / "uploads" / "again.txt").read_bytes(), content)
 
     def test_what_is_wrong_is_refused_and_leaves_no_file(self):
         late = chunks("late.txt", b"a", b"b") + [pb.FileChunk(data=b"c", chunk_index=2, is_last=True)]
