@@ -121,6 +121,14 @@ struct mw_bind_target {
   const char *path; /* of the method; lives as long as the Lua state */
 };
 
+/* The same, for methods that C handles and interceptors stand around. */
+extern const struct mw_handler mw_bind_builtin_handler;
+
+/* Whether a Lua function, an interceptor at least, runs the route's calls. */
+static inline bool mw_bind_handles(const struct mw_route *route) {
+  return route->handler == &mw_bind_handler || route->handler == &mw_bind_builtin_handler;
+}
+
 /* The call that L serves, also in coroutines of the handler's own; NULL in jobs, and once it has ended. */
 struct mw_call *mw_bind_current_call(lua_State *L);
 

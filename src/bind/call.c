@@ -320,6 +320,7 @@ static void on_cancelled(struct mw_call *call, struct mw_status status) {
 }
 
 const struct mw_handler mw_bind_handler = {on_start, on_message, on_end, on_writable, on_cancelled};
+const struct mw_handler mw_bind_builtin_handler = {on_start, on_message, on_end, on_writable, on_cancelled};
 
 void mw_bind_push_cut(lua_State *L, enum mw_cut why, const char *words, const char *place, const char *traceback) {
   char shown[256];

@@ -301,7 +301,7 @@ static int list_name(int folder, const char *name, void *arg) {
   int fd = openat(folder, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
   if (fd < 0) {
     int error = errno;
-    return (error == ENOTDIR || error == ELOOP) && mw_fs_is_link(folder, name) ? MW_FS_LINK : error;
+    return (error == ENOTDIR || error == ELOOP) && mw_fs_leads_on(folder, name) ? MW_FS_LINK : error;
   }
   DIR *opened = fdopendir(fd);
   if (!opened) {

@@ -90,7 +90,7 @@ static int open_or_make(int folder, const char *name, bool make, int *out) {
   }
   if (*out >= 0) return 0;
   int error = errno;
-  return error == ENOTDIR && mw_fs_is_link(folder, name) ? MW_FS_LINK : error;
+  return error == ENOTDIR && mw_fs_leads_on(folder, name) ? MW_FS_LINK : error;
 }
 
 /* Replaces the part of `len` bytes that is next, a link, by its target. */
@@ -101,7 +101,7 @@ static int follow(struct walk *walk, size_t len) {
   name[len] = '\0';
   ssize_t got = readlinkat(walk->folder, len > 0 ? name : ".", target, sizeof target - 1);
   name[len] = end;
-  if (got < 0) return errno;
+  if (got < 0) return errno == EINVAL ? 0 : errno; /* a link no more: the walk begins again */
   target[got] = '\0';
   if (asprintf(&path, "%.*s%s%s", target[0] == '/' ? 0 : (int)walk->name, walk->path, target, name + len) < 0) {
     return ENOMEM;
@@ -146,7 +146,7 @@ int mw_fs_at(const struct mw_files *files, const char *path, bool make, mw_fs_op
   return error;
 }
 
-bool mw_fs_is_link(int folder, const char *name) {
+bool mw_fs_leads_on(int folder, const char *name) {
   struct stat info;
-  return fstatat(folder, name, &info, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(info.st_mode);
+  return fstatat(folder, name, &info, AT_SYMLINK_NOFOLLOW) == 0 && (S_ISLNK(info.st_mode) || S_ISDIR(info.st_mode));
 }

@@ -31,7 +31,7 @@ bool mw_fs_climbs(const char *path);
 /* Removes empty and "." parts, and ".." with the part before it. Returns whether none leads above the start. */
 bool mw_fs_tidy(char *path);
 
-/* Whether `name` is a symbolic link. */
-bool mw_fs_is_link(int folder, const char *name);
+/* Whether `name`, which was no folder a moment ago, is a link, or a folder after all: MW_FS_LINK is due for both. */
+bool mw_fs_leads_on(int folder, const char *name);
 
 #endif

@@ -52,6 +52,20 @@ static bool concerns(const char *filter, const struct mw_method_type *method) {
   return !*filter || strcmp(filter, method->service->full_name) == 0 || strcmp(filter, method->path + 1) == 0;
 }
 
+bool mw_bind_is_intercepted(lua_State *L, struct mw_program *program, const struct mw_method_type *method) {
+  int top = lua_gettop(L);
+  bool found = false;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, program->interceptors_ref);
+  for (lua_Integer i = (lua_Integer)lua_rawlen(L, top + 1); i > 0 && !found; i--) {
+    lua_rawgeti(L, top + 1, i);
+    lua_rawgeti(L, -1, 1);
+    found = concerns(lua_tostring(L, -1), method);
+    lua_settop(L, top + 1);
+  }
+  lua_settop(L, top);
+  return found;
+}
+
 void mw_bind_intercept(lua_State *L, struct mw_program *program, const struct mw_method_type *method) {
   int handler = lua_gettop(L);
   luaL_checkstack(L, 8, NULL);

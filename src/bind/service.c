@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "bind/bind.h"
+#include "bind/builtin.h"
 #include "bind/intercept.h"
 
 #define PATHS "moonwire.paths" /* in the registry: path -> itself */
@@ -139,14 +140,15 @@ static const char *keep_path(lua_State *L, const char *path) {
 }
 
 /* Adds a route to the function at the top of the stack, which it pops. */
-static void add_route(lua_State *L, struct mw_program *program, const struct mw_method_type *method) {
+static void add_route(lua_State *L, struct mw_program *program, const struct mw_method_type *method,
+                      const struct mw_handler *handler) {
   mw_bind_intercept(L, program, method);
   const char *path = keep_path(L, method->path);
   bool takes = takes_call(L, method);
   int ref = luaL_ref(L, LUA_REGISTRYINDEX);
   struct mw_bind_target *target = malloc(sizeof *target);
   if (target) *target = (struct mw_bind_target){ref, takes, path};
-  if (target && mw_router_add(&program->router, method, &mw_bind_handler, target) == 0) return;
+  if (target && mw_router_add(&program->router, method, handler, target) == 0) return;
   free(target);
   luaL_unref(L, LUA_REGISTRYINDEX, ref);
   luaL_error(L, "out of memory");
@@ -169,9 +171,13 @@ static int route_all(lua_State *L) {
     bool known = push_handlers(L, 2, service);
     for (size_t j = 0; j < service->n_methods; j++) {
       const struct mw_method_type *method = &service->methods[j];
+      const struct mw_route *builtin = mw_router_find(&program->router, mw_slice_str(method->path));
       if (known && lua_getfield(L, 3, method->name) == LUA_TFUNCTION) {
-        add_route(L, program, method);
-      } else if (routing->unimplemented && !mw_router_find(&program->router, mw_slice_str(method->path))) {
+        add_route(L, program, method, &mw_bind_handler);
+      } else if (builtin && mw_bind_is_intercepted(L, program, method)) {
+        mw_bind_push_builtin(L, builtin);
+        add_route(L, program, method, &mw_bind_builtin_handler);
+      } else if (!builtin && routing->unimplemented) {
         routing->unimplemented(routing->arg, method);
       }
       lua_settop(L, 3);
@@ -191,7 +197,7 @@ void mw_bind_retire(struct mw_program *program) {
   size_t cursor = 0;
   const struct mw_route *route;
   while ((route = mw_map_next(&program->router.routes, &cursor, NULL)) != NULL) {
-    if (route->handler == &mw_bind_handler) {
+    if (mw_bind_handles(route)) {
       struct mw_bind_target *target = route->arg;
       luaL_unref(program->vm->L, LUA_REGISTRYINDEX, target->function);
       free(target);

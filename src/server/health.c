@@ -1,5 +1,7 @@
 #include "server/health.h"
 
+#include <string.h>
+
 #include "schema/message.h"
 
 /* grpc.health.v1.HealthCheckResponse.ServingStatus */
@@ -115,6 +117,10 @@ static int route(struct mw_health *health, struct mw_router *router, const struc
 int mw_health_route(struct mw_health *health, struct mw_router *router, const struct mw_pool *pool) {
   int rc = route(health, router, pool, "/grpc.health.v1.Health/Check", &check_handler);
   return rc != 0 ? rc : route(health, router, pool, "/grpc.health.v1.Health/Watch", &watch_handler);
+}
+
+bool mw_health_is(const struct mw_service_type *service) {
+  return strcmp(service->full_name, "grpc.health.v1.Health") == 0;
 }
 
 void mw_health_stop(struct mw_health *health) {

@@ -10,14 +10,20 @@ enum { SWEEP_NS = 20 * MW_NS_PER_MS };
 
 /* ---- what scripts do not handle ---- */
 
+static bool is_off(const struct mw_settings *settings, const struct mw_service_type *service) {
+  return (!settings->health && mw_health_is(service)) || (!settings->reflection && mw_reflection_is(service));
+}
+
 static void log_unimplemented(void *arg, const struct mw_method_type *method) {
+  if (is_off(arg, method->service)) return;
   struct mw_log_field fields[] = {{"method", method->path}, {NULL, NULL}};
   mw_log(MW_LOG_WARN, fields, "no handler: calls are answered with UNIMPLEMENTED");
 }
 
-static int route_builtin(struct mw_programs *programs, struct mw_program *program, struct mw_err *err) {
-  int rc = mw_health_route(&programs->health, &program->router, program->pool);
-  if (rc == 0) rc = mw_reflection_route(&program->router, program->pool);
+static int route_builtin(struct mw_programs *programs, const struct mw_settings *settings, struct mw_program *program,
+                         struct mw_err *err) {
+  int rc = settings->health ? mw_health_route(&programs->health, &program->router, program->pool) : 0;
+  if (rc == 0 && settings->reflection) rc = mw_reflection_route(&program->router, program->pool);
   return rc == 0 ? 0 : mw_err_set(err, rc, "out of memory for the built-in services");
 }
 
@@ -79,9 +85,10 @@ static int prepare(struct mw_programs *programs, struct mw_generation *generatio
   loaded->program = program;
   loaded->generation = mw_generation_ref(generation);
   rc = mw_program_load(program, generation->files, generation->n_files, err);
-  if (rc == 0) rc = route_builtin(programs, program, err);
+  struct mw_settings *settings = &generation->settings;
+  if (rc == 0) rc = route_builtin(programs, settings, program, err);
   bool leads = programs->host->worker == 0; /* one worker says what all would */
-  if (rc == 0) rc = mw_bind_route(program, leads ? log_unimplemented : NULL, NULL, err);
+  if (rc == 0) rc = mw_bind_route(program, leads ? log_unimplemented : NULL, settings, err);
   if (rc == 0) {
     programs->candidate = loaded;
   } else {

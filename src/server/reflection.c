@@ -1,9 +1,11 @@
 #include "server/reflection.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/buf.h"
 #include "schema/message.h"
+#include "server/health.h"
 
 /* The numbers of ServerReflectionRequest's and ServerReflectionResponse's fields. */
 enum {
@@ -101,12 +103,23 @@ static int put_file(struct mw_buf *out, const struct mw_pool *pool, const char *
 
 /* ---- the answers ---- */
 
-static int put_services(struct mw_buf *out, const struct mw_pool *pool) {
+/* Built-in services that the settings turn off are in the pool all the same. */
+static bool is_off(const struct mw_service_type *service, const struct mw_router *router) {
+  if (!mw_health_is(service) && !mw_reflection_is(service)) return false;
+  for (size_t i = 0; i < service->n_methods; i++) {
+    if (mw_router_find(router, mw_slice_str(service->methods[i].path))) return false;
+  }
+  return true;
+}
+
+static int put_services(struct mw_buf *out, const struct mw_pool *pool, const struct mw_router *router) {
   struct mw_buf list = MW_BUF_INIT, one = MW_BUF_INIT;
   int rc = 0;
   for (size_t i = 0; i < mw_pool_service_count(pool) && rc == 0; i++) {
+    const struct mw_service_type *service = mw_pool_service_at(pool, i);
+    if (is_off(service, router)) continue;
     mw_buf_clear(&one);
-    rc = put_bytes(&one, 1, mw_slice_str(mw_pool_service_at(pool, i)->full_name));
+    rc = put_bytes(&one, 1, mw_slice_str(service->full_name));
     if (rc == 0) rc = put_bytes(&list, 1, mw_buf_slice(&one));
   }
   if (rc == 0) rc = put_bytes(out, LIST_SERVICES_RESPONSE, mw_buf_slice(&list));
@@ -142,11 +155,13 @@ static int put_extension_file(struct mw_buf *out, const struct mw_pool *pool, co
   return type ? put_file(out, pool, mw_pool_file_of_extension(pool, type, number)) : MW_ENOMEM;
 }
 
-static int put_answer(struct mw_buf *out, const struct mw_pool *pool, const struct mw_message_type *type,
-                      const ProtobufCMessage *request, struct mw_arena *arena) {
+static int put_answer(struct mw_buf *out, const struct mw_route *route, const ProtobufCMessage *request,
+                      struct mw_arena *arena) {
+  const struct mw_pool *pool = route->arg;
+  const struct mw_message_type *type = route->method->input;
   const struct mw_field *any = mw_field_by_number(type, LIST_SERVICES);
   uint32_t number = *mw_field_case(request, any);
-  if (number == LIST_SERVICES) return put_services(out, pool);
+  if (number == LIST_SERVICES) return put_services(out, pool, route->router);
   if (number == 0) return put_error(out, MW_CODE_INVALID_ARGUMENT, "the request asks nothing");
   const struct mw_field *field = mw_field_by_number(type, number);
   if (number == FILE_CONTAINING_EXTENSION) return put_extension_file(out, pool, field, request, arena);
@@ -166,7 +181,6 @@ static void finish(struct mw_call *call, enum mw_code code, const char *text) {
 
 static int respond(struct mw_call *call, struct mw_slice bytes, struct mw_arena *arena, struct mw_buf *out,
                    struct mw_err *err) {
-  const struct mw_pool *pool = call->route->arg;
   const struct mw_message_type *type = call->route->method->input;
   ProtobufCMessage *request;
   int rc = mw_message_unpack(type, bytes, arena, &request, err);
@@ -174,7 +188,7 @@ static int respond(struct mw_call *call, struct mw_slice bytes, struct mw_arena 
   const ProtobufCBinaryData *host = mw_field_value(request, mw_field_by_number(type, 1));
   rc = put_bytes(out, VALID_HOST, mw_slice(host->data, host->len));
   if (rc == 0) rc = put_bytes(out, ORIGINAL_REQUEST, bytes);
-  if (rc == 0) rc = put_answer(out, pool, type, request, arena);
+  if (rc == 0) rc = put_answer(out, call->route, request, arena);
   return rc;
 }
 
@@ -216,4 +230,9 @@ int mw_reflection_route(struct mw_router *router, const struct mw_pool *pool) {
     if (method) rc = mw_router_add(router, method, &handler, (void *)(uintptr_t)pool);
   }
   return rc;
+}
+
+bool mw_reflection_is(const struct mw_service_type *service) {
+  return strcmp(service->full_name, "grpc.reflection.v1.ServerReflection") == 0 ||
+         strcmp(service->full_name, "grpc.reflection.v1alpha.ServerReflection") == 0;
 }

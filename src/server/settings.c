@@ -68,6 +68,8 @@ int mw_settings_init(struct mw_settings *settings, const char *dir) {
                                    .unsent_messages = 32,
                                    .slice_ms = 100,
                                    .specs_seconds = 60,
+                                   .health = true,
+                                   .reflection = true,
                                    .keepalive = {.time = 2 * 60 * 60, .timeout = 20, .min_time = 5 * 60},
                                    .memory_bytes = 256 * MIB};
   int rc = mw_settings_set(&settings->engine, "http");

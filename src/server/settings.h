@@ -21,6 +21,7 @@ struct mw_settings {
   char *data;                 /* a folder, or ":memory:" */
   char *folders[MW_SETTINGS_FOLDERS]; /* that absolute paths of mw.fs may lead to, without a "/" at the end; owned */
   size_t n_folders;
+  bool health, reflection;    /* the built-in services are served */
   char *tls_cert, *tls_key, *tls_client_ca; /* PEM files; NULL without TLS */
   enum mw_log_level log_level;
   double generation_age;      /* seconds that calls of a replaced generation get; 0 for no limit */

@@ -36,6 +36,8 @@ static const struct setting settings_table[] = {
     {NULL, "grace", NUMBER, AT(grace), 0, 86400, "seconds from 0 to 86400", false},
     {NULL, "generation_age", NUMBER, AT(generation_age), 0, 1e9, "seconds from 0 (no limit) to 1e9", false},
     {NULL, "dev", SWITCH, AT(dev), 0, 0, "true or false", false},
+    {NULL, "health", SWITCH, AT(health), 0, 0, "true or false", false},
+    {NULL, "reflection", SWITCH, AT(reflection), 0, 0, "true or false", false},
     {"files", "folders", FOLDERS, 0, 0, 0, "an absolute path, or a list of at most 16, without \"..\"", true},
     {"reload", "specs", SWITCH, AT(specs), 0, 0, "true or false", false},
     {"reload", "specs_seconds", NUMBER, AT(specs_seconds), 1, 86400, "seconds from 1 to 86400", false},

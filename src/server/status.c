@@ -48,7 +48,7 @@ static double mib(size_t bytes) { return (double)bytes / (1024 * 1024); }
 
 static void add_call(struct mw_buf *rows, const struct mw_worker *worker, const struct mw_call *call, int64_t now) {
   char age[32], place[512] = "(built in)";
-  if (call->route->handler == &mw_bind_handler) mw_bind_call_place(call, place, sizeof place);
+  if (mw_bind_handles(call->route)) mw_bind_call_place(call, place, sizeof place);
   mw_buf_printf(rows, "%" PRIu64 "\t%s\t%s\t%" PRIu64 "\t%u\t%s\t%s%s\n", call->id, call->route->method->path + 1,
                 show_age(now - call->started, age), call->route->router->generation, worker->index, call->peer, place,
                 call->cancelled ? ", cancelled" : "");
