@@ -35,6 +35,14 @@ bool mw_utf8_valid(struct mw_slice text) {
   return true;
 }
 
+bool mw_text_is_plain(const uint8_t *s, size_t len) {
+  if (len == 1) return s[0] >= 0x20 && s[0] != 0x7f;
+  if (len == 2) return !(s[0] == 0xc2 && s[1] < 0xa0) && !(s[0] == 0xd8 && s[1] == 0x9c); /* U+061C */
+  if (len != 3 || s[0] != 0xe2) return len >= 3;
+  if (s[1] == 0x80) return s[2] < 0x8e || (s[2] > 0x8f && s[2] < 0xa8) || s[2] > 0xae; /* U+200E, F, U+2028 to U+202E */
+  return s[1] != 0x81 || s[2] < 0xa6 || s[2] > 0xa9;                                    /* U+2066 to U+2069 */
+}
+
 static const char base64_digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 size_t mw_base64_encode_to(uint8_t *out, struct mw_slice bytes, bool padded) {

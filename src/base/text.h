@@ -8,6 +8,10 @@
 /* Whether the bytes are well-formed UTF-8 (RFC 3629: no overlong forms, no surrogates, at most U+10FFFF). */
 bool mw_utf8_valid(struct mw_slice text);
 
+/* Whether the UTF-8 sequence of `len` bytes can be shown as it is: no control character (C0, DEL, C1), no line or
+ * paragraph separator, and none that changes the direction of text (Unicode's Bidi_Control). 0 bytes cannot. */
+bool mw_text_is_plain(const uint8_t *s, size_t len);
+
 /* The most that `len` bytes take as base64, and the most that `len` digits of it stand for. */
 static inline size_t mw_base64_encoded_max(size_t len) { return len / 3 * 4 + 4; }
 static inline size_t mw_base64_decoded_max(size_t len) { return len / 4 * 3 + 3; }

@@ -6,6 +6,7 @@
 
 #include "cli/ask.h"
 #include "cli/cli.h"
+#include "cli/shown.h"
 #include "server/settings.h"
 
 #define COMMON_HELP \
@@ -151,7 +152,7 @@ static int run(const struct command *command, int argc, char **argv) {
     const char *text;
     bool ok = mw_ask_succeeded(&answer, &text);
     if (!ok) fprintf(stderr, "moonwire %s: refused\n", command->name);
-    fputs(text, ok ? stdout : stderr);
+    mw_shown_print(ok ? stdout : stderr, mw_slice_str(text));
     if (ok) code = MW_EXIT_OK;
   }
   mw_err_fini(&err);

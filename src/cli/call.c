@@ -13,6 +13,7 @@
 #include "cli/call_print.h"
 #include "cli/call_schema.h"
 #include "cli/cli.h"
+#include "cli/shown.h"
 #include "engine/core/core.h"
 #include "schema/json.h"
 
@@ -38,6 +39,13 @@ struct client {
 
 /* ---- the end ---- */
 
+/* The words may quote the server. */
+static void print_problem(const char *words) {
+  fputs("moonwire call: ", stderr);
+  mw_shown_print(stderr, mw_slice_str(words));
+  fputc('\n', stderr);
+}
+
 static void finish(struct client *c, int exit_code) {
   if (c->over) return;
   c->over = true;
@@ -48,7 +56,7 @@ static void finish(struct client *c, int exit_code) {
 
 /* Something is wrong on this side: says what, and gives the call up. Takes the words of `err`. */
 static void fail(struct client *c, struct mw_err *err) {
-  fprintf(stderr, "moonwire call: %s\n", mw_err_text(err));
+  print_problem(mw_err_text(err));
   mw_err_fini(err);
   finish(c, MW_EXIT_FAILED);
 }
@@ -262,7 +270,7 @@ static int call(const struct mw_call_options *options) {
     code = c->exit_code;
   }
   if (rc != 0) {
-    fprintf(stderr, "moonwire call: %s\n", err.text ? err.text : mw_err_name(rc));
+    print_problem(err.text ? err.text : mw_err_name(rc));
     code = MW_EXIT_FAILED;
   }
   mw_pool_unref(pool);

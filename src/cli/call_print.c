@@ -2,11 +2,12 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <unistd.h>
+#include <string.h>
 
 #include "base/text.h"
-#include "observe/utf8.h"
+#include "cli/shown.h"
 #include "schema/json.h"
+#include "schema/json_print.h"
 
 /* Most memory that one reply may take, whatever it claims. */
 enum { REPLY_BUDGET = 1 << 30 };
@@ -26,39 +27,18 @@ static int put_json(struct mw_buf *out, const struct mw_pool *pool, const struct
 
 int mw_call_print_reply(const struct mw_pool *pool, const struct mw_message_type *type, struct mw_slice bytes,
                         unsigned indent, struct mw_err *err) {
-  struct mw_buf text = MW_BUF_INIT;
-  int rc = put_json(&text, pool, type, bytes, indent, err);
+  struct mw_buf json = MW_BUF_INIT, text = MW_BUF_INIT;
+  int rc = put_json(&json, pool, type, bytes, indent, err);
+  if (rc == 0) rc = mw_shown_json(&text, mw_buf_slice(&json));
   if (rc == 0) rc = mw_buf_putc(&text, '\n');
   if (rc == 0 && (fwrite(text.data, 1, text.len, stdout) < text.len || fflush(stdout) != 0))
     rc = mw_err_set(err, MW_EIO, "stdout: %s", strerror(errno));
+  mw_buf_fini(&json);
   mw_buf_fini(&text);
   return rc;
 }
 
 /* ---- on stderr ---- */
-
-/* How many bytes the character at the front takes when a terminal may have it; 0 for a control character, or a byte
- * of no character, which some terminals take for one. */
-static size_t step_shown(struct mw_slice text) {
-  size_t step = mw_utf8_step(text);
-  uint8_t lead = text.data[0];
-  if (step > 1) return lead == 0xc2 && text.data[1] < 0xa0 ? 0 : step;
-  return (lead < 0x20 && lead != '\t' && lead != '\n') || lead == 0x7f ? 0 : step;
-}
-
-/* Prints what a server sent; on a terminal with its control characters as \xNN. */
-static void print_text(struct mw_slice text) {
-  bool terminal = isatty(STDERR_FILENO);
-  while (text.len > 0) {
-    size_t shown = terminal ? 0 : text.len, step;
-    while (shown < text.len && (step = step_shown(mw_slice(text.data + shown, text.len - shown))) > 0) shown += step;
-    fwrite(text.data, 1, shown, stderr);
-    text = mw_slice(text.data + shown, text.len - shown);
-    if (text.len == 0) break;
-    fprintf(stderr, "\\x%02x", text.data[0]);
-    text = mw_slice(text.data + 1, text.len - 1);
-  }
-}
 
 void mw_call_print_metadata(const char *mark, const struct mw_metadata *metadata) {
   for (size_t i = 0; i < metadata->len; i++) {
@@ -67,8 +47,10 @@ void mw_call_print_metadata(const char *mark, const struct mw_metadata *metadata
     struct mw_slice value = entry->value;
     if (mw_metadata_is_binary(entry->key) && mw_base64_encode(&encoded, value, true) == 0)
       value = mw_buf_slice(&encoded);
-    fprintf(stderr, "%s %.*s: ", mark, (int)entry->key.len, (const char *)entry->key.data);
-    print_text(value);
+    fprintf(stderr, "%s ", mark);
+    mw_shown_print(stderr, entry->key);
+    fputs(": ", stderr);
+    mw_shown_print(stderr, value);
     fputc('\n', stderr);
     mw_buf_fini(&encoded);
   }
@@ -81,17 +63,24 @@ static struct mw_slice bytes_at(const ProtobufCMessage *message, const struct mw
 
 /* A detail whose type the schema does not have is shown as it came. */
 static int put_raw_detail(struct mw_buf *out, const struct mw_message_type *any, const ProtobufCMessage *detail) {
-  struct mw_slice url = bytes_at(detail, mw_field_by_number(any, 1));
-  int rc = mw_buf_printf(out, "{\"@type\":\"%.*s\",\"value\":\"", (int)url.len, url.len ? (const char *)url.data : "");
-  if (rc == 0) rc = mw_base64_encode(out, bytes_at(detail, mw_field_by_number(any, 2)), true);
-  return rc != 0 ? rc : mw_buf_puts(out, "\"}");
+  struct mw_buf value = MW_BUF_INIT;
+  int rc = mw_base64_encode(&value, bytes_at(detail, mw_field_by_number(any, 2)), true);
+  struct mw_json_printer printer = mw_json_printer(out, 0);
+  mw_json_open(&printer, '{');
+  mw_json_key(&printer, mw_slice_str("@type"));
+  mw_json_put_string(&printer, bytes_at(detail, mw_field_by_number(any, 1)));
+  mw_json_key(&printer, mw_slice_str("value"));
+  mw_json_put_string(&printer, mw_buf_slice(&value));
+  mw_json_close(&printer, '}');
+  mw_buf_fini(&value);
+  return rc != 0 ? rc : printer.rc;
 }
 
 /* ---- google.rpc.DebugInfo ---- */
 
 static void print_indented(struct mw_slice text) {
   fputs("  ", stderr);
-  print_text(text);
+  mw_shown_print(stderr, text);
   fputc('\n', stderr);
 }
 
@@ -133,7 +122,7 @@ static void print_detail(const struct mw_pool *pool, const struct mw_message_typ
   int rc = mw_json_write(&text, pool, any, detail, &options, NULL);
   if (rc != 0) rc = put_raw_detail(&text, any, detail);
   if (rc == 0) rc = mw_buf_putc(&text, '\n');
-  if (rc == 0) print_text(mw_buf_slice(&text));
+  if (rc == 0) mw_shown_print(stderr, mw_buf_slice(&text));
   mw_buf_fini(&text);
 }
 
@@ -155,7 +144,7 @@ static void print_details(const struct mw_pool *pool, struct mw_slice details, u
 
 void mw_call_print_error(const struct mw_pool *pool, const struct mw_status *status, unsigned indent) {
   fprintf(stderr, "%s: ", mw_code_name(status->code));
-  print_text(status->message);
+  mw_shown_print(stderr, status->message);
   fputc('\n', stderr);
   if (status->details.len > 0) print_details(pool, status->details, indent);
 }

@@ -1,13 +1,13 @@
 /* moonwire check: loads a folder as serve would, says what is wrong, serves nothing; and asks the server that runs on
  * it, if there is one, what it would do with the folder. */
 #include <getopt.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/ask.h"
 #include "cli/cli.h"
+#include "cli/shown.h"
 #include "server/files.h"
 #include "server/server.h"
 #include "server/shared.h"
@@ -79,7 +79,8 @@ static int check(const char *dir, char **data, struct mw_err *err) {
 static bool show(struct mw_buf *answer, bool shown) {
   const char *text;
   bool accepted = mw_ask_succeeded(answer, &text);
-  fprintf(accepted ? stdout : stderr, "%.*s", shown ? (int)strcspn(text, "\n") + 1 : INT_MAX, text);
+  size_t len = shown ? strcspn(text, "\n") : strlen(text);
+  mw_shown_print(accepted ? stdout : stderr, mw_slice(text, len + (shown && text[len] == '\n')));
   return accepted;
 }
 
@@ -131,7 +132,10 @@ int mw_cli_check(int argc, char **argv) {
   char *data = NULL;
   struct mw_err err = MW_ERR_INIT;
   bool fine = check(dir, &data, &err) == 0;
-  if (!fine) fprintf(stderr, "%s\n", mw_err_text(&err));
+  if (!fine) {
+    mw_shown_print(stderr, mw_slice_str(mw_err_text(&err)));
+    fputc('\n', stderr);
+  }
   mw_err_fini(&err);
   bool accepted = ask_server(dir, named ? named : data, named != NULL, !fine);
   free(data);

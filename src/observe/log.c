@@ -74,12 +74,9 @@ static void append(struct line *line, const char *text, size_t len) {
 
 static void append_str(struct line *line, const char *text) { append(line, text, strlen(text)); }
 
-/* Whether a sequence may stand as it is: no control characters (C0, C1, DEL), no line or paragraph separators. */
+/* Whether a sequence may stand between quotes as it is. */
 static bool is_plain(const uint8_t *s, size_t len) {
-  if (len == 1) return s[0] >= 0x20 && s[0] != 0x7f && s[0] != '"' && s[0] != '\\';
-  if (len == 2) return !(s[0] == 0xc2 && s[1] < 0xa0);
-  if (len == 3) return !(s[0] == 0xe2 && s[1] == 0x80 && (s[2] == 0xa8 || s[2] == 0xa9));
-  return len == 4;
+  return mw_text_is_plain(s, len) && !(len == 1 && (s[0] == '"' || s[0] == '\\'));
 }
 
 static void append_escaped_byte(struct line *line, uint8_t byte) {
