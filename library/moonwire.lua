@@ -25,7 +25,7 @@ function mw.service(full_name) end
 
 ---Puts a function around handlers, while scripts load: it returns `next()` to go on, or nil and a status. Those
 ---registered first stand outermost.
----@param name string a service, or "service/Method"; left out for every method
+---@param name string a service, or "service/Method"; left out for every method, those of health and reflection too
 ---@param f fun(call: moonwire.Call, next: fun(): any, moonwire.Status?): any, moonwire.Status?
 ---@overload fun(f: fun(call: moonwire.Call, next: fun(): any, moonwire.Status?): any, moonwire.Status?)
 function mw.intercept(name, f) end

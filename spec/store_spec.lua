@@ -1,4 +1,6 @@
 local mw = require "moonwire"
+local project = require "support.project"
+local servers = require "support.server"
 local test = require "moonwire.test"
 
 local names = 0
@@ -534,5 +536,40 @@ describe("watch", function()
     local tasks = fresh()
     raises("watch: unknown option exist %(expected prefix, existing%)", tasks.watch, tasks, { exist = true })
     raises("watch: prefix: longer than any key", tasks.watch, tasks, { prefix = ("p"):rep(500) })
+  end)
+end)
+
+describe("a store that is full", function()
+  it("does not show callers where it is", function()
+    local folder <close> = project.new {
+      ["moonwire.lua"] = "return { store = { map_bytes = 1048576 } }",
+      ["proto/greeter.proto"] = [[
+        syntax = "proto3";
+        package helloworld;
+        message HelloRequest { string name = 1; }
+        message HelloReply { string message = 1; }
+        service Greeter { rpc SayHello(HelloRequest) returns (HelloReply); }
+      ]],
+      ["lua/greeter.lua"] = [[
+        local mw = require "moonwire"
+        local replies = mw.store.collection { name = "replies", message = "helloworld.HelloReply", key = "message" }
+        local requests = mw.store.collection { name = "requests", message = "helloworld.HelloRequest", key = "name" }
+        local Greeter = mw.service "helloworld.Greeter"
+        function Greeter.SayHello(req)
+          for i = 1, 10000 do
+            local stored, status = requests:put { name = ("x"):rep(400) .. i }
+            if not stored then return nil, status end
+          end
+        end
+      ]],
+    }
+    for _, data in ipairs { folder.dir .. "/data", ":memory:" } do
+      local server = servers.start { dir = folder.dir, data = data }
+      local reply, status = server:connect "helloworld.Greeter":SayHello {}
+      servers.assert_status("RESOURCE_EXHAUSTED", "the store is full (1 MiB)", reply, status)
+      assert.matches("^requests: [%w/]*store.mdb: the store is full", status.message)
+      assert.is_nil(status.message:find("/tmp", 1, true) or status.message:find("/dev", 1, true))
+      assert.matches('the store failed: /[^"]*/store.mdb: the store is full', server:stop())
+    end
   end)
 end)

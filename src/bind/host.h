@@ -24,6 +24,7 @@ struct mw_host {
   struct mw_topics *topics;
   struct mw_metrics *metrics;
   const char *dir;           /* the project folder */
+  const char *data_dir;      /* which callers are not shown; NULL for none */
   const struct mw_files *files;
   unsigned worker, workers;  /* this worker's number, from 0, and how many there are */
   bool dev;

@@ -55,8 +55,12 @@ bool mw_collection_pack(lua_State *L, struct mw_collection *collection, int arg,
 /* When what is written with the options table at `arg` ({ttl = seconds}) expires; 0 for never. Raises on others. */
 int64_t mw_collection_expiry(lua_State *L, int arg, const char *what);
 
-/* Pushes nil and the status for an MW_E* of the store, with `text`, or NULL for the code's own words. */
+/* Pushes nil and the status for an MW_E* of the store, with `text`, or NULL for the code's own words. The log gets the text
+ * as it is, the status without the paths of the server. */
 int mw_store_fail(lua_State *L, const struct mw_collection *collection, int code, const char *text);
+
+/* The same from an mw_err, which is freed. */
+int mw_store_fail_err(lua_State *L, int code, struct mw_err *err);
 
 /* What `for` takes to go over the userdata at 3 and to close it at the end. Raises a status instead when `rc` says that
  * it could not be opened; the words of `err` are taken. */

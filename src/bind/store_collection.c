@@ -1,4 +1,7 @@
 #include <math.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "bind/store.h"
@@ -23,7 +26,7 @@ void mw_collection_push(lua_State *L, struct mw_collection *collection, struct m
 
 int mw_collection_iterate(lua_State *L, lua_CFunction next, int rc, struct mw_err *err) {
   if (rc != 0) {
-    mw_bind_fail_err(L, rc == MW_EIO ? MW_CODE_UNAVAILABLE : MW_CODE_RESOURCE_EXHAUSTED, err);
+    mw_store_fail_err(L, rc, err);
     return lua_error(L);
   }
   lua_pushcfunction(L, next);
@@ -81,7 +84,41 @@ static enum mw_code code_of(int code) {
   }
 }
 
+/* Logs why the store failed, once a second at most: callers get less. */
+static void log_failure(const char *text) {
+  static _Atomic int64_t last;
+  int64_t now = mw_clock_real(), before = atomic_load(&last);
+  if (before != 0 && now < before + MW_NS_PER_S) return;
+  if (atomic_compare_exchange_strong(&last, &before, now)) mw_log(MW_LOG_ERROR, NULL, "the store failed: %s", text);
+}
+
+/* Copies the words without the server's folders: neither the path in front nor that of the data folder. */
+static void copy_without_paths(char *out, size_t size, const char *text, const char *data_dir) {
+  const char *file = strstr(text, "/store.mdb: ");
+  size_t len = data_dir ? strlen(data_dir) : 0, used = 0;
+  for (const char *c = file ? file + 1 : text; *c && used + 1 < size; c++) {
+    if (len > 0 && strncmp(c, data_dir, len) == 0 && c[len] == '/') {
+      c += len;
+    } else {
+      out[used++] = *c;
+    }
+  }
+  out[used] = '\0';
+}
+
 int mw_store_fail(lua_State *L, const struct mw_collection *collection, int code, const char *text) {
+  char shown[512];
+  const struct mw_program *program = mw_fiber_program(L);
   if (!text || !text[0]) text = mw_err_name(code);
-  return mw_bind_fail(L, code_of(code), "%s: %s", collection ? collection->name : "store", text);
+  if (code != MW_ECONFLICT) log_failure(text);
+  copy_without_paths(shown, sizeof shown, text, program ? program->host->data_dir : NULL);
+  mw_bind_make_utf8(shown);
+  return mw_bind_fail(L, code_of(code), "%s: %s", collection ? collection->name : "store", shown);
+}
+
+int mw_store_fail_err(lua_State *L, int code, struct mw_err *err) {
+  char text[512]; /* pushing may raise, and `err` would leak */
+  snprintf(text, sizeof text, "%s", mw_err_text(err));
+  mw_err_fini(err);
+  return mw_store_fail(L, NULL, code, text);
 }

@@ -39,7 +39,7 @@ static void push_transaction(lua_State *L, struct mw_store *store) {
   if (rc == 0) tx->txn = mw_store_txn_new();
   if (tx->txn) return;
   if (rc == 0) mw_err_set(&err, MW_ENOMEM, "out of memory");
-  mw_bind_fail_err(L, rc == MW_EIO ? MW_CODE_UNAVAILABLE : MW_CODE_RESOURCE_EXHAUSTED, &err);
+  mw_store_fail_err(L, rc == 0 ? MW_ENOMEM : rc, &err);
   lua_error(L);
 }
 

@@ -84,6 +84,7 @@ int mw_worker_open(struct mw_worker *worker, struct mw_err *err) {
                                   .topics = shared->topics,
                                   .metrics = shared->metrics,
                                   .dir = shared->dir,
+                                  .data_dir = shared->data_dir,
                                   .files = &shared->files,
                                   .worker = index,
                                   .workers = settings->workers};
