@@ -268,16 +268,27 @@ describe("a data folder from before", function()
     server:stop()
   end)
 
-  it("keeps the certificates that the server reads", function()
-    local folder <close> = new { ["data/tls/server.pem"] = "none", ["moonwire.lua"] =
-      "return { tls = { cert = 'data/tls/server.pem', key = 'data/tls/server.pem' } }" }
-    folder:run("serve", "--listen", "127.0.0.1:0")
-    shell(folder, "mkdir -p data/store && rm -rf data/files && touch data/mine && mv moonwire.lua later")
-    start(folder):stop()
-    shell(folder, "mv data/files/tls data && mv later moonwire.lua && rm data/files/.moonwire-root && touch data/other")
-    folder:run("serve", "--listen", "127.0.0.1:0")
-    assert.same({ "files", "store", "tls" }, names(folder, "data"))
-    assert.same({ ".moonwire-root", "files", "other" }, names(folder, "data/files"))
+  it("keeps the certificates that the server reads, by whatever links", function()
+    local folder <close> = new { ["elsewhere/key.pem"] = "none" }
+    make_old(folder)
+    folder:write("moonwire.lua", [[return { tls = {
+      cert = 'data/tls/server.pem', key = 'data/link/key.pem', client_ca = 'ca.pem' } }]])
+    shell(folder, [[
+      cd data && mkdir tls ca && ln -s ../elsewhere link && ln -s ../../elsewhere/key.pem tls/server.pem && touch other ca/ca.pem
+      cd .. && ln -s data/ca/ca.pem ca.pem
+    ]])
+    local code, _, stderr = folder:run("serve", "--listen", "127.0.0.1:0")
+    assert.equal(1, code)
+    assert.matches("not a PEM file", stderr, 1, true) -- after the move
+    assert.same({ "ca", "files", "link", "store", "tls" }, names(folder, "data"))
+    assert.same({ ".moonwire-root", "other" }, names(folder, "data/files"))
+  end)
+
+  it("cannot have a file in the place of the folder", function()
+    local folder <close> = new { ["data/files"] = "" }
+    local code, _, stderr = folder:run("serve", "--listen", "127.0.0.1:0")
+    assert.equal(1, code)
+    assert.matches("moonwire: cannot open DIR/data/files, for the files of scripts: Not a directory", stderr, 1, true)
   end)
 
   it("is not moved out of a project folder", function()

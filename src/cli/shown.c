@@ -20,6 +20,10 @@ static int escape(struct mw_buf *out, struct mw_slice text) {
   while (text.len > 0 && rc == 0) {
     size_t shown = 0, step = 0;
     while (shown < text.len) {
+      if (text.data[shown] >= 0x20 && text.data[shown] < 0x7f) {
+        shown++;
+        continue;
+      }
       step = mw_utf8_step(mw_slice(text.data + shown, text.len - shown));
       if (!is_layout(text.data[shown]) && !mw_text_is_plain(text.data + shown, step)) break;
       shown += step;

@@ -107,13 +107,32 @@ struct move {
   size_t count;
 };
 
-/* Whether `path`, of a file that the server reads, is or lies in the entry `name` of the data folder. */
+/* Whether the part of `path` from `part` to `end` is the entry `name` of the data folder. */
+static bool is_entry(const struct move *move, const char *name, char *path, size_t part, size_t end) {
+  char before = path[part], after = path[end];
+  path[part] = '\0';
+  char *parent = realpath(part > 0 ? path : ".", NULL);
+  path[part] = before;
+  path[end] = '\0';
+  bool same = parent && strcmp(parent, move->place) == 0 && strcmp(path + part, name) == 0;
+  path[end] = after;
+  free(parent);
+  return same;
+}
+
+/* Whether `path`, of a file that the server reads, leads through the entry `name` of the data folder: as it is written, or
+ * without its links. */
 static bool leads_into(const struct move *move, const char *name, const char *path) {
-  char *found = path ? realpath(path, NULL) : NULL;
-  size_t len = strlen(move->place);
-  bool inside = found && lies_in(found, move->place) && found[len] == '/' && lies_in(found + len + 1, name);
-  free(found);
-  return inside;
+  char *texts[] = {path ? strdup(path) : NULL, path ? realpath(path, NULL) : NULL};
+  bool found = false;
+  for (size_t i = 0; i < 2; i++) {
+    for (size_t part = 0, len; texts[i] && texts[i][part] && !found; part += len + (texts[i][part + len] == '/')) {
+      len = strcspn(texts[i] + part, "/");
+      found = len > 0 && is_entry(move, name, texts[i], part, part + len);
+    }
+    free(texts[i]);
+  }
+  return found;
 }
 
 static bool is_own(const struct move *move, const char *name) {
