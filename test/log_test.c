@@ -97,7 +97,8 @@ static void what_comes_in_cannot_forge_a_line(void **state) {
   mw_log(MW_LOG_WARN, fields, "%s", "one\ntwo");
   assert_string_equal(line(state),
                       "warn  msg=\"one\\ntwo\" newline=\"a\\nb\\rc\\td\" quote=\"say \\\"x\\\" \\\\\" pair=\"a=b\" "
-                      "empty=\"\" escape=\"\\x1b[31m\\x7f\" c1=\"\\xc2\\x85\" bidi=\"\\xe2\\x80\\xae\\xe2\\x81\\xa6\\xd8\\x9c\" separator=\"\\xe2\\x80\\xa8\" "
+                      "empty=\"\" escape=\"\\x1b[31m\\x7f\" c1=\"\\xc2\\x85\" "
+                      "bidi=\"\\xe2\\x80\\xae\\xe2\\x81\\xa6\\xd8\\x9c\" separator=\"\\xe2\\x80\\xa8\" "
                       "bytes=\"\\xff\\xc3\" utf8=\"h\xc3\xa9 \xf0\x9f\x8c\x99\" k_ey__=v _=v\n");
 }
 

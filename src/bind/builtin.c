@@ -64,7 +64,9 @@ static void op_finish(struct mw_call *call, const struct mw_status *status, bool
   struct inner *inner = inner_of(call);
   inner->over = true;
   inner->has_reply = last;
-  inner->status = (struct mw_status){status->code, keep(&call->arena, status->message), keep(&call->arena, status->details)};
+  inner->status.code = status->code;
+  inner->status.message = keep(&call->arena, status->message);
+  inner->status.details = keep(&call->arena, status->details);
   if (last && inner->outer->method->server_streaming) mw_call_send(inner->outer->call);
 }
 

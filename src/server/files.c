@@ -62,7 +62,8 @@ static char *real(const char *path) {
   for (size_t len = head ? strlen(head) : 0; head && !out;) {
     head[len] = '\0';
     char *found = realpath(len > 0 ? head : path[0] == '/' ? "/" : ".", NULL);
-    if (found && asprintf(&out, "%s%s%s", found[1] ? found : "", path[len] && path[len] != '/' ? "/" : "", path + len) < 0) {
+    const char *between = path[len] && path[len] != '/' ? "/" : "";
+    if (found && asprintf(&out, "%s%s%s", found[1] ? found : "", between, path + len) < 0) {
       out = NULL;
       len = 0;
     }
@@ -182,9 +183,12 @@ static int move_all(struct move *move, int from, int to, struct mw_err *err) {
   int rc = collect(move, open_folder(from, "."), err);
   const char *end = (const char *)move->names.data + move->names.len;
   for (const char *name = mw_buf_str(&move->names); rc == 0 && name < end; name += strlen(name) + 1) {
-    if (rename_to_new(from, name, to, name) == 0) move->count++;
-    else rc = mw_err_set(err, MW_EIO, "cannot move %s/%s to %s/" ROOT "/%s, where mw.fs looks for it: %s: move it yourself",
-                         move->data, name, move->data, name, strerror(errno));
+    if (rename_to_new(from, name, to, name) == 0) {
+      move->count++;
+    } else {
+      rc = mw_err_set(err, MW_EIO, "cannot move %s/%s to %s/" ROOT "/%s, where mw.fs looks for it: %s: move it yourself",
+                      move->data, name, move->data, name, strerror(errno));
+    }
   }
   return rc;
 }
