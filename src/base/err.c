@@ -95,6 +95,7 @@ const char *mw_err_name(int code) {
     case MW_ECONFLICT: return "changed meanwhile";
     case MW_EFULL: return "no room left";
     case MW_EUNSUPPORTED: return "not supported";
+    case MW_EDATA: return "damaged data";
     default: return "unknown error";
   }
 }

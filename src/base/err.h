@@ -24,7 +24,8 @@ enum mw_error {
   MW_ECLOSED = -9,      /* closed, cancelled or gone */
   MW_ECONFLICT = -10,   /* changed by another meanwhile (compare-and-swap) */
   MW_EFULL = -11,       /* no room: disk, map, queue */
-  MW_EUNSUPPORTED = -12 /* known, and not supported on purpose */
+  MW_EUNSUPPORTED = -12, /* known, and not supported on purpose */
+  MW_EDATA = -13         /* stored bytes are not those that were written */
 };
 
 struct mw_err {

@@ -86,7 +86,7 @@ static int l_get(lua_State *L) {
     lua_pushnil(L);
     return 1;
   }
-  if (rc != 0) return mw_store_fail(L, collection, rc, NULL);
+  if (rc != 0) return mw_store_fail_at(L, collection, rc, mw_store_key_slice(&key));
   mw_collection_push(L, collection, entry.value);
   return 1;
 }

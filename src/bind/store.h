@@ -62,6 +62,10 @@ int mw_store_fail(lua_State *L, const struct mw_collection *collection, int code
 /* The same from an mw_err, which is freed. */
 int mw_store_fail_err(lua_State *L, int code, struct mw_err *err);
 
+/* Pushes nil and the status for an MW_E* met while the record of `key` was read; its data is NULL when that is not
+ * known. */
+int mw_store_fail_at(lua_State *L, const struct mw_collection *collection, int code, struct mw_slice key);
+
 /* What `for` takes to go over the userdata at 3 and to close it at the end. Raises a status instead when `rc` says that
  * it could not be opened; the words of `err` are taken. */
 int mw_collection_iterate(lua_State *L, lua_CFunction next, int rc, struct mw_err *err);

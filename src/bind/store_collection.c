@@ -80,6 +80,7 @@ static enum mw_code code_of(int code) {
     case MW_ENOMEM: return MW_CODE_RESOURCE_EXHAUSTED;
     case MW_ECONFLICT: return MW_CODE_ABORTED;
     case MW_EIO: return MW_CODE_UNAVAILABLE;
+    case MW_EDATA: return MW_CODE_DATA_LOSS;
     default: return MW_CODE_INTERNAL;
   }
 }
@@ -121,4 +122,17 @@ int mw_store_fail_err(lua_State *L, int code, struct mw_err *err) {
   snprintf(text, sizeof text, "%s", mw_err_text(err));
   mw_err_fini(err);
   return mw_store_fail(L, NULL, code, text);
+}
+
+int mw_store_fail_at(lua_State *L, const struct mw_collection *collection, int code, struct mw_slice key) {
+  if (code != MW_EDATA) return mw_store_fail(L, collection, code, NULL);
+  if (!key.data) {
+    return mw_store_fail(L, collection, code, "a page of the store is damaged: run `moonwire store check`, restore a "
+                         "backup");
+  }
+  mw_store_key_push(L, collection, key);
+  const char *text = lua_pushfstring(L, "%s: the record of %s is damaged: delete it or put it anew, or restore a backup",
+                                     collection->name, luaL_tolstring(L, -1, NULL));
+  log_failure(text);
+  return mw_bind_fail(L, MW_CODE_DATA_LOSS, "%s", text);
 }

@@ -85,14 +85,14 @@ static bool push_scan(lua_State *L, const char *what, const char *const *allowed
 /* The iterator: next(scan). What fails half-way is raised, since a loop cannot return it. */
 static int l_next(lua_State *L) {
   struct scan *scan = check_scan(L, 1);
-  struct mw_store_entry entry;
+  struct mw_store_entry entry = {.key = {NULL, 0}};
   int rc = advance(scan, &entry);
   if (rc == 0) {
     mw_collection_push(L, scan->collection, entry.value);
     return 1;
   }
   if (rc != MW_ENOTFOUND) {
-    mw_store_fail(L, scan->collection, rc, NULL);
+    mw_store_fail_at(L, scan->collection, rc, entry.key);
     return lua_error(L);
   }
   l_close(L);
@@ -120,11 +120,17 @@ static int l_count(lua_State *L) {
     struct mw_err err = MW_ERR_INIT;
     int rc = mw_collection_snapshot(L, mw_collection_store(scan->collection), &scan->snapshot, &err);
     mw_err_fini(&err);
-    struct mw_store_entry entry;
+    struct mw_store_entry entry = {.key = {NULL, 0}};
     while (rc == 0 && (rc = advance(scan, &entry)) == 0) count++;
+    struct mw_store_key damaged = {0};
+    if (rc == MW_EDATA && entry.key.data) {
+      damaged.len = entry.key.len;
+      memcpy(damaged.bytes, entry.key.data, entry.key.len);
+    }
     mw_store_snapshot_close(scan->snapshot);
     scan->snapshot = NULL;
-    if (rc != MW_ENOTFOUND) return mw_store_fail(L, scan->collection, rc, NULL);
+    struct mw_slice at = damaged.len > 0 ? mw_store_key_slice(&damaged) : mw_slice(NULL, 0);
+    if (rc != MW_ENOTFOUND) return mw_store_fail_at(L, scan->collection, rc, at);
   }
   lua_pushinteger(L, count);
   return 1;

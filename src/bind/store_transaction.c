@@ -94,7 +94,8 @@ static void note_read(lua_State *L, struct transaction *tx, const struct mw_stor
 }
 
 /* Reads a key as this transaction sees it: pushes one value that keeps `bytes` alive, and returns whether it exists. */
-static bool read_key(lua_State *L, struct transaction *tx, const struct mw_store_key *key, struct mw_slice *bytes) {
+static bool read_key(lua_State *L, struct transaction *tx, const struct mw_collection *collection,
+                     const struct mw_store_key *key, struct mw_slice *bytes) {
   if (push_written(L, key)) {
     size_t len = 0;
     const char *text = lua_isstring(L, -1) ? lua_tolstring(L, -1, &len) : NULL;
@@ -103,7 +104,10 @@ static bool read_key(lua_State *L, struct transaction *tx, const struct mw_store
   }
   struct mw_store_entry entry = {.revision = MW_STORE_ABSENT};
   int rc = mw_store_snapshot_get(tx->snapshot, mw_store_key_slice(key), &entry);
-  if (rc != MW_ENOTFOUND) check(L, rc);
+  if (rc != 0 && rc != MW_ENOTFOUND) {
+    mw_store_fail_at(L, collection, rc, mw_store_key_slice(key));
+    lua_error(L);
+  }
   note_read(L, tx, key, entry.revision);
   lua_pushnil(L); /* the snapshot keeps them alive */
   *bytes = entry.value;
@@ -117,7 +121,7 @@ static int l_get(lua_State *L) {
   struct mw_collection *collection = mw_collection_check(L, 2);
   struct mw_store_key key;
   struct mw_slice bytes;
-  if (mw_store_key_check(L, 3, collection, &key) && read_key(L, tx, &key, &bytes)) {
+  if (mw_store_key_check(L, 3, collection, &key) && read_key(L, tx, collection, &key, &bytes)) {
     mw_collection_push(L, collection, bytes);
   } else {
     lua_pushnil(L);
@@ -139,7 +143,7 @@ static int write_message(lua_State *L, const char *what, bool insert) {
   lua_settop(L, 4);
   struct mw_store_key key;
   struct mw_slice bytes = pack(L, collection, &key), old;
-  if (insert && read_key(L, tx, &key, &old)) {
+  if (insert && read_key(L, tx, collection, &key, &old)) {
     mw_store_key_push(L, collection, mw_store_key_slice(&key));
     const char *name = luaL_tolstring(L, -1, NULL);
     mw_bind_fail(L, MW_CODE_ALREADY_EXISTS, "%s: %s exists already", collection->name, name);
@@ -160,7 +164,7 @@ static int l_delete(lua_State *L) {
   struct mw_collection *collection = mw_collection_check(L, 2);
   struct mw_store_key key;
   struct mw_slice old;
-  bool there = mw_store_key_check(L, 3, collection, &key) && read_key(L, tx, &key, &old);
+  bool there = mw_store_key_check(L, 3, collection, &key) && read_key(L, tx, collection, &key, &old);
   if (there) {
     check(L, mw_store_txn_delete(tx->txn, mw_store_key_slice(&key)));
     tx->writes = true;

@@ -102,11 +102,13 @@ static bool push_existing(lua_State *L, struct watch *w) {
     push_event(L, w, entry.key, true, entry.value);
     return true;
   }
+  if (rc != MW_ENOTFOUND) {
+    mw_store_fail_at(L, w->collection, rc, entry.key);
+    return lua_error(L);
+  }
   mw_store_snapshot_close(w->snapshot);
   w->snapshot = NULL;
-  if (rc == MW_ENOTFOUND) return false;
-  mw_store_fail(L, w->collection, rc, NULL);
-  return lua_error(L);
+  return false;
 }
 
 static void forget(void *arg) {

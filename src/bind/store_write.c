@@ -123,7 +123,7 @@ static int attempt_update(lua_State *L) {
     const char *name = luaL_tolstring(L, 2, NULL);
     return mw_bind_fail(L, MW_CODE_NOT_FOUND, "%s: there is no %s", collection->name, name);
   }
-  if (rc != 0) return mw_store_fail(L, collection, rc, NULL);
+  if (rc != 0) return mw_store_fail_at(L, collection, rc, mw_store_key_slice(&key));
   lua_pushinteger(L, (lua_Integer)entry.revision);
   lua_replace(L, 6);
   lua_pushinteger(L, expires != 0 ? expires : entry.expires);
@@ -157,7 +157,8 @@ static int after_delete(lua_State *L, int status, lua_KContext context) {
   return 1;
 }
 
-/* Only if it is there, so that of two that delete at once one is told so. */
+/* Compares the revision, so that of two deletes at once only one returns true. A damaged record has no revision that
+ * could be read: it is deleted without a compare. */
 static int attempt_delete(lua_State *L) {
   struct mw_collection *collection = mw_collection_check(L, 1);
   struct mw_fiber *fiber = mw_fiber_check(L, "delete");
@@ -170,9 +171,9 @@ static int attempt_delete(lua_State *L) {
     lua_pushboolean(L, false);
     return 1;
   }
-  if (rc != 0) return mw_store_fail(L, collection, rc, NULL);
+  if (rc != 0 && rc != MW_EDATA) return mw_store_fail(L, collection, rc, NULL);
   struct mw_store_wait *wait = mw_store_wait_new(L, fiber);
-  struct mw_store_txn *txn = change_txn(&key, mw_slice(NULL, 0), 0, &entry.revision);
+  struct mw_store_txn *txn = change_txn(&key, mw_slice(NULL, 0), 0, rc == 0 ? &entry.revision : NULL);
   if (!txn) return mw_store_fail(L, collection, MW_ENOMEM, NULL);
   return mw_store_wait_commit(L, wait, mw_collection_store(collection), txn, after_delete);
 }

@@ -49,6 +49,7 @@ enum mw_code mw_code_of_error(int error) {
     case MW_ECLOSED: return MW_CODE_CANCELLED;
     case MW_ECONFLICT: return MW_CODE_ABORTED;
     case MW_EUNSUPPORTED: return MW_CODE_UNIMPLEMENTED;
+    case MW_EDATA: return MW_CODE_DATA_LOSS;
     default: return MW_CODE_INTERNAL;
   }
 }

@@ -30,26 +30,34 @@ struct mw_backend_ops {
   /* Whether a view is open. */
   bool (*in_use)(struct mw_backend *backend);
 
+  /* Checks that the files are still in place; the writer calls it every half second. */
+  void (*inspect)(struct mw_backend *backend);
+
+  /* Whether nothing can be written at present, and why. Any thread. */
+  bool (*trouble)(struct mw_backend *backend, char *words, size_t cap);
+
   /* ---- reading: what a view hands out is valid until it closes ---- */
 
   /* Opens a view of the newest commit. Returns 0, MW_ELIMIT (too many open), MW_EIO or MW_ENOMEM. */
   int (*view_open)(struct mw_backend *backend, struct mw_view **out, struct mw_err *err);
   void (*view_close)(struct mw_view *view);
 
-  /* Returns 0, MW_ENOTFOUND or MW_EIO. */
+  /* Returns 0, MW_ENOTFOUND, MW_EDATA (the record, or a page on the way to it, is damaged) or MW_EIO. */
   int (*view_get)(struct mw_view *view, struct mw_slice key, struct mw_record *out);
 
   /* The record below `prefix` that follows `after` (data NULL: the first), in reverse the one before it (the last).
-   * Called with the key it returned last it moves on without a search. Returns 0, MW_ENOTFOUND or MW_EIO. */
+   * Called with the key it returned last it moves on without a search. Returns 0, MW_ENOTFOUND, MW_EDATA (then out->key
+   * is that of the damaged record, or has no data for a damaged page) or MW_EIO. */
   int (*view_next)(struct mw_view *view, struct mw_slice prefix, struct mw_slice after, bool reverse,
                    struct mw_record *out);
 
-  /* A counter that was never set is 0. Returns 0 or MW_EIO. */
+  /* A counter that was never set is 0. Returns 0, MW_EDATA or MW_EIO. */
   int (*view_counter)(struct mw_view *view, struct mw_slice name, uint64_t *out);
 
   /* ---- writing: begin, then any of the others, then commit or abort ---- */
 
-  /* Each returns 0, MW_EFULL (disk, map or quota), MW_EIO or MW_ENOMEM; after an error only abort may follow. */
+  /* Each returns 0, MW_EFULL (disk, map or quota), MW_EIO, MW_EDATA or MW_ENOMEM; after an error only abort may follow,
+   * but after begin nothing. */
   int (*begin)(struct mw_backend *backend, struct mw_err *err);
   int (*put)(struct mw_backend *backend, const struct mw_record *record, struct mw_err *err);
   int (*set_counter)(struct mw_backend *backend, struct mw_slice name, uint64_t value, struct mw_err *err);
@@ -61,10 +69,17 @@ struct mw_backend_ops {
   /* Key and expiry of the record that expires first, valid until the next write. Returns as `get`. */
   int (*first_expiry)(struct mw_backend *backend, struct mw_slice *key, int64_t *expires, struct mw_err *err);
 
+  /* Deletes the record when it expires at `expires`, and in any case forgets that it would. Returns as `erase`. */
+  int (*expire)(struct mw_backend *backend, struct mw_slice key, int64_t expires, struct mw_err *err);
+
   /* Makes everything since begin durable and visible, or nothing: an error has aborted. */
   int (*commit)(struct mw_backend *backend, struct mw_err *err);
   void (*abort)(struct mw_backend *backend);
 };
+
+/* The key for people: its collection, a blank, and the message's key. Returns `out`. */
+enum { MW_STORE_KEY_WORDS = 160 };
+const char *mw_store_key_words(struct mw_slice key, char *out);
 
 struct mw_backend {
   const struct mw_backend_ops *ops;
@@ -72,6 +87,7 @@ struct mw_backend {
 
 /* Opens the LMDB engine on the folder `path`, or for ":memory:" on files that are gone already. Errors as
  * mw_store_open(). */
-int mw_lmdb_open(struct mw_backend **out, const char *path, size_t map_size, struct mw_err *err);
+int mw_lmdb_open(struct mw_backend **out, const char *path, size_t map_size, uint64_t check_pages,
+                 struct mw_err *err);
 
 #endif

@@ -3,10 +3,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-static struct mw_lmdb *lmdb_of(struct mw_backend *backend) { return MW_CONTAINER(backend, struct mw_lmdb, base); }
+#include "store/record.h"
 
 int mw_lmdb_code(int rc) {
   switch (rc) {
@@ -19,42 +18,14 @@ int mw_lmdb_code(int rc) {
     case EDQUOT:
     case EFBIG: return MW_EFULL;
     case MDB_READERS_FULL: return MW_ELIMIT;
+    case MDB_CORRUPTED:
+    case MDB_PAGE_NOTFOUND:
+    case MDB_CURSOR_FULL: return MW_EDATA;
     default: return MW_EIO;
   }
 }
 
-int mw_lmdb_decode(const MDB_val *key, const MDB_val *value, struct mw_record *out) {
-  if (value->mv_size < MW_LMDB_HEADER) return MW_EIO;
-  const uint8_t *bytes = value->mv_data;
-  memcpy(&out->revision, bytes, 8);
-  memcpy(&out->expires, bytes + 8, 8);
-  out->key = mw_slice(key->mv_data, key->mv_size);
-  out->value = mw_slice(bytes + MW_LMDB_HEADER, value->mv_size - MW_LMDB_HEADER);
-  return 0;
-}
-
-/* The meta key of a counter, in `bytes` of 512. */
-static MDB_val counter_key(struct mw_slice name, uint8_t *bytes) {
-  bytes[0] = 'c';
-  memcpy(bytes + 1, name.data, name.len);
-  return (MDB_val){name.len + 1, bytes};
-}
-
-int mw_lmdb_counter(struct mw_lmdb *lm, MDB_txn *txn, struct mw_slice name, uint64_t *out) {
-  uint8_t bytes[512];
-  MDB_val k = counter_key(name, bytes), v;
-  int rc = mdb_get(txn, lm->meta, &k, &v);
-  *out = 0;
-  if (rc == MDB_NOTFOUND) return 0;
-  if (rc != 0) return mw_lmdb_code(rc);
-  if (v.mv_size != sizeof *out) return MW_EIO;
-  memcpy(out, v.mv_data, sizeof *out);
-  return 0;
-}
-
-/* ---- writing ---- */
-
-static int fail(struct mw_lmdb *lm, int rc, struct mw_err *err) {
+int mw_lmdb_fail(struct mw_lmdb *lm, int rc, struct mw_err *err) {
   int code = mw_lmdb_code(rc);
   switch (rc) {
     case MDB_MAP_FULL:
@@ -64,20 +35,89 @@ static int fail(struct mw_lmdb *lm, int rc, struct mw_err *err) {
       return mw_err_set(err, code, "%s: the transaction is too large: split it", lm->path);
     case MDB_PANIC:
       return mw_err_set(err, code, "%s: an earlier write failed half-way: restart to recover", lm->path);
+    case MDB_CORRUPTED:
+      return mw_err_set(err, code, "a page of the store is damaged: run `moonwire store check`, restore a backup");
     default: return mw_err_set(err, code, "%s: %s", lm->path, mdb_strerror(rc));
   }
 }
 
-static int lmdb_begin(struct mw_backend *backend, struct mw_err *err) {
-  struct mw_lmdb *lm = lmdb_of(backend);
-  int rc = mdb_txn_begin(lm->env, NULL, 0, &lm->write);
-  return rc == 0 ? 0 : fail(lm, rc, err);
+/* A record that is damaged by itself, among LMDB's codes. */
+enum { DAMAGED_RECORD = MDB_LAST_ERRCODE + 1000 };
+
+/* ---- counters ---- */
+
+MDB_val mw_lmdb_counter_key(struct mw_slice name, uint8_t *bytes) {
+  bytes[0] = 'c';
+  memcpy(bytes + 1, name.data, name.len);
+  return (MDB_val){name.len + 1, bytes};
+}
+
+int mw_lmdb_set_counter(struct mw_lmdb *lm, MDB_txn *txn, struct mw_slice name, uint64_t value) {
+  uint8_t key[512], bytes[MW_COUNTER_SIZE];
+  mw_counter_write(name, value, bytes);
+  MDB_val k = mw_lmdb_counter_key(name, key), v = {sizeof bytes, bytes};
+  return mdb_put(txn, lm->meta, &k, &v, 0);
+}
+
+/* ---- the way of a write ---- */
+
+/* Checks the pages that LMDB follows when it reads or puts `key`, or when it deletes it. A put mostly follows a get of
+ * the same key. Returns LMDB's code. */
+static int guard(struct mw_lmdb *lm, const struct mw_tree *tree, struct mw_slice key, bool deletes) {
+  if (lm->whole) return 0;
+  bool again = lm->guarded_tree == tree && mw_slice_eq(key, mw_slice(lm->guarded, lm->guarded_len));
+  if (again && !deletes) return 0;
+  struct mw_cursor cursor;
+  mw_cursor_init(&cursor, &lm->pages, tree);
+  if (mw_cursor_guard(&cursor, key, deletes) != 0) return MDB_CORRUPTED;
+  lm->guarded_tree = tree;
+  lm->guarded_len = key.len;
+  memcpy(lm->guarded, key.data, key.len);
+  return 0;
+}
+
+/* Sets `err` for an error while `key` is read or changed. */
+static int fail_at(struct mw_lmdb *lm, int rc, struct mw_slice key, struct mw_err *err) {
+  char words[MW_STORE_KEY_WORDS];
+  switch (rc) {
+    case DAMAGED_RECORD:
+      return mw_err_set(err, MW_EDATA, "the record of %s is damaged: delete it or put it anew, or restore a backup",
+                        mw_store_key_words(key, words));
+    case MDB_CORRUPTED:
+    case MDB_PAGE_NOTFOUND:
+      return mw_err_set(err, MW_EDATA, "a page of the store on the way to %s is damaged: restore a backup",
+                        mw_store_key_words(key, words));
+    default: return mw_lmdb_fail(lm, rc, err);
+  }
+}
+
+/* ---- writing ---- */
+
+static int load_trees(struct mw_lmdb *lm) {
+  if (lm->whole) return 0;
+  lm->guarded_tree = NULL;
+  int rc = mw_lmdb_tree(lm, lm->write, "data", &lm->data_tree);
+  if (rc == 0) rc = mw_lmdb_tree(lm, lm->write, "expiry", &lm->expiry_tree);
+  return rc == 0 ? 0 : MDB_CORRUPTED;
 }
 
 static void lmdb_abort(struct mw_backend *backend) {
-  struct mw_lmdb *lm = lmdb_of(backend);
-  if (lm->write) mdb_txn_abort(lm->write);
+  struct mw_lmdb *lm = mw_lmdb_of(backend);
+  /* After a failed assertion the transaction is in no state to be ended. */
+  if (lm->write && !lm->broken) mdb_txn_abort(lm->write);
   lm->write = NULL;
+}
+
+static int lmdb_begin(struct mw_backend *backend, struct mw_err *err) {
+  struct mw_lmdb *lm = mw_lmdb_of(backend);
+  int rc = mw_lmdb_usable(lm, err);
+  if (rc != 0) return rc;
+  rc = mdb_txn_begin(lm->env, NULL, 0, &lm->write);
+  if (rc != 0) return mw_lmdb_fail(lm, rc, err);
+  rc = load_trees(lm);
+  if (rc == 0) return 0;
+  lmdb_abort(backend);
+  return mw_lmdb_fail(lm, rc, err);
 }
 
 /* Whether the file cannot grow: LMDB reports a write that was cut short as EIO, whatever the cause. */
@@ -89,41 +129,65 @@ static bool cannot_grow(struct mw_lmdb *lm) {
   return rc != 0 && mw_lmdb_code(rc) == MW_EFULL;
 }
 
+static int do_commit(struct mw_lmdb *lm, void *arg) { return mdb_txn_commit(lm->write); }
+
 static int lmdb_commit(struct mw_backend *backend, struct mw_err *err) {
-  struct mw_lmdb *lm = lmdb_of(backend);
-  int rc = mdb_txn_commit(lm->write);
+  struct mw_lmdb *lm = mw_lmdb_of(backend);
+  mw_lmdb_save_meta(lm);
+  int rc = mw_lmdb_trapped(lm, do_commit, NULL);
   lm->write = NULL;
+  if (rc == 0) return 0;
+  mw_lmdb_commit_failed(lm);
   if (rc == EIO && cannot_grow(lm)) rc = ENOSPC;
-  return rc == 0 ? 0 : fail(lm, rc, err);
+  return mw_lmdb_fail(lm, rc, err);
+}
+
+struct reading {
+  struct mw_slice key;
+  struct mw_record *record;
+};
+
+static int do_get(struct mw_lmdb *lm, void *arg) {
+  struct reading *reading = arg;
+  int rc = guard(lm, &lm->data_tree, reading->key, false);
+  if (rc != 0) return rc;
+  MDB_val k = mw_lmdb_val(reading->key), v;
+  rc = mdb_get(lm->write, lm->data, &k, &v);
+  if (rc != 0) return rc;
+  struct mw_slice bytes = mw_slice(v.mv_data, v.mv_size);
+  return mw_record_read(reading->key, bytes, lm->unchecked, reading->record) == 0 ? 0 : DAMAGED_RECORD;
 }
 
 static int lmdb_get(struct mw_backend *backend, struct mw_slice key, struct mw_record *out, struct mw_err *err) {
-  struct mw_lmdb *lm = lmdb_of(backend);
-  MDB_val k = mw_lmdb_val(key), v;
-  int rc = mdb_get(lm->write, lm->data, &k, &v);
-  if (rc == 0) rc = mw_lmdb_decode(&k, &v, out) == 0 ? 0 : MDB_CORRUPTED;
-  return rc == 0 || rc == MDB_NOTFOUND ? mw_lmdb_code(rc) : fail(lm, rc, err);
+  struct mw_lmdb *lm = mw_lmdb_of(backend);
+  int rc = mw_lmdb_trapped(lm, do_get, &(struct reading){key, out});
+  return rc == 0 || rc == MDB_NOTFOUND ? mw_lmdb_code(rc) : fail_at(lm, rc, key, err);
 }
 
 /* The expiry database's key, in `bytes` of 512: sorted by time, then by key. */
-static MDB_val expiry_key(int64_t expires, struct mw_slice key, uint8_t *bytes) {
+static struct mw_slice expiry_key(int64_t expires, struct mw_slice key, uint8_t *bytes) {
   for (int i = 0; i < 8; i++) bytes[i] = (uint8_t)((uint64_t)expires >> (56 - 8 * i));
   memcpy(bytes + 8, key.data, key.len);
-  return (MDB_val){key.len + 8, bytes};
+  return mw_slice(bytes, key.len + 8);
 }
 
-/* Forgets when the record that `key` has now, if any, would expire. */
+/* Deletes `key` from a database. Returns LMDB's code. */
+static int delete_from(struct mw_lmdb *lm, MDB_dbi dbi, const struct mw_tree *tree, struct mw_slice key) {
+  int rc = guard(lm, tree, key, true);
+  MDB_val k = mw_lmdb_val(key);
+  return rc == 0 ? mdb_del(lm->write, dbi, &k, NULL) : rc;
+}
+
+/* Forgets when the record that `key` has now, if any, would expire. The record may be damaged: then its expiry may have
+ * no entry, or leave one, which erasing expired records drops. */
 static int drop_expiry(struct mw_lmdb *lm, struct mw_slice key) {
   MDB_val k = mw_lmdb_val(key), v;
-  struct mw_record old;
   int rc = mdb_get(lm->write, lm->data, &k, &v);
-  if (rc == MDB_NOTFOUND) return 0;
-  if (rc != 0) return rc;
-  if (mw_lmdb_decode(&k, &v, &old) != 0) return MDB_CORRUPTED;
-  if (old.expires == 0) return 0;
+  if (rc != 0) return rc == MDB_NOTFOUND ? 0 : rc;
+  int64_t expires = mw_record_expiry(mw_slice(v.mv_data, v.mv_size));
+  if (expires == 0) return 0;
   uint8_t bytes[512];
-  k = expiry_key(old.expires, key, bytes);
-  rc = mdb_del(lm->write, lm->expiry, &k, NULL);
+  rc = delete_from(lm, lm->expiry, &lm->expiry_tree, expiry_key(expires, key, bytes));
   return rc == MDB_NOTFOUND ? 0 : rc;
 }
 
@@ -139,65 +203,123 @@ static bool fits(struct mw_lmdb *lm, size_t bytes) {
   return used + bytes / lm->page_size < lm->limit_pages;
 }
 
-static int lmdb_put(struct mw_backend *backend, const struct mw_record *record, struct mw_err *err) {
-  struct mw_lmdb *lm = lmdb_of(backend);
-  if (!fits(lm, record->value.len)) return fail(lm, MDB_MAP_FULL, err);
-  int rc = drop_expiry(lm, record->key);
-  MDB_val k = mw_lmdb_val(record->key), v = {record->value.len + MW_LMDB_HEADER, NULL};
+static int do_put(struct mw_lmdb *lm, void *arg) {
+  const struct mw_record *record = arg;
+  if (!fits(lm, record->value.len)) return MDB_MAP_FULL;
+  int rc = guard(lm, &lm->data_tree, record->key, false);
+  if (rc == 0) rc = drop_expiry(lm, record->key);
+  MDB_val k = mw_lmdb_val(record->key), v = {record->value.len + MW_RECORD_HEADER, NULL};
   if (rc == 0) rc = mdb_put(lm->write, lm->data, &k, &v, MDB_RESERVE);
-  if (rc != 0) return fail(lm, rc, err);
-  uint8_t *bytes = v.mv_data;
-  memcpy(bytes, &record->revision, 8);
-  memcpy(bytes + 8, &record->expires, 8);
-  if (record->value.len > 0) memcpy(bytes + MW_LMDB_HEADER, record->value.data, record->value.len);
+  if (rc != 0) return rc;
+  mw_record_write(record, v.mv_data);
   if (record->expires == 0) return 0;
-  uint8_t expiry[512];
-  k = expiry_key(record->expires, record->key, expiry);
+  uint8_t bytes[512];
+  struct mw_slice key = expiry_key(record->expires, record->key, bytes);
+  rc = guard(lm, &lm->expiry_tree, key, false);
+  k = mw_lmdb_val(key);
   v = (MDB_val){0, NULL};
-  rc = mdb_put(lm->write, lm->expiry, &k, &v, 0);
-  return rc == 0 ? 0 : fail(lm, rc, err);
+  return rc == 0 ? mdb_put(lm->write, lm->expiry, &k, &v, 0) : rc;
+}
+
+static int lmdb_put(struct mw_backend *backend, const struct mw_record *record, struct mw_err *err) {
+  struct mw_lmdb *lm = mw_lmdb_of(backend);
+  struct mw_record copy = *record;
+  int rc = mw_lmdb_trapped(lm, do_put, &copy);
+  return rc == 0 ? 0 : fail_at(lm, rc, record->key, err);
+}
+
+static int do_erase(struct mw_lmdb *lm, void *arg) {
+  const struct mw_slice *key = arg;
+  int rc = guard(lm, &lm->data_tree, *key, false);
+  if (rc == 0) rc = drop_expiry(lm, *key);
+  return rc == 0 ? delete_from(lm, lm->data, &lm->data_tree, *key) : rc;
 }
 
 static int lmdb_erase(struct mw_backend *backend, struct mw_slice key, struct mw_err *err) {
-  struct mw_lmdb *lm = lmdb_of(backend);
-  int rc = drop_expiry(lm, key);
-  MDB_val k = mw_lmdb_val(key);
-  if (rc == 0) rc = mdb_del(lm->write, lm->data, &k, NULL);
-  return rc == 0 || rc == MDB_NOTFOUND ? mw_lmdb_code(rc) : fail(lm, rc, err);
+  struct mw_lmdb *lm = mw_lmdb_of(backend);
+  int rc = mw_lmdb_trapped(lm, do_erase, &key);
+  return rc == 0 || rc == MDB_NOTFOUND ? mw_lmdb_code(rc) : fail_at(lm, rc, key, err);
+}
+
+struct counting {
+  struct mw_slice name;
+  uint64_t value;
+};
+
+static int do_set_counter(struct mw_lmdb *lm, void *arg) {
+  const struct counting *counting = arg;
+  return mw_lmdb_set_counter(lm, lm->write, counting->name, counting->value);
 }
 
 static int lmdb_set_counter(struct mw_backend *backend, struct mw_slice name, uint64_t value, struct mw_err *err) {
-  struct mw_lmdb *lm = lmdb_of(backend);
-  uint8_t bytes[512];
-  MDB_val k = counter_key(name, bytes), v = {sizeof value, &value};
-  int rc = mdb_put(lm->write, lm->meta, &k, &v, 0);
-  return rc == 0 ? 0 : fail(lm, rc, err);
+  struct mw_lmdb *lm = mw_lmdb_of(backend);
+  int rc = mw_lmdb_trapped(lm, do_set_counter, &(struct counting){name, value});
+  return rc == 0 ? 0 : mw_lmdb_fail(lm, rc, err);
+}
+
+/* ---- expiry ---- */
+
+/* Reads the first key of the expiry database into `arg`. */
+static int do_first_expiry(struct mw_lmdb *lm, void *arg) {
+  MDB_val *k = arg, v;
+  int rc = guard(lm, &lm->expiry_tree, mw_slice("\0", 1), false);
+  MDB_cursor *cursor;
+  if (rc == 0) rc = mdb_cursor_open(lm->write, lm->expiry, &cursor);
+  if (rc != 0) return rc;
+  rc = mdb_cursor_get(cursor, k, &v, MDB_FIRST);
+  mdb_cursor_close(cursor);
+  return rc == 0 && k->mv_size < 9 ? MDB_CORRUPTED : rc;
 }
 
 static int lmdb_first_expiry(struct mw_backend *backend, struct mw_slice *key, int64_t *expires, struct mw_err *err) {
-  struct mw_lmdb *lm = lmdb_of(backend);
-  MDB_cursor *cursor;
-  int rc = mdb_cursor_open(lm->write, lm->expiry, &cursor);
-  if (rc != 0) return fail(lm, rc, err);
-  MDB_val k, v;
-  rc = mdb_cursor_get(cursor, &k, &v, MDB_FIRST);
-  mdb_cursor_close(cursor);
+  struct mw_lmdb *lm = mw_lmdb_of(backend);
+  MDB_val k;
+  int rc = mw_lmdb_trapped(lm, do_first_expiry, &k);
   if (rc == MDB_NOTFOUND) return MW_ENOTFOUND;
-  if (rc == 0 && k.mv_size < 9) rc = MDB_CORRUPTED;
-  if (rc != 0) return fail(lm, rc, err);
+  if (rc != 0) return mw_lmdb_fail(lm, rc, err);
   const uint8_t *bytes = k.mv_data;
-  uint64_t when = 0;
-  for (int i = 0; i < 8; i++) when = when << 8 | bytes[i];
-  *expires = (int64_t)when;
+  uint64_t at = 0;
+  for (int i = 0; i < 8; i++) at = at << 8 | bytes[i];
+  *expires = (int64_t)at;
   *key = mw_slice(bytes + 8, k.mv_size - 8);
   return 0;
 }
 
+struct expiring {
+  struct mw_slice key;
+  int64_t expires;
+};
+
+/* Deletes the record only when it is the one that was to expire, and can be read: a damaged one stays, and is an error
+ * for its readers. */
+static int do_expire(struct mw_lmdb *lm, void *arg) {
+  const struct expiring *expiring = arg;
+  struct mw_record record;
+  int rc = do_get(lm, &(struct reading){expiring->key, &record});
+  bool due = rc == 0 && record.expires == expiring->expires;
+  if (rc != 0 && rc != MDB_NOTFOUND && rc != DAMAGED_RECORD) return rc;
+  uint8_t bytes[512];
+  rc = delete_from(lm, lm->expiry, &lm->expiry_tree, expiry_key(expiring->expires, expiring->key, bytes));
+  if (rc == 0 && due) return delete_from(lm, lm->data, &lm->data_tree, expiring->key);
+  return rc == 0 ? MDB_NOTFOUND : rc;
+}
+
+static int lmdb_expire(struct mw_backend *backend, struct mw_slice key, int64_t expires, struct mw_err *err) {
+  struct mw_lmdb *lm = mw_lmdb_of(backend);
+  int rc = mw_lmdb_trapped(lm, do_expire, &(struct expiring){key, expires});
+  return rc == 0 || rc == MDB_NOTFOUND ? mw_lmdb_code(rc) : fail_at(lm, rc, key, err);
+}
+
+/* ---- closing ---- */
+
 static void lmdb_close(struct mw_backend *backend) {
-  struct mw_lmdb *lm = lmdb_of(backend);
+  struct mw_lmdb *lm = mw_lmdb_of(backend);
   mw_lmdb_views_fini(lm);
+  mw_fault_unwatch(&lm->fault);
   if (lm->env) mdb_env_close(lm->env);
-  if (lm->lock_fd >= 0) close(lm->lock_fd);
+  mw_lmdb_files_close(lm);
+  mw_lmdb_trouble_fini(lm);
+  free((void *)lm->pages.checked);
   free(lm->path);
   free(lm);
 }
@@ -205,6 +327,8 @@ static void lmdb_close(struct mw_backend *backend) {
 const struct mw_backend_ops mw_lmdb_ops = {
     .close = lmdb_close,
     .in_use = mw_lmdb_views_open,
+    .inspect = mw_lmdb_inspect,
+    .trouble = mw_lmdb_trouble,
     .view_open = mw_lmdb_view_open,
     .view_close = mw_lmdb_view_close,
     .view_get = mw_lmdb_view_get,
@@ -216,6 +340,7 @@ const struct mw_backend_ops mw_lmdb_ops = {
     .get = lmdb_get,
     .erase = lmdb_erase,
     .first_expiry = lmdb_first_expiry,
+    .expire = lmdb_expire,
     .commit = lmdb_commit,
     .abort = lmdb_abort,
 };

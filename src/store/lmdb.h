@@ -1,29 +1,39 @@
-/* The LMDB engine's inside, shared by lmdb.c (writing), lmdb_view.c (reading), lmdb_open.c (files) and
+/* The LMDB engine's inside, shared by lmdb.c (writing), lmdb_view.c (reading), lmdb_open.c (opening), lmdb_files.c (the
+ * folder and its locks), lmdb_format.c (formats and their upgrade), lmdb_trouble.c (failed disks, lost files) and
  * lmdb_check.c (damage).
  *
  * Three databases live in the file `store.mdb`:
- *   data    key                       -> revision (8 bytes), expiry (8 bytes), value
+ *   data    key                       -> a record (record.h)
  *   expiry  expiry (8, big-endian) key -> nothing
  *   meta    'f'                       -> the format's number (8 bytes)
- *           'c' name                  -> a counter (8 bytes)
- * Numbers are in the machine's byte order, as everything in an LMDB file, but where they have to sort. */
+ *           'c' name                  -> a counter (record.h)
+ * Numbers are in the machine's byte order, as everything in an LMDB file, but where they have to sort.
+ *
+ * LMDB follows page numbers without checking them. Reads therefore do not go through LMDB, which only keeps their
+ * pages from being reused, but through tree.h; and before a write LMDB's way is walked by tree.h, unless every page was
+ * checked when the store was opened. */
 #ifndef MW_STORE_LMDB_H
 #define MW_STORE_LMDB_H
 
 #include <lmdb.h>
 #include <pthread.h>
+#include <sys/stat.h>
 
 #include "base/list.h"
 #include "store/backend.h"
+#include "store/fault.h"
+#include "store/tree.h"
 
 enum {
-  MW_LMDB_FORMAT = 1,
+  MW_LMDB_FORMAT = 2,
   MW_LMDB_READERS = 8190, /* most views at once, idle ones included */
   MW_LMDB_SHARDS = 16,
   MW_LMDB_IDLE = 16, /* most idle views of a shard: they take up slots that others may need */
-  MW_LMDB_HEADER = 16, /* bytes before each value */
-  MW_LMDB_CHECK_MAX = 256 << 20
+  MW_LMDB_META = MW_PAGE_HEADER + MW_META_SIZE
 };
+
+/* The counter that holds up to which revision records may be of format 1. */
+#define MW_UNCHECKED_COUNTER mw_slice("u", 1)
 
 /* Idle views, kept because a fresh one costs a search for a reader slot under a lock. A thread sticks to its shard,
  * so that threads rarely meet on a lock. */
@@ -33,30 +43,72 @@ struct mw_lmdb_shard {
   size_t n_idle, n_open;
 };
 
+/* A file that has to stay where it is. */
+struct mw_lmdb_place {
+  char *path;
+  dev_t device;
+  ino_t inode;
+};
+
 struct mw_lmdb {
   struct mw_backend base;
   MDB_env *env;
-  MDB_dbi data, expiry, meta;
-  MDB_txn *write;     /* the writer's, between begin and commit */
+  MDB_dbi main, data, expiry, meta;
+  struct mw_pages pages;
+  uint64_t unchecked; /* records up to this revision may be of format 1 */
+  bool whole;         /* every page was checked when the store was opened */
+  struct mw_fault fault;
+
+  /* The writer's. */
+  MDB_txn *write; /* between begin and commit */
+  bool broken;    /* an assertion of LMDB has failed */
+  struct mw_tree data_tree, expiry_tree; /* as committed last; unless `whole` */
+  const struct mw_tree *guarded_tree;    /* and `guarded`: the key whose pages were checked last */
+  size_t guarded_len;
+  uint8_t guarded[512];
+
   int lock_fd;        /* holds the folder for this process; -1 without files */
+  int data_fd;        /* holds the data file; -1 without files */
   char *path;         /* of the data file, for messages */
   size_t page_size;   /* bytes */
   size_t limit_pages; /* that records may fill; the map is larger, so that a full store can still delete */
+
+  /* lmdb_trouble.c's. */
+  _Atomic uint32_t *flags;       /* LMDB's own, or NULL */
+  uint8_t saved[MW_LMDB_META];   /* the meta page that the commit under way overwrites */
+  size_t saved_page;
+  struct mw_lmdb_place places[3]; /* data file, lock, folder; unused ones without a path */
+  pthread_mutex_t trouble_lock;
+  char trouble[256];             /* why nothing can be written; "" when it can; under the lock */
+  _Atomic bool lost;             /* for good: `trouble` is why */
+  _Atomic bool meta_failed;      /* the meta page has to be restored before the next write */
+
   struct mw_lmdb_shard shards[MW_LMDB_SHARDS];
 };
 
 static inline MDB_val mw_lmdb_val(struct mw_slice s) { return (MDB_val){s.len, (void *)(uintptr_t)s.data}; }
 
-/* Takes a data value apart. Returns 0, or MW_EIO when it is none. */
-int mw_lmdb_decode(const MDB_val *key, const MDB_val *value, struct mw_record *out);
+static inline struct mw_lmdb *mw_lmdb_of(struct mw_backend *backend) {
+  return MW_CONTAINER(backend, struct mw_lmdb, base);
+}
 
 /* The MW_E* for an LMDB or system error. */
 int mw_lmdb_code(int rc);
 
-/* Reads the counter `name` in `txn`, 0 when it is not there. Returns 0 or MW_EIO. */
-int mw_lmdb_counter(struct mw_lmdb *lm, MDB_txn *txn, struct mw_slice name, uint64_t *out);
+/* Sets `err` to the words for an LMDB or system error while the store is used. Returns its MW_E*. */
+int mw_lmdb_fail(struct mw_lmdb *lm, int rc, struct mw_err *err);
 
-/* lmdb_view.c: the reading half of the vtable. */
+/* Reads the record of the database `name` in `txn`. Returns 0 or MW_EDATA. */
+int mw_lmdb_tree(struct mw_lmdb *lm, MDB_txn *txn, const char *name, struct mw_tree *out);
+
+/* The meta key of a counter, in `bytes` of 512. */
+MDB_val mw_lmdb_counter_key(struct mw_slice name, uint8_t *bytes);
+
+/* Sets the counter `name` in `txn`. Returns LMDB's code. */
+int mw_lmdb_set_counter(struct mw_lmdb *lm, MDB_txn *txn, struct mw_slice name, uint64_t value);
+
+/* ---- lmdb_view.c: the reading half of the vtable ---- */
+
 int mw_lmdb_view_open(struct mw_backend *backend, struct mw_view **out, struct mw_err *err);
 void mw_lmdb_view_close(struct mw_view *view);
 bool mw_lmdb_views_open(struct mw_backend *backend);
@@ -67,12 +119,65 @@ int mw_lmdb_view_counter(struct mw_view *view, struct mw_slice name, uint64_t *o
 void mw_lmdb_views_init(struct mw_lmdb *lm);
 void mw_lmdb_views_fini(struct mw_lmdb *lm);
 
-/* lmdb.c: the vtable. */
+/* ---- lmdb.c: the vtable ---- */
+
 extern const struct mw_backend_ops mw_lmdb_ops;
 
-/* lmdb_check.c: walks the data file `fd` before LMDB, which trusts it, maps it. Small files are checked whole; of those
- * over MW_LMDB_CHECK_MAX bytes only that they are as long as they say. An empty file passes. Returns 0, MW_EFORMAT
- * with words that name `path`, or MW_EIO. */
-int mw_lmdb_check(int fd, const char *path, struct mw_err *err);
+/* ---- lmdb_files.c ---- */
+
+/* "FOLDER/NAME" on the heap, or NULL. */
+char *mw_lmdb_join(const char *folder, const char *name);
+
+int mw_lmdb_fail_errno(struct mw_err *err, const char *path);
+
+/* Makes the folder, takes its lock and that of the data file, and notes where they are. Returns 0, MW_EBUSY, MW_EIO,
+ * MW_EFULL or MW_ENOMEM. */
+int mw_lmdb_files_open(struct mw_lmdb *lm, const char *folder, struct mw_err *err);
+void mw_lmdb_files_close(struct mw_lmdb *lm);
+
+/* Returns the path of a file that was removed or replaced, or NULL. */
+const char *mw_lmdb_files_lost(const struct mw_lmdb *lm);
+
+/* ---- lmdb_format.c ---- */
+
+/* Opens the databases: makes those of an empty file, upgrades those of format 1. Returns 0, MW_EFORMAT, MW_EIO, ... */
+int mw_lmdb_databases(struct mw_lmdb *lm, struct mw_err *err);
+
+/* ---- lmdb_open.c ---- */
+
+int mw_lmdb_fail_open(struct mw_lmdb *lm, int rc, struct mw_err *err);
+
+/* ---- lmdb_trouble.c: when disk or files fail ---- */
+
+void mw_lmdb_trouble_init(struct mw_lmdb *lm);
+void mw_lmdb_trouble_fini(struct mw_lmdb *lm);
+
+/* Finds LMDB's flags in the environment, before it is opened. */
+void mw_lmdb_find_flags(struct mw_lmdb *lm);
+
+/* Runs `write` on the writer's thread. An assertion of LMDB that fails in it ends it with MDB_CORRUPTED, and every
+ * later write with it. */
+int mw_lmdb_trapped(struct mw_lmdb *lm, int (*write)(struct mw_lmdb *lm, void *arg), void *arg);
+void mw_lmdb_set_trap(MDB_env *env);
+
+/* Returns 0 when writes can begin; else the error, which is set. */
+int mw_lmdb_usable(struct mw_lmdb *lm, struct mw_err *err);
+
+/* Before a commit, and after one that failed. */
+void mw_lmdb_save_meta(struct mw_lmdb *lm);
+void mw_lmdb_commit_failed(struct mw_lmdb *lm);
+
+/* The vtable's. */
+void mw_lmdb_inspect(struct mw_backend *backend);
+bool mw_lmdb_trouble(struct mw_backend *backend, char *words, size_t cap);
+
+/* ---- lmdb_check.c ---- */
+
+/* Checks the data file `fd` before LMDB opens it, up to a budget of pages (0 for the default) and time: the meta pages, the list of free
+ * pages and the small databases always, the trees of records as far as the budget goes, then a sample of the rest.
+ * Sets bits in pages->checked, which may be NULL. `whole`: nothing was left. An empty file passes. Returns 0,
+ * MW_EFORMAT with words that name `path`, or MW_EIO. */
+int mw_lmdb_check(int fd, const char *path, uint64_t budget, struct mw_pages *pages, bool *whole,
+                  struct mw_err *err);
 
 #endif

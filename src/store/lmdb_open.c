@@ -8,47 +8,9 @@
 
 #include "store/lmdb.h"
 
-static int fail_errno(struct mw_err *err, const char *path) {
-  int code = mw_lmdb_code(errno);
-  return mw_err_set(err, code, "%s: %s", path, strerror(errno));
-}
-
-/* "FOLDER/NAME" on the heap, or NULL. */
-static char *join(const char *folder, const char *name) {
-  char *path;
-  return asprintf(&path, "%s/%s", folder, name) < 0 ? NULL : path;
-}
-
-/* ---- the folder's lock ---- */
-
-static int fail_locked(int fd, const char *path, struct mw_err *err) {
-  char pid[24] = "";
-  ssize_t got = pread(fd, pid, sizeof pid - 1, 0);
-  if (got < 0) got = 0;
-  pid[got] = '\0';
-  pid[strspn(pid, "0123456789")] = '\0';
-  return mw_err_set(err, MW_EBUSY, "%s: in use by process %s: one server at a time can use a data folder", path,
-                    pid[0] ? pid : "(unknown)");
-}
-
-/* Holds `path` for as long as the descriptor is open, with this process's number in it. */
-static int take_lock(const char *path, int *out, struct mw_err *err) {
-  int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (fd < 0) return fail_errno(err, path);
-  if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-    int rc = errno == EWOULDBLOCK ? fail_locked(fd, path, err) : fail_errno(err, path);
-    close(fd);
-    return rc;
-  }
-  /* The number is for messages only: a disk too full to hold it does no harm. */
-  if (ftruncate(fd, 0) == 0) dprintf(fd, "%ld\n", (long)getpid());
-  *out = fd;
-  return 0;
-}
-
 /* ---- the environment ---- */
 
-static int fail_open(struct mw_lmdb *lm, int rc, struct mw_err *err) {
+int mw_lmdb_fail_open(struct mw_lmdb *lm, int rc, struct mw_err *err) {
   switch (rc) {
     case MDB_INVALID:
     case MDB_CORRUPTED:
@@ -64,97 +26,110 @@ static int fail_open(struct mw_lmdb *lm, int rc, struct mw_err *err) {
 
 static int open_env(struct mw_lmdb *lm, size_t map_size, unsigned flags, struct mw_err *err) {
   int rc = mdb_env_create(&lm->env);
-  if (rc != 0) return fail_open(lm, rc, err);
+  if (rc != 0) return mw_lmdb_fail_open(lm, rc, err);
   lm->page_size = (size_t)sysconf(_SC_PAGESIZE);
   lm->limit_pages = map_size / lm->page_size;
   size_t spare = lm->limit_pages / 16 + 1024;
+  mw_lmdb_find_flags(lm);
+  mw_lmdb_set_trap(lm->env);
   rc = mdb_env_set_mapsize(lm->env, (lm->limit_pages + spare) * lm->page_size);
   if (rc == 0) rc = mdb_env_set_maxreaders(lm->env, MW_LMDB_READERS);
   if (rc == 0) rc = mdb_env_set_maxdbs(lm->env, 3);
   if (rc == 0) rc = mdb_env_open(lm->env, lm->path, flags | MDB_NOSUBDIR | MDB_NOTLS, 0600);
-  return rc == 0 ? 0 : fail_open(lm, rc, err);
+  return rc == 0 ? 0 : mw_lmdb_fail_open(lm, rc, err);
 }
 
-/* Whether the file has never been a store: nothing is in it at all. */
-static bool untouched(MDB_txn *txn) {
-  MDB_dbi root;
-  MDB_stat stat;
-  return mdb_dbi_open(txn, NULL, 0, &root) == 0 && mdb_stat(txn, root, &stat) == 0 && stat.ms_entries == 0;
+/* ---- the map ----
+ * LMDB's API does not give the address of its map. The record of a database, in the only page of the main tree, is in
+ * the map, though, and the meta pages have the number of that page. */
+
+/* The number of the main tree's root, as committed last. */
+static int read_root(struct mw_lmdb *lm, uint64_t *root, size_t *page_size) {
+  int fd;
+  uint8_t first[MW_LMDB_META], second[MW_LMDB_META];
+  if (mdb_env_get_fd(lm->env, &fd) != 0 || pread(fd, first, sizeof first, 0) != sizeof first) return EIO;
+  *page_size = mw_read32(first + MW_PAGE_HEADER + 24);
+  if (pread(fd, second, sizeof second, (off_t)*page_size) != sizeof second) return EIO;
+  bool newer = mw_read64(second + MW_PAGE_HEADER + 128) > mw_read64(first + MW_PAGE_HEADER + 128);
+  *root = mw_read64((newer ? second : first) + MW_PAGE_HEADER + 24 + MW_TREE_RECORD + 40);
+  return 0;
 }
 
-static int check_format(struct mw_lmdb *lm, MDB_txn *txn, struct mw_err *err) {
-  uint64_t format = 0;
-  MDB_val k = {1, "f"}, v;
-  int rc = mdb_get(txn, lm->meta, &k, &v);
-  if (rc != 0 && rc != MDB_NOTFOUND) return fail_open(lm, rc, err);
-  if (rc == 0 && v.mv_size == sizeof format) memcpy(&format, v.mv_data, sizeof format);
-  if (format == MW_LMDB_FORMAT) return 0;
-  if (format == 0) return mw_err_set(err, MW_EFORMAT, "%s: not a Moonwire store: it has no format number", lm->path);
-  return mw_err_set(err, MW_EFORMAT, "%s: written by a newer Moonwire (format %llu, this one knows %d): update first",
-                    lm->path, (unsigned long long)format, MW_LMDB_FORMAT);
+static int find_map(struct mw_lmdb *lm, const uint8_t *record) {
+  uint64_t root;
+  int rc = read_root(lm, &root, &lm->page_size);
+  if (rc != 0) return rc;
+  size_t step = (size_t)sysconf(_SC_PAGESIZE);
+  const uint8_t *page = record - (uintptr_t)record % step;
+  for (size_t back = 0; back < lm->page_size; back += step, page -= step) {
+    if (mw_read64(page) != root) continue;
+    lm->pages.base = page - root * lm->page_size;
+    return 0;
+  }
+  return MDB_CORRUPTED;
 }
 
-static int set_format(struct mw_lmdb *lm, MDB_txn *txn) {
-  uint64_t format = MW_LMDB_FORMAT;
-  MDB_val k = {1, "f"}, v = {sizeof format, &format};
-  return mdb_put(txn, lm->meta, &k, &v, 0);
+static void grow(struct mw_pages *pages) {
+  struct mw_lmdb *lm = MW_CONTAINER(pages, struct mw_lmdb, pages);
+  MDB_envinfo info;
+  if (mdb_env_info(lm->env, &info) != 0 || info.me_last_pgno >= info.me_mapsize / pages->page_size) return;
+  uint64_t count = info.me_last_pgno + 1, old = atomic_load(&pages->count);
+  while (old < count && !atomic_compare_exchange_weak(&pages->count, &old, count)) {}
 }
 
-static int open_databases(struct mw_lmdb *lm, struct mw_err *err) {
+/* After the databases were opened. */
+static int open_pages(struct mw_lmdb *lm, struct mw_err *err) {
   MDB_txn *txn;
-  int rc = mdb_txn_begin(lm->env, NULL, 0, &txn);
-  if (rc != 0) return fail_open(lm, rc, err);
-  bool fresh = untouched(txn);
-  unsigned flags = fresh ? MDB_CREATE : 0;
-  rc = mdb_dbi_open(txn, "meta", flags, &lm->meta);
-  if (rc == 0) rc = mdb_dbi_open(txn, "data", flags, &lm->data);
-  if (rc == 0) rc = mdb_dbi_open(txn, "expiry", flags, &lm->expiry);
-  if (rc == 0 && fresh) rc = set_format(lm, txn);
-  int code = 0;
-  if (rc == MDB_NOTFOUND) {
-    code = mw_err_set(err, MW_EFORMAT, "%s: not a Moonwire store, but another program's LMDB file", lm->path);
-  } else if (rc != 0) {
-    code = fail_open(lm, rc, err);
-  } else {
-    code = check_format(lm, txn, err);
-  }
-  if (code != 0) {
-    mdb_txn_abort(txn);
-    return code;
-  }
-  rc = mdb_txn_commit(txn);
-  return rc == 0 ? 0 : fail_open(lm, rc, err);
+  int rc = mdb_txn_begin(lm->env, NULL, MDB_RDONLY, &txn);
+  if (rc != 0) return mw_lmdb_fail_open(lm, rc, err);
+  MDB_val k = {4, "data"}, v;
+  rc = mdb_get(txn, lm->main, &k, &v);
+  if (rc == 0) rc = find_map(lm, v.mv_data);
+  mdb_txn_abort(txn);
+  MDB_envinfo info;
+  if (rc == 0) rc = mdb_env_info(lm->env, &info);
+  if (rc != 0) return mw_lmdb_fail_open(lm, rc, err);
+  lm->pages.page_size = lm->page_size;
+  lm->pages.grow = grow;
+  grow(&lm->pages);
+  mw_fault_watch(&lm->fault, lm->pages.base, info.me_mapsize);
+  return 0;
+}
+
+int mw_lmdb_tree(struct mw_lmdb *lm, MDB_txn *txn, const char *name, struct mw_tree *out) {
+  MDB_val k = {strlen(name), (void *)(uintptr_t)name}, v;
+  if (mdb_get(txn, lm->main, &k, &v) != 0 || v.mv_size != MW_TREE_RECORD) return MW_EDATA;
+  return mw_tree_read(v.mv_data, MW_TREE_BYTES, out) ? 0 : MW_EDATA;
 }
 
 /* ---- with files ---- */
 
-static int check_file(const char *path, struct mw_err *err) {
-  int fd = open(path, O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return errno == ENOENT ? 0 : fail_errno(err, path);
-  int rc = mw_lmdb_check(fd, path, err);
-  close(fd);
-  return rc;
-}
-
 /* Makes the names of new files durable. */
 static int sync_folder(const char *folder, struct mw_err *err) {
   int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return fail_errno(err, folder);
-  int rc = fsync(fd) == 0 ? 0 : fail_errno(err, folder);
+  if (fd < 0) return mw_lmdb_fail_errno(err, folder);
+  int rc = fsync(fd) == 0 ? 0 : mw_lmdb_fail_errno(err, folder);
   close(fd);
   return rc;
 }
 
-static int open_in_folder(struct mw_lmdb *lm, const char *folder, size_t map_size, struct mw_err *err) {
-  if (mkdir(folder, 0700) != 0 && errno != EEXIST) return fail_errno(err, folder);
-  char *lock = join(folder, "lock");
-  lm->path = join(folder, "store.mdb");
-  int rc = lock && lm->path ? 0 : mw_err_set(err, MW_ENOMEM, "%s: out of memory", folder);
-  if (rc == 0) rc = take_lock(lock, &lm->lock_fd, err);
-  free(lock);
-  if (rc == 0) rc = check_file(lm->path, err);
+/* A bit for each page that the map can have, the smallest pages assumed. */
+static int make_bits(struct mw_lmdb *lm, size_t map_size, struct mw_err *err) {
+  struct stat st;
+  size_t size = lm->data_fd >= 0 && fstat(lm->data_fd, &st) == 0 ? (size_t)st.st_size : 0;
+  size_t pages = (map_size + map_size / 16 + size) / 512 + 65536;
+  lm->pages.checked = calloc(pages / 8 + 1, 1);
+  return lm->pages.checked ? 0 : mw_err_set(err, MW_ENOMEM, "%s: out of memory", lm->path);
+}
+
+static int open_in_folder(struct mw_lmdb *lm, const char *folder, size_t map_size, uint64_t check_pages,
+                          struct mw_err *err) {
+  int rc = mw_lmdb_files_open(lm, folder, err);
+  if (rc == 0) rc = make_bits(lm, map_size, err);
+  if (rc == 0) rc = mw_lmdb_check(lm->data_fd, lm->path, check_pages, &lm->pages, &lm->whole, err);
   if (rc == 0) rc = open_env(lm, map_size, 0, err);
-  if (rc == 0) rc = open_databases(lm, err);
+  if (rc == 0) rc = mw_lmdb_databases(lm, err);
+  if (rc == 0) rc = open_pages(lm, err);
   if (rc == 0) rc = sync_folder(folder, err);
   return rc;
 }
@@ -165,7 +140,7 @@ static char *make_hidden_folder(void) {
   const char *tmp = getenv("TMPDIR");
   const char *const places[] = {"/dev/shm", tmp, "/tmp"};
   for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
-    char *folder = places[i] && places[i][0] ? join(places[i], "moonwire-XXXXXX") : NULL;
+    char *folder = places[i] && places[i][0] ? mw_lmdb_join(places[i], "moonwire-XXXXXX") : NULL;
     if (folder && mkdtemp(folder)) return folder;
     free(folder);
   }
@@ -175,8 +150,8 @@ static char *make_hidden_folder(void) {
 static int open_in_memory(struct mw_lmdb *lm, size_t map_size, struct mw_err *err) {
   char *folder = make_hidden_folder();
   if (!folder) return mw_err_set(err, MW_EIO, ":memory:: no temporary folder can be made in /dev/shm, TMPDIR or /tmp");
-  lm->path = join(folder, "store.mdb");
-  char *lock = join(folder, "store.mdb-lock");
+  lm->path = mw_lmdb_join(folder, "store.mdb");
+  char *lock = mw_lmdb_join(folder, "store.mdb-lock");
   int rc = lm->path && lock ? 0 : mw_err_set(err, MW_ENOMEM, ":memory:: out of memory");
   if (rc == 0) rc = open_env(lm, map_size, MDB_NOSYNC, err);
   /* Unlinked while open: the kernel frees them when the process ends, however it ends. */
@@ -185,16 +160,21 @@ static int open_in_memory(struct mw_lmdb *lm, size_t map_size, struct mw_err *er
   rmdir(folder);
   free(lock);
   free(folder);
-  return rc == 0 ? open_databases(lm, err) : rc;
+  if (rc == 0) rc = make_bits(lm, map_size, err);
+  if (rc == 0) rc = mw_lmdb_databases(lm, err);
+  lm->whole = true;
+  return rc == 0 ? open_pages(lm, err) : rc;
 }
 
-int mw_lmdb_open(struct mw_backend **out, const char *path, size_t map_size, struct mw_err *err) {
+int mw_lmdb_open(struct mw_backend **out, const char *path, size_t map_size, uint64_t check_pages,
+                 struct mw_err *err) {
   struct mw_lmdb *lm = aligned_alloc(_Alignof(struct mw_lmdb), sizeof *lm);
   if (!lm) return mw_err_set(err, MW_ENOMEM, "%s: out of memory", path);
-  *lm = (struct mw_lmdb){.base = {&mw_lmdb_ops}, .lock_fd = -1};
+  *lm = (struct mw_lmdb){.base = {&mw_lmdb_ops}, .lock_fd = -1, .data_fd = -1};
+  mw_lmdb_trouble_init(lm);
   mw_lmdb_views_init(lm);
   bool memory = strcmp(path, ":memory:") == 0;
-  int rc = memory ? open_in_memory(lm, map_size, err) : open_in_folder(lm, path, map_size, err);
+  int rc = memory ? open_in_memory(lm, map_size, err) : open_in_folder(lm, path, map_size, check_pages, err);
   if (rc != 0) {
     mw_lmdb_ops.close(&lm->base);
     return rc;

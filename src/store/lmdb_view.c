@@ -1,17 +1,22 @@
 #include "store/lmdb.h"
 
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
-/* A read transaction with its cursor. Idle ones are reset: they keep their reader slot and pin no pages. */
+#include "base/clock.h"
+#include "store/record.h"
+
+/* A read transaction, which pins the pages of one state, and the tree of records in it. Idle ones are reset: they keep their
+ * reader slot and pin no pages. */
 struct mw_view {
   struct mw_list link; /* in shard->idle */
   struct mw_lmdb *lm;
   struct mw_lmdb_shard *shard;
   MDB_txn *txn;
-  MDB_cursor *cursor; /* NULL until a scan needs it */
-  bool cursor_ready;  /* renewed for the present txn */
-  bool positioned;    /* the cursor stands on the record that was returned last */
+  struct mw_tree data;
+  uint64_t state; /* the number of the transaction that `data` is of; 0 for none */
+  struct mw_cursor cursor; /* of scans; initialised with `data` */
 };
 
 /* Threads take the shards in turn, and keep theirs for life. */
@@ -30,7 +35,6 @@ void mw_lmdb_views_init(struct mw_lmdb *lm) {
 }
 
 static void view_free(struct mw_view *view) {
-  if (view->cursor) mdb_cursor_close(view->cursor);
   mdb_txn_abort(view->txn);
   free(view);
 }
@@ -43,37 +47,59 @@ void mw_lmdb_views_fini(struct mw_lmdb *lm) {
   }
 }
 
-static int view_new(struct mw_lmdb *lm, struct mw_lmdb_shard *shard, struct mw_view **out, struct mw_err *err) {
-  struct mw_view *view = calloc(1, sizeof *view);
-  if (!view) return mw_err_set(err, MW_ENOMEM, "%s: out of memory", lm->path);
-  int rc = mdb_txn_begin(lm->env, NULL, MDB_RDONLY, &view->txn);
-  if (rc != 0) {
-    free(view);
-    if (rc == MDB_READERS_FULL) {
-      return mw_err_set(err, MW_ELIMIT, "%s: %d snapshots are open already, the most there can be", lm->path,
-                        MW_LMDB_READERS);
-    }
-    return mw_err_set(err, mw_lmdb_code(rc), "%s: %s", lm->path, mdb_strerror(rc));
+/* A failed write of the meta page makes LMDB refuse to begin anything, until the writer has put that right, which takes
+ * it a moment. */
+static int begin(struct mw_lmdb *lm, struct mw_view *view) {
+  int64_t until = 0;
+  for (;;) {
+    int rc = view->txn ? mdb_txn_renew(view->txn) : mdb_txn_begin(lm->env, NULL, MDB_RDONLY, &view->txn);
+    if (rc != MDB_PANIC || !lm->flags) return rc;
+    int64_t now = mw_clock_real();
+    if (until == 0) until = now + MW_NS_PER_S;
+    if (now > until) return rc;
+    sched_yield();
   }
+}
+
+static int fail_begin(struct mw_lmdb *lm, int rc, struct mw_err *err) {
+  if (rc != MDB_READERS_FULL) return mw_lmdb_fail(lm, rc, err);
+  return mw_err_set(err, MW_ELIMIT, "%s: %d snapshots are open already, the most there can be", lm->path,
+                    MW_LMDB_READERS);
+}
+
+static int view_new(struct mw_lmdb *lm, struct mw_lmdb_shard *shard, struct mw_view **out) {
+  struct mw_view *view = malloc(sizeof *view);
+  if (!view) return MW_ENOMEM;
   mw_list_init(&view->link);
   view->lm = lm;
   view->shard = shard;
+  view->txn = NULL;
+  view->state = 0;
   *out = view;
   return 0;
 }
 
-static int view_renew(struct mw_lmdb *lm, struct mw_view *view, struct mw_view **out, struct mw_err *err) {
-  int rc = mdb_txn_renew(view->txn);
+/* Begins the transaction of a new or idle view, which is freed on failure. */
+static int view_start(struct mw_lmdb *lm, struct mw_view *view, struct mw_err *err) {
+  int rc = begin(lm, view);
   if (rc != 0) {
-    view_free(view);
-    return mw_err_set(err, mw_lmdb_code(rc), "%s: %s", lm->path, mdb_strerror(rc));
+    fail_begin(lm, rc, err);
+    if (view->txn) mdb_txn_abort(view->txn);
+    free(view);
+    return mw_lmdb_code(rc);
   }
-  *out = view;
+  uint64_t state = mdb_txn_id(view->txn);
+  if (state != view->state && mw_lmdb_tree(lm, view->txn, "data", &view->data) != 0) {
+    view_free(view);
+    return mw_lmdb_fail(lm, MDB_CORRUPTED, err);
+  }
+  view->state = state;
+  mw_cursor_init(&view->cursor, &lm->pages, &view->data);
   return 0;
 }
 
 bool mw_lmdb_views_open(struct mw_backend *backend) {
-  struct mw_lmdb *lm = MW_CONTAINER(backend, struct mw_lmdb, base);
+  struct mw_lmdb *lm = mw_lmdb_of(backend);
   bool open = false;
   for (size_t i = 0; i < MW_LMDB_SHARDS; i++) {
     pthread_mutex_lock(&lm->shards[i].lock);
@@ -84,15 +110,21 @@ bool mw_lmdb_views_open(struct mw_backend *backend) {
 }
 
 int mw_lmdb_view_open(struct mw_backend *backend, struct mw_view **out, struct mw_err *err) {
-  struct mw_lmdb *lm = MW_CONTAINER(backend, struct mw_lmdb, base);
+  struct mw_lmdb *lm = mw_lmdb_of(backend);
   struct mw_lmdb_shard *shard = shard_of_thread(lm);
   pthread_mutex_lock(&shard->lock);
   struct mw_list *link = mw_list_shift(&shard->idle);
   if (link) shard->n_idle--;
   shard->n_open++;
   pthread_mutex_unlock(&shard->lock);
-  int rc = link ? view_renew(lm, MW_CONTAINER(link, struct mw_view, link), out, err) : view_new(lm, shard, out, err);
-  if (rc == 0) return 0;
+  struct mw_view *view = link ? MW_CONTAINER(link, struct mw_view, link) : NULL;
+  int rc = view ? 0 : view_new(lm, shard, &view);
+  if (rc != 0) mw_err_set(err, rc, "%s: out of memory", lm->path);
+  if (rc == 0) rc = view_start(lm, view, err);
+  if (rc == 0) {
+    *out = view;
+    return 0;
+  }
   pthread_mutex_lock(&shard->lock);
   shard->n_open--;
   pthread_mutex_unlock(&shard->lock);
@@ -102,7 +134,6 @@ int mw_lmdb_view_open(struct mw_backend *backend, struct mw_view **out, struct m
 void mw_lmdb_view_close(struct mw_view *view) {
   struct mw_lmdb_shard *shard = view->shard;
   mdb_txn_reset(view->txn);
-  view->cursor_ready = view->positioned = false;
   pthread_mutex_lock(&shard->lock);
   shard->n_open--;
   bool keep = shard->n_idle < MW_LMDB_IDLE;
@@ -114,53 +145,50 @@ void mw_lmdb_view_close(struct mw_view *view) {
   if (!keep) view_free(view);
 }
 
+/* Reads `key` through `cursor`, which is anywhere. */
+static int get(struct mw_cursor *cursor, struct mw_slice key, struct mw_slice *value) {
+  bool exact;
+  int rc = mw_cursor_seek(cursor, key, &exact);
+  if (rc != 0) return rc;
+  if (!exact) return MW_ENOTFOUND;
+  struct mw_slice found;
+  return mw_cursor_read(cursor, &found, value);
+}
+
 int mw_lmdb_view_get(struct mw_view *view, struct mw_slice key, struct mw_record *out) {
   if (key.len == 0) return MW_ENOTFOUND;
-  MDB_val k = mw_lmdb_val(key), v;
-  int rc = mdb_get(view->txn, view->lm->data, &k, &v);
-  if (rc == MDB_NOTFOUND || rc == MDB_BAD_VALSIZE) return MW_ENOTFOUND;
-  return rc == 0 ? mw_lmdb_decode(&k, &v, out) : mw_lmdb_code(rc);
+  struct mw_cursor cursor;
+  mw_cursor_init(&cursor, &view->lm->pages, &view->data);
+  struct mw_slice bytes;
+  int rc = get(&cursor, key, &bytes);
+  return rc == 0 ? mw_record_read(key, bytes, view->lm->unchecked, out) : rc;
 }
 
 int mw_lmdb_view_counter(struct mw_view *view, struct mw_slice name, uint64_t *out) {
-  return mw_lmdb_counter(view->lm, view->txn, name, out);
-}
-
-static int cursor_prepare(struct mw_view *view) {
-  if (view->cursor_ready) return 0;
-  int rc = view->cursor ? mdb_cursor_renew(view->txn, view->cursor)
-                        : mdb_cursor_open(view->txn, view->lm->data, &view->cursor);
-  view->cursor_ready = rc == 0;
-  return rc;
-}
-
-static int compare(struct mw_slice a, struct mw_slice b) {
-  size_t shorter = a.len < b.len ? a.len : b.len;
-  int order = shorter > 0 ? memcmp(a.data, b.data, shorter) : 0;
-  return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
+  struct mw_tree tree;
+  if (mw_lmdb_tree(view->lm, view->txn, "meta", &tree) != 0) return MW_EDATA;
+  struct mw_cursor cursor;
+  mw_cursor_init(&cursor, &view->lm->pages, &tree);
+  uint8_t key[512];
+  MDB_val k = mw_lmdb_counter_key(name, key);
+  struct mw_slice bytes;
+  int rc = get(&cursor, mw_slice(k.mv_data, k.mv_size), &bytes);
+  *out = 0;
+  if (rc == MW_ENOTFOUND) return 0;
+  return rc == 0 ? mw_counter_read(name, bytes, out) : rc;
 }
 
 /* Whether the cursor stands on `key` already, where the last call left it. */
-static bool stands_on(struct mw_view *view, struct mw_slice key) {
-  MDB_val k, v;
-  return view->positioned && mdb_cursor_get(view->cursor, &k, &v, MDB_GET_CURRENT) == 0 &&
-         mw_slice_eq(mw_slice(k.mv_data, k.mv_size), key);
+static bool stands_on(const struct mw_cursor *cursor, struct mw_slice key) {
+  return cursor->set && mw_slice_eq(mw_cursor_key(cursor), key);
 }
 
-/* Moves to the first key that is not less than `from`, in which an empty one is less than all. */
-static int seek(MDB_cursor *cursor, struct mw_slice from, MDB_val *k, MDB_val *v) {
-  if (from.len == 0) return mdb_cursor_get(cursor, k, v, MDB_FIRST);
-  *k = mw_lmdb_val(from);
-  return mdb_cursor_get(cursor, k, v, MDB_SET_RANGE);
-}
-
-static int next_forward(struct mw_view *view, struct mw_slice prefix, struct mw_slice after, MDB_val *k, MDB_val *v) {
-  MDB_cursor *cursor = view->cursor;
-  if (!after.data || compare(after, prefix) < 0) return seek(cursor, prefix, k, v);
-  if (stands_on(view, after)) return mdb_cursor_get(cursor, k, v, MDB_NEXT);
-  int rc = seek(cursor, after, k, v);
-  if (rc == 0 && mw_slice_eq(mw_slice(k->mv_data, k->mv_size), after)) rc = mdb_cursor_get(cursor, k, v, MDB_NEXT);
-  return rc;
+static int next_forward(struct mw_cursor *cursor, struct mw_slice prefix, struct mw_slice after) {
+  bool exact;
+  if (!after.data || mw_bytes_compare(after, prefix) < 0) return mw_cursor_seek(cursor, prefix, &exact);
+  if (stands_on(cursor, after)) return mw_cursor_next(cursor);
+  int rc = mw_cursor_seek(cursor, after, &exact);
+  return rc == 0 && exact ? mw_cursor_next(cursor) : rc;
 }
 
 /* The least key greater than all below `prefix`, in `bytes`; empty when there is none. */
@@ -172,27 +200,31 @@ static struct mw_slice end_of_prefix(struct mw_slice prefix, uint8_t *bytes, siz
   return mw_slice(bytes, len);
 }
 
-static int next_reverse(struct mw_view *view, struct mw_slice prefix, struct mw_slice before, MDB_val *k, MDB_val *v) {
-  MDB_cursor *cursor = view->cursor;
+static int next_reverse(struct mw_cursor *cursor, struct mw_slice prefix, struct mw_slice before) {
   uint8_t bytes[512];
   struct mw_slice end = end_of_prefix(prefix, bytes, sizeof bytes);
-  if (before.data && (end.len == 0 || compare(before, end) < 0)) {
-    if (stands_on(view, before)) return mdb_cursor_get(cursor, k, v, MDB_PREV);
+  if (before.data && (end.len == 0 || mw_bytes_compare(before, end) < 0)) {
+    if (stands_on(cursor, before)) return mw_cursor_prev(cursor);
     end = before;
-    if (end.len == 0) return MDB_NOTFOUND;
+    if (end.len == 0) return MW_ENOTFOUND;
   }
-  int rc = end.len > 0 ? seek(cursor, end, k, v) : MDB_NOTFOUND;
-  return mdb_cursor_get(cursor, k, v, rc == 0 ? MDB_PREV : MDB_LAST);
+  bool exact;
+  int rc = end.len > 0 ? mw_cursor_seek(cursor, end, &exact) : MW_ENOTFOUND;
+  if (rc == 0) return mw_cursor_prev(cursor);
+  return rc == MW_ENOTFOUND ? mw_cursor_last(cursor) : rc;
 }
 
 int mw_lmdb_view_next(struct mw_view *view, struct mw_slice prefix, struct mw_slice after, bool reverse,
                       struct mw_record *out) {
-  MDB_val k, v;
-  int rc = cursor_prepare(view);
-  if (rc == 0) rc = (reverse ? next_reverse : next_forward)(view, prefix, after, &k, &v);
-  view->positioned = rc == 0;
-  if (rc == MDB_NOTFOUND) return MW_ENOTFOUND;
-  if (rc != 0) return mw_lmdb_code(rc);
-  bool below = k.mv_size >= prefix.len && (prefix.len == 0 || memcmp(k.mv_data, prefix.data, prefix.len) == 0);
-  return below ? mw_lmdb_decode(&k, &v, out) : MW_ENOTFOUND;
+  struct mw_cursor *cursor = &view->cursor;
+  int rc = reverse ? next_reverse(cursor, prefix, after) : next_forward(cursor, prefix, after);
+  struct mw_slice key = rc == 0 ? mw_cursor_key(cursor) : mw_slice(NULL, 0), value;
+  if (rc == 0 && !key.data) rc = MW_EDATA;
+  if (rc == MW_EDATA) out->key = mw_slice(NULL, 0);
+  if (rc != 0) return rc;
+  bool below = key.len >= prefix.len && (prefix.len == 0 || memcmp(key.data, prefix.data, prefix.len) == 0);
+  if (!below) return MW_ENOTFOUND;
+  out->key = key;
+  rc = mw_cursor_read(cursor, &key, &value);
+  return rc == 0 ? mw_record_read(key, value, view->lm->unchecked, out) : rc;
 }

@@ -25,7 +25,7 @@ int mw_store_open(struct mw_store **out, const struct mw_store_options *options,
   if (!store) return mw_err_set(err, MW_ENOMEM, "%s: out of memory", options->path);
   store->clock = options->clock ? options->clock : mw_clock_wall;
   mw_sequences_init(&store->sequences);
-  int rc = mw_lmdb_open(&store->backend, options->path, map_size, err);
+  int rc = mw_lmdb_open(&store->backend, options->path, map_size, options->check_pages, err);
   if (rc != 0) goto no_backend;
   rc = load_revision(store, &store->writer.revision, err);
   if (rc != 0) goto no_hub;
@@ -61,6 +61,8 @@ void mw_store_close(struct mw_store *store) {
 bool mw_store_in_use(struct mw_store *store) {
   return mw_hub_in_use(&store->hub) || store->backend->ops->in_use(store->backend);
 }
+
+bool mw_store_unhealthy(struct mw_store *store, char *why, size_t cap) { return mw_writer_trouble(store, why, cap); }
 
 uint64_t mw_store_commits(const struct mw_store *store) { return atomic_load(&store->writer.commits); }
 
@@ -124,6 +126,7 @@ int mw_store_snapshot_next(struct mw_store_snapshot *snapshot, struct mw_slice p
     after = record.key;
   } while (rc == 0 && mw_expired(&record, snapshot->now));
   if (rc == 0) to_entry(&record, out);
+  if (rc == MW_EDATA) out->key = record.key;
   return rc;
 }
 

@@ -23,6 +23,7 @@ struct mw_store;
 struct mw_store_options {
   const char *path;  /* a folder, made when absent; ":memory:" for no files: same behaviour, nothing survives */
   size_t map_size;   /* most bytes the store can grow to; 0 for the default, 16 GiB (1 GiB for :memory:) */
+  uint64_t check_pages; /* most pages to check at opening, of the trees of records; 0 for the default, 65,536 */
   int64_t (*clock)(void); /* wall time in nanoseconds, for expiry; NULL for mw_clock_wall() */
 };
 
@@ -35,6 +36,10 @@ void mw_store_close(struct mw_store *store);
 
 /* Whether a snapshot or watch is open. Any thread. */
 bool mw_store_in_use(struct mw_store *store);
+
+/* Whether the store takes no writes at present, because its disk fails or its files were taken away; puts the reason for
+ * people into `why`, of `cap` bytes. Any thread. */
+bool mw_store_unhealthy(struct mw_store *store, char *why, size_t cap);
 
 /* How many durable commits were made since opening; each may hold many transactions. Any thread. */
 uint64_t mw_store_commits(const struct mw_store *store);
@@ -56,16 +61,18 @@ int mw_store_snapshot_open(struct mw_store *store, struct mw_store_snapshot **ou
 void mw_store_snapshot_close(struct mw_store_snapshot *snapshot);
 uint64_t mw_store_snapshot_revision(const struct mw_store_snapshot *snapshot);
 
-/* Borrowed from the snapshot until it closes. Returns 0 or MW_ENOTFOUND, or MW_EIO. */
+/* Borrowed from the snapshot until it closes. Returns 0, MW_ENOTFOUND, MW_EDATA (the record, or a page on the way to it,
+ * is damaged) or MW_EIO. */
 int mw_store_snapshot_get(struct mw_store_snapshot *snapshot, struct mw_slice key, struct mw_store_entry *out);
 
 /* Moves to the next entry below `prefix` after `after` (exclusive; data NULL for the start), or before it with
- * `reverse`. Call again with the returned key to go on. Returns 0, MW_ENOTFOUND at the end, or MW_EIO. */
+ * `reverse`. Call again with the returned key to go on. Returns 0, MW_ENOTFOUND at the end, MW_EDATA or MW_EIO. After
+ * MW_EDATA out->key is that of the damaged record, with which to go on after it, or has no data: a page is damaged. */
 int mw_store_snapshot_next(struct mw_store_snapshot *snapshot, struct mw_slice prefix, struct mw_slice after,
                            bool reverse, struct mw_store_entry *out);
 
 /* Reads one key at the newest revision and appends its value. `out` may be NULL; its key is `key`, its value the part
- * of `value` that was appended. Returns 0, MW_ENOTFOUND, MW_ELIMIT (too many snapshots), MW_EIO or MW_ENOMEM. */
+ * of `value` that was appended. Returns 0, MW_ENOTFOUND, MW_EDATA, MW_ELIMIT (too many snapshots), MW_EIO or MW_ENOMEM. */
 int mw_store_get(struct mw_store *store, struct mw_slice key, struct mw_buf *value, struct mw_store_entry *out);
 
 /* ---- writing ---- */
@@ -80,7 +87,7 @@ struct mw_store_txn;
 
 /* What became of a transaction, on the loop it was committed with. */
 struct mw_store_result {
-  int code;          /* 0, MW_ECONFLICT (a compare failed), MW_EFULL, MW_EIO, MW_ENOMEM */
+  int code;          /* 0, MW_ECONFLICT (a compare failed), MW_EFULL, MW_EIO, MW_EDATA, MW_ENOMEM */
   uint64_t revision; /* of the commit; 0 when it failed */
   const char *text;  /* words for people, "" when it went well; borrowed for the callback */
 };

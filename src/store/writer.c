@@ -1,12 +1,15 @@
 #include "store/writer.h"
 
 #include <signal.h>
+#include <stdio.h>
 
 #include "base/clock.h"
 #include "observe/log.h"
 #include "store/inside.h"
 
 enum { EXPIRE_AT_ONCE = 1024 };  /* most keys that one commit expires */
+#define INSPECT_EVERY ((int64_t)MW_NS_PER_S / 2)
+#define REPORT_EVERY ((int64_t)MW_NS_PER_S)
 #define EXPIRE_EVERY ((int64_t)MW_NS_PER_S)
 #define GATHER_MOST ((int64_t)MW_NS_PER_MS)
 
@@ -162,6 +165,71 @@ static void expect_again(struct mw_writer *writer, size_t n) {
   pthread_mutex_unlock(&writer->lock);
 }
 
+/* ---- failing ----
+ * Each failed transaction has its result; the log gets a line a second with their number. While the disk fails the
+ * writer tries an empty commit every half second, so that the store becomes healthy again without traffic. */
+
+static void report_failures(struct mw_writer *writer, int64_t now) {
+  if (writer->failed == 0 || now < writer->reported_at + REPORT_EVERY) return;
+  mw_log(MW_LOG_ERROR, NULL, "store: %llu transaction%s failed: %s", (unsigned long long)writer->failed,
+         writer->failed == 1 ? "" : "s", writer->failure);
+  writer->failed = 0;
+  writer->reported_at = now;
+}
+
+/* Notes that a commit failed with `rc`, or went well with 0. */
+static void note(struct mw_store *store, int rc, const struct mw_err *err) {
+  struct mw_writer *writer = &store->writer;
+  if (rc == 0 && !atomic_load(&writer->sick)) return;
+  if (rc == 0) {
+    atomic_store(&writer->sick, false);
+    mw_log(MW_LOG_INFO, NULL, "store: writes work again");
+    return;
+  }
+  pthread_mutex_lock(&writer->lock);
+  snprintf(writer->failure, sizeof writer->failure, "%s", mw_err_text(err));
+  pthread_mutex_unlock(&writer->lock);
+  if (rc == MW_EIO) atomic_store(&writer->sick, true);
+  writer->failed++;
+  report_failures(writer, mw_clock_real());
+}
+
+/* Commits nothing, to find out whether that is possible. */
+static void probe(struct mw_store *store) {
+  struct mw_backend *backend = store->backend;
+  struct mw_err err = MW_ERR_INIT;
+  int rc = backend->ops->begin(backend, &err);
+  if (rc == 0) rc = commit(store, store->writer.revision, &err);
+  if (rc == 0) note(store, 0, &err);
+  mw_err_fini(&err);
+}
+
+static bool inspection_due(const struct mw_writer *writer, int64_t now) {
+  return now >= writer->inspected_at + INSPECT_EVERY;
+}
+
+static void inspect(struct mw_store *store) {
+  struct mw_writer *writer = &store->writer;
+  int64_t now = mw_clock_real();
+  if (!inspection_due(writer, now)) return;
+  writer->inspected_at = now;
+  store->backend->ops->inspect(store->backend);
+  char words[8];
+  bool trouble = store->backend->ops->trouble(store->backend, words, sizeof words);
+  if (trouble || atomic_load(&writer->sick)) probe(store);
+  report_failures(writer, now);
+}
+
+bool mw_writer_trouble(struct mw_store *store, char *words, size_t cap) {
+  struct mw_writer *writer = &store->writer;
+  if (store->backend->ops->trouble(store->backend, words, cap)) return true;
+  if (!atomic_load(&writer->sick)) return false;
+  pthread_mutex_lock(&writer->lock);
+  snprintf(words, cap, "%s", writer->failure);
+  pthread_mutex_unlock(&writer->lock);
+  return true;
+}
+
 /* Commits `n` transactions from `first`, in halves where they do not go together. Returns the one behind the last. */
 static struct mw_store_txn *settle(struct mw_store *store, struct mw_store_txn *first, size_t n) {
   struct mw_err err = MW_ERR_INIT;
@@ -171,6 +239,7 @@ static struct mw_store_txn *settle(struct mw_store *store, struct mw_store_txn *
     struct mw_store_txn *second = settle(store, first, n / 2);
     return settle(store, second, n - n / 2);
   }
+  note(store, rc, &err);
   if (rc != 0) {
     first->code = rc;
     first->err = err;
@@ -197,10 +266,10 @@ static int erase_expired(struct mw_store *store, struct mw_store_txn *txn, int64
     rc = mw_store_txn_delete(txn, key);
     if (rc != 0) return mw_err_set(err, rc, "out of memory");
     struct mw_op *op = &txn->ops[txn->n_ops - 1];
-    rc = backend->ops->erase(backend, mw_op_key(txn, op), err);
-    if (rc != 0) return rc;
-    op->changed = true;
-    txn->n_changed++;
+    rc = backend->ops->expire(backend, mw_op_key(txn, op), expires, err);
+    if (rc != 0 && rc != MW_ENOTFOUND) return rc;
+    op->changed = rc == 0;
+    txn->n_changed += op->changed;
   }
 }
 
@@ -209,7 +278,7 @@ static int expire_in(struct mw_store *store, struct mw_store_txn *txn, struct mw
   int rc = backend->ops->begin(backend, err);
   if (rc != 0) return rc;
   rc = erase_expired(store, txn, store->clock(), err);
-  if (rc == 0 && txn->n_changed > 0) {
+  if (rc == 0 && txn->n_ops > 0) {
     txn->revision = store->writer.revision + 1;
     return commit(store, txn->revision, err);
   }
@@ -230,8 +299,8 @@ static void expire(struct mw_store *store) {
   int rc = txn ? expire_in(store, txn, &err) : mw_err_set(&err, MW_ENOMEM, "out of memory");
   if (rc == 0 && txn->n_changed > 0) mw_hub_publish(&store->hub, txn);
   if (rc != 0) {
-    store->writer.next_expiry = before;
-    mw_log(MW_LOG_WARN, NULL, "expired keys cannot be deleted, which is tried again: %s", mw_err_text(&err));
+    store->writer.next_expiry = before; /* to be tried again */
+    note(store, rc, &err);
   }
   /* When there are more than fit into a commit, the next round follows at once. */
   store->writer.expired_at = rc == 0 && txn->n_ops == EXPIRE_AT_ONCE ? 0 : store->clock();
@@ -259,19 +328,16 @@ static void gather(struct mw_writer *writer) {
   }
 }
 
-/* Takes all that is queued, waiting for the first or for keys to expire. Returns false at the end. */
+/* Takes all that is queued, waiting for the first, for keys to expire or for an inspection. Returns false at the
+ * end. */
 static bool take_batch(struct mw_store *store, struct mw_store_txn **first) {
   struct mw_writer *writer = &store->writer;
   pthread_mutex_lock(&writer->lock);
   while (!writer->queue && !writer->stop) {
-    int64_t due = expiry_due(writer);
-    if (due == MW_NEVER) {
-      pthread_cond_wait(&writer->wake, &writer->lock);
-      continue;
-    }
-    int64_t left = due - store->clock();
-    if (left <= 0) break;
-    wait_for(writer, left < EXPIRE_EVERY ? left : EXPIRE_EVERY); /* the wall clock may be set meanwhile */
+    int64_t due = expiry_due(writer), left = INSPECT_EVERY;
+    if (due != MW_NEVER && due - store->clock() < left) left = due - store->clock();
+    if (left <= 0 || inspection_due(writer, mw_clock_real())) break;
+    wait_for(writer, left);
   }
   if (writer->queue) gather(writer);
   *first = writer->queue;
@@ -294,6 +360,7 @@ static void *run(void *arg) {
   struct mw_store *store = arg;
   struct mw_store_txn *first;
   while (take_batch(store, &first)) {
+    inspect(store); /* before writing to what may be gone */
     size_t n = 0;
     for (struct mw_store_txn *txn = first; txn; txn = txn->next) n++;
     if (n > 0) {
@@ -307,10 +374,12 @@ static void *run(void *arg) {
   return NULL;
 }
 
-/* Signals are for the main thread: the new one starts with all of them blocked. */
+/* Signals are for the main thread: the new one starts with all of them blocked, but for the one that reports a page of
+ * the file that cannot be read. */
 static int start_thread(struct mw_store *store) {
   sigset_t all, old;
   sigfillset(&all);
+  sigdelset(&all, SIGBUS);
   pthread_sigmask(SIG_BLOCK, &all, &old);
   int rc = pthread_create(&store->writer.thread, NULL, run, store);
   pthread_sigmask(SIG_SETMASK, &old, NULL);

@@ -27,6 +27,10 @@ struct mw_writer {
   int64_t next_expiry;  /* when the first record expires, or earlier; MW_NEVER for none */
   int64_t expired_at;   /* when expired records were last deleted */
   int64_t commit_ns;    /* what the last batch took */
+  int64_t inspected_at, reported_at;
+  uint64_t failed;      /* transactions since the last report */
+  char failure[256];    /* why the last one did; other threads read it under the lock */
+  _Atomic bool sick;    /* the last commit met a failing disk; any thread */
   atomic_uint_fast64_t commits;
 };
 
@@ -38,6 +42,9 @@ void mw_writer_stop(struct mw_store *store);
 
 /* Queues a transaction whose `done` or `settled` is set. Any thread. Takes `txn`. */
 void mw_writer_queue(struct mw_store *store, struct mw_store_txn *txn);
+
+/* Whether nothing can be written at present, and why. Any thread. */
+bool mw_writer_trouble(struct mw_store *store, char *words, size_t cap);
 
 /* Waits until what is queued so far is settled. Not on the writer's thread. */
 void mw_writer_flush(struct mw_store *store);

@@ -1,0 +1,66 @@
+#include "store/fault.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+/* The handler reads slots without a lock: each is published by its base, last when it is set and first when cleared. */
+enum { SLOTS = 64 };
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct mw_fault *_Atomic slots[SLOTS];
+static struct sigaction before;
+static size_t page_size;
+
+static struct mw_fault *find(uintptr_t address) {
+  for (size_t i = 0; i < SLOTS; i++) {
+    struct mw_fault *fault = atomic_load(&slots[i]);
+    if (fault && address - fault->base < fault->size) return fault;
+  }
+  return NULL;
+}
+
+static void on_fault(int number, siginfo_t *info, void *context) {
+  struct mw_fault *fault = find((uintptr_t)info->si_addr);
+  if (fault) {
+    uintptr_t page = (uintptr_t)info->si_addr & ~(page_size - 1);
+    void *at = (void *)page; /* NOLINT: an address that the kernel reports */
+    atomic_store(&fault->seen, true);
+    if (mmap(at, page_size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == at) return;
+  }
+  /* The instruction runs again, and its fault goes to the handler that was there before. */
+  sigaction(SIGBUS, &before, NULL);
+}
+
+/* Unless it is the process's handler already. Under the lock. */
+static void install(void) {
+  page_size = (size_t)sysconf(_SC_PAGESIZE);
+  struct sigaction now, action = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO};
+  sigemptyset(&action.sa_mask);
+  if (sigaction(SIGBUS, NULL, &now) != 0 || (now.sa_flags & SA_SIGINFO && now.sa_sigaction == on_fault)) return;
+  before = now;
+  sigaction(SIGBUS, &action, NULL);
+}
+
+void mw_fault_watch(struct mw_fault *fault, const void *base, size_t size) {
+  pthread_mutex_lock(&lock);
+  install();
+  fault->base = (uintptr_t)base;
+  fault->size = size;
+  atomic_store(&fault->seen, false);
+  for (size_t i = 0; i < SLOTS; i++) {
+    if (atomic_load(&slots[i])) continue;
+    atomic_store(&slots[i], fault);
+    break;
+  }
+  pthread_mutex_unlock(&lock);
+}
+
+void mw_fault_unwatch(struct mw_fault *fault) {
+  pthread_mutex_lock(&lock);
+  for (size_t i = 0; i < SLOTS; i++) {
+    if (atomic_load(&slots[i]) == fault) atomic_store(&slots[i], NULL);
+  }
+  pthread_mutex_unlock(&lock);
+}

@@ -1,0 +1,192 @@
+#include "store/tree.h"
+
+static unsigned leaf_of(const struct mw_cursor *c) { return c->tree.depth - 1; }
+
+static int damaged(struct mw_cursor *c) {
+  c->set = false;
+  return MW_EDATA;
+}
+
+/* Whether all keys of `page` lie between those that its parent, at `level` - 1, gives for it. */
+static bool in_bounds(const struct mw_cursor *c, unsigned level, const uint8_t *page, bool leaf) {
+  if (level == 0) return true;
+  const uint8_t *parent = c->level[level - 1].page;
+  unsigned index = c->level[level - 1].index;
+  struct mw_slice bound, key;
+  if (index > 0) { /* a branch's first key is not used */
+    if (!mw_page_key(c->pages, parent, index, &bound) || !mw_page_key(c->pages, page, leaf ? 0 : 1, &key)) return false;
+    if (mw_key_compare(c->tree.order, key, bound) < 0) return false;
+  }
+  if (index + 1 == c->level[level - 1].nodes) return true;
+  if (!mw_page_key(c->pages, parent, index + 1, &bound)) return false;
+  return mw_page_key(c->pages, page, mw_page_nodes(page) - 1, &key) && mw_key_compare(c->tree.order, key, bound) < 0;
+}
+
+/* The page at `level`, below the parent's present index; NULL when it is damaged. */
+static const uint8_t *page_at(const struct mw_cursor *c, unsigned level, uint64_t number) {
+  bool leaf = level == leaf_of(c);
+  const uint8_t *page = mw_pages_tree(c->pages, number, leaf);
+  if (!page || mw_pages_checked(c->pages, number)) return page;
+  if (!mw_page_ok(c->pages, page, leaf, c->tree.order) || !in_bounds(c, level, page, leaf)) return NULL;
+  mw_pages_set_checked(c->pages, number);
+  return page;
+}
+
+/* Enters page `number` as the one at `level`. Returns false when it is damaged. */
+static bool enter(struct mw_cursor *c, unsigned level, uint64_t number) {
+  const uint8_t *page = page_at(c, level, number);
+  if (!page) return false;
+  c->level[level].page = page;
+  c->level[level].nodes = mw_page_nodes(page);
+  return true;
+}
+
+/* Enters the child that the branch at `level` stands on. */
+static bool enter_child(struct mw_cursor *c, unsigned level) {
+  struct mw_node node;
+  return mw_page_node(c->pages, c->level[level].page, c->level[level].index, false, &node) &&
+         enter(c, level + 1, node.page);
+}
+
+/* Returns 0, or MW_ENOTFOUND for an empty tree, or MW_EDATA. */
+static int enter_root(struct mw_cursor *c) {
+  c->set = false;
+  if (c->tree.root == MW_NO_PAGE) return MW_ENOTFOUND;
+  return enter(c, 0, c->tree.root) ? 0 : MW_EDATA;
+}
+
+/* From `level` down to the first or last entry. */
+static int descend(struct mw_cursor *c, unsigned level, bool last) {
+  for (;; level++) {
+    c->level[level].index = last ? c->level[level].nodes - 1 : 0;
+    if (level == leaf_of(c)) break;
+    if (!enter_child(c, level)) return damaged(c);
+  }
+  c->set = true;
+  return 0;
+}
+
+int mw_cursor_first(struct mw_cursor *c) {
+  int rc = enter_root(c);
+  return rc != 0 ? rc : descend(c, 0, false);
+}
+
+int mw_cursor_last(struct mw_cursor *c) {
+  int rc = enter_root(c);
+  return rc != 0 ? rc : descend(c, 0, true);
+}
+
+/* To the first entry of the next leaf, or the last one of the leaf before. */
+static int turn_leaf(struct mw_cursor *c, bool back) {
+  unsigned level = leaf_of(c);
+  for (;;) {
+    if (level == 0) {
+      c->set = false;
+      return MW_ENOTFOUND;
+    }
+    level--;
+    if (back ? c->level[level].index > 0 : c->level[level].index + 1 < c->level[level].nodes) break;
+  }
+  c->level[level].index += back ? UINT32_MAX : 1;
+  return enter_child(c, level) ? descend(c, level + 1, back) : damaged(c);
+}
+
+int mw_cursor_next(struct mw_cursor *c) {
+  unsigned leaf = leaf_of(c);
+  if (c->level[leaf].index + 1 >= c->level[leaf].nodes) return turn_leaf(c, false);
+  c->level[leaf].index++;
+  return 0;
+}
+
+int mw_cursor_prev(struct mw_cursor *c) {
+  unsigned leaf = leaf_of(c);
+  if (c->level[leaf].index == 0) return turn_leaf(c, true);
+  c->level[leaf].index--;
+  return 0;
+}
+
+/* Only trees of records are searched; the list of free pages is walked whole.
+ * Puts the index of `level` on the first node from `low` on whose key is not less than `key`, or past the last. Returns
+ * false for a damaged page. */
+static bool search(struct mw_cursor *c, unsigned level, struct mw_slice key, unsigned low, bool *exact) {
+  unsigned high = c->level[level].nodes;
+  const uint8_t *page = c->level[level].page;
+  *exact = false;
+  while (low < high) {
+    unsigned middle = (low + high) / 2;
+    struct mw_slice found;
+    if (!mw_page_key(c->pages, page, middle, &found)) return false;
+    int order = mw_bytes_compare(found, key);
+    if (order == 0) {
+      *exact = true;
+      low = middle;
+      break;
+    }
+    if (order > 0) high = middle;
+    else low = middle + 1;
+  }
+  c->level[level].index = low;
+  return true;
+}
+
+int mw_cursor_seek(struct mw_cursor *c, struct mw_slice key, bool *exact) {
+  int rc = enter_root(c);
+  if (rc != 0) return rc;
+  unsigned leaf = leaf_of(c);
+  for (unsigned level = 0; level < leaf; level++) {
+    if (!search(c, level, key, 1, exact)) return damaged(c);
+    if (!*exact) c->level[level].index--; /* the last child that begins at or before the key */
+    if (!enter_child(c, level)) return damaged(c);
+  }
+  if (!search(c, leaf, key, 0, exact)) return damaged(c);
+  c->set = true;
+  return c->level[leaf].index < c->level[leaf].nodes ? 0 : turn_leaf(c, false);
+}
+
+struct mw_slice mw_cursor_key(const struct mw_cursor *c) {
+  unsigned leaf = leaf_of(c);
+  struct mw_slice key;
+  if (!mw_page_key(c->pages, c->level[leaf].page, c->level[leaf].index, &key)) return mw_slice(NULL, 0);
+  return key;
+}
+
+int mw_cursor_read(const struct mw_cursor *c, struct mw_slice *key, struct mw_slice *value) {
+  unsigned leaf = leaf_of(c);
+  struct mw_node node;
+  if (!mw_page_node(c->pages, c->level[leaf].page, c->level[leaf].index, true, &node)) return MW_EDATA;
+  *key = node.key;
+  *value = mw_page_value(c->pages, &node);
+  return value->data ? 0 : MW_EDATA;
+}
+
+/* Checks the neighbours of the page that the branch at `level` stands on. */
+static bool guard_neighbours(struct mw_cursor *c, unsigned level) {
+  unsigned index = c->level[level].index;
+  bool good = true;
+  for (int side = -1; good && side <= 1; side += 2) {
+    if (side < 0 ? index == 0 : index + 1 >= c->level[level].nodes) continue;
+    c->level[level].index = index + (unsigned)side;
+    struct mw_node node;
+    good = mw_page_node(c->pages, c->level[level].page, c->level[level].index, false, &node) &&
+           page_at(c, level + 1, node.page);
+  }
+  c->level[level].index = index;
+  return good;
+}
+
+int mw_cursor_guard(struct mw_cursor *c, struct mw_slice key, bool deletes) {
+  bool exact;
+  int rc = mw_cursor_seek(c, key, &exact);
+  if (rc == MW_ENOTFOUND && c->tree.root != MW_NO_PAGE) rc = mw_cursor_last(c);
+  if (rc != 0) return rc == MW_ENOTFOUND ? 0 : rc;
+  struct mw_slice found, value;
+  if (exact && mw_cursor_read(c, &found, &value) != 0) return damaged(c);
+  if (!deletes) return 0;
+  for (unsigned level = 0; level + 1 < c->tree.depth; level++) {
+    if (!guard_neighbours(c, level)) return damaged(c);
+  }
+  struct mw_cursor beside = *c;
+  if (turn_leaf(&beside, false) == MW_EDATA) return MW_EDATA;
+  beside = *c;
+  return turn_leaf(&beside, true) == MW_EDATA ? MW_EDATA : 0;
+}

@@ -1,0 +1,285 @@
+#include "store/walk.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "store/backend.h"
+
+#define META_MAGIC 0xBEEFC0DEu
+
+enum { META_FREE = 24, META_MAIN = 72, META_LAST = 120, META_TXN = 128 };
+
+bool mw_walk_found(struct mw_walk *walk, const char *fmt, ...) {
+  char words[sizeof walk->why];
+  va_list args;
+  va_start(args, fmt);
+  vsnprintf(words, sizeof words, fmt, args);
+  va_end(args);
+  if (!walk->why[0]) memcpy(walk->why, words, sizeof words);
+  if (walk->found) walk->found(walk, words);
+  return false;
+}
+
+/* ---- the meta pages ---- */
+
+static bool is_meta(const uint8_t *page) {
+  return (mw_read16(page + 10) & MW_PAGE_META) && mw_read32(page + MW_PAGE_HEADER) == META_MAGIC &&
+         mw_read32(page + MW_PAGE_HEADER + 4) == 1;
+}
+
+static int check_metas(const uint8_t *base, size_t size, size_t *page_size, const char *path, struct mw_err *err) {
+  if (size < MW_PAGE_HEADER + MW_META_SIZE || !is_meta(base)) {
+    return mw_err_set(err, MW_EFORMAT, "%s: not a Moonwire store (no LMDB file of format 1): move it away, or choose "
+                      "another data folder", path);
+  }
+  *page_size = mw_read32(base + MW_PAGE_HEADER + 24);
+  if (*page_size < 512 || *page_size > 65536 || (*page_size & (*page_size - 1)) != 0) {
+    return mw_err_set(err, MW_EFORMAT, "%s: damaged: a page size of %zu bytes cannot be", path, *page_size);
+  }
+  if (size < 2 * *page_size || !is_meta(base + *page_size)) {
+    return mw_err_set(err, MW_EFORMAT, "%s: damaged: the second header is missing; restore a backup", path);
+  }
+  return 0;
+}
+
+/* `meta`: a copy of one. */
+static int open_meta(struct mw_walk *walk, const uint8_t *base, size_t size, size_t page_size, const uint8_t *meta,
+                     const char *path, struct mw_err *err) {
+  walk->last = mw_read64(meta + META_LAST);
+  uint64_t in_file = size / page_size;
+  if (walk->last < 1 || walk->last >= SIZE_MAX / page_size - 1 ||
+      !mw_tree_read(meta + META_FREE, MW_TREE_NUMBERS, &walk->free) ||
+      !mw_tree_read(meta + META_MAIN, MW_TREE_BYTES, &walk->main)) {
+    return mw_err_set(err, MW_EFORMAT, "%s: damaged: the header is not one; restore a backup", path);
+  }
+  walk->pages->base = base;
+  walk->pages->page_size = page_size;
+  walk->pages->count = walk->last + 1 < in_file ? walk->last + 1 : in_file;
+  walk->chance = (uint64_t)mw_clock_real() | 1;
+  walk->used = calloc(walk->last / 8 + 1, 1);
+  return walk->used ? 0 : mw_err_set(err, MW_ENOMEM, "%s: out of memory", path);
+}
+
+int mw_walk_open(struct mw_walk *walk, const uint8_t *base, size_t size, const char *path, struct mw_err *err) {
+  size_t page_size;
+  int rc = check_metas(base, size, &page_size, path, err);
+  if (rc != 0) return rc;
+  const uint8_t *meta = base + MW_PAGE_HEADER, *other = meta + page_size;
+  if (mw_read64(other + META_TXN) > mw_read64(meta + META_TXN)) meta = other;
+  return open_meta(walk, base, size, page_size, meta, path, err);
+}
+
+int mw_walk_open_at(struct mw_walk *walk, const uint8_t *base, size_t size, uint64_t txn, const char *path,
+                    struct mw_err *err) {
+  size_t page_size;
+  int rc = check_metas(base, size, &page_size, path, err);
+  if (rc != 0) return rc;
+  const uint8_t *page = base + (txn & 1) * page_size + MW_PAGE_HEADER;
+  uint8_t meta[MW_META_SIZE];
+  memcpy(meta, page, sizeof meta);
+  atomic_thread_fence(memory_order_acquire);
+  if (mw_read64(meta + META_TXN) != txn || memcmp(meta, page, sizeof meta) != 0) {
+    return mw_err_set(err, MW_EBUSY, "%s: written to meanwhile", path);
+  }
+  return open_meta(walk, base, size, page_size, meta, path, err);
+}
+
+void mw_walk_close(struct mw_walk *walk) {
+  free(walk->used);
+  walk->used = NULL;
+}
+
+/* ---- pages ---- */
+
+/* Whether there is budget for `n` pages more. */
+static bool afford(struct mw_walk *walk, uint64_t n) {
+  if (walk->cut) return false;
+  if (walk->budget >= n && mw_clock_real() < walk->until) walk->budget -= n;
+  else walk->cut = true;
+  return !walk->cut;
+}
+
+/* Marks `n` pages from `first`, which exist, as used. Returns whether none was. */
+static bool use(struct mw_walk *walk, uint64_t first, uint64_t n) {
+  bool fresh = true;
+  for (uint64_t page = first; page < first + n; page++) {
+    uint8_t bit = (uint8_t)(1u << (page % 8));
+    fresh = fresh && !(walk->used[page / 8] & bit);
+    walk->used[page / 8] |= bit;
+  }
+  return fresh;
+}
+
+struct bounds {
+  struct mw_slice low, high; /* keys are not less than low, and less than high; data NULL for no bound */
+};
+
+static void words_at(const struct mw_tree *tree, struct mw_slice key, char *words) {
+  if (tree->order != MW_TREE_BYTES || !key.data) strcpy(words, "the first");
+  else mw_store_key_words(key, words);
+}
+
+static bool in_bounds(const struct mw_walk *walk, const struct mw_tree *tree, const uint8_t *page, bool leaf,
+                      const struct bounds *bounds) {
+  struct mw_slice key;
+  if (bounds->low.data && (!mw_page_key(walk->pages, page, leaf ? 0 : 1, &key) ||
+                           mw_key_compare(tree->order, key, bounds->low) < 0)) {
+    return false;
+  }
+  if (!bounds->high.data) return true;
+  return mw_page_key(walk->pages, page, mw_page_nodes(page) - 1, &key) &&
+         mw_key_compare(tree->order, key, bounds->high) < 0;
+}
+
+static bool walk_leaf(struct mw_walk *walk, const uint8_t *page) {
+  bool good = true;
+  for (unsigned i = 0, count = mw_page_nodes(page); i < count && (good || walk->found); i++) {
+    struct mw_node node;
+    mw_page_node(walk->pages, page, i, true, &node); /* the page was checked */
+    char words[MW_STORE_KEY_WORDS];
+    if (!node.value) {
+      uint64_t run = mw_page_run(walk->pages, node.len);
+      if (!afford(walk, walk->entry ? run : 1)) return good;
+      if (!walk->one_way && !use(walk, node.page, run)) {
+        good = mw_walk_found(walk, "%s: its pages from %llu on are used twice", mw_store_key_words(node.key, words),
+                             (unsigned long long)node.page);
+      }
+    }
+    struct mw_slice value = mw_page_value(walk->pages, &node);
+    if (!value.data) {
+      good = mw_walk_found(walk, "%s: its pages from %llu on are damaged", mw_store_key_words(node.key, words),
+                           (unsigned long long)node.page);
+    } else if (walk->entry) {
+      good = walk->entry(walk, node.key, value) && good;
+    }
+    walk->entries++;
+  }
+  return good;
+}
+
+static bool walk_page(struct mw_walk *walk, const struct mw_tree *tree, uint64_t number, unsigned depth,
+                      struct bounds bounds);
+
+static bool walk_child(struct mw_walk *walk, const struct mw_tree *tree, const uint8_t *page, unsigned i,
+                       unsigned depth, struct bounds bounds) {
+  struct mw_node node, next;
+  mw_page_node(walk->pages, page, i, false, &node);
+  if (i > 0) bounds.low = node.key;
+  if (i + 1 < mw_page_nodes(page)) {
+    mw_page_node(walk->pages, page, i + 1, false, &next);
+    bounds.high = next.key;
+  }
+  return walk_page(walk, tree, node.page, depth - 1, bounds);
+}
+
+static unsigned by_chance(struct mw_walk *walk, unsigned n) {
+  walk->chance ^= walk->chance << 13;
+  walk->chance ^= walk->chance >> 7;
+  walk->chance ^= walk->chance << 17;
+  return (unsigned)(walk->chance % n);
+}
+
+static bool walk_page(struct mw_walk *walk, const struct mw_tree *tree, uint64_t number, unsigned depth,
+                      struct bounds bounds) {
+  if (!afford(walk, 1)) return true;
+  bool leaf = depth == 1, good = true;
+  const uint8_t *page = mw_pages_tree(walk->pages, number, leaf);
+  char words[MW_STORE_KEY_WORDS];
+  words_at(tree, bounds.low, words);
+  if (!page || !mw_page_ok(walk->pages, page, leaf, tree->order) || !in_bounds(walk, tree, page, leaf, &bounds)) {
+    return mw_walk_found(walk, "page %llu is damaged, and with it the records from %s on",
+                         (unsigned long long)number, words);
+  }
+  if (!walk->one_way && !use(walk, number, 1)) {
+    return mw_walk_found(walk, "page %llu, with the records from %s on, is used twice", (unsigned long long)number,
+                         words);
+  }
+  mw_pages_set_checked(walk->pages, number);
+  if (leaf) return walk_leaf(walk, page);
+  unsigned count = mw_page_nodes(page);
+  if (walk->one_way) return walk_child(walk, tree, page, by_chance(walk, count), depth, bounds);
+  for (unsigned i = 0; i < count && (good || walk->found) && !walk->cut; i++) {
+    good = walk_child(walk, tree, page, i, depth, bounds) && good;
+  }
+  return good;
+}
+
+/* ---- trees ---- */
+
+bool mw_walk_tree(struct mw_walk *walk, const struct mw_tree *tree) {
+  walk->entries = 0;
+  if (tree->root == MW_NO_PAGE) return true;
+  if (!walk_page(walk, tree, tree->root, tree->depth, (struct bounds){0})) return false;
+  if (walk->cut || walk->entries == tree->entries) return true;
+  return mw_walk_found(walk, "%llu entries are there of %llu", (unsigned long long)walk->entries,
+                       (unsigned long long)tree->entries);
+}
+
+bool mw_walk_sample(struct mw_walk *walk, const struct mw_tree *tree) {
+  if (tree->root == MW_NO_PAGE) return true;
+  bool good = true;
+  walk->one_way = true;
+  walk->cut = false;
+  while (good && !walk->cut) good = walk_page(walk, tree, tree->root, tree->depth, (struct bounds){0});
+  walk->one_way = false;
+  walk->cut = true;
+  return good;
+}
+
+/* A record of the list of free pages: their count, and their numbers from the greatest on. */
+static bool free_entry(struct mw_walk *walk, struct mw_slice key, struct mw_slice value) {
+  uint64_t count = value.len >= 8 ? mw_read64(value.data) : 0, before = walk->last + 1;
+  if (value.len < 8 || count > value.len / 8 - 1) return mw_walk_found(walk, "the list of free pages is damaged");
+  for (uint64_t i = 1; i <= count; i++) {
+    uint64_t page = mw_read64(value.data + 8 * i);
+    if (page < 2 || page >= before) return mw_walk_found(walk, "the list of free pages is damaged");
+    if (!use(walk, page, 1)) {
+      return mw_walk_found(walk, "page %llu is free, and is used", (unsigned long long)page);
+    }
+    before = page;
+  }
+  return true;
+}
+
+bool mw_walk_free(struct mw_walk *walk) {
+  bool (*entry)(struct mw_walk *, struct mw_slice, struct mw_slice) = walk->entry;
+  walk->entry = free_entry;
+  bool good = mw_walk_tree(walk, &walk->free);
+  walk->entry = entry;
+  return good;
+}
+
+bool mw_walk_truncated(struct mw_walk *walk) {
+  for (uint64_t page = walk->pages->count; page <= walk->last; page++) {
+    if (!(walk->used[page / 8] >> (page % 8) & 1)) return true;
+  }
+  return false;
+}
+
+/* Reads the record of the database `name` from the main tree's page; one that is not there is missed later, when the
+ * database is opened. */
+static bool read_tree(struct mw_walk *walk, const uint8_t *page, const char *name, struct mw_tree *out) {
+  *out = (struct mw_tree){.root = MW_NO_PAGE};
+  for (unsigned i = 0; page && i < mw_page_nodes(page); i++) {
+    struct mw_node node;
+    if (!mw_page_node(walk->pages, page, i, true, &node) || !mw_slice_eq_str(node.key, name)) continue;
+    bool good = node.value && node.flags & MW_NODE_TREE && node.len == MW_TREE_RECORD &&
+                mw_tree_read(node.value, MW_TREE_BYTES, out);
+    return good || mw_walk_found(walk, "the record of the database %s is damaged", name);
+  }
+  return true;
+}
+
+bool mw_walk_main(struct mw_walk *walk, struct mw_tree *data, struct mw_tree *expiry, struct mw_tree *meta) {
+  bool (*entry)(struct mw_walk *, struct mw_slice, struct mw_slice) = walk->entry;
+  walk->entry = NULL;
+  bool good = mw_walk_tree(walk, &walk->main);
+  walk->entry = entry;
+  if (!good) return false;
+  const uint8_t *page = walk->main.root == MW_NO_PAGE || walk->main.depth != 1 ? NULL
+                        : mw_pages_tree(walk->pages, walk->main.root, true);
+  return read_tree(walk, page, "data", data) && read_tree(walk, page, "expiry", expiry) &&
+         read_tree(walk, page, "meta", meta);
+}
