@@ -75,7 +75,7 @@ static void serve(const struct mw_pool *pool, struct mw_slice bytes) {
   struct mw_health health;
   mw_router_init(&router, 1);
   mw_dispatch_init(&dispatch, "fuzz", 0);
-  mw_health_init(&health);
+  mw_health_init(&health, NULL, NULL);
   dispatch.router = &router;
   check(mw_health_route(&health, &router, pool) == 0 && mw_reflection_route(&router, pool) == 0);
   static const char *const paths[] = {"/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch"};

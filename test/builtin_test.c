@@ -165,7 +165,7 @@ static void assert_words(const struct mw_err *err, const char *words) {
 static void use(struct mw_pool *pool) {
   struct mw_health health;
   struct mw_router router;
-  mw_health_init(&health);
+  mw_health_init(&health, NULL, NULL);
   mw_router_init(&router, 1);
   assert_int_equal(mw_health_route(&health, &router, pool), 0);
   assert_int_equal(mw_reflection_route(&router, pool), 0);

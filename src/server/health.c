@@ -2,7 +2,10 @@
 
 #include <string.h>
 
+#include "base/clock.h"
 #include "schema/message.h"
+
+#define LOOK_EVERY ((int64_t)MW_NS_PER_S / 4)
 
 /* grpc.health.v1.HealthCheckResponse.ServingStatus */
 enum serving_status { SERVING = 1, NOT_SERVING = 2, SERVICE_UNKNOWN = 3 };
@@ -11,11 +14,16 @@ struct watcher {
   struct mw_list link;
   struct mw_call *call;
   bool known; /* the service exists */
+  enum serving_status sent;
 };
 
 static struct mw_health *health_of(const struct mw_call *call) { return call->route->arg; }
 
-static enum serving_status current(const struct mw_health *health) { return health->serving ? SERVING : NOT_SERVING; }
+static enum serving_status current(const struct mw_health *health) {
+  char why[8];
+  bool serving = health->serving && !(health->store && mw_store_unhealthy(health->store, why, sizeof why));
+  return serving ? SERVING : NOT_SERVING;
+}
 
 /* HealthCheckResponse{status}, packed: field 1, a varint. */
 static bool fill(struct mw_call *call, enum serving_status status) {
@@ -73,21 +81,42 @@ static void on_check(struct mw_call *call, struct mw_slice bytes) {
   }
 }
 
+/* Sends the watchers the status when it has changed. One whose client does not read gets the newest later. */
+static void look(void *arg) {
+  struct mw_health *health = arg;
+  health->look = NULL;
+  enum serving_status status = current(health);
+  for (struct mw_list *node = health->watchers.next, *next; node != &health->watchers; node = next) {
+    struct watcher *watcher = MW_CONTAINER(node, struct watcher, link);
+    next = node->next;
+    if (!watcher->known || watcher->sent == status || watcher->call->stalled) continue;
+    if (!fill(watcher->call, status)) continue;
+    watcher->sent = status;
+    mw_call_send(watcher->call);
+  }
+  if (mw_list_empty(&health->watchers)) return;
+  health->look = mw_timer_start_real(health->loop, LOOK_EVERY, look, health);
+}
+
 /* Sends the status; the call stays open until the client leaves. */
 static void on_watch(struct mw_call *call, struct mw_slice bytes) {
   struct mw_slice name;
   if (read_request(call, bytes, &name) != 0) return;
   struct watcher *watcher = mw_arena_alloc(&call->arena, sizeof *watcher);
+  struct mw_health *health = health_of(call);
   bool known = exists(call, name);
-  if (!watcher || !fill(call, known ? current(health_of(call)) : SERVICE_UNKNOWN)) {
+  enum serving_status status = known ? current(health) : SERVICE_UNKNOWN;
+  if (!watcher || !fill(call, status)) {
     finish(call, MW_CODE_RESOURCE_EXHAUSTED, "out of memory");
     return;
   }
   watcher->call = call;
   watcher->known = known;
-  mw_list_push(&health_of(call)->watchers, &watcher->link);
+  watcher->sent = status;
+  mw_list_push(&health->watchers, &watcher->link);
   call->state = watcher;
   mw_call_send(call);
+  if (health->store && !health->look) health->look = mw_timer_start_real(health->loop, LOOK_EVERY, look, health);
 }
 
 static void on_end(struct mw_call *call) {}
@@ -103,9 +132,14 @@ static void on_cancelled(struct mw_call *call, struct mw_status status) {
 static const struct mw_handler check_handler = {on_start, on_check, on_end, on_writable, on_cancelled};
 static const struct mw_handler watch_handler = {on_start, on_watch, on_end, on_writable, on_cancelled};
 
-void mw_health_init(struct mw_health *health) {
+void mw_health_init(struct mw_health *health, struct mw_loop *loop, struct mw_store *store) {
+  *health = (struct mw_health){.serving = true, .loop = loop, .store = store};
   mw_list_init(&health->watchers);
-  health->serving = true;
+}
+
+void mw_health_fini(struct mw_health *health) {
+  mw_timer_stop(health->look);
+  health->look = NULL;
 }
 
 static int route(struct mw_health *health, struct mw_router *router, const struct mw_pool *pool, const char *path,

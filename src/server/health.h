@@ -2,14 +2,23 @@
 #ifndef MW_SERVER_HEALTH_H
 #define MW_SERVER_HEALTH_H
 
+#include "loop/loop.h"
 #include "rpc/dispatch.h"
+#include "store/store.h"
 
 struct mw_health {
   struct mw_list watchers; /* live Watch calls */
   bool serving;
+  struct mw_loop *loop;
+  struct mw_store *store;  /* whose trouble is the server's: NOT_SERVING; NULL for none */
+  struct mw_timer *look;   /* at the store, while there are watchers */
 };
 
-void mw_health_init(struct mw_health *health);
+/* Borrows `loop` and `store`. */
+void mw_health_init(struct mw_health *health, struct mw_loop *loop, struct mw_store *store);
+
+/* Before the loop ends. No watcher is left. */
+void mw_health_fini(struct mw_health *health);
 
 /* Adds its methods to `router`; a script's handlers may replace them. A folder's own copy of the service may lack some:
  * these are left out. Borrows `health` and `pool`. Returns 0 or MW_ENOMEM. */

@@ -177,7 +177,7 @@ void mw_programs_init(struct mw_programs *programs, struct mw_vm *vm, struct mw_
                       struct mw_dispatch *dispatch) {
   *programs = (struct mw_programs){.vm = vm, .host = host, .dispatch = dispatch};
   mw_list_init(&programs->old);
-  mw_health_init(&programs->health);
+  mw_health_init(&programs->health, vm->loop, host->store);
 }
 
 void mw_programs_stop_jobs(struct mw_programs *programs) {
@@ -189,6 +189,7 @@ void mw_programs_stop_jobs(struct mw_programs *programs) {
 
 void mw_programs_fini(struct mw_programs *programs) {
   mw_timer_stop(programs->sweep);
+  mw_health_fini(&programs->health);
   mw_programs_discard(programs);
   struct mw_list *node;
   while ((node = mw_list_shift(&programs->old)) != NULL) retire(MW_CONTAINER(node, struct mw_loaded, link));
