@@ -13,5 +13,6 @@ int mw_cli_status(int argc, char **argv);
 int mw_cli_reload(int argc, char **argv);
 int mw_cli_rollback(int argc, char **argv);
 int mw_cli_kill(int argc, char **argv);
+int mw_cli_store(int argc, char **argv);
 
 #endif

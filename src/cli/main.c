@@ -16,6 +16,7 @@ static const char help[] =
     "  moonwire reload [DIR] [--force]\n"
     "  moonwire rollback [N] [DIR]\n"
     "  moonwire kill CALL [DIR]\n"
+    "  moonwire store check [DIR] [--data DIR]\n"
     "  moonwire COMMAND --help\n"
     "  moonwire --version\n"
     "\n"
@@ -28,7 +29,8 @@ static const struct {
   int (*run)(int argc, char **argv);
 } commands[] = {
     {"serve", mw_cli_serve},   {"call", mw_cli_call},     {"check", mw_cli_check},       {"test", mw_cli_test},
-    {"status", mw_cli_status}, {"reload", mw_cli_reload}, {"rollback", mw_cli_rollback}, {"kill", mw_cli_kill}};
+    {"status", mw_cli_status}, {"reload", mw_cli_reload}, {"rollback", mw_cli_rollback}, {"kill", mw_cli_kill},
+    {"store", mw_cli_store}};
 enum { N_COMMANDS = sizeof commands / sizeof *commands };
 
 static const char *name_at(const void *unused, size_t i) { return commands[i].name; }

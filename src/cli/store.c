@@ -1,0 +1,102 @@
+/* moonwire store check: looks at the data of a folder. */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "server/settings.h"
+#include "store/check.h"
+
+static const char help[] =
+    "Checks the store of the project folder DIR (the working directory by default): every page of its file, the list\n"
+    "of free pages, and the checksum of every record. Prints a line for each damage, with the collection and the key\n"
+    "where they are known. Nothing is changed. A server that runs on the folder goes on.\n"
+    "\n"
+    "usage: moonwire store check [DIR] [--data DIR]\n"
+    "\n"
+    "  --data DIR   the data folder, when the server is started with --data (DIR/data, or the `data` of\n"
+    "               DIR/moonwire.lua)\n"
+    "\n"
+    "Exit code: 0 when the store is sound, 1 when it is damaged or cannot be read, 2 for wrong usage.\n"
+    "\n"
+    "example:\n"
+    "  moonwire store check examples/users\n";
+
+static int wrong_usage(const char *problem, const char *what) {
+  fprintf(stderr, "moonwire store: %s%s\nTry moonwire store --help.\n", problem, what);
+  return MW_EXIT_USAGE;
+}
+
+static void print_found(void *arg, const char *words) { printf("%s\n", words); }
+
+static int check_store(const char *folder) {
+  struct mw_store_check check = {.found = print_found};
+  struct mw_err err = MW_ERR_INIT;
+  int rc = mw_store_check(folder, &check, &err);
+  if (rc != 0) fprintf(stderr, "moonwire store: %s\n", mw_err_text(&err));
+  mw_err_fini(&err);
+  if (rc != 0) return MW_EXIT_FAILED;
+  printf("%s: %llu records in %llu pages%s; %s", folder, (unsigned long long)check.records,
+         (unsigned long long)check.pages, check.running ? ", while a server runs" : "",
+         check.sound ? "sound" : "damaged");
+  if (check.damaged > 0) printf(", %llu of the records", (unsigned long long)check.damaged);
+  if (check.bare > 0) printf("; %llu records of an older format have no checksum", (unsigned long long)check.bare);
+  printf("\n");
+  return check.sound ? MW_EXIT_OK : MW_EXIT_FAILED;
+}
+
+/* The data folder by the settings of the project in `dir`; NULL, and the reason printed, when they are wrong. */
+static char *find_data(const char *dir) {
+  struct mw_settings settings;
+  struct mw_err err = MW_ERR_INIT;
+  char *data = NULL;
+  if (mw_settings_init(&settings, dir) != 0) return NULL;
+  if (mw_settings_read(&settings, dir, &err) == 0) data = strdup(settings.data);
+  else fprintf(stderr, "moonwire store: %s\n", mw_err_text(&err));
+  mw_err_fini(&err);
+  mw_settings_fini(&settings);
+  return data;
+}
+
+static int check_folder(const char *dir, const char *named) {
+  char *data = named ? strdup(named) : find_data(dir), *folder;
+  if (!data) return MW_EXIT_FAILED;
+  int code = MW_EXIT_FAILED;
+  if (strcmp(data, ":memory:") == 0) {
+    fprintf(stderr, "moonwire store: %s keeps its data in memory: there is no file to check\n", dir);
+  } else if (asprintf(&folder, "%s/store", data) >= 0) {
+    code = check_store(folder);
+    free(folder);
+  }
+  free(data);
+  return code;
+}
+
+/* Returns -1 to go on, or the exit code. */
+static int parse(int argc, char **argv, const char **dir, const char **data) {
+  static const struct option options[] = {
+      {"data", required_argument, NULL, 'd'}, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
+  opterr = 0;
+  int option;
+  while ((option = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
+    if (option == 'h') {
+      fputs(help, stdout);
+      return MW_EXIT_OK;
+    }
+    if (option == ':') return wrong_usage("a value is missing after ", argv[optind - 1]);
+    if (option == '?') return wrong_usage("no option ", argv[optind - 1]);
+    *data = optarg;
+  }
+  if (optind == argc) return wrong_usage("expected `check`", "");
+  if (strcmp(argv[optind], "check") != 0) return wrong_usage("expected `check`, got ", argv[optind]);
+  if (argc - optind > 2) return wrong_usage("one folder at a time; one too many: ", argv[optind + 2]);
+  if (argc - optind == 2) *dir = argv[optind + 1];
+  return -1;
+}
+
+int mw_cli_store(int argc, char **argv) {
+  const char *dir = ".", *data = NULL;
+  int code = parse(argc, argv, &dir, &data);
+  return code >= 0 ? code : check_folder(dir, data);
+}
