@@ -33,6 +33,16 @@ static const char script[] =
     "  ok, status = pcall(function() for _ in tasks:each { prefix = 'd' } do end end)\n"
     "  assert(not ok and status.code == 'DATA_LOSS', tostring(status))\n"
     "end\n"
+    "function M.pages()\n"
+    "  local status = select(2, tasks:get 'damaged')\n"
+    "  assert(status.code == 'DATA_LOSS', tostring(status))\n"
+    "  local ok, raised = pcall(function() for _ in tasks:each() do end end)\n"
+    "  assert(not ok and raised.code == 'DATA_LOSS', tostring(raised))\n"
+    "  assert(raised.message:find('tasks: a page of the store is damaged: run `moonwire store check`', 1, true),\n"
+    "         raised.message)\n"
+    "  status = select(2, tasks:count())\n"
+    "  assert(status.code == 'DATA_LOSS', tostring(status))\n"
+    "end\n"
     "return M\n";
 
 struct binding {
@@ -202,6 +212,27 @@ static void a_value_that_is_no_message_is_data_loss(void **state) {
   run_to_end(*state, "damaged");
 }
 
+/* Zeros, under the open store, for each page that has the key. */
+static void a_damaged_page_is_data_loss(void **state) {
+  struct binding *b = *state;
+  put_raw(b, "damaged", "");
+  char *path = fixture_path(b->f, "store.mdb");
+  struct mw_buf bytes = MW_BUF_INIT;
+  assert_int_equal(mw_buf_read_file(&bytes, path, SIZE_MAX / 4, NULL), 0);
+  FILE *file = fopen(path, "r+b");
+  assert_non_null(file);
+  static const char zeros[4096];
+  for (size_t at = 2 * sizeof zeros; at < bytes.len; at += sizeof zeros) {
+    if (!memmem(bytes.data + at, sizeof zeros, "tasks\0damaged", 13)) continue;
+    assert_int_equal(fseek(file, (long)at, SEEK_SET), 0);
+    assert_int_equal(fwrite(zeros, 1, sizeof zeros, file), sizeof zeros);
+  }
+  fclose(file);
+  mw_buf_fini(&bytes);
+  free(path);
+  run_to_end(b, "pages");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void) {
@@ -211,6 +242,7 @@ int main(void) {
       TEST(killed_readers_let_go_of_the_store),
       TEST(a_full_store_is_a_status),
       TEST(a_value_that_is_no_message_is_data_loss),
+      TEST(a_damaged_page_is_data_loss),
   };
   return cmocka_run_group_tests_name("store_bind", tests, NULL, NULL);
 }
