@@ -34,6 +34,7 @@ static void fill(struct args *args, const struct mw_channel_config *config, size
   add_int(args, GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, (int)max_receive);
   add_int(args, GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0); /* engine/core/slices.h does it */
   add_int(args, GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);        /* a connection stays with its worker */
+  add_int(args, GRPC_ARG_ENABLE_RETRIES, 0); /* its filter asserts on a peer that sends no status */
   add_string(args, GRPC_ARG_PRIMARY_USER_AGENT_STRING, "moonwire/" MW_VERSION);
   add_string(args, GRPC_ARG_SERVICE_CONFIG, config->service_config);
   add_string(args, GRPC_ARG_LB_POLICY_NAME, config->load_balancing);
