@@ -15,7 +15,7 @@ struct mw_client_call;
 
 struct mw_channel_config {
   const char *target;          /* gRPC naming: "host:port", "dns:///host:port", "unix:path", "ipv4:..." */
-  const char *service_config;  /* JSON: load balancing, retries; NULL for none */
+  const char *service_config;  /* JSON; an engine leaves retries to rpc/client_rpc.h; NULL for none */
   const char *load_balancing;  /* "round_robin", "pick_first"; NULL for the default */
   bool tls;
   const char *ca_file;         /* PEM roots; NULL for the system's */
@@ -26,8 +26,9 @@ struct mw_channel_config {
 
 struct mw_client_request {
   struct mw_slice path;        /* "/package.Service/Method" */
-  const struct mw_metadata *metadata; /* may be NULL; borrowed for the call */
+  const struct mw_metadata *metadata; /* may be NULL; borrowed for the start */
   int64_t deadline;            /* mw_clock_mono() time, MW_NEVER for none */
+  bool single;                 /* the request is one message */
   bool wait_for_ready;         /* keep trying to connect until the deadline instead of failing at once */
   const char *compression;     /* "gzip", "deflate"; NULL for none */
 };
@@ -43,6 +44,19 @@ struct mw_client_events {
   /* Last, exactly once: status and trailers, borrowed for the event. It runs even when no read is under way. A message
    * that has arrived and was not read is lost when the status is an error. release() is still needed. */
   void (*done)(void *user, const struct mw_status *status, const struct mw_metadata *trailers);
+};
+
+/* How far a call has got that failed. */
+enum mw_client_reach {
+  MW_REACH_SERVER,  /* to a handler, for all that is known */
+  MW_REACH_REFUSED, /* to the server, which refused it before a handler saw it: REFUSED_STREAM, GOAWAY */
+  MW_REACH_NONE     /* nowhere: the request did not leave this side, though there was a connection */
+};
+
+/* What a retry goes by, apart from the status. */
+struct mw_client_fate {
+  enum mw_client_reach reach;
+  struct mw_slice pushback; /* the trailer grpc-retry-pushback-ms; its data is NULL when there is none */
 };
 
 struct mw_channel_ops {
@@ -67,6 +81,8 @@ struct mw_channel_ops {
   void (*half_close)(struct mw_client_call *call);
   /* Asks for one message. */
   void (*read)(struct mw_client_call *call);
+  /* From within `done` alone; the pushback is borrowed for that event. */
+  struct mw_client_fate (*fate)(const struct mw_client_call *call);
   /* Ends it with CANCELLED; `done` will run. */
   void (*cancel)(struct mw_client_call *call);
   /* The caller's last word; events stop. Cancels when not done. */

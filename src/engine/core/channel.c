@@ -123,8 +123,8 @@ static void channel_close(struct mw_channel *channel) {
     for (struct mw_list *link = calls->next; link != calls; link = link->next) {
       struct mw_client_call *call = MW_CONTAINER(link, struct mw_client_call, link);
       if (call->channel != channel) continue;
-      call->channel = NULL;
       mw_core_client_call_cancel(call);
+      call->channel = NULL;
     }
     mw_list_remove(&channel->link);
     grpc_channel_destroy(channel->grpc);
@@ -156,6 +156,7 @@ const struct mw_channel_ops mw_core_channel_ops = {
     .over = mw_core_client_call_over,
     .half_close = mw_core_client_call_half_close,
     .read = mw_core_client_call_read,
+    .fate = mw_core_client_call_fate,
     .cancel = mw_core_client_call_cancel,
     .release = mw_core_client_call_release,
 };

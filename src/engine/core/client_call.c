@@ -1,6 +1,8 @@
 #include "engine/core/client_call.h"
 
 #include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -8,13 +10,23 @@
 #include "engine/core/metadata.h"
 #include "engine/core/slices.h"
 
-/* Unsent messages at which send() says to wait. */
-enum { SEND_LIMIT = 32 };
+enum {
+  SEND_LIMIT = 32,           /* unsent messages at which send() says to wait */
+  FIRST_MESSAGE = 60 * 1024, /* most bytes of a message that leaves in the batch of the headers */
+  HELD_MS = 5000             /* most time that a cancel waits: a first message may be held up by flow control */
+};
 
 /* ---- life ---- */
 
+static void stop_timers(struct mw_client_call *call) {
+  mw_timer_stop(call->deadline);
+  mw_timer_stop(call->held);
+  call->deadline = call->held = NULL;
+}
+
 /* Core is done with the call. */
 static void settle(struct mw_client_call *call) {
+  stop_timers(call);
   if (call->parked) grpc_byte_buffer_destroy(call->parked);
   if (call->has_reserved) grpc_slice_unref(call->reserved);
   mw_core_outbox_fini(&call->outbox);
@@ -40,16 +52,47 @@ static void start(struct mw_client_call *call, struct mw_core_batch *batch, stru
   mw_core_batch_start(batch, call->grpc, tag);
 }
 
+static void cancel_now(struct mw_client_call *call) {
+  mw_timer_stop(call->held);
+  call->held = NULL;
+  if (!call->has_status) grpc_call_cancel(call->grpc, NULL);
+}
+
+static void on_held(void *arg) {
+  struct mw_client_call *call = arg;
+  call->held = NULL;
+  cancel_now(call);
+}
+
+/* True while core may have given the call a stream whose headers are not written. Without a connection it has none. */
+static bool may_be_idle(const struct mw_client_call *call) {
+  if (!call->started || call->first_ended || call->has_headers || call->has_status) return false;
+  return !call->channel ||
+         grpc_channel_check_connectivity_state(call->channel->grpc, 0) == GRPC_CHANNEL_READY;
+}
+
+/* Has core end the call, as soon as that harms no others. */
+static void cancel(struct mw_client_call *call) {
+  if (call->held) return;
+  if (may_be_idle(call)) {
+    call->held = mw_timer_start_real(call->engine->loop, HELD_MS * (int64_t)MW_NS_PER_MS, on_held, call);
+  }
+  if (!call->held) cancel_now(call);
+}
+
 /* No more events from here on. */
-static void silence(struct mw_client_call *call) {
+static void silence(struct mw_client_call *call, void (*end)(struct mw_client_call *call)) {
   enter(call);
   call->events = NULL;
-  if (!call->done) grpc_call_cancel(call->grpc, NULL);
+  end(call);
   call->done = true;
+  mw_timer_stop(call->deadline);
+  call->deadline = NULL;
   leave(call);
 }
 
-void mw_core_client_call_detach(struct mw_client_call *call) { silence(call); }
+/* All connections end with the engine: nothing is to be waited for. */
+void mw_core_client_call_detach(struct mw_client_call *call) { silence(call, cancel_now); }
 
 void mw_core_client_call_release(struct mw_client_call *call) {
   assert(!call->released);
@@ -57,7 +100,7 @@ void mw_core_client_call_release(struct mw_client_call *call) {
   if (!call->engine) {
     free(call);
   } else if (call->events) {
-    silence(call);
+    silence(call, cancel);
   }
 }
 
@@ -72,6 +115,8 @@ static struct mw_status status_of(const struct mw_client_call *call) {
 static void report_done(struct mw_client_call *call, const struct mw_status *status) {
   struct mw_metadata trailers;
   call->done = true;
+  mw_timer_stop(call->deadline);
+  call->deadline = NULL;
   mw_core_metadata_view(&trailers, &call->trailers, &call->arena);
   call->events->done(call->user, status, &trailers);
 }
@@ -80,8 +125,18 @@ static void report_done(struct mw_client_call *call, const struct mw_status *sta
 static void fail(struct mw_client_call *call, int error, const struct mw_err *err) {
   struct mw_status status =
       mw_status(error == MW_EFORMAT ? MW_CODE_INTERNAL : MW_CODE_RESOURCE_EXHAUSTED, mw_err_text(err));
-  grpc_call_cancel(call->grpc, NULL);
+  cancel(call);
   report_done(call, &status);
+}
+
+static void on_deadline(void *arg) {
+  struct mw_client_call *call = arg;
+  struct mw_status status = mw_status(MW_CODE_DEADLINE_EXCEEDED, "Deadline Exceeded");
+  call->deadline = NULL;
+  enter(call);
+  if (call->started) cancel(call);
+  report_done(call, &status);
+  leave(call);
 }
 
 static void report_message(struct mw_client_call *call) {
@@ -113,6 +168,7 @@ static void receive(struct mw_client_call *call) {
 static void report(struct mw_client_call *call) {
   if (!call->has_headers || call->done) return;
   if (call->has_status && call->code != GRPC_STATUS_OK) {
+    if (call->code == GRPC_STATUS_UNAVAILABLE && call->started && !call->first_ended) return; /* see fate() */
     struct mw_status status = status_of(call);
     report_done(call, &status);
     return;
@@ -159,6 +215,8 @@ static void unstall(struct mw_client_call *call) {
 static void on_status(struct mw_core_tag *tag, bool ok) {
   struct mw_client_call *call = MW_CONTAINER(tag, struct mw_client_call, got_status);
   call->has_status = true;
+  mw_timer_stop(call->deadline); /* messages may be left to read after it */
+  call->deadline = NULL;
   report(call);
   unstall(call); /* nothing will leave any more */
   leave(call);
@@ -172,15 +230,23 @@ static void on_parked(struct mw_core_tag *tag, bool ok) {
 
 /* ---- sending ---- */
 
+/* A large first message may be held up by flow control, and with it the news that the headers are out. */
+static bool goes_with_headers(const struct mw_client_call *call) {
+  const struct mw_core_outbox *outbox = &call->outbox;
+  return outbox->len > 0 && grpc_byte_buffer_length(outbox->ring[outbox->head].message) <= FIRST_MESSAGE;
+}
+
 /* Starts what was asked for and can be started. Messages may wait in core for the next, so that they share a write; not
  * the first, whose batch would wait for its headers to be written. */
 static void pump(struct mw_client_call *call) {
-  if (call->done && !call->started) return;
+  if (!call->started && (call->done || call->expired)) return;
   struct mw_core_batch batch;
   mw_core_batch_init(&batch);
   bool first = !call->started;
   if (first) mw_core_batch_send_headers(&batch, &call->request, call->encoding, call->flags, &call->arena);
-  grpc_byte_buffer *message = call->sending ? NULL : mw_core_outbox_shift(&call->outbox).message;
+  bool waits = call->sending || (first && !goes_with_headers(call));
+  grpc_byte_buffer *message = waits ? NULL : mw_core_outbox_shift(&call->outbox).message;
+  if (first) call->with_message = message != NULL;
   bool hint = !first && call->outbox.len > 0;
   if (message) mw_core_batch_send_message(&batch, message, hint ? GRPC_WRITE_BUFFER_HINT : 0);
   if (!call->sending && call->want_close && !call->sent_close && call->outbox.len == 0) {
@@ -206,7 +272,14 @@ static void flush(struct mw_core_dirty *dirty) { pump(MW_CONTAINER(dirty, struct
 
 static void on_sent(struct mw_core_tag *tag, bool ok) {
   struct mw_client_call *call = MW_CONTAINER(tag, struct mw_client_call, sent);
+  bool first = !call->first_ended;
   call->sending = false;
+  if (first) {
+    call->first_ended = true;
+    call->out = ok;
+    if (call->held) cancel_now(call);
+    report(call);
+  }
   if (ok && call->outbox.len <= SEND_LIMIT / 2) unstall(call);
   if (ok && !call->done) {
     pump(call);
@@ -259,16 +332,49 @@ void mw_core_client_call_read(struct mw_client_call *call) {
   }
 }
 
+/* Core keeps to itself how far a stream got. Its words tell some cases apart; where they are others, a retry is missed. */
+static enum mw_client_reach reach_of(const struct mw_client_call *call) {
+  struct mw_slice words = mw_core_slice_view(&call->details);
+  if (call->code != GRPC_STATUS_UNAVAILABLE || call->headers.count > 0 || call->trailers.count > 0) {
+    return MW_REACH_SERVER;
+  }
+  if (mw_slice_eq_str(words, "Received RST_STREAM with error code 7")) return MW_REACH_REFUSED;
+  if (mw_slice_eq_str(words, "GOAWAY received")) return call->out ? MW_REACH_REFUSED : MW_REACH_NONE;
+  if (call->out || (call->with_message && !call->single)) return MW_REACH_SERVER;
+  static const char *const lost[] = {"Transport closed", "Stream IDs exhausted", "Socket closed",
+                                     "Connection reset by peer", "Broken pipe"};
+  for (size_t i = 0; i < sizeof lost / sizeof *lost; i++) {
+    if (mw_slice_eq_str(words, lost[i])) return MW_REACH_NONE;
+  }
+  return MW_REACH_SERVER;
+}
+
+struct mw_client_fate mw_core_client_call_fate(const struct mw_client_call *call) {
+  struct mw_slice pushback = mw_core_metadata_find(&call->trailers, "grpc-retry-pushback-ms");
+  return (struct mw_client_fate){call->has_status ? reach_of(call) : MW_REACH_SERVER, pushback};
+}
+
 void mw_core_client_call_cancel(struct mw_client_call *call) {
-  if (!call->done) grpc_call_cancel(call->grpc, NULL);
+  if (!call->done) cancel(call);
 }
 
 /* ---- starting ---- */
 
-static gpr_timespec deadline_of(int64_t deadline) {
-  if (deadline == MW_NEVER) return gpr_inf_future(GPR_CLOCK_MONOTONIC);
+/* The deadline goes along as grpc-timeout, of at most eight digits. */
+static int start_deadline(struct mw_client_call *call, int64_t deadline) {
+  if (deadline == MW_NEVER) return 0;
   int64_t left = deadline - mw_clock_mono();
-  return gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), gpr_time_from_nanos(left > 0 ? left : 0, GPR_TIMESPAN));
+  call->expired = left <= 0;
+  int64_t ms = (left > 0 ? left - 1 : 0) / MW_NS_PER_MS + 1;
+  char text[24];
+  int len = ms < 100000000 ? snprintf(text, sizeof text, "%" PRId64 "m", ms)
+                           : snprintf(text, sizeof text, "%" PRId64 "S", ms / 1000);
+  if (len <= 9 && mw_metadata_add(&call->request, &call->arena, mw_slice_str("grpc-timeout"),
+                                  mw_slice(text, (size_t)len)) != 0) {
+    return MW_ENOMEM;
+  }
+  call->deadline = mw_timer_start_real(call->engine->loop, left, on_deadline, call);
+  return call->deadline ? 0 : MW_ENOMEM;
 }
 
 static int copy_metadata(struct mw_client_call *call, const struct mw_metadata *metadata) {
@@ -306,15 +412,16 @@ int mw_core_client_call_start(struct mw_channel *channel, const struct mw_client
   struct mw_client_call *call = calloc(1, sizeof *call);
   if (!call) return mw_err_set(err, MW_ENOMEM, "out of memory");
   init(call);
-  if (copy_metadata(call, request->metadata) != 0) {
+  call->engine = channel->engine;
+  if (copy_metadata(call, request->metadata) != 0 || start_deadline(call, request->deadline) != 0) {
     mw_arena_fini(&call->arena);
     free(call);
     return mw_err_set(err, MW_ENOMEM, "out of memory");
   }
-  call->engine = channel->engine;
   call->channel = channel;
   call->events = events;
   call->user = user;
+  call->single = request->single;
   call->max_receive_bytes = channel->max_receive_bytes;
   call->encoding = encoding_of(request->compression);
   if (request->wait_for_ready) {
@@ -322,7 +429,7 @@ int mw_core_client_call_start(struct mw_channel *channel, const struct mw_client
   }
   grpc_slice path = grpc_slice_from_copied_buffer((const char *)request->path.data, request->path.len);
   call->grpc = grpc_channel_create_call(channel->grpc, NULL, 0, call->engine->queue.cq, path, NULL,
-                                        deadline_of(request->deadline), NULL);
+                                        gpr_inf_future(GPR_CLOCK_MONOTONIC), NULL);
   grpc_slice_unref(path);
   mw_list_push(&call->engine->client_calls, &call->link);
   mw_core_engine_mark(call->engine, &call->dirty);

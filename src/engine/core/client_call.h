@@ -1,4 +1,10 @@
-/* Outbound calls. What was asked for within one round of events (headers, a message, the half-close) is started
+/* Outbound calls.
+ *
+ * Core resets a stream that it cancels even when the stream's headers were not written, and the peer then ends the
+ * connection: RST_STREAM of an idle stream is an error of the connection (RFC 9113, section 5.1). So a cancel waits until
+ * the headers are out, and core does not know deadlines: a timer here ends the call.
+ *
+ * What was asked for within one round of events (headers, a message, the half-close) is started
  * together at its end, and so leaves in one write. */
 #ifndef MW_ENGINE_CORE_CLIENT_CALL_H
 #define MW_ENGINE_CORE_CLIENT_CALL_H
@@ -22,6 +28,9 @@ struct mw_client_call {
   struct mw_metadata request;
   const char *encoding;
   uint32_t flags;
+  bool single;      /* the request is one message */
+  struct mw_timer *deadline; /* NULL for none, and once it has passed */
+  struct mw_timer *held;     /* while a cancel waits for the headers to be out */
   struct mw_core_outbox outbox;
   grpc_slice reserved;
   bool has_reserved;
@@ -35,6 +44,9 @@ struct mw_client_call {
   const char *encoding_seen; /* how the newest message was compressed */
 
   bool started;     /* core has the headers */
+  bool out;         /* the first batch has left: the headers, and a first message that went with them */
+  bool first_ended; /* it has left, or failed */
+  bool with_message; /* it has a message */
   bool sending;     /* a batch of send operations is under way */
   bool stalled;     /* send() has said to wait */
   bool want_close, sent_close;
@@ -42,6 +54,7 @@ struct mw_client_call {
   bool receiving;   /* a batch to receive one is under way */
   bool ended;       /* there are no more messages */
   bool has_headers, has_status;
+  bool expired;     /* its deadline had passed when it was made */
   bool done;        /* the caller knows the end */
   bool released;    /* the caller has gone */
 };
@@ -54,6 +67,7 @@ bool mw_core_client_call_send(struct mw_client_call *call);
 bool mw_core_client_call_over(const struct mw_client_call *call);
 void mw_core_client_call_half_close(struct mw_client_call *call);
 void mw_core_client_call_read(struct mw_client_call *call);
+struct mw_client_fate mw_core_client_call_fate(const struct mw_client_call *call);
 void mw_core_client_call_cancel(struct mw_client_call *call);
 void mw_core_client_call_release(struct mw_client_call *call);
 

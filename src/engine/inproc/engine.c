@@ -59,6 +59,7 @@ static const struct mw_channel_ops channels = {
     .over = mw_inproc_call_over,
     .half_close = mw_inproc_call_half_close,
     .read = mw_inproc_call_read,
+    .fate = mw_inproc_call_fate,
     .cancel = mw_inproc_call_cancel,
     .release = mw_inproc_call_release,
 };
