@@ -223,9 +223,34 @@ function json.decode(text, type) end
 ---@field key? string PEM file
 ---@field authority? string
 ---@field load_balancing? "pick_first"|"round_robin"
----@field service_config? table|string
+---@field service_config? moonwire.ServiceConfig|string gRPC's service config, as a table or JSON
 ---@field wait_for_ready? boolean
 ---@field max_receive_bytes? integer 4 MiB by default
+
+---@class moonwire.ServiceConfig
+---@field methodConfig? moonwire.MethodConfig[]
+---@field retryThrottling? { maxTokens: integer, tokenRatio: number } 1 to 1000 tokens; per target
+---@field [string] any load balancing and the like
+
+---An entry of a service config: for the methods, services or (with an empty service) everything that `name` lists.
+---@class moonwire.MethodConfig
+---@field name { service?: string, method?: string }[]
+---@field timeout? string such as "1.5s"; spans all attempts
+---@field waitForReady? boolean
+---@field retryPolicy? moonwire.RetryPolicy
+---@field hedgingPolicy? moonwire.HedgingPolicy not together with a retryPolicy
+
+---@class moonwire.RetryPolicy
+---@field maxAttempts integer 2 or more, the first one included; more than 5 count as 5
+---@field initialBackoff string such as "0.1s"
+---@field maxBackoff string
+---@field backoffMultiplier number
+---@field retryableStatusCodes (string|integer)[]
+
+---@class moonwire.HedgingPolicy
+---@field maxAttempts integer 2 or more; more than 5 count as 5
+---@field hedgingDelay? string such as "0.05s"; without it all attempts start at once
+---@field nonFatalStatusCodes? (string|integer)[]
 
 ---@class moonwire.CallOptions
 ---@field deadline? number seconds from now

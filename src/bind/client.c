@@ -22,7 +22,7 @@
 
 static int l_channel_gc(lua_State *L) {
   struct mw_bind_channel *channel = lua_touserdata(L, 1);
-  if (channel->channel) channel->ops->close(channel->channel);
+  mw_client_channel_close(channel->channel);
   channel->channel = NULL;
   return 0;
 }
@@ -67,14 +67,14 @@ static void make_key(lua_State *L, const struct mw_channel_config *config) {
 }
 
 /* Pushes a channel of `engine`, which may be NULL. */
-static struct mw_bind_channel *push_new_channel(lua_State *L, struct mw_engine *engine,
+static struct mw_bind_channel *push_new_channel(lua_State *L, struct mw_program *program, struct mw_engine *engine,
                                                 const struct mw_channel_config *config) {
   struct mw_bind_channel *channel = lua_newuserdatauv(L, sizeof *channel, 0);
-  *channel = (struct mw_bind_channel){.ops = engine ? engine->ops->channels : NULL};
+  *channel = (struct mw_bind_channel){NULL};
   mw_bind_push_type(L, CHANNEL, NULL, channel_metamethods);
   lua_setmetatable(L, -2);
   struct mw_err err = MW_ERR_INIT;
-  if (engine && channel->ops->open(engine, config, &channel->channel, &err) != 0) {
+  if (engine && mw_client_channel_open(engine, program->host->loop, config, &channel->channel, &err) != 0) {
     mw_err_wrap(&err, "mw.client");
     mw_bind_raise_err(L, &err);
   }
@@ -93,7 +93,7 @@ static struct mw_bind_channel *push_channel(lua_State *L, struct mw_program *pro
     return lua_touserdata(L, -1);
   }
   lua_pop(L, 1);
-  struct mw_bind_channel *channel = push_new_channel(L, program->host->channels, config);
+  struct mw_bind_channel *channel = push_new_channel(L, program, program->host->channels, config);
   lua_insert(L, -2);
   lua_pushvalue(L, -2);
   lua_rawset(L, -4);
@@ -195,7 +195,7 @@ static void make_client(lua_State *L, struct mw_program *program, struct mw_bind
 
 void mw_bind_push_client(lua_State *L, struct mw_program *program, struct mw_engine *engine,
                          const struct mw_channel_config *config) {
-  struct mw_bind_channel *channel = push_new_channel(L, engine, config);
+  struct mw_bind_channel *channel = push_new_channel(L, program, engine, config);
   mw_program_push(L, program);
   make_client(L, program, channel, false);
 }

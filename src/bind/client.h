@@ -12,13 +12,12 @@
 #define MW_BIND_CLIENT_H
 
 #include "bind/bind.h"
-#include "rpc/channel.h"
+#include "rpc/client_rpc.h"
 
 #define MW_BIND_STREAM "moonwire.Stream"
 
 struct mw_bind_channel {
-  const struct mw_channel_ops *ops;
-  struct mw_channel *channel; /* NULL when the worker has no engine (moonwire check) */
+  struct mw_client_channel *channel; /* NULL when the worker has no engine (moonwire check) */
 };
 
 struct mw_bind_client {
@@ -31,8 +30,7 @@ struct mw_bind_client {
 struct mw_outbound {
   struct mw_program *program;
   const struct mw_method_type *method;
-  const struct mw_channel_ops *ops;
-  struct mw_client_call *call;  /* NULL before its start and after its end */
+  struct mw_client_rpc *rpc;    /* NULL before its start and after its end */
   struct mw_bind_child child;   /* of the call that is being served */
   struct mw_arena arena;        /* what was received: headers, trailers, status, the reply of a unary call */
   struct mw_fiber *reader;      /* who waits for a message or the end, or NULL */

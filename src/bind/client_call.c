@@ -10,8 +10,8 @@
 /* ---- the end ---- */
 
 static void let_go(struct mw_outbound *o) {
-  if (o->call) o->ops->release(o->call);
-  o->call = NULL;
+  if (o->rpc) mw_client_rpc_release(o->rpc);
+  o->rpc = NULL;
   mw_list_remove(&o->child.link);
 }
 
@@ -69,7 +69,7 @@ static void on_reply(struct mw_outbound *o, struct mw_slice bytes) {
   }
   o->message = keep(o, bytes);
   if (o->message.data) {
-    o->ops->read(o->call);
+    mw_client_rpc_read(o->rpc);
   } else {
     end_with(o, mw_status(MW_CODE_RESOURCE_EXHAUSTED, "out of memory for a reply"));
   }
@@ -104,7 +104,7 @@ static const struct mw_client_events events = {on_headers, on_message, on_writab
 /* The call that is being served was cancelled. `done` will follow. */
 static void on_parent_cancelled(struct mw_bind_child *child) {
   struct mw_outbound *o = MW_CONTAINER(child, struct mw_outbound, child);
-  if (o->call) o->ops->cancel(o->call);
+  if (o->rpc) mw_client_rpc_cancel(o->rpc);
 }
 
 /* ---- options ---- */
@@ -208,10 +208,10 @@ static ProtobufCMessage *check_message(lua_State *L, struct mw_outbound *o, int 
 }
 
 static bool pack(lua_State *L, struct mw_outbound *o, const ProtobufCMessage *message, const char *what) {
-  uint8_t *out = o->ops->reserve(o->call, mw_message_size(message));
+  uint8_t *out = mw_client_rpc_reserve(o->rpc, mw_message_size(message));
   if (!out) luaL_error(L, "%s: out of memory for a message", what);
   mw_message_pack(message, out);
-  return o->ops->send(o->call);
+  return mw_client_rpc_send(o->rpc);
 }
 
 bool mw_outbound_send(lua_State *L, struct mw_outbound *o, int index, const char *what) {
@@ -224,7 +224,7 @@ struct mw_outbound *mw_outbound_push(lua_State *L, int index, struct mw_bind_cli
                                      const struct mw_method_type *method, const char *type) {
   index = lua_absindex(L, index);
   struct mw_outbound *o = lua_newuserdatauv(L, sizeof *o, 2);
-  *o = (struct mw_outbound){.program = client->program, .method = method, .ops = client->channel->ops};
+  *o = (struct mw_outbound){.program = client->program, .method = method};
   mw_arena_init(&o->arena, SIZE_MAX);
   mw_list_init(&o->child.link);
   o->child.cancel = on_parent_cancelled;
@@ -242,18 +242,19 @@ int mw_outbound_start(lua_State *L, struct mw_outbound *o, const struct mw_bind_
   struct mw_client_request request = {.path = mw_slice_str(o->method->path),
                                       .deadline = MW_NEVER,
                                       .metadata = &metadata,
+                                      .single = !o->method->client_streaming,
                                       .wait_for_ready = client->wait_for_ready};
   if (!client->channel->channel) luaL_error(L, "%s: there is no engine to call with", what);
   read_options(L, options, o, &request, &metadata, what);
   inherit(L, o, &request, &metadata);
   const ProtobufCMessage *message = request_index ? check_message(L, o, request_index, what) : NULL;
-  int rc = o->ops->start(client->channel->channel, &request, &events, o, &o->call, err);
+  int rc = mw_client_rpc_start(client->channel->channel, &request, &events, o, &o->rpc, err);
   if (rc != 0) return rc;
-  if (!o->method->server_streaming) o->ops->read(o->call); /* so that an early end is known while more is sent */
+  if (!o->method->server_streaming) mw_client_rpc_read(o->rpc); /* so that an early end is known while more is sent */
   if (!message) return 0;
   pack(L, o, message, what);
   o->closed = true;
-  o->ops->half_close(o->call);
+  mw_client_rpc_half_close(o->rpc);
   return 0;
 }
 
@@ -268,7 +269,7 @@ static void stop_waiting(void *arg) {
 
 int mw_outbound_wait_done(lua_State *L, struct mw_outbound *o, struct mw_fiber *fiber, lua_KFunction k) {
   o->reader = fiber;
-  if (o->method->server_streaming) o->ops->read(o->call);
+  if (o->method->server_streaming) mw_client_rpc_read(o->rpc);
   return mw_fiber_wait(L, fiber, stop_waiting, o, k, (lua_KContext)o);
 }
 

@@ -21,7 +21,7 @@ static void stop_sending(void *arg) {
 
 /* Whether nothing that is sent arrives any more. There may be messages left to receive before the status is known,
  * which then is OK. */
-static bool is_over(const struct mw_outbound *o) { return o->done || o->ops->over(o->call); }
+static bool is_over(const struct mw_outbound *o) { return o->done || mw_client_rpc_over(o->rpc); }
 
 static int push_over(lua_State *L, const struct mw_outbound *o) {
   if (o->done) return push_end(L, o);
@@ -55,7 +55,7 @@ static int l_send(lua_State *L) {
 
 static int l_close_send(lua_State *L) {
   struct mw_outbound *o = check_stream(L);
-  if (!o->done && !o->closed) o->ops->half_close(o->call);
+  if (!o->done && !o->closed) mw_client_rpc_half_close(o->rpc);
   o->closed = true;
   return 0;
 }
@@ -112,7 +112,7 @@ static int receive(lua_State *L, const char *what, lua_KFunction k) {
   if (o->done) return push_last(L, o, k == after_next);
   struct mw_fiber *fiber = mw_fiber_check(L, what);
   o->reader = fiber;
-  o->ops->read(o->call);
+  mw_client_rpc_read(o->rpc);
   return mw_fiber_wait(L, fiber, stop_receiving, o, k, (lua_KContext)o);
 }
 

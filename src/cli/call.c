@@ -15,6 +15,7 @@
 #include "cli/cli.h"
 #include "cli/shown.h"
 #include "engine/core/core.h"
+#include "rpc/client_rpc.h"
 #include "schema/json.h"
 
 enum { METADATA_LIMIT = 64 * 1024 };
@@ -25,9 +26,8 @@ struct client {
   const struct mw_method_type *method;
   struct mw_loop loop;
   struct mw_engine *engine;
-  const struct mw_channel_ops *ops;
-  struct mw_channel *channel;
-  struct mw_client_call *call; /* NULL before it starts */
+  struct mw_client_channel *channel;
+  struct mw_client_rpc *call; /* NULL before it starts */
   struct mw_call_input input;
   uv_signal_t interrupt;
   struct mw_arena arena;       /* of the request that is being made */
@@ -79,7 +79,7 @@ static void on_message(void *user, struct mw_slice bytes) {
     mw_err_wrap(&err, "reply %zu", c->replies);
     fail(c, &err);
   } else {
-    c->ops->read(c->call);
+    mw_client_rpc_read(c->call);
   }
 }
 
@@ -116,16 +116,17 @@ static int start_call(struct client *c, struct mw_err *err) {
       .path = mw_slice_str(c->method->path),
       .metadata = &o->metadata,
       .deadline = deadline,
+      .single = !c->method->client_streaming,
       .wait_for_ready = o->wait,
       .compression = o->compression};
   if (o->verbose) {
     fprintf(stderr, "* %s at %s\n", c->method->path, o->channel.target);
     mw_call_print_metadata(">", &o->metadata);
   }
-  int rc = c->ops->start(c->channel, &request, &events, c, &c->call, err);
+  int rc = mw_client_rpc_start(c->channel, &request, &events, c, &c->call, err);
   if (rc != 0) return rc;
   c->may_send = true;
-  c->ops->read(c->call);
+  mw_client_rpc_read(c->call);
   return 0;
 }
 
@@ -138,10 +139,10 @@ static int read_value(struct client *c, const struct mw_call_value *value, Proto
 }
 
 static int send_message(struct client *c, const ProtobufCMessage *message, struct mw_err *err) {
-  uint8_t *bytes = c->ops->reserve(c->call, mw_message_size(message));
+  uint8_t *bytes = mw_client_rpc_reserve(c->call, mw_message_size(message));
   if (!bytes) return mw_err_set(err, MW_ENOMEM, "out of memory");
   mw_message_pack(message, bytes);
-  c->may_send = c->ops->send(c->call);
+  c->may_send = mw_client_rpc_send(c->call);
   return 0;
 }
 
@@ -170,7 +171,7 @@ static int end_of_input(struct client *c, struct mw_err *err) {
     rc = start_call(c, err);
     if (rc == 0) rc = send_message(c, c->request, err);
   }
-  if (rc == 0) c->ops->half_close(c->call);
+  if (rc == 0) mw_client_rpc_half_close(c->call);
   c->half_closed = true;
   return rc;
 }
@@ -200,7 +201,7 @@ static void on_interrupt(uv_signal_t *handle, int number) {
   if (c->interrupted) _exit(MW_CODE_CANCELLED);
   c->interrupted = true;
   if (c->call && !c->over) {
-    c->ops->cancel(c->call);
+    mw_client_rpc_cancel(c->call);
   } else {
     finish(c, MW_CODE_CANCELLED);
   }
@@ -225,13 +226,13 @@ static int talk(struct client *c, struct mw_err *err) {
 
 static int run_on_engine(struct client *c, struct mw_err *err) {
   const char *source = c->options->request ? c->options->request : c->method->client_streaming ? "-" : "{}";
-  int rc = c->ops->open(c->engine, &c->options->channel, &c->channel, err);
+  int rc = mw_client_channel_open(c->engine, &c->loop, &c->options->channel, &c->channel, err);
   if (rc != 0) return rc;
   rc = mw_call_input_open(&c->input, &c->loop, source, on_input, c, err);
   if (rc == 0) rc = talk(c, err);
   mw_call_input_close(&c->input);
-  if (c->call) c->ops->release(c->call);
-  c->ops->close(c->channel);
+  if (c->call) mw_client_rpc_release(c->call);
+  mw_client_channel_close(c->channel);
   return rc;
 }
 
@@ -244,7 +245,6 @@ static int run(struct client *c, struct mw_err *err) {
   mw_arena_init(&c->arena, SIZE_MAX);
   rc = mw_engine_core.open(&config, &c->engine, err);
   if (rc == 0) {
-    c->ops = c->engine->ops->channels;
     rc = run_on_engine(c, err);
     c->engine->ops->close(c->engine);
   }

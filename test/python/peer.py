@@ -7,8 +7,10 @@ A function gets each request once its headers, and the end of its body, are in. 
 `faults` are mistakes of the client's: frames of streams that it never began.
 """
 
+import fcntl
 import socket
 import struct
+import termios
 import threading
 import time
 
@@ -102,6 +104,7 @@ class Connection:
                 assert self.sock.recv(len(http2.PREFACE), socket.MSG_WAITALL) == http2.PREFACE
                 self.peer.on_connection(self)
                 for frame in http2.read_frames(self.sock):
+                    self.peer.reading.wait(http2.TIMEOUT)
                     self.take(*frame)
         except OSError:
             pass
@@ -111,6 +114,8 @@ class Peer:
     def __init__(self, answer=None, settings=()):
         self.answer, self.settings = answer, settings
         self.requests, self.faults, self.resets, self.connections = [], [], [], []
+        self.reading = threading.Event()  # cleared: takes nothing off its connections
+        self.reading.set()
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.address = "127.0.0.1:%d" % self.listener.getsockname()[1]
         threading.Thread(target=self.serve, daemon=True).start()
@@ -131,6 +136,16 @@ class Peer:
             assert time.monotonic() < until, "waited in vain"
             time.sleep(0.001)
 
+    def until_full(self):
+        """Waits until the client cannot write any more, while nothing is read."""
+        def unread():
+            return fcntl.ioctl(self.connections[0].sock, termios.FIONREAD, bytes(4))
+
+        before = None
+        while unread() != before or before == bytes(4):
+            before = unread()
+            time.sleep(0.1)
+
     def serve(self):
         while True:
             try:
@@ -144,6 +159,7 @@ class Peer:
 
     def on_connection(self, connection):
         connection.send(SETTINGS, payload=b"".join(struct.pack(">HI", *each) for each in self.settings))
+        connection.send(WINDOW_UPDATE, 0, 0, struct.pack(">I", http2.WINDOW))
 
     def on_headers(self, request):
         pass

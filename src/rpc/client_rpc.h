@@ -1,0 +1,44 @@
+/* An RPC of a client: one call for its owner, one or more attempts below, each a call of an engine (rpc/channel.h).
+ *
+ * Attempts follow the service config as gRFC A6 says: a retry policy or a hedging policy of the method, throttling of the
+ * target, pushback of the server. Without any of it, an attempt that no handler has seen is repeated: at once and as
+ * often as need be when it never left this side, once when the server refused it.
+ *
+ * The request is held until an attempt is committed to, which happens when the server's headers arrive. A request of one
+ * message is held whatever its size if its method has a policy. Otherwise MW_RPC_HELD_BYTES are held, and of a streamed
+ * request without a policy MW_RPC_HELD_PLAIN_BYTES; a request that grows beyond them is committed to the attempt under way.
+ *
+ * The functions and the events are those of struct mw_channel_ops, with the same rules. Everything runs on the loop's
+ * thread. */
+#ifndef MW_RPC_CLIENT_RPC_H
+#define MW_RPC_CLIENT_RPC_H
+
+#include "loop/loop.h"
+#include "rpc/engine.h"
+
+enum { MW_RPC_HELD_BYTES = 256 * 1024, MW_RPC_HELD_PLAIN_BYTES = 64 * 1024 };
+
+struct mw_client_channel;
+struct mw_client_rpc;
+
+/* Opens a channel of `engine`, which runs in `loop`. Returns 0, or as struct mw_channel_ops.open does: MW_EINVAL of a
+ * service config has the path of the member that is wrong. */
+int mw_client_channel_open(struct mw_engine *engine, struct mw_loop *loop, const struct mw_channel_config *config,
+                           struct mw_client_channel **out, struct mw_err *err);
+
+/* Cancels its RPCs; their owners still release them. NULL is allowed. */
+void mw_client_channel_close(struct mw_client_channel *channel);
+
+/* Starts an RPC. `request->path` is borrowed until release. Returns 0, MW_ECLOSED or MW_ENOMEM. */
+int mw_client_rpc_start(struct mw_client_channel *channel, const struct mw_client_request *request,
+                        const struct mw_client_events *events, void *user, struct mw_client_rpc **out,
+                        struct mw_err *err);
+uint8_t *mw_client_rpc_reserve(struct mw_client_rpc *rpc, size_t size);
+bool mw_client_rpc_send(struct mw_client_rpc *rpc);
+bool mw_client_rpc_over(const struct mw_client_rpc *rpc);
+void mw_client_rpc_half_close(struct mw_client_rpc *rpc);
+void mw_client_rpc_read(struct mw_client_rpc *rpc);
+void mw_client_rpc_cancel(struct mw_client_rpc *rpc);
+void mw_client_rpc_release(struct mw_client_rpc *rpc);
+
+#endif
