@@ -26,7 +26,7 @@ STATUS_OK = [("grpc-status", "0")]
 class Request:
     def __init__(self, connection, stream, headers):
         self.connection, self.stream, self.headers = connection, stream, headers
-        self.body = b""
+        self.body = bytearray()
         self.attempt = int(headers.get("grpc-previous-rpc-attempts", 0))
 
     def send_headers(self, fields, end=False):

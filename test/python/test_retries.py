@@ -59,7 +59,7 @@ class Retries(OutboundTest):
                 outcome = self.run_call(peer, method, messages=2, size=10, service_config=config())
                 self.assertEqual((outcome.code, outcome.received), ("OK", 1), outcome.message)
                 self.assertEqual(self.attempts(peer), [0, 1, 2])
-                self.assertEqual({each.body for each in peer.requests}, {peer.requests[0].body})
+                self.assertEqual([each.body for each in peer.requests], [peer.requests[0].body] * 3)
                 self.assertNotEqual(peer.requests[0].body, b"")
 
     def test_no_more_often_than_the_policy_allows(self):
@@ -334,8 +334,7 @@ class Balancing(OutboundTest):
             for _ in range(20):
                 self.assertEqual(self.run_call(target, load_balancing="round_robin", wait_for_ready=True).code, "OK")
             self.assertTrue(one.requests and other.requests)
-            port = one.address.split(":")[1]
-            self.assertEqual(self.run_call(f"dns:///localhost:{port}").code, "OK")
+            self.assertEqual(self.run_call(f"dns:///{one.address}").code, "OK")
 
     def test_a_retry_goes_to_another_server(self):
         with Peer(fails(99)) as bad, Peer(lambda request: request.reply()) as good:
