@@ -1,5 +1,6 @@
 /* Objects of the bindings, with a collector that runs a whole cycle at each allocation and scripts that change what is
  * being read: no pointer of C's outlives its target, and no script runs where C does not expect one. */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -21,6 +22,7 @@ struct world {
   struct mw_dispatch dispatch;
   struct mw_engine *engine;
   struct mw_vm vm;
+  struct mw_files files; /* in `folder` */
   struct mw_host host;
   char folder[64];
   struct mw_program *program; /* of the newest generation; NULL before the first */
@@ -54,6 +56,8 @@ static int setup(void **state) {
     return -1;
   }
   w->vm.push_cut = mw_bind_push_cut;
+  w->files.fd = open(w->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (w->files.fd < 0) return -1;
   w->host = (struct mw_host){.loop = &w->loop,
                              .channels = w->engine,
                              .dispatch = &w->dispatch,
@@ -61,6 +65,7 @@ static int setup(void **state) {
                              .metrics = mw_metrics_new(),
                              .dir = w->folder,
                              .data_dir = w->folder,
+                             .files = &w->files,
                              .workers = 1};
   struct mw_store_options options = {.path = ":memory:"};
   if (mw_store_open(&w->host.store, &options, &err) != 0) return -1;
@@ -82,6 +87,7 @@ static int teardown(void **state) {
   mw_topics_free(w->host.topics);
   mw_metrics_free(w->host.metrics);
   mw_loop_fini(&w->loop);
+  close(w->files.fd);
   char command[96];
   snprintf(command, sizeof command, "rm -rf %s", w->folder);
   int rc = system(command);
