@@ -127,7 +127,7 @@ describe("A store", function()
     os.remove(folder.dir .. "/data/store/lock")
     assert.are.equal("NOT_SERVING", watch:receive().status)
     assert.are.equal("NOT_SERVING", assert(health:Check {}).status)
-    servers.assert_status("UNAVAILABLE", "/data/store/lock was removed or replaced while in use",
+    servers.assert_status("UNAVAILABLE", "books: store/lock was removed or replaced while in use",
       shelf:SayHello { name = "put two" })
     assert.matches("the title of one", assert(shelf:SayHello { name = "get one" }).message)
     local process <close> = test.start { "serve", folder.dir, "--listen", "127.0.0.1:0" }
@@ -136,7 +136,8 @@ describe("A store", function()
     assert.matches("store.mdb: in use by process", process.stderr, 1, true)
     watch:cancel()
     local log = server:stop()
-    assert.matches("lock was removed or replaced while in use: put it back if you can, and restart", log, 1, true)
+    assert.matches(folder.dir .. "/data/store/lock was removed or replaced while in use: put it back if you can, and restart",
+      log, 1, true)
   end)
 end)
 
