@@ -43,7 +43,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     shown += request.metadata.entries[i].value.len;
   }
   check(shown <= LIMIT && shown <= size);
-  check(request.timeout == MW_NEVER || (request.timeout >= 0 && request.timeout <= MW_NEVER / 2));
+  check(request.timeout >= 0);
   bool refused = !mw_http_request_judge(&request, &refusal);
   check(refused ? mw_http_response_refusal(&fields, &refusal, &arena) == 0
                 : mw_http_response_headers(&fields, request.compression, &request.metadata, &arena) == 0);
