@@ -435,7 +435,8 @@ function waits.topic()
 end
 
 function waits.client(call)
-  mw.client(call.vars.address):service("echo.Echo"):Unary { what = "hold" }
+  local _, status = mw.client(call.vars.address):service("echo.Echo"):Unary { what = "hold" }
+  error(status) -- of the outbound call, whose deadline is the same and may pass first
 end
 
 function waits.messages(call)
