@@ -61,7 +61,7 @@ static void an_engine_sees_the_rest(void **state) {
   struct mw_service_config *config = parse(
       "{\"loadBalancingPolicy\":\"round_robin\",\"retryThrottling\":{\"maxTokens\":10,\"tokenRatio\":0.1239},"
       "\"methodConfig\":[{\"name\":[{}],\"waitForReady\":true,\"\\u0074imeout\":\"1s\"," RETRY "}],"
-      "\"healthCheckConfig\":{\"serviceName\":\"retryPolicy\"},\"timeout\":1}");
+      "\"healthCheckConfig\":{\"serviceName\":\"retryPolicy\",\"timeout\":1}}");
   assert_int_equal(config->throttling.max, 10000);
   assert_int_equal(config->throttling.ratio, 123);
   assert_null(strstr(config->rest, "\"retryPolicy\":"));
@@ -96,9 +96,30 @@ static void errors_have_the_path(void **state) {
        "service config: methodConfig[1].retryPolicy: expected either retryPolicy or hedgingPolicy, got both"},
       {METHOD("\"retryPolicy\":1"), WHERE ": expected an object, got 1"},
       {RETRY_WITH(""), WHERE ": maxAttempts is missing"},
-      {RETRY_WITH("\"maxAttempts\":1"), WHERE ".maxAttempts: expected 2 or more, got 1"},
-      {RETRY_WITH("\"maxAttempts\":-99999999999"), WHERE ".maxAttempts: expected 2 or more, got -99999999999"},
-      {RETRY_WITH("\"maxAttempts\":\"3\""), WHERE ".maxAttempts: expected 2 or more, got \"3\""},
+      {RETRY_WITH("\"maxAttempts\":1"), WHERE ".maxAttempts: expected an integer of 2 or more, got 1"},
+      {RETRY_WITH("\"maxAttempts\":-99999999999"), WHERE ".maxAttempts: expected an integer of 2 or more, got -99999999999"},
+      {RETRY_WITH("\"maxAttempts\":\"3\""), WHERE ".maxAttempts: expected an integer of 2 or more, got \"3\""},
+      {RETRY_WITH("\"maxAttempts\":2.5"), WHERE ".maxAttempts: expected an integer of 2 or more, got 2.5"},
+      {"{\"methodConfig\":[{\"name\":[{\"method\":\"Get\"}]}]}",
+       "service config: methodConfig[0].name[0]: expected a service beside the method \"Get\""},
+      {"{\"methodConfig\":[{\"name\":[{\"service\":\"a.B\"}]},{\"name\":[{},{\"service\":\"a.B\",\"method\":\"\"}]}]}",
+       "service config: methodConfig[1].name[1]: expected each name once, got this one again"},
+      {"{\"methodconfig\":[]}",
+       "service config: methodconfig: unknown member (expected methodConfig, retryThrottling, loadBalancingConfig, "
+       "loadBalancingPolicy, healthCheckConfig)"},
+      {METHOD("\"retrypolicy\":{}"),
+       "service config: methodConfig[1].retrypolicy: unknown member (expected name, timeout, retryPolicy, hedgingPolicy, "
+       "waitForReady, maxRequestMessageBytes, maxResponseMessageBytes)"},
+      {"{\"methodConfig\":[{\"name\":[{\"svc\":1}]}]}",
+       "service config: methodConfig[0].name[0].svc: unknown member (expected service, method)"},
+      {RETRY_WITH("\"perAttemptRecvTimeout\":\"1s\""),
+       WHERE ".perAttemptRecvTimeout: unknown member (expected maxAttempts, initialBackoff, maxBackoff, "
+             "backoffMultiplier, retryableStatusCodes)"},
+      {METHOD("\"hedgingPolicy\":{\"nonFatal\":[]}"),
+       "service config: methodConfig[1].hedgingPolicy.nonFatal: unknown member (expected maxAttempts, hedgingDelay, "
+       "nonFatalStatusCodes)"},
+      {"{\"retryThrottling\":{\"tokens\":1}}",
+       "service config: retryThrottling.tokens: unknown member (expected maxTokens, tokenRatio)"},
       {RETRY_WITH("\"maxAttempts\":99999999999"), WHERE ": initialBackoff is missing"},
       {RETRY_WITH("\"initialBackoff\":\"0s\""),
        WHERE ".initialBackoff: expected a duration above 0 such as \"0.1s\", got \"0s\""},
@@ -124,7 +145,7 @@ static void errors_have_the_path(void **state) {
       {"{\"retryThrottling\":{\"tokenRatio\":0.0001}}",
        "service config: retryThrottling.tokenRatio: expected a number of 0.001 or more, got 0.0001"},
       {"{} x", "service config: not JSON: 1:4: "},
-      {"{\"a\":[1,]}", "service config: not JSON: 1:9: "},
+      {"{\"loadBalancingConfig\":[1,]}", "service config: not JSON: 1:27: "},
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     struct mw_service_config *config = NULL;

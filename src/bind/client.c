@@ -116,7 +116,8 @@ static const char *check_string(lua_State *L, const char *name, const char *base
 
 /* JSON text as it is; a table is encoded by mw.json. */
 static const char *check_json(lua_State *L, struct mw_program *program) {
-  if (!lua_istable(L, -1)) return check_string(L, "service_config", NULL);
+  if (lua_type(L, -1) == LUA_TSTRING) return lua_tostring(L, -1);
+  if (!lua_istable(L, -1)) luaL_error(L, "mw.client: service_config: expected a table or JSON, got %s", luaL_typename(L, -1));
   if (lua_rawgeti(L, LUA_REGISTRYINDEX, program->modules_ref) != LUA_TTABLE) {
     luaL_error(L, "mw.client: service_config: expected JSON text, got a table: "
                   "the generation of this function has ended");

@@ -52,6 +52,9 @@ static int mismatch(struct reader *r, const char *what) {
 
 static int out_of_memory(struct reader *r) { return mw_err_set(r->err, MW_ENOMEM, "out of memory"); }
 
+/* At the value of a member that its object does not have. */
+static int unknown(struct reader *r, const char *expected) { return fail(r, "unknown member (expected %s)", expected); }
+
 /* ---- walking ---- */
 
 static int advance(struct reader *r) {
@@ -123,7 +126,7 @@ static int read_attempts(struct reader *r, unsigned *out) {
   int64_t number = 0;
   int rc = r->token.kind == MW_JSON_NUMBER ? mw_json_to_int64(r->token.text, INT32_MIN, INT32_MAX, &number) : MW_EFORMAT;
   if (rc == MW_ELIMIT) number = r->token.text.data[0] == '-' ? 0 : MW_ATTEMPTS_MAX;
-  if (rc == MW_EFORMAT || number < 2) return mismatch(r, "2 or more");
+  if (rc == MW_EFORMAT || number < 2) return mismatch(r, "an integer of 2 or more");
   *out = number > MW_ATTEMPTS_MAX ? MW_ATTEMPTS_MAX : (unsigned)number;
   return 0;
 }
@@ -177,7 +180,7 @@ static int retry_member(struct reader *r, const char *key, void *to) {
   if (strcmp(key, "maxBackoff") == 0) return read_duration(r, 1, BACKOFF, &policy->max_backoff);
   if (strcmp(key, "backoffMultiplier") == 0) return read_positive(r, 0, "a number above 0", &policy->multiplier);
   if (strcmp(key, "retryableStatusCodes") == 0) return read_codes(r, &policy->codes);
-  return skip(r);
+  return unknown(r, "maxAttempts, initialBackoff, maxBackoff, backoffMultiplier, retryableStatusCodes");
 }
 
 static int missing(struct reader *r, const char *name) { return fail(r, "%s is missing", name); }
@@ -201,7 +204,7 @@ static int hedging_member(struct reader *r, const char *key, void *to) {
   if (strcmp(key, "maxAttempts") == 0) return read_attempts(r, &policy->max_attempts);
   if (strcmp(key, "hedgingDelay") == 0) return read_duration(r, 0, "a duration such as \"0.5s\"", &policy->delay);
   if (strcmp(key, "nonFatalStatusCodes") == 0) return read_codes(r, &policy->codes);
-  return skip(r);
+  return unknown(r, "maxAttempts, hedgingDelay, nonFatalStatusCodes");
 }
 
 static int read_hedging(struct reader *r, struct mw_method_config *method) {
@@ -223,7 +226,7 @@ static int throttling_member(struct reader *r, const char *key, void *to) {
     throttling->max = (int)tokens * 1000;
     return 0;
   }
-  if (strcmp(key, "tokenRatio") != 0) return skip(r);
+  if (strcmp(key, "tokenRatio") != 0) return unknown(r, "maxTokens, tokenRatio");
   rc = read_positive(r, 0.001, "a number of 0.001 or more", &ratio);
   if (rc == 0) throttling->ratio = ratio >= MAX_TOKENS ? MAX_TOKENS * 1000 : (int)(ratio * 1000 + 1e-6);
   return rc;
@@ -253,7 +256,22 @@ static int name_member(struct reader *r, const char *key, void *to) {
   struct mw_service_config_method *name = to;
   if (strcmp(key, "service") == 0) return copy_text(r, &name->service);
   if (strcmp(key, "method") == 0) return copy_text(r, &name->method);
-  return skip(r);
+  return unknown(r, "service, method");
+}
+
+static bool is_same(const char *a, const char *b) { return strcmp(a ? a : "", b ? b : "") == 0; }
+
+/* Core refuses these as well, without a reason. */
+static int check_name(struct reader *r, const struct mw_service_config_method *name) {
+  if (is_same(name->service, NULL) && !is_same(name->method, NULL)) {
+    return fail(r, "expected a service beside the method \"%s\"", name->method);
+  }
+  for (const struct mw_service_config_method *other = r->config->methods; other < name; other++) {
+    if (is_same(name->service, other->service) && is_same(name->method, other->method)) {
+      return fail(r, "expected each name once, got this one again");
+    }
+  }
+  return 0;
 }
 
 static int read_name(struct reader *r, const char *key, void *to) {
@@ -264,10 +282,17 @@ static int read_name(struct reader *r, const char *key, void *to) {
   config->methods = methods;
   struct mw_service_config_method *name = &methods[config->n_methods++];
   *name = (struct mw_service_config_method){.is = {.timeout = MW_NEVER}};
-  return members(r, name_member, name);
+  int rc = members(r, name_member, name);
+  return rc == 0 ? check_name(r, name) : rc;
+}
+
+static bool is_one_of(const char *key, const char *const *names) {
+  while (*names && strcmp(key, *names) != 0) names++;
+  return *names;
 }
 
 static int method_member(struct reader *r, const char *key, void *to) {
+  static const char *const engine[] = {"waitForReady", "maxRequestMessageBytes", "maxResponseMessageBytes", NULL};
   struct mw_method_config *method = to;
   if (strcmp(key, "name") == 0) {
     return r->token.kind == MW_JSON_ARRAY ? elements(r, read_name, NULL) : mismatch(r, "a list of names");
@@ -275,7 +300,9 @@ static int method_member(struct reader *r, const char *key, void *to) {
   if (strcmp(key, "retryPolicy") == 0) return read_retry(r, method);
   if (strcmp(key, "hedgingPolicy") == 0) return read_hedging(r, method);
   if (strcmp(key, "timeout") == 0) return read_duration(r, 0, "a duration such as \"1.5s\"", &method->timeout);
-  return skip(r);
+  if (is_one_of(key, engine)) return skip(r);
+  return unknown(r, "name, timeout, retryPolicy, hedgingPolicy, waitForReady, maxRequestMessageBytes, "
+                    "maxResponseMessageBytes");
 }
 
 static int read_method(struct reader *r, const char *key, void *to) {
@@ -287,8 +314,13 @@ static int read_method(struct reader *r, const char *key, void *to) {
 }
 
 static int top_member(struct reader *r, const char *key, void *to) {
+  static const char *const engine[] = {"loadBalancingConfig", "loadBalancingPolicy", "healthCheckConfig",
+                                       "connectionScaling", NULL};
   if (strcmp(key, "retryThrottling") == 0) return read_throttling(r);
-  if (strcmp(key, "methodConfig") != 0) return skip(r);
+  if (is_one_of(key, engine)) return skip(r);
+  if (strcmp(key, "methodConfig") != 0) {
+    return unknown(r, "methodConfig, retryThrottling, loadBalancingConfig, loadBalancingPolicy, healthCheckConfig");
+  }
   return r->token.kind == MW_JSON_ARRAY ? elements(r, read_method, NULL) : mismatch(r, "a list of method configs");
 }
 

@@ -147,8 +147,8 @@ class Retries(OutboundTest):
 
     def test_a_wrong_config_is_refused(self):
         for text, words in (
-                (config(maxAttempts=1), "methodConfig[0].retryPolicy.maxAttempts: expected 2 or more, got 1"),
-                (config(maxAttempts=2.5), "methodConfig[0].retryPolicy.maxAttempts: expected 2 or more, got 2.5"),
+                (config(maxAttempts=1), "methodConfig[0].retryPolicy.maxAttempts: expected an integer of 2 or more, got 1"),
+                (config(maxAttempts=2.5), "methodConfig[0].retryPolicy.maxAttempts: expected an integer of 2 or more, got 2.5"),
                 (config(initialBackoff="0s"),
                  'methodConfig[0].retryPolicy.initialBackoff: expected a duration above 0 such as "0.1s", got "0s"'),
                 (config("hedgingPolicy", hedgingDelay="-1s"),

@@ -60,7 +60,11 @@ static int explain(grpc_channel *grpc, const struct mw_channel_config *config, s
   mw_core_batch_start(&batch, call, &tag);
   grpc_completion_queue_next(cq, gpr_inf_future(GPR_CLOCK_MONOTONIC), NULL);
   struct mw_slice why = mw_core_slice_view(&details);
-  int rc = mw_err_set(err, MW_EINVAL, "channel to \"%s\": %.*s", config->target, (int)why.len, (const char *)why.data);
+  bool silent = config->service_config && mw_slice_eq_str(why, "CANCELLED"); /* as for a service config */
+  int rc = mw_err_set(err, MW_EINVAL, "channel to \"%s\": %s%.*s", config->target,
+                      silent ? "service config: gRPC refuses it without a reason; expected load balancing, waitForReady "
+                               "and max...MessageBytes as in its documentation: " : "",
+                      (int)why.len, (const char *)why.data);
   grpc_slice_unref(details);
   grpc_metadata_array_destroy(&trailers);
   grpc_call_unref(call);

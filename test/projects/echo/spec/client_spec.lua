@@ -294,6 +294,13 @@ describe("mw.client", function()
         ["mw.client: unknown option tsl (expected target, tls,"] = function() mw.client("a:1", { tsl = true }) end,
         ['load balancing "ring", expected "pick_first" or "round_robin"'] =
           function() mw.client("a:1", { load_balancing = "ring" }) end,
+        ["mw.client: service_config: expected a table or JSON, got number"] =
+          function() mw.client("a:1", { service_config = 7 }) end,
+        ["mw.client: service config: methodConfig[0].retrypolicy: unknown member (expected name, timeout,"] =
+          function() mw.client("a:1", { service_config = { methodConfig = { { retrypolicy = {} } } } }) end,
+        ["service config: gRPC refuses it without a reason; expected load balancing, waitForReady and " ..
+          "max...MessageBytes as in its documentation: CANCELLED"] =
+          function() mw.client("a:1", { service_config = { loadBalancingConfig = { { none = {} } } } }) end,
         ["mw.client: TLS CA certificates: ./none.pem: No such file or directory"] =
           function() mw.client("a:1", { ca = "none.pem" }) end,
       } do
