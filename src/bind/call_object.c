@@ -160,6 +160,15 @@ static int l_messages(lua_State *L) {
 
 /* ---- metadata ---- */
 
+/* The one reserved trailer that is the handler's to set: when, or that, the client may retry. */
+static void check_pushback(lua_State *L, const char *what, struct mw_slice value) {
+  size_t sign = value.len > 0 && value.data[0] == '-', i = sign;
+  while (i < value.len && value.data[i] >= '0' && value.data[i] <= '9') i++;
+  if (i < value.len || i == sign) {
+    luaL_error(L, "%s: grpc-retry-pushback-ms: expected an integer, got \"%s\"", what, (const char *)value.data);
+  }
+}
+
 static int add_metadata(lua_State *L, const char *what, bool trailer) {
   struct mw_bind_call *c = check_live(L, what);
   struct mw_slice key, value;
@@ -167,7 +176,9 @@ static int add_metadata(lua_State *L, const char *what, bool trailer) {
   value.data = (const uint8_t *)luaL_checklstring(L, 3, &value.len);
   if (!trailer && c->call->headers_sent) return luaL_error(L, "%s: the headers have been sent already", what);
   struct mw_err err = MW_ERR_INIT;
-  if (mw_metadata_check(key, value, &err) != 0) {
+  if (trailer && mw_slice_eq_str(key, "grpc-retry-pushback-ms")) {
+    check_pushback(L, what, value);
+  } else if (mw_metadata_check(key, value, &err) != 0) {
     mw_err_wrap(&err, "%s", what);
     return mw_bind_raise_err(L, &err);
   }

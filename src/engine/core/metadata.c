@@ -2,7 +2,9 @@
 
 #include "engine/core/slices.h"
 
-static bool is_own(struct mw_slice key) { return key.len >= 5 && memcmp(key.data, "grpc-", 5) == 0; }
+static bool is_own(struct mw_slice key) {
+  return key.len >= 5 && memcmp(key.data, "grpc-", 5) == 0 && !mw_slice_eq_str(key, "grpc-previous-rpc-attempts");
+}
 
 int mw_core_metadata_view(struct mw_metadata *out, const grpc_metadata_array *array, struct mw_arena *arena) {
   *out = (struct mw_metadata){0};

@@ -48,6 +48,7 @@ static enum field recognise(struct mw_slice name) {
     case 12: return is(name, "content-type") ? CONTENT_TYPE : is(name, "grpc-timeout") ? TIMEOUT : other(name);
     case 13: return is(name, "grpc-encoding") ? ENCODING : other(name);
     case 20: return is(name, "grpc-accept-encoding") ? ACCEPT_ENCODING : other(name);
+    case 26: return is(name, "grpc-previous-rpc-attempts") ? METADATA : other(name);
     default: return other(name);
   }
 }

@@ -10,8 +10,9 @@
  *   te            may be missing, as everywhere but in C core: some proxies take it away and are harmless
  *   grpc-timeout  1 to 8 digits and one of HMSmun
  *   grpc-encoding identity, deflate, gzip
- * Names of the form ":...", "grpc-..." and te, content-type and, in the place of :authority, host are not metadata; all
- * others are, in their order. Values of "-bin" names are split at commas and decoded, each is an entry of its own. */
+ * Names of the form ":...", "grpc-..." and te, content-type and, in the place of :authority, host are not metadata, but
+ * grpc-previous-rpc-attempts is, as are all others, in their order. Values of "-bin" names are split at commas and decoded,
+ * each is an entry of its own. */
 #ifndef MW_ENGINE_HTTP_REQUEST_H
 #define MW_ENGINE_HTTP_REQUEST_H
 

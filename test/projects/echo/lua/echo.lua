@@ -208,6 +208,14 @@ function unary.bad_header(req, call)
   return req
 end
 
+-- Fails the first attempt, with the pushback that the request has.
+function unary.pushed_back(req, call)
+  local before = call.metadata["grpc-previous-rpc-attempts"]
+  if before then return { pairs = { before = before } } end
+  call:set_trailer("grpc-retry-pushback-ms", req.pairs.pushback)
+  return nil, mw.status.unavailable "again"
+end
+
 -- A generator that waits: a coroutine of the script's own inside of the handler's.
 function unary.generator(req)
   local function items()

@@ -362,4 +362,21 @@ describe("mw.client", function()
     } } } }
     assert.equal("x", retrying:call("echo.Echo/Unary", { what = "echo", text = "x" }).text)
   end)
+
+  it("retries when the handler of the other side asks for it", function()
+    local retrying = mw.client { target = address, service_config = { methodConfig = { {
+      name = { { service = "echo.Echo" } },
+      retryPolicy = { maxAttempts = 3, initialBackoff = "100s", maxBackoff = "100s", backoffMultiplier = 1,
+        retryableStatusCodes = { "UNAVAILABLE" } },
+    } } } }
+    local function call(pushback)
+      return retrying:call("echo.Echo/Unary", { what = "pushed_back", pairs = { pushback = pushback } })
+    end
+    assert.equal("1", assert(call "1").pairs.before)
+    assert.equal("UNAVAILABLE: again", tostring(select(2, call "-1")))
+    assert.equal("INTERNAL", select(2, call "1s").code)
+    test.eventually(function()
+      return server.stderr:find([[call:set_trailer: grpc-retry-pushback-ms: expected an integer, got \"1s\"]], 1, true)
+    end)
+  end)
 end)
