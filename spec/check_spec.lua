@@ -183,6 +183,19 @@ return {
     assert.matches("DIR/lua/broken.lua:1: unexpected symbol", stderr, 1, true)
   end)
 
+  it("refuses TLS without a certificate or a key", function()
+    local function missing(tls, name)
+      local folder <close> = project.new { ["moonwire.lua"] = ("return { tls = { %s } }"):format(tls) }
+      local code, _, stderr = folder:run "check"
+      assert.are.equal(1, code)
+      assert.matches(("DIR/moonwire.lua: tls.%s: expected a PEM file, as tls has other settings"):format(name), stderr, 1, true)
+    end
+    missing('cert = "a.pem"', "key")
+    missing('key = "a.pem"', "cert")
+    missing('client_ca = "a.pem"', "cert")
+    missing('client_ca = "a.pem"', "key")
+  end)
+
   describe("limits in the settings", function()
     -- name -> the smallest and the largest value, and how the error says that
     local limits <const> = {

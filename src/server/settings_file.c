@@ -281,6 +281,14 @@ static void read_group(lua_State *L, struct reading *reading, const char *group)
   }
 }
 
+/* TLS needs its certificate and its key: without either the server would serve plain text or fail as it starts. */
+static void check_tls(struct reading *reading) {
+  const struct mw_settings *settings = reading->settings;
+  if (reading->failed || (!settings->tls_cert && !settings->tls_key && !settings->tls_client_ca)) return;
+  if (!settings->tls_cert) report(reading, "tls", "cert", "expected a PEM file, as tls has other settings", "");
+  if (!settings->tls_key) report(reading, "tls", "key", "expected a PEM file, as tls has other settings", "");
+}
+
 static int run_file(lua_State *L) {
   struct reading *reading = lua_touserdata(L, 1);
   lua_pushfstring(L, "@%s", reading->file);
@@ -301,6 +309,7 @@ static int run_file(lua_State *L) {
                       luaL_typename(L, -1));
   }
   read_group(L, reading, NULL);
+  check_tls(reading);
   return 0;
 }
 
