@@ -109,10 +109,12 @@ describe("moonwire check", function()
   end)
 
   it("refuses an interceptor of what does not exist", function()
-    assert_error('bad argument #1 to \'intercept\' (expected a service or service/Method of the schema',
+    assert_error("mw.intercept: no service greet.Greter in the schema (did you mean greet.Greeter?)",
       "require'moonwire'.intercept('greet.Greter', function() end)")
-    assert_error("expected a service or service/Method of the schema",
+    assert_error("mw.intercept: no method greet.Greeter/Helo in the schema (did you mean greet.Greeter/Hello?)",
       "require'moonwire'.intercept('greet.Greeter/Helo', function() end)")
+    assert_error('mw.intercept: no service Nothing in the schema, expected a name like "tasks.TaskService" or "tasks.TaskService/GetTask"',
+      "require'moonwire'.intercept('Nothing', function() end)")
   end)
 
   it("refuses binary chunks", function()

@@ -5,6 +5,7 @@
  * program->interceptors_ref: a sequence of {filter, function}. */
 #include <string.h>
 
+#include "base/text.h"
 #include "bind/bind.h"
 #include "bind/intercept.h"
 
@@ -20,6 +21,32 @@ static const char wrap_source[] =
     "  return interceptor(call, function() return handler(request, call) end)\n"
     "end\n";
 
+static const char *service_at(const void *ctx, size_t i) {
+  return mw_pool_service_at((const struct mw_pool *)ctx, i)->full_name;
+}
+
+static const char *method_at(const void *ctx, size_t i) {
+  return ((const struct mw_service_type *)ctx)->methods[i].path + 1;
+}
+
+/* Raises an error unless the schema has the service, or the method, that `filter` names. */
+static void check_filter(lua_State *L, const struct mw_pool *pool, const char *filter) {
+  const char *slash = strchr(filter, '/');
+  const char *name = lua_pushlstring(L, filter, slash ? (size_t)(slash - filter) : strlen(filter));
+  const struct mw_service_type *service = mw_pool_service(pool, name);
+  const char *near;
+  if (service && !slash) return;
+  if (service) {
+    if (mw_pool_method(pool, mw_slice_str(lua_pushfstring(L, "/%s", filter)))) return;
+    near = mw_nearest(filter, service->n_methods, method_at, service);
+  } else {
+    near = mw_nearest(name, mw_pool_service_count(pool), service_at, pool);
+  }
+  luaL_error(L, "mw.intercept: no %s %s in the schema%s%s%s", service ? "method" : "service", service ? filter : name,
+             near ? " (did you mean " : ", expected a name like \"tasks.TaskService\" or \"tasks.TaskService/GetTask\"",
+             near ? near : "", near ? "?)" : "");
+}
+
 /* mw.intercept([service or "service/Method",] function) */
 static int l_intercept(lua_State *L) {
   struct mw_program *program = mw_bind_program(L);
@@ -30,14 +57,7 @@ static int l_intercept(lua_State *L) {
   const char *filter = luaL_checkstring(L, 1);
   luaL_checktype(L, 2, LUA_TFUNCTION);
   if (program->vm->loading != program) return luaL_error(L, "mw.intercept: interceptors are set while scripts load");
-  const char *slash = strchr(filter, '/');
-  lua_pushfstring(L, "/%s", filter);
-  lua_pushlstring(L, filter, slash ? (size_t)(slash - filter) : strlen(filter));
-  bool known = slash ? mw_pool_method(program->pool, mw_slice_str(lua_tostring(L, -2))) != NULL
-                     : mw_pool_service(program->pool, lua_tostring(L, -1)) != NULL;
-  if (*filter && !known) {
-    return luaL_argerror(L, 1, "expected a service or service/Method of the schema, like \"tasks.TaskService\"");
-  }
+  if (*filter) check_filter(L, program->pool, filter);
   lua_rawgeti(L, LUA_REGISTRYINDEX, program->interceptors_ref);
   lua_createtable(L, 2, 0);
   lua_pushvalue(L, 1);
