@@ -455,6 +455,21 @@ static void the_check_finds_what_is_damaged(void **state) {
   free(path);
 }
 
+static void the_check_reports_a_truncated_file(void **state) {
+  struct fixture *f = *state;
+  struct findings findings;
+  char *path = closed_file(f);
+  struct mw_buf bytes = read_all(path);
+  size_t size = bytes.len;
+  mw_buf_fini(&bytes);
+  assert_int_equal(truncate(path, 2 * PAGE + 100), 0);
+  assert_false(check(f, &findings, 0).sound);
+  char words[100];
+  snprintf(words, sizeof words, "the file is truncated: %d bytes are left of %zu\n", 2 * PAGE + 100, size);
+  assert_ptr_equal(strstr(findings.text, words), findings.text);
+  free(path);
+}
+
 static void the_check_refuses_what_is_no_store(void **state) {
   struct fixture *f = *state;
   struct findings findings;
@@ -486,6 +501,7 @@ int main(void) {
       TEST(a_file_cut_short_under_the_store_is_survived),
       TEST(a_store_of_the_format_before_goes_on),
       TEST(the_check_finds_what_is_damaged),
+      TEST(the_check_reports_a_truncated_file),
       TEST(the_check_refuses_what_is_no_store),
   };
   return cmocka_run_group_tests_name("store_damage", tests, NULL, NULL);

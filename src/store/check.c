@@ -19,6 +19,7 @@ struct checking {
   struct mw_walk walk;
   struct mw_pages pages;
   const char *path;
+  size_t size; /* of the file */
   uint64_t format, unchecked;
 };
 
@@ -97,13 +98,16 @@ static int check_all(struct checking *c, struct mw_err *err) {
   c->check->pages = walk->last + 1;
   struct mw_tree data, expiry, meta;
   mw_walk_free(walk);
+  if (mw_walk_truncated(walk)) {
+    mw_walk_found(walk, "the file is truncated: %zu bytes are left of %zu", c->size,
+                  (size_t)c->check->pages * walk->pages->page_size);
+  }
   if (!mw_walk_main(walk, &data, &expiry, &meta)) return 0;
   int rc = read_format(c, &meta, err);
   if (rc != 0) return rc;
   walk_entries(walk, &meta, check_counter);
   walk_entries(walk, &data, check_record);
   walk_entries(walk, &expiry, NULL);
-  if (mw_walk_truncated(walk) && c->check->sound) mw_walk_found(walk, "the file is truncated");
   return 0;
 }
 
@@ -117,6 +121,7 @@ static int check_map(struct checking *c, int fd, uint64_t txn, struct mw_err *er
   if (base == MAP_FAILED) return mw_lmdb_fail_errno(err, c->path);
   struct mw_fault fault;
   mw_fault_watch(&fault, base, size);
+  c->size = size;
   c->walk = (struct mw_walk){.pages = &c->pages};
   c->pages = (struct mw_pages){.base = NULL};
   int rc = txn == 0 ? mw_walk_open(&c->walk, base, size, c->path, err)

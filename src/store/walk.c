@@ -31,7 +31,7 @@ static bool is_meta(const uint8_t *page) {
 
 static int check_metas(const uint8_t *base, size_t size, size_t *page_size, const char *path, struct mw_err *err) {
   if (size < MW_PAGE_HEADER + MW_META_SIZE || !is_meta(base)) {
-    return mw_err_set(err, MW_EFORMAT, "%s: not a Moonwire store (no LMDB file of format 1): move it away, or choose "
+    return mw_err_set(err, MW_EFORMAT, "%s: not a Moonwire store (no LMDB file): move it away, or choose "
                       "another data folder", path);
   }
   *page_size = mw_read32(base + MW_PAGE_HEADER + 24);
