@@ -16,7 +16,7 @@ function TaskService.CreateTask(req)
     return nil, mw.status.invalid_argument("title is required")
   end
   return tasks:insert {
-    id = tasks:next_id("task-%04d"),
+    id = assert(tasks:next_id("task-%04d")),
     title = req.title,
     description = req.description,
     priority = req.priority,

@@ -66,7 +66,7 @@ local function place(event)
     error(mw.status.invalid_argument("PLACED: expected user_id, total.currency and total.amount_cents"))
   end
   local order, status = orders:insert {
-    id = orders:next_id("order-%04d"), user_id = event.user_id, total = event.total,
+    id = assert(orders:next_id("order-%04d")), user_id = event.user_id, total = event.total,
     status = "ORDER_STATUS_PENDING", created_at = mw.time.now(),
   }
   return order or error(status)

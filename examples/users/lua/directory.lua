@@ -35,7 +35,7 @@ end
 function M.add(requests)
   local added = {}
   for i, request in ipairs(requests) do
-    local number <const> = users():next_id()
+    local number <const> = assert(users():next_id())
     added[i] = { id = #founders + number, username = request.username, email = request.email, roles = { "user" } }
   end
   return mw.store.transaction(function(tx)
