@@ -23,7 +23,7 @@ local mw = {}
 ---@return table<string, function>
 function mw.service(full_name) end
 
----Puts a function around handlers, while scripts load: it returns `next()` to go on, or nil and a status. Those
+---Wraps handlers in a function, while scripts load: it returns `next()` to go on, or nil and a status. Those
 ---registered first stand outermost.
 ---@param name string a service, or "service/Method"; left out for every method, those of health and reflection too
 ---@param f fun(call: moonwire.Call, next: fun(): any, moonwire.Status?): any, moonwire.Status?
@@ -250,7 +250,7 @@ function json.decode(text, type) end
 ---@class moonwire.HedgingPolicy
 ---@field maxAttempts integer 2 or more; more than 5 count as 5
 ---@field hedgingDelay? string such as "0.05s"; without it all attempts start at once
----@field nonFatalStatusCodes? (string|integer)[]
+---@field nonFatalStatusCodes? (string|integer)[] an empty list is mw.array {}
 
 ---@class moonwire.CallOptions
 ---@field deadline? number seconds from now

@@ -194,7 +194,7 @@ function File:commit(name, options) end
 ---@field name string
 
 ---Relative paths start from `files` in the data folder; absolute ones lead to folders of the setting `files.folders`. All
----others, and links that lead elsewhere, are PERMISSION_DENIED.
+---others, and links that lead elsewhere, are PERMISSION_DENIED; `..` in a path is INVALID_ARGUMENT.
 ---@class moonwire.fs
 local fs = {}
 
