@@ -46,13 +46,20 @@ static void keep_failure(struct mw_client_rpc *rpc, const struct mw_status *stat
 
 /* ---- the next attempt ---- */
 
-static void report(const struct mw_client_rpc *rpc, const struct mw_status *status) {
+static void report(const struct mw_client_rpc *rpc, const struct mw_status *status, const char *event) {
   if (!mw_log_enabled(MW_LOG_DEBUG)) return;
   char path[128];
   snprintf(path, sizeof path, "%.*s", (int)rpc->request.path.len, (const char *)rpc->request.path.data);
   const struct mw_log_field fields[] = {
       {"to", path}, {"status", status ? mw_code_name(status->code) : NULL}, {NULL, NULL}};
-  mw_log(MW_LOG_DEBUG, fields, "attempt %u of an outbound call", rpc->started + 1);
+  mw_log(MW_LOG_DEBUG, fields, "attempt %u of an outbound call%s", rpc->started + 1, event);
+}
+
+/* True if the throttle lets another attempt start after `status`, which is NULL while others are under way. */
+static bool is_allowed(const struct mw_client_rpc *rpc, const struct mw_status *status) {
+  if (mw_throttle_allows(rpc->channel->throttle)) return true;
+  report(rpc, status, ": throttled");
+  return false;
 }
 
 /* The deadline has passed while no attempt was under way. */
@@ -77,7 +84,7 @@ static void on_retry_due(void *arg) {
   struct mw_client_rpc *rpc = arg;
   struct mw_err err = MW_ERR_INIT;
   rpc->timer = NULL;
-  report(rpc, &rpc->failure);
+  report(rpc, &rpc->failure, "");
   int rc = mw_client_rpc_attempt(rpc, &err);
   if (rc != 0) finish_with_err(rpc, rc, &err);
 }
@@ -94,10 +101,10 @@ static void on_hedge_due(void *arg) {
   struct mw_err err = MW_ERR_INIT;
   rpc->timer = NULL;
   mw_client_rpc_enter(rpc);
-  if (!mw_throttle_allows(rpc->channel->throttle)) {
+  if (!is_allowed(rpc, NULL)) {
     rpc->no_more = true;
   } else {
-    report(rpc, NULL);
+    report(rpc, NULL, "");
     if (mw_client_rpc_attempt(rpc, &err) != 0) rpc->no_more = true; /* without memory: those under way go on */
   }
   mw_err_fini(&err);
@@ -120,7 +127,7 @@ static void hedge_failed(struct mw_client_rpc *rpc, int64_t pushback, const stru
   bool fatal = !mw_codes_have(policy->codes, status->code), forbidden = pushback == -1;
   if (!fatal || forbidden) mw_throttle_failed(rpc->channel->throttle);
   if (forbidden) rpc->no_more = true;
-  bool more = !fatal && has_more(rpc, policy->max_attempts) && mw_throttle_allows(rpc->channel->throttle);
+  bool more = !fatal && has_more(rpc, policy->max_attempts) && is_allowed(rpc, status);
   if (!more) {
     rpc->no_more = true;
     mw_timer_stop(rpc->timer);
@@ -139,8 +146,7 @@ static void retry_failed(struct mw_client_rpc *rpc, int64_t pushback, const stru
   const struct mw_retry_policy *policy = &rpc->policy->retry;
   bool retryable = mw_codes_have(policy->codes, status->code), forbidden = pushback == -1;
   if (retryable || forbidden) mw_throttle_failed(rpc->channel->throttle);
-  if (!retryable || forbidden || !has_more(rpc, policy->max_attempts) ||
-      !mw_throttle_allows(rpc->channel->throttle)) {
+  if (!retryable || forbidden || !has_more(rpc, policy->max_attempts) || !is_allowed(rpc, status)) {
     mw_client_rpc_finish(rpc, status, trailers);
     return;
   }
