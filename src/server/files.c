@@ -88,8 +88,9 @@ int mw_files_check_folders(const struct mw_settings *settings, const char *data,
     if (!place || !folder) {
       rc = mw_err_set(err, MW_ENOMEM, "out of memory");
     } else if (lies_in(place, folder) || lies_in(folder, place)) {
+      const char *verb = !lies_in(place, folder) ? "lies in" : lies_in(folder, place) ? "is" : "holds";
       rc = mw_err_set(err, MW_EINVAL, "files.folders: %s %s the data folder %s: expected a folder apart from it",
-                      settings->folders[i], lies_in(place, folder) ? "holds" : "lies in", data);
+                      settings->folders[i], verb, data);
     }
     free(folder);
   }
