@@ -73,6 +73,7 @@ static void push_internal(lua_State *L, const char *text, const char *traceback)
  * raised it can still be shown. */
 static int on_error(lua_State *L) {
   struct mw_status status;
+  mw_fiber_unwind(L);
   mw_budget_settle(L, LUA_ERRRUN);
   if (mw_bind_to_status(L, 1, &status)) {
     if (status.code != MW_CODE_OK) {

@@ -82,6 +82,7 @@ static void on_job_done(struct mw_fiber *fiber, void *owner) {
 
 /* Adds a traceback where the error was raised. */
 static int on_job_error(lua_State *L) {
+  mw_fiber_unwind(L);
   if (mw_fiber_is_doom(L, 1)) return 1;
   luaL_traceback(L, L, luaL_tolstring(L, 1, NULL), 1);
   return 1;

@@ -129,6 +129,7 @@ struct mw_fiber *mw_fiber_new(struct mw_vm *vm, struct mw_program *program,
   fiber->waiting = false;
   fiber->doom = MW_FIBER_ALIVE;
   fiber->doom_ref = LUA_NOREF;
+  fiber->unwinding = NULL;
   mw_account_open(&fiber->account, vm->limits.slice);
   fiber->log = *mw_log_context();
   fiber->done = done;
@@ -179,9 +180,9 @@ static bool is_closing(lua_State *L) {
   return false;
 }
 
-/* Whether the fiber is to be told in L, where it waits, that it was killed. */
+/* True when the wait in L of a killed fiber must raise: L does not clean up. */
 static bool is_due(const struct mw_fiber *fiber, lua_State *L) {
-  return fiber->doom == MW_FIBER_KILLED && (fiber->quiet || !is_closing(L));
+  return fiber->doom == MW_FIBER_KILLED && (fiber->quiet || (fiber->unwinding != L && !is_closing(L)));
 }
 
 bool mw_fiber_will_raise(const struct mw_fiber *fiber) { return !fiber->quiet && is_due(fiber, fiber->innermost); }
@@ -248,6 +249,18 @@ bool mw_fiber_is_doom(lua_State *L, int index) {
   bool same = lua_rawequal(L, index, -1);
   lua_pop(L, 1);
   return same;
+}
+
+const lua_State *mw_fiber_unwinding(lua_State *L) {
+  const struct mw_fiber *fiber = mw_vm_of(L)->running;
+  return fiber ? fiber->unwinding : NULL;
+}
+
+void mw_fiber_unwind(lua_State *L) { mw_fiber_unwound(L, L); }
+
+void mw_fiber_unwound(lua_State *L, const lua_State *before) {
+  struct mw_fiber *fiber = mw_vm_of(L)->running;
+  if (fiber) fiber->unwinding = before;
 }
 
 struct mw_program *mw_fiber_program(lua_State *L) {

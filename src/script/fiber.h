@@ -14,7 +14,7 @@
  *
  * Killing a fiber (its call was cancelled, its deadline passed, the server drains) runs the pending wait's `cancel`,
  * which detaches the operation so that it will not resume, and raises the status from the wait. It is raised once; the
- * waits of `<close>` handlers work as usual, whether it unwinds or returns. pcall and xpcall do not stop it.
+ * waits of `<close>` handlers work as usual, whether an error unwinds it or it returns. pcall and xpcall do not stop it.
  *
  * A wait inside a coroutine of the script's own suspends the whole chain up to the fiber (script/coroutine.c). */
 #ifndef MW_SCRIPT_FIBER_H
@@ -48,6 +48,7 @@ struct mw_fiber {
   void (*push_doom)(lua_State *L, void *arg); /* pushes the error of a killed fiber */
   void *doom_arg;
   int doom_ref;               /* registry reference of the error once raised; LUA_NOREF */
+  const lua_State *unwinding; /* the coroutine that an error of its own unwinds; NULL for none. Compared only */
   struct mw_account account;  /* whoever starts it may change its limits */
   struct mw_log_context log;  /* what log lines carry while it runs */
   void (*done)(struct mw_fiber *fiber, void *owner);
@@ -95,6 +96,12 @@ int mw_fiber_raise(lua_State *L);
 /* Whether the value at `index` is the error that the running fiber was killed with, or any at all once it was cut
  * (script/budget.h): nothing may swallow it. */
 bool mw_fiber_is_doom(lua_State *L, int index);
+
+/* For the message handlers of protected calls: the error unwinds L, whose `<close>` handlers may wait although the fiber is
+ * killed meanwhile. The protected call puts back the value from before it once it is over: mw_fiber_unwound(). */
+const lua_State *mw_fiber_unwinding(lua_State *L);
+void mw_fiber_unwind(lua_State *L);
+void mw_fiber_unwound(lua_State *L, const lua_State *before);
 
 /* The program whose code L runs: the running fiber's, or the one being loaded. */
 struct mw_program *mw_fiber_program(lua_State *L);

@@ -444,7 +444,7 @@ end
 
 function waits.client(call)
   local _, status = mw.client(call.vars.address):service("echo.Echo"):Unary { what = "hold" }
-  error(status) -- of the outbound call, whose deadline is the same and may pass first
+  error(status) -- the outbound call has the same deadline, and may end first
 end
 
 function waits.messages(call)
@@ -466,6 +466,17 @@ end
 -- The call ends while a <close> variable cleans up.
 function waits.nothing() end
 
+function waits.fail() error "own error" end
+
+-- The error unwinds a protected call when the call ends; the next wait is the one that ends the handler.
+function waits.fail_protected()
+  pcall(function()
+    local _ <close> = setmetatable({}, { __close = function() mw.sleep(0.3) end })
+    error "own error"
+  end)
+  mw.sleep(600)
+end
+
 function waits.send(call)
   local payload = ("x"):rep(10000)
   local sent, status
@@ -475,12 +486,15 @@ function waits.send(call)
   mw.sleep(600)
 end
 
+-- These end by themselves, and clean up while the call ends.
+local unawaited = { nothing = true, fail = true }
+
 -- Says that it is there, waits, and notes from a <close> variable, which may itself wait, how that ended.
 function chat.wait(first, call)
   call.vars.address = first.pairs.address
   local _ <close> = setmetatable({}, {
     __close = function(_, err)
-      mw.sleep(first.pairs.how == "nothing" and 0.3 or 0.001)
+      mw.sleep(unawaited[first.pairs.how] and 0.3 or 0.001)
       mw.log.info("closed", { key = first.text })
       note(first.text, (call.vars.ended or "") .. " " .. tostring(err))
     end,
