@@ -70,6 +70,24 @@ static void long_paths_end(void **state) {
   assert_string_equal(name, ".");
 }
 
+/* A link that is a folder of the setting itself, below another one. */
+static void paths_start_from_the_innermost_folder(void **state) {
+  char outer[64], inner[80], path[96], name[64];
+  snprintf(outer, sizeof outer, "%s/outer", place);
+  snprintf(inner, sizeof inner, "%s/inner", outer);
+  snprintf(path, sizeof path, "%s/x", inner);
+  make("outer");
+  assert_int_equal(symlink("../outside", "outer/inner"), 0);
+  char *folders[] = {outer, inner};
+  struct mw_files named = {files.fd, folders, 1};
+  assert_int_equal(mw_fs_at(&named, path, false, see, name), MW_FS_OUTSIDE);
+  named.n_folders = 2;
+  assert_int_equal(mw_fs_at(&named, path, false, see, name), 0);
+  assert_string_equal(name, "x");
+  assert_int_equal(mw_fs_at(&named, inner, false, see, name), 0);
+  assert_string_equal(name, ".");
+}
+
 /* ---- swapping ---- */
 
 static atomic_bool done;
@@ -121,6 +139,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(paths_are_tidied),
       cmocka_unit_test(long_paths_end),
+      cmocka_unit_test(paths_start_from_the_innermost_folder),
       cmocka_unit_test(a_folder_swapped_for_a_link_leads_nowhere),
   };
   return cmocka_run_group_tests(tests, setup, teardown);

@@ -41,16 +41,18 @@ bool mw_fs_tidy(char *path) {
   return inside;
 }
 
-/* How much of `path` is the folder that it starts from; 0 when it is in no folder of files.folders. */
+/* Finds the innermost folder of files.folders that `path` lies in. Returns how much of `path` it is; 0 for none. */
 static size_t match_folder(const struct mw_files *files, const char *path, const char **folder) {
+  size_t most = 0;
   for (size_t i = 0; i < files->n_folders; i++) {
     size_t len = strlen(files->folders[i]);
     if (len == 1) len = 0; /* "/" */
     if (strncmp(path, files->folders[i], len) != 0 || (path[len] != '/' && path[len] != '\0')) continue;
+    if (len + (path[len] == '/') <= most) continue;
     *folder = files->folders[i];
-    return len + (path[len] == '/');
+    most = len + (path[len] == '/');
   }
-  return 0;
+  return most;
 }
 
 /* ---- walking ---- */
