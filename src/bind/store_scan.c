@@ -122,15 +122,10 @@ static int l_count(lua_State *L) {
     mw_err_fini(&err);
     struct mw_store_entry entry = {.key = {NULL, 0}};
     while (rc == 0 && (rc = advance(scan, &entry)) == 0) count++;
-    struct mw_store_key damaged = {0};
-    if (rc == MW_EDATA && entry.key.data) {
-      damaged.len = entry.key.len;
-      memcpy(damaged.bytes, entry.key.data, entry.key.len);
-    }
+    int n_failed = rc == MW_ENOTFOUND ? 0 : mw_store_fail_at(L, scan->collection, rc, entry.key);
     mw_store_snapshot_close(scan->snapshot);
     scan->snapshot = NULL;
-    struct mw_slice at = damaged.len > 0 ? mw_store_key_slice(&damaged) : mw_slice(NULL, 0);
-    if (rc != MW_ENOTFOUND) return mw_store_fail_at(L, scan->collection, rc, at);
+    if (n_failed > 0) return n_failed;
   }
   lua_pushinteger(L, count);
   return 1;
