@@ -122,20 +122,17 @@ static bool takes_call(lua_State *L, const struct mw_method_type *method) {
   return info.isvararg || info.nparams > (method->client_streaming ? 0 : 1);
 }
 
-/* Returns the text as a string that the registry keeps for good: one for each path that a method ever had. */
+/* Returns a copy of the path that lives as long as the Lua state; equal paths share one. */
 static const char *keep_path(lua_State *L, const char *path) {
   luaL_getsubtable(L, LUA_REGISTRYINDEX, PATHS);
-  const char *kept = lua_pushstring(L, path);
-  lua_pushvalue(L, -1);
-  if (lua_rawget(L, -3) == LUA_TSTRING) {
-    kept = lua_tostring(L, -1);
-    lua_pop(L, 3);
-  } else {
+  if (lua_getfield(L, -1, path) != LUA_TSTRING) {
     lua_pop(L, 1);
+    lua_pushstring(L, path);
     lua_pushvalue(L, -1);
-    lua_rawset(L, -3);
-    lua_pop(L, 1);
+    lua_setfield(L, -3, path);
   }
+  const char *kept = lua_tostring(L, -1);
+  lua_pop(L, 2);
   return kept;
 }
 
