@@ -94,8 +94,9 @@ describe("an interceptor without a name", function()
     for _, watch in ipairs(watches) do watch:cancel() end
     test.eventually(function() return left() == before + 20 end)
     local late <close> = health:Watch({}, { metadata = let_in.metadata, deadline = 0.05 })
-    assert.equal("SERVING", assert(late:receive()).status)
-    assert_status("DEADLINE_EXCEEDED", "", late:receive())
+    local reply, status = late:receive() -- on a busy machine the deadline may come before the first message
+    if reply then reply, status = late:receive() end
+    assert_status("DEADLINE_EXCEEDED", "", reply, status)
   end)
 
   it("stands around reflection, which answers as ever", function()
