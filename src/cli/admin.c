@@ -114,17 +114,12 @@ static int parse(const struct command *command, int argc, char **argv, struct re
 static int find_data(const struct request *request, char **out, struct mw_err *err) {
   *out = NULL;
   if (request->data) return mw_settings_set(out, request->data);
-  struct mw_settings settings;
-  int rc = mw_settings_init(&settings, request->dir);
-  if (rc != 0) return mw_err_set(err, rc, "out of memory");
-  rc = mw_settings_read(&settings, request->dir, err);
-  if (rc == 0 && strcmp(settings.data, ":memory:") == 0) {
-    rc = mw_err_set(err, MW_EINVAL, "%s/moonwire.lua keeps the data in memory: give the folder that the server's log "
-                    "names, with --data", request->dir);
-  }
-  if (rc == 0) rc = mw_settings_set(out, settings.data);
-  mw_settings_fini(&settings);
-  return rc;
+  int rc = mw_settings_find_data(out, request->dir, err);
+  if (rc != 0 || strcmp(*out, ":memory:") != 0) return rc;
+  free(*out);
+  *out = NULL;
+  return mw_err_set(err, MW_EINVAL, "%s/moonwire.lua keeps the data in memory: give the folder that the server's log names, "
+                    "with --data", request->dir);
 }
 
 /* Asks, and takes the answer. */

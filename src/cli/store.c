@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "cli/shown.h"
 #include "server/settings.h"
 #include "store/check.h"
 
@@ -28,7 +29,11 @@ static int wrong_usage(const char *problem, const char *what) {
   return MW_EXIT_USAGE;
 }
 
-static void print_found(void *arg, const char *words) { printf("%s\n", words); }
+/* The words may quote damaged bytes. */
+static void print_found(void *arg, const char *words) {
+  mw_shown_print(stdout, mw_slice_str(words));
+  putchar('\n');
+}
 
 static int check_store(const char *folder) {
   struct mw_store_check check = {.found = print_found};
@@ -46,29 +51,20 @@ static int check_store(const char *folder) {
   return check.sound ? MW_EXIT_OK : MW_EXIT_FAILED;
 }
 
-/* The data folder by the settings of the project in `dir`; NULL, and the reason printed, when they are wrong. */
-static char *find_data(const char *dir) {
-  struct mw_settings settings;
-  struct mw_err err = MW_ERR_INIT;
-  char *data = NULL;
-  if (mw_settings_init(&settings, dir) != 0) return NULL;
-  if (mw_settings_read(&settings, dir, &err) == 0) data = strdup(settings.data);
-  else fprintf(stderr, "moonwire store: %s\n", mw_err_text(&err));
-  mw_err_fini(&err);
-  mw_settings_fini(&settings);
-  return data;
-}
-
 static int check_folder(const char *dir, const char *named) {
-  char *data = named ? strdup(named) : find_data(dir), *folder;
-  if (!data) return MW_EXIT_FAILED;
+  char *data = NULL, *folder;
+  struct mw_err err = MW_ERR_INIT;
   int code = MW_EXIT_FAILED;
-  if (strcmp(data, ":memory:") == 0) {
+  int rc = named ? mw_settings_set(&data, named) : mw_settings_find_data(&data, dir, &err);
+  if (rc != 0) {
+    fprintf(stderr, "moonwire store: %s\n", err.text ? err.text : mw_err_name(rc));
+  } else if (strcmp(data, ":memory:") == 0) {
     fprintf(stderr, "moonwire store: %s keeps its data in memory: there is no file to check\n", dir);
   } else if (asprintf(&folder, "%s/store", data) >= 0) {
     code = check_store(folder);
     free(folder);
   }
+  mw_err_fini(&err);
   free(data);
   return code;
 }

@@ -65,6 +65,10 @@ int mw_settings_parse(struct mw_settings *settings, const char *dir, const char 
 /* The same, of DIR/moonwire.lua as it is now; a folder without one changes nothing. Also MW_EIO. */
 int mw_settings_read(struct mw_settings *settings, const char *dir, struct mw_err *err);
 
+/* The data folder, or ":memory:", by the settings of the project folder `dir`. Returns 0 and an owned path, or as
+ * mw_settings_read(). */
+int mw_settings_find_data(char **out, const char *dir, struct mw_err *err);
+
 /* Returns 0; MW_ELIMIT (too many addresses), MW_EINVAL (no such log level) or MW_ENOMEM. */
 int mw_settings_override(struct mw_settings *settings, const struct mw_overrides *overrides);
 

@@ -350,6 +350,18 @@ int mw_settings_read(struct mw_settings *settings, const char *dir, struct mw_er
   return rc;
 }
 
+int mw_settings_find_data(char **out, const char *dir, struct mw_err *err) {
+  struct mw_settings settings;
+  if (mw_settings_init(&settings, dir) != 0) return mw_err_set(err, MW_ENOMEM, "out of memory");
+  int rc = mw_settings_read(&settings, dir, err);
+  if (rc == 0) {
+    *out = settings.data;
+    settings.data = NULL;
+  }
+  mw_settings_fini(&settings);
+  return rc;
+}
+
 /* ---- what cannot change ---- */
 
 static bool same_text(const char *a, const char *b) { return a && b ? strcmp(a, b) == 0 : a == b; }
