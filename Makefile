@@ -31,8 +31,8 @@ define build
 @cmake --build $(1) -j $(JOBS) -- --no-print-directory -s
 endef
 
-.PHONY: all run test asan gcstress tsan fuzz soak crash conformance layers types bench bench-reload install clean help build-deps \
-	test-deps
+.PHONY: all run test asan gcstress tsan fuzz soak crash conformance layers types bench bench-reload install clean help \
+	build-deps test-deps
 
 all: build-deps
 	$(call build,build,release)
@@ -48,7 +48,7 @@ asan: test-deps
 	$(call build,build-asan,asan)
 	@test/run --build build-asan unit spec client soak
 
-# On one engine, for their time.
+# On one engine: with these collections the specs take minutes.
 gcstress: test-deps
 	$(call build,build-asan,asan)
 	@MOONWIRE_GCSTRESS=1 ENGINES=http TEST_LIMIT=900 test/run --build build-asan spec walk

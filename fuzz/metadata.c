@@ -129,7 +129,7 @@ static void check_trace(struct mw_slice value) {
   check(strcmp(trace.span_id, next.span_id) != 0);
 }
 
-/* Adds a line to what is sent, if an application may set that. */
+/* Adds a line to the metadata to send, if an application may set it. */
 static void add_line(struct mw_metadata *sent, struct mw_arena *arena, const uint8_t *line, size_t len) {
   const uint8_t *colon = len > 0 ? memchr(line, ':', len) : NULL;
   if (!colon) return;

@@ -232,7 +232,7 @@ function json.decode(text, type) end
 ---@field retryThrottling? { maxTokens: integer, tokenRatio: number } 1 to 1000 tokens; per target
 ---@field [string] any load balancing and the like
 
----An entry of a service config: for the methods, services or (with an empty service) everything that `name` lists.
+---Settings of the methods that `name` lists: a method, a service's methods, or (with an empty service) all.
 ---@class moonwire.MethodConfig
 ---@field name { service?: string, method?: string }[]
 ---@field timeout? string such as "1.5s"; spans all attempts

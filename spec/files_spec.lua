@@ -67,7 +67,7 @@ local function read(folder, path)
   return file:read "a"
 end
 
--- What is in a folder, hidden names too.
+-- The names in a folder, hidden ones too.
 local function names(folder, path)
   local list <close> = assert(io.popen(("ls -A %s/%s 2>/dev/null"):format(folder.dir, path)))
   local out = {}

@@ -121,7 +121,7 @@ struct mw_bind_target {
   const char *path; /* of the method; lives as long as the Lua state */
 };
 
-/* The same, for methods that C handles and interceptors stand around. */
+/* The same, for methods that C handles and interceptors wrap. */
 extern const struct mw_handler mw_bind_builtin_handler;
 
 /* Whether a Lua function, an interceptor at least, runs the route's calls. */

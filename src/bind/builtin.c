@@ -1,15 +1,14 @@
 /* Interceptors around methods that C handles, such as health and reflection.
  *
- * With an interceptor around it, such a method gets a Lua handler. That serves the call by a call of its own, the inner
- * one, which the C handler has:
+ * Where an interceptor wraps such a method, the route's handler is a Lua function, l_handle. It serves the outer call by
+ * an inner one, which the C handler gets:
  *
  *   engine  --->  mw_bind_handler: interceptors --next()--> l_handle  --->  the C handler
  *   struct mw_call (outer)                                  struct inner, an engine for one call
  *
- * l_handle feeds the inner call, and waits in the coroutine of the outer one until the C handler has finished it; its
- * results are those of a Lua handler. Messages that the C handler sends go out at once, whatever sends them: a change of
- * health comes as an event of its own. Only the coroutine of the outer call waits here, so that the outer call lives
- * as long as the inner one. */
+ * l_handle feeds the inner call, and waits in the coroutine of the outer one until the C handler has finished it; it
+ * returns as a Lua handler does. Messages of the C handler go out at once, also from an event of its own, such as a change
+ * of health. Only the coroutine of the outer call waits here, so that the outer call lives as long as the inner one. */
 #include <string.h>
 
 #include "bind/builtin.h"
@@ -23,8 +22,8 @@ struct inner {
   struct mw_bind_call *outer;
   struct mw_bind_waiter waiter; /* of the outer call's fiber */
   bool begun, over;
-  bool waiting;                 /* in wait() */
-  bool unsent;                  /* what was sent last is more than the outer call can take */
+  bool waiting;                 /* in mw_fiber_wait_quietly() */
+  bool unsent;                  /* the last message stalled the outer call */
   struct mw_slice request;      /* of a method whose request is not streamed; in the arena of the inner call */
   uint8_t *reply;               /* reserved, of a method whose reply is not streamed; in the same arena */
   size_t reply_len;
@@ -72,7 +71,7 @@ static void op_finish(struct mw_call *call, const struct mw_status *status, bool
 
 static const struct mw_engine_call_ops inner_ops = {op_read, op_reserve, op_send, op_send_headers, op_finish};
 
-/* The inner call has ended, and whoever ended it is done with it. */
+/* The inner call has ended, and nothing on the C stack uses it any more. */
 static void on_idle(void *arg) {
   struct inner *inner = arg;
   if (inner->waiting) mw_fiber_resume(inner->waiter.fiber);
@@ -103,7 +102,7 @@ static int push_results(lua_State *L, struct inner *inner) {
   return rc == 0 ? 1 : mw_bind_fail_err(L, MW_CODE_INTERNAL, &err);
 }
 
-/* Gives the handler the message that it reads, or the end; returns false when that is yet to come. */
+/* Gives the C handler the message that it reads, or the end. Returns false when neither has arrived. */
 static bool feed(struct inner *inner) {
   struct mw_call *outer = inner->outer->call;
   enum mw_bind_arrival arrived = inner->waiter.arrived;

@@ -28,8 +28,7 @@ const char *mw_fs_push_sibling(lua_State *L, int index, const char *of);
 /* Pushes nil and a status for the error of an operation on the path that the script called `name`. Returns 2. */
 int mw_fs_fail(lua_State *L, int error, const char *name);
 
-/* Everything from here on runs on a pool thread: it blocks. Paths are such as mw_fs_at() takes; each function returns
- * what that does. */
+/* Everything from here on blocks and runs on a pool thread. Paths and results are those of mw_fs_at(). */
 
 /* Makes a folder, and those above it that are missing. One that is there is fine; a file of that name is ENOTDIR. */
 int mw_fs_make_folders(const struct mw_files *files, const char *path);

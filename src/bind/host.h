@@ -11,8 +11,8 @@
 
 /* Where the paths of mw.fs start; any thread. */
 struct mw_files {
-  int fd;               /* data/files, open; relative paths */
-  char *const *folders; /* of the setting files.folders: absolute, without a "/" at the end; absolute paths */
+  int fd;               /* data/files, open: relative paths start there */
+  char *const *folders; /* of the setting files.folders, without a "/" at the end: absolute paths start there */
   size_t n_folders;
 };
 
@@ -24,7 +24,7 @@ struct mw_host {
   struct mw_topics *topics;
   struct mw_metrics *metrics;
   const char *dir;           /* the project folder */
-  const char *data_dir;      /* which callers are not shown; NULL for none */
+  const char *data_dir;      /* no status contains it; NULL for none */
   const struct mw_files *files;
   unsigned worker, workers;  /* this worker's number, from 0, and how many there are */
   bool dev;

@@ -13,8 +13,8 @@ int mw_read_new(struct mw_reader *r, const struct mw_message_type *type, const s
   return *out ? 0 : mw_read_no_memory(r, path);
 }
 
-/* What is read borrows its strings from the tables, so these must keep their values until it is packed. Refuses those
- * with weak references. */
+/* Refuses a table with weak references: a message borrows its strings from the tables that it is read from, which must
+ * keep their values until it is packed. */
 static int check_strong(struct mw_reader *r, int at, const struct mw_path *path) {
   if (!mw_bind_is_weak(r->L, at)) return 0;
   return mw_path_fail(r->err, r->L, path, MW_EINVAL,

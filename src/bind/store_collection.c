@@ -85,7 +85,7 @@ static enum mw_code code_of(int code) {
   }
 }
 
-/* Logs why the store failed, once a second at most: callers get less. */
+/* Logs why the store failed, once a second at most. A caller's status contains no path. */
 static void log_failure(const char *text) {
   static _Atomic int64_t last;
   int64_t now = mw_clock_real(), before = atomic_load(&last);
@@ -93,7 +93,7 @@ static void log_failure(const char *text) {
   if (atomic_compare_exchange_strong(&last, &before, now)) mw_log(MW_LOG_ERROR, NULL, "the store failed: %s", text);
 }
 
-/* Copies the words without the server's folders: neither the path in front nor that of the data folder. */
+/* Copies the words without the path of the data folder, and without any path before "store.mdb: ". */
 static void copy_without_paths(char *out, size_t size, const char *text, const char *data_dir) {
   const char *file = strstr(text, "/store.mdb: ");
   size_t len = data_dir ? strlen(data_dir) : 0, used = 0;

@@ -71,5 +71,5 @@ void mw_collect_start(struct mw_vm *vm) {
 void mw_collect_stop(struct mw_vm *vm) {
   mw_timer_stop(vm->collecting);
   vm->collecting = NULL;
-  set_stress(vm, false); /* lua_close() is not to be made to collect */
+  set_stress(vm, false); /* lua_close() frees all of it anyway */
 }

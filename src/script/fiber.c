@@ -104,7 +104,7 @@ static void run(struct mw_fiber *fiber, int n_args) {
   mw_collect_stress_run(vm);
   *mw_log_context() = fiber->log;
   int n_results;
-  int rc = resume(fiber->L, current, n_args, &n_results); /* whose C calls count for the depth of the C stack */
+  int rc = resume(fiber->L, current, n_args, &n_results); /* Lua limits the depth of the C stack: `current` counts */
   mw_account_exclude(account, fiber->account.started, fiber->account.busy);
   bool collect = rc != LUA_YIELD && fiber->account.cut == MW_CUT_MEMORY;
   if (rc == LUA_YIELD) {

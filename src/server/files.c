@@ -1,6 +1,6 @@
-/* Moving is a rename of each name into the folder ".moonwire-files", and in the end of that to "files". A crash leaves the
- * former, and the next start goes on with it. The mark inside distinguishes the new "files" from a folder of that name
- * that scripts had made, which is moved like any other. */
+/* Files are moved by renames: each name into the folder ".moonwire-files", and in the end that folder to "files". After a
+ * crash, the next start goes on with ".moonwire-files". A mark distinguishes the new "files" from a folder of that name
+ * that scripts have made, which is moved like any other. */
 #include "server/files.h"
 
 #include <dirent.h>
@@ -56,7 +56,7 @@ int mw_files_make(const char *data, struct mw_err *err) {
 
 /* ---- paths ---- */
 
-/* The path without links, to be freed; as far as it exists, and the rest as it is. NULL without memory. */
+/* Resolves the links in the part of the path that exists, and appends the rest. Owned; NULL without memory. */
 static char *real(const char *path) {
   char *head = strdup(path), *out = NULL;
   for (size_t len = head ? strlen(head) : 0; head && !out;) {
@@ -147,7 +147,7 @@ static bool is_own(const struct move *move, const char *name) {
          leads_into(move, name, settings->tls_key) || leads_into(move, name, settings->tls_client_ca);
 }
 
-/* Scripts can make files and folders; a link is the operator's way for them to more. */
+/* Scripts make files and folders; the operator adds links to others. */
 static bool is_moved(const struct move *move, int folder, const char *name) {
   struct stat info;
   if (fstatat(folder, name, &info, AT_SYMLINK_NOFOLLOW) != 0) return false;
@@ -171,7 +171,7 @@ static int collect(struct move *move, int folder, struct mw_err *err) {
   return rc == 0 ? 0 : mw_err_set(err, rc, "out of memory");
 }
 
-/* Nothing is replaced. Without the kernel's help there is a moment for others between the look and the rename. */
+/* Replaces nothing, unless another process makes `new_name` at the same time and the kernel has no RENAME_NOREPLACE. */
 static int rename_to_new(int from, const char *name, int to, const char *new_name) {
   struct stat info;
   if (renameat2(from, name, to, new_name, RENAME_NOREPLACE) == 0) return 0;
@@ -194,7 +194,7 @@ static int move_all(struct move *move, int from, int to, struct mw_err *err) {
   return rc;
 }
 
-/* With the stage open: fills it and gives it its name, or empties it again. */
+/* Fills the open stage and renames it to "files"; if that fails, moves everything back. */
 static int run_stages(struct move *move, struct mw_err *err) {
   int rc = move_all(move, move->at, move->stage, err);
   if (rc == 0 && (put_mark(move->stage) != 0 || rename_to_new(move->at, STAGE, move->at, ROOT) != 0)) {
@@ -221,7 +221,7 @@ static int move_staged(struct move *move, struct mw_err *err) {
   return 0;
 }
 
-/* In the project folder, or one above it, the files of scripts cannot be told from all others. */
+/* In the project folder, or one above it, nothing distinguishes the files of scripts from others. */
 static int move_entries(struct move *move, struct mw_err *err) {
   char *dir = real(move->dir);
   int rc = dir && move->place ? 0 : mw_err_set(err, MW_ENOMEM, "out of memory");

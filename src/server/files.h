@@ -11,16 +11,16 @@
 int mw_files_make(const char *data, struct mw_err *err);
 
 /* Opens data/files. The first time, moves there what scripts have made in the data folder while mw.fs was rooted in that:
- * all regular files, folders and links but the server's own, in steps of which any may be the last before a crash. `dir`
- * is the project folder. The caller holds the lock of the store; `settings` outlive the files.
+ * all regular files, folders and links but the server's own. After a crash, the next call completes the move. `dir` is the
+ * project folder. The caller holds the lock of the store; `settings` outlive the files.
  * Returns 0, MW_EINVAL (a folder of files.folders holds the data folder or lies in it), MW_EIO or MW_ENOMEM. */
 int mw_files_open(struct mw_files *files, const char *data, const char *dir, const struct mw_settings *settings,
                   struct mw_err *err);
 
-/* Closes what was opened, or MW_FILES_INIT. */
+/* Also of MW_FILES_INIT, and twice. */
 void mw_files_close(struct mw_files *files);
 
-/* Whether every folder of files.folders lies beside the data folder: 0, or MW_EINVAL. */
+/* Returns 0, MW_EINVAL (a folder of files.folders holds the data folder or lies in it) or MW_ENOMEM. */
 int mw_files_check_folders(const struct mw_settings *settings, const char *data, struct mw_err *err);
 
 #endif

@@ -10,8 +10,8 @@ struct mw_health {
   struct mw_list watchers; /* live Watch calls */
   bool serving;
   struct mw_loop *loop;
-  struct mw_store *store;  /* whose trouble is the server's: NOT_SERVING; NULL for none */
-  struct mw_timer *look;   /* at the store, while there are watchers */
+  struct mw_store *store;  /* while it is unhealthy, the status is NOT_SERVING; NULL for none */
+  struct mw_timer *look;   /* the next look at the store; NULL without watchers */
 };
 
 /* Borrows `loop` and `store`. */

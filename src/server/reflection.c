@@ -59,7 +59,7 @@ static int put_error(struct mw_buf *out, enum mw_code code, const char *text) {
 /* Files to write, in order and each once. */
 struct queue {
   struct mw_map seen;
-  const char **paths; /* borrowed from the pool */
+  const char **paths; /* borrowed */
   size_t n, cap;
 };
 
@@ -91,7 +91,7 @@ static int put_file_and_imports(struct mw_buf *files, const struct mw_pool *pool
   return rc;
 }
 
-/* `path` is NULL when the request names nothing that there is. */
+/* `path` is NULL when no file has what the request names. */
 static int put_file(struct mw_buf *out, const struct mw_pool *pool, const char *path) {
   if (!path || !mw_pool_file(pool, path).data) return put_error(out, MW_CODE_NOT_FOUND, "not found");
   struct mw_buf files = MW_BUF_INIT;

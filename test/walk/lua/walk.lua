@@ -66,7 +66,7 @@ for _, object in ipairs { collections[1], collections[2], topic, client, stub, m
 local value, step
 local depth, fuel, spawned = 0, STEPS, 0
 
--- Acts from within whatever calls it: another call of the API, or a change to what is in use.
+-- Runs within calls of the API: calls the API again, or changes a value that is in use.
 local function act()
   if depth >= DEPTH or fuel <= 0 then return end
   depth = depth + 1
