@@ -1,5 +1,5 @@
-/* Objects of the bindings, with a collector that runs a whole cycle at each allocation and scripts that change what is
- * being read: no pointer of C's outlives its target, and no script runs where C does not expect one. */
+/* Objects of the bindings, with a collector that runs a whole cycle at each allocation and scripts that change tables
+ * while C reads them: no pointer of C outlives its target, and no script runs where C does not expect one. */
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,6 +16,7 @@
 #include "bind/bind.h"
 #include "engine/inproc/inproc.h"
 #include "schema/load.h"
+#include "server/folder.h"
 
 struct world {
   struct mw_loop loop;
@@ -88,11 +89,9 @@ static int teardown(void **state) {
   mw_metrics_free(w->host.metrics);
   mw_loop_fini(&w->loop);
   close(w->files.fd);
-  char command[96];
-  snprintf(command, sizeof command, "rm -rf %s", w->folder);
-  int rc = system(command);
+  mw_folder_remove(w->folder);
   free(w);
-  return rc;
+  return 0;
 }
 
 /* Loads the script as a generation of its own, with a schema of its own, and routes it. Returns 0 and makes it the
