@@ -55,15 +55,15 @@ bool mw_collection_pack(lua_State *L, struct mw_collection *collection, int arg,
 /* When what is written with the options table at `arg` ({ttl = seconds}) expires; 0 for never. Raises on others. */
 int64_t mw_collection_expiry(lua_State *L, int arg, const char *what);
 
-/* Pushes nil and the status for an MW_E* of the store, with `text`, or NULL for the code's own words. The log gets the text
- * as it is, the status without the paths of the server. */
+/* Pushes nil and the status for an MW_E* of the store, with `text`, or NULL for the code's own words. The status has no
+ * path of the server. Logs nothing: the store logs commits that fail. */
 int mw_store_fail(lua_State *L, const struct mw_collection *collection, int code, const char *text);
 
-/* The same from an mw_err, which is freed. */
+/* The same for a snapshot that cannot be opened, from an mw_err, which is freed. Logs its text as it is. */
 int mw_store_fail_err(lua_State *L, int code, struct mw_err *err);
 
-/* Pushes nil and the status for an MW_E* met while the record of `key` was read; its data is NULL when that is not
- * known. */
+/* Pushes nil and the status for an MW_E* met while the record of `key` was read, and logs it. `key` has no data when no
+ * record is known. */
 int mw_store_fail_at(lua_State *L, const struct mw_collection *collection, int code, struct mw_slice key);
 
 /* What `for` takes to go over the userdata at 3 and to close it at the end. Raises a status instead when `rc` says that

@@ -85,12 +85,14 @@ static enum mw_code code_of(int code) {
   }
 }
 
-/* Logs why the store failed, once a second at most. A caller's status contains no path. */
-static void log_failure(const char *text) {
+/* Logs why a read failed, once a second at most. */
+static void log_failure(const struct mw_collection *collection, const char *text) {
   static _Atomic int64_t last;
   int64_t now = mw_clock_real(), before = atomic_load(&last);
   if (before != 0 && now < before + MW_NS_PER_S) return;
-  if (atomic_compare_exchange_strong(&last, &before, now)) mw_log(MW_LOG_ERROR, NULL, "the store failed: %s", text);
+  if (!atomic_compare_exchange_strong(&last, &before, now)) return;
+  const char *name = collection ? collection->name : "store";
+  mw_log(MW_LOG_ERROR, NULL, "a read of the store failed: %s: %s", name, text);
 }
 
 /* Copies the words without the path of the data folder, and without any path before "store.mdb: ". */
@@ -108,10 +110,9 @@ static void copy_without_paths(char *out, size_t size, const char *text, const c
 }
 
 int mw_store_fail(lua_State *L, const struct mw_collection *collection, int code, const char *text) {
-  char shown[512];
+  char shown[MW_STORE_KEY_MAX + 256];
   const struct mw_program *program = mw_fiber_program(L);
   if (!text || !text[0]) text = mw_err_name(code);
-  if (code != MW_ECONFLICT) log_failure(text);
   copy_without_paths(shown, sizeof shown, text, program ? program->host->data_dir : NULL);
   mw_bind_make_utf8(shown);
   return mw_bind_fail(L, code_of(code), "%s: %s", collection ? collection->name : "store", shown);
@@ -121,18 +122,19 @@ int mw_store_fail_err(lua_State *L, int code, struct mw_err *err) {
   char text[512]; /* pushing may raise, and `err` would leak */
   snprintf(text, sizeof text, "%s", mw_err_text(err));
   mw_err_fini(err);
+  log_failure(NULL, text);
   return mw_store_fail(L, NULL, code, text);
 }
 
 int mw_store_fail_at(lua_State *L, const struct mw_collection *collection, int code, struct mw_slice key) {
-  if (code != MW_EDATA) return mw_store_fail(L, collection, code, NULL);
-  if (!key.data) {
-    return mw_store_fail(L, collection, code, "a page of the store is damaged: run `moonwire store check`, restore a "
-                         "backup");
+  const char *text = mw_err_name(code);
+  if (code == MW_EDATA && key.data) {
+    mw_store_key_push(L, collection, key);
+    text = lua_pushfstring(L, "the record of %s is damaged: delete it or put it anew, or restore a backup",
+                           luaL_tolstring(L, -1, NULL));
+  } else if (code == MW_EDATA) {
+    text = "a page of the store is damaged: run `moonwire store check`, restore a backup";
   }
-  mw_store_key_push(L, collection, key);
-  const char *text = lua_pushfstring(L, "%s: the record of %s is damaged: delete it or put it anew, or restore a backup",
-                                     collection->name, luaL_tolstring(L, -1, NULL));
-  log_failure(text);
-  return mw_bind_fail(L, MW_CODE_DATA_LOSS, "%s", text);
+  log_failure(collection, text);
+  return mw_store_fail(L, collection, code, text);
 }

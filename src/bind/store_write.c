@@ -171,7 +171,7 @@ static int attempt_delete(lua_State *L) {
     lua_pushboolean(L, false);
     return 1;
   }
-  if (rc != 0 && rc != MW_EDATA) return mw_store_fail(L, collection, rc, NULL);
+  if (rc != 0 && rc != MW_EDATA) return mw_store_fail_at(L, collection, rc, mw_store_key_slice(&key));
   struct mw_store_wait *wait = mw_store_wait_new(L, fiber);
   struct mw_store_txn *txn = change_txn(&key, mw_slice(NULL, 0), 0, rc == 0 ? &entry.revision : NULL);
   if (!txn) return mw_store_fail(L, collection, MW_ENOMEM, NULL);
