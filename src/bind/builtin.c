@@ -1,14 +1,15 @@
 /* Interceptors around methods that C handles, such as health and reflection.
  *
- * Where an interceptor wraps such a method, the route's handler is a Lua function, l_handle. It serves the outer call by
- * an inner one, which the C handler gets:
+ * Where an interceptor wraps such a method, the route's handler is a Lua function, l_handle. It serves the outer call
+ * by an inner one, which the C handler gets:
  *
  *   engine  --->  mw_bind_handler: interceptors --next()--> l_handle  --->  the C handler
  *   struct mw_call (outer)                                  struct inner, an engine for one call
  *
  * l_handle feeds the inner call, and waits in the coroutine of the outer one until the C handler has finished it; it
- * returns as a Lua handler does. Messages of the C handler go out at once, also from an event of its own, such as a change
- * of health. Only the coroutine of the outer call waits here, so that the outer call lives as long as the inner one. */
+ * returns as a Lua handler does. Messages of the C handler go out at once, also from an event of its own, such as a
+ * change of health. Only the coroutine of the outer call waits here, so that the outer call lives as long as the inner
+ * one. */
 #include <string.h>
 
 #include "bind/builtin.h"

@@ -118,8 +118,8 @@ static int find_data(const struct request *request, char **out, struct mw_err *e
   if (rc != 0 || strcmp(*out, ":memory:") != 0) return rc;
   free(*out);
   *out = NULL;
-  return mw_err_set(err, MW_EINVAL, "%s/moonwire.lua keeps the data in memory: give the folder that the server's log names, "
-                    "with --data", request->dir);
+  return mw_err_set(err, MW_EINVAL, "%s/moonwire.lua keeps the data in memory: give the folder that the server's log "
+                    "names, with --data", request->dir);
 }
 
 /* Asks, and takes the answer. */

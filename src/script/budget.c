@@ -201,9 +201,9 @@ static void on_count(lua_State *L, lua_Debug *info) {
 /* Runs in a signal handler: what it reads is set before the code runs that it is about, and a coroutine that has begun
  * or ended to run just now is met by the next tick.
  *
- * Lua may lose a hook that is set here, so it is set again. That visits every frame of the coroutine: with 300,000 of them
- * it may take longer than the interval of the ticks, and no instruction would run between two. So a hook that is still
- * armed is set again only after 1, 2, 4, 8 ... ticks. */
+ * Lua may lose a hook that is set here, so it is set again. That visits every frame of the coroutine: with 300,000
+ * frames it may take longer than the interval of the ticks, and no instruction would run between two. So a hook that is
+ * still armed is set again only after 1, 2, 4, 8 ... ticks. */
 static void on_tick(void *arg) {
   struct mw_vm *vm = arg;
   lua_State *current = vm->current;

@@ -1,5 +1,5 @@
-/* Files are moved by renames: each name into the folder ".moonwire-files", and in the end that folder to "files". After a
- * crash, the next start goes on with ".moonwire-files". A mark distinguishes the new "files" from a folder of that name
+/* Files are moved by renames: each name into the folder ".moonwire-files", and in the end that folder to "files". After
+ * a crash, the next start goes on with ".moonwire-files". A mark distinguishes the new "files" from a folder of that name
  * that scripts have made, which is moved like any other. */
 #include "server/files.h"
 
