@@ -132,7 +132,7 @@ static int l_step(lua_State *L) {
   lua_Number limit = luaL_optnumber(L, 2, STEP_LIMIT);
   if (!(limit < STEP_LIMIT)) limit = STEP_LIMIT;
   struct drive *d = push_drive(L, test);
-  d->until = (int64_t)(limit * MW_NS_PER_S);
+  d->until = mw_span_of_seconds(limit);
   d->left = 1;
   return mw_test_turn_wait(L, &d->turn, "clock:step", after_step);
 }
