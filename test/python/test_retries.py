@@ -116,12 +116,12 @@ class Retries(OutboundTest):
     def test_the_deadline_spans_all_attempts(self):
         slow = config(initialBackoff="60s", maxBackoff="60s")
         with Peer(fails(9)) as peer:
-            outcome = self.run_call(peer, service_config=slow, deadline=0.2)
+            outcome = self.run_call(peer, service_config=slow, deadline=1)
             self.assertEqual((outcome.code, len(peer.requests)), ("DEADLINE_EXCEEDED", 1))
-        silent = json.dumps({"methodConfig": [{"name": [{}], "timeout": "0.2s"}]})
+        silent = json.dumps({"methodConfig": [{"name": [{}], "timeout": "1s"}]})
         with Peer() as peer:
             self.assertEqual(self.run_call(peer, service_config=silent).code, "DEADLINE_EXCEEDED")
-            self.assertLessEqual(int(peer.requests[0].headers["grpc-timeout"][:-1]), 200)
+            self.assertLessEqual(int(peer.requests[0].headers["grpc-timeout"][:-1]), 1000)
 
     def test_cancelling_ends_all_of_it(self):
         slow = config(initialBackoff="60s", maxBackoff="60s")
