@@ -342,6 +342,31 @@ static void a_file_cut_short_under_the_store_is_survived(void **state) {
   free(path);
 }
 
+/* A delete has LMDB merge a page with the one before it. Keys that are put in reverse order give that the greater number:
+ * so it is lost when the file is cut. */
+static void deletes_in_a_file_cut_short_are_refused(void **state) {
+  struct fixture *f = *state;
+  enum { MERGED = 1000 };
+  struct mw_store_txn *puts = mw_store_txn_new(), *deletes = mw_store_txn_new();
+  for (int i = MERGED; i-- > 0;) {
+    char key[16], value[300];
+    snprintf(key, sizeof key, "k%06d", i);
+    value_of(i, value);
+    assert_int_equal(mw_store_txn_put(puts, str(key), str(value), 0), 0);
+    assert_int_equal(mw_store_txn_delete(deletes, str(key)), 0);
+  }
+  assert_int_equal(commit(f->store, &f->loop, puts).code, 0);
+  fixture_reopen(f);
+  char *path = fixture_path(f, "store.mdb");
+  struct stat st;
+  assert_int_equal(stat(path, &st), 0);
+  assert_int_equal(truncate(path, st.st_size / PAGE / 2 * PAGE), 0);
+  struct outcome outcome = commit(f->store, &f->loop, deletes);
+  assert_int_equal(outcome.code, MW_EIO);
+  if (!strstr(outcome.text, "store.mdb: a page of the file cannot be read")) fail_msg("got: %s", outcome.text);
+  free(path);
+}
+
 /* ---- format 1 ---- */
 
 static void put_raw(MDB_txn *txn, MDB_dbi dbi, const char *key, const void *value, size_t len) {
@@ -499,6 +524,7 @@ int main(void) {
       TEST(damaged_pages_of_a_large_store_are_found),
       TEST(damage_expires_nothing),
       TEST(a_file_cut_short_under_the_store_is_survived),
+      TEST(deletes_in_a_file_cut_short_are_refused),
       TEST(a_store_of_the_format_before_goes_on),
       TEST(the_check_finds_what_is_damaged),
       TEST(the_check_reports_a_truncated_file),

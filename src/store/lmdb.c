@@ -76,9 +76,16 @@ static int guard(struct mw_lmdb *lm, const struct mw_tree *tree, struct mw_slice
   return 0;
 }
 
-/* Sets `err` for an error while `key` is read or changed. */
+/* Sets `err` for an error of the write transaction. A page that could not be read has zeros for LMDB, which then fails in
+ * one way or another. */
+static int fail_write(struct mw_lmdb *lm, int rc, struct mw_err *err) {
+  return atomic_load(&lm->fault.seen) ? mw_lmdb_usable(lm, err) : mw_lmdb_fail(lm, rc, err);
+}
+
+/* The same while `key` is read or changed. */
 static int fail_at(struct mw_lmdb *lm, int rc, struct mw_slice key, struct mw_err *err) {
   char words[MW_STORE_KEY_WORDS];
+  if (atomic_load(&lm->fault.seen)) return mw_lmdb_usable(lm, err);
   switch (rc) {
     case DAMAGED_RECORD:
       return mw_err_set(err, MW_EDATA, "the record of %s is damaged: delete it or put it anew, or restore a backup",
@@ -133,8 +140,13 @@ static int do_commit(struct mw_lmdb *lm, void *arg) { return mdb_txn_commit(lm->
 
 static int lmdb_commit(struct mw_backend *backend, struct mw_err *err) {
   struct mw_lmdb *lm = mw_lmdb_of(backend);
+  int rc = mw_lmdb_usable(lm, err); /* the transaction may have met zeros in place of a page */
+  if (rc != 0) {
+    lmdb_abort(backend);
+    return rc;
+  }
   mw_lmdb_save_meta(lm);
-  int rc = mw_lmdb_trapped(lm, do_commit, NULL);
+  rc = mw_lmdb_trapped(lm, do_commit, NULL);
   lm->write = NULL;
   if (rc == 0) return 0;
   mw_lmdb_commit_failed(lm);
@@ -254,7 +266,7 @@ static int do_set_counter(struct mw_lmdb *lm, void *arg) {
 static int lmdb_set_counter(struct mw_backend *backend, struct mw_slice name, uint64_t value, struct mw_err *err) {
   struct mw_lmdb *lm = mw_lmdb_of(backend);
   int rc = mw_lmdb_trapped(lm, do_set_counter, &(struct counting){name, value});
-  return rc == 0 ? 0 : mw_lmdb_fail(lm, rc, err);
+  return rc == 0 ? 0 : fail_write(lm, rc, err);
 }
 
 /* ---- expiry ---- */
@@ -276,7 +288,7 @@ static int lmdb_first_expiry(struct mw_backend *backend, struct mw_slice *key, i
   MDB_val k;
   int rc = mw_lmdb_trapped(lm, do_first_expiry, &k);
   if (rc == MDB_NOTFOUND) return MW_ENOTFOUND;
-  if (rc != 0) return mw_lmdb_fail(lm, rc, err);
+  if (rc != 0) return fail_write(lm, rc, err);
   const uint8_t *bytes = k.mv_data;
   uint64_t at = 0;
   for (int i = 0; i < 8; i++) at = at << 8 | bytes[i];
