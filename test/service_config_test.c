@@ -178,6 +178,8 @@ static void backoff_grows_to_its_limit(void **state) {
   assert_int_equal(mw_retry_backoff(&policy, 4, 0.5), 5000);
   assert_int_equal(mw_retry_backoff(&policy, 1, 0), 800);
   assert_int_equal(mw_retry_backoff(&policy, 4, 1), 6000);
+  policy.max_backoff = policy.initial_backoff = MW_NEVER;
+  assert_true(mw_retry_backoff(&policy, 1, 1) == MW_NEVER);
   for (int i = 0; i < 100; i++) {
     double random = mw_retry_random();
     assert_true(random >= 0 && random <= 1);

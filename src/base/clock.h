@@ -25,12 +25,13 @@ static inline int64_t mw_span(int64_t count, int64_t unit) {
   return __builtin_mul_overflow(count, unit, &span) ? MW_NEVER : span;
 }
 
-/* Also of an infinite number; NaN is 0. */
-static inline int64_t mw_span_of_seconds(double seconds) {
-  double ns = seconds * MW_NS_PER_S;
+/* Also of infinite numbers; NaN is 0. */
+static inline int64_t mw_span_of_ns(double ns) {
   if (!(ns > 0)) return 0;
   return ns < 0x1p63 ? (int64_t)ns : MW_NEVER;
 }
+
+static inline int64_t mw_span_of_seconds(double seconds) { return mw_span_of_ns(seconds * MW_NS_PER_S); }
 
 /* The point in time that comes `span`, which is not negative, after `from`. */
 static inline int64_t mw_clock_after(int64_t from, int64_t span) {

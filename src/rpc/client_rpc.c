@@ -97,9 +97,8 @@ static int copy_metadata(struct mw_client_rpc *rpc, const struct mw_metadata *me
 
 /* The timeout of the service config spans all attempts. */
 static int64_t deadline_of(const struct mw_client_rpc *rpc, int64_t deadline) {
-  if (!rpc->policy || rpc->policy->timeout == MW_NEVER) return deadline;
-  int64_t now = mw_clock_mono(), timeout = rpc->policy->timeout;
-  return timeout < MW_NEVER - now && now + timeout < deadline ? now + timeout : deadline;
+  int64_t due = rpc->policy ? mw_clock_after(mw_clock_mono(), rpc->policy->timeout) : MW_NEVER;
+  return due < deadline ? due : deadline;
 }
 
 int mw_client_rpc_start(struct mw_client_channel *channel, const struct mw_client_request *request,

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <uv.h>
 
+#include "base/clock.h"
 #include "base/list.h"
 
 static const double jitter = 0.2;
@@ -14,7 +15,7 @@ int64_t mw_retry_backoff(const struct mw_retry_policy *policy, unsigned n, doubl
   double delay = (double)policy->initial_backoff, most = (double)policy->max_backoff;
   for (unsigned i = 1; i < n; i++) delay *= policy->multiplier;
   if (delay > most) delay = most;
-  return (int64_t)(delay * (1 - jitter + 2 * jitter * random));
+  return mw_span_of_ns(delay * (1 - jitter + 2 * jitter * random));
 }
 
 double mw_retry_random(void) {
