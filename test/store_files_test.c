@@ -104,7 +104,7 @@ static void a_newer_format_is_refused(void **state) {
   char *path = closed_file(f);
   uint64_t format = 3;
   write_lmdb(path, "meta", "f", &format, sizeof format);
-  expect_refusal(f, MW_EFORMAT, "written by a newer Moonwire (format 3, this one knows 2)");
+  expect_refusal(f, MW_EFORMAT, "written by a newer Moonwire (format 3, this one reads up to 2)");
   write_lmdb(path, "meta", "f", "?", 1);
   expect_refusal(f, MW_EFORMAT, "it has no format number");
   free(path);

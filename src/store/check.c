@@ -80,11 +80,8 @@ static struct mw_slice look_up(struct checking *c, const struct mw_tree *meta, c
 static int read_format(struct checking *c, const struct mw_tree *meta, struct mw_err *err) {
   struct mw_slice format = look_up(c, meta, "f"), unchecked = look_up(c, meta, "cu");
   c->format = format.len == 8 ? mw_read64(format.data) : 0;
-  if (c->format == 0) return mw_err_set(err, MW_EFORMAT, "%s: not a Moonwire store: it has no format number", c->path);
-  if (c->format > MW_LMDB_FORMAT) {
-    return mw_err_set(err, MW_EFORMAT, "%s: written by a newer Moonwire (format %llu, this one knows %d): update first",
-                      c->path, (unsigned long long)c->format, MW_LMDB_FORMAT);
-  }
+  int rc = mw_lmdb_format_ok(c->path, c->format, err);
+  if (rc != 0) return rc;
   if (c->format == 1) c->unchecked = UINT64_MAX >> 1;
   else if (unchecked.data) mw_counter_read(MW_UNCHECKED_COUNTER, unchecked, &c->unchecked);
   return 0;

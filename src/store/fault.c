@@ -5,7 +5,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* The handler reads slots without a lock: each is published by its base, last when it is set and first when cleared. */
+/* The handler reads slots without a lock: a fault is complete before its pointer is stored. */
 enum { SLOTS = 64 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -22,15 +22,17 @@ static struct mw_fault *find(uintptr_t address) {
 }
 
 static void on_fault(int number, siginfo_t *info, void *context) {
-  struct mw_fault *fault = find((uintptr_t)info->si_addr);
+  struct mw_fault *fault = info->si_code > 0 ? find((uintptr_t)info->si_addr) : NULL;
   if (fault) {
     uintptr_t page = (uintptr_t)info->si_addr & ~(page_size - 1);
     void *at = (void *)page; /* NOLINT: an address that the kernel reports */
     atomic_store(&fault->seen, true);
     if (mmap(at, page_size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == at) return;
   }
-  /* The instruction runs again, and its fault goes to the handler that was there before. */
+  /* The instruction runs again, and its fault goes to the handler that was there before; so does a signal that a process
+   * has sent. */
   sigaction(SIGBUS, &before, NULL);
+  if (info->si_code <= 0) raise(number);
 }
 
 /* Unless it is the process's handler already. Under the lock. */

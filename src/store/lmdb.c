@@ -330,7 +330,6 @@ static void lmdb_close(struct mw_backend *backend) {
   mw_fault_unwatch(&lm->fault);
   if (lm->env) mdb_env_close(lm->env);
   mw_lmdb_files_close(lm);
-  mw_lmdb_trouble_fini(lm);
   free((void *)lm->pages.checked);
   free(lm->path);
   free(lm);

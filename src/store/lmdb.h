@@ -24,6 +24,12 @@
 #include "store/fault.h"
 #include "store/tree.h"
 
+/* tree.h and lmdb_trouble.c rely on the layout of LMDB 0.9: of its file, which has a version of its own, and of its meta
+ * pages. mw_lmdb_open() refuses a library of another version. */
+#if MDB_VERSION_MAJOR != 0 || MDB_VERSION_MINOR != 9
+#error "the store needs LMDB 0.9"
+#endif
+
 enum {
   MW_LMDB_FORMAT = 2,
   MW_LMDB_READERS = 8190, /* most views at once, idle ones included */
@@ -78,9 +84,8 @@ struct mw_lmdb {
   uint8_t saved[MW_LMDB_META];   /* the meta page that the commit under way overwrites */
   size_t saved_page;
   struct mw_lmdb_place places[3]; /* data file, lock, folder; unused ones without a path */
-  pthread_mutex_t trouble_lock;
-  char trouble[256];             /* why nothing can be written; "" when it can; under the lock */
-  _Atomic bool lost;             /* for good: `trouble` is why */
+  char trouble[256];             /* why nothing can be written any more; set before `lost`, and never changed */
+  _Atomic bool lost;             /* nothing can be written any more */
   _Atomic bool meta_failed;      /* the meta page has to be restored before the next write */
 
   struct mw_lmdb_shard shards[MW_LMDB_SHARDS];
@@ -143,14 +148,14 @@ const char *mw_lmdb_files_lost(const struct mw_lmdb *lm);
 /* Opens the databases: makes those of an empty file, upgrades those of format 1. Returns 0, MW_EFORMAT, MW_EIO, ... */
 int mw_lmdb_databases(struct mw_lmdb *lm, struct mw_err *err);
 
+/* Returns 0 for a format number that this version reads; MW_EFORMAT for another one, or 0. */
+int mw_lmdb_format_ok(const char *path, uint64_t format, struct mw_err *err);
+
 /* ---- lmdb_open.c ---- */
 
 int mw_lmdb_fail_open(struct mw_lmdb *lm, int rc, struct mw_err *err);
 
 /* ---- lmdb_trouble.c: when disk or files fail ---- */
-
-void mw_lmdb_trouble_init(struct mw_lmdb *lm);
-void mw_lmdb_trouble_fini(struct mw_lmdb *lm);
 
 /* Finds LMDB's flags in the environment, before it is opened. */
 void mw_lmdb_find_flags(struct mw_lmdb *lm);

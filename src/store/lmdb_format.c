@@ -78,6 +78,13 @@ static int upgrade(struct mw_lmdb *lm, MDB_txn *txn) {
 
 /* ---- the databases ---- */
 
+int mw_lmdb_format_ok(const char *path, uint64_t format, struct mw_err *err) {
+  if (format == 0) return mw_err_set(err, MW_EFORMAT, "%s: not a Moonwire store: it has no format number", path);
+  if (format <= MW_LMDB_FORMAT) return 0;
+  return mw_err_set(err, MW_EFORMAT, "%s: written by a newer Moonwire (format %llu, this one reads up to %d): update first",
+                    path, (unsigned long long)format, MW_LMDB_FORMAT);
+}
+
 /* `*old`: it was of format 1, and is upgraded now. */
 static int check_format(struct mw_lmdb *lm, MDB_txn *txn, bool *old, struct mw_err *err) {
   uint64_t format = 0;
@@ -85,11 +92,8 @@ static int check_format(struct mw_lmdb *lm, MDB_txn *txn, bool *old, struct mw_e
   int rc = mdb_get(txn, lm->meta, &k, &v);
   if (rc != 0 && rc != MDB_NOTFOUND) return mw_lmdb_fail_open(lm, rc, err);
   if (rc == 0 && v.mv_size == sizeof format) memcpy(&format, v.mv_data, sizeof format);
-  if (format == 0) return mw_err_set(err, MW_EFORMAT, "%s: not a Moonwire store: it has no format number", lm->path);
-  if (format > MW_LMDB_FORMAT) {
-    return mw_err_set(err, MW_EFORMAT, "%s: written by a newer Moonwire (format %llu, this one knows %d): update first",
-                      lm->path, (unsigned long long)format, MW_LMDB_FORMAT);
-  }
+  int code = mw_lmdb_format_ok(lm->path, format, err);
+  if (code != 0) return code;
   *old = format < MW_LMDB_FORMAT;
   rc = *old ? upgrade(lm, txn) : 0;
   if (rc == 0) rc = get_counter(lm, txn, MW_UNCHECKED_COUNTER, &lm->unchecked);

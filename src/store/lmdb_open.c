@@ -25,6 +25,12 @@ int mw_lmdb_fail_open(struct mw_lmdb *lm, int rc, struct mw_err *err) {
 }
 
 static int open_env(struct mw_lmdb *lm, size_t map_size, unsigned flags, struct mw_err *err) {
+  int major, minor;
+  const char *version = mdb_version(&major, &minor, NULL);
+  if (major != MDB_VERSION_MAJOR || minor != MDB_VERSION_MINOR) {
+    return mw_err_set(err, MW_EUNSUPPORTED, "%s: needs LMDB %d.%d, the library is %s", lm->path, MDB_VERSION_MAJOR,
+                      MDB_VERSION_MINOR, version);
+  }
   int rc = mdb_env_create(&lm->env);
   if (rc != 0) return mw_lmdb_fail_open(lm, rc, err);
   lm->page_size = (size_t)sysconf(_SC_PAGESIZE);
@@ -171,7 +177,6 @@ int mw_lmdb_open(struct mw_backend **out, const char *path, size_t map_size, uin
   struct mw_lmdb *lm = aligned_alloc(_Alignof(struct mw_lmdb), sizeof *lm);
   if (!lm) return mw_err_set(err, MW_ENOMEM, "%s: out of memory", path);
   *lm = (struct mw_lmdb){.base = {&mw_lmdb_ops}, .lock_fd = -1, .data_fd = -1};
-  mw_lmdb_trouble_init(lm);
   mw_lmdb_views_init(lm);
   bool memory = strcmp(path, ":memory:") == 0;
   int rc = memory ? open_in_memory(lm, map_size, err) : open_in_folder(lm, path, map_size, check_pages, err);

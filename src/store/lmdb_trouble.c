@@ -10,18 +10,12 @@
 #include "observe/log.h"
 #include "store/lmdb.h"
 
-void mw_lmdb_trouble_init(struct mw_lmdb *lm) { pthread_mutex_init(&lm->trouble_lock, NULL); }
-
-void mw_lmdb_trouble_fini(struct mw_lmdb *lm) { pthread_mutex_destroy(&lm->trouble_lock); }
-
-/* Refuses writes for good, and logs why. Once. */
+/* Refuses writes for good, and logs why. Once, on the writer's thread. */
 static void MW_PRINTF(2, 3) lose(struct mw_lmdb *lm, const char *fmt, ...) {
   if (atomic_load(&lm->lost)) return;
   va_list args;
   va_start(args, fmt);
-  pthread_mutex_lock(&lm->trouble_lock);
   vsnprintf(lm->trouble, sizeof lm->trouble, fmt, args);
-  pthread_mutex_unlock(&lm->trouble_lock);
   va_end(args);
   atomic_store(&lm->lost, true);
   mw_log(MW_LOG_ERROR, NULL, "store: %s; writes are refused from now on", lm->trouble);
@@ -128,9 +122,7 @@ int mw_lmdb_usable(struct mw_lmdb *lm, struct mw_err *err) {
 bool mw_lmdb_trouble(struct mw_backend *backend, char *words, size_t cap) {
   struct mw_lmdb *lm = mw_lmdb_of(backend);
   if (atomic_load(&lm->lost)) {
-    pthread_mutex_lock(&lm->trouble_lock);
     snprintf(words, cap, "%s", lm->trouble);
-    pthread_mutex_unlock(&lm->trouble_lock);
     return true;
   }
   if (!atomic_load(&lm->meta_failed)) return false;
