@@ -178,9 +178,15 @@ int mw_lmdb_view_counter(struct mw_view *view, struct mw_slice name, uint64_t *o
   return rc == 0 ? mw_counter_read(name, bytes, out) : rc;
 }
 
-/* Whether the cursor stands on `key` already, where the last call left it. */
+/* Whether the cursor stands on `key` already, where the last call left it. That call mostly returned this very slice. */
 static bool stands_on(const struct mw_cursor *cursor, struct mw_slice key) {
-  return cursor->set && mw_slice_eq(mw_cursor_key(cursor), key);
+  if (!cursor->set) return false;
+  struct mw_slice at = mw_cursor_key(cursor);
+  return at.data == key.data ? at.len == key.len : mw_slice_eq(at, key);
+}
+
+static bool is_below(struct mw_slice prefix, struct mw_slice key) {
+  return key.len >= prefix.len && (prefix.len == 0 || memcmp(key.data, prefix.data, prefix.len) == 0);
 }
 
 static int next_forward(struct mw_cursor *cursor, struct mw_slice prefix, struct mw_slice after) {
@@ -217,14 +223,10 @@ static int next_reverse(struct mw_cursor *cursor, struct mw_slice prefix, struct
 int mw_lmdb_view_next(struct mw_view *view, struct mw_slice prefix, struct mw_slice after, bool reverse,
                       struct mw_record *out) {
   struct mw_cursor *cursor = &view->cursor;
+  struct mw_slice key = mw_slice(NULL, 0), value;
   int rc = reverse ? next_reverse(cursor, prefix, after) : next_forward(cursor, prefix, after);
-  struct mw_slice key = rc == 0 ? mw_cursor_key(cursor) : mw_slice(NULL, 0), value;
-  if (rc == 0 && !key.data) rc = MW_EDATA;
-  if (rc == MW_EDATA) out->key = mw_slice(NULL, 0);
-  if (rc != 0) return rc;
-  bool below = key.len >= prefix.len && (prefix.len == 0 || memcmp(key.data, prefix.data, prefix.len) == 0);
-  if (!below) return MW_ENOTFOUND;
-  out->key = key;
-  rc = mw_cursor_read(cursor, &key, &value);
+  if (rc == 0) rc = mw_cursor_read(cursor, &key, &value);
+  if (key.data && !is_below(prefix, key)) return MW_ENOTFOUND;
+  if (rc == 0 || rc == MW_EDATA) out->key = key;
   return rc == 0 ? mw_record_read(key, value, view->lm->unchecked, out) : rc;
 }

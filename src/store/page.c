@@ -29,24 +29,6 @@ const uint8_t *mw_pages_tree(struct mw_pages *pages, uint64_t number, bool leaf)
   return page;
 }
 
-bool mw_page_node(const struct mw_pages *pages, const uint8_t *page, unsigned i, bool leaf, struct mw_node *out) {
-  const uint8_t *node = mw_page_key(pages, page, i, &out->key);
-  if (!node) return false;
-  if (!leaf) {
-    out->page = mw_read32(node) | (uint64_t)mw_read16(node + 4) << 32;
-    return true;
-  }
-  out->len = mw_read32(node);
-  out->flags = mw_read16(node + 4);
-  out->value = out->key.data + out->key.len;
-  size_t left = (size_t)(page + pages->page_size - out->value);
-  if (!(out->flags & MW_NODE_BIG)) return out->len <= left;
-  if (left < 8) return false;
-  out->page = mw_read64(out->value);
-  out->value = NULL;
-  return true;
-}
-
 /* Whether the overflow run of a node lies in the file. */
 static bool run_ok(struct mw_pages *pages, const struct mw_node *node) {
   return mw_pages_at(pages, node->page, mw_page_run(pages, node->len)) != NULL;
@@ -74,6 +56,22 @@ bool mw_page_ok(struct mw_pages *pages, const uint8_t *page, bool leaf, enum mw_
     before = node.key;
   }
   return room == pages->page_size - upper; /* no node is missing */
+}
+
+bool mw_page_narrow(const struct mw_pages *pages, const uint8_t *page, unsigned i, struct mw_bounds *bounds) {
+  if (i > 0 && !mw_page_key(pages, page, i, &bounds->low)) return false; /* a branch's first key is not used */
+  return i + 1 >= mw_page_nodes(page) || mw_page_key(pages, page, i + 1, &bounds->high);
+}
+
+bool mw_page_within(const struct mw_pages *pages, const uint8_t *page, bool leaf, enum mw_tree_order order,
+                    const struct mw_bounds *bounds) {
+  struct mw_slice key;
+  if (bounds->low.data && (!mw_page_key(pages, page, leaf ? 0 : 1, &key) ||
+                           mw_key_compare(order, key, bounds->low) < 0)) {
+    return false;
+  }
+  if (!bounds->high.data) return true;
+  return mw_page_key(pages, page, mw_page_nodes(page) - 1, &key) && mw_key_compare(order, key, bounds->high) < 0;
 }
 
 struct mw_slice mw_page_value(struct mw_pages *pages, const struct mw_node *node) {

@@ -58,7 +58,7 @@ struct mw_node {
   unsigned flags;
   size_t len;           /* of the value */
   const uint8_t *value; /* NULL when it is in overflow pages */
-  uint64_t page;        /* the child, or the first overflow page */
+  uint64_t page;        /* the child, or the first overflow page; 0 for none */
 };
 
 static inline uint16_t mw_read16(const uint8_t *at) {
@@ -97,7 +97,25 @@ static inline const uint8_t *mw_page_key(const struct mw_pages *pages, const uin
 }
 
 /* Reads the node at `i` of a leaf or branch. Returns false when it is not in its page. */
-bool mw_page_node(const struct mw_pages *pages, const uint8_t *page, unsigned i, bool leaf, struct mw_node *out);
+static inline bool mw_page_node(const struct mw_pages *pages, const uint8_t *page, unsigned i, bool leaf,
+                                struct mw_node *out) {
+  const uint8_t *node = mw_page_key(pages, page, i, &out->key);
+  if (!node) return false;
+  if (!leaf) {
+    out->page = mw_read32(node) | (uint64_t)mw_read16(node + 4) << 32;
+    return true;
+  }
+  out->page = 0;
+  out->len = mw_read32(node);
+  out->flags = mw_read16(node + 4);
+  out->value = out->key.data + out->key.len;
+  size_t left = (size_t)(page + pages->page_size - out->value);
+  if (!(out->flags & MW_NODE_BIG)) return out->len <= left;
+  if (left < 8) return false;
+  out->page = mw_read64(out->value);
+  out->value = NULL;
+  return true;
+}
 
 /* Where page `number` is, when the file has `run` pages from it on; NULL when not, or for the two meta pages. */
 const uint8_t *mw_pages_at(struct mw_pages *pages, uint64_t number, uint64_t run);
@@ -107,6 +125,18 @@ const uint8_t *mw_pages_tree(struct mw_pages *pages, uint64_t number, bool leaf)
 
 /* Whether every node of the page lies in it, points into the file and is in order. */
 bool mw_page_ok(struct mw_pages *pages, const uint8_t *page, bool leaf, enum mw_tree_order order);
+
+/* Bounds of the keys in a page: not less than `low`, and less than `high`; data NULL for no bound. */
+struct mw_bounds {
+  struct mw_slice low, high;
+};
+
+/* Narrows `bounds`, those of the branch `page`, to those of its child `i`. Returns false for a damaged page. */
+bool mw_page_narrow(const struct mw_pages *pages, const uint8_t *page, unsigned i, struct mw_bounds *bounds);
+
+/* Whether the keys of a page are within bounds. The page is in order, so the first and the last one count. */
+bool mw_page_within(const struct mw_pages *pages, const uint8_t *page, bool leaf, enum mw_tree_order order,
+                    const struct mw_bounds *bounds);
 
 /* The value of a leaf's node, wherever it is; data NULL when its overflow pages are damaged. */
 struct mw_slice mw_page_value(struct mw_pages *pages, const struct mw_node *node);

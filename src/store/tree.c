@@ -12,14 +12,9 @@ static bool in_bounds(const struct mw_cursor *c, unsigned level, const uint8_t *
   if (level == 0) return true;
   const uint8_t *parent = c->level[level - 1].page;
   unsigned index = c->level[level - 1].index;
-  struct mw_slice bound, key;
-  if (index > 0) { /* a branch's first key is not used */
-    if (!mw_page_key(c->pages, parent, index, &bound) || !mw_page_key(c->pages, page, leaf ? 0 : 1, &key)) return false;
-    if (mw_key_compare(c->tree.order, key, bound) < 0) return false;
-  }
-  if (index + 1 == c->level[level - 1].nodes) return true;
-  if (!mw_page_key(c->pages, parent, index + 1, &bound)) return false;
-  return mw_page_key(c->pages, page, mw_page_nodes(page) - 1, &key) && mw_key_compare(c->tree.order, key, bound) < 0;
+  struct mw_bounds bounds = {{NULL, 0}, {NULL, 0}};
+  if (!mw_page_narrow(c->pages, parent, index, &bounds)) return false;
+  return mw_page_within(c->pages, page, leaf, c->tree.order, &bounds);
 }
 
 /* The page at `level`, below the parent's present index; NULL when it is damaged. */
@@ -153,9 +148,10 @@ struct mw_slice mw_cursor_key(const struct mw_cursor *c) {
 int mw_cursor_read(const struct mw_cursor *c, struct mw_slice *key, struct mw_slice *value) {
   unsigned leaf = leaf_of(c);
   struct mw_node node;
-  if (!mw_page_node(c->pages, c->level[leaf].page, c->level[leaf].index, true, &node)) return MW_EDATA;
-  *key = node.key;
-  *value = mw_page_value(c->pages, &node);
+  bool there = mw_page_node(c->pages, c->level[leaf].page, c->level[leaf].index, true, &node);
+  *key = there ? node.key : mw_slice(NULL, 0);
+  if (!there) return MW_EDATA;
+  *value = node.value ? mw_slice(node.value, node.len) : mw_page_value(c->pages, &node);
   return value->data ? 0 : MW_EDATA;
 }
 

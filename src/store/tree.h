@@ -38,7 +38,7 @@ int mw_cursor_prev(struct mw_cursor *cursor);
 /* The entry's key; data NULL for a damaged page. */
 struct mw_slice mw_cursor_key(const struct mw_cursor *cursor);
 
-/* Reads the entry. Returns 0 or MW_EDATA. */
+/* Reads the entry. Returns 0; or MW_EDATA with the key, if only the value is damaged, or else with data NULL in `key`. */
 int mw_cursor_read(const struct mw_cursor *cursor, struct mw_slice *key, struct mw_slice *value);
 
 /* Checks all pages that LMDB may follow when it reads, puts or deletes `key`: those on the way to it, and for a delete

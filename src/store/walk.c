@@ -112,31 +112,10 @@ static bool use(struct mw_walk *walk, uint64_t first, uint64_t n) {
   return fresh;
 }
 
-struct bounds {
-  struct mw_slice low, high; /* keys are not less than low, and less than high; data NULL for no bound */
-};
-
-static void words_at(const struct mw_tree *tree, struct mw_slice key, char *words) {
-  if (tree->order != MW_TREE_BYTES || !key.data) strcpy(words, "the first");
-  else mw_store_key_words(key, words);
-}
-
-static bool in_bounds(const struct mw_walk *walk, const struct mw_tree *tree, const uint8_t *page, bool leaf,
-                      const struct bounds *bounds) {
-  struct mw_slice key;
-  if (bounds->low.data && (!mw_page_key(walk->pages, page, leaf ? 0 : 1, &key) ||
-                           mw_key_compare(tree->order, key, bounds->low) < 0)) {
-    return false;
-  }
-  if (!bounds->high.data) return true;
-  return mw_page_key(walk->pages, page, mw_page_nodes(page) - 1, &key) &&
-         mw_key_compare(tree->order, key, bounds->high) < 0;
-}
-
 static bool walk_leaf(struct mw_walk *walk, const uint8_t *page) {
   bool good = true;
   for (unsigned i = 0, count = mw_page_nodes(page); i < count && (good || walk->found); i++) {
-    struct mw_node node;
+    struct mw_node node = {.page = 0};
     mw_page_node(walk->pages, page, i, true, &node); /* the page was checked */
     char words[MW_STORE_KEY_WORDS];
     if (!node.value) {
@@ -159,18 +138,23 @@ static bool walk_leaf(struct mw_walk *walk, const uint8_t *page) {
   return good;
 }
 
+/* Notes damage of page `number`, whose keys begin with `low`. */
+static bool found_at(struct mw_walk *walk, const struct mw_tree *tree, uint64_t number, struct mw_slice low,
+                     const char *problem) {
+  char words[MW_STORE_KEY_WORDS] = "the first";
+  if (tree->order == MW_TREE_BYTES && low.data) mw_store_key_words(low, words);
+  return mw_walk_found(walk, "page %llu is %s, and with it the records from %s on", (unsigned long long)number, problem,
+                       words);
+}
+
 static bool walk_page(struct mw_walk *walk, const struct mw_tree *tree, uint64_t number, unsigned depth,
-                      struct bounds bounds);
+                      struct mw_bounds bounds);
 
 static bool walk_child(struct mw_walk *walk, const struct mw_tree *tree, const uint8_t *page, unsigned i,
-                       unsigned depth, struct bounds bounds) {
-  struct mw_node node, next;
-  mw_page_node(walk->pages, page, i, false, &node);
-  if (i > 0) bounds.low = node.key;
-  if (i + 1 < mw_page_nodes(page)) {
-    mw_page_node(walk->pages, page, i + 1, false, &next);
-    bounds.high = next.key;
-  }
+                       unsigned depth, struct mw_bounds bounds) {
+  struct mw_node node = {.page = 0};
+  mw_page_node(walk->pages, page, i, false, &node); /* the page was checked */
+  mw_page_narrow(walk->pages, page, i, &bounds);
   return walk_page(walk, tree, node.page, depth - 1, bounds);
 }
 
@@ -182,19 +166,16 @@ static unsigned by_chance(struct mw_walk *walk, unsigned n) {
 }
 
 static bool walk_page(struct mw_walk *walk, const struct mw_tree *tree, uint64_t number, unsigned depth,
-                      struct bounds bounds) {
+                      struct mw_bounds bounds) {
   if (!afford(walk, 1)) return true;
   bool leaf = depth == 1, good = true;
   const uint8_t *page = mw_pages_tree(walk->pages, number, leaf);
-  char words[MW_STORE_KEY_WORDS];
-  words_at(tree, bounds.low, words);
-  if (!page || !mw_page_ok(walk->pages, page, leaf, tree->order) || !in_bounds(walk, tree, page, leaf, &bounds)) {
-    return mw_walk_found(walk, "page %llu is damaged, and with it the records from %s on",
-                         (unsigned long long)number, words);
+  if (!page || !mw_page_ok(walk->pages, page, leaf, tree->order) ||
+      !mw_page_within(walk->pages, page, leaf, tree->order, &bounds)) {
+    return found_at(walk, tree, number, bounds.low, "damaged");
   }
   if (!walk->one_way && !use(walk, number, 1)) {
-    return mw_walk_found(walk, "page %llu, with the records from %s on, is used twice", (unsigned long long)number,
-                         words);
+    return found_at(walk, tree, number, bounds.low, "used twice");
   }
   mw_pages_set_checked(walk->pages, number);
   if (leaf) return walk_leaf(walk, page);
@@ -211,7 +192,7 @@ static bool walk_page(struct mw_walk *walk, const struct mw_tree *tree, uint64_t
 bool mw_walk_tree(struct mw_walk *walk, const struct mw_tree *tree) {
   walk->entries = 0;
   if (tree->root == MW_NO_PAGE) return true;
-  if (!walk_page(walk, tree, tree->root, tree->depth, (struct bounds){0})) return false;
+  if (!walk_page(walk, tree, tree->root, tree->depth, (struct mw_bounds){0})) return false;
   if (walk->cut || walk->entries == tree->entries) return true;
   return mw_walk_found(walk, "%llu entries are there of %llu", (unsigned long long)walk->entries,
                        (unsigned long long)tree->entries);
@@ -222,7 +203,7 @@ bool mw_walk_sample(struct mw_walk *walk, const struct mw_tree *tree) {
   bool good = true;
   walk->one_way = true;
   walk->cut = false;
-  while (good && !walk->cut) good = walk_page(walk, tree, tree->root, tree->depth, (struct bounds){0});
+  while (good && !walk->cut) good = walk_page(walk, tree, tree->root, tree->depth, (struct mw_bounds){0});
   walk->one_way = false;
   walk->cut = true;
   return good;
