@@ -225,7 +225,7 @@ static void a_stream_that_depends_on_itself(void **state) {
   assert_reset(1, NGHTTP2_PROTOCOL_ERROR);
 }
 
-/* A block behind a priority, of a request or of trailers. */
+/* Sends HEADERS, of a request or of trailers, with a priority. */
 static void headers_with_a_parent(int32_t stream, const char *path) {
   uint8_t block[4096] = {0, 0, 0, (uint8_t)stream, 16};
   size_t len = 5 + client_block(&client, path, 0, block + 5, sizeof block - 5);

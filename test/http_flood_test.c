@@ -292,7 +292,7 @@ static void a_flood_of_connections_is_not_one_of_lines(void **state) {
   assert_in_range(logged(&server, "reason=protocol"), 1, 10);
 }
 
-/* Before the client knows the limit, and then. The others go on. */
+/* Before the client has read the limit, and after. The other streams go on. */
 static void streams_have_a_limit(void **state) {
   struct client new;
   client_connect(&new, &server, false);

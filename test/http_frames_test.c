@@ -1,4 +1,4 @@
-/* Frames that come too late, or never should: what they end, and what nghttp2 gets to see of them. */
+/* Frames that come too late, or never should: the errors that they are, and the bytes that nghttp2 gets of them. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -120,7 +120,7 @@ static void read_all(struct seen *seen, const uint8_t *bytes, size_t len, size_t
   }
 }
 
-/* Whatever the pieces that they come in. */
+/* In pieces of every size. */
 static void frames_in_error_end_what_they_must(void **state) {
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     uint8_t bytes[MOST];

@@ -53,7 +53,7 @@ enum mw_client_reach {
   MW_REACH_NONE     /* nowhere: the request did not leave this side, though there was a connection */
 };
 
-/* What a retry goes by, apart from the status. */
+/* The grounds of a retry, apart from the status. */
 struct mw_client_fate {
   enum mw_client_reach reach;
   struct mw_slice pushback; /* the trailer grpc-retry-pushback-ms; its data is NULL when there is none */

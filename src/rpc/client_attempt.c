@@ -4,7 +4,8 @@
 #include "base/clock.h"
 #include "rpc/client_rpc_impl.h"
 
-/* How long headers without an entry wait for a message or the end, by which a retry knows them from trailers alone. */
+/* Headers without an entry may be a trailers-only answer, which may be retried. They wait this long for a message or the
+ * end. */
 enum { BARE_HEADERS_MS = 10 };
 
 static const struct mw_metadata none;
@@ -13,7 +14,7 @@ static const struct mw_metadata none;
 
 static const struct mw_client_events attempt_events;
 
-/* The metadata of the request, and how many attempts there were before. */
+/* Makes the request of an attempt: a later one has the number of those before it in its metadata. */
 static int copy_request(struct mw_attempt *attempt, struct mw_client_request *request, struct mw_metadata *metadata,
                         char number[12]) {
   struct mw_client_rpc *rpc = attempt->rpc;
@@ -58,7 +59,7 @@ int mw_attempt_repeat(struct mw_attempt *attempt, struct mw_err *err) { return s
 
 /* ---- sending and reading ---- */
 
-/* Frees what is held and sent, once nobody needs it any more. */
+/* Frees the held messages that the winner has sent. */
 static void let_go_of_sent(struct mw_client_rpc *rpc) {
   while (rpc->held && rpc->held != rpc->winner->unsent) {
     struct mw_held_message *message = rpc->held;

@@ -149,8 +149,8 @@ static bool is_held(const struct mw_client_rpc *rpc, size_t size) {
   return size <= limit && rpc->held_bytes <= limit - size;
 }
 
-/* Whether the next message goes straight to an attempt: one that is committed to, or has to be because the request grows
- * beyond what is held. */
+/* Whether the next message is not held but sent by an attempt: the winner, or an attempt that becomes it because the request
+ * exceeds the limit of held bytes. */
 static bool goes_straight(struct mw_client_rpc *rpc, size_t size) {
   if (rpc->winner) return rpc->winner->call && !rpc->winner->unsent;
   if (is_held(rpc, size)) return false;
@@ -171,7 +171,7 @@ uint8_t *mw_client_rpc_reserve(struct mw_client_rpc *rpc, size_t size) {
   return rpc->reserved->bytes;
 }
 
-/* Appends what was reserved, as unsent for each attempt. */
+/* Appends the reserved message, which each attempt has still to send. */
 static void hold(struct mw_client_rpc *rpc) {
   struct mw_held_message *message = rpc->reserved;
   rpc->reserved = NULL;

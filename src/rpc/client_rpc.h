@@ -6,7 +6,7 @@
  *
  * The request is held until an attempt is committed to, which happens when the server's headers arrive. A request of one
  * message is held whatever its size if its method has a policy. Otherwise MW_RPC_HELD_BYTES are held, and of a streamed
- * request without a policy MW_RPC_HELD_PLAIN_BYTES; a request that grows beyond them is committed to the attempt under way.
+ * request without a policy MW_RPC_HELD_PLAIN_BYTES; a larger request commits to the attempt under way.
  *
  * The functions and the events are those of struct mw_channel_ops, with the same rules. Everything runs on the loop's
  * thread. */

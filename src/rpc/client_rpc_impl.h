@@ -63,9 +63,9 @@ struct mw_client_rpc {
   unsigned n_held;
 
   unsigned entered;    /* frames of ours that still use it */
-  bool direct;         /* what is reserved is the winner's */
+  bool direct;         /* the reserved message is sent by the winner, not held */
   bool half_closed, want_read;
-  bool stalled;        /* the owner was told to wait */
+  bool stalled;        /* send() has returned false: `writable` is due */
   bool told_headers;
   bool refused_once;   /* repeated once already after a refusal */
   bool no_more;        /* no further hedges: pushback, throttling */
@@ -80,16 +80,16 @@ int mw_client_rpc_attempt(struct mw_client_rpc *rpc, struct mw_err *err);
 /* Starts the attempt again that has just ended. As above. */
 int mw_attempt_repeat(struct mw_attempt *attempt, struct mw_err *err);
 
-/* Sends what it has not sent, as far as the engine takes it. */
+/* Sends held messages until the engine asks to wait, and half-closes after the last. */
 void mw_attempt_pump(struct mw_attempt *attempt);
 
-/* Has it read, if the owner waits for a message. */
+/* Starts a read, if the owner waits for a message and none is under way. */
 void mw_attempt_read(struct mw_attempt *attempt);
 
 /* Releases the calls of all attempts but `but`, which may be NULL. */
 void mw_client_rpc_drop(struct mw_client_rpc *rpc, const struct mw_attempt *but);
 
-/* Stops whatever would start an attempt or end the RPC later. */
+/* Stops all that would start an attempt, or end the RPC, later. */
 void mw_client_rpc_stop_timers(struct mw_client_rpc *rpc);
 
 /* From here on the RPC is this attempt. */
@@ -104,7 +104,7 @@ void mw_client_rpc_leave(struct mw_client_rpc *rpc);
 
 /* ---- client_retry.c ---- */
 
-/* The attempt has failed, before anything was committed to; its call is released. */
+/* Decides what follows a failed attempt of an RPC without a winner. The caller releases the call of the attempt. */
 void mw_attempt_failed(struct mw_attempt *attempt, const struct mw_client_fate *fate, const struct mw_status *status,
                        const struct mw_metadata *trailers);
 

@@ -45,8 +45,8 @@ struct mw_keepalive {
   double max_connection_age_grace; /* that its calls get then, until the connection ends and they with it */
 };
 
-/* What the engines of one server share: for engine http, so that a busy one may have its calls run by others; for C core,
- * the count of connections. */
+/* Shared by the engines of one server. With engine http, a busy engine has its calls run by others; with C core, the team
+ * counts connections. */
 struct mw_engine_team;
 
 struct mw_engine_config {

@@ -33,7 +33,7 @@ void mw_pem_files_fini(struct mw_pem_files *files);
  * 0, MW_EINVAL with the file and the cause, or MW_ENOMEM. */
 int mw_pem_check(const struct mw_pem *pem, const struct mw_pem_files *files, struct mw_err *err);
 
-/* A user of the files, and what they were when it last read them. */
+/* Times and sizes of the files when a user of them last read them. */
 struct mw_pem_watch { /* all zeros to begin with */
   struct mw_pem_seen {
     struct timespec at;

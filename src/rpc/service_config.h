@@ -19,7 +19,7 @@ struct mw_method_config {
 };
 
 struct mw_service_config {
-  char *rest; /* the JSON for an engine: what is carried out above it has names in it that engines do not know */
+  char *rest; /* the JSON for an engine, with the members that are carried out above it under names that engines skip */
   struct mw_throttling throttling; /* without retryThrottling: all 0 */
   struct mw_service_config_method *methods;
   size_t n_methods;

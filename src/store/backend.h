@@ -33,7 +33,8 @@ struct mw_backend_ops {
   /* Checks that the files are still in place; the writer calls it every half second. */
   void (*inspect)(struct mw_backend *backend);
 
-  /* Whether nothing can be written at present, and why. Any thread. */
+  /* Returns whether nothing can be written at present, with the reason in `words`, of `cap` bytes, which may be 0. Any
+   * thread. */
   bool (*trouble)(struct mw_backend *backend, char *words, size_t cap);
 
   /* ---- reading: what a view hands out is valid until it closes ---- */
@@ -69,7 +70,7 @@ struct mw_backend_ops {
   /* Key and expiry of the record that expires first, valid until the next write. Returns as `get`. */
   int (*first_expiry)(struct mw_backend *backend, struct mw_slice *key, int64_t *expires, struct mw_err *err);
 
-  /* Deletes the record when it expires at `expires`, and in any case forgets that it would. Returns as `erase`. */
+  /* Deletes the record if it expires at `expires`, and that expiry in any case. Returns as `erase`. */
   int (*expire)(struct mw_backend *backend, struct mw_slice key, int64_t expires, struct mw_err *err);
 
   /* Makes everything since begin durable and visible, or nothing: an error has aborted. */

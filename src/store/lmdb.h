@@ -24,8 +24,8 @@
 #include "store/fault.h"
 #include "store/tree.h"
 
-/* tree.h and lmdb_trouble.c rely on the layout of LMDB 0.9: of its file, which has a version of its own, and of its meta
- * pages. mw_lmdb_open() refuses a library of another version. */
+/* page.h and lmdb_trouble.c rely on LMDB 0.9: on the layout of its file, and on a flag in its environment. mw_lmdb_open()
+ * refuses a library of another version. */
 #if MDB_VERSION_MAJOR != 0 || MDB_VERSION_MINOR != 9
 #error "the store needs LMDB 0.9"
 #endif
@@ -145,7 +145,8 @@ const char *mw_lmdb_files_lost(const struct mw_lmdb *lm);
 
 /* ---- lmdb_format.c ---- */
 
-/* Opens the databases: makes those of an empty file, upgrades those of format 1. Returns 0, MW_EFORMAT, MW_EIO, ... */
+/* Opens the databases: makes those of an empty file, upgrades those of format 1. Returns 0, MW_EFORMAT, MW_EFULL, MW_EIO or
+ * MW_ENOMEM. */
 int mw_lmdb_databases(struct mw_lmdb *lm, struct mw_err *err);
 
 /* Returns 0 for a format number that this version reads; MW_EFORMAT for another one, or 0. */

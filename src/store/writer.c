@@ -194,7 +194,7 @@ static void note(struct mw_store *store, int rc, const struct mw_err *err) {
   report_failures(writer, mw_clock_real());
 }
 
-/* Commits nothing, to find out whether that is possible. */
+/* Tries an empty commit. */
 static void probe(struct mw_store *store) {
   struct mw_backend *backend = store->backend;
   struct mw_err err = MW_ERR_INIT;
@@ -214,9 +214,7 @@ static void inspect(struct mw_store *store) {
   if (!inspection_due(writer, now)) return;
   writer->inspected_at = now;
   store->backend->ops->inspect(store->backend);
-  char words[8];
-  bool trouble = store->backend->ops->trouble(store->backend, words, sizeof words);
-  if (trouble || atomic_load(&writer->sick)) probe(store);
+  if (store->backend->ops->trouble(store->backend, NULL, 0) || atomic_load(&writer->sick)) probe(store);
   report_failures(writer, now);
 }
 

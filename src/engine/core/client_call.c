@@ -332,7 +332,8 @@ void mw_core_client_call_read(struct mw_client_call *call) {
   }
 }
 
-/* Core keeps to itself how far a stream got. Its words tell some cases apart; where they are others, a retry is missed. */
+/* Core does not report how far a stream got. The text of its status distinguishes some cases; with any other text the call is
+ * not repeated. */
 static enum mw_client_reach reach_of(const struct mw_client_call *call) {
   struct mw_slice words = mw_core_slice_view(&call->details);
   if (call->code != GRPC_STATUS_UNAVAILABLE || call->headers.count > 0 || call->trailers.count > 0) {

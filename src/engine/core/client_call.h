@@ -2,7 +2,7 @@
  *
  * Core resets a stream that it cancels even when the stream's headers were not written, and the peer then ends the
  * connection: RST_STREAM of an idle stream is an error of the connection (RFC 9113, section 5.1). So a cancel waits until
- * the headers are out, and core does not know deadlines: a timer here ends the call.
+ * the headers are out, and core is given no deadline: a timer here ends the call.
  *
  * What was asked for within one round of events (headers, a message, the half-close) is started
  * together at its end, and so leaves in one write. */

@@ -4,7 +4,8 @@
  * grpc_server_add_channel_from_fd() of the C API takes no TLS credentials, has no handshake timeout and does not name the
  * peer. So this file does the same as ServerBuilder::AddExternalConnectionAcceptor() of the C++ API, from core 1.20 on: it
  * adds a port "external:NAME", for which core makes a handler of sockets; a channel argument of the same name points to
- * where core stores it. The handler is a C++ object with one virtual function, called here by the C++ ABI of the platform. */
+ * where core stores it. The handler is a C++ object with one virtual function, called here by the C++ ABI of the platform.
+ * Core promises compatibility of neither; if it stores no handler, mw_core_handoff_open() fails. */
 #ifndef MW_ENGINE_CORE_HANDOFF_H
 #define MW_ENGINE_CORE_HANDOFF_H
 

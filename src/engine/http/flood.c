@@ -77,7 +77,7 @@ enum mw_http_excess mw_http_flood_count(struct mw_http_flood *flood, uint8_t typ
     case NGHTTP2_CONTINUATION:
       return continue_block(flood, flags, len);
     case NGHTTP2_RST_STREAM:
-      return MW_HTTP_NO_EXCESS; /* the session knows what was reset */
+      return MW_HTTP_NO_EXCESS; /* counted by the session, which has the call */
     case NGHTTP2_SETTINGS:
       return spend_control(flood, SETTINGS_WEIGHT);
     default:

@@ -30,7 +30,7 @@
 
 enum { MW_HTTP_FRAME_HEAD = 9, MW_HTTP_FRAME_START = MW_HTTP_FRAME_HEAD + 6 };
 
-/* What a frame in error ends. */
+/* The scope of an error. */
 enum mw_http_blame {
   MW_HTTP_BLAME_NOTHING,
   MW_HTTP_BLAME_CONNECTION,

@@ -35,8 +35,8 @@ static void submit_goaway(struct mw_http_session *session, uint32_t error, const
 
 /* ---- what arrives ---- */
 
-/* A stream that is reset for an error of the client's. Those of reset() are counted when they are found: a client that
- * does not read could have any number of them queued. */
+/* Counts a stream that is reset for an error of the client's. The errors found here count at once, not when RST_STREAM is
+ * sent: a client that does not read could have any number of them queued. */
 static void count_reset(struct mw_http_session *session) {
   if (mw_http_flood_count_reset(&session->frames.flood, false) == MW_HTTP_NO_EXCESS) return;
   mw_http_session_fail(session, NGHTTP2_ENHANCE_YOUR_CALM, MW_HTTP_END_RESETS);
@@ -155,7 +155,8 @@ static int on_stream_close(nghttp2_session *ng, int32_t stream, uint32_t error, 
   return 0;
 }
 
-/* The ones of nghttp2's making. As many of both kinds are counted in the end, whichever was sent first. */
+/* Counts the resets that nghttp2 makes. Those of reset() are recognised by their number, not one by one: the order in which
+ * both kinds are sent does not matter. */
 static void count_sent_reset(struct mw_http_session *session, uint32_t error) {
   if (error == NGHTTP2_NO_ERROR || error == NGHTTP2_CANCEL || error == NGHTTP2_INTERNAL_ERROR) return;
   if (session->own_resets > 0) {
