@@ -61,11 +61,6 @@ static int descend(struct mw_cursor *c, unsigned level, bool last) {
   return 0;
 }
 
-int mw_cursor_first(struct mw_cursor *c) {
-  int rc = enter_root(c);
-  return rc != 0 ? rc : descend(c, 0, false);
-}
-
 int mw_cursor_last(struct mw_cursor *c) {
   int rc = enter_root(c);
   return rc != 0 ? rc : descend(c, 0, true);

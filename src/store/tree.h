@@ -28,7 +28,7 @@ static inline void mw_cursor_init(struct mw_cursor *cursor, struct mw_pages *pag
 /* To the entry of `key` (`exact`), or to the next one after it. */
 int mw_cursor_seek(struct mw_cursor *cursor, struct mw_slice key, bool *exact);
 
-int mw_cursor_first(struct mw_cursor *cursor);
+/* To the last entry. */
 int mw_cursor_last(struct mw_cursor *cursor);
 
 /* From an entry to the one after or before it. */
