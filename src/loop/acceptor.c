@@ -42,7 +42,7 @@ static void release(struct mw_acceptors *set) {
   set->reserve = -1;
 }
 
-/* Held while a reserve is given up, and by whoever accepts: no other loop takes it. */
+/* Taken for each accept(), so that no other loop takes the descriptor that a reserve has freed. */
 static pthread_mutex_t accepting = PTHREAD_MUTEX_INITIALIZER;
 
 static int take_locked(const struct acceptor *acceptor, struct sockaddr_storage *peer, socklen_t *size) {
