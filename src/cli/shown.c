@@ -41,6 +41,6 @@ int mw_shown_json(struct mw_buf *out, struct mw_slice json) { return escape(out,
 
 void mw_shown_print(FILE *out, struct mw_slice text) {
   struct mw_buf escaped = MW_BUF_INIT;
-  if (escape(&escaped, text) == 0) fwrite(escaped.data, 1, escaped.len, out);
+  if (escape(&escaped, text) == 0) fwrite(mw_buf_str(&escaped), 1, escaped.len, out);
   mw_buf_fini(&escaped);
 }

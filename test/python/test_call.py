@@ -68,7 +68,7 @@ class HostileServer(unittest.TestCase):
         package evil;
         import "google/protobuf/any.proto";
         message Text { string text = 1; map<string, string> map = 2; repeated google.protobuf.Any any = 3; }
-        service Evil { rpc Reply(Text) returns (Text); rpc Fail(Text) returns (Text); }
+        service Evil { rpc Reply(Text) returns (Text); rpc Fail(Text) returns (Text); rpc Abort(Text) returns (Text); }
     """
     EVIL = "a\x1b[31m\x7f\x9b31m\u202e\u2066\u061c\u2028\u200f☽"
 
@@ -81,7 +81,8 @@ class HostileServer(unittest.TestCase):
         server = grpc.server(concurrent.futures.ThreadPoolExecutor(2))
         server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler("evil.Evil", {
             "Reply": grpc.unary_unary_rpc_method_handler(lambda request, context: cls.reply),
-            "Fail": grpc.unary_unary_rpc_method_handler(cls.fail)})])
+            "Fail": grpc.unary_unary_rpc_method_handler(cls.fail),
+            "Abort": grpc.unary_unary_rpc_method_handler(cls.abort)})])
         cls.address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
         server.start()
         cls.addClassCleanup(lambda: server.stop(None).wait())
@@ -93,6 +94,11 @@ class HostileServer(unittest.TestCase):
         debug = field(3, field(1, b"x/google.rpc.DebugInfo") + field(2, field(1, evil) + field(2, evil)))
         context.set_trailing_metadata([("grpc-status-details-bin", bytes([8, 10]) + unknown + debug)])
         context.abort(grpc.StatusCode.ABORTED, cls.EVIL)
+
+    @classmethod
+    def abort(cls, request, context):
+        context.set_trailing_metadata([("x-empty", "")])
+        context.abort(grpc.StatusCode.ABORTED, "")
 
     def call(self, method):
         done = subprocess.run([MOONWIRE, "call", self.address, "evil.Evil/" + method, "{}", "-v", "--proto", self.proto],
@@ -124,3 +130,8 @@ class HostileServer(unittest.TestCase):
         detail = err[err.index('{"@type"'):].splitlines()[0]
         self.assertEqual(json.loads(detail), {"@type": 'x/"' + self.EVIL, "value": "dmFsdWU="})
         self.assertEqual(err.count("\n  a\\x1b[31m"), 2)
+
+    def test_a_status_without_a_message(self):
+        code, _, err = self.call("Abort")
+        self.assertEqual((code, err.splitlines()[-1]), (10, "ABORTED: "), err)
+        self.assertNotIn("runtime error", err)
