@@ -156,6 +156,29 @@ static void sending_waits_at_the_limit_and_goes_on_at_half(void **state) {
   mw_call_finish(call, &ok);
 }
 
+static bool send_bytes(struct mw_call *call, size_t size) {
+  assert_non_null(mw_call_reserve(call, size));
+  return mw_call_send(call);
+}
+
+static void sending_waits_for_few_large_messages(void **state) {
+  struct fake fake;
+  start(&fake, "/test.Echo/Get");
+  struct mw_call *call = &fake.call;
+  assert_true(send_bytes(call, MW_CALL_UNSENT_BYTES - 10));
+  assert_true(send_bytes(call, 9));
+  assert_false(send_bytes(call, 1));
+  mw_call_on_sent(call, 1);
+  assert_int_equal(seen.writable, 0);
+  mw_call_on_sent(call, 1);
+  assert_int_equal(seen.writable, 1);
+  mw_call_on_sent(call, 1);
+  assert_false(send_bytes(call, MW_CALL_UNSENT_BYTES)); /* one of any size is sent */
+  mw_call_on_sent(call, 1);
+  assert_int_equal(seen.writable, 2);
+  mw_call_finish(call, &ok);
+}
+
 static void cancelling_is_told_once_and_stops_everything_else(void **state) {
   struct fake fake;
   start(&fake, "/test.Echo/Get");
@@ -352,6 +375,7 @@ int main(void) {
       TEST(ids_are_unique),
       TEST(headers_go_once),
       TEST(sending_waits_at_the_limit_and_goes_on_at_half),
+      TEST(sending_waits_for_few_large_messages),
       TEST(cancelling_is_told_once_and_stops_everything_else),
       TEST(a_cancelled_call_does_not_end_with_ok),
       TEST(cancel_all_reaches_every_live_call),

@@ -14,6 +14,7 @@ void mw_call_read(struct mw_call *call) {
 
 uint8_t *mw_call_reserve(struct mw_call *call, size_t size) {
   assert(!call->finished);
+  call->reserved = size;
   return call->ops->reserve(call, size);
 }
 
@@ -23,8 +24,10 @@ bool mw_call_send(struct mw_call *call) {
   call->headers_sent = true;
   call->sent++;
   call->unsent++;
+  call->unsent_bytes += call->reserved;
+  call->reserved = 0;
   call->ops->send(call);
-  call->stalled = call->unsent >= call->dispatch->send_limit;
+  call->stalled = call->unsent >= call->dispatch->send_limit || call->unsent_bytes >= MW_CALL_UNSENT_BYTES;
   return !call->stalled;
 }
 
@@ -85,8 +88,11 @@ void mw_call_on_end(struct mw_call *call) {
 
 void mw_call_on_sent(struct mw_call *call, uint32_t count) {
   assert(count <= call->unsent);
+  size_t share = call->unsent > 0 ? call->unsent_bytes / call->unsent : 0;
   call->unsent -= count;
+  call->unsent_bytes = call->unsent > 0 ? call->unsent_bytes - share * count : 0;
   if (!call->stalled || call->unsent > call->dispatch->send_limit / 2) return;
+  if (call->unsent_bytes > MW_CALL_UNSENT_BYTES / 2) return;
   call->stalled = false;
   if (!call->finished && !call->cancelled) call->route->handler->writable(call);
 }

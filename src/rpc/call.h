@@ -72,8 +72,14 @@ struct mw_call {
   bool stalled;    /* mw_call_send() has said to wait: `writable` is due */
   bool plain;      /* the message that ops->send gets now is not to be compressed */
   uint32_t unsent; /* messages given to the engine that have not left it */
+  size_t unsent_bytes; /* an estimate: each of those messages counts as much as the others */
+  size_t reserved; /* bytes of the reserved message */
   uint64_t received, sent; /* messages */
 };
+
+/* Unsent bytes at which a handler has to wait, however few messages they are: a client that reads nothing must not make
+ * each of its calls hold many large ones. */
+enum { MW_CALL_UNSENT_BYTES = 1024 * 1024 };
 
 /* ---- for handlers ---- */
 
@@ -86,8 +92,8 @@ void mw_call_read(struct mw_call *call);
 uint8_t *mw_call_reserve(struct mw_call *call, size_t size);
 
 /* Sends the reserved message; headers go first. Returns whether the handler may go on at once: false when the limit of
- * unsent messages is reached (`writable` will run when half of them have left) and when the call is cancelled (the
- * message is dropped, no event follows). */
+ * unsent messages, or MW_CALL_UNSENT_BYTES, is reached (`writable` will run when half of it is left) and when the call is
+ * cancelled (the message is dropped, no event follows). */
 bool mw_call_send(struct mw_call *call);
 
 /* The same for a message that is not to be compressed, whatever the call's compression is. */

@@ -113,6 +113,7 @@ static void prepare(struct mw_dispatch *dispatch, struct mw_call *call) {
   call->last = call->stalled = call->plain = false;
   call->request_encoding = call->reply_encoding = NULL;
   call->unsent = 0;
+  call->unsent_bytes = call->reserved = 0;
   call->received = call->sent = 0;
 }
 
