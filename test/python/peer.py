@@ -141,8 +141,9 @@ class Peer:
         def unread():
             return fcntl.ioctl(self.connections[0].sock, termios.FIONREAD, bytes(4))
 
-        before = None
+        before, until = None, time.monotonic() + http2.TIMEOUT
         while unread() != before or before == bytes(4):
+            assert time.monotonic() < until, "the client does not fill its connection"
             before = unread()
             time.sleep(0.1)
 

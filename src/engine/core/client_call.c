@@ -9,9 +9,10 @@
 #include "engine/core/batch.h"
 #include "engine/core/metadata.h"
 #include "engine/core/slices.h"
+#include "rpc/call.h"
 
 enum {
-  SEND_LIMIT = 32,           /* unsent messages at which send() says to wait */
+  SEND_LIMIT = 32,           /* unsent messages at which send() says to wait; or MW_CALL_UNSENT_BYTES */
   FIRST_MESSAGE = 60 * 1024, /* most bytes of a message that leaves in the batch of the headers */
   HELD_MS = 5000             /* most time that a cancel waits: a first message may be held up by flow control */
 };
@@ -280,7 +281,8 @@ static void on_sent(struct mw_core_tag *tag, bool ok) {
     if (call->held) cancel_now(call);
     report(call);
   }
-  if (ok && call->outbox.len <= SEND_LIMIT / 2) unstall(call);
+  bool half = call->outbox.len <= SEND_LIMIT / 2 && call->outbox.bytes <= MW_CALL_UNSENT_BYTES / 2;
+  if (ok && half) unstall(call);
   if (ok && !call->done) {
     pump(call);
   } else {
@@ -306,7 +308,8 @@ bool mw_core_client_call_send(struct mw_client_call *call) {
     return false;
   }
   mw_core_engine_mark(call->engine, &call->dirty);
-  call->stalled = call->outbox.len >= SEND_LIMIT && !call->has_status;
+  bool full = call->outbox.len >= SEND_LIMIT || call->outbox.bytes >= MW_CALL_UNSENT_BYTES;
+  call->stalled = full && !call->has_status;
   return !call->stalled;
 }
 

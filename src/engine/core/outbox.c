@@ -21,6 +21,7 @@ bool mw_core_outbox_push(struct mw_core_outbox *outbox, grpc_byte_buffer *messag
     grpc_byte_buffer_destroy(message);
     return false;
   }
+  outbox->bytes += grpc_byte_buffer_length(message);
   outbox->ring[(outbox->head + outbox->len++) & (outbox->cap - 1)] = (struct mw_core_outgoing){message, flags};
   return true;
 }
@@ -30,6 +31,7 @@ struct mw_core_outgoing mw_core_outbox_shift(struct mw_core_outbox *outbox) {
   struct mw_core_outgoing oldest = outbox->ring[outbox->head];
   outbox->head = (outbox->head + 1) & (outbox->cap - 1);
   outbox->len--;
+  outbox->bytes -= grpc_byte_buffer_length(oldest.message);
   return oldest;
 }
 

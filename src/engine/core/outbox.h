@@ -15,6 +15,7 @@ struct mw_core_outgoing {
 struct mw_core_outbox {
   struct mw_core_outgoing *ring; /* owned, a power of two of them */
   size_t cap, head, len;
+  size_t bytes; /* of all messages */
 };
 
 /* Takes the message. Returns whether there was memory; without it the message is destroyed. */
