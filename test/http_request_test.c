@@ -374,6 +374,31 @@ static void stores_nothing_past_the_limit(void **state) {
   assert_refused(&f->request, &expected);
 }
 
+/* A list of binary values takes as much memory as fields of their own. */
+static void counts_each_value_of_a_list(void **state) {
+  enum { VALUES = 100 };
+  for (size_t size = LIMIT; size <= VALUES * LIMIT; size *= VALUES) {
+    struct fixture *f = *state;
+    mw_arena_reset(&f->arena);
+    mw_http_request_init(&f->request, &f->arena, size);
+    add_all(&f->request, usual);
+    char field[VALUES + 8];
+    int len = snprintf(field, sizeof field, "x-bin: ");
+    memset(field + len, ',', VALUES - 1);
+    field[len + VALUES - 1] = '\0';
+    assert_int_equal(add(&f->request, field), 0);
+    struct refused expected = {200, true, MW_CODE_RESOURCE_EXHAUSTED, "metadata longer than the limit of 2000 bytes",
+                               {0}};
+    if (size == LIMIT) {
+      assert_refused(&f->request, &expected);
+      assert_true(f->request.metadata.len <= LIMIT / 32);
+    } else {
+      assert_taken(&f->request);
+      assert_int_equal(f->request.metadata.len, VALUES);
+    }
+  }
+}
+
 /* ---- without memory ---- */
 
 static int request_without_memory(void *arg) {
@@ -420,6 +445,7 @@ int main(void) {
       TEST(shows_the_start_of_what_is_wrong_in_ascii),
       TEST(counts_as_http_does),
       TEST(stores_nothing_past_the_limit),
+      TEST(counts_each_value_of_a_list),
       TEST(does_without_memory),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

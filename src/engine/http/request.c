@@ -73,6 +73,17 @@ static int find(struct mw_http_request *request, enum rank rank, enum mw_code co
   return 0;
 }
 
+/* Counts a field against the limit. Returns whether it may be kept. */
+static bool count_field(struct mw_http_request *request, size_t bytes) {
+  request->size += bytes + FIELD_OVERHEAD;
+  return request->size <= request->limit;
+}
+
+static int find_too_large(struct mw_http_request *request) {
+  return find(request, TOO_LARGE, MW_CODE_RESOURCE_EXHAUSTED, "metadata longer than the limit of %zu bytes",
+              request->limit);
+}
+
 /* The start of what the client sent, fit to be read. */
 struct shown {
   char text[SHOWN_MAX + 1];
@@ -199,6 +210,7 @@ static void add_accepted(struct mw_http_request *request, struct mw_slice list) 
 
 /* ---- metadata ---- */
 
+/* Each value of the list counts as much as a field of its own: it takes as much memory. */
 static int add_binary(struct mw_http_request *request, struct mw_slice key, struct mw_slice list) {
   uint8_t *bytes = mw_arena_alloc(request->arena, mw_base64_decoded_max(list.len));
   if (!bytes) return MW_ENOMEM;
@@ -211,6 +223,7 @@ static int add_binary(struct mw_http_request *request, struct mw_slice key, stru
     }
     if (mw_metadata_add_view(&request->metadata, request->arena, key, mw_slice(bytes, len)) != 0) return MW_ENOMEM;
     bytes += len;
+    if (list.data && !count_field(request, key.len)) return find_too_large(request);
   }
   return 0;
 }
@@ -236,11 +249,7 @@ static int add_host(struct mw_http_request *request, struct mw_slice name, struc
 int mw_http_request_add(struct mw_http_request *request, struct mw_slice name, struct mw_slice value) {
   static const uint8_t empty[1];
   if (value.len == 0) value.data = empty;
-  request->size += name.len + value.len + FIELD_OVERHEAD;
-  if (request->size > request->limit) {
-    return find(request, TOO_LARGE, MW_CODE_RESOURCE_EXHAUSTED, "metadata longer than the limit of %zu bytes",
-                request->limit);
-  }
+  if (!count_field(request, name.len + value.len)) return find_too_large(request);
   switch (recognise(name)) {
     case METHOD: return add_method(request, value);
     case PATH: return set_path(request, value);
