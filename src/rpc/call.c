@@ -88,9 +88,9 @@ void mw_call_on_end(struct mw_call *call) {
 
 void mw_call_on_sent(struct mw_call *call, uint32_t count) {
   assert(count <= call->unsent);
-  size_t share = call->unsent > 0 ? call->unsent_bytes / call->unsent : 0;
+  size_t left = count == call->unsent ? 0 : call->unsent_bytes - call->unsent_bytes / call->unsent * count;
   call->unsent -= count;
-  call->unsent_bytes = call->unsent > 0 ? call->unsent_bytes - share * count : 0;
+  call->unsent_bytes = left;
   if (!call->stalled || call->unsent > call->dispatch->send_limit / 2) return;
   if (call->unsent_bytes > MW_CALL_UNSENT_BYTES / 2) return;
   call->stalled = false;
