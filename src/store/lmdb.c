@@ -100,12 +100,17 @@ static int fail_at(struct mw_lmdb *lm, int rc, struct mw_slice key, struct mw_er
 
 /* ---- writing ---- */
 
+/* Reads the records of the databases, as committed last. Returns LMDB's code. */
 static int load_trees(struct mw_lmdb *lm) {
-  if (lm->whole) return 0;
   lm->guarded_tree = NULL;
   int rc = mw_lmdb_tree(lm, lm->write, "data", &lm->data_tree);
   if (rc == 0) rc = mw_lmdb_tree(lm, lm->write, "expiry", &lm->expiry_tree);
-  return rc == 0 ? 0 : MDB_CORRUPTED;
+  if (rc != 0) return MDB_CORRUPTED;
+  uint64_t used = lm->data_tree.pages + lm->expiry_tree.pages;
+  MDB_envinfo info;
+  rc = mdb_env_info(lm->env, &info);
+  lm->excess_pages = used > info.me_last_pgno ? used - info.me_last_pgno : 0;
+  return rc;
 }
 
 static void lmdb_abort(struct mw_backend *backend) {
@@ -154,6 +159,18 @@ static int lmdb_commit(struct mw_backend *backend, struct mw_err *err) {
   return mw_lmdb_fail(lm, rc, err);
 }
 
+/* Returns MDB_NOTFOUND for a key that LMDB has not found, unless its record is in the last commit with a damaged key. */
+static int absent(struct mw_lmdb *lm, struct mw_slice key) {
+  struct mw_cursor cursor;
+  bool exact;
+  if (key.len == 0 || lm->data_tree.root == MW_NO_PAGE) return MDB_NOTFOUND;
+  mw_cursor_init(&cursor, &lm->pages, &lm->data_tree);
+  int rc = mw_cursor_seek(&cursor, key, &exact);
+  if (rc == MW_EDATA) return MDB_CORRUPTED;
+  if (rc == 0 && exact) return MDB_NOTFOUND; /* the transaction under way has deleted it */
+  return mw_lmdb_absent(&cursor, key) == MW_EDATA ? DAMAGED_RECORD : MDB_NOTFOUND;
+}
+
 struct reading {
   struct mw_slice key;
   struct mw_record *record;
@@ -165,6 +182,7 @@ static int do_get(struct mw_lmdb *lm, void *arg) {
   if (rc != 0) return rc;
   MDB_val k = mw_lmdb_val(reading->key), v;
   rc = mdb_get(lm->write, lm->data, &k, &v);
+  if (rc == MDB_NOTFOUND) return absent(lm, reading->key);
   if (rc != 0) return rc;
   struct mw_slice bytes = mw_slice(v.mv_data, v.mv_size);
   return mw_record_read(reading->key, bytes, lm->unchecked, reading->record) == 0 ? 0 : DAMAGED_RECORD;
@@ -212,7 +230,7 @@ static size_t pages_of(MDB_txn *txn, MDB_dbi dbi) {
 /* Whether the records leave room for `bytes` more. */
 static bool fits(struct mw_lmdb *lm, size_t bytes) {
   size_t used = pages_of(lm->write, lm->data) + pages_of(lm->write, lm->expiry);
-  return used + bytes / lm->page_size < lm->limit_pages;
+  return used - lm->excess_pages + bytes / lm->page_size < lm->limit_pages;
 }
 
 static int do_put(struct mw_lmdb *lm, void *arg) {
@@ -244,7 +262,8 @@ static int do_erase(struct mw_lmdb *lm, void *arg) {
   const struct mw_slice *key = arg;
   int rc = guard(lm, &lm->data_tree, *key, false);
   if (rc == 0) rc = drop_expiry(lm, *key);
-  return rc == 0 ? delete_from(lm, lm->data, &lm->data_tree, *key) : rc;
+  if (rc == 0) rc = delete_from(lm, lm->data, &lm->data_tree, *key);
+  return rc == MDB_NOTFOUND ? absent(lm, *key) : rc;
 }
 
 static int lmdb_erase(struct mw_backend *backend, struct mw_slice key, struct mw_err *err) {

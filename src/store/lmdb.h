@@ -68,8 +68,8 @@ struct mw_lmdb {
   /* The writer's. */
   MDB_txn *write; /* between begin and commit */
   bool broken;    /* an assertion of LMDB has failed */
-  struct mw_tree data_tree, expiry_tree; /* as committed last; unless `whole` */
-  const struct mw_tree *guarded_tree;    /* and `guarded`: the key whose pages were checked last */
+  struct mw_tree data_tree, expiry_tree; /* as committed last */
+  const struct mw_tree *guarded_tree;    /* and `guarded`: the key whose pages were checked last; unless `whole` */
   size_t guarded_len;
   uint8_t guarded[512];
 
@@ -77,6 +77,7 @@ struct mw_lmdb {
   int data_fd;        /* holds the data file; -1 without files */
   char *path;         /* of the data file, for messages */
   size_t page_size;   /* bytes */
+  size_t excess_pages; /* by which the databases' counts of their pages exceed the file: damage */
   size_t limit_pages; /* that records may fill; the map is larger, so that a full store can still delete */
 
   /* lmdb_trouble.c's. */
@@ -121,6 +122,10 @@ int mw_lmdb_view_get(struct mw_view *view, struct mw_slice key, struct mw_record
 int mw_lmdb_view_next(struct mw_view *view, struct mw_slice prefix, struct mw_slice after, bool reverse,
                       struct mw_record *out);
 int mw_lmdb_view_counter(struct mw_view *view, struct mw_slice name, uint64_t *out);
+
+/* After a seek with `cursor` that did not find the record of `key`: returns MW_EDATA when it is there with a damaged key, and
+ * MW_ENOTFOUND otherwise. */
+int mw_lmdb_absent(const struct mw_cursor *cursor, struct mw_slice key);
 void mw_lmdb_views_init(struct mw_lmdb *lm);
 void mw_lmdb_views_fini(struct mw_lmdb *lm);
 

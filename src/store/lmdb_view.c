@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "store/record.h"
+#include "store/store.h"
 
 /* A read transaction, which pins the pages of one state, and the tree of records in it. Idle ones are reset: they keep their
  * reader slot and pin no pages. */
@@ -145,14 +146,41 @@ void mw_lmdb_view_close(struct mw_view *view) {
   if (!keep) view_free(view);
 }
 
+/* ---- absence ----
+ * A damaged key is still between those of its neighbours, or its page would be rejected as a whole. Where an entry is missing,
+ * its checksum therefore fits one of the two beside its place. */
+
+int mw_lmdb_absent(const struct mw_cursor *cursor, struct mw_slice key) {
+  for (int side = -1; side <= 0; side++) {
+    struct mw_slice found, value;
+    struct mw_record record;
+    if (mw_cursor_beside(cursor, side, key.len, &found, &value) != 0) continue;
+    if (mw_record_read(key, value, 0, &record) == 0) return MW_EDATA;
+  }
+  return MW_ENOTFOUND;
+}
+
+static int absent_counter(const struct mw_cursor *cursor, struct mw_slice key) {
+  for (int side = -1; side <= 0; side++) {
+    struct mw_slice found, value;
+    uint64_t number;
+    if (mw_cursor_beside(cursor, side, key.len, &found, &value) != 0) continue;
+    if (mw_counter_read(mw_slice(key.data + 1, key.len - 1), value, &number) == 0) return MW_EDATA;
+  }
+  return MW_ENOTFOUND;
+}
+
+/* ---- one entry ---- */
+
 /* Reads `key` through `cursor`, which is anywhere. */
-static int get(struct mw_cursor *cursor, struct mw_slice key, struct mw_slice *value) {
+static int get(struct mw_cursor *cursor, struct mw_slice key, struct mw_slice *value,
+               int (*absent)(const struct mw_cursor *, struct mw_slice key)) {
+  if (cursor->tree.root == MW_NO_PAGE) return MW_ENOTFOUND;
   bool exact;
   int rc = mw_cursor_seek(cursor, key, &exact);
-  if (rc != 0) return rc;
-  if (!exact) return MW_ENOTFOUND;
+  if (rc == MW_ENOTFOUND || (rc == 0 && !exact)) return absent(cursor, key);
   struct mw_slice found;
-  return mw_cursor_read(cursor, &found, value);
+  return rc == 0 ? mw_cursor_read(cursor, &found, value) : rc;
 }
 
 int mw_lmdb_view_get(struct mw_view *view, struct mw_slice key, struct mw_record *out) {
@@ -160,7 +188,7 @@ int mw_lmdb_view_get(struct mw_view *view, struct mw_slice key, struct mw_record
   struct mw_cursor cursor;
   mw_cursor_init(&cursor, &view->lm->pages, &view->data);
   struct mw_slice bytes;
-  int rc = get(&cursor, key, &bytes);
+  int rc = get(&cursor, key, &bytes, mw_lmdb_absent);
   return rc == 0 ? mw_record_read(key, bytes, view->lm->unchecked, out) : rc;
 }
 
@@ -172,10 +200,56 @@ int mw_lmdb_view_counter(struct mw_view *view, struct mw_slice name, uint64_t *o
   uint8_t key[512];
   MDB_val k = mw_lmdb_counter_key(name, key);
   struct mw_slice bytes;
-  int rc = get(&cursor, mw_slice(k.mv_data, k.mv_size), &bytes);
+  int rc = get(&cursor, mw_slice(k.mv_data, k.mv_size), &bytes, absent_counter);
   *out = 0;
   if (rc == MW_ENOTFOUND) return 0;
   return rc == 0 ? mw_counter_read(name, bytes, out) : rc;
+}
+
+/* ---- scans ---- */
+
+static bool is_below(struct mw_slice key, struct mw_slice prefix) {
+  return key.len >= prefix.len && (prefix.len == 0 || memcmp(key.data, prefix.data, prefix.len) == 0);
+}
+
+struct range {
+  struct mw_slice prefix, after; /* of mw_lmdb_view_next() */
+  bool reverse;
+};
+
+static bool in_range(const struct range *range, struct mw_slice key) {
+  if (!is_below(key, range->prefix)) return false;
+  int order = range->after.data ? mw_bytes_compare(key, range->after) : 0;
+  return !range->after.data || (range->reverse ? order < 0 : order > 0);
+}
+
+/* Whether a record is sound. One in overflow pages, which may be many, is read for that once. */
+static bool value_checked(struct mw_pages *pages, struct mw_slice key, struct mw_slice value) {
+  uint64_t leaf = (uint64_t)(key.data - pages->base) / pages->page_size;
+  uint64_t page = (uint64_t)(value.data - pages->base) / pages->page_size;
+  if (page != leaf && mw_pages_checked(pages, page)) return true;
+  struct mw_record record;
+  if (mw_record_read(key, value, UINT64_MAX, &record) != 0) return false;
+  if (page != leaf) mw_pages_set_checked(pages, page);
+  return true;
+}
+
+/* Whether a record beside the range lies in it, and has one bit of its key wrong. The one that the scan goes on after is
+ * not asked again. */
+static bool has_strayed(struct mw_pages *pages, const struct range *range, struct mw_slice key,
+                        struct mw_slice value) {
+  struct mw_record record;
+  uint8_t bytes[MW_STORE_KEY_MAX];
+  if (key.len > sizeof bytes || (range->after.data && mw_slice_eq(key, range->after))) return false;
+  if (value_checked(pages, key, value)) return false;
+  memcpy(bytes, key.data, key.len);
+  struct mw_slice right = mw_slice(bytes, key.len);
+  for (size_t bit = 0; bit < 8 * key.len; bit++) {
+    bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
+    if (in_range(range, right) && mw_record_read(right, value, 0, &record) == 0) return true;
+    bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
+  }
+  return false;
 }
 
 /* Whether the cursor stands on `key` already, where the last call left it. That call mostly returned this very slice. */
@@ -185,15 +259,28 @@ static bool stands_on(const struct mw_cursor *cursor, struct mw_slice key) {
   return at.data == key.data ? at.len == key.len : mw_slice_eq(at, key);
 }
 
-static bool is_below(struct mw_slice prefix, struct mw_slice key) {
-  return key.len >= prefix.len && (prefix.len == 0 || memcmp(key.data, prefix.data, prefix.len) == 0);
+/* Seeks where a scan begins. Returns also MW_EDATA with `*strayed`, the key of a record that has left the range on that
+ * side. */
+static int start(struct mw_cursor *cursor, const struct range *range, struct mw_slice from, bool *exact,
+                 struct mw_slice *strayed) {
+  int rc = mw_cursor_seek(cursor, from, exact);
+  if ((rc != 0 && rc != MW_ENOTFOUND) || cursor->tree.root == MW_NO_PAGE || (!range->reverse && *exact)) return rc;
+  struct mw_slice key, value;
+  if (mw_cursor_beside(cursor, range->reverse ? 0 : -1, 0, &key, &value) != 0) return rc;
+  if (!has_strayed(cursor->pages, range, key, value)) return rc;
+  *strayed = key;
+  cursor->set = false;
+  return MW_EDATA;
 }
 
-static int next_forward(struct mw_cursor *cursor, struct mw_slice prefix, struct mw_slice after) {
+static int next_forward(struct mw_cursor *cursor, const struct range *range, struct mw_slice *strayed) {
+  struct mw_slice after = range->after;
   bool exact;
-  if (!after.data || mw_bytes_compare(after, prefix) < 0) return mw_cursor_seek(cursor, prefix, &exact);
+  if (!after.data || mw_bytes_compare(after, range->prefix) < 0) {
+    return start(cursor, range, range->prefix, &exact, strayed);
+  }
   if (stands_on(cursor, after)) return mw_cursor_next(cursor);
-  int rc = mw_cursor_seek(cursor, after, &exact);
+  int rc = start(cursor, range, after, &exact, strayed);
   return rc == 0 && exact ? mw_cursor_next(cursor) : rc;
 }
 
@@ -206,16 +293,16 @@ static struct mw_slice end_of_prefix(struct mw_slice prefix, uint8_t *bytes, siz
   return mw_slice(bytes, len);
 }
 
-static int next_reverse(struct mw_cursor *cursor, struct mw_slice prefix, struct mw_slice before) {
+static int next_reverse(struct mw_cursor *cursor, const struct range *range, struct mw_slice *strayed) {
   uint8_t bytes[512];
-  struct mw_slice end = end_of_prefix(prefix, bytes, sizeof bytes);
+  struct mw_slice end = end_of_prefix(range->prefix, bytes, sizeof bytes), before = range->after;
   if (before.data && (end.len == 0 || mw_bytes_compare(before, end) < 0)) {
     if (stands_on(cursor, before)) return mw_cursor_prev(cursor);
     end = before;
     if (end.len == 0) return MW_ENOTFOUND;
   }
   bool exact;
-  int rc = end.len > 0 ? mw_cursor_seek(cursor, end, &exact) : MW_ENOTFOUND;
+  int rc = end.len > 0 ? start(cursor, range, end, &exact, strayed) : MW_ENOTFOUND;
   if (rc == 0) return mw_cursor_prev(cursor);
   return rc == MW_ENOTFOUND ? mw_cursor_last(cursor) : rc;
 }
@@ -223,10 +310,17 @@ static int next_reverse(struct mw_cursor *cursor, struct mw_slice prefix, struct
 int mw_lmdb_view_next(struct mw_view *view, struct mw_slice prefix, struct mw_slice after, bool reverse,
                       struct mw_record *out) {
   struct mw_cursor *cursor = &view->cursor;
-  struct mw_slice key = mw_slice(NULL, 0), value;
-  int rc = reverse ? next_reverse(cursor, prefix, after) : next_forward(cursor, prefix, after);
-  if (rc == 0) rc = mw_cursor_read(cursor, &key, &value);
-  if (key.data && !is_below(prefix, key)) return MW_ENOTFOUND;
-  if (rc == 0 || rc == MW_EDATA) out->key = key;
-  return rc == 0 ? mw_record_read(key, value, view->lm->unchecked, out) : rc;
+  struct range range = {prefix, after, reverse};
+  struct mw_slice key = mw_slice(NULL, 0), value, strayed = key;
+  int rc = reverse ? next_reverse(cursor, &range, &strayed) : next_forward(cursor, &range, &strayed);
+  if (rc == MW_EDATA) out->key = strayed;
+  if (rc != 0) return rc;
+  rc = mw_cursor_read(cursor, &key, &value);
+  if (!key.data || key.len > MW_STORE_KEY_MAX) {
+    out->key = strayed;
+    return MW_EDATA;
+  }
+  out->key = key;
+  if (is_below(key, prefix)) return rc == 0 ? mw_record_read(key, value, view->lm->unchecked, out) : rc;
+  return rc == 0 && has_strayed(cursor->pages, &range, key, value) ? MW_EDATA : MW_ENOTFOUND;
 }

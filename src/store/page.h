@@ -25,10 +25,10 @@ enum {
   MW_PAGE_LEAF = 0x02,
   MW_PAGE_OVERFLOW = 0x04,
   MW_PAGE_META = 0x08,
-  MW_PAGE_KINDS = 0x6f, /* with those that belong to databases of another sort */
   MW_NODE_HEADER = 8,
   MW_NODE_BIG = 0x01,  /* the value is in overflow pages */
   MW_NODE_TREE = 0x02, /* the value is a tree's record */
+  MW_NODE_KEY_MAX = 511, /* bytes */
   MW_TREE_RECORD = 48,
   MW_META_SIZE = 136,
   MW_TREE_DEPTH = 32
@@ -44,11 +44,13 @@ struct mw_pages {
   _Atomic uint8_t *checked;          /* a bit for each page of the map; NULL: check every time */
 };
 
-enum mw_tree_order { MW_TREE_BYTES, MW_TREE_NUMBERS }; /* how keys sort; LMDB's list of free pages has numbers */
+/* How keys sort, and what the values are: those of LMDB's list of free pages are numbers; those of the main tree are names
+ * of databases, which sort as bytes, with the databases' records as values. */
+enum mw_tree_order { MW_TREE_BYTES, MW_TREE_NUMBERS, MW_TREE_NAMES };
 
 struct mw_tree {
   uint64_t root; /* MW_NO_PAGE when it is empty */
-  uint64_t entries;
+  uint64_t entries, pages;
   unsigned depth;
   enum mw_tree_order order;
 };
@@ -142,9 +144,16 @@ bool mw_page_within(const struct mw_pages *pages, const uint8_t *page, bool leaf
 struct mw_slice mw_page_value(struct mw_pages *pages, const struct mw_node *node);
 
 /* How many overflow pages a value of `len` bytes takes. */
-static inline uint64_t mw_page_run(const struct mw_pages *pages, size_t len) {
+static inline uint64_t mw_page_need(const struct mw_pages *pages, size_t len) {
   return (MW_PAGE_HEADER - 1 + (uint64_t)len) / pages->page_size + 1;
 }
+
+/* How many overflow pages the value of a leaf's node has, which LMDB frees with it; 0 when they are damaged. More than it needs
+ * when it was written twice in one transaction, smaller the second time. */
+uint64_t mw_page_run(struct mw_pages *pages, const struct mw_node *node);
+
+/* Whether the surplus ones can be the value's: none is the first page of anything else. */
+bool mw_page_run_own(struct mw_pages *pages, const struct mw_node *node);
 
 /* Reads a tree's record of MW_TREE_RECORD bytes. Returns false when it cannot be one. */
 bool mw_tree_read(const uint8_t *record, enum mw_tree_order order, struct mw_tree *out);
@@ -157,7 +166,7 @@ static inline int mw_bytes_compare(struct mw_slice a, struct mw_slice b) {
 }
 
 static inline int mw_key_compare(enum mw_tree_order order, struct mw_slice a, struct mw_slice b) {
-  if (order == MW_TREE_BYTES) return mw_bytes_compare(a, b);
+  if (order != MW_TREE_NUMBERS) return mw_bytes_compare(a, b);
   uint64_t left = mw_read64(a.data), right = mw_read64(b.data);
   return (left > right) - (left < right);
 }

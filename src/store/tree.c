@@ -130,6 +130,7 @@ int mw_cursor_seek(struct mw_cursor *c, struct mw_slice key, bool *exact) {
   }
   if (!search(c, leaf, key, 0, exact)) return damaged(c);
   c->set = true;
+  c->sought = c->level[leaf];
   return c->level[leaf].index < c->level[leaf].nodes ? 0 : turn_leaf(c, false);
 }
 
@@ -150,6 +151,22 @@ int mw_cursor_read(const struct mw_cursor *c, struct mw_slice *key, struct mw_sl
   return value->data ? 0 : MW_EDATA;
 }
 
+int mw_cursor_beside(const struct mw_cursor *c, int side, size_t key_len, struct mw_slice *key,
+                     struct mw_slice *value) {
+  unsigned index = c->sought.index + (unsigned)side;
+  struct mw_node node;
+  if (index >= c->sought.nodes) return MW_ENOTFOUND;
+  if (!mw_page_node(c->pages, c->sought.page, index, true, &node)) return MW_EDATA;
+  *value = mw_page_value(c->pages, &node);
+  if (!value->data) return MW_EDATA;
+  if (key_len == 0) key_len = node.key.len;
+  *key = mw_slice(node.key.data, key_len);
+  if (!node.value) return 0;
+  size_t at = (size_t)(key->data - c->sought.page) + key_len;
+  value->data = c->sought.page + at;
+  return at + value->len <= c->pages->page_size ? 0 : MW_EDATA;
+}
+
 /* Checks the neighbours of the page that the branch at `level` stands on. */
 static bool guard_neighbours(struct mw_cursor *c, unsigned level) {
   unsigned index = c->level[level].index;
@@ -165,13 +182,20 @@ static bool guard_neighbours(struct mw_cursor *c, unsigned level) {
   return good;
 }
 
+/* Whether LMDB can read and free the value of the entry. */
+static bool value_ok(const struct mw_cursor *c) {
+  unsigned leaf = leaf_of(c);
+  struct mw_node node;
+  return mw_page_node(c->pages, c->level[leaf].page, c->level[leaf].index, true, &node) &&
+         (node.value || mw_page_run_own(c->pages, &node));
+}
+
 int mw_cursor_guard(struct mw_cursor *c, struct mw_slice key, bool deletes) {
   bool exact;
   int rc = mw_cursor_seek(c, key, &exact);
   if (rc == MW_ENOTFOUND && c->tree.root != MW_NO_PAGE) rc = mw_cursor_last(c);
   if (rc != 0) return rc == MW_ENOTFOUND ? 0 : rc;
-  struct mw_slice found, value;
-  if (exact && mw_cursor_read(c, &found, &value) != 0) return damaged(c);
+  if (exact && !value_ok(c)) return damaged(c);
   if (!deletes) return 0;
   for (unsigned level = 0; level + 1 < c->tree.depth; level++) {
     if (!guard_neighbours(c, level)) return damaged(c);

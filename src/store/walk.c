@@ -29,6 +29,18 @@ static bool is_meta(const uint8_t *page) {
          mw_read32(page + MW_PAGE_HEADER + 4) == 1;
 }
 
+/* Whether two headers have the same page size and flags, which never change: LMDB takes those of the newer one. */
+static bool same_file(const uint8_t *meta, const uint8_t *other) {
+  return mw_read32(meta + META_FREE) == mw_read32(other + META_FREE) &&
+         mw_read16(meta + META_FREE + 4) == mw_read16(other + META_FREE + 4);
+}
+
+/* Whether two headers are of successive transactions: each goes to the page of its parity. Both are 0 in a new file. */
+static bool successive(const uint8_t *even, const uint8_t *odd) {
+  uint64_t a = mw_read64(even + META_TXN), b = mw_read64(odd + META_TXN);
+  return a % 2 == 0 && (a + 1 == b || a == b + 1 || (a == 0 && b == 0));
+}
+
 static int check_metas(const uint8_t *base, size_t size, size_t *page_size, const char *path, struct mw_err *err) {
   if (size < MW_PAGE_HEADER + MW_META_SIZE || !is_meta(base)) {
     return mw_err_set(err, MW_EFORMAT, "%s: not a Moonwire store (no LMDB file): move it away, or choose "
@@ -41,6 +53,9 @@ static int check_metas(const uint8_t *base, size_t size, size_t *page_size, cons
   if (size < 2 * *page_size || !is_meta(base + *page_size)) {
     return mw_err_set(err, MW_EFORMAT, "%s: damaged: the second header is missing; restore a backup", path);
   }
+  if (!same_file(base + MW_PAGE_HEADER, base + *page_size + MW_PAGE_HEADER)) {
+    return mw_err_set(err, MW_EFORMAT, "%s: damaged: its two headers are not of one file; restore a backup", path);
+  }
   return 0;
 }
 
@@ -49,9 +64,9 @@ static int open_meta(struct mw_walk *walk, const uint8_t *base, size_t size, siz
                      const char *path, struct mw_err *err) {
   walk->last = mw_read64(meta + META_LAST);
   uint64_t in_file = size / page_size;
-  if (walk->last < 1 || walk->last >= SIZE_MAX / page_size - 1 ||
+  if (walk->last < 1 || walk->last >= SIZE_MAX / page_size - 1 || walk->last / 8 > size ||
       !mw_tree_read(meta + META_FREE, MW_TREE_NUMBERS, &walk->free) ||
-      !mw_tree_read(meta + META_MAIN, MW_TREE_BYTES, &walk->main)) {
+      !mw_tree_read(meta + META_MAIN, MW_TREE_NAMES, &walk->main)) {
     return mw_err_set(err, MW_EFORMAT, "%s: damaged: the header is not one; restore a backup", path);
   }
   walk->pages->base = base;
@@ -67,6 +82,10 @@ int mw_walk_open(struct mw_walk *walk, const uint8_t *base, size_t size, const c
   int rc = check_metas(base, size, &page_size, path, err);
   if (rc != 0) return rc;
   const uint8_t *meta = base + MW_PAGE_HEADER, *other = meta + page_size;
+  if (!successive(meta, other)) {
+    return mw_err_set(err, MW_EFORMAT, "%s: damaged: its two headers are not of successive transactions; restore a backup",
+                      path);
+  }
   if (mw_read64(other + META_TXN) > mw_read64(meta + META_TXN)) meta = other;
   return open_meta(walk, base, size, page_size, meta, path, err);
 }
@@ -119,8 +138,9 @@ static bool walk_leaf(struct mw_walk *walk, const uint8_t *page) {
     mw_page_node(walk->pages, page, i, true, &node); /* the page was checked */
     char words[MW_STORE_KEY_WORDS];
     if (!node.value) {
-      uint64_t run = mw_page_run(walk->pages, node.len);
+      uint64_t run = mw_page_run(walk->pages, &node);
       if (!afford(walk, walk->entry ? run : 1)) return good;
+      walk->n_pages += run;
       if (!walk->one_way && !use(walk, node.page, run)) {
         good = mw_walk_found(walk, "%s: its pages from %llu on are used twice", mw_store_key_words(node.key, words),
                              (unsigned long long)node.page);
@@ -178,6 +198,7 @@ static bool walk_page(struct mw_walk *walk, const struct mw_tree *tree, uint64_t
     return found_at(walk, tree, number, bounds.low, "used twice");
   }
   mw_pages_set_checked(walk->pages, number);
+  walk->n_pages++;
   if (leaf) return walk_leaf(walk, page);
   unsigned count = mw_page_nodes(page);
   if (walk->one_way) return walk_child(walk, tree, page, by_chance(walk, count), depth, bounds);
@@ -190,12 +211,17 @@ static bool walk_page(struct mw_walk *walk, const struct mw_tree *tree, uint64_t
 /* ---- trees ---- */
 
 bool mw_walk_tree(struct mw_walk *walk, const struct mw_tree *tree) {
-  walk->entries = 0;
+  walk->entries = walk->n_pages = 0;
   if (tree->root == MW_NO_PAGE) return true;
   if (!walk_page(walk, tree, tree->root, tree->depth, (struct mw_bounds){0})) return false;
-  if (walk->cut || walk->entries == tree->entries) return true;
-  return mw_walk_found(walk, "%llu entries are there of %llu", (unsigned long long)walk->entries,
-                       (unsigned long long)tree->entries);
+  if (walk->cut) return true;
+  if (walk->entries != tree->entries) {
+    return mw_walk_found(walk, "%llu entries are there of %llu", (unsigned long long)walk->entries,
+                         (unsigned long long)tree->entries);
+  }
+  if (walk->n_pages == tree->pages || !walk->found) return true; /* it only makes the store full too soon */
+  return mw_walk_found(walk, "%llu pages are there of %llu", (unsigned long long)walk->n_pages,
+                       (unsigned long long)tree->pages);
 }
 
 bool mw_walk_sample(struct mw_walk *walk, const struct mw_tree *tree) {

@@ -23,7 +23,7 @@ struct mw_walk {
   void (*found)(struct mw_walk *walk, const char *words);
   /* Each entry of a leaf; returns false when it is damaged, after mw_walk_found(). NULL for none. */
   bool (*entry)(struct mw_walk *walk, struct mw_slice key, struct mw_slice value);
-  uint64_t entries; /* of the tree that was walked last */
+  uint64_t entries, n_pages; /* of the tree that was walked last */
 };
 
 /* Reads the meta pages at `base`, a map of `size` bytes of the file `path`. Returns 0, MW_EFORMAT or MW_ENOMEM. */
