@@ -119,7 +119,7 @@ describe("moonwire check", function()
 
   it("refuses binary chunks", function()
     local bytes = string.dump(function() end)
-    assert_error("attempt to load a binary chunk", bytes)
+    assert_error("DIR/lua/greet.lua: attempt to load a binary chunk", bytes)
     assert_error("attempt to load a binary chunk", ("assert(load(%q))"):format(bytes))
   end)
 
@@ -270,7 +270,16 @@ return {
     refuses_settings("DIR/moonwire.lua:2: unexpected symbol near '='", "return {\n grace = = 1 }")
     refuses_settings("DIR/moonwire.lua:2: no", "\nerror 'no'")
     refuses_settings("assignment to undefined global 'port'", "port = 50051")
-    refuses_settings("attempt to load a binary chunk", "\27Lua")
+    refuses_settings("DIR/moonwire.lua: attempt to load a binary chunk", "\27Lua")
+    refuses_settings("DIR/moonwire.lua: C stack overflow", "return " .. ("{"):rep(300) .. ("}"):rep(300))
+  end)
+
+  it("waits for no settings in a FIFO", function()
+    local folder <close> = project.new {}
+    assert(os.execute("mkfifo " .. folder.dir .. "/moonwire.lua"))
+    local code, _, stderr = folder:run "check"
+    assert.are.equal(1, code)
+    assert.matches("moonwire.lua: not a regular file", stderr, 1, true)
   end)
 
   it("ends settings that run away", function()

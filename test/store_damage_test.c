@@ -462,6 +462,8 @@ static void the_check_refuses_what_is_no_store(void **state) {
   check(f, &findings, MW_EFORMAT);
   unlink(path);
   check(f, &findings, MW_ENOTFOUND);
+  assert_int_equal(mkfifo(path, 0600), 0); /* which is not waited for */
+  check(f, &findings, MW_EIO);
   free(path);
 }
 

@@ -1,9 +1,12 @@
 #include "base/buf.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 void mw_buf_fini(struct mw_buf *buf) {
   free(buf->data);
@@ -60,11 +63,26 @@ int mw_buf_printf(struct mw_buf *buf, const char *fmt, ...) {
   return rc;
 }
 
+/* NULL for others, with ENODEV: a FIFO would be waited for, a terminal as well. */
+static FILE *open_regular(const char *path) {
+  int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  if (fd < 0) return NULL;
+  struct stat info;
+  FILE *file = NULL;
+  if (fstat(fd, &info) != 0) info.st_mode = 0;
+  errno = S_ISDIR(info.st_mode) ? EISDIR : ENODEV;
+  if (S_ISREG(info.st_mode)) file = fdopen(fd, "rb");
+  int code = errno;
+  if (!file) close(fd);
+  errno = code;
+  return file;
+}
+
 int mw_buf_read_file(struct mw_buf *buf, const char *path, size_t limit, struct mw_err *err) {
-  FILE *file = fopen(path, "rbe");
+  FILE *file = open_regular(path);
   if (!file) {
     int code = errno == ENOENT ? MW_ENOTFOUND : MW_EIO;
-    return mw_err_set(err, code, "%s: %s", path, strerror(errno));
+    return mw_err_set(err, code, "%s: %s", path, errno == ENODEV ? "not a regular file" : strerror(errno));
   }
   size_t start = buf->len;
   int rc = 0;

@@ -30,7 +30,7 @@ int mw_buf_puts(struct mw_buf *buf, const char *text);
 int mw_buf_putc(struct mw_buf *buf, char byte);
 int mw_buf_printf(struct mw_buf *buf, const char *fmt, ...) MW_PRINTF(2, 3);
 
-/* Reads a file whole. Returns 0, MW_ENOTFOUND, MW_EIO, MW_ELIMIT (longer than `limit` bytes) or MW_ENOMEM. */
+/* Reads a regular file whole. Returns 0, MW_ENOTFOUND, MW_EIO, MW_ELIMIT (longer than `limit` bytes) or MW_ENOMEM. */
 int mw_buf_read_file(struct mw_buf *buf, const char *path, size_t limit, struct mw_err *err);
 
 static inline void mw_buf_clear(struct mw_buf *buf) { buf->len = 0; }

@@ -41,9 +41,7 @@ static bool is_marker(lua_State *L, int index, const char *marker) {
 static int run_file(lua_State *L, struct mw_program *program, const struct mw_script_file *file) {
   lua_pushcfunction(L, error_to_string);
   int handler = lua_gettop(L);
-  lua_pushfstring(L, "@%s", file->path);
-  int rc = luaL_loadbufferx(L, (const char *)file->bytes.data, file->bytes.len, lua_tostring(L, -1), "t");
-  lua_remove(L, -2);
+  int rc = mw_vm_load(L, file->bytes, file->path);
   if (rc == LUA_OK) {
     lua_rawgeti(L, LUA_REGISTRYINDEX, program->env_ref);
     if (!lua_setupvalue(L, -2, 1)) lua_pop(L, 1);

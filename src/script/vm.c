@@ -1,6 +1,7 @@
 #include "script/vm.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "observe/log.h"
 #include "script/collect.h"
@@ -104,5 +105,17 @@ int mw_vm_protect(struct mw_vm *vm, lua_CFunction function, void *arg, struct mw
   if (!account) mw_account_close(&vm->loading_account, vm->L);
   vm->account = account;
   vm->current = current;
+  return rc;
+}
+
+/* Lua gives no place for a binary chunk, nor for levels too many. */
+int mw_vm_load(lua_State *L, struct mw_slice text, const char *path) {
+  const char *name = lua_pushfstring(L, "@%s", path);
+  int rc = luaL_loadbufferx(L, (const char *)text.data, text.len, name, "t");
+  lua_remove(L, -2);
+  if (rc == LUA_OK || rc == LUA_ERRMEM || lua_type(L, -1) != LUA_TSTRING) return rc;
+  if (strncmp(lua_tostring(L, -1), path, strlen(path)) == 0) return rc;
+  lua_pushfstring(L, "%s: %s", path, lua_tostring(L, -1));
+  lua_remove(L, -2);
   return rc;
 }

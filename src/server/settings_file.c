@@ -291,11 +291,7 @@ static void check_tls(struct reading *reading) {
 
 static int run_file(lua_State *L) {
   struct reading *reading = lua_touserdata(L, 1);
-  lua_pushfstring(L, "@%s", reading->file);
-  const char *name = lua_tostring(L, -1);
-  if (luaL_loadbufferx(L, (const char *)reading->text.data, reading->text.len, name, "t") != LUA_OK) {
-    return lua_error(L);
-  }
+  if (mw_vm_load(L, reading->text, reading->file) != LUA_OK) return lua_error(L);
   mw_environment_push(L);
   lua_getfield(L, -1, "os");
   lua_getglobal(L, "os");

@@ -112,6 +112,7 @@ static int check_all(struct checking *c, struct mw_err *err) {
 static int check_map(struct checking *c, int fd, uint64_t txn, struct mw_err *err) {
   struct stat st;
   if (fstat(fd, &st) != 0) return mw_lmdb_fail_errno(err, c->path);
+  if (!S_ISREG(st.st_mode)) return mw_err_set(err, MW_EIO, "%s: not a regular file", c->path);
   size_t size = (size_t)st.st_size;
   if (size == 0) return mw_err_set(err, MW_EFORMAT, "%s: empty", c->path);
   uint8_t *base = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
@@ -159,10 +160,10 @@ static bool is_running(int fd, int lock_fd) {
 }
 
 static int check_paths(const char *path, const char *lock, struct mw_store_check *check, struct mw_err *err) {
-  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC); /* it may be a FIFO */
   if (fd < 0 && errno == ENOENT) return mw_err_set(err, MW_ENOTFOUND, "%s: there is no store", path);
   if (fd < 0) return mw_lmdb_fail_errno(err, path);
-  int lock_fd = open(lock, O_RDONLY | O_CLOEXEC);
+  int lock_fd = open(lock, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
   struct checking c = {.check = check, .path = path};
   check->sound = true;
   check->running = is_running(fd, lock_fd);
