@@ -129,7 +129,7 @@ static int lmdb_begin(struct mw_backend *backend, struct mw_err *err) {
   rc = load_trees(lm);
   if (rc == 0) return 0;
   lmdb_abort(backend);
-  return mw_lmdb_fail(lm, rc, err);
+  return fail_write(lm, rc, err);
 }
 
 /* Whether the file cannot grow: LMDB reports a write that was cut short as EIO, whatever the cause. */
