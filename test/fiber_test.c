@@ -84,6 +84,13 @@ static void push_kill(lua_State *L, void *arg) {
   lua_setfield(L, -2, "why");
 }
 
+/* t.wake(): ends the oldest wait. */
+static int l_wake(lua_State *L) {
+  struct mw_list *node = mw_list_shift(&f.waits);
+  if (node) mw_fiber_resume(MW_CONTAINER(node, struct wait, link)->fiber);
+  return 0;
+}
+
 /* t.kill(): the running fiber. */
 static int l_kill(lua_State *L) {
   mw_fiber_kill(f.vm.running, push_kill, (void *)(uintptr_t) "itself");
@@ -133,7 +140,8 @@ static int l_spawn(lua_State *L) {
 
 static void open_module(lua_State *L, struct mw_program *program) {
   static const luaL_Reg functions[] = {{"note", l_note}, {"wait", l_wait},   {"hold", l_hold}, {"quiet", l_quiet},
-                                       {"kill", l_kill}, {"spawn", l_spawn}, {NULL, NULL}};
+                                       {"kill", l_kill}, {"spawn", l_spawn}, {"wake", l_wake},
+                                       {NULL, NULL}};
   luaL_newlib(L, functions);
 }
 
@@ -295,6 +303,42 @@ static void a_kill_without_memory_is_tried_again(void **state) {
   failmalloc_stop();
   assert_int_equal(f.done, 1);
   assert_string_not_equal(logged(), "false swallowed end");
+}
+
+/* Ends the oldest wait from `depth` C calls within each other, or from the loop where Lua does not allow as many. */
+static void wake_from(int depth) {
+  char script[200];
+  snprintf(script, sizeof script,
+           "local function deep(n) if n == 0 then return t.wake() end ('x'):gsub('x', function() deep(n - 1) end) end "
+           "pcall(deep, %d)", depth);
+  start(script);
+  if (!mw_list_empty(&f.waits)) wake();
+}
+
+/* Lua allows 200. */
+enum { SHALLOW = 150, DEEP = 210 };
+
+static void a_fiber_goes_on_however_deep_the_one_is_that_wakes_it(void **state) {
+  static const char *const scripts[] = {
+      "t.wait() t.note('went on')", "coroutine.wrap(t.wait)() t.note('went on')",
+      "assert(coroutine.resume(coroutine.create(coroutine.wrap(t.wait)))) t.note('went on')"};
+  for (int depth = SHALLOW; depth < DEEP; depth++) {
+    for (size_t i = 0; i < sizeof scripts / sizeof *scripts; i++) {
+      start(scripts[i]);
+      wake_from(depth);
+      while (f.vm.n_live > 0) uv_run(&f.loop.uv, UV_RUN_NOWAIT);
+      assert_non_null(strstr(logged(), "went on end"));
+    }
+  }
+}
+
+static void a_killed_fiber_dies_however_deep_the_one_is_that_wakes_it(void **state) {
+  for (int depth = SHALLOW; depth < DEEP; depth++) {
+    doom(start("coroutine.wrap(t.hold)() t.note('swallowed')"));
+    wake_from(depth);
+    while (f.vm.n_live > 0) uv_run(&f.loop.uv, UV_RUN_NOWAIT);
+    assert_non_null(strstr(logged(), "killed:test"));
+  }
 }
 
 /* ---- coroutines of the script's own ---- */
@@ -548,6 +592,8 @@ int main(void) {
       TEST(a_wait_without_cancel_ends_first),
       TEST(a_quiet_wait_returns_and_leaves_the_error_to_the_next),
       TEST(a_kill_without_memory_is_tried_again),
+      TEST(a_fiber_goes_on_however_deep_the_one_is_that_wakes_it),
+      TEST(a_killed_fiber_dies_however_deep_the_one_is_that_wakes_it),
       TEST(generators_may_wait),
       TEST(coroutines_nest),
       TEST(errors_pass_through_levels_that_waited),

@@ -36,7 +36,8 @@ static bool is_waiting(lua_State *co) {
   return waiting;
 }
 
-/* Resumes `inside` with the n values on top of its stack. Returns like lua_resume(), with what it left on its stack. */
+/* Resumes `inside` with the n values on top of its stack. Returns like lua_resume(), with what it left on its stack. A
+ * wait that has ended goes on waiting where the C stack has no room for its coroutine. */
 static int resume_inside(lua_State *L, lua_State *inside, int n, int *n_results) {
   struct mw_vm *vm = mw_vm_of(L);
   int bound = !lua_isyieldable(L); /* a wait in there could not suspend us */
@@ -46,7 +47,10 @@ static int resume_inside(lua_State *L, lua_State *inside, int n, int *n_results)
   int rc = lua_resume(inside, L, n, n_results);
   vm->current = outside;
   vm->unyieldable -= bound;
-  return rc;
+  if (rc == LUA_OK || rc == LUA_YIELD || !is_waiting(inside)) return rc;
+  lua_pop(inside, 1); /* "C stack overflow", which leaves a coroutine as it was */
+  vm->running->waiting = vm->running->refused = true;
+  return LUA_YIELD;
 }
 
 /* Moves `n` values between the stacks of two threads; without room, leaves a message in `to` and returns false. */

@@ -89,6 +89,15 @@ static int resume(lua_State *L, lua_State *from, int n_args, int *n_results) {
 #define resume lua_resume
 #endif
 
+static void run_again(void *arg) { mw_fiber_resume(arg); }
+
+/* Of a waiting fiber that found no room on the C stack of the one that resumes it: it goes on in a turn of the loop,
+ * where there is room. Returns false without memory. */
+static bool put_off(struct mw_fiber *fiber) {
+  fiber->refused = fiber->waiting = false;
+  return mw_timer_start_real(fiber->vm->loop, 0, run_again, fiber) != NULL;
+}
+
 static void run(struct mw_fiber *fiber, int n_args) {
   struct mw_vm *vm = fiber->vm;
   struct mw_fiber *outer = vm->running;
@@ -109,9 +118,11 @@ static void run(struct mw_fiber *fiber, int n_args) {
   bool collect = rc != LUA_YIELD && fiber->account.cut == MW_CUT_MEMORY;
   if (rc == LUA_YIELD) {
     lua_pop(fiber->L, n_results);
-  } else {
-    end(fiber, rc);
+  } else if (rc != LUA_OK && lua_status(fiber->L) == LUA_YIELD) {
+    lua_pop(fiber->L, 1); /* "C stack overflow", which leaves a coroutine as it was */
+    fiber->refused = true;
   }
+  if (fiber->refused ? !put_off(fiber) : rc != LUA_YIELD) end(fiber, rc == LUA_YIELD ? LUA_ERRMEM : rc);
   *mw_log_context() = log;
   vm->unyieldable = unyieldable;
   vm->account = account;

@@ -38,6 +38,7 @@ struct mw_fiber {
   lua_State *L;               /* its coroutine */
   int ref;                    /* keeps it in the registry */
   bool waiting;
+  bool refused;               /* Lua had no C stack to go on with a coroutine of the chain */
   lua_State *innermost;       /* the coroutine that waits: its own, or one of the script's inside it */
   void (*cancel)(void *arg);  /* of the pending wait; NULL when it cannot be cancelled and runs to its end */
   void *cancel_arg;
@@ -82,7 +83,8 @@ int mw_fiber_wait_quietly(lua_State *L, struct mw_fiber *fiber, void (*cancel)(v
  * brought is nobody's then. */
 bool mw_fiber_will_raise(const struct mw_fiber *fiber);
 
-/* Goes on with a waiting fiber. From the loop, or from within another fiber's C function. */
+/* Goes on with a waiting fiber. From the loop, or from within another fiber's C function; where that has left no room on
+ * the C stack, the fiber goes on in the next turn of the loop. */
 void mw_fiber_resume(struct mw_fiber *fiber);
 
 /* Dooms a fiber with the error that `push(L, arg)` pushes; `arg` lives as long as the fiber. Resumes it when it
