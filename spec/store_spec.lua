@@ -532,6 +532,16 @@ describe("watch", function()
     assert.equal("+a -a +z", wait(seen))
   end)
 
+  it("wakes who waits for a change when another closes it", function()
+    local tasks = fresh()
+    local next_event, state, _, watch = tasks:watch()
+    local ok, message
+    mw.spawn(function() ok, message = pcall(next_event, state) end)
+    do local _ <close> = watch end
+    assert.is_false(ok)
+    assert.matches("watch: it is closed", message, 1, true)
+  end)
+
   it("checks its options", function()
     local tasks = fresh()
     raises("watch: unknown option exist %(expected prefix, existing%)", tasks.watch, tasks, { exist = true })

@@ -74,7 +74,16 @@ static int l_close(lua_State *L) {
   w->watch = NULL;
   w->snapshot = NULL;
   while (w->first) drop_first(w);
+  struct mw_fiber *fiber = w->fiber;
+  w->fiber = NULL;
+  if (fiber) mw_fiber_resume(fiber); /* where next_change() raises */
   return 0;
+}
+
+/* Nobody waits: a fiber that did would hold the watch. */
+static int l_gc(lua_State *L) {
+  check_watch(L)->fiber = NULL;
+  return l_close(L);
 }
 
 /* ---- the iterator ---- */
@@ -182,7 +191,7 @@ static int l_watch(lua_State *L) {
 }
 
 void mw_store_watch_types(lua_State *L) {
-  static const luaL_Reg metamethods[] = {{"__gc", l_close}, {"__close", l_close}, {NULL, NULL}};
+  static const luaL_Reg metamethods[] = {{"__gc", l_gc}, {"__close", l_close}, {NULL, NULL}};
   mw_bind_push_type(L, WATCH, NULL, metamethods);
   lua_pop(L, 1);
 }
