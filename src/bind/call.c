@@ -61,7 +61,8 @@ static void push_internal(lua_State *L, const char *text, const char *traceback)
   make_error_id(id);
   struct mw_log_field fields[] = {{"error_id", id}, {NULL, NULL}};
   mw_log(MW_LOG_ERROR, fields, "%s%s%s", text, traceback ? "\n" : "", traceback ? traceback : "");
-  bool dev = mw_fiber_program(L)->host->dev;
+  const struct mw_program *program = mw_fiber_program(L);
+  bool dev = program && program->host->dev;
   snprintf(words, sizeof words, "internal error %s%s%s", id, dev ? ": " : "", dev ? text : "");
   mw_bind_make_utf8(words);
   struct mw_status status = mw_status(MW_CODE_INTERNAL, words);
@@ -176,6 +177,23 @@ static int run_handler(lua_State *L) {
   return after_results(L, LUA_OK, (lua_KContext)c);
 }
 
+static int check_status(lua_State *L) {
+  struct mw_status unused;
+  lua_pushboolean(L, mw_bind_to_status(L, 1, &unused));
+  return 1;
+}
+
+/* Whether the error at the top is a status that can be sent. Else there are words at the top: a `<close>` handler may
+ * have changed its details after on_error() has seen it. */
+static bool is_good_status(lua_State *L) {
+  lua_pushcfunction(L, check_status);
+  lua_pushvalue(L, -2);
+  int rc = lua_pcall(L, 1, 1, 0);
+  bool good = rc == LUA_OK && lua_toboolean(L, -1);
+  if (rc == LUA_OK) lua_pop(L, 1);
+  return good;
+}
+
 /* Ends the call with the error at the top, if there was one: a status, unless on_error() could not make one. */
 static int after_handler(lua_State *L, int rc, lua_KContext context) {
   struct mw_bind_call *c = (struct mw_bind_call *)context;
@@ -185,7 +203,9 @@ static int after_handler(lua_State *L, int rc, lua_KContext context) {
   if (rc == LUA_ERRMEM && !cut) {
     mw_log(MW_LOG_ERROR, NULL, "out of memory in the handler");
     status = mw_status(MW_CODE_RESOURCE_EXHAUSTED, "out of memory in the handler");
-  } else if (!mw_bind_to_status(L, -1, &status)) {
+  } else if (is_good_status(L)) {
+    mw_bind_to_status(L, -1, &status);
+  } else {
     return finish_internal(L, c, luaL_tolstring(L, -1, NULL));
   }
   finish(c, &status);

@@ -43,6 +43,7 @@ static void push_entries(lua_State *L, const char *traceback) {
 
 void mw_bind_add_debug_info(lua_State *L, const char *traceback) {
   const struct mw_program *program = mw_fiber_program(L);
+  if (!program) return;
   if (!mw_pool_message(program->pool, DEBUG_INFO)) return; /* a folder's own copy of google.rpc may lack it */
   char detail[96];
   snprintf(detail, sizeof detail, "generation %" PRIu64 ", worker %u, call %" PRIu64, program->generation,

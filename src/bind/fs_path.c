@@ -41,7 +41,7 @@ static const char *push_below(lua_State *L, int index, const char *folder, size_
   return lua_tostring(L, -1);
 }
 
-const struct mw_files *mw_fs_files(lua_State *L) { return mw_fiber_program(L)->host->files; }
+const struct mw_files *mw_fs_files(lua_State *L) { return mw_bind_program(L)->host->files; }
 
 const char *mw_fs_push_path(lua_State *L, int index) { return push_below(L, index, "", 0); }
 

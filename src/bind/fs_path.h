@@ -15,7 +15,7 @@
 /* Of files that are not complete yet. */
 #define MW_FS_TEMP_PREFIX MW_FS_OWN_PREFIX "tmp-"
 
-/* The folders that the paths of the running program start from; they outlive its Lua state. */
+/* The folders that paths start from, in a function of mw.fs; they outlive the Lua state. */
 const struct mw_files *mw_fs_files(lua_State *L);
 
 /* Checks that the argument at `index` is a string, and pushes it as a path for mw_fs_at(). Returns that string, or NULL

@@ -77,6 +77,13 @@ function unary.bad_status() return nil, bad_status() end
 
 function unary.raise_bad_status() error(bad_status()) end
 
+-- A status whose details a <close> handler spoils on its way out.
+function unary.spoil_status()
+  local status = mw.status.invalid_argument("x"):with_details("google.rpc.BadRequest", {})
+  local _ <close> = setmetatable({}, { __close = function() status.details[1] = 42 end })
+  error(status)
+end
+
 function unary.recurse()
   local function f() return 1 + f() end
   return { count = f() }

@@ -17,6 +17,7 @@ local mistakes = {
   recurse_in_c = "C stack overflow",
   bad_status = "google%.rpc%.Status%.details%[1%]",
   raise_bad_status = "google%.rpc%.Status%.details%[1%]",
+  spoil_status = "google%.rpc%.Status%.details%[1%]",
   nothing = "the handler returned no reply: return a message, or nil and a status",
   wrong_type = "bad reply: echo%.Message%.text: expected string, got 42",
   wrong_field = [[bad reply: echo%.Message%.txt: no such field %(did you mean \"text\"%?%)]],
