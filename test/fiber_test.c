@@ -254,6 +254,21 @@ static void a_killed_wait_raises_once_and_unwinds(void **state) {
   assert_logged("woken killed:test");
 }
 
+static void an_abandoned_fiber_does_not_wait_in_close_handlers(void **state) {
+  struct mw_fiber *fiber = start(
+      "local function closing(f) return setmetatable({}, {__close = f}) end "
+      "local a <close> = closing(function() t.note('last') end) "
+      "local b <close> = closing(function() while true do pcall(t.quiet) pcall(t.wait) end end) "
+      "local c <close> = closing(function() while true do t.note(t.wait()) end end) t.wait()");
+  doom(fiber);
+  wake();
+  wake();
+  assert_logged("woken woken");
+  mw_fiber_abandon(fiber, push_kill, (void *)(uintptr_t) "abandoned");
+  assert_logged("last killed:abandoned");
+  assert_true(mw_list_empty(&f.waits));
+}
+
 static void nothing_swallows_the_end(void **state) {
   static const char *const scripts[] = {
       "pcall(t.wait) t.note('swallowed')",
@@ -587,6 +602,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(a_wait_suspends_until_it_is_resumed),
       TEST(a_killed_wait_raises_once_and_unwinds),
+      TEST(an_abandoned_fiber_does_not_wait_in_close_handlers),
       TEST(nothing_swallows_the_end),
       TEST(a_running_fiber_dies_at_its_next_wait),
       TEST(a_wait_without_cancel_ends_first),

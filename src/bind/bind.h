@@ -97,6 +97,9 @@ void mw_bind_stop_jobs(struct mw_program *program);
  * spawned. */
 void mw_bind_stop_background(struct mw_program *program);
 
+/* Abandons every fiber of the state (script/fiber.h), which then spawns no more. */
+void mw_bind_abandon(struct mw_vm *vm);
+
 /* A job or spawned function, for people. */
 struct mw_bind_job {
   char function[96]; /* "FILE:LINE" where its function is defined */

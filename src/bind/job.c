@@ -167,6 +167,8 @@ static struct job *new_job(lua_State *L, int function, int64_t period) {
 
 static int l_spawn(lua_State *L) {
   luaL_checktype(L, 1, LUA_TFUNCTION);
+  const struct mw_fiber *running = mw_vm_of(L)->running;
+  if (running && running->abandoned) return luaL_error(L, "mw.spawn: the server has stopped");
   struct job *job = new_job(L, 1, 0);
   if (job->program->vm->loading != job->program) run(job);
   return 0;
@@ -231,6 +233,16 @@ static void stop_jobs(struct mw_program *program, bool background_only) {
 void mw_bind_stop_jobs(struct mw_program *program) { stop_jobs(program, false); }
 
 void mw_bind_stop_background(struct mw_program *program) { stop_jobs(program, true); }
+
+void mw_bind_abandon(struct mw_vm *vm) {
+  for (struct mw_list *node = vm->live.next; node != &vm->live;) {
+    struct mw_fiber *fiber = MW_CONTAINER(node, struct mw_fiber, link);
+    node = node->next;
+    if (fiber->abandoned) continue;
+    mw_fiber_abandon(fiber, push_stopped, NULL);
+    node = vm->live.next; /* it may have ended others */
+  }
+}
 
 /* Where the function of a job is defined. Pushes and pops one value, and allocates nothing. */
 static void find_function(const struct job *job, char *out, size_t size) {

@@ -139,6 +139,7 @@ struct mw_fiber *mw_fiber_new(struct mw_vm *vm, struct mw_program *program,
   if (program) program->n_fibers++;
   fiber->waiting = false;
   fiber->doom = MW_FIBER_ALIVE;
+  fiber->abandoned = false;
   fiber->doom_ref = LUA_NOREF;
   fiber->unwinding = NULL;
   mw_account_open(&fiber->account, vm->limits.slice);
@@ -171,6 +172,8 @@ struct mw_fiber *mw_fiber_check(lua_State *L, const char *what) {
 static int raise_doom(lua_State *L, struct mw_fiber *fiber) {
   fiber->push_doom(L, fiber->doom_arg);
   lua_pushvalue(L, -1);
+  luaL_unref(L, LUA_REGISTRYINDEX, fiber->doom_ref); /* of one that is abandoned; ignores LUA_NOREF */
+  fiber->doom_ref = LUA_NOREF;
   fiber->doom_ref = luaL_ref(L, LUA_REGISTRYINDEX);
   fiber->doom = MW_FIBER_UNWINDING; /* not before: what failed for lack of memory is due at the next wait */
   return lua_error(L);
@@ -178,7 +181,7 @@ static int raise_doom(lua_State *L, struct mw_fiber *fiber) {
 
 int mw_fiber_raise(lua_State *L) {
   struct mw_fiber *fiber = mw_vm_of(L)->running;
-  return fiber && fiber->doom == MW_FIBER_KILLED ? raise_doom(L, fiber) : lua_error(L);
+  return fiber && (fiber->doom == MW_FIBER_KILLED || fiber->abandoned) ? raise_doom(L, fiber) : lua_error(L);
 }
 
 /* Whether L is in a `<close>` handler of a function that returns: it cleans up, and is let to. */
@@ -193,6 +196,7 @@ static bool is_closing(lua_State *L) {
 
 /* True when the wait in L of a killed fiber must raise: L does not clean up. */
 static bool is_due(const struct mw_fiber *fiber, lua_State *L) {
+  if (fiber->abandoned) return true;
   return fiber->doom == MW_FIBER_KILLED && (fiber->quiet || (fiber->unwinding != L && !is_closing(L)));
 }
 
@@ -240,14 +244,22 @@ void mw_fiber_resume(struct mw_fiber *fiber) {
   run(fiber, 0);
 }
 
-void mw_fiber_kill(struct mw_fiber *fiber, void (*push)(lua_State *L, void *arg), void *arg) {
-  if (fiber->doom != MW_FIBER_ALIVE) return;
+static void doom(struct mw_fiber *fiber, void (*push)(lua_State *L, void *arg), void *arg) {
   fiber->doom = MW_FIBER_KILLED;
   fiber->push_doom = push;
   fiber->doom_arg = arg;
   if (!fiber->waiting || !fiber->cancel || !is_due(fiber, fiber->innermost)) return;
   fiber->cancel(fiber->cancel_arg);
   mw_fiber_resume(fiber);
+}
+
+void mw_fiber_kill(struct mw_fiber *fiber, void (*push)(lua_State *L, void *arg), void *arg) {
+  if (fiber->doom == MW_FIBER_ALIVE) doom(fiber, push, arg);
+}
+
+void mw_fiber_abandon(struct mw_fiber *fiber, void (*push)(lua_State *L, void *arg), void *arg) {
+  fiber->abandoned = true;
+  doom(fiber, push, arg);
 }
 
 bool mw_fiber_is_doom(lua_State *L, int index) {

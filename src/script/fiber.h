@@ -46,6 +46,7 @@ struct mw_fiber {
   lua_KContext context;
   bool quiet;                 /* the pending wait returns instead of raising */
   enum mw_fiber_doom doom;
+  bool abandoned;             /* every wait raises */
   void (*push_doom)(lua_State *L, void *arg); /* pushes the error of a killed fiber */
   void *doom_arg;
   int doom_ref;               /* registry reference of the error once raised; LUA_NOREF */
@@ -91,6 +92,10 @@ void mw_fiber_resume(struct mw_fiber *fiber);
  * waits and the wait can be cancelled; else the error is raised by its next wait. Nothing happens when it is doomed
  * already. */
 void mw_fiber_kill(struct mw_fiber *fiber, void (*push)(lua_State *L, void *arg), void *arg);
+
+/* The same for good, of a fiber that may be doomed already: from now on each of its waits raises, those of `<close>`
+ * handlers too. */
+void mw_fiber_abandon(struct mw_fiber *fiber, void (*push)(lua_State *L, void *arg), void *arg);
 
 /* Raises the value at the top of the stack, or in a killed fiber the error that it is due. */
 int mw_fiber_raise(lua_State *L);

@@ -1,11 +1,16 @@
 #include "server/worker.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
 
 enum { WATCH_NS = 5 * MW_NS_PER_MS };
+
+/* Seconds. The least is shorter than CANCEL_MS of cli/serve.c. */
+#define LEAST_CLOSING 1.0
+#define MOST_CLOSING 5.0
 
 /* ---- opening and closing ---- */
 
@@ -137,6 +142,7 @@ static bool is_idle(struct mw_worker *worker) {
 static void watch_end(void *arg) {
   struct mw_worker *worker = arg;
   worker->watch = NULL;
+  if (mw_clock_mono() >= worker->abandon) mw_bind_abandon(&worker->vm);
   bool idle = is_idle(worker);
   if (idle) mw_programs_stop_jobs(&worker->programs); /* each time: jobs may spawn more */
   if (idle && worker->vm.n_live == 0) {
@@ -146,19 +152,26 @@ static void watch_end(void *arg) {
   worker->watch = mw_timer_start(&worker->loop, WATCH_NS, watch_end, worker);
 }
 
-static void cancel_calls(void *arg) {
-  struct mw_worker *worker = arg;
-  worker->grace = NULL;
-  worker->dispatch.draining = true;
-  mw_dispatch_cancel_all(&worker->dispatch, mw_status_shutting_down());
-}
-
 /* While a reload is under way, a cancel comes before the drain. */
 static bool is_cancelled(struct mw_worker *worker) {
   pthread_mutex_lock(&worker->lock);
   bool told = worker->told_to_cancel;
   pthread_mutex_unlock(&worker->lock);
   return told;
+}
+
+/* Seconds for the `<close>` handlers of calls that are cancelled. */
+static double closing_time(struct mw_worker *worker) {
+  double grace = worker->programs.current->generation->settings.grace;
+  return is_cancelled(worker) ? LEAST_CLOSING : fmin(fmax(grace, LEAST_CLOSING), MOST_CLOSING);
+}
+
+static void cancel_calls(void *arg) {
+  struct mw_worker *worker = arg;
+  worker->grace = NULL;
+  worker->abandon = mw_clock_after(mw_clock_mono(), mw_span_of_seconds(closing_time(worker)));
+  worker->dispatch.draining = true;
+  mw_dispatch_cancel_all(&worker->dispatch, mw_status_shutting_down());
 }
 
 static void on_drain(struct mw_post *post) {
@@ -202,6 +215,7 @@ void mw_worker_init(struct mw_worker *worker, const struct mw_shared *shared, un
   *worker = (struct mw_worker){.shared = shared,
                                .index = index,
                                .err = MW_ERR_INIT,
+                               .abandon = MW_NEVER,
                                .drain_post.run = on_drain,
                                .cancel_post.run = on_cancel};
   pthread_mutex_init(&worker->lock, NULL);

@@ -68,6 +68,7 @@ struct mw_worker {
 
   struct mw_post drain_post, cancel_post;
   struct mw_timer *grace, *watch;
+  int64_t abandon; /* mw_clock_mono() when what still unwinds is abandoned; MW_NEVER before calls were cancelled */
 };
 
 void mw_worker_init(struct mw_worker *worker, const struct mw_shared *shared, unsigned index);

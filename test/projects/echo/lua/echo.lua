@@ -103,6 +103,28 @@ function unary.spin()
   while true do end
 end
 
+-- Jobs, and a handler, whose <close> handlers wait without end, or spawn without end.
+local function endless(f)
+  local _ <close> = setmetatable({}, { __close = f })
+  mw.sleep(1000)
+end
+
+local function wait_for_ever()
+  while true do pcall(mw.sleep, 0.01) end
+end
+
+local function respawn()
+  endless(function() mw.spawn(respawn) end)
+end
+
+function unary.endless(req)
+  mw.spawn(function() endless(wait_for_ever) end)
+  mw.spawn(respawn)
+  note("endless", "started")
+  endless(wait_for_ever)
+  return req
+end
+
 -- A job that spawns another one, just like it, when it is told to end.
 function unary.respawn(req)
   local left = 3

@@ -36,6 +36,15 @@ describe("a server that stops", function()
     assert.equal(0, (stop()))
   end)
 
+  it("ends <close> handlers that wait without end", function()
+    mw.spawn(function() server:unary "endless" end)
+    server:note "endless"
+    server.process:kill()
+    server:wait_logged "draining"
+    server.process:kill() -- not to wait for the grace period
+    assert.equal(0, (server.process:wait()))
+  end)
+
   it("lets running calls finish", function()
     local reply
     mw.spawn(function() reply = server:unary("announce", { seconds = 0.3 }) or false end)
