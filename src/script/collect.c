@@ -14,8 +14,8 @@ enum {
 #ifdef __SANITIZE_ADDRESS__
 enum {
   WHOLE_CYCLE = 127,           /* a step size of 2^127 bytes, which Lua takes for "to the end of the cycle" */
-  RUN = 2048,                  /* allocations of a run (a fiber between two waits) after which cycles become rarer */
-  LIFE = 32 * 1024,            /* the same of a state */
+  RUN = 1024,                  /* allocations of a run (a fiber between two waits) after which cycles become rarer */
+  LIFE = 8 * 1024,             /* the same of a state */
   SMALL_HEAP = 4 * 1024 * 1024 /* bytes: the same, once a run has made RUN allocations */
 };
 

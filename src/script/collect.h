@@ -23,8 +23,8 @@ void mw_collect_stop(struct mw_vm *vm);
 
 /* Under AddressSanitizer, where the environment has MOONWIRE_GCSTRESS: the allocator calls mw_collect_stress() for each
  * block that it adds or enlarges, which forces a whole cycle before the C function or the instruction that allocates goes
- * on. So a value that nothing anchors is freed while C still uses it. After 2048 allocations between two waits of a
- * fiber, and after 32768 of the state, the distance between two cycles grows with their number, so that long loops end
+ * on. So a value that nothing anchors is freed while C still uses it. After 1024 allocations between two waits of a
+ * fiber, and after 8192 of the state, the distance between two cycles grows with their number, so that long loops end
  * in time. */
 enum { MW_STRESS_SLICES = 10 }; /* slices that a run may then take */
 #ifdef __SANITIZE_ADDRESS__
