@@ -183,8 +183,8 @@ static int check_status(lua_State *L) {
   return 1;
 }
 
-/* Whether the error at the top is a status that can be sent. Else there are words at the top: a `<close>` handler may
- * have changed its details after on_error() has seen it. */
+/* True when the error at the top is a status that can be sent. Otherwise an error text is at the top: a `<close>` handler
+ * may have changed the details after on_error() has seen them. Not after a cut, when no function may be called. */
 static bool is_good_status(lua_State *L) {
   lua_pushcfunction(L, check_status);
   lua_pushvalue(L, -2);
@@ -203,9 +203,7 @@ static int after_handler(lua_State *L, int rc, lua_KContext context) {
   if (rc == LUA_ERRMEM && !cut) {
     mw_log(MW_LOG_ERROR, NULL, "out of memory in the handler");
     status = mw_status(MW_CODE_RESOURCE_EXHAUSTED, "out of memory in the handler");
-  } else if (is_good_status(L)) {
-    mw_bind_to_status(L, -1, &status);
-  } else {
+  } else if (!(cut || is_good_status(L)) || !mw_bind_to_status(L, -1, &status)) {
     return finish_internal(L, c, luaL_tolstring(L, -1, NULL));
   }
   finish(c, &status);

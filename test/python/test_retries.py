@@ -3,6 +3,7 @@ cancelled calls, which must not cost the others on their connection anything."""
 
 import json
 import threading
+import time
 import unittest
 
 import http2
