@@ -10,8 +10,9 @@
 #include "engine/core/metadata.h"
 #include "engine/core/slices.h"
 
-/* Core's timers are whole milliseconds: an end this close to the deadline is the deadline's. */
-enum { DEADLINE_SLACK = 2 * MW_NS_PER_MS, POOL_MAX = 256 };
+/* Core's timers are whole milliseconds: an end this close to the deadline is the deadline's. Core reports within VERDICT
+ * that a client has gone, after it has dropped the client's messages. */
+enum { DEADLINE_SLACK = 2 * MW_NS_PER_MS, VERDICT = 200 * MW_NS_PER_MS, POOL_MAX = 256 };
 
 static const struct mw_engine_call_ops ops;
 
@@ -23,6 +24,7 @@ static void reset(struct mw_core_call *core) {
   core->grpc = NULL;
   core->incoming = core->held = NULL;
   core->encoding = NULL;
+  core->verdict = NULL;
   core->cancelled = 0;
   core->has_reserved = core->want_headers = core->sent_headers = core->sending = core->watched = false;
   core->finishing = core->judged = core->gone = core->detached = core->unsure = false;
@@ -75,11 +77,19 @@ static void start(struct mw_core_call *core, struct mw_core_batch *batch, struct
   mw_core_batch_start(batch, core->grpc, tag);
 }
 
+static void stop_verdict(struct mw_core_call *core) {
+  if (!core->verdict) return;
+  mw_timer_stop(core->verdict);
+  core->verdict = NULL;
+  leave(core);
+}
+
 void mw_core_call_detach(struct mw_core_call *core) {
   core->detached = true;
   mw_list_remove(&core->call.link);
   if (!core->grpc) return; /* a request: core answers it when the server goes down */
   enter(core);
+  stop_verdict(core);
   grpc_call_cancel(core->grpc, NULL);
   leave(core);
 }
@@ -110,6 +120,7 @@ static struct mw_status end_status(const struct mw_core_call *core) {
 static void on_closed(struct mw_core_tag *tag, bool ok) {
   struct mw_core_call *core = MW_CONTAINER(tag, struct mw_core_call, closed);
   core->gone = core->cancelled != 0;
+  stop_verdict(core);
   if (core->gone && !core->detached) mw_call_on_cancel(&core->call, end_status(core));
   leave(core);
 }
@@ -177,23 +188,7 @@ static bool is_wanted(const struct mw_core_call *core) {
   return !core->call.finished && !core->call.cancelled && !core->detached;
 }
 
-/* Core has no further message. That is so after a half-close; after trailers, which HTTP/2 allows a request to have and gRPC
- * does not; and when the call has ended, by the client or by its deadline: core then drops messages that nobody has read.
- * For the last case the event of the close batch is in the queue already, so one that is made now comes after it. A
- * complete request of one message needs no such care. */
-static void on_no_message(struct mw_core_call *core) {
-  core->unsure = grpc_call_failed_before_recv_message(core->grpc) != 0;
-  if (core->held && !core->unsure) {
-    deliver_held(core);
-    watch(core);
-  } else {
-    watch(core);
-    make_ended_event(core);
-  }
-}
-
-/* Core ends calls by their deadlines on a thread of its own, which may not have made the event of the close batch yet. As
- * other threads of core's do the like, rarely, a stream whose end is unsure is not taken for a complete one. */
+/* A stream whose end is unsure is not taken for a complete one. */
 static void end_request(struct mw_core_call *core) {
   if (is_late(core)) {
     mw_call_on_cancel(&core->call, end_status(core));
@@ -205,6 +200,42 @@ static void end_request(struct mw_core_call *core) {
     reject(core, MW_CODE_INTERNAL, "a streamed request must not end by trailers on engine core");
   } else {
     mw_call_on_end(&core->call);
+  }
+}
+
+static void on_verdict(void *arg) {
+  struct mw_core_call *core = arg;
+  core->verdict = NULL;
+  if (is_wanted(core)) end_request(core);
+  leave(core);
+}
+
+/* Ends the request unless core reports within VERDICT that the client has gone. */
+static void await_verdict(struct mw_core_call *core) {
+  core->verdict = mw_timer_start_real(core->engine->loop, VERDICT, on_verdict, core);
+  if (core->verdict) {
+    enter(core);
+  } else {
+    make_ended_event(core);
+  }
+}
+
+/* Core has no further message. That is so after a half-close; after trailers, which HTTP/2 allows a request to have and gRPC
+ * does not; and when the call has ended, by the client or by its deadline: core then drops messages that nobody has read,
+ * and the event of the close batch follows, perhaps from another thread of core's. A complete request of one message needs
+ * no such care. */
+static void on_no_message(struct mw_core_call *core) {
+  core->unsure = grpc_call_failed_before_recv_message(core->grpc) != 0;
+  if (core->held && !core->unsure) {
+    deliver_held(core);
+    watch(core);
+    return;
+  }
+  watch(core);
+  if (core->unsure) {
+    await_verdict(core);
+  } else {
+    make_ended_event(core);
   }
 }
 

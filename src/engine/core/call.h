@@ -41,6 +41,7 @@ struct mw_core_call {
   bool judged;        /* `status` is the engine's verdict, whatever the handler says */
   bool gone;          /* the client cannot be reached any more */
   bool unsure;        /* the request ended by trailers, or the client has gone */
+  struct mw_timer *verdict; /* runs while that is open; counted in `pending` */
   bool detached;      /* the engine closes: no more events to the handler */
   struct mw_status status; /* in the arena */
 };
