@@ -105,6 +105,8 @@ static inline bool mw_page_node(const struct mw_pages *pages, const uint8_t *pag
   if (!node) return false;
   if (!leaf) {
     out->page = mw_read32(node) | (uint64_t)mw_read16(node + 4) << 32;
+    out->len = 0;
+    out->flags = 0;
     return true;
   }
   out->page = 0;
