@@ -33,11 +33,12 @@ describe("a test", function()
     it(name .. " without the calls, functions and the clock of the one before", function()
       assert.are.same({}, test.calls())
       assert.is_true(mw.time.now() > 1000000)
-      inproc:Expand { what = "ticks", count = 3, seconds = 600 }
+      local stream = inproc:Expand { what = "ticks", count = 3, seconds = 600 } -- collected, it would be cancelled
       mw.spawn(function() mw.sleep(600) end)
       test.clock(1000)
       test.settle()
       assert.are.equal(1, #test.calls())
+      assert.is_nil(stream:status())
     end)
   end
 
