@@ -274,16 +274,9 @@ bool mw_fiber_is_doom(lua_State *L, int index) {
   return same;
 }
 
-const lua_State *mw_fiber_unwinding(lua_State *L) {
-  const struct mw_fiber *fiber = mw_vm_of(L)->running;
-  return fiber ? fiber->unwinding : NULL;
-}
-
-void mw_fiber_unwind(lua_State *L) { mw_fiber_unwound(L, L); }
-
-void mw_fiber_unwound(lua_State *L, const lua_State *before) {
+void mw_fiber_unwind(lua_State *L) {
   struct mw_fiber *fiber = mw_vm_of(L)->running;
-  if (fiber) fiber->unwinding = before;
+  if (fiber) fiber->unwinding = L;
 }
 
 struct mw_program *mw_fiber_program(lua_State *L) {

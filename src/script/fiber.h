@@ -104,11 +104,9 @@ int mw_fiber_raise(lua_State *L);
  * (script/budget.h): nothing may swallow it. */
 bool mw_fiber_is_doom(lua_State *L, int index);
 
-/* For the message handlers of protected calls: the error unwinds L, whose `<close>` handlers may wait although the fiber is
- * killed meanwhile. The protected call puts back the value from before it once it is over: mw_fiber_unwound(). */
-const lua_State *mw_fiber_unwinding(lua_State *L);
+/* For the message handler of a fiber's outermost protected call: the error unwinds L, whose `<close>` handlers may wait
+ * although the fiber is killed meanwhile. */
 void mw_fiber_unwind(lua_State *L);
-void mw_fiber_unwound(lua_State *L, const lua_State *before);
 
 /* The program whose code L runs: the running fiber's, or the one being loaded. */
 struct mw_program *mw_fiber_program(lua_State *L);

@@ -497,15 +497,6 @@ function waits.nothing() end
 
 function waits.fail() error "own error" end
 
--- The error unwinds a protected call when the call ends; the next wait is the one that ends the handler.
-function waits.fail_protected()
-  pcall(function()
-    local _ <close> = setmetatable({}, { __close = function() mw.sleep(0.3) end })
-    error "own error"
-  end)
-  mw.sleep(600)
-end
-
 function waits.send(call)
   local payload = ("x"):rep(10000)
   local sent, status

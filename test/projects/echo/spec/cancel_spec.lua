@@ -6,7 +6,7 @@ local test = require "moonwire.test"
 local waits = {
   sleep = "^ CODE: ", pcall = "^ CODE: ", xpcall = "^ CODE: ", generator = "^ CODE: ", protected_coroutine = "^ CODE: ",
   topic = "^ CODE: ", client = "^ CODE: ", messages = "^ CODE: ", receive = "^CODE CODE: ", send = "^CODE CODE: ",
-  receive_and_return = "^CODE nil$", nothing = "^ nil$", fail = "^ INTERNAL: ", fail_protected = "^ CODE: ",
+  receive_and_return = "^CODE nil$", nothing = "^ nil$", fail = "^ INTERNAL: ",
 }
 
 describe("a call that ends before its time", function()
