@@ -6,6 +6,7 @@
 #include <sys/random.h>
 
 #include "base/clock.h"
+#include "script/traceback.h"
 
 /* Bytes of an error's text that its caller is shown: the trailers of a call have room for some thousands. */
 enum { SHOWN_TEXT = 1024 };
@@ -85,7 +86,7 @@ static int on_error(lua_State *L) {
     lua_replace(L, 1);
   }
   const char *text = luaL_tolstring(L, 1, NULL);
-  luaL_traceback(L, L, NULL, 1);
+  mw_traceback(L, L, NULL, 1);
   push_internal(L, text, lua_tostring(L, -1));
   return 1;
 }

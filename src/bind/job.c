@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "bind/bind.h"
+#include "script/traceback.h"
 
 struct job {
   struct mw_list link; /* in program->jobs */
@@ -84,7 +85,7 @@ static void on_job_done(struct mw_fiber *fiber, void *owner) {
 static int on_job_error(lua_State *L) {
   mw_fiber_unwind(L);
   if (mw_fiber_is_doom(L, 1)) return 1;
-  luaL_traceback(L, L, luaL_tolstring(L, 1, NULL), 1);
+  mw_traceback(L, L, luaL_tolstring(L, 1, NULL), 1);
   return 1;
 }
 

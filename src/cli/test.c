@@ -10,6 +10,7 @@
 #include "cli/test.h"
 #include "cli/test_process.h"
 #include "engine/inproc/inproc.h"
+#include "script/traceback.h"
 #include "server/server.h"
 #include "server/shared.h"
 
@@ -85,7 +86,7 @@ static int after_busted(lua_State *L, int status, lua_KContext context) {
 }
 
 static int add_traceback(lua_State *L) {
-  luaL_traceback(L, L, luaL_tolstring(L, 1, NULL), 1);
+  mw_traceback(L, L, luaL_tolstring(L, 1, NULL), 1);
   return 1;
 }
 

@@ -7,6 +7,7 @@
 #include "observe/log.h"
 #include "script/collect.h"
 #include "script/fiber.h"
+#include "script/traceback.h"
 #include "script/vm.h"
 
 enum {
@@ -85,9 +86,9 @@ static void log_cut(const struct mw_vm *vm, const struct mw_account *account, co
 /* Pushes the stacks of the thread that runs and of the fiber around it. */
 static void push_traceback(lua_State *L, const struct mw_vm *vm) {
   lua_State *outer = vm->running ? vm->running->L : L;
-  luaL_traceback(L, L, NULL, 0);
+  mw_traceback(L, L, NULL, 0);
   if (outer == L) return;
-  luaL_traceback(L, outer, lua_tostring(L, -1), 0);
+  mw_traceback(L, outer, lua_tostring(L, -1), 0);
   lua_remove(L, -2);
 }
 

@@ -11,8 +11,10 @@
 #include "script/collect.h"
 #include "script/program.h"
 
-/* Most coroutines that are kept for reuse: those beyond came with a burst of calls and go with it. */
-enum { MAX_IDLE = 1024 };
+enum {
+  MAX_IDLE = 1024,     /* coroutines kept for reuse: those beyond came with a burst of calls and go with it */
+  CLOSING_LEVELS = 200 /* innermost frames among which a `<close>` handler is looked for */
+};
 
 /* Makes the coroutine of a new fiber. Runs protected. */
 static int make_coroutine(lua_State *L) {
@@ -184,10 +186,11 @@ int mw_fiber_raise(lua_State *L) {
   return fiber && (fiber->doom == MW_FIBER_KILLED || fiber->abandoned) ? raise_doom(L, fiber) : lua_error(L);
 }
 
-/* Whether L is in a `<close>` handler of a function that returns: it cleans up, and is let to. */
+/* Whether L is in a `<close>` handler of a function that returns: it cleans up, and is let to. lua_getstack() counts
+ * from the innermost frame each time, so that looking at all of a deep stack would take the square of its depth. */
 static bool is_closing(lua_State *L) {
   lua_Debug info;
-  for (int level = 0; lua_getstack(L, level, &info); level++) {
+  for (int level = 0; level < CLOSING_LEVELS && lua_getstack(L, level, &info); level++) {
     lua_getinfo(L, "n", &info);
     if (info.name && strcmp(info.namewhat, "metamethod") == 0 && strcmp(info.name, "close") == 0) return true;
   }

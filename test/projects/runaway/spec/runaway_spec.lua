@@ -2,7 +2,7 @@
 local mw = require "moonwire"
 local test = require "moonwire.test"
 
-local allowed <const> = 1 -- seconds that calls beside a runaway may take, 99 of 100
+local allowed <const> = 0.25 -- seconds that calls beside a runaway may take, 99 of 100
 local least_kinds <const> = 12
 
 -- Seconds for which a thread has waited until now for a processor that was busy with other things; 0 when the system
