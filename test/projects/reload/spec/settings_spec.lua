@@ -183,12 +183,14 @@ describe("settings in force", function()
     folder.server:kill()
     folder.server:kill(2)
     local ended, streams = 0, 8
+    -- The C core ends a call that it reads after its GOAWAY by itself.
+    local late <const> = os.getenv "MOONWIRE_TEST_ENGINE" == "core" and "CANCELLED"
     for i = 1, streams do
       mw.spawn(function()
         local client = mw.client(folder.address, { max_receive_bytes = (4 << 20) + i }) -- a connection of its own
         local stream <close> = client:service "reload.Reload":Talk()
         local _, status = stream:receive()
-        if status and status.code == "UNAVAILABLE" then ended = ended + 1 end
+        if status and (status.code == "UNAVAILABLE" or status.code == late) then ended = ended + 1 end
       end)
     end
     assert.equal(0, (folder.server:wait()), folder.server.stderr)
