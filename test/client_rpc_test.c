@@ -12,8 +12,9 @@
 
 #include "base/clock.h"
 #include "rpc/client_rpc.h"
+#include "rpc/retry.h"
 
-enum { MAX_CALLS = 16 };
+enum { MAX_CALLS = MW_REPEATS_MAX + 2 };
 
 #define MS ((int64_t)MW_NS_PER_MS)
 
@@ -312,12 +313,21 @@ static void a_refusal_is_repeated_once(void **state) {
 static void what_never_left_is_repeated_until_it_does(void **state) {
   request(NULL, MW_NEVER);
   fake.fate.reach = MW_REACH_NONE;
-  for (unsigned i = 0; i < MAX_CALLS - 1; i++) fails(i, MW_CODE_UNAVAILABLE);
-  assert_int_equal(fake.n, MAX_CALLS);
+  for (unsigned i = 0; i < MW_REPEATS_MAX; i++) fails(i, MW_CODE_UNAVAILABLE);
+  assert_int_equal(fake.n, MW_REPEATS_MAX + 1);
   assert_int_equal(seen.done, 0);
-  assert_int_equal(call(MAX_CALLS - 1)->bytes, 10);
-  answers(MAX_CALLS - 1);
+  assert_int_equal(call(MW_REPEATS_MAX)->bytes, 10);
+  answers(MW_REPEATS_MAX);
   assert_int_equal(seen.code, MW_CODE_OK);
+}
+
+static void what_never_leaves_is_not_repeated_for_ever(void **state) {
+  request(NULL, MW_NEVER);
+  fake.fate.reach = MW_REACH_NONE;
+  for (unsigned i = 0; i <= MW_REPEATS_MAX; i++) fails(i, MW_CODE_UNAVAILABLE);
+  assert_int_equal(fake.n, MW_REPEATS_MAX + 1);
+  assert_int_equal(seen.done, 1);
+  assert_int_equal(seen.code, MW_CODE_UNAVAILABLE);
 }
 
 /* ---- holding ---- */
@@ -527,6 +537,7 @@ int main(void) {
       TEST(a_closed_channel_ends_it),
       TEST(a_refusal_is_repeated_once),
       TEST(what_never_left_is_repeated_until_it_does),
+      TEST(what_never_leaves_is_not_repeated_for_ever),
       TEST(headers_commit),
       TEST(bare_headers_commit_unless_the_end_follows),
       TEST(a_request_beyond_the_limit_commits),

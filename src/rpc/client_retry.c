@@ -161,10 +161,12 @@ static void retry_failed(struct mw_client_rpc *rpc, int64_t pushback, const stru
 
 /* ---- deciding ---- */
 
-/* Repeats an attempt that no handler has seen. Returns whether it did. */
+/* Repeats an attempt that no handler has seen. Returns whether it did. A server that ends each connection at once must not
+ * keep an RPC without a deadline going for ever. */
 static bool repeat(struct mw_attempt *attempt, enum mw_client_reach reach) {
   struct mw_client_rpc *rpc = attempt->rpc;
   if (reach == MW_REACH_SERVER || (reach == MW_REACH_REFUSED && rpc->refused_once)) return false;
+  if (reach == MW_REACH_NONE && rpc->repeats++ == MW_REPEATS_MAX) return false;
   if (reach == MW_REACH_REFUSED) rpc->refused_once = true;
   struct mw_err err = MW_ERR_INIT;
   bool repeated = mw_attempt_repeat(attempt, &err) == 0;

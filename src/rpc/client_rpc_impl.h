@@ -67,6 +67,7 @@ struct mw_client_rpc {
   bool half_closed, want_read;
   bool stalled;        /* send() has returned false: `writable` is due */
   bool told_headers;
+  unsigned repeats;    /* of attempts that never left this side */
   bool refused_once;   /* repeated once already after a refusal */
   bool no_more;        /* no further hedges: pushback, throttling */
   bool ending, cancelled, done, released;

@@ -8,7 +8,10 @@
 #include "base/slice.h"
 #include "rpc/status.h"
 
-enum { MW_ATTEMPTS_MAX = 5 }; /* greater values of maxAttempts count as this one */
+enum {
+  MW_ATTEMPTS_MAX = 5, /* greater values of maxAttempts count as this one */
+  MW_REPEATS_MAX = 20  /* repetitions of one RPC's attempts that never left this side */
+};
 
 struct mw_retry_policy {
   unsigned max_attempts;        /* 2 to MW_ATTEMPTS_MAX, the first one included */
