@@ -8,7 +8,8 @@
 #                   WALK_SECONDS (60), or of WALK_SEED, under ASan and UBSan
 #   make tsan       what crosses threads and the client, under TSan
 #   make fuzz       every fuzzer for FUZZ_SECONDS (10)
-#   make soak       saves in every way under load, SAVES times (1000), and reloads RELOADS times (10000)
+#   make soak       saves in every way under load, SAVES times (1000), and reloads RELOADS times (10000); then calls of
+#                   every kind for MEMORY_SECONDS (600), after which the server must hold no more memory
 #   make crash      kills the server under writes, CYCLES times (1000)
 #   make conformance  runs other people's suites, h2spec and gRPC's interop clients; needs Go, at first a network too
 #   make layers     checks that every #include points down
@@ -63,7 +64,7 @@ fuzz: test-deps
 	@test/run --build build-fuzz fuzz
 
 soak: test-deps all
-	@SAVES=$${SAVES:-1000} RELOADS=$${RELOADS:-10000} TEST_LIMIT=7200 test/run soak
+	@SAVES=$${SAVES:-1000} RELOADS=$${RELOADS:-10000} TEST_LIMIT=7200 test/run soak memory
 
 crash: test-deps all
 	@CYCLES=$${CYCLES:-1000} TEST_LIMIT=7200 test/run crash
