@@ -94,7 +94,7 @@ describe("test.clock", function()
       return n
     end, 1000 * 3600)
     assert.are.equal(1000, n)
-    assert.is_true(test.now() - started < 30)
+    assert.is_true(test.now() - started < 3600) -- one tick of the clock
   end)
 
   it("lets budgets go by the machine's time", function()
