@@ -271,11 +271,11 @@ static int erase_expired(struct mw_store *store, struct mw_store_txn *txn, int64
   }
 }
 
-static int expire_in(struct mw_store *store, struct mw_store_txn *txn, struct mw_err *err) {
+static int expire_in(struct mw_store *store, struct mw_store_txn *txn, int64_t now, struct mw_err *err) {
   struct mw_backend *backend = store->backend;
   int rc = backend->ops->begin(backend, err);
   if (rc != 0) return rc;
-  rc = erase_expired(store, txn, store->clock(), err);
+  rc = erase_expired(store, txn, now, err);
   if (rc == 0 && txn->n_ops > 0) {
     txn->revision = store->writer.revision + 1;
     return commit(store, txn->revision, err);
@@ -292,16 +292,16 @@ static int64_t expiry_due(const struct mw_writer *writer) {
 
 static void expire(struct mw_store *store) {
   struct mw_err err = MW_ERR_INIT;
-  int64_t before = store->writer.next_expiry;
+  int64_t before = store->writer.next_expiry, now = store->clock();
   struct mw_store_txn *txn = mw_store_txn_new();
-  int rc = txn ? expire_in(store, txn, &err) : mw_err_set(&err, MW_ENOMEM, "out of memory");
+  int rc = txn ? expire_in(store, txn, now, &err) : mw_err_set(&err, MW_ENOMEM, "out of memory");
   if (rc == 0 && txn->n_changed > 0) mw_hub_publish(&store->hub, txn);
   if (rc != 0) {
     store->writer.next_expiry = before; /* to be tried again */
     note(store, rc, &err);
   }
   /* When there are more than fit into a commit, the next round follows at once. */
-  store->writer.expired_at = rc == 0 && txn->n_ops == EXPIRE_AT_ONCE ? 0 : store->clock();
+  store->writer.expired_at = rc == 0 && txn->n_ops == EXPIRE_AT_ONCE ? 0 : now;
   mw_store_txn_free(txn);
   mw_err_fini(&err);
 }
