@@ -199,16 +199,28 @@ static void on_count(lua_State *L, lua_Debug *info) {
   mw_budget_check(L);
 }
 
+/* Whether mw_budget_check() has something to do; notes the beginning of a run. Also in a signal handler. */
+static bool is_due(const struct mw_vm *vm, struct mw_account *account) {
+  if (account->hard) return true;
+  int64_t now = mw_clock_real();
+  if (account->started == 0) begin_run(account, now);
+  int64_t ran = now - account->started;
+  if (account->cut) return ran > grace(account);
+  if (has_expired(vm, account, now)) return true;
+  return account->slice != 0 && ran > (vm->running && !account->warned ? account->slice / 2 : account->slice);
+}
+
 /* Runs in a signal handler: what it reads is set before the code runs that it is about, and a coroutine that has begun
  * or ended to run just now is met by the next tick.
  *
- * Lua may lose a hook that is set here, so it is set again. That visits every frame of the coroutine: with 300,000
- * frames it may take longer than the interval of the ticks, and no instruction would run between two. So a hook that is
- * still armed is set again only after 1, 2, 4, 8 ... ticks. */
+ * Setting a hook visits every frame of the coroutine: with 300,000 frames it takes 10 ms, so that it is done only when
+ * the hook has something to do. Lua may lose a hook that is set here, so it is set again. That may take longer than the
+ * interval of the ticks, and no instruction would run between two: a hook that is still armed is set again only after
+ * 1, 2, 4, 8 ... ticks. */
 static void on_tick(void *arg) {
   struct mw_vm *vm = arg;
   lua_State *current = vm->current;
-  if (!current) return;
+  if (!current || !vm->account || !is_due(vm, vm->account)) return;
   vm->missed = is_armed(current) ? vm->missed + 1 : 0;
   if ((vm->missed & (vm->missed - 1)) == 0) arm(current);
 }
@@ -237,12 +249,12 @@ bool mw_budget_settle(lua_State *L, int status) {
   return true;
 }
 
-/* Makes the hook fire at the next instruction once many bytes were asked for: each of them took time. */
+/* Lets the hook fire at the next instruction once many bytes were asked for: each of them took time. */
 static void count_bulk(struct mw_vm *vm, size_t size) {
   vm->bulk += size;
   if (vm->bulk < BULK_TURN || !vm->current) return;
   vm->bulk = 0;
-  arm(vm->current);
+  if (vm->account && is_due(vm, vm->account)) arm(vm->current);
 }
 
 bool mw_budget_allow(struct mw_vm *vm, size_t held, size_t size) {
