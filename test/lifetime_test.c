@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "bind/bind.h"
 #include "engine/inproc/inproc.h"
+#include "observe/log_output.h"
 #include "schema/load.h"
 #include "server/folder.h"
 

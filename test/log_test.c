@@ -12,6 +12,8 @@
 
 #include <cmocka.h>
 
+#include "observe/log_output.h"
+
 enum { THREADS = 4, EACH = 200, TEXT_MAX = 1 << 20 };
 
 struct fixture {

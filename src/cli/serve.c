@@ -8,8 +8,10 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "cli/banner.h"
 #include "cli/cli.h"
+#include "observe/log_output.h"
 #include "server/server.h"
 
 static const char help[] =
@@ -128,6 +130,7 @@ static int open_signals(void) {
   return signalfd(-1, &set, SFD_CLOEXEC);
 }
 
+enum { LAST_LINES_NS = MW_NS_PER_S }; /* that the reader of the log has at the end */
 enum { CANCEL_MS = 2000 }; /* how long cancelled calls may take to end */
 
 struct signals {
@@ -140,6 +143,7 @@ struct signals {
 
 static void give_up(uv_timer_t *timer) {
   mw_log(MW_LOG_ERROR, NULL, "a call does not end: the server stops without it");
+  mw_log_flush(LAST_LINES_NS);
   _exit(MW_EXIT_FAILED);
 }
 
@@ -192,9 +196,11 @@ static int serve(const struct options *options) {
     mw_err_set(&err, MW_EIO, "signals: %s", strerror(errno));
     return fail(&err);
   }
+  if (mw_log_start() != 0) mw_log(MW_LOG_WARN, NULL, "no thread for the log: who logs waits for stderr");
   struct mw_server *server;
   int code = MW_EXIT_OK;
   if (mw_server_open(&server, options->dir, &options->overrides, &err) != 0) {
+    mw_log_stop_writer(LAST_LINES_NS);
     code = fail(&err);
   } else {
     warn_if_empty(server, options->dir);
@@ -206,6 +212,7 @@ static int serve(const struct options *options) {
     fflush(stdout);
     run(server, signals);
   }
+  mw_log_stop_writer(LAST_LINES_NS);
   close(signals);
   return code;
 }

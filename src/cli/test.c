@@ -10,6 +10,7 @@
 #include "cli/test.h"
 #include "cli/test_process.h"
 #include "engine/inproc/inproc.h"
+#include "observe/log_output.h"
 #include "script/traceback.h"
 #include "server/server.h"
 #include "server/shared.h"

@@ -1,10 +1,9 @@
-/* A line is built in a buffer of fixed size on the stack, so that logging works without memory, and written at once.
+/* A line is built in a buffer of fixed size on the stack, so that logging works without memory, and handed on at once.
  * What is too long is cut with "..." inside of its quotes: a message or value at its own limit, so that one long value
  * cannot push out the fields behind it. */
 #include "observe/log.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -12,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "observe/log_output.h"
 #include "observe/utf8.h"
 
 enum {
@@ -31,13 +31,6 @@ static const char *const level_names[] = {"debug", "info", "warn", "error", "off
 
 static atomic_int lowest = MW_LOG_INFO;
 
-/* A pipe keeps only lines of up to PIPE_BUF bytes whole; this keeps the longer ones apart too. */
-static pthread_mutex_t output = PTHREAD_MUTEX_INITIALIZER;
-
-/* Guarded by `output`. */
-static bool (*tap)(void *arg, const char *line, size_t len);
-static void *tap_arg;
-
 static _Thread_local struct mw_log_context context = {.worker = -1};
 
 void mw_log_set_level(enum mw_log_level level) { atomic_store_explicit(&lowest, (int)level, memory_order_relaxed); }
@@ -51,13 +44,6 @@ int mw_log_level_from_name(const char *name) {
     if (strcmp(name, level_names[i]) == 0) return i;
   }
   return -1;
-}
-
-void mw_log_set_tap(bool (*new_tap)(void *arg, const char *line, size_t len), void *arg) {
-  pthread_mutex_lock(&output);
-  tap = new_tap;
-  tap_arg = arg;
-  pthread_mutex_unlock(&output);
 }
 
 struct mw_log_context *mw_log_context(void) { return &context; }
@@ -168,18 +154,13 @@ static void append_context(struct line *line) {
   if (context.trace_id) append_field(line, "trace_id", context.trace_id);
 }
 
-/* stderr may be somebody's pipe: a signal or a short write is gone on with, a closed end loses the line. */
-static void write_line(const struct line *line) {
-  int saved = errno;
-  pthread_mutex_lock(&output);
-  bool taken = tap && tap(tap_arg, line->data, line->len - 1);
-  for (size_t done = 0; !taken && done < line->len;) {
-    ssize_t n = write(STDERR_FILENO, line->data + done, line->len - done);
-    if (n < 0 && errno != EINTR) break;
-    if (n > 0) done += (size_t)n;
-  }
-  pthread_mutex_unlock(&output);
-  errno = saved;
+static void begin_line(struct line *line, enum mw_log_level level) {
+  line->len = 0;
+  append_time(line);
+  append_str(line, level_names[level]);
+  if (strlen(level_names[level]) < 5) append(line, " ", 1);
+  append_context(line);
+  append_str(line, " msg=");
 }
 
 void mw_log(enum mw_log_level level, const struct mw_log_field *fields, const char *fmt, ...) {
@@ -192,17 +173,26 @@ void mw_log(enum mw_log_level level, const struct mw_log_field *fields, const ch
   if (len < 0) len = 0; /* the format met what it cannot print: the line still says who spoke and when */
   size_t used = (size_t)len < sizeof message ? (size_t)len : sizeof message - 1;
 
+  int saved = errno;
   struct line line;
-  line.len = 0;
-  append_time(&line);
-  append_str(&line, level_names[level]);
-  if (strlen(level_names[level]) < 5) append(&line, " ", 1);
-  append_context(&line);
-  append_str(&line, " msg=");
+  begin_line(&line, level);
   append_quoted(&line, mw_slice(message, used), MAX_MESSAGE);
   for (; fields && fields->key; fields++) {
     if (fields->value) append_field(&line, fields->key, fields->value);
   }
   line.data[line.len++] = '\n';
-  write_line(&line);
+  mw_log_output(line.data, line.len);
+  errno = saved;
 }
+
+static size_t format_gap(char *out, size_t size, uint64_t dropped) {
+  struct line line;
+  begin_line(&line, MW_LOG_WARN);
+  append_quoted(&line, mw_slice_str("log lines were dropped: stderr did not take them in time"), MAX_MESSAGE);
+  append_number(&line, "lines", dropped);
+  line.data[line.len++] = '\n';
+  memcpy(out, line.data, line.len < size ? line.len : size);
+  return line.len < size ? line.len : size;
+}
+
+int mw_log_start(void) { return mw_log_start_writer(format_gap); }

@@ -2,7 +2,7 @@
  *
  *   2026-11-21T10:33:54.123Z info  generation=1 worker=0 msg="listening" address=127.0.0.1:50051
  *
- * Any thread; a line is written by one write(2), so that lines never mix. Values are quoted and escaped where they need
+ * Any thread. Lines never mix; observe/log_output.h writes them. Values are quoted and escaped where they need
  * it, so that what a client or a script sends cannot forge a line. Who is speaking (worker, generation, call) comes
  * from the thread's context, which the worker sets around what it runs. */
 #ifndef MW_OBSERVE_LOG_H
@@ -37,12 +37,11 @@ int mw_log_level_from_name(const char *name);
 /* The calling thread's context, to read or change. */
 struct mw_log_context *mw_log_context(void);
 
-/* Shows every line, without its newline, to `tap`, one at a time, on the thread that logs; those for which it returns
- * true are not written. It must not log. NULL for nobody. */
-void mw_log_set_tap(bool (*tap)(void *arg, const char *line, size_t len), void *arg);
-
 /* Logs a message, with fields up to one whose key is NULL; `fields` may be NULL. */
 void mw_log(enum mw_log_level level, const struct mw_log_field *fields, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* Has lines written by a thread of its own from now on: mw_log_start_writer() of observe/log_output.h. */
+int mw_log_start(void);
 
 #endif

@@ -7,6 +7,7 @@
 #include <sys/resource.h>
 
 #include "engine/core/core.h"
+#include "observe/log_output.h"
 #include "server/files.h"
 #include "server/folder.h"
 #include "server/server.h"
@@ -55,6 +56,16 @@ static unsigned most_connections(const struct mw_settings *settings) {
   return (unsigned)(files.rlim_cur - files.rlim_cur / 8);
 }
 
+/* Lines are dropped without it, too. */
+static void count_dropped_lines(struct mw_metrics *metrics) {
+  struct mw_metric_family *family;
+  struct mw_metric *counter;
+  int rc = mw_metrics_family(metrics, MW_METRIC_COUNTER, "moonwire_log_lines_dropped_total",
+                             "Log lines that stderr did not take in time.", NULL, 0, NULL, 0, &family, NULL);
+  if (rc == 0) rc = mw_metric_series(family, NULL, &counter, NULL);
+  if (rc == 0) mw_log_set_dropped_counter(counter);
+}
+
 int mw_shared_open(struct mw_shared *shared, const char *dir, struct mw_generation *generation, struct mw_err *err) {
   const struct mw_settings *settings = &generation->settings;
   *shared = (struct mw_shared){.settings = settings, .dir = dir, .generation = mw_generation_ref(generation),
@@ -75,7 +86,10 @@ int mw_shared_open(struct mw_shared *shared, const char *dir, struct mw_generati
   shared->metrics = mw_metrics_new();
   shared->connections = most_connections(settings);
   shared->open = calloc(1, sizeof *shared->open);
-  if (shared->topics && shared->metrics && shared->open && (shared->team || !teamed)) return 0;
+  if (shared->topics && shared->metrics && shared->open && (shared->team || !teamed)) {
+    count_dropped_lines(shared->metrics);
+    return 0;
+  }
   rc = mw_err_set(err, MW_ENOMEM, "out of memory");
 failed:
   mw_shared_close(shared);
@@ -83,6 +97,7 @@ failed:
 }
 
 void mw_shared_close(struct mw_shared *shared) {
+  mw_log_set_dropped_counter(NULL);
   if (shared->metrics) mw_metrics_free(shared->metrics);
   if (shared->topics) mw_topics_free(shared->topics);
   free(shared->open);
