@@ -162,7 +162,7 @@ local limits <const> = {
 return {
   wrkers = 2, ["grace"] = -1,
   limits = limits,
-  tls = 5, reload = { specs = 1 },
+  tls = 5, reload = { specs = 1, protoc_seconds = 0 },
   keepalive = { time = -1, timeout = 0, min_time = "1", permit_without_stream = 1, max_connection_age = 1e7 },
   [1] = 2,
 }
@@ -175,6 +175,7 @@ return {
       stderr, 1, true) -- its group is set on another line
     assert.matches("DIR/moonwire.lua:8: tls: expected a table", stderr, 1, true)
     assert.matches("DIR/moonwire.lua:8: reload.specs: expected true or false", stderr, 1, true)
+    assert.matches("DIR/moonwire.lua:8: reload.protoc_seconds: expected seconds from 1 to 86400", stderr, 1, true)
     assert.matches("DIR/moonwire.lua:9: keepalive.time: expected seconds from 0 (never) to 1e6", stderr, 1, true)
     assert.matches("DIR/moonwire.lua:9: keepalive.timeout: expected seconds from 0.01 to 1e6", stderr, 1, true)
     assert.matches("DIR/moonwire.lua:9: keepalive.min_time: expected seconds from 0 (no limit) to 1e6", stderr, 1, true)

@@ -1,4 +1,6 @@
 /* mw_schema_load(): folders of .proto files and descriptor sets, in a temporary folder each. */
+#include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -9,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "base/clock.h"
 #include "failmalloc.h"
 #include "schema/load.h"
 #include "schema/subprocess.h"
@@ -275,6 +278,77 @@ static void test_a_program_ended_by_a_signal(void **state) {
   mw_buf_fini(&errors);
 }
 
+/* ---- their bounds ---- */
+
+/* Runs a script within bounds. Returns its error. */
+static int run_within(struct mw_subprocess_bounds *bounds, const char *script, const char *words) {
+  const char *const argv[] = {"sh", "-c", script, NULL};
+  struct mw_buf out = MW_BUF_INIT, errors = MW_BUF_INIT;
+  struct mw_err err = MW_ERR_INIT;
+  int status = -1;
+  mw_subprocess_bound(bounds);
+  int rc = mw_subprocess_run(&(struct mw_command){argv, "/", -1}, &out, &errors, &status, &err);
+  mw_subprocess_bound(NULL);
+  if (words) assert_string_equal(mw_err_text(&err), words);
+  mw_err_fini(&err);
+  mw_buf_fini(&out);
+  mw_buf_fini(&errors);
+  return rc;
+}
+
+static void test_a_program_may_take_some_time(void **state) {
+  struct mw_subprocess_bounds bounds = {.time = MW_NS_PER_S / 5};
+  assert_int_equal(run_within(&bounds, "true", NULL), 0);
+  assert_int_equal(run_within(&bounds, "sleep 1000", "sh: did not end within 0.2 s and was ended"), MW_ELIMIT);
+  assert_int_equal(run_within(&bounds, "sleep 1000 & exec >&- 2>&- sleep 1000", "sh: did not end within 0.2 s and was ended"),
+                   MW_ELIMIT);
+  assert_false(mw_subprocess_runs(&bounds));
+}
+
+static void test_a_program_may_write_some_bytes(void **state) {
+  struct mw_subprocess_bounds bounds = {.out_bytes = 1 << 20};
+  assert_int_equal(run_within(&bounds, "head -c 1048576 /dev/zero", NULL), 0);
+  assert_int_equal(run_within(&bounds, "cat /dev/zero", "sh: wrote more than 1 MiB and was ended"), MW_ELIMIT);
+  assert_int_equal(run_within(&bounds, "cat /dev/zero >&2", "sh: wrote more than 4 MiB of errors and was ended"), MW_ELIMIT);
+}
+
+static void test_what_a_program_leaves_behind_ends_with_it(void **state) {
+  struct mw_subprocess_bounds bounds = {0};
+  assert_int_equal(run_within(&bounds, "sleep 1000 &", NULL), 0); /* which holds the output open */
+}
+
+static void *stop_when_it_runs(void *arg) {
+  while (!mw_subprocess_runs(arg)) sched_yield();
+  mw_subprocess_stop(arg);
+  return NULL;
+}
+
+static void test_another_thread_stops_it(void **state) {
+  struct mw_subprocess_bounds bounds = {0};
+  pthread_t thread;
+  assert_int_equal(pthread_create(&thread, NULL, stop_when_it_runs, &bounds), 0);
+  assert_int_equal(run_within(&bounds, "sleep 1000", "sh: was stopped"), MW_ECLOSED);
+  pthread_join(thread, NULL);
+  assert_int_equal(run_within(&bounds, "true", "sh: was stopped"), MW_ECLOSED); /* and all that come later */
+}
+
+static void test_special_files_are_refused_by_name(void **state) {
+  char path[256], words[512];
+  snprintf(path, sizeof path, "%s/pipe.proto", root);
+  assert_int_equal(mkfifo(path, 0600), 0);
+  snprintf(words, sizeof words, "%s: expected a regular file, got a FIFO", path);
+  struct mw_pool *pool;
+  struct mw_err err = MW_ERR_INIT;
+  assert_int_equal(mw_schema_load(&pool, root, &err), MW_EIO);
+  assert_string_equal(mw_err_text(&err), words);
+  assert_int_equal(unlink(path), 0);
+  assert_int_equal(symlink("/dev/null", path), 0);
+  snprintf(words, sizeof words, "%s: expected a regular file, got a device", path);
+  assert_int_equal(mw_schema_load(&pool, root, &err), MW_EIO);
+  assert_string_equal(mw_err_text(&err), words);
+  mw_err_fini(&err);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(test_a_folder_that_is_not_there_or_empty, make_folder, remove_folder),
@@ -291,6 +365,11 @@ int main(void) {
       cmocka_unit_test_setup_teardown(test_survives_lack_of_memory, make_folder, remove_folder),
       cmocka_unit_test(test_a_program_that_says_much),
       cmocka_unit_test(test_a_program_ended_by_a_signal),
+      cmocka_unit_test(test_a_program_may_take_some_time),
+      cmocka_unit_test(test_a_program_may_write_some_bytes),
+      cmocka_unit_test(test_what_a_program_leaves_behind_ends_with_it),
+      cmocka_unit_test(test_another_thread_stops_it),
+      cmocka_unit_test_setup_teardown(test_special_files_are_refused_by_name, make_folder, remove_folder),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

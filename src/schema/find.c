@@ -67,6 +67,12 @@ static int enter(struct search *s, const struct stat *folder, bool *again) {
 
 static int search_folder(struct search *s, const char *path);
 
+/* A reader of one would wait for a writer, or for ever. */
+static int refuse(struct search *s, const char *path, mode_t mode) {
+  const char *kind = S_ISFIFO(mode) ? "a FIFO" : S_ISSOCK(mode) ? "a socket" : "a device";
+  return mw_err_set(s->err, MW_EIO, "%s/%s: expected a regular file, got %s", s->root, path, kind);
+}
+
 /* `path` is relative to the root. */
 static int look_at(struct search *s, const char *path, const char *name) {
   struct mw_buf full = MW_BUF_INIT;
@@ -80,7 +86,8 @@ static int look_at(struct search *s, const char *path, const char *name) {
     int rc = enter(s, &info, &again);
     return rc == 0 && !again ? search_folder(s, path) : rc;
   }
-  return S_ISREG(info.st_mode) && has_suffix(name, s->suffix) ? add_file(s, path) : 0;
+  if (!has_suffix(name, s->suffix)) return 0;
+  return S_ISREG(info.st_mode) ? add_file(s, path) : refuse(s, path, info.st_mode);
 }
 
 static int visible(const struct dirent *entry) { return entry->d_name[0] != '.'; }

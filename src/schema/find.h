@@ -13,6 +13,7 @@ struct mw_file_list {
 
 /* Finds every regular file below `dir` whose name ends in `suffix`. Names that start with a dot are passed over; links
  * to folders are followed, each folder being entered once. A folder that does not exist has no files.
+ * A FIFO, socket or device of such a name is an error.
  * Returns 0, MW_EIO or MW_ENOMEM; on failure nothing needs to be released. */
 int mw_find_files(struct mw_file_list *out, const char *dir, const char *suffix, struct mw_err *err);
 void mw_file_list_fini(struct mw_file_list *list);

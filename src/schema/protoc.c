@@ -67,6 +67,7 @@ static int run(struct compilation *c, size_t first, struct mw_buf *out, struct m
   }
   mw_buf_fini(&names);
   free(argv);
+  if (rc == MW_ELIMIT || rc == MW_ECLOSED) mw_err_wrap(c->err, "%s", c->dir);
   if (rc != MW_ENOTFOUND) return rc;
   return mw_err_set(c->err, MW_EIO,
                     "%s: cannot compile *.proto: protoc, the protobuf compiler, is not in PATH "

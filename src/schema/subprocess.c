@@ -1,16 +1,26 @@
+/* The program is started with vfork(): only the child can ask the kernel to be killed with its parent, and a copy of a
+ * server's page tables takes too long. */
 #include "schema/subprocess.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-extern char **environ;
+#include "base/clock.h"
 
 enum { OUT, ERRORS, N_STREAMS };
+enum {
+  LOOK_MS = 10,      /* between two looks for the end, where the kernel has no descriptors of processes */
+  LAST_MS = 1000     /* how long the output may still come, and a killed program stay, after the end */
+};
+
+/* ---- pipes ---- */
 
 /* The reading and the writing end of each stream; -1 when closed. */
 struct pipes {
@@ -40,50 +50,131 @@ static int open_pipes(struct pipes *pipes) {
   return 0;
 }
 
-static int add_actions(posix_spawn_file_actions_t *actions, const struct mw_command *command,
-                       const struct pipes *pipes) {
-  int rc = posix_spawn_file_actions_addopen(actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-  if (rc == 0) rc = posix_spawn_file_actions_adddup2(actions, pipes->write[OUT], STDOUT_FILENO);
-  if (rc == 0) rc = posix_spawn_file_actions_adddup2(actions, pipes->write[ERRORS], STDERR_FILENO);
-  if (rc == 0 && command->inherited >= 0) { /* onto itself: clears close-on-exec */
-    rc = posix_spawn_file_actions_adddup2(actions, command->inherited, command->inherited);
-  }
-  return rc == 0 ? posix_spawn_file_actions_addchdir_np(actions, command->dir) : rc;
+/* ---- what can be stopped ---- */
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards the rest, and the bounds */
+static struct mw_list running = {&running, &running};    /* bounds whose program runs */
+static bool stopped_all;
+
+static _Thread_local struct mw_subprocess_bounds *current;
+
+void mw_subprocess_bound(struct mw_subprocess_bounds *bounds) { current = bounds; }
+
+struct mw_subprocess_bounds *mw_subprocess_bounds(void) { return current; }
+
+/* Under the lock, with which the group is set: it is not reaped, so that its number is its own. */
+static void kill_group(const struct mw_subprocess_bounds *bounds) {
+  if (bounds->group > 0) kill(-bounds->group, SIGKILL);
 }
 
-/* The program gets the usual signals, whatever this thread blocks or ignores. */
-static int add_signals(posix_spawnattr_t *attributes) {
-  sigset_t none, defaults;
+void mw_subprocess_stop(struct mw_subprocess_bounds *bounds) {
+  pthread_mutex_lock(&lock);
+  bounds->stopped = true;
+  kill_group(bounds);
+  pthread_mutex_unlock(&lock);
+}
+
+void mw_subprocess_stop_all(void) {
+  pthread_mutex_lock(&lock);
+  stopped_all = true;
+  for (struct mw_list *node = running.next; node != &running; node = node->next) {
+    kill_group(MW_CONTAINER(node, struct mw_subprocess_bounds, link));
+  }
+  pthread_mutex_unlock(&lock);
+}
+
+bool mw_subprocess_runs(const struct mw_subprocess_bounds *bounds) {
+  pthread_mutex_lock(&lock);
+  bool runs = bounds->group > 0;
+  pthread_mutex_unlock(&lock);
+  return runs;
+}
+
+static bool is_stopped(const struct mw_subprocess_bounds *bounds) {
+  pthread_mutex_lock(&lock);
+  bool stopped = bounds->stopped || stopped_all;
+  pthread_mutex_unlock(&lock);
+  return stopped;
+}
+
+/* From here on it can be stopped. */
+static void begin(struct mw_subprocess_bounds *bounds, pid_t pid) {
+  pthread_mutex_lock(&lock);
+  bounds->group = pid;
+  mw_list_push(&running, &bounds->link);
+  if (bounds->stopped || stopped_all) kill_group(bounds);
+  pthread_mutex_unlock(&lock);
+}
+
+static void end(struct mw_subprocess_bounds *bounds) {
+  pthread_mutex_lock(&lock);
+  bounds->group = 0;
+  mw_list_remove(&bounds->link);
+  pthread_mutex_unlock(&lock);
+}
+
+/* ---- starting ---- */
+
+/* In the child, which shares the parent's memory until it runs the program. Returns an errno. */
+static int become(const struct mw_command *command, const struct pipes *pipes, pid_t parent) {
+  sigset_t none;
   sigemptyset(&none);
-  sigemptyset(&defaults);
-  sigaddset(&defaults, SIGPIPE);
-  int rc = posix_spawnattr_setsigmask(attributes, &none);
-  if (rc == 0) rc = posix_spawnattr_setsigdefault(attributes, &defaults);
-  if (rc == 0) rc = posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-  return rc;
+  struct sigaction usual = {.sa_handler = SIG_DFL};
+  int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  if (null < 0 || setpgid(0, 0) != 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) return errno;
+  if (getppid() != parent) _exit(1); /* it has ended already */
+  if (dup2(null, STDIN_FILENO) < 0 || dup2(pipes->write[OUT], STDOUT_FILENO) < 0 ||
+      dup2(pipes->write[ERRORS], STDERR_FILENO) < 0) {
+    return errno;
+  }
+  if (command->inherited >= 0 && fcntl(command->inherited, F_SETFD, 0) != 0) return errno;
+  if (chdir(command->dir) != 0 || sigaction(SIGPIPE, &usual, NULL) != 0) return errno;
+  sigprocmask(SIG_SETMASK, &none, NULL);
+  /* execvp() does not write to the arguments, whatever its prototype says. */
+  execvp(command->argv[0], (char *const *)(uintptr_t)command->argv);
+  return errno;
+}
+
+/* Signals are blocked: no handler may run in the child. */
+static pid_t spawn_blocked(const struct mw_command *command, const struct pipes *pipes, volatile int *failure) {
+  pid_t parent = getpid();
+  pid_t pid = vfork();
+  if (pid == 0) {
+    *failure = become(command, pipes, parent);
+    _exit(127);
+  }
+  return pid;
 }
 
 /* Returns 0 or an errno. */
 static int spawn(const struct mw_command *command, const struct pipes *pipes, pid_t *pid) {
-  posix_spawn_file_actions_t actions;
-  posix_spawnattr_t attributes;
-  int rc = posix_spawn_file_actions_init(&actions);
-  if (rc != 0) return rc;
-  rc = posix_spawnattr_init(&attributes);
-  if (rc == 0) {
-    rc = add_actions(&actions, command, pipes);
-    if (rc == 0) rc = add_signals(&attributes);
-    if (rc == 0) {
-      /* posix_spawn does not write to the arguments, whatever its prototype says. */
-      rc = posix_spawnp(pid, command->argv[0], &actions, &attributes, (char *const *)(uintptr_t)command->argv, environ);
-    }
-    posix_spawnattr_destroy(&attributes);
-  }
-  posix_spawn_file_actions_destroy(&actions);
-  return rc;
+  volatile int failure = 0;
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  *pid = spawn_blocked(command, pipes, &failure);
+  int code = *pid < 0 ? errno : failure;
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  if (*pid > 0 && code != 0) waitpid(*pid, NULL, 0);
+  return code;
 }
 
-/* Reads what is there. Returns 0, or MW_ENOMEM or MW_EIO; closes the end when the stream has ended. */
+/* ---- its output and its end ---- */
+
+struct run {
+  const char *name;
+  struct mw_subprocess_bounds *bounds;
+  pid_t pid;
+  int exit; /* readable once the program has ended; -1 where the kernel has no such descriptors */
+  bool exited;
+  struct pipes pipes;
+  struct mw_buf *into[N_STREAMS];
+  size_t starts[N_STREAMS];
+  int64_t due; /* mw_clock_real() */
+  struct mw_err *err;
+};
+
+/* Reads from a stream whatever there is. Returns 0, or MW_ENOMEM or MW_EIO; closes the end when the stream has ended. */
 static int drain(int *fd, struct mw_buf *into) {
   if (mw_buf_reserve(into, 65536) != 0) return MW_ENOMEM;
   ssize_t got = read(*fd, into->data + into->len, into->cap - into->len - 1);
@@ -94,50 +185,124 @@ static int drain(int *fd, struct mw_buf *into) {
   return 0;
 }
 
-/* Reads both streams until both have ended: one alone could fill up and block the program. */
-static int collect(struct pipes *pipes, struct mw_buf *out, struct mw_buf *errors) {
-  struct mw_buf *into[N_STREAMS] = {out, errors};
-  while (pipes->read[OUT] >= 0 || pipes->read[ERRORS] >= 0) {
-    struct pollfd ready[N_STREAMS];
-    for (int i = 0; i < N_STREAMS; i++) ready[i] = (struct pollfd){.fd = pipes->read[i], .events = POLLIN};
-    if (poll(ready, N_STREAMS, -1) < 0) {
-      if (errno == EINTR) continue;
-      return MW_EIO;
-    }
-    for (int i = 0; i < N_STREAMS; i++) {
-      int rc = ready[i].revents ? drain(&pipes->read[i], into[i]) : 0;
-      if (rc != 0) return rc;
-    }
-  }
-  return 0;
+static bool has_exited(const struct run *run) {
+  siginfo_t info = {0};
+  return waitid(P_PID, (id_t)run->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == run->pid;
 }
 
-static int wait_for(pid_t pid, int *status) {
-  int raw;
-  while (waitpid(pid, &raw, 0) < 0) {
-    if (errno != EINTR) return MW_EIO;
+/* Kills the group; what is left to come has LAST_MS. */
+static void kill_all(struct run *run) {
+  kill(-run->pid, SIGKILL);
+  run->due = mw_clock_after(mw_clock_real(), LAST_MS * (int64_t)MW_NS_PER_MS);
+}
+
+static bool is_over(const struct run *run) {
+  return run->exited && run->pipes.read[OUT] < 0 && run->pipes.read[ERRORS] < 0;
+}
+
+/* Waits for output, the end or a bound, and reads the output. Returns 0, MW_EIO or MW_ENOMEM. */
+static int wait_once(struct run *run) {
+  enum { EXIT = N_STREAMS, N_FDS };
+  struct pollfd ready[N_FDS];
+  for (int i = 0; i < N_STREAMS; i++) ready[i] = (struct pollfd){.fd = run->pipes.read[i], .events = POLLIN};
+  ready[EXIT] = (struct pollfd){.fd = run->exited ? -1 : run->exit, .events = POLLIN};
+  int64_t left = (run->due - mw_clock_real()) / MW_NS_PER_MS + 1;
+  if (run->exit < 0 && !run->exited && left > LOOK_MS) left = LOOK_MS;
+  if (left < 0) left = 0;
+  if (poll(ready, N_FDS, left < INT32_MAX ? (int)left : INT32_MAX) < 0) return errno == EINTR ? 0 : MW_EIO;
+  int rc = 0;
+  for (int i = 0; i < N_STREAMS && rc == 0; i++) {
+    if (ready[i].revents) rc = drain(&run->pipes.read[i], run->into[i]);
   }
+  return rc;
+}
+
+/* Returns 0, or MW_ELIMIT for a program that has exceeded a bound; time bounds one that has not ended. */
+static int check_bounds(struct run *run) {
+  size_t out = run->into[OUT]->len - run->starts[OUT], errors = run->into[ERRORS]->len - run->starts[ERRORS];
+  size_t limit = run->bounds->out_bytes ? run->bounds->out_bytes : MW_SUBPROCESS_OUT_BYTES;
+  if (out > limit) {
+    return mw_err_set(run->err, MW_ELIMIT, "%s: wrote more than %zu MiB and was ended", run->name, limit >> 20);
+  }
+  if (errors > MW_SUBPROCESS_ERROR_BYTES) {
+    return mw_err_set(run->err, MW_ELIMIT, "%s: wrote more than %d MiB of errors and was ended", run->name,
+                      MW_SUBPROCESS_ERROR_BYTES >> 20);
+  }
+  if (run->exited || mw_clock_real() < run->due) return 0;
+  int64_t time = run->bounds->time ? run->bounds->time : MW_SUBPROCESS_SECONDS * (int64_t)MW_NS_PER_S;
+  return mw_err_set(run->err, MW_ELIMIT, "%s: did not end within %g s and was ended", run->name,
+                    (double)time / MW_NS_PER_S);
+}
+
+/* Until the program has ended and both streams with it: one stream alone could fill up and block the program. */
+static int collect(struct run *run) {
+  int rc = 0;
+  while (rc == 0 && !is_over(run)) {
+    rc = wait_once(run);
+    if (rc != 0) mw_err_set(run->err, rc, "%s: its output cannot be read: %s", run->name, mw_err_name(rc));
+    if (rc == 0) rc = check_bounds(run);
+    if (run->exited && mw_clock_real() >= run->due) break; /* a process that has left the group holds the streams */
+    if (run->exited || !has_exited(run)) continue;
+    run->exited = true;
+    kill_all(run); /* processes that the program has started */
+  }
+  return rc;
+}
+
+/* Waits for the end of a program that was killed: not for ever, as it may wait for a disk. One that is late is reaped by
+ * nobody. */
+static void wait_killed(struct run *run) {
+  while (!run->exited && mw_clock_real() < run->due) {
+    poll(&(struct pollfd){.fd = run->exit, .events = POLLIN}, 1, LOOK_MS);
+    run->exited = has_exited(run);
+  }
+}
+
+static int reap(struct run *run, int *status) {
+  int raw;
+  if (!run->exited || waitpid(run->pid, &raw, 0) < 0) return MW_EIO;
   *status = WIFSIGNALED(raw) ? 128 + WTERMSIG(raw) : WEXITSTATUS(raw);
   return 0;
 }
 
+static int run_started(struct run *run, int *status) {
+  int rc = collect(run);
+  if (rc != 0) {
+    kill_all(run);
+    wait_killed(run);
+  }
+  bool stopped = is_stopped(run->bounds);
+  end(run->bounds);
+  int reaped = reap(run, status);
+  if (stopped) return mw_err_set(run->err, MW_ECLOSED, "%s: was stopped", run->name);
+  if (rc != 0) return rc;
+  return reaped == 0 ? 0 : mw_err_set(run->err, reaped, "%s: its end cannot be waited for", run->name);
+}
+
 int mw_subprocess_run(const struct mw_command *command, struct mw_buf *out, struct mw_buf *errors, int *status,
                       struct mw_err *err) {
-  const char *name = command->argv[0];
-  struct pipes pipes;
-  pid_t pid;
-  int failure = open_pipes(&pipes);
-  if (failure == 0) failure = spawn(command, &pipes, &pid);
+  struct mw_subprocess_bounds usual = {0}, *bounds = current ? current : &usual;
+  struct run run = {.name = command->argv[0],
+                    .bounds = bounds,
+                    .into = {out, errors},
+                    .starts = {out->len, errors->len},
+                    .err = err};
+  if (is_stopped(bounds)) return mw_err_set(err, MW_ECLOSED, "%s: was stopped", run.name);
+  int64_t time = bounds->time ? bounds->time : MW_SUBPROCESS_SECONDS * (int64_t)MW_NS_PER_S;
+  run.due = mw_clock_after(mw_clock_real(), time);
+  int failure = open_pipes(&run.pipes);
+  if (failure == 0) failure = spawn(command, &run.pipes, &run.pid);
   if (failure != 0) {
-    close_pipes(&pipes);
+    close_pipes(&run.pipes);
     int code = failure == ENOMEM ? MW_ENOMEM : failure == ENOENT ? MW_ENOTFOUND : MW_EIO;
-    return mw_err_set(err, code, "%s: cannot be run: %s", name, strerror(failure));
+    return mw_err_set(err, code, "%s: cannot be run: %s", run.name, strerror(failure));
   }
-  close_end(&pipes.write[OUT]);
-  close_end(&pipes.write[ERRORS]);
-  int rc = collect(&pipes, out, errors);
-  close_pipes(&pipes); /* should we have given up, the program must not wait for us */
-  int waited = wait_for(pid, status);
-  if (rc == 0) rc = waited;
-  return rc == 0 ? 0 : mw_err_set(err, rc, "%s: its output cannot be read: %s", name, mw_err_name(rc));
+  begin(bounds, run.pid);
+  close_end(&run.pipes.write[OUT]);
+  close_end(&run.pipes.write[ERRORS]);
+  run.exit = (int)syscall(SYS_pidfd_open, run.pid, 0);
+  int rc = run_started(&run, status);
+  close_pipes(&run.pipes);
+  close_end(&run.exit);
+  return rc;
 }

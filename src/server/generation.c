@@ -7,8 +7,10 @@
 #include <sys/stat.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "schema/find.h"
 #include "schema/load.h"
+#include "schema/subprocess.h"
 
 enum { FILE_LIMIT = 64 * 1024 * 1024 };
 
@@ -153,6 +155,31 @@ static struct mw_generation *new_generation(uint64_t number) {
   return g;
 }
 
+/* The same within the bounds that the settings give to protoc. */
+static int read_protos_within(struct mw_generation *g, const char *dir, const struct mw_generation *previous,
+                              struct mw_err *err) {
+  struct mw_subprocess_bounds own = {0}, *outer = mw_subprocess_bounds(), *bounds = outer ? outer : &own;
+  bounds->time = mw_span_of_seconds(g->settings.protoc_seconds);
+  mw_subprocess_bound(bounds);
+  int rc = read_protos(g, dir, previous, err);
+  mw_subprocess_bound(outer);
+  return rc;
+}
+
+/* Findings are in the order of protos, scripts and settings. */
+static int read_all(struct mw_generation *g, const char *dir, const struct mw_generation *previous,
+                    const struct mw_overrides *overrides, struct mw_err *err) {
+  struct mw_err settings_err = MW_ERR_INIT;
+  int settings = read_settings(g, dir, overrides, &settings_err);
+  int rc = read_protos_within(g, dir, previous, err);
+  int scripts = read_scripts(g, dir, err);
+  if (rc == 0) rc = scripts;
+  if (rc == 0) rc = settings;
+  if (settings != 0) mw_err_add(err, settings, "%s", mw_err_text(&settings_err));
+  mw_err_fini(&settings_err);
+  return rc;
+}
+
 int mw_generation_read(struct mw_generation **out, const char *dir, uint64_t number,
                        const struct mw_generation *previous, const struct mw_overrides *overrides,
                        struct mw_err *err) {
@@ -161,11 +188,7 @@ int mw_generation_read(struct mw_generation **out, const char *dir, uint64_t num
   if (!S_ISDIR(info.st_mode)) return mw_err_set(err, MW_EIO, "%s: not a folder", dir);
   struct mw_generation *g = new_generation(number);
   if (!g) return mw_err_set(err, MW_ENOMEM, "out of memory");
-  int rc = read_protos(g, dir, previous, err);
-  int scripts = read_scripts(g, dir, err);
-  if (rc == 0) rc = scripts;
-  int settings = read_settings(g, dir, overrides, err);
-  if (rc == 0) rc = settings;
+  int rc = read_all(g, dir, previous, overrides, err);
   if (rc != 0) {
     mw_generation_unref(g);
     return rc;

@@ -67,6 +67,7 @@ int mw_settings_init(struct mw_settings *settings, const char *dir) {
                                    .unpack_bytes = 64 * MIB,
                                    .unsent_messages = 32,
                                    .slice_ms = 100,
+                                   .protoc_seconds = 60,
                                    .specs_seconds = 60,
                                    .health = true,
                                    .reflection = true,

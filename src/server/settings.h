@@ -36,6 +36,7 @@ struct mw_settings {
   struct mw_keepalive keepalive;
   size_t store_bytes;         /* most bytes the store may grow to; 0 for the store's default */
   bool dev;                   /* errors reach the caller in full */
+  double protoc_seconds;      /* that protoc may take */
   bool specs;                 /* a reload has to pass the folder's specs */
   double specs_seconds;       /* that they may take */
 };

@@ -40,6 +40,7 @@ static const struct setting settings_table[] = {
     {NULL, "reflection", SWITCH, AT(reflection), 0, 0, "true or false", false},
     {"files", "folders", FOLDERS, 0, 0, 0, "an absolute path, or a list of at most 16, without \"..\"", true},
     {"reload", "specs", SWITCH, AT(specs), 0, 0, "true or false", false},
+    {"reload", "protoc_seconds", NUMBER, AT(protoc_seconds), 1, 86400, "seconds from 1 to 86400", false},
     {"reload", "specs_seconds", NUMBER, AT(specs_seconds), 1, 86400, "seconds from 1 to 86400", false},
     {"tls", "cert", PATH, AT(tls_cert), 0, 0, "a PEM file", true},
     {"tls", "key", PATH, AT(tls_key), 0, 0, "a PEM file", true},
