@@ -188,6 +188,52 @@ static void ticks_end_with_their_state(void **state) {
   assert_int_equal(run(endless[0]), MW_CUT_SLICE); /* those of the other state go on */
 }
 
+static struct mw_fiber *waiter;
+
+static void stop_waiting(void *arg) {}
+
+static int go_on(lua_State *L, int status, lua_KContext context) { return 0; }
+
+static int l_wait(lua_State *L) {
+  waiter = mw_fiber_check(L, "wait");
+  return mw_fiber_wait(L, waiter, stop_waiting, NULL, go_on, 0);
+}
+
+static int add_wait(lua_State *L) {
+  lua_register(L, "wait", l_wait);
+  return 0;
+}
+
+static void a_run_after_the_end_of_the_state_is_cut_early(void **state) {
+  mw_budget_limit(&f.vm, (struct mw_limits){.slice = TEST_SECONDS * (int64_t)MW_NS_PER_S});
+  assert_false(mw_budget_has_ended(&f.vm));
+  atomic_store(&f.vm.ends, mw_clock_real());
+  assert_true(mw_budget_has_ended(&f.vm));
+  for (size_t i = 0; i < sizeof endless / sizeof *endless; i++) assert_int_equal(run(endless[i]), MW_CUT_STOP);
+  assert_int_equal(run("return"), MW_CUT_NONE);
+  mw_budget_limit(&f.vm, (struct mw_limits){.slice = 0}); /* also without a limit */
+  assert_int_equal(run(endless[0]), MW_CUT_STOP);
+}
+
+/* The body of a fiber that goes on after a wait. */
+static int wait_and_run(lua_State *L) {
+  assert_int_equal(luaL_loadstring(L, "local _ <close> = setmetatable({}, { __close = function() closed = true end }) "
+                                      "wait() went_on = true"), LUA_OK);
+  lua_pcallk(L, 0, 0, 0, 0, go_on);
+  return 0;
+}
+
+static void what_goes_on_long_after_the_end_runs_no_instruction(void **state) {
+  assert_int_equal(mw_vm_protect(&f.vm, add_wait, NULL, NULL), 0);
+  struct mw_fiber *fiber = mw_fiber_new(&f.vm, NULL, on_done, &f);
+  mw_fiber_start(fiber, wait_and_run, NULL);
+  atomic_store(&f.vm.ends, mw_clock_real() - 2 * MW_BUDGET_CLOSING_MS * MS);
+  mw_fiber_resume(waiter);
+  assert_int_equal(f.cut, MW_CUT_STOP);
+  assert_int_equal(lua_getglobal(f.vm.L, "went_on"), LUA_TNIL);
+  assert_int_equal(lua_getglobal(f.vm.L, "closed"), LUA_TNIL);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 #define TEST_WITHOUT_TIMERS(name) {#name " without timers", name, setup_without_timers, teardown, NULL}
 
@@ -201,6 +247,9 @@ int main(void) {
       TEST(a_signal_that_somebody_sends_is_nothing),
       TEST(ticks_that_take_longer_than_their_interval_let_code_go_on),
       TEST(ticks_end_with_their_state),
+      TEST(a_run_after_the_end_of_the_state_is_cut_early),
+      TEST(what_goes_on_long_after_the_end_runs_no_instruction),
+      TEST_WITHOUT_TIMERS(a_run_after_the_end_of_the_state_is_cut_early),
       TEST_WITHOUT_TIMERS(without_timers_there_is_a_hook),
       TEST_WITHOUT_TIMERS(what_does_not_end_is_ended),
       TEST_WITHOUT_TIMERS(a_deadline_that_has_passed_ends_it),

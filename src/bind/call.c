@@ -236,6 +236,11 @@ static void on_fiber_done(struct mw_fiber *fiber, void *owner) {
 }
 
 static void start_fiber(struct mw_bind_call *c) {
+  if (mw_budget_has_ended(c->program->vm)) {
+    struct mw_status status = mw_status_shutting_down();
+    finish(c, &status);
+    return;
+  }
   c->fiber = mw_fiber_new(c->program->vm, c->program, on_fiber_done, c);
   if (!c->fiber) {
     struct mw_status status = mw_status(MW_CODE_RESOURCE_EXHAUSTED, "out of memory for a coroutine");
@@ -348,8 +353,10 @@ void mw_bind_push_cut(lua_State *L, enum mw_cut why, const char *words, const ch
   bool dev = program && program->host->dev;
   snprintf(shown, sizeof shown, "%s%s%s", words, dev && *place ? ", at " : "", dev ? place : "");
   mw_bind_make_utf8(shown);
-  struct mw_status status =
-      mw_status(why == MW_CUT_DEADLINE ? MW_CODE_DEADLINE_EXCEEDED : MW_CODE_RESOURCE_EXHAUSTED, shown);
+  enum mw_code code = why == MW_CUT_DEADLINE ? MW_CODE_DEADLINE_EXCEEDED
+                      : why == MW_CUT_STOP   ? MW_CODE_UNAVAILABLE
+                                             : MW_CODE_RESOURCE_EXHAUSTED;
+  struct mw_status status = mw_status(code, shown);
   mw_bind_push_status(L, &status);
   if (dev) mw_bind_add_debug_info(L, traceback);
 }

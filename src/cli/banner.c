@@ -1,7 +1,6 @@
 #include "cli/banner.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 static const char *type_of(const struct mw_method_type *method) {
@@ -16,12 +15,12 @@ static bool handles_any(const struct mw_server *server, const struct mw_service_
   return false;
 }
 
-static void print_service(const struct mw_server *server, const struct mw_service_type *service) {
-  printf("  %-44s proto/%s\n", service->full_name, service->file);
+static void write_service(struct mw_buf *out, const struct mw_server *server, const struct mw_service_type *service) {
+  mw_buf_printf(out, "  %-44s proto/%s\n", service->full_name, service->file);
   for (size_t i = 0; i < service->n_methods; i++) {
     const struct mw_method_type *method = &service->methods[i];
     bool handled = mw_server_handles(server, method);
-    printf("    %-42s %s%s\n", method->name, type_of(method), handled ? "" : ", no handler");
+    mw_buf_printf(out, "    %-42s %s%s\n", method->name, type_of(method), handled ? "" : ", no handler");
   }
 }
 
@@ -41,33 +40,33 @@ static const struct mw_method_type *find_example(const struct mw_server *server)
 }
 
 /* The request of the example: its first string, if it has one. */
-static void print_request(const struct mw_message_type *type) {
+static void write_request(struct mw_buf *out, const struct mw_message_type *type) {
   for (size_t i = 0; i < type->n_fields; i++) {
     const struct mw_field *field = &type->fields[i];
     if (field->kind != MW_KIND_STRING || field->repeated) continue;
-    printf(" '{\"%s\": \"moon\"}'", field->json_name);
+    mw_buf_printf(out, " '{\"%s\": \"moon\"}'", field->json_name);
     return;
   }
 }
 
-void mw_banner_print(const struct mw_server *server, const char *dir) {
+void mw_banner_write(struct mw_buf *out, const struct mw_server *server, const char *dir) {
   const struct mw_generation *generation = mw_server_generation(server);
   const struct mw_settings *settings = &generation->settings;
-  printf("Moonwire %s: engine %s, %u worker%s, generation %llu, %zu script%s\n\n", MW_VERSION, settings->engine,
-         settings->workers, settings->workers == 1 ? "" : "s", (unsigned long long)generation->number,
-         generation->n_files, generation->n_files == 1 ? "" : "s");
+  mw_buf_printf(out, "Moonwire %s: engine %s, %u worker%s, generation %llu, %zu script%s\n\n", MW_VERSION,
+                settings->engine, settings->workers, settings->workers == 1 ? "" : "s",
+                (unsigned long long)generation->number, generation->n_files, generation->n_files == 1 ? "" : "s");
   for (size_t i = 0; i < mw_pool_service_count(generation->pool); i++) {
     const struct mw_service_type *service = mw_pool_service_at(generation->pool, i);
-    if (handles_any(server, service)) print_service(server, service);
+    if (handles_any(server, service)) write_service(out, server, service);
   }
-  printf("  built in: grpc.health.v1.Health, grpc.reflection.v1 and v1alpha.ServerReflection\n\n");
-  for (size_t i = 0; i < generation->n_files; i++) printf("  %s\n", generation->files[i].path);
+  mw_buf_printf(out, "  built in: grpc.health.v1.Health, grpc.reflection.v1 and v1alpha.ServerReflection\n\n");
+  for (size_t i = 0; i < generation->n_files; i++) mw_buf_printf(out, "  %s\n", generation->files[i].path);
   const struct mw_method_type *example = find_example(server);
   if (example && mw_server_address(server, 0)) {
-    printf("\ntry:\n  %s call %s %s/%s", program_invocation_name, mw_server_address(server, 0),
-           example->service->full_name, example->name);
-    print_request(example->input);
-    if (strcmp(dir, ".") != 0) printf(" --proto %s/proto", dir);
-    printf("\n\n");
+    mw_buf_printf(out, "\ntry:\n  %s call %s %s/%s", program_invocation_name, mw_server_address(server, 0),
+                  example->service->full_name, example->name);
+    write_request(out, example->input);
+    if (strcmp(dir, ".") != 0) mw_buf_printf(out, " --proto %s/proto", dir);
+    mw_buf_printf(out, "\n\n");
   }
 }

@@ -4,6 +4,7 @@
 
 #include "server/server.h"
 
-void mw_banner_print(const struct mw_server *server, const char *dir);
+/* Appends it. */
+void mw_banner_write(struct mw_buf *out, const struct mw_server *server, const char *dir);
 
 #endif

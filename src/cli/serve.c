@@ -1,18 +1,20 @@
 /* moonwire serve: runs a server until it is told to stop. */
-#include <errno.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "cli/aside.h"
 #include "cli/banner.h"
 #include "cli/cli.h"
+#include "cli/signals.h"
 #include "observe/log_output.h"
 #include "server/server.h"
+
+enum { ANNOUNCE_NS = MW_NS_PER_S / 10, LAST_LINES_NS = MW_NS_PER_S };
 
 static const char help[] =
     "Serves the project folder DIR (the working directory by default) until SIGTERM or SIGINT.\n"
@@ -31,7 +33,8 @@ static const char help[] =
     "  --help                this text\n"
     "\n"
     "DIR/moonwire.lua may set the same and more; options win over it. The first signal lets running calls finish\n"
-    "within the grace period, the second one ends them at once. Exit code: 0, 1 when it cannot serve, 2 for wrong usage.\n"
+    "within the grace period and ends the process two seconds after it; the second one ends the grace period, the third\n"
+    "the process. Exit code: 0, 1 when it cannot serve or had to end with calls that ran, 2 for wrong usage.\n"
     "\n"
     "example:\n"
     "  moonwire serve examples/users --listen 127.0.0.1:8080 --workers 2 --data :memory:\n";
@@ -118,65 +121,6 @@ static int check_values(struct options *o) {
   return -1;
 }
 
-/* Blocks the signals that stop or reload a server, for this thread and those it starts. Returns a signalfd. */
-static int open_signals(void) {
-  sigset_t set;
-  sigemptyset(&set);
-  sigaddset(&set, SIGTERM);
-  sigaddset(&set, SIGINT);
-  sigaddset(&set, SIGHUP);
-  signal(SIGPIPE, SIG_IGN);
-  if (pthread_sigmask(SIG_BLOCK, &set, NULL) != 0) return -1;
-  return signalfd(-1, &set, SFD_CLOEXEC);
-}
-
-enum { LAST_LINES_NS = MW_NS_PER_S }; /* that the reader of the log has at the end */
-enum { CANCEL_MS = 2000 }; /* how long cancelled calls may take to end */
-
-struct signals {
-  uv_poll_t poll;
-  uv_timer_t cancelled;
-  int fd;
-  unsigned stops; /* signals that asked to stop */
-  struct mw_server *server;
-};
-
-static void give_up(uv_timer_t *timer) {
-  mw_log(MW_LOG_ERROR, NULL, "a call does not end: the server stops without it");
-  mw_log_flush(LAST_LINES_NS);
-  _exit(MW_EXIT_FAILED);
-}
-
-/* Takes one signal. The third one that asks to stop does not even wait for calls to unwind. */
-static void on_signal(uv_poll_t *poll, int status, int events) {
-  struct signals *signals = MW_CONTAINER(poll, struct signals, poll);
-  struct signalfd_siginfo info;
-  if (read(signals->fd, &info, sizeof info) != (ssize_t)sizeof info) return;
-  if (info.ssi_signo == SIGHUP) {
-    mw_reload_start(mw_server_reload(signals->server), false, NULL, NULL);
-  } else if (++signals->stops == 1) {
-    mw_log(MW_LOG_INFO, NULL, "draining: running calls have the grace period to finish");
-    mw_server_drain(signals->server);
-  } else if (signals->stops == 2) {
-    mw_server_cancel(signals->server);
-    uv_timer_start(&signals->cancelled, give_up, CANCEL_MS, 0);
-  } else {
-    _exit(MW_EXIT_FAILED);
-  }
-}
-
-static void run(struct mw_server *server, int fd) {
-  struct signals signals = {.fd = fd, .server = server};
-  uv_loop_t *loop = &mw_server_loop(server)->uv;
-  uv_poll_init(loop, &signals.poll, fd);
-  uv_timer_init(loop, &signals.cancelled);
-  uv_poll_start(&signals.poll, UV_READABLE, on_signal);
-  mw_server_run(server);
-  uv_close((uv_handle_t *)&signals.poll, NULL);
-  uv_close((uv_handle_t *)&signals.cancelled, NULL);
-  mw_server_close(server); /* runs the loop until both are closed */
-}
-
 static int fail(struct mw_err *err) {
   fprintf(stderr, "moonwire: %s\n", mw_err_text(err));
   mw_err_fini(err);
@@ -189,31 +133,58 @@ static void warn_if_empty(const struct mw_server *server, const char *dir) {
   mw_log(MW_LOG_WARN, NULL, "no scripts in %s/lua: nothing but the built-in services is served", dir);
 }
 
+/* On stdout, which nobody may read: waits for no longer than ANNOUNCE_NS. */
+static void announce(const struct mw_server *server, const char *dir) {
+  mw_log_flush(ANNOUNCE_NS);
+  struct mw_buf text = MW_BUF_INIT;
+  if (isatty(STDOUT_FILENO)) mw_banner_write(&text, server, dir);
+  const char *address;
+  for (size_t i = 0; (address = mw_server_address(server, i)) != NULL; i++) {
+    mw_buf_printf(&text, "moonwire: listening on %s\n", address);
+  }
+  mw_aside_print(&text, ANNOUNCE_NS);
+}
+
+/* Runs a server that was opened to its end. */
+static void run(struct mw_signals *signals, struct mw_server *server, const char *dir) {
+  mw_signals_attach(signals, server);
+  warn_if_empty(server, dir);
+  announce(server, dir);
+  mw_server_run(server);
+  mw_signals_detach(signals);
+  mw_server_close(server);
+}
+
+/* Nanoseconds for which the end waits for who reads the log. */
+static int64_t last_lines(struct mw_signals *signals) {
+  int64_t left = mw_signals_left(signals);
+  return left < LAST_LINES_NS ? left : LAST_LINES_NS;
+}
+
+/* Returns the exit code. */
+static int open_and_run(const struct options *options, struct mw_signals *signals) {
+  struct mw_err err = MW_ERR_INIT;
+  struct mw_server *server;
+  if (mw_server_open(&server, options->dir, &options->overrides, &err) == 0) {
+    run(signals, server, options->dir);
+    return MW_EXIT_OK;
+  }
+  mw_log_stop_writer(last_lines(signals));
+  if (!mw_signals_stopping(signals)) return fail(&err);
+  mw_log(MW_LOG_INFO, NULL, "stopped while it started");
+  mw_err_fini(&err);
+  return MW_EXIT_OK;
+}
+
 static int serve(const struct options *options) {
   struct mw_err err = MW_ERR_INIT;
-  int signals = open_signals();
-  if (signals < 0) {
-    mw_err_set(&err, MW_EIO, "signals: %s", strerror(errno));
-    return fail(&err);
-  }
+  struct mw_signals *signals;
+  signal(SIGPIPE, SIG_IGN);
+  if (mw_signals_open(&signals, &err) != 0) return fail(&err);
   if (mw_log_start() != 0) mw_log(MW_LOG_WARN, NULL, "no thread for the log: who logs waits for stderr");
-  struct mw_server *server;
-  int code = MW_EXIT_OK;
-  if (mw_server_open(&server, options->dir, &options->overrides, &err) != 0) {
-    mw_log_stop_writer(LAST_LINES_NS);
-    code = fail(&err);
-  } else {
-    warn_if_empty(server, options->dir);
-    if (isatty(STDOUT_FILENO)) mw_banner_print(server, options->dir);
-    const char *address;
-    for (size_t i = 0; (address = mw_server_address(server, i)) != NULL; i++) {
-      printf("moonwire: listening on %s\n", address);
-    }
-    fflush(stdout);
-    run(server, signals);
-  }
-  mw_log_stop_writer(LAST_LINES_NS);
-  close(signals);
+  int code = open_and_run(options, signals);
+  mw_log_stop_writer(last_lines(signals));
+  mw_signals_close(signals);
   return code;
 }
 

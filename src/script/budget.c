@@ -49,6 +49,7 @@ static void describe(const struct mw_vm *vm, const struct mw_account *account, c
       snprintf(out, size, "%s used up the memory of the worker's scripts, %zu bytes", subject(vm), vm->limits.memory);
       break;
     case MW_CUT_DEADLINE: snprintf(out, size, "%s ran on after its deadline", subject(vm)); break;
+    case MW_CUT_STOP: snprintf(out, size, "the server is shutting down and %s ran on", subject(vm)); break;
     default:
       snprintf(out, size, "%s ran for more than %.0f ms %s", subject(vm), (double)account->slice / MW_NS_PER_MS,
                vm->running ? "without waiting" : "while it was loaded");
@@ -159,9 +160,25 @@ static void warn(lua_State *L, struct mw_vm *vm, struct mw_account *account, int
          (double)(now - account->started) / MW_NS_PER_MS, (double)account->slice / MW_NS_PER_MS);
 }
 
+static bool has_ended(const struct mw_vm *vm, int64_t now) {
+  return now >= atomic_load_explicit(&vm->ends, memory_order_relaxed);
+}
+
+bool mw_budget_has_ended(const struct mw_vm *vm) {
+  return atomic_load_explicit(&vm->ends, memory_order_relaxed) != MW_NEVER && has_ended(vm, mw_clock_real());
+}
+
+void mw_budget_begin(struct mw_vm *vm, lua_State *L) {
+  const int64_t closing = MW_BUDGET_CLOSING_MS * (int64_t)MW_NS_PER_MS;
+  if (!mw_budget_has_ended(vm) || !has_ended(vm, mw_clock_real() - closing)) return;
+  if (!vm->account->cut) mark_cut(vm, vm->account, MW_CUT_STOP);
+  vm->account->hard = true;
+  set_hard_hook(L);
+}
+
 /* What a `<close>` handler may use. */
-static int64_t grace(const struct mw_account *account) {
-  int64_t part = account->slice / 4;
+static int64_t grace(const struct mw_vm *vm, const struct mw_account *account, int64_t now) {
+  int64_t part = has_ended(vm, now) ? 0 : account->slice / 4;
   return part > LEAST_GRACE ? part : LEAST_GRACE;
 }
 
@@ -182,12 +199,13 @@ void mw_budget_check(lua_State *L) {
   int64_t now = mw_clock_real();
   if (account->started == 0) begin_run(account, now);
   if (account->cut) {
-    if (!is_beyond(account, now, grace(account))) return;
+    if (!is_beyond(account, now, grace(vm, account, now))) return;
     account->hard = true;
     set_hard_hook(L);
     raise_cut(L, account, NULL);
   }
   if (has_expired(vm, account, now)) cut(L, account, MW_CUT_DEADLINE);
+  if (has_ended(vm, now) && is_beyond(account, now, LEAST_GRACE)) cut(L, account, MW_CUT_STOP);
   if (account->slice == 0) return;
   if (is_beyond(account, now, mw_collect_stress_slice(vm, account->slice))) cut(L, account, MW_CUT_SLICE);
   if (vm->running && !account->warned && now - account->started > account->slice / 2) warn(L, vm, account, now);
@@ -205,8 +223,8 @@ static bool is_due(const struct mw_vm *vm, struct mw_account *account) {
   int64_t now = mw_clock_real();
   if (account->started == 0) begin_run(account, now);
   int64_t ran = now - account->started;
-  if (account->cut) return ran > grace(account);
-  if (has_expired(vm, account, now)) return true;
+  if (account->cut) return ran > grace(vm, account, now);
+  if (has_expired(vm, account, now) || (has_ended(vm, now) && ran > LEAST_GRACE)) return true;
   return account->slice != 0 && ran > (vm->running && !account->warned ? account->slice / 2 : account->slice);
 }
 

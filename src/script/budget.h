@@ -29,7 +29,8 @@ enum mw_cut {
   MW_CUT_NONE,
   MW_CUT_SLICE,   /* it ran for too long without waiting */
   MW_CUT_MEMORY,  /* it ran when the memory was used up */
-  MW_CUT_DEADLINE /* the time by which it had to end has passed */
+  MW_CUT_DEADLINE, /* the time by which it had to end has passed */
+  MW_CUT_STOP      /* it ran on after the state had to end (vm->ends) */
 };
 
 struct mw_account {
@@ -61,6 +62,16 @@ void mw_account_exclude(struct mw_account *account, int64_t started, int64_t bus
 
 /* Nanoseconds that scripts may take to be loaded; 0 for no limit. */
 int64_t mw_budget_loading(const struct mw_vm *vm);
+
+/* After vm->ends nothing new starts, and a run is cut after some milliseconds; this much later each is cut as it begins,
+ * its `<close>` handlers too. */
+enum { MW_BUDGET_CLOSING_MS = 1000 };
+
+/* True after vm->ends. */
+bool mw_budget_has_ended(const struct mw_vm *vm);
+
+/* Before a fiber whose thread is L goes on with the account of vm. */
+void mw_budget_begin(struct mw_vm *vm, lua_State *L);
 
 /* Looks at the account of what runs; raises when it is overdrawn. For C functions: what they hold must be on the
  * stack. */

@@ -112,6 +112,7 @@ static void run(struct mw_fiber *fiber, int n_args) {
   vm->current = fiber->L;
   vm->unyieldable = 0;
   mw_account_begin_run(&fiber->account);
+  if (lua_status(fiber->L) == LUA_YIELD) mw_budget_begin(vm, fiber->L);
   mw_collect_stress_run(vm);
   *mw_log_context() = fiber->log;
   int n_results;

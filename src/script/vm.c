@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "observe/log.h"
 #include "script/collect.h"
 #include "script/fiber.h"
@@ -55,7 +56,7 @@ static int open_libraries(lua_State *L) {
 }
 
 int mw_vm_init(struct mw_vm *vm, struct mw_loop *loop, size_t unpack_budget, struct mw_err *err) {
-  *vm = (struct mw_vm){.loop = loop};
+  *vm = (struct mw_vm){.loop = loop, .ends = MW_NEVER};
   mw_list_init(&vm->idle);
   mw_list_init(&vm->live);
   mw_arena_init(&vm->scratch, unpack_budget);

@@ -39,6 +39,7 @@ struct mw_vm {
   struct mw_account loading_account; /* of what runs outside of fibers */
   lua_State *volatile current; /* the thread that runs; NULL outside. Read by a signal handler */
   struct mw_ticker ticker;  /* looks at what runs */
+  _Atomic int64_t ends;     /* mw_clock_real() after which runs are cut at once; MW_NEVER. Any thread may set it */
   unsigned missed;          /* ticks since the hook was armed and did not fire */
   size_t bulk;              /* bytes of large allocations since the hook was last made to fire for them */
   int64_t warned;           /* mw_clock_real() of the last warning of a long run; 0 for none */

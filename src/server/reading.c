@@ -1,81 +1,262 @@
+/* An attempt belongs to its thread until that posts it to the loop, and to the loop from then on. The loop gives an attempt
+ * up by marking it, under its lock, which is held while it is posted: so a thread that is late posts nothing to a loop that
+ * may be gone, and frees the attempt itself. */
 #include "server/reading.h"
 
+#include <pthread.h>
+#include <stdlib.h>
+
 #include "base/clock.h"
+#include "schema/subprocess.h"
 #include "server/look.h"
 
-static void look_and_read(void *arg);
+struct mw_reading_attempt {
+  struct mw_reading *reading; /* of the loop alone */
+  struct mw_loop *loop;
+  const char *dir;
+  uint64_t number;
+  struct mw_generation *previous; /* a reference */
+  const struct mw_overrides *overrides;
+  struct mw_subprocess_bounds bounds;
+  pthread_t thread;
+  pthread_mutex_t lock; /* guards the next two */
+  bool given_up, posted;
+  struct mw_post post;
+  /* The outcome: */
+  int64_t wait;       /* nanoseconds after which to try again, as `busy` is being written to; else 0, and: */
+  struct mw_buf busy;
+  int rc;
+  struct mw_generation *generation;
+  struct mw_err err;
+};
+
+static const int64_t limit = MW_READING_LIMIT_MS * (int64_t)MW_NS_PER_MS;
+
+static atomic_uint left_behind; /* threads of attempts that were given up */
+
+static void attempt_free(struct mw_reading_attempt *attempt) {
+  mw_generation_unref(attempt->previous);
+  mw_generation_unref(attempt->generation);
+  mw_buf_fini(&attempt->busy);
+  mw_err_fini(&attempt->err);
+  pthread_mutex_destroy(&attempt->lock);
+  free(attempt);
+}
+
+/* ---- on the thread that reads ---- */
+
+/* Notes that `path` is being written to. */
+static void put_off(struct mw_reading_attempt *attempt, const char *path, int64_t wait) {
+  mw_err_fini(&attempt->err);
+  mw_generation_unref(attempt->generation);
+  attempt->generation = NULL;
+  attempt->rc = mw_buf_puts(&attempt->busy, path);
+  if (attempt->rc != 0) {
+    mw_err_set(&attempt->err, attempt->rc, "out of memory");
+  } else {
+    attempt->wait = wait;
+  }
+}
+
+/* Reads, and looks whether the files stayed as they are in `before`. */
+static void read_between(struct mw_reading_attempt *attempt, const struct mw_look *before) {
+  struct mw_err err = MW_ERR_INIT;
+  struct mw_look after;
+  attempt->rc = mw_generation_read(&attempt->generation, attempt->dir, attempt->number, attempt->previous,
+                                   attempt->overrides, &attempt->err);
+  if (mw_look_take(&after, attempt->dir, mw_clock_wall, &err) != 0) {
+    mw_generation_unref(attempt->generation);
+    attempt->generation = NULL;
+    mw_err_fini(&attempt->err);
+    attempt->rc = err.code;
+    attempt->err = err;
+    return;
+  }
+  const char *changed = mw_look_difference(before, &after);
+  if (changed) put_off(attempt, changed, (int64_t)MW_LOOK_FRESH_MS * MW_NS_PER_MS);
+  mw_look_fini(&after);
+}
+
+static void look_and_read(struct mw_reading_attempt *attempt) {
+  struct mw_look look;
+  attempt->rc = mw_look_take(&look, attempt->dir, mw_clock_wall, &attempt->err);
+  if (attempt->rc != 0) return;
+  if (look.wait > 0) {
+    put_off(attempt, mw_buf_str(&look.busy), look.wait);
+  } else {
+    read_between(attempt, &look);
+  }
+  mw_look_fini(&look);
+}
+
+static void *thread_main(void *arg) {
+  struct mw_reading_attempt *attempt = arg;
+  mw_subprocess_bound(&attempt->bounds);
+  look_and_read(attempt);
+  pthread_mutex_lock(&attempt->lock);
+  bool given_up = attempt->given_up;
+  attempt->posted = !given_up;
+  if (!given_up) mw_loop_post(attempt->loop, &attempt->post);
+  pthread_mutex_unlock(&attempt->lock);
+  if (!given_up) return NULL;
+  attempt_free(attempt);
+  atomic_fetch_sub(&left_behind, 1);
+  return NULL;
+}
+
+/* ---- on the loop ---- */
+
+static void begin(void *arg);
+static void give_up(struct mw_reading *reading);
 
 static void end(struct mw_reading *reading, int rc, struct mw_generation *generation, struct mw_err *err) {
   reading->done(reading->arg, rc, generation, err);
 }
 
+static void fail(struct mw_reading *reading, int code, const char *words) {
+  struct mw_err err = MW_ERR_INIT;
+  mw_err_set(&err, code, "%s", words);
+  end(reading, code, NULL, &err);
+}
+
+static void stop_timer(struct mw_reading *reading) {
+  mw_timer_stop(reading->timer);
+  reading->timer = NULL;
+}
+
 /* Reads later, as `path` is being written to, unless that has been so for too long. */
 static void postpone(struct mw_reading *reading, const char *path, int64_t wait) {
   struct mw_err err = MW_ERR_INIT;
-  int64_t limit = (int64_t)MW_READING_LIMIT_MS * MW_NS_PER_MS, left = reading->began + limit - mw_clock_mono();
+  int64_t left = reading->began + limit - mw_clock_mono();
   if (left <= 0) {
     mw_err_set(&err, MW_EBUSY,
                "%s: does not come to rest: written to, or open and still empty; it is read after its next change", path);
     end(reading, err.code, NULL, &err);
     return;
   }
-  reading->timer = mw_timer_start(reading->loop, wait < left ? wait : left, look_and_read, reading);
-  if (reading->timer) return;
-  mw_err_set(&err, MW_ENOMEM, "out of memory");
-  end(reading, err.code, NULL, &err);
+  reading->timer = mw_timer_start(reading->loop, wait < left ? wait : left, begin, reading);
+  if (!reading->timer) fail(reading, MW_ENOMEM, "out of memory");
 }
 
-/* Reads, and looks whether the files stayed as they are in `before`. */
-static void read_between(struct mw_reading *reading, const struct mw_look *before) {
-  struct mw_generation *generation = NULL;
-  struct mw_err err = MW_ERR_INIT, look_err = MW_ERR_INIT;
-  int rc = mw_generation_read(&generation, reading->dir, reading->number, reading->previous, reading->overrides,
-                              &err);
-  struct mw_look after;
-  if (mw_look_take(&after, reading->dir, mw_clock_wall, &look_err) != 0) {
-    mw_generation_unref(generation);
-    mw_err_fini(&err);
-    end(reading, look_err.code, NULL, &look_err);
-    return;
-  }
-  const char *changed = mw_look_difference(before, &after);
-  if (changed) {
-    mw_generation_unref(generation);
-    mw_err_fini(&err);
-    postpone(reading, changed, (int64_t)MW_LOOK_FRESH_MS * MW_NS_PER_MS);
+static void on_attempted(struct mw_post *post) {
+  struct mw_reading_attempt *attempt = MW_CONTAINER(post, struct mw_reading_attempt, post);
+  struct mw_reading *reading = attempt->reading;
+  pthread_join(attempt->thread, NULL);
+  stop_timer(reading);
+  reading->attempt = NULL;
+  if (attempt->wait > 0) {
+    postpone(reading, mw_buf_str(&attempt->busy), attempt->wait);
   } else {
-    end(reading, rc, generation, &err);
+    struct mw_generation *generation = attempt->generation;
+    struct mw_err err = attempt->err;
+    attempt->generation = NULL;
+    attempt->err = (struct mw_err)MW_ERR_INIT;
+    end(reading, attempt->rc, generation, &err);
   }
-  mw_look_fini(&after);
+  attempt_free(attempt);
 }
 
-static void look_and_read(void *arg) {
+static void on_stalled(void *arg);
+
+static void watch_stall(struct mw_reading *reading) {
+  reading->timer = mw_timer_start_real(reading->loop, MW_READING_STALL_S * (int64_t)MW_NS_PER_S, on_stalled, reading);
+}
+
+/* protoc has a bound of its own. */
+static void on_stalled(void *arg) {
   struct mw_reading *reading = arg;
-  struct mw_err err = MW_ERR_INIT;
-  struct mw_look look;
   reading->timer = NULL;
-  if (mw_look_take(&look, reading->dir, mw_clock_wall, &err) != 0) {
-    end(reading, err.code, NULL, &err);
+  if (mw_subprocess_runs(&reading->attempt->bounds)) {
+    watch_stall(reading);
     return;
   }
-  if (look.wait > 0) {
-    postpone(reading, mw_buf_str(&look.busy), look.wait);
-  } else {
-    read_between(reading, &look);
+  give_up(reading);
+  fail(reading, MW_EIO, "the project folder cannot be read: its file system has not answered for a minute");
+}
+
+static struct mw_reading_attempt *new_attempt(struct mw_reading *reading) {
+  struct mw_reading_attempt *attempt = calloc(1, sizeof *attempt);
+  if (!attempt) return NULL;
+  attempt->reading = reading;
+  attempt->loop = reading->loop;
+  attempt->dir = reading->dir;
+  attempt->number = reading->number;
+  attempt->previous = reading->previous ? mw_generation_ref(reading->previous) : NULL;
+  attempt->overrides = reading->overrides;
+  attempt->busy = (struct mw_buf)MW_BUF_INIT;
+  attempt->err = (struct mw_err)MW_ERR_INIT;
+  attempt->post.run = on_attempted;
+  pthread_mutex_init(&attempt->lock, NULL);
+  return attempt;
+}
+
+static void begin(void *arg) {
+  struct mw_reading *reading = arg;
+  reading->timer = NULL;
+  if (atomic_load(&left_behind) >= MW_READING_LEFT_MAX) {
+    fail(reading, MW_EBUSY, "the project folder cannot be read: its file system has not answered earlier attempts");
+    return;
   }
-  mw_look_fini(&look);
+  struct mw_reading_attempt *attempt = new_attempt(reading);
+  if (!attempt || pthread_create(&attempt->thread, NULL, thread_main, attempt) != 0) {
+    if (attempt) attempt_free(attempt);
+    fail(reading, MW_ENOMEM, "the project folder cannot be read: no memory for a thread");
+    return;
+  }
+  reading->attempt = attempt;
+  watch_stall(reading);
+}
+
+/* Leaves the thread to itself, unless its post is on its way. */
+static void give_up(struct mw_reading *reading) {
+  struct mw_reading_attempt *attempt = reading->attempt;
+  reading->attempt = NULL;
+  stop_timer(reading);
+  if (!attempt) return;
+  pthread_mutex_lock(&attempt->lock);
+  bool posted = attempt->posted;
+  pthread_t thread = attempt->thread;
+  if (posted) {
+    mw_loop_unpost(attempt->loop, &attempt->post);
+  } else {
+    mw_subprocess_stop(&attempt->bounds);
+    atomic_fetch_add(&left_behind, 1);
+    attempt->given_up = true;
+  }
+  pthread_mutex_unlock(&attempt->lock);
+  if (posted) {
+    pthread_join(thread, NULL);
+    attempt_free(attempt);
+  } else {
+    pthread_detach(thread);
+  }
 }
 
 void mw_reading_start(struct mw_reading *reading, struct mw_loop *loop, const char *dir, uint64_t number,
-                      const struct mw_generation *previous, const struct mw_overrides *overrides,
-                      mw_reading_done_fn done, void *arg) {
-  *reading = (struct mw_reading){loop, dir, number, previous, overrides, done, arg, mw_clock_mono(), NULL};
-  look_and_read(reading);
+                      struct mw_generation *previous, const struct mw_overrides *overrides, mw_reading_done_fn done,
+                      void *arg) {
+  *reading = (struct mw_reading){.loop = loop,
+                                 .dir = dir,
+                                 .number = number,
+                                 .previous = previous,
+                                 .overrides = overrides,
+                                 .done = done,
+                                 .arg = arg,
+                                 .began = mw_clock_mono()};
+  begin(reading);
 }
 
-bool mw_reading_waits(const struct mw_reading *reading) { return reading->timer != NULL; }
+bool mw_reading_waits(const struct mw_reading *reading) { return reading->timer != NULL || reading->attempt != NULL; }
 
-void mw_reading_cancel(struct mw_reading *reading) {
-  mw_timer_stop(reading->timer);
-  reading->timer = NULL;
+const char *mw_reading_activity(const struct mw_reading *reading) {
+  if (!reading->attempt) return "waits for files that are being written";
+  return mw_subprocess_runs(&reading->attempt->bounds) ? "runs protoc" : "reads the folder";
 }
+
+void mw_reading_restart(struct mw_reading *reading) {
+  if (!reading->attempt || mw_clock_mono() - reading->began > limit) return;
+  give_up(reading);
+  begin(reading);
+}
+
+void mw_reading_cancel(struct mw_reading *reading) { give_up(reading); }

@@ -137,6 +137,7 @@ static void keep(struct mw_reload *reload) {
   mw_generation_unref(reload->kept[MW_RELOAD_KEPT - 1]);
   memmove(&reload->kept[1], &reload->kept[0], (MW_RELOAD_KEPT - 1) * sizeof *reload->kept);
   reload->kept[0] = mw_generation_ref(reload->candidate);
+  atomic_store(&reload->shared->grace, mw_span_of_seconds(reload->candidate->settings.grace));
 }
 
 /* Adds which settings the server goes on with as they were when it started. */
@@ -338,6 +339,7 @@ static void want(struct mw_reload *reload, const struct request *request) {
     start(reload, request);
     return;
   }
+  if (!request->asked && !request->back) mw_reading_restart(&reload->reading);
   struct request *next = request->back    ? &reload->next_rollback
                          : request->check ? &reload->next_check
                                           : &reload->next;

@@ -5,18 +5,18 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "engine/core/core.h"
 #include "engine/http/http.h"
-#include "loop/watch.h"
 #include "server/admin.h"
 #include "server/shared.h"
+#include "server/watcher.h"
 
 struct mw_server {
   struct mw_shared shared;
   struct mw_loop control;  /* of the thread that runs the server */
   struct mw_post end_post; /* the last worker has ended */
-  struct mw_watch *watch;  /* of the folder; NULL before all workers serve */
-  char watch_problem[512]; /* the last one that was logged; "" for none */
+  struct mw_watcher *watcher; /* of the folder; NULL before all workers serve */
   struct mw_reload *reload;
   struct mw_admin *admin;  /* NULL when its socket cannot be */
   atomic_uint running; /* workers that have not ended */
@@ -96,47 +96,13 @@ static int start_workers(struct mw_server *server, struct mw_err *err) {
 
 /* ---- reloading ---- */
 
-/* Logs why the folder is not watched as it should be, when that has changed. */
-static void report_watch(struct mw_server *server) {
-  const char *problem = mw_watch_problem(server->watch);
-  if (strcmp(server->watch_problem, problem ? problem : "") == 0) return;
-  snprintf(server->watch_problem, sizeof server->watch_problem, "%s", problem ? problem : "");
-  if (problem) {
-    mw_log(MW_LOG_WARN, NULL, "%s", problem);
-  } else {
-    mw_log(MW_LOG_INFO, NULL, "the folder is watched again");
-  }
-}
-
-static void on_change(void *arg) {
-  struct mw_server *server = arg;
-  report_watch(server);
-  mw_reload_look(server->reload);
-}
-
-static int open_watch(struct mw_server *server, struct mw_err *err) {
-  struct mw_buf protos = MW_BUF_INIT, scripts = MW_BUF_INIT, settings = MW_BUF_INIT;
-  const char *dir = server->shared.dir;
-  int rc = mw_buf_printf(&protos, "%s/proto", dir);
-  if (rc == 0) rc = mw_buf_printf(&scripts, "%s/lua", dir);
-  if (rc == 0) rc = mw_buf_printf(&settings, "%s/moonwire.lua", dir);
-  if (rc == 0) {
-    const char *paths[] = {mw_buf_str(&protos), mw_buf_str(&scripts), mw_buf_str(&settings)};
-    struct mw_watch_options options = {.paths = paths, .n_paths = 3, .changed = on_change, .arg = server};
-    rc = mw_watch_new(&server->watch, &server->control, &options, err);
-  }
-  mw_buf_fini(&protos);
-  mw_buf_fini(&scripts);
-  mw_buf_fini(&settings);
-  return rc;
-}
+static void on_change(void *arg) { mw_reload_look(((struct mw_server *)arg)->reload); }
 
 /* What was saved while the workers started is noticed by the first look. */
 static int open_reload(struct mw_server *server, struct mw_err *err) {
   server->reload = mw_reload_new(&server->control, &server->shared, server->workers, server->n_workers);
   if (!server->reload) return mw_err_set(err, MW_ENOMEM, "out of memory");
-  int rc = open_watch(server, err);
-  if (rc == 0) report_watch(server);
+  int rc = mw_watcher_open(&server->watcher, &server->control, server->shared.dir, on_change, server, err);
   if (rc == 0) mw_reload_start(server->reload, false, NULL, NULL);
   return rc;
 }
@@ -213,11 +179,15 @@ static void drain_workers(void *arg) {
   for (unsigned i = 0; i < server->n_workers; i++) mw_worker_drain(&server->workers[i]);
 }
 
+int64_t mw_server_grace(const struct mw_server *server) { return atomic_load(&server->shared.grace); }
+
 /* A reload that is under way comes to its end first: it speaks with workers that serve. */
 void mw_server_drain(struct mw_server *server) {
+  int64_t ends = mw_clock_after(mw_clock_real(), mw_server_grace(server));
+  for (unsigned i = 0; i < server->n_workers; i++) mw_worker_end_at(&server->workers[i], ends);
   close_listeners(server);
-  mw_watch_close(server->watch);
-  server->watch = NULL;
+  mw_watcher_close(server->watcher);
+  server->watcher = NULL;
   mw_reload_stop(server->reload, drain_workers, server);
 }
 
@@ -228,7 +198,7 @@ void mw_server_cancel(struct mw_server *server) {
 void mw_server_close(struct mw_server *server) {
   for (unsigned i = 0; i < server->n_workers; i++) mw_worker_join(&server->workers[i]);
   close_listeners(server);
-  mw_watch_close(server->watch);
+  mw_watcher_close(server->watcher);
   mw_admin_close(server->admin);
   mw_loop_run_posts(&server->control); /* the last answers of the workers, to who asks about the reload too */
   mw_reload_free(server->reload);

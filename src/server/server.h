@@ -30,7 +30,11 @@ void mw_server_run(struct mw_server *server);
 /* Reloads; see server/reload.h. */
 struct mw_reload *mw_server_reload(struct mw_server *server);
 
-/* Drain: no new calls; running ones get the grace period. Cancel: the grace period is over now. */
+/* Nanoseconds that running calls get when the server stops, by the newest generation. Any thread. */
+int64_t mw_server_grace(const struct mw_server *server);
+
+/* Drain: no new calls; running ones get the grace period. Cancel: the grace period is over now. On the control loop's
+ * thread. */
 void mw_server_drain(struct mw_server *server);
 void mw_server_cancel(struct mw_server *server);
 

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "base/clock.h"
 #include "engine/core/core.h"
 #include "observe/log_output.h"
 #include "server/files.h"
@@ -69,7 +70,8 @@ static void count_dropped_lines(struct mw_metrics *metrics) {
 int mw_shared_open(struct mw_shared *shared, const char *dir, struct mw_generation *generation, struct mw_err *err) {
   const struct mw_settings *settings = &generation->settings;
   *shared = (struct mw_shared){.settings = settings, .dir = dir, .generation = mw_generation_ref(generation),
-                               .files = MW_FILES_INIT, .temporary = MW_TEMPORARY_INIT};
+                               .files = MW_FILES_INIT, .temporary = MW_TEMPORARY_INIT,
+                               .grace = mw_span_of_seconds(settings->grace)};
   int rc = MW_EINVAL;
   shared->engine = mw_server_engine(settings->engine);
   if (!shared->engine) {

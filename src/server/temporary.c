@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/list.h"
 #include "server/folder.h"
 
 enum { ATTEMPTS = 10 };
@@ -20,6 +22,45 @@ static const char name_begins[] = "moonwire-tmp-";
 static int open_folder(const char *path) { return open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC); }
 
 static bool take_lock(int fd) { return flock(fd, LOCK_EX | LOCK_NB) == 0; }
+
+/* Those that this process has made, for mw_temporary_remove_all(). */
+struct made {
+  struct mw_list link;
+  char path[];
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards `all` */
+static struct mw_list all = {&all, &all};
+
+static void remember(const char *path) {
+  struct made *made = malloc(sizeof *made + strlen(path) + 1);
+  if (!made) return;
+  strcpy(made->path, path);
+  pthread_mutex_lock(&lock);
+  mw_list_push(&all, &made->link);
+  pthread_mutex_unlock(&lock);
+}
+
+static void forget(const char *path) {
+  struct mw_list *next;
+  pthread_mutex_lock(&lock);
+  for (struct mw_list *node = all.next; node != &all; node = next) {
+    struct made *made = MW_CONTAINER(node, struct made, link);
+    next = node->next;
+    if (strcmp(made->path, path) != 0) continue;
+    mw_list_remove(node);
+    free(made);
+  }
+  pthread_mutex_unlock(&lock);
+}
+
+void mw_temporary_remove_all(void) {
+  pthread_mutex_lock(&lock);
+  for (struct mw_list *node = all.next; node != &all; node = node->next) {
+    mw_folder_remove(MW_CONTAINER(node, struct made, link)->path);
+  }
+  pthread_mutex_unlock(&lock);
+}
 
 /* ---- what others have left ---- */
 
@@ -85,12 +126,14 @@ int mw_temporary_make(struct mw_temporary *out, struct mw_err *err) {
     return mw_err_set(err, error == ENOMEM ? MW_ENOMEM : MW_EIO, "cannot make a temporary folder in %s: %s", place,
                       strerror(error));
   }
+  remember(made.path);
   *out = made;
   return 0;
 }
 
 void mw_temporary_remove(struct mw_temporary *temporary) {
   if (!temporary->path) return;
+  forget(temporary->path);
   mw_folder_remove(temporary->path);
   close(temporary->lock);
   free(temporary->path);

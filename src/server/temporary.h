@@ -19,4 +19,8 @@ int mw_temporary_make(struct mw_temporary *out, struct mw_err *err);
 /* Removes the folder and all in it. What is then there, MW_TEMPORARY_INIT, is allowed too. */
 void mw_temporary_remove(struct mw_temporary *temporary);
 
+/* Removes all folders of this process, for an end that waits for nobody: another thread may be making files in them. What
+ * is left then is removed by whoever makes the next one. */
+void mw_temporary_remove_all(void);
+
 #endif

@@ -1,16 +1,11 @@
 #include "server/worker.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
 
 enum { WATCH_NS = 5 * MW_NS_PER_MS };
-
-/* Seconds. The least is shorter than CANCEL_MS of cli/serve.c. */
-#define LEAST_CLOSING 1.0
-#define MOST_CLOSING 5.0
 
 /* ---- opening and closing ---- */
 
@@ -138,11 +133,23 @@ static bool is_idle(struct mw_worker *worker) {
   return mw_dispatch_is_idle(&worker->dispatch) && (!worker->grace || worker->engine->ops->is_quiet(worker->engine));
 }
 
+static const int64_t closing = MW_BUDGET_CLOSING_MS * (int64_t)MW_NS_PER_MS;
+
+void mw_worker_end_at(struct mw_worker *worker, int64_t when) {
+  int64_t told = atomic_load(&worker->vm.ends);
+  while (when < told && !atomic_compare_exchange_weak(&worker->vm.ends, &told, when)) continue;
+}
+
+/* Nanoseconds of the grace period that are left; negative after it. */
+static int64_t left_until_end(const struct mw_worker *worker) {
+  return atomic_load(&worker->vm.ends) - mw_clock_real();
+}
+
 /* Looks again and again whether everything has ended: calls first, then jobs, then what still runs to its end. */
 static void watch_end(void *arg) {
   struct mw_worker *worker = arg;
   worker->watch = NULL;
-  if (mw_clock_mono() >= worker->abandon) mw_bind_abandon(&worker->vm);
+  if (left_until_end(worker) < -closing) mw_bind_abandon(&worker->vm);
   bool idle = is_idle(worker);
   if (idle) mw_programs_stop_jobs(&worker->programs); /* each time: jobs may spawn more */
   if (idle && worker->vm.n_live == 0) {
@@ -152,34 +159,19 @@ static void watch_end(void *arg) {
   worker->watch = mw_timer_start(&worker->loop, WATCH_NS, watch_end, worker);
 }
 
-/* While a reload is under way, a cancel comes before the drain. */
-static bool is_cancelled(struct mw_worker *worker) {
-  pthread_mutex_lock(&worker->lock);
-  bool told = worker->told_to_cancel;
-  pthread_mutex_unlock(&worker->lock);
-  return told;
-}
-
-/* Seconds for the `<close>` handlers of calls that are cancelled. */
-static double closing_time(struct mw_worker *worker) {
-  double grace = worker->programs.current->generation->settings.grace;
-  return is_cancelled(worker) ? LEAST_CLOSING : fmin(fmax(grace, LEAST_CLOSING), MOST_CLOSING);
-}
-
 static void cancel_calls(void *arg) {
   struct mw_worker *worker = arg;
   worker->grace = NULL;
-  worker->abandon = mw_clock_after(mw_clock_mono(), mw_span_of_seconds(closing_time(worker)));
   worker->dispatch.draining = true;
   mw_dispatch_cancel_all(&worker->dispatch, mw_status_shutting_down());
 }
 
+/* While a reload is under way, a cancel comes before the drain. */
 static void on_drain(struct mw_post *post) {
   struct mw_worker *worker = MW_CONTAINER(post, struct mw_worker, drain_post);
   mw_health_stop(&worker->programs.health);
   worker->engine->ops->drain(worker->engine);
-  double grace = is_cancelled(worker) ? 0 : worker->programs.current->generation->settings.grace;
-  worker->grace = mw_timer_start(&worker->loop, mw_span_of_seconds(grace), cancel_calls, worker);
+  worker->grace = mw_timer_start_real(&worker->loop, left_until_end(worker), cancel_calls, worker);
   watch_end(worker);
 }
 
@@ -205,9 +197,15 @@ static void post(struct mw_worker *worker, struct mw_post *post, bool *posted) {
   pthread_mutex_unlock(&worker->lock);
 }
 
-void mw_worker_drain(struct mw_worker *worker) { post(worker, &worker->drain_post, &worker->told_to_drain); }
+void mw_worker_drain(struct mw_worker *worker) {
+  mw_worker_end_at(worker, mw_clock_after(mw_clock_real(), atomic_load(&worker->shared->grace)));
+  post(worker, &worker->drain_post, &worker->told_to_drain);
+}
 
-void mw_worker_cancel(struct mw_worker *worker) { post(worker, &worker->cancel_post, &worker->told_to_cancel); }
+void mw_worker_cancel(struct mw_worker *worker) {
+  mw_worker_end_at(worker, mw_clock_real());
+  post(worker, &worker->cancel_post, &worker->told_to_cancel);
+}
 
 /* ---- the thread ---- */
 
@@ -215,7 +213,6 @@ void mw_worker_init(struct mw_worker *worker, const struct mw_shared *shared, un
   *worker = (struct mw_worker){.shared = shared,
                                .index = index,
                                .err = MW_ERR_INIT,
-                               .abandon = MW_NEVER,
                                .drain_post.run = on_drain,
                                .cancel_post.run = on_cancel};
   pthread_mutex_init(&worker->lock, NULL);
@@ -280,6 +277,9 @@ static void *thread_main(void *arg) {
 int mw_worker_start(struct mw_worker *worker, const struct mw_shared *shared, unsigned index, struct mw_err *err) {
   mw_worker_init(worker, shared, index);
   int rc = pthread_create(&worker->thread, NULL, thread_main, worker);
+  char name[16];
+  snprintf(name, sizeof name, "worker-%u", index);
+  if (rc == 0) pthread_setname_np(worker->thread, name);
   if (rc == 0) return 0;
   mw_worker_fini(worker);
   return mw_err_set(err, MW_EIO, "cannot start a worker thread: %s", strerror(rc));

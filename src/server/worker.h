@@ -39,6 +39,7 @@ struct mw_shared {
   size_t n_listeners;
   unsigned connections;            /* most that there may be at once */
   _Atomic unsigned *open;          /* connections that there are; owned */
+  _Atomic int64_t grace;           /* nanoseconds that running calls get when the server stops; of the newest generation */
   void (*ended)(void *arg);        /* runs on a worker's thread when it ends; may be NULL */
   void *ended_arg;
 };
@@ -68,7 +69,6 @@ struct mw_worker {
 
   struct mw_post drain_post, cancel_post;
   struct mw_timer *grace, *watch;
-  int64_t abandon; /* mw_clock_mono() when what still unwinds is abandoned; MW_NEVER before calls were cancelled */
 };
 
 void mw_worker_init(struct mw_worker *worker, const struct mw_shared *shared, unsigned index);
@@ -98,6 +98,10 @@ void mw_worker_join(struct mw_worker *worker);
 /* Any thread. Queues `post` for the worker's thread. Returns false, and borrows nothing, once its loop takes no more; a
  * post that it has taken is run. */
 bool mw_worker_post(struct mw_worker *worker, struct mw_post *post);
+
+/* Any thread. The worker's calls have to end by `when`, a mw_clock_real() time, or before if it was told so: then
+ * runs of scripts are cut and none begins, even before the worker's loop comes round (script/budget.h). */
+void mw_worker_end_at(struct mw_worker *worker, int64_t when);
 
 /* Any thread. Drain: no new calls; running ones get the grace period, then end with UNAVAILABLE; then the worker stops.
  * Cancel: the grace period is over now, or is none if the drain is still to come. Both may come again and again. */

@@ -10,7 +10,7 @@
 
 enum {
   MAX_RECEIVE = 4 * 1024 * 1024,
-  LAST_WORDS_MS = 1000, /* how long a stopped engine waits for what handlers still have to say */
+  LAST_WORDS_MS = 500, /* how long a stopped engine waits for what handlers still have to say */
 };
 
 /* Core is silent unless the environment wants it to speak: what fails reaches people as a status or an mw_err. */

@@ -13,7 +13,7 @@ enum {
   MAX_RECEIVE = 4 * 1024 * 1024,
   MAX_METADATA = 16 * 1024,
   ACKS_SPARE = 100, /* a flood of frames is found before they can be too many */
-  LAST_WORDS_NS = MW_NS_PER_S, /* how long a stopped engine waits for what handlers still have to say */
+  LAST_WORDS_NS = MW_NS_PER_S / 2, /* how long a stopped engine waits for what handlers still have to say */
 };
 
 /* The limits that were not given. docs/settings.md has the same. */

@@ -1,0 +1,201 @@
+/* The thread has a loop with the watch in it. Under `lock` it posts to the home loop unless the watcher was closed; so it
+ * posts nothing to a loop that is gone. A thread that outlives mw_watcher_close() frees the watcher. */
+#include "server/watcher.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "loop/watch.h"
+#include "observe/log.h"
+
+enum { PROBLEM = 512, PATHS = 3 };
+static const int64_t patience = MW_NS_PER_S / 5; /* for the end of the thread */
+
+struct mw_watcher {
+  struct mw_loop *home;
+  void (*changed)(void *arg);
+  void *arg;
+  char reported[PROBLEM]; /* the last problem that was logged; "" for none. Of the home loop */
+
+  pthread_t thread;
+  char *paths[PATHS];
+  struct mw_loop loop; /* of the thread, like the watch */
+  struct mw_watch *watch;
+  struct mw_post stop;
+
+  pthread_mutex_t lock; /* guards the rest */
+  pthread_cond_t opened;
+  bool ready, closed, ended, left; /* watching, or failed; by the home thread; the thread; to itself */
+  int rc;
+  struct mw_err err;
+  char problem[PROBLEM];
+  bool told; /* `to_home` waits */
+  struct mw_post to_home;
+};
+
+static void free_watcher(struct mw_watcher *watcher) {
+  for (size_t i = 0; i < PATHS; i++) free(watcher->paths[i]);
+  mw_err_fini(&watcher->err);
+  pthread_cond_destroy(&watcher->opened);
+  pthread_mutex_destroy(&watcher->lock);
+  free(watcher);
+}
+
+/* ---- on its thread ---- */
+
+/* Under the lock. */
+static void note_problem(struct mw_watcher *watcher) {
+  const char *problem = mw_watch_problem(watcher->watch);
+  snprintf(watcher->problem, sizeof watcher->problem, "%s", problem ? problem : "");
+}
+
+static void on_change(void *arg) {
+  struct mw_watcher *watcher = arg;
+  pthread_mutex_lock(&watcher->lock);
+  note_problem(watcher);
+  if (!watcher->closed && !watcher->told) mw_loop_post(watcher->home, &watcher->to_home);
+  watcher->told = true;
+  pthread_mutex_unlock(&watcher->lock);
+}
+
+static void on_stop(struct mw_post *post) { uv_stop(&MW_CONTAINER(post, struct mw_watcher, stop)->loop.uv); }
+
+static int open_watch(struct mw_watcher *watcher, struct mw_err *err) {
+  struct mw_watch_options options = {
+      .paths = (const char *const *)watcher->paths, .n_paths = PATHS, .changed = on_change, .arg = watcher};
+  int rc = mw_loop_init(&watcher->loop, err);
+  if (rc != 0) return rc;
+  rc = mw_watch_new(&watcher->watch, &watcher->loop, &options, err);
+  if (rc != 0) mw_loop_fini(&watcher->loop);
+  return rc;
+}
+
+static void *thread_main(void *arg) {
+  struct mw_watcher *watcher = arg;
+  struct mw_err err = MW_ERR_INIT;
+  int rc = open_watch(watcher, &err);
+  pthread_mutex_lock(&watcher->lock);
+  watcher->ready = true;
+  watcher->rc = rc;
+  watcher->err = err;
+  if (rc == 0) note_problem(watcher);
+  pthread_cond_signal(&watcher->opened);
+  pthread_mutex_unlock(&watcher->lock);
+  if (rc != 0) return NULL;
+  uv_run(&watcher->loop.uv, UV_RUN_DEFAULT);
+  mw_watch_close(watcher->watch);
+  mw_loop_fini(&watcher->loop);
+  pthread_mutex_lock(&watcher->lock);
+  watcher->ended = true;
+  bool left = watcher->left;
+  pthread_mutex_unlock(&watcher->lock);
+  if (left) free_watcher(watcher);
+  return NULL;
+}
+
+/* ---- at home ---- */
+
+static void report(struct mw_watcher *watcher, const char *problem) {
+  if (strcmp(watcher->reported, problem) == 0) return;
+  snprintf(watcher->reported, sizeof watcher->reported, "%s", problem);
+  if (*problem) {
+    mw_log(MW_LOG_WARN, NULL, "%s", problem);
+  } else {
+    mw_log(MW_LOG_INFO, NULL, "the folder is watched again");
+  }
+}
+
+static void on_told(struct mw_post *post) {
+  struct mw_watcher *watcher = MW_CONTAINER(post, struct mw_watcher, to_home);
+  char problem[PROBLEM];
+  pthread_mutex_lock(&watcher->lock);
+  watcher->told = false;
+  memcpy(problem, watcher->problem, sizeof problem);
+  pthread_mutex_unlock(&watcher->lock);
+  report(watcher, problem);
+  watcher->changed(watcher->arg);
+}
+
+static char *join(const char *dir, const char *name) {
+  struct mw_buf path = MW_BUF_INIT;
+  if (mw_buf_printf(&path, "%s/%s", dir, name) == 0) return (char *)path.data;
+  mw_buf_fini(&path);
+  return NULL;
+}
+
+static struct mw_watcher *new_watcher(const char *dir) {
+  static const char *const names[PATHS] = {"proto", "lua", "moonwire.lua"};
+  struct mw_watcher *watcher = calloc(1, sizeof *watcher);
+  if (!watcher) return NULL;
+  pthread_mutex_init(&watcher->lock, NULL);
+  pthread_cond_init(&watcher->opened, NULL);
+  watcher->err = (struct mw_err)MW_ERR_INIT;
+  watcher->stop.run = on_stop;
+  watcher->to_home.run = on_told;
+  bool whole = true;
+  for (size_t i = 0; i < PATHS; i++) {
+    watcher->paths[i] = join(dir, names[i]);
+    whole = whole && watcher->paths[i];
+  }
+  if (whole) return watcher;
+  free_watcher(watcher);
+  return NULL;
+}
+
+/* Waits until the thread watches. */
+static int await(struct mw_watcher *watcher, struct mw_err *err) {
+  pthread_mutex_lock(&watcher->lock);
+  while (!watcher->ready) pthread_cond_wait(&watcher->opened, &watcher->lock);
+  int rc = watcher->rc;
+  if (rc != 0) mw_err_set(err, rc, "%s", mw_err_text(&watcher->err));
+  pthread_mutex_unlock(&watcher->lock);
+  if (rc != 0) pthread_join(watcher->thread, NULL);
+  return rc;
+}
+
+int mw_watcher_open(struct mw_watcher **out, struct mw_loop *home, const char *dir, void (*changed)(void *arg), void *arg,
+                    struct mw_err *err) {
+  struct mw_watcher *watcher = new_watcher(dir);
+  if (!watcher) return mw_err_set(err, MW_ENOMEM, "out of memory");
+  watcher->home = home;
+  watcher->changed = changed;
+  watcher->arg = arg;
+  int error = pthread_create(&watcher->thread, NULL, thread_main, watcher);
+  int rc = error == 0 ? await(watcher, err) : mw_err_set(err, MW_EIO, "cannot start a thread: %s", strerror(error));
+  if (rc != 0) {
+    free_watcher(watcher);
+    return rc;
+  }
+  pthread_setname_np(watcher->thread, "watch");
+  report(watcher, watcher->problem);
+  *out = watcher;
+  return 0;
+}
+
+void mw_watcher_close(struct mw_watcher *watcher) {
+  if (!watcher) return;
+  pthread_mutex_lock(&watcher->lock);
+  watcher->closed = true;
+  if (watcher->told) mw_loop_unpost(watcher->home, &watcher->to_home);
+  pthread_mutex_unlock(&watcher->lock);
+  mw_loop_post(&watcher->loop, &watcher->stop);
+  int64_t due = mw_clock_after(mw_clock_real(), patience);
+  struct timespec time = {due / MW_NS_PER_S, due % MW_NS_PER_S};
+  bool joined = pthread_clockjoin_np(watcher->thread, NULL, CLOCK_MONOTONIC, &time) == 0;
+  pthread_mutex_lock(&watcher->lock);
+  watcher->left = !joined && !watcher->ended;
+  bool left = watcher->left;
+  pthread_t thread = watcher->thread;
+  pthread_mutex_unlock(&watcher->lock);
+  if (left) {
+    pthread_detach(thread);
+    return;
+  }
+  if (!joined) pthread_join(thread, NULL);
+  free_watcher(watcher);
+}

@@ -1,0 +1,19 @@
+/* Watches a project folder on a thread of its own: a file system that does not answer delays neither signals nor commands. */
+#ifndef MW_SERVER_WATCHER_H
+#define MW_SERVER_WATCHER_H
+
+#include "loop/loop.h"
+
+struct mw_watcher;
+
+/* Watches DIR/proto, DIR/lua and DIR/moonwire.lua from now on (loop/watch.h): read them after this, not before.
+ * `changed(arg)` runs on the home loop when they may have changed. Logs why the folder is not watched as it should be,
+ * when that changes. On the home loop's thread. Returns 0 and an owned watcher, MW_EIO or MW_ENOMEM. */
+int mw_watcher_open(struct mw_watcher **out, struct mw_loop *home, const char *dir, void (*changed)(void *arg), void *arg,
+                    struct mw_err *err);
+
+/* On the home loop's thread; `changed` does not run after it. A thread that waits for a file system is left to itself. NULL
+ * is allowed. */
+void mw_watcher_close(struct mw_watcher *watcher);
+
+#endif
