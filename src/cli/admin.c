@@ -13,7 +13,8 @@
   "The server is the one whose data folder belongs to the project folder DIR (the working directory by\n" \
   "default).\n" \
   "\n" \
-  "  --data DIR   its data folder, when it was started with --data (DIR/data, or what DIR/moonwire.lua says)\n"
+  "  --data DIR   its data folder, when it was started with --data (DIR/data, or what DIR/moonwire.lua says)\n" \
+  "  --timeout S  seconds to wait for its answer, 0.1 to 86400 "
 
 #define EXIT_HELP "\nExit code: 0 when done, 1 when refused or when there is no server, 2 for wrong usage.\n\nexample:\n"
 
@@ -22,6 +23,7 @@ struct command {
   const char *name, *help;
   bool numbered; /* takes a number before DIR */
   bool required; /* and not without */
+  double seconds; /* to wait by default */
   bool forceable;
 };
 
@@ -29,44 +31,52 @@ static const struct command status_command = {
     .name = "status",
     .help = "Shows what a running server is doing: its workers, its calls and jobs with the file and line each waits at,\n"
             "its generations and what still holds the old ones.\n"
-            "\nusage: moonwire status [DIR] [--data DIR]\n\n" COMMON_HELP EXIT_HELP
-            "  moonwire status examples/users\n"};
+            "\nusage: moonwire status [DIR] [--data DIR] [--timeout S]\n\n" COMMON_HELP "(10)\n" EXIT_HELP
+            "  moonwire status examples/users\n",
+    .seconds = MW_ASK_SECONDS};
 
 static const struct command reload_command = {
     .name = "reload",
     .help = "Has a running server read its folder now, and waits for what becomes of it: the new generation and what\n"
             "changed, or every error as FILE:LINE: message.\n"
-            "\nusage: moonwire reload [DIR] [--force] [--data DIR]\n\n" COMMON_HELP
+            "\nusage: moonwire reload [DIR] [--force] [--data DIR] [--timeout S]\n\n" COMMON_HELP "(150)\n"
             "  --force      takes edits of protos that break clients and what specs would refuse, and reloads even when\n"
             "               nothing has changed\n"
             EXIT_HELP
             "  moonwire reload --force\n",
-    .forceable = true};
+    .forceable = true,
+    .seconds = MW_ASK_LONG_SECONDS};
 
 static const struct command rollback_command = {
     .name = "rollback",
     .help = "Brings generation N of a running server back, under a new number; without N the one before the running\n"
             "one. `moonwire status` shows which are kept. The files stay as they are: the next save is live again.\n"
-            "\nusage: moonwire rollback [N] [DIR] [--data DIR]\n\n" COMMON_HELP EXIT_HELP "  moonwire rollback 3\n",
-    .numbered = true};
+            "\nusage: moonwire rollback [N] [DIR] [--data DIR] [--timeout S]\n\n" COMMON_HELP "(10)\n" EXIT_HELP
+            "  moonwire rollback 3\n",
+    .numbered = true,
+    .seconds = MW_ASK_SECONDS};
 
 static const struct command kill_command = {
     .name = "kill",
     .help = "Ends a call of a running server with CANCELLED. `moonwire status` shows the numbers of the calls.\n"
-            "\nusage: moonwire kill CALL [DIR] [--data DIR]\n\n" COMMON_HELP EXIT_HELP "  moonwire kill 17\n",
+            "\nusage: moonwire kill CALL [DIR] [--data DIR] [--timeout S]\n\n" COMMON_HELP "(10)\n" EXIT_HELP
+            "  moonwire kill 17\n",
     .numbered = true,
-    .required = true};
+    .required = true,
+    .seconds = MW_ASK_SECONDS};
 
 struct request {
   const char *number, *dir, *data;
+  double seconds;
   bool force;
 };
 
 /* ---- the command line ---- */
 
-enum { OPTION_DATA = 256, OPTION_FORCE, OPTION_HELP };
+enum { OPTION_DATA = 256, OPTION_TIMEOUT, OPTION_FORCE, OPTION_HELP };
 
 static const struct option long_options[] = {{"data", required_argument, NULL, OPTION_DATA},
+                                             {"timeout", required_argument, NULL, OPTION_TIMEOUT},
                                              {"force", no_argument, NULL, OPTION_FORCE},
                                              {"help", no_argument, NULL, OPTION_HELP},
                                              {NULL, 0, NULL, 0}};
@@ -103,6 +113,9 @@ static int parse(const struct command *command, int argc, char **argv, struct re
       return wrong_usage(command, "no option ", argv[optind - 1]);
     }
     if (option == OPTION_DATA) request->data = optarg;
+    if (option == OPTION_TIMEOUT && !mw_ask_seconds(optarg, &request->seconds)) {
+      return wrong_usage(command, "--timeout: expected seconds from 0.1 to 86400, got ", optarg);
+    }
     if (option == OPTION_FORCE) request->force = true;
   }
   return take_operands(command, argc, argv, request);
@@ -129,13 +142,13 @@ static int ask(const struct command *command, const struct request *request, str
   int rc = find_data(request, &data, err);
   if (rc != 0) return rc;
   const char *argument = request->force ? "force" : request->number ? request->number : "";
-  rc = mw_ask(data, command->name, argument, answer, err);
+  rc = mw_ask(data, command->name, argument, request->seconds, answer, err);
   free(data);
   return rc;
 }
 
 static int run(const struct command *command, int argc, char **argv) {
-  struct request request = {0};
+  struct request request = {.seconds = command->seconds};
   int code = parse(command, argc, argv, &request);
   if (code >= 0) return code;
   struct mw_buf answer = MW_BUF_INIT;

@@ -20,15 +20,21 @@ static const char help[] =
     "the folder in its place, with the scripts loaded by every worker, the wire rules and, where they are the gate, the\n"
     "specs. It goes on as it is.\n"
     "\n"
-    "usage: moonwire check [DIR] [--data DIR]\n"
+    "usage: moonwire check [DIR] [--data DIR] [--timeout S]\n"
     "\n"
     "  --data DIR   the server's data folder, when it was started with --data (DIR/data, or what DIR/moonwire.lua\n"
     "               says); the server has to be there then\n"
+    "  --timeout S  seconds to wait for the server's answer, 0.1 to 86400 (150)\n"
     "\n"
     "Exit code: 0 when all is well, 1 when something is wrong, 2 for wrong usage.\n"
     "\n"
     "example:\n"
     "  moonwire check examples/users\n";
+
+struct options {
+  const char *dir, *data;
+  double seconds;
+};
 
 /* ---- by itself ---- */
 
@@ -85,12 +91,13 @@ static bool show(struct mw_buf *answer, bool shown) {
 }
 
 /* A server that nobody has named need not be there, nor be ours. */
-static bool ask_server(const char *dir, const char *data, bool named, bool shown) {
+static bool ask_server(const struct options *options, const char *data, bool shown) {
+  bool named = options->data != NULL;
   char path[PATH_MAX];
-  if (!data || !realpath(dir, path)) return true; /* which the findings tell */
+  if (!data || !realpath(options->dir, path)) return true; /* which the findings tell */
   struct mw_buf answer = MW_BUF_INIT;
   struct mw_err err = MW_ERR_INIT;
-  int rc = mw_ask(data, "check", path, &answer, &err);
+  int rc = mw_ask(data, "check", path, options->seconds, &answer, &err);
   bool fine = rc == 0 ? show(&answer, shown) : !named && (rc == MW_ENOTFOUND || rc == MW_ELIMIT || rc == MW_EBUSY);
   if (rc != 0 && (!fine || rc == MW_EBUSY)) fprintf(stderr, "moonwire check: %s\n", mw_err_text(&err));
   mw_err_fini(&err);
@@ -106,9 +113,11 @@ static int wrong_usage(const char *problem, const char *what) {
 }
 
 /* Returns -1 to go on, or the exit code. */
-static int parse(int argc, char **argv, const char **dir, const char **data) {
-  static const struct option options[] = {
-      {"data", required_argument, NULL, 'd'}, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
+static int parse(int argc, char **argv, struct options *o) {
+  static const struct option options[] = {{"data", required_argument, NULL, 'd'},
+                                          {"timeout", required_argument, NULL, 't'},
+                                          {"help", no_argument, NULL, 'h'},
+                                          {NULL, 0, NULL, 0}};
   opterr = 0;
   int option;
   while ((option = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
@@ -118,26 +127,29 @@ static int parse(int argc, char **argv, const char **dir, const char **data) {
     }
     if (option == ':') return wrong_usage("a value is missing after ", argv[optind - 1]);
     if (option == '?') return wrong_usage("no option ", argv[optind - 1]);
-    *data = optarg;
+    if (option == 'd') o->data = optarg;
+    if (option == 't' && !mw_ask_seconds(optarg, &o->seconds)) {
+      return wrong_usage("--timeout: expected seconds from 0.1 to 86400, got ", optarg);
+    }
   }
   if (argc - optind > 1) return wrong_usage("one folder at a time; one too many: ", argv[optind + 1]);
-  if (optind < argc) *dir = argv[optind];
+  if (optind < argc) o->dir = argv[optind];
   return -1;
 }
 
 int mw_cli_check(int argc, char **argv) {
-  const char *dir = ".", *named = NULL;
-  int code = parse(argc, argv, &dir, &named);
+  struct options options = {.dir = ".", .seconds = MW_ASK_LONG_SECONDS};
+  int code = parse(argc, argv, &options);
   if (code >= 0) return code;
   char *data = NULL;
   struct mw_err err = MW_ERR_INIT;
-  bool fine = check(dir, &data, &err) == 0;
+  bool fine = check(options.dir, &data, &err) == 0;
   if (!fine) {
     mw_shown_print(stderr, mw_slice_str(mw_err_text(&err)));
     fputc('\n', stderr);
   }
   mw_err_fini(&err);
-  bool accepted = ask_server(dir, named ? named : data, named != NULL, !fine);
+  bool accepted = ask_server(&options, options.data ? options.data : data, !fine);
   free(data);
   return fine && accepted ? MW_EXIT_OK : MW_EXIT_FAILED;
 }

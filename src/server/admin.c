@@ -94,6 +94,12 @@ static void run_status(struct client *client, const char *argument) {
   mw_server_status(&admin->crew, admin->reload, admin->opened, answer, client);
 }
 
+static void run_activity(struct client *client, const char *argument) {
+  char text[128];
+  mw_reload_describe(client->admin->reload, text, sizeof text);
+  answer(client, true, text);
+}
+
 static void run_reload(struct client *client, const char *argument) {
   mw_reload_start(client->admin->reload, strcmp(argument, "force") == 0, answer, client);
 }
@@ -139,6 +145,7 @@ static const struct {
   const char *name;
   void (*run)(struct client *client, const char *argument);
 } commands[] = {{"status", run_status},
+                {"activity", run_activity},
                 {"reload", run_reload},
                 {"check", run_check},
                 {"rollback", run_rollback},

@@ -4,6 +4,7 @@
  * A connection carries one line, "COMMAND [ARGUMENT]\n":
  *
  *   status          what the server is doing
+ *   activity        whether a reload is under way and what it does, in a line; asks no worker
  *   reload [force]  reads the folder; "force" takes edits that break the wire
  *   check DIR       tells what a reload would do; refused when the project folder is not DIR, an absolute path
  *   rollback [N]    brings generation N back, or the one before the running one

@@ -46,7 +46,7 @@ void mw_kill(const struct mw_crew *crew, uint64_t id, void (*done)(void *arg, bo
              void *arg) {
   struct hunt *hunt = malloc(sizeof *hunt);
   if (hunt) *hunt = (struct hunt){.id = id, .done = done, .arg = arg};
-  if (hunt && mw_survey(crew, ask, finish, hunt) == 0) return;
+  if (hunt && mw_survey(crew, &(struct mw_survey){.ask = ask, .done = finish}, hunt) == 0) return;
   free(hunt);
   done(arg, false, "out of memory");
 }

@@ -409,6 +409,21 @@ bool mw_reload_busy(const struct mw_reload *reload) {
   return reload->candidate != NULL || mw_reading_waits(&reload->reading);
 }
 
+void mw_reload_describe(const struct mw_reload *reload, char *out, size_t size) {
+  char loading[64];
+  snprintf(loading, sizeof loading, "waits for %u of %u workers", reload->waiting, reload->n_workers);
+  const char *kind = reload->checking ? "check" : reload->rolling_back ? "rollback" : "reload";
+  const char *what = mw_reading_waits(&reload->reading) ? mw_reading_activity(&reload->reading)
+                     : reload->gate                     ? "runs the specs"
+                                                        : loading;
+  if (mw_reload_busy(reload)) {
+    snprintf(out, size, "a %s is under way for %.1fs: it %s", kind,
+             (double)(mw_clock_mono() - reload->started) / MW_NS_PER_S, what);
+  } else {
+    snprintf(out, size, "no reload is under way");
+  }
+}
+
 const struct mw_generation *mw_reload_running(const struct mw_reload *reload) { return reload->kept[0]; }
 
 const struct mw_generation *mw_reload_kept(const struct mw_reload *reload, unsigned i) {

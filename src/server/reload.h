@@ -43,6 +43,9 @@ void mw_reload_rollback(struct mw_reload *reload, uint64_t number, mw_reload_don
 /* Starts no more reloads; `stopped(arg)` runs, once, when none is under way. */
 void mw_reload_stop(struct mw_reload *reload, void (*stopped)(void *arg), void *arg);
 
+/* What a reload under way does, or that there is none, for people. */
+void mw_reload_describe(const struct mw_reload *reload, char *out, size_t size);
+
 /* The running generation, and the i-th of those kept, newest first; NULL past the last. */
 const struct mw_generation *mw_reload_running(const struct mw_reload *reload);
 const struct mw_generation *mw_reload_kept(const struct mw_reload *reload, unsigned i);

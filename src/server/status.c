@@ -23,7 +23,7 @@ struct inquiry {
   struct mw_crew crew;
   const struct mw_reload *reload;
   int64_t opened;
-  void (*done)(void *arg, bool ok, const char *text);
+  void (*done)(void *arg, bool ok, const char *text); /* NULL once it ran */
   void *arg;
   struct part parts[];
 };
@@ -163,17 +163,21 @@ static void write_head(struct mw_buf *out, const struct inquiry *inquiry) {
     mw_buf_printf(out, "%s%" PRIu64, i > 1 ? " " : "", kept->number);
   }
   mw_buf_putc(out, '\n');
+  char activity[128];
+  mw_reload_describe(inquiry->reload, activity, sizeof activity);
+  if (mw_reload_busy(inquiry->reload)) mw_buf_printf(out, "%s\n", activity);
 }
 
-/* One table of all workers' rows; left out when there are none. Takes the rows. */
-static void write_table(struct mw_buf *out, struct inquiry *inquiry, const char *title, size_t rows_at) {
+/* One table of the rows of those workers that have answered (NULL: all); left out when there are none. */
+static void write_table(struct mw_buf *out, const struct inquiry *inquiry, const bool *answered, const char *title,
+                        size_t rows_at) {
   struct mw_buf rows = MW_BUF_INIT;
   mw_buf_puts(&rows, title);
   size_t empty = rows.len;
   for (unsigned i = 0; i < inquiry->crew.n_workers; i++) {
-    struct mw_buf *part = (struct mw_buf *)(void *)((char *)&inquiry->parts[i] + rows_at);
+    if (answered && !answered[i]) continue;
+    const struct mw_buf *part = (const struct mw_buf *)(const void *)((const char *)&inquiry->parts[i] + rows_at);
     mw_buf_append(&rows, mw_buf_str(part), part->len);
-    mw_buf_fini(part);
   }
   if (rows.len > empty) {
     mw_buf_putc(out, '\n');
@@ -182,17 +186,41 @@ static void write_table(struct mw_buf *out, struct inquiry *inquiry, const char 
   mw_buf_fini(&rows);
 }
 
-static void finish(void *arg) {
-  struct inquiry *inquiry = arg;
+static void write_late(struct mw_buf *out, const struct inquiry *inquiry, const bool *answered) {
+  for (unsigned i = 0; i < inquiry->crew.n_workers; i++) {
+    if (!answered[i]) mw_buf_printf(out, "worker %u has not answered within %d ms\n", i, MW_SURVEY_PATIENCE_MS);
+  }
+}
+
+/* Reports what the workers say that have answered (NULL: all). */
+static void report(struct inquiry *inquiry, const bool *answered) {
   struct mw_buf out = MW_BUF_INIT;
   write_head(&out, inquiry);
-  write_table(&out, inquiry, "WORKER\tGENERATION\tCALLS\tCOROUTINES\tLUA MEMORY\n", offsetof(struct part, worker));
-  write_table(&out, inquiry, "OLD GENERATION\tWORKER\tREPLACED\tCOROUTINES\tPINNED BY CALLS\n",
+  if (answered) write_late(&out, inquiry, answered);
+  write_table(&out, inquiry, answered, "WORKER\tGENERATION\tCALLS\tCOROUTINES\tLUA MEMORY\n",
+              offsetof(struct part, worker));
+  write_table(&out, inquiry, answered, "OLD GENERATION\tWORKER\tREPLACED\tCOROUTINES\tPINNED BY CALLS\n",
               offsetof(struct part, old));
-  write_table(&out, inquiry, "CALL\tMETHOD\tAGE\tGENERATION\tWORKER\tPEER\tWAITS AT\n", offsetof(struct part, calls));
-  write_table(&out, inquiry, "JOB\tKIND\tAGE\tGENERATION\tWORKER\tWAITS AT\n", offsetof(struct part, jobs));
+  write_table(&out, inquiry, answered, "CALL\tMETHOD\tAGE\tGENERATION\tWORKER\tPEER\tWAITS AT\n",
+              offsetof(struct part, calls));
+  write_table(&out, inquiry, answered, "JOB\tKIND\tAGE\tGENERATION\tWORKER\tWAITS AT\n", offsetof(struct part, jobs));
   inquiry->done(inquiry->arg, true, mw_buf_str(&out));
+  inquiry->done = NULL;
   mw_buf_fini(&out);
+}
+
+static void on_late(void *arg, const bool *answered) { report(arg, answered); }
+
+static void finish(void *arg) {
+  struct inquiry *inquiry = arg;
+  if (inquiry->done) report(inquiry, NULL);
+  for (unsigned i = 0; i < inquiry->crew.n_workers; i++) {
+    struct part *part = &inquiry->parts[i];
+    mw_buf_fini(&part->worker);
+    mw_buf_fini(&part->old);
+    mw_buf_fini(&part->calls);
+    mw_buf_fini(&part->jobs);
+  }
   free(inquiry);
 }
 
@@ -205,7 +233,8 @@ void mw_server_status(const struct mw_crew *crew, const struct mw_reload *reload
     inquiry->opened = opened;
     inquiry->done = done;
     inquiry->arg = arg;
-    if (mw_survey(crew, ask, finish, inquiry) == 0) return;
+    const struct mw_survey survey = {ask, finish, on_late};
+    if (mw_survey(crew, &survey, inquiry) == 0) return;
   }
   free(inquiry);
   done(arg, false, "out of memory");

@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "base/clock.h"
+
 struct survey;
 
 struct question {
@@ -12,32 +14,49 @@ struct question {
 
 struct survey {
   struct mw_loop *home;
-  void (*ask)(void *arg, struct mw_worker *worker);
-  void (*done)(void *arg);
+  struct mw_survey what;
   void *arg;
+  struct mw_timer *timer; /* NULL once `late` ran */
   unsigned waiting; /* for so many answers */
+  bool *answered;
   struct question questions[];
 };
 
+static void on_late(void *arg) {
+  struct survey *survey = arg;
+  survey->timer = NULL;
+  survey->what.late(survey->arg, survey->answered);
+}
+
 static void on_answered(struct mw_post *post) {
-  struct survey *survey = MW_CONTAINER(post, struct question, to_home)->survey;
+  struct question *question = MW_CONTAINER(post, struct question, to_home);
+  struct survey *survey = question->survey;
+  survey->answered[question->worker->index] = true;
   if (--survey->waiting > 0) return;
-  survey->done(survey->arg);
+  mw_timer_stop(survey->timer);
+  survey->what.done(survey->arg);
+  free(survey->answered);
   free(survey);
 }
 
 static void on_asked(struct mw_post *post) {
   struct question *question = MW_CONTAINER(post, struct question, to_worker);
-  question->survey->ask(question->survey->arg, question->worker);
+  question->survey->what.ask(question->survey->arg, question->worker);
   mw_loop_post(question->survey->home, &question->to_home);
 }
 
-int mw_survey(const struct mw_crew *crew, void (*ask)(void *arg, struct mw_worker *worker), void (*done)(void *arg),
-              void *arg) {
+int mw_survey(const struct mw_crew *crew, const struct mw_survey *what, void *arg) {
   unsigned n = crew->n_workers;
   struct survey *survey = malloc(sizeof *survey + n * sizeof *survey->questions);
-  if (!survey) return MW_ENOMEM;
-  *survey = (struct survey){.home = crew->home, .ask = ask, .done = done, .arg = arg, .waiting = n};
+  bool *answered = calloc(n, sizeof *answered);
+  if (!survey || !answered) {
+    free(survey);
+    free(answered);
+    return MW_ENOMEM;
+  }
+  *survey = (struct survey){.home = crew->home, .what = *what, .arg = arg, .waiting = n, .answered = answered};
+  int64_t patience = MW_SURVEY_PATIENCE_MS * (int64_t)MW_NS_PER_MS;
+  if (what->late) survey->timer = mw_timer_start_real(crew->home, patience, on_late, survey);
   for (unsigned i = 0; i < n; i++) {
     struct question *question = &survey->questions[i];
     *question = (struct question){{.run = on_asked}, {.run = on_answered}, survey, &crew->workers[i]};

@@ -11,10 +11,17 @@ struct mw_crew {
   unsigned n_workers;
 };
 
-/* `ask(arg, worker)` runs on each worker's thread, unless that has ended; several at a time, so that it writes nothing
- * but what is the worker's own part. `done(arg)` then runs on the home loop. From the home loop's thread. Returns 0, or
- * MW_ENOMEM with nothing asked. */
-int mw_survey(const struct mw_crew *crew, void (*ask)(void *arg, struct mw_worker *worker), void (*done)(void *arg),
-              void *arg);
+struct mw_survey {
+  void (*ask)(void *arg, struct mw_worker *worker); /* runs on each worker's thread, unless that has ended; several at a
+                                                     * time, so that it writes nothing but the worker's own part */
+  void (*done)(void *arg);    /* runs on the home loop once all have answered */
+  void (*late)(void *arg, const bool *answered); /* runs before that, once, when some have not answered within
+                                                  * MW_SURVEY_PATIENCE_MS: those of their index. May be NULL */
+};
+
+enum { MW_SURVEY_PATIENCE_MS = 1000 };
+
+/* From the home loop's thread. Copies `survey`. Returns 0, or MW_ENOMEM with nothing asked. */
+int mw_survey(const struct mw_crew *crew, const struct mw_survey *survey, void *arg);
 
 #endif
