@@ -62,6 +62,7 @@ function Collection:insert(message, options) end
 function Collection:put(message, options) end
 
 ---Stores what `f` makes of the message; runs it again when another write came in between. NOT_FOUND when there is none.
+---`f` may get a message that another write is about to store: it should have no effects other than its result.
 ---@param key string|integer
 ---@param f fun(message: any): any?, moonwire.Status? nil writes nothing
 ---@param options? moonwire.WriteOptions

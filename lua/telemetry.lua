@@ -25,19 +25,24 @@ local function snapshot(service_name)
   return service_name ~= "" and reports:get(service_name) or host_figures(service_name)
 end
 
--- Makes `report` the latest of its service, and counts it. Alerts matter more: they go out also when this fails.
+local function count(report, earlier)
+  return {
+    service_name = report.service_name,
+    cpu_usage = report.cpu_usage,
+    memory_mb = report.memory_mb,
+    request_count = earlier + 1,
+    timestamp_ms = report.timestamp_ms,
+  }
+end
+
+-- Makes `report` the latest of its service, and counts it. By update, since many feeds may report for one service.
 local function keep(report)
   if report.service_name == "" then return end
-  local kept, status = mw.store.transaction(function(tx)
-    local last = tx:get(reports, report.service_name)
-    tx:put(reports, {
-      service_name = report.service_name,
-      cpu_usage = report.cpu_usage,
-      memory_mb = report.memory_mb,
-      request_count = (last and last.request_count or 0) + 1,
-      timestamp_ms = report.timestamp_ms,
-    })
-  end)
+  local kept, status
+  repeat
+    kept, status = reports:update(report.service_name, function(last) return count(report, last.request_count) end)
+    if not kept and status.code == "NOT_FOUND" then kept, status = reports:insert(count(report, 0)) end
+  until kept or status.code ~= "ALREADY_EXISTS"
   if not kept then
     mw.log.warn("a report was not kept", { service_name = report.service_name, status = status })
   end
@@ -75,11 +80,13 @@ end
 function TelemetryService.LiveFeed(call)
   for report in call:messages() do
     if report.timestamp_ms == 0 then report.timestamp_ms = mw.time.now_ms() end
-    keep(report)
+    local listening = true
     for _, rule in ipairs(thresholds) do
-      local raised = alert(rule, report)
-      if raised and not call:send(raised) then return end
+      local raised = listening and alert(rule, report)
+      if raised then listening = call:send(raised) end
     end
+    keep(report) -- last: an alert does not wait for the disk
+    if not listening then return end
   end
 end
 

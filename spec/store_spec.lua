@@ -229,6 +229,67 @@ describe("update", function()
     test.eventually(function() return ended == 30 end)
     assert.equal(30, tasks:get("a").created_at)
   end)
+
+  it("goes on from what others are about to store, so that each function runs about once", function()
+    local tasks = fresh()
+    tasks:put { id = "a", created_at = 0 }
+    local ended, runs, absent = 0, 0, 0
+    local function one_more(task)
+      runs = runs + 1
+      task.created_at = task.created_at + 1
+      return task
+    end
+    for _ = 1, 500 do
+      mw.spawn(function()
+        assert(tasks:update("a", one_more))
+        ended = ended + 1
+      end)
+    end
+    test.eventually(function() return ended == 500 end)
+    assert.equal(500, tasks:get("a").created_at)
+    assert.is_true(runs < 600, runs)
+    for _ = 1, 100 do
+      mw.spawn(function()
+        if not tasks:delete("a") then absent = absent + 1 end
+        assert(tasks:put { id = "a", created_at = 0 })
+        assert(tasks:update("a", one_more))
+        ended = ended + 1
+      end)
+    end
+    test.eventually(function() return ended == 600 end)
+    assert.is_true(absent < 100, absent)
+  end)
+
+  it("does not starve transactions and deletes of the same key", function()
+    local tasks = fresh()
+    tasks:put { id = "a", created_at = 0 }
+    local stop, deleted, changed = false, false, false
+    for _ = 1, 50 do
+      mw.spawn(function()
+        local stored
+        repeat
+          stored = tasks:update("a", function(task)
+            task.created_at = task.created_at + 1
+            return task
+          end)
+        until stop or not stored
+      end)
+    end
+    mw.spawn(function()
+      assert(mw.store.transaction(function(tx)
+        local task = assert(tx:get(tasks, "a"))
+        task.title = "changed"
+        tx:put(tasks, task)
+      end))
+      changed = tasks:get("a").title == "changed"
+      deleted = assert(tasks:delete("a"))
+      stop = true
+    end)
+    test.eventually(function() return stop end)
+    assert.is_true(changed)
+    assert.is_true(deleted)
+    assert.is_nil(tasks:get "a")
+  end)
 end)
 
 describe("each", function()

@@ -1,5 +1,5 @@
 /* mw.store where specs do not reach: calls that are killed while they wait, a full store, damaged values. */
-#include "store_fixture.h"
+#include "store_gate.h"
 
 #include "bind/bind.h"
 #include "schema/load.h"
@@ -43,6 +43,43 @@ static const char script[] =
     "  status = select(2, tasks:count())\n"
     "  assert(status.code == 'DATA_LOSS', tostring(status))\n"
     "end\n"
+    "local function title(word) return function(t) t.title = t.title .. word return t end end\n"
+    "function M.change() assert(tasks:update('old', title 'x')) end\n"
+    "function M.refused()\n"
+    "  local none, words = tasks:update('old', function(t) return nil, t.title end)\n"
+    "  assert(none == nil and words == 'x', tostring(words))\n"
+    "end\n"
+    "function M.raised()\n"
+    "  local ok, words = pcall(tasks.update, tasks, 'old', function(t) error(t.title, 0) end)\n"
+    "  assert(not ok and words == 'x', tostring(words))\n"
+    "end\n"
+    "function M.other_key()\n"
+    "  local none, status = tasks:update('old', function(t) return { id = '' } end)\n"
+    "  assert(none == nil and status.code == 'INVALID_ARGUMENT', tostring(status))\n"
+    "end\n"
+    "function M.absent()\n"
+    "  local none, status = tasks:update('old', title 'y')\n"
+    "  assert(none == nil and status.code == 'NOT_FOUND', tostring(status))\n"
+    "end\n"
+    "function M.absent_again() assert(tasks:delete 'old' == false) end\n"
+    "function M.change_unstored()\n"
+    "  local none, status = tasks:update('old', title 'x')\n"
+    "  assert(none == nil and status.code == 'UNAVAILABLE', tostring(status))\n"
+    "end\n"
+    "function M.refused_again()\n"
+    "  local seen = {}\n"
+    "  tasks:update('old', function(t) seen[#seen + 1] = t.title end)\n"
+    "  assert(#seen == 2 and seen[1] == 'x' and seen[2] == '', #seen)\n"
+    "end\n"
+    "function M.raised_unstored()\n"
+    "  local ok, status = pcall(tasks.update, tasks, 'old', function(t) error(t.title, 0) end)\n"
+    "  assert(not ok and status.code == 'ABORTED', tostring(status))\n"
+    "  assert(status.message:find('a change was given up, for the one before it was not stored', 1, true))\n"
+    "end\n"
+    "function M.deleted_after_all()\n"
+    "  assert(tasks:delete 'old')\n"
+    "  assert(not tasks:get 'old')\n"
+    "end\n"
     "return M\n";
 
 struct binding {
@@ -54,7 +91,7 @@ struct binding {
   struct mw_script_file file;
   const char *function; /* of the script: what the fiber runs */
   int ended;            /* fibers */
-  bool failed;
+  bool failed, any_failed;
   char error[300];
 };
 
@@ -107,6 +144,7 @@ static void on_done(struct mw_fiber *fiber, void *owner) { ((struct binding *)ow
 static int after_call(lua_State *L, int status, lua_KContext context) {
   struct binding *b = (struct binding *)context;
   b->failed = status != LUA_OK && status != LUA_YIELD;
+  b->any_failed |= b->failed;
   if (b->failed) snprintf(b->error, sizeof b->error, "%s", luaL_tolstring(L, -1, NULL));
   return 0;
 }
@@ -121,7 +159,6 @@ static int run_function(lua_State *L) {
 
 static struct mw_fiber *start(struct binding *b, const char *function) {
   b->function = function;
-  b->ended = 0;
   struct mw_fiber *fiber = mw_fiber_new(&b->vm, b->program, on_done, b);
   assert_non_null(fiber);
   mw_fiber_start(fiber, run_function, b);
@@ -135,6 +172,7 @@ static void push_cancelled(lua_State *L, void *arg) {
 
 /* Kills a function in its first wait, and lets what it began come to its end. */
 static void kill_in(struct binding *b, const char *function) {
+  b->ended = 0;
   struct mw_fiber *fiber = start(b, function);
   assert_int_equal(b->ended, 0);
   mw_fiber_kill(fiber, push_cancelled, NULL);
@@ -146,6 +184,7 @@ static void kill_in(struct binding *b, const char *function) {
 }
 
 static void run_to_end(struct binding *b, const char *function) {
+  b->ended = 0;
   start(b, function);
   while (b->ended == 0) uv_run(&b->f->loop.uv, UV_RUN_ONCE);
   if (b->failed) fail_msg("%s", b->error);
@@ -233,6 +272,36 @@ static void a_damaged_page_is_data_loss(void **state) {
   run_to_end(b, "pages");
 }
 
+/* ---- an update is shown what is queued, and others learn of that when it is durable ---- */
+
+/* Starts `first` and the others, NULL-ended, with a disk that waits, then has it go on, or fail once. */
+static void run_together(struct binding *b, const char *first, const char *const *others, bool fails) {
+  int n = 1;
+  b->ended = 0;
+  set_gate(true, fails);
+  start(b, first);
+  for (; others[n - 1]; n++) start(b, others[n - 1]);
+  mw_loop_run_posts(&b->f->loop);
+  assert_int_equal(b->ended, 0);
+  set_gate(false, fails);
+  while (b->ended < n) uv_run(&b->f->loop.uv, UV_RUN_ONCE);
+  if (b->any_failed) fail_msg("%s", b->error);
+}
+
+static void what_depends_on_a_queued_change_waits_for_it(void **state) {
+  struct binding *b = *state;
+  put_raw(b, "old", "\x0a\x03old");
+  run_together(b, "change", (const char *const[]){"refused", "raised", "other_key", NULL}, false);
+  run_together(b, "delete", (const char *const[]){"absent", "absent_again", NULL}, false);
+}
+
+static void what_depends_on_a_failed_change_fails_or_begins_again(void **state) {
+  struct binding *b = *state;
+  put_raw(b, "old", "\x0a\x03old");
+  run_together(b, "change_unstored",
+               (const char *const[]){"refused_again", "raised_unstored", "deleted_after_all", NULL}, true);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void) {
@@ -243,6 +312,8 @@ int main(void) {
       TEST(a_full_store_is_a_status),
       TEST(a_value_that_is_no_message_is_data_loss),
       TEST(a_damaged_page_is_data_loss),
+      TEST(what_depends_on_a_queued_change_waits_for_it),
+      TEST(what_depends_on_a_failed_change_fails_or_begins_again),
   };
   return cmocka_run_group_tests_name("store_bind", tests, NULL, NULL);
 }

@@ -11,7 +11,8 @@
 
 enum {
   MW_COLLECTION_NAME_MAX = 64, /* bytes */
-  MW_STORE_ATTEMPTS = 1000     /* of an optimistic change before it gives up */
+  MW_STORE_ATTEMPTS = 1000,    /* of an optimistic change before it gives up */
+  MW_STORE_PATIENCE = 3        /* attempts that are lost before the next is hurried: mw_store_txn_hurry() */
 };
 
 /* The userdata of a collection. Borrows from its program, whose scripts alone can reach it. */
@@ -43,6 +44,10 @@ struct mw_collection *mw_collection_check(lua_State *L, int arg);
 
 /* Reads `key` into collection->value. Returns as mw_store_get(). */
 int mw_collection_read(struct mw_collection *collection, const struct mw_store_key *key, struct mw_store_entry *out);
+
+/* The same as mw_store_get_newest(). */
+int mw_collection_read_newest(struct mw_collection *collection, const struct mw_store_key *key,
+                              struct mw_store_entry *out, struct mw_store_origin *origin);
 
 /* Pushes the message that `bytes` hold; raises DATA_LOSS when they are not of the collection's type. */
 void mw_collection_push(lua_State *L, struct mw_collection *collection, struct mw_slice bytes);
@@ -113,6 +118,24 @@ void mw_store_wait_unref(struct mw_store_wait *wait);
 /* Commits `txn`, which is taken, and suspends; `k` runs with the wait, which stays on the stack, as its context. */
 int mw_store_wait_commit(lua_State *L, struct mw_store_wait *wait, struct mw_store *store, struct mw_store_txn *txn,
                          lua_KFunction k);
+
+/* Where the state comes from that the fiber's change depends on; the wait clears it in the end. */
+struct mw_store_origin *mw_store_wait_origin(struct mw_store_wait *wait);
+
+/* Makes the wait at `index` a to-be-closed variable when its state is not durable. An error that leaves the function then
+ * waits until it is, or is replaced by ABORTED: it may be all that others will know of that state. */
+void mw_store_wait_guard(lua_State *L, int index);
+
+/* Pops the wait at `index`, if there is one, and all above it. For lua_settop() alone may go on with a stack that has moved
+ * meanwhile, in Lua 5.4.4, where it closes a variable. */
+void mw_store_wait_drop(lua_State *L, int index);
+
+/* Commits `txn`, which is taken. Returns false when it lost already: what it follows has changed. */
+bool mw_store_wait_begin(struct mw_store_wait *wait, struct mw_store *store, struct mw_store_txn *txn);
+
+/* Suspends until the state is durable that `wait` has the origin of: the result is MW_ECONFLICT when it will never be. Must not be
+ * called when it is. Returns nil and a status without memory. */
+int mw_store_wait_confirm(lua_State *L, struct mw_store_wait *wait, struct mw_store *store, lua_KFunction k);
 
 /* Suspends until an operation that was begun with mw_store_wait_done() has its result. */
 int mw_store_wait_yield(lua_State *L, struct mw_store_wait *wait, lua_KFunction k);

@@ -10,10 +10,20 @@ enum { VALUE_KEPT = 64 << 10 }; /* most bytes of the read buffer that are kept f
 
 struct mw_collection *mw_collection_check(lua_State *L, int arg) { return luaL_checkudata(L, arg, MW_COLLECTION); }
 
-int mw_collection_read(struct mw_collection *collection, const struct mw_store_key *key, struct mw_store_entry *out) {
+static struct mw_buf *empty_value(struct mw_collection *collection) {
   if (collection->value.cap > VALUE_KEPT) mw_buf_fini(&collection->value);
   mw_buf_clear(&collection->value);
-  return mw_store_get(mw_collection_store(collection), mw_store_key_slice(key), &collection->value, out);
+  return &collection->value;
+}
+
+int mw_collection_read(struct mw_collection *collection, const struct mw_store_key *key, struct mw_store_entry *out) {
+  return mw_store_get(mw_collection_store(collection), mw_store_key_slice(key), empty_value(collection), out);
+}
+
+int mw_collection_read_newest(struct mw_collection *collection, const struct mw_store_key *key,
+                              struct mw_store_entry *out, struct mw_store_origin *origin) {
+  struct mw_store *store = mw_collection_store(collection);
+  return mw_store_get_newest(store, mw_store_key_slice(key), empty_value(collection), out, origin);
 }
 
 void mw_collection_push(lua_State *L, struct mw_collection *collection, struct mw_slice bytes) {

@@ -212,6 +212,7 @@ static int commit(lua_State *L, int status, lua_KContext context) {
 }
 
 static int attempt(lua_State *L) {
+  if (lua_gettop(L) >= TX) lua_closeslot(L, TX); /* lua_settop() may go on with a stack that has moved, in Lua 5.4.4 */
   lua_settop(L, 2);
   lua_Integer attempts = lua_tointeger(L, 2);
   if (attempts == MW_STORE_ATTEMPTS) {
@@ -221,6 +222,8 @@ static int attempt(lua_State *L) {
   lua_replace(L, 2);
   push_transaction(L, mw_bind_program(L)->host->store);
   lua_toclose(L, TX);
+  struct transaction *tx = lua_touserdata(L, TX);
+  if (attempts >= MW_STORE_PATIENCE) mw_store_txn_hurry(tx->txn);
   lua_pushvalue(L, 1);
   lua_pushvalue(L, TX);
   lua_callk(L, 1, LUA_MULTRET, 0, commit);

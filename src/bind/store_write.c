@@ -7,13 +7,14 @@
 
 #include "bind/store.h"
 
-/* A transaction that puts `bytes`, or with data NULL deletes, if the key still has `revision`; NULL without memory. */
+/* A transaction that puts `bytes`, or with data NULL deletes, if the key still is as `origin` has it; NULL for in any
+ * case. Returns NULL without memory. */
 static struct mw_store_txn *change_txn(const struct mw_store_key *key, struct mw_slice bytes, int64_t expires,
-                                       const uint64_t *revision) {
+                                       const struct mw_store_origin *origin) {
   struct mw_store_txn *txn = mw_store_txn_new();
   if (!txn) return NULL;
   struct mw_slice at = mw_store_key_slice(key);
-  int rc = revision ? mw_store_txn_compare(txn, at, *revision) : 0;
+  int rc = origin ? mw_store_txn_follow(txn, at, origin) : 0;
   if (rc == 0) rc = bytes.data ? mw_store_txn_put(txn, at, bytes, expires) : mw_store_txn_delete(txn, at);
   if (rc == 0) return txn;
   mw_store_txn_free(txn);
@@ -39,7 +40,7 @@ static int after_write(lua_State *L, int status, lua_KContext context) {
   return mw_bind_fail(L, MW_CODE_ALREADY_EXISTS, "%s: %s exists already", collection->name, key);
 }
 
-static int write_message(lua_State *L, const char *what, const uint64_t *revision) {
+static int write_message(lua_State *L, const char *what, bool insert) {
   struct mw_collection *collection = mw_collection_check(L, 1);
   struct mw_fiber *fiber = mw_fiber_check(L, what);
   int64_t expires = mw_collection_expiry(L, 3, what);
@@ -48,23 +49,46 @@ static int write_message(lua_State *L, const char *what, const uint64_t *revisio
   struct mw_slice bytes;
   struct mw_store_key key;
   if (!mw_collection_pack(L, collection, 2, &bytes, &key)) return 2;
-  struct mw_store_txn *txn = change_txn(&key, bytes, expires, revision);
+  struct mw_store_txn *txn = change_txn(&key, bytes, expires, NULL);
+  if (txn && insert && mw_store_txn_compare(txn, mw_store_key_slice(&key), MW_STORE_ABSENT) != 0) {
+    mw_store_txn_free(txn);
+    txn = NULL;
+  }
   if (!txn) return mw_store_fail(L, collection, MW_ENOMEM, NULL);
   return mw_store_wait_commit(L, wait, mw_collection_store(collection), txn, after_write);
 }
 
-static int l_insert(lua_State *L) {
-  static const uint64_t absent = MW_STORE_ABSENT;
-  return write_message(L, "insert", &absent);
-}
+static int l_insert(lua_State *L) { return write_message(L, "insert", true); }
 
-static int l_put(lua_State *L) { return write_message(L, "put", NULL); }
+static int l_put(lua_State *L) { return write_message(L, "put", false); }
 
 /* ---- update ----
- * Stack: 1 collection, 2 key, 3 function, 4 options, 5 how many attempts were made, 6 revision, 7 expiry, then what an
- * attempt needs. */
+ * A chain of updates of one key shares a commit: each goes on from the newest change that is queued, and its function runs
+ * again at once when another worker was faster. What a function did not write, for it returned nothing or raised, waits
+ * all the same until what it was shown is durable.
+ *
+ * Stack: 1 collection, 2 key, 3 function, 4 options, 5 how many attempts were made, 6 expiry, 7 the wait, 8 and 9 what the
+ * function returned, then what an attempt needs. */
+
+enum { UPDATE_WAIT = 7, AGAIN = -1 };
 
 static int attempt_update(lua_State *L);
+
+/* Counts the attempt at `index`; returns false, with nil and a status pushed, when there were too many. */
+static bool count_attempt(lua_State *L, const struct mw_collection *collection, int index) {
+  lua_Integer attempts = lua_tointeger(L, index);
+  lua_pushinteger(L, attempts + 1);
+  lua_replace(L, index);
+  if (attempts < MW_STORE_ATTEMPTS) return true;
+  mw_bind_fail(L, MW_CODE_ABORTED, "%s: the key kept changing, in %d attempts", collection->name, MW_STORE_ATTEMPTS);
+  return false;
+}
+
+/* Begins to commit `txn`, NULL without memory, of the attempt counted at `index`. Returns false when it lost already. */
+static bool begin_change(lua_State *L, struct mw_store_wait *wait, struct mw_store_txn *txn, int index) {
+  if (lua_tointeger(L, index) > MW_STORE_PATIENCE) mw_store_txn_hurry(txn);
+  return mw_store_wait_begin(wait, mw_collection_store(mw_collection_check(L, 1)), txn);
+}
 
 static int after_update(lua_State *L, int status, lua_KContext context) {
   const struct mw_store_result *result = mw_store_wait_result((struct mw_store_wait *)context);
@@ -77,61 +101,81 @@ static int after_update(lua_State *L, int status, lua_KContext context) {
   return 1;
 }
 
-/* The function has returned, two values from 8 on. */
-static int commit_update(lua_State *L, int status, lua_KContext context) {
+static int after_nothing(lua_State *L, int status, lua_KContext context) {
+  const struct mw_store_result *result = mw_store_wait_result((struct mw_store_wait *)context);
+  if (result->code == MW_ECONFLICT) return attempt_update(L);
+  return result->code == 0 ? 2 : mw_store_fail(L, mw_collection_check(L, 1), result->code, result->text);
+}
+
+/* Returns the two values at the top, once what they depend on is durable. */
+static int return_unwritten(lua_State *L, struct mw_store_wait *wait) {
+  if (!mw_store_wait_origin(wait)->txn) return 2;
+  return mw_store_wait_confirm(L, wait, mw_collection_store(mw_collection_check(L, 1)), after_nothing);
+}
+
+/* Raises unless the function has kept the key. */
+static void check_same_key(lua_State *L, const struct mw_collection *collection, const struct mw_store_key *new_key,
+                           struct mw_store_key *key) {
+  mw_store_key_check(L, 2, collection, key);
+  if (mw_slice_eq(mw_store_key_slice(key), mw_store_key_slice(new_key))) return;
+  luaL_error(L, "update: the function changed the key, %s.%s", collection->type->full_name, collection->key->name);
+}
+
+/* The function has returned. Returns AGAIN when another was faster. */
+static int commit_update(lua_State *L, struct mw_store_wait *wait) {
   struct mw_collection *collection = mw_collection_check(L, 1);
-  if (!lua_toboolean(L, 8)) return 2; /* cancelled: nil, and a status if it gave one */
+  if (!lua_toboolean(L, 8)) return return_unwritten(L, wait); /* cancelled: nil, and a status if it gave one */
   if (!lua_istable(L, 8)) {
     return luaL_error(L, "update: the function returned a %s, not a message", luaL_typename(L, 8));
   }
-  struct mw_fiber *fiber = mw_fiber_check(L, "update");
-  struct mw_store_wait *wait = mw_store_wait_new(L, fiber);
+  mw_fiber_check(L, "update");
   struct mw_store_key key, new_key;
   struct mw_slice bytes;
-  if (!mw_collection_pack(L, collection, 8, &bytes, &new_key)) return 2;
-  mw_store_key_check(L, 2, collection, &key);
-  if (!mw_slice_eq(mw_store_key_slice(&key), mw_store_key_slice(&new_key))) {
-    return luaL_error(L, "update: the function changed the key, %s.%s", collection->type->full_name,
-                      collection->key->name);
-  }
-  uint64_t revision = (uint64_t)lua_tointeger(L, 6);
-  struct mw_store_txn *txn = change_txn(&key, bytes, lua_tointeger(L, 7), &revision);
+  if (!mw_collection_pack(L, collection, 8, &bytes, &new_key)) return return_unwritten(L, wait);
+  check_same_key(L, collection, &new_key, &key);
+  struct mw_store_txn *txn = change_txn(&key, bytes, lua_tointeger(L, 6), mw_store_wait_origin(wait));
   if (!txn) return mw_store_fail(L, collection, MW_ENOMEM, NULL);
-  return mw_store_wait_commit(L, wait, mw_collection_store(collection), txn, after_update);
+  return begin_change(L, wait, txn, 5) ? mw_store_wait_yield(L, wait, after_update) : AGAIN;
 }
 
-/* Counts the attempt at `index`; returns false, with nil and a status pushed, when there were too many. */
-static bool count_attempt(lua_State *L, const struct mw_collection *collection, int index) {
-  lua_Integer attempts = lua_tointeger(L, index);
-  lua_pushinteger(L, attempts + 1);
-  lua_replace(L, index);
-  if (attempts < MW_STORE_ATTEMPTS) return true;
-  mw_bind_fail(L, MW_CODE_ABORTED, "%s: the key kept changing, in %d attempts", collection->name, MW_STORE_ATTEMPTS);
-  return false;
+static int after_function(lua_State *L, int status, lua_KContext context) {
+  int n = commit_update(L, (struct mw_store_wait *)context);
+  return n == AGAIN ? attempt_update(L) : n;
 }
 
-/* Reads the message and calls the function with it. */
-static int attempt_update(lua_State *L) {
+/* Reads the message and calls the function with it. Returns as commit_update(). */
+static int update_once(lua_State *L) {
   struct mw_collection *collection = mw_collection_check(L, 1);
-  lua_settop(L, 7);
+  mw_store_wait_drop(L, UPDATE_WAIT);
   if (!count_attempt(L, collection, 5)) return 2;
   int64_t expires = mw_collection_expiry(L, 4, "update");
+  struct mw_store_wait *wait = mw_store_wait_new(L, mw_fiber_check(L, "update"));
   struct mw_store_key key;
-  struct mw_store_entry entry;
-  int rc = mw_store_key_check(L, 2, collection, &key) ? mw_collection_read(collection, &key, &entry) : MW_ENOTFOUND;
+  struct mw_store_entry entry = {.expires = 0};
+  int rc = MW_ENOTFOUND;
+  if (mw_store_key_check(L, 2, collection, &key)) {
+    rc = mw_collection_read_newest(collection, &key, &entry, mw_store_wait_origin(wait));
+  }
   if (rc == MW_ENOTFOUND) {
     const char *name = luaL_tolstring(L, 2, NULL);
-    return mw_bind_fail(L, MW_CODE_NOT_FOUND, "%s: there is no %s", collection->name, name);
+    mw_bind_fail(L, MW_CODE_NOT_FOUND, "%s: there is no %s", collection->name, name);
+    return return_unwritten(L, wait);
   }
   if (rc != 0) return mw_store_fail_at(L, collection, rc, mw_store_key_slice(&key));
-  lua_pushinteger(L, (lua_Integer)entry.revision);
-  lua_replace(L, 6);
+  mw_store_wait_guard(L, UPDATE_WAIT);
   lua_pushinteger(L, expires != 0 ? expires : entry.expires);
-  lua_replace(L, 7);
+  lua_replace(L, 6);
   lua_pushvalue(L, 3);
   mw_collection_push(L, collection, entry.value);
-  lua_callk(L, 1, 2, 0, commit_update);
-  return commit_update(L, LUA_OK, 0);
+  lua_callk(L, 1, 2, (lua_KContext)wait, after_function);
+  return commit_update(L, wait);
+}
+
+static int attempt_update(lua_State *L) {
+  int n;
+  do n = update_once(L);
+  while (n == AGAIN);
+  return n;
 }
 
 static int l_update(lua_State *L) {
@@ -140,7 +184,7 @@ static int l_update(lua_State *L) {
   luaL_checktype(L, 3, LUA_TFUNCTION);
   mw_fiber_check(L, "update");
   lua_settop(L, 4);
-  for (int i = 0; i < 3; i++) lua_pushinteger(L, 0);
+  for (int i = 0; i < 2; i++) lua_pushinteger(L, 0);
   return attempt_update(L);
 }
 
@@ -157,25 +201,44 @@ static int after_delete(lua_State *L, int status, lua_KContext context) {
   return 1;
 }
 
-/* Compares the revision, so that of two deletes at once only one returns true. A damaged record has no revision that
- * could be read: it is deleted without a compare. */
-static int attempt_delete(lua_State *L) {
+static int after_absence(lua_State *L, int status, lua_KContext context) {
+  const struct mw_store_result *result = mw_store_wait_result((struct mw_store_wait *)context);
+  if (result->code == MW_ECONFLICT) return attempt_delete(L);
+  if (result->code != 0) return mw_store_fail(L, mw_collection_check(L, 1), result->code, result->text);
+  lua_pushboolean(L, false);
+  return 1;
+}
+
+/* Compares, so that of two deletes at once only one returns true. A damaged record has no revision that could be read: it
+ * is deleted without a compare. Returns AGAIN when another was faster. */
+static int delete_once(lua_State *L) {
   struct mw_collection *collection = mw_collection_check(L, 1);
   struct mw_fiber *fiber = mw_fiber_check(L, "delete");
   lua_settop(L, 3);
   if (!count_attempt(L, collection, 3)) return 2;
+  struct mw_store_wait *wait = mw_store_wait_new(L, fiber);
+  struct mw_store_origin *origin = mw_store_wait_origin(wait);
+  struct mw_store *store = mw_collection_store(collection);
   struct mw_store_key key;
   struct mw_store_entry entry;
-  int rc = mw_store_key_check(L, 2, collection, &key) ? mw_collection_read(collection, &key, &entry) : MW_ENOTFOUND;
+  int rc = MW_ENOTFOUND;
+  if (mw_store_key_check(L, 2, collection, &key)) rc = mw_collection_read_newest(collection, &key, &entry, origin);
+  if (rc == MW_ENOTFOUND && origin->txn) return mw_store_wait_confirm(L, wait, store, after_absence);
   if (rc == MW_ENOTFOUND) {
     lua_pushboolean(L, false);
     return 1;
   }
   if (rc != 0 && rc != MW_EDATA) return mw_store_fail_at(L, collection, rc, mw_store_key_slice(&key));
-  struct mw_store_wait *wait = mw_store_wait_new(L, fiber);
-  struct mw_store_txn *txn = change_txn(&key, mw_slice(NULL, 0), 0, rc == 0 ? &entry.revision : NULL);
+  struct mw_store_txn *txn = change_txn(&key, mw_slice(NULL, 0), 0, rc == 0 ? origin : NULL);
   if (!txn) return mw_store_fail(L, collection, MW_ENOMEM, NULL);
-  return mw_store_wait_commit(L, wait, mw_collection_store(collection), txn, after_delete);
+  return begin_change(L, wait, txn, 3) ? mw_store_wait_yield(L, wait, after_delete) : AGAIN;
+}
+
+static int attempt_delete(lua_State *L) {
+  int n;
+  do n = delete_once(L);
+  while (n == AGAIN);
+  return n;
 }
 
 static int l_delete(lua_State *L) {

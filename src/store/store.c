@@ -147,14 +147,40 @@ int mw_store_get(struct mw_store *store, struct mw_slice key, struct mw_buf *val
   return rc;
 }
 
+static int read_queued(struct mw_store *store, const struct mw_op *write, struct mw_buf *value,
+                       struct mw_store_entry *out) {
+  if (write->kind == MW_OP_DELETE || (write->expires != 0 && write->expires <= store->clock())) return MW_ENOTFOUND;
+  struct mw_slice bytes = mw_op_value(write->txn, write);
+  int rc = mw_buf_append(value, bytes.data, bytes.len);
+  if (rc != 0) return rc;
+  struct mw_slice copy = mw_slice(value->data + value->len - bytes.len, bytes.len);
+  *out = (struct mw_store_entry){.key = mw_op_key(write->txn, write), .value = copy, .expires = write->expires};
+  return 0;
+}
+
+int mw_store_get_newest(struct mw_store *store, struct mw_slice key, struct mw_buf *value, struct mw_store_entry *out,
+                        struct mw_store_origin *origin) {
+  int rc;
+  const struct mw_op *write = mw_writer_pending(store, key);
+  if (write) {
+    rc = read_queued(store, write, value, out);
+    *origin = (struct mw_store_origin){write->txn, rc == MW_ENOTFOUND ? MW_STORE_ABSENT : 1};
+  } else {
+    rc = mw_store_get(store, key, value, out);
+    *origin = (struct mw_store_origin){NULL, rc == 0 ? out->revision : MW_STORE_ABSENT};
+  }
+  out->key = key;
+  return rc;
+}
+
 /* ---- writing ---- */
 
-void mw_store_commit(struct mw_store *store, struct mw_store_txn *txn, struct mw_loop *loop,
-                     void (*done)(void *arg, const struct mw_store_result *result), void *arg) {
+int mw_store_commit(struct mw_store *store, struct mw_store_txn *txn, struct mw_loop *loop,
+                    void (*done)(void *arg, const struct mw_store_result *result), void *arg) {
   txn->loop = loop;
   txn->done = done;
   txn->arg = arg;
-  mw_writer_queue(store, txn);
+  return mw_writer_queue(store, txn);
 }
 
 void mw_store_flush(struct mw_store *store) {

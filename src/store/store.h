@@ -103,10 +103,40 @@ int mw_store_txn_compare(struct mw_store_txn *txn, struct mw_slice key, uint64_t
 int mw_store_txn_put(struct mw_store_txn *txn, struct mw_slice key, struct mw_slice value, int64_t expires_wall_ns);
 int mw_store_txn_delete(struct mw_store_txn *txn, struct mw_slice key);
 
+/* ---- changing a key that others change too ----
+ * A transaction that is queued can be followed: mw_store_get_newest() reads a key as that transaction will leave it, and
+ * one that follows it is applied after it, in the same commit or a later one, or fails when it fails. So a chain of
+ * changes of one key takes one commit. The state that was read may never come about: show nothing that depends on it
+ * before a transaction that follows or awaits it has succeeded. */
+
+/* Where the state of a key comes from. */
+struct mw_store_origin {
+  struct mw_store_txn *txn; /* the queued transaction that wrote it, a reference; NULL when it is committed */
+  uint64_t revision;        /* when it is committed; MW_STORE_ABSENT also for a queued write that leaves no record */
+};
+
+void mw_store_origin_clear(struct mw_store_origin *origin);
+
+/* As mw_store_get(), with the writes that are queued. Sets `origin`, to be cleared, also with MW_ENOTFOUND. */
+int mw_store_get_newest(struct mw_store *store, struct mw_slice key, struct mw_buf *value, struct mw_store_entry *out,
+                        struct mw_store_origin *origin);
+
+/* Compares `key` with the state that came from `origin`, which is borrowed. Returns as mw_store_txn_compare(). */
+int mw_store_txn_follow(struct mw_store_txn *txn, struct mw_slice key, const struct mw_store_origin *origin);
+
+/* Has `txn` fail with MW_ECONFLICT unless the queued transaction of `origin` succeeds. Nothing is compared: a later write
+ * of the key does no harm. Returns 0 or MW_ENOMEM. */
+int mw_store_txn_await(struct mw_store_txn *txn, const struct mw_store_origin *origin);
+
+/* Has `txn` applied before those that are queued and were not hurried, except those that it follows. For one that has lost
+ * to others several times. */
+void mw_store_txn_hurry(struct mw_store_txn *txn);
+
 /* Hands the transaction to the writer, which puts the transactions of all threads into one durable commit. Those of
- * one thread are applied in order. Takes `txn`; `done(arg, result)` runs exactly once on `loop`, also when the store
- * closes meanwhile. */
-void mw_store_commit(struct mw_store *store, struct mw_store_txn *txn, struct mw_loop *loop,
+ * one thread are applied in order, hurried ones aside. Takes `txn`; `done(arg, result)` runs exactly once on `loop`, also
+ * when the store closes meanwhile. Returns 0; or MW_ECONFLICT, and `done` does not run, when a key that `txn` follows has a
+ * newer queued write: read it again. One that follows nothing is always queued. */
+int mw_store_commit(struct mw_store *store, struct mw_store_txn *txn, struct mw_loop *loop,
                      void (*done)(void *arg, const struct mw_store_result *result), void *arg);
 
 /* The next number, from 1, of the sequence `name`: never given out twice, across threads, restarts and crashes; in

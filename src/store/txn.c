@@ -4,12 +4,24 @@
 
 struct mw_store_txn *mw_store_txn_new(void) {
   struct mw_store_txn *txn = calloc(1, sizeof *txn);
-  if (txn) atomic_init(&txn->refs, 1);
+  if (!txn) return NULL;
+  atomic_init(&txn->refs, 1);
+  txn->code = MW_EBUSY;
   return txn;
+}
+
+void mw_store_txn_unfollow(struct mw_store_txn *txn) {
+  for (size_t i = 0; i < txn->n_ops; i++) {
+    struct mw_op *op = &txn->ops[i];
+    if ((op->kind != MW_OP_COMPARE && op->kind != MW_OP_AFTER) || !op->txn) continue;
+    mw_store_txn_unref(op->txn);
+    op->txn = NULL;
+  }
 }
 
 void mw_store_txn_unref(struct mw_store_txn *txn) {
   if (atomic_fetch_sub(&txn->refs, 1) != 1) return;
+  mw_store_txn_unfollow(txn); /* one deep: those that are followed and settled follow nobody */
   mw_buf_fini(&txn->bytes);
   mw_err_fini(&txn->err);
   free(txn->ops);
@@ -30,7 +42,7 @@ static int grow(struct mw_store_txn *txn) {
 }
 
 static int add(struct mw_store_txn *txn, struct mw_op op, struct mw_slice key, struct mw_slice value) {
-  if (key.len == 0 || key.len > MW_STORE_KEY_MAX || value.len > MW_STORE_VALUE_MAX) return MW_ELIMIT;
+  if ((key.len == 0 && op.kind != MW_OP_AFTER) || key.len > MW_STORE_KEY_MAX || value.len > MW_STORE_VALUE_MAX) return MW_ELIMIT;
   if (txn->n_ops == txn->cap_ops && grow(txn) != 0) return MW_ENOMEM;
   if (mw_buf_reserve(&txn->bytes, key.len + value.len) != 0) return MW_ENOMEM;
   op.key = txn->bytes.len;
@@ -47,6 +59,27 @@ static const struct mw_slice nothing = {NULL, 0};
 
 int mw_store_txn_compare(struct mw_store_txn *txn, struct mw_slice key, uint64_t revision) {
   return add(txn, (struct mw_op){.kind = MW_OP_COMPARE, .number = revision}, key, nothing);
+}
+
+int mw_store_txn_follow(struct mw_store_txn *txn, struct mw_slice key, const struct mw_store_origin *origin) {
+  struct mw_op op = {.kind = MW_OP_COMPARE, .number = origin->revision, .follows = true, .txn = origin->txn};
+  int rc = add(txn, op, key, nothing);
+  if (rc == 0 && origin->txn) atomic_fetch_add(&origin->txn->refs, 1);
+  return rc;
+}
+
+int mw_store_txn_await(struct mw_store_txn *txn, const struct mw_store_origin *origin) {
+  if (!origin->txn) return 0;
+  int rc = add(txn, (struct mw_op){.kind = MW_OP_AFTER, .txn = origin->txn}, nothing, nothing);
+  if (rc == 0) atomic_fetch_add(&origin->txn->refs, 1);
+  return rc;
+}
+
+void mw_store_txn_hurry(struct mw_store_txn *txn) { txn->urgent = true; }
+
+void mw_store_origin_clear(struct mw_store_origin *origin) {
+  mw_store_txn_free(origin->txn);
+  *origin = (struct mw_store_origin){0};
 }
 
 int mw_store_txn_put(struct mw_store_txn *txn, struct mw_slice key, struct mw_slice value, int64_t expires_wall_ns) {

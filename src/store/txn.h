@@ -9,7 +9,7 @@
 
 #include "store/store.h"
 
-enum mw_op_kind { MW_OP_COMPARE, MW_OP_PUT, MW_OP_DELETE, MW_OP_COUNTER };
+enum mw_op_kind { MW_OP_COMPARE, MW_OP_AFTER, MW_OP_PUT, MW_OP_DELETE, MW_OP_COUNTER };
 
 struct mw_op {
   enum mw_op_kind kind;
@@ -18,6 +18,11 @@ struct mw_op {
   size_t value, value_len;
   uint64_t number;           /* COMPARE: the revision; COUNTER: the value */
   int64_t expires;
+  bool follows;              /* COMPARE: made by mw_store_txn_follow() */
+  /* COMPARE: whose write of the key it follows, a reference until this one is settled; `number` is then MW_STORE_ABSENT
+   * when that write leaves no record. NULL for a committed record, whose revision is `number`. AFTER: which one has to
+   * succeed, a reference. PUT, DELETE: its own, once it is pending (pending.h). */
+  struct mw_store_txn *txn;
 };
 
 struct mw_store_txn {
@@ -26,16 +31,19 @@ struct mw_store_txn {
   struct mw_op *ops;
   size_t n_ops, cap_ops;
   size_t n_changed;
+  bool urgent;
 
   /* Set by mw_store_commit(). */
   struct mw_store_txn *next; /* in the writer's queue, then in the batch, then among those with the same loop */
+  uint64_t place; /* in the order in which they were queued, from 1 */
+  bool ahead;     /* it went before those that were queued */
   struct mw_loop *loop;
   void (*done)(void *arg, const struct mw_store_result *result);
   void *arg;
   /* Instead of `done`, on the writer's thread: for the store's own transactions. NULL otherwise. */
   void (*settled)(struct mw_store_txn *txn);
 
-  /* Set by the writer. */
+  /* Set by the writer. MW_EBUSY before the first attempt. */
   int code;
   uint64_t revision;
   struct mw_err err;
@@ -46,6 +54,9 @@ struct mw_store_txn {
 
 /* Sets the counter `name`. Returns as the public ones. */
 int mw_store_txn_counter(struct mw_store_txn *txn, struct mw_slice name, uint64_t value);
+
+/* Drops the references to those that it follows. */
+void mw_store_txn_unfollow(struct mw_store_txn *txn);
 
 /* Drops a reference. */
 void mw_store_txn_unref(struct mw_store_txn *txn);

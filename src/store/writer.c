@@ -15,16 +15,23 @@ enum { EXPIRE_AT_ONCE = 1024 };  /* most keys that one commit expires */
 
 /* ---- applying ---- */
 
+/* The revision that a compare asks for. */
+static uint64_t expected(const struct mw_op *compare) {
+  return compare->txn && compare->number != MW_STORE_ABSENT ? compare->txn->revision : compare->number;
+}
+
 /* Returns 0, MW_ECONFLICT, or what keeps the batch from being committed. */
 static int check_compares(struct mw_store *store, struct mw_store_txn *txn, int64_t now, struct mw_err *err) {
   for (size_t i = 0; i < txn->n_ops; i++) {
     const struct mw_op *op = &txn->ops[i];
-    if (op->kind != MW_OP_COMPARE) continue;
+    if (op->kind != MW_OP_COMPARE && op->kind != MW_OP_AFTER) continue;
+    if (op->txn && op->txn->code != 0) return MW_ECONFLICT;
+    if (op->kind == MW_OP_AFTER) continue;
     struct mw_record record;
     int rc = store->backend->ops->get(store->backend, mw_op_key(txn, op), &record, err);
     if (rc != 0 && rc != MW_ENOTFOUND) return rc;
     uint64_t revision = rc == 0 && !mw_expired(&record, now) ? record.revision : MW_STORE_ABSENT;
-    if (revision != op->number) return MW_ECONFLICT;
+    if (revision != expected(op)) return MW_ECONFLICT;
   }
   return 0;
 }
@@ -35,7 +42,8 @@ static int apply_write(struct mw_store *store, struct mw_store_txn *txn, struct 
   struct mw_slice key = mw_op_key(txn, op);
   int rc = 0;
   switch (op->kind) {
-    case MW_OP_COMPARE: return 0;
+    case MW_OP_COMPARE:
+    case MW_OP_AFTER: return 0;
     case MW_OP_COUNTER: return backend->ops->set_counter(backend, key, op->number, err);
     case MW_OP_DELETE: rc = backend->ops->erase(backend, key, err); break;
     case MW_OP_PUT: {
@@ -54,7 +62,7 @@ static int apply_write(struct mw_store *store, struct mw_store_txn *txn, struct 
 static void what_it_writes(const struct mw_store_txn *txn, bool *writes, bool *records) {
   *writes = *records = false;
   for (size_t i = 0; i < txn->n_ops; i++) {
-    *writes |= txn->ops[i].kind != MW_OP_COMPARE;
+    *writes |= txn->ops[i].kind != MW_OP_COMPARE && txn->ops[i].kind != MW_OP_AFTER;
     *records |= txn->ops[i].kind == MW_OP_PUT || txn->ops[i].kind == MW_OP_DELETE;
   }
 }
@@ -145,6 +153,7 @@ static struct mw_store_txn *finish(struct mw_store *store, struct mw_store_txn *
   struct mw_store_txn *loops = NULL;
   for (; n > 0; n--) {
     struct mw_store_txn *next = txn->next;
+    mw_store_txn_unfollow(txn);
     if (txn->code == 0 && txn->n_changed > 0) mw_hub_publish(&store->hub, txn);
     if (txn->settled) txn->settled(txn);
     else group(&loops, txn);
@@ -158,10 +167,12 @@ static struct mw_store_txn *finish(struct mw_store *store, struct mw_store_txn *
   return txn;
 }
 
-/* Notes how many are in flight before `n` of them are answered and others come. */
-static void expect_again(struct mw_writer *writer, size_t n) {
+/* Before `n` transactions from `first`, which are settled, are answered and others come: notes how many are in flight,
+ * and that these are no longer pending. */
+static void expect_again(struct mw_writer *writer, struct mw_store_txn *first, size_t n) {
   pthread_mutex_lock(&writer->lock);
   writer->expected = n + (writer->queued - writer->taken);
+  for (; n > 0; n--, first = first->next) mw_pending_remove(&writer->pending, first);
   pthread_mutex_unlock(&writer->lock);
 }
 
@@ -242,7 +253,7 @@ static struct mw_store_txn *settle(struct mw_store *store, struct mw_store_txn *
     first->code = rc;
     first->err = err;
   }
-  expect_again(&store->writer, n);
+  expect_again(&store->writer, first, n);
   return finish(store, first, n);
 }
 
@@ -341,7 +352,7 @@ static bool take_batch(struct mw_store *store, struct mw_store_txn **first) {
   *first = writer->queue;
   writer->taken = writer->queued;
   writer->queue = NULL;
-  writer->tail = &writer->queue;
+  writer->tail = writer->ahead = &writer->queue;
   bool more = *first || !writer->stop;
   pthread_mutex_unlock(&writer->lock);
   return more;
@@ -394,7 +405,7 @@ int mw_writer_start(struct mw_store *store, struct mw_err *err) {
   pthread_cond_init(&writer->wake, &attributes);
   pthread_condattr_destroy(&attributes);
   pthread_cond_init(&writer->rest, NULL);
-  writer->tail = &writer->queue;
+  writer->tail = writer->ahead = &writer->queue;
   int rc = start_thread(store);
   if (rc == 0) return 0;
   pthread_cond_destroy(&writer->rest);
@@ -410,21 +421,44 @@ void mw_writer_stop(struct mw_store *store) {
   pthread_cond_signal(&writer->wake);
   pthread_mutex_unlock(&writer->lock);
   pthread_join(writer->thread, NULL);
+  mw_pending_fini(&writer->pending);
   pthread_cond_destroy(&writer->rest);
   pthread_cond_destroy(&writer->wake);
   pthread_mutex_destroy(&writer->lock);
 }
 
-void mw_writer_queue(struct mw_store *store, struct mw_store_txn *txn) {
+/* Puts `txn` at the end of the queue, or of those that go ahead. Under the lock. */
+static void enqueue(struct mw_writer *writer, struct mw_store_txn *txn) {
+  struct mw_store_txn **at = txn->ahead ? writer->ahead : writer->tail;
+  txn->next = *at;
+  *at = txn;
+  if (at == writer->tail) writer->tail = &txn->next;
+  if (txn->ahead) writer->ahead = &txn->next;
+}
+
+int mw_writer_queue(struct mw_store *store, struct mw_store_txn *txn) {
   struct mw_writer *writer = &store->writer;
-  txn->next = NULL;
   pthread_mutex_lock(&writer->lock);
-  bool first = !writer->queue;
-  *writer->tail = txn;
-  writer->tail = &txn->next;
-  writer->queued++;
-  if (first || writer->queued - writer->taken == writer->expected) pthread_cond_signal(&writer->wake);
+  txn->place = writer->queued + 1;
+  int rc = mw_pending_add(&writer->pending, txn, writer->taken);
+  if (rc == 0) {
+    bool first = !writer->queue;
+    enqueue(writer, txn);
+    writer->queued++;
+    if (first || writer->queued - writer->taken == writer->expected) pthread_cond_signal(&writer->wake);
+  }
   pthread_mutex_unlock(&writer->lock);
+  if (rc != 0) mw_store_txn_free(txn);
+  return rc;
+}
+
+const struct mw_op *mw_writer_pending(struct mw_store *store, struct mw_slice key) {
+  struct mw_writer *writer = &store->writer;
+  pthread_mutex_lock(&writer->lock);
+  const struct mw_op *write = mw_pending_find(&writer->pending, key);
+  if (write) atomic_fetch_add(&write->txn->refs, 1);
+  pthread_mutex_unlock(&writer->lock);
+  return write;
 }
 
 void mw_writer_flush(struct mw_store *store) {

@@ -10,7 +10,7 @@
 
 #include <pthread.h>
 
-#include "store/txn.h"
+#include "store/pending.h"
 
 struct mw_writer {
   pthread_t thread;
@@ -18,6 +18,8 @@ struct mw_writer {
   pthread_cond_t wake;
   pthread_cond_t rest; /* a batch was settled */
   struct mw_store_txn *queue, **tail;
+  struct mw_store_txn **ahead; /* in the queue, where the next that goes ahead is put */
+  struct mw_pending pending;
   uint64_t queued, taken, settled; /* transactions, since the start */
   uint64_t expected;               /* of the next batch: as many as were in flight together last */
   bool stop;
@@ -40,8 +42,12 @@ int mw_writer_start(struct mw_store *store, struct mw_err *err);
 /* Finishes what is queued, and what that queues, and ends the thread. */
 void mw_writer_stop(struct mw_store *store);
 
-/* Queues a transaction whose `done` or `settled` is set. Any thread. Takes `txn`. */
-void mw_writer_queue(struct mw_store *store, struct mw_store_txn *txn);
+/* Queues a transaction whose `done` or `settled` is set. Any thread. Takes `txn`. Returns 0, or MW_ECONFLICT without a
+ * result: see mw_store_commit(). */
+int mw_writer_queue(struct mw_store *store, struct mw_store_txn *txn);
+
+/* The newest queued write of `key`, with a reference to its transaction; NULL for none. Any thread. */
+const struct mw_op *mw_writer_pending(struct mw_store *store, struct mw_slice key);
 
 /* Whether nothing can be written at present, and why. Any thread. */
 bool mw_writer_trouble(struct mw_store *store, char *words, size_t cap);

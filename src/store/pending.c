@@ -1,0 +1,60 @@
+#include "store/pending.h"
+
+#include "base/err.h"
+
+static bool is_write(const struct mw_op *op) { return op->kind == MW_OP_PUT || op->kind == MW_OP_DELETE; }
+
+/* True when `write` will be applied before a transaction that is queued now. */
+static bool is_before(const struct mw_op *write, bool ahead, uint64_t taken) {
+  return !ahead || write->txn->ahead || write->txn->place <= taken;
+}
+
+/* False when one that `txn` follows is in the queue, where `txn` would overtake it. */
+static bool may_overtake(const struct mw_store_txn *txn, uint64_t taken) {
+  for (size_t i = 0; i < txn->n_ops; i++) {
+    const struct mw_op *op = &txn->ops[i];
+    if (!is_write(op) && op->txn && !is_before(op, true, taken)) return false;
+  }
+  return true;
+}
+
+/* Returns 0, MW_ECONFLICT (the key that `op` follows has a newer write), or MW_ENOTFOUND (its transaction will lose, as far as can be
+ * foreseen). */
+static int foresee(const struct mw_pending *pending, const struct mw_store_txn *txn, const struct mw_op *op,
+                   uint64_t taken) {
+  const struct mw_op *write = mw_pending_find(pending, mw_op_key(txn, op));
+  if (!write) return 0;
+  if (op->follows) return write->txn == op->txn ? 0 : MW_ECONFLICT;
+  if (op->number == MW_STORE_ABSENT && write->kind == MW_OP_DELETE) return 0;
+  return is_before(write, txn->ahead, taken) ? MW_ENOTFOUND : 0;
+}
+
+int mw_pending_add(struct mw_pending *pending, struct mw_store_txn *txn, uint64_t taken) {
+  txn->ahead = txn->urgent && may_overtake(txn, taken);
+  if (txn->n_ops > MW_PENDING_OPS) return 0;
+  bool loses = false;
+  for (size_t i = 0; i < txn->n_ops; i++) {
+    if (txn->ops[i].kind != MW_OP_COMPARE) continue;
+    int rc = foresee(pending, txn, &txn->ops[i], taken);
+    if (rc == MW_ECONFLICT) return rc;
+    loses = loses || rc != 0;
+  }
+  for (size_t i = 0; !loses && i < txn->n_ops; i++) {
+    struct mw_op *op = &txn->ops[i];
+    if (!is_write(op)) continue;
+    op->txn = txn;
+    /* Without memory the table misses a write: those who read the key before it then lose when they are applied. */
+    if (mw_map_set(&pending->map, mw_op_key(txn, op), op) != 0) mw_map_remove(&pending->map, mw_op_key(txn, op));
+  }
+  return 0;
+}
+
+void mw_pending_remove(struct mw_pending *pending, struct mw_store_txn *txn) {
+  if (pending->map.len == 0 || txn->n_ops > MW_PENDING_OPS) return;
+  for (size_t i = 0; i < txn->n_ops; i++) {
+    const struct mw_op *op = &txn->ops[i];
+    if (is_write(op) && mw_pending_find(pending, mw_op_key(txn, op)) == op) {
+      mw_map_remove(&pending->map, mw_op_key(txn, op));
+    }
+  }
+}

@@ -1,0 +1,48 @@
+/* A disk that waits or fails: fdatasync() stands in for the C library's, for LMDB too. */
+#ifndef MW_TEST_STORE_GATE_H
+#define MW_TEST_STORE_GATE_H
+
+#include <errno.h>
+#include <pthread.h>
+#include <sys/syscall.h>
+
+#include "store_fixture.h"
+
+static pthread_mutex_t gate_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t gate_moved = PTHREAD_COND_INITIALIZER;
+static bool gate_closed;
+static int waiting, sync_failures; /* syncs that still are to fail */
+
+int fdatasync(int fd) {
+  pthread_mutex_lock(&gate_lock);
+  waiting++;
+  pthread_cond_broadcast(&gate_moved);
+  while (gate_closed) pthread_cond_wait(&gate_moved, &gate_lock);
+  waiting--;
+  bool fails = sync_failures > 0;
+  sync_failures -= fails;
+  pthread_mutex_unlock(&gate_lock);
+  if (!fails) return (int)syscall(SYS_fdatasync, fd);
+  errno = EIO;
+  return -1;
+}
+
+static inline void set_gate(bool closed, int failures) {
+  pthread_mutex_lock(&gate_lock);
+  gate_closed = closed;
+  sync_failures = failures;
+  pthread_cond_broadcast(&gate_moved);
+  pthread_mutex_unlock(&gate_lock);
+}
+
+/* Closes the gate and has the writer wait at it with a commit of another key, so that what is queued from now on is one
+ * batch. */
+static inline void hold(struct fixture *f, struct outcome *outcome) {
+  set_gate(true, 0);
+  mw_store_commit(f->store, txn_put("held", "up"), &f->loop, take_outcome, outcome);
+  pthread_mutex_lock(&gate_lock);
+  while (waiting == 0) pthread_cond_wait(&gate_moved, &gate_lock);
+  pthread_mutex_unlock(&gate_lock);
+}
+
+#endif
