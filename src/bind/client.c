@@ -11,6 +11,7 @@
 
 #include "base/text.h"
 #include "bind/buffer.h"
+#include "script/collect.h"
 
 #define CLIENT "moonwire.Client"
 #define CHANNEL "moonwire.Channel"
@@ -22,6 +23,7 @@
 
 static int l_channel_gc(lua_State *L) {
   struct mw_bind_channel *channel = lua_touserdata(L, 1);
+  if (channel->channel) mw_collect_descriptor(mw_vm_of(L), -1);
   mw_client_channel_close(channel->channel);
   channel->channel = NULL;
   return 0;
@@ -78,6 +80,7 @@ static struct mw_bind_channel *push_new_channel(lua_State *L, struct mw_program 
     mw_err_wrap(&err, "mw.client");
     mw_bind_raise_err(L, &err);
   }
+  if (channel->channel) mw_collect_descriptor(mw_vm_of(L), 1);
   return channel;
 }
 

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "bind/fs_path.h"
+#include "script/collect.h"
 
 #define FILE_TYPE "moonwire.File"
 
@@ -32,6 +33,14 @@ static int dispose(const struct mw_files *files, int fd, char *temp) {
   if (temp) mw_fs_remove(files, temp);
   free(temp);
   return error;
+}
+
+/* The descriptor of a file, open or not, that is closed now. */
+static int take_descriptor(lua_State *L, struct file *file) {
+  int fd = file->fd;
+  file->fd = -1;
+  if (fd >= 0) mw_collect_descriptor(mw_vm_of(L), -1);
+  return fd;
 }
 
 /* The file at index 1, open or not, that no operation is under way on. */
@@ -61,6 +70,7 @@ static int deliver_file(lua_State *L, int name_index, int *fd, char **temp) {
   file->files = mw_fs_files(L);
   file->fd = *fd;
   *fd = -1;
+  mw_collect_descriptor(mw_vm_of(L), 1);
   if (temp) {
     file->temp = *temp;
     *temp = NULL;
@@ -296,8 +306,7 @@ static int deliver_commit(lua_State *L, struct mw_work *work) {
   struct file *file = lua_touserdata(L, 1);
   free(file->temp);
   file->temp = NULL;
-  close(file->fd); /* all of it is on the disk: nothing can be lost or take long here */
-  file->fd = -1;
+  close(take_descriptor(L, file)); /* all of it is on the disk: nothing can be lost or take long here */
   lua_pushboolean(L, 1);
   return 1;
 }
@@ -348,9 +357,8 @@ static int l_close(lua_State *L) {
   lua_settop(L, 1);
   struct closing *c = mw_work_push(L, sizeof *c, "file:close");
   c->files = file->files;
-  c->fd = file->fd;
+  c->fd = take_descriptor(L, file);
   c->temp = file->temp;
-  file->fd = -1;
   file->temp = NULL;
   c->work.run = run_close;
   c->work.deliver = deliver_done;
@@ -359,8 +367,7 @@ static int l_close(lua_State *L) {
 
 static int l_gc(lua_State *L) {
   struct file *file = luaL_checkudata(L, 1, FILE_TYPE);
-  dispose(file->files, file->fd, file->temp);
-  file->fd = -1;
+  dispose(file->files, take_descriptor(L, file), file->temp);
   file->temp = NULL;
   return 0;
 }

@@ -1,8 +1,12 @@
 #include "bind/work.h"
 
+#include <errno.h>
+#include <stdatomic.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "bind/bind.h"
+#include "script/collect.h"
 
 #define WORK "moonwire.Work"
 
@@ -52,8 +56,41 @@ static void on_run(uv_work_t *request, int status) {
   }
 }
 
+/* Counts it, and logs it once a second at most. */
+static void report_shortage(lua_State *L, int error) {
+  static _Atomic int64_t last;
+  const struct mw_program *program = mw_fiber_program(L);
+  struct mw_metrics *metrics = program ? program->host->metrics : NULL;
+  struct mw_metric_family *family;
+  struct mw_metric *counter;
+  if (metrics &&
+      mw_metrics_family(metrics, MW_METRIC_COUNTER, "moonwire_descriptors_exhausted_total",
+                        "File operations of scripts that found no free file descriptor.", NULL, 0, NULL, 0, &family,
+                        NULL) == 0 &&
+      mw_metric_series(family, NULL, &counter, NULL) == 0) {
+    mw_metric_add(counter, 1);
+  }
+  int64_t now = mw_clock_real(), before = atomic_load(&last);
+  if (before != 0 && now < before + MW_NS_PER_S) return;
+  if (!atomic_compare_exchange_strong(&last, &before, now)) return;
+  mw_log(MW_LOG_WARN, NULL, "no file descriptor is free (%s): files that scripts have forgotten are closed now: "
+                            "close files, or raise the limit of open files", strerror(error));
+}
+
+/* Whether the work, for want of a descriptor, is to be run again. */
+static bool lacked_descriptor(lua_State *L, struct mw_work *work) {
+  if (work->error != EMFILE && work->error != ENFILE) return false;
+  report_shortage(L, work->error);
+  if (work->again) return false;
+  work->again = true;
+  release(work);
+  mw_collect_now(L);
+  return true;
+}
+
 static int after_work(lua_State *L, int status, lua_KContext context) {
   struct mw_work *work = (struct mw_work *)context;
+  if (lacked_descriptor(L, work)) return mw_work_wait(L, work);
   int n_results = work->deliver(L, work);
   release(work);
   return n_results;

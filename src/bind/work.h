@@ -17,7 +17,10 @@
  *
  * A work is a userdata on the stack of the coroutine that waits, which nobody can resume or close meanwhile
  * (script/coroutine.c): what is on the stack stays alive and where it is. A fiber that is killed waits for the work to
- * end; what the work holds then (a file, memory) is released unseen, on the pool as well, before the fiber goes on. */
+ * end; what the work holds then (a file, memory) is released unseen, on the pool as well, before the fiber goes on.
+ *
+ * One that fails for want of a file descriptor is released and run once more, after those of values that scripts have
+ * forgotten were closed. */
 #ifndef MW_BIND_WORK_H
 #define MW_BIND_WORK_H
 
@@ -28,6 +31,7 @@ struct mw_work {
   struct mw_fiber *fiber;
   bool *busy; /* set while it runs; NULL for none */
   int error;  /* what `run` returned */
+  bool again; /* it was run again: there was no free descriptor */
   int (*run)(struct mw_work *work);
   int (*deliver)(lua_State *L, struct mw_work *work);
   void (*release)(struct mw_work *work); /* frees what `run` made and nobody took; any thread, once or more; or NULL */

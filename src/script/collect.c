@@ -8,6 +8,7 @@ enum {
   CYCLES = 3,                     /* ends the one under way; finds the garbage and finalizes it; frees it */
   STEP_NS = MW_NS_PER_MS / 5,     /* how long the calls of a worker may be held up at once */
   PAUSE_NS = MW_NS_PER_MS,
+  DESCRIPTORS = 64,
   SPACE = 1024 * 1024             /* bytes; with much more, garbage would not fit into the processor's caches */
 };
 
@@ -53,6 +54,10 @@ void mw_collect_space_out(struct mw_vm *vm) {
   vm->memory -= SPACE;
 }
 
+static void expect_descriptors(struct mw_vm *vm) {
+  vm->descriptors_due = vm->descriptors < DESCRIPTORS / 2 ? DESCRIPTORS : 2 * vm->descriptors;
+}
+
 static void collect(void *arg) {
   struct mw_vm *vm = arg;
   int64_t end = mw_clock_real() + STEP_NS;
@@ -60,12 +65,24 @@ static void collect(void *arg) {
   while (vm->cycles > 0 && mw_clock_real() < end) {
     if (lua_gc(vm->L, LUA_GCSTEP, 0)) vm->cycles--;
   }
+  if (vm->cycles == 0) expect_descriptors(vm);
   if (vm->cycles > 0) vm->collecting = mw_timer_start_real(vm->loop, PAUSE_NS, collect, vm);
 }
 
 void mw_collect_start(struct mw_vm *vm) {
   vm->cycles = CYCLES;
   if (!vm->collecting) vm->collecting = mw_timer_start_real(vm->loop, PAUSE_NS, collect, vm);
+}
+
+void mw_collect_descriptor(struct mw_vm *vm, int change) {
+  vm->descriptors += (size_t)change;
+  if (vm->descriptors_due == 0) expect_descriptors(vm);
+  if (change > 0 && vm->descriptors >= vm->descriptors_due && !vm->collecting) mw_collect_start(vm);
+}
+
+void mw_collect_now(lua_State *L) {
+  lua_gc(L, LUA_GCCOLLECT);
+  expect_descriptors(mw_vm_of(L));
 }
 
 void mw_collect_stop(struct mw_vm *vm) {

@@ -18,6 +18,13 @@ void mw_collect_space_out(struct mw_vm *vm);
 /* What is garbage now will be gone after a while. It may be called again at any time. */
 void mw_collect_start(struct mw_vm *vm);
 
+/* Counts a descriptor that a Lua value has opened, or, with -1, closed. When as many as before are open again, 64 at the
+ * least, values that scripts have forgotten may hold them: a collection starts. */
+void mw_collect_descriptor(struct mw_vm *vm, int change);
+
+/* The process has no free descriptor: closes those of forgotten values at once. */
+void mw_collect_now(lua_State *L);
+
 /* For mw_vm_fini(). */
 void mw_collect_stop(struct mw_vm *vm);
 

@@ -19,6 +19,7 @@
 
 struct mw_fiber;
 struct mw_program;
+struct mw_store_holds;
 
 struct mw_vm {
   lua_State *L;             /* the main thread; runs nothing but set-up */
@@ -28,6 +29,9 @@ struct mw_vm {
   struct mw_list live;      /* fibers that run or wait */
   size_t n_idle, n_live;
   struct mw_metric *live_gauge; /* shows n_live; may be NULL */
+  uint64_t n_started;       /* fibers, so far */
+  void (*broken)(struct mw_vm *vm, const struct mw_fiber *fiber); /* runs when a fiber that was killed or cut has ended; may be NULL */
+  struct mw_store_holds *holds; /* bind/store_hold.c's; NULL before it opens */
   struct mw_program *newest; /* of the newest committed generation; NULL before the first */
   struct mw_program *loading; /* the program whose scripts are being loaded, NULL when none */
   int unyieldable;          /* > 0: an outer C call boundary forbids waiting */
@@ -45,6 +49,8 @@ struct mw_vm {
   int64_t warned;           /* mw_clock_real() of the last warning of a long run; 0 for none */
   struct mw_timer *collecting; /* the next step of a collection (script/collect.h); NULL when none is under way */
   unsigned cycles;          /* that are left of it */
+  size_t descriptors;       /* that Lua's values hold: files, channels */
+  size_t descriptors_due;   /* at which the next collection begins; 0 before the first */
 #ifdef __SANITIZE_ADDRESS__ /* of mw_collect_stress() */
   bool stressed;
   size_t allocations;       /* before this run */

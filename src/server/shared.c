@@ -13,6 +13,11 @@
 #include "server/folder.h"
 #include "server/server.h"
 
+enum {
+  MOST_DESCRIPTORS = 1 << 20,             /* to which the soft limit is raised */
+  OTHERS = 32, OTHERS_OF_WORKER = 8       /* that are not connections: at least, and for each worker */
+};
+
 static bool in_memory(const struct mw_settings *settings) { return strcmp(settings->data, ":memory:") == 0; }
 
 static int open_data(struct mw_shared *shared, struct mw_err *err) {
@@ -49,12 +54,21 @@ static int open_store(struct mw_shared *shared, struct mw_err *err) {
   return rc;
 }
 
-/* As many as the process may have files, with an eighth of those left for everything else. */
-static unsigned most_connections(const struct mw_settings *settings) {
+/* Raises the limit of open files to the most that the process may have. Returns it; 0 when it is not known. */
+static rlim_t raise_descriptors(void) {
   struct rlimit files;
+  if (getrlimit(RLIMIT_NOFILE, &files) != 0) return 0;
+  rlim_t soft = files.rlim_cur;
+  files.rlim_cur = files.rlim_max < MOST_DESCRIPTORS ? files.rlim_max : MOST_DESCRIPTORS;
+  return soft < files.rlim_cur && setrlimit(RLIMIT_NOFILE, &files) == 0 ? files.rlim_cur : soft;
+}
+
+/* As many as there may be descriptors, without those that workers, files and clients need. */
+static unsigned most_connections(const struct mw_settings *settings) {
+  rlim_t all = raise_descriptors(), others = all / 8 + OTHERS + OTHERS_OF_WORKER * settings->workers;
   if (settings->clients.connections > 0) return settings->clients.connections;
-  if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur > INT32_MAX) return 0;
-  return (unsigned)(files.rlim_cur - files.rlim_cur / 8);
+  if (all == 0 || all > INT32_MAX) return 0;
+  return (unsigned)(others < all / 2 ? all - others : all / 2);
 }
 
 /* Lines are dropped without it, too. */

@@ -39,10 +39,10 @@ def stubs(name, folder=ROOT):
 class Server:
     """`moonwire serve` on a free port, from the constructor until stop()."""
 
-    def __init__(self, folder=ROOT, data=":memory:", arguments=()):
+    def __init__(self, folder=ROOT, data=":memory:", arguments=(), prefix=()):
         self.log = tempfile.TemporaryFile("w+")
         self.process = subprocess.Popen(
-            [MOONWIRE, "serve", str(folder), "--listen", "127.0.0.1:0", "--data", str(data), *ENGINE, *arguments],
+            [*prefix, MOONWIRE, "serve", str(folder), "--listen", "127.0.0.1:0", "--data", str(data), *ENGINE, *arguments],
             stdout=subprocess.PIPE, stderr=self.log, text=True)
         watchdog = threading.Timer(TIMEOUT, self.process.kill)
         watchdog.start()
