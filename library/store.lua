@@ -29,6 +29,7 @@ function store.transaction(f) end
 ---@field after? string|integer goes on behind this key
 ---@field limit? integer
 ---@field reverse? boolean
+---@field snapshot? boolean false: goes on from a new snapshot where the server closes one that is old; else it raises ABORTED
 
 ---@class moonwire.WatchOptions
 ---@field prefix? string of string keys

@@ -312,7 +312,7 @@ describe("each", function()
 
   it("checks its options", function()
     local tasks = fresh()
-    raises("each: unknown option limt %(expected prefix, after, limit, reverse%)", tasks.each, tasks, { limt = 1 })
+    raises("each: unknown option limt %(expected prefix, after, limit, reverse, snapshot%)", tasks.each, tasks, { limt = 1 })
     raises("each: limit: expected an integer from 0 on, got 1.5", tasks.each, tasks, { limit = 1.5 })
     raises("each: limit: expected an integer from 0 on, got %-1", tasks.each, tasks, { limit = -1 })
     raises("each: after: expected string, got number", tasks.each, tasks, { after = 1 })
@@ -644,5 +644,57 @@ describe("a store that is full", function()
       assert.matches('store: %d+ transactions? failed: /[^"]*/store.mdb: the store is full', log)
       assert.is_nil(log:find("the store failed", 1, true)) -- a second line of the same failure
     end
+  end)
+end)
+
+describe("a snapshot that a call holds for long", function()
+  it("is listed, closed and logged, and its call ends with ABORTED unless it goes on from another", function()
+    local folder <close> = project.new {
+      ["proto/greeter.proto"] = [[
+        syntax = "proto3";
+        package helloworld;
+        message HelloRequest { string name = 1; }
+        message HelloReply { string message = 1; }
+        service Greeter { rpc SayHello(HelloRequest) returns (HelloReply); }
+      ]],
+      ["lua/greeter.lua"] = [[
+        local mw = require "moonwire"
+        local replies = mw.store.collection { name = "replies", message = "helloworld.HelloReply", key = "message" }
+        local Greeter = mw.service "helloworld.Greeter"
+        local function closed() return mw.metrics.total "moonwire_store_snapshots_ended_total" or 0 end
+        function Greeter.SayHello(req)
+          for _, key in ipairs { "a", "b", "c" } do assert(replies:put { message = key }) end
+          local seen, before = "", closed()
+          for reply in replies:each { snapshot = req.name ~= "any" } do
+            seen = seen .. reply.message
+            if reply.message == "b" then
+              assert(replies:put { message = "bb" })
+              repeat mw.sleep(0.01) until closed() > before
+            end
+          end
+          return { message = seen }
+        end
+      ]],
+    }
+    local server = servers.start { dir = folder.dir, data = folder.dir .. "/data", args = { "--workers", "1" } }
+    local greeter = server:connect "helloworld.Greeter"
+    local reply, status
+    mw.spawn(function() reply, status = greeter:SayHello {} end)
+    local call
+    test.eventually(function()
+      local _, shown = folder:run "status"
+      call = shown:match "\nSNAPSHOT OF  AGE +WORKER  CALL\nreplies +[%d.]+s +0 +(%d+)$"
+      return call
+    end)
+    folder:write("moonwire.lua", "return { store = { snapshot_seconds = 0.01 } }")
+    assert(folder:run "reload" == 0)
+    test.eventually(function() return status end)
+    servers.assert_status("ABORTED", "replies: the snapshot was closed: it was open for longer than " ..
+      "store.snapshot_seconds: begin again", reply, status)
+    reply = assert(greeter:SayHello { name = "any" })
+    assert.equal("abbbc", reply.message)
+    local log = server:stop()
+    assert.matches("a snapshot of the store was closed: it was open for longer than store.snapshot_seconds\" " ..
+      "of=replies reason=age age=[%d.]+ count=1 call=" .. call, log)
   end)
 end)

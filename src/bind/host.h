@@ -26,6 +26,7 @@ struct mw_host {
   const char *dir;           /* the project folder */
   const char *data_dir;      /* no status contains it; NULL for none */
   const struct mw_files *files;
+  int64_t snapshot_age;      /* nanoseconds that a script may hold a snapshot of the store open; 0 for no limit */
   unsigned worker, workers;  /* this worker's number, from 0, and how many there are */
   bool dev;
 };

@@ -104,14 +104,6 @@ static int l_gc(lua_State *L) {
   return 0;
 }
 
-int mw_collection_snapshot(lua_State *L, struct mw_store *store, struct mw_store_snapshot **out, struct mw_err *err) {
-  int rc = mw_store_snapshot_open(store, out, err);
-  if (rc != MW_ELIMIT) return rc;
-  mw_err_fini(err);
-  lua_gc(L, LUA_GCCOLLECT);
-  return mw_store_snapshot_open(store, out, err);
-}
-
 /* ---- tables ---- */
 
 static const luaL_Reg reads[] = {{"get", l_get}, {NULL, NULL}};
@@ -131,6 +123,7 @@ static void make_collection_type(lua_State *L) {
 void mw_bind_open_store(lua_State *L, struct mw_program *program) {
   if (luaL_getmetatable(L, MW_COLLECTION) == LUA_TNIL) make_collection_type(L);
   lua_pop(L, 1);
+  mw_store_hold_types(L, program->host);
   mw_store_scan_types(L);
   mw_store_watch_types(L);
   mw_store_transaction_types(L);

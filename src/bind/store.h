@@ -150,8 +150,36 @@ void mw_store_transaction_types(lua_State *L);
 void mw_store_scan_types(lua_State *L);
 void mw_store_watch_types(lua_State *L);
 
-/* Opens a snapshot. Scans that a script has left hold theirs until they are collected: when there are too many, that is
- * now. Returns as mw_store_snapshot_open(). */
-int mw_collection_snapshot(lua_State *L, struct mw_store *store, struct mw_store_snapshot **out, struct mw_err *err);
+/* ---- store_hold.c: snapshots that scripts hold open ----
+ * Whoever waits, or may never come back, reads from a snapshot that the worker can close ahead of him. */
+
+struct mw_store_hold {
+  struct mw_list link;                /* in the worker's list, oldest first */
+  struct mw_store_snapshot *snapshot; /* NULL when it is not open */
+  void (*let_go)(struct mw_store_hold *hold); /* copies what is borrowed from it, which the worker will close; or NULL */
+  const char *ended;                  /* why the worker closed it; NULL when it did not */
+  struct mw_store_holds *holds;
+  const char *name;                   /* what it is of, for people */
+  int64_t opened;                     /* mw_clock_mono() */
+  uint64_t fiber, call;               /* of whom: serial and id; 0 for none */
+  uint64_t client;                    /* a hash: of the call's connection, or a job */
+};
+
+/* Opens a snapshot for the running fiber. `name` is borrowed while it is open. Returns as mw_store_snapshot_open(). */
+int mw_store_hold_open(lua_State *L, struct mw_store *store, struct mw_store_hold *hold, const char *name,
+                       struct mw_err *err);
+
+/* Closes it, unless it is closed. */
+void mw_store_hold_close(struct mw_store_hold *hold);
+
+/* Pushes nil and ABORTED, with the reason why the worker closed it. */
+int mw_store_hold_fail(lua_State *L, const struct mw_collection *collection, const struct mw_store_hold *hold);
+
+/* Runs `show` for each, oldest first. */
+void mw_bind_list_snapshots(const struct mw_vm *vm, void (*show)(void *arg, const struct mw_store_hold *hold),
+                            void *arg);
+
+/* Once in a state, before any snapshot. Borrows `host`. */
+void mw_store_hold_types(lua_State *L, const struct mw_host *host);
 
 #endif

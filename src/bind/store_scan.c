@@ -5,12 +5,13 @@
 
 struct scan {
   struct mw_collection *collection; /* in the first user value */
-  struct mw_store_snapshot *snapshot; /* NULL once closed */
+  struct mw_store_hold hold;
   struct mw_store_key prefix;
   struct mw_slice at; /* where it is; borrowed from the snapshot, or from `start` */
   struct mw_store_key start;
   lua_Integer left; /* messages still to be seen */
   bool reverse;
+  bool renews;      /* goes on from another snapshot when the worker closes this one */
 };
 
 static struct scan *check_scan(lua_State *L, int arg) { return luaL_checkudata(L, arg, SCAN); }
@@ -18,16 +19,35 @@ static struct scan *check_scan(lua_State *L, int arg) { return luaL_checkudata(L
 /* By __close, by __gc, or at the end, whichever comes first. */
 static int l_close(lua_State *L) {
   struct scan *scan = check_scan(L, 1);
-  mw_store_snapshot_close(scan->snapshot);
-  scan->snapshot = NULL;
+  mw_store_hold_close(&scan->hold);
+  scan->left = 0;
   return 0;
 }
 
-/* Moves on. Returns as mw_store_snapshot_next(). */
-static int advance(struct scan *scan, struct mw_store_entry *entry) {
-  if (!scan->snapshot || scan->left == 0) return MW_ENOTFOUND;
+static void let_go(struct mw_store_hold *hold) {
+  struct scan *scan = MW_CONTAINER(hold, struct scan, hold);
+  if (!scan->at.data || scan->at.data == scan->start.bytes) return;
+  scan->start.len = scan->at.len;
+  memcpy(scan->start.bytes, scan->at.data, scan->at.len);
+  scan->at = mw_store_key_slice(&scan->start);
+}
+
+/* Returns as mw_store_snapshot_open(). */
+static int open_snapshot(lua_State *L, struct scan *scan, struct mw_err *err) {
+  scan->hold.let_go = let_go;
+  return mw_store_hold_open(L, mw_collection_store(scan->collection), &scan->hold, scan->collection->name, err);
+}
+
+/* Moves on. Returns as mw_store_snapshot_next(), without MW_EBUSY. */
+static int advance(lua_State *L, struct scan *scan, struct mw_store_entry *entry) {
+  if (!scan->hold.snapshot || scan->left == 0) return MW_ENOTFOUND;
+  struct mw_slice prefix = mw_store_key_slice(&scan->prefix);
+  int rc;
   scan->left--;
-  int rc = mw_store_snapshot_next(scan->snapshot, mw_store_key_slice(&scan->prefix), scan->at, scan->reverse, entry);
+  while ((rc = mw_store_snapshot_next(scan->hold.snapshot, prefix, scan->at, scan->reverse, entry)) == MW_EBUSY) {
+    scan->at = entry->key;
+    mw_budget_check(L);
+  }
   if (rc == 0) scan->at = entry->key;
   return rc;
 }
@@ -82,13 +102,28 @@ static bool push_scan(lua_State *L, const char *what, const char *const *allowed
 
 /* ---- each ---- */
 
+/* The worker has closed the snapshot: opens another one, or raises. */
+static void renew(lua_State *L, struct scan *scan) {
+  if (!scan->renews) {
+    mw_store_hold_fail(L, scan->collection, &scan->hold);
+    lua_error(L);
+  }
+  struct mw_err err = MW_ERR_INIT;
+  int rc = open_snapshot(L, scan, &err);
+  if (rc == 0) return;
+  mw_store_fail_err(L, rc, &err);
+  lua_error(L);
+}
+
 /* The iterator: next(scan). What fails half-way is raised, since a loop cannot return it. */
 static int l_next(lua_State *L) {
   struct scan *scan = check_scan(L, 1);
   struct mw_store_entry entry = {.key = {NULL, 0}};
-  int rc = advance(scan, &entry);
+  if (scan->hold.ended && scan->left > 0) renew(L, scan);
+  int rc = advance(L, scan, &entry);
   if (rc == 0) {
     mw_collection_push(L, scan->collection, entry.value);
+    if (scan->left == 0) mw_store_hold_close(&scan->hold);
     return 1;
   }
   if (rc != MW_ENOTFOUND) {
@@ -100,13 +135,15 @@ static int l_next(lua_State *L) {
   return 1;
 }
 
-/* collection:each{prefix=, after=, limit=, reverse=}: an iterator, its state, and the scan again, to be closed. */
+/* collection:each{prefix=, after=, limit=, reverse=, snapshot=}: an iterator, its state, and the scan again, to be closed. */
 static int l_each(lua_State *L) {
-  static const char *const allowed[] = {"prefix", "after", "limit", "reverse", NULL};
+  static const char *const allowed[] = {"prefix", "after", "limit", "reverse", "snapshot", NULL};
   struct scan *scan;
   push_scan(L, "each", allowed, &scan);
+  scan->renews = mw_bind_get_option(L, 2, "snapshot") != LUA_TNIL && !lua_toboolean(L, -1);
+  lua_pop(L, 1);
   struct mw_err err = MW_ERR_INIT;
-  int rc = mw_collection_snapshot(L, mw_collection_store(scan->collection), &scan->snapshot, &err);
+  int rc = open_snapshot(L, scan, &err);
   return mw_collection_iterate(L, l_next, rc, &err);
 }
 
@@ -116,15 +153,18 @@ static int l_count(lua_State *L) {
   static const char *const allowed[] = {"prefix", NULL};
   struct scan *scan;
   lua_Integer count = 0;
+  unsigned steps = 0;
   if (push_scan(L, "count", allowed, &scan)) {
     struct mw_err err = MW_ERR_INIT;
-    int rc = mw_collection_snapshot(L, mw_collection_store(scan->collection), &scan->snapshot, &err);
+    int rc = open_snapshot(L, scan, &err);
     mw_err_fini(&err);
     struct mw_store_entry entry = {.key = {NULL, 0}};
-    while (rc == 0 && (rc = advance(scan, &entry)) == 0) count++;
+    while (rc == 0 && (rc = advance(L, scan, &entry)) == 0) {
+      mw_budget_tick(L, &steps);
+      count++;
+    }
     int n_failed = rc == MW_ENOTFOUND ? 0 : mw_store_fail_at(L, scan->collection, rc, entry.key);
-    mw_store_snapshot_close(scan->snapshot);
-    scan->snapshot = NULL;
+    mw_store_hold_close(&scan->hold);
     if (n_failed > 0) return n_failed;
   }
   lua_pushinteger(L, count);

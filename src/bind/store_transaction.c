@@ -8,7 +8,7 @@
 
 /* User values: 1 the keys that were read, 2 what was written: key -> bytes, or false for a delete. */
 struct transaction {
-  struct mw_store_snapshot *snapshot;
+  struct mw_store_hold hold;
   struct mw_store_txn *txn; /* NULL once handed over or closed */
   bool writes;
 };
@@ -19,9 +19,8 @@ enum { READS = 1, WRITES = 2 };
 
 static int l_close(lua_State *L) {
   struct transaction *tx = luaL_checkudata(L, 1, TRANSACTION);
-  mw_store_snapshot_close(tx->snapshot);
+  mw_store_hold_close(&tx->hold);
   mw_store_txn_free(tx->txn);
-  tx->snapshot = NULL;
   tx->txn = NULL;
   return 0;
 }
@@ -35,7 +34,7 @@ static void push_transaction(lua_State *L, struct mw_store *store) {
     lua_setiuservalue(L, -2, i);
   }
   struct mw_err err = MW_ERR_INIT;
-  int rc = mw_collection_snapshot(L, store, &tx->snapshot, &err);
+  int rc = mw_store_hold_open(L, store, &tx->hold, "a transaction", &err);
   if (rc == 0) tx->txn = mw_store_txn_new();
   if (tx->txn) return;
   if (rc == 0) mw_err_set(&err, MW_ENOMEM, "out of memory");
@@ -102,8 +101,12 @@ static bool read_key(lua_State *L, struct transaction *tx, const struct mw_colle
     *bytes = mw_slice(text, len);
     return text != NULL;
   }
+  if (tx->hold.ended) {
+    mw_store_hold_fail(L, NULL, &tx->hold);
+    lua_error(L);
+  }
   struct mw_store_entry entry = {.revision = MW_STORE_ABSENT};
-  int rc = mw_store_snapshot_get(tx->snapshot, mw_store_key_slice(key), &entry);
+  int rc = mw_store_snapshot_get(tx->hold.snapshot, mw_store_key_slice(key), &entry);
   if (rc != 0 && rc != MW_ENOTFOUND) {
     mw_store_fail_at(L, collection, rc, mw_store_key_slice(key));
     lua_error(L);
@@ -206,8 +209,7 @@ static int commit(lua_State *L, int status, lua_KContext context) {
   lua_insert(L, TX + 1);
   struct mw_store_txn *txn = tx->txn;
   tx->txn = NULL;
-  mw_store_snapshot_close(tx->snapshot);
-  tx->snapshot = NULL;
+  mw_store_hold_close(&tx->hold);
   return mw_store_wait_commit(L, wait, mw_bind_program(L)->host->store, txn, after_commit);
 }
 

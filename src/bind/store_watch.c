@@ -21,7 +21,7 @@ struct change {
 struct watch {
   struct mw_collection *collection; /* in the user value */
   struct mw_store_key prefix;
-  struct mw_store_snapshot *snapshot; /* of what exists, while that is read */
+  struct mw_store_hold hold;          /* of what exists, while that is read */
   struct mw_slice at;                 /* the last key read from it */
   struct mw_store_watch *watch;       /* NULL once closed */
   struct change *first, **last;
@@ -70,9 +70,8 @@ static void on_event(void *arg, const struct mw_store_event *event) {
 static int l_close(lua_State *L) {
   struct watch *w = check_watch(L);
   mw_store_watch_close(w->watch);
-  mw_store_snapshot_close(w->snapshot);
+  mw_store_hold_close(&w->hold);
   w->watch = NULL;
-  w->snapshot = NULL;
   while (w->first) drop_first(w);
   struct mw_fiber *fiber = w->fiber;
   w->fiber = NULL;
@@ -105,7 +104,12 @@ static int push_event(lua_State *L, struct watch *w, struct mw_slice key, bool p
 /* Pushes what exists next; returns false at the end of it. */
 static bool push_existing(lua_State *L, struct watch *w) {
   struct mw_store_entry entry;
-  int rc = mw_store_snapshot_next(w->snapshot, mw_store_key_slice(&w->prefix), w->at, false, &entry);
+  int rc;
+  while ((rc = mw_store_snapshot_next(w->hold.snapshot, mw_store_key_slice(&w->prefix), w->at, false, &entry)) ==
+         MW_EBUSY) {
+    w->at = entry.key;
+    mw_budget_check(L);
+  }
   if (rc == 0) {
     w->at = entry.key;
     push_event(L, w, entry.key, true, entry.value);
@@ -115,8 +119,7 @@ static bool push_existing(lua_State *L, struct watch *w) {
     mw_store_fail_at(L, w->collection, rc, entry.key);
     return lua_error(L);
   }
-  mw_store_snapshot_close(w->snapshot);
-  w->snapshot = NULL;
+  mw_store_hold_close(&w->hold);
   return false;
 }
 
@@ -148,7 +151,11 @@ static int next_change(lua_State *L, int status, lua_KContext context) {
 static int l_next(lua_State *L) {
   struct watch *w = check_watch(L);
   lua_settop(L, 1);
-  if (w->snapshot && push_existing(L, w)) return 1;
+  if (w->watch && w->hold.ended) {
+    mw_store_hold_fail(L, w->collection, &w->hold);
+    return lua_error(L);
+  }
+  if (w->hold.snapshot && push_existing(L, w)) return 1;
   return next_change(L, LUA_OK, 0);
 }
 
@@ -156,14 +163,12 @@ static int l_next(lua_State *L) {
 
 static int start(lua_State *L, struct watch *w, struct mw_loop *loop, bool existing, struct mw_err *err) {
   struct mw_store *store = mw_collection_store(w->collection);
-  int rc = mw_collection_snapshot(L, store, &w->snapshot, err);
+  int rc = mw_store_hold_open(L, store, &w->hold, w->collection->name, err);
   if (rc != 0) return rc;
-  uint64_t revision = mw_store_snapshot_revision(w->snapshot);
+  uint64_t revision = mw_store_snapshot_revision(w->hold.snapshot);
   rc = mw_store_watch_open(store, mw_store_key_slice(&w->prefix), revision, loop, on_event, w, &w->watch);
   if (rc != 0) return mw_err_set(err, rc, "out of memory");
-  if (existing) return 0;
-  mw_store_snapshot_close(w->snapshot);
-  w->snapshot = NULL;
+  if (!existing) mw_store_hold_close(&w->hold);
   return 0;
 }
 

@@ -73,6 +73,8 @@ static void end(struct mw_fiber *fiber, int rc) {
   fiber->owner = NULL;
   if (owner) fiber->done(fiber, owner); /* may use objects that the stack still holds */
   if (rc != LUA_OK) lua_resetthread(fiber->L);
+  struct mw_vm *vm = fiber->vm;
+  if (vm->broken && (fiber->account.cut || fiber->doom != MW_FIBER_ALIVE)) vm->broken(vm, fiber);
   retire(fiber, rc == LUA_OK && !fiber->account.cut);
 }
 
@@ -139,6 +141,7 @@ struct mw_fiber *mw_fiber_new(struct mw_vm *vm, struct mw_program *program,
   struct mw_fiber *fiber = from_pool(vm);
   if (!fiber) return NULL;
   fiber->program = program;
+  fiber->serial = ++vm->n_started;
   if (program) program->n_fibers++;
   fiber->waiting = false;
   fiber->doom = MW_FIBER_ALIVE;

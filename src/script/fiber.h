@@ -37,6 +37,7 @@ struct mw_fiber {
   struct mw_list link;        /* in vm->idle or vm->live */
   lua_State *L;               /* its coroutine */
   int ref;                    /* keeps it in the registry */
+  uint64_t serial;            /* no other fiber of the state has it, from 1 */
   bool waiting;
   bool refused;               /* Lua had no C stack to go on with a coroutine of the chain */
   lua_State *innermost;       /* the coroutine that waits: its own, or one of the script's inside it */

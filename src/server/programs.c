@@ -52,6 +52,7 @@ static void apply(struct mw_programs *programs, const struct mw_settings *settin
   programs->dispatch->send_limit = settings->unsent_messages;
   programs->dispatch->show_generation = settings->dev;
   programs->host->dev = settings->dev;
+  programs->host->snapshot_age = mw_span_of_seconds(settings->snapshot_seconds);
 }
 
 /* ---- loading ---- */

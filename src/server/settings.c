@@ -69,6 +69,7 @@ int mw_settings_init(struct mw_settings *settings, const char *dir) {
                                    .slice_ms = 100,
                                    .protoc_seconds = 60,
                                    .specs_seconds = 60,
+                                   .snapshot_seconds = 300,
                                    .health = true,
                                    .reflection = true,
                                    .keepalive = {.time = 2 * 60 * 60, .timeout = 20, .min_time = 5 * 60},

@@ -35,6 +35,7 @@ struct mw_settings {
   struct mw_engine_limits clients; /* what they may ask for */
   struct mw_keepalive keepalive;
   size_t store_bytes;         /* most bytes the store may grow to; 0 for the store's default */
+  double snapshot_seconds;    /* that a script may hold a snapshot of the store open; 0 for no limit */
   bool dev;                   /* errors reach the caller in full */
   double protoc_seconds;      /* that protoc may take */
   bool specs;                 /* a reload has to pass the folder's specs */

@@ -67,6 +67,7 @@ static const struct setting settings_table[] = {
     {"keepalive", "max_connection_age", NUMBER, AT(keepalive.max_connection_age), 0, 1e6, KEPT, true},
     {"keepalive", "max_connection_age_grace", NUMBER, AT(keepalive.max_connection_age_grace), 0, 1e6, KEPT, true},
     {"store", "map_bytes", SIZE, AT(store_bytes), 1048576, 1e15, "bytes from 1048576 to 1e15", true},
+    {"store", "snapshot_seconds", NUMBER, AT(snapshot_seconds), 0, 1e9, "seconds from 0 (no limit) to 1e9", false},
 };
 enum { N_SETTINGS = sizeof settings_table / sizeof *settings_table };
 

@@ -6,14 +6,15 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "bind/store.h"
 #include "server/table.h"
 
-enum { SHOWN_CALLS = 100, SHOWN_JOBS = 100, SHOWN_PINS = 8 }; /* of each worker, and of each old generation on it */
+enum { SHOWN_CALLS = 100, SHOWN_JOBS = 100, SHOWN_SNAPSHOTS = 20, SHOWN_PINS = 8 }; /* of each worker, and of each old generation on it */
 
 /* What one worker says: rows of the tables below. */
 struct part {
-  struct mw_buf worker, old, calls, jobs;
-  size_t n_jobs;
+  struct mw_buf worker, old, calls, jobs, snapshots;
+  size_t n_jobs, n_snapshots;
   const struct mw_worker *asked;    /* while it is filled in: */
   const struct mw_program *program; /* whose jobs are being listed */
   int64_t now;
@@ -134,6 +135,24 @@ static void add_jobs(struct part *part) {
   }
 }
 
+/* Oldest first, as the list is. */
+static void add_snapshot(void *arg, const struct mw_store_hold *hold) {
+  struct part *part = arg;
+  if (++part->n_snapshots > SHOWN_SNAPSHOTS) return;
+  char age[32], call[24] = "-";
+  if (hold->call != 0) snprintf(call, sizeof call, "%" PRIu64, hold->call);
+  mw_buf_printf(&part->snapshots, "%s\t%s\t%u\t%s\n", hold->name, show_age(part->now - hold->opened, age),
+                part->asked->index, call);
+}
+
+static void add_snapshots(struct part *part) {
+  mw_bind_list_snapshots(&part->asked->vm, add_snapshot, part);
+  if (part->n_snapshots > SHOWN_SNAPSHOTS) {
+    mw_buf_printf(&part->snapshots, "...\t%zu more on worker %u\n", part->n_snapshots - SHOWN_SNAPSHOTS,
+                  part->asked->index);
+  }
+}
+
 static void ask(void *arg, struct mw_worker *worker) {
   struct inquiry *inquiry = arg;
   struct part *part = &inquiry->parts[worker->index];
@@ -146,6 +165,7 @@ static void ask(void *arg, struct mw_worker *worker) {
   part->asked = worker;
   part->now = now;
   add_jobs(part);
+  add_snapshots(part);
 }
 
 /* ---- at home ---- */
@@ -204,6 +224,7 @@ static void report(struct inquiry *inquiry, const bool *answered) {
   write_table(&out, inquiry, answered, "CALL\tMETHOD\tAGE\tGENERATION\tWORKER\tPEER\tWAITS AT\n",
               offsetof(struct part, calls));
   write_table(&out, inquiry, answered, "JOB\tKIND\tAGE\tGENERATION\tWORKER\tWAITS AT\n", offsetof(struct part, jobs));
+  write_table(&out, inquiry, answered, "SNAPSHOT OF\tAGE\tWORKER\tCALL\n", offsetof(struct part, snapshots));
   inquiry->done(inquiry->arg, true, mw_buf_str(&out));
   inquiry->done = NULL;
   mw_buf_fini(&out);
@@ -220,6 +241,7 @@ static void finish(void *arg) {
     mw_buf_fini(&part->old);
     mw_buf_fini(&part->calls);
     mw_buf_fini(&part->jobs);
+    mw_buf_fini(&part->snapshots);
   }
   free(inquiry);
 }

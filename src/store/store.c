@@ -120,12 +120,13 @@ int mw_store_snapshot_get(struct mw_store_snapshot *snapshot, struct mw_slice ke
 int mw_store_snapshot_next(struct mw_store_snapshot *snapshot, struct mw_slice prefix, struct mw_slice after,
                            bool reverse, struct mw_store_entry *out) {
   struct mw_record record;
-  int rc;
+  int rc, skipped = 0;
   do {
     rc = snapshot->ops->view_next(snapshot->view, prefix, after, reverse, &record);
     after = record.key;
-  } while (rc == 0 && mw_expired(&record, snapshot->now));
+  } while (rc == 0 && mw_expired(&record, snapshot->now) && ++skipped < MW_STORE_SKIPPED);
   if (rc == 0) to_entry(&record, out);
+  if (rc == 0 && skipped == MW_STORE_SKIPPED) rc = MW_EBUSY;
   if (rc == MW_EDATA) out->key = record.key;
   return rc;
 }

@@ -54,6 +54,11 @@ struct mw_store_entry {
 
 struct mw_store_snapshot;
 
+enum {
+  MW_STORE_SNAPSHOTS = 7680, /* that may be held: the reader slots, less those of reads that are under way or begin again */
+  MW_STORE_SKIPPED = 1024    /* most expired entries that are passed over at once */
+};
+
 /* Opens a snapshot of the newest revision. What expires while it is open stays in it. It pins what it sees: a store
  * that is written to grows by every page changed meanwhile, so close it early. Returns 0, MW_ELIMIT (8,190 are open),
  * MW_EIO or MW_ENOMEM. */
@@ -66,8 +71,8 @@ uint64_t mw_store_snapshot_revision(const struct mw_store_snapshot *snapshot);
 int mw_store_snapshot_get(struct mw_store_snapshot *snapshot, struct mw_slice key, struct mw_store_entry *out);
 
 /* Moves to the next entry below `prefix` after `after` (exclusive; data NULL for the start), or before it with
- * `reverse`. Call again with the returned key to go on. Returns 0, MW_ENOTFOUND at the end, MW_EDATA or MW_EIO. After
- * MW_EDATA out->key is that of the damaged record, with which to go on after it, or has no data: a page is damaged. */
+ * `reverse`. Call again with the returned key to go on. Returns 0, MW_ENOTFOUND at the end, MW_EBUSY after
+ * MW_STORE_SKIPPED expired entries (go on after out->key), MW_EDATA or MW_EIO. After MW_EDATA out->key is that of the damaged record, with which to go on after it, or has no data: a page is damaged. */
 int mw_store_snapshot_next(struct mw_store_snapshot *snapshot, struct mw_slice prefix, struct mw_slice after,
                            bool reverse, struct mw_store_entry *out);
 
