@@ -28,8 +28,8 @@ static void open_module(lua_State *L, struct mw_program *program) {
   mw_bind_open_store(L, program);
 }
 
-/* A worker of `workers` that has loaded `script` as the module "store". */
-static inline int binding_setup(void **state, const char *script, unsigned workers) {
+/* A worker of `workers` that has loaded `script` as the module "store"; the store may grow to `map_size` bytes. */
+static inline int binding_setup(void **state, const char *script, unsigned workers, size_t map_size) {
   void *fixture;
   if (fixture_setup(&fixture) != 0) return -1;
   struct binding *b = calloc(1, sizeof *b);
@@ -37,7 +37,7 @@ static inline int binding_setup(void **state, const char *script, unsigned worke
   b->f = fixture;
   mw_store_close(b->f->store);
   struct mw_err err = MW_ERR_INIT;
-  int rc = fixture_open(b->f, 1 << 20, &err);
+  int rc = fixture_open(b->f, map_size, &err);
   if (rc == 0) rc = mw_schema_load(&b->pool, "../proto", &err);
   if (rc == 0) rc = mw_vm_init(&b->vm, &b->f->loop, 64 << 20, &err);
   b->host = (struct mw_host){.loop = &b->f->loop, .store = b->f->store, .workers = workers};

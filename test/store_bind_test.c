@@ -2,6 +2,8 @@
 #include "store_bind_fixture.h"
 #include "store_gate.h"
 
+#include "base/clock.h"
+
 static const char script[] =
     "local mw = require 'moonwire'\n"
     "local tasks = mw.store.collection { name = 'tasks', message = 'tasks.Task' }\n"
@@ -41,6 +43,8 @@ static const char script[] =
     "  status = select(2, tasks:count())\n"
     "  assert(status.code == 'DATA_LOSS', tostring(status))\n"
     "end\n"
+    "function M.count() return tasks:count() end\n"
+    "function M.first() for task in tasks:each() do return task end end\n"
     "local function title(word) return function(t) t.title = t.title .. word return t end end\n"
     "function M.change() assert(tasks:update('old', title 'x')) end\n"
     "function M.refused()\n"
@@ -80,7 +84,8 @@ static const char script[] =
     "end\n"
     "return M\n";
 
-static int setup(void **state) { return binding_setup(state, script, 1); }
+static int setup(void **state) { return binding_setup(state, script, 1, 1 << 20); }
+static int setup_large(void **state) { return binding_setup(state, script, 1, 1 << 28); }
 
 static bool stored(struct binding *b, const char *id) {
   char key[64];
@@ -164,6 +169,50 @@ static void a_damaged_page_is_data_loss(void **state) {
   run_to_end(b, "pages");
 }
 
+/* ---- loops without a wait ---- */
+
+/* Tasks of no content, in one transaction. */
+static void put_many(struct binding *b, int n, int64_t expires) {
+  struct mw_store_txn *txn = mw_store_txn_new();
+  for (int i = 0; i < n; i++) {
+    char key[64];
+    int len = snprintf(key, sizeof key, "tasks%c%08d", 0, i);
+    assert_int_equal(mw_store_txn_put(txn, mw_slice(key, (size_t)len), str(""), expires), 0);
+  }
+  assert_int_equal(commit(b->f->store, &b->f->loop, txn).code, 0);
+}
+
+static void start_short(struct binding *b, const char *function) {
+  mw_budget_limit(&b->vm, (struct mw_limits){.slice = MW_NS_PER_MS});
+  b->ended = 0;
+  start(b, function);
+}
+
+static void expect_cut(struct binding *b) {
+  assert_int_equal(b->ended, 1);
+  assert_true(b->failed);
+  if (!strstr(b->error, "without waiting")) fail_msg("%s", b->error);
+}
+
+static void a_count_that_takes_long_is_ended(void **state) {
+  put_many(*state, 300000, 0);
+  start_short(*state, "count");
+  expect_cut(*state);
+}
+
+/* With a clock that moves after the last commit, and that the writer does not look at before its next turn. */
+static void a_search_past_expired_messages_is_ended(void **state) {
+  struct binding *b = *state;
+  put_many(b, 300000, fixture_now + 1);
+  struct outcome held = {0};
+  hold(b->f, &held);
+  fixture_now += 2;
+  start_short(b, "first");
+  set_gate(false, 0);
+  assert_int_equal(wait_for(&b->f->loop, &held).code, 0);
+  expect_cut(b);
+}
+
 /* ---- an update is shown what is queued, and others learn of that when it is durable ---- */
 
 /* Starts `first` and the others, NULL-ended, with a disk that waits, then has it go on, or fail once. */
@@ -204,6 +253,8 @@ int main(void) {
       TEST(a_full_store_is_a_status),
       TEST(a_value_that_is_no_message_is_data_loss),
       TEST(a_damaged_page_is_data_loss),
+      cmocka_unit_test_setup_teardown(a_count_that_takes_long_is_ended, setup_large, binding_teardown),
+      cmocka_unit_test_setup_teardown(a_search_past_expired_messages_is_ended, setup_large, binding_teardown),
       TEST(what_depends_on_a_queued_change_waits_for_it),
       TEST(what_depends_on_a_failed_change_fails_or_begins_again),
   };

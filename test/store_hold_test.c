@@ -71,8 +71,8 @@ static const char script[] =
     "function M.limited() local next, scan = tasks:each { limit = 1 } assert(next(scan).id == 'a') end\n"
     "return M\n";
 
-static int setup(void **state) { return binding_setup(state, script, 1); }
-static int setup_many(void **state) { return binding_setup(state, script, 256); }
+static int setup(void **state) { return binding_setup(state, script, 1, 1 << 20); }
+static int setup_many(void **state) { return binding_setup(state, script, 256, 1 << 20); }
 
 static void count_one(void *arg, const struct mw_store_hold *hold) {
   size_t *n = arg;
