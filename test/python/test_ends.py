@@ -188,6 +188,12 @@ class Handlers(EndsTest):
             with self.subTest(how):
                 self.assert_stops(how)
 
+    def test_a_long_grace_period_makes_close_no_longer(self):
+        self.start("grace = 4")
+        self.run_calls("close_that_sleeps")
+        self.stop()
+        self.assert_ends(4 + LAST)
+
     def test_an_outbound_call_without_a_deadline(self):
         self.start()
         self.run_calls(f"close_that_calls {self.address}", 3)
