@@ -260,6 +260,26 @@ describe("update", function()
     assert.is_true(absent < 100, absent)
   end)
 
+  it("goes for transactions of one key too", function()
+    local tasks = fresh()
+    tasks:put { id = "a", created_at = 0 }
+    local ended, runs = 0, 0
+    for _ = 1, 500 do
+      mw.spawn(function()
+        assert(mw.store.transaction(function(tx)
+          runs = runs + 1
+          local task = assert(tx:get(tasks, "a"))
+          task.created_at = task.created_at + 1
+          return tx:put(tasks, task)
+        end))
+        ended = ended + 1
+      end)
+    end
+    test.eventually(function() return ended == 500 end)
+    assert.equal(500, tasks:get("a").created_at)
+    assert.is_true(runs <= 1100, runs) -- once on a snapshot, and again on what is queued
+  end)
+
   it("does not starve transactions and deletes of the same key", function()
     local tasks = fresh()
     tasks:put { id = "a", created_at = 0 }
@@ -644,6 +664,82 @@ describe("a store that is full", function()
       assert.matches('store: %d+ transactions? failed: /[^"]*/store.mdb: the store is full', log)
       assert.is_nil(log:find("the store failed", 1, true)) -- a second line of the same failure
     end
+  end)
+end)
+
+describe("changes of the same keys by all workers", function()
+  it("are each made once, on one state, and show nothing that is not stored", function()
+    local folder <close> = project.new {
+      ["proto/counts.proto"] = [[
+        syntax = "proto3";
+        package helloworld;
+        message HelloRequest { string name = 1; }
+        message HelloReply { string message = 1; }
+        message Count { string id = 1; int64 value = 2; }
+        service Greeter { rpc SayHello(HelloRequest) returns (HelloReply); }
+      ]],
+      ["lua/counts.lua"] = [[
+        local mw = require "moonwire"
+        local counts = mw.store.collection { name = "counts", message = "helloworld.Count" }
+        local Greeter = mw.service "helloworld.Greeter"
+        local changes = {}
+        local function more(count, id) return { id = id, value = (count and count.value or 0) + 1 } end
+        function changes.both(tx)
+          local a, b = tx:get(counts, "a"), tx:get(counts, "b")
+          assert((a and a.value) == (b and b.value), "not one state")
+          tx:put(counts, more(a, "a"))
+          return tx:put(counts, more(b, "b"))
+        end
+        function changes.first(tx)
+          return tx:insert(counts, { id = "first" })
+        end
+        function changes.refuse(tx)
+          local a = tx:get(counts, "a")
+          if a then return nil, mw.status.failed_precondition("%d", a.value) end
+          return {}
+        end
+        local function change(name)
+          if name == "one" then
+            return counts:update("one", function(count) return more(count, "one") end)
+          elseif name == "put" then
+            return counts:put { id = "one" }
+          end
+          return mw.store.transaction(changes[name])
+        end
+        function Greeter.SayHello(req)
+          local count, status = change(req.name)
+          if not count then return nil, status end
+          return { message = tostring(count.value) }
+        end
+      ]],
+    }
+    local server = servers.start { dir = folder.dir, data = folder.dir .. "/data", args = { "--workers", "3" } }
+    local ends = {}
+    for i = 1, 12 do ends[i] = server:connect "helloworld.Greeter" end
+    assert(ends[1]:SayHello { name = "put" })
+    local made, functions = 0, {}
+    for i = 1, 480 do
+      functions[i] = function()
+        local stub, kind = ends[i % 12 + 1], i % 4
+        if kind == 0 then
+          assert(stub:SayHello { name = "both" })
+        elseif kind == 1 then
+          assert(stub:SayHello { name = "one" })
+        elseif kind == 2 then
+          local first, status = stub:SayHello { name = "first" }
+          made = made + (first and 1 or 0)
+          assert(first or status.code == "ALREADY_EXISTS", tostring(status))
+        else
+          local _, status = stub:SayHello { name = "refuse" }
+          assert(not status or status.code == "FAILED_PRECONDITION", tostring(status))
+        end
+      end
+    end
+    servers.all(functions)
+    assert.equal(1, made)
+    assert.equal("121", assert(ends[1]:SayHello { name = "both" }).message)
+    assert.equal("121", assert(ends[1]:SayHello { name = "one" }).message)
+    assert.is_nil(server:stop():find("not one state", 1, true))
   end)
 end)
 

@@ -78,6 +78,33 @@ static const char script[] =
     "  assert(not ok and status.code == 'ABORTED', tostring(status))\n"
     "  assert(status.message:find('a change was given up, for the one before it was not stored', 1, true))\n"
     "end\n"
+    "local function try(f)\n"
+    "  local runs = 0\n"
+    "  local stored, words = mw.store.transaction(function(tx)\n"
+    "    runs = runs + 1\n"
+    "    local task = tx:get(tasks, 'old')\n"
+    "    if task.title ~= '' then return f(task.title) end\n"
+    "    task.title = 'y'\n"
+    "    return tx:put(tasks, task)\n"
+    "  end)\n"
+    "  return stored, words, runs\n"
+    "end\n"
+    "function M.transaction_refused()\n"
+    "  local stored, words, runs = try(function(title) return nil, title end)\n"
+    "  assert(not stored and words == 'x' and runs == 2, tostring(words))\n"
+    "end\n"
+    "function M.transaction_raised()\n"
+    "  local ok, words = pcall(try, function(title) error(title, 0) end)\n"
+    "  assert(not ok and words == 'x', tostring(words))\n"
+    "end\n"
+    "function M.transaction_stored()\n"
+    "  local stored, _, runs = try(function(title) return nil, title end)\n"
+    "  assert(stored.title == 'y' and runs == 3, runs)\n"
+    "end\n"
+    "function M.transaction_stored_after_error()\n"
+    "  local stored, _, runs = try(function(title) error(title) end)\n"
+    "  assert(stored.title == 'y' and runs == 3, runs)\n"
+    "end\n"
     "function M.deleted_after_all()\n"
     "  assert(tasks:delete 'old')\n"
     "  assert(not tasks:get 'old')\n"
@@ -234,6 +261,8 @@ static void what_depends_on_a_queued_change_waits_for_it(void **state) {
   put_raw(b, "old", "\x0a\x03old");
   run_together(b, "change", (const char *const[]){"refused", "raised", "other_key", NULL}, false);
   run_together(b, "delete", (const char *const[]){"absent", "absent_again", NULL}, false);
+  put_raw(b, "old", "\x0a\x03old");
+  run_together(b, "change", (const char *const[]){"transaction_refused", "transaction_raised", NULL}, false);
 }
 
 static void what_depends_on_a_failed_change_fails_or_begins_again(void **state) {
@@ -241,6 +270,10 @@ static void what_depends_on_a_failed_change_fails_or_begins_again(void **state) 
   put_raw(b, "old", "\x0a\x03old");
   run_together(b, "change_unstored",
                (const char *const[]){"refused_again", "raised_unstored", "deleted_after_all", NULL}, true);
+  put_raw(b, "old", "\x0a\x03old");
+  run_together(b, "change_unstored", (const char *const[]){"transaction_stored", NULL}, true);
+  put_raw(b, "old", "\x0a\x03old");
+  run_together(b, "change_unstored", (const char *const[]){"transaction_stored_after_error", NULL}, true);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, binding_teardown)

@@ -260,6 +260,75 @@ static void to_await_is_to_wait_for_the_disk(void **state) {
   expect(f, "a", "3");
 }
 
+/* ---- several keys ---- */
+
+static void follow(struct fixture *f, struct mw_store_txn *txn, const char *key) {
+  struct mw_store_origin origin;
+  newest(f->store, key, &origin);
+  assert_int_equal(mw_store_txn_follow(txn, str(key), &origin), 0);
+  mw_store_origin_clear(&origin);
+}
+
+static void what_is_followed_is_one_state_or_not_current(void **state) {
+  struct fixture *f = *state;
+  struct outcome held = {0}, first = {0}, second = {0}, third = {0};
+  put(f, "a", "1");
+  put(f, "b", "1");
+  for (int settled = 0; settled < 2; settled++) {
+    struct mw_store_txn *txn = mw_store_txn_new();
+    follow(f, txn, "a");
+    follow(f, txn, "absent");
+    assert_true(mw_store_txn_is_current(f->store, txn));
+    put(f, "b", "2");
+    follow(f, txn, "b");
+    assert_true(mw_store_txn_is_current(f->store, txn));
+    if (settled) {
+      put(f, "a", "2");
+    } else {
+      hold(f, &held);
+      increment(f->store, &f->loop, "a", &first);
+    }
+    assert_false(mw_store_txn_is_current(f->store, txn));
+    mw_store_txn_free(txn);
+    txn = mw_store_txn_new();
+    follow(f, txn, "a"); /* queued, then durable: the same state */
+    assert_true(mw_store_txn_is_current(f->store, txn));
+    set_gate(false, 0);
+    if (!settled) assert_int_equal(wait_for(&f->loop, &first).code, 0);
+    assert_true(mw_store_txn_is_current(f->store, txn));
+    mw_store_txn_free(txn);
+  }
+  /* A large transaction is not listed: nothing is certain before it is settled. */
+  hold(f, &second);
+  struct mw_store_txn *large = txn_put("c", "1"), *txn = mw_store_txn_new();
+  for (int i = 0; i < 100; i++) mw_store_txn_put(large, str("a"), str("3"), 0);
+  mw_store_commit(f->store, large, &f->loop, take_outcome, &third);
+  follow(f, txn, "b");
+  assert_false(mw_store_txn_is_current(f->store, txn));
+  set_gate(false, 0);
+  assert_int_equal(wait_for(&f->loop, &third).code, 0);
+  assert_true(mw_store_txn_is_current(f->store, txn));
+  mw_store_txn_free(txn);
+  wait_for(&f->loop, &held);
+  wait_for(&f->loop, &second);
+}
+
+static void who_need_not_wait_loses_early(void **state) {
+  struct fixture *f = *state;
+  struct outcome held = {0}, first = {0}, never = {0};
+  uint64_t revision = put(f, "a", "1");
+  hold(f, &held);
+  increment(f->store, &f->loop, "a", &first);
+  struct mw_store_txn *txn = txn_put("a", "9");
+  mw_store_txn_compare(txn, str("a"), revision);
+  mw_store_txn_lose_early(txn);
+  assert_int_equal(mw_store_commit(f->store, txn, &f->loop, take_outcome, &never), MW_ECONFLICT);
+  set_gate(false, 0);
+  assert_int_equal(wait_for(&f->loop, &first).code, 0);
+  wait_for(&f->loop, &held);
+  expect(f, "a", "2");
+}
+
 /* ---- threads ---- */
 
 enum { THREADS = 4, CALLERS = 125, ROUNDS = 8 };
@@ -351,6 +420,8 @@ int main(void) {
       TEST(nobody_overtakes_what_he_follows),
       TEST(what_follows_a_failed_commit_fails),
       TEST(to_await_is_to_wait_for_the_disk),
+      TEST(what_is_followed_is_one_state_or_not_current),
+      TEST(who_need_not_wait_loses_early),
       TEST(five_hundred_callers_on_one_key_wait_for_few_commits),
   };
   return cmocka_run_group_tests_name("changes of one key", tests, NULL, NULL);

@@ -110,6 +110,9 @@ struct mw_store_wait;
 /* Pushes a wait, at first for nothing. Raises without memory. */
 struct mw_store_wait *mw_store_wait_new(lua_State *L, struct mw_fiber *fiber);
 
+/* The wait at `index`. */
+struct mw_store_wait *mw_store_wait_check(lua_State *L, int index);
+
 /* The `done` of an operation of the store and, as its argument, one more reference to `wait`. */
 void mw_store_wait_done(void *arg, const struct mw_store_result *result);
 struct mw_store_wait *mw_store_wait_ref(struct mw_store_wait *wait);

@@ -1,7 +1,13 @@
-/* mw.store.transaction(f): reads from one snapshot, writes all or nothing.
+/* mw.store.transaction(f): reads one state, writes all or nothing.
  *
  * Every key that f reads is compared when the transaction is committed; when one was changed by another meanwhile, f
- * runs again on a new snapshot. What f writes it also reads back. */
+ * runs again. What f writes it also reads back.
+ *
+ * The first attempt reads from a snapshot. One that loses to a queued transaction is followed by those that go on from what is
+ * queued (store.h), so that transactions of one key share a commit. Each of their reads makes sure that all of them still are one
+ * state; else an error leaves f, which begins again. What f returns without writing waits until all that it has read is durable;
+ * after an error it waits as well, and then f runs on a snapshot, to raise the error from there. After MOST_NEWEST attempts all
+ * read from snapshots. */
 #include "bind/store.h"
 
 #define TRANSACTION "moonwire.Transaction"
@@ -10,10 +16,16 @@
 struct transaction {
   struct mw_store_hold hold;
   struct mw_store_txn *txn; /* NULL once handed over or closed */
+  struct mw_store *store;
+  struct mw_store_origin origin; /* of what is being read */
   bool writes;
+  bool newest; /* it reads what is queued */
+  bool stale;  /* what it has read is not one state any more: it begins again */
 };
 
 enum { READS = 1, WRITES = 2 };
+
+enum { MOST_NEWEST = 32 };
 
 /* ---- lifetime ---- */
 
@@ -21,25 +33,27 @@ static int l_close(lua_State *L) {
   struct transaction *tx = luaL_checkudata(L, 1, TRANSACTION);
   mw_store_hold_close(&tx->hold);
   mw_store_txn_free(tx->txn);
+  mw_store_origin_clear(&tx->origin);
   tx->txn = NULL;
   return 0;
 }
 
-static void push_transaction(lua_State *L, struct mw_store *store) {
+static struct transaction *push_transaction(lua_State *L, struct mw_store *store, bool newest) {
   struct transaction *tx = lua_newuserdatauv(L, sizeof *tx, 2);
-  *tx = (struct transaction){0};
+  *tx = (struct transaction){.store = store, .newest = newest};
   luaL_setmetatable(L, TRANSACTION);
   for (int i = READS; i <= WRITES; i++) {
     lua_newtable(L);
     lua_setiuservalue(L, -2, i);
   }
   struct mw_err err = MW_ERR_INIT;
-  int rc = mw_store_hold_open(L, store, &tx->hold, "a transaction", &err);
+  int rc = newest ? 0 : mw_store_hold_open(L, store, &tx->hold, "a transaction", &err);
   if (rc == 0) tx->txn = mw_store_txn_new();
-  if (tx->txn) return;
+  if (tx->txn) return tx;
   if (rc == 0) mw_err_set(&err, MW_ENOMEM, "out of memory");
   mw_store_fail_err(L, rc == 0 ? MW_ENOMEM : rc, &err);
   lua_error(L);
+  return NULL;
 }
 
 static struct transaction *check_transaction(lua_State *L) {
@@ -79,12 +93,17 @@ static void set_written(lua_State *L, const struct mw_store_key *key, struct mw_
   lua_pop(L, 1);
 }
 
+static int compare(struct transaction *tx, const struct mw_store_key *key, uint64_t revision) {
+  struct mw_slice slice = mw_store_key_slice(key);
+  return tx->newest ? mw_store_txn_follow(tx->txn, slice, &tx->origin) : mw_store_txn_compare(tx->txn, slice, revision);
+}
+
 /* Has `key` compared at the commit, once. */
 static void note_read(lua_State *L, struct transaction *tx, const struct mw_store_key *key, uint64_t revision) {
   lua_getiuservalue(L, 1, READS);
   push_key(L, key);
   if (lua_rawget(L, -2) == LUA_TNIL) {
-    check(L, mw_store_txn_compare(tx->txn, mw_store_key_slice(key), revision));
+    check(L, compare(tx, key, revision));
     push_key(L, key);
     lua_pushboolean(L, true);
     lua_rawset(L, -4);
@@ -92,8 +111,39 @@ static void note_read(lua_State *L, struct transaction *tx, const struct mw_stor
   lua_pop(L, 2);
 }
 
+/* Returns as mw_store_snapshot_get(). Pushes a value that keeps entry->value alive. */
+static int read_snapshot(lua_State *L, struct transaction *tx, const struct mw_store_key *key,
+                         struct mw_store_entry *entry) {
+  if (tx->hold.ended) {
+    mw_store_hold_fail(L, NULL, &tx->hold);
+    lua_error(L);
+  }
+  lua_pushnil(L); /* the snapshot does */
+  return mw_store_snapshot_get(tx->hold.snapshot, mw_store_key_slice(key), entry);
+}
+
+/* The same of what is queued. */
+static int read_newest(lua_State *L, struct transaction *tx, struct mw_collection *collection,
+                       const struct mw_store_key *key, struct mw_store_entry *entry) {
+  mw_store_origin_clear(&tx->origin);
+  int rc = mw_collection_read_newest(collection, key, entry, &tx->origin);
+  if (rc != 0) {
+    lua_pushnil(L);
+    return rc;
+  }
+  const char *copy = lua_pushlstring(L, (const char *)entry->value.data, entry->value.len);
+  entry->value = mw_slice(copy, entry->value.len);
+  return 0;
+}
+
+static void check_current(lua_State *L, struct transaction *tx) {
+  if (!tx->newest) return;
+  tx->stale = tx->stale || !mw_store_txn_is_current(tx->store, tx->txn);
+  if (tx->stale) luaL_error(L, "the transaction begins again: what it has read has changed");
+}
+
 /* Reads a key as this transaction sees it: pushes one value that keeps `bytes` alive, and returns whether it exists. */
-static bool read_key(lua_State *L, struct transaction *tx, const struct mw_collection *collection,
+static bool read_key(lua_State *L, struct transaction *tx, struct mw_collection *collection,
                      const struct mw_store_key *key, struct mw_slice *bytes) {
   if (push_written(L, key)) {
     size_t len = 0;
@@ -101,18 +151,14 @@ static bool read_key(lua_State *L, struct transaction *tx, const struct mw_colle
     *bytes = mw_slice(text, len);
     return text != NULL;
   }
-  if (tx->hold.ended) {
-    mw_store_hold_fail(L, NULL, &tx->hold);
-    lua_error(L);
-  }
   struct mw_store_entry entry = {.revision = MW_STORE_ABSENT};
-  int rc = mw_store_snapshot_get(tx->hold.snapshot, mw_store_key_slice(key), &entry);
+  int rc = tx->newest ? read_newest(L, tx, collection, key, &entry) : read_snapshot(L, tx, key, &entry);
   if (rc != 0 && rc != MW_ENOTFOUND) {
     mw_store_fail_at(L, collection, rc, mw_store_key_slice(key));
     lua_error(L);
   }
   note_read(L, tx, key, entry.revision);
-  lua_pushnil(L); /* the snapshot keeps them alive */
+  check_current(L, tx);
   *bytes = entry.value;
   return rc == 0;
 }
@@ -182,7 +228,10 @@ static int l_delete(lua_State *L) {
 
 enum { TX = 3 };
 
-static int attempt(lua_State *L);
+/* What a function returns that has to be followed by another attempt. */
+enum { AGAIN_NEWEST = -1, AGAIN_DURABLE = -2 };
+
+static int attempt(lua_State *L, bool newest);
 
 static int return_results(lua_State *L) {
   if (lua_gettop(L) > TX) return lua_gettop(L) - TX;
@@ -193,27 +242,64 @@ static int return_results(lua_State *L) {
 /* The wait was put below the results, at TX + 1. */
 static int after_commit(lua_State *L, int status, lua_KContext context) {
   const struct mw_store_result *result = mw_store_wait_result((struct mw_store_wait *)context);
-  if (result->code == MW_ECONFLICT) return attempt(L);
+  if (result->code == MW_ECONFLICT) return attempt(L, true);
   if (result->code != 0) return mw_store_fail(L, NULL, result->code, result->text);
   lua_remove(L, TX + 1);
   return return_results(L);
 }
 
-static int commit(lua_State *L, int status, lua_KContext context) {
-  struct transaction *tx = luaL_checkudata(L, TX, TRANSACTION);
-  bool cancelled = lua_gettop(L) > TX && !lua_toboolean(L, TX + 1);
-  if (cancelled || !tx->writes) return return_results(L);
-  if (!tx->txn) return luaL_error(L, "mw.store.transaction: tx was closed before its function returned");
-  struct mw_fiber *fiber = mw_fiber_check(L, "mw.store.transaction");
-  struct mw_store_wait *wait = mw_store_wait_new(L, fiber);
-  lua_insert(L, TX + 1);
-  struct mw_store_txn *txn = tx->txn;
-  tx->txn = NULL;
+static int after_error(lua_State *L, int status, lua_KContext context) { return attempt(L, false); }
+
+/* Commits `txn` and goes on with `k`. */
+static int begin(lua_State *L, struct mw_store_txn *txn, lua_KFunction k) {
+  struct transaction *tx = lua_touserdata(L, TX);
+  struct mw_store_wait *wait = mw_store_wait_check(L, TX + 1);
   mw_store_hold_close(&tx->hold);
-  return mw_store_wait_commit(L, wait, mw_bind_program(L)->host->store, txn, after_commit);
+  return mw_store_wait_begin(wait, tx->store, txn) ? mw_store_wait_yield(L, wait, k) : AGAIN_NEWEST;
 }
 
-static int attempt(lua_State *L) {
+static void push_wait(lua_State *L) {
+  mw_store_wait_new(L, mw_fiber_check(L, "mw.store.transaction"));
+  lua_insert(L, TX + 1);
+}
+
+/* Goes on with `k` once all that was read is durable. Returns `otherwise` when it is. */
+static int confirm(lua_State *L, struct transaction *tx, lua_KFunction k, int otherwise) {
+  if (!tx->newest || !tx->txn) return otherwise;
+  push_wait(L);
+  struct mw_store_txn *txn = mw_store_txn_awaiting(tx->txn);
+  if (!txn) return mw_store_fail(L, NULL, MW_ENOMEM, NULL);
+  if (!mw_store_txn_is_empty(txn)) return begin(L, txn, k);
+  mw_store_txn_free(txn);
+  lua_remove(L, TX + 1);
+  return otherwise;
+}
+
+/* The function has returned or, when it read what is queued, raised. */
+static int finish(lua_State *L, int status) {
+  struct transaction *tx = luaL_checkudata(L, TX, TRANSACTION);
+  if (status != LUA_OK && (mw_budget_settle(L, status) || mw_fiber_is_doom(L, -1))) return lua_error(L);
+  if (tx->stale) return AGAIN_NEWEST;
+  if (status != LUA_OK) return confirm(L, tx, after_error, AGAIN_DURABLE);
+  bool cancelled = lua_gettop(L) > TX && !lua_toboolean(L, TX + 1);
+  if (cancelled || !tx->writes) {
+    int n = confirm(L, tx, after_commit, 0);
+    return n == 0 ? return_results(L) : n;
+  }
+  if (!tx->txn) return luaL_error(L, "mw.store.transaction: tx was closed before its function returned");
+  push_wait(L);
+  struct mw_store_txn *txn = tx->txn;
+  tx->txn = NULL;
+  return begin(L, txn, after_commit);
+}
+
+static int after_function(lua_State *L, int status, lua_KContext context) {
+  int n = finish(L, status == LUA_YIELD ? LUA_OK : status);
+  return n < 0 ? attempt(L, n == AGAIN_NEWEST) : n;
+}
+
+/* Returns as finish(). */
+static int try_once(lua_State *L, bool newest) {
   if (lua_gettop(L) >= TX) lua_closeslot(L, TX); /* lua_settop() may go on with a stack that has moved, in Lua 5.4.4 */
   lua_settop(L, 2);
   lua_Integer attempts = lua_tointeger(L, 2);
@@ -222,14 +308,22 @@ static int attempt(lua_State *L) {
   }
   lua_pushinteger(L, attempts + 1);
   lua_replace(L, 2);
-  push_transaction(L, mw_bind_program(L)->host->store);
+  newest = newest && attempts < MOST_NEWEST;
+  struct transaction *tx = push_transaction(L, mw_bind_program(L)->host->store, newest);
   lua_toclose(L, TX);
-  struct transaction *tx = lua_touserdata(L, TX);
   if (attempts >= MW_STORE_PATIENCE) mw_store_txn_hurry(tx->txn);
+  if (attempts < MOST_NEWEST) mw_store_txn_lose_early(tx->txn);
   lua_pushvalue(L, 1);
   lua_pushvalue(L, TX);
-  lua_callk(L, 1, LUA_MULTRET, 0, commit);
-  return commit(L, LUA_OK, 0);
+  if (newest) return finish(L, lua_pcallk(L, 1, LUA_MULTRET, 0, 0, after_function));
+  lua_callk(L, 1, LUA_MULTRET, 0, after_function);
+  return finish(L, LUA_OK);
+}
+
+static int attempt(lua_State *L, bool newest) {
+  int n;
+  while ((n = try_once(L, newest)) < 0) newest = n == AGAIN_NEWEST;
+  return n;
 }
 
 int mw_store_transaction(lua_State *L) {
@@ -237,7 +331,7 @@ int mw_store_transaction(lua_State *L) {
   mw_fiber_check(L, "mw.store.transaction");
   lua_settop(L, 1);
   lua_pushinteger(L, 0);
-  return attempt(L);
+  return attempt(L, false);
 }
 
 void mw_store_transaction_types(lua_State *L) {

@@ -29,29 +29,39 @@ static int foresee(const struct mw_pending *pending, const struct mw_store_txn *
   return is_before(write, txn->ahead, taken) ? MW_ENOTFOUND : 0;
 }
 
+/* Adds the writes of `txn`. Returns false when some are missing. */
+static bool list(struct mw_pending *pending, struct mw_store_txn *txn) {
+  bool all = true;
+  for (size_t i = 0; i < txn->n_ops; i++) {
+    struct mw_op *op = &txn->ops[i];
+    if (!is_write(op)) continue;
+    op->txn = txn;
+    if (mw_map_set(&pending->map, mw_op_key(txn, op), op) == 0) continue;
+    mw_map_remove(&pending->map, mw_op_key(txn, op));
+    all = false;
+  }
+  return all;
+}
+
 int mw_pending_add(struct mw_pending *pending, struct mw_store_txn *txn, uint64_t taken) {
   txn->ahead = txn->urgent && may_overtake(txn, taken);
-  if (txn->n_ops > MW_PENDING_OPS) return 0;
-  bool loses = false;
-  for (size_t i = 0; i < txn->n_ops; i++) {
+  bool loses = txn->n_ops > MW_PENDING_OPS, large = loses;
+  for (size_t i = 0; !large && i < txn->n_ops; i++) {
     if (txn->ops[i].kind != MW_OP_COMPARE) continue;
     int rc = foresee(pending, txn, &txn->ops[i], taken);
     if (rc == MW_ECONFLICT) return rc;
     loses = loses || rc != 0;
   }
-  for (size_t i = 0; !loses && i < txn->n_ops; i++) {
-    struct mw_op *op = &txn->ops[i];
-    if (!is_write(op)) continue;
-    op->txn = txn;
-    /* Without memory the table misses a write: those who read the key before it then lose when they are applied. */
-    if (mw_map_set(&pending->map, mw_op_key(txn, op), op) != 0) mw_map_remove(&pending->map, mw_op_key(txn, op));
-  }
+  if (loses && !large && txn->early) return MW_ECONFLICT;
+  txn->unlisted = loses || !list(pending, txn);
+  pending->unlisted += txn->unlisted;
   return 0;
 }
 
 void mw_pending_remove(struct mw_pending *pending, struct mw_store_txn *txn) {
-  if (pending->map.len == 0 || txn->n_ops > MW_PENDING_OPS) return;
-  for (size_t i = 0; i < txn->n_ops; i++) {
+  pending->unlisted -= txn->unlisted;
+  if (pending->map.len == 0) return;
+  for (size_t i = 0; i < txn->n_ops && txn->n_ops <= MW_PENDING_OPS; i++) {
     const struct mw_op *op = &txn->ops[i];
     if (is_write(op) && mw_pending_find(pending, mw_op_key(txn, op)) == op) {
       mw_map_remove(&pending->map, mw_op_key(txn, op));

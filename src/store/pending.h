@@ -2,7 +2,8 @@
  *
  * Callers who change the same key read it here and follow that write (mw_store_txn_follow()), so that a whole chain of
  * changes goes into one commit. The table only predicts: the writer compares when it applies. A transaction that is bound to
- * lose against one before it is therefore left out, and so is one with more than MW_PENDING_OPS operations.
+ * lose against one before it is therefore left out, and so is one with more than MW_PENDING_OPS operations: `unlisted` counts
+ * those.
  *
  * All of it is guarded by the writer's lock. */
 #ifndef MW_STORE_PENDING_H
@@ -15,10 +16,12 @@ enum { MW_PENDING_OPS = 64 };
 
 struct mw_pending {
   struct mw_map map; /* key -> the struct mw_op of the write */
+  size_t unlisted;   /* transactions whose writes it does not have */
 };
 
 /* Decides txn->ahead, and adds the writes of a transaction that is about to be queued. Transactions up to the place
- * `taken` are being applied. Returns 0, or MW_ECONFLICT when a key that `txn` follows has a newer write. */
+ * `taken` are being applied. Returns 0, or MW_ECONFLICT when a key that `txn` follows has a newer write, or when `txn` has to
+ * lose early and will. */
 int mw_pending_add(struct mw_pending *pending, struct mw_store_txn *txn, uint64_t taken);
 
 /* Removes the writes of a transaction that is settled. */

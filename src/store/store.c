@@ -174,6 +174,42 @@ int mw_store_get_newest(struct mw_store *store, struct mw_slice key, struct mw_b
   return rc;
 }
 
+/* Whether the state that `op` follows is what the store has now: queued still, or committed. */
+static bool is_newest(struct mw_store *store, const struct mw_store_txn *txn, const struct mw_op *op) {
+  struct mw_slice key = mw_op_key(txn, op);
+  const struct mw_op *write = mw_writer_pending(store, key);
+  if (write) {
+    bool same = write->txn == op->txn;
+    mw_store_txn_unref(write->txn);
+    return same;
+  }
+  if (op->txn && op->txn->code != 0) return false;
+  uint64_t revision = op->txn && op->number != MW_STORE_ABSENT ? op->txn->revision : op->number;
+  struct mw_view *view;
+  struct mw_record record;
+  if (store->backend->ops->view_open(store->backend, &view, NULL) != 0) return false;
+  int rc = store->backend->ops->view_get(view, key, &record);
+  bool absent = rc == MW_ENOTFOUND || (rc == 0 && mw_expired(&record, store->clock()));
+  bool same = absent ? revision == MW_STORE_ABSENT : rc == 0 && record.revision == revision;
+  store->backend->ops->view_close(view);
+  return same;
+}
+
+/* Nothing that was committed changes without a round: after one, all is read again, until there is none meanwhile. */
+bool mw_store_txn_is_current(struct mw_store *store, struct mw_store_txn *txn) {
+  enum { TRIES = 4 };
+  uint64_t rounds;
+  for (int tries = 0; tries < TRIES; tries++) {
+    if (!mw_writer_follows_newest(store, txn, &rounds)) return false;
+    if (rounds == txn->checked) return true;
+    for (size_t i = 0; i < txn->n_ops; i++) {
+      if (txn->ops[i].follows && !is_newest(store, txn, &txn->ops[i])) return false;
+    }
+    txn->checked = rounds;
+  }
+  return false;
+}
+
 /* ---- writing ---- */
 
 int mw_store_commit(struct mw_store *store, struct mw_store_txn *txn, struct mw_loop *loop,

@@ -133,6 +133,16 @@ int mw_store_txn_follow(struct mw_store_txn *txn, struct mw_slice key, const str
  * of the key does no harm. Returns 0 or MW_ENOMEM. */
 int mw_store_txn_await(struct mw_store_txn *txn, const struct mw_store_origin *origin);
 
+/* A transaction that awaits all that `txn` follows, which is not queued; NULL without memory. It may be empty. */
+struct mw_store_txn *mw_store_txn_awaiting(const struct mw_store_txn *txn);
+bool mw_store_txn_is_empty(const struct mw_store_txn *txn);
+
+/* Whether all that `txn` follows is certain to be the newest of its key at this moment: then it is one state of the store. */
+bool mw_store_txn_is_current(struct mw_store *store, struct mw_store_txn *txn);
+
+/* Has mw_store_commit() return MW_ECONFLICT also when a compared key has a queued write that `txn` would lose to. */
+void mw_store_txn_lose_early(struct mw_store_txn *txn);
+
 /* Has `txn` applied before those that are queued and were not hurried, except those that it follows. For one that has lost
  * to others several times. */
 void mw_store_txn_hurry(struct mw_store_txn *txn);
@@ -140,7 +150,7 @@ void mw_store_txn_hurry(struct mw_store_txn *txn);
 /* Hands the transaction to the writer, which puts the transactions of all threads into one durable commit. Those of
  * one thread are applied in order, hurried ones aside. Takes `txn`; `done(arg, result)` runs exactly once on `loop`, also
  * when the store closes meanwhile. Returns 0; or MW_ECONFLICT, and `done` does not run, when a key that `txn` follows has a
- * newer queued write: read it again. One that follows nothing is always queued. */
+ * newer queued write: read it again. One that follows nothing, and need not lose early, is always queued. */
 int mw_store_commit(struct mw_store *store, struct mw_store_txn *txn, struct mw_loop *loop,
                      void (*done)(void *arg, const struct mw_store_result *result), void *arg);
 

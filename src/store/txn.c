@@ -77,6 +77,22 @@ int mw_store_txn_await(struct mw_store_txn *txn, const struct mw_store_origin *o
 
 void mw_store_txn_hurry(struct mw_store_txn *txn) { txn->urgent = true; }
 
+void mw_store_txn_lose_early(struct mw_store_txn *txn) { txn->early = true; }
+
+struct mw_store_txn *mw_store_txn_awaiting(const struct mw_store_txn *txn) {
+  struct mw_store_txn *awaiting = mw_store_txn_new();
+  int rc = 0;
+  for (size_t i = 0; awaiting && rc == 0 && i < txn->n_ops; i++) {
+    const struct mw_op *op = &txn->ops[i];
+    if (op->follows && op->txn) rc = mw_store_txn_await(awaiting, &(struct mw_store_origin){.txn = op->txn});
+  }
+  if (rc == 0) return awaiting;
+  mw_store_txn_free(awaiting);
+  return NULL;
+}
+
+bool mw_store_txn_is_empty(const struct mw_store_txn *txn) { return txn->n_ops == 0; }
+
 void mw_store_origin_clear(struct mw_store_origin *origin) {
   mw_store_txn_free(origin->txn);
   *origin = (struct mw_store_origin){0};

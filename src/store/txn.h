@@ -31,12 +31,14 @@ struct mw_store_txn {
   struct mw_op *ops;
   size_t n_ops, cap_ops;
   size_t n_changed;
-  bool urgent;
+  bool urgent, early; /* mw_store_txn_hurry(), mw_store_txn_lose_early() */
+  uint64_t checked;   /* writer->rounds when mw_store_txn_is_current() last read what it follows */
 
   /* Set by mw_store_commit(). */
   struct mw_store_txn *next; /* in the writer's queue, then in the batch, then among those with the same loop */
   uint64_t place; /* in the order in which they were queued, from 1 */
   bool ahead;     /* it went before those that were queued */
+  bool unlisted;  /* struct mw_pending does not have all that it writes */
   struct mw_loop *loop;
   void (*done)(void *arg, const struct mw_store_result *result);
   void *arg;

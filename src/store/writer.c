@@ -172,6 +172,7 @@ static struct mw_store_txn *finish(struct mw_store *store, struct mw_store_txn *
 static void expect_again(struct mw_writer *writer, struct mw_store_txn *first, size_t n) {
   pthread_mutex_lock(&writer->lock);
   writer->expected = n + (writer->queued - writer->taken);
+  writer->rounds++;
   for (; n > 0; n--, first = first->next) mw_pending_remove(&writer->pending, first);
   pthread_mutex_unlock(&writer->lock);
 }
@@ -450,6 +451,20 @@ int mw_writer_queue(struct mw_store *store, struct mw_store_txn *txn) {
   pthread_mutex_unlock(&writer->lock);
   if (rc != 0) mw_store_txn_free(txn);
   return rc;
+}
+
+bool mw_writer_follows_newest(struct mw_store *store, const struct mw_store_txn *txn, uint64_t *rounds) {
+  struct mw_writer *writer = &store->writer;
+  pthread_mutex_lock(&writer->lock);
+  bool newest = writer->pending.unlisted == 0;
+  for (size_t i = 0; newest && i < txn->n_ops; i++) {
+    const struct mw_op *op = &txn->ops[i];
+    const struct mw_op *write = op->follows ? mw_pending_find(&writer->pending, mw_op_key(txn, op)) : NULL;
+    newest = !write || write->txn == op->txn;
+  }
+  *rounds = writer->rounds + 1;
+  pthread_mutex_unlock(&writer->lock);
+  return newest;
 }
 
 const struct mw_op *mw_writer_pending(struct mw_store *store, struct mw_slice key) {

@@ -21,6 +21,7 @@ struct mw_writer {
   struct mw_store_txn **ahead; /* in the queue, where the next that goes ahead is put */
   struct mw_pending pending;
   uint64_t queued, taken, settled; /* transactions, since the start */
+  uint64_t rounds;                 /* how often transactions were settled, from 1 */
   uint64_t expected;               /* of the next batch: as many as were in flight together last */
   bool stop;
 
@@ -45,6 +46,10 @@ void mw_writer_stop(struct mw_store *store);
 /* Queues a transaction whose `done` or `settled` is set. Any thread. Takes `txn`. Returns 0, or MW_ECONFLICT without a
  * result: see mw_store_commit(). */
 int mw_writer_queue(struct mw_store *store, struct mw_store_txn *txn);
+
+/* Whether no key that `txn` follows has a newer queued write, as far as that is known of all; and writer->rounds + 1 then. Any
+ * thread. */
+bool mw_writer_follows_newest(struct mw_store *store, const struct mw_store_txn *txn, uint64_t *rounds);
 
 /* The newest queued write of `key`, with a reference to its transaction; NULL for none. Any thread. */
 const struct mw_op *mw_writer_pending(struct mw_store *store, struct mw_slice key);
