@@ -82,4 +82,33 @@ describe("a coroutine", function()
     assert.is_true(closed)
     assert.equal("dead", coroutine.status(co))
   end)
+
+  it("of coroutine.wrap is closed when it fails, and its <close> handlers may replace the error", function()
+    local seen = {}
+    local function closing(f) return setmetatable({}, { __close = f }) end
+    local co = coroutine.wrap(function()
+      local outer <close> = closing(function(_, err) seen[#seen + 1] = err error "third" end)
+      local inner <close> = closing(function(_, err) seen[#seen + 1] = err error("second", 0) end)
+      mw.sleep(0)
+      error("first", 0)
+    end)
+    local ok, err = pcall(co)
+    assert.is_false(ok)
+    assert.same({ "first", "second" }, seen)
+    assert.matches("coroutine_spec.lua:%d+: third$", err)
+    assert.error_matches(co, "cannot resume dead coroutine", 1, true)
+  end)
+
+  it("of coroutine.wrap that fails is closed with its error, a table or nothing", function()
+    for _, value in ipairs { {}, false } do
+      local seen = {}
+      local ok, err = pcall(coroutine.wrap(function()
+        local _ <close> = setmetatable({}, { __close = function(_, given) seen[1] = given end })
+        error(value)
+      end))
+      assert.is_false(ok)
+      assert.equal(value, err)
+      assert.equal(value, seen[1])
+    end
+  end)
 end)

@@ -17,6 +17,7 @@ local refused = {
   ["string.dump(print)"] = "string.dump is not available to scripts: only text chunks can be loaded",
   ["assert(load('\\27Lua', 'chunk', 'b'))"] = "attempt to load a binary chunk (mode is 't')",
   ["assert(load(function() return '\\27Lua' end))"] = "attempt to load a binary chunk (mode is 't')",
+  ["assert(load('\\27Lua', '@x.luac'))"] = "x.luac: attempt to load a binary chunk (mode is 't')",
   ["getmetatable('').__index.find = nil"] = "attempt to index a nil value (field '__index')",
   ["getmetatable('').__index = {}"] = "attempt to index a string value",
   ["getmetatable(require 'moonwire'.status.not_found 'x').__index = 1"] = "attempt to index a string value",

@@ -180,6 +180,18 @@ describe("moonwire serve", function()
     assert.are.equal("other\n", list())
   end)
 
+  it("opens /dev/null for standard descriptors that are closed", function()
+    local folder <close> = project.new {}
+    local command = "$(readlink /proc/$PPID/exe) serve %s --listen unix:%s/socket <&- >&- 2>&- & echo $!"
+    local shell <close> = assert(io.popen(command:format(folder.dir, folder.dir)))
+    local pid <const> = shell:read "n"
+    test.eventually(function() return os.execute(("test -S %s/data/moonwire.sock"):format(folder.dir)) end)
+    local links <close> = assert(io.popen(("readlink /proc/%d/fd/0 /proc/%d/fd/1 /proc/%d/fd/2"):format(pid, pid, pid)))
+    assert.are.equal(("/dev/null\n"):rep(3), links:read "a")
+    assert(os.execute("kill " .. pid))
+    test.eventually(function() return not os.execute(("kill -0 %d 2>/dev/null"):format(pid)) end)
+  end)
+
   it("warns of a folder without scripts", function()
     local folder <close> = project.new {}
     local server <close> = test.serve { dir = folder.dir }

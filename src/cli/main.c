@@ -1,5 +1,8 @@
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/text.h"
 #include "cli/cli.h"
@@ -34,6 +37,17 @@ static const struct {
 enum { N_COMMANDS = sizeof commands / sizeof *commands };
 
 static const char *name_at(const void *unused, size_t i) { return commands[i].name; }
+
+/* Opens /dev/null for each of the standard descriptors that is closed: else the next file or socket takes its number, and
+ * receives the log. Runs before the libraries initialise themselves, as the gRPC C core opens a descriptor then. */
+static void open_standard_descriptors(void) {
+  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+    if (fcntl(fd, F_GETFD) >= 0 || errno != EBADF) continue;
+    if (open("/dev/null", fd == STDIN_FILENO ? O_RDONLY : O_WRONLY) != fd) _exit(MW_EXIT_FAILED); /* the lowest free one */
+  }
+}
+
+__attribute__((section(".preinit_array"), used)) static void (*const before_libraries)(void) = open_standard_descriptors;
 
 int main(int argc, char **argv) {
   if (argc < 2) {

@@ -115,6 +115,20 @@ static int l_resume(lua_State *L) {
 
 /* ---- coroutine.wrap ---- */
 
+/* Closes a coroutine that has failed: its `<close>` handlers run, which cannot wait. The error that these leave replaces
+ * the one at the top of L. Once nothing may run any more, they do not. */
+static void close_failed(lua_State *L, lua_State *inside) {
+  struct mw_vm *vm = mw_vm_of(L);
+  lua_State *outside = vm->current;
+  int status = lua_status(inside);
+  if (status == LUA_OK || status == LUA_YIELD || (vm->account && vm->account->hard)) return;
+  vm->current = inside;
+  lua_resetthread(inside);
+  vm->current = outside;
+  lua_pop(L, 1);
+  lua_xmove(inside, L, 1);
+}
+
 static int after_wrap(lua_State *L, int status, lua_KContext context);
 
 static int go_on_wrap(lua_State *L, lua_State *inside, int n) {
@@ -123,8 +137,9 @@ static int go_on_wrap(lua_State *L, lua_State *inside, int n) {
   if (rc == LUA_YIELD && fiber_waits(L)) return lua_yieldk(L, 0, (lua_KContext)inside, after_wrap);
   int delivered = deliver(L, inside, rc, n_results);
   if (delivered >= 0) return delivered;
+  close_failed(L, inside);
   if (mw_budget_settle(L, rc)) return lua_error(L);
-  if (lua_type(L, -1) == LUA_TSTRING) { /* say where the wrapped coroutine was called */
+  if (rc != LUA_ERRMEM && lua_type(L, -1) == LUA_TSTRING) { /* say where the wrapped coroutine was called */
     luaL_where(L, 1);
     lua_insert(L, -2);
     lua_concat(L, 2);

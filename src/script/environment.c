@@ -168,18 +168,40 @@ static const char *read_text(lua_State *L, void *arg, size_t *size) {
   return piece;
 }
 
-/* load(chunk [, name [, mode [, env]]]): text only; the environment is the script's own. Upvalue: the environment. */
+/* Stack: 1 text or reader, 2 the chunk's name. Returns the function, or raises what is wrong. */
+static int compile(lua_State *L) {
+  size_t size;
+  const char *name = lua_tostring(L, 2), *text = lua_tolstring(L, 1, &size);
+  struct text whole = {text, size};
+  lua_settop(L, 5);
+  int rc = text ? lua_load(L, read_text, &whole, name, "t") : lua_load(L, read_piece, NULL, name, "t");
+  return rc == LUA_OK ? 1 : lua_error(L);
+}
+
+/* Replaces the error at the top, of a binary chunk, by one with the chunk's name in front, if that is a file's or its own:
+ * Lua gives none. */
+static void name_chunk(lua_State *L, const char *name) {
+  if ((*name != '@' && *name != '=') || lua_type(L, -1) != LUA_TSTRING) return;
+  if (strncmp(lua_tostring(L, -1), "attempt to load a binary chunk", 30) != 0) return;
+  lua_pushfstring(L, "%s: %s", name + 1, lua_tostring(L, -1));
+  lua_remove(L, -2);
+}
+
+/* load(chunk [, name [, mode [, env]]]): text only; the environment is the script's own. Upvalue: the environment.
+ * lua_load() would run the message handler of the handler or job around it, which logs. */
 static int l_load(lua_State *L) {
-  size_t size = 0;
-  const char *text = lua_tolstring(L, 1, &size);
+  const char *text = lua_tostring(L, 1);
   const char *name = luaL_optstring(L, 2, text ? text : "=(load)");
   bool own_env = !lua_isnone(L, 4);
-  lua_settop(L, 5);
   if (!text) luaL_checktype(L, 1, LUA_TFUNCTION);
-  struct text whole = {text, size};
-  int rc = text ? lua_load(L, read_text, &whole, name, "t") : lua_load(L, read_piece, NULL, name, "t");
+  lua_settop(L, 4);
+  lua_pushcfunction(L, compile);
+  lua_pushvalue(L, 1);
+  lua_pushstring(L, name);
+  int rc = lua_pcall(L, 2, 1, 0);
   if (rc != LUA_OK) {
     if (mw_budget_settle(L, rc)) return lua_error(L);
+    name_chunk(L, name);
     luaL_pushfail(L);
     lua_insert(L, -2);
     return 2;
