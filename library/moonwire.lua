@@ -34,7 +34,8 @@ function mw.intercept(name, f) end
 ---@param seconds number
 function mw.sleep(seconds) end
 
----Runs a function beside the caller: at once, or when the program starts if called while it loads.
+---Runs a function beside the caller: at once until it first waits, or when the program starts if called while it loads. A
+---function that was started at once and has not waited yet spawns others for a following turn of the loop.
 ---@param f fun()
 function mw.spawn(f) end
 

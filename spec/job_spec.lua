@@ -56,6 +56,31 @@ describe("mw.spawn", function()
     assert.are.same({ "spawned", "caller", "woken" }, order)
   end)
 
+  it("runs in a following turn what a function spawns that was spawned itself and has not waited", function()
+    local order = {}
+    mw.spawn(function()
+      mw.spawn(function() order[#order + 1] = "inner" end)
+      order[#order + 1] = "outer"
+      mw.sleep(0)
+      mw.spawn(function() order[#order + 1] = "after a wait" end)
+      order[#order + 1] = "woken"
+    end)
+    order[#order + 1] = "caller"
+    test.eventually(function() return #order == 5 end)
+    assert.are.same({ "outer", "caller" }, { order[1], order[2] })
+    assert.are.same({ "after a wait", "woken" }, { order[#order - 1], order[#order] })
+  end)
+
+  it("spawns any number of functions from within each other", function()
+    local n = 0
+    local function again()
+      n = n + 1
+      if n < 1000 then mw.spawn(again) end
+    end
+    mw.spawn(again)
+    test.eventually(function() return n == 1000 end)
+  end)
+
   it("runs on each worker once it serves, when it was called while the script loaded", function()
     local log = log_of("mw.spawn(function() mw.sleep(0.001) mw.log.info 'started' end)", seen('msg="started"', 2))
     assert.are.equal(2, times(log, 'msg="started"'))
@@ -115,6 +140,54 @@ describe("mw.every", function()
     assert.has_error(function() mw.every(1, print) end,
       "mw.every: jobs are registered while the script loads; use mw.spawn with mw.sleep here")
     assert.has_error(function() mw.every(0, print) end, "bad argument #1 to 'every' (expected at least 0.001 seconds)")
+  end)
+end)
+
+describe("a script that spawns nothing but spins", function()
+  local spins <const> = 'local mw = require "moonwire" for _ = 1, 1000 do mw.spawn(function() while true do end end) end'
+
+  it("leaves the server to its callers and its operator", function()
+    local folder <close> = project.new { ["lua/spins.lua"] = spins, ["lua/good.lua"] = "" }
+    local server = servers.start { dir = folder.dir, data = folder.dir .. "/data", args = { "--workers", "1" } }
+    local log = server.process
+    test.eventually(function() return log.stderr:find("the job ran for more than 100 ms", 1, true) end)
+
+    local health <const> = mw.client(server.address):service "grpc.health.v1.Health"
+    assert.are.equal("SERVING", health:Check({}).status)
+
+    local status
+    test.eventually(function()
+      status = select(2, folder:run "status")
+      return status:find("JOBS PAUSE IN GENERATION", 1, true)
+    end)
+    assert.matches("\n1 +0 +%d+ +%d+.%ds +lua/spins.lua:1\n", folder:short(status):gsub("DIR/", ""))
+    assert.matches("jobs of this generation pause for 1 s: too many were cut, the last one here", log.stderr, 1, true)
+    assert.matches("lua/spins.lua:1 +spawned +%- +1 +0 +its turn", folder:short(status))
+
+    assert(os.remove(folder.dir .. "/lua/spins.lua"))
+    assert.are.equal(0, (folder:run "reload"))
+    status = select(2, folder:run "status")
+    assert.is_nil(status:find("JOBS PAUSE", 1, true))
+    assert.is_nil(status:find("spins", 1, true))
+
+    folder:write("lua/spins.lua", spins)
+    folder:run "reload"
+    assert.are.equal(0, (folder:run "rollback"))
+    server:stop()
+  end)
+end)
+
+describe("load", function()
+  it("returns what its reader raises, and that a source is nested too deep, and logs nothing", function()
+    local log = log_of([[
+      mw.spawn(function()
+        mw.log.info("raised", { err = select(2, load(function() error("no piece", 0) end)) })
+        mw.log.info("deep", { err = select(2, load("return " .. ("{"):rep(300))) })
+        mw.log.info("end")
+      end)]], seen('msg="end"', 2))
+    assert.are.equal(2, times(log, 'msg="raised" err="no piece"\n'))
+    assert.are.equal(2, times(log, 'msg="deep" err="C stack overflow"\n'))
+    assert.is_nil(log:find(" error ", 1, true))
   end)
 end)
 

@@ -103,15 +103,16 @@ void mw_bind_abandon(struct mw_vm *vm);
 /* A job or spawned function, for people. */
 struct mw_bind_job {
   char function[96]; /* "FILE:LINE" where its function is defined */
-  char place[256];   /* "FILE:LINE" where it waits; "" between two runs */
+  char place[256];   /* "FILE:LINE" where it waits; "" between two runs, and before the first */
   int64_t period;    /* nanoseconds; 0 for one that runs once */
   int64_t time;      /* mw_clock_mono(): when this run began, or between two runs when the next one will */
+  bool ready;        /* it is due and waits for its turn */
   uint64_t call;     /* that has spawned it; 0 for none */
 };
 
-/* Shows every job of the program to `show(arg, job)`, which runs no Lua. */
-void mw_bind_list_jobs(const struct mw_program *program, void (*show)(void *arg, const struct mw_bind_job *job),
-                       void *arg);
+/* Shows the first `most` jobs of the program to `show(arg, job)`, which runs no Lua. Returns how many jobs it has. */
+size_t mw_bind_list_jobs(const struct mw_program *program, size_t most,
+                         void (*show)(void *arg, const struct mw_bind_job *job), void *arg);
 
 /* ---- call.c ---- */
 

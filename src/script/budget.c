@@ -14,12 +14,17 @@ enum {
   TICKS = 10,                 /* looks in the time of a slice */
   INSTRUCTIONS = 1000,        /* between two looks without a ticker */
   BULK_TURN = 1024 * 1024,    /* bytes of large allocations that make the hook fire at once */
-  RESERVE = 1024 * 1024,      /* bytes beyond the limit for reporting that it was hit */
+  RESERVE = 1024 * 1024,      /* bytes beyond limit and loan for reporting that memory was refused */
+  LOAN_PART = 16,             /* of the limit: lent beyond it while memory is short */
+  ROOM_PART = 8,              /* of the limit: free after a collection that has freed enough */
+  CALLS_PART = 4,             /* of the limit: free while fibers may be spawned */
+  ROOM_PERIOD = 16,           /* times that a collection for room took, from one to the next */
   LOAD_FACTOR = 10            /* loading scripts may take this many slices, a second at the least */
 };
 #define LONGEST_TICK (10 * (int64_t)MW_NS_PER_MS)
 #define LEAST_GRACE (10 * (int64_t)MW_NS_PER_MS)
 #define WARN_EVERY ((int64_t)MW_NS_PER_S)
+#define CROWDED (60 * (int64_t)MW_NS_PER_S) /* for which a heap counts as full without another collection */
 
 static void on_count(lua_State *L, lua_Debug *info);
 
@@ -51,8 +56,9 @@ static void describe(const struct mw_vm *vm, const struct mw_account *account, c
     case MW_CUT_DEADLINE: snprintf(out, size, "%s ran on after its deadline", subject(vm)); break;
     case MW_CUT_STOP: snprintf(out, size, "the server is shutting down and %s ran on", subject(vm)); break;
     default:
-      snprintf(out, size, "%s ran for more than %.0f ms %s", subject(vm), (double)account->slice / MW_NS_PER_MS,
-               vm->running ? "without waiting" : "while it was loaded");
+      snprintf(out, size, "%s ran for more than %.0f ms %s%s", subject(vm), (double)account->slice / MW_NS_PER_MS,
+               vm->running ? "without waiting" : "while it was loaded",
+               account->outer ? ", with the code that has spawned it" : "");
   }
 }
 
@@ -96,6 +102,18 @@ static void push_traceback(lua_State *L, const struct mw_vm *vm) {
 static void begin_run(struct mw_account *account, int64_t now) {
   account->started = now;
   account->busy = mw_clock_read(CLOCK_THREAD_CPUTIME_ID);
+}
+
+/* The first look at a run. */
+static void find_beginning(struct mw_account *account, int64_t now) {
+  struct mw_account *outer = account->outer;
+  if (!outer) {
+    begin_run(account, now);
+    return;
+  }
+  if (outer->started == 0) find_beginning(outer, now);
+  account->started = outer->started;
+  account->busy = outer->busy;
 }
 
 /* The error is on its way: waits of `<close>` handlers work as usual, and nobody else kills the fiber. */
@@ -196,8 +214,9 @@ void mw_budget_check(lua_State *L) {
     set_hard_hook(L);
     raise_cut(L, account, NULL);
   }
+  if (vm->shortage.lent && !account->cut) cut(L, account, MW_CUT_MEMORY);
   int64_t now = mw_clock_real();
-  if (account->started == 0) begin_run(account, now);
+  if (account->started == 0) find_beginning(account, now);
   if (account->cut) {
     if (!is_beyond(account, now, grace(vm, account, now))) return;
     account->hard = true;
@@ -221,7 +240,7 @@ static void on_count(lua_State *L, lua_Debug *info) {
 static bool is_due(const struct mw_vm *vm, struct mw_account *account) {
   if (account->hard) return true;
   int64_t now = mw_clock_real();
-  if (account->started == 0) begin_run(account, now);
+  if (account->started == 0) find_beginning(account, now);
   int64_t ran = now - account->started;
   if (account->cut) return ran > grace(vm, account, now);
   if (has_expired(vm, account, now) || (has_ended(vm, now) && ran > LEAST_GRACE)) return true;
@@ -275,16 +294,113 @@ static void count_bulk(struct mw_vm *vm, size_t size) {
   if (vm->account && is_due(vm, vm->account)) arm(vm->current);
 }
 
+static bool has_room(const struct mw_vm *vm, size_t part) {
+  size_t limit = vm->limits.memory;
+  return limit == 0 || vm->memory <= limit - limit / part;
+}
+
+/* A whole collection has ended. */
+static void judge(struct mw_vm *vm) {
+  vm->shortage.on = !has_room(vm, ROOM_PART);
+  if (vm->shortage.on) vm->shortage.full = mw_clock_real();
+}
+
+static void set_unasked(struct mw_vm *vm) {
+  size_t limit = vm->limits.memory;
+  vm->unasked = limit > 0 ? limit - limit / ROOM_PART : SIZE_MAX;
+}
+
+/* Lua collects garbage, and then asks once more for the block: nothing else asks before that. */
+static void begin_refusal(struct mw_vm *vm, size_t size) {
+  vm->shortage.refused = size;
+  vm->unasked = 0;
+}
+
+/* Returns whether `size` is the block that Lua has collected garbage for. */
+static bool end_refusal(struct mw_vm *vm, size_t size) {
+  bool again = vm->shortage.refused == size;
+  if (vm->shortage.refused == 0) return false;
+  vm->shortage.refused = 0;
+  set_unasked(vm);
+  if (again) judge(vm);
+  return again;
+}
+
+/* Whether a block may be had although `after` bytes are beyond the limit. */
+static bool may_borrow(struct mw_vm *vm, size_t after) {
+  size_t most = vm->limits.memory + vm->limits.memory / LOAN_PART;
+  if (vm->account && vm->account->cut == MW_CUT_MEMORY) return after <= most + RESERVE;
+  if (!vm->shortage.on || after > most) return false;
+  if (!vm->running) return true; /* no script: for what carries a call */
+  vm->shortage.lent = true;
+  if (!is_armed(vm->current)) arm(vm->current);
+  return true;
+}
+
 bool mw_budget_allow(struct mw_vm *vm, size_t held, size_t size) {
   if (size <= held) return true;
   if (size >= MW_BUDGET_BULK) count_bulk(vm, size - held);
-  size_t limit = vm->limits.memory;
-  if (limit == 0 || vm->memory - held + size <= limit) return true;
-  bool reporting = vm->account && vm->account->cut == MW_CUT_MEMORY;
-  if (reporting && vm->memory - held + size <= limit + RESERVE) return true;
+  bool collected = end_refusal(vm, size);
+  size_t limit = vm->limits.memory, after = vm->memory - held + size;
+  if (limit == 0) return true;
+  if (!vm->collecting && !has_room(vm, ROOM_PART)) mw_collect_start(vm);
+  if (after <= limit || may_borrow(vm, after)) return true;
+  if (!collected) begin_refusal(vm, size);
   if (vm->current) find_place(vm->current, vm->refused_at, sizeof vm->refused_at);
   return false;
 }
+
+/* Time that the account is not charged for. */
+static void excuse(struct mw_account *account, int64_t time, int64_t busy) {
+  for (; account; account = account->outer) {
+    if (account->started == 0) continue;
+    account->started += time;
+    account->busy += busy;
+  }
+}
+
+static void collect_for_room(struct mw_vm *vm) {
+  int64_t now = mw_clock_real(), busy = mw_clock_read(CLOCK_THREAD_CPUTIME_ID);
+  lua_gc(vm->L, LUA_GCCOLLECT);
+  int64_t took = mw_clock_real() - now;
+  excuse(vm->account, took, mw_clock_read(CLOCK_THREAD_CPUTIME_ID) - busy);
+  vm->shortage.next = now + ROOM_PERIOD * took;
+  if (!has_room(vm, CALLS_PART)) vm->shortage.full = now;
+}
+
+static bool is_full(const struct mw_vm *vm, int64_t now) {
+  return vm->shortage.full > 0 && now - vm->shortage.full < CROWDED;
+}
+
+bool mw_budget_has_room(struct mw_vm *vm) {
+  if (has_room(vm, CALLS_PART)) return true;
+  int64_t now = mw_clock_real();
+  if (!is_full(vm, now)) {
+    if (now < vm->shortage.next) return has_room(vm, ROOM_PART);
+    collect_for_room(vm);
+  }
+  return has_room(vm, CALLS_PART);
+}
+
+void mw_budget_check_room(lua_State *L) {
+  struct mw_vm *vm = mw_vm_of(L);
+  if (vm->account && !vm->account->cut && !mw_budget_has_room(vm)) cut(L, vm->account, MW_CUT_MEMORY);
+}
+
+void mw_budget_reclaim(struct mw_vm *vm, size_t grown) {
+  int64_t now = mw_clock_real();
+  bool vain = vm->shortage.vain > 0 && now - vm->shortage.vain < CROWDED && grown < vm->limits.memory / ROOM_PART;
+  if (vain) return; /* and a collection in steps is under way */
+  lua_gc(vm->L, LUA_GCCOLLECT);
+  judge(vm);
+  vm->shortage.vain = vm->shortage.on ? mw_clock_real() : 0;
+}
+
+void mw_budget_collected(struct mw_vm *vm, bool all) {
+  if (all || vm->shortage.on) judge(vm);
+}
+
+bool mw_budget_is_pressed(const struct mw_vm *vm) { return !has_room(vm, ROOM_PART); }
 
 /* ---- accounts ---- */
 
@@ -296,15 +412,15 @@ void mw_account_close(struct mw_account *account, lua_State *L) {
   luaL_unref(L, LUA_REGISTRYINDEX, account->error_ref); /* ignores LUA_NOREF */
 }
 
-void mw_account_begin_run(struct mw_account *account) {
+void mw_account_begin_run(struct mw_account *account, struct mw_account *outer) {
+  account->outer = outer;
   account->started = 0;
   account->warned = false;
 }
 
-void mw_account_exclude(struct mw_account *account, int64_t started, int64_t busy) {
-  if (!account || account->started == 0 || started == 0) return;
-  account->started += mw_clock_real() - started;
-  account->busy += mw_clock_read(CLOCK_THREAD_CPUTIME_ID) - busy;
+void mw_account_end_run(struct mw_account *account, struct mw_account *outer, lua_State *L) {
+  account->outer = NULL;
+  if (outer && account->started != 0 && !is_armed(L) && is_due(mw_vm_of(L), outer)) arm(L);
 }
 
 int64_t mw_budget_loading(const struct mw_vm *vm) {
@@ -315,6 +431,7 @@ int64_t mw_budget_loading(const struct mw_vm *vm) {
 void mw_budget_limit(struct mw_vm *vm, struct mw_limits limits) {
   int64_t interval = limits.slice / TICKS;
   vm->limits = limits;
+  set_unasked(vm);
   if (interval == 0 || interval > LONGEST_TICK) interval = LONGEST_TICK;
   if (!mw_ticker_start(&vm->ticker, interval, on_tick, vm)) set_hook(vm->L);
 }

@@ -25,6 +25,19 @@ struct mw_limits {
   bool warn_each; /* of each run that takes half of its slice, not of one a second */
 };
 
+/* Lack of memory. Lua collects all garbage before it lets an allocation fail, which takes 0.1 to 0.5 s with a full heap. If
+ * that frees little, memory is short: then blocks beyond the limit are lent and what asks for them is cut at its next
+ * instruction, without another collection of that kind. The garbage is collected in steps (script/collect.h), until
+ * a cycle has made room. */
+struct mw_shortage {
+  bool on;          /* memory is short */
+  bool lent;        /* to what runs, which is to be cut */
+  size_t refused;   /* bytes of the block that Lua collects garbage for; 0 outside */
+  int64_t full;     /* mw_clock_real() when a collection last left less room than spawned fibers must; 0 for never */
+  int64_t next;     /* mw_clock_real() from which mw_budget_has_room() may collect garbage */
+  int64_t vain;     /* mw_clock_real() of the last whole collection after a cut that has freed little; 0 for none */
+};
+
 enum mw_cut {
   MW_CUT_NONE,
   MW_CUT_SLICE,   /* it ran for too long without waiting */
@@ -35,6 +48,8 @@ enum mw_cut {
 
 struct mw_account {
   int64_t slice;   /* nanoseconds it may run without waiting; 0 for no limit */
+  struct mw_account *outer; /* of the code that has started this run and waits for its end: both share the outer slice;
+                               NULL for none */
   int64_t expires; /* mw_clock_mono() time by which it has to end; MW_NEVER */
   int64_t started; /* mw_clock_real() of the first look at this run; 0 before */
   int64_t busy;    /* the thread's processor time then */
@@ -53,12 +68,12 @@ void mw_budget_limit(struct mw_vm *vm, struct mw_limits limits);
 void mw_account_open(struct mw_account *account, int64_t slice);
 void mw_account_close(struct mw_account *account, lua_State *L);
 
-/* A run begins: what is used up counts from now on. */
-void mw_account_begin_run(struct mw_account *account);
+/* A run begins: what is used up counts from now on, or with `outer` from the beginning of its run. */
+void mw_account_begin_run(struct mw_account *account, struct mw_account *outer);
 
-/* Another account's run, which began with `started` and `busy`, took place within this account's, at its own expense.
- * `account` may be NULL. */
-void mw_account_exclude(struct mw_account *account, int64_t started, int64_t busy);
+/* A run within that of `outer`, which may be NULL, has ended: if it was long, the hook fires as soon as the outer code goes
+ * on. Ticks meet the inner code alone as long as the outer code does nothing but start such runs. */
+void mw_account_end_run(struct mw_account *account, struct mw_account *outer, lua_State *L);
 
 /* Nanoseconds that scripts may take to be loaded; 0 for no limit. */
 int64_t mw_budget_loading(const struct mw_vm *vm);
@@ -85,8 +100,25 @@ static inline void mw_budget_tick(lua_State *L, unsigned *steps) {
 enum { MW_BUDGET_BULK = 64 * 1024 }; /* bytes: an allocation from here on is large */
 
 /* The size of a block of the state changes from `held` to `size` bytes. Returns whether it may. One that is not large
- * and stays within the limit need not ask. */
+ * and leaves at most vm->unasked bytes need not ask. */
 bool mw_budget_allow(struct mw_vm *vm, size_t held, size_t size);
+
+/* Returns whether there is memory for another job: a quarter is free, so that calls have room. Collects all garbage
+ * first, unless that was done a short while ago. */
+bool mw_budget_has_room(struct mw_vm *vm);
+
+/* Cuts what runs unless there is, or it was cut already. */
+void mw_budget_check_room(lua_State *L);
+
+/* A fiber was cut for lack of memory and has ended. It held `grown` bytes more than before its last run. Collects what it
+ * has left: at once, unless that has freed little before. */
+void mw_budget_reclaim(struct mw_vm *vm, size_t grown);
+
+/* A cycle of the collector in steps has ended; `all`: no garbage is left that there was when it started. */
+void mw_budget_collected(struct mw_vm *vm, bool all);
+
+/* Returns whether the last eighth of the memory is in use. */
+bool mw_budget_is_pressed(const struct mw_vm *vm);
 
 /* After a protected call that ended with `status` and the error at the top: when what runs was cut, or is now for lack
  * of memory, puts the error of the cut in its place and returns true: it must be raised again. */

@@ -9,6 +9,9 @@ enum {
   STEP_NS = MW_NS_PER_MS / 5,     /* how long the calls of a worker may be held up at once */
   PAUSE_NS = MW_NS_PER_MS,
   DESCRIPTORS = 64,
+  PRESSED_STEP_NS = 5 * MW_NS_PER_MS, /* the same while memory is almost used up */
+  PRESSED_PAUSE_NS = 5 * MW_NS_PER_MS,
+  REST_NS = MW_NS_PER_S,              /* between two rounds of cycles while it stays so */
   SPACE = 1024 * 1024             /* bytes; with much more, garbage would not fit into the processor's caches */
 };
 
@@ -58,20 +61,40 @@ static void expect_descriptors(struct mw_vm *vm) {
   vm->descriptors_due = vm->descriptors < DESCRIPTORS / 2 ? DESCRIPTORS : 2 * vm->descriptors;
 }
 
+static void collect(void *arg);
+
+static void wait(struct mw_vm *vm, int64_t time) {
+  vm->collecting = mw_timer_start_real(vm->loop, time, collect, vm);
+}
+
+/* Runs steps until a cycle ends, at most for `time`. */
+static void run_steps(struct mw_vm *vm, int64_t time) {
+  int64_t end = mw_clock_real() + time;
+  bool ended = false;
+  while (!ended && mw_clock_real() < end) ended = lua_gc(vm->L, LUA_GCSTEP, 0) != 0;
+  if (!ended) return;
+  vm->cycles--;
+  mw_budget_collected(vm, vm->cycles == 0);
+}
+
 static void collect(void *arg) {
   struct mw_vm *vm = arg;
-  int64_t end = mw_clock_real() + STEP_NS;
+  bool pressed = mw_budget_is_pressed(vm);
   vm->collecting = NULL;
-  while (vm->cycles > 0 && mw_clock_real() < end) {
-    if (lua_gc(vm->L, LUA_GCSTEP, 0)) vm->cycles--;
+  if (vm->cycles == 0) vm->cycles = CYCLES; /* after a rest */
+  run_steps(vm, pressed ? PRESSED_STEP_NS : STEP_NS);
+  if (vm->cycles > 0) {
+    wait(vm, pressed ? PRESSED_PAUSE_NS : PAUSE_NS);
+    return;
   }
-  if (vm->cycles == 0) expect_descriptors(vm);
-  if (vm->cycles > 0) vm->collecting = mw_timer_start_real(vm->loop, PAUSE_NS, collect, vm);
+  expect_descriptors(vm);
+  if (mw_budget_is_pressed(vm)) wait(vm, REST_NS);
 }
 
 void mw_collect_start(struct mw_vm *vm) {
+  if (!vm->loop) return;
   vm->cycles = CYCLES;
-  if (!vm->collecting) vm->collecting = mw_timer_start_real(vm->loop, PAUSE_NS, collect, vm);
+  if (!vm->collecting) wait(vm, PAUSE_NS);
 }
 
 void mw_collect_descriptor(struct mw_vm *vm, int change) {

@@ -15,7 +15,8 @@
 /* Adds the block. May raise for lack of memory. */
 void mw_collect_space_out(struct mw_vm *vm);
 
-/* What is garbage now will be gone after a while. It may be called again at any time. */
+/* What is garbage now will be gone after a while; in larger steps while memory is almost used up. It may be
+ * called again at any time. */
 void mw_collect_start(struct mw_vm *vm);
 
 /* Counts a descriptor that a Lua value has opened, or, with -1, closed. When as many as before are open again, 64 at the

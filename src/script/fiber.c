@@ -102,24 +102,31 @@ static bool put_off(struct mw_fiber *fiber) {
   return mw_timer_start_real(fiber->vm->loop, 0, run_again, fiber) != NULL;
 }
 
-static void run(struct mw_fiber *fiber, int n_args) {
+/* The account whose slice a start from within its run shares: one that is limited. */
+static struct mw_account *shared_account(struct mw_account *account) {
+  return account && account->slice > 0 ? account : NULL;
+}
+
+static void run(struct mw_fiber *fiber, int n_args, bool starts) {
   struct mw_vm *vm = fiber->vm;
   struct mw_fiber *outer = vm->running;
   int unyieldable = vm->unyieldable;
+  size_t memory = vm->memory;
   struct mw_log_context log = *mw_log_context();
   struct mw_account *account = vm->account;
   lua_State *current = vm->current;
+  mw_account_begin_run(&fiber->account, starts ? shared_account(account) : NULL);
   vm->running = fiber;
   vm->account = &fiber->account;
   vm->current = fiber->L;
   vm->unyieldable = 0;
-  mw_account_begin_run(&fiber->account);
+  fiber->nested = outer != NULL;
   if (lua_status(fiber->L) == LUA_YIELD) mw_budget_begin(vm, fiber->L);
   mw_collect_stress_run(vm);
   *mw_log_context() = fiber->log;
   int n_results;
   int rc = resume(fiber->L, current, n_args, &n_results); /* Lua limits the depth of the C stack: `current` counts */
-  mw_account_exclude(account, fiber->account.started, fiber->account.busy);
+  mw_account_end_run(&fiber->account, account, current);
   bool collect = rc != LUA_YIELD && fiber->account.cut == MW_CUT_MEMORY;
   if (rc == LUA_YIELD) {
     lua_pop(fiber->L, n_results);
@@ -133,7 +140,8 @@ static void run(struct mw_fiber *fiber, int n_args) {
   vm->account = account;
   vm->current = current;
   vm->running = outer;
-  if (collect) lua_gc(vm->L, LUA_GCCOLLECT); /* what it has left: the next call is not to find the memory used up */
+  vm->shortage.lent = false;
+  if (collect) mw_budget_reclaim(vm, vm->memory > memory ? vm->memory - memory : 0);
 }
 
 struct mw_fiber *mw_fiber_new(struct mw_vm *vm, struct mw_program *program,
@@ -160,7 +168,7 @@ struct mw_fiber *mw_fiber_new(struct mw_vm *vm, struct mw_program *program,
 void mw_fiber_start(struct mw_fiber *fiber, lua_CFunction main, void *arg) {
   lua_pushcfunction(fiber->L, main);
   lua_pushlightuserdata(fiber->L, arg);
-  run(fiber, 1);
+  run(fiber, 1, true);
 }
 
 struct mw_fiber *mw_fiber_check(lua_State *L, const char *what) {
@@ -248,7 +256,7 @@ int mw_fiber_wait_quietly(lua_State *L, struct mw_fiber *fiber, void (*cancel)(v
 
 void mw_fiber_resume(struct mw_fiber *fiber) {
   fiber->waiting = false;
-  run(fiber, 0);
+  run(fiber, 0, false);
 }
 
 static void doom(struct mw_fiber *fiber, void (*push)(lua_State *L, void *arg), void *arg) {

@@ -38,6 +38,7 @@ struct mw_fiber {
   lua_State *L;               /* its coroutine */
   int ref;                    /* keeps it in the registry */
   uint64_t serial;            /* no other fiber of the state has it, from 1 */
+  bool nested;                /* this run takes place within that of another fiber */
   bool waiting;
   bool refused;               /* Lua had no C stack to go on with a coroutine of the chain */
   lua_State *innermost;       /* the coroutine that waits: its own, or one of the script's inside it */
@@ -63,8 +64,9 @@ struct mw_fiber {
 struct mw_fiber *mw_fiber_new(struct mw_vm *vm, struct mw_program *program,
                               void (*done)(struct mw_fiber *fiber, void *owner), void *owner);
 
-/* Runs `main` in the fiber, with `arg` as a light userdata, until it first waits or ends. An error that `main` lets
- * through is logged; `main` is expected to handle its errors. */
+/* Runs `main` in the fiber, with `arg` as a light userdata, until it first waits or ends. Within the run of another
+ * fiber this time counts for the slice of both. An error that `main` lets through is logged; `main` is expected to
+ * handle its errors. */
 void mw_fiber_start(struct mw_fiber *fiber, lua_CFunction main, void *arg);
 
 /* The fiber that L runs in. Raises "WHAT cannot wait here: ..." outside of fibers and inside of callbacks that Lua
@@ -85,8 +87,8 @@ int mw_fiber_wait_quietly(lua_State *L, struct mw_fiber *fiber, void (*cancel)(v
  * brought is nobody's then. */
 bool mw_fiber_will_raise(const struct mw_fiber *fiber);
 
-/* Goes on with a waiting fiber. From the loop, or from within another fiber's C function; where that has left no room on
- * the C stack, the fiber goes on in the next turn of the loop. */
+/* Goes on with a waiting fiber. From the loop, or from within another fiber's C function, whose slice this time counts
+ * for; where that has left no room on the C stack, the fiber goes on in the next turn of the loop. */
 void mw_fiber_resume(struct mw_fiber *fiber);
 
 /* Dooms a fiber with the error that `push(L, arg)` pushes; `arg` lives as long as the fiber. Resumes it when it

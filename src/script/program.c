@@ -148,6 +148,7 @@ static struct mw_program *push_new(lua_State *L, const struct opening *opening) 
                                  .close = opening->close};
   mw_router_init(&program->router, opening->generation);
   mw_list_init(&program->jobs);
+  mw_pause_init(&program->pause, &opening->vm->ready);
   lua_pushvalue(L, -2);
   lua_setmetatable(L, -2);
   lua_pushvalue(L, -1);

@@ -12,6 +12,7 @@
 
 #include "rpc/router.h"
 #include "schema/pool.h"
+#include "script/pause.h"
 #include "script/vm.h"
 
 struct mw_host;
@@ -40,6 +41,7 @@ struct mw_program {
   int interceptors_ref;        /* registry: bind/intercept.c's */
   int services_ref;            /* registry: bind/service.c's, service name -> handlers */
   struct mw_list jobs;         /* bind/job.c's */
+  struct mw_pause pause;       /* of its jobs */
   void *messages;              /* bind/message.c's per-type state */
   void (*close)(struct mw_program *program);
 };

@@ -11,8 +11,7 @@
 
 /* Whether Lua may have `size` bytes in the place of `held`. */
 static inline bool is_allowed(struct mw_vm *vm, size_t held, size_t size) {
-  size_t after = vm->memory - held + size, limit = vm->limits.memory;
-  return (size < MW_BUDGET_BULK && (limit == 0 || after <= limit)) || mw_budget_allow(vm, held, size);
+  return (size < MW_BUDGET_BULK && vm->memory - held + size <= vm->unasked) || mw_budget_allow(vm, held, size);
 }
 
 static void *take(struct mw_vm *vm, size_t size) {
@@ -56,9 +55,10 @@ static int open_libraries(lua_State *L) {
 }
 
 int mw_vm_init(struct mw_vm *vm, struct mw_loop *loop, size_t unpack_budget, struct mw_err *err) {
-  *vm = (struct mw_vm){.loop = loop, .ends = MW_NEVER};
+  *vm = (struct mw_vm){.loop = loop, .unasked = SIZE_MAX, .ends = MW_NEVER};
   mw_list_init(&vm->idle);
   mw_list_init(&vm->live);
+  mw_ready_init(&vm->ready, loop);
   mw_arena_init(&vm->scratch, unpack_budget);
   vm->L = lua_newstate(allocate, vm);
   if (!vm->L) return mw_err_set(err, MW_ENOMEM, "out of memory for a Lua state");
@@ -72,6 +72,7 @@ int mw_vm_init(struct mw_vm *vm, struct mw_loop *loop, size_t unpack_budget, str
 void mw_vm_fini(struct mw_vm *vm) {
   mw_ticker_stop(&vm->ticker);
   mw_collect_stop(vm);
+  mw_ready_fini(&vm->ready);
   if (vm->L) lua_close(vm->L);
   vm->L = NULL;
   struct mw_list *node;

@@ -15,6 +15,7 @@
 #include "loop/loop.h"
 #include "observe/metrics.h"
 #include "script/budget.h"
+#include "script/ready.h"
 #include "script/ticker.h"
 
 struct mw_fiber;
@@ -27,6 +28,7 @@ struct mw_vm {
   struct mw_fiber *running; /* the fiber that is being resumed, NULL outside */
   struct mw_list idle;      /* fibers whose coroutine is ready for reuse */
   struct mw_list live;      /* fibers that run or wait */
+  struct mw_ready_queue ready; /* jobs that are due, sleeps that have ended */
   size_t n_idle, n_live;
   struct mw_metric *live_gauge; /* shows n_live; may be NULL */
   uint64_t n_started;       /* fibers, so far */
@@ -39,6 +41,8 @@ struct mw_vm {
   struct mw_blocks blocks;  /* what Lua's values are made of */
   size_t memory;            /* bytes that Lua holds, without the block of script/collect.h */
   struct mw_limits limits;
+  size_t unasked;           /* bytes that Lua may hold without mw_budget_allow() */
+  struct mw_shortage shortage;
   struct mw_account *account; /* of what runs; NULL outside */
   struct mw_account loading_account; /* of what runs outside of fibers */
   lua_State *volatile current; /* the thread that runs; NULL outside. Read by a signal handler */

@@ -117,13 +117,13 @@ void mw_programs_discard(struct mw_programs *programs) {
 /* Ends the calls of a program whose time is over. */
 static void cancel_calls(struct mw_programs *programs, const struct mw_program *program) {
   struct mw_status status = mw_status(MW_CODE_UNAVAILABLE, "the call began before a reload, whose age limit it reached");
-  struct mw_list *calls = &programs->dispatch->calls, *node = calls->next;
-  while (node != calls) {
+  struct mw_list left, *node;
+  mw_list_init(&left);
+  mw_list_splice(&left, &programs->dispatch->calls);
+  while ((node = mw_list_shift(&left)) != NULL) { /* handlers may end others, which leave the list that they are in */
     struct mw_call *call = MW_CONTAINER(node, struct mw_call, link);
-    node = node->next;
-    if (call->route->router != &program->router || call->cancelled) continue;
-    mw_call_on_cancel(call, status);
-    node = calls->next; /* handlers may have ended others */
+    mw_list_push(&programs->dispatch->calls, node);
+    if (call->route->router == &program->router && !call->cancelled) mw_call_on_cancel(call, status);
   }
 }
 

@@ -13,7 +13,7 @@ enum { SHOWN_CALLS = 100, SHOWN_JOBS = 100, SHOWN_SNAPSHOTS = 20, SHOWN_PINS = 8
 
 /* What one worker says: rows of the tables below. */
 struct part {
-  struct mw_buf worker, old, calls, jobs, snapshots;
+  struct mw_buf worker, old, calls, jobs, pauses, snapshots;
   size_t n_jobs, n_snapshots;
   const struct mw_worker *asked;    /* while it is filled in: */
   const struct mw_program *program; /* whose jobs are being listed */
@@ -106,11 +106,12 @@ static const char *show_kind(const struct mw_bind_job *job, char out[64]) {
 
 static void add_job(void *arg, const struct mw_bind_job *job) {
   struct part *part = arg;
-  if (++part->n_jobs > SHOWN_JOBS) return;
   char kind[64], age[32], left[32], place[512];
   bool runs = *job->place;
   if (runs) {
     snprintf(place, sizeof place, "%s", job->place);
+  } else if (job->ready) {
+    snprintf(place, sizeof place, "its turn");
   } else {
     snprintf(place, sizeof place, "next run in %s", show_age(job->time - part->now, left));
   }
@@ -118,9 +119,22 @@ static void add_job(void *arg, const struct mw_bind_job *job) {
                 runs ? show_age(part->now - job->time, age) : "-", part->program->generation, part->asked->index, place);
 }
 
+static void add_pause(struct part *part, const struct mw_program *program) {
+  const struct mw_pause *pause = &program->pause;
+  size_t n_held = 0;
+  char left[32] = "one runs";
+  if (!pause->on) return;
+  for (const struct mw_list *node = pause->held.next; node != &pause->held; node = node->next) n_held++;
+  if (pause->timer) show_age(pause->until - mw_clock_real(), left);
+  mw_buf_printf(&part->pauses, "%" PRIu64 "\t%u\t%zu\t%s\t%s\n", program->generation, part->asked->index, n_held, left,
+                pause->place);
+}
+
 static void add_jobs_of(struct part *part, const struct mw_program *program) {
   part->program = program;
-  mw_bind_list_jobs(program, add_job, part);
+  add_pause(part, program);
+  size_t left = part->n_jobs < SHOWN_JOBS ? SHOWN_JOBS - part->n_jobs : 0;
+  part->n_jobs += mw_bind_list_jobs(program, left, add_job, part);
 }
 
 /* Of all generations, the old ones first. */
@@ -223,6 +237,8 @@ static void report(struct inquiry *inquiry, const bool *answered) {
               offsetof(struct part, old));
   write_table(&out, inquiry, answered, "CALL\tMETHOD\tAGE\tGENERATION\tWORKER\tPEER\tWAITS AT\n",
               offsetof(struct part, calls));
+  write_table(&out, inquiry, answered, "JOBS PAUSE IN GENERATION\tWORKER\tHELD\tTIME LEFT\tLAST CUT AT\n",
+              offsetof(struct part, pauses));
   write_table(&out, inquiry, answered, "JOB\tKIND\tAGE\tGENERATION\tWORKER\tWAITS AT\n", offsetof(struct part, jobs));
   write_table(&out, inquiry, answered, "SNAPSHOT OF\tAGE\tWORKER\tCALL\n", offsetof(struct part, snapshots));
   inquiry->done(inquiry->arg, true, mw_buf_str(&out));

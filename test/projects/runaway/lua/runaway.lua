@@ -219,9 +219,115 @@ ways["programs in pcall"] = function()
   while true do pcall(load, ("x = 1 "):rep(1000)) end
 end
 
+local function work(seconds)
+  local till <const> = os.clock() + seconds
+  while os.clock() < till do end
+end
+
+ways["spawned work"] = function()
+  while true do mw.spawn(function() work(0.08) end) end
+end
+
+ways["spawned work that waits"] = function()
+  while true do
+    mw.spawn(function()
+      work(0.01)
+      mw.sleep(0)
+    end)
+  end
+end
+
+ways["spawned work in coroutines"] = function()
+  while true do
+    pcall(coroutine.wrap(function()
+      mw.spawn(function() work(0.08) end)
+    end))
+  end
+end
+
+ways["spawned functions"] = function()
+  while true do mw.spawn(function() end) end
+end
+
+ways["functions that sleep"] = function()
+  while true do mw.spawn(function() mw.sleep(0.1) end) end
+end
+
+ways["coroutine.wrap that closes"] = function()
+  while true do
+    pcall(coroutine.wrap(function()
+      local _ <close> = closing(spin)
+      error "failed"
+    end))
+  end
+end
+
+-- What handlers leave behind, by name.
+local beside = {}
+
+beside["a job"] = function()
+  mw.spawn(function()
+    mw.sleep(0)
+    spin()
+  end)
+end
+
+beside["jobs"] = function()
+  mw.spawn(function()
+    for _ = 1, 100 do mw.spawn(spin) end
+  end)
+end
+
+beside["jobs that wake together"] = function()
+  for _ = 1, 100 do
+    mw.spawn(function()
+      mw.sleep(0.01)
+      spin()
+    end)
+  end
+end
+
+beside["a job that spawns itself"] = function()
+  local function again()
+    mw.spawn(again)
+    spin()
+  end
+  mw.spawn(function()
+    mw.sleep(0)
+    again()
+  end)
+end
+
+beside["jobs that spawn two each"] = function()
+  local function again()
+    mw.spawn(again)
+    mw.spawn(again)
+  end
+  mw.spawn(again)
+end
+
+beside["waiting jobs that spawn two each"] = function()
+  local function again()
+    mw.spawn(again)
+    mw.spawn(again)
+    mw.sleep(1000)
+  end
+  mw.spawn(again)
+end
+
+beside["sleeps that end together"] = function()
+  local till <const> = mw.time.monotonic() + 2
+  mw.spawn(function()
+    for i = 1, 40000 do
+      mw.spawn(function() mw.sleep(till - mw.time.monotonic()) end)
+      if i % 1000 == 0 then mw.sleep(0) end
+    end
+  end)
+end
+
 function Runaway.Run(req)
-  if req.what == "a job" then
-    mw.spawn(spin)
+  if beside[req.what] then
+    beside[req.what]()
     return {}
   end
   ways[req.what]()
