@@ -129,6 +129,42 @@ static void who_works_for_less_than_half_of_a_slice_is_not_ended(void **state) {
   assert_int_equal(f.status, LUA_OK);
 }
 
+static int spend(lua_State *L) {
+  size_t n = (size_t)lua_tointeger(L, 1);
+  unsigned steps = 0;
+  while (true) mw_budget_spend(L, &steps, n);
+  return 0;
+}
+
+static int count_bytes(lua_State *L) {
+  size_t n = (size_t)lua_tointeger(L, 1);
+  unsigned steps = 0;
+  while (true) mw_budget_bytes(L, &steps, n);
+  return 0;
+}
+
+/* However many steps one turn counts: none of them steps over the next look. */
+static void a_loop_in_C_is_ended(void **state) {
+  lua_register(f.vm.L, "spend", spend);
+  lua_register(f.vm.L, "count_bytes", count_bytes);
+  const char *const loops[] = {"spend(1)", "spend(3)", "spend(4095)", "spend(4096)", "spend(4097)", "spend(-1)",
+                               "count_bytes(0)", "count_bytes(63)", "count_bytes(262144)", "count_bytes(-1)"};
+  for (size_t i = 0; i < sizeof loops / sizeof *loops; i++) assert_int_equal(run(loops[i]), MW_CUT_SLICE);
+}
+
+static int wait_until_over(lua_State *L) {
+  while (!mw_budget_is_over(L)) continue;
+  mw_budget_check(L);
+  return luaL_error(L, "it was not over");
+}
+
+static void work_below_is_over_with_the_budget(void **state) {
+  lua_register(f.vm.L, "wait_until_over", wait_until_over);
+  assert_int_equal(run("wait_until_over()"), MW_CUT_SLICE);
+  assert_int_equal(run_until("wait_until_over()", mw_clock_mono() + 5 * MS), MW_CUT_DEADLINE);
+  assert_false(mw_budget_is_over(f.vm.L)); /* nothing runs */
+}
+
 static int assert_no_hook(lua_State *L) {
   assert_null(lua_gethook(L));
   assert_int_equal(lua_gethookmask(L), 0);
@@ -241,6 +277,8 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(what_does_not_end_is_ended),
       TEST(a_deadline_that_has_passed_ends_it),
+      TEST(a_loop_in_C_is_ended),
+      TEST(work_below_is_over_with_the_budget),
       TEST(who_works_for_less_than_half_of_a_slice_is_not_ended),
       TEST(code_that_is_quick_has_no_hook),
       TEST(new_limits_need_no_new_timer),

@@ -139,6 +139,25 @@ static const char tables[] =
     "local _, why = pcall(table.sort, {1, 2, 3, 4, 5, 6}, function() return true end)\n"
     "assert(why:find('invalid order function for sorting', 1, true), why)\n";
 
+/* Of long strings, which are quoted here, and of short ones, which Lua quotes. */
+static const char formats[] =
+    "local every = {}\n"
+    "for i = 0, 255 do every[i + 1] = string.char(i) .. i % 10 .. string.char(i) end\n"
+    "every = table.concat(every)\n"
+    "for _, s in ipairs {'', 'a', '\\0', '\\0001', every, every:rep(100), ('\\n'):rep(65536), ('x'):rep(65535)} do\n"
+    "  for _, f in ipairs {'%q', '%q|%q', '%s%q', '%%q', '%%%q', '%5q', '%-q', '%q%', 'no', '', '%d%q', '%q%q%q', '%s'} do\n"
+    "    same('format', f, s) same('format', f, s, s) same('format', f, 1, s) same('format', f, s, 1, s)\n"
+    "  end\n"
+    "end\n"
+    "same('format') same('format', {}) same('format', '%q', {}) same('format', '%q', 1.5) same('format', '%d', 'x') same('format', 12)\n"
+    "same('pack', 'i4', 1) same('pack', {}) same('pack') same('packsize', 'i4i4') same('packsize', 's') same('unpack', 'i4', 'abcd')\n"
+    "same('unpack', 'i4', 'a') same('unpack')\n"
+    "for name, f in pairs {format = string.format, pack = string.pack, packsize = string.packsize, unpack = string.unpack, date = os.date} do\n"
+    "  local _, why = pcall(f, (' '):rep(262145))\n"
+    "  assert(why:find('^bad argument #1 to .*' .. name .. \"' %(format too long, expected at most 262144 bytes%)$\"), why)\n"
+    "end\n"
+    "assert(#string.format((' '):rep(262144)) == 262144 and #os.date() > 0)\n";
+
 static struct mw_loop loop;
 static struct mw_vm vm;
 
@@ -173,11 +192,14 @@ static void random_patterns_give_the_same(void **state) { run(at_random); }
 
 static void tables_are_changed_the_same(void **state) { run(tables); }
 
+static void formats_give_the_same(void **state) { run(formats); }
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(chosen_patterns_give_the_same, setup, teardown),
       cmocka_unit_test_setup_teardown(random_patterns_give_the_same, setup, teardown),
       cmocka_unit_test_setup_teardown(tables_are_changed_the_same, setup, teardown),
+      cmocka_unit_test_setup_teardown(formats_give_the_same, setup, teardown),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

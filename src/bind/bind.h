@@ -158,12 +158,12 @@ bool mw_bind_current_trace(lua_State *L, struct mw_trace *out);
  * docs/messages.md is the contract. mw_bind_open_message() comes first. Tables are read and written raw: no metamethod
  * of a script runs. */
 
-/* Pushes `message` as a table. Raises only for lack of memory. Copies everything. */
+/* Pushes `message` as a table. Raises for lack of memory and by the budget. Copies everything. */
 void mw_bind_push_message(lua_State *L, struct mw_program *program, const struct mw_message_type *type,
                           const ProtobufCMessage *message);
 
 /* Makes a message of the table at `index`. Strings are borrowed from Lua: pack before the table can change. Raises
- * only for lack of Lua memory. Returns 0; MW_EINVAL with "tasks.Task.priority: expected tasks.Priority, got ...",
+ * only for lack of Lua memory and by the budget. Returns 0; MW_EINVAL with "tasks.Task.priority: expected tasks.Priority, got ...",
  * MW_ELIMIT (nested too deep) or MW_ENOMEM. */
 int mw_bind_to_message(lua_State *L, int index, struct mw_program *program, const struct mw_message_type *type,
                        struct mw_arena *arena, ProtobufCMessage **out, struct mw_err *err);

@@ -131,13 +131,16 @@ static void add_metadata(lua_State *L, struct mw_outbound *o, struct mw_metadata
 /* The table at the top: key -> string, or a list of strings. */
 static void read_metadata(lua_State *L, struct mw_outbound *o, struct mw_metadata *metadata, const char *what) {
   int table = lua_gettop(L);
+  unsigned steps = 0;
   for (lua_pushnil(L); lua_next(L, table) != 0; lua_pop(L, 1)) {
+    mw_budget_tick(L, &steps);
     if (!lua_istable(L, -1)) {
       add_metadata(L, o, metadata, what);
       continue;
     }
     lua_Integer n = (lua_Integer)lua_rawlen(L, -1);
     for (lua_Integer i = 1; i <= n; i++) {
+      mw_budget_tick(L, &steps);
       lua_pushvalue(L, -2);
       lua_rawgeti(L, -2, i);
       add_metadata(L, o, metadata, what);

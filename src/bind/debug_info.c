@@ -12,8 +12,9 @@
 enum { ENTRIES = 20, ENTRY_BYTES = 160, ALL_BYTES = 1800 };
 
 void mw_bind_make_utf8(char *text) {
-  for (size_t step; *text; text += step) {
-    step = mw_utf8_step(mw_slice_str(text));
+  char *end = text + strlen(text);
+  for (size_t step; text < end; text += step) {
+    step = mw_utf8_step(mw_slice(text, (size_t)(end - text)));
     if (step > 0) continue;
     *text = '?';
     step = 1;

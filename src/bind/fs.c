@@ -329,8 +329,10 @@ static void release_list(struct mw_work *work) {
 static int deliver_list(lua_State *L, struct mw_work *work) {
   struct listing *l = (struct listing *)work;
   if (work->error) return mw_fs_fail(L, work->error, lua_tostring(L, 1));
+  unsigned steps = 0;
   lua_newtable(L);
   for (size_t i = 0; i < l->n; i++) {
+    mw_budget_tick(L, &steps);
     push_info(L, &l->entries[i].info);
     lua_pushstring(L, l->entries[i].name);
     lua_setfield(L, -2, "name");

@@ -3,7 +3,6 @@
  * A message table (one with a message's metatable) is written by the proto3 JSON mapping, wherever it stands in a
  * value; everything else as what it is. What is built while Lua may raise is a userdata, for Lua to collect. */
 #include <math.h>
-#include <stdlib.h>
 
 #include "base/text.h"
 #include "bind/bind.h"
@@ -30,6 +29,7 @@ struct encoder {
   lua_State *L;
   struct mw_program *program;
   struct mw_json_printer printer;
+  struct mw_pace pace; /* of the printer */
   unsigned steps; /* towards the next look at the budget */
 };
 
@@ -66,20 +66,31 @@ static void encode_float(struct encoder *e, const struct mw_json_path *path, dou
 static void encode_string(struct encoder *e, const struct mw_json_path *path) {
   size_t len;
   const char *text = lua_tolstring(e->L, -1, &len);
+  mw_budget_bytes(e->L, &e->steps, len);
   if (!mw_utf8_valid(mw_slice(text, len)))
     refuse(e, path, "expected UTF-8; encode other bytes first, in base64 for example");
   mw_json_put_string(&e->printer, mw_slice(text, len));
 }
 
+/* Raises `err`, or the end of the budget for which the work below has ended early. */
+static void raise_or_cut(lua_State *L, int rc, struct mw_err *err) {
+  if (rc == MW_ELIMIT && mw_budget_is_over(L)) {
+    mw_err_fini(err);
+    mw_budget_check(L);
+  }
+  mw_bind_raise_err(L, err);
+}
+
 /* Writes the message table at the top by the proto3 mapping. */
 static void encode_message(struct encoder *e, const struct mw_message_type *type) {
   struct mw_arena *arena = mw_vm_scratch(e->program->vm);
-  const struct mw_json_options options = {.indent = e->printer.indent, .level = e->printer.depth};
+  const struct mw_json_options options = {
+      .indent = e->printer.indent, .level = e->printer.depth, .pace = &e->pace};
   struct mw_err err = MW_ERR_INIT;
   ProtobufCMessage *message = NULL;
   int rc = mw_bind_to_message(e->L, -1, e->program, type, arena, &message, &err);
   if (rc == 0) rc = mw_json_write(e->printer.out, e->program->pool, type, message, &options, &err);
-  if (rc != 0) mw_bind_raise_err(e->L, &err);
+  if (rc != 0) raise_or_cut(e->L, rc, &err);
 }
 
 /* The table at the top holds 1 to `count` and nothing else; raises otherwise. */
@@ -104,11 +115,33 @@ static void encode_array(struct encoder *e, struct level *level, lua_Unsigned co
   mw_json_close(&e->printer, ']');
 }
 
-static int compare_keys(const void *a, const void *b) {
-  const struct mw_slice *left = a, *right = b;
-  size_t shorter = left->len < right->len ? left->len : right->len;
-  int order = shorter ? memcmp(left->data, right->data, shorter) : 0;
-  return order ? order : (left->len > right->len) - (left->len < right->len);
+static int compare_keys(struct encoder *e, struct mw_slice left, struct mw_slice right) {
+  size_t shorter = left.len < right.len ? left.len : right.len;
+  mw_budget_bytes(e->L, &e->steps, shorter);
+  int order = shorter ? memcmp(left.data, right.data, shorter) : 0;
+  return order ? order : (left.len > right.len) - (left.len < right.len);
+}
+
+/* Moves keys[i] down in the heap of `n` keys until none below it comes later. */
+static void sift(struct encoder *e, struct mw_slice *keys, size_t i, size_t n) {
+  const struct mw_slice key = keys[i];
+  for (size_t below; (below = 2 * i + 1) < n; i = below) {
+    if (below + 1 < n && compare_keys(e, keys[below], keys[below + 1]) < 0) below++;
+    if (compare_keys(e, key, keys[below]) >= 0) break;
+    keys[i] = keys[below];
+  }
+  keys[i] = key;
+}
+
+/* Heapsort: qsort() allocates, and the budget may raise. */
+static void sort_keys(struct encoder *e, struct mw_slice *keys, size_t n) {
+  for (size_t i = n / 2; i-- > 0;) sift(e, keys, i, n);
+  for (size_t i = n; i-- > 1;) {
+    const struct mw_slice last = keys[i];
+    keys[i] = keys[0];
+    keys[0] = last;
+    sift(e, keys, 0, i);
+  }
 }
 
 /* Pushes the sorted keys of the table at the top, which keeps their bytes alive: it is not weak. */
@@ -125,8 +158,9 @@ static struct mw_slice *push_keys(struct encoder *e, const struct level *level, 
     size_t len;
     const char *key = lua_tolstring(e->L, -2, &len);
     keys[i++] = mw_slice(key, len);
+    mw_budget_tick(e->L, &e->steps);
   }
-  qsort(keys, *count, sizeof *keys, compare_keys);
+  sort_keys(e, keys, *count);
   return keys;
 }
 
@@ -138,6 +172,7 @@ static void encode_object(struct encoder *e, struct level *level) {
   mw_json_open(&e->printer, '{');
   for (size_t i = 0; i < count; i++) {
     level->path.key = keys[i];
+    mw_budget_bytes(e->L, &e->steps, keys[i].len);
     if (!mw_utf8_valid(keys[i])) refuse(e, &level->path, "the key is not valid UTF-8");
     mw_json_key(&e->printer, keys[i]);
     lua_pushlstring(e->L, (const char *)keys[i].data, keys[i].len);
@@ -213,9 +248,14 @@ static int l_encode(lua_State *L) {
   luaL_checkany(L, 1);
   unsigned indent = check_indent(L, 2);
   struct mw_buf *text = push_text(L);
-  struct encoder e = {.L = L, .program = mw_bind_program(L), .printer = mw_json_printer(text, indent)};
+  struct encoder e = {.L = L,
+                      .program = mw_bind_program(L),
+                      .printer = mw_json_printer(text, indent),
+                      .pace = {.is_over = mw_budget_is_over, .arg = L}};
+  e.printer.pace = &e.pace;
   lua_pushvalue(L, 1);
   encode_value(&e, NULL, &root);
+  if (e.printer.rc == MW_ELIMIT) mw_budget_check(L);
   if (e.printer.rc != 0) return luaL_error(L, "mw.json.encode: out of memory");
   lua_pushlstring(L, mw_buf_str(text), text->len);
   return 1;
@@ -244,6 +284,7 @@ static int fail(struct decoder *d, const char *what) {
 /* Pushes the newest token, a key or string. */
 static void push_string(struct decoder *d) {
   const struct mw_slice text = d->token.text;
+  mw_budget_bytes(d->L, &d->steps, text.len);
   if (!d->token.escaped) {
     lua_pushlstring(d->L, (const char *)text.data, text.len);
     return;
@@ -328,7 +369,10 @@ static int decode_message(lua_State *L, struct mw_slice text, const struct mw_me
   struct mw_program *program = mw_bind_program(L);
   struct mw_err err = MW_ERR_INIT;
   ProtobufCMessage *message = NULL;
-  int rc = mw_json_read(text, program->pool, type, NULL, mw_vm_scratch(program->vm), &message, &err);
+  struct mw_pace pace = {.is_over = mw_budget_is_over, .arg = L};
+  const struct mw_json_options options = {.pace = &pace};
+  int rc = mw_json_read(text, program->pool, type, &options, mw_vm_scratch(program->vm), &message, &err);
+  if (rc == MW_ELIMIT && mw_budget_is_over(L)) raise_or_cut(L, rc, &err);
   if (rc != 0) return mw_bind_fail_err(L, mw_code_of_error(rc), &err);
   mw_bind_push_message(L, program, type, message);
   return 1;

@@ -11,9 +11,11 @@ static const char *push_text(lua_State *L, int index) {
   size_t len;
   const char *text = luaL_tolstring(L, index, &len);
   if (strlen(text) == len) return text;
+  unsigned steps = 0;
   luaL_Buffer out;
   luaL_buffinit(L, &out);
   for (size_t i = 0; i < len; i++) {
+    mw_budget_tick(L, &steps);
     if (text[i] == '\0') {
       luaL_addlstring(&out, "\\0", 2);
     } else {

@@ -17,8 +17,9 @@ static size_t escape(uint8_t byte, bool utf8, char out[5]) {
 void mw_quote(struct mw_slice text, char out[MW_QUOTED]) {
   static const char more[] = "...";
   enum { ROOM = MW_QUOTED - sizeof more - 2 }; /* of the text: the closing quote, the dots and the terminator follow */
-  bool utf8 = mw_utf8_valid(text);
-  size_t len = 0, i = 0;
+  size_t len = 0, i = 0, seen = text.len < ROOM ? text.len : ROOM; /* no more is shown; not a part of a character */
+  while (seen > 0 && seen < text.len && (text.data[seen] & 0xc0) == 0x80) seen--;
+  bool utf8 = mw_utf8_valid(mw_slice(text.data, seen));
   out[len++] = '"';
   for (; i < text.len; i++) {
     char escaped[5];

@@ -14,7 +14,7 @@ static bool declares_default(const struct mw_field *field) {
 /* Pushes a table of what the fields read as while they are not set. */
 static void push_defaults(lua_State *L, const struct mw_message_state *state, int atoms) {
   static const ProtobufCBinaryData zero; /* of every kind */
-  struct mw_pusher pusher = {L, state->owner, atoms};
+  struct mw_pusher pusher = {.L = L, .messages = state->owner, .atoms = atoms};
   lua_newtable(L);
   for (size_t i = 0; i < state->type->n_fields; i++) {
     const struct mw_field *field = &state->type->fields[i];

@@ -4,7 +4,7 @@ static size_t count_of(const ProtobufCMessage *message, const struct mw_field *f
   return message ? *mw_field_count(message, field) : 0;
 }
 
-static void push_enum(const struct mw_pusher *p, const struct mw_enum_type *type, int32_t number) {
+static void push_enum(struct mw_pusher *p, const struct mw_enum_type *type, int32_t number) {
   const struct mw_enum_state *state = &p->messages->enums[type->index];
   if (number >= 0 && number < state->n_atom_of && state->atom_of[number] != 0) {
     lua_rawgeti(p->L, p->atoms, state->atom_of[number]);
@@ -22,7 +22,7 @@ static void push_bytes(lua_State *L, const ProtobufCBinaryData *bytes) {
   lua_pushlstring(L, (const char *)bytes->data, bytes->len);
 }
 
-void mw_push_element(const struct mw_pusher *p, const struct mw_field *field, const void *slot) {
+void mw_push_element(struct mw_pusher *p, const struct mw_field *field, const void *slot) {
   lua_State *L = p->L;
   switch (field->kind) {
     case MW_KIND_DOUBLE: lua_pushnumber(L, *(const double *)slot); return;
@@ -45,24 +45,27 @@ void mw_push_element(const struct mw_pusher *p, const struct mw_field *field, co
   }
 }
 
-void mw_push_sequence(const struct mw_pusher *p, const struct mw_field *field, const ProtobufCMessage *message) {
+void mw_push_sequence(struct mw_pusher *p, const struct mw_field *field, const ProtobufCMessage *message) {
   size_t n = count_of(message, field);
   lua_createtable(p->L, (int)n, 0);
   if (n == 0) return;
   const char *slot = *(const char **)mw_field_value(message, field);
   size_t size = mw_kind_size(field->kind);
   for (size_t i = 0; i < n; i++, slot += size) {
+    mw_budget_tick(p->L, &p->steps);
     mw_push_element(p, field, slot);
     lua_rawseti(p->L, -2, (lua_Integer)i + 1);
   }
 }
 
-void mw_push_map(const struct mw_pusher *p, const struct mw_field *field, const ProtobufCMessage *message) {
+void mw_push_map(struct mw_pusher *p, const struct mw_field *field, const ProtobufCMessage *message) {
   size_t n = count_of(message, field);
   const struct mw_field *key = &field->message->fields[0], *value = &field->message->fields[1];
+  ProtobufCMessage *const *entries = n > 0 ? *(ProtobufCMessage ***)mw_field_value(message, field) : NULL;
   lua_createtable(p->L, 0, (int)n);
   for (size_t i = 0; i < n; i++) {
-    const ProtobufCMessage *entry = (*(ProtobufCMessage ***)mw_field_value(message, field))[i];
+    const ProtobufCMessage *entry = entries[i];
+    mw_budget_tick(p->L, &p->steps);
     mw_push_element(p, key, mw_field_value(entry, key));
     mw_push_element(p, value, mw_field_value(entry, value));
     lua_rawset(p->L, -3);
@@ -77,7 +80,7 @@ static size_t varint(uint64_t value, char *out) {
 }
 
 /* Remembers the unknown fields of `message`, as the bytes they were, for the table at the top. */
-static void keep_unknowns(const struct mw_pusher *p, const ProtobufCMessage *message) {
+static void keep_unknowns(struct mw_pusher *p, const ProtobufCMessage *message) {
   lua_State *L = p->L;
   luaL_Buffer buffer;
   mw_messages_push_unknowns(L);
@@ -100,9 +103,10 @@ static bool is_stored(const ProtobufCMessage *message, const struct mw_field *fi
   return field->repeated || (message && mw_field_is_set(message, field));
 }
 
-static void push_fields(const struct mw_pusher *p, const struct mw_message_state *state,
+static void push_fields(struct mw_pusher *p, const struct mw_message_state *state,
                         const ProtobufCMessage *message) {
   const struct mw_message_type *type = state->type;
+  mw_budget_spend(p->L, &p->steps, 1 + type->n_fields / 4);
   enum { NOTED = 64 };
   uint64_t stored = 0; /* of the first fields, so that they are looked at once */
   int n = 0;
@@ -128,7 +132,7 @@ static void push_fields(const struct mw_pusher *p, const struct mw_message_state
 }
 
 /* Timestamp and Duration always have both of their fields. */
-static void push_time(const struct mw_pusher *p, const struct mw_message_state *state,
+static void push_time(struct mw_pusher *p, const struct mw_message_state *state,
                       const ProtobufCMessage *message) {
   lua_createtable(p->L, 0, 2);
   for (int i = 0; i < 2; i++) {
@@ -140,7 +144,7 @@ static void push_time(const struct mw_pusher *p, const struct mw_message_state *
   }
 }
 
-void mw_push_message(const struct mw_pusher *p, const struct mw_message_type *type, const ProtobufCMessage *message) {
+void mw_push_message(struct mw_pusher *p, const struct mw_message_type *type, const ProtobufCMessage *message) {
   luaL_checkstack(p->L, 8, "message nested too deep");
   if (type->wellknown != MW_WKT_NONE && mw_push_wellknown(p, type, message)) return;
   const struct mw_message_state *state = &p->messages->types[type->index];
@@ -157,7 +161,7 @@ void mw_push_message(const struct mw_pusher *p, const struct mw_message_type *ty
 void mw_bind_push_message(lua_State *L, struct mw_program *program, const struct mw_message_type *type,
                           const ProtobufCMessage *message) {
   luaL_checkstack(L, 4, NULL);
-  struct mw_pusher pusher = {L, mw_messages_of(program), lua_gettop(L) + 1};
+  struct mw_pusher pusher = {.L = L, .messages = mw_messages_of(program), .atoms = lua_gettop(L) + 1};
   lua_rawgeti(L, LUA_REGISTRYINDEX, pusher.messages->ref);
   mw_push_message(&pusher, type, message);
   lua_replace(L, pusher.atoms);

@@ -8,22 +8,23 @@ struct mw_pusher {
   lua_State *L;
   struct mw_messages *messages;
   int atoms; /* their stack index */
+  unsigned steps; /* towards the next look at the budget */
 };
 
-/* Each pushes one value and raises only for lack of memory. */
+/* Each pushes one value and raises for lack of memory and by the budget alone. */
 
 /* `message` may be NULL: an empty one. */
-void mw_push_message(const struct mw_pusher *p, const struct mw_message_type *type, const ProtobufCMessage *message);
+void mw_push_message(struct mw_pusher *p, const struct mw_message_type *type, const ProtobufCMessage *message);
 
 /* One value of a field, whose place in memory is `slot`: of a singular field, or an element of a repeated one. */
-void mw_push_element(const struct mw_pusher *p, const struct mw_field *field, const void *slot);
+void mw_push_element(struct mw_pusher *p, const struct mw_field *field, const void *slot);
 
 /* A repeated field as a sequence; a map as a table. `message` may be NULL. */
-void mw_push_sequence(const struct mw_pusher *p, const struct mw_field *field, const ProtobufCMessage *message);
-void mw_push_map(const struct mw_pusher *p, const struct mw_field *field, const ProtobufCMessage *message);
+void mw_push_sequence(struct mw_pusher *p, const struct mw_field *field, const ProtobufCMessage *message);
+void mw_push_map(struct mw_pusher *p, const struct mw_field *field, const ProtobufCMessage *message);
 
 /* wellknown_push.c: pushes the forms of Struct, Value, ListValue and the wrappers; returns false, and pushes nothing,
  * for other types, which are tables of their fields. */
-bool mw_push_wellknown(const struct mw_pusher *p, const struct mw_message_type *type, const ProtobufCMessage *message);
+bool mw_push_wellknown(struct mw_pusher *p, const struct mw_message_type *type, const ProtobufCMessage *message);
 
 #endif

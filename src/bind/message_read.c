@@ -3,8 +3,16 @@
 #include <stdio.h>
 
 int mw_read_no_memory(struct mw_reader *r, const struct mw_path *path) {
-  if (mw_arena_over(r->arena)) return mw_path_fail(r->err, r->L, path, MW_ELIMIT, "the message takes too much memory");
+  if (mw_arena_over(r->arena)) {
+    return mw_path_fail(r->err, r->L, path, MW_ELIMIT,
+                        "the message takes too much memory, more than the %zu bytes of limits.unpack_bytes",
+                        r->arena->budget);
+  }
   return mw_path_fail(r->err, r->L, path, MW_ENOMEM, "out of memory");
+}
+
+int mw_read_charge(struct mw_reader *r, size_t len, const struct mw_path *path) {
+  return mw_arena_charge(r->arena, len) ? 0 : mw_read_no_memory(r, path);
 }
 
 int mw_read_new(struct mw_reader *r, const struct mw_message_type *type, const struct mw_path *path,
@@ -58,6 +66,7 @@ int mw_read_singular(struct mw_reader *r, int at, const struct mw_field *field, 
 static int fail_hole(struct mw_reader *r, lua_Integer beyond, int at, const struct mw_path *path) {
   lua_Integer hole = 1;
   while (lua_rawgeti(r->L, at, hole) != LUA_TNIL) {
+    mw_budget_tick(r->L, &r->steps);
     lua_pop(r->L, 1);
     hole++;
   }
@@ -76,6 +85,7 @@ static int read_elements(struct mw_reader *r, int at, const struct mw_field *fie
   lua_Integer index = 0;
   lua_pushnil(L);
   for (; lua_next(L, at); lua_settop(L, key), read++) {
+    mw_budget_tick(L, &r->steps);
     struct mw_path here = {.parent = path, .key = key};
     if (!lua_isinteger(L, key) || lua_tointeger(L, key) < 1) {
       return mw_path_fail(r->err, L, &here, MW_EINVAL, "expected a sequence of %s, which has the keys 1, 2, 3 ... only",
@@ -129,10 +139,13 @@ static int read_entry(struct mw_reader *r, int key, const struct mw_field *field
   return 0;
 }
 
-static size_t count_pairs(lua_State *L, int at) {
+static size_t count_pairs(struct mw_reader *r, int at) {
   size_t n = 0;
-  lua_pushnil(L);
-  for (; lua_next(L, at); lua_pop(L, 1)) n++;
+  lua_pushnil(r->L);
+  for (; lua_next(r->L, at); lua_pop(r->L, 1)) {
+    mw_budget_tick(r->L, &r->steps);
+    n++;
+  }
   return n;
 }
 
@@ -143,7 +156,7 @@ int mw_read_map(struct mw_reader *r, int at, const struct mw_field *field, const
   luaL_checkstack(L, 8, "message nested too deep");
   int rc = check_strong(r, at, path);
   if (rc != 0) return rc;
-  size_t n = count_pairs(L, at);
+  size_t n = count_pairs(r, at);
   if (n == 0) return 0;
   ProtobufCMessage **entries = mw_arena_calloc(r->arena, n, sizeof *entries);
   if (!entries) return mw_read_no_memory(r, path);
@@ -152,6 +165,7 @@ int mw_read_map(struct mw_reader *r, int at, const struct mw_field *field, const
   r->depth++;
   lua_pushnil(L);
   for (; lua_next(L, at); lua_settop(L, key)) {
+    mw_budget_tick(L, &r->steps);
     rc = read_entry(r, key, field, path, &entries[i++]);
     if (rc != 0) return rc;
   }
@@ -239,6 +253,7 @@ static int attach_unknowns(struct mw_reader *r, int at, const struct mw_path *pa
   const char *bytes = lua_tolstring(L, -1, &len);
   lua_pop(L, 2);
   if (len == 0) return 0;
+  if (mw_read_charge(r, len, path) != 0) return MW_ELIMIT;
   message->unknown_fields = mw_arena_alloc(r->arena, sizeof *message->unknown_fields);
   if (!message->unknown_fields) return mw_read_no_memory(r, path);
   message->unknown_fields[0] = as_unknown_field(bytes, len);
@@ -280,6 +295,7 @@ int mw_read_fields(struct mw_reader *r, int at, const struct mw_message_type *ty
   int key = lua_gettop(L) + 1;
   lua_pushnil(L);
   for (; lua_next(L, at); lua_settop(L, key)) {
+    mw_budget_tick(L, &r->steps);
     const struct mw_field *field = find_field(L, key, state);
     rc = field ? read_field(r, key + 1, field, path, message) : fail_key(r, key, type, path);
     if (rc != 0) return rc;

@@ -1,6 +1,6 @@
 /* From tables to messages: what the files of this direction share.
  *
- * Nothing here raises except for lack of Lua memory, and no C memory but the arena is held meanwhile. A failure leaves
+ * Nothing here raises except for lack of Lua memory and by the budget, and no C memory but the arena is held meanwhile. A failure leaves
  * the Lua stack as it is then: mw_bind_to_message() clears it. */
 #ifndef MW_BIND_MESSAGE_READ_H
 #define MW_BIND_MESSAGE_READ_H
@@ -13,6 +13,7 @@ struct mw_reader {
   struct mw_arena *arena;
   struct mw_err *err;
   int depth; /* messages around the one being read */
+  unsigned steps; /* towards the next look at the budget */
 };
 
 /* Each returns 0, or an error with the path. Stack indices are absolute. */
@@ -43,6 +44,9 @@ int mw_read_wellknown(struct mw_reader *r, int at, const struct mw_message_type 
 /* An empty message, or MW_ENOMEM or MW_ELIMIT with the path. */
 int mw_read_new(struct mw_reader *r, const struct mw_message_type *type, const struct mw_path *path,
                 ProtobufCMessage **out);
+
+/* Counts bytes that the message borrows from Lua towards the arena's budget: one string may be in it many times. */
+int mw_read_charge(struct mw_reader *r, size_t len, const struct mw_path *path);
 
 /* The error of an arena that gave nothing. */
 int mw_read_no_memory(struct mw_reader *r, const struct mw_path *path);

@@ -41,13 +41,14 @@ static void copy_metatable(lua_State *L, int table, const char *name) {
 }
 
 /* Fills the copy of the table at the top, which it pops. */
-static void fill_copy(lua_State *L, int copies, int queue, const char *name) {
+static void fill_copy(lua_State *L, int copies, int queue, const char *name, unsigned *steps) {
   int table = lua_gettop(L);
   lua_pushvalue(L, table);
   lua_rawget(L, copies);
   copy_metatable(L, table, name);
   lua_pushnil(L);
   while (lua_next(L, table)) {
+    mw_budget_tick(L, steps);
     lua_pushvalue(L, -2);
     copy_value(L, copies, queue);
     lua_insert(L, -2);
@@ -66,7 +67,11 @@ static void deep_copy(lua_State *L, const char *name) {
   int queue = lua_gettop(L), copies = queue - 1;
   lua_pushvalue(L, copies - 1);
   copy_value(L, copies, queue);
-  for (lua_Integer i = 1; lua_rawgeti(L, queue, i) != LUA_TNIL; i++) fill_copy(L, copies, queue, name);
+  unsigned steps = 0;
+  for (lua_Integer i = 1; lua_rawgeti(L, queue, i) != LUA_TNIL; i++) {
+    mw_budget_tick(L, &steps);
+    fill_copy(L, copies, queue, name, &steps);
+  }
   lua_pop(L, 1);
   lua_replace(L, copies - 1);
   lua_settop(L, copies - 1);

@@ -74,17 +74,18 @@ int mw_bind_fail_err(lua_State *L, enum mw_code code, struct mw_err *err) {
   return 2;
 }
 
-/* Pushes the message of the status at `index` as one that a field of type string can hold. */
+/* Pushes the message of the status at `index`, as much as is sent of it, as one that a field of type string can hold. */
 static void push_text(lua_State *L, int index) {
   if (get(L, index, "message") != LUA_TSTRING) return;
-  size_t len;
-  const char *message = lua_tolstring(L, -1, &len);
+  struct mw_slice message;
+  message.data = (const uint8_t *)lua_tolstring(L, -1, &message.len);
+  message = mw_status_message_cut(message);
   luaL_Buffer buffer;
-  char *text = luaL_buffinitsize(L, &buffer, len + 1);
-  for (size_t i = 0; i < len; i++) text[i] = message[i] ? message[i] : '?';
-  text[len] = '\0';
+  char *text = luaL_buffinitsize(L, &buffer, message.len + 1);
+  for (size_t i = 0; i < message.len; i++) text[i] = message.data[i] ? (char)message.data[i] : '?';
+  text[message.len] = '\0';
   mw_bind_make_utf8(text);
-  luaL_pushresultsize(&buffer, len);
+  luaL_pushresultsize(&buffer, message.len);
   lua_remove(L, -2);
 }
 

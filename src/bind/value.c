@@ -22,6 +22,7 @@ struct encoder {
   char path[MAX_PATH];
   size_t path_len;
   int depth;
+  unsigned steps; /* towards the next look at the budget */
 };
 
 static void encode(struct encoder *e, int index);
@@ -29,6 +30,7 @@ static void encode(struct encoder *e, int index);
 static int fail(struct encoder *e, const char *words) { return luaL_error(e->L, "%s: %s", e->path, words); }
 
 static void put(struct encoder *e, const void *data, size_t len) {
+  mw_budget_bytes(e->L, &e->steps, len);
   if (mw_buf_append(e->out, data, len) != 0) fail(e, "out of memory");
 }
 
@@ -158,6 +160,7 @@ struct decoder {
   const uint8_t *next, *end;
   struct mw_err *err;
   int depth;
+  unsigned steps; /* towards the next look at the budget */
 };
 
 static int malformed(struct decoder *d) { return mw_err_set(d->err, MW_EFORMAT, "not the bytes of a value"); }
@@ -235,6 +238,7 @@ static int decode_table(struct decoder *d, bool array) {
 }
 
 static int decode(struct decoder *d) {
+  mw_budget_tick(d->L, &d->steps);
   if (d->next == d->end) return malformed(d);
   switch (*d->next++) {
     case NIL: mw_bind_push_null(d->L); return 0;
@@ -252,7 +256,7 @@ static int decode(struct decoder *d) {
 
 int mw_value_push(lua_State *L, struct mw_program *program, struct mw_slice bytes, struct mw_err *err) {
   int top = lua_gettop(L);
-  struct decoder d = {L, program, bytes.data, bytes.data + bytes.len, err, 0};
+  struct decoder d = {L, program, bytes.data, bytes.data + bytes.len, err, 0, 0};
   int rc = decode(&d);
   if (rc != 0) lua_settop(L, top);
   return rc;

@@ -1,7 +1,7 @@
 /* The types with a form of their own in Lua, on the way in: Struct, Value, ListValue and the wrappers. */
 #include "bind/message_push.h"
 
-static void push_value(const struct mw_pusher *p, const struct mw_message_type *type, const ProtobufCMessage *message) {
+static void push_value(struct mw_pusher *p, const struct mw_message_type *type, const ProtobufCMessage *message) {
   for (size_t i = 0; message && i < type->n_fields; i++) {
     const struct mw_field *field = &type->fields[i];
     if (field->kind == MW_KIND_ENUM || !mw_field_is_set(message, field)) continue;
@@ -11,7 +11,7 @@ static void push_value(const struct mw_pusher *p, const struct mw_message_type *
   mw_bind_push_null(p->L);
 }
 
-bool mw_push_wellknown(const struct mw_pusher *p, const struct mw_message_type *type, const ProtobufCMessage *message) {
+bool mw_push_wellknown(struct mw_pusher *p, const struct mw_message_type *type, const ProtobufCMessage *message) {
   static const ProtobufCBinaryData zero; /* of every kind */
   const struct mw_field *first = type->fields;
   switch (type->wellknown) {

@@ -95,6 +95,7 @@ static int split_paths(struct mw_reader *r, struct mw_slice text, const struct m
   if (!slots) return mw_read_no_memory(r, path);
   const uint8_t *start = text.data, *end = text.data + text.len;
   for (size_t i = 0; i < n; i++) {
+    mw_budget_tick(r->L, &r->steps);
     const uint8_t *comma = memchr(start, ',', (size_t)(end - start));
     size_t len = (size_t)((comma ? comma : end) - start);
     if (len == 0) {
@@ -113,7 +114,8 @@ static int read_field_mask(struct mw_reader *r, int at, const struct mw_message_
   struct mw_slice text;
   if (!is_text(r->L, at, &text)) return mw_read_fields(r, at, type, path, out);
   if (!mw_utf8_valid(text)) return mw_path_fail_value(r->err, r->L, path, at, "field paths in UTF-8", "");
-  int rc = mw_read_new(r, type, path, out);
+  int rc = mw_read_charge(r, text.len, path);
+  if (rc == 0) rc = mw_read_new(r, type, path, out);
   return rc != 0 ? rc : split_paths(r, text, &type->fields[0], path, *out);
 }
 

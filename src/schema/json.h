@@ -2,6 +2,7 @@
 #ifndef MW_SCHEMA_JSON_H
 #define MW_SCHEMA_JSON_H
 
+#include "base/pace.h"
 #include "schema/message.h"
 
 struct mw_json_options {
@@ -11,6 +12,7 @@ struct mw_json_options {
   unsigned indent;    /* write: spaces per level; 0 for one line */
   unsigned line, column; /* read: where the text begins in what it was taken from, for errors; 0 for 1 */
   unsigned level;     /* write: how deep the text stands in other JSON, for the indentation */
+  struct mw_pace *pace; /* ends the work early with MW_ELIMIT; NULL for none */
 };
 
 /* Appends `message` as JSON. `pool` resolves the types inside Any. `options` may be NULL.

@@ -6,6 +6,7 @@
 #include "schema/json_number.h"
 
 static void put(struct mw_json_printer *printer, const void *data, size_t len) {
+  if (printer->rc == 0 && mw_pace_is_over(printer->pace, len)) printer->rc = MW_ELIMIT;
   if (printer->rc == 0) printer->rc = mw_buf_append(printer->out, data, len);
 }
 
@@ -45,14 +46,13 @@ void mw_json_key(struct mw_json_printer *printer, struct mw_slice key) {
 
 static void put_escape(struct mw_json_printer *printer, uint8_t c) {
   static const char from[] = "\"\\\b\f\n\r\t", to[] = "\"\\bfnrt";
+  static const char digits[] = "0123456789abcdef";
   const char *found = c ? strchr(from, c) : NULL;
-  char text[8];
   if (found) {
-    snprintf(text, sizeof text, "\\%c", to[found - from]);
+    put(printer, (char[]){'\\', to[found - from]}, 2);
   } else {
-    snprintf(text, sizeof text, "\\u%04x", (unsigned)c);
+    put(printer, (char[]){'\\', 'u', '0', '0', digits[c >> 4], digits[c & 15]}, 6);
   }
-  mw_json_put(printer, text);
 }
 
 void mw_json_put_string(struct mw_json_printer *printer, struct mw_slice text) {

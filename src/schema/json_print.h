@@ -4,13 +4,15 @@
 #define MW_SCHEMA_JSON_PRINT_H
 
 #include "base/buf.h"
+#include "base/pace.h"
 
 struct mw_json_printer {
   struct mw_buf *out;
   unsigned indent; /* spaces a level; 0 for one line */
   unsigned depth;
   bool first;      /* nothing stands in the current array or object yet */
-  int rc;          /* 0 or MW_ENOMEM */
+  int rc;          /* 0, MW_ENOMEM, or MW_ELIMIT when its time is over */
+  struct mw_pace *pace; /* borrowed; NULL for none */
 };
 
 static inline struct mw_json_printer mw_json_printer(struct mw_buf *out, unsigned indent) {

@@ -132,6 +132,7 @@ int mw_json_read(struct mw_slice text, const struct mw_pool *pool, const struct 
       .pool = pool, .arena = arena, .path = &root, .ignore_unknown = options && options->ignore_unknown, .err = err};
   ProtobufCMessage *message = NULL;
   mw_json_lexer_init(&r.lexer, text);
+  r.lexer.pace = options ? options->pace : NULL;
   if (options && options->line > 0) r.lexer.line = options->line;
   if (options && options->column > 0) r.lexer.column = options->column;
   int rc = mw_json_advance(&r);

@@ -266,7 +266,7 @@ static int lex_more(struct mw_json_lexer *lexer, struct mw_json_token *token, st
   return 0;
 }
 
-int mw_json_next(struct mw_json_lexer *lexer, struct mw_json_token *token, struct mw_err *err) {
+static int lex_token(struct mw_json_lexer *lexer, struct mw_json_token *token, struct mw_err *err) {
   skip_space(lexer);
   *token = (struct mw_json_token){.at = lexer->at};
   if (lexer->want == MW_JSON_WANT_MORE) {
@@ -279,6 +279,13 @@ int mw_json_next(struct mw_json_lexer *lexer, struct mw_json_token *token, struc
     return close_level(lexer, token);
   }
   return in_object(lexer) ? lex_key(lexer, token, err) : lex_value(lexer, token, err);
+}
+
+int mw_json_next(struct mw_json_lexer *lexer, struct mw_json_token *token, struct mw_err *err) {
+  size_t before = lexer->at;
+  int rc = lex_token(lexer, token, err);
+  if (rc != 0 || !mw_pace_is_over(lexer->pace, lexer->at - before)) return rc;
+  return fail_at(lexer, lexer->at, MW_ELIMIT, err, "reading took too long");
 }
 
 int mw_json_skip(struct mw_json_lexer *lexer, const struct mw_json_token *token, struct mw_err *err) {

@@ -6,6 +6,7 @@
 #define MW_SCHEMA_JSON_TOKEN_H
 
 #include "base/err.h"
+#include "base/pace.h"
 #include "base/slice.h"
 
 enum {
@@ -43,13 +44,14 @@ struct mw_json_lexer {
   unsigned depth;
   uint64_t objects[2]; /* a bit per level: whether it is an object */
   enum { MW_JSON_WANT_VALUE, MW_JSON_WANT_FIRST, MW_JSON_WANT_MORE } want;
+  struct mw_pace *pace; /* borrowed; NULL for none */
 };
 
 /* Borrows `text`. */
 void mw_json_lexer_init(struct mw_json_lexer *lexer, struct mw_slice text);
 
 /* The next token; MW_JSON_END once the one value of the text is over. Returns 0; MW_EFORMAT or MW_ELIMIT (too deep, a
- * number too long) with "LINE:COL: expected ..., got ...". */
+ * number too long, or its time is over) with "LINE:COL: expected ..., got ...". */
 int mw_json_next(struct mw_json_lexer *lexer, struct mw_json_token *token, struct mw_err *err);
 
 /* Leaves out the rest of the value that `token`, the newest one, begins. Returns as mw_json_next(). */

@@ -245,8 +245,10 @@ int mw_json_write(struct mw_buf *out, const struct mw_pool *pool, const struct m
                              .err = err};
   size_t start = out->len;
   w.printer.depth = options->level;
+  w.printer.pace = options->pace;
   mw_arena_init(&w.arena, ANY_BUDGET);
   int rc = mw_json_write_message(&w, type, message);
+  if (rc == 0 && w.printer.rc == MW_ELIMIT) rc = mw_err_set(err, MW_ELIMIT, "writing the message took too long");
   if (rc == 0 && w.printer.rc != 0) rc = mw_err_set(err, w.printer.rc, "out of memory");
   mw_arena_fini(&w.arena);
   if (rc != 0) out->len = start;

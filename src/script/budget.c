@@ -206,6 +206,24 @@ static bool has_expired(const struct mw_vm *vm, const struct mw_account *account
   return vm->running && vm->running->doom == MW_FIBER_ALIVE && now >= account->expires;
 }
 
+/* Why the account of what runs, which is not cut, must be now. */
+static enum mw_cut reason_to_cut(const struct mw_vm *vm, const struct mw_account *account, int64_t now) {
+  if (has_expired(vm, account, now)) return MW_CUT_DEADLINE;
+  if (has_ended(vm, now) && is_beyond(account, now, LEAST_GRACE)) return MW_CUT_STOP;
+  bool over = account->slice != 0 && is_beyond(account, now, mw_collect_stress_slice(vm, account->slice));
+  return over ? MW_CUT_SLICE : MW_CUT_NONE;
+}
+
+bool mw_budget_is_over(void *L) {
+  struct mw_vm *vm = mw_vm_of(L);
+  struct mw_account *account = vm->account;
+  if (!account) return false;
+  int64_t now = mw_clock_real();
+  if (account->started == 0) begin_run(account, now);
+  if (account->cut) return account->hard || is_beyond(account, now, grace(vm, account, now));
+  return reason_to_cut(vm, account, now) != MW_CUT_NONE;
+}
+
 void mw_budget_check(lua_State *L) {
   struct mw_vm *vm = mw_vm_of(L);
   struct mw_account *account = vm->account;
@@ -223,10 +241,9 @@ void mw_budget_check(lua_State *L) {
     set_hard_hook(L);
     raise_cut(L, account, NULL);
   }
-  if (has_expired(vm, account, now)) cut(L, account, MW_CUT_DEADLINE);
-  if (has_ended(vm, now) && is_beyond(account, now, LEAST_GRACE)) cut(L, account, MW_CUT_STOP);
+  enum mw_cut why = reason_to_cut(vm, account, now);
+  if (why != MW_CUT_NONE) cut(L, account, why);
   if (account->slice == 0) return;
-  if (is_beyond(account, now, mw_collect_stress_slice(vm, account->slice))) cut(L, account, MW_CUT_SLICE);
   if (vm->running && !account->warned && now - account->started > account->slice / 2) warn(L, vm, account, now);
 }
 

@@ -5,7 +5,8 @@
  * then on pcall, xpcall and the functions of coroutines turn every error into that one (mw_budget_settle()). `<close>`
  * handlers run, on a small budget of their own; once that is used up too, no function can be called any more.
  *
- * The hook never fires inside a C function: one that may loop for long calls mw_budget_tick(). A C function that is
+ * The hook never fires inside a C function: each of its loops whose length a script or a message decides calls
+ * mw_budget_tick() or one of its sisters. A C function that is
  * slow because it handles many bytes allocates them, and an allocation of many bytes makes the hook fire at the next
  * instruction. */
 #ifndef MW_SCRIPT_BUDGET_H
@@ -92,9 +93,29 @@ void mw_budget_begin(struct mw_vm *vm, lua_State *L);
  * stack. */
 void mw_budget_check(lua_State *L);
 
-/* The same now and then: `*steps`, 0 at first, counts the loop's turns. */
-static inline void mw_budget_tick(lua_State *L, unsigned *steps) {
-  if (++*steps % 4096 == 0) mw_budget_check(L);
+/* True when mw_budget_check() would raise; for code below that must end first. `L` is a lua_State. */
+bool mw_budget_is_over(void *L);
+
+/* Steps between two looks at the clock. A step takes some nanoseconds: one value of a table, or MW_BUDGET_BYTES bytes. */
+enum { MW_BUDGET_STEPS = 4096, MW_BUDGET_BYTES = 64 };
+
+/* For loops in C whose length a script or a message decides. Counts `n` further steps in `*steps`, 0 at first, and looks
+ * at the account after every MW_BUDGET_STEPS. Raises as mw_budget_check(). */
+static inline void mw_budget_spend(lua_State *L, unsigned *steps, size_t n) {
+  if (n < MW_BUDGET_STEPS - *steps) {
+    *steps += (unsigned)n;
+    return;
+  }
+  *steps = 0;
+  mw_budget_check(L);
+}
+
+/* The same for one turn of a loop. */
+static inline void mw_budget_tick(lua_State *L, unsigned *steps) { mw_budget_spend(L, steps, 1); }
+
+/* The same for `len` bytes that are compared, copied or searched. */
+static inline void mw_budget_bytes(lua_State *L, unsigned *steps, size_t len) {
+  mw_budget_spend(L, steps, 1 + len / MW_BUDGET_BYTES);
 }
 
 enum { MW_BUDGET_BULK = 64 * 1024 }; /* bytes: an allocation from here on is large */

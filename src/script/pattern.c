@@ -69,13 +69,13 @@ static bool in_set(int c, const char *p, const char *last) {
   return !found;
 }
 
-/* Whether the character at `s` is of the class from `p` to `end`. */
-static bool matches_one(const struct mw_pattern *m, const char *s, const char *p, const char *end) {
+/* Whether the character at `s` is of the class from `p` to `end`. A set may be long. */
+static bool matches_one(struct mw_pattern *m, const char *s, const char *p, const char *end) {
   if (s >= m->subject_end) return false;
   switch (*p) {
     case '.': return true;
     case ESCAPE: return in_class(byte_at(s), byte_at(p + 1));
-    case '[': return in_set(byte_at(s), p, end - 1);
+    case '[': mw_budget_spend(m->L, &m->steps, (size_t)(end - p)); return in_set(byte_at(s), p, end - 1);
     default: return *p == *s;
   }
 }
@@ -137,7 +137,7 @@ static const char *skip_same(struct mw_pattern *m, const char *s, int digit) {
   }
   const struct mw_pattern_capture *capture = &m->captures[i];
   if (capture->len < 0 || m->subject_end - s < capture->len) return NULL;
-  m->steps += (unsigned)(capture->len / 64); /* comparing is fast, and not free */
+  mw_budget_bytes(m->L, &m->steps, (size_t)capture->len);
   return memcmp(capture->start, s, (size_t)capture->len) == 0 ? s + capture->len : NULL;
 }
 
@@ -161,7 +161,8 @@ static const char *skip_balanced(struct mw_pattern *m, const char *s, const char
 }
 
 /* %f[set], with `p` at the '[' and `end` behind the ']': whether `s` is where the set begins. */
-static bool is_frontier(const struct mw_pattern *m, const char *s, const char *p, const char *end) {
+static bool is_frontier(struct mw_pattern *m, const char *s, const char *p, const char *end) {
+  mw_budget_spend(m->L, &m->steps, (size_t)(end - p));
   int before = s == m->subject ? 0 : byte_at(s - 1);
   int here = byte_at(s); /* zero at the end of the subject */
   return !in_set(before, p, end - 1) && in_set(here, p, end - 1);
@@ -181,6 +182,7 @@ static enum outcome end_with(const char **s, const char *found) {
 static enum outcome match_class(struct mw_pattern *m, const char **s, const char **p) {
   const char *end = class_end(m, *p);
   bool one;
+  mw_budget_spend(m->L, &m->steps, (size_t)(end - *p));
   switch (*end) {
     case '*': return end_with(s, match_longest(m, *s, *p, end));
     case '-': return end_with(s, match_shortest(m, *s, *p, end));
@@ -260,6 +262,7 @@ void mw_pattern_init(struct mw_pattern *m, lua_State *L, const char *subject, si
 const char *mw_pattern_match_at(struct mw_pattern *m, const char *from) {
   m->depth = 0;
   m->n_captures = 0;
+  mw_budget_tick(m->L, &m->steps); /* an empty pattern has no item */
   return match(m, from, m->pattern);
 }
 

@@ -1,13 +1,20 @@
-/* The functions of the library `string` that Lua's own would run beyond any budget: those with patterns, and rep. */
+/* The functions of the library `string` that Lua's own would run beyond any budget: those with patterns, rep, and those
+ * that follow a format. */
+#include <ctype.h>
 #include <lauxlib.h>
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "script/budget.h"
 #include "script/libs.h"
 #include "script/pattern.h"
 
-enum { CHUNK = 1024 * 1024 }; /* bytes that are copied between two looks at the budget */
+enum {
+  CHUNK = 1024 * 1024, /* bytes that are copied between two looks at the budget */
+  LONG = 64 * 1024,    /* bytes of the shortest string whose quoting looks at the budget */
+  FORMAT = 256 * 1024  /* bytes of the longest format */
+};
 
 /* Initialises the match of the string at 1 with the pattern at 2. */
 static void check_match(lua_State *L, struct mw_pattern *m) {
@@ -34,8 +41,9 @@ static size_t opt_offset(lua_State *L, int arg, size_t len) {
 
 /* ---- find, match ---- */
 
-static bool is_plain(const struct mw_pattern *m) {
+static bool is_plain(struct mw_pattern *m) {
   for (const char *p = m->pattern; p < m->pattern_end; p++) {
+    mw_budget_tick(m->L, &m->steps);
     if (*p && strchr("^$*+?.([%-", *p)) return false;
   }
   return true;
@@ -117,6 +125,7 @@ static void add_template(struct mw_pattern *m, luaL_Buffer *out, const char *sta
   size_t len;
   const char *text = lua_tolstring(m->L, 3, &len), *text_end = text + len, *escape;
   while ((escape = memchr(text, '%', (size_t)(text_end - text))) != NULL) {
+    mw_budget_bytes(m->L, &m->steps, (size_t)(escape - text));
     luaL_addlstring(out, text, (size_t)(escape - text));
     char what = escape[1];
     text = escape + 2;
@@ -233,11 +242,95 @@ static int l_rep(lua_State *L) {
   return 1;
 }
 
+/* ---- format, pack, packsize, unpack: Lua's own, with a format that is not too long ---- */
+
+/* The character `c` of a string, as %q writes it before `next`. */
+static void add_quoted(luaL_Buffer *out, char c, char next) {
+  char digits[5];
+  if (c == '"' || c == '\\' || c == '\n') {
+    luaL_addchar(out, '\\');
+    luaL_addchar(out, c);
+  } else if (iscntrl((unsigned char)c)) {
+    snprintf(digits, sizeof digits, isdigit((unsigned char)next) ? "\\%03d" : "\\%d", (unsigned char)c);
+    luaL_addstring(out, digits);
+  } else {
+    luaL_addchar(out, c);
+  }
+}
+
+/* Replaces the string at `arg` by what %q writes for it. */
+static void quote(lua_State *L, int arg) {
+  unsigned steps = 0;
+  size_t len;
+  const char *text = lua_tolstring(L, arg, &len);
+  luaL_Buffer out;
+  luaL_buffinit(L, &out);
+  luaL_addchar(&out, '"');
+  for (size_t i = 0; i < len; i++) { /* a zero follows the string */
+    mw_budget_tick(L, &steps);
+    add_quoted(&out, text[i], text[i + 1]);
+  }
+  luaL_addchar(&out, '"');
+  luaL_pushresult(&out);
+  lua_replace(L, arg);
+}
+
+/* Quotes the long strings that the format at 1 has a %q for, which becomes a %s. */
+static void quote_long(lua_State *L) {
+  size_t len;
+  const char *given = lua_tolstring(L, 1, &len);
+  int last = lua_gettop(L), arg = 1;
+  luaL_checkstack(L, 8, NULL);
+  char *format = lua_newuserdatauv(L, len + 1, 0);
+  memcpy(format, given, len + 1);
+  for (char *p = format; (p = memchr(p, '%', (size_t)(format + len - p))) != NULL;) {
+    if (*++p == '%') {
+      p++;
+      continue;
+    }
+    arg++;
+    if (*p != 'q' || arg > last || lua_type(L, arg) != LUA_TSTRING || lua_rawlen(L, arg) < LONG) continue;
+    quote(L, arg);
+    *p = 's';
+  }
+  lua_pushlstring(L, format, len);
+  lua_replace(L, 1);
+  lua_settop(L, last);
+}
+
+/* Upvalue: Lua's own, which reads its arguments from this function's stack: an error names this function. */
+static int with_format(lua_State *L) {
+  bool is_long = lua_type(L, 1) == LUA_TSTRING && lua_rawlen(L, 1) > FORMAT;
+  luaL_argcheck(L, !is_long, 1, "format too long, expected at most 262144 bytes");
+  return lua_tocfunction(L, lua_upvalueindex(1))(L);
+}
+
+static int l_format(lua_State *L) {
+  size_t len;
+  const char *format = luaL_checklstring(L, 1, &len);
+  if (len <= FORMAT && memchr(format, 'q', len)) quote_long(L);
+  return with_format(L);
+}
+
+/* Replaces the function `name` of the table at the top by `function`, with the one that was there as upvalue. */
+static void wrap(lua_State *L, const char *name, lua_CFunction function) {
+  lua_getfield(L, -1, name);
+  lua_pushcclosure(L, function, 1);
+  lua_setfield(L, -2, name);
+}
+
 void mw_libs_replace_string(lua_State *L) {
   static const luaL_Reg functions[] = {{"find", l_find}, {"match", l_match}, {"gmatch", l_gmatch},
                                        {"gsub", l_gsub}, {"rep", l_rep},     {NULL, NULL}};
   lua_getglobal(L, "string");
   luaL_setfuncs(L, functions, 0);
+  wrap(L, "format", l_format);
+  wrap(L, "pack", with_format);
+  wrap(L, "packsize", with_format);
+  wrap(L, "unpack", with_format);
+  lua_pop(L, 1);
+  lua_getglobal(L, "os");
+  wrap(L, "date", with_format);
   lua_pop(L, 1);
   lua_pushliteral(L, "");
   lua_getmetatable(L, -1); /* its __index is the library for every script */

@@ -91,8 +91,9 @@ static int l_move(lua_State *L) {
 
 /* ---- concat ---- */
 
-static void add_element(lua_State *L, luaL_Buffer *out, lua_Integer i) {
+static void add_element(lua_State *L, luaL_Buffer *out, lua_Integer i, unsigned *steps) {
   lua_geti(L, 1, i);
+  mw_budget_bytes(L, steps, lua_rawlen(L, -1));
   if (!lua_isstring(L, -1)) {
     luaL_error(L, "invalid value (%s) at index %I in table for 'concat'", luaL_typename(L, -1), (LUAI_UACINT)i);
   }
@@ -108,11 +109,10 @@ static int l_concat(lua_State *L) {
   luaL_Buffer out;
   luaL_buffinit(L, &out);
   for (; i < last; i++) {
-    mw_budget_tick(L, &steps);
-    add_element(L, &out, i);
+    add_element(L, &out, i, &steps);
     luaL_addlstring(&out, between, between_len);
   }
-  if (i == last) add_element(L, &out, i);
+  if (i == last) add_element(L, &out, i, &steps);
   luaL_pushresult(&out);
   return 1;
 }
@@ -121,7 +121,7 @@ static int l_concat(lua_State *L) {
 
 /* Whether the value at `a` comes before that at `b`, by the function at 2 if there is one. */
 static bool comes_before(lua_State *L, int a, int b, unsigned *steps) {
-  mw_budget_tick(L, steps);
+  mw_budget_bytes(L, steps, lua_type(L, a) == LUA_TSTRING ? lua_rawlen(L, a) : 0);
   if (lua_isnil(L, 2)) return lua_compare(L, a, b, LUA_OPLT);
   lua_pushvalue(L, 2);
   lua_pushvalue(L, a - 1);

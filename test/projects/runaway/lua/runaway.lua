@@ -213,6 +213,96 @@ ways["mw.json of much"] = function()
   mw.json.encode(t)
 end
 
+ways["string.find with a long set"] = function()
+  return ("a"):rep(1 << 20):find("[" .. ("b"):rep(1 << 20) .. "]")
+end
+
+ways["string.find of what was captured"] = function() return ("a"):rep(200000):find "(a*)%1b" end
+
+ways["string.gsub with a long replacement by nothing"] = function()
+  return ("a"):rep(1 << 20):gsub("(b?)a", ("%1"):rep(1 << 20))
+end
+
+ways["string.gsub of nothing"] = function()
+  local s = ("a"):rep(4 << 20)
+  while true do pcall(string.gsub, s, "", "") end
+end
+
+ways["string.format of a long string"] = function()
+  local s = ("\0"):rep(6 << 20)
+  while true do pcall(string.format, "%q", s) end
+end
+
+-- 2^45 tables in 45.
+local function branches()
+  local t = { 1 }
+  for _ = 1, 45 do t = { t, t } end
+  return t
+end
+
+ways["topic:publish of shared branches"] = function() mw.topic "branches":publish(branches()) end
+
+ways["topic:publish of a long string many times"] = function()
+  local s, t = ("x"):rep(16 << 20), {}
+  for i = 1, 1000 do t[i] = s end
+  mw.topic "strings":publish(t)
+end
+
+ways["mw.json of a long string many times"] = function()
+  local s, t = ("\1"):rep(16 << 20), {}
+  for i = 1, 1000 do t[i] = s end
+  mw.json.encode(t)
+end
+
+ways["mw.json of a message with a long string"] = function()
+  mw.json.encode(mw.message("runaway.Request", { what = ("\1"):rep(20 << 20) }))
+end
+
+ways["mw.json of many keys"] = function()
+  local t = {}
+  for i = 1, 100000 do
+    t["key" .. i] = i
+    if i % 2000 == 0 then mw.sleep(0) end
+  end
+  while true do mw.json.encode(t) end
+end
+
+ways["mw.json of Any in Any"] = function()
+  local any <const> = '{"@type": "type.googleapis.com/google.protobuf.Any", "value": '
+  local text <const> = any:rep(48) .. '{"value": "' .. ("x"):rep(16 << 20) .. '", '
+    .. '"@type": "type.googleapis.com/google.protobuf.StringValue"}' .. ("}"):rep(48)
+  mw.json.decode(text, "google.protobuf.Any")
+  error "it was read"
+end
+
+ways["a message of shared branches"] = function()
+  local t = {}
+  for _ = 1, 45 do t = { branches = { t, t } } end
+  mw.message("runaway.Tree", t)
+end
+
+ways["a message of many messages"] = function()
+  local many <const> = { type_url = "runaway.Tree", value = ("\n\0"):rep(2 << 20) }
+  while true do pcall(mw.any.unpack, many) end
+end
+
+ways["a long list in a message"] = function()
+  local list = {}
+  for i = 1, 1000000 do
+    list[i] = i
+    if i % 100000 == 0 then mw.sleep(0) end
+  end
+  while true do pcall(mw.message, "runaway.Numbers", { list = list }) end
+end
+
+ways["tostring of long strings"] = function()
+  local part, parts = ("x"):rep(16 << 20), {}
+  for i = 1, 1000 do parts[i] = part end
+  local reply <const> = mw.message("runaway.Reply", {})
+  reply.parts = parts
+  while true do tostring(reply) end
+end
+
 ways["a long program"] = function() load(("x = 1 "):rep(5000000)) end
 
 ways["programs in pcall"] = function()
@@ -330,8 +420,18 @@ function Runaway.Run(req)
     beside[req.what]()
     return {}
   end
-  ways[req.what]()
-  return { text = "came to an end" }
+  return ways[req.what]() or { text = "came to an end" }
+end
+
+ways["a status with a long message"] = function()
+  error(mw.status.not_found(("\xff"):rep(4 << 20)):with_details("runaway.Reply", {}))
+end
+
+-- A reply of 2 GB in one part of 16 MB.
+ways["a large reply"] = function()
+  local part, parts = ("x"):rep(16 << 20), {}
+  for i = 1, 128 do parts[i] = part end
+  return { parts = parts }
 end
 
 function Runaway.Ping() return { text = "pong" } end

@@ -6,11 +6,10 @@ local test = require "moonwire.test"
 local least_kinds <const> = 12
 
 describe("a runaway", function()
-  local server, client, calls
+  local server, address, client, calls
   local ran, kinds = {}, 0 -- which ran, and how many
 
   setup(function()
-    local address
     server, address = test.serve()
     client = mw.client(address):service "runaway.Runaway"
     client:Run { what = "a loop" }
@@ -64,6 +63,8 @@ describe("a runaway", function()
     "string.find", "string.match in pcall", "string.gsub", "string.gmatch", "string.rep of nothing", "table.insert",
     "table.remove", "table.move", "table.concat", "table.sort", "table.sort of much", "mw.json", "spawned work",
     "spawned work that waits", "spawned work in coroutines", "spawned functions", "coroutine.wrap that closes",
+    "string.find with a long set", "string.find of what was captured", "string.gsub with a long replacement by nothing",
+    "topic:publish of shared branches", "mw.json of Any in Any", "tostring of long strings",
   } do
     ends(what, slow)
   end
@@ -73,9 +74,29 @@ describe("a runaway", function()
     "a string that grows", "a string that grows in pcall", "memory in a coroutine", "table.concat of much", "mw.json of much",
     "a long program", "programs in pcall", "a table that grows",
     "a table that grows in pcall", "functions that sleep",
+    "string.gsub of nothing", "string.format of a long string", "topic:publish of a long string many times",
+    "mw.json of a long string many times", "mw.json of a message with a long string", "mw.json of many keys",
+    "a message of shared branches", "a message of many messages", "a long list in a message",
   } do
     ends(what, "the handler") -- whichever of the two it meets first
   end
+
+  it("by a status with a long message is none", function()
+    local since <const> = test.now()
+    local _, status <const> = client:Run { what = "a status with a long message" }
+    assert.equal("NOT_FOUND", status.code)
+    assert.is_true(test.now() - since < 5)
+  end)
+
+  it("by a large reply is refused before the reply is packed", function()
+    local reply <const>, status <const> = client:Run { what = "a large reply" }
+    assert.is_nil(reply)
+    assert.equal("INTERNAL", status.code)
+    test.eventually(function()
+      return server.stderr:find("bad reply: runaway.Reply.parts[4]: the message takes too much memory, more than the "
+        .. "67108864 bytes of limits.unpack_bytes", 1, true)
+    end)
+  end)
 
   it("leaves the calls beside it their time", function()
     for _, what in ipairs(stopped) do
