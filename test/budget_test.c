@@ -165,6 +165,44 @@ static void work_below_is_over_with_the_budget(void **state) {
   assert_false(mw_budget_is_over(f.vm.L)); /* nothing runs */
 }
 
+static const char *const colliding[] = {
+    "pcall(function() local t = {} for i = 1, 140000 do t[i * 0x3ffff] = true end end)",
+    "pcall(function() local t = {} for i = 1, 140000 do t[i * -0x1ffff] = true end end)",
+    "pcall(function() local t = {} for i = 1, 9000 do t[1 + i * 0x1p-52] = true end end)",
+    "while true do pcall(function() local t = {} for i = 1, 140000 do t[i * 0x3ffff] = true end end) end",
+};
+
+/* Lua fills a larger table in one step, which takes 10 seconds with such keys. */
+static void a_table_whose_keys_collide_ends_it(void **state) {
+  for (size_t memory = 0; memory <= 256 << 20; memory += 256 << 20) {
+    mw_budget_limit(&f.vm, (struct mw_limits){.slice = 20 * (int64_t)MW_NS_PER_S, .memory = memory});
+    for (size_t i = 0; i < sizeof colliding / sizeof *colliding; i++) {
+      int64_t before = mw_clock_read(CLOCK_THREAD_CPUTIME_ID);
+      assert_int_equal(run(colliding[i]), MW_CUT_KEYS);
+      assert_int_not_equal(f.status, LUA_OK);
+      assert_true(mw_clock_read(CLOCK_THREAD_CPUTIME_ID) - before < 4 * (int64_t)MW_NS_PER_S);
+    }
+  }
+}
+
+static const char *const large[] = {
+    "local t = {} for i = 1, 140000 do t[i * 86400], t[i + 0.5], t['k' .. i], t[-i] = i, i, i, i end",
+    "local t = {} for i = 1, 1 << 20 do t[i] = i end",
+    "local t = {} for i = 1, 100000 do t[{}] = i end",
+    "local t = table.pack(('x'):rep(12288):byte(1, -1)) for i = 1, 100000 do t[i] = i end", /* 16 * 12288 = 24 * 8192 */
+    "local s = ('x'):rep(24 * 8192 - 25) local t = {} for i = 1, 100000 do t[i << 20] = s end",
+    "for n = 1, 20 do local t = {} for i = 1, 20000 do t[i * n << 32] = i end for k in pairs(t) do t[k] = nil end "
+    "for i = 1, 20000 do t[i * n << 31] = i end end",
+};
+
+static void a_large_table_does_not(void **state) {
+  mw_budget_limit(&f.vm, (struct mw_limits){.slice = 20 * (int64_t)MW_NS_PER_S});
+  for (size_t i = 0; i < sizeof large / sizeof *large; i++) {
+    assert_int_equal(run(large[i]), MW_CUT_NONE);
+    assert_int_equal(f.status, LUA_OK);
+  }
+}
+
 static int assert_no_hook(lua_State *L) {
   assert_null(lua_gethook(L));
   assert_int_equal(lua_gethookmask(L), 0);
@@ -279,6 +317,8 @@ int main(void) {
       TEST(a_deadline_that_has_passed_ends_it),
       TEST(a_loop_in_C_is_ended),
       TEST(work_below_is_over_with_the_budget),
+      TEST(a_table_whose_keys_collide_ends_it),
+      TEST(a_large_table_does_not),
       TEST(who_works_for_less_than_half_of_a_slice_is_not_ended),
       TEST(code_that_is_quick_has_no_hook),
       TEST(new_limits_need_no_new_timer),

@@ -158,7 +158,8 @@ bool mw_bind_current_trace(lua_State *L, struct mw_trace *out);
  * docs/messages.md is the contract. mw_bind_open_message() comes first. Tables are read and written raw: no metamethod
  * of a script runs. */
 
-/* Pushes `message` as a table. Raises for lack of memory and by the budget. Copies everything. */
+/* Pushes `message` as a table. Raises for lack of memory, by the budget, and RESOURCE_EXHAUSTED with the path of a map
+ * whose keys collide in a Lua table of any size. Copies everything. */
 void mw_bind_push_message(lua_State *L, struct mw_program *program, const struct mw_message_type *type,
                           const ProtobufCMessage *message);
 

@@ -62,10 +62,10 @@ void mw_push_map(struct mw_pusher *p, const struct mw_field *field, const Protob
   size_t n = count_of(message, field);
   const struct mw_field *key = &field->message->fields[0], *value = &field->message->fields[1];
   ProtobufCMessage *const *entries = n > 0 ? *(ProtobufCMessage ***)mw_field_value(message, field) : NULL;
-  lua_createtable(p->L, 0, (int)n);
+  lua_createtable(p->L, 0, (int)mw_map_table_size(p, field, entries, n));
   for (size_t i = 0; i < n; i++) {
     const ProtobufCMessage *entry = entries[i];
-    mw_budget_tick(p->L, &p->steps);
+    mw_budget_spend(p->L, &p->steps, 1 + (i < MW_FEW_KEYS ? i : MW_FEW_KEYS) / MW_BUDGET_BYTES);
     mw_push_element(p, key, mw_field_value(entry, key));
     mw_push_element(p, value, mw_field_value(entry, value));
     lua_rawset(p->L, -3);

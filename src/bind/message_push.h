@@ -23,6 +23,13 @@ void mw_push_element(struct mw_pusher *p, const struct mw_field *field, const vo
 void mw_push_sequence(struct mw_pusher *p, const struct mw_field *field, const ProtobufCMessage *message);
 void mw_push_map(struct mw_pusher *p, const struct mw_field *field, const ProtobufCMessage *message);
 
+enum { MW_FEW_KEYS = 1024 }; /* keys that may all collide: inserting them takes a millisecond */
+
+/* message_keys.c: how many pairs the table of a map is made for, so that its `n` keys do not collide. Raises
+ * RESOURCE_EXHAUSTED with the path of the map when there is no such size. */
+size_t mw_map_table_size(struct mw_pusher *p, const struct mw_field *field, ProtobufCMessage *const *entries,
+                         size_t n);
+
 /* wellknown_push.c: pushes the forms of Struct, Value, ListValue and the wrappers; returns false, and pushes nothing,
  * for other types, which are tables of their fields. */
 bool mw_push_wellknown(struct mw_pusher *p, const struct mw_message_type *type, const ProtobufCMessage *message);

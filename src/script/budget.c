@@ -53,6 +53,7 @@ static void describe(const struct mw_vm *vm, const struct mw_account *account, c
     case MW_CUT_MEMORY:
       snprintf(out, size, "%s used up the memory of the worker's scripts, %zu bytes", subject(vm), vm->limits.memory);
       break;
+    case MW_CUT_KEYS: snprintf(out, size, "%s filled a table with numbers as keys that collide", subject(vm)); break;
     case MW_CUT_DEADLINE: snprintf(out, size, "%s ran on after its deadline", subject(vm)); break;
     case MW_CUT_STOP: snprintf(out, size, "the server is shutting down and %s ran on", subject(vm)); break;
     default:
@@ -292,9 +293,10 @@ bool mw_budget_settle(lua_State *L, int status) {
   struct mw_account *account = vm->account;
   if (!account) return false;
   if (!account->cut) {
-    if (vm->limits.memory == 0 || !is_refusal(L, status)) return false;
+    if ((vm->limits.memory == 0 && !vm->collided) || !is_refusal(L, status)) return false;
     memcpy(account->place, vm->refused_at, sizeof account->place);
-    mark_cut(vm, account, MW_CUT_MEMORY);
+    mark_cut(vm, account, vm->collided ? MW_CUT_KEYS : MW_CUT_MEMORY);
+    vm->collided = false;
     log_cut(vm, account, "");
   }
   luaL_checkstack(L, 8, NULL);
@@ -358,11 +360,14 @@ bool mw_budget_allow(struct mw_vm *vm, size_t held, size_t size) {
   if (size <= held) return true;
   if (size >= MW_BUDGET_BULK) count_bulk(vm, size - held);
   bool collected = end_refusal(vm, size);
-  size_t limit = vm->limits.memory, after = vm->memory - held + size;
-  if (limit == 0) return true;
-  if (!vm->collecting && !has_room(vm, ROOM_PART)) mw_collect_start(vm);
-  if (after <= limit || may_borrow(vm, after)) return true;
-  if (!collected) begin_refusal(vm, size);
+  vm->collided = held == 0 && mw_collisions_found(&vm->collisions, size);
+  if (!vm->collided) {
+    size_t limit = vm->limits.memory, after = vm->memory - held + size;
+    if (limit == 0) return true;
+    if (!vm->collecting && !has_room(vm, ROOM_PART)) mw_collect_start(vm);
+    if (after <= limit || may_borrow(vm, after)) return true;
+    if (!collected) begin_refusal(vm, size);
+  }
   if (vm->current) find_place(vm->current, vm->refused_at, sizeof vm->refused_at);
   return false;
 }

@@ -6,7 +6,7 @@
  * handlers run, on a small budget of their own; once that is used up too, no function can be called any more.
  *
  * The hook never fires inside a C function: each of its loops whose length a script or a message decides calls
- * mw_budget_tick() or one of its sisters. A C function that is
+ * mw_budget_tick() or one of its sisters (scripts/loops checks it). A C function that is
  * slow because it handles many bytes allocates them, and an allocation of many bytes makes the hook fire at the next
  * instruction. */
 #ifndef MW_SCRIPT_BUDGET_H
@@ -43,6 +43,7 @@ enum mw_cut {
   MW_CUT_NONE,
   MW_CUT_SLICE,   /* it ran for too long without waiting */
   MW_CUT_MEMORY,  /* it ran when the memory was used up */
+  MW_CUT_KEYS,     /* it filled a table with keys that collide (script/collisions.h) */
   MW_CUT_DEADLINE, /* the time by which it had to end has passed */
   MW_CUT_STOP      /* it ran on after the state had to end (vm->ends) */
 };

@@ -19,15 +19,18 @@ static void *take(struct mw_vm *vm, size_t size) {
   mw_collect_stress(vm);
   void *block = mw_blocks_take(&vm->blocks, size);
   if (block) vm->memory += size;
+  if (block && size >= MW_BUDGET_BULK) mw_collisions_taken(&vm->collisions, block, size);
   return block;
 }
 
 static void *resize(struct mw_vm *vm, void *block, size_t old, size_t size) {
   if (!is_allowed(vm, old, size)) return NULL;
   if (size > old) mw_collect_stress(vm);
-  block = mw_blocks_resize(&vm->blocks, block, old, size);
-  if (block) vm->memory += size - old;
-  return block;
+  void *moved = mw_blocks_resize(&vm->blocks, block, old, size);
+  if (!moved) return NULL;
+  vm->memory += size - old;
+  if (old >= MW_BUDGET_BULK) mw_collisions_given(&vm->collisions, block, old);
+  return moved;
 }
 
 /* Lua's allocator: blocks, counted. Without a block, old_size is a type tag and not a size. */
@@ -35,6 +38,7 @@ static void *allocate(void *arg, void *block, size_t old_size, size_t new_size) 
   struct mw_vm *vm = arg;
   if (new_size > 0) return block ? resize(vm, block, old_size, new_size) : take(vm, new_size);
   if (!block) return NULL;
+  if (old_size >= MW_BUDGET_BULK) mw_collisions_given(&vm->collisions, block, old_size);
   vm->memory -= old_size;
   mw_blocks_give(&vm->blocks, block, old_size);
   return NULL;
@@ -79,6 +83,7 @@ void mw_vm_fini(struct mw_vm *vm) {
   while ((node = mw_list_shift(&vm->idle)) != NULL) free(MW_CONTAINER(node, struct mw_fiber, link));
   mw_arena_fini(&vm->scratch);
   mw_blocks_fini(&vm->blocks);
+  mw_collisions_fini(&vm->collisions);
 }
 
 static int protect(struct mw_vm *vm, lua_CFunction function, void *arg, struct mw_err *err) {

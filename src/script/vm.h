@@ -15,6 +15,7 @@
 #include "loop/loop.h"
 #include "observe/metrics.h"
 #include "script/budget.h"
+#include "script/collisions.h"
 #include "script/ready.h"
 #include "script/ticker.h"
 
@@ -40,6 +41,8 @@ struct mw_vm {
   struct mw_arena scratch;  /* for one C function at a time: see mw_vm_scratch() */
   struct mw_blocks blocks;  /* what Lua's values are made of */
   size_t memory;            /* bytes that Lua holds, without the block of script/collect.h */
+  struct mw_collisions collisions; /* of keys in large tables */
+  bool collided;            /* memory was last refused for these */
   struct mw_limits limits;
   size_t unasked;           /* bytes that Lua may hold without mw_budget_allow() */
   struct mw_shortage shortage;

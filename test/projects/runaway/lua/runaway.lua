@@ -427,11 +427,47 @@ ways["a status with a long message"] = function()
   error(mw.status.not_found(("\xff"):rep(4 << 20)):with_details("runaway.Reply", {}))
 end
 
+-- Fills a table, and a larger one, with keys, waiting now and then.
+local function fill(key_of)
+  local t = {}
+  for i = 1, 140000 do
+    t[key_of(i)] = true
+    if i % 1000 == 0 then mw.sleep(0) end
+  end
+end
+
+ways["a table of integers that collide"] = function() fill(function(i) return i * 0x3ffff end) end
+
+ways["a table of floats that collide"] = function() fill(function(i) return 1 + i * 0x1p-52 end) end
+
+ways["a table of numbers that collide, in pcall"] = function()
+  while true do pcall(fill, function(i) return i * 0x3ffff end) end
+end
+
 -- A reply of 2 GB in one part of 16 MB.
 ways["a large reply"] = function()
   local part, parts = ("x"):rep(16 << 20), {}
   for i = 1, 128 do parts[i] = part end
   return { parts = parts }
+end
+
+function Runaway.Count(req)
+  local n = 0
+  for _ in pairs(req.by_id) do n = n + 1 end
+  for _ in pairs(req.by_code) do n = n + 1 end
+  return { text = tostring(n) }
+end
+
+function Runaway.Copy(req)
+  local copy = {}
+  for id, set in pairs(req.by_id) do copy[id] = set end
+  return { text = "copied" }
+end
+
+function Runaway.List(req)
+  local seen = {}
+  for _, id in ipairs(req.list) do seen[id] = true end
+  return { text = "listed" }
 end
 
 function Runaway.Ping() return { text = "pong" } end

@@ -6,10 +6,11 @@ local test = require "moonwire.test"
 local least_kinds <const> = 12
 
 describe("a runaway", function()
-  local server, address, client, calls
+  local server, client, calls
   local ran, kinds = {}, 0 -- which ran, and how many
 
   setup(function()
+    local address
     server, address = test.serve()
     client = mw.client(address):service "runaway.Runaway"
     client:Run { what = "a loop" }
@@ -68,6 +69,10 @@ describe("a runaway", function()
   } do
     ends(what, slow)
   end
+  local keys <const> = "the handler filled a table with numbers as keys that collide"
+  ends("a table of integers that collide", keys)
+  ends("a table of floats that collide", keys)
+  ends("a table of numbers that collide, in pcall", keys)
   ends("recursion", "the handler ") -- its time or its memory, whichever is used up first
   ends("string.rep", large)
   for _, what in ipairs {
@@ -114,5 +119,68 @@ describe("a runaway", function()
 
   it("is warned of at half of its time", function()
     assert.matches("the handler has run for %d+ ms without waiting; at 100 ms it is ended", server.stderr)
+  end)
+end)
+
+-- With a slice that a sanitizer does not use up.
+describe("keys that collide", function()
+  local server, address
+
+  setup(function() server, address = test.serve { env = { RUNAWAY_SLICE_MS = "2000" } } end)
+
+  teardown(function()
+    server:kill()
+    assert.equal(0, (server:wait()))
+  end)
+
+  -- A call whose request is JSON, so that no table of this process has its keys: code, reply or error, seconds.
+  local function send(method, field, form, step, n)
+    local items = {}
+    for i = 1, n do items[i] = form:format(i * step) end
+    local json <const> = table.concat(items, ",")
+    local path <const> = os.tmpname()
+    do
+      local file <close> = assert(io.open(path, "w"))
+      file:write('{"', field, '":', field == "list" and "[" .. json .. "]" or "{" .. json .. "}", "}")
+    end
+    local since <const> = test.now()
+    local call <close> = test.start { "call", "--proto", "proto", address, "runaway.Runaway/" .. method, "@" .. path }
+    local reply <const>, code <const> = call:read_line(), call:wait()
+    os.remove(path)
+    return code, reply or call.stderr, test.now() - since
+  end
+
+  local resource_exhausted <const> = 8
+
+  it("are none in the table of a map", function()
+    for _, step in ipairs { 1, 60, 1000, 86400, 1 << 22, -4096, 131071, 262143, 1000000007 } do
+      local code <const>, text <const>, seconds <const> = send("Count", "by_id", '"%d":true', step, 131072)
+      assert.equal('{"text":"131072"}', text)
+      assert.equal(0, code)
+      assert.is_true(seconds < 5, ("keys in steps of %d: %.1f s"):format(step, seconds))
+    end
+    assert.equal(0, (send("Count", "by_code", '"%d":true', 65535, 65000)))
+  end)
+
+  it("are refused in a map that no table fits", function()
+    local step <const> = 2858420565 -- which 1023, 2047 and 4095 divide
+    local code <const>, text <const> = send("Count", "by_id", '"%d":true', step, 1024)
+    assert.equal(resource_exhausted, code, text)
+    assert.matches("runaway.Numbers.by_id: the keys collide in a Lua table: more than 256 leave the same remainder "
+      .. "modulo 1023, others modulo 2047 and 4095", text, 1, true)
+    assert.equal(0, (send("Count", "by_id", '"%d":true', step, 256)))
+  end)
+
+  it("end a script that fills a table with them", function()
+    for _, case in ipairs { { "Copy", "by_id", '"%d":true' }, { "List", "list", '"%d"' } } do
+      local method <const>, field <const>, form <const> = table.unpack(case)
+      for _, step in ipairs { 131071, 262143 } do
+        local code <const>, text <const>, seconds <const> = send(method, field, form, step, 140000)
+        assert.equal(resource_exhausted, code, text)
+        assert.matches("the handler filled a table with numbers as keys that collide", text, 1, true)
+        assert.is_true(seconds < 5, ("%s, keys in steps of %d: %.1f s"):format(method, step, seconds))
+      end
+      assert.equal(0, (send(method, field, form, 86400, 20000)))
+    end
   end)
 end)
