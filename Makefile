@@ -13,6 +13,7 @@
 #   make crash      kills the server under writes, CYCLES times (1000)
 #   make conformance  runs other people's suites, h2spec and gRPC's interop clients; needs Go, at first a network too
 #   make layers     checks that every #include points down
+#   make loops      checks that loops in C that a script or a message can make long look at the budget
 #   make types      tells LuaLS, through build/types, of the messages in proto/ and in the examples
 #   make bench      races against gRPC servers of other languages (ARGS='--quick', '--help'): docs/performance.md
 #   make bench-reload  from a save to its being served, and what calls bear meanwhile (ARGS='--engine core')
@@ -32,7 +33,7 @@ define build
 @cmake --build $(1) -j $(JOBS) -- --no-print-directory -s
 endef
 
-.PHONY: all run test asan gcstress tsan fuzz soak crash conformance layers types bench bench-reload install clean help \
+.PHONY: all run test asan gcstress tsan fuzz soak crash conformance layers loops types bench bench-reload install clean help \
 	build-deps test-deps
 
 all: build-deps
@@ -74,6 +75,9 @@ conformance: all
 
 layers:
 	@scripts/layers
+
+loops:
+	@scripts/loops
 
 types: test-deps
 	@mkdir -p build/types
