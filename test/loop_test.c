@@ -327,6 +327,85 @@ static int start_timers(void *arg) {
 
 static void survives_without_memory(void **state) { failmalloc_sweep(start_timers, NULL); }
 
+/* ---- turns ---- */
+
+enum { SLOW = 5 };
+
+/* Takes more than half of a turn's time. */
+static void take_time(int *ran) {
+  ++*ran;
+  int64_t until = mw_clock_real() + MW_LOOP_TURN_NS * 6 / 10;
+  while (mw_clock_real() < until) continue;
+}
+
+static void fire_slowly(void *arg) { take_time(arg); }
+
+/* Runs a turn, and returns how many more have run. */
+static int ran_in_a_turn(struct mw_loop *loop, const int *ran) {
+  int before = *ran;
+  uv_run(&loop->uv, UV_RUN_NOWAIT);
+  return *ran - before;
+}
+
+/* They are due together; each turn fires some, and the loop does not wait while some are left. */
+static void timers_due_together_are_spread_over_turns(void **state) {
+  struct mw_loop *loop = *state;
+  int ran = 0;
+  for (int i = 0; i < SLOW; i++) mw_timer_start(loop, MW_NS_PER_MS, fire_slowly, &ran);
+  int64_t due = mw_clock_real() + 2 * MW_NS_PER_MS;
+  while (mw_clock_real() < due) continue;
+  int turns = 0;
+  while (ran < SLOW) {
+    assert_in_range(ran_in_a_turn(loop, &ran), 1, 4); /* two as timers, two of those that had to wait */
+    turns++;
+  }
+  assert_in_range(turns, 2, SLOW);
+}
+
+static void timers_without_delay_are_spread_over_turns(void **state) {
+  struct mw_loop *loop = *state;
+  int ran = 0;
+  for (int i = 0; i < SLOW; i++) mw_timer_start(loop, 0, fire_slowly, &ran);
+  while (ran < SLOW) {
+    assert_in_range(ran_in_a_turn(loop, &ran), 1, 2);
+    if (ran < SLOW) assert_int_equal(uv_backend_timeout(&loop->uv), 0);
+  }
+}
+
+struct slow {
+  struct mw_post post;
+  int *ran;
+};
+
+static void run_slowly(struct mw_post *post) { take_time(MW_CONTAINER(post, struct slow, post)->ran); }
+
+static void posts_are_spread_over_turns(void **state) {
+  struct mw_loop *loop = *state;
+  int ran = 0;
+  struct slow posts[SLOW];
+  for (int i = 0; i < SLOW; i++) {
+    posts[i] = (struct slow){{.run = run_slowly}, &ran};
+    mw_loop_post(loop, &posts[i].post);
+  }
+  while (ran < SLOW) assert_in_range(ran_in_a_turn(loop, &ran), 1, 2);
+}
+
+/* One that waits for its next turn is like any other. */
+static void a_timer_that_had_to_wait_can_be_stopped(void **state) {
+  struct mw_loop *loop = *state;
+  int ran = 0;
+  struct mw_timer *timers[SLOW];
+  for (int i = 0; i < SLOW; i++) timers[i] = mw_timer_start(loop, 0, fire_slowly, &ran);
+  uv_run(&loop->uv, UV_RUN_NOWAIT);
+  assert_in_range(ran, 1, 2);
+  for (int i = 2; i < SLOW; i++) mw_timer_stop(timers[i]);
+  int before = ran;
+  uv_run(&loop->uv, UV_RUN_NOWAIT);
+  uv_run(&loop->uv, UV_RUN_NOWAIT);
+  assert_in_range(ran, before, 2);
+  assert_false(uv_is_active((uv_handle_t *)&loop->next_turn));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void) {
@@ -342,6 +421,10 @@ int main(void) {
       TEST(a_stopped_timer_stays_silent_and_is_reused),
       TEST(a_firing_timer_may_start_another),
       TEST(timers_without_delay_take_turns),
+      TEST(timers_due_together_are_spread_over_turns),
+      TEST(timers_without_delay_are_spread_over_turns),
+      TEST(posts_are_spread_over_turns),
+      TEST(a_timer_that_had_to_wait_can_be_stopped),
       TEST(held_timers_fire_in_order_when_told),
       TEST(one_due_at_once_fires_held_or_not),
       TEST(a_real_timer_is_not_held),

@@ -39,10 +39,16 @@ static void run(uv_work_t *request) {
 
 static void run_release(uv_work_t *request) { release(work_of(request)); }
 
-static void on_done(uv_work_t *request, int status) {
-  struct mw_work *work = work_of(request);
+static void resume(struct mw_post *post) {
+  struct mw_work *work = MW_CONTAINER(post, struct mw_work, post);
   if (work->busy) *work->busy = false;
   mw_fiber_resume(work->fiber);
+}
+
+static void on_done(uv_work_t *request, int status) {
+  struct mw_work *work = work_of(request);
+  work->post.run = resume;
+  mw_loop_post(work->fiber->vm->loop, &work->post);
 }
 
 /* What the fiber will not take is not left to the collector: it may be a file, and a worker that is idle collects nothing.

@@ -28,6 +28,7 @@
 
 struct mw_work {
   uv_work_t request;
+  struct mw_post post; /* resumes the fiber: libuv reports all works that have ended at once */
   struct mw_fiber *fiber;
   bool *busy; /* set while it runs; NULL for none */
   int error;  /* what `run` returned */

@@ -23,7 +23,7 @@ struct mw_timer {
 
 static void fire_due(uv_idle_t *idle);
 
-static void on_async(uv_async_t *async) { mw_loop_run_posts(MW_CONTAINER(async, struct mw_loop, async)); }
+static void on_async(uv_async_t *async) { mw_loop_turn_posts(MW_CONTAINER(async, struct mw_loop, async)); }
 
 static void wake_by_async(void *arg) {
   struct mw_loop *loop = arg;
@@ -49,6 +49,8 @@ int mw_loop_init(struct mw_loop *loop, struct mw_err *err) {
   mw_list_init(&loop->free_timers);
   mw_list_init(&loop->live_timers);
   mw_list_init(&loop->due_timers);
+  loop->firing = 0;
+  loop->fired_since = 0;
   loop->held = false;
   return 0;
 }
@@ -86,18 +88,37 @@ static void take_posts(struct mw_loop *loop) {
   pthread_mutex_unlock(&loop->lock);
 }
 
+/* Runs the oldest of those that were taken. Returns false when there is none. */
+static bool run_post(struct mw_loop *loop) {
+  struct mw_list *node = mw_list_shift(&loop->taken);
+  if (!node) return false;
+  struct mw_post *post = MW_CONTAINER(node, struct mw_post, link);
+  post->run(post);
+  return true;
+}
+
 void mw_loop_run_posts(struct mw_loop *loop) {
-  struct mw_list *node;
   take_posts(loop);
-  while ((node = mw_list_shift(&loop->taken))) {
-    struct mw_post *post = MW_CONTAINER(node, struct mw_post, link);
-    post->run(post);
-  }
+  while (run_post(loop)) continue;
+}
+
+static void wake(struct mw_loop *loop) {
+  pthread_mutex_lock(&loop->lock);
+  if (!loop->woken) loop->wake(loop->wake_arg);
+  loop->woken = true;
+  pthread_mutex_unlock(&loop->lock);
+}
+
+void mw_loop_turn_posts(struct mw_loop *loop) {
+  int64_t until = mw_clock_real() + MW_LOOP_TURN_NS;
+  take_posts(loop);
+  while (run_post(loop) && mw_clock_real() < until) continue;
+  if (!mw_list_empty(&loop->taken)) wake(loop);
 }
 
 bool mw_loop_has_posts(struct mw_loop *loop) {
   pthread_mutex_lock(&loop->lock);
-  bool has = !mw_list_empty(&loop->posts);
+  bool has = !mw_list_empty(&loop->posts) || !mw_list_empty(&loop->taken);
   pthread_mutex_unlock(&loop->lock);
   return has;
 }
@@ -118,17 +139,48 @@ static void fire(struct mw_timer *timer) {
   timer->fire(timer->arg);
 }
 
-static void on_timer(uv_timer_t *uv) { fire(MW_CONTAINER(uv, struct mw_timer, uv)); }
-
 static struct mw_timer *timer_at(struct mw_list *node) { return MW_CONTAINER(node, struct mw_timer, link); }
 
-/* Fires those that are due now; what they start is for the next turn. */
+/* Whether timers have fired for the whole time that this turn has for them. libuv's time is the same for all that it fires in
+ * one turn. */
+static bool is_over(struct mw_loop *loop) {
+  if (loop->firing != uv_now(&loop->uv)) {
+    loop->firing = uv_now(&loop->uv);
+    loop->fired_since = mw_clock_real();
+    return false;
+  }
+  return mw_clock_real() - loop->fired_since > MW_LOOP_TURN_NS;
+}
+
+static void wait_for_next_turn(struct mw_timer *timer) {
+  mw_list_push(&timer->loop->due_timers, &timer->link);
+  uv_idle_start(&timer->loop->next_turn, fire_due);
+}
+
+/* Once some had to wait, all follow in their order. */
+static void on_timer(uv_timer_t *uv) {
+  struct mw_timer *timer = MW_CONTAINER(uv, struct mw_timer, uv);
+  if (mw_list_empty(&timer->loop->due_timers) && !is_over(timer->loop)) {
+    fire(timer);
+  } else {
+    mw_list_remove(&timer->link);
+    wait_for_next_turn(timer);
+  }
+}
+
+/* Fires those that are due now, as many as the turn has time for; what they start is for the next turn. */
 static void fire_due(uv_idle_t *idle) {
   struct mw_loop *loop = MW_CONTAINER(idle, struct mw_loop, next_turn);
+  int64_t until = mw_clock_real() + MW_LOOP_TURN_NS;
   struct mw_list now;
   mw_list_init(&now);
   mw_list_splice(&now, &loop->due_timers);
-  while (!mw_list_empty(&now)) fire(timer_at(now.next));
+  while (!mw_list_empty(&now)) {
+    fire(timer_at(now.next));
+    if (mw_clock_real() >= until) break;
+  }
+  mw_list_splice(&now, &loop->due_timers);
+  mw_list_splice(&loop->due_timers, &now);
   if (mw_list_empty(&loop->due_timers)) uv_idle_stop(idle);
 }
 
@@ -152,11 +204,6 @@ static uint64_t timeout_ms(const struct mw_timer *timer) {
 
 static bool is_held(const struct mw_timer *timer) { return timer->loop->held && !timer->real; }
 
-static void start_at_once(struct mw_loop *loop, struct mw_timer *timer) {
-  mw_list_push(&loop->due_timers, &timer->link);
-  uv_idle_start(&loop->next_turn, fire_due);
-}
-
 static struct mw_timer *start(struct mw_loop *loop, bool real, int64_t delay_ns, void (*fire)(void *arg), void *arg) {
   struct mw_timer *timer = timer_new(loop);
   if (!timer) return NULL;
@@ -164,7 +211,7 @@ static struct mw_timer *start(struct mw_loop *loop, bool real, int64_t delay_ns,
   timer->arg = arg;
   timer->real = real;
   if (delay_ns <= 0) {
-    start_at_once(loop, timer);
+    wait_for_next_turn(timer);
     return timer;
   }
   int64_t now = real ? mw_clock_real() : mw_clock_mono();

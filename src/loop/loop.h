@@ -1,8 +1,11 @@
 /* A worker's event loop: libuv, with one door into it from other threads, and pooled timers.
  *
+ * A turn of the loop fires timers and runs posts for MW_LOOP_TURN_NS each; the others follow in its next turns, in their
+ * order: many that are due together do not keep the loop from its sockets.
+ *
  * Everything here belongs to the thread that runs the loop, except mw_loop_post(), which any thread may call. A
  * post is a node that the caller embeds in its own struct; posts of one thread run in the order they were made.
- * Whoever runs the loop (uv_run(), or an engine that embeds it) calls mw_loop_run_posts() when it is woken. */
+ * Whoever runs the loop (uv_run(), or an engine that embeds it) calls mw_loop_turn_posts() when it is woken. */
 #ifndef MW_LOOP_LOOP_H
 #define MW_LOOP_LOOP_H
 
@@ -11,6 +14,8 @@
 
 #include "base/err.h"
 #include "base/list.h"
+
+enum { MW_LOOP_TURN_NS = 4000000 };
 
 struct mw_post {
   struct mw_list link;
@@ -28,7 +33,9 @@ struct mw_loop {
   void *wake_arg;
   struct mw_list free_timers; /* stopped timers, kept for reuse */
   struct mw_list live_timers; /* in the order they were started */
-  struct mw_list due_timers;  /* those for the next turn */
+  struct mw_list due_timers;  /* those for the next turn, and those for which this one had no time */
+  uint64_t firing;            /* uv_now() of the turn that fires timers */
+  int64_t fired_since;        /* mw_clock_real() of its first timer */
   uv_idle_t next_turn;        /* runs while there are some */
   bool held;                  /* timers wait for mw_loop_fire_next() */
 };
@@ -51,7 +58,10 @@ void mw_loop_unpost(struct mw_loop *loop, struct mw_post *post);
 /* Runs the posts queued so far, in order; also from within one, then with those that were to run after it. */
 void mw_loop_run_posts(struct mw_loop *loop);
 
-/* Whether posts are queued. */
+/* The same for a turn's time, and wakes the loop again for those that are left. Not from within a post. */
+void mw_loop_turn_posts(struct mw_loop *loop);
+
+/* Whether posts are queued. The loop's thread. */
 bool mw_loop_has_posts(struct mw_loop *loop);
 
 struct mw_timer;

@@ -8,7 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BATCH = 64 };
+#include "base/clock.h"
+
+enum { BATCH = 64, EVENTS_NS = 4 * MW_NS_PER_MS /* that they may take of a turn of the loop */ };
 
 struct event {
   struct mw_core_tag *tag;
@@ -17,7 +19,7 @@ struct event {
 
 struct events {
   struct event items[BATCH];
-  size_t n;
+  size_t n, ran;
 };
 
 struct mw_core_guest {
@@ -27,6 +29,7 @@ struct mw_core_guest {
   void *flush_arg;
   uv_idle_t asked; /* active while `flush` is asked for */
   struct mw_post post;
+  struct events running; /* taken over by the loop */
   pthread_t thread;
 
   pthread_mutex_t lock; /* guards what follows */
@@ -39,7 +42,7 @@ struct mw_core_guest {
 
 /* Waits for events and takes those that are there. Returns whether any will come after them. */
 static bool take(struct mw_core_queue *queue, struct events *taken) {
-  taken->n = 0;
+  taken->n = taken->ran = 0;
   for (int64_t timeout = -1; taken->n < BATCH; timeout = 0) {
     grpc_event event = mw_core_queue_take(queue, timeout);
     if (event.type == GRPC_QUEUE_SHUTDOWN) return false;
@@ -76,35 +79,52 @@ static void *serve(void *arg) {
 
 /* ---- the loop's thread ---- */
 
-static void run(const struct events *events) {
-  for (size_t i = 0; i < events->n; i++) events->items[i].tag->done(events->items[i].tag, events->items[i].ok);
+static bool has_events(const struct mw_core_guest *guest) { return guest->running.ran < guest->running.n; }
+
+static void run_event(struct mw_core_guest *guest) {
+  struct event event = guest->running.items[guest->running.ran++];
+  event.tag->done(event.tag, event.ok);
 }
 
-/* The lock is held. */
-static void take_ready(struct mw_core_guest *guest, struct events *taken) {
-  taken->n = guest->ready.n;
-  memcpy(taken->items, guest->ready.items, taken->n * sizeof *taken->items);
+/* Those of the last time have run. The lock is held. */
+static void take_ready(struct mw_core_guest *guest) {
+  struct events *running = &guest->running;
+  running->ran = 0;
+  running->n = guest->ready.n;
+  memcpy(running->items, guest->ready.items, running->n * sizeof *running->items);
   guest->ready.n = 0;
   pthread_cond_broadcast(&guest->changed);
 }
 
+/* Asks for another post if events are left. */
+static void post_again(struct mw_core_guest *guest) {
+  pthread_mutex_lock(&guest->lock);
+  bool post = !guest->posted && (has_events(guest) || guest->ready.n > 0);
+  if (post) mw_loop_post(guest->loop, &guest->post);
+  guest->posted |= post;
+  pthread_mutex_unlock(&guest->lock);
+}
+
 static void on_post(struct mw_post *post) {
   struct mw_core_guest *guest = MW_CONTAINER(post, struct mw_core_guest, post);
-  struct events taken;
+  int64_t until = mw_clock_real() + EVENTS_NS;
   pthread_mutex_lock(&guest->lock);
   guest->posted = false;
-  take_ready(guest, &taken);
+  if (!has_events(guest)) take_ready(guest);
   pthread_mutex_unlock(&guest->lock);
-  run(&taken);
+  while (has_events(guest)) {
+    run_event(guest);
+    if (mw_clock_real() >= until) break;
+  }
+  post_again(guest);
 }
 
 void mw_core_guest_wait(struct mw_core_guest *guest) {
-  struct events taken;
   pthread_mutex_lock(&guest->lock);
-  while (guest->ready.n == 0) pthread_cond_wait(&guest->changed, &guest->lock);
-  take_ready(guest, &taken);
+  while (!has_events(guest) && guest->ready.n == 0) pthread_cond_wait(&guest->changed, &guest->lock);
+  if (!has_events(guest)) take_ready(guest);
   pthread_mutex_unlock(&guest->lock);
-  run(&taken);
+  while (has_events(guest)) run_event(guest);
 }
 
 static void on_asked(uv_idle_t *asked) {
@@ -151,6 +171,7 @@ int mw_core_guest_new(struct mw_core_guest **out, struct mw_core_queue *queue, s
 void mw_core_guest_free(struct mw_core_guest *guest) {
   if (!guest) return;
   pthread_join(guest->thread, NULL);
+  while (has_events(guest)) run_event(guest);
   assert(guest->ready.n == 0);
   if (guest->posted) mw_loop_unpost(guest->loop, &guest->post);
   uv_close((uv_handle_t *)&guest->asked, on_closed);
