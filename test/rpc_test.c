@@ -85,6 +85,7 @@ static int teardown(void **state) {
 
 static void start(struct fake *fake, const char *path) {
   *fake = (struct fake){.call = {.ops = &fake_ops, .path = mw_slice_str(path), .peer = "ipv4:127.0.0.1:1"}};
+  fake->call.deadline = MW_NEVER;
   mw_dispatch_start(&dispatch, &fake->call);
 }
 
@@ -274,6 +275,31 @@ static void calls_are_counted(void **state) {
   mw_buf_fini(&text);
 }
 
+static void an_expired_call_does_not_begin(void **state) {
+  struct fake fake = {.call = {.ops = &fake_ops, .path = mw_slice_str("/test.Echo/Get"), .peer = ""}};
+  fake.call.arrived = mw_clock_mono() - 2 * MW_NS_PER_MS;
+  fake.call.deadline = fake.call.arrived + 1;
+  mw_dispatch_start(&dispatch, &fake.call);
+  assert_int_equal(fake.finishes, 1);
+  assert_int_equal(fake.code, MW_CODE_DEADLINE_EXCEEDED);
+  assert_string_equal(fake.message, "the deadline has passed");
+  assert_int_equal(seen.start, 0);
+  assert_int_equal(router.calls, 0);
+  struct mw_buf text = MW_BUF_INIT;
+  assert_int_equal(mw_metrics_write(dispatch.metrics, &text), 0);
+  assert_non_null(strstr(mw_buf_str(&text), "moonwire_calls_total{method=\"/test.Echo/Get\",code=\"DEADLINE_EXCEEDED\"} 1"));
+  assert_non_null(strstr(mw_buf_str(&text), "moonwire_call_wait_seconds_count{method=\"/test.Echo/Get\"} 1"));
+  mw_buf_fini(&text);
+}
+
+static void grpcs_own_services_go_first(void **state) {
+  assert_true(mw_dispatch_goes_first(mw_slice_str("/grpc.health.v1.Health/Check")));
+  assert_true(mw_dispatch_goes_first(mw_slice_str("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo")));
+  assert_false(mw_dispatch_goes_first(mw_slice_str("/grpc.testing.TestService/UnaryCall")));
+  assert_false(mw_dispatch_goes_first(mw_slice_str("/grpc.")));
+  assert_false(mw_dispatch_goes_first(mw_slice_str("")));
+}
+
 /* ---- the rest ---- */
 
 static void a_route_is_replaced_in_place(void **state) {
@@ -386,6 +412,8 @@ int main(void) {
       TEST(metadata_keeps_order_and_repeats),
       TEST(metadata_out_of_memory_changes_nothing),
       TEST(metadata_is_checked),
+      TEST(an_expired_call_does_not_begin),
+      TEST(grpcs_own_services_go_first),
       TEST(codes_have_names),
       TEST(long_messages_are_cut_between_characters),
   };

@@ -53,7 +53,8 @@ struct mw_call {
   uint64_t id;              /* unique in the process */
   struct mw_slice path;     /* "/package.Service/Method" */
   const char *peer;         /* "ipv4:127.0.0.1:50123", "unix:..." */
-  int64_t started;          /* mw_clock_mono() */
+  int64_t arrived;          /* mw_clock_mono() time of the request's headers; the engine sets it */
+  int64_t started;          /* mw_clock_mono() when it was given to the dispatch, after its wait in the run queue */
   int64_t deadline;         /* mw_clock_mono() time, MW_NEVER without one; the engine enforces it */
   struct mw_metadata request;  /* what the client sent, without HTTP's and gRPC's own headers */
   struct mw_metadata headers;  /* to be sent with the first message or the status */

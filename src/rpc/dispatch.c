@@ -16,11 +16,12 @@ static atomic_uint_fast64_t last_id;
 void mw_dispatch_init(struct mw_dispatch *dispatch, const char *engine, unsigned worker) {
   *dispatch = (struct mw_dispatch){
       .engine = engine, .worker = worker, .send_limit = SEND_LIMIT, .stats = MW_CALL_STATS_INIT};
+  mw_run_queue_init(&dispatch->queue);
   mw_list_init(&dispatch->calls);
 }
 
 void mw_dispatch_fini(struct mw_dispatch *dispatch) {
-  assert(mw_list_empty(&dispatch->calls));
+  assert(mw_list_empty(&dispatch->calls) && dispatch->queue.n == 0);
   mw_call_stats_fini(&dispatch->stats);
 }
 
@@ -94,6 +95,26 @@ static void refuse_unknown(struct mw_dispatch *dispatch, struct mw_call *call) {
   refuse(call, MW_CODE_UNIMPLEMENTED, text);
 }
 
+void mw_dispatch_note_expired(struct mw_dispatch *dispatch, const struct mw_call *call) {
+  int64_t now = mw_clock_mono();
+  dispatch->expired++;
+  if (now < dispatch->expired_logged + MW_NS_PER_S && dispatch->expired_logged != 0) return;
+  dispatch->expired_logged = now;
+  char count[24];
+  snprintf(count, sizeof count, "%llu", (unsigned long long)dispatch->expired);
+  struct mw_log_field fields[] = {
+      {"method", call->route->method->path}, {"peer", call->peer}, {"count", count}, {0}};
+  mw_log(MW_LOG_WARN, fields, "calls ended before they began: their deadlines have passed");
+}
+
+static void refuse_expired(struct mw_dispatch *dispatch, struct mw_call *call, const struct mw_route *route) {
+  call->route = route;
+  mw_dispatch_count(dispatch, call, MW_CODE_DEADLINE_EXCEEDED);
+  mw_dispatch_note_expired(dispatch, call);
+  call->route = NULL; /* not pinned */
+  refuse(call, MW_CODE_DEADLINE_EXCEEDED, "the deadline has passed");
+}
+
 /* ---- calls that a handler gets ---- */
 
 static void set_live(struct mw_dispatch *dispatch, size_t live) {
@@ -107,7 +128,7 @@ static void prepare(struct mw_dispatch *dispatch, struct mw_call *call) {
   call->route = NULL;
   call->state = NULL;
   call->id = atomic_fetch_add_explicit(&last_id, 1, memory_order_relaxed) + 1;
-  call->started = mw_clock_mono();
+  call->started = mw_run_queue_now(&dispatch->queue);
   call->headers = call->trailers = (struct mw_metadata){0};
   call->headers_sent = call->reading = call->ended = call->cancelled = call->finished = false;
   call->last = call->stalled = call->plain = false;
@@ -138,7 +159,9 @@ void mw_dispatch_start(struct mw_dispatch *dispatch, struct mw_call *call) {
   }
   if (dispatch->before) dispatch->before(dispatch->before_arg);
   const struct mw_route *route = mw_router_find(dispatch->router, call->path);
-  if (route) {
+  if (route && call->started >= call->deadline) {
+    refuse_expired(dispatch, call, route);
+  } else if (route) {
     enter(dispatch, call, route);
   } else {
     refuse_unknown(dispatch, call);
@@ -148,7 +171,15 @@ void mw_dispatch_start(struct mw_dispatch *dispatch, struct mw_call *call) {
 void mw_dispatch_count(struct mw_dispatch *dispatch, const struct mw_call *call, enum mw_code code) {
   if (!dispatch->metrics) return;
   mw_call_stats_add(&dispatch->stats, dispatch->metrics, call->route->method->path, code,
-                    mw_clock_mono() - call->started, call->received, call->sent);
+                    mw_clock_mono() - call->arrived, call->started - call->arrived, call->received, call->sent);
+}
+
+void mw_dispatch_end_turn(struct mw_dispatch *dispatch) {
+  struct mw_run_queue *queue = &dispatch->queue;
+  bool was_behind = queue->behind;
+  mw_run_queue_begin_turn(queue);
+  if (!dispatch->queued_gauge || !(queue->behind || was_behind)) return;
+  mw_metric_set(dispatch->queued_gauge, (double)queue->n);
 }
 
 void mw_dispatch_ended(struct mw_dispatch *dispatch, const struct mw_route *route) {

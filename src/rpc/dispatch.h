@@ -6,6 +6,7 @@
 #include "observe/log.h"
 #include "observe/metrics.h"
 #include "rpc/router.h"
+#include "rpc/run_queue.h"
 #include "rpc/stats.h"
 
 #define MW_GENERATION_TRAILER "moonwire-generation"
@@ -14,6 +15,7 @@ struct mw_dispatch {
   const char *engine;        /* "core", "http" */
   unsigned worker;
   struct mw_router *router;  /* of the current generation; the worker replaces it */
+  struct mw_run_queue queue; /* calls before they begin, and what else handlers wait for */
   struct mw_list calls;      /* struct mw_call.link of all that a handler has */
   size_t live;               /* how many */
   struct mw_dispatch *away;  /* of calls that came in here and run on other workers; the engine's, NULL for none */
@@ -22,6 +24,7 @@ struct mw_dispatch {
   bool show_generation;      /* in the trailers of every call */
   struct mw_metrics *metrics; /* may be NULL */
   struct mw_metric *live_gauge; /* shows `live`; may be NULL */
+  struct mw_metric *queued_gauge; /* shows the items of `queue`; may be NULL */
   void (*before)(void *arg); /* runs before a new call is routed, and may replace `router`; may be NULL */
   void *before_arg;
   void (*idle)(void *arg);   /* runs when `live` falls to 0; may be NULL */
@@ -29,6 +32,8 @@ struct mw_dispatch {
   struct mw_call_stats stats;
   uint64_t unknown;          /* calls of paths that no method has */
   int64_t unknown_logged;    /* when the log last said so, mw_clock_mono() */
+  uint64_t expired;          /* calls whose deadline passed before they began */
+  int64_t expired_logged;    /* the same */
 };
 
 void mw_dispatch_init(struct mw_dispatch *dispatch, const char *engine, unsigned worker);
@@ -36,12 +41,25 @@ void mw_dispatch_init(struct mw_dispatch *dispatch, const char *engine, unsigned
 /* No call may be live. */
 void mw_dispatch_fini(struct mw_dispatch *dispatch);
 
-/* The engine's door: a call whose path, peer, deadline, request metadata, arena and ops are set. Runs the handler's
- * `start`, or finishes the call with UNIMPLEMENTED or UNAVAILABLE. */
+/* The engine's door: a call whose path, peer, arrival, deadline, request metadata, arena and ops are set. Runs the handler's
+ * `start`, or finishes the call with UNIMPLEMENTED, UNAVAILABLE or, when the deadline has passed, DEADLINE_EXCEEDED. */
 void mw_dispatch_start(struct mw_dispatch *dispatch, struct mw_call *call);
 
 /* The same with a route that is known already, whatever the dispatch is doing. */
 void mw_dispatch_start_at(struct mw_dispatch *dispatch, struct mw_call *call, const struct mw_route *route);
+
+/* True for the paths of gRPC's own services, whose calls wait in the lane `first`. */
+static inline bool mw_dispatch_goes_first(struct mw_slice path) {
+  static const char prefix[] = "/grpc.", health[] = "/grpc.health.", reflection[] = "/grpc.reflection.";
+  if (path.len < sizeof reflection - 1 || memcmp(path.data, prefix, sizeof prefix - 1) != 0) return false;
+  return memcmp(path.data, health, sizeof health - 1) == 0 || memcmp(path.data, reflection, sizeof reflection - 1) == 0;
+}
+
+/* Logs that a call's deadline has passed before its handler began; once a second. */
+void mw_dispatch_note_expired(struct mw_dispatch *dispatch, const struct mw_call *call);
+
+/* Ends a turn of the loop (rpc/run_queue.h), and counts what waits. */
+void mw_dispatch_end_turn(struct mw_dispatch *dispatch);
 
 /* ---- for rpc/call.c ---- */
 
@@ -56,9 +74,9 @@ void mw_dispatch_ended(struct mw_dispatch *dispatch, const struct mw_route *rout
 
 /* ---- for the worker ---- */
 
-/* Whether no call is live that came in here, wherever it runs. */
+/* Whether no call is live or waits that came in here, wherever it runs. */
 static inline bool mw_dispatch_is_idle(const struct mw_dispatch *dispatch) {
-  return dispatch->live == 0 && (!dispatch->away || dispatch->away->live == 0);
+  return dispatch->live == 0 && dispatch->queue.n == 0 && (!dispatch->away || dispatch->away->live == 0);
 }
 
 /* Ends every live call with `status` (the handlers' `cancelled` run). */

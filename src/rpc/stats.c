@@ -6,7 +6,7 @@
 
 struct method_stats {
   struct mw_metric *calls[MW_CODE_COUNT]; /* made when a code is first seen */
-  struct mw_metric *seconds, *received, *sent;
+  struct mw_metric *seconds, *wait, *received, *sent;
 };
 
 static struct mw_metric_family *family(struct mw_metrics *metrics, enum mw_metric_kind kind, const char *name,
@@ -22,6 +22,8 @@ static void open_families(struct mw_call_stats *stats, struct mw_metrics *metric
   stats->calls = family(metrics, MW_METRIC_COUNTER, "moonwire_calls_total", "Calls that ended, by status code.", 2);
   stats->seconds = family(metrics, MW_METRIC_HISTOGRAM, "moonwire_call_seconds",
                           "Time from a call's headers to its status.", 1);
+  stats->wait = family(metrics, MW_METRIC_HISTOGRAM, "moonwire_call_wait_seconds",
+                       "Time from a call's arrival until it began, of those that waited a millisecond or longer.", 1);
   stats->received = family(metrics, MW_METRIC_COUNTER, "moonwire_messages_received_total",
                            "Messages that clients sent.", 1);
   stats->sent = family(metrics, MW_METRIC_COUNTER, "moonwire_messages_sent_total", "Messages sent to clients.", 1);
@@ -43,6 +45,7 @@ static struct method_stats *method_of(struct mw_call_stats *stats, const char *p
     return NULL;
   }
   method->seconds = series(stats->seconds, path, NULL);
+  method->wait = series(stats->wait, path, NULL);
   method->received = series(stats->received, path, NULL);
   method->sent = series(stats->sent, path, NULL);
   return method;
@@ -57,7 +60,7 @@ void mw_call_stats_fini(struct mw_call_stats *stats) {
 }
 
 void mw_call_stats_add(struct mw_call_stats *stats, struct mw_metrics *metrics, const char *path, enum mw_code code,
-                       int64_t duration_ns, uint64_t received, uint64_t sent) {
+                       int64_t duration_ns, int64_t wait_ns, uint64_t received, uint64_t sent) {
   if (!stats->metrics) open_families(stats, metrics);
   struct method_stats *method = method_of(stats, path);
   if (!method) return;
@@ -65,6 +68,7 @@ void mw_call_stats_add(struct mw_call_stats *stats, struct mw_metrics *metrics, 
   if (!method->calls[code]) method->calls[code] = series(stats->calls, path, mw_code_name(code));
   if (method->calls[code]) mw_metric_add(method->calls[code], 1);
   if (method->seconds) mw_metric_observe(method->seconds, (double)duration_ns / MW_NS_PER_S);
+  if (method->wait && wait_ns >= MW_NS_PER_MS) mw_metric_observe(method->wait, (double)wait_ns / MW_NS_PER_S);
   if (method->received && received > 0) mw_metric_add(method->received, (double)received);
   if (method->sent && sent > 0) mw_metric_add(method->sent, (double)sent);
 }

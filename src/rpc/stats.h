@@ -9,16 +9,17 @@
 
 struct mw_call_stats {
   struct mw_metrics *metrics; /* borrowed; NULL before the first count */
-  struct mw_metric_family *calls, *seconds, *received, *sent; /* NULL when the registry refused them */
+  struct mw_metric_family *calls, *seconds, *wait, *received, *sent; /* NULL when the registry refused them */
   struct mw_map methods; /* path -> struct method_stats, owned */
 };
 
-#define MW_CALL_STATS_INIT {NULL, NULL, NULL, NULL, NULL, MW_MAP_INIT}
+#define MW_CALL_STATS_INIT {NULL, NULL, NULL, NULL, NULL, NULL, MW_MAP_INIT}
 
 void mw_call_stats_fini(struct mw_call_stats *stats);
 
-/* One call of `path` that has ended. `metrics` is the same each time. Without memory the call is not counted. */
+/* One call of `path` that has ended, and of which `wait_ns` passed before it began. `metrics` is the same each time. Without
+ * memory the call is not counted. */
 void mw_call_stats_add(struct mw_call_stats *stats, struct mw_metrics *metrics, const char *path, enum mw_code code,
-                       int64_t duration_ns, uint64_t received, uint64_t sent);
+                       int64_t duration_ns, int64_t wait_ns, uint64_t received, uint64_t sent);
 
 #endif

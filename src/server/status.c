@@ -51,7 +51,7 @@ static void add_call(struct mw_buf *rows, const struct mw_worker *worker, const 
   char age[32], place[512] = "(built in)";
   if (mw_bind_handles(call->route)) mw_bind_call_place(call, place, sizeof place);
   mw_buf_printf(rows, "%" PRIu64 "\t%s\t%s\t%" PRIu64 "\t%u\t%s\t%s%s\n", call->id, call->route->method->path + 1,
-                show_age(now - call->started, age), call->route->router->generation, worker->index, call->peer, place,
+                show_age(now - call->arrived, age), call->route->router->generation, worker->index, call->peer, place,
                 call->cancelled ? ", cancelled" : "");
 }
 

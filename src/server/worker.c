@@ -71,6 +71,8 @@ int mw_worker_open(struct mw_worker *worker, struct mw_err *err) {
   mw_dispatch_init(&worker->dispatch, shared->engine->name, index);
   worker->dispatch.metrics = shared->metrics;
   worker->dispatch.live_gauge = open_gauge(worker, "moonwire_calls_live", "Calls that have not ended.");
+  worker->dispatch.queued_gauge =
+      open_gauge(worker, "moonwire_calls_queued", "Calls, and messages of calls, that wait for their turn.");
   rc = open_engines(worker, err);
   if (rc != 0) goto no_engine;
   rc = mw_vm_init(&worker->vm, &worker->loop, settings->unpack_bytes, err);

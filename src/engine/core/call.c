@@ -16,6 +16,8 @@ enum { DEADLINE_SLACK = 2 * MW_NS_PER_MS, VERDICT = 200 * MW_NS_PER_MS, POOL_MAX
 
 static const struct mw_engine_call_ops ops;
 
+static void run(struct mw_run_item *item);
+
 static struct mw_core_call *core_of(struct mw_call *call) { return MW_CONTAINER(call, struct mw_core_call, call); }
 
 /* ---- life ---- */
@@ -26,6 +28,8 @@ static void reset(struct mw_core_call *core) {
   core->encoding = NULL;
   core->verdict = NULL;
   core->cancelled = 0;
+  core->departed = 0;
+  core->begun = core->ready = core->ended = false;
   core->has_reserved = core->want_headers = core->sent_headers = core->sending = core->watched = false;
   core->finishing = core->judged = core->gone = core->detached = core->unsure = false;
 }
@@ -84,14 +88,59 @@ static void stop_verdict(struct mw_core_call *core) {
   leave(core);
 }
 
+/* Takes it out of the run queue. */
+static void unqueue(struct mw_core_call *core) {
+  if (!core->item.lane) return;
+  mw_run_item_remove(&core->item);
+  leave(core);
+}
+
 void mw_core_call_detach(struct mw_core_call *core) {
   core->detached = true;
   mw_list_remove(&core->call.link);
   if (!core->grpc) return; /* a request: core answers it when the server goes down */
   enter(core);
   stop_verdict(core);
+  unqueue(core);
   grpc_call_cancel(core->grpc, NULL);
   leave(core);
+}
+
+/* ---- waiting for a turn ---- */
+
+static bool is_single(const struct mw_core_call *core) { return !core->call.route->method->client_streaming; }
+
+/* True until the handler has what it begins with. */
+static bool is_request(const struct mw_core_call *core) {
+  return !core->begun || (core->call.received == 0 && is_single(core));
+}
+
+static void watch(struct mw_core_call *core);
+
+/* A call that is run in the turn in which it came in is not watched: its final batch does that. */
+static void queue(struct mw_core_call *core) {
+  struct mw_run_queue *queue = &core->engine->dispatch->queue;
+  if (core->item.lane) return;
+  bool request = is_request(core), first = request && mw_dispatch_goes_first(core->call.path);
+  core->item.deadline = request ? core->call.deadline : MW_NEVER;
+  core->item.arrived = request ? core->call.arrived : mw_clock_mono();
+  enter(core);
+  mw_run_lane_add(first ? &queue->first : core->lane, &core->item);
+  if (queue->behind) watch(core);
+}
+
+void mw_core_call_await(struct mw_core_call *core) {
+  if (core->item.lane) watch(core);
+}
+
+static void make_ready(struct mw_core_call *core) {
+  core->ready = true;
+  queue(core);
+}
+
+static void make_end_ready(struct mw_core_call *core) {
+  core->ended = true;
+  queue(core);
 }
 
 /* ---- the end ---- */
@@ -117,11 +166,24 @@ static struct mw_status end_status(const struct mw_core_call *core) {
   return mw_status(MW_CODE_CANCELLED, "the client has cancelled the call or gone away");
 }
 
+/* Its message has waited for its turn until the deadline. */
+static void note_expired(const struct mw_core_call *core) {
+  bool waits = core->item.lane && core->item.deadline != MW_NEVER;
+  if (waits && is_late(core)) mw_dispatch_note_expired(core->engine->dispatch, &core->call);
+}
+
 static void on_closed(struct mw_core_tag *tag, bool ok) {
   struct mw_core_call *core = MW_CONTAINER(tag, struct mw_core_call, closed);
   core->gone = core->cancelled != 0;
   stop_verdict(core);
-  if (core->gone && !core->detached) mw_call_on_cancel(&core->call, end_status(core));
+  if (core->gone && !core->begun) {
+    core->call.finished = true;
+    unqueue(core);
+  } else if (core->gone && !core->detached) {
+    note_expired(core);
+    unqueue(core);
+    mw_call_on_cancel(&core->call, end_status(core));
+  }
   leave(core);
 }
 
@@ -134,8 +196,6 @@ static void reject(struct mw_core_call *core, enum mw_code code, const char *tex
 }
 
 /* ---- receiving ---- */
-
-static bool is_single(const struct mw_core_call *core) { return !core->call.route->method->client_streaming; }
 
 static void receive(struct mw_core_call *core) {
   struct mw_core_batch batch;
@@ -163,7 +223,8 @@ static void deliver(struct mw_core_call *core, grpc_byte_buffer *message) {
 
 static void on_message(struct mw_core_call *core, grpc_byte_buffer *message) {
   if (!is_single(core)) {
-    deliver(core, message);
+    core->held = message;
+    make_ready(core);
   } else if (!core->held) {
     core->held = message;
     receive(core); /* whether it is the only one; answered at once when the client has half-closed */
@@ -173,15 +234,16 @@ static void on_message(struct mw_core_call *core, grpc_byte_buffer *message) {
   }
 }
 
-static void make_ended_event(struct mw_core_call *core) {
-  enter(core);
-  mw_core_queue_make_event(&core->engine->queue, &core->ended);
-}
-
 static void deliver_held(struct mw_core_call *core) {
   grpc_byte_buffer *message = core->held;
   core->held = NULL;
-  deliver(core, message);
+  if (mw_clock_mono() < core->call.deadline) {
+    deliver(core, message);
+  } else {
+    grpc_byte_buffer_destroy(message);
+    mw_dispatch_note_expired(core->engine->dispatch, &core->call);
+    mw_call_on_cancel(&core->call, end_status(core));
+  }
 }
 
 static bool is_wanted(const struct mw_core_call *core) {
@@ -206,7 +268,7 @@ static void end_request(struct mw_core_call *core) {
 static void on_verdict(void *arg) {
   struct mw_core_call *core = arg;
   core->verdict = NULL;
-  if (is_wanted(core)) end_request(core);
+  if (is_wanted(core)) make_end_ready(core);
   leave(core);
 }
 
@@ -216,7 +278,7 @@ static void await_verdict(struct mw_core_call *core) {
   if (core->verdict) {
     enter(core);
   } else {
-    make_ended_event(core);
+    make_end_ready(core);
   }
 }
 
@@ -227,15 +289,13 @@ static void await_verdict(struct mw_core_call *core) {
 static void on_no_message(struct mw_core_call *core) {
   core->unsure = grpc_call_failed_before_recv_message(core->grpc) != 0;
   if (core->held && !core->unsure) {
-    deliver_held(core);
+    make_ready(core);
+  } else if (core->unsure) {
     watch(core);
-    return;
-  }
-  watch(core);
-  if (core->unsure) {
     await_verdict(core);
   } else {
-    make_ended_event(core);
+    watch(core);
+    make_end_ready(core);
   }
 }
 
@@ -243,30 +303,22 @@ static void on_received(struct mw_core_tag *tag, bool ok) {
   struct mw_core_call *core = MW_CONTAINER(tag, struct mw_core_call, received);
   grpc_byte_buffer *message = core->incoming;
   core->incoming = NULL;
-  bool held = false;
   if (message && is_wanted(core)) {
     on_message(core, message);
-    held = core->held == message;
   } else if (message) {
     grpc_byte_buffer_destroy(message);
   } else if (ok && is_wanted(core)) {
     on_no_message(core);
   }
-  if (!held) watch(core); /* else another read is under way, which would notice; after a failed one it reports the end */
-  leave(core);
-}
-
-/* The end of a request, or a read after the only message of one: it ends, but not from within the read. */
-static void on_ended(struct mw_core_tag *tag, bool ok) {
-  struct mw_core_call *core = MW_CONTAINER(tag, struct mw_core_call, ended);
-  if (is_wanted(core)) end_request(core);
+  bool followed = core->ready || (message && core->held == message); /* by its turn, or by another read */
+  if (!followed) watch(core); /* after a failed read it reports the end */
   leave(core);
 }
 
 static void op_read(struct mw_call *call) {
   struct mw_core_call *core = core_of(call);
   if (is_single(core) && call->received > 0) {
-    make_ended_event(core);
+    make_end_ready(core); /* not from within the read */
   } else {
     receive(core);
   }
@@ -325,6 +377,9 @@ static void on_sent(struct mw_core_tag *tag, bool ok) {
   core->sending = false;
   if (!ok) {
     watch(core); /* it says why */
+  } else if (core->sent_message && core->call.stalled && is_wanted(core)) {
+    core->departed++;
+    queue(core);
   } else if (core->sent_message && !core->detached) {
     mw_call_on_sent(&core->call, 1);
   }
@@ -422,14 +477,43 @@ static void on_requested(struct mw_core_tag *tag, bool ok) {
   }
   mw_core_server_request(core->engine);
   struct mw_call *call = &core->call;
-  call->ops = &ops;
+  call->finished = call->cancelled = false;
   call->path = mw_core_slice_view(&core->details.method);
   call->peer = peer_of(core);
+  call->arrived = mw_clock_mono();
   call->deadline = deadline_of(core);
-  enter(core);
+  core->lane = mw_core_server_lane(core->engine, call->peer);
+  queue(core);
+}
+
+static void begin(struct mw_core_call *core) {
+  struct mw_call *call = &core->call;
+  core->begun = true;
+  call->ops = &ops;
   mw_core_metadata_view(&call->request, &core->metadata, &call->arena);
   mw_dispatch_start(core->engine->dispatch, call);
-  if (!call->finished && call->route->method->client_streaming) watch(core);
+  if (!call->finished && !is_single(core)) watch(core);
+}
+
+/* One step at a time: what follows has its own turn. */
+static void step(struct mw_core_call *core) {
+  if (core->ready) {
+    core->ready = false;
+    deliver_held(core);
+    if (is_wanted(core)) watch(core);
+  } else if (core->ended) {
+    core->ended = false;
+    end_request(core);
+  }
+}
+
+static void run(struct mw_run_item *item) {
+  struct mw_core_call *core = MW_CONTAINER(item, struct mw_core_call, item);
+  uint32_t departed = core->departed;
+  core->departed = 0;
+  if (!core->begun) begin(core);
+  if (departed > 0 && is_wanted(core)) mw_call_on_sent(&core->call, departed);
+  if (is_wanted(core)) step(core);
   leave(core);
 }
 
@@ -444,7 +528,7 @@ struct mw_core_call *mw_core_call_new(struct mw_core_engine *engine) {
   mw_arena_init(&core->call.arena, SIZE_MAX);
   core->requested.done = on_requested;
   core->received.done = on_received;
-  core->ended.done = on_ended;
+  mw_run_item_init(&core->item, run);
   core->closed.done = on_closed;
   core->sent.done = on_sent;
   core->answered.done = on_answered;

@@ -42,11 +42,20 @@ static void flush_all(void *arg) {
   }
 }
 
+/* Runs after each round of events; those of a first turn that did not end have not been watched. */
+static void flush_serving(void *arg) {
+  struct mw_core_engine *engine = arg;
+  flush_all(engine);
+  bool left = engine->dispatch->queue.over;
+  if (left && !engine->left) mw_core_server_await(engine);
+  engine->left = left;
+}
+
 /* ---- opening ---- */
 
 static int open_serving(struct mw_core_engine *engine, const struct mw_engine_config *config, struct mw_err *err) {
   open_queue(engine);
-  int rc = mw_core_poll_init(&engine->poll, &engine->queue, engine->loop, flush_all, engine, err);
+  int rc = mw_core_poll_init(&engine->poll, &engine->queue, engine->loop, engine->dispatch, flush_serving, engine, err);
   if (rc == 0) {
     rc = mw_core_server_init(engine, config, err);
     if (rc != 0) mw_core_poll_fini(&engine->poll);

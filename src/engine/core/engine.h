@@ -33,6 +33,7 @@ struct mw_core_engine {
   struct mw_list channels;     /* struct mw_channel.link */
   struct mw_list client_calls; /* struct mw_client_call.link: what core still works for */
   struct mw_buf scratch;       /* a received message that is not in one piece */
+  bool left;                   /* items of the run queue were left, for lack of time */
   bool stopping;
 };
 

@@ -7,8 +7,10 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-/* Most events between two looks at the loop. */
-enum { BATCH = 256 };
+#include "base/clock.h"
+
+/* Most events between two looks at the loop, and the time that they may take; looks for events that find none. */
+enum { BATCH = 1024, EVENTS_NS = 4 * MW_NS_PER_MS, MISSES = 64, LOOK_EVERY_NS = 32 * 1000 };
 
 /* ---- waking the queue ---- */
 
@@ -49,9 +51,10 @@ static void stop_watcher(struct mw_core_poll *poll) {
 /* ---- opening and closing ---- */
 
 int mw_core_poll_init(struct mw_core_poll *poll, struct mw_core_queue *queue, struct mw_loop *loop,
-                      void (*flush)(void *arg), void *arg, struct mw_err *err) {
+                      struct mw_dispatch *dispatch, void (*flush)(void *arg), void *arg, struct mw_err *err) {
   *poll = (struct mw_core_poll){.queue = queue,
                                 .loop = loop,
+                                .dispatch = dispatch,
                                 .flush = flush,
                                 .flush_arg = arg,
                                 .posted = {on_posted},
@@ -95,17 +98,42 @@ static void run_loop(struct mw_core_poll *poll) {
   sem_post(&poll->rearm);
 }
 
+/* A look into an empty queue has core serve one socket at most, with an event or without; the first one after an event, none.
+ * A thread that does not wait makes several that find nothing: the more, the longer it has been away. */
+static int64_t looks(const struct mw_core_poll *poll) {
+  int64_t n = 2 + (mw_clock_real() - poll->left) / LOOK_EVERY_NS;
+  return n < MISSES ? n : MISSES;
+}
+
+static void take_events(struct mw_core_poll *poll, bool found, bool waits) {
+  int64_t misses = waits ? 0 : looks(poll);
+  int64_t until = mw_clock_real() + EVENTS_NS;
+  for (int i = 1; (found || misses > 0) && i < BATCH; i++) {
+    found = mw_core_queue_next(poll->queue, 0);
+    if (!found && misses-- == 0) break;
+    if (mw_clock_real() >= until) break;
+  }
+  poll->left = mw_clock_real();
+}
+
+/* Handlers first, and what they send. */
+static void work(struct mw_core_poll *poll) {
+  mw_run_queue_run(&poll->dispatch->queue);
+  poll->flush(poll->flush_arg);
+}
+
 void mw_core_poll_turn(struct mw_core_poll *poll, int64_t most_ms) {
-  poll->flush(poll->flush_arg); /* what was asked for before, by the loop's callbacks among others */
-  int64_t timeout = loop_timeout(poll);
+  work(poll); /* what was asked for before, by the loop's callbacks among others */
+  mw_dispatch_end_turn(poll->dispatch);
+  int64_t timeout = poll->dispatch->queue.n > 0 ? 0 : loop_timeout(poll);
   if (most_ms >= 0 && (timeout < 0 || timeout > most_ms)) timeout = most_ms;
-  bool more = mw_core_queue_next(poll->queue, timeout);
+  bool found = mw_core_queue_next(poll->queue, timeout);
   uv_update_time(&poll->loop->uv);
-  for (int i = 1; more && i < BATCH; i++) more = mw_core_queue_next(poll->queue, 0);
+  take_events(poll, found, timeout != 0);
   if (poll->has_posts) {
     poll->has_posts = false;
-    mw_loop_run_posts(poll->loop);
+    mw_loop_turn_posts(poll->loop);
   }
-  poll->flush(poll->flush_arg);
+  work(poll);
   run_loop(poll);
 }

@@ -5,7 +5,10 @@
  * Two kinds of wakers use it:
  *   - mw_loop_post() of other threads, through mw_loop_set_wake();
  *   - a small watcher thread, which polls uv_backend_fd(), for descriptors, processes and finished file operations.
- * The watcher fires once and then waits until the loop has run. */
+ * The watcher fires once and then waits until the loop has run.
+ *
+ * A turn takes events for a few milliseconds at most, and then runs the dispatch's run queue, also for a few: events of all
+ * connections are queued before handlers run. While items are left the thread does not wait. */
 #ifndef MW_ENGINE_CORE_POLL_H
 #define MW_ENGINE_CORE_POLL_H
 
@@ -14,16 +17,19 @@
 
 #include "engine/core/queue.h"
 #include "loop/loop.h"
+#include "rpc/dispatch.h"
 
 struct mw_core_poll {
   struct mw_core_queue *queue;
   struct mw_loop *loop;
+  struct mw_dispatch *dispatch; /* whose run queue makes up the turns */
   void (*flush)(void *arg); /* runs after each round of events, before the thread waits again */
   void *flush_arg;
 
   struct mw_core_tag posted;      /* tag of a wake by mw_loop_post() */
   struct mw_core_tag readable;    /* tag of a wake by the watcher */
   bool has_posts;
+  int64_t left;                   /* mw_clock_real() of the last look for events */
 
   pthread_t watcher;
   int stop_fd;                    /* eventfd: ends the watcher */
@@ -31,9 +37,9 @@ struct mw_core_poll {
   bool fired;                     /* the watcher waits for the loop to run */
 };
 
-/* Starts the watcher. Borrows queue and loop. Returns 0 or MW_EIO. */
+/* Starts the watcher. Borrows queue, loop and dispatch. Returns 0 or MW_EIO. */
 int mw_core_poll_init(struct mw_core_poll *poll, struct mw_core_queue *queue, struct mw_loop *loop,
-                      void (*flush)(void *arg), void *arg, struct mw_err *err);
+                      struct mw_dispatch *dispatch, void (*flush)(void *arg), void *arg, struct mw_err *err);
 
 /* Stops the watcher and gives the loop back to uv_run(). Events of its own may still be in the queue: `poll` stays until
  * that is empty. */

@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <math.h>
 
+#include "base/clock.h"
 #include "engine/core/acceptor.h"
 #include "engine/core/call.h"
 #include "engine/core/credentials.h"
@@ -30,6 +31,13 @@ void mw_core_server_request(struct mw_core_engine *engine) {
   server->n_calls++;
 }
 
+struct mw_run_lane *mw_core_server_lane(struct mw_core_engine *engine, const char *peer) {
+  struct mw_core_server *server = &engine->server;
+  uint64_t hash = server->seed;
+  for (const char *at = peer ? peer : ""; *at; at++) hash = (hash ^ (uint8_t)*at) * 0x100000001b3;
+  return &server->lanes[(hash ^ hash >> 32) % MW_CORE_LANES];
+}
+
 /* ---- opening ---- */
 
 static grpc_arg integer(const char *key, size_t value) {
@@ -53,6 +61,8 @@ int mw_core_server_init(struct mw_core_engine *engine, const struct mw_engine_co
   *server = (struct mw_core_server){.shutdown = {on_shutdown}};
   mw_list_init(&server->calls);
   mw_list_init(&server->pool);
+  for (size_t i = 0; i < MW_CORE_LANES; i++) mw_run_lane_init(&server->lanes[i], &engine->dispatch->queue);
+  server->seed = (uint64_t)mw_clock_wall() ^ (uintptr_t)server;
   mw_core_acceptors_init(engine);
   if (config->tls) {
     int rc = mw_core_certs_new(config->tls, &server->certs, err);
@@ -135,6 +145,13 @@ void mw_core_server_drain(struct mw_core_engine *engine) {
 
 bool mw_core_server_is_idle(const struct mw_core_engine *engine) {
   return engine->server.down && engine->server.n_calls == 0;
+}
+
+void mw_core_server_await(struct mw_core_engine *engine) {
+  const struct mw_list *calls = &engine->server.calls;
+  for (struct mw_list *link = calls->next; link != calls; link = link->next) {
+    mw_core_call_await(MW_CONTAINER(link, struct mw_core_call, link));
+  }
 }
 
 static void detach_calls(struct mw_core_server *server) {

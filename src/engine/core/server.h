@@ -14,8 +14,13 @@
 #include "loop/acceptor.h"
 #include "rpc/disconnect.h"
 #include "rpc/engine.h"
+#include "rpc/run_queue.h"
 
 struct mw_core_engine;
+
+/* Core does not name a call's connection. Calls wait in the lane that their peer's address hashes to; a collision has two
+ * connections share a lane. */
+enum { MW_CORE_LANES = 1024 };
 
 struct mw_core_server {
   grpc_server *grpc;
@@ -23,6 +28,8 @@ struct mw_core_server {
   struct mw_list calls; /* struct mw_core_call.link: requested or live */
   size_t n_calls;
   struct mw_list pool;  /* of calls that wait for reuse */
+  struct mw_run_lane lanes[MW_CORE_LANES];
+  uint64_t seed;        /* of the hash */
   size_t n_pool;
   struct mw_acceptors acceptors; /* engine/core/acceptor.h */
   struct mw_core_handoff handoff;
@@ -50,6 +57,12 @@ bool mw_core_server_is_idle(const struct mw_core_engine *engine);
 
 /* Ends what is left: afterwards no call exists and no event of the server will come. */
 void mw_core_server_fini(struct mw_core_engine *engine);
+
+/* The lane of the calls of a peer, which may be NULL. */
+struct mw_run_lane *mw_core_server_lane(struct mw_core_engine *engine, const char *peer);
+
+/* Calls wait for more than a turn: watches all that do. */
+void mw_core_server_await(struct mw_core_engine *engine);
 
 /* Asks core for one more call. */
 void mw_core_server_request(struct mw_core_engine *engine);

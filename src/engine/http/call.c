@@ -14,13 +14,15 @@ enum { PACE = 500 };
 
 static const struct mw_engine_call_ops ops;
 
+static void run(struct mw_run_item *item);
+
 /* ---- life ---- */
 
 static struct mw_http_call *call_new(struct mw_http_engine *engine) {
   struct mw_http_call *c = calloc(1, sizeof *c);
   if (!c) return NULL;
   mw_list_init(&c->link);
-  mw_list_init(&c->ready);
+  mw_run_item_init(&c->item, run);
   mw_list_init(&c->call.link);
   mw_list_init(&c->loan.link);
   mw_arena_init(&c->call.arena, SIZE_MAX);
@@ -74,7 +76,8 @@ static void clear(struct mw_http_call *c) {
   repay(c);
   c->conn->session.grown -= c->window - MW_HTTP_STREAM_WINDOW;
   mw_list_remove(&c->link);
-  mw_list_remove(&c->ready);
+  mw_run_item_remove(&c->item);
+  mw_list_remove(&c->item.link);
   mw_timer_stop(c->timer);
   mw_http_outbox_clear(&c->outbox);
   mw_http_reader_reset(&c->reader);
@@ -88,10 +91,11 @@ static void clear(struct mw_http_call *c) {
   c->complete = c->begun = c->wanted = c->surplus = c->running = c->lost = c->judged = c->compressed = false;
   c->answered = c->spoken = c->unwanted = c->deferred = c->finishing = false;
   c->call.finished = c->call.cancelled = false;
+  c->call.received = 0;
   c->call.deadline = MW_NEVER;
 }
 
-static void recycle(struct mw_http_call *c) {
+void mw_http_call_recycle(struct mw_http_call *c) {
   struct mw_http_conn *conn = c->conn;
   struct mw_http_engine *engine = conn->engine;
   clear(c);
@@ -106,13 +110,36 @@ static void recycle(struct mw_http_call *c) {
 
 void mw_http_call_abandon(struct mw_http_call *c) {
   mw_list_remove(&c->call.link);
-  recycle(c);
+  mw_http_call_recycle(c);
 }
 
 /* ---- notes ---- */
 
+/* True once nothing is left to do but to recycle it. */
+static bool is_over(const struct mw_http_call *c) { return c->lost && (!c->begun || c->call.finished); }
+
+/* True until the handler has what it begins with. */
+static bool is_request(const struct mw_http_call *c) {
+  if (!c->begun) return true;
+  return !c->call.finished && c->call.received == 0 && !c->call.route->method->client_streaming;
+}
+
+static void queue(struct mw_http_call *c) {
+  struct mw_run_queue *queue = &c->conn->engine->dispatch->queue;
+  bool request = is_request(c), first = request && mw_dispatch_goes_first(c->request.path);
+  c->item.deadline = request ? c->call.deadline : MW_NEVER;
+  c->item.arrived = request ? c->call.arrived : c->conn->arrived;
+  mw_run_lane_add(first ? &queue->first : &c->conn->lane, &c->item);
+}
+
 void mw_http_call_make_ready(struct mw_http_call *c) {
-  if (!c->running) mw_http_turn_add(&c->conn->engine->turn.ready, &c->ready);
+  if (c->running) return;
+  if (is_over(c)) {
+    mw_run_item_remove(&c->item);
+    mw_http_turn_add(&c->conn->engine->turn.over, &c->item.link);
+  } else if (!c->item.lane && (c->begun || c->complete)) {
+    queue(c);
+  }
 }
 
 bool mw_http_call_take_data(struct mw_http_call *c, struct mw_slice bytes) {
@@ -122,8 +149,16 @@ bool mw_http_call_take_data(struct mw_http_call *c, struct mw_slice bytes) {
   return mw_http_reader_feed(&c->reader, bytes) == 0;
 }
 
+void mw_http_call_keep_data(struct mw_http_call *c) {
+  if (c->reader.chunk.len > 0 && mw_http_reader_keep(&c->reader) != 0) mw_http_reply_reset(c);
+}
+
 void mw_http_call_take_frame(struct mw_http_call *c, bool end) {
-  c->complete = true;
+  if (!c->complete) {
+    c->complete = true;
+    c->call.arrived = c->conn->arrived;
+    c->call.deadline = mw_clock_after(c->call.arrived, c->request.timeout);
+  }
   if (end) mw_http_reader_end(&c->reader);
   mw_http_call_make_ready(c);
 }
@@ -150,15 +185,19 @@ static void reject(struct mw_http_call *c, enum mw_code code, const char *text) 
   mw_call_on_cancel(&c->call, c->status);
 }
 
-static void on_deadline(void *arg) {
-  struct mw_http_call *c = arg;
-  c->timer = NULL;
+static void expire(struct mw_http_call *c) {
   if (c->call.finished) {
     mw_http_reply_reset(c); /* the client does not take the rest */
   } else if (!c->call.cancelled) {
     mw_http_outbox_clear(&c->outbox);
     reject(c, MW_CODE_DEADLINE_EXCEEDED, "the deadline has passed");
   }
+}
+
+static void on_deadline(void *arg) {
+  struct mw_http_call *c = arg;
+  c->timer = NULL;
+  expire(c);
 }
 
 /* ---- receiving ---- */
@@ -309,6 +348,18 @@ void mw_http_call_look(struct mw_http_call *c, uint64_t now) {
 
 /* ---- running ---- */
 
+/* True for a request that has waited until its deadline: its timer would fire later in the turn. */
+static bool is_expired(const struct mw_http_call *c) {
+  if (c->item.deadline == MW_NEVER || c->call.finished) return false;
+  return mw_run_queue_now(&c->conn->engine->dispatch->queue) >= c->item.deadline;
+}
+
+static void expire_now(struct mw_http_call *c) {
+  mw_timer_stop(c->timer);
+  c->timer = NULL;
+  expire(c);
+}
+
 /* Whoever has finished does not care, and the last message never counted. */
 static void report_sent(struct mw_http_call *c) {
   uint32_t departed = c->departed;
@@ -328,12 +379,10 @@ static void begin(struct mw_http_call *c) {
   }
   call->path = c->request.path;
   call->peer = c->conn->peer;
-  call->deadline = mw_clock_after(mw_clock_mono(), c->request.timeout);
   call->request = c->request.metadata;
   mw_http_reader_set_compression(&c->reader, c->request.compression);
   if (mw_http_remote_start(c)) return;
   mw_dispatch_start(c->conn->engine->dispatch, call);
-  mw_http_turn_count(&c->conn->engine->turn, call->started);
 }
 
 /* Most calls are over by the end of their first run, and never have one. */
@@ -343,18 +392,20 @@ static void start_timer(struct mw_http_call *c) {
   c->timer = mw_timer_start(c->conn->engine->loop, c->call.deadline - mw_clock_mono(), on_deadline, c);
 }
 
-void mw_http_call_run(struct mw_http_call *c) {
+static void run(struct mw_run_item *item) {
+  struct mw_http_call *c = MW_CONTAINER(item, struct mw_http_call, item);
   c->running = true;
   if (!c->begun && c->complete && !c->lost) begin(c);
   if (c->begun) {
     report_sent(c);
+    if (is_expired(c)) expire_now(c);
     serve(c);
     if (c->lost) mw_call_on_cancel(&c->call, end_status(c));
     settle(c);
     start_timer(c);
   }
   c->running = false;
-  if (c->lost && (!c->begun || c->call.finished)) recycle(c);
+  if (is_over(c)) mw_http_call_recycle(c);
 }
 
 static const struct mw_engine_call_ops ops = {

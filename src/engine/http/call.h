@@ -3,7 +3,7 @@
  * Life: open (its headers are coming in), begun (judged; the handler has it, or it was refused), finished (by the
  * handler) and without a stream (answered, reset, connection lost), in whatever order: then it goes back to the pool.
  *
- * nghttp2's callbacks take notes and make the call ready; mw_http_call_run() acts on them, and is the only place where
+ * nghttp2's callbacks take notes and make the call ready; its item in the run queue acts on them, and is the only place where
  * a handler hears of messages, of the end and of lost streams. The exception is the deadline's timer, which cancels.
  *
  * call.c has the life and receives, reply.c sends. */
@@ -21,7 +21,7 @@ struct mw_http_call {
   struct mw_call call;
   struct mw_http_conn *conn; /* referenced; its session has no `ng` when the connection is lost */
   struct mw_list link;       /* in session.calls or engine.pool */
-  struct mw_list ready;      /* in turn.ready */
+  struct mw_run_item item;   /* in the lane of its connection, or turn.over */
   int32_t stream;
   uint64_t opened;           /* uv_now() then */
 
@@ -73,8 +73,11 @@ void mw_http_call_take_frame(struct mw_http_call *call, bool end);
 /* There is no stream any more. */
 void mw_http_call_lose_stream(struct mw_http_call *call);
 
-/* Does what there is to do. May free the call. */
-void mw_http_call_run(struct mw_http_call *call);
+/* Copies what was borrowed by mw_http_call_take_data(), of a call that has not run. */
+void mw_http_call_keep_data(struct mw_http_call *call);
+
+/* Lets go of a call in turn.over. */
+void mw_http_call_recycle(struct mw_http_call *call);
 
 /* Ends the call if the client keeps it waiting for too long (watch.h, whose time `now` is). */
 void mw_http_call_look(struct mw_http_call *call, uint64_t now);

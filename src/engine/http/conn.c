@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "engine/http/arrival.h"
 #include "engine/http/outbox.h"
 
 enum { WRITES = 8, /* to one connection, before others have their turn */
@@ -117,13 +118,13 @@ static bool write_pending(struct mw_http_conn *conn) {
 /* Takes from the session what goes into one write. Calls whose messages are taken may have more to say: that goes along,
  * as long as it is little, and copied: a call that runs may end, and its messages with it. */
 static bool gather(struct mw_http_conn *conn, struct mw_http_batch *batch, bool *more) {
-  struct mw_http_turn *turn = &conn->engine->turn;
+  struct mw_http_engine *engine = conn->engine;
   size_t before;
   do {
     before = batch->len;
     if (!mw_http_session_pull(&conn->session, batch, more)) return false;
-    if (batch->len >= SMALL_WRITE || batch->used < batch->len || mw_list_empty(&turn->ready)) return true;
-    mw_http_turn_run_ready(turn);
+    if (batch->len >= SMALL_WRITE || batch->used < batch->len || engine->dispatch->queue.n == 0) return true;
+    mw_http_turn_run_read(&engine->turn);
   } while (batch->len > before);
   return true;
 }
@@ -171,14 +172,17 @@ static void say_last(struct mw_http_conn *conn) {
 /* ---- reading ---- */
 
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf) {
-  struct mw_http_engine *engine = MW_CONTAINER(handle, struct mw_http_conn, uv)->engine;
+  struct mw_http_conn *conn = MW_CONTAINER(handle, struct mw_http_conn, uv);
+  struct mw_http_engine *engine = conn->engine;
+  conn->arrived = mw_http_arrival(conn->fd, mw_http_turn_earliest(&engine->turn), engine->input, MW_HTTP_INPUT);
   *buf = uv_buf_init((char *)engine->input, MW_HTTP_INPUT);
 }
 
 /* Returns whether the connection still stands. */
 static bool receive(struct mw_http_conn *conn, struct mw_slice bytes) {
   bool fine = mw_http_session_receive(&conn->session, bytes);
-  mw_http_turn_run_ready(&conn->engine->turn);
+  mw_http_turn_run_read(&conn->engine->turn);
+  if (conn->engine->dispatch->queue.n > 0) mw_http_session_keep_data(&conn->session);
   return fine;
 }
 
@@ -205,7 +209,7 @@ static void answer(struct mw_http_conn *conn, bool more) {
   }
   mw_list_remove(&conn->dirty);
   mw_http_conn_flush(conn);
-  mw_http_turn_run_ready(&conn->engine->turn);
+  mw_http_turn_run_read(&conn->engine->turn);
 }
 
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf) {
@@ -227,7 +231,7 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf) {
   } else {
     mw_http_conn_close(conn);
   }
-  mw_http_turn_run_ready(&conn->engine->turn);
+  mw_http_turn_run_read(&conn->engine->turn);
 }
 
 /* ---- the beginning ---- */
@@ -238,6 +242,8 @@ static bool start(struct mw_http_conn *conn, int fd) {
     return false;
   }
   uv_tcp_nodelay(&conn->uv.tcp, 1);
+  mw_http_arrival_open(fd);
+  conn->fd = fd;
   if (conn->engine->tls && !(conn->tls = mw_http_tls_new(conn->engine->tls))) return false;
   if (mw_http_session_init(&conn->session, conn->engine) != 0) return false;
   return uv_read_start(&conn->uv.stream, on_alloc, on_read) == 0;
@@ -249,6 +255,7 @@ struct mw_http_conn *mw_http_conn_new(struct mw_http_engine *engine) {
   conn->engine = engine;
   conn->refs = 1;
   mw_list_init(&conn->dirty);
+  mw_run_lane_init(&conn->lane, &engine->dispatch->queue);
   mw_list_init(&conn->session.calls);
   mw_list_init(&conn->session.lender.waiting);
   uv_tcp_init(&engine->loop->uv, &conn->uv.tcp);

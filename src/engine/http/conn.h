@@ -25,8 +25,11 @@ struct mw_http_conn {
     uv_tcp_t tcp;
   } uv;
   struct mw_http_engine *engine;
+  int fd;               /* libuv's */
   struct mw_list link;  /* in engine->conns */
   struct mw_list dirty; /* in engine->turn.dirty */
+  struct mw_run_lane lane; /* of its calls */
+  int64_t arrived;      /* mw_clock_mono() when the bytes of this read came, as near as can be known */
   struct mw_http_session session;
   struct mw_http_tls *tls; /* between socket and session; NULL for plain text */
   uv_write_t write;

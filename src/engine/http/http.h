@@ -7,6 +7,7 @@
  *   conn       a connection: bytes in, bytes   batch    bytes of one write, gathered
  *   tls        a filter between conn and session
  *   keepalive  how long connections live, and what they are asked meanwhile
+ *   arrival    when the bytes of a read came
  *   session    HTTP/2: frames and streams, nothing of gRPC
  *   frames, flood, watch, loan, ending   what clients may ask for, in frames, time and memory, and what comes of more
  *   call       a stream that is a gRPC call: life, receiving
@@ -15,8 +16,8 @@
  *   team     the engines of a server           remote   a call that runs on another worker
  *
  * A turn: whatever a socket has is read and given to its session, which only takes notes; then the calls with something to
- * do run (their handlers answer into nghttp2's queues); then the connection writes, once. So no handler ever runs inside
- * of a callback of nghttp2. */
+ * do run, from the run queue and for a few milliseconds (their handlers answer into nghttp2's queues); then the connection
+ * writes, once. So no handler ever runs inside of a callback of nghttp2. */
 #ifndef MW_ENGINE_HTTP_HTTP_H
 #define MW_ENGINE_HTTP_HTTP_H
 

@@ -29,13 +29,14 @@ struct mw_http_remote {
   struct mw_call call;
   struct mw_http_engine *at; /* where it runs */
   struct mw_list link;       /* in at->guests */
-  struct mw_list ready;      /* in at->turn.remotes */
+  struct mw_run_item item;   /* in at->turn.guests */
   struct mw_http_message *arrived;  /* owned; not yet asked for */
   const char *encoding;      /* of that one */
   bool no_more;              /* nothing comes after it */
   bool wanted;               /* the handler waits */
   bool asked;                /* the owner was asked for the next message */
-  bool running;              /* within mw_http_remote_run() */
+  bool begun;                /* the dispatch has had it */
+  bool running;              /* its item runs */
   struct mw_http_message *reserved;
   char peer[MW_PEER_MAX];
 };
@@ -64,8 +65,8 @@ void mw_http_remote_owner_take(struct mw_http_lane *lane, struct mw_http_parcel 
 void mw_http_remote_guest_take(struct mw_http_lane *lane, struct mw_http_parcel *parcel);
 void mw_http_remote_guest_fail(struct mw_http_lane *lane);
 
-/* Gives the handler what it waits for. */
-void mw_http_remote_run(struct mw_http_remote *remote);
+/* Begins the call, or gives the handler what it waits for. */
+void mw_http_remote_run(struct mw_run_item *item);
 
 /* The engine closes: its guests are sent home. */
 void mw_http_remote_guests_close(struct mw_http_engine *engine);

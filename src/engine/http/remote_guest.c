@@ -2,7 +2,10 @@
 
 #include <assert.h>
 
+#include "base/clock.h"
 #include "engine/http/engine.h"
+
+enum { SEND_AFTER_NS = 200 * 1000 };
 
 static const struct mw_engine_call_ops ops;
 
@@ -46,18 +49,37 @@ static void serve(struct mw_http_remote *remote) {
   }
 }
 
-void mw_http_remote_run(struct mw_http_remote *remote) {
+static void begin(struct mw_http_remote *remote) {
+  remote->begun = true;
+  mw_dispatch_start(remote->at->dispatch, &remote->call);
+}
+
+/* What a long handler has for the owner does not wait for the end of the turn. */
+void mw_http_remote_run(struct mw_run_item *item) {
+  struct mw_http_remote *remote = MW_CONTAINER(item, struct mw_http_remote, item);
+  struct mw_http_engine *engine = remote->at;
   atomic_fetch_add_explicit(&remote->refs, 1, memory_order_relaxed);
   remote->running = true;
+  if (!remote->begun) begin(remote);
   serve(remote);
   remote->running = false;
   mw_http_remote_unref(remote);
+  if (mw_clock_mono() - mw_run_queue_now(&engine->dispatch->queue) > SEND_AFTER_NS) mw_http_team_send(engine);
+}
+
+static void make_ready(struct mw_http_remote *remote) {
+  struct mw_call *call = &remote->call;
+  if (remote->running || remote->item.lane || call->finished) return;
+  bool request = !remote->begun || (call->received == 0 && !call->route->method->client_streaming);
+  remote->item.deadline = request ? call->deadline : MW_NEVER;
+  remote->item.arrived = request ? call->arrived : mw_clock_mono();
+  mw_run_lane_add(&remote->at->turn.guests, &remote->item);
 }
 
 static void op_read(struct mw_call *call) {
   struct mw_http_remote *remote = remote_of(call);
   remote->wanted = true;
-  if (!remote->running) mw_http_turn_add(&remote->at->turn.remotes, &remote->ready);
+  make_ready(remote);
 }
 
 /* ---- sending ---- */
@@ -100,9 +122,15 @@ static void go_home(struct mw_http_remote *remote, struct mw_status status, bool
   draft->finished = true;
   draft->status = status;
   mw_list_remove(&remote->link);
-  mw_list_remove(&remote->ready);
+  mw_run_item_remove(&remote->item);
   atomic_fetch_sub_explicit(&remote->at->seat->guests, 1, memory_order_relaxed);
   mw_http_remote_unref(remote);
+}
+
+/* Ends a call that no handler has. */
+static void end(struct mw_http_remote *remote, struct mw_status status) {
+  remote->call.finished = true;
+  go_home(remote, status, false);
 }
 
 static void op_finish(struct mw_call *call, const struct mw_status *status, bool last) {
@@ -121,15 +149,19 @@ static const struct mw_engine_call_ops ops = {
 
 /* ---- what the owner sends ---- */
 
-static void begin(struct mw_http_remote *remote, struct mw_http_engine *engine) {
+/* It begins in its turn. */
+static void enter(struct mw_http_remote *remote, struct mw_http_engine *engine) {
   remote->at = engine;
   mw_list_push(&engine->guests, &remote->link);
   remote->call.ops = &ops;
-  if (engine->closing) {
-    remote->call.finished = true;
-    go_home(remote, mw_status_shutting_down(), false);
+  if (engine->closing) end(remote, mw_status_shutting_down());
+}
+
+static void cancel(struct mw_http_remote *remote, struct mw_status status) {
+  if (remote->begun) {
+    mw_call_on_cancel(&remote->call, status);
   } else {
-    mw_dispatch_start(engine->dispatch, &remote->call);
+    end(remote, status);
   }
 }
 
@@ -143,13 +175,13 @@ static void take(struct mw_http_remote *remote, struct mw_http_parcel *parcel) {
   }
   if (parcel->ended) remote->no_more = true;
   if (parcel->departed > 0) mw_call_on_sent(call, parcel->departed);
-  if (parcel->cancelled && !call->finished) mw_call_on_cancel(call, parcel->status);
-  if (!call->finished) mw_http_remote_run(remote);
+  if (parcel->cancelled && !call->finished) cancel(remote, parcel->status);
+  make_ready(remote);
 }
 
 void mw_http_remote_guest_take(struct mw_http_lane *lane, struct mw_http_parcel *parcel) {
   struct mw_http_remote *remote = MW_CONTAINER(lane, struct mw_http_remote, to_guest);
-  if (parcel->begun) begin(remote, lane->to->engine);
+  if (parcel->begun) enter(remote, lane->to->engine);
   if (!remote->call.finished) take(remote, parcel);
   mw_http_parcel_empty(parcel);
   mw_http_remote_unref(remote);
@@ -164,7 +196,6 @@ void mw_http_remote_guests_close(struct mw_http_engine *engine) {
   while (!mw_list_empty(&engine->guests)) {
     struct mw_http_remote *remote = MW_CONTAINER(engine->guests.next, struct mw_http_remote, link);
     mw_list_remove(&remote->call.link);
-    remote->call.finished = true;
-    go_home(remote, mw_status_shutting_down(), false);
+    end(remote, mw_status_shutting_down());
   }
 }

@@ -7,7 +7,7 @@
 #include "engine/http/reply.h"
 
 /* Calls are passed on when this turn's have taken so long already, and each of them long enough to be worth it. */
-enum { BUSY_NS = 100 * 1000, WORTH_NS = 10 * 1000, MOST_COUNTED = 256 };
+enum { BUSY_NS = 100 * 1000, WORTH_NS = 10 * 1000 };
 
 /* ---- the handler of a call that runs elsewhere ---- */
 
@@ -81,7 +81,7 @@ static struct mw_http_remote *remote_new(struct mw_http_call *home, struct mw_ht
   mw_http_lane_init(&remote->to_guest, guest, &remote->refs, mw_http_remote_guest_take, mw_http_remote_owner_fail);
   mw_http_lane_init(&remote->to_owner, engine->seat, &remote->refs, mw_http_remote_owner_take, mw_http_remote_guest_fail);
   mw_list_init(&remote->link);
-  mw_list_init(&remote->ready);
+  mw_run_item_init(&remote->item, mw_http_remote_run);
   remote->home = home;
   remote->asked = true; /* on_start() does */
   memcpy(remote->peer, home->conn->peer, sizeof remote->peer);
@@ -89,6 +89,7 @@ static struct mw_http_remote *remote_new(struct mw_http_call *home, struct mw_ht
   mw_list_init(&call->link);
   call->path = home->call.path;
   call->peer = remote->peer;
+  call->arrived = home->call.arrived;
   call->deadline = home->call.deadline;
   call->request = home->call.request;
   call->arena = home->call.arena;
@@ -106,22 +107,19 @@ void mw_http_remote_unref(struct mw_http_remote *remote) {
   free(remote);
 }
 
-/* How many calls wait to be run here. */
-static size_t count_ready(const struct mw_http_turn *turn) {
-  size_t n = 1;
-  for (const struct mw_list *node = turn->ready.next; node != &turn->ready && n < MOST_COUNTED; node = node->next) n++;
-  return n;
+static bool is_busy(const struct mw_run_queue *queue) {
+  return (queue->behind || queue->spent > BUSY_NS) && mw_run_queue_mean(queue) > WORTH_NS;
 }
 
-static bool is_busy(const struct mw_http_turn *turn) {
-  int64_t busy = turn->latest - turn->since;
-  return busy > BUSY_NS && busy > (int64_t)turn->begun * WORTH_NS;
+static bool is_expired(const struct mw_http_call *home, const struct mw_run_queue *queue) {
+  return mw_run_queue_now(queue) >= home->call.deadline;
 }
 
 bool mw_http_remote_start(struct mw_http_call *home) {
   struct mw_http_engine *engine = home->conn->engine;
-  if (!engine->seat || !is_busy(&engine->turn) || engine->draining) return false;
-  struct mw_http_seat *guest = mw_http_team_choose(engine->team, engine->seat, count_ready(&engine->turn));
+  const struct mw_run_queue *queue = &engine->dispatch->queue;
+  if (!engine->seat || !is_busy(queue) || engine->draining || is_expired(home, queue)) return false;
+  struct mw_http_seat *guest = mw_http_team_choose(engine->team, engine->seat, queue->n + 1);
   if (!guest) {
     mw_http_team_send(engine); /* who has been given something is not to wait for what runs here now */
     return false;

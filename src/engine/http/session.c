@@ -116,7 +116,8 @@ static bool is_free(const struct mw_http_session *session, const struct mw_http_
 static int take_reset(struct mw_http_session *session, int32_t stream) {
   const struct mw_http_call *call = call_of(session, stream);
   if (session->closing || (call && is_free(session, call))) return 0;
-  if (mw_http_flood_count_reset(&session->frames.flood, call && call->begun) == MW_HTTP_NO_EXCESS) return 0;
+  bool begun = call && (call->begun || call->opened != session->frames.flood.now); /* or waits for its turn */
+  if (mw_http_flood_count_reset(&session->frames.flood, begun) == MW_HTTP_NO_EXCESS) return 0;
   mw_http_session_fail(session, NGHTTP2_ENHANCE_YOUR_CALM, MW_HTTP_END_RESETS);
   return NGHTTP2_ERR_CALLBACK_FAILURE;
 }
@@ -310,6 +311,12 @@ bool mw_http_session_receive(struct mw_http_session *session, struct mw_slice by
     if (fault.blame != MW_HTTP_BLAME_NOTHING && !session->failed && !answer(session, &fault)) return false;
   }
   return true;
+}
+
+void mw_http_session_keep_data(struct mw_http_session *session) {
+  for (struct mw_list *link = session->calls.next; link != &session->calls; link = link->next) {
+    mw_http_call_keep_data(MW_CONTAINER(link, struct mw_http_call, link));
+  }
 }
 
 void mw_http_session_fail(struct mw_http_session *session, uint32_t error, enum mw_http_ending ending) {

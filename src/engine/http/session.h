@@ -52,6 +52,9 @@ int mw_http_session_init(struct mw_http_session *session, struct mw_http_engine 
  * connection must be closed. */
 bool mw_http_session_receive(struct mw_http_session *session, struct mw_slice bytes);
 
+/* Copies what the calls that have not run borrow. */
+void mw_http_session_keep_data(struct mw_http_session *session);
+
 /* Adds to the batch what is to be sent, until it is full: `more` tells. Returns false when the connection must be
  * closed. */
 bool mw_http_session_pull(struct mw_http_session *session, struct mw_http_batch *batch, bool *more);

@@ -1,5 +1,6 @@
 #include "engine/http/turn.h"
 
+#include "base/clock.h"
 #include "engine/http/call.h"
 #include "engine/http/conn.h"
 #include "engine/http/remote.h"
@@ -13,12 +14,39 @@ static void show_waiting(struct mw_http_turn *turn, bool waiting) {
   if (seat) atomic_store_explicit(&seat->waiting, waiting, memory_order_relaxed);
 }
 
-void mw_http_turn_run_ready(struct mw_http_turn *turn) {
+static struct mw_dispatch *dispatch_of(const struct mw_http_turn *turn) {
+  return MW_CONTAINER(turn, const struct mw_http_engine, turn)->dispatch;
+}
+
+static void recycle_calls(struct mw_http_turn *turn) {
   struct mw_list *node;
-  if (!mw_list_empty(&turn->ready)) show_waiting(turn, false);
-  turn->begun = 0;
-  while ((node = mw_list_shift(&turn->remotes))) mw_http_remote_run(MW_CONTAINER(node, struct mw_http_remote, ready));
-  while ((node = mw_list_shift(&turn->ready))) mw_http_call_run(MW_CONTAINER(node, struct mw_http_call, ready));
+  while ((node = mw_list_shift(&turn->over))) mw_http_call_recycle(MW_CONTAINER(node, struct mw_http_call, item.link));
+}
+
+void mw_http_turn_run_ready(struct mw_http_turn *turn) {
+  struct mw_run_queue *queue = &dispatch_of(turn)->queue;
+  recycle_calls(turn);
+  if (queue->n == 0) return;
+  show_waiting(turn, false);
+  mw_run_queue_run(queue);
+  recycle_calls(turn);
+}
+
+void mw_http_turn_run_read(struct mw_http_turn *turn) {
+  if (!dispatch_of(turn)->queue.behind) mw_http_turn_run_ready(turn);
+}
+
+/* When the newest poll ended: libuv takes its time then. */
+static int64_t poll_end(const struct mw_http_turn *turn) {
+  const struct mw_http_engine *engine = MW_CONTAINER(turn, const struct mw_http_engine, turn);
+  return (int64_t)uv_now(&engine->loop->uv) * MW_NS_PER_MS;
+}
+
+/* A poll that has waited found nothing when it began. */
+int64_t mw_http_turn_earliest(const struct mw_http_turn *turn) {
+  enum { WAITED_NS = 2 * MW_NS_PER_MS };
+  int64_t ended = poll_end(turn);
+  return ended - turn->asleep > WAITED_NS ? ended : turn->polled;
 }
 
 /* Each once: one that has more to write comes into the list again. */
@@ -32,7 +60,7 @@ static void flush(struct mw_http_turn *turn) {
 }
 
 static bool is_left(const struct mw_http_turn *turn) {
-  return !mw_list_empty(&turn->ready) || !mw_list_empty(&turn->remotes) || !mw_list_empty(&turn->dirty);
+  return dispatch_of(turn)->queue.n > 0 || !mw_list_empty(&turn->over) || !mw_list_empty(&turn->dirty);
 }
 
 static void on_idle(uv_idle_t *idle) {}
@@ -43,6 +71,7 @@ static void work(struct mw_http_turn *turn) {
     mw_http_turn_run_ready(turn);
     flush(turn);
     left = is_left(turn);
+    if (dispatch_of(turn)->queue.over && mw_list_empty(&turn->dirty)) break;
   }
   mw_http_team_send(MW_CONTAINER(turn, struct mw_http_engine, turn));
   if (left) {
@@ -56,9 +85,15 @@ static void on_prepare(uv_prepare_t *prepare) {
   struct mw_http_turn *turn = MW_CONTAINER(prepare, struct mw_http_turn, prepare);
   work(turn);
   show_waiting(turn, !is_left(turn));
+  mw_dispatch_end_turn(dispatch_of(turn));
+  turn->asleep = mw_clock_mono();
 }
 
-static void on_check(uv_check_t *check) { work(MW_CONTAINER(check, struct mw_http_turn, check)); }
+static void on_check(uv_check_t *check) {
+  struct mw_http_turn *turn = MW_CONTAINER(check, struct mw_http_turn, check);
+  turn->polled = poll_end(turn);
+  work(turn);
+}
 
 static void start(struct mw_http_engine *engine, void *handle) {
   ((uv_handle_t *)handle)->data = engine;
@@ -69,9 +104,10 @@ static void start(struct mw_http_engine *engine, void *handle) {
 void mw_http_turn_init(struct mw_http_engine *engine) {
   struct mw_http_turn *turn = &engine->turn;
   uv_loop_t *loop = &engine->loop->uv;
-  mw_list_init(&turn->ready);
+  mw_list_init(&turn->over);
   mw_list_init(&turn->dirty);
-  mw_list_init(&turn->remotes);
+  mw_run_lane_init(&turn->guests, &engine->dispatch->queue);
+  turn->polled = turn->asleep = mw_clock_mono();
   uv_prepare_init(loop, &turn->prepare);
   uv_check_init(loop, &turn->check);
   uv_idle_init(loop, &turn->idle);

@@ -1,15 +1,17 @@
 /* What is done when, within a turn of the loop.
  *
- * A connection that was read from runs its calls and writes its answers at once. Whatever else there is to do stands in
- * lists: calls that have something to do, and connections that have something to write. They are worked off after the
- * poll and again before the next one, when timers and posts have run. What is still left after some rounds waits for the
- * next turn, which then does not block. */
+ * Calls that have something to do wait in the dispatch's run queue (rpc/run_queue.h), connections that have something to
+ * write in a list. Both are worked off after the poll and again before the next one, when timers and posts have run. When no
+ * call of an earlier turn waits, a connection that was read from runs its calls and writes its answers at once. What is left
+ * when the time of the turn is used up, or after some rounds, waits for the next turn, which then does not block.
+ *
+ * A call whose stream is lost and whose handler has finished, or never began, is recycled without waiting. */
 #ifndef MW_ENGINE_HTTP_TURN_H
 #define MW_ENGINE_HTTP_TURN_H
 
 #include <uv.h>
 
-#include "base/list.h"
+#include "rpc/run_queue.h"
 
 struct mw_http_engine;
 
@@ -17,15 +19,15 @@ struct mw_http_turn {
   uv_prepare_t prepare;
   uv_check_t check;
   uv_idle_t idle;       /* active while something is left over */
-  struct mw_list ready; /* struct mw_http_call.ready */
+  struct mw_list over;  /* struct mw_http_call.item.link */
   struct mw_list dirty; /* struct mw_http_conn.dirty */
-  struct mw_list remotes; /* struct mw_http_remote.ready */
+  struct mw_run_lane guests; /* calls that other workers have lent */
 
-  unsigned begun;        /* calls, of those that are run one after another now */
-  int64_t since, latest; /* when the first of them began, and the last; mw_clock_mono() */
+  int64_t polled;  /* mw_clock_mono() when the last poll ended, give or take a millisecond */
+  int64_t asleep;  /* when the newest one began */
 };
 
-/* Both lists are empty, nothing runs yet; the handles count for the engine (mw_http_engine_enter()). */
+/* The lists are empty, nothing runs yet; the handles count for the engine (mw_http_engine_enter()). */
 void mw_http_turn_init(struct mw_http_engine *engine);
 void mw_http_turn_close(struct mw_http_engine *engine);
 
@@ -34,13 +36,13 @@ static inline void mw_http_turn_add(struct mw_list *list, struct mw_list *node) 
   if (mw_list_empty(node)) mw_list_push(list, node);
 }
 
-/* A call has begun. */
-static inline void mw_http_turn_count(struct mw_http_turn *turn, int64_t started) {
-  if (turn->begun++ == 0) turn->since = started;
-  turn->latest = started;
-}
-
-/* Runs the calls that have something to do, and those that this makes ready. */
+/* Runs the calls that have something to do, and those that this makes ready, as long as the turn has time. */
 void mw_http_turn_run_ready(struct mw_http_turn *turn);
+
+/* The same after bytes were read; calls of earlier turns go first, after the poll. */
+void mw_http_turn_run_read(struct mw_http_turn *turn);
+
+/* The earliest time at which bytes can have come that were not there at the last poll. */
+int64_t mw_http_turn_earliest(const struct mw_http_turn *turn);
 
 #endif

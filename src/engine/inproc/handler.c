@@ -1,6 +1,7 @@
 /* The server's end of a call: what the handler asks for, and what it is told. */
 #include <stdio.h>
 
+#include "base/clock.h"
 #include "engine/inproc/call.h"
 
 static struct mw_client_call *call_of(struct mw_call *call) { return MW_CONTAINER(call, struct mw_client_call, call); }
@@ -76,6 +77,7 @@ void mw_inproc_step_server(struct mw_client_call *c) {
   if (begins && c->end.due) {
     call->finished = true; /* it never gets there */
   } else if (begins) {
+    call->arrived = mw_clock_mono();
     mw_dispatch_start(c->dispatch, call);
   } else if (!call->finished && c->end.due) {
     mw_call_on_cancel(call, c->end.server);

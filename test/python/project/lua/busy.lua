@@ -4,8 +4,38 @@ local mw = require "moonwire"
 local Busy = mw.service "busy.Busy"
 local worker <const> = tostring({}) -- a name of its own in each Lua state
 
+local spins <const> = mw.metrics.counter { name = "busy_spins_total" }
+
 local function work(job)
   for _ = 1, job.turns do end
+end
+
+local function spin(job)
+  local last = mw.time.monotonic() + job.ms / 1000
+  repeat until mw.time.monotonic() >= last
+end
+
+function Busy.Spin(job)
+  spins:inc()
+  spin(job)
+  return { number = job.number, worker = worker }
+end
+
+function Busy.Nap(job)
+  mw.sleep(0.1)
+  spin(job)
+  return { number = job.number, worker = worker }
+end
+
+function Busy.Announce(job, call)
+  call:send { number = 0, worker = worker }
+  mw.sleep(0)
+  spin(job)
+  call:send { number = 1, worker = worker }
+end
+
+function Busy.Begun()
+  return { number = math.tointeger(spins:value()) }
 end
 
 function Busy.Work(job, call)

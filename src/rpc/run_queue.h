@@ -1,0 +1,103 @@
+/* The run queue of a worker: work for handlers waits here between the event that brings it and the handler, so that no
+ * connection and no burst of calls keeps the others waiting.
+ *
+ *   engine's event --> item in the lane of its connection --> mw_run_queue_run() --> mw_dispatch_start(), handlers
+ *
+ * Order. Lanes take turns, one item each: a connection with 250 calls delays the others by one call at a time. Health
+ * and reflection have the lane `first`, which runs before all others, for half a turn's time at most. Within a lane,
+ * items run in the order of their arrival. When the oldest request has used up half of the time from its arrival to
+ * its deadline, the newest one runs next. Otherwise, with more calls than a worker can serve, each one would begin
+ * just before its deadline and end after it; this way the calls that begin end in time, and the others expire in the
+ * queue without running. The rule needs no estimate of a handler's time and leaves calls with long deadlines in their
+ * order. Items without a deadline (requests without one, messages of streams, cancellations) always keep their order;
+ * while the newest request goes first they get every second turn of their lane, so that none starves.
+ *
+ * Time. A turn of the loop runs items for MW_RUN_TURN_NS, and the rest in its next turns: in between the engine reads
+ * and writes its sockets, and the loop its timers and posts. An item that runs is not interrupted. Engines begin a
+ * turn with mw_run_queue_begin_turn(), and do not block while items are left.
+ *
+ * Life. A call that waits belongs to its engine: it has no handler, no route and no generation, and gets the
+ * generation that is current when it begins. (Engine core begins a call in order to read its message, which then waits
+ * for another turn.) A reset removes it. When its deadline passes, the queue runs it out of its order: the engine
+ * begins it, and the dispatch ends it with DEADLINE_EXCEEDED without a handler. A server that drains serves what
+ * waits, and refuses it after the grace period. Flow control bounds what waits: of a connection, `limits.streams`
+ * calls and their windows.
+ *
+ * Other workers (engine/http/remote.h): a call is lent when its turn comes, and waits in a lane for lent calls at the
+ * worker that borrows it.
+ *
+ * One per worker, in its dispatch; used on its thread only. */
+#ifndef MW_RPC_RUN_QUEUE_H
+#define MW_RPC_RUN_QUEUE_H
+
+#include <stdint.h>
+
+#include "base/clock.h"
+#include "base/list.h"
+
+enum { MW_RUN_TURN_NS = 4 * MW_NS_PER_MS };
+
+struct mw_run_queue;
+
+/* Embedded where the work is. */
+struct mw_run_item {
+  struct mw_list link;      /* in a list of its lane while it is queued; the owner's to use otherwise */
+  struct mw_run_lane *lane; /* NULL while it is not queued */
+  int64_t arrived;          /* mw_clock_mono() time */
+  int64_t deadline;         /* of a request that has not begun; MW_NEVER for all else */
+  void (*run)(struct mw_run_item *item); /* after the item was taken out; may add it again, or free it */
+};
+
+/* The items of a connection. */
+struct mw_run_lane {
+  struct mw_run_queue *queue;
+  struct mw_list link;    /* in queue->lanes while it has items */
+  struct mw_list ordered; /* struct mw_run_item.link: items without a deadline */
+  struct mw_list timed;   /* the same: items with one */
+  bool alternate;
+};
+
+struct mw_run_queue {
+  struct mw_list lanes; /* struct mw_run_lane.link: those with items, the next one first */
+  struct mw_run_lane first;
+  size_t n;             /* items */
+  int64_t now;          /* mw_clock_mono() before the item that runs; 0 while none does */
+  int64_t began;        /* the same, before the first item of this turn; 0 before */
+  int64_t swept;
+  bool over;            /* the time of this turn is used up */
+  bool behind;          /* items of the last turn were left */
+  unsigned ran, ran_before;     /* items of this turn, and of the last one that ran any */
+  int64_t spent, spent_before;  /* nanoseconds that they took */
+};
+
+void mw_run_queue_init(struct mw_run_queue *queue);
+
+void mw_run_lane_init(struct mw_run_lane *lane, struct mw_run_queue *queue);
+
+static inline void mw_run_item_init(struct mw_run_item *item, void (*run)(struct mw_run_item *item)) {
+  mw_list_init(&item->link);
+  item->lane = NULL;
+  item->run = run;
+}
+
+/* Queues an item that is not queued. `arrived` and `deadline` are set. */
+void mw_run_lane_add(struct mw_run_lane *lane, struct mw_run_item *item);
+
+/* Takes it out. Nothing happens to one that is not queued. */
+void mw_run_item_remove(struct mw_run_item *item);
+
+/* Runs items until none or no time of this turn is left. */
+void mw_run_queue_run(struct mw_run_queue *queue);
+
+/* A turn of the loop ends, and the next one begins. */
+void mw_run_queue_begin_turn(struct mw_run_queue *queue);
+
+/* mw_clock_mono(), as of the beginning of the item that runs. */
+static inline int64_t mw_run_queue_now(const struct mw_run_queue *queue) {
+  return queue->now != 0 ? queue->now : mw_clock_mono();
+}
+
+/* Nanoseconds that an item takes, by the mean of this turn and the last one. */
+int64_t mw_run_queue_mean(const struct mw_run_queue *queue);
+
+#endif

@@ -1,0 +1,158 @@
+"""Connections take turns, deadlines count from a request's arrival, and a server with four times the work that it can do does
+mostly work that is of use."""
+
+import collections
+import os
+import time
+import unittest
+
+from connection import CHECK
+from harness import ROOT, Server, stubs
+from http2 import RST_STREAM, frame
+from load import Call, Load
+
+FOLDER = ROOT / "test" / "python" / "project"
+OK, DEADLINE_EXCEEDED = 0, 4
+CANCEL = 8  # of HTTP/2
+PEAK_SECONDS, SECONDS = 1.5, 2.5
+TRIES = 3  # of what a busy machine can spoil
+
+pb, _ = stubs("busy", FOLDER)
+
+
+def job(method, ms=0, timeout_ms=None):
+    return Call(f"/busy.Busy/{method}", pb.Job(number=1, ms=ms).SerializeToString(), timeout_ms)
+
+
+def percentile(values, share):
+    values = sorted(values)
+    return values[min(len(values) - 1, int(len(values) * share))]
+
+
+class Turns(unittest.TestCase):
+    def serve(self, workers=1):
+        self.server = server = Server(FOLDER, arguments=("--workers", str(workers)))
+        self.addCleanup(lambda: self.assertEqual(server.stop(), 0, server.logged()))
+
+    def load(self, connections):
+        load = Load(self.server.address, connections)
+        self.addCleanup(load.__exit__)
+        return load
+
+    def until(self, load, condition):
+        """The results up to the one after which the condition on them holds."""
+        results, last = [], time.monotonic() + 30
+        while not condition(results):
+            self.assertLess(time.monotonic(), last, results)
+            results += load.turn(0.1)
+        return results
+
+    def begun(self):
+        """How many Spin calls have begun."""
+        load = self.load(1)
+        load.connections[0].send(job("Begun"))
+        load.finish()
+        return pb.Done.FromString(load.connections[0].message).number
+
+    def send_burst(self, connection, calls):
+        for call in calls:
+            connection.send(call)
+        connection.flush()
+
+    def test_connections_take_turns(self):
+        """A connection with many calls delays another's by a few of them."""
+        self.serve()
+        load = self.load(2)
+        busy, other = load.connections
+        self.send_burst(busy, [job("Spin", 5)] * 200)
+        before = len(self.until(load, len))
+        self.send_burst(other, [job("Spin", 5)])
+        results = self.until(load, lambda all: any(each.connection == other.number for each in all))
+        self.assertLess(before + len(results), 60)
+
+    def test_health_goes_first(self):
+        """Also on the connection whose calls wait."""
+        self.serve()
+        load = self.load(1)
+        connection = load.connections[0]
+        self.send_burst(connection, [job("Spin", 5)] * 200)
+        before = len(self.until(load, len))
+        self.send_burst(connection, [Call(CHECK)])
+        results = self.until(load, lambda all: any(each.call.path == CHECK for each in all))
+        self.assertLess(before + len(results), 60)
+
+    def test_waits_that_end_together(self):
+        """Handlers that go on at the same time let others in between."""
+        self.serve()
+        load = self.load(2)
+        busy, other = load.connections
+        self.send_burst(busy, [job("Nap", 5)] * 200)
+        before = len(self.until(load, len))
+        self.send_burst(other, [job("Spin", 5)])
+        results = self.until(load, lambda all: any(each.connection == other.number for each in all))
+        self.assertLess(before + len(results), 100)
+
+    def test_an_expired_call_does_not_begin(self):
+        self.serve()
+        load = self.load(1)
+        self.send_burst(load.connections[0], [job("Spin", 5, 150)] * 200)
+        count = collections.Counter(each.status for each in load.finish())
+        self.assertEqual(sum(count.values()), count[OK] + count[DEADLINE_EXCEEDED], count)
+        self.assertLess(self.begun(), 100)
+        self.assertIn('msg="calls ended before they began: their deadlines have passed"', self.server.logged())
+
+    @unittest.skipUnless(os.environ.get("MOONWIRE_TEST_ENGINE") == "http", "C core has no time of what it has not read")
+    def test_a_deadline_counts_from_arrival(self):
+        """While a handler runs, its worker reads nothing: such a request is as old as its bytes."""
+        self.serve()
+        load = self.load(2)
+        busy, other = load.connections
+        self.send_burst(busy, [job("Announce", 80)])
+        while not busy.message:
+            load.turn(0.1)
+        self.send_burst(other, [job("Spin", 1, 40)])
+        results = load.finish()
+        self.assertEqual([each.status for each in results if each.connection == other.number], [DEADLINE_EXCEEDED])
+        self.assertEqual(self.begun(), 0)
+
+    def test_a_reset_takes_a_call_out_of_the_queue(self):
+        self.serve()
+        load = self.load(1)
+        connection = load.connections[0]
+        self.send_burst(connection, [job("Spin", 5)] * 200)
+        self.until(load, len)
+        for stream in list(connection.waiting):
+            connection.output += frame(RST_STREAM, 0, stream, CANCEL.to_bytes(4, "big"))
+        connection.waiting.clear()
+        connection.flush()
+        self.assertLess(self.begun(), 100)
+
+    def overload(self, workers):
+        """Returns the results of the most that the server can do, and those of four times as many calls."""
+        self.serve(workers)
+        load = self.load(8)
+        call, patient, health = job("Spin", 5, 200), job("Spin", 1), Call(CHECK)
+        peak = load.closed(8 * workers, PEAK_SECONDS, call)
+        results = load.open(4 * workers * 200, SECONDS, call, [(patient, 8), (health, 50)])
+        return peak, results
+
+    def check_overload(self, workers):
+        """On a busy machine time says little: health checks wait for at most the handlers of 50 ms."""
+        shares, waits, most = [], [], 50 // 5 * workers
+        for _ in range(TRIES):
+            peak, results = self.overload(workers)
+            at_peak = sum(each.status == OK for each in peak) / PEAK_SECONDS
+            good = sum(each.status == OK and each.call.timeout_ms == 200 and each.seconds <= 0.2 for each in results) / SECONDS
+            shares.append(good / at_peak)
+            waits.append(percentile([each.meanwhile for each in results if each.call.path == CHECK], 0.99))
+            patient = [each for each in results if each.call.path != CHECK and not each.call.timeout_ms]
+            self.assertEqual({each.status for each in patient}, {OK})
+            if shares[-1] >= 0.8 and waits[-1] <= most:
+                return
+        self.fail(f"share of the peak {shares}, health checks wait for {waits} calls")
+
+    def test_overload_of_one_worker(self):
+        self.check_overload(1)
+
+    def test_overload_of_two_workers(self):
+        self.check_overload(2)
