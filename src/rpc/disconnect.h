@@ -8,6 +8,7 @@
 
 /* The texts of what all engines meet. */
 #define MW_DISCONNECT_REFUSED "connection refused: there are too many"
+#define MW_DISCONNECT_HANDSHAKE "connection ended: the client did not begin to speak HTTP/2 in time"
 #define MW_DISCONNECT_MEMORY "connection refused: out of memory"
 #define MW_DISCONNECT_WAITING "connections wait: none can be accepted"
 

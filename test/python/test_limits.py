@@ -117,6 +117,11 @@ class OfBoth(LimitsTest):
         context.set_alpn_protocols(["h2"])
         self.exhaust_descriptors("tls = { cert = 'server.pem', key = 'server.key' }", context)
 
+    def test_streams_have_a_limit_of_their_own(self):
+        with Connection(self.serve("")) as client:
+            self.assertTrue(client.until(lambda: client.settings))
+            self.assertEqual(client.settings[MAX_CONCURRENT_STREAMS], 256)
+
     def test_streams_is_what_clients_are_told(self):
         with Connection(self.serve("streams = 3")) as client:
             self.assertTrue(client.until(lambda: client.settings))
@@ -125,7 +130,8 @@ class OfBoth(LimitsTest):
     def test_handshake_seconds_bound_a_connection_that_says_nothing(self):
         with connect(self.serve("handshake_seconds = 0.05")) as sock:
             for _ in http2.read_frames(sock):
-                pass  # it ends, that is all
+                pass
+            self.assertLogged("connection ended: ", "reason=handshake", "peer=ipv4:127.0.0.1:")
 
     def test_handshake_seconds_do_not_bound_one_that_has_spoken(self):
         with Connection(self.serve("handshake_seconds = 0.5")) as client, connect(self.server.address) as silent:

@@ -10,7 +10,7 @@
 #include "engine/core/credentials.h"
 
 /* Requests for a next call that are kept pending. */
-enum { PENDING = 64, MAX_METADATA = 16 * 1024, PING_STRIKES = 2 };
+enum { PENDING = 64, MAX_METADATA = 16 * 1024, PING_STRIKES = 2, STREAMS = 256, HANDSHAKE_SECONDS = 20 };
 
 /* ---- calls ---- */
 
@@ -78,8 +78,9 @@ int mw_core_server_init(struct mw_core_engine *engine, const struct mw_engine_co
   server->connections = limits->connections;
   const struct mw_keepalive *keepalive = &config->keepalive;
   if (keepalive->time > 0) server->user_timeout_ms = span("", keepalive->timeout).value.integer;
-  enum { ALWAYS = 13, MOST = ALWAYS + 2 };
-  grpc_arg args[MOST] = {
+  double handshake = limits->handshake_seconds > 0 ? limits->handshake_seconds : HANDSHAKE_SECONDS;
+  mw_core_silent_init(&server->silent, engine->loop, engine->dispatch->metrics, handshake);
+  grpc_arg args[] = {
       mw_core_handoff_arg(&server->handoff),
       integer(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, engine->max_receive_bytes),
       integer(GRPC_ARG_MAX_METADATA_SIZE, config->max_metadata_bytes ? config->max_metadata_bytes : MAX_METADATA),
@@ -93,13 +94,10 @@ int mw_core_server_init(struct mw_core_engine *engine, const struct mw_engine_co
       span(GRPC_ARG_MAX_CONNECTION_IDLE_MS, keepalive->max_connection_idle),
       span(GRPC_ARG_MAX_CONNECTION_AGE_MS, keepalive->max_connection_age),
       span(GRPC_ARG_MAX_CONNECTION_AGE_GRACE_MS, keepalive->max_connection_age_grace),
+      integer(GRPC_ARG_MAX_CONCURRENT_STREAMS, limits->streams > 0 ? limits->streams : STREAMS),
+      integer(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, (size_t)(handshake * 1000) + MW_CORE_SILENT_MS),
   };
-  size_t n = ALWAYS;
-  if (limits->streams > 0) args[n++] = integer(GRPC_ARG_MAX_CONCURRENT_STREAMS, limits->streams);
-  if (limits->handshake_seconds > 0) {
-    args[n++] = integer(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, (size_t)(limits->handshake_seconds * 1000));
-  }
-  grpc_channel_args channel_args = {n, args};
+  grpc_channel_args channel_args = {sizeof args / sizeof *args, args};
   server->grpc = grpc_server_create(&channel_args, NULL);
   grpc_server_register_completion_queue(server->grpc, engine->queue.cq, NULL);
   return 0;
@@ -167,6 +165,7 @@ void mw_core_server_fini(struct mw_core_engine *engine) {
   struct mw_core_server *server = &engine->server;
   mw_core_server_drain(engine);
   detach_calls(server);
+  mw_core_silent_fini(&server->silent);
   grpc_server_cancel_all_calls(server->grpc);
   while (!mw_core_server_is_idle(engine)) mw_core_queue_next(&engine->queue, -1);
   grpc_server_destroy(server->grpc);

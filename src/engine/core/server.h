@@ -10,6 +10,7 @@
 
 #include "engine/core/handoff.h"
 #include "engine/core/queue.h"
+#include "engine/core/silent.h"
 #include "engine/core/team.h"
 #include "loop/acceptor.h"
 #include "rpc/disconnect.h"
@@ -38,6 +39,7 @@ struct mw_core_server {
   unsigned connections;          /* that all engines of the team may have; 0: no limit */
   int user_timeout_ms;           /* TCP_USER_TIMEOUT of connections; 0: none */
   struct mw_disconnects refused, waiting, no_memory;
+  struct mw_core_silent silent;
   struct mw_core_tag shutdown;
   bool draining;        /* takes no new calls */
   bool down;            /* core has shut it down: no call is left in it */

@@ -33,8 +33,7 @@ void mw_core_team_free(struct mw_engine_team *team) {
   free(team);
 }
 
-/* 0 for a descriptor that is no socket. */
-static uint64_t cookie_of(int fd) {
+uint64_t mw_core_socket_cookie(int fd) {
   uint64_t cookie = 0;
   socklen_t size = sizeof cookie;
   return getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &size) == 0 ? cookie : 0;
@@ -46,7 +45,7 @@ static void sweep(struct mw_engine_team *team) {
   size_t kept = 0;
   for (size_t i = 0; i < team->n; i++) {
     struct connection connection = team->connections[i];
-    if (cookie_of(connection.fd) == connection.cookie) team->connections[kept++] = connection;
+    if (mw_core_socket_cookie(connection.fd) == connection.cookie) team->connections[kept++] = connection;
   }
   team->n = kept;
   ended = mw_clock_real();
@@ -67,7 +66,7 @@ static int add(struct mw_engine_team *team, int fd, unsigned most) {
   if (team->n >= most) sweep(team);
   if (team->n >= most) return MW_EBUSY;
   if (!grow(team)) return MW_ENOMEM;
-  team->connections[team->n++] = (struct connection){fd, cookie_of(fd)};
+  team->connections[team->n++] = (struct connection){fd, mw_core_socket_cookie(fd)};
   return 0;
 }
 

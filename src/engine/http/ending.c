@@ -7,7 +7,7 @@ static const struct {
 } endings[MW_HTTP_ENDINGS] = {
     [MW_HTTP_END_PROTOCOL] = {"protocol", "connection ended: the client does not keep to HTTP/2"},
     [MW_HTTP_END_TLS] = {"tls", "connection ended: no TLS session came about"},
-    [MW_HTTP_END_HANDSHAKE] = {"handshake", "connection ended: the client did not begin to speak HTTP/2 in time"},
+    [MW_HTTP_END_HANDSHAKE] = {"handshake", MW_DISCONNECT_HANDSHAKE},
     [MW_HTTP_END_HEADERS] = {"slow_headers", "connection ended: the headers of a request did not come in time"},
     [MW_HTTP_END_BLOCK] = {"long_headers", "connection ended: the headers of a request did not come to an end"},
     [MW_HTTP_END_FRAME] = {"slow_frame", "connection ended: the rest of a frame did not come in time"},
