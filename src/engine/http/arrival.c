@@ -5,7 +5,7 @@
 
 #include "base/clock.h"
 
-enum { SMALL_NS = 2 * MW_NS_PER_MS };
+enum { SMALL_NS = 5 * MW_NS_PER_MS };
 
 void mw_http_arrival_open(int fd) { setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &(int){1}, sizeof(int)); }
 
