@@ -115,7 +115,7 @@ static void end(struct mw_subprocess_bounds *bounds) {
 
 /* ---- starting ---- */
 
-/* In the child, which shares the parent's memory until it runs the program. Returns an errno. */
+/* In the child, which may share the parent's memory until it runs the program. Returns an errno. */
 static int become(const struct mw_command *command, const struct pipes *pipes, pid_t parent) {
   sigset_t none;
   sigemptyset(&none);
@@ -135,28 +135,33 @@ static int become(const struct mw_command *command, const struct pipes *pipes, p
   return errno;
 }
 
-/* Signals are blocked: no handler may run in the child. */
-static pid_t spawn_blocked(const struct mw_command *command, const struct pipes *pipes, volatile int *failure) {
+/* The child; no handler of a signal may run in it. Writes an errno to `report`, which the program's start closes. */
+static pid_t spawn_blocked(const struct mw_command *command, const struct pipes *pipes, int report) {
   pid_t parent = getpid();
   pid_t pid = vfork();
-  if (pid == 0) {
-    *failure = become(command, pipes, parent);
-    _exit(127);
-  }
-  return pid;
+  if (pid != 0) return pid;
+  int error = become(command, pipes, parent);
+  _exit(write(report, &error, sizeof error) == sizeof error ? 127 : 126);
 }
 
 /* Returns 0 or an errno. */
 static int spawn(const struct mw_command *command, const struct pipes *pipes, pid_t *pid) {
-  volatile int failure = 0;
+  int report[2], error = 0;
   sigset_t all, before;
+  if (pipe2(report, O_CLOEXEC) != 0) return errno;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
-  *pid = spawn_blocked(command, pipes, &failure);
-  int code = *pid < 0 ? errno : failure;
+  *pid = spawn_blocked(command, pipes, report[1]);
+  if (*pid < 0) error = errno;
   pthread_sigmask(SIG_SETMASK, &before, NULL);
-  if (*pid > 0 && code != 0) waitpid(*pid, NULL, 0);
-  return code;
+  close(report[1]);
+  int reported;
+  if (*pid > 0 && read(report[0], &reported, sizeof reported) == sizeof reported) {
+    error = reported;
+    waitpid(*pid, NULL, 0);
+  }
+  close(report[0]);
+  return error;
 }
 
 /* ---- its output and its end ---- */
