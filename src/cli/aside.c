@@ -1,14 +1,13 @@
 #include "cli/aside.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "base/clock.h"
+#include "base/thread.h"
 
-static void print(const struct mw_buf *text) {
+static void print(void *arg) {
+  const struct mw_buf *text = arg;
   for (size_t done = 0; done < text->len;) {
     ssize_t n = write(STDOUT_FILENO, text->data + done, text->len - done);
     if (n < 0 && errno != EINTR) return;
@@ -16,25 +15,20 @@ static void print(const struct mw_buf *text) {
   }
 }
 
-static void *thread_main(void *arg) {
-  struct mw_buf *text = arg;
-  print(text);
-  mw_buf_fini(text);
-  free(text);
-  return NULL;
+static void release(void *arg) {
+  mw_buf_fini(arg);
+  free(arg);
 }
 
 void mw_aside_print(struct mw_buf *text, int64_t ns) {
   struct mw_buf *own = malloc(sizeof *own);
-  pthread_t thread;
+  struct mw_thread *thread;
   if (own) *own = *text;
-  if (!own || pthread_create(&thread, NULL, thread_main, own) != 0) {
-    print(text);
-    mw_buf_fini(text);
-    free(own);
+  if (own && mw_thread_start(&thread, "stdout", print, release, own) == 0) {
+    mw_thread_end(thread, ns);
     return;
   }
-  int64_t due = mw_clock_after(mw_clock_real(), ns);
-  struct timespec time = {due / MW_NS_PER_S, due % MW_NS_PER_S};
-  if (pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC, &time) != 0) pthread_detach(thread);
+  print(text);
+  mw_buf_fini(text);
+  free(own);
 }

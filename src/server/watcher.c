@@ -1,15 +1,15 @@
 /* The thread has a loop with the watch in it. Under `lock` it posts to the home loop unless the watcher was closed; so it
- * posts nothing to a loop that is gone. A thread that outlives mw_watcher_close() frees the watcher. */
+ * posts nothing to a loop that is gone. */
 #include "server/watcher.h"
 
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/thread.h"
 #include "loop/watch.h"
 #include "observe/log.h"
 
@@ -22,7 +22,7 @@ struct mw_watcher {
   void *arg;
   char reported[PROBLEM]; /* the last problem that was logged; "" for none. Of the home loop */
 
-  pthread_t thread;
+  struct mw_thread *thread;
   char *paths[PATHS];
   struct mw_loop loop; /* of the thread, like the watch */
   struct mw_watch *watch;
@@ -30,7 +30,7 @@ struct mw_watcher {
 
   pthread_mutex_t lock; /* guards the rest */
   pthread_cond_t opened;
-  bool ready, closed, ended, left; /* watching, or failed; by the home thread; the thread; to itself */
+  bool ready, closed; /* watching, or failed; by the home thread */
   int rc;
   struct mw_err err;
   char problem[PROBLEM];
@@ -38,7 +38,8 @@ struct mw_watcher {
   struct mw_post to_home;
 };
 
-static void free_watcher(struct mw_watcher *watcher) {
+static void free_watcher(void *arg) {
+  struct mw_watcher *watcher = arg;
   for (size_t i = 0; i < PATHS; i++) free(watcher->paths[i]);
   mw_err_fini(&watcher->err);
   pthread_cond_destroy(&watcher->opened);
@@ -75,7 +76,7 @@ static int open_watch(struct mw_watcher *watcher, struct mw_err *err) {
   return rc;
 }
 
-static void *thread_main(void *arg) {
+static void run(void *arg) {
   struct mw_watcher *watcher = arg;
   struct mw_err err = MW_ERR_INIT;
   int rc = open_watch(watcher, &err);
@@ -86,21 +87,20 @@ static void *thread_main(void *arg) {
   if (rc == 0) note_problem(watcher);
   pthread_cond_signal(&watcher->opened);
   pthread_mutex_unlock(&watcher->lock);
-  if (rc != 0) return NULL;
+  if (rc != 0) return;
   uv_run(&watcher->loop.uv, UV_RUN_DEFAULT);
   mw_watch_close(watcher->watch);
   mw_loop_fini(&watcher->loop);
-  pthread_mutex_lock(&watcher->lock);
-  watcher->ended = true;
-  bool left = watcher->left;
-  pthread_mutex_unlock(&watcher->lock);
-  if (left) free_watcher(watcher);
-  return NULL;
 }
 
 /* ---- at home ---- */
 
-static void report(struct mw_watcher *watcher, const char *problem) {
+/* Logs the problem when it has changed. */
+static void report(struct mw_watcher *watcher) {
+  char problem[PROBLEM];
+  pthread_mutex_lock(&watcher->lock);
+  memcpy(problem, watcher->problem, sizeof problem);
+  pthread_mutex_unlock(&watcher->lock);
   if (strcmp(watcher->reported, problem) == 0) return;
   snprintf(watcher->reported, sizeof watcher->reported, "%s", problem);
   if (*problem) {
@@ -112,12 +112,10 @@ static void report(struct mw_watcher *watcher, const char *problem) {
 
 static void on_told(struct mw_post *post) {
   struct mw_watcher *watcher = MW_CONTAINER(post, struct mw_watcher, to_home);
-  char problem[PROBLEM];
   pthread_mutex_lock(&watcher->lock);
   watcher->told = false;
-  memcpy(problem, watcher->problem, sizeof problem);
   pthread_mutex_unlock(&watcher->lock);
-  report(watcher, problem);
+  report(watcher);
   watcher->changed(watcher->arg);
 }
 
@@ -154,7 +152,6 @@ static int await(struct mw_watcher *watcher, struct mw_err *err) {
   int rc = watcher->rc;
   if (rc != 0) mw_err_set(err, rc, "%s", mw_err_text(&watcher->err));
   pthread_mutex_unlock(&watcher->lock);
-  if (rc != 0) pthread_join(watcher->thread, NULL);
   return rc;
 }
 
@@ -165,14 +162,17 @@ int mw_watcher_open(struct mw_watcher **out, struct mw_loop *home, const char *d
   watcher->home = home;
   watcher->changed = changed;
   watcher->arg = arg;
-  int error = pthread_create(&watcher->thread, NULL, thread_main, watcher);
-  int rc = error == 0 ? await(watcher, err) : mw_err_set(err, MW_EIO, "cannot start a thread: %s", strerror(error));
+  int rc = mw_thread_start(&watcher->thread, "watch", run, free_watcher, watcher);
   if (rc != 0) {
     free_watcher(watcher);
+    return mw_err_set(err, rc, "cannot start a thread that watches the folder");
+  }
+  rc = await(watcher, err);
+  if (rc != 0) {
+    mw_thread_end(watcher->thread, patience);
     return rc;
   }
-  pthread_setname_np(watcher->thread, "watch");
-  report(watcher, watcher->problem);
+  report(watcher);
   *out = watcher;
   return 0;
 }
@@ -184,18 +184,5 @@ void mw_watcher_close(struct mw_watcher *watcher) {
   if (watcher->told) mw_loop_unpost(watcher->home, &watcher->to_home);
   pthread_mutex_unlock(&watcher->lock);
   mw_loop_post(&watcher->loop, &watcher->stop);
-  int64_t due = mw_clock_after(mw_clock_real(), patience);
-  struct timespec time = {due / MW_NS_PER_S, due % MW_NS_PER_S};
-  bool joined = pthread_clockjoin_np(watcher->thread, NULL, CLOCK_MONOTONIC, &time) == 0;
-  pthread_mutex_lock(&watcher->lock);
-  watcher->left = !joined && !watcher->ended;
-  bool left = watcher->left;
-  pthread_t thread = watcher->thread;
-  pthread_mutex_unlock(&watcher->lock);
-  if (left) {
-    pthread_detach(thread);
-    return;
-  }
-  if (!joined) pthread_join(thread, NULL);
-  free_watcher(watcher);
+  mw_thread_end(watcher->thread, patience);
 }

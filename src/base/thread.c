@@ -1,0 +1,86 @@
+#include "base/thread.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+
+struct mw_thread {
+  pthread_t id;
+  void (*run)(void *arg);
+  void (*release)(void *arg);
+  void *arg;
+  pthread_mutex_t lock; /* guards the rest */
+  pthread_cond_t changed;
+  bool ended, left; /* the thread; to itself */
+};
+
+static void thread_free(struct mw_thread *thread) {
+  thread->release(thread->arg);
+  pthread_cond_destroy(&thread->changed);
+  pthread_mutex_destroy(&thread->lock);
+  free(thread);
+}
+
+static void *thread_main(void *arg) {
+  struct mw_thread *thread = arg;
+  thread->run(thread->arg);
+  pthread_mutex_lock(&thread->lock);
+  thread->ended = true;
+  bool left = thread->left;
+  pthread_cond_signal(&thread->changed);
+  pthread_mutex_unlock(&thread->lock);
+  if (left) thread_free(thread);
+  return NULL;
+}
+
+/* With the clock that nothing sets. */
+static void init_condition(pthread_cond_t *condition) {
+  pthread_condattr_t attributes;
+  pthread_condattr_init(&attributes);
+  pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+  pthread_cond_init(condition, &attributes);
+  pthread_condattr_destroy(&attributes);
+}
+
+int mw_thread_start(struct mw_thread **out, const char *name, void (*run)(void *arg), void (*release)(void *arg),
+                    void *arg) {
+  struct mw_thread *thread = calloc(1, sizeof *thread);
+  if (!thread) return MW_ENOMEM;
+  thread->run = run;
+  thread->release = release;
+  thread->arg = arg;
+  pthread_mutex_init(&thread->lock, NULL);
+  init_condition(&thread->changed);
+  if (pthread_create(&thread->id, NULL, thread_main, thread) == 0) {
+    pthread_setname_np(thread->id, name);
+    *out = thread;
+    return 0;
+  }
+  pthread_cond_destroy(&thread->changed);
+  pthread_mutex_destroy(&thread->lock);
+  free(thread);
+  return MW_EIO;
+}
+
+bool mw_thread_end(struct mw_thread *thread, int64_t ns) {
+  int64_t due = mw_clock_after(mw_clock_real(), ns);
+  struct timespec time = {due / MW_NS_PER_S, due % MW_NS_PER_S};
+  int rc = 0;
+  pthread_mutex_lock(&thread->lock);
+  while (!thread->ended && rc != ETIMEDOUT) rc = pthread_cond_timedwait(&thread->changed, &thread->lock, &time);
+  bool ended = thread->ended;
+  pthread_t id = thread->id;
+  thread->left = !ended;
+  pthread_mutex_unlock(&thread->lock);
+  if (ended) {
+    pthread_join(id, NULL);
+    thread_free(thread);
+  } else {
+    pthread_detach(id);
+  }
+  return ended;
+}
