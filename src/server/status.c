@@ -257,6 +257,7 @@ static void finish(void *arg) {
     mw_buf_fini(&part->old);
     mw_buf_fini(&part->calls);
     mw_buf_fini(&part->jobs);
+    mw_buf_fini(&part->pauses);
     mw_buf_fini(&part->snapshots);
   }
   free(inquiry);
