@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import unittest
 
 import grpc
@@ -59,6 +60,15 @@ class Server:
         with open(f"/proc/self/fd/{self.log.fileno()}", errors="replace") as log:
             log.seek(since)
             return log.read()
+
+    def logged_lines(self, *words):
+        """The lines with all of the words; waits until there is one. The log has a thread of its own."""
+        last = time.monotonic() + TIMEOUT
+        while True:
+            lines = [line for line in self.logged().splitlines() if all(word in line for word in words)]
+            if lines or time.monotonic() > last:
+                return lines
+            time.sleep(0.005)
 
     def stop(self):
         """Drains, and returns the exit status."""

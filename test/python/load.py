@@ -18,7 +18,7 @@ from connection import connect
 from http2 import ACK, DATA, END_HEADERS, END_STREAM, HEADERS, PING, PREFACE, RST_STREAM, SETTINGS, WINDOW_UPDATE
 
 Call = collections.namedtuple("Call", "path body timeout_ms", defaults=(b"", None))
-Result = collections.namedtuple("Result", "call status seconds connection meanwhile")  # OK ones that came meanwhile
+Result = collections.namedtuple("Result", "call status seconds connection meanwhile")  # OK ones of its home that came meanwhile
 PATIENCE = 30  # seconds, for answers after the last call
 
 
@@ -31,8 +31,10 @@ class Connection:
         self.input, self.output = b"", PREFACE + http2.frame(SETTINGS, 0, 0, struct.pack(">HI", 4, 1 << 30))
         self.output += http2.frame(WINDOW_UPDATE, 0, 0, struct.pack(">I", 1 << 30))
         self.stream = 1
-        self.waiting = {}  # stream -> call, time, OK results of the load then
-        self.message = b"" # the newest one that came
+        self.waiting = {}  # stream -> call, time, OK results of `home` then
+        self.messages = {} # stream -> the newest one that came
+        self.message = b""  # and of all streams
+        self.home = None    # what its worker answers
 
     def send(self, call, blocks={}):  # pylint: disable=dangerous-default-value
         """The block of a path is the same each time: a decoder takes the first one of an encoder at any time."""
@@ -43,7 +45,7 @@ class Connection:
             blocks[call.path, call.timeout_ms] = block
         self.output += http2.frame(HEADERS, END_HEADERS, self.stream, block)
         self.output += http2.frame(DATA, END_STREAM, self.stream, http2.message(call.body))
-        self.waiting[self.stream] = call, time.monotonic(), self.load.succeeded
+        self.waiting[self.stream] = call, time.monotonic(), self.load.succeeded[self.home]
         self.stream += 2
 
     def flush(self):
@@ -74,21 +76,21 @@ class Connection:
             fields = dict(self.decoder.decode(payload))
             status = int(fields.get("grpc-status", -1))
         elif kind == DATA:
-            self.message = payload[5:]
+            self.message = self.messages[stream] = payload[5:]
         elif kind == RST_STREAM and stream in self.waiting:
             status, flags = f"reset {int.from_bytes(payload, 'big')}", END_STREAM
         elif kind in (SETTINGS, PING) and not flags & ACK:
             self.output += http2.frame(kind, ACK, 0, payload if kind == PING else b"")
         if kind in (HEADERS, RST_STREAM) and flags & END_STREAM and stream in self.waiting:
             call, sent, before = self.waiting.pop(stream)
-            yield Result(call, status, time.monotonic() - sent, self.number, self.load.succeeded - before)
-            self.load.succeeded += status == 0
+            yield Result(call, status, time.monotonic() - sent, self.number, self.load.succeeded[self.home] - before)
+            self.load.succeeded[self.messages.pop(stream, None)] += status == 0
 
 
 class Load:
     def __init__(self, address, connections):
         self.selector = selectors.DefaultSelector()
-        self.succeeded = 0
+        self.succeeded = collections.Counter()  # OK results, by their message
         self.connections = [Connection(self, address, i) for i in range(connections)]
         for connection in self.connections:
             self.selector.register(connection.sock, selectors.EVENT_READ, connection)
@@ -117,6 +119,13 @@ class Load:
             assert time.monotonic() < last, "calls without an answer"
             results += self.turn(0.1)
         return results
+
+    def find_homes(self, call):
+        """Makes one call on each connection, of a server that has nothing else to do: its message is different for each worker."""
+        for connection in self.connections:
+            connection.send(call)
+            self.finish()
+            connection.home = connection.message
 
     def closed(self, callers, seconds, call):
         """`callers` call again and again. Returns the results."""

@@ -38,8 +38,7 @@ class LimitsTest(unittest.TestCase):
         self.assertEqual(server.stop(), 0, server.logged())
 
     def assertLogged(self, *words):
-        lines = [line for line in self.server.logged().splitlines() if all(word in line for word in words)]
-        self.assertNotEqual(lines, [], self.server.logged())
+        self.assertNotEqual(self.server.logged_lines(*words), [], self.server.logged())
 
     def assertEnded(self, client, code, reason):
         """The connection ends, with that error and that reason."""

@@ -99,7 +99,8 @@ class Turns(unittest.TestCase):
         count = collections.Counter(each.status for each in load.finish())
         self.assertEqual(sum(count.values()), count[OK] + count[DEADLINE_EXCEEDED], count)
         self.assertLess(self.begun(), 100)
-        self.assertIn('msg="calls ended before they began: their deadlines have passed"', self.server.logged())
+        lines = self.server.logged_lines('msg="calls ended before they began: their deadlines have passed"')
+        self.assertNotEqual(lines, [], self.server.logged())
 
     @unittest.skipUnless(os.environ.get("MOONWIRE_TEST_ENGINE") == "http", "C core has no time of what it has not read")
     def test_a_deadline_counts_from_arrival(self):
@@ -132,13 +133,14 @@ class Turns(unittest.TestCase):
         self.serve(workers)
         load = self.load(8)
         call, patient, health = job("Spin", 5, 200), job("Spin", 1), Call(CHECK)
+        load.find_homes(call)
         peak = load.closed(8 * workers, PEAK_SECONDS, call)
         results = load.open(4 * workers * 200, SECONDS, call, [(patient, 8), (health, 50)])
         return peak, results
 
     def check_overload(self, workers):
-        """On a busy machine time says little: health checks wait for at most the handlers of 50 ms."""
-        shares, waits, most = [], [], 50 // 5 * workers
+        """On a busy machine time says little: health checks wait for at most the handlers of 50 ms of their worker."""
+        shares, waits, most = [], [], 50 // 5
         for _ in range(TRIES):
             peak, results = self.overload(workers)
             at_peak = sum(each.status == OK for each in peak) / PEAK_SECONDS

@@ -10,7 +10,7 @@
 #include "base/clock.h"
 
 /* Most events between two looks at the loop, and the time that they may take; looks for events that find none. */
-enum { BATCH = 1024, EVENTS_NS = 4 * MW_NS_PER_MS, MISSES = 64, LOOK_EVERY_NS = 32 * 1000 };
+enum { BATCH = 1024, EVENTS_NS = 4 * MW_NS_PER_MS, MISSES = 64, LOOK_EVERY_NS = 32 * 1000, AWAY_NS = 200 * 1000 };
 
 /* ---- waking the queue ---- */
 
@@ -98,19 +98,19 @@ static void run_loop(struct mw_core_poll *poll) {
   sem_post(&poll->rearm);
 }
 
-/* A look into an empty queue has core serve one socket at most, with an event or without; the first one after an event, none.
- * A thread that does not wait makes several that find nothing: the more, the longer it has been away. */
-static int64_t looks(const struct mw_core_poll *poll) {
-  int64_t n = 2 + (mw_clock_real() - poll->left) / LOOK_EVERY_NS;
+/* How many looks for events may find none. Such a look has core serve one socket at most; the first one after an event serves
+ * none. So a thread that does not wait looks several times: the more, the longer it was away. */
+static int64_t most_misses(const struct mw_core_poll *poll, bool waits) {
+  if (waits && !poll->has_posts && poll->away < AWAY_NS) return 0;
+  int64_t n = 2 + poll->away / LOOK_EVERY_NS;
   return n < MISSES ? n : MISSES;
 }
 
 static void take_events(struct mw_core_poll *poll, bool found, bool waits) {
-  int64_t misses = waits ? 0 : looks(poll);
-  int64_t until = mw_clock_real() + EVENTS_NS;
-  for (int i = 1; (found || misses > 0) && i < BATCH; i++) {
+  int64_t misses = 0, until = mw_clock_real() + EVENTS_NS;
+  for (int i = 1; i < BATCH; i++) {
+    if (!found && misses++ >= most_misses(poll, waits)) break;
     found = mw_core_queue_next(poll->queue, 0);
-    if (!found && misses-- == 0) break;
     if (mw_clock_real() >= until) break;
   }
   poll->left = mw_clock_real();
@@ -125,6 +125,7 @@ static void work(struct mw_core_poll *poll) {
 void mw_core_poll_turn(struct mw_core_poll *poll, int64_t most_ms) {
   work(poll); /* what was asked for before, by the loop's callbacks among others */
   mw_dispatch_end_turn(poll->dispatch);
+  poll->away = mw_clock_real() - poll->left;
   int64_t timeout = poll->dispatch->queue.n > 0 ? 0 : loop_timeout(poll);
   if (most_ms >= 0 && (timeout < 0 || timeout > most_ms)) timeout = most_ms;
   bool found = mw_core_queue_next(poll->queue, timeout);

@@ -30,6 +30,7 @@ struct mw_core_poll {
   struct mw_core_tag readable;    /* tag of a wake by the watcher */
   bool has_posts;
   int64_t left;                   /* mw_clock_real() of the last look for events */
+  int64_t away;                   /* nanoseconds from then to the next one */
 
   pthread_t watcher;
   int stop_fd;                    /* eventfd: ends the watcher */
