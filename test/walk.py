@@ -97,7 +97,7 @@ class Walk:
             elif time.monotonic() - moved > STALL:
                 return f"no step in {STALL} s"
             time.sleep(0.05)
-        return self.stop() or (None if seen else "no step was made")
+        return self.stop() or (None if self.steps() else "no step was made")
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
