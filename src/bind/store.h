@@ -158,6 +158,7 @@ void mw_store_watch_types(lua_State *L);
 
 struct mw_store_hold {
   struct mw_list link;                /* in the worker's list, oldest first */
+  struct mw_list client_link;         /* the same of its client */
   struct mw_store_snapshot *snapshot; /* NULL when it is not open */
   void (*let_go)(struct mw_store_hold *hold); /* copies what is borrowed from it, which the worker will close; or NULL */
   const char *ended;                  /* why the worker closed it; NULL when it did not */
@@ -165,7 +166,7 @@ struct mw_store_hold {
   const char *name;                   /* what it is of, for people */
   int64_t opened;                     /* mw_clock_mono() */
   uint64_t fiber, call;               /* of whom: serial and id; 0 for none */
-  uint64_t client;                    /* a hash: of the call's connection, or a job */
+  uint64_t client;                    /* a hash: of the call's connection, or a job; 0 while a script is loaded */
 };
 
 /* Opens a snapshot for the running fiber. `name` is borrowed while it is open. Returns as mw_store_snapshot_open(). */

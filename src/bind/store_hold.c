@@ -17,7 +17,13 @@
 
 #define HOLDS "moonwire.StoreHolds"
 
-enum { HOLDS_OF_FIBER = 64 };
+enum { HOLDS_OF_FIBER = 64, CLIENTS = 1024 };
+
+/* The snapshots of a client; several clients may share one, and its bounds. */
+struct client {
+  struct mw_list list; /* oldest first */
+  size_t n;
+};
 
 enum reason { BY_AGE, BY_FIBER, BY_CONNECTION, BY_WORKER, BY_CUT, N_REASONS };
 
@@ -36,6 +42,7 @@ struct mw_store_holds {
   const struct mw_host *host;
   struct mw_list list; /* oldest first */
   size_t n, most;
+  struct client clients[CLIENTS];
   struct mw_timer *timer; /* looks for old ones while there are any; NULL when none is due */
   struct mw_metric *open_gauge, *age_gauge, *ended[N_REASONS]; /* may be NULL */
   uint64_t n_ended;
@@ -76,11 +83,17 @@ static void set_open(struct mw_store_holds *holds, size_t n) {
 
 /* ---- closing ---- */
 
+static struct client *client_at(struct mw_store_holds *holds, uint64_t client) {
+  return &holds->clients[client % CLIENTS];
+}
+
 void mw_store_hold_close(struct mw_store_hold *hold) {
   if (!hold->snapshot) return;
   mw_store_snapshot_close(hold->snapshot);
   hold->snapshot = NULL;
   mw_list_remove(&hold->link);
+  mw_list_remove(&hold->client_link);
+  client_at(hold->holds, hold->client)->n--;
   set_open(hold->holds, hold->holds->n - 1);
 }
 
@@ -142,31 +155,38 @@ static void look(void *arg) {
 
 /* ---- number ---- */
 
-/* The bounds hold one snapshot for another: `hold`, which is about to be opened, is not in the list. */
-static void make_room(struct mw_store_holds *holds, const struct mw_store_hold *hold) {
-  struct mw_store_hold *of_fiber = NULL, *of_client = NULL;
-  size_t n_fiber = 0, n_client = 0;
-  if (holds->n < HOLDS_OF_FIBER && holds->n < holds->most / 2) return;
-  for (struct mw_list *link = holds->list.prev; link != &holds->list; link = link->prev) {
-    struct mw_store_hold *other = MW_CONTAINER(link, struct mw_store_hold, link);
-    if (other->client != hold->client) continue;
-    of_client = other;
-    n_client++;
-    if (other->fiber != hold->fiber) continue;
+static struct mw_store_hold *oldest_of(const struct client *client) {
+  return MW_CONTAINER(client->list.next, struct mw_store_hold, client_link);
+}
+
+/* The oldest of a fiber that holds as many as it may; NULL for one that holds fewer. */
+static struct mw_store_hold *one_too_many(const struct client *client, uint64_t fiber) {
+  struct mw_store_hold *of_fiber = NULL;
+  size_t n = 0;
+  for (struct mw_list *link = client->list.prev; link != &client->list && n < HOLDS_OF_FIBER; link = link->prev) {
+    struct mw_store_hold *other = MW_CONTAINER(link, struct mw_store_hold, client_link);
+    if (other->fiber != fiber) continue;
     of_fiber = other;
-    n_fiber++;
+    n++;
   }
-  if (n_fiber >= HOLDS_OF_FIBER) end(holds, of_fiber, BY_FIBER);
-  else if (n_client > 0 && n_client >= holds->most - holds->n) end(holds, of_client, BY_CONNECTION);
+  return n < HOLDS_OF_FIBER ? NULL : of_fiber;
+}
+
+/* Where `hold` would exceed a bound, another is closed for it. It is not in the lists yet. */
+static void make_room(struct mw_store_holds *holds, const struct mw_store_hold *hold) {
+  struct client *client = client_at(holds, hold->client);
+  struct mw_store_hold *of_fiber = client->n < HOLDS_OF_FIBER ? NULL : one_too_many(client, hold->fiber);
+  if (of_fiber) end(holds, of_fiber, BY_FIBER);
+  else if (client->n > 0 && client->n >= holds->most - holds->n) end(holds, oldest_of(client), BY_CONNECTION);
   else if (holds->n >= holds->most) end(holds, oldest(holds), BY_WORKER);
 }
 
-/* Connections are told apart by their peers' names, jobs by themselves. */
+/* Connections differ by their peers' names, jobs by their fibers. */
 static uint64_t client_of(const struct mw_bind_call *call, uint64_t fiber) {
   if (!call) return fiber;
   uint64_t hash = 0xcbf29ce484222325u;
   for (const char *c = call->call->peer; c && *c; c++) hash = (hash ^ (unsigned char)*c) * 0x100000001b3u;
-  return hash;
+  return (hash ^ hash >> 32) | (uint64_t)1 << 63; /* the low bits of those that differ in few characters differ little */
 }
 
 int mw_store_hold_open(lua_State *L, struct mw_store *store, struct mw_store_hold *hold, const char *name,
@@ -180,6 +200,7 @@ int mw_store_hold_open(lua_State *L, struct mw_store *store, struct mw_store_hol
   hold->fiber = vm->running ? vm->running->serial : 0;
   hold->call = call ? call->call->id : 0;
   hold->client = client_of(call, hold->fiber);
+  if (vm->running) vm->running->store_client = hold->client;
   make_room(holds, hold);
   int rc = mw_store_snapshot_open(store, &hold->snapshot, err);
   if (rc == MW_ELIMIT) { /* of all workers together; those that a script has left are closed when they are collected */
@@ -190,6 +211,8 @@ int mw_store_hold_open(lua_State *L, struct mw_store *store, struct mw_store_hol
   if (rc != 0) return rc;
   hold->opened = mw_clock_mono();
   mw_list_push(&holds->list, &hold->link);
+  mw_list_push(&client_at(holds, hold->client)->list, &hold->client_link);
+  client_at(holds, hold->client)->n++;
   set_open(holds, holds->n + 1);
   if (!holds->timer) look_later(holds);
   return 0;
@@ -200,9 +223,10 @@ int mw_store_hold_open(lua_State *L, struct mw_store *store, struct mw_store_hol
 /* A fiber that was killed or cut has ended: what it holds is not left to the collector. */
 static void on_broken(struct mw_vm *vm, const struct mw_fiber *fiber) {
   struct mw_store_holds *holds = vm->holds;
-  struct mw_list *next;
-  for (struct mw_list *link = holds->list.next; link != &holds->list; link = next) {
-    struct mw_store_hold *hold = MW_CONTAINER(link, struct mw_store_hold, link);
+  if (fiber->store_client == 0) return;
+  struct mw_list *list = &client_at(holds, fiber->store_client)->list, *next;
+  for (struct mw_list *link = list->next; link != list; link = next) {
+    struct mw_store_hold *hold = MW_CONTAINER(link, struct mw_store_hold, client_link);
     next = link->next;
     if (hold->fiber == fiber->serial) end(holds, hold, BY_CUT);
   }
@@ -233,6 +257,7 @@ void mw_store_hold_types(lua_State *L, const struct mw_host *host) {
   *holds = (struct mw_store_holds){.host = host};
   holds->most = MW_STORE_SNAPSHOTS / (host->workers > 0 ? host->workers : 1);
   mw_list_init(&holds->list);
+  for (size_t i = 0; i < CLIENTS; i++) mw_list_init(&holds->clients[i].list);
   mw_bind_push_type(L, HOLDS, NULL, metamethods);
   lua_setmetatable(L, -2);
   luaL_ref(L, LUA_REGISTRYINDEX);

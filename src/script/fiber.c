@@ -150,6 +150,7 @@ struct mw_fiber *mw_fiber_new(struct mw_vm *vm, struct mw_program *program,
   if (!fiber) return NULL;
   fiber->program = program;
   fiber->serial = ++vm->n_started;
+  fiber->store_client = 0;
   if (program) program->n_fibers++;
   fiber->waiting = false;
   fiber->doom = MW_FIBER_ALIVE;

@@ -39,6 +39,7 @@ struct mw_fiber {
   int ref;                    /* keeps it in the registry */
   uint64_t serial;            /* no other fiber of the state has it, from 1 */
   bool nested;                /* this run takes place within that of another fiber */
+  uint64_t store_client;      /* bind/store_hold.c's: for whom it has held a snapshot; 0 when it has held none */
   bool waiting;
   bool refused;               /* Lua had no C stack to go on with a coroutine of the chain */
   lua_State *innermost;       /* the coroutine that waits: its own, or one of the script's inside it */
