@@ -43,6 +43,21 @@ static const char script[] =
     "  status = select(2, tasks:count())\n"
     "  assert(status.code == 'DATA_LOSS', tostring(status))\n"
     "end\n"
+    "function M.watches()\n"
+    "  local watches, aborted = {}, 0\n"
+    "  for i = 1, 5 do watches[i] = { tasks:watch() } end\n"
+    "  for i = 1, 15 do assert(tasks:put { id = tostring(i), title = ('x'):rep(1 << 20) }) end\n"
+    "  for _, watch in ipairs(watches) do\n"
+    "    local ok, event = pcall(watch[1], watch[2])\n"
+    "    if not ok then\n"
+    "      assert(event.code == 'ABORTED' and event.message:find('the watch fell behind', 1, true), tostring(event))\n"
+    "      aborted = aborted + 1\n"
+    "    else\n"
+    "      assert(event.key == '1')\n"
+    "    end\n"
+    "  end\n"
+    "  assert(aborted == 1, aborted)\n"
+    "end\n"
     "function M.count() return tasks:count() end\n"
     "function M.first() for task in tasks:each() do return task end end\n"
     "local function title(word) return function(t) t.title = t.title .. word return t end end\n"
@@ -240,6 +255,8 @@ static void a_search_past_expired_messages_is_ended(void **state) {
   expect_cut(b);
 }
 
+static void watches_that_are_behind_share_a_bound(void **state) { run_to_end(*state, "watches"); }
+
 /* ---- an update is shown what is queued, and others learn of that when it is durable ---- */
 
 /* Starts `first` and the others, NULL-ended, with a disk that waits, then has it go on, or fail once. */
@@ -286,6 +303,7 @@ int main(void) {
       TEST(a_full_store_is_a_status),
       TEST(a_value_that_is_no_message_is_data_loss),
       TEST(a_damaged_page_is_data_loss),
+      cmocka_unit_test_setup_teardown(watches_that_are_behind_share_a_bound, setup_large, binding_teardown),
       cmocka_unit_test_setup_teardown(a_count_that_takes_long_is_ended, setup_large, binding_teardown),
       cmocka_unit_test_setup_teardown(a_search_past_expired_messages_is_ended, setup_large, binding_teardown),
       TEST(what_depends_on_a_queued_change_waits_for_it),

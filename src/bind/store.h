@@ -183,6 +183,13 @@ int mw_store_hold_fail(lua_State *L, const struct mw_collection *collection, con
 void mw_bind_list_snapshots(const struct mw_vm *vm, void (*show)(void *arg, const struct mw_store_hold *hold),
                             void *arg);
 
+/* The changes that the watches of a worker have not taken yet. */
+struct mw_store_queues {
+  struct mw_list list; /* struct watch.link */
+  size_t bytes;        /* of all */
+};
+struct mw_store_queues *mw_store_queues_of(const struct mw_vm *vm);
+
 /* Once in a state, before any snapshot. Borrows `host`. */
 void mw_store_hold_types(lua_State *L, const struct mw_host *host);
 

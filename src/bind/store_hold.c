@@ -43,6 +43,7 @@ struct mw_store_holds {
   struct mw_list list; /* oldest first */
   size_t n, most;
   struct client clients[CLIENTS];
+  struct mw_store_queues queues; /* store_watch.c's */
   struct mw_timer *timer; /* looks for old ones while there are any; NULL when none is due */
   struct mw_metric *open_gauge, *age_gauge, *ended[N_REASONS]; /* may be NULL */
   uint64_t n_ended;
@@ -241,6 +242,8 @@ void mw_bind_list_snapshots(const struct mw_vm *vm, void (*show)(void *arg, cons
   }
 }
 
+struct mw_store_queues *mw_store_queues_of(const struct mw_vm *vm) { return &vm->holds->queues; }
+
 static int l_gc(lua_State *L) {
   struct mw_store_holds *holds = lua_touserdata(L, 1);
   mw_timer_stop(holds->timer);
@@ -257,6 +260,7 @@ void mw_store_hold_types(lua_State *L, const struct mw_host *host) {
   *holds = (struct mw_store_holds){.host = host};
   holds->most = MW_STORE_SNAPSHOTS / (host->workers > 0 ? host->workers : 1);
   mw_list_init(&holds->list);
+  mw_list_init(&holds->queues.list);
   for (size_t i = 0; i < CLIENTS; i++) mw_list_init(&holds->clients[i].list);
   mw_bind_push_type(L, HOLDS, NULL, metamethods);
   lua_setmetatable(L, -2);

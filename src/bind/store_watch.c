@@ -2,14 +2,15 @@
  *
  * The watch begins at the revision of the snapshot that what exists is read from, so that nothing is missed or doubled
  * between the two. Changes are copied into a queue as they come; a loop that falls too far behind is told so by an
- * error, for it cannot go on without a gap. */
+ * error, for it cannot go on without a gap. When the queues of a worker take too many bytes together, the longest is
+ * dropped. */
 #include <stdlib.h>
 
 #include "bind/store.h"
 
 #define WATCH "moonwire.Watch"
 
-enum { QUEUE_MAX = 16384, QUEUE_BYTES = 16 << 20 };
+enum { QUEUE_MAX = 16384, QUEUE_BYTES = 16 << 20, WORKER_BYTES = 64 << 20 };
 
 struct change {
   struct change *next;
@@ -19,6 +20,8 @@ struct change {
 };
 
 struct watch {
+  struct mw_list link;              /* in queues->list until it is closed */
+  struct mw_store_queues *queues;   /* of the worker */
   struct mw_collection *collection; /* in the user value */
   struct mw_store_key prefix;
   struct mw_store_hold hold;          /* of what exists, while that is read */
@@ -46,6 +49,7 @@ static bool append(struct watch *w, const struct mw_store_event *event) {
   w->last = &change->next;
   w->count++;
   w->bytes += size;
+  w->queues->bytes += size;
   return true;
 }
 
@@ -53,15 +57,29 @@ static void drop_first(struct watch *w) {
   struct change *change = w->first;
   w->first = change->next;
   if (!w->first) w->last = &w->first;
+  size_t size = sizeof *change + change->key_len + change->value_len;
   w->count--;
-  w->bytes -= sizeof *change + change->key_len + change->value_len;
+  w->bytes -= size;
+  w->queues->bytes -= size;
   free(change);
+}
+
+/* All queues are above their bound: the longest one is given up. */
+static void drop_longest(struct mw_store_queues *queues) {
+  struct watch *longest = NULL;
+  for (struct mw_list *link = queues->list.next; link != &queues->list; link = link->next) {
+    struct watch *w = MW_CONTAINER(link, struct watch, link);
+    if (!longest || w->bytes > longest->bytes) longest = w;
+  }
+  longest->behind = true;
+  while (longest->first) drop_first(longest);
 }
 
 static void on_event(void *arg, const struct mw_store_event *event) {
   struct watch *w = arg;
   if (w->behind) return;
   if (!event || !append(w, event)) w->behind = true;
+  if (w->queues->bytes > WORKER_BYTES) drop_longest(w->queues);
   struct mw_fiber *fiber = w->fiber;
   w->fiber = NULL;
   if (fiber) mw_fiber_resume(fiber); /* `w` may be gone after it */
@@ -72,6 +90,7 @@ static int l_close(lua_State *L) {
   mw_store_watch_close(w->watch);
   mw_store_hold_close(&w->hold);
   w->watch = NULL;
+  mw_list_remove(&w->link);
   while (w->first) drop_first(w);
   struct mw_fiber *fiber = w->fiber;
   w->fiber = NULL;
@@ -181,6 +200,8 @@ static int l_watch(lua_State *L) {
   struct watch *w = lua_newuserdatauv(L, sizeof *w, 1);
   *w = (struct watch){.collection = collection};
   w->last = &w->first;
+  w->queues = mw_store_queues_of(mw_vm_of(L));
+  mw_list_push(&w->queues->list, &w->link);
   luaL_setmetatable(L, WATCH);
   lua_pushvalue(L, 1);
   lua_setiuservalue(L, 3, 1);
