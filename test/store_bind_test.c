@@ -265,6 +265,7 @@ static void run_together(struct binding *b, const char *first, const char *const
   b->ended = 0;
   set_gate(true, fails);
   start(b, first);
+  await_writer();
   for (; others[n - 1]; n++) start(b, others[n - 1]);
   mw_loop_run_posts(&b->f->loop);
   assert_int_equal(b->ended, 0);

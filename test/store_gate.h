@@ -35,14 +35,19 @@ static inline void set_gate(bool closed, int failures) {
   pthread_mutex_unlock(&gate_lock);
 }
 
+/* Returns once the writer waits at the closed gate with a commit: what is queued from now on is another batch. */
+static inline void await_writer(void) {
+  pthread_mutex_lock(&gate_lock);
+  while (waiting == 0) pthread_cond_wait(&gate_moved, &gate_lock);
+  pthread_mutex_unlock(&gate_lock);
+}
+
 /* Closes the gate and has the writer wait at it with a commit of another key, so that what is queued from now on is one
  * batch. */
 static inline void hold(struct fixture *f, struct outcome *outcome) {
   set_gate(true, 0);
   mw_store_commit(f->store, txn_put("held", "up"), &f->loop, take_outcome, outcome);
-  pthread_mutex_lock(&gate_lock);
-  while (waiting == 0) pthread_cond_wait(&gate_moved, &gate_lock);
-  pthread_mutex_unlock(&gate_lock);
+  await_writer();
 }
 
 #endif
