@@ -277,7 +277,7 @@ describe("update", function()
     end
     test.eventually(function() return ended == 500 end)
     assert.equal(500, tasks:get("a").created_at)
-    assert.is_true(runs <= 1100, runs) -- once on a snapshot, and again on what is queued
+    assert.is_true(runs < 3000, runs) -- once on a snapshot, and again on what is queued, or after a commit that came between
   end)
 
   it("does not starve transactions and deletes of the same key", function()

@@ -25,7 +25,7 @@ struct transaction {
 
 enum { READS = 1, WRITES = 2 };
 
-enum { MOST_NEWEST = 32 };
+enum { MOST_NEWEST = 16 };
 
 /* ---- lifetime ---- */
 
