@@ -38,7 +38,7 @@ static void watch(struct fixture *f, struct watcher *w, const char *prefix, uint
 }
 
 static void run_posts(struct fixture *f) {
-  while (uv_run(&f->loop.uv, UV_RUN_NOWAIT) && !mw_list_empty(&f->loop.posts)) continue;
+  while (mw_loop_has_posts(&f->loop)) mw_loop_run_posts(&f->loop);
 }
 
 /* Waits until something was reported that contains `text`. */
