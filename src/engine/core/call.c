@@ -117,7 +117,7 @@ static bool is_request(const struct mw_core_call *core) {
 
 static void watch(struct mw_core_call *core);
 
-/* A call that is run in the turn in which it came in is not watched: its final batch does that. */
+/* A call that runs soon is not watched: its final batch does that. */
 static void queue(struct mw_core_call *core) {
   struct mw_run_queue *queue = &core->engine->dispatch->queue;
   if (core->item.lane) return;
@@ -126,7 +126,7 @@ static void queue(struct mw_core_call *core) {
   core->item.arrived = request ? core->call.arrived : mw_clock_mono();
   enter(core);
   mw_run_lane_add(first ? &queue->first : core->lane, &core->item);
-  if (queue->behind) watch(core);
+  if (core->engine->left >= MW_CORE_FEW) watch(core);
 }
 
 void mw_core_call_await(struct mw_core_call *core) {

@@ -42,13 +42,12 @@ static void flush_all(void *arg) {
   }
 }
 
-/* Runs after each round of events; those of a first turn that did not end have not been watched. */
+/* Runs after each round of events. Calls that wait for a few turns are not watched: that costs a batch. */
 static void flush_serving(void *arg) {
   struct mw_core_engine *engine = arg;
   flush_all(engine);
-  bool left = engine->dispatch->queue.over;
-  if (left && !engine->left) mw_core_server_await(engine);
-  engine->left = left;
+  if (engine->dispatch->queue.over && ++engine->left == MW_CORE_FEW) mw_core_server_await(engine);
+  if (!engine->dispatch->queue.behind && !engine->dispatch->queue.over) engine->left = 0;
 }
 
 /* ---- opening ---- */

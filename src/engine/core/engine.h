@@ -20,6 +20,9 @@ struct mw_core_dirty {
   void (*flush)(struct mw_core_dirty *dirty);
 };
 
+/* Rounds of events, of which a turn has two, from which on calls that wait are watched. */
+enum { MW_CORE_FEW = 8 };
+
 struct mw_core_engine {
   struct mw_engine base;
   struct mw_loop *loop;
@@ -33,7 +36,7 @@ struct mw_core_engine {
   struct mw_list channels;     /* struct mw_channel.link */
   struct mw_list client_calls; /* struct mw_client_call.link: what core still works for */
   struct mw_buf scratch;       /* a received message that is not in one piece */
-  bool left;                   /* items of the run queue were left, for lack of time */
+  unsigned left;               /* rounds of events after which items of the run queue were left, for lack of time */
   bool stopping;
 };
 

@@ -10,7 +10,7 @@
 #include "base/clock.h"
 
 /* Most events between two looks at the loop, and the time that they may take; looks for events that find none. */
-enum { BATCH = 1024, EVENTS_NS = 4 * MW_NS_PER_MS, MISSES = 64, LOOK_EVERY_NS = 32 * 1000, AWAY_NS = 200 * 1000 };
+enum { BATCH = 1024, EVENTS_NS = 4 * MW_NS_PER_MS, MISSES = 64, AWAY_NS = MW_RUN_TURN_NS };
 
 /* ---- waking the queue ---- */
 
@@ -99,17 +99,24 @@ static void run_loop(struct mw_core_poll *poll) {
 }
 
 /* How many looks for events may find none. Such a look has core serve one socket at most; the first one after an event serves
- * none. So a thread that does not wait looks several times: the more, the longer it was away. */
-static int64_t most_misses(const struct mw_core_poll *poll, bool waits) {
-  if (waits && !poll->has_posts && poll->away < AWAY_NS) return 0;
-  int64_t n = 2 + poll->away / LOOK_EVERY_NS;
-  return n < MISSES ? n : MISSES;
+ * none. So a thread that does not wait looks twice, and many times when it was away for long. */
+static int most_misses(const struct mw_core_poll *poll, bool waits) {
+  if (poll->away >= AWAY_NS) return MISSES;
+  return waits && !poll->has_posts ? 0 : 2;
+}
+
+/* When nothing of an earlier turn waits, handlers run while what they work on is in the processor's cache. */
+static void run_now(struct mw_core_poll *poll) {
+  struct mw_run_queue *queue = &poll->dispatch->queue;
+  if (queue->n > 0 && !queue->behind) mw_run_queue_run(queue);
 }
 
 static void take_events(struct mw_core_poll *poll, bool found, bool waits) {
-  int64_t misses = 0, until = mw_clock_real() + EVENTS_NS;
+  int misses = 0;
+  int64_t until = mw_clock_real() + EVENTS_NS;
   for (int i = 1; i < BATCH; i++) {
     if (!found && misses++ >= most_misses(poll, waits)) break;
+    run_now(poll);
     found = mw_core_queue_next(poll->queue, 0);
     if (mw_clock_real() >= until) break;
   }

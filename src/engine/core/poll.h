@@ -7,8 +7,8 @@
  *   - a small watcher thread, which polls uv_backend_fd(), for descriptors, processes and finished file operations.
  * The watcher fires once and then waits until the loop has run.
  *
- * A turn takes events for a few milliseconds at most, and then runs the dispatch's run queue, also for a few: events of all
- * connections are queued before handlers run. While items are left the thread does not wait. */
+ * A turn takes events for a few milliseconds at most, and runs the dispatch's run queue, also for a few. While items are
+ * left, events of all connections are queued before handlers run, and the thread does not wait. */
 #ifndef MW_ENGINE_CORE_POLL_H
 #define MW_ENGINE_CORE_POLL_H
 
