@@ -12,10 +12,11 @@
 
 #include "base/clock.h"
 #include "loop/acceptor.h"
+#include "observe/log_output.h"
 #include "server/kill.h"
 #include "server/status.h"
 
-enum { LINE_LIMIT = PATH_MAX + 64, CLIENTS = 16 };
+enum { LINE_LIMIT = PATH_MAX + 64, CLIENTS = 16, LOG_NS = 50 * MW_NS_PER_MS };
 static const int64_t patience = 5 * (int64_t)MW_NS_PER_S; /* for a line to come, and for an answer to be taken */
 
 struct mw_admin {
@@ -65,9 +66,10 @@ static void on_late(void *arg) {
 
 static void on_written(uv_write_t *write, int status) { drop(MW_CONTAINER(write, struct client, write)); }
 
-/* Sends what a command has to say, and ends the connection. */
+/* Sends what a command has to say, and ends the connection. The log has the lines of the command by then, if it is read. */
 static void answer(void *arg, bool ok, const char *text) {
   struct client *client = arg;
+  mw_log_flush(LOG_NS);
   client->timer = mw_timer_start(client->admin->crew.home, patience, on_late, client);
   size_t len = strlen(text);
   bool ended = len > 0 && text[len - 1] == '\n';

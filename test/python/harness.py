@@ -61,13 +61,15 @@ class Server:
             log.seek(since)
             return log.read()
 
-    def logged_lines(self, *words):
-        """The lines with all of the words; waits until there is one. The log has a thread of its own."""
-        last = time.monotonic() + TIMEOUT
+    def wait_logged(self, *words):
+        """Waits for a line with all of the words: a thread of its own writes the log. Returns what was logged."""
+        ends = time.monotonic() + TIMEOUT
         while True:
-            lines = [line for line in self.logged().splitlines() if all(word in line for word in words)]
-            if lines or time.monotonic() > last:
-                return lines
+            log = self.logged()
+            if any(all(word in line for word in words) for line in log.splitlines()):
+                return log
+            if time.monotonic() > ends:
+                raise AssertionError(f"no line with {words} in:\n{log}")
             time.sleep(0.005)
 
     def stop(self):

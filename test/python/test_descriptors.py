@@ -81,7 +81,7 @@ class Descriptors(unittest.TestCase):
         outcome = self.open(count=300)
         self.assertEqual((outcome.opened, outcome.status), (300, "OK"))
         self.assertGreater(outcome.exhausted, 0)
-        self.assertTrue(self.server.logged_lines("no file descriptor is free"))
+        self.server.wait_logged("no file descriptor is free")
 
     def test_forgotten_files_are_closed_before_descriptors_run_short(self):
         self.serve("--workers", "1")

@@ -63,10 +63,7 @@ class Handlers(ServiceTest):
         error = self.assertFails(grpc.StatusCode.INTERNAL, self.stub.Crash, pb.Empty())
         self.assertNotIn("boom", error.details())
         number = error.details().split()[-1]  # the error's id
-        log = self.server.logged()
-        self.assertIn(number, log)
-        self.assertIn("boom", log)
-        self.assertIn("lua/probe.lua:", log)
+        self.server.wait_logged(number, "boom", "lua/probe.lua:")
         self.stub.Look(pb.Empty(), timeout=TIMEOUT)
 
     def test_a_long_stream_out(self):

@@ -38,7 +38,7 @@ class LimitsTest(unittest.TestCase):
         self.assertEqual(server.stop(), 0, server.logged())
 
     def assertLogged(self, *words):
-        self.assertNotEqual(self.server.logged_lines(*words), [], self.server.logged())
+        self.server.wait_logged(*words)
 
     def assertEnded(self, client, code, reason):
         """The connection ends, with that error and that reason."""

@@ -128,7 +128,7 @@ class Retries(OutboundTest):
         with Peer(fails(99)) as peer, Peer(fails(2)) as other:
             self.run_call(peer, service_config=throttled)
             self.assertEqual(len(peer.requests), 2)  # two failures leave two tokens of four
-            self.assertIn("attempt 3 of an outbound call: throttled", self.server.logged())
+            self.server.wait_logged("attempt 3 of an outbound call: throttled")
             self.run_call(peer, "Expand", service_config=throttled)
             self.assertEqual(len(peer.requests), 3)
             self.run_call(other, service_config=throttled)

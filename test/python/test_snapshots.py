@@ -63,7 +63,7 @@ class Snapshots(unittest.TestCase):
             self.assertTrue(client.settle())
         for n in range(20):
             self.assertAnswered(reader, "/items.Items/List", 2 * n + 3)
-        self.assertTrue(self.server.logged_lines("a snapshot of the store was closed", "the calls of its connection hold"))
+        self.server.wait_logged("a snapshot of the store was closed", "the calls of its connection hold")
 
 
 if __name__ == "__main__":

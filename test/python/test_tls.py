@@ -123,7 +123,8 @@ class Calls(TlsTest):
         """Connections go on with the old certificate; the change is logged once."""
         for _ in range(6):  # on both workers
             self.assertEqual(self.connects(), self.serial)
-        lines = [line for line in self.server.logged().splitlines() if "TLS files" in line]
+        log = self.server.wait_logged("the renewed TLS files are not used, the old certificate stays", file, cause)
+        lines = [line for line in log.splitlines() if "TLS files" in line]
         self.assertEqual(len(lines), number, lines)
         self.assertIn("the renewed TLS files are not used, the old certificate stays", lines[-1])
         self.assertIn(file, lines[-1])
@@ -192,8 +193,8 @@ class Handshakes(TlsTest):
         with connect(address, self.context()) as sock:
             self.assertEqual(sock.recv(1), b"")
         if OURS:
-            self.assertIn("reason=tls", self.server.logged())
-            self.assertIn('detail="the client offers no protocol by ALPN, must offer h2"', self.server.logged())
+            self.server.wait_logged("reason=tls")
+            self.server.wait_logged('detail="the client offers no protocol by ALPN, must offer h2"')
 
     def handshake(self, version, ciphers):
         context = self.context("h2")
@@ -210,7 +211,7 @@ class Handshakes(TlsTest):
             with self.assertRaises((ssl.SSLError, ConnectionError)):
                 self.handshake(ssl.TLSVersion.TLSv1_2, suite)
         if OURS:
-            self.assertIn('detail="no shared cipher"', self.server.logged())
+            self.server.wait_logged('detail="no shared cipher"')
 
     def test_versions_before_1_2_are_refused(self):
         self.serve()
@@ -222,9 +223,9 @@ class Handshakes(TlsTest):
         address = self.serve()
         with self.assertRaisesRegex(ssl.SSLError, NO_PROTOCOL):
             connect(address, self.context("http/1.1"))
-        self.assertIn("no TLS session came about", self.server.logged())
-        self.assertIn("reason=tls", self.server.logged())
-        self.assertIn('detail="no application protocol"', self.server.logged())
+        self.server.wait_logged("no TLS session came about")
+        self.server.wait_logged("reason=tls")
+        self.server.wait_logged('detail="no application protocol"')
 
     def test_who_only_connects_is_ended_in_time(self):
         with connect(self.serve("limits = { handshake_seconds = 0.05 }")) as sock:

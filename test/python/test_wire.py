@@ -210,7 +210,8 @@ class Strict(WireTest):
         goodbye = http2.frame(http2.GOAWAY, 0, 0, struct.pack(">II", 1, 0) + b"client transport shutdown")  # as Go's
         for then, lines in ((goodbye, 0), (http2.frame(http2.PING, 0, 1, bytes(8)), 1)):
             http2.exchange(server.address, SERVICE + "EmptyCall", body=http2.message(), then=then)
-            self.assertEqual(server.logged().count("connection ended"), lines)
+            log = server.wait_logged("connection ended") if lines else server.logged()
+            self.assertEqual(log.count("connection ended"), lines)
 
     def test_te_may_be_missing(self):
         self.assertEnds(OK, self.call(headers=[("te", None)]))
