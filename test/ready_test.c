@@ -104,6 +104,15 @@ static void jobs_rest_after_a_long_one_and_calls_do_not(void **state) {
   assert_true(mw_clock_real() - began > 15 * MW_NS_PER_MS);
 }
 
+static void jobs_rest_after_a_long_one_that_ran_at_once(void **state) {
+  mw_ready_run(&f.queue, piece(0, 'a', 30 * MW_NS_PER_MS), false);
+  mw_ready_run(&f.queue, piece(1, 'b', 0), false);
+  mw_loop_run_posts(&f.loop);
+  assert_string_equal("a", f.order);
+  while (f.ran < 2) uv_run(&f.loop.uv, UV_RUN_ONCE);
+  assert_string_equal("ab", f.order);
+}
+
 static void work_that_is_taken_out_does_not_run(void **state) {
   mw_ready_put(&f.queue, piece(0, 'a', 0), false);
   mw_ready_put(&f.queue, piece(1, 'b', 0), false);
@@ -190,6 +199,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(short_work_shares_a_turn, setup, teardown),
       cmocka_unit_test_setup_teardown(calls_precede_jobs, setup, teardown),
       cmocka_unit_test_setup_teardown(jobs_rest_after_a_long_one_and_calls_do_not, setup, teardown),
+      cmocka_unit_test_setup_teardown(jobs_rest_after_a_long_one_that_ran_at_once, setup, teardown),
       cmocka_unit_test_setup_teardown(work_that_is_taken_out_does_not_run, setup, teardown),
       cmocka_unit_test_setup_teardown(jobs_pause_after_too_many_cuts, setup, teardown),
       cmocka_unit_test_setup_teardown(one_job_runs_after_the_pause_and_the_others_if_it_does_well, setup, teardown),

@@ -387,7 +387,7 @@ static void collect_for_room(struct mw_vm *vm) {
   int64_t took = mw_clock_real() - now;
   excuse(vm->account, took, mw_clock_read(CLOCK_THREAD_CPUTIME_ID) - busy);
   vm->shortage.next = now + ROOM_PERIOD * took;
-  if (!has_room(vm, CALLS_PART)) vm->shortage.full = now;
+  if (!has_room(vm, CALLS_PART)) vm->shortage.full = vm->shortage.vain = now;
 }
 
 static bool is_full(const struct mw_vm *vm, int64_t now) {

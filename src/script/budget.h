@@ -36,7 +36,7 @@ struct mw_shortage {
   size_t refused;   /* bytes of the block that Lua collects garbage for; 0 outside */
   int64_t full;     /* mw_clock_real() when a collection last left less room than spawned fibers must; 0 for never */
   int64_t next;     /* mw_clock_real() from which mw_budget_has_room() may collect garbage */
-  int64_t vain;     /* mw_clock_real() of the last whole collection after a cut that has freed little; 0 for none */
+  int64_t vain;     /* mw_clock_real() of the last whole collection for a cut that has freed little; 0 for none */
 };
 
 enum mw_cut {

@@ -28,13 +28,18 @@ static void end_pause(void *arg) {
   start_turn(queue);
 }
 
-/* With stopped clocks a test waits until all that needs no time has happened: nothing pauses then. */
+/* After jobs have run since `began`. With stopped clocks a test waits until all that needs no time has happened: nothing
+ * pauses then. */
+static void rest(struct mw_ready_queue *queue, int64_t began) {
+  int64_t took = mw_clock_real() - began;
+  if (took < LONG_TURN_NS || queue->loop->held || queue->pause) return;
+  queue->pause = mw_timer_start_real(queue->loop, took, end_pause, queue);
+}
+
 static void run_jobs(struct mw_ready_queue *queue) {
   int64_t began = mw_clock_real();
   run_list(&queue->jobs);
-  int64_t took = mw_clock_real() - began;
-  if (took < LONG_TURN_NS || queue->loop->held) return;
-  queue->pause = mw_timer_start_real(queue->loop, took, end_pause, queue);
+  rest(queue, began);
 }
 
 static void run_turn(struct mw_post *post) {
@@ -81,7 +86,9 @@ static bool has_time(struct mw_ready_queue *queue) {
 void mw_ready_run(struct mw_ready_queue *queue, struct mw_ready *ready, bool of_call) {
   bool paused = queue->pause && !of_call;
   if (!paused && mw_list_empty(list_of(queue, of_call)) && has_time(queue)) {
+    int64_t began = mw_clock_real();
     ready->run(ready);
+    if (!of_call) rest(queue, began);
   } else {
     mw_ready_put(queue, ready, of_call);
   }
