@@ -3,7 +3,7 @@ return {
   ["as long as the schema: fields, values, types, methods"] = {
     ["bind/message_meta.c"] = { push_defaults = 1, push_set_member = 1, index_message = 1 },
     ["bind/message_push.c"] = { push_fields = 1, push_time = 1 },
-    ["bind/message_read.c"] = { fail_oneof = 1, fail_key = 1, check_required = 1 },
+    ["bind/message_read.c"] = { fail_oneof = 1, fail_key = 1, check_required = 1, mw_read_fields = 1 },
     ["bind/message_types.c"] = { index_init = 1, index_add = 1, add_message_names = 1, add_small_numbers = 2,
       add_enum_names = 1, count_atoms = 2, add_names = 2, add_metatables = 1 },
     ["bind/message_types.h"] = { mw_name_index_find = 1 },

@@ -53,15 +53,6 @@ void mw_arena_reset(struct mw_arena *arena) {
   arena->over = false;
 }
 
-bool mw_arena_charge(struct mw_arena *arena, size_t size) {
-  if (size > arena->budget - arena->used) {
-    arena->over = true;
-    return false;
-  }
-  arena->used += size;
-  return true;
-}
-
 void *mw_arena_alloc(struct mw_arena *arena, size_t size) {
   if (size > SIZE_MAX - ALIGN) return NULL;
   size_t rounded = size ? (size + ALIGN - 1) / ALIGN * ALIGN : ALIGN;

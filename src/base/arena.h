@@ -38,7 +38,12 @@ void *mw_arena_calloc(struct mw_arena *arena, size_t count, size_t size);
 char *mw_arena_strndup(struct mw_arena *arena, const char *text, size_t len);
 
 /* Counts `size` bytes that lie elsewhere towards the budget. False when they are too many. */
-bool mw_arena_charge(struct mw_arena *arena, size_t size);
+static inline bool mw_arena_charge(struct mw_arena *arena, size_t size) {
+  arena->over |= size > arena->budget - arena->used;
+  if (arena->over) return false;
+  arena->used += size;
+  return true;
+}
 
 /* Whether the budget was what refused an allocation since the last reset. */
 static inline bool mw_arena_over(const struct mw_arena *arena) { return arena->over; }

@@ -196,6 +196,7 @@ static void encode_table(struct encoder *e, const struct level *outer, const str
     refuse(e, path, "a table with weak references (__mode) has no form in JSON");
   }
   lua_Unsigned count = lua_rawlen(e->L, -1);
+  mw_budget_spend(e->L, &e->steps, MW_BUDGET_WALK);
   if (type) {
     encode_message(e, type);
   } else if (count > 0 || mw_bind_is_array(e->L, -1)) {

@@ -11,10 +11,6 @@ int mw_read_no_memory(struct mw_reader *r, const struct mw_path *path) {
   return mw_path_fail(r->err, r->L, path, MW_ENOMEM, "out of memory");
 }
 
-int mw_read_charge(struct mw_reader *r, size_t len, const struct mw_path *path) {
-  return mw_arena_charge(r->arena, len) ? 0 : mw_read_no_memory(r, path);
-}
-
 int mw_read_new(struct mw_reader *r, const struct mw_message_type *type, const struct mw_path *path,
                 ProtobufCMessage **out) {
   *out = mw_message_new(type, r->arena);
@@ -294,8 +290,8 @@ int mw_read_fields(struct mw_reader *r, int at, const struct mw_message_type *ty
   if (rc != 0) return rc;
   int key = lua_gettop(L) + 1;
   lua_pushnil(L);
+  mw_budget_spend(L, &r->steps, MW_BUDGET_WALK);
   for (; lua_next(L, at); lua_settop(L, key)) {
-    mw_budget_tick(L, &r->steps);
     const struct mw_field *field = find_field(L, key, state);
     rc = field ? read_field(r, key + 1, field, path, message) : fail_key(r, key, type, path);
     if (rc != 0) return rc;

@@ -45,10 +45,12 @@ int mw_read_wellknown(struct mw_reader *r, int at, const struct mw_message_type 
 int mw_read_new(struct mw_reader *r, const struct mw_message_type *type, const struct mw_path *path,
                 ProtobufCMessage **out);
 
-/* Counts bytes that the message borrows from Lua towards the arena's budget: one string may be in it many times. */
-int mw_read_charge(struct mw_reader *r, size_t len, const struct mw_path *path);
-
 /* The error of an arena that gave nothing. */
 int mw_read_no_memory(struct mw_reader *r, const struct mw_path *path);
+
+/* Counts bytes that the message borrows from Lua towards the arena's budget: one string may be in it many times. */
+static inline int mw_read_charge(struct mw_reader *r, size_t len, const struct mw_path *path) {
+  return mw_arena_charge(r->arena, len) ? 0 : mw_read_no_memory(r, path);
+}
 
 #endif

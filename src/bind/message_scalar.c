@@ -132,7 +132,7 @@ static int read_text(struct mw_reader *r, int at, const struct mw_field *field, 
   if (lua_type(r->L, at) != LUA_TSTRING) return mw_path_fail_value(r->err, r->L, path, at, expected, "");
   size_t len;
   const char *text = lua_tolstring(r->L, at, &len);
-  if (field->kind == MW_KIND_STRING) mw_budget_bytes(r->L, &r->steps, len);
+  if (len >= MW_BUDGET_BYTES) mw_budget_bytes(r->L, &r->steps, len);
   if (field->kind == MW_KIND_STRING && !mw_utf8_valid(mw_slice(text, len))) {
     return mw_path_fail_value(r->err, r->L, path, at, "string in UTF-8", "; other bytes need a field of type bytes");
   }

@@ -69,7 +69,7 @@ static void deep_copy(lua_State *L, const char *name) {
   copy_value(L, copies, queue);
   unsigned steps = 0;
   for (lua_Integer i = 1; lua_rawgeti(L, queue, i) != LUA_TNIL; i++) {
-    mw_budget_tick(L, &steps);
+    mw_budget_spend(L, &steps, MW_BUDGET_WALK);
     fill_copy(L, copies, queue, name, &steps);
   }
   lua_pop(L, 1);

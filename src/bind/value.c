@@ -99,6 +99,7 @@ static void encode_table(struct encoder *e, int index) {
   luaL_checkstack(L, 8, "nested tables");
   put_tag(e, mw_bind_is_array(L, index) ? ARRAY : TABLE);
   size_t path_len = e->path_len;
+  mw_budget_spend(L, &e->steps, MW_BUDGET_WALK);
   lua_pushnil(L);
   while (lua_next(L, index)) {
     int value = lua_gettop(L);

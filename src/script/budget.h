@@ -100,6 +100,9 @@ bool mw_budget_is_over(void *L);
 /* Steps between two looks at the clock. A step takes some nanoseconds: one value of a table, or MW_BUDGET_BYTES bytes. */
 enum { MW_BUDGET_STEPS = 4096, MW_BUDGET_BYTES = 64 };
 
+/* Steps of a walk through a table, beside those of its pairs: Lua searches the places of pairs that it has lost, too. */
+enum { MW_BUDGET_WALK = 256 };
+
 /* For loops in C whose length a script or a message decides. Counts `n` further steps in `*steps`, 0 at first, and looks
  * at the account after every MW_BUDGET_STEPS. Raises as mw_budget_check(). */
 static inline void mw_budget_spend(lua_State *L, unsigned *steps, size_t n) {

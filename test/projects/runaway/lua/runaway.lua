@@ -275,6 +275,28 @@ ways["mw.json of Any in Any"] = function()
   error "it was read"
 end
 
+-- Many times a table that has lost a million pairs.
+local function emptied()
+  local t, list = {}, {}
+  for i = 1, 500000 do
+    t[-i] = true
+    if i % 50000 == 0 then mw.sleep(0) end
+  end
+  for i = 1, 500000 do
+    t[-i] = nil
+    if i % 50000 == 0 then mw.sleep(0) end
+  end
+  for i = 1, 10000 do list[i] = t end
+  mw.sleep(0)
+  return list
+end
+
+ways["mw.json of an emptied table many times"] = function() mw.json.encode(emptied()) end
+
+ways["topic:publish of an emptied table many times"] = function() mw.topic "emptied":publish(emptied()) end
+
+ways["a message of an emptied table many times"] = function() mw.message("runaway.Tree", { branches = emptied() }) end
+
 ways["a message of shared branches"] = function()
   local t = {}
   for _ = 1, 45 do t = { branches = { t, t } } end

@@ -66,6 +66,8 @@ describe("a runaway", function()
     "spawned work that waits", "spawned work in coroutines", "spawned functions", "coroutine.wrap that closes",
     "string.find with a long set", "string.find of what was captured", "string.gsub with a long replacement by nothing",
     "topic:publish of shared branches", "mw.json of Any in Any", "tostring of long strings",
+    "mw.json of an emptied table many times", "topic:publish of an emptied table many times",
+    "a message of an emptied table many times",
   } do
     ends(what, slow)
   end
