@@ -138,6 +138,7 @@ static bool wire_give(struct wire *wire, struct mw_http_conn *conn, const void *
   memcpy(piece, bytes, len);
   bool stands = mw_http_session_receive(&conn->session, mw_slice(piece, len));
   mw_http_turn_run_ready(&wire->engine->turn);
+  mw_http_session_keep_data(&conn->session);
   free(piece);
   return stands;
 }

@@ -80,7 +80,13 @@ static int keep(struct mw_http_reader *reader, size_t len) {
   return 0;
 }
 
-int mw_http_reader_keep(struct mw_http_reader *reader) { return keep(reader, reader->chunk.len); }
+int mw_http_reader_keep(struct mw_http_reader *reader) {
+  int rc = keep(reader, reader->chunk.len);
+  if (rc == 0) return 0;
+  reader->chunk = mw_slice(NULL, 0);
+  reader->failed = true;
+  return rc;
+}
 
 int mw_http_reader_feed(struct mw_http_reader *reader, struct mw_slice chunk) {
   if (mw_http_reader_keep(reader) != 0) return MW_ENOMEM;
@@ -137,6 +143,7 @@ int mw_http_reader_next(struct mw_http_reader *reader, struct mw_buf *scratch, s
                         struct mw_err *err) {
   uint8_t flag;
   size_t size;
+  if (reader->failed) return mw_err_set(err, MW_ENOMEM, "out of memory for a message");
   if (!read_prefix(reader, &flag, &size)) return wait(reader, err);
   if (is_refused(reader, flag, size)) return refuse(reader, flag, err);
   if (mw_http_reader_held(reader) - MW_HTTP_PREFIX < size) return wait(reader, err);

@@ -32,6 +32,7 @@ struct mw_http_reader {
   size_t claimed;                  /* of the unread bytes: credited already */
   size_t credit;
   bool stingy;                     /* no credit for the beginning of a message */
+  bool failed;                     /* bytes are lost, for lack of memory */
 };
 
 /* The compression is IDENTITY and can be set until the first message. */
@@ -51,7 +52,7 @@ void mw_http_reader_set_compression(struct mw_http_reader *reader, enum mw_compr
 int mw_http_reader_feed(struct mw_http_reader *reader, struct mw_slice chunk);
 
 /* Copies what is unread of the borrowed bytes. A view that next() gave into them may be used no longer than the bytes.
- * Returns 0 or MW_ENOMEM. */
+ * Returns 0 or MW_ENOMEM; then they are lost, and next() fails. */
 int mw_http_reader_keep(struct mw_http_reader *reader);
 
 /* The stream has ended. */

@@ -48,7 +48,7 @@ int mw_http_session_setup(nghttp2_session_callbacks **callbacks, nghttp2_option 
 /* Embedded in a struct mw_http_conn of `engine`; `calls` is empty. Returns 0 or MW_ENOMEM. */
 int mw_http_session_init(struct mw_http_session *session, struct mw_http_engine *engine);
 
-/* Takes bytes off the wire; they are borrowed until the calls that this makes ready have run. Returns false when the
+/* Takes bytes off the wire; they are borrowed until the calls that this makes ready have run, or keep_data(). Returns false when the
  * connection must be closed. */
 bool mw_http_session_receive(struct mw_http_session *session, struct mw_slice bytes);
 
