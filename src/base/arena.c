@@ -17,13 +17,24 @@ static void enter(struct mw_arena *arena, struct mw_arena_block *block) {
   arena->end = block->data + block->size;
 }
 
+static void free_newest(struct mw_arena *arena) {
+  struct mw_arena_block *block = arena->blocks;
+  arena->blocks = block->older;
+  mw_quota_give(arena->quota, sizeof *block + block->size);
+  free(block);
+}
+
 static bool grow(struct mw_arena *arena, size_t size) {
   size_t step = arena->blocks ? arena->blocks->size * 2 : FIRST_BLOCK;
   if (step > LARGEST_STEP) step = LARGEST_STEP;
   if (step < size) step = size;
   if (step > SIZE_MAX - sizeof(struct mw_arena_block)) return false;
+  if (!mw_quota_take(arena->quota, sizeof(struct mw_arena_block) + step)) return false;
   struct mw_arena_block *block = malloc(sizeof *block + step);
-  if (!block) return false;
+  if (!block) {
+    mw_quota_give(arena->quota, sizeof *block + step);
+    return false;
+  }
   block->older = arena->blocks;
   block->size = step;
   arena->blocks = block;
@@ -34,20 +45,12 @@ static bool grow(struct mw_arena *arena, size_t size) {
 void mw_arena_init(struct mw_arena *arena, size_t budget) { *arena = (struct mw_arena){.budget = budget}; }
 
 void mw_arena_fini(struct mw_arena *arena) {
-  while (arena->blocks) {
-    struct mw_arena_block *older = arena->blocks->older;
-    free(arena->blocks);
-    arena->blocks = older;
-  }
-  mw_arena_init(arena, arena->budget);
+  while (arena->blocks) free_newest(arena);
+  *arena = (struct mw_arena){.budget = arena->budget, .quota = arena->quota};
 }
 
 void mw_arena_reset(struct mw_arena *arena) {
-  while (arena->blocks && arena->blocks->older) {
-    struct mw_arena_block *older = arena->blocks->older;
-    free(arena->blocks);
-    arena->blocks = older;
-  }
+  while (arena->blocks && arena->blocks->older) free_newest(arena);
   if (arena->blocks) enter(arena, arena->blocks);
   arena->used = 0;
   arena->over = false;

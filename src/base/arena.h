@@ -1,13 +1,12 @@
 /* A bump allocator: many small pieces with one lifetime, freed together.
  *
  * Every piece is aligned to 16 bytes. An arena has a budget in bytes, so that what it serves cannot be made to eat
- * the machine: past it mw_arena_alloc() returns NULL, as it does without memory, and mw_arena_over() tells which.
+ * the machine: past it mw_arena_alloc() returns NULL, as it does without memory or quota, and mw_arena_over() tells which.
  * One thread at a time. */
 #ifndef MW_BASE_ARENA_H
 #define MW_BASE_ARENA_H
 
-#include <stdbool.h>
-#include <stddef.h>
+#include "base/quota.h"
 
 struct mw_arena_block;
 
@@ -17,6 +16,7 @@ struct mw_arena {
   size_t used;                   /* bytes handed out since the last reset */
   size_t budget;                 /* most bytes to hand out */
   bool over;                     /* an allocation was refused for the budget */
+  struct mw_quota *quota;        /* borrowed: blocks count against it; NULL for none. Set before the first allocation */
 };
 
 /* Allocates nothing yet. `budget` in bytes; SIZE_MAX for none. */

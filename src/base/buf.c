@@ -10,12 +10,18 @@
 
 void mw_buf_fini(struct mw_buf *buf) {
   free(buf->data);
-  *buf = (struct mw_buf)MW_BUF_INIT;
+  mw_quota_give(buf->quota, buf->cap);
+  *buf = (struct mw_buf){.quota = buf->quota};
 }
 
 static int grow(struct mw_buf *buf, size_t cap) {
+  size_t more = cap - buf->cap;
+  if (!mw_quota_take(buf->quota, more)) return MW_ENOMEM;
   uint8_t *grown = realloc(buf->data, cap);
-  if (!grown) return MW_ENOMEM;
+  if (!grown) {
+    mw_quota_give(buf->quota, more);
+    return MW_ENOMEM;
+  }
   buf->data = grown;
   buf->cap = cap;
   return 0;

@@ -1,21 +1,24 @@
 /* A growing byte buffer.
  *
- * Appending never half-succeeds: on MW_ENOMEM the buffer is as it was. `data` is always followed by a zero byte once
+ * Appending never half-succeeds: on MW_ENOMEM, which an exhausted quota causes too, the buffer is as it was. `data` is always followed by a zero byte once
  * anything was appended, so that text can be used as a C string. One thread at a time. */
 #ifndef MW_BASE_BUF_H
 #define MW_BASE_BUF_H
 
 #include "base/err.h"
+#include "base/quota.h"
 #include "base/slice.h"
 
 struct mw_buf {
   uint8_t *data; /* owned; NULL while empty */
   size_t len;    /* bytes used */
   size_t cap;    /* bytes allocated */
+  struct mw_quota *quota; /* borrowed: what is allocated counts against it; NULL for none */
 };
 
-#define MW_BUF_INIT {NULL, 0, 0}
+#define MW_BUF_INIT {NULL, 0, 0, NULL}
 
+/* Empties it; the quota stays. */
 void mw_buf_fini(struct mw_buf *buf);
 
 /* Makes room for `more` bytes behind the used ones. Returns 0 or MW_ENOMEM. */

@@ -43,6 +43,10 @@ void mw_bind_push_err(lua_State *L, struct mw_err *err) {
 }
 
 int mw_bind_raise_err(lua_State *L, struct mw_err *err) {
+  if (err->code == MW_ENOMEM) {
+    mw_err_fini(err);
+    return mw_budget_refuse(L);
+  }
   mw_bind_push_err(L, err);
   luaL_where(L, 1);
   lua_insert(L, -2);

@@ -226,7 +226,8 @@ int mw_bind_fail_err(lua_State *L, enum mw_code code, struct mw_err *err);
 /* Pushes the words of `err`, which is freed also when there is no memory for them. */
 void mw_bind_push_err(lua_State *L, struct mw_err *err);
 
-/* Raises an error with the words of `err`, which is freed, and the position of the calling script. */
+/* Raises an error with the words of `err`, which is freed, and the position of the calling script. For MW_ENOMEM it is
+ * mw_budget_refuse()'s. */
 int mw_bind_raise_err(lua_State *L, struct mw_err *err);
 
 /* Reads the status object at `index` as a view that lives as long as the object stays on the stack. Returns whether it

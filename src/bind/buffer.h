@@ -1,4 +1,4 @@
-/* A struct mw_buf that Lua owns, for bytes that are built while Lua may raise. */
+/* A struct mw_buf that Lua owns, for bytes that are built while Lua may raise. They count in the worker's memory. */
 #ifndef MW_BIND_BUFFER_H
 #define MW_BIND_BUFFER_H
 
@@ -6,7 +6,8 @@
 
 #include "base/buf.h"
 
-/* Pushes an empty buffer, freed when it is collected; freeing it earlier by mw_buf_fini() is allowed. */
+/* Pushes an empty buffer as a to-be-closed value: an error, or the end of the C function, frees its bytes at once. Its slot
+ * leaves the stack by lua_settop(), lua_pop() or lua_closeslot(), which do so too. */
 struct mw_buf *mw_bind_push_buffer(lua_State *L);
 
 #endif

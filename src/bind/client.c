@@ -47,7 +47,7 @@ static void push_channels(lua_State *L) {
 /* Appends "name=value;" to the key that channels are found by. */
 static void add_key(lua_State *L, struct mw_buf *key, const char *name, const char *value) {
   if (!value) return;
-  if (mw_buf_printf(key, "%s=%zu:%s;", name, strlen(value), value) != 0) luaL_error(L, "mw.client: out of memory");
+  if (mw_buf_printf(key, "%s=%zu:%s;", name, strlen(value), value) != 0) mw_budget_refuse(L);
 }
 
 static void make_key(lua_State *L, const struct mw_channel_config *config) {
@@ -64,7 +64,7 @@ static void make_key(lua_State *L, const struct mw_channel_config *config) {
   add_key(L, key, "load_balancing", config->load_balancing);
   add_key(L, key, "max", size);
   lua_pushlstring(L, mw_buf_str(key), key->len);
-  mw_buf_fini(key);
+  lua_closeslot(L, -2);
   lua_remove(L, -2);
 }
 

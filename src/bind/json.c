@@ -1,18 +1,17 @@
 /* mw.json: values and messages as JSON text, and back.
  *
  * A message table (one with a message's metatable) is written by the proto3 JSON mapping, wherever it stands in a
- * value; everything else as what it is. What is built while Lua may raise is a userdata, for Lua to collect. */
+ * value; everything else as what it is. */
 #include <math.h>
 
 #include "base/text.h"
 #include "bind/bind.h"
+#include "bind/buffer.h"
 #include "schema/json.h"
 #include "schema/json_number.h"
 #include "schema/json_path.h"
 #include "schema/json_print.h"
 #include "schema/json_token.h"
-
-#define TEXT_TYPE "moonwire.JsonText"
 
 enum { LARGEST_INDENT = 16 };
 
@@ -33,22 +32,9 @@ struct encoder {
   unsigned steps; /* towards the next look at the budget */
 };
 
-static int l_text_gc(lua_State *L) {
-  mw_buf_fini(luaL_checkudata(L, 1, TEXT_TYPE));
-  return 0;
-}
-
-/* Pushes an empty buffer that is freed with its userdata. */
-static struct mw_buf *push_text(lua_State *L) {
-  struct mw_buf *text = lua_newuserdatauv(L, sizeof *text, 0);
-  *text = (struct mw_buf)MW_BUF_INIT;
-  luaL_setmetatable(L, TEXT_TYPE);
-  return text;
-}
-
 /* Raises "mw.json.encode: PATH: WHAT". */
 static int refuse(struct encoder *e, const struct mw_json_path *path, const char *what) {
-  struct mw_buf *text = push_text(e->L);
+  struct mw_buf *text = mw_bind_push_buffer(e->L);
   (void)mw_json_path_print(path, text); /* without memory the path is shorter */
   return luaL_error(e->L, "mw.json.encode: %s: %s", mw_buf_str(text), what);
 }
@@ -209,6 +195,7 @@ static void encode_table(struct encoder *e, const struct level *outer, const str
 /* Writes the value at the top. */
 static void encode_value(struct encoder *e, const struct level *outer, const struct mw_json_path *path) {
   mw_budget_tick(e->L, &e->steps);
+  if (e->printer.rc == MW_ENOMEM) mw_budget_refuse(e->L);
   if (mw_bind_is_null(e->L, -1)) {
     mw_json_put(&e->printer, "null");
     return;
@@ -248,7 +235,7 @@ static int l_encode(lua_State *L) {
   static const struct mw_json_path root = {.kind = MW_PATH_TYPE, .name = "value"};
   luaL_checkany(L, 1);
   unsigned indent = check_indent(L, 2);
-  struct mw_buf *text = push_text(L);
+  struct mw_buf *text = mw_bind_push_buffer(L);
   struct encoder e = {.L = L,
                       .program = mw_bind_program(L),
                       .printer = mw_json_printer(text, indent),
@@ -257,7 +244,7 @@ static int l_encode(lua_State *L) {
   lua_pushvalue(L, 1);
   encode_value(&e, NULL, &root);
   if (e.printer.rc == MW_ELIMIT) mw_budget_check(L);
-  if (e.printer.rc != 0) return luaL_error(L, "mw.json.encode: out of memory");
+  if (e.printer.rc != 0) return mw_budget_refuse(L);
   lua_pushlstring(L, mw_buf_str(text), text->len);
   return 1;
 }
@@ -392,11 +379,7 @@ static int l_decode(lua_State *L) {
 
 static const luaL_Reg functions[] = {{"encode", l_encode}, {"decode", l_decode}, {NULL, NULL}};
 
-static const luaL_Reg text_metamethods[] = {{"__gc", l_text_gc}, {NULL, NULL}};
-
 void mw_bind_open_json(lua_State *L, struct mw_program *program) {
-  mw_bind_push_type(L, TEXT_TYPE, NULL, text_metamethods);
-  lua_pop(L, 1);
   lua_newtable(L);
   mw_bind_functions(L, program, functions);
   lua_setfield(L, -2, "json");

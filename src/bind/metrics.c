@@ -255,9 +255,8 @@ static int l_total(lua_State *L) {
 /* mw.metrics.text(): everything, as Prometheus reads it. */
 static int l_text(lua_State *L) {
   struct mw_buf *text = mw_bind_push_buffer(L);
-  if (mw_metrics_write(mw_bind_program(L)->host->metrics, text) != 0) return luaL_error(L, "out of memory");
+  if (mw_metrics_write(mw_bind_program(L)->host->metrics, text) != 0) return mw_budget_refuse(L);
   lua_pushlstring(L, mw_buf_str(text), text->len);
-  mw_buf_fini(text);
   return 1;
 }
 

@@ -162,7 +162,6 @@ static int l_publish(lua_State *L) {
   luaL_argcheck(L, !lua_isnoneornil(L, 2), 2, "expected a value, nil cannot be sent");
   struct mw_slice bytes = mw_value_encode(L, 2, topic->program);
   int reached = mw_topic_publish(topic->program->host->topics, topic->name, bytes);
-  mw_buf_fini(lua_touserdata(L, -1));
   if (reached < 0) return mw_bind_fail(L, MW_CODE_RESOURCE_EXHAUSTED, "out of memory for a value to publish");
   lua_pushinteger(L, reached);
   return 1;

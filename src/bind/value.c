@@ -31,7 +31,7 @@ static int fail(struct encoder *e, const char *words) { return luaL_error(e->L, 
 
 static void put(struct encoder *e, const void *data, size_t len) {
   mw_budget_bytes(e->L, &e->steps, len);
-  if (mw_buf_append(e->out, data, len) != 0) fail(e, "out of memory");
+  if (mw_buf_append(e->out, data, len) != 0) mw_budget_refuse(e->L);
 }
 
 static void put_tag(struct encoder *e, enum tag tag) { put(e, &(uint8_t){(uint8_t)tag}, 1); }
@@ -73,7 +73,7 @@ static void encode_message(struct encoder *e, int index, const struct mw_message
   put_tag(e, MESSAGE);
   put_bytes(e, type->full_name, strlen(type->full_name));
   put_varint(e, size);
-  if (mw_buf_reserve(e->out, size) != 0) fail(e, "out of memory");
+  if (mw_buf_reserve(e->out, size) != 0) mw_budget_refuse(e->L);
   mw_message_pack(message, e->out->data + e->out->len);
   e->out->len += size;
 }

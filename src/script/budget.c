@@ -17,10 +17,12 @@ enum {
   RESERVE = 1024 * 1024,      /* bytes beyond limit and loan for reporting that memory was refused */
   LOAN_PART = 16,             /* of the limit: lent beyond it while memory is short */
   ROOM_PART = 8,              /* of the limit: free after a collection that has freed enough */
+  OUTSIDE_PART = 4,           /* of the limit: beyond it for C, which cannot collect garbage before it takes more */
   CALLS_PART = 4,             /* of the limit: free while fibers may be spawned */
   ROOM_PERIOD = 16,           /* times that a collection for room took, from one to the next */
   LOAD_FACTOR = 10            /* loading scripts may take this many slices, a second at the least */
 };
+#define REFUSAL "not enough memory" /* as Lua words it */
 #define LONGEST_TICK (10 * (int64_t)MW_NS_PER_MS)
 #define LEAST_GRACE (10 * (int64_t)MW_NS_PER_MS)
 #define WARN_EVERY ((int64_t)MW_NS_PER_S)
@@ -285,7 +287,7 @@ static void on_tick(void *arg) {
 /* Whether the error at the top says that memory was refused; that of a luaL_Buffer is an ordinary one. */
 static bool is_refusal(lua_State *L, int status) {
   if (status == LUA_ERRMEM) return true;
-  return lua_type(L, -1) == LUA_TSTRING && strcmp(lua_tostring(L, -1), "not enough memory") == 0;
+  return lua_type(L, -1) == LUA_TSTRING && strcmp(lua_tostring(L, -1), REFUSAL) == 0;
 }
 
 bool mw_budget_settle(lua_State *L, int status) {
@@ -315,7 +317,7 @@ static void count_bulk(struct mw_vm *vm, size_t size) {
 
 static bool has_room(const struct mw_vm *vm, size_t part) {
   size_t limit = vm->limits.memory;
-  return limit == 0 || vm->memory <= limit - limit / part;
+  return limit == 0 || vm->memory.used <= limit - limit / part;
 }
 
 /* A whole collection has ended. */
@@ -362,7 +364,7 @@ bool mw_budget_allow(struct mw_vm *vm, size_t held, size_t size) {
   bool collected = end_refusal(vm, size);
   vm->collided = held == 0 && mw_collisions_found(&vm->collisions, size);
   if (!vm->collided) {
-    size_t limit = vm->limits.memory, after = vm->memory - held + size;
+    size_t limit = vm->limits.memory, after = vm->memory.used - held + size;
     if (limit == 0) return true;
     if (!vm->collecting && !has_room(vm, ROOM_PART)) mw_collect_start(vm);
     if (after <= limit || may_borrow(vm, after)) return true;
@@ -424,6 +426,13 @@ void mw_budget_collected(struct mw_vm *vm, bool all) {
 
 bool mw_budget_is_pressed(const struct mw_vm *vm) { return !has_room(vm, ROOM_PART); }
 
+int mw_budget_refuse(lua_State *L) {
+  struct mw_vm *vm = mw_vm_of(L);
+  find_place(L, vm->refused_at, sizeof vm->refused_at);
+  lua_pushliteral(L, REFUSAL);
+  return lua_error(L);
+}
+
 /* ---- accounts ---- */
 
 void mw_account_open(struct mw_account *account, int64_t slice) {
@@ -454,6 +463,7 @@ void mw_budget_limit(struct mw_vm *vm, struct mw_limits limits) {
   int64_t interval = limits.slice / TICKS;
   vm->limits = limits;
   set_unasked(vm);
+  vm->memory.limit = limits.memory + limits.memory / OUTSIDE_PART;
   if (interval == 0 || interval > LONGEST_TICK) interval = LONGEST_TICK;
   if (!mw_ticker_start(&vm->ticker, interval, on_tick, vm)) set_hook(vm->L);
 }

@@ -22,7 +22,7 @@ struct mw_vm;
 /* What a worker allows. */
 struct mw_limits {
   int64_t slice;  /* nanoseconds that a fiber may run without waiting; 0 for no limit */
-  size_t memory;  /* bytes that the state may hold; 0 for no limit */
+  size_t memory;  /* bytes that the state may hold, with what C holds for scripts; 0 for no limit */
   bool warn_each; /* of each run that takes half of its slice, not of one a second */
 };
 
@@ -144,6 +144,8 @@ void mw_budget_collected(struct mw_vm *vm, bool all);
 
 /* Returns whether the last eighth of the memory is in use. */
 bool mw_budget_is_pressed(const struct mw_vm *vm);
+/* Raises the error of a refused allocation of Lua: for C functions that got no memory, or no part of vm->memory. */
+int mw_budget_refuse(lua_State *L);
 
 /* After a protected call that ended with `status` and the error at the top: when what runs was cut, or is now for lack
  * of memory, puts the error of the cut in its place and returns true: it must be raised again. */

@@ -42,7 +42,7 @@ void mw_collect_stress(struct mw_vm *vm) {
     return;
   }
   size_t all = vm->allocations + vm->run_allocations;
-  size_t mean = vm->run_allocations / RUN * (1 + vm->memory / SMALL_HEAP) + all / LIFE;
+  size_t mean = vm->run_allocations / RUN * (1 + vm->memory.used / SMALL_HEAP) + all / LIFE;
   vm->skipped_allocations = all * 2654435761u / 65536 % (2 * mean + 1);
   lua_gc(vm->L, LUA_GCRESTART); /* only sets the collector's debt to zero: it is positive after the allocation */
 }
@@ -54,7 +54,7 @@ void mw_collect_space_out(struct mw_vm *vm) {
   set_stress(vm, getenv("MOONWIRE_GCSTRESS") != NULL);
   lua_newuserdatauv(vm->L, SPACE, 0);
   luaL_ref(vm->L, LUA_REGISTRYINDEX);
-  vm->memory -= SPACE;
+  vm->memory.used -= SPACE;
 }
 
 static void expect_descriptors(struct mw_vm *vm) {

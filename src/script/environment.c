@@ -84,7 +84,7 @@ static int l_collectgarbage(lua_State *L) {
   if (strcmp(luaL_optstring(L, 1, "count"), "count") != 0) {
     return luaL_argerror(L, 1, "the collector belongs to the server: only \"count\" is available to scripts");
   }
-  lua_pushnumber(L, (lua_Number)mw_vm_of(L)->memory / 1024);
+  lua_pushnumber(L, (lua_Number)mw_vm_of(L)->memory.used / 1024);
   return 1;
 }
 

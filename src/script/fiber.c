@@ -111,7 +111,7 @@ static void run(struct mw_fiber *fiber, int n_args, bool starts) {
   struct mw_vm *vm = fiber->vm;
   struct mw_fiber *outer = vm->running;
   int unyieldable = vm->unyieldable;
-  size_t memory = vm->memory;
+  size_t memory = vm->memory.used;
   struct mw_log_context log = *mw_log_context();
   struct mw_account *account = vm->account;
   lua_State *current = vm->current;
@@ -127,6 +127,7 @@ static void run(struct mw_fiber *fiber, int n_args, bool starts) {
   int n_results;
   int rc = resume(fiber->L, current, n_args, &n_results); /* Lua limits the depth of the C stack: `current` counts */
   mw_account_end_run(&fiber->account, account, current);
+  mw_vm_drop_scratch(vm);
   bool collect = rc != LUA_YIELD && fiber->account.cut == MW_CUT_MEMORY;
   if (rc == LUA_YIELD) {
     lua_pop(fiber->L, n_results);
@@ -141,7 +142,7 @@ static void run(struct mw_fiber *fiber, int n_args, bool starts) {
   vm->current = current;
   vm->running = outer;
   vm->shortage.lent = false;
-  if (collect) mw_budget_reclaim(vm, vm->memory > memory ? vm->memory - memory : 0);
+  if (collect) mw_budget_reclaim(vm, vm->memory.used > memory ? vm->memory.used - memory : 0);
 }
 
 struct mw_fiber *mw_fiber_new(struct mw_vm *vm, struct mw_program *program,

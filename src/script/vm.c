@@ -11,14 +11,14 @@
 
 /* Whether Lua may have `size` bytes in the place of `held`. */
 static inline bool is_allowed(struct mw_vm *vm, size_t held, size_t size) {
-  return (size < MW_BUDGET_BULK && vm->memory - held + size <= vm->unasked) || mw_budget_allow(vm, held, size);
+  return (size < MW_BUDGET_BULK && vm->memory.used - held + size <= vm->unasked) || mw_budget_allow(vm, held, size);
 }
 
 static void *take(struct mw_vm *vm, size_t size) {
   if (!is_allowed(vm, 0, size)) return NULL;
   mw_collect_stress(vm);
   void *block = mw_blocks_take(&vm->blocks, size);
-  if (block) vm->memory += size;
+  if (block) vm->memory.used += size;
   if (block && size >= MW_BUDGET_BULK) mw_collisions_taken(&vm->collisions, block, size);
   return block;
 }
@@ -28,7 +28,7 @@ static void *resize(struct mw_vm *vm, void *block, size_t old, size_t size) {
   if (size > old) mw_collect_stress(vm);
   void *moved = mw_blocks_resize(&vm->blocks, block, old, size);
   if (!moved) return NULL;
-  vm->memory += size - old;
+  vm->memory.used += size - old;
   if (old >= MW_BUDGET_BULK) mw_collisions_given(&vm->collisions, block, old);
   return moved;
 }
@@ -39,7 +39,7 @@ static void *allocate(void *arg, void *block, size_t old_size, size_t new_size) 
   if (new_size > 0) return block ? resize(vm, block, old_size, new_size) : take(vm, new_size);
   if (!block) return NULL;
   if (old_size >= MW_BUDGET_BULK) mw_collisions_given(&vm->collisions, block, old_size);
-  vm->memory -= old_size;
+  vm->memory.used -= old_size;
   mw_blocks_give(&vm->blocks, block, old_size);
   return NULL;
 }
@@ -64,6 +64,7 @@ int mw_vm_init(struct mw_vm *vm, struct mw_loop *loop, size_t unpack_budget, str
   mw_list_init(&vm->live);
   mw_ready_init(&vm->ready, loop);
   mw_arena_init(&vm->scratch, unpack_budget);
+  vm->scratch.quota = &vm->memory;
   vm->L = lua_newstate(allocate, vm);
   if (!vm->L) return mw_err_set(err, MW_ENOMEM, "out of memory for a Lua state");
   *(struct mw_vm **)lua_getextraspace(vm->L) = vm;

@@ -12,12 +12,15 @@
 #include "base/arena.h"
 #include "base/blocks.h"
 #include "base/list.h"
+#include "base/quota.h"
 #include "loop/loop.h"
 #include "observe/metrics.h"
 #include "script/budget.h"
 #include "script/collisions.h"
 #include "script/ready.h"
 #include "script/ticker.h"
+
+enum { MW_VM_SCRATCH_KEPT = 256 * 1024 }; /* bytes that the scratch arena may keep from one run to the next */
 
 struct mw_fiber;
 struct mw_program;
@@ -40,7 +43,7 @@ struct mw_vm {
   int unyieldable;          /* > 0: an outer C call boundary forbids waiting */
   struct mw_arena scratch;  /* for one C function at a time: see mw_vm_scratch() */
   struct mw_blocks blocks;  /* what Lua's values are made of */
-  size_t memory;            /* bytes that Lua holds, without the block of script/collect.h */
+  struct mw_quota memory;   /* what Lua holds, without the block of script/collect.h, and what C holds for scripts */
   struct mw_collisions collisions; /* of keys in large tables */
   bool collided;            /* memory was last refused for these */
   struct mw_limits limits;
@@ -82,6 +85,11 @@ static inline struct mw_vm *mw_vm_of(lua_State *L) { return *(struct mw_vm **)lu
 static inline struct mw_arena *mw_vm_scratch(struct mw_vm *vm) {
   mw_arena_reset(&vm->scratch);
   return &vm->scratch;
+}
+
+/* After a run: frees what the scratch arena holds of a large message. */
+static inline void mw_vm_drop_scratch(struct mw_vm *vm) {
+  if (vm->scratch.used > MW_VM_SCRATCH_KEPT) mw_arena_reset(&vm->scratch);
 }
 
 /* Calls `function` in protected mode with `arg` as its only argument, a light userdata. Returns 0, MW_ENOMEM, or

@@ -173,7 +173,7 @@ static void ask(void *arg, struct mw_worker *worker) {
   int64_t now = mw_clock_mono();
   mw_buf_printf(&part->worker, "%u\t%" PRIu64 "\t%zu\t%zu\t%.1f MiB\n", worker->index,
                 worker->programs.current->generation->number, worker->dispatch.live, worker->vm.n_live,
-                mib(worker->vm.memory));
+                mib(worker->vm.memory.used - worker->vm.memory.outside));
   add_old(&part->old, worker, now);
   add_calls(&part->calls, worker, now);
   part->asked = worker;
