@@ -172,6 +172,7 @@ function Call:receive() end
 ---@return fun(): any?
 function Call:messages() end
 
+---Headers are 64 KiB at the most, where each entry counts 32 bytes more. So are trailers.
 ---@param key string
 ---@param value string raw bytes for a key ending in -bin
 function Call:set_header(key, value) end

@@ -199,7 +199,7 @@ function File:commit(name, options) end
 local fs = {}
 
 ---@param path string
----@param limit? integer most bytes to read; 64 MiB unless given
+---@param limit? integer most bytes to read, 64 MiB unless given; never more than limits.memory_bytes
 ---@return string?
 ---@return moonwire.Status?
 function fs.read(path, limit) end
@@ -260,7 +260,7 @@ function fs.list(folder) end
 ---@class moonwire.Topic
 local Topic = {}
 
----Hands a copy of the value to every subscription.
+---Hands a copy of the value to every subscription. Nil and a RESOURCE_EXHAUSTED status for a value of more than 16 MiB.
 ---@param value any a message, string, number, boolean or table of these
 ---@return integer? reached how many subscriptions got it
 ---@return moonwire.Status?

@@ -91,6 +91,84 @@ static void a_full_queue_drops_the_oldest_and_counts(void **state) {
   mw_subscription_close(s);
 }
 
+enum { MIB = 1024 * 1024 };
+
+/* Publishes `size` bytes that nobody looks at. */
+static int publish_bytes(struct fixture *f, const char *name, size_t size) {
+  static uint8_t bytes[MW_TOPIC_QUEUE_BYTES + 1];
+  return mw_topic_publish(f->topics, name, mw_slice(bytes, size));
+}
+
+static size_t count(struct mw_subscription *s, uint64_t *dropped) {
+  struct mw_slice payload;
+  uint64_t more;
+  size_t n = 0;
+  for (*dropped = 0; mw_subscription_next(s, &payload, &more); *dropped += more) n++;
+  return n;
+}
+
+static void a_queue_is_full_with_so_many_bytes(void **state) {
+  struct fixture *f = *state;
+  uint64_t dropped;
+  struct mw_subscription *slow = subscribe(f, "a", 64), *quick = subscribe(f, "a", 64);
+  for (int i = 0; i < 40; i++) {
+    assert_int_equal(publish_bytes(f, "a", MIB), 2);
+    assert_int_equal(count(quick, &dropped), 1);
+    assert_int_equal(dropped, 0);
+    assert_true(mw_topics_bytes(f->topics) <= MW_TOPIC_QUEUE_BYTES + 2 * MIB);
+  }
+  assert_int_equal(count(slow, &dropped), MW_TOPIC_QUEUE_BYTES / MIB - 1); /* payloads have heads */
+  assert_int_equal(dropped, 40 - (MW_TOPIC_QUEUE_BYTES / MIB - 1));
+  assert_int_equal(publish_bytes(f, "a", MW_TOPIC_QUEUE_BYTES), 2); /* the largest has a queue for itself */
+  assert_int_equal(count(slow, &dropped), 1);
+  mw_subscription_close(slow);
+  mw_subscription_close(quick);
+  mw_loop_run_posts(&f->loop);
+  assert_int_equal(mw_topics_bytes(f->topics), 0);
+}
+
+static void a_payload_is_refused_that_is_too_long(void **state) {
+  struct fixture *f = *state;
+  struct mw_subscription *s = subscribe(f, "a", 4);
+  assert_int_equal(publish_bytes(f, "a", MW_TOPIC_QUEUE_BYTES + 1), MW_ELIMIT);
+  assert_empty(s);
+  assert_int_equal(mw_topics_bytes(f->topics), 0);
+  mw_subscription_close(s);
+}
+
+static void all_topics_are_bounded_and_no_topic_is_starved(void **state) {
+  enum { TOPICS = 64 };
+  struct fixture *f = *state;
+  struct mw_subscription *slow[TOPICS];
+  char name[8];
+  for (int i = 0; i < TOPICS; i++) {
+    snprintf(name, sizeof name, "%d", i);
+    slow[i] = subscribe(f, name, 4096);
+    for (int j = 0; j < 32; j++) {
+      assert_int_equal(publish_bytes(f, name, MIB / 2), 1);
+      assert_true(mw_topics_bytes(f->topics) <= MW_TOPICS_BYTES);
+    }
+  }
+  struct mw_subscription *quick = subscribe(f, "other", 4);
+  assert_int_equal(publish(f, "other", "x"), 1);
+  assert_next(quick, "x", 0);
+  mw_subscription_close(quick);
+  for (int i = 0; i < TOPICS; i++) mw_subscription_close(slow[i]);
+  mw_loop_run_posts(&f->loop);
+  assert_int_equal(mw_topics_bytes(f->topics), 0);
+}
+
+static void a_payload_that_was_received_can_be_released(void **state) {
+  struct fixture *f = *state;
+  struct mw_subscription *s = subscribe(f, "a", 4);
+  publish(f, "a", "x");
+  assert_next(s, "x", 0);
+  assert_true(mw_topics_bytes(f->topics) > 0);
+  mw_subscription_release(s);
+  assert_int_equal(mw_topics_bytes(f->topics), 0);
+  mw_subscription_close(s);
+}
+
 static void ready_runs_once_until_the_queue_is_empty(void **state) {
   struct fixture *f = *state;
   struct mw_subscription *s = subscribe(f, "a", 8);
@@ -254,6 +332,10 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(every_subscriber_of_the_name_gets_it),
       TEST(a_full_queue_drops_the_oldest_and_counts),
+      TEST(a_queue_is_full_with_so_many_bytes),
+      TEST(a_payload_is_refused_that_is_too_long),
+      TEST(all_topics_are_bounded_and_no_topic_is_starved),
+      TEST(a_payload_that_was_received_can_be_released),
       TEST(ready_runs_once_until_the_queue_is_empty),
       TEST(a_queue_emptied_meanwhile_is_not_ready),
       TEST(a_closed_subscription_is_not_told),

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "bind/value.h"
+#include "script/collect.h"
 
 #define TOPIC "moonwire.Topic"
 #define SUBSCRIPTION "moonwire.Subscription"
@@ -20,6 +21,7 @@ struct topic {
 struct subscription {
   struct mw_program *program;
   struct mw_subscription *queue; /* NULL once it is gone */
+  size_t size;                   /* bytes of the queue, which count in the worker's memory */
   bool closed;                   /* takes no more; what is in the queue can be received */
   struct mw_fiber *waiter;       /* who is in receive(), or NULL */
   struct mw_timer *timer;        /* that ends the wait; NULL without a timeout, and once it has fired */
@@ -58,6 +60,7 @@ static int push_next(lua_State *L, struct subscription *s) {
   struct mw_err err = MW_ERR_INIT;
   if (!s->queue || !mw_subscription_next(s->queue, &payload, &dropped)) return 0;
   int rc = mw_value_push(L, s->program, payload, &err);
+  mw_subscription_release(s->queue);
   if (rc == MW_ENOMEM) return mw_bind_fail_err(L, MW_CODE_RESOURCE_EXHAUSTED, &err);
   if (rc != 0) return mw_bind_fail_err(L, MW_CODE_FAILED_PRECONDITION, &err);
   lua_pushinteger(L, (lua_Integer)dropped);
@@ -126,12 +129,18 @@ static int l_close(lua_State *L) {
   return 0;
 }
 
+static void drop_queue(lua_State *L, struct subscription *s) {
+  mw_subscription_close(s->queue);
+  s->queue = NULL;
+  mw_quota_give(&mw_vm_of(L)->memory, s->size);
+  s->size = 0;
+}
+
 /* The end of a `local s <close>`: what is left is dropped. */
 static int l_close_variable(lua_State *L) {
   struct subscription *s = check_subscription(L);
   s->closed = true;
-  mw_subscription_close(s->queue);
-  s->queue = NULL;
+  drop_queue(L, s);
   wake(s);
   return 0;
 }
@@ -140,8 +149,7 @@ static int l_close_variable(lua_State *L) {
 static int l_gc(lua_State *L) {
   struct subscription *s = check_subscription(L);
   stop_waiting(s);
-  mw_subscription_close(s->queue);
-  s->queue = NULL;
+  drop_queue(L, s);
   return 0;
 }
 
@@ -156,13 +164,24 @@ static void push_subscription_type(lua_State *L) {
 
 static struct topic *check_topic(lua_State *L) { return luaL_checkudata(L, 1, TOPIC); }
 
+static int fail_to_publish(lua_State *L, int rc, size_t size) {
+  enum mw_code code = MW_CODE_RESOURCE_EXHAUSTED;
+  if (rc == MW_ELIMIT) {
+    return mw_bind_fail(L, code, "a value of %zu bytes is too long for a topic, which takes %d", size, MW_TOPIC_QUEUE_BYTES);
+  }
+  if (rc == MW_EFULL) {
+    return mw_bind_fail(L, code, "the topics of this process hold %d bytes that subscribers have not received", MW_TOPICS_BYTES);
+  }
+  return mw_bind_fail(L, code, "out of memory for a value to publish");
+}
+
 /* topic:publish(value): how many subscribers got it */
 static int l_publish(lua_State *L) {
   struct topic *topic = check_topic(L);
   luaL_argcheck(L, !lua_isnoneornil(L, 2), 2, "expected a value, nil cannot be sent");
   struct mw_slice bytes = mw_value_encode(L, 2, topic->program);
   int reached = mw_topic_publish(topic->program->host->topics, topic->name, bytes);
-  if (reached < 0) return mw_bind_fail(L, MW_CODE_RESOURCE_EXHAUSTED, "out of memory for a value to publish");
+  if (reached < 0) return fail_to_publish(L, reached, bytes.len);
   lua_pushinteger(L, reached);
   return 1;
 }
@@ -187,6 +206,10 @@ static int l_subscribe(lua_State *L) {
   lua_setiuservalue(L, -2, 1);
   push_subscription_type(L);
   lua_setmetatable(L, -2);
+  size_t size = mw_subscription_size(capacity);
+  mw_collect_pace(L, size);
+  if (!mw_quota_take(&program->vm->memory, size)) return mw_budget_refuse(L);
+  s->size = size;
   struct mw_topics *topics = program->host->topics;
   if (mw_topic_subscribe(topics, topic->name, capacity, program->vm->loop, on_ready, s, &s->queue) != 0) {
     return mw_bind_fail(L, MW_CODE_RESOURCE_EXHAUSTED, "out of memory for a subscription");

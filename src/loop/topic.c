@@ -12,6 +12,7 @@
 #include "base/map.h"
 
 struct payload {
+  struct mw_topics *topics; /* borrowed */
   atomic_size_t refs;
   size_t len;
   uint8_t data[];
@@ -20,6 +21,7 @@ struct payload {
 struct mw_topics {
   pthread_rwlock_t lock;
   struct mw_map by_name;
+  atomic_size_t bytes; /* of all payloads, with their heads */
 };
 
 struct topic {
@@ -36,8 +38,9 @@ struct mw_subscription {
   void (*ready)(void *arg);
   void *arg;
   struct mw_post post;
-  bool posted; /* guarded by the topic's lock, as are the next four */
+  bool posted; /* guarded by the topic's lock, as are the next five */
   size_t first, count;
+  size_t bytes; /* of the payloads in the queue, with their heads */
   uint64_t dropped;
   size_t capacity;
   bool closed;
@@ -45,13 +48,25 @@ struct mw_subscription {
   struct payload *queue[]; /* a ring of `capacity` */
 };
 
-static struct payload *payload_new(struct mw_slice bytes) {
-  struct payload *payload = malloc(sizeof *payload + bytes.len);
-  if (!payload) return NULL;
+static size_t payload_size(const struct payload *payload) { return sizeof *payload + payload->len; }
+
+/* Returns 0, MW_ELIMIT, MW_EFULL or MW_ENOMEM, as mw_topic_publish(). */
+static int payload_new(struct mw_topics *topics, struct mw_slice bytes, struct payload **out) {
+  if (bytes.len > MW_TOPIC_QUEUE_BYTES) return MW_ELIMIT;
+  size_t size = sizeof(struct payload) + bytes.len;
+  struct payload *payload = NULL;
+  bool fits = atomic_fetch_add_explicit(&topics->bytes, size, memory_order_relaxed) + size <= MW_TOPICS_BYTES;
+  if (fits) payload = malloc(size);
+  if (!payload) {
+    atomic_fetch_sub_explicit(&topics->bytes, size, memory_order_relaxed);
+    return fits ? MW_ENOMEM : MW_EFULL;
+  }
+  payload->topics = topics;
   atomic_init(&payload->refs, 1);
   payload->len = bytes.len;
   if (bytes.len > 0) memcpy(payload->data, bytes.data, bytes.len);
-  return payload;
+  *out = payload;
+  return 0;
 }
 
 static struct payload *payload_ref(struct payload *payload) {
@@ -60,7 +75,13 @@ static struct payload *payload_ref(struct payload *payload) {
 }
 
 static void payload_unref(struct payload *payload) {
-  if (payload && atomic_fetch_sub_explicit(&payload->refs, 1, memory_order_acq_rel) == 1) free(payload);
+  if (!payload || atomic_fetch_sub_explicit(&payload->refs, 1, memory_order_acq_rel) != 1) return;
+  atomic_fetch_sub_explicit(&payload->topics->bytes, payload_size(payload), memory_order_relaxed);
+  free(payload);
+}
+
+size_t mw_topics_bytes(const struct mw_topics *topics) {
+  return atomic_load_explicit(&topics->bytes, memory_order_relaxed);
 }
 
 struct mw_topics *mw_topics_new(void) {
@@ -84,19 +105,44 @@ static struct payload *shift(struct mw_subscription *s) {
   struct payload *payload = s->queue[s->first];
   s->first = (s->first + 1) % s->capacity;
   s->count--;
+  s->bytes -= payload_size(payload);
   return payload;
 }
 
+static void drop_oldest(struct mw_subscription *s) {
+  payload_unref(shift(s));
+  s->dropped++;
+}
+
 static void enqueue(struct mw_subscription *s, struct payload *payload) {
-  if (s->count == s->capacity) {
-    payload_unref(shift(s));
-    s->dropped++;
-  }
+  size_t size = payload_size(payload);
+  while (s->count > 0 && (s->count == s->capacity || s->bytes + size > MW_TOPIC_QUEUE_BYTES)) drop_oldest(s);
+  s->bytes += size;
   s->queue[(s->first + s->count++) % s->capacity] = payload_ref(payload);
   if (s->count == 1 && !s->posted) {
     s->posted = true;
     mw_loop_post(s->loop, &s->post);
   }
+}
+
+/* Drops the oldest payloads of the queues that hold more than `most` bytes. Nobody publishes. */
+static void cut_queues(struct topic *topic, size_t most) {
+  pthread_mutex_lock(&topic->lock); /* against receivers */
+  for (struct mw_list *node = topic->subscriptions.next; node != &topic->subscriptions; node = node->next) {
+    struct mw_subscription *s = MW_CONTAINER(node, struct mw_subscription, link);
+    while (s->bytes > most) drop_oldest(s);
+  }
+  pthread_mutex_unlock(&topic->lock);
+}
+
+/* Makes room: the longest queues lose the most. An eighth of the whole is made free, so that this is rare. */
+static void make_room(struct mw_topics *topics) {
+  pthread_rwlock_wrlock(&topics->lock);
+  for (size_t most = MW_TOPIC_QUEUE_BYTES; most > 0 && mw_topics_bytes(topics) > MW_TOPICS_BYTES / 8 * 7; most /= 2) {
+    struct topic *topic;
+    for (size_t at = 0; (topic = mw_map_next(&topics->by_name, &at, NULL));) cut_queues(topic, most / 2);
+  }
+  pthread_rwlock_unlock(&topics->lock);
 }
 
 static int publish_to(struct topic *topic, struct payload *payload) {
@@ -111,8 +157,13 @@ static int publish_to(struct topic *topic, struct payload *payload) {
 }
 
 int mw_topic_publish(struct mw_topics *topics, const char *name, struct mw_slice bytes) {
-  struct payload *payload = payload_new(bytes);
-  if (!payload) return MW_ENOMEM;
+  struct payload *payload;
+  int rc = payload_new(topics, bytes, &payload);
+  if (rc == MW_EFULL) {
+    make_room(topics);
+    rc = payload_new(topics, bytes, &payload);
+  }
+  if (rc != 0) return rc;
   pthread_rwlock_rdlock(&topics->lock);
   struct topic *topic = mw_map_get(&topics->by_name, mw_slice_str(name));
   int reached = topic ? publish_to(topic, payload) : 0;
@@ -176,11 +227,15 @@ static void topic_drop(struct topic *topic) {
   free(topic);
 }
 
+size_t mw_subscription_size(size_t capacity) {
+  return sizeof(struct mw_subscription) + capacity * sizeof(struct payload *);
+}
+
 int mw_topic_subscribe(struct mw_topics *topics, const char *name, size_t capacity, struct mw_loop *loop,
                        void (*ready)(void *arg), void *arg, struct mw_subscription **out) {
   assert(capacity > 0);
   if (capacity > (SIZE_MAX - sizeof(struct mw_subscription)) / sizeof(struct payload *)) return MW_ENOMEM;
-  struct mw_subscription *s = calloc(1, sizeof *s + capacity * sizeof s->queue[0]);
+  struct mw_subscription *s = calloc(1, mw_subscription_size(capacity));
   if (!s) return MW_ENOMEM;
   s->capacity = capacity;
   s->loop = loop;
@@ -202,7 +257,7 @@ int mw_topic_subscribe(struct mw_topics *topics, const char *name, size_t capaci
 }
 
 bool mw_subscription_next(struct mw_subscription *s, struct mw_slice *payload, uint64_t *dropped) {
-  payload_unref(s->current);
+  mw_subscription_release(s);
   lock(s);
   s->current = s->count > 0 ? shift(s) : NULL;
   *dropped = s->dropped;
@@ -210,6 +265,11 @@ bool mw_subscription_next(struct mw_subscription *s, struct mw_slice *payload, u
   unlock(s);
   if (s->current) *payload = mw_slice(s->current->data, s->current->len);
   return s->current != NULL;
+}
+
+void mw_subscription_release(struct mw_subscription *s) {
+  payload_unref(s->current);
+  s->current = NULL;
 }
 
 void mw_subscription_stop(struct mw_subscription *s) {

@@ -12,6 +12,7 @@ enum {
   PRESSED_STEP_NS = 5 * MW_NS_PER_MS, /* the same while memory is almost used up */
   PRESSED_PAUSE_NS = 5 * MW_NS_PER_MS,
   REST_NS = MW_NS_PER_S,              /* between two rounds of cycles while it stays so */
+  PACE = 64 * 1024,               /* bytes outside of Lua that are worth a step */
   SPACE = 1024 * 1024             /* bytes; with much more, garbage would not fit into the processor's caches */
 };
 
@@ -77,6 +78,20 @@ static void run_steps(struct mw_vm *vm, int64_t time) {
   mw_budget_collected(vm, vm->cycles == 0);
 }
 
+void mw_collect_pace(lua_State *L, size_t bytes) {
+  struct mw_vm *vm = mw_vm_of(L);
+  size_t limit = vm->limits.memory;
+  vm->unpaced += bytes;
+  if (vm->unpaced < PACE) return;
+  size_t kib = vm->unpaced / 1024;
+  vm->unpaced = 0;
+  if (limit > 0 && vm->memory.used + bytes > limit) {
+    lua_gc(L, LUA_GCCOLLECT);
+  } else {
+    lua_gc(L, LUA_GCSTEP, (int)kib);
+  }
+}
+
 static void collect(void *arg) {
   struct mw_vm *vm = arg;
   bool pressed = mw_budget_is_pressed(vm);
@@ -87,6 +102,7 @@ static void collect(void *arg) {
     wait(vm, pressed ? PRESSED_PAUSE_NS : PAUSE_NS);
     return;
   }
+  mw_vm_show_memory(vm);
   expect_descriptors(vm);
   if (mw_budget_is_pressed(vm)) wait(vm, REST_NS);
 }

@@ -26,6 +26,11 @@ void mw_collect_descriptor(struct mw_vm *vm, int change);
 /* The process has no free descriptor: closes those of forgotten values at once. */
 void mw_collect_now(lua_State *L);
 
+/* A C function is about to take `bytes` of vm->memory for a value that only its finalizer gives back. The collector, which
+ * counts Lua's own bytes, does the work that it would do for as many of them; a whole cycle where they exceed the limit. Runs
+ * finalizers. */
+void mw_collect_pace(lua_State *L, size_t bytes);
+
 /* For mw_vm_fini(). */
 void mw_collect_stop(struct mw_vm *vm);
 

@@ -48,6 +48,7 @@ static void retire(struct mw_fiber *fiber, bool clean) {
   struct mw_vm *vm = fiber->vm;
   mw_list_remove(&fiber->link);
   set_live(vm, vm->n_live - 1);
+  mw_vm_show_memory(vm);
   if (fiber->program) fiber->program->n_fibers--;
   if (clean && vm->n_idle < MAX_IDLE) {
     lua_settop(fiber->L, 0);

@@ -8,6 +8,7 @@
 #include <lauxlib.h>
 #include <lua.h>
 #include <lualib.h>
+#include <stdatomic.h>
 
 #include "base/arena.h"
 #include "base/blocks.h"
@@ -38,6 +39,7 @@ struct mw_vm {
   uint64_t n_started;       /* fibers, so far */
   void (*broken)(struct mw_vm *vm, const struct mw_fiber *fiber); /* runs when a fiber that was killed or cut has ended; may be NULL */
   struct mw_store_holds *holds; /* bind/store_hold.c's; NULL before it opens */
+  struct mw_metric *memory_gauge, *outside_gauge; /* show parts of `memory`; may be NULL */
   struct mw_program *newest; /* of the newest committed generation; NULL before the first */
   struct mw_program *loading; /* the program whose scripts are being loaded, NULL when none */
   int unyieldable;          /* > 0: an outer C call boundary forbids waiting */
@@ -46,6 +48,7 @@ struct mw_vm {
   struct mw_quota memory;   /* what Lua holds, without the block of script/collect.h, and what C holds for scripts */
   struct mw_collisions collisions; /* of keys in large tables */
   bool collided;            /* memory was last refused for these */
+  atomic_size_t held_by_works; /* bytes that the pool's threads hold for it (bind/work.h) */
   struct mw_limits limits;
   size_t unasked;           /* bytes that Lua may hold without mw_budget_allow() */
   struct mw_shortage shortage;
@@ -57,6 +60,7 @@ struct mw_vm {
   unsigned missed;          /* ticks since the hook was armed and did not fire */
   size_t bulk;              /* bytes of large allocations since the hook was last made to fire for them */
   int64_t warned;           /* mw_clock_real() of the last warning of a long run; 0 for none */
+  size_t unpaced;           /* bytes that mw_collect_pace() has done no work for */
   struct mw_timer *collecting; /* the next step of a collection (script/collect.h); NULL when none is under way */
   unsigned cycles;          /* that are left of it */
   size_t descriptors;       /* that Lua's values hold: files, channels */
@@ -85,6 +89,12 @@ static inline struct mw_vm *mw_vm_of(lua_State *L) { return *(struct mw_vm **)lu
 static inline struct mw_arena *mw_vm_scratch(struct mw_vm *vm) {
   mw_arena_reset(&vm->scratch);
   return &vm->scratch;
+}
+
+/* Brings the gauges of memory up to date. */
+static inline void mw_vm_show_memory(const struct mw_vm *vm) {
+  if (vm->memory_gauge) mw_metric_set(vm->memory_gauge, (double)vm->memory.used);
+  if (vm->outside_gauge) mw_metric_set(vm->outside_gauge, (double)vm->memory.outside);
 }
 
 /* After a run: frees what the scratch arena holds of a large message. */
