@@ -172,6 +172,27 @@ static void a_family_holds_ten_thousand_series(void **state) {
   assert_int_equal(mw_metric_series(of, values, &metric, NULL), 0);
 }
 
+static void a_registry_holds_so_many_bytes(void **state) {
+  struct mw_metric_family *of = family(state, MW_METRIC_COUNTER, "n", "l");
+  struct mw_err err = MW_ERR_INIT;
+  struct mw_metric *metric;
+  static char value[MW_METRICS_BYTES / 8];
+  const char *values[] = {value};
+  memset(value, 'x', sizeof value - 1);
+  static const char words[] = "metric n: the names and labels of all metrics take 67108864 bytes already, the most there "
+                              "can be: is one taken from input?";
+  int n = 0;
+  for (; mw_metric_series(of, values, &metric, &err) == 0; n++) value[n] = 'y';
+  assert_int_equal(n, 3); /* a value is there twice, in its key too */
+  assert_int_equal(err.code, MW_ELIMIT);
+  assert_string_equal(mw_err_text(&err), words);
+  mw_err_fini(&err);
+  struct mw_metric_family *other;
+  assert_int_equal(mw_metrics_family(*state, MW_METRIC_GAUGE, "m", value, NULL, 0, NULL, 0, &other, &err), 0);
+  assert_int_equal(mw_metrics_family(*state, MW_METRIC_GAUGE, "o", value, NULL, 0, NULL, 0, &other, &err), MW_ELIMIT);
+  mw_err_fini(&err);
+}
+
 static void a_total_sums_all_series(void **state) {
   struct mw_metric_family *calls = family(state, MW_METRIC_COUNTER, "c", "l");
   struct mw_metric_family *times = family(state, MW_METRIC_HISTOGRAM, "h", "l");
@@ -250,6 +271,7 @@ int main(void) {
       TEST(a_name_keeps_its_kind_labels_and_buckets),
       TEST(names_are_prometheus_names),
       TEST(a_family_holds_ten_thousand_series),
+      TEST(a_registry_holds_so_many_bytes),
       TEST(a_total_sums_all_series),
       TEST(no_update_is_lost_between_threads),
       cmocka_unit_test(survives_without_memory),

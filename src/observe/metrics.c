@@ -58,6 +58,20 @@ void mw_metrics_free(struct mw_metrics *metrics) {
   free(metrics);
 }
 
+/* Counts what is about to be made; it is never freed. Returns 0 or MW_ELIMIT. */
+static int take(struct mw_metrics *metrics, const char *name, size_t bytes, struct mw_err *err) {
+  if (bytes <= MW_METRICS_BYTES && atomic_fetch_add(&metrics->bytes, bytes) + bytes <= MW_METRICS_BYTES) return 0;
+  if (bytes <= MW_METRICS_BYTES) atomic_fetch_sub(&metrics->bytes, bytes);
+  return mw_err_set(err, MW_ELIMIT, "metric %.100s: the names and labels of all metrics take %d bytes already, the most "
+                    "there can be: is one taken from input?", name, MW_METRICS_BYTES);
+}
+
+static size_t size_of(const char *const *strings, size_t count) {
+  size_t size = 0;
+  for (size_t i = 0; i < count; i++) size += sizeof *strings + strlen(strings[i]) + 1;
+  return size;
+}
+
 /* ---- families ---- */
 
 static bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
@@ -162,6 +176,24 @@ static int check_same(const struct mw_metric_family *family, enum mw_metric_kind
   return same ? 0 : set_other(family, "buckets", err);
 }
 
+/* Under the registry's lock. */
+static int add_family(struct mw_metrics *metrics, enum mw_metric_kind kind, const char *name, const char *help,
+                      const char *const *labels, size_t n_labels, const double *bounds, size_t n_bounds,
+                      struct mw_metric_family **out, struct mw_err *err) {
+  size_t size = sizeof **out + 2 * strlen(name) + strlen(help ? help : "") + size_of(labels, n_labels) +
+                n_bounds * sizeof *bounds;
+  if (take(metrics, name, size, err) != 0) return MW_ELIMIT;
+  struct mw_metric_family *family = family_new(kind, name, help, labels, n_labels, bounds, n_bounds);
+  if (!family || mw_map_set(&metrics->by_name, mw_slice_str(name), family) != 0) {
+    family_free(family);
+    return mw_err_set(err, MW_ENOMEM, "metric %s: out of memory", name);
+  }
+  family->metrics = metrics;
+  mw_list_push(&metrics->families, &family->link);
+  *out = family;
+  return 0;
+}
+
 int mw_metrics_family(struct mw_metrics *metrics, enum mw_metric_kind kind, const char *name, const char *help,
                       const char *const *labels, size_t n_labels, const double *bounds, size_t n_bounds,
                       struct mw_metric_family **out, struct mw_err *err) {
@@ -178,23 +210,14 @@ int mw_metrics_family(struct mw_metrics *metrics, enum mw_metric_kind kind, cons
   if (rc == 0) rc = check_bounds(name, bounds, n_bounds, err);
   if (rc != 0) return rc;
 
-  struct mw_metric_family *made = NULL;
   pthread_mutex_lock(&metrics->lock);
   struct mw_metric_family *family = mw_map_get(&metrics->by_name, mw_slice_str(name));
   if (family) {
     rc = check_same(family, kind, labels, n_labels, bounds, n_bounds, err);
   } else {
-    family = made = family_new(kind, name, help, labels, n_labels, bounds, n_bounds);
-    rc = made ? mw_map_set(&metrics->by_name, mw_slice_str(name), made) : MW_ENOMEM;
-    if (rc == 0) {
-      mw_list_push(&metrics->families, &made->link);
-      made = NULL;
-    } else {
-      mw_err_set(err, rc, "metric %s: out of memory", name);
-    }
+    rc = add_family(metrics, kind, name, help, labels, n_labels, bounds, n_bounds, &family, err);
   }
   pthread_mutex_unlock(&metrics->lock);
-  family_free(made);
   if (rc == 0) *out = family;
   return rc;
 }
@@ -238,6 +261,9 @@ static int add_series(struct mw_metric_family *family, struct mw_slice key, cons
                       "metric %s has %d series already, the most there can be: is a label taken from input?",
                       family->name, MAX_SERIES);
   }
+  size_t n_buckets = family->kind == MW_METRIC_HISTOGRAM ? family->n_bounds + 1 : 0;
+  size_t size = sizeof **out + n_buckets * sizeof (*out)->buckets[0] + key.len + size_of(values, family->n_labels);
+  if (take(family->metrics, family->name, size, err) != 0) return MW_ELIMIT;
   struct mw_metric *metric = series_new(family, values);
   if (!metric || mw_map_set(&family->by_values, key, metric) != 0) {
     if (metric) series_free(metric);

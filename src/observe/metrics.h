@@ -20,9 +20,12 @@ struct mw_metric; /* a series */
 struct mw_metrics *mw_metrics_new(void);
 void mw_metrics_free(struct mw_metrics *metrics);
 
+/* Most bytes of names, labels, values and buckets that a registry holds. */
+enum { MW_METRICS_BYTES = 64 * 1024 * 1024 };
+
 /* The family of that name, made when new. `bounds` (ascending upper bounds, for histograms; NULL for the default
  * latency bounds in seconds). Returns 0; MW_EINVAL (a name or label that Prometheus does not allow, bounds not
- * ascending); MW_EEXIST (the name has another kind, labels or bounds) or MW_ENOMEM. */
+ * ascending); MW_EEXIST (the name has another kind, labels or bounds), MW_ELIMIT (MW_METRICS_BYTES) or MW_ENOMEM. */
 int mw_metrics_family(struct mw_metrics *metrics, enum mw_metric_kind kind, const char *name, const char *help,
                       const char *const *labels, size_t n_labels, const double *bounds, size_t n_bounds,
                       struct mw_metric_family **out, struct mw_err *err);

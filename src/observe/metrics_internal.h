@@ -13,10 +13,12 @@ struct mw_metrics {
   pthread_mutex_t lock; /* guards the two below */
   struct mw_list families;
   struct mw_map by_name;
+  atomic_size_t bytes; /* of all families and series */
 };
 
 struct mw_metric_family {
   struct mw_list link; /* in mw_metrics.families */
+  struct mw_metrics *metrics;
   enum mw_metric_kind kind;
   char *name, *help;
   char **labels;
