@@ -11,7 +11,8 @@
 #include "bind/fs_file.h"
 #include "bind/fs_path.h"
 
-enum { READ_LIMIT = 64 << 20 }; /* bytes that mw.fs.read() takes unless told otherwise */
+enum { READ_LIMIT = 64 << 20, /* bytes that mw.fs.read() takes unless told otherwise */
+       STEP = 64 << 10 };
 
 /* What most functions need: up to two paths, and a result that is true. */
 struct task {
@@ -54,14 +55,24 @@ struct reading {
   struct mw_buf data;
 };
 
+/* Makes room for `more` bytes. Returns 0, ENOMEM, or EDQUOT when all reads together hold too much. */
+static int reserve(struct reading *r, size_t more) {
+  if (r->data.cap - r->data.len > more) return 0;
+  if (!mw_work_hold(&r->work, more + 1)) return EDQUOT;
+  return mw_buf_reserve_exact(&r->data, more) == 0 ? 0 : ENOMEM;
+}
+
+/* The size is a guess: the file may change, and those of /proc have none. */
 static int read_all(int fd, struct reading *r) {
   struct stat info;
   if (fstat(fd, &info) != 0) return errno;
   if (S_ISDIR(info.st_mode)) return EISDIR;
-  size_t expected = info.st_size > 0 && (size_t)info.st_size <= r->limit ? (size_t)info.st_size : 0;
-  if (mw_buf_reserve(&r->data, expected + 1) != 0) return ENOMEM;
-  for (;;) { /* the size is a guess: the file may change, and those of /proc have none */
-    if (r->data.cap - r->data.len < 2 && mw_buf_reserve(&r->data, 65536) != 0) return ENOMEM;
+  size_t expected = info.st_size > 0 ? (size_t)info.st_size : 0;
+  if (expected > r->limit) return EFBIG;
+  int error = reserve(r, expected + 1);
+  for (;;) {
+    if (error == 0 && r->data.cap - r->data.len < 2) error = reserve(r, r->data.len > STEP ? r->data.len : STEP);
+    if (error) return error;
     ssize_t n = read(fd, r->data.data + r->data.len, r->data.cap - r->data.len - 1);
     if (n < 0 && errno != EINTR) return errno;
     if (n == 0) return 0;
@@ -91,6 +102,16 @@ static void release_read(struct mw_work *work) {
 
 static int deliver_read(lua_State *L, struct mw_work *work) {
   struct reading *r = (struct reading *)work;
+  if (work->error == EFBIG && r->limit == work->limit) {
+    return mw_bind_fail(L, MW_CODE_RESOURCE_EXHAUSTED,
+                        "%s: larger than limits.memory_bytes, %zu bytes; read pieces with mw.fs.open", lua_tostring(L, 1),
+                        r->limit);
+  }
+  if (work->error == EDQUOT) {
+    return mw_bind_fail(L, MW_CODE_RESOURCE_EXHAUSTED,
+                        "%s: the files that this worker is reading are larger than limits.memory_bytes, %zu bytes; "
+                        "read pieces with mw.fs.open", lua_tostring(L, 1), work->limit);
+  }
   if (work->error == EFBIG) {
     return mw_bind_fail(L, MW_CODE_RESOURCE_EXHAUSTED,
                         "%s: larger than %zu bytes; give mw.fs.read a higher limit, or read pieces with mw.fs.open",
@@ -111,7 +132,7 @@ static int l_read(lua_State *L) {
   struct reading *r = mw_work_push(L, sizeof *r, "mw.fs.read");
   r->files = mw_fs_files(L);
   r->path = path;
-  r->limit = (size_t)limit;
+  r->limit = r->work.limit > 0 && (size_t)limit > r->work.limit ? r->work.limit : (size_t)limit;
   r->work.run = run_read;
   r->work.deliver = deliver_read;
   r->work.release = release_read;
@@ -244,8 +265,11 @@ struct listing {
 };
 
 static int add_entry(struct listing *l, const char *name, const struct stat *info) {
+  size_t size = strlen(name) + 1;
+  if (!mw_work_hold(&l->work, size)) return ENOMEM;
   if (l->n == l->cap) {
     size_t cap = l->cap ? l->cap * 2 : 32;
+    if (!mw_work_hold(&l->work, (cap - l->cap) * sizeof *l->entries)) return ENOMEM;
     struct entry *entries = reallocarray(l->entries, cap, sizeof *entries);
     if (!entries) return ENOMEM;
     l->entries = entries;

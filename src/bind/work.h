@@ -33,6 +33,8 @@ struct mw_work {
   bool *busy; /* set while it runs; NULL for none */
   int error;  /* what `run` returned */
   bool again; /* it was run again: there was no free descriptor */
+  size_t held, limit;     /* bytes: mw_work_hold() */
+  atomic_size_t *holding; /* of all works of the worker, which outlives them; the fiber may not */
   int (*run)(struct mw_work *work);
   int (*deliver)(lua_State *L, struct mw_work *work);
   void (*release)(struct mw_work *work); /* frees what `run` made and nobody took; any thread, once or more; or NULL */
@@ -41,6 +43,10 @@ struct mw_work {
 /* Pushes a cleared work of `size` bytes, a struct that begins with a struct mw_work. Raises "WHAT cannot wait here:
  * ..." where that is so. */
 void *mw_work_push(lua_State *L, size_t size, const char *what);
+
+/* In `run`: counts bytes that it is about to allocate, until they are released. Returns false, with nothing counted, when the
+ * works of the worker would hold more than limits.memory_bytes. */
+bool mw_work_hold(struct mw_work *work, size_t bytes);
 
 /* Runs the work at the top of the stack and returns what `deliver` does. A binding returns this. */
 int mw_work_wait(lua_State *L, struct mw_work *work);
