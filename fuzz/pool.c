@@ -34,7 +34,7 @@ static void fake_send_headers(struct mw_call *call) {}
 static void fake_finish(struct mw_call *call, const struct mw_status *status, bool last) {
   fake_of(call)->finished = true;
 }
-static const struct mw_engine_call_ops ops = {fake_read, fake_reserve, fake_send, fake_send_headers, fake_finish};
+static const struct mw_engine_call_ops ops = {fake_read, fake_reserve, fake_send, fake_send_headers, fake_finish, NULL};
 
 static void call(struct mw_dispatch *dispatch, const char *path, struct mw_slice request) {
   struct mw_status gone = mw_status(MW_CODE_CANCELLED, "");

@@ -34,7 +34,7 @@ static void fake_finish(struct mw_call *call, const struct mw_status *status, bo
   snprintf(fake->message, sizeof fake->message, "%.*s", (int)status->message.len, (const char *)status->message.data);
 }
 
-static const struct mw_engine_call_ops fake_ops = {fake_read, fake_reserve, fake_send, fake_send_headers, fake_finish};
+static const struct mw_engine_call_ops fake_ops = {fake_read, fake_reserve, fake_send, fake_send_headers, fake_finish, NULL};
 
 /* ---- a handler that counts its events ---- */
 

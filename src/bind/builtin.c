@@ -70,7 +70,7 @@ static void op_finish(struct mw_call *call, const struct mw_status *status, bool
   if (last && inner->outer->method->server_streaming) mw_call_send(inner->outer->call);
 }
 
-static const struct mw_engine_call_ops inner_ops = {op_read, op_reserve, op_send, op_send_headers, op_finish};
+static const struct mw_engine_call_ops inner_ops = {op_read, op_reserve, op_send, op_send_headers, op_finish, NULL};
 
 /* The inner call has ended, and nothing on the C stack uses it any more. */
 static void on_idle(void *arg) {

@@ -101,6 +101,15 @@ static int finish_internal(lua_State *L, struct mw_bind_call *c, const char *tex
   return 0;
 }
 
+static int after_results(lua_State *L, int unused, lua_KContext context);
+
+/* Waits until the client has taken more of what its connection has to send; then the reply is packed again. */
+static int wait_for_room(lua_State *L, struct mw_bind_call *c) {
+  struct mw_bind_waiter *waiter = mw_bind_push_waiter(L, c, c->fiber);
+  mw_list_push(&c->senders, &waiter->link);
+  return mw_fiber_wait(L, c->fiber, mw_bind_stop_sending, waiter, after_results, (lua_KContext)c);
+}
+
 /* Packs the reply at `index` and ends the call with it. */
 static int finish_with_reply(lua_State *L, struct mw_bind_call *c, int index) {
   struct mw_status status;
@@ -115,7 +124,9 @@ static int finish_with_reply(lua_State *L, struct mw_bind_call *c, int index) {
     mw_err_fini(&err);
     return finish_internal(L, c, lua_tostring(L, -1));
   }
-  uint8_t *out = mw_call_reserve(c->call, mw_message_size(reply));
+  size_t size = mw_message_size(reply);
+  if (!mw_call_has_room(c->call, size)) return wait_for_room(L, c);
+  uint8_t *out = mw_call_reserve(c->call, size);
   status = mw_status(MW_CODE_OK, "");
   if (out) {
     mw_message_pack(reply, out);

@@ -59,6 +59,10 @@ struct mw_bind_call {
 /* The call whose handler L runs in, also in coroutines of the handler's own; NULL for none. */
 struct mw_bind_call *mw_bind_running(lua_State *L);
 
+/* Pushes a waiter of the call as a userdata. mw_bind_stop_sending() takes it out of `senders`; for mw_fiber_wait(). */
+struct mw_bind_waiter *mw_bind_push_waiter(lua_State *L, struct mw_bind_call *call, struct mw_fiber *fiber);
+void mw_bind_stop_sending(void *waiter);
+
 /* Pushes the call object of `call` and remembers it. */
 void mw_bind_push_call(lua_State *L, struct mw_bind_call *call);
 

@@ -27,7 +27,7 @@ static int push_over(lua_State *L, struct mw_bind_call *c) {
   return 2;
 }
 
-static struct mw_bind_waiter *push_waiter(lua_State *L, struct mw_bind_call *c, struct mw_fiber *fiber) {
+struct mw_bind_waiter *mw_bind_push_waiter(lua_State *L, struct mw_bind_call *c, struct mw_fiber *fiber) {
   struct mw_bind_waiter *waiter = lua_newuserdatauv(L, sizeof *waiter, 0);
   *waiter = (struct mw_bind_waiter){.call = c, .fiber = fiber};
   mw_list_init(&waiter->link);
@@ -36,9 +36,15 @@ static struct mw_bind_waiter *push_waiter(lua_State *L, struct mw_bind_call *c, 
 
 /* ---- call:send(message) ---- */
 
-static void stop_sending(void *arg) {
+void mw_bind_stop_sending(void *arg) {
   struct mw_bind_waiter *waiter = arg;
   mw_list_remove(&waiter->link);
+}
+
+static int wait_to_send(lua_State *L, struct mw_bind_call *c, struct mw_fiber *fiber, lua_KFunction k) {
+  struct mw_bind_waiter *waiter = mw_bind_push_waiter(L, c, fiber);
+  mw_list_push(&c->senders, &waiter->link);
+  return mw_fiber_wait_quietly(L, fiber, mw_bind_stop_sending, waiter, k, (lua_KContext)waiter);
 }
 
 static int after_send(lua_State *L, int status, lua_KContext context) {
@@ -65,6 +71,16 @@ static bool check_plain(lua_State *L) {
   return type == LUA_TBOOLEAN && !lua_toboolean(L, -1);
 }
 
+static int l_send(lua_State *L);
+
+/* There may be room for the message now. It is packed again: the table may have changed, and the scratch arena is another's. */
+static int after_room(lua_State *L, int status, lua_KContext context) {
+  struct mw_bind_waiter *waiter = (struct mw_bind_waiter *)context;
+  if (!waiter->call || waiter->call->call->cancelled) return push_over(L, waiter->call);
+  lua_settop(L, 3);
+  return l_send(L);
+}
+
 static int l_send(lua_State *L) {
   struct mw_bind_object *object = check_object(L);
   if (!object->server_streaming) {
@@ -83,16 +99,19 @@ static int l_send(lua_State *L) {
   struct mw_arena *arena = mw_vm_scratch(c->program->vm);
   int rc = mw_bind_to_message(L, 2, c->program, c->method->output, arena, &message, &err);
   if (rc != 0) return raise_bad_message(L, c, &err);
-  uint8_t *out = mw_call_reserve(c->call, mw_message_size(message));
-  if (!out) return luaL_error(L, "call:send: out of memory");
+  size_t size = mw_message_size(message);
+  if (!mw_call_has_room(c->call, size)) {
+    lua_settop(L, 3);
+    return wait_to_send(L, c, fiber, after_room);
+  }
+  uint8_t *out = mw_call_reserve(c->call, size);
+  if (!out) return mw_budget_refuse(L);
   mw_message_pack(message, out);
   if (plain ? mw_call_send_plain(c->call) : mw_call_send(c->call)) {
     lua_pushboolean(L, 1);
     return 1;
   }
-  struct mw_bind_waiter *waiter = push_waiter(L, c, fiber);
-  mw_list_push(&c->senders, &waiter->link);
-  return mw_fiber_wait_quietly(L, fiber, stop_sending, waiter, after_send, (lua_KContext)waiter);
+  return wait_to_send(L, c, fiber, after_send);
 }
 
 /* ---- call:receive(), call:messages() ---- */
@@ -140,7 +159,7 @@ static int receive(lua_State *L, const char *what, bool raising) {
   }
   if (c->call->reading) return luaL_error(L, "%s: another receive of this call is under way", what);
   struct mw_fiber *fiber = mw_fiber_check(L, what);
-  struct mw_bind_waiter *waiter = push_waiter(L, c, fiber);
+  struct mw_bind_waiter *waiter = mw_bind_push_waiter(L, c, fiber);
   waiter->raising = raising;
   c->receiver = waiter;
   mw_call_read(c->call);
@@ -183,6 +202,10 @@ static int add_metadata(lua_State *L, const char *what, bool trailer) {
     return mw_bind_raise_err(L, &err);
   }
   struct mw_metadata *metadata = trailer ? &c->call->trailers : &c->call->headers;
+  if (!mw_metadata_fits(metadata, key, value)) {
+    return luaL_error(L, "%s: more than %d bytes, where each entry counts its key, its value and %d", what,
+                      MW_METADATA_MOST, MW_METADATA_OVERHEAD);
+  }
   if (mw_metadata_add(metadata, &c->call->arena, key, value) != 0) return luaL_error(L, "%s: out of memory", what);
   return 0;
 }

@@ -230,7 +230,9 @@ static int l_client(lua_State *L) {
 static struct mw_bind_client *check_client(lua_State *L, int index) { return luaL_checkudata(L, index, CLIENT); }
 
 static int after_call(lua_State *L, int status, lua_KContext context) {
-  return mw_outbound_push_result(L, (struct mw_outbound *)context);
+  int n_results = mw_outbound_push_result(L, (struct mw_outbound *)context);
+  mw_outbound_drop((struct mw_outbound *)context); /* not left to the collector, which does not know how much it is */
+  return n_results;
 }
 
 /* A call with one message each way. */

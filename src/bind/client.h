@@ -67,6 +67,9 @@ int mw_outbound_wait_done(lua_State *L, struct mw_outbound *outbound, struct mw_
 /* Pushes the reply, nil and the info, or nil, the status and the info. */
 int mw_outbound_push_result(lua_State *L, struct mw_outbound *outbound);
 
+/* Frees what a call that is done has received; nothing more is asked of it. */
+void mw_outbound_drop(struct mw_outbound *outbound);
+
 /* {headers = {...}, trailers = {...}}; the first value of each key. */
 void mw_outbound_push_info(lua_State *L, const struct mw_outbound *outbound);
 void mw_outbound_push_metadata(lua_State *L, const struct mw_metadata *metadata);

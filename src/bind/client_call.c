@@ -125,7 +125,11 @@ static void add_metadata(lua_State *L, struct mw_outbound *o, struct mw_metadata
     mw_err_wrap(&err, "%s", what);
     mw_bind_raise_err(L, &err);
   }
-  if (mw_metadata_add(metadata, &o->arena, key, value) != 0) luaL_error(L, "%s: out of memory", what);
+  if (!mw_metadata_fits(metadata, key, value)) {
+    luaL_error(L, "%s: metadata: more than %d bytes, where each entry counts its key, its value and %d", what,
+               MW_METADATA_MOST, MW_METADATA_OVERHEAD);
+  }
+  if (mw_metadata_add(metadata, &o->arena, key, value) != 0) mw_budget_refuse(L);
 }
 
 /* The table at the top: key -> string, or a list of strings. */
@@ -212,7 +216,7 @@ static ProtobufCMessage *check_message(lua_State *L, struct mw_outbound *o, int 
 
 static bool pack(lua_State *L, struct mw_outbound *o, const ProtobufCMessage *message, const char *what) {
   uint8_t *out = mw_client_rpc_reserve(o->rpc, mw_message_size(message));
-  if (!out) luaL_error(L, "%s: out of memory for a message", what);
+  if (!out) mw_budget_refuse(L);
   mw_message_pack(message, out);
   return mw_client_rpc_send(o->rpc);
 }
@@ -229,6 +233,7 @@ struct mw_outbound *mw_outbound_push(lua_State *L, int index, struct mw_bind_cli
   struct mw_outbound *o = lua_newuserdatauv(L, sizeof *o, 2);
   *o = (struct mw_outbound){.program = client->program, .method = method};
   mw_arena_init(&o->arena, SIZE_MAX);
+  o->arena.quota = &client->program->vm->memory;
   mw_list_init(&o->child.link);
   o->child.cancel = on_parent_cancelled;
   luaL_setmetatable(L, type);
@@ -311,6 +316,13 @@ int mw_outbound_push_result(lua_State *L, struct mw_outbound *o) {
   return 3;
 }
 
+void mw_outbound_drop(struct mw_outbound *o) {
+  mw_arena_fini(&o->arena);
+  o->headers = o->trailers = (struct mw_metadata){0};
+  o->message = mw_slice(NULL, 0);
+  o->status = mw_status(MW_CODE_CANCELLED, "");
+}
+
 /* ---- metamethods ---- */
 
 int mw_outbound_close(lua_State *L) {
@@ -322,8 +334,6 @@ int mw_outbound_gc(lua_State *L) {
   struct mw_outbound *o = lua_touserdata(L, 1);
   o->reader = o->sender = o->watcher = NULL; /* a fiber that waits would hold it */
   mw_outbound_abandon(o);
-  mw_arena_fini(&o->arena);
-  o->headers = o->trailers = (struct mw_metadata){0};
-  o->status = mw_status(MW_CODE_CANCELLED, "");
+  mw_outbound_drop(o);
   return 0;
 }

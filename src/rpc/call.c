@@ -12,6 +12,11 @@ void mw_call_read(struct mw_call *call) {
   call->ops->read(call);
 }
 
+bool mw_call_has_room(struct mw_call *call, size_t size) {
+  if (!call->ops->has_room || call->cancelled || call->unsent_bytes + size <= MW_CALL_SHARE_BYTES) return true;
+  return call->ops->has_room(call, size);
+}
+
 uint8_t *mw_call_reserve(struct mw_call *call, size_t size) {
   assert(!call->finished);
   call->reserved = size;
@@ -94,6 +99,10 @@ void mw_call_on_sent(struct mw_call *call, uint32_t count) {
   if (!call->stalled || call->unsent > call->dispatch->send_limit / 2) return;
   if (call->unsent_bytes > MW_CALL_UNSENT_BYTES / 2) return;
   call->stalled = false;
+  if (!call->finished && !call->cancelled) call->route->handler->writable(call);
+}
+
+void mw_call_on_room(struct mw_call *call) {
   if (!call->finished && !call->cancelled) call->route->handler->writable(call);
 }
 

@@ -82,11 +82,19 @@ struct mw_call {
  * each of its calls hold many large ones. */
 enum { MW_CALL_UNSENT_BYTES = 1024 * 1024 };
 
+/* Unsent bytes that each call may have, whatever the other calls of its connection have unsent. */
+enum { MW_CALL_SHARE_BYTES = 64 * 1024 };
+
 /* ---- for handlers ---- */
 
 /* Asks for the next message: `message`, `end` or `cancelled` will run. Not while a read is under way, not after
  * `end`. */
 void mw_call_read(struct mw_call *call);
+
+/* Asks, before mw_call_reserve(), whether a message of `size` bytes may be sent now. Returns false while the messages that
+ * the client has not taken are too many bytes for its connection: `writable` will run when there is room again, and the
+ * caller asks again. Always true for small messages of a call that has few bytes unsent, and when the call is cancelled. */
+bool mw_call_has_room(struct mw_call *call, size_t size);
 
 /* `size` bytes that the caller fills and hands over with mw_call_send(), with nothing in between. The call owns them.
  * NULL without memory. */
@@ -123,6 +131,8 @@ void mw_call_on_message(struct mw_call *call, struct mw_slice bytes);
 void mw_call_on_end(struct mw_call *call);
 /* `count` messages have left the engine. */
 void mw_call_on_sent(struct mw_call *call, uint32_t count);
+/* There is room again, after ops->has_room() has returned false. */
+void mw_call_on_room(struct mw_call *call);
 /* Nothing happens when the call is cancelled or finished already. `status` is borrowed for the event. */
 void mw_call_on_cancel(struct mw_call *call, struct mw_status status);
 

@@ -20,8 +20,8 @@ struct mw_tls_config {
   const char *client_ca_file;       /* PEM; when set, clients must show a certificate it signed; NULL for none */
 };
 
-/* What clients may ask for; 0 is the default of an engine. C core has `connections`, `streams` and `handshake_seconds`
- * only. */
+/* What clients may ask for; 0 is the default of an engine. C core has `connections`, `streams`, `handshake_seconds` and, for
+ * what it sends, `buffer_bytes` only. */
 struct mw_engine_limits {
   unsigned connections;    /* at once, of all engines that count in `open`; no limit by default */
   unsigned streams;        /* at once on a connection */
@@ -30,7 +30,8 @@ struct mw_engine_limits {
   double handshake_seconds; /* from a connection's beginning to the client's first frame; also for a header block */
   double message_seconds;  /* over which a client that sends a message has to keep its pace */
   double send_seconds;     /* that a client may take nothing of what it is sent */
-  size_t buffer_bytes;     /* that a connection may hold beyond its streams' first windows; never less than a message */
+  size_t buffer_bytes;     /* that a connection may hold beyond its streams' first windows, never less than a message; and
+                              a quarter of what it may have to send before large messages wait */
   _Atomic unsigned *open;  /* borrowed; connections there are. NULL: this engine's alone count. C core counts in its team */
 };
 
@@ -113,6 +114,8 @@ struct mw_engine_call_ops {
   void (*send_headers)(struct mw_call *call);
   /* `last` says that a reserved message goes out with the status. After it the call belongs to the engine. */
   void (*finish)(struct mw_call *call, const struct mw_status *status, bool last);
+  /* Whether the connection has room for a message of `size` bytes; if not, mw_call_on_room() runs when it may. NULL: always. */
+  bool (*has_room)(struct mw_call *call, size_t size);
 };
 
 #endif

@@ -23,6 +23,7 @@ int mw_metadata_add_view(struct mw_metadata *metadata, struct mw_arena *arena, s
                          struct mw_slice value) {
   if (metadata->len == metadata->cap && grow(metadata, arena) != 0) return MW_ENOMEM;
   metadata->entries[metadata->len++] = (struct mw_metadata_entry){key, value};
+  metadata->bytes += key.len + value.len + MW_METADATA_OVERHEAD;
   return 0;
 }
 

@@ -16,7 +16,12 @@ struct mw_metadata_entry {
 struct mw_metadata {
   struct mw_metadata_entry *entries;
   size_t len, cap;
+  size_t bytes; /* of keys and values, and MW_METADATA_OVERHEAD for each entry */
 };
+
+/* Bytes that HTTP/2 counts for a field beside its name and value (RFC 9113, 6.5.2), and the most bytes of headers, or of
+ * trailers, that an application may send: mw_metadata_fits(). */
+enum { MW_METADATA_OVERHEAD = 32, MW_METADATA_MOST = 64 * 1024 };
 
 /* Adds a copy. The key and value are valid already (mw_metadata_check()). Returns 0 or MW_ENOMEM. */
 int mw_metadata_add(struct mw_metadata *metadata, struct mw_arena *arena, struct mw_slice key, struct mw_slice value);
@@ -24,6 +29,11 @@ int mw_metadata_add(struct mw_metadata *metadata, struct mw_arena *arena, struct
 /* The same without copying: the bytes live as long as the arena. */
 int mw_metadata_add_view(struct mw_metadata *metadata, struct mw_arena *arena, struct mw_slice key,
                          struct mw_slice value);
+
+/* True if an application may add this entry. */
+static inline bool mw_metadata_fits(const struct mw_metadata *metadata, struct mw_slice key, struct mw_slice value) {
+  return metadata->bytes + key.len + value.len + MW_METADATA_OVERHEAD <= MW_METADATA_MOST;
+}
 
 /* The first value of `key`, or NULL. */
 const struct mw_slice *mw_metadata_get(const struct mw_metadata *metadata, const char *key);

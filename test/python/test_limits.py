@@ -5,6 +5,7 @@ import pathlib
 import resource
 import select
 import ssl
+import struct
 import tempfile
 import unittest
 
@@ -16,6 +17,13 @@ from test_tls import make_server_certificate
 SETTINGS_TIMEOUT, REFUSED_STREAM, CANCEL, ENHANCE_YOUR_CALM = 4, 7, 8, 11
 OK, DEADLINE_EXCEEDED, NOT_FOUND = 0, 4, 5
 FIRST_WINDOW = 65536  # of a stream
+MIB = 1 << 20
+
+LARGE_PROTO = """syntax = "proto3"; package large; message Reply { bytes data = 1; }
+service Large { rpc Get(Reply) returns (Reply); }"""
+LARGE_SCRIPT = """local data = ("x"):rep(3 << 20)
+local Large = require("moonwire").service "large.Large"
+function Large.Get(request) return { data = data } end"""
 
 
 def beginning(size):
@@ -24,9 +32,13 @@ def beginning(size):
 
 
 class LimitsTest(unittest.TestCase):
-    def serve(self, settings, tls="", workers=1):
+    def serve(self, settings, tls="", workers=1, files={}):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
+        for name, text in files.items():
+            path = pathlib.Path(folder.name, name)
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text)
         if tls:
             make_server_certificate(folder.name)
         pathlib.Path(folder.name, "moonwire.lua").write_text("return { limits = { %s }, %s }" % (settings, tls))
@@ -221,6 +233,26 @@ class OfOurs(LimitsTest):
             self.assertEqual(client.credit[3], 0)
             client.send(http2.RST_STREAM, 0, 1, CANCEL.to_bytes(4, "big"))
             self.assertTrue(client.until(lambda: client.credit[3] > 0))
+
+    def resident(self):
+        status = pathlib.Path(f"/proc/{self.server.process.pid}/status").read_text()
+        return int(status.split("VmRSS:")[1].split()[0]) * 1024
+
+    def test_buffer_bytes_of_answers(self):
+        files = {"proto/large.proto": LARGE_PROTO, "lua/large.lua": LARGE_SCRIPT}
+        address = self.serve("streams = 100", files=files)
+        streams = range(1, 120, 2)
+        with Connection(address, settings=[(INITIAL_WINDOW_SIZE, 0)]) as client:
+            self.assertTrue(client.settle())
+            before = self.resident()
+            for stream in streams:
+                client.call("/large.Large/Get", stream)
+            self.assertTrue(client.settle())
+            self.assertLess(self.resident() - before, 112 * MIB)
+            client.send(http2.SETTINGS, payload=struct.pack(">HI", INITIAL_WINDOW_SIZE, 4 * MIB))
+            client.send(http2.WINDOW_UPDATE, payload=struct.pack(">I", 1 << 30))
+            self.assertTrue(client.until(lambda: len(client.statuses) == len(streams)))
+            self.assertEqual(set(client.statuses.values()), {OK})
 
     def test_buffer_bytes_that_are_enough(self):
         with Connection(self.serve("")) as client:

@@ -30,6 +30,7 @@ static void reset(struct mw_core_call *core) {
   core->cancelled = 0;
   core->departed = 0;
   core->begun = core->ready = core->ended = false;
+  core->leaving = 0;
   core->has_reserved = core->want_headers = core->sent_headers = core->sending = core->watched = false;
   core->finishing = core->judged = core->gone = core->detached = core->unsure = false;
 }
@@ -39,6 +40,7 @@ static void clear(struct mw_core_call *core) {
   if (core->held) grpc_byte_buffer_destroy(core->held);
   if (core->has_reserved) grpc_slice_unref(core->reserved);
   mw_core_outbox_fini(&core->outbox);
+  mw_core_backlog_leave(&core->engine->server.backlogs, &core->share);
   if (core->grpc) {
     gpr_free((void *)(uintptr_t)core->call.peer);
     grpc_call_unref(core->grpc);
@@ -326,6 +328,19 @@ static void op_read(struct mw_call *call) {
 
 /* ---- sending ---- */
 
+static void count(struct mw_core_call *core) { mw_backlog_count(&core->share, core->outbox.bytes + core->leaving); }
+
+static void wake(struct mw_backlog_share *share) { queue(MW_CONTAINER(share, struct mw_core_call, share)); }
+
+static bool op_has_room(struct mw_call *call, size_t size) {
+  struct mw_core_call *core = core_of(call);
+  if (!core->share.backlog) {
+    mw_core_backlog_join(&core->engine->server.backlogs, &core->share, call->peer);
+    count(core);
+  }
+  return core->gone || mw_backlog_has_room(&core->share);
+}
+
 static void add_headers(struct mw_core_call *core, struct mw_core_batch *batch) {
   if (core->sent_headers) return;
   core->sent_headers = true;
@@ -346,6 +361,8 @@ static void send_final(struct mw_core_call *core, struct mw_core_outgoing last, 
     mw_core_batch_recv_close(&batch, &core->cancelled);
   }
   core->sending = true;
+  core->leaving = last.message ? grpc_byte_buffer_length(last.message) : 0;
+  count(core);
   start(core, &batch, &core->answered);
 }
 
@@ -367,6 +384,7 @@ static void pump(struct mw_core_call *core) {
   if (next.message) mw_core_batch_send_message(&batch, next.message, next.flags);
   core->sending = true;
   core->sent_message = next.message != NULL;
+  core->leaving = next.message ? grpc_byte_buffer_length(next.message) : 0;
   start(core, &batch, &core->sent);
 }
 
@@ -375,6 +393,8 @@ static void flush(struct mw_core_dirty *dirty) { pump(MW_CONTAINER(dirty, struct
 static void on_sent(struct mw_core_tag *tag, bool ok) {
   struct mw_core_call *core = MW_CONTAINER(tag, struct mw_core_call, sent);
   core->sending = false;
+  core->leaving = 0;
+  count(core);
   if (!ok) {
     watch(core); /* it says why */
   } else if (core->sent_message && core->call.stalled && is_wanted(core)) {
@@ -405,6 +425,7 @@ static void op_send(struct mw_call *call) {
     grpc_call_cancel_with_status(core->grpc, GRPC_STATUS_RESOURCE_EXHAUSTED, "out of memory", NULL);
     return;
   }
+  count(core);
   mw_core_engine_mark(core->engine, &core->dirty);
 }
 
@@ -429,6 +450,7 @@ static void op_finish(struct mw_call *call, const struct mw_status *status, bool
   bool now = !core->sending && core->outbox.len == 0;
   if (core->gone || core->detached) {
     mw_core_outbox_fini(&core->outbox);
+    count(core);
   } else if (now) {
     struct mw_core_outgoing reply = {last ? mw_core_message_new(core->reserved) : NULL, 0};
     if (last) core->has_reserved = false;
@@ -442,7 +464,7 @@ static void op_finish(struct mw_call *call, const struct mw_status *status, bool
   leave(core);
 }
 
-static const struct mw_engine_call_ops ops = {op_read, op_reserve, op_send, op_send_headers, op_finish};
+static const struct mw_engine_call_ops ops = {op_read, op_reserve, op_send, op_send_headers, op_finish, op_has_room};
 
 /* ---- the beginning ---- */
 
@@ -513,6 +535,7 @@ static void run(struct mw_run_item *item) {
   core->departed = 0;
   if (!core->begun) begin(core);
   if (departed > 0 && is_wanted(core)) mw_call_on_sent(&core->call, departed);
+  if (is_wanted(core)) mw_backlog_report(&core->share, &core->call);
   if (is_wanted(core)) step(core);
   leave(core);
 }
@@ -526,6 +549,7 @@ struct mw_core_call *mw_core_call_new(struct mw_core_engine *engine) {
   mw_list_init(&core->dirty.link);
   core->dirty.flush = flush;
   mw_arena_init(&core->call.arena, SIZE_MAX);
+  mw_backlog_share_init(&core->share, wake);
   core->requested.done = on_requested;
   core->received.done = on_received;
   mw_run_item_init(&core->item, run);

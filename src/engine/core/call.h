@@ -35,6 +35,8 @@ struct mw_core_call {
   int cancelled;              /* where core says that the call did not end well */
 
   struct mw_core_outbox outbox; /* messages to send */
+  size_t leaving;               /* bytes of the message in the batch that is under way */
+  struct mw_backlog_share share; /* of the connection's backlog, once there was a large message */
   grpc_slice reserved;
   bool has_reserved;
   bool begun;         /* the dispatch has had it */

@@ -11,13 +11,14 @@ int mw_core_metadata_view(struct mw_metadata *out, const grpc_metadata_array *ar
   if (array->count == 0) return 0;
   struct mw_metadata_entry *entries = mw_arena_alloc(arena, array->count * sizeof *entries);
   if (!entries) return MW_ENOMEM;
-  size_t n = 0;
+  size_t n = 0, bytes = 0;
   for (size_t i = 0; i < array->count; i++) {
     struct mw_slice key = mw_core_slice_view(&array->metadata[i].key);
     if (is_own(key)) continue;
-    entries[n++] = (struct mw_metadata_entry){key, mw_core_slice_view(&array->metadata[i].value)};
+    entries[n] = (struct mw_metadata_entry){key, mw_core_slice_view(&array->metadata[i].value)};
+    bytes += key.len + entries[n++].value.len + MW_METADATA_OVERHEAD;
   }
-  *out = (struct mw_metadata){entries, n, array->count};
+  *out = (struct mw_metadata){entries, n, array->count, bytes};
   return 0;
 }
 

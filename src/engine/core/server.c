@@ -12,6 +12,9 @@
 /* Requests for a next call that are kept pending. */
 enum { PENDING = 64, MAX_METADATA = 16 * 1024, PING_STRIKES = 2, STREAMS = 256, HANDSHAKE_SECONDS = 20 };
 
+/* The default of limits.buffer_bytes. */
+enum { BUFFER_BYTES = 16 * 1024 * 1024 };
+
 /* ---- calls ---- */
 
 void mw_core_server_request(struct mw_core_engine *engine) {
@@ -59,6 +62,7 @@ static void on_shutdown(struct mw_core_tag *tag, bool ok) {
 int mw_core_server_init(struct mw_core_engine *engine, const struct mw_engine_config *config, struct mw_err *err) {
   struct mw_core_server *server = &engine->server;
   *server = (struct mw_core_server){.shutdown = {on_shutdown}};
+  server->backlogs.buffer_bytes = config->limits.buffer_bytes ? config->limits.buffer_bytes : BUFFER_BYTES;
   mw_list_init(&server->calls);
   mw_list_init(&server->pool);
   for (size_t i = 0; i < MW_CORE_LANES; i++) mw_run_lane_init(&server->lanes[i], &engine->dispatch->queue);
@@ -171,6 +175,7 @@ void mw_core_server_fini(struct mw_core_engine *engine) {
   grpc_server_destroy(server->grpc);
   struct mw_list *link;
   while ((link = mw_list_shift(&server->pool))) mw_core_call_free(MW_CONTAINER(link, struct mw_core_call, link));
+  mw_core_backlogs_fini(&server->backlogs);
   mw_core_certs_free(server->certs);
   if (server->alone) mw_core_team_free(server->team);
 }

@@ -8,6 +8,7 @@
 #include <grpc/grpc.h>
 #include <grpc/grpc_security.h>
 
+#include "engine/core/backlog.h"
 #include "engine/core/handoff.h"
 #include "engine/core/queue.h"
 #include "engine/core/silent.h"
@@ -32,6 +33,7 @@ struct mw_core_server {
   struct mw_run_lane lanes[MW_CORE_LANES];
   uint64_t seed;        /* of the hash */
   size_t n_pool;
+  struct mw_core_backlogs backlogs; /* of what is to be sent */
   struct mw_acceptors acceptors; /* engine/core/acceptor.h */
   struct mw_core_handoff handoff;
   struct mw_engine_team *team;   /* counts connections */

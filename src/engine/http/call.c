@@ -18,6 +18,10 @@ static void run(struct mw_run_item *item);
 
 /* ---- life ---- */
 
+static void wake(struct mw_backlog_share *share) {
+  mw_http_call_make_ready(MW_CONTAINER(share, struct mw_http_call, share));
+}
+
 static struct mw_http_call *call_new(struct mw_http_engine *engine) {
   struct mw_http_call *c = calloc(1, sizeof *c);
   if (!c) return NULL;
@@ -25,6 +29,7 @@ static struct mw_http_call *call_new(struct mw_http_engine *engine) {
   mw_run_item_init(&c->item, run);
   mw_list_init(&c->call.link);
   mw_list_init(&c->loan.link);
+  mw_backlog_share_init(&c->share, wake);
   mw_arena_init(&c->call.arena, SIZE_MAX);
   mw_http_reader_init(&c->reader, engine->max_receive_bytes);
   c->call.deadline = MW_NEVER;
@@ -54,6 +59,7 @@ struct mw_http_call *mw_http_call_open(struct mw_http_conn *conn, int32_t stream
   c->opened = conn->session.frames.flood.now;
   c->window = MW_HTTP_STREAM_WINDOW;
   c->reader.stingy = true;
+  c->share.backlog = &conn->session.backlog;
   mw_list_push(&conn->session.calls, &c->link);
   mw_http_request_init(&c->request, &c->call.arena, engine->max_metadata_bytes);
   return c;
@@ -80,11 +86,13 @@ static void clear(struct mw_http_call *c) {
   mw_list_remove(&c->item.link);
   mw_timer_stop(c->timer);
   mw_http_outbox_clear(&c->outbox);
+  mw_backlog_leave(&c->share);
   mw_http_reader_reset(&c->reader);
   mw_arena_reset(&c->call.arena);
   c->timer = NULL;
   c->compression = MW_COMPRESSION_IDENTITY;
   c->departed = 0;
+  c->promised = 0;
   c->consumed = 0;
   c->taken = 0;
   c->input.since = c->output.since = 0;
@@ -185,11 +193,16 @@ static void reject(struct mw_http_call *c, enum mw_code code, const char *text) 
   mw_call_on_cancel(&c->call, c->status);
 }
 
+static void drop_answer(struct mw_http_call *c) {
+  mw_http_outbox_clear(&c->outbox);
+  mw_http_call_count(c);
+}
+
 static void expire(struct mw_http_call *c) {
   if (c->call.finished) {
     mw_http_reply_reset(c); /* the client does not take the rest */
   } else if (!c->call.cancelled) {
-    mw_http_outbox_clear(&c->outbox);
+    drop_answer(c);
     reject(c, MW_CODE_DEADLINE_EXCEEDED, "the deadline has passed");
   }
 }
@@ -302,6 +315,11 @@ static void settle(struct mw_http_call *c) {
   mw_http_conn_mark(c->conn);
 }
 
+static bool op_has_room(struct mw_call *call, size_t size) {
+  struct mw_http_call *c = MW_CONTAINER(call, struct mw_http_call, call);
+  return c->lost || mw_backlog_has_room(&c->share);
+}
+
 static void op_read(struct mw_call *call) {
   struct mw_http_call *c = MW_CONTAINER(call, struct mw_http_call, call);
   c->wanted = true;
@@ -335,13 +353,18 @@ void mw_http_call_look(struct mw_http_call *c, uint64_t now) {
   if (c->lost) return;
   if (is_slow(c, now)) {
     mw_http_ending(engine, MW_HTTP_END_MESSAGE, c->conn->peer, NULL);
-    mw_http_outbox_clear(&c->outbox);
+    drop_answer(c);
     reject(c, MW_CODE_DEADLINE_EXCEEDED, "a message did not come in time");
   }
-  size_t left = c->outbox.bytes + c->status.message.len;
-  if (mw_http_stands(&c->output, c->call.finished, left, now, engine->limits.send_seconds)) {
+  bool waits = !mw_list_empty(&c->share.link);
+  size_t left = waits ? c->conn->session.backlog.moves : c->outbox.bytes + c->status.message.len;
+  if (mw_http_stands(&c->output, c->call.finished || waits, left, now, engine->limits.send_seconds)) {
     mw_http_ending(engine, MW_HTTP_END_UNTAKEN, c->conn->peer, NULL);
-    mw_http_reply_reset(c);
+    if (waits) {
+      reject(c, MW_CODE_RESOURCE_EXHAUSTED, "the client takes nothing of what its connection has to send");
+    } else {
+      mw_http_reply_reset(c);
+    }
     c->output.since = 0; /* that may take its time, too */
   }
 }
@@ -399,6 +422,7 @@ static void run(struct mw_run_item *item) {
   if (c->begun) {
     report_sent(c);
     if (is_expired(c)) expire_now(c);
+    mw_backlog_report(&c->share, &c->call);
     serve(c);
     if (c->lost) mw_call_on_cancel(&c->call, end_status(c));
     settle(c);
@@ -410,6 +434,7 @@ static void run(struct mw_run_item *item) {
 
 static const struct mw_engine_call_ops ops = {
     .read = op_read,
+    .has_room = op_has_room,
     .reserve = mw_http_reply_reserve,
     .send = mw_http_reply_send,
     .send_headers = mw_http_reply_send_headers,

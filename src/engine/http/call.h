@@ -34,6 +34,8 @@ struct mw_http_call {
   struct mw_http_outbox outbox;
   enum mw_compression compression; /* of what is sent */
   struct mw_status status;         /* of a finishing call, or the engine's verdict; in the arena */
+  struct mw_backlog_share share;   /* of the connection's backlog: the outbox, and */
+  size_t promised;                 /* bytes of a message that the guest is about to send */
   uint32_t departed;               /* messages that have left the outbox, and the handler does not know it */
 
   struct mw_http_loan loan;      /* for the message that is coming */
@@ -87,6 +89,11 @@ void mw_http_call_abandon(struct mw_http_call *call);
 
 /* Frees the pool. */
 void mw_http_calls_free(struct mw_http_engine *engine);
+
+/* The outbox has changed, or what is promised. */
+static inline void mw_http_call_count(struct mw_http_call *call) {
+  mw_backlog_count(&call->share, call->outbox.held + call->promised);
+}
 
 /* For reply.c: has the call run soon. */
 void mw_http_call_make_ready(struct mw_http_call *call);

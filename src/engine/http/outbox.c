@@ -86,6 +86,7 @@ void mw_http_outbox_push(struct mw_http_outbox *outbox) {
     }
     outbox->last = fresh;
     outbox->fresh = NULL;
+    if (fresh->owned) outbox->held += fresh->cap;
   }
   outbox->last->len += outbox->reserved;
   outbox->bytes += outbox->reserved;
@@ -100,6 +101,7 @@ static void shift(struct mw_http_outbox *outbox, struct mw_http_batch *batch) {
   if (!outbox->first) outbox->last = NULL;
   outbox->taken = outbox->departed = 0;
   if (!block->owned) return;
+  outbox->held -= block->cap;
   block->next = batch->spent;
   batch->spent = block;
 }

@@ -26,6 +26,7 @@ struct mw_http_outbox {
   size_t taken;    /* bytes of the first that have gone */
   size_t departed; /* bytes of the first that are messages which have gone whole */
   size_t bytes;    /* that have not gone, in all */
+  size_t held;     /* bytes of the heap that these messages take */
 };
 
 /* A message of `size` bytes behind its prefix, at most UINT32_MAX, on the heap. Returns owned, NULL without memory. */

@@ -23,6 +23,7 @@ struct mw_http_remote {
   /* The owner's. */
   struct mw_http_call *home; /* NULL once that is gone */
   uint64_t reported;         /* messages that the guest knows to have left */
+  size_t room_wanted;        /* bytes of a message of the guest's that there is no room for; 0 for none */
   char verdict[256];         /* why the call was cancelled; the guest's to read when it is told */
 
   /* The guest's. */
@@ -37,6 +38,8 @@ struct mw_http_remote {
   bool asked;                /* the owner was asked for the next message */
   bool begun;                /* the dispatch has had it */
   bool running;              /* its item runs */
+  bool room_asked;           /* the owner was asked for room */
+  size_t room;               /* bytes that the owner has kept free for the next message */
   struct mw_http_message *reserved;
   char peer[MW_PEER_MAX];
 };

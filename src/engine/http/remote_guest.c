@@ -84,6 +84,17 @@ static void op_read(struct mw_call *call) {
 
 /* ---- sending ---- */
 
+/* The owner is asked each time: it may have many guests, which would all see the same room. */
+static bool op_has_room(struct mw_call *call, size_t size) {
+  struct mw_http_remote *remote = remote_of(call);
+  bool has_room = remote->room >= size;
+  remote->room = 0;
+  if (has_room || remote->room_asked) return has_room;
+  remote->room_asked = true;
+  draft_of(remote)->room = size;
+  return false;
+}
+
 static uint8_t *op_reserve(struct mw_call *call, size_t size) {
   struct mw_http_remote *remote = remote_of(call);
   mw_http_message_free(remote->reserved);
@@ -145,6 +156,7 @@ static const struct mw_engine_call_ops ops = {
     .send = op_send,
     .send_headers = op_send_headers,
     .finish = op_finish,
+    .has_room = op_has_room,
 };
 
 /* ---- what the owner sends ---- */
@@ -176,6 +188,11 @@ static void take(struct mw_http_remote *remote, struct mw_http_parcel *parcel) {
   if (parcel->ended) remote->no_more = true;
   if (parcel->departed > 0) mw_call_on_sent(call, parcel->departed);
   if (parcel->cancelled && !call->finished) cancel(remote, parcel->status);
+  if (parcel->room > 0 && !call->finished) {
+    remote->room_asked = false;
+    remote->room = parcel->room;
+    mw_call_on_room(call);
+  }
   make_ready(remote);
 }
 

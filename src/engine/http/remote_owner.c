@@ -47,8 +47,19 @@ static void on_message(struct mw_call *call, struct mw_slice bytes) {
 
 static void on_end(struct mw_call *call) { draft_of(call)->ended = true; }
 
+/* Promises the guest room for the message that it has, or waits for it. */
+static void promise_room(struct mw_http_remote *remote) {
+  struct mw_http_call *home = remote->home;
+  if (remote->room_wanted == 0 || !mw_backlog_has_room(&home->share)) return;
+  home->promised = remote->room_wanted;
+  remote->room_wanted = 0;
+  mw_http_call_count(home);
+  draft_of(&home->call)->room = home->promised;
+}
+
 static void on_writable(struct mw_call *call) {
   struct mw_http_remote *remote = call->state;
+  promise_room(remote);
   uint64_t departed = call->sent - call->unsent;
   draft_of(call)->departed += (uint32_t)(departed - remote->reported);
   remote->reported = departed;
@@ -151,6 +162,7 @@ static void share_headers(struct mw_call *call, const struct mw_call *guest) {
 
 static void pass_on(struct mw_http_call *home, struct mw_http_message *message) {
   bool plain = message->plain;
+  home->promised = 0;
   mw_http_outbox_adopt(&home->outbox, message);
   if (plain) {
     mw_call_send_plain(&home->call);
@@ -161,6 +173,8 @@ static void pass_on(struct mw_http_call *home, struct mw_http_message *message) 
 
 static void finish(struct mw_http_call *home, struct mw_http_parcel *parcel, struct mw_http_message *last) {
   home->call.trailers = home->remote->call.trailers;
+  home->promised = 0;
+  mw_http_call_count(home);
   if (last) {
     mw_http_outbox_adopt(&home->outbox, last);
     mw_call_fill_last(&home->call);
@@ -175,6 +189,8 @@ static void take(struct mw_http_call *home, struct mw_http_parcel *parcel) {
   struct mw_http_message *message;
   while (parcel->first != (parcel->with_last ? parcel->last : NULL)) pass_on(home, mw_http_parcel_shift(parcel));
   message = mw_http_parcel_shift(parcel);
+  if (parcel->room > 0) home->remote->room_wanted = parcel->room;
+  promise_room(home->remote);
   if (parcel->finished) {
     finish(home, parcel, message);
   } else if (parcel->wanted && !call->reading && !call->ended) {

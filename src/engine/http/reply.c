@@ -53,6 +53,7 @@ int mw_http_reply_send_data(nghttp2_session *ng, nghttp2_frame *frame, const uin
   struct mw_http_batch *batch = &c->conn->engine->batch;
   mw_http_batch_copy(batch, head, FRAME_HEAD);
   c->departed += mw_http_outbox_take(&c->outbox, length, batch);
+  mw_http_call_count(c);
   if (c->departed > 0) mw_http_call_make_ready(c);
   return 0;
 }
@@ -122,6 +123,7 @@ static void push_reserved(struct mw_http_call *c) {
   if (!c->answered) answer(c);
   if (c->compression != MW_COMPRESSION_IDENTITY && !c->call.plain) compress(c);
   mw_http_outbox_push(&c->outbox);
+  mw_http_call_count(c);
 }
 
 void mw_http_reply_send(struct mw_call *call) {

@@ -15,6 +15,7 @@
 #include "engine/http/engine.h"
 #include "engine/http/frames.h"
 #include "engine/http/loan.h"
+#include "rpc/backlog.h"
 
 enum {
   MW_HTTP_STREAM_WINDOW = 64 * 1024,      /* of a new stream; it grows as it is read */
@@ -29,6 +30,7 @@ struct mw_http_session {
   struct mw_http_call *latest; /* that a callback was about, while it has a stream; NULL for none */
   struct mw_http_frames frames;
   struct mw_http_lender lender;
+  struct mw_backlog backlog;
   size_t grown;         /* bytes by which windows of streams have grown */
   unsigned open;        /* calls that have a stream */
   int32_t condemned;    /* stream to reset when it opens; 0 for none */

@@ -45,6 +45,7 @@ static void merge(struct mw_http_parcel *to, struct mw_http_parcel *from) {
   }
   if (from->first) to->encoding = from->encoding;
   if (from->cancelled || from->finished) to->status = from->status;
+  if (from->room > 0) to->room = from->room;
   to->departed += from->departed;
   to->begun |= from->begun;
   to->ended |= from->ended;

@@ -21,6 +21,7 @@ struct mw_http_parcel {
   struct mw_http_message *first, *last; /* owned; in their order */
   const char *encoding;     /* to the guest: how the newest message was compressed; static, NULL for not at all */
   uint32_t departed;        /* to the guest: messages that have left */
+  size_t room;              /* bytes of a large message: to the owner, the guest has one; to the guest, there is room for it */
   bool begun;               /* to the guest: this is the first */
   bool ended;               /* to the guest: no messages follow */
   bool cancelled;           /* to the guest, with `status` */

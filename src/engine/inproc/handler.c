@@ -33,7 +33,7 @@ static void op_finish(struct mw_call *call, const struct mw_status *status, bool
   mw_inproc_call_wake(c);
 }
 
-const struct mw_engine_call_ops mw_inproc_call_ops = {op_read, op_reserve, op_send, op_send_headers, op_finish};
+const struct mw_engine_call_ops mw_inproc_call_ops = {op_read, op_reserve, op_send, op_send_headers, op_finish, NULL};
 
 /* ---- events ---- */
 
