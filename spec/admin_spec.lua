@@ -73,7 +73,7 @@ describe("a running server", function()
     assert.matches(
       "^moonwire %S+, process " .. server.process.pid .. ", up [%d.]+s, [%d.]+ MiB\ngeneration 1\n",
       shown)
-    assert.matches("\nWORKER  GENERATION  CALLS  COROUTINES  LUA MEMORY\n0 +1 ", shown)
+    assert.matches("\nWORKER  GENERATION  CALLS  COROUTINES  LUA MEMORY  C MEMORY\n0 +1 ", shown)
     assert.matches("\n1 +1 +%d", shown)
     assert.matches("\n" .. id .. " +helloworld.Greeter/SayHello +[%d.]+s +1 +[01] +ipv4:127.0.0.1:%d+ +%S*lua/greeter.lua:5", shown)
     assert.are.equal(0, (kill(id)))

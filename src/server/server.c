@@ -10,6 +10,7 @@
 #include "engine/http/http.h"
 #include "server/admin.h"
 #include "server/shared.h"
+#include "server/trim.h"
 #include "server/watcher.h"
 
 struct mw_server {
@@ -19,6 +20,7 @@ struct mw_server {
   struct mw_watcher *watcher; /* of the folder; NULL before all workers serve */
   struct mw_reload *reload;
   struct mw_admin *admin;  /* NULL when its socket cannot be */
+  struct mw_trim *trim;    /* NULL while it starts or stops */
   atomic_uint running; /* workers that have not ended */
   unsigned n_workers;  /* that were started */
   struct mw_worker workers[];
@@ -148,7 +150,10 @@ int mw_server_open(struct mw_server **out, const char *dir, const struct mw_over
   rc = open_listeners(server, err);
   if (rc == 0) rc = start_workers(server, err);
   if (rc == 0) rc = open_reload(server, err);
-  if (rc == 0) open_admin(server);
+  if (rc == 0) {
+    open_admin(server);
+    server->trim = mw_trim_start(&(struct mw_crew){&server->control, server->workers, server->n_workers});
+  }
   if (rc != 0) {
     mw_server_close(server);
     return rc;
@@ -199,6 +204,7 @@ void mw_server_close(struct mw_server *server) {
   for (unsigned i = 0; i < server->n_workers; i++) mw_worker_join(&server->workers[i]);
   close_listeners(server);
   mw_watcher_close(server->watcher);
+  mw_trim_stop(server->trim);
   mw_admin_close(server->admin);
   mw_loop_run_posts(&server->control); /* the last answers of the workers, to who asks about the reload too */
   mw_reload_free(server->reload);

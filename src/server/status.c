@@ -171,9 +171,9 @@ static void ask(void *arg, struct mw_worker *worker) {
   struct inquiry *inquiry = arg;
   struct part *part = &inquiry->parts[worker->index];
   int64_t now = mw_clock_mono();
-  mw_buf_printf(&part->worker, "%u\t%" PRIu64 "\t%zu\t%zu\t%.1f MiB\n", worker->index,
+  mw_buf_printf(&part->worker, "%u\t%" PRIu64 "\t%zu\t%zu\t%.1f MiB\t%.1f MiB\n", worker->index,
                 worker->programs.current->generation->number, worker->dispatch.live, worker->vm.n_live,
-                mib(worker->vm.memory.used - worker->vm.memory.outside));
+                mib(worker->vm.memory.used - worker->vm.memory.outside), mib(worker->vm.memory.outside));
   add_old(&part->old, worker, now);
   add_calls(&part->calls, worker, now);
   part->asked = worker;
@@ -200,6 +200,8 @@ static void write_head(struct mw_buf *out, const struct inquiry *inquiry) {
   char activity[128];
   mw_reload_describe(inquiry->reload, activity, sizeof activity);
   if (mw_reload_busy(inquiry->reload)) mw_buf_printf(out, "%s\n", activity);
+  size_t topics = mw_topics_bytes(inquiry->crew.workers[0].shared->topics);
+  if (topics > 0) mw_buf_printf(out, "topics hold %.1f MiB\n", mib(topics));
 }
 
 /* One table of the rows of those workers that have answered (NULL: all); left out when there are none. */
@@ -231,7 +233,7 @@ static void report(struct inquiry *inquiry, const bool *answered) {
   struct mw_buf out = MW_BUF_INIT;
   write_head(&out, inquiry);
   if (answered) write_late(&out, inquiry, answered);
-  write_table(&out, inquiry, answered, "WORKER\tGENERATION\tCALLS\tCOROUTINES\tLUA MEMORY\n",
+  write_table(&out, inquiry, answered, "WORKER\tGENERATION\tCALLS\tCOROUTINES\tLUA MEMORY\tC MEMORY\n",
               offsetof(struct part, worker));
   write_table(&out, inquiry, answered, "OLD GENERATION\tWORKER\tREPLACED\tCOROUTINES\tPINNED BY CALLS\n",
               offsetof(struct part, old));

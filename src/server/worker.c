@@ -79,6 +79,8 @@ int mw_worker_open(struct mw_worker *worker, struct mw_err *err) {
   if (rc != 0) goto no_vm;
   worker->vm.push_cut = mw_bind_push_cut;
   worker->vm.live_gauge = open_gauge(worker, "moonwire_coroutines_live", "Coroutines of calls and jobs.");
+  worker->vm.memory_gauge = open_gauge(worker, "moonwire_memory_bytes", "Bytes held for scripts, by Lua and by C.");
+  worker->vm.outside_gauge = open_gauge(worker, "moonwire_memory_outside_bytes", "Those of them that C holds.");
   worker->host = (struct mw_host){.loop = &worker->loop,
                                   .channels = worker->channels,
                                   .dispatch = &worker->dispatch,

@@ -1,0 +1,127 @@
+#include "server/trim.h"
+
+#include <malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "script/collect.h"
+
+enum {
+  PERIOD_NS = 2 * MW_NS_PER_S,
+  GROWTH = 32 * 1024 * 1024, /* bytes since the last trim that are worth another */
+  IDLE_SHARE = 4             /* a process is idle that uses less than this part of a processor */
+};
+
+struct mw_trim {
+  struct mw_crew crew;
+  struct mw_timer *timer;    /* of the next look */
+  struct mw_metric *resident, *topics; /* NULL without memory for them */
+  size_t floor;              /* bytes of its own that were resident after the last trim, or less if there were less since */
+  int64_t looked, busy;      /* the time and the processor time of the last look */
+  bool started;              /* the workers have begun to collect */
+  bool asking, stopped;      /* both: to be freed when the workers have answered */
+  atomic_uint collecting;    /* workers that are not done */
+};
+
+/* Reads the resident bytes, and those among them that no file stands for. Zeros where the system does not say. */
+static void read_resident(size_t *all, size_t *own) {
+  size_t pages = 0, shared = 0, page = (size_t)sysconf(_SC_PAGESIZE);
+  FILE *file = fopen("/proc/self/statm", "re");
+  if (file && fscanf(file, "%*s %zu %zu", &pages, &shared) != 2) pages = shared = 0;
+  if (file) fclose(file);
+  *all = pages * page;
+  *own = (pages - shared) * page;
+}
+
+static struct mw_metric *open_gauge(const struct mw_trim *trim, const char *name, const char *help) {
+  struct mw_metric_family *family;
+  struct mw_metric *gauge = NULL;
+  struct mw_metrics *metrics = trim->crew.workers[0].shared->metrics;
+  if (mw_metrics_family(metrics, MW_METRIC_GAUGE, name, help, NULL, 0, NULL, 0, &family, NULL) == 0) {
+    mw_metric_series(family, NULL, &gauge, NULL);
+  }
+  return gauge;
+}
+
+static void show(const struct mw_trim *trim, size_t resident) {
+  if (trim->resident) mw_metric_set(trim->resident, (double)resident);
+  if (trim->topics) mw_metric_set(trim->topics, (double)mw_topics_bytes(trim->crew.workers[0].shared->topics));
+}
+
+/* Since the last look. */
+static bool is_idle(struct mw_trim *trim) {
+  int64_t now = mw_clock_real(), busy = mw_clock_read(CLOCK_PROCESS_CPUTIME_ID);
+  bool idle = busy - trim->busy < (now - trim->looked) / IDLE_SHARE;
+  trim->looked = now;
+  trim->busy = busy;
+  return idle;
+}
+
+static void look(void *arg);
+
+static void wait(struct mw_trim *trim) {
+  trim->timer = mw_timer_start_real(trim->crew.home, PERIOD_NS, look, trim); /* without memory it is over */
+}
+
+/* On a worker's thread. */
+static void ask(void *arg, struct mw_worker *worker) {
+  struct mw_trim *trim = arg;
+  if (!trim->started) mw_collect_start(&worker->vm);
+  if (worker->vm.cycles > 0) atomic_fetch_add(&trim->collecting, 1);
+}
+
+static void on_answered(void *arg) {
+  struct mw_trim *trim = arg;
+  trim->asking = false;
+  if (trim->stopped) {
+    free(trim);
+    return;
+  }
+  trim->started = true;
+  if (atomic_load(&trim->collecting) == 0) {
+    size_t all;
+    malloc_trim(0);
+    read_resident(&all, &trim->floor);
+    show(trim, all);
+    trim->started = false;
+    is_idle(trim); /* what this has taken is not load */
+  }
+  wait(trim);
+}
+
+static void look(void *arg) {
+  struct mw_trim *trim = arg;
+  size_t all, own;
+  trim->timer = NULL;
+  read_resident(&all, &own);
+  show(trim, all);
+  if (own < trim->floor) trim->floor = own;
+  bool due = trim->started || (is_idle(trim) && own >= trim->floor + GROWTH);
+  atomic_store(&trim->collecting, 0);
+  static const struct mw_survey survey = {.ask = ask, .done = on_answered};
+  trim->asking = due && mw_survey(&trim->crew, &survey, trim) == 0;
+  if (!trim->asking) wait(trim);
+}
+
+struct mw_trim *mw_trim_start(const struct mw_crew *crew) {
+  struct mw_trim *trim = calloc(1, sizeof *trim);
+  if (!trim) return NULL;
+  size_t all;
+  trim->crew = *crew;
+  read_resident(&all, &trim->floor);
+  trim->resident = open_gauge(trim, "moonwire_resident_bytes", "Resident memory of the process.");
+  trim->topics = open_gauge(trim, "moonwire_topic_bytes", "Values in topics that subscribers have not received.");
+  show(trim, all);
+  is_idle(trim);
+  wait(trim);
+  return trim;
+}
+
+void mw_trim_stop(struct mw_trim *trim) {
+  if (!trim) return;
+  mw_timer_stop(trim->timer);
+  trim->stopped = true;
+  if (!trim->asking) free(trim);
+}
