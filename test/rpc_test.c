@@ -312,6 +312,23 @@ static void a_route_is_replaced_in_place(void **state) {
   assert_null(mw_router_find(&router, mw_slice_str("/test.Echo/Ge")));
 }
 
+static void metadata_of_an_application_is_bounded(void **state) {
+  struct mw_arena arena;
+  mw_arena_init(&arena, SIZE_MAX);
+  struct mw_metadata metadata = {0};
+  struct mw_slice key = mw_slice_str("k"), empty = mw_slice(NULL, 0);
+  size_t n = 0;
+  for (; mw_metadata_fits(&metadata, key, empty); n++) {
+    assert_int_equal(mw_metadata_add(&metadata, &arena, key, empty), 0);
+  }
+  assert_int_equal(n, MW_METADATA_MOST / (1 + MW_METADATA_OVERHEAD));
+  static const uint8_t bytes[MW_METADATA_MOST];
+  metadata = (struct mw_metadata){0};
+  assert_true(mw_metadata_fits(&metadata, key, mw_slice(bytes, MW_METADATA_MOST - MW_METADATA_OVERHEAD - 1)));
+  assert_false(mw_metadata_fits(&metadata, key, mw_slice(bytes, MW_METADATA_MOST - MW_METADATA_OVERHEAD)));
+  mw_arena_fini(&arena);
+}
+
 static void metadata_keeps_order_and_repeats(void **state) {
   struct mw_arena arena;
   mw_arena_init(&arena, SIZE_MAX);
@@ -409,6 +426,7 @@ int main(void) {
       TEST(a_draining_worker_turns_calls_away),
       TEST(calls_are_counted),
       TEST(a_route_is_replaced_in_place),
+      TEST(metadata_of_an_application_is_bounded),
       TEST(metadata_keeps_order_and_repeats),
       TEST(metadata_out_of_memory_changes_nothing),
       TEST(metadata_is_checked),
