@@ -140,7 +140,7 @@ static void all_topics_are_bounded_and_no_topic_is_starved(void **state) {
   enum { TOPICS = 64 };
   struct fixture *f = *state;
   struct mw_subscription *slow[TOPICS];
-  char name[8];
+  char name[16];
   for (int i = 0; i < TOPICS; i++) {
     snprintf(name, sizeof name, "%d", i);
     slow[i] = subscribe(f, name, 4096);

@@ -208,7 +208,8 @@ static int l_subscribe(lua_State *L) {
   lua_setmetatable(L, -2);
   size_t size = mw_subscription_size(capacity);
   mw_collect_pace(L, size);
-  if (!mw_quota_take(&program->vm->memory, size)) return mw_budget_refuse(L);
+  bool short_of = mw_budget_is_pressed(program->vm); /* what lives long leaves Lua an eighth */
+  if (short_of || !mw_quota_take(&program->vm->memory, size)) return mw_budget_refuse(L);
   s->size = size;
   struct mw_topics *topics = program->host->topics;
   if (mw_topic_subscribe(topics, topic->name, capacity, program->vm->loop, on_ready, s, &s->queue) != 0) {

@@ -80,12 +80,11 @@ static void run_steps(struct mw_vm *vm, int64_t time) {
 
 void mw_collect_pace(lua_State *L, size_t bytes) {
   struct mw_vm *vm = mw_vm_of(L);
-  size_t limit = vm->limits.memory;
   vm->unpaced += bytes;
   if (vm->unpaced < PACE) return;
   size_t kib = vm->unpaced / 1024;
   vm->unpaced = 0;
-  if (limit > 0 && vm->memory.used + bytes > limit) {
+  if (mw_budget_is_pressed(vm)) {
     lua_gc(L, LUA_GCCOLLECT);
   } else {
     lua_gc(L, LUA_GCSTEP, (int)kib);

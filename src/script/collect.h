@@ -27,7 +27,7 @@ void mw_collect_descriptor(struct mw_vm *vm, int change);
 void mw_collect_now(lua_State *L);
 
 /* A C function is about to take `bytes` of vm->memory for a value that only its finalizer gives back. The collector, which
- * counts Lua's own bytes, does the work that it would do for as many of them; a whole cycle where they exceed the limit. Runs
+ * counts Lua's own bytes, does the work that it would do for as many of them; a whole cycle while memory is almost used up. Runs
  * finalizers. */
 void mw_collect_pace(lua_State *L, size_t bytes);
 

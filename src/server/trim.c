@@ -11,7 +11,9 @@
 enum {
   PERIOD_NS = 2 * MW_NS_PER_S,
   GROWTH = 32 * 1024 * 1024, /* bytes since the last trim that are worth another */
-  IDLE_SHARE = 4             /* a process is idle that uses less than this part of a processor */
+  IDLE_SHARE = 4,            /* a process is idle that uses less than this part of a processor */
+  WORK_NS = MW_NS_PER_S / 4, /* processor time since the last trim that may have left as much */
+  COST_SHARE = 50            /* trims take no more than this part of a processor */
 };
 
 struct mw_trim {
@@ -20,6 +22,8 @@ struct mw_trim {
   struct mw_metric *resident, *topics; /* NULL without memory for them */
   size_t floor;              /* bytes of its own that were resident after the last trim, or less if there were less since */
   int64_t looked, busy;      /* the time and the processor time of the last look */
+  int64_t begun, done;       /* processor time when the last trim began and ended */
+  int64_t next;              /* when another may begin */
   bool started;              /* the workers have begun to collect */
   bool asking, stopped;      /* both: to be freed when the workers have answered */
   atomic_uint collecting;    /* workers that are not done */
@@ -59,6 +63,11 @@ static bool is_idle(struct mw_trim *trim) {
   return idle;
 }
 
+/* Memory that was in use when it was trimmed last may be free by now, with no growth to show it. */
+static bool is_worthwhile(const struct mw_trim *trim, size_t own) {
+  return own >= trim->floor + GROWTH || (own >= GROWTH && trim->busy - trim->done >= WORK_NS);
+}
+
 static void look(void *arg);
 
 static void wait(struct mw_trim *trim) {
@@ -87,6 +96,8 @@ static void on_answered(void *arg) {
     show(trim, all);
     trim->started = false;
     is_idle(trim); /* what this has taken is not load */
+    trim->done = trim->busy;
+    trim->next = trim->looked + (trim->done - trim->begun) * COST_SHARE;
   }
   wait(trim);
 }
@@ -98,7 +109,8 @@ static void look(void *arg) {
   read_resident(&all, &own);
   show(trim, all);
   if (own < trim->floor) trim->floor = own;
-  bool due = trim->started || (is_idle(trim) && own >= trim->floor + GROWTH);
+  bool due = trim->started || (is_idle(trim) && trim->looked >= trim->next && is_worthwhile(trim, own));
+  if (due && !trim->started) trim->begun = trim->busy;
   atomic_store(&trim->collecting, 0);
   static const struct mw_survey survey = {.ask = ask, .done = on_answered};
   trim->asking = due && mw_survey(&trim->crew, &survey, trim) == 0;
@@ -115,6 +127,7 @@ struct mw_trim *mw_trim_start(const struct mw_crew *crew) {
   trim->topics = open_gauge(trim, "moonwire_topic_bytes", "Values in topics that subscribers have not received.");
   show(trim, all);
   is_idle(trim);
+  trim->done = trim->busy;
   wait(trim);
   return trim;
 }

@@ -1,8 +1,8 @@
 /* Gives memory back to the system after a burst.
  *
  * Lua keeps its garbage while nothing runs, and the C library keeps what is freed. So the process's own resident memory is
- * looked at every few seconds. Once it has grown a lot since the last trim and the process is mostly idle, the workers collect
- * their garbage and malloc_trim() returns the free pages. A process that is busy would soon take them again. */
+ * looked at every few seconds. Once it has grown a lot, or the process has worked a while, since the last trim and is mostly idle,
+ * the workers collect their garbage and malloc_trim() returns the free pages. A process that is busy would soon take them again. */
 #ifndef MW_SERVER_TRIM_H
 #define MW_SERVER_TRIM_H
 
