@@ -174,12 +174,6 @@ int mw_topic_publish(struct mw_topics *topics, const char *name, struct mw_slice
 
 /* ---- subscribing ---- */
 
-static void subscription_free(struct mw_subscription *s) {
-  while (s->count > 0) payload_unref(shift(s));
-  payload_unref(s->current);
-  free(s);
-}
-
 /* A subscription that is stopped has no lock, and needs none. */
 static void lock(struct mw_subscription *s) {
   if (s->topic) pthread_mutex_lock(&s->topic->lock);
@@ -192,7 +186,7 @@ static void unlock(struct mw_subscription *s) {
 static void run_ready(struct mw_post *post) {
   struct mw_subscription *s = MW_CONTAINER(post, struct mw_subscription, post);
   if (s->closed) {
-    subscription_free(s);
+    free(s);
     return;
   }
   lock(s);
@@ -286,5 +280,7 @@ void mw_subscription_close(struct mw_subscription *s) {
   if (!s) return;
   mw_subscription_stop(s);
   s->closed = true;
-  if (!s->posted) subscription_free(s);
+  while (s->count > 0) payload_unref(shift(s));
+  mw_subscription_release(s);
+  if (!s->posted) free(s);
 }
