@@ -13,7 +13,7 @@ enum {
   GROWTH = 32 * 1024 * 1024, /* bytes since the last trim that are worth another */
   IDLE_SHARE = 4,            /* a process is idle that uses less than this part of a processor */
   WORK_NS = MW_NS_PER_S / 4, /* processor time since the last trim that may have left as much */
-  COST_SHARE = 50            /* trims take no more than this part of a processor */
+  COST_SHARE = 10            /* trims take no more than this part of a processor */
 };
 
 struct mw_trim {
