@@ -145,7 +145,7 @@ static void open_with(const char *config) {
 
 static int start(bool single, int64_t deadline) {
   struct mw_metadata_entry entry = {mw_slice_str("x-mine"), mw_slice_str("1")};
-  struct mw_metadata metadata = {&entry, 1, 1};
+  struct mw_metadata metadata = {.entries = &entry, .len = 1, .cap = 1};
   struct mw_client_request request = {
       .path = mw_slice_str("/t.T/Get"), .deadline = deadline, .metadata = &metadata, .single = single};
   return mw_client_rpc_start(channel, &request, &events, NULL, &rpc, NULL);
@@ -335,7 +335,7 @@ static void what_never_leaves_is_not_repeated_for_ever(void **state) {
 static void headers_commit(void **state) {
   request(RETRY, MW_NEVER);
   struct mw_metadata_entry entry = {mw_slice_str("x"), mw_slice_str("y")};
-  struct mw_metadata headers = {&entry, 1, 1};
+  struct mw_metadata headers = {.entries = &entry, .len = 1, .cap = 1};
   call(0)->events->headers(call(0)->user, &headers);
   assert_int_equal(seen.headers, 1);
   fails(0, MW_CODE_UNAVAILABLE);
