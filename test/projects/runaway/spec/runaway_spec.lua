@@ -96,9 +96,11 @@ describe("a runaway", function()
   end)
 
   it("by a large reply is refused before the reply is packed", function()
-    local reply <const>, status <const> = client:Run { what = "a large reply" }
-    assert.is_nil(reply)
-    assert.equal("INTERNAL", status.code)
+    test.eventually(function() -- the memory that others have used is collected
+      local reply <const>, status <const> = client:Run { what = "a large reply" }
+      assert.is_nil(reply)
+      return status.code == "INTERNAL"
+    end)
     test.eventually(function()
       return server.stderr:find("bad reply: runaway.Reply.parts[4]: the message takes too much memory, more than the "
         .. "67108864 bytes of limits.unpack_bytes", 1, true)
