@@ -284,6 +284,19 @@ static void await_verdict(struct mw_core_call *core) {
   }
 }
 
+static void on_passed(struct mw_core_tag *tag, bool ok) {
+  struct mw_core_call *core = MW_CONTAINER(tag, struct mw_core_call, passed);
+  if (is_wanted(core)) make_end_ready(core);
+  leave(core);
+}
+
+/* Ends the request after the events that core has now: that of the close batch, if the client has gone, is one of them. */
+static void end_after_events(struct mw_core_call *core) {
+  watch(core);
+  enter(core);
+  mw_core_queue_make_event(&core->engine->queue, &core->passed);
+}
+
 /* Core has no further message. That is so after a half-close; after trailers, which HTTP/2 allows a request to have and gRPC
  * does not; and when the call has ended, by the client or by its deadline: core then drops messages that nobody has read,
  * and the event of the close batch follows, perhaps from another thread of core's. A complete request of one message needs
@@ -296,8 +309,7 @@ static void on_no_message(struct mw_core_call *core) {
     watch(core);
     await_verdict(core);
   } else {
-    watch(core);
-    make_end_ready(core);
+    end_after_events(core);
   }
 }
 
@@ -554,6 +566,7 @@ struct mw_core_call *mw_core_call_new(struct mw_core_engine *engine) {
   core->received.done = on_received;
   mw_run_item_init(&core->item, run);
   core->closed.done = on_closed;
+  core->passed.done = on_passed;
   core->sent.done = on_sent;
   core->answered.done = on_answered;
   return core;

@@ -27,7 +27,7 @@ struct mw_core_call {
   grpc_call_details details;
   grpc_metadata_array metadata;
 
-  struct mw_core_tag requested, received, closed, sent, answered;
+  struct mw_core_tag requested, received, closed, passed, sent, answered;
   unsigned pending;           /* batches that core works on, and our own frames that still use the call */
   grpc_byte_buffer *incoming; /* where core puts a message */
   grpc_byte_buffer *held;     /* a message that waits for its turn; the only one of a request, until that is certain */
