@@ -101,9 +101,10 @@ function Copy:commit(path, text)
   return self:expect("generation %d+ is live", function() self:write(path, text) end)
 end
 
--- Saves what is refused.
-function Copy:refused(path, text)
-  return self:expect("reload refused", function() self:write(path, text) end)
+-- Saves what is refused, with `words` (a pattern) if they are given: the server may also look a second time at the save
+-- before, and refuse it again.
+function Copy:refused(path, text, words)
+  return self:expect("reload refused: [^\n]*" .. (words or ""), function() self:write(path, text) end)
 end
 
 -- Runs `moonwire COMMAND ...` on the running server. Returns its exit code, and what it says on stdout and stderr.
