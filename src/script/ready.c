@@ -6,7 +6,7 @@
 #define LONG_TURN_NS (10 * (int64_t)MW_NS_PER_MS) /* from here on the jobs pause */
 
 static void start_turn(struct mw_ready_queue *queue) {
-  if (queue->posted || mw_list_empty(&queue->calls) & (mw_list_empty(&queue->jobs) | (queue->pause != NULL))) return;
+  if (queue->posted || (mw_list_empty(&queue->calls) && (mw_list_empty(&queue->jobs) || queue->pause))) return;
   queue->posted = true;
   mw_loop_post(queue->loop, &queue->post);
 }
