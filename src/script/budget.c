@@ -197,6 +197,13 @@ void mw_budget_begin(struct mw_vm *vm, lua_State *L) {
   set_hard_hook(L);
 }
 
+/* Returns the time, mw_clock_real(), after the beginning of the run is noted if this is the first look at it. */
+static int64_t look_at(struct mw_account *account) {
+  int64_t now = mw_clock_real();
+  if (account->started == 0) find_beginning(account, now);
+  return now;
+}
+
 /* What a `<close>` handler may use. */
 static int64_t grace(const struct mw_vm *vm, const struct mw_account *account, int64_t now) {
   int64_t part = has_ended(vm, now) ? 0 : account->slice / 4;
@@ -221,8 +228,7 @@ bool mw_budget_is_over(void *L) {
   struct mw_vm *vm = mw_vm_of(L);
   struct mw_account *account = vm->account;
   if (!account) return false;
-  int64_t now = mw_clock_real();
-  if (account->started == 0) begin_run(account, now);
+  int64_t now = look_at(account);
   if (account->cut) return account->hard || is_beyond(account, now, grace(vm, account, now));
   return reason_to_cut(vm, account, now) != MW_CUT_NONE;
 }
@@ -236,8 +242,7 @@ void mw_budget_check(lua_State *L) {
     raise_cut(L, account, NULL);
   }
   if (vm->shortage.lent && !account->cut) cut(L, account, MW_CUT_MEMORY);
-  int64_t now = mw_clock_real();
-  if (account->started == 0) find_beginning(account, now);
+  int64_t now = look_at(account);
   if (account->cut) {
     if (!is_beyond(account, now, grace(vm, account, now))) return;
     account->hard = true;
@@ -259,8 +264,7 @@ static void on_count(lua_State *L, lua_Debug *info) {
 /* Whether mw_budget_check() has something to do; notes the beginning of a run. Also in a signal handler. */
 static bool is_due(const struct mw_vm *vm, struct mw_account *account) {
   if (account->hard) return true;
-  int64_t now = mw_clock_real();
-  if (account->started == 0) find_beginning(account, now);
+  int64_t now = look_at(account);
   int64_t ran = now - account->started;
   if (account->cut) return ran > grace(vm, account, now);
   if (has_expired(vm, account, now) || (has_ended(vm, now) && ran > LEAST_GRACE)) return true;
