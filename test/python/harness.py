@@ -37,6 +37,17 @@ def stubs(name, folder=ROOT):
     return importlib.import_module(f"{name}_pb2"), importlib.import_module(f"{name}_pb2_grpc")
 
 
+def project(test, files):
+    """The path of a folder with these files, {path: text}, for the time of the test."""
+    folder = tempfile.TemporaryDirectory()
+    test.addCleanup(folder.cleanup)
+    for name, text in files.items():
+        path = pathlib.Path(folder.name, name)
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    return pathlib.Path(folder.name)
+
+
 class Server:
     """`moonwire serve` on a free port, from the constructor until stop()."""
 

@@ -1,15 +1,13 @@
 """File descriptors run short: forgotten files are closed, connections leave some, and the log and a metric say so."""
 
 import os
-import pathlib
 import resource
-import tempfile
 import unittest
 
 import grpc
 
 from connection import Connection
-from harness import TIMEOUT, Server, stubs
+from harness import TIMEOUT, Server, project, stubs
 
 PROTO = """syntax = "proto3";
 package opener;
@@ -48,14 +46,9 @@ end
 
 class Descriptors(unittest.TestCase):
     def serve(self, *arguments, prefix=()):
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        for name, text in (("proto/opener.proto", PROTO), ("lua/opener.lua", SCRIPT)):
-            path = pathlib.Path(folder.name, name)
-            path.parent.mkdir()
-            path.write_text(text)
-        self.pb, services = stubs("opener", pathlib.Path(folder.name))
-        self.server = Server(folder.name, arguments=arguments, prefix=prefix)
+        folder = project(self, {"proto/opener.proto": PROTO, "lua/opener.lua": SCRIPT})
+        self.pb, services = stubs("opener", folder)
+        self.server = Server(folder, arguments=arguments, prefix=prefix)
         self.addCleanup(self.server.stop)
         channel = grpc.insecure_channel(self.server.address)
         self.addCleanup(channel.close)

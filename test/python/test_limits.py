@@ -6,12 +6,11 @@ import resource
 import select
 import ssl
 import struct
-import tempfile
 import unittest
 
 import http2
 from connection import CHECK, INITIAL_WINDOW_SIZE, MAX_CONCURRENT_STREAMS, WATCH, Connection, connect
-from harness import Server
+from harness import Server, project
 from test_tls import make_server_certificate
 
 SETTINGS_TIMEOUT, REFUSED_STREAM, CANCEL, ENHANCE_YOUR_CALM = 4, 7, 8, 11
@@ -33,16 +32,11 @@ def beginning(size):
 
 class LimitsTest(unittest.TestCase):
     def serve(self, settings, tls="", workers=1, files={}):
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        for name, text in files.items():
-            path = pathlib.Path(folder.name, name)
-            path.parent.mkdir(exist_ok=True)
-            path.write_text(text)
+        settings = "return { limits = { %s }, %s }" % (settings, tls)
+        folder = project(self, {"moonwire.lua": settings, **files})
         if tls:
-            make_server_certificate(folder.name)
-        pathlib.Path(folder.name, "moonwire.lua").write_text("return { limits = { %s }, %s }" % (settings, tls))
-        self.server = Server(folder.name, arguments=("--workers", str(workers)))
+            make_server_certificate(folder)
+        self.server = Server(folder, arguments=("--workers", str(workers)))
         self.addCleanup(self.end, self.server)
         return self.server.address
 

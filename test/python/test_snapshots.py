@@ -1,12 +1,10 @@
 """Clients that read nothing of their streams leave snapshots of the store to the others."""
 
 import os
-import pathlib
-import tempfile
 import unittest
 
 from connection import INITIAL_WINDOW_SIZE, Connection
-from harness import Server
+from harness import Server, project
 
 PROTO = """syntax = "proto3";
 package items;
@@ -34,13 +32,8 @@ GREEDY, STREAMS = 34, 250  # together more than the store has reader slots
 @unittest.skipUnless(os.environ.get("MOONWIRE_TEST_ENGINE") == "http", "the bound is not the engine's")
 class Snapshots(unittest.TestCase):
     def setUp(self):
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        for name, text in (("proto/items.proto", PROTO), ("lua/items.lua", SCRIPT)):
-            path = pathlib.Path(folder.name, name)
-            path.parent.mkdir()
-            path.write_text(text)
-        self.server = Server(folder.name, arguments=("--workers", "1"))
+        folder = project(self, {"proto/items.proto": PROTO, "lua/items.lua": SCRIPT})
+        self.server = Server(folder, arguments=("--workers", "1"))
         self.addCleanup(self.server.stop)
 
     def connect(self, **options):
