@@ -6,6 +6,7 @@
 
 #include "serving_fixture.h"
 
+#include <netinet/tcp.h>
 #include <nghttp2/nghttp2.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -332,6 +333,8 @@ static void client_connect(struct client *client, struct server *server, bool de
   client->fd = socket(AF_INET, SOCK_STREAM, 0);
   int small = 4096; /* so that a deaf client is soon full */
   if (deaf) setsockopt(client->fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+  int at_once = 1;
+  setsockopt(client->fd, IPPROTO_TCP, TCP_NODELAY, &at_once, sizeof at_once);
   assert_int_equal(connect(client->fd, (const struct sockaddr *)&at, sizeof at), 0);
   assert_int_equal(nghttp2_hd_deflate_new(&client->deflater, 4096), 0);
   assert_int_equal(nghttp2_hd_inflate_new(&client->inflater), 0);

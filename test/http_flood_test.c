@@ -115,13 +115,16 @@ static void connect_deaf(struct client *deaf) {
   UNTIL(&server, script.down_sent > 0);
 }
 
-/* Before their RST_STREAM is sent: a client that does not read could have any number of them queued. */
+/* Before their RST_STREAM is sent: a client that does not read could have any number of them queued. Its connection does
+ * not wait for the next look at limits of 20 seconds either. */
 static void streams_that_are_refused_count_as_well(void **state) {
   struct client deaf;
   connect_deaf(&deaf);
   for (int i = 0; i < 100 + RESETS + 20; i++) client_headers(&deaf, 2 * i + 3, "/t.T/Up", 0);
   UNTIL(&server, logged(&server, "reason=stream_resets") == 1);
+  uint64_t failed = uv_now(&server.loop.uv);
   UNTIL(&server, server.dispatch.live == 0);
+  assert_in_range(uv_now(&server.loop.uv) - failed, 0, 4000);
   client_close(&deaf);
 }
 

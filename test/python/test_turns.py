@@ -103,17 +103,24 @@ class Turns(unittest.TestCase):
 
     @unittest.skipUnless(os.environ.get("MOONWIRE_TEST_ENGINE") == "http", "C core has no time of what it has not read")
     def test_a_deadline_counts_from_arrival(self):
-        """While a handler runs, its worker reads nothing: such a request is as old as its bytes."""
+        """While a handler runs, its worker reads nothing: such a request is as old as its bytes. On a busy machine the
+        request may come so late that the handler ends before the deadline."""
         self.serve()
+        late = 0
+        while self.arrive_meanwhile() != [DEADLINE_EXCEEDED]:
+            late += 1
+            self.assertLess(late, TRIES)
+        self.assertEqual(self.begun(), late)
+
+    def arrive_meanwhile(self):
+        """The statuses of a call that comes while a handler runs for longer than its deadline."""
         load = self.load(2)
         busy, other = load.connections
         self.send_burst(busy, [job("Announce", 80)])
         while not busy.message:
             load.turn(0.1)
         self.send_burst(other, [job("Spin", 1, 40)])
-        results = load.finish()
-        self.assertEqual([each.status for each in results if each.connection == other.number], [DEADLINE_EXCEEDED])
-        self.assertEqual(self.begun(), 0)
+        return [each.status for each in load.finish() if each.connection == other.number]
 
     def test_a_reset_takes_a_call_out_of_the_queue(self):
         self.serve()

@@ -33,6 +33,13 @@ static void submit_goaway(struct mw_http_session *session, uint32_t error, const
   nghttp2_submit_goaway(session->ng, NGHTTP2_FLAG_NONE, last, error, (const uint8_t *)reason, strlen(reason));
 }
 
+/* The connection ends as soon as its GOAWAY is written, or when the watch, which starts again for it, has waited long
+ * enough for that. */
+static void give_up(struct mw_http_session *session) {
+  session->failed = true;
+  mw_http_watch_stop(conn_of(session));
+}
+
 /* ---- what arrives ---- */
 
 /* Counts a stream that is reset for an error of the client's. The errors found here count at once, not when RST_STREAM is
@@ -263,7 +270,7 @@ static bool end(struct mw_http_session *session, uint32_t error) {
                                                 [MW_HTTP_EXCESS_CONTROL] = MW_HTTP_END_CONTROL,
                                                 [MW_HTTP_EXCESS_BLOCK] = MW_HTTP_END_BLOCK};
   if (error != NGHTTP2_ENHANCE_YOUR_CALM) {
-    session->failed = true; /* told with the GOAWAY */
+    give_up(session); /* told with the GOAWAY */
     return nghttp2_session_terminate_session(session->ng, error) == 0;
   }
   mw_http_session_fail(session, error, endings[session->frames.excess]);
@@ -321,7 +328,7 @@ void mw_http_session_keep_data(struct mw_http_session *session) {
 
 void mw_http_session_fail(struct mw_http_session *session, uint32_t error, enum mw_http_ending ending) {
   if (session->failed) return;
-  session->failed = true;
+  give_up(session);
   mw_http_session_tell(session, ending, NULL);
   nghttp2_session_terminate_session(session->ng, error);
   mw_http_conn_mark(conn_of(session));

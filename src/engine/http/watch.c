@@ -8,8 +8,9 @@ enum {
   LOOKS = 4, /* in the shortest limit */
   LOOK_MS_MIN = 2,
   LOOK_MS_MAX = 5000,
-  END_MS = 1000, /* that a GOAWAY may take */
 };
+
+#define END_SECONDS 1.0 /* that the GOAWAY of a failed session may take */
 
 static uint64_t ms(double seconds) { return (uint64_t)(seconds * 1000); }
 
@@ -69,7 +70,7 @@ static void look(struct mw_http_conn *conn) {
     mw_http_conn_close(conn);
     return;
   }
-  if (mw_http_stands(&conn->watch.end, session->failed, 0, now, END_MS / 1000.0)) {
+  if (mw_http_stands(&conn->watch.end, session->failed, 0, now, END_SECONDS)) {
     mw_http_conn_close(conn);
     return;
   }
@@ -86,10 +87,12 @@ static void look(struct mw_http_conn *conn) {
 }
 
 /* Milliseconds between looks. */
-static uint64_t interval(const struct mw_engine_limits *limits) {
+static uint64_t interval(const struct mw_http_conn *conn) {
+  const struct mw_engine_limits *limits = &conn->engine->limits;
   double least = limits->handshake_seconds;
   if (limits->message_seconds < least) least = limits->message_seconds;
   if (limits->send_seconds < least) least = limits->send_seconds;
+  if (conn->session.failed && least > END_SECONDS) least = END_SECONDS;
   uint64_t each = ms(least) / LOOKS;
   if (each < LOOK_MS_MIN) each = LOOK_MS_MIN;
   return each < LOOK_MS_MAX ? each : LOOK_MS_MAX;
@@ -98,7 +101,7 @@ static uint64_t interval(const struct mw_engine_limits *limits) {
 /* A thread that was held up has not read what came meanwhile: that time is not the client's. */
 static void pass_time(struct mw_http_conn *conn) {
   struct mw_http_watch *watch = &conn->watch;
-  uint64_t each = interval(&conn->engine->limits), passed = uv_now(&conn->engine->loop->uv) - watch->last;
+  uint64_t each = interval(conn), passed = uv_now(&conn->engine->loop->uv) - watch->last;
   watch->time += passed < 2 * each ? passed : each;
 }
 
@@ -115,7 +118,7 @@ void mw_http_watch_start(struct mw_http_conn *conn) {
   struct mw_http_watch *watch = &conn->watch;
   watch->last = uv_now(&engine->loop->uv);
   if (watch->time == 0) watch->time = watch->first.since = 1;
-  int64_t delay = (int64_t)interval(&engine->limits) * MW_NS_PER_MS;
+  int64_t delay = (int64_t)interval(conn) * MW_NS_PER_MS;
   watch->timer = mw_timer_start_real(engine->loop, delay, on_timer, conn);
 }
 
