@@ -222,9 +222,24 @@ static void *count_all(void *arg) {
   return NULL;
 }
 
+/* The same in parts of its own. */
+static void *count_in_parts(void *arg) {
+  void **state = arg;
+  struct mw_metric *odd = mw_metric_part(series(family(state, MW_METRIC_COUNTER, "c", "l"), "odd"));
+  struct mw_metric *even = mw_metric_part(series(family(state, MW_METRIC_COUNTER, "c", "l"), "even"));
+  struct mw_metric *h = mw_metric_part(series(family(state, MW_METRIC_HISTOGRAM, "h", NULL), NULL));
+  for (int i = 0; i < EACH; i++) {
+    mw_metric_part_add(i % 2 ? odd : even, 1);
+    mw_metric_part_observe(h, 2);
+  }
+  return NULL;
+}
+
 static void no_update_is_lost_between_threads(void **state) {
   pthread_t threads[THREADS];
-  for (int i = 0; i < THREADS; i++) assert_int_equal(pthread_create(&threads[i], NULL, count_all, state), 0);
+  for (int i = 0; i < THREADS; i++) {
+    assert_int_equal(pthread_create(&threads[i], NULL, i % 2 ? count_in_parts : count_all, state), 0);
+  }
   struct mw_buf text = MW_BUF_INIT;
   for (int i = 0; i < 20; i++) {
     mw_buf_clear(&text);
@@ -237,6 +252,26 @@ static void no_update_is_lost_between_threads(void **state) {
   struct mw_metric *h = series(family(state, MW_METRIC_HISTOGRAM, "h", NULL), NULL);
   assert_true(mw_metric_value(h, &count) == 2.0 * THREADS * EACH);
   assert_int_equal(count, THREADS * EACH);
+}
+
+static void parts_count_in_their_series(void **state) {
+  struct mw_metric *h = series(family(state, MW_METRIC_HISTOGRAM, "h", "l"), "x");
+  struct mw_metric *parts[] = {mw_metric_part(h), mw_metric_part(h)};
+  mw_metric_observe(h, 0.5);
+  mw_metric_part_observe(parts[0], 0.007);
+  mw_metric_part_observe(parts[1], 0.007);
+  double total;
+  uint64_t count;
+  assert_true(mw_metrics_total(*state, "h", &total, &count));
+  assert_int_equal(count, 3);
+  assert_true(total == 0.5 + 0.007 + 0.007);
+  struct mw_buf text = MW_BUF_INIT;
+  assert_int_equal(mw_metrics_write(*state, &text), 0);
+  assert_int_equal(mw_buf_putc(&text, '\0'), 0);
+  assert_non_null(strstr((const char *)text.data, "h_bucket{l=\"x\",le=\"0.005\"} 0\nh_bucket{l=\"x\",le=\"0.01\"} 2\n"));
+  assert_non_null(strstr((const char *)text.data, "h_count{l=\"x\"} 3\n"));
+  assert_null(strstr(strstr((const char *)text.data, "h_count") + 1, "h_count"));
+  mw_buf_fini(&text);
 }
 
 static int use_all(void *arg) {
@@ -274,6 +309,7 @@ int main(void) {
       TEST(a_registry_holds_so_many_bytes),
       TEST(a_total_sums_all_series),
       TEST(no_update_is_lost_between_threads),
+      TEST(parts_count_in_their_series),
       cmocka_unit_test(survives_without_memory),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

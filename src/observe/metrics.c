@@ -1,6 +1,7 @@
 /* The registry has a lock for its families, a family one for its series; both are taken to find or make, never to
  * update. Families and series are only ever added, so that a pointer to one stays good, and their lists, which a reader
- * walks, keep the order in which they were made. Values are atomics: doubles by compare-and-swap. */
+ * walks, keep the order in which they were made. Values are atomics: doubles by compare-and-swap. A part has one writer,
+ * which loads and stores; readers add up a series and its parts. */
 #include "observe/metrics.h"
 
 #include <assert.h>
@@ -9,7 +10,7 @@
 
 #include "observe/metrics_internal.h"
 
-enum { MAX_SERIES = 10000 };
+enum { MAX_SERIES = 10000, CACHE_LINE = 64 };
 
 /* What Prometheus clients use for latencies in seconds. */
 static const double default_bounds[] = {0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10};
@@ -33,7 +34,10 @@ static void free_strings(char **strings, size_t count) {
 
 static void series_free(struct mw_metric *metric) {
   free_strings(metric->values, metric->family->n_labels);
-  free(metric);
+  for (struct mw_metric *next; metric; metric = next) {
+    next = atomic_load_explicit(&metric->part, memory_order_relaxed);
+    free(metric);
+  }
 }
 
 static void family_free(struct mw_metric_family *family) {
@@ -238,13 +242,30 @@ static int series_key(struct mw_buf *key, const struct mw_metric_family *family,
   return rc;
 }
 
-static struct mw_metric *series_new(struct mw_metric_family *family, const char *const *values) {
-  size_t n_buckets = family->kind == MW_METRIC_HISTOGRAM ? family->n_bounds + 1 : 0;
-  struct mw_metric *metric = calloc(1, sizeof *metric + n_buckets * sizeof metric->buckets[0]);
+static size_t n_buckets(const struct mw_metric_family *family) {
+  return family->kind == MW_METRIC_HISTOGRAM ? family->n_bounds + 1 : 0;
+}
+
+/* Bytes of a series without its label values, or of a part, in whole cache lines. */
+static size_t size_of_values(const struct mw_metric_family *family) {
+  size_t size = sizeof(struct mw_metric) + n_buckets(family) * sizeof(uint64_t);
+  return (size + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
+}
+
+static struct mw_metric *part_new(struct mw_metric_family *family) {
+  struct mw_metric *metric = aligned_alloc(CACHE_LINE, size_of_values(family));
   if (!metric) return NULL;
-  metric->family = family;
+  *metric = (struct mw_metric){.family = family};
+  mw_list_init(&metric->link);
+  atomic_init(&metric->part, NULL);
   atomic_init(&metric->value, 0.0);
-  for (size_t i = 0; i < n_buckets; i++) atomic_init(&metric->buckets[i], 0);
+  for (size_t i = 0; i < n_buckets(family); i++) atomic_init(&metric->buckets[i], 0);
+  return metric;
+}
+
+static struct mw_metric *series_new(struct mw_metric_family *family, const char *const *values) {
+  struct mw_metric *metric = part_new(family);
+  if (!metric) return NULL;
   metric->values = copy_strings(values, family->n_labels);
   if (!metric->values) {
     free(metric);
@@ -261,8 +282,7 @@ static int add_series(struct mw_metric_family *family, struct mw_slice key, cons
                       "metric %s has %d series already, the most there can be: is a label taken from input?",
                       family->name, MAX_SERIES);
   }
-  size_t n_buckets = family->kind == MW_METRIC_HISTOGRAM ? family->n_bounds + 1 : 0;
-  size_t size = sizeof **out + n_buckets * sizeof (*out)->buckets[0] + key.len + size_of(values, family->n_labels);
+  size_t size = size_of_values(family) + key.len + size_of(values, family->n_labels);
   if (take(family->metrics, family->name, size, err) != 0) return MW_ELIMIT;
   struct mw_metric *metric = series_new(family, values);
   if (!metric || mw_map_set(&family->by_values, key, metric) != 0) {
@@ -294,6 +314,19 @@ int mw_metric_series(struct mw_metric_family *family, const char *const *values,
   return rc;
 }
 
+struct mw_metric *mw_metric_part(struct mw_metric *metric) {
+  struct mw_metric_family *family = metric->family;
+  assert(family->kind != MW_METRIC_GAUGE);
+  if (take(family->metrics, family->name, size_of_values(family), NULL) != 0) return NULL;
+  struct mw_metric *part = part_new(family);
+  if (!part) return NULL;
+  pthread_mutex_lock(&family->lock);
+  atomic_store_explicit(&part->part, atomic_load_explicit(&metric->part, memory_order_relaxed), memory_order_relaxed);
+  atomic_store_explicit(&metric->part, part, memory_order_release);
+  pthread_mutex_unlock(&family->lock);
+  return part;
+}
+
 /* ---- values ---- */
 
 static void add(_Atomic double *value, double by) {
@@ -313,25 +346,47 @@ void mw_metric_set(struct mw_metric *metric, double value) {
   atomic_store_explicit(&metric->value, value, memory_order_relaxed);
 }
 
-void mw_metric_observe(struct mw_metric *metric, double value) {
-  const struct mw_metric_family *family = metric->family;
+static size_t bucket_of(const struct mw_metric_family *family, double value) {
   assert(family->kind == MW_METRIC_HISTOGRAM);
   size_t bucket = 0;
   while (bucket < family->n_bounds && !(value <= family->bounds[bucket])) bucket++;
-  atomic_fetch_add_explicit(&metric->buckets[bucket], 1, memory_order_relaxed);
+  return bucket;
+}
+
+void mw_metric_observe(struct mw_metric *metric, double value) {
+  atomic_fetch_add_explicit(&metric->buckets[bucket_of(metric->family, value)], 1, memory_order_relaxed);
   add(&metric->value, value);
+}
+
+void mw_metric_part_add(struct mw_metric *part, double by) {
+  double value = atomic_load_explicit(&part->value, memory_order_relaxed);
+  atomic_store_explicit(&part->value, value + by, memory_order_relaxed);
+}
+
+void mw_metric_part_observe(struct mw_metric *part, double value) {
+  _Atomic uint64_t *bucket = &part->buckets[bucket_of(part->family, value)];
+  atomic_store_explicit(bucket, atomic_load_explicit(bucket, memory_order_relaxed) + 1, memory_order_relaxed);
+  mw_metric_part_add(part, value);
+}
+
+static const struct mw_metric *part_of(const struct mw_metric *metric) {
+  return atomic_load_explicit(&metric->part, memory_order_acquire);
+}
+
+uint64_t mw_metric_bucket(const struct mw_metric *metric, size_t bucket) {
+  uint64_t count = 0;
+  for (; metric; metric = part_of(metric)) count += atomic_load_explicit(&metric->buckets[bucket], memory_order_relaxed);
+  return count;
 }
 
 double mw_metric_value(const struct mw_metric *metric, uint64_t *count) {
   if (count) {
     *count = 0;
-    if (metric->family->kind == MW_METRIC_HISTOGRAM) {
-      for (size_t i = 0; i <= metric->family->n_bounds; i++) {
-        *count += atomic_load_explicit(&metric->buckets[i], memory_order_relaxed);
-      }
-    }
+    for (size_t i = 0; i < n_buckets(metric->family); i++) *count += mw_metric_bucket(metric, i);
   }
-  return atomic_load_explicit(&metric->value, memory_order_relaxed);
+  double value = 0;
+  for (; metric; metric = part_of(metric)) value += atomic_load_explicit(&metric->value, memory_order_relaxed);
+  return value;
 }
 
 bool mw_metrics_total(struct mw_metrics *metrics, const char *name, double *total, uint64_t *count) {

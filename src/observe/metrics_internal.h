@@ -31,12 +31,16 @@ struct mw_metric_family {
 };
 
 struct mw_metric {
-  struct mw_list link; /* in mw_metric_family.series */
+  struct mw_list link; /* in mw_metric_family.series; unused in a part */
   struct mw_metric_family *family;
-  char **values;             /* of the labels */
+  char **values;             /* of the labels; NULL in a part */
+  struct mw_metric *_Atomic part; /* the newest part, and in a part the one before it; NULL for none; owned */
   _Atomic double value;      /* a histogram's sum */
   _Atomic uint64_t buckets[]; /* histograms: one for each bound and the infinite one, not cumulative */
 };
+
+/* The count of a histogram's bucket, its parts' included. */
+uint64_t mw_metric_bucket(const struct mw_metric *metric, size_t bucket);
 
 /* "counter", "gauge", "histogram" */
 const char *mw_metric_kind_name(enum mw_metric_kind kind);

@@ -76,7 +76,7 @@ static int put_histogram(struct mw_buf *out, const struct mw_metric *metric) {
   uint64_t count = 0;
   for (size_t i = 0; i <= family->n_bounds; i++) {
     double bound = i < family->n_bounds ? family->bounds[i] : (double)INFINITY;
-    count += atomic_load_explicit(&metric->buckets[i], memory_order_relaxed);
+    count += mw_metric_bucket(metric, i);
     TRY(put_sample(out, metric, "_bucket", &bound, (double)count));
   }
   TRY(put_sample(out, metric, "_sum", NULL, mw_metric_value(metric, NULL)));

@@ -19,6 +19,8 @@ struct mw_dispatch {
   struct mw_list calls;      /* struct mw_call.link of all that a handler has */
   size_t live;               /* how many */
   struct mw_dispatch *away;  /* of calls that came in here and run on other workers; the engine's, NULL for none */
+  uint64_t last_id;          /* of the newest call */
+  unsigned ids;              /* how many more follow it */
   uint32_t send_limit;       /* unsent messages at which mw_call_send() says to wait */
   bool draining;             /* new calls are answered with UNAVAILABLE */
   bool show_generation;      /* in the trailers of every call */

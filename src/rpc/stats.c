@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 
+/* This worker's parts of the series. */
 struct method_stats {
   struct mw_metric *calls[MW_CODE_COUNT]; /* made when a code is first seen */
   struct mw_metric *seconds, *wait, *received, *sent;
@@ -29,11 +30,11 @@ static void open_families(struct mw_call_stats *stats, struct mw_metrics *metric
   stats->sent = family(metrics, MW_METRIC_COUNTER, "moonwire_messages_sent_total", "Messages sent to clients.", 1);
 }
 
-static struct mw_metric *series(struct mw_metric_family *family, const char *method, const char *code) {
+static struct mw_metric *part(struct mw_metric_family *family, const char *method, const char *code) {
   const char *const values[] = {method, code};
   struct mw_metric *out = NULL;
   if (!family || mw_metric_series(family, values, &out, NULL) != 0) return NULL;
-  return out;
+  return mw_metric_part(out);
 }
 
 static struct method_stats *method_of(struct mw_call_stats *stats, const char *path) {
@@ -44,10 +45,10 @@ static struct method_stats *method_of(struct mw_call_stats *stats, const char *p
     free(method);
     return NULL;
   }
-  method->seconds = series(stats->seconds, path, NULL);
-  method->wait = series(stats->wait, path, NULL);
-  method->received = series(stats->received, path, NULL);
-  method->sent = series(stats->sent, path, NULL);
+  method->seconds = part(stats->seconds, path, NULL);
+  method->wait = part(stats->wait, path, NULL);
+  method->received = part(stats->received, path, NULL);
+  method->sent = part(stats->sent, path, NULL);
   return method;
 }
 
@@ -65,10 +66,10 @@ void mw_call_stats_add(struct mw_call_stats *stats, struct mw_metrics *metrics, 
   struct method_stats *method = method_of(stats, path);
   if (!method) return;
   if ((unsigned)code >= MW_CODE_COUNT) code = MW_CODE_UNKNOWN;
-  if (!method->calls[code]) method->calls[code] = series(stats->calls, path, mw_code_name(code));
-  if (method->calls[code]) mw_metric_add(method->calls[code], 1);
-  if (method->seconds) mw_metric_observe(method->seconds, (double)duration_ns / MW_NS_PER_S);
-  if (method->wait && wait_ns >= MW_NS_PER_MS) mw_metric_observe(method->wait, (double)wait_ns / MW_NS_PER_S);
-  if (method->received && received > 0) mw_metric_add(method->received, (double)received);
-  if (method->sent && sent > 0) mw_metric_add(method->sent, (double)sent);
+  if (!method->calls[code]) method->calls[code] = part(stats->calls, path, mw_code_name(code));
+  if (method->calls[code]) mw_metric_part_add(method->calls[code], 1);
+  if (method->seconds) mw_metric_part_observe(method->seconds, (double)duration_ns / MW_NS_PER_S);
+  if (method->wait && wait_ns >= MW_NS_PER_MS) mw_metric_part_observe(method->wait, (double)wait_ns / MW_NS_PER_S);
+  if (method->received && received > 0) mw_metric_part_add(method->received, (double)received);
+  if (method->sent && sent > 0) mw_metric_part_add(method->sent, (double)sent);
 }

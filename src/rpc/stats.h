@@ -1,5 +1,6 @@
 /* What is counted of calls: how many ended with which code, how long they took and how many messages they moved, per
- * method. Series are looked up once and kept here, so that counting a call takes no lock. One per worker. */
+ * method. Each worker has its own part of every series, looked up once and kept here, so that counting a call takes no
+ * lock and shares no cache line with other workers. */
 #ifndef MW_RPC_STATS_H
 #define MW_RPC_STATS_H
 
