@@ -295,9 +295,25 @@ static void a_window_of_an_idle_stream_ends_the_connection(void **state) {
   assert_connection_ends(NGHTTP2_PROTOCOL_ERROR);
 }
 
-static void a_reset_of_an_idle_stream_ends_the_connection(void **state) {
-  client_reset(&client, 99);
-  assert_connection_ends(NGHTTP2_PROTOCOL_ERROR);
+/* One that has no calls to lose. */
+static void a_reset_of_an_idle_stream_ends_a_new_connection(void **state) {
+  struct client fresh;
+  client_open(&fresh, &server);
+  client_reset(&fresh, 1);
+  UNTIL(&server, fresh.eof);
+  assert_int_equal(fresh.goaway, NGHTTP2_PROTOCOL_ERROR);
+  client_close(&fresh);
+}
+
+/* The client cancels a call before its HEADERS are written. Calls on the connection go on. */
+static void a_reset_of_an_idle_stream_after_others_changes_nothing(void **state) {
+  client_headers(&client, 7, "/t.T/Wait", 0);
+  client_reset(&client, 9);
+  client_echo(&client, 11);
+  UNTIL(&server, got_of(&client, 11)->ended);
+  assert_false(got_of(&client, 7)->ended);
+  assert_int_equal(got_of(&client, 9)->reset, -1);
+  assert_int_equal(client.goaway, -1);
 }
 
 static void an_idle_stream_that_depends_on_itself_ends_the_connection(void **state) {
@@ -340,7 +356,8 @@ int main(void) {
       TEST(a_length_that_is_not_kept),
       TEST(data_of_an_idle_stream_ends_the_connection),
       TEST(a_window_of_an_idle_stream_ends_the_connection),
-      TEST(a_reset_of_an_idle_stream_ends_the_connection),
+      TEST(a_reset_of_an_idle_stream_ends_a_new_connection),
+      TEST(a_reset_of_an_idle_stream_after_others_changes_nothing),
       TEST(an_idle_stream_that_depends_on_itself_ends_the_connection),
       TEST(a_stream_that_was_left_out_ends_the_connection),
   };

@@ -68,6 +68,13 @@ static void a_rapid_reset_ends_the_connection(void **state) {
   assert_true(script.starts <= RESETS + 20);
 }
 
+/* Streams that it never opens. */
+static void a_reset_of_an_idle_stream_is_a_reset(void **state) {
+  client_headers(&client, 1, "/t.T/Wait", 0);
+  for (int i = 0; i < RESETS + 20; i++) client_reset(&client, 2 * i + 3);
+  assert_ended(NGHTTP2_ENHANCE_YOUR_CALM, "reason=stream_resets", "the client resets too many streams");
+}
+
 static void a_client_that_cancels_now_and_then_goes_on(void **state) {
   int32_t stream = 1;
   for (int round = 0; round < 5; round++) {
@@ -326,6 +333,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(a_rapid_reset_ends_the_connection),
       TEST(a_reset_without_an_error_is_a_reset),
+      TEST(a_reset_of_an_idle_stream_is_a_reset),
       TEST(a_client_that_cancels_now_and_then_goes_on),
       TEST(streams_that_the_server_has_to_reset_count_as_well),
       TEST(streams_whose_frames_are_in_error_count_as_well),

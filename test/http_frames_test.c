@@ -58,6 +58,10 @@ static const struct {
     /* of a stream that was left out */
     {{{MW_HTTP_BLAME_CONNECTION, NGHTTP2_STREAM_CLOSED, 3}}, {HEADERS(0, 5), DATA(0, 3, 5)}},
     {{{MW_HTTP_BLAME_CONNECTION, NGHTTP2_PROTOCOL_ERROR, 3}}, {HEADERS(0, 5), HEADERS(0, 3)}},
+    /* resets of streams that are not open yet */
+    {{{0}}, {RESET(1), HEADERS(0, 1)}},
+    {{{MW_HTTP_BLAME_LIVE, NGHTTP2_PROTOCOL_ERROR, 3}}, {HEADERS(0, 1), RESET(3), HEADERS(0, 5)}},
+    {{{0}}, {HEADERS(0, 3), RESET(1), RESET(4)}},
     /* by what is in them */
     {{{MW_HTTP_BLAME_LIVE, NGHTTP2_PROTOCOL_ERROR, 1}}, {HEADERS(0, 1), WITH(WINDOW_UPDATE, 0, 4, "\x80\0\0\0")}},
     {{{0}}, {HEADERS(0, 1), WITH(WINDOW_UPDATE, 0, 4, "\0\0\0\1"), WITH(WINDOW_UPDATE, 0, 3, "\0\0\0")}},
@@ -153,6 +157,7 @@ static void frames_that_it_would_not_take_are_changed(void **state) {
       {WITH(HEADERS, PRIO, 20, ONE), 9, "\0\0\0\0", 4},
       {WITH(HEADERS, PRIO | PAD, 20, "\2" ONE), 10, "\0\0\0\0", 4},
       {DATA(0, 1, 5), 0, "", 0},
+      {RESET(1), 0, "", 0},
   };
   for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
     uint8_t bytes[MOST];

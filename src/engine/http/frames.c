@@ -104,6 +104,18 @@ static bool judge_window(const uint8_t *frame, struct mw_http_fault *fault) {
   return blame(fault, MW_HTTP_BLAME_LIVE, NGHTTP2_PROTOCOL_ERROR, frame);
 }
 
+/* C core resets a stream whose call is cancelled before its HEADERS are written, and never opens it. */
+static bool judge_reset(struct mw_http_frames *frames, const uint8_t *frame, struct mw_http_fault *fault) {
+  int32_t stream = stream_of(frame), newest = frames->recent.newest;
+  if (newest < 0 || stream <= newest || stream % 2 == 0) {
+    mw_http_recent_reset(&frames->recent, stream);
+    return true;
+  }
+  enum mw_http_excess excess = mw_http_flood_count_reset(&frames->flood, false);
+  if (excess != MW_HTTP_NO_EXCESS) return judge_excess(frames, excess, frame, fault);
+  return blame(fault, MW_HTTP_BLAME_LIVE, NGHTTP2_PROTOCOL_ERROR, frame);
+}
+
 static bool judge(struct mw_http_frames *frames, const uint8_t *frame, struct mw_http_fault *fault) {
   uint8_t type = frame[3];
   frames->heads++;
@@ -115,15 +127,15 @@ static bool judge(struct mw_http_frames *frames, const uint8_t *frame, struct mw
     case NGHTTP2_HEADERS: return judge_content(frames, frame, fault);
     case NGHTTP2_PRIORITY: return judge_priority(frame, fault);
     case NGHTTP2_WINDOW_UPDATE: return judge_window(frame, fault);
-    case NGHTTP2_RST_STREAM: mw_http_recent_reset(&frames->recent, stream_of(frame)); return true;
+    case NGHTTP2_RST_STREAM: return judge_reset(frames, frame, fault);
     default: return true;
   }
 }
 
-/* Has nghttp2 accept the frame that starts at `start`, when it gets that after its fault was acted on. */
+/* Has nghttp2 accept the frame in error that starts at `start`, when it gets that after its fault was acted on. */
 static void disarm(uint8_t *start) {
   size_t at = MW_HTTP_FRAME_HEAD + (start[3] == NGHTTP2_HEADERS ? padding_field(start) : 0);
-  if (start[3] == NGHTTP2_PRIORITY && length_of(start) != PRIORITY_LEN) {
+  if (start[3] == NGHTTP2_RST_STREAM || (start[3] == NGHTTP2_PRIORITY && length_of(start) != PRIORITY_LEN)) {
     start[3] = UNKNOWN_TYPE;
   } else if (start[3] == NGHTTP2_PRIORITY || (start[3] == NGHTTP2_HEADERS && judged_payload(start) > 0)) {
     if (is_own_parent(start, at)) memset(start + at, 0, sizeof(uint32_t));
@@ -137,7 +149,6 @@ static void hold(struct mw_http_frames *frames) {
   frames->due = frames->have;
   frames->have = 0;
   frames->skip = length_of(frames->start) - (size_t)(frames->due - MW_HTTP_FRAME_HEAD);
-  disarm(frames->start);
 }
 
 /* Adds bytes to the start of a frame up to `len` of them. Returns whether they are there. */
@@ -177,9 +188,11 @@ struct mw_slice mw_http_frames_next(struct mw_http_frames *frames, struct mw_sli
     bool whole = frames->have == 0 && is_whole(at, (size_t)(end - at));
     *bytes = mw_slice(at, (size_t)(end - at));
     if (!whole && !gather_start(frames, bytes)) return mw_slice(begin, (size_t)(at - begin));
-    if (!judge(frames, whole ? at : frames->start, fault) || !whole) {
+    bool fine = judge(frames, whole ? at : frames->start, fault);
+    if (!fine || !whole) {
       if (whole) gather_start(frames, bytes);
       hold(frames);
+      if (!fine) disarm(frames->start);
       return mw_slice(begin, (size_t)(at - begin));
     }
     frames->skip = length_of(at);

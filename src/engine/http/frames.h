@@ -15,6 +15,8 @@
  *   PRIORITY of a stream that depends on itself    the stream         PROTOCOL_ERROR    RFC 7540, 5.3.1
  *     of a stream that is not live                 the connection     PROTOCOL_ERROR
  *   HEADERS with such a priority                   the stream         PROTOCOL_ERROR    RFC 7540, 5.3.1
+ *   RST_STREAM of a stream that is not open yet,   nothing; RFC 9113 has the connection end, and all calls on it, but
+ *     after another was opened                     C core as a client does this when it cancels a call early
  *
  * The first rows hold for the last 64 streams (recent.h); nghttp2 ignores such frames of older ones. A frame that is an
  * error of its stream goes on to nghttp2 in a form that nghttp2 accepts once the stream is closed: header compression and
