@@ -182,6 +182,24 @@ static void a_handler_that_goes_on_may_wait_for_its_client(void **state) {
   assert_int_equal(got_of(&client, 1)->status, MW_CODE_OK);
 }
 
+/* A handler that waits for room which the client never makes is told once, and its call is over for the client soon after. */
+static void a_call_that_waits_for_room_in_vain_ends(void **state) {
+  open_with((struct mw_engine_limits){.send_seconds = 0.05, .buffer_bytes = 65536});
+  client_open(&client, &server);
+  client_setting(&client, NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 100);
+  script.asks = true;
+  script.down = 100;
+  script.down_size = 60000;
+  client_headers(&client, 1, "/t.T/Down", 0);
+  client_message(&client, 1, 0, END_STREAM);
+  UNTIL(&server, got_of(&client, 1)->ended || got_of(&client, 1)->reset >= 0);
+  assert_int_equal(script.cancels, 1);
+  assert_int_equal(script.cancel_code, MW_CODE_RESOURCE_EXHAUSTED);
+  assert_in_range(logged(&server, "msg=\"call ended"), 1, 2);
+  UNTIL(&server, server.dispatch.live == 0);
+  assert_stands();
+}
+
 static void a_client_whose_socket_takes_nothing_is_closed(void **state) {
   open_with((struct mw_engine_limits){.send_seconds = 0.05});
   client_connect(&client, &server, true);
@@ -215,6 +233,7 @@ int main(void) {
       TEST(a_message_that_comes_at_a_slow_pace_is_waited_for),
       TEST(an_answer_that_is_not_taken_ends),
       TEST(a_handler_that_goes_on_may_wait_for_its_client),
+      TEST(a_call_that_waits_for_room_in_vain_ends),
       TEST(a_client_whose_socket_takes_nothing_is_closed),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -169,11 +169,39 @@ static void the_next_pause_is_longer_if_that_one_is_cut(void **state) {
   int64_t length = f.pause.length;
   end_pause();
   mw_loop_run_posts(&f.loop);
+  assert_false(mw_pause_hold(&f.pause, &f.pieces[0].ready));
   cut_jobs(1);
   mw_pause_judge(&f.pause, &f.pieces[0].ready);
   assert_int_equal(2 * length, f.pause.length);
   assert_true(mw_pause_hold(&f.pause, piece(2, 'c', 0)));
   assert_string_equal("a", f.order);
+}
+
+/* A job that runs once is gone before it is judged. */
+static void a_trial_that_ends_well_counts_although_its_job_is_gone(void **state) {
+  cut_jobs(MW_PAUSE_CUTS);
+  assert_true(mw_pause_hold(&f.pause, piece(0, 'a', 0)));
+  end_pause();
+  assert_false(mw_pause_hold(&f.pause, &f.pieces[0].ready));
+  mw_pause_count(&f.pause, NULL);
+  mw_pause_forget(&f.pause, &f.pieces[0].ready);
+  mw_pause_judge(&f.pause, &f.pieces[0].ready);
+  assert_int_equal(MW_PAUSE_CUTS / 2, f.pause.excess);
+  assert_false(f.pause.on);
+}
+
+/* Jobs that waited end well during the pause. */
+static void a_trial_that_is_cut_counts_whatever_ended_well_meanwhile(void **state) {
+  cut_jobs(MW_PAUSE_CUTS);
+  assert_true(mw_pause_hold(&f.pause, piece(0, 'a', 0)));
+  for (unsigned i = 0; i < MW_PAUSE_CUTS; i++) mw_pause_count(&f.pause, NULL);
+  int64_t length = f.pause.length;
+  end_pause();
+  assert_false(mw_pause_hold(&f.pause, &f.pieces[0].ready));
+  cut_jobs(1);
+  mw_pause_judge(&f.pause, &f.pieces[0].ready);
+  assert_int_equal(2 * length, f.pause.length);
+  assert_true(mw_pause_hold(&f.pause, piece(1, 'b', 0)));
 }
 
 static void a_pause_that_holds_nothing_ends(void **state) {
@@ -204,6 +232,8 @@ int main(void) {
       cmocka_unit_test_setup_teardown(jobs_pause_after_too_many_cuts, setup, teardown),
       cmocka_unit_test_setup_teardown(one_job_runs_after_the_pause_and_the_others_if_it_does_well, setup, teardown),
       cmocka_unit_test_setup_teardown(the_next_pause_is_longer_if_that_one_is_cut, setup, teardown),
+      cmocka_unit_test_setup_teardown(a_trial_that_ends_well_counts_although_its_job_is_gone, setup, teardown),
+      cmocka_unit_test_setup_teardown(a_trial_that_is_cut_counts_whatever_ended_well_meanwhile, setup, teardown),
       cmocka_unit_test_setup_teardown(a_pause_that_holds_nothing_ends, setup, teardown),
       cmocka_unit_test_setup_teardown(the_others_go_on_if_the_one_that_should_run_is_gone, setup, teardown),
   };

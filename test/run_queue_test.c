@@ -111,6 +111,19 @@ static void test_first_ones_have_half_a_turn(void **state) {
   assert_string_equal(ran, "ffaaaa");
 }
 
+/* Of a turn, however often the queue runs in it. */
+static void test_first_ones_that_go_on_coming_have_half_a_turn(void **state) {
+  for (int i = 0; i < 8; i++) add(&a, 'a', MW_RUN_TURN_NS / 4, MW_NEVER);
+  for (int i = 0; i < 8; i++) {
+    add(&queue.first, 'f', MW_RUN_TURN_NS / 4, MW_NEVER);
+    mw_run_queue_run(&queue);
+  }
+  assert_string_equal(ran, "faaaaf");
+  mw_run_queue_begin_turn(&queue);
+  mw_run_queue_run(&queue);
+  assert_string_equal(ran, "faaaafffaaaa");
+}
+
 static void test_requests_run_in_the_order_of_their_arrival(void **state) {
   add(&a, '1', 0, 100 * MS);
   pass(MS);
@@ -152,6 +165,18 @@ static void test_expired_requests_run_out_of_their_order(void **state) {
   assert_string_equal(ran, "1ep");
   run_all();
   assert_string_equal(ran, "1epqrs");
+}
+
+/* Many of them: they take turns with the others, and their time is the turn's. */
+static void test_expired_requests_have_no_more_than_their_turns(void **state) {
+  for (int i = 0; i < 6; i++) add(&a, 'e', MW_RUN_TURN_NS / 4, 10 * MS);
+  pass(10 * MS);
+  for (int i = 0; i < 3; i++) add(&b, 'b', MW_RUN_TURN_NS / 4, MW_NEVER);
+  mw_run_queue_begin_turn(&queue);
+  mw_run_queue_run(&queue);
+  assert_string_equal(ran, "ebeb");
+  run_all();
+  assert_string_equal(ran, "ebebebeee");
 }
 
 static void test_items_can_be_taken_out(void **state) {
@@ -204,10 +229,12 @@ int main(void) {
       TEST(test_a_turn_has_its_time),
       TEST(test_first_ones_go_first),
       TEST(test_first_ones_have_half_a_turn),
+      TEST(test_first_ones_that_go_on_coming_have_half_a_turn),
       TEST(test_requests_run_in_the_order_of_their_arrival),
       TEST(test_the_newest_request_goes_first_once_they_wait_too_long),
       TEST(test_others_take_turns_with_the_newest),
       TEST(test_expired_requests_run_out_of_their_order),
+      TEST(test_expired_requests_have_no_more_than_their_turns),
       TEST(test_items_can_be_taken_out),
       TEST(test_items_can_be_taken_out_by_others),
       TEST(test_an_item_may_queue_itself_again),

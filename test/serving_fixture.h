@@ -27,6 +27,7 @@ struct script {
   uint32_t down_sent;
   uint64_t most_unsent;
   bool headers_first;      /* Wait sends headers at once */
+  bool asks;               /* Down asks for room in the connection's backlog before each message */
 };
 
 static struct script script;
@@ -97,6 +98,7 @@ static void meta_message(struct mw_call *call, struct mw_slice bytes) {
 static void down_more(struct mw_call *call) {
   static uint8_t filler[65536];
   while (script.down_sent < script.down) {
+    if (script.asks && !mw_call_has_room(call, script.down_size)) return;
     script.down_sent++;
     memcpy(filler, &script.down_sent, sizeof script.down_sent);
     if (!stream(call, mw_slice(filler, script.down_size ? script.down_size : 4))) return;

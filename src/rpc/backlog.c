@@ -2,18 +2,26 @@
 
 #include "rpc/call.h"
 
+static bool has_room(const struct mw_backlog *backlog, const struct mw_backlog_share *share) {
+  return backlog->bytes < backlog->limit || (backlog->latest == share && share->bytes == 0);
+}
+
+static void wake(struct mw_backlog_share *share) {
+  mw_list_remove(&share->link);
+  share->due = true;
+  share->wake(share);
+}
+
 /* One at a time: what it sends may fill the backlog again. */
 static void wake_first(struct mw_backlog *backlog) {
-  if (mw_list_empty(&backlog->waiting) || backlog->bytes >= backlog->limit) return;
-  struct mw_backlog_share *first = MW_CONTAINER(mw_list_shift(&backlog->waiting), struct mw_backlog_share, link);
-  first->due = true;
-  first->wake(first);
+  if (mw_list_empty(&backlog->waiting)) return;
+  struct mw_backlog_share *first = MW_CONTAINER(backlog->waiting.next, struct mw_backlog_share, link);
+  if (has_room(backlog, first)) wake(first);
 }
 
 bool mw_backlog_has_room(struct mw_backlog_share *share) {
   struct mw_backlog *backlog = share->backlog;
-  if (!backlog || backlog->bytes < backlog->limit) return true;
-  if (backlog->latest == share && share->bytes == 0) return true;
+  if (!backlog || has_room(backlog, share)) return true;
   if (mw_list_empty(&share->link)) mw_list_push(&backlog->waiting, &share->link);
   return false;
 }
@@ -26,6 +34,7 @@ void mw_backlog_change(struct mw_backlog_share *share, size_t bytes) {
   if (!left) return;
   backlog->moves++;
   backlog->latest = share;
+  if (bytes == 0 && !mw_list_empty(&share->link)) wake(share); /* whatever its place */
   wake_first(backlog);
 }
 

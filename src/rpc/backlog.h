@@ -20,7 +20,7 @@ enum { MW_BACKLOG_BUFFERS = 4 }; /* the limit in units of limits.buffer_bytes */
 struct mw_backlog {
   size_t bytes, limit;
   uint32_t moves;                        /* how often bytes have left */
-  const struct mw_backlog_share *latest; /* of the call whose bytes have; NULL once it is over */
+  const struct mw_backlog_share *latest; /* the share whose bytes left last; NULL once its call is over */
   struct mw_list waiting; /* struct mw_backlog_share.link, in order */
 };
 

@@ -1,11 +1,12 @@
 #include "rpc/run_queue.h"
 
-enum { SWEEP_NS = 5 * MW_NS_PER_MS };
+enum { SWEEP_NS = 5 * MW_NS_PER_MS, SWEEP_SHARE = 20 };
 
 void mw_run_queue_init(struct mw_run_queue *queue) {
   *queue = (struct mw_run_queue){0};
   mw_list_init(&queue->lanes);
   mw_run_lane_init(&queue->first, queue);
+  mw_run_lane_init(&queue->expired, queue);
 }
 
 void mw_run_lane_init(struct mw_run_lane *lane, struct mw_run_queue *queue) {
@@ -67,12 +68,10 @@ static void run(struct mw_run_queue *queue, struct mw_run_item *item) {
   queue->now = now;
 }
 
-/* Runs those whose deadline has passed: their engines end them. */
+/* Moves the items whose deadline has passed to a lane of their own: their engines end them. A walk over many items takes
+ * time; so the next one waits for SWEEP_SHARE times as long. */
 static void sweep(struct mw_run_queue *queue) {
-  struct mw_run_lane expired;
-  if (queue->now - queue->swept < SWEEP_NS) return;
-  queue->swept = queue->now;
-  mw_run_lane_init(&expired, queue);
+  if (queue->now < queue->sweeps) return;
   for (struct mw_list *at = queue->lanes.next; at != &queue->lanes;) {
     struct mw_run_lane *lane = MW_CONTAINER(at, struct mw_run_lane, link);
     at = at->next;
@@ -81,29 +80,43 @@ static void sweep(struct mw_run_queue *queue) {
       node = node->next;
       if (item->deadline > queue->now) continue;
       mw_run_item_remove(item);
-      mw_list_push(&expired.timed, &item->link);
-      item->lane = &expired;
+      mw_list_push(&queue->expired.timed, &item->link);
+      item->lane = &queue->expired;
       queue->n++;
     }
   }
-  while (!mw_list_empty(&expired.timed)) run(queue, item_at(expired.timed.next));
+  int64_t now = mw_clock_mono(), pause = SWEEP_SHARE * (now - queue->now);
+  queue->now = now;
+  queue->sweeps = now + (pause > SWEEP_NS ? pause : SWEEP_NS);
+}
+
+/* The next item of the lanes, or of the expired ones, which get every second turn; there is one. */
+static struct mw_run_item *next_item(struct mw_run_queue *queue) {
+  struct mw_run_lane *expired = &queue->expired;
+  bool late = !is_empty(expired);
+  if (late && !mw_list_empty(&queue->lanes)) late = expired->alternate = !expired->alternate;
+  if (late) return item_at(expired->timed.next);
+  struct mw_run_lane *lane = MW_CONTAINER(queue->lanes.next, struct mw_run_lane, link);
+  mw_list_remove(&lane->link);
+  mw_list_push(&queue->lanes, &lane->link);
+  return choose(lane, queue->now);
 }
 
 static void run_first(struct mw_run_queue *queue) {
-  int64_t until = queue->now + MW_RUN_TURN_NS / 2;
-  while (!is_empty(&queue->first) && queue->now < until) run(queue, choose(&queue->first, queue->now));
+  while (!is_empty(&queue->first) && queue->spent_first < MW_RUN_TURN_NS / 2) {
+    int64_t before = queue->now;
+    run(queue, choose(&queue->first, before));
+    queue->spent_first += queue->now - before;
+  }
 }
 
 static void run_lanes(struct mw_run_queue *queue) {
   if (queue->began == 0) queue->began = queue->now;
   int64_t until = queue->began + MW_RUN_TURN_NS;
-  while (!mw_list_empty(&queue->lanes)) {
+  while (!mw_list_empty(&queue->lanes) || !is_empty(&queue->expired)) {
     queue->over = queue->now >= until;
     if (queue->over) return;
-    struct mw_run_lane *lane = MW_CONTAINER(queue->lanes.next, struct mw_run_lane, link);
-    mw_list_remove(&lane->link);
-    mw_list_push(&queue->lanes, &lane->link);
-    run(queue, choose(lane, queue->now));
+    run(queue, next_item(queue));
   }
 }
 
@@ -112,7 +125,7 @@ void mw_run_queue_run(struct mw_run_queue *queue) {
   if (queue->over && is_empty(&queue->first)) return;
   queue->now = mw_clock_mono();
   run_first(queue);
-  if (queue->behind) sweep(queue);
+  if (queue->behind && !queue->over) sweep(queue);
   if (!queue->over) run_lanes(queue);
   queue->now = 0;
 }
@@ -123,7 +136,7 @@ void mw_run_queue_begin_turn(struct mw_run_queue *queue) {
     queue->spent_before = queue->spent;
   }
   queue->ran = 0;
-  queue->spent = queue->began = 0;
+  queue->spent = queue->spent_first = queue->began = 0;
   queue->over = false;
   queue->behind = queue->n > 0;
 }

@@ -18,10 +18,10 @@
  *
  * Life. A call that waits belongs to its engine: it has no handler, no route and no generation, and gets the
  * generation that is current when it begins. (Engine core begins a call in order to read its message, which then waits
- * for another turn.) A reset removes it. When its deadline passes, the queue runs it out of its order: the engine
- * begins it, and the dispatch ends it with DEADLINE_EXCEEDED without a handler. A server that drains serves what
- * waits, and refuses it after the grace period. Flow control bounds what waits: of a connection, `limits.streams`
- * calls and their windows.
+ * for another turn.) A reset removes it. When its deadline passes, the queue runs it out of its order, in turn with
+ * those in order: the engine begins it, and the dispatch ends it with DEADLINE_EXCEEDED without a handler. A server that
+ * drains serves what waits, and refuses it after the grace period. Flow control bounds what waits: of a connection,
+ * `limits.streams` calls and their windows.
  *
  * Other workers (engine/http/remote.h): a call is lent when its turn comes, and waits in a lane for lent calls at the
  * worker that borrows it.
@@ -59,15 +59,16 @@ struct mw_run_lane {
 
 struct mw_run_queue {
   struct mw_list lanes; /* struct mw_run_lane.link: those with items, the next one first */
-  struct mw_run_lane first;
+  struct mw_run_lane first, expired;
   size_t n;             /* items */
   int64_t now;          /* mw_clock_mono() before the item that runs; 0 while none does */
   int64_t began;        /* the same, before the first item of this turn; 0 before */
-  int64_t swept;
+  int64_t sweeps;       /* the same: when items may next be searched for those that have expired */
   bool over;            /* the time of this turn is used up */
   bool behind;          /* items of the last turn were left */
   unsigned ran, ran_before;     /* items of this turn, and of the last one that ran any */
   int64_t spent, spent_before;  /* nanoseconds that they took */
+  int64_t spent_first;          /* of these, on the lane `first` in this turn */
 };
 
 void mw_run_queue_init(struct mw_run_queue *queue);

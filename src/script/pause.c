@@ -21,7 +21,8 @@ void mw_pause_stop(struct mw_pause *pause) {
 }
 
 bool mw_pause_hold(struct mw_pause *pause, struct mw_ready *job) {
-  if (!pause->on || pause->trial == job) return false;
+  pause->trying = pause->trial == job;
+  if (!pause->on || pause->trying) return false;
   mw_list_push(&pause->held, &job->link);
   return true;
 }
@@ -66,11 +67,16 @@ void mw_pause_count(struct mw_pause *pause, const char *place) {
     return;
   }
   snprintf(pause->place, sizeof pause->place, "%s", place);
-  if (pause->excess < MW_PAUSE_CUTS) pause->excess++;
+  if (pause->trying) {
+    pause->excess = MW_PAUSE_CUTS; /* others may have ended well meanwhile */
+  } else if (pause->excess < MW_PAUSE_CUTS) {
+    pause->excess++;
+  }
   if (pause->excess == MW_PAUSE_CUTS && !pause->timer) begin(pause);
 }
 
 void mw_pause_judge(struct mw_pause *pause, const struct mw_ready *job) {
+  pause->trying = false;
   if (pause->trial != job) return;
   pause->trial = NULL;
   if (pause->timer) return; /* it was cut */
@@ -82,7 +88,7 @@ void mw_pause_judge(struct mw_pause *pause, const struct mw_ready *job) {
 
 void mw_pause_forget(struct mw_pause *pause, struct mw_ready *job) {
   mw_ready_remove(job);
-  if (pause->trial != job) return;
+  if (pause->trial != job || pause->trying) return;
   pause->trial = NULL;
   if (!pause->timer) release(pause);
 }

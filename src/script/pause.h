@@ -16,6 +16,7 @@ struct mw_pause {
   struct mw_list held;          /* jobs that are due */
   unsigned excess;              /* runs that were cut, less those that ended well */
   bool on;
+  bool trying;                  /* `trial` runs now */
   const struct mw_ready *trial; /* the job that runs alone; NULL for none. Compared only */
   struct mw_timer *timer;       /* that ends the pause; NULL outside and during the trial */
   int64_t length, until;        /* nanoseconds of the last pause, 0 for none; mw_clock_real() of its end */
@@ -36,7 +37,7 @@ void mw_pause_judge(struct mw_pause *pause, const struct mw_ready *job);
 /* A job has ended: `place` is where it was cut, NULL if it was not. */
 void mw_pause_count(struct mw_pause *pause, const char *place);
 
-/* `job` goes without having run. */
+/* `job` goes. One that has not run makes room for another trial. */
 void mw_pause_forget(struct mw_pause *pause, struct mw_ready *job);
 
 #endif

@@ -547,7 +547,7 @@ static void run(struct mw_run_item *item) {
   core->departed = 0;
   if (!core->begun) begin(core);
   if (departed > 0 && is_wanted(core)) mw_call_on_sent(&core->call, departed);
-  if (is_wanted(core)) mw_backlog_report(&core->share, &core->call);
+  mw_backlog_report(&core->share, &core->call);
   if (is_wanted(core)) step(core);
   leave(core);
 }

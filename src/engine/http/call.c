@@ -356,11 +356,12 @@ void mw_http_call_look(struct mw_http_call *c, uint64_t now) {
     drop_answer(c);
     reject(c, MW_CODE_DEADLINE_EXCEEDED, "a message did not come in time");
   }
-  bool waits = !mw_list_empty(&c->share.link);
+  bool waits = !c->call.finished && !c->call.cancelled && !mw_list_empty(&c->share.link);
   size_t left = waits ? c->conn->session.backlog.moves : c->outbox.bytes + c->status.message.len;
   if (mw_http_stands(&c->output, c->call.finished || waits, left, now, engine->limits.send_seconds)) {
     mw_http_ending(engine, MW_HTTP_END_UNTAKEN, c->conn->peer, NULL);
     if (waits) {
+      drop_answer(c);
       reject(c, MW_CODE_RESOURCE_EXHAUSTED, "the client takes nothing of what its connection has to send");
     } else {
       mw_http_reply_reset(c);
