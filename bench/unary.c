@@ -22,9 +22,10 @@ static void on_writable(struct mw_call *call) {}
 static void on_cancelled(struct mw_call *call, struct mw_status status) { mw_call_finish(call, &status); }
 
 static const struct mw_handler echo = {on_start, on_message, on_end, on_writable, on_cancelled};
+static const struct mw_service_type service = {.full_name = "race.Race"};
 static const struct mw_method_type methods[] = {
-    {.name = "Hello", .path = "/race.Race/Hello"},
-    {.name = "Echo", .path = "/race.Race/Echo"},
+    {.name = "Hello", .path = "/race.Race/Hello", .service = &service},
+    {.name = "Echo", .path = "/race.Race/Echo", .service = &service},
 };
 
 static void on_signal(uv_signal_t *handle, int number) {

@@ -18,7 +18,7 @@ local mw = {}
 
 ---The service of that full name. Assign a function to each of its methods while the script loads:
 ---unary `function(request, call) return reply end`, server streaming `function(request, call)`, client streaming
----`function(call) return reply end`, bidirectional `function(call)`.
+---`function(call) return reply end`, bidirectional `function(call)`. Calls of a method without one end with UNIMPLEMENTED.
 ---@param full_name string such as "tasks.TaskService"
 ---@return table<string, function>
 function mw.service(full_name) end

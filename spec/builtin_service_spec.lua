@@ -17,10 +17,11 @@ message HelloReply { string message = 1; }
 service Greeter { rpc SayHello(HelloRequest) returns (HelloReply); }
 ]]
 
--- Starts a server whose script is `lua`; "mw" is there.
+-- Starts a server that greets, and has the script `lua`; "mw" is there.
 local function start(lua, settings)
   local folder = project.new {
     ["proto/greeter.proto"] = greeter,
+    ["lua/greeter.lua"] = 'require "moonwire".service "helloworld.Greeter".SayHello = function() return {} end',
     ["lua/script.lua"] = 'local mw = require "moonwire"\n' .. lua,
     ["moonwire.lua"] = settings,
   }

@@ -37,8 +37,28 @@ describe("moonwire check", function()
       function Greeter.Hello(request) return { text = "Hello " .. request.name } end
     ]]
     assert.are.equal(0, code, stderr)
-    assert.matches("no handler: calls are answered with UNIMPLEMENTED", stderr, 1, true)
-    assert.matches("method=/greet.Greeter/Goodbye", stderr, 1, true)
+    assert.matches('msg="no handler: calls are answered with UNIMPLEMENTED" service=greet.Greeter methods=Goodbye\n',
+      stderr, 1, true)
+  end)
+
+  it("names the methods without a handler in one line a service, of services that scripts handle", function()
+    local function service(name, n)
+      local methods = {}
+      for i = 1, n do methods[i] = ("rpc M%d(M) returns (M);"):format(i) end
+      return ("service %s { %s }\n"):format(name, table.concat(methods, " "))
+    end
+    local code, stderr = check([[
+      local mw = require "moonwire"
+      mw.service "a.Large".M2 = function(m) return m end
+      mw.service "a.Begun"
+      mw.service "a.Whole".M1 = function(m) return m end
+    ]], { ["proto/a.proto"] = 'syntax = "proto3"; package a; message M { }\n' ..
+      service("Large", 20) .. service("Begun", 2) .. service("Whole", 1) .. service("Outbound", 3) })
+    assert.are.equal(0, code, stderr)
+    local lines = {}
+    for line in stderr:gmatch "[^\n]*no handler[^\n]*" do lines[#lines + 1] = line:match "service=.*" end
+    assert.are.same({ 'service=a.Begun methods="M1, M2"',
+      'service=a.Large methods="M1, M3, M4, M5, M6, M7, M8, M9 and 11 more"' }, lines)
   end)
 
   it("accepts an empty folder", function()

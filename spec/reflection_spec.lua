@@ -2,6 +2,7 @@
 local mw = require "moonwire"
 local project = require "support.project"
 local servers = require "support.server"
+local test = require "moonwire.test"
 
 for _, version in ipairs { "v1", "v1alpha" } do
   local service = ("grpc.reflection.%s.ServerReflection"):format(version)
@@ -87,6 +88,49 @@ for _, version in ipairs { "v1", "v1alpha" } do
 end
 
 describe("grpc.reflection.v1.ServerReflection", function()
+  it("lists the services that have a handler, and finds the others", function()
+    local folder <close> = project.new {
+      ["proto/a.proto"] = [[
+        syntax = "proto3"; package a;
+        message M { }
+        service Served { rpc Get(M) returns (M); rpc Put(M) returns (M); }
+        service Begun { rpc Get(M) returns (M); }
+        service Outbound { rpc Get(M) returns (M); }
+      ]],
+      ["lua/a.lua"] = [[
+        local mw = require "moonwire"
+        mw.service "a.Served".Get = function(m) return m end
+        mw.service "a.Begun"
+        mw.client("127.0.0.1:1"):service "a.Outbound"
+      ]],
+    }
+    local server = servers.start { dir = folder.dir }
+    local stream = server:connect "grpc.reflection.v1.ServerReflection":ServerReflectionInfo()
+    assert.is_true(stream:send { list_services = "" })
+    local names = {}
+    for i, entry in ipairs(assert(stream:receive()).list_services_response.service) do names[i] = entry.name end
+    assert.are.same({ "a.Served", "grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection",
+      "grpc.reflection.v1alpha.ServerReflection" }, names)
+    assert.is_true(stream:send { file_containing_symbol = "a.Outbound" })
+    assert.is_truthy(assert(stream:receive()).file_descriptor_response)
+    stream:finish()
+    local function assert_unimplemented(method, words)
+      local process <close> = test.start { "call", "--proto", folder.dir .. "/proto", server.address, method, "{}" }
+      assert.are.equal(12, process:wait(), process.stderr)
+      assert.matches(words, process.stderr, 1, true)
+    end
+    assert_unimplemented("a.Served/Put", "method /a.Served/Put has no handler")
+    assert_unimplemented("a.Begun/Get", "method /a.Begun/Get has no handler")
+    assert_unimplemented("a.Outbound/Get", "unknown service a.Outbound")
+    for name, status in pairs { Served = "SERVING", Begun = "NOT_FOUND", Outbound = "NOT_FOUND" } do
+      local reply, failure = server:connect "grpc.health.v1.Health":Check { service = "a." .. name }
+      assert.are.equal(status, reply and reply.status or failure.code)
+    end
+    local log = server:stop()
+    assert.are.equal(2, select(2, log:gsub("no handler: ", "")), log)
+    assert.is_nil(log:find("service=a.Outbound", 1, true), log)
+  end)
+
   -- A descriptor set of files that import each other in a chain: a0 imports a1, and so on.
   local function chain(n)
     local function field(number, bytes) -- shorter than 128 bytes

@@ -47,7 +47,8 @@ static void on_cancelled(struct mw_call *call, struct mw_status status) {
   mw_call_finish(call, &status);
 }
 static const struct mw_handler handler = {on_start, on_message, on_end, on_writable, on_cancelled};
-static const struct mw_method_type method = {.name = "Get", .path = "/test.Echo/Get"};
+static const struct mw_service_type service = {.full_name = "test.Echo"};
+static const struct mw_method_type method = {.name = "Get", .path = "/test.Echo/Get", .service = &service};
 
 /* ---- a client that takes notes ---- */
 

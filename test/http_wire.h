@@ -87,11 +87,12 @@ static void wire_on_cancelled(struct mw_call *call, struct mw_status status) { m
 static int wire_add_methods(struct wire *wire) {
   static const struct mw_handler handler = {wire_on_start, wire_on_message, wire_on_end, wire_on_writable,
                                             wire_on_cancelled};
+  static const struct mw_service_type service = {.full_name = "f.F"};
   static const struct mw_method_type methods[] = {
-      {.name = "U", .path = "/f.F/U"},
-      {.name = "F", .path = "/f.F/F", .server_streaming = true},
-      {.name = "D", .path = "/f.F/D", .client_streaming = true},
-      {.name = "B", .path = "/f.F/B", .client_streaming = true, .server_streaming = true},
+      {.name = "U", .path = "/f.F/U", .service = &service},
+      {.name = "F", .path = "/f.F/F", .service = &service, .server_streaming = true},
+      {.name = "D", .path = "/f.F/D", .service = &service, .client_streaming = true},
+      {.name = "B", .path = "/f.F/B", .service = &service, .client_streaming = true, .server_streaming = true},
   };
   int rc = 0;
   for (size_t i = 0; i < sizeof methods / sizeof *methods && rc == 0; i++) {

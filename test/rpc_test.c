@@ -57,7 +57,10 @@ static void on_unpinned(void *arg) { seen.unpinned++; }
 static void on_idle(void *arg) { seen.idle++; }
 
 static const struct mw_handler handler = {on_start, on_message, on_end, on_writable, on_cancelled};
-static const struct mw_method_type method = {.name = "Get", .path = "/test.Echo/Get"};
+static const struct mw_service_type service;
+static const struct mw_method_type methods[] = {{.name = "Get", .path = "/test.Echo/Get", .service = &service},
+                                                {.name = "Put", .path = "/test.Echo/Put", .service = &service}};
+static const struct mw_service_type service = {.full_name = "test.Echo", .methods = methods, .n_methods = 2};
 
 /* ---- a worker's dispatch ---- */
 
@@ -73,7 +76,7 @@ static int setup(void **state) {
   dispatch.metrics = mw_metrics_new();
   dispatch.idle = on_idle;
   router.unpinned = on_unpinned;
-  return mw_router_add(&router, &method, &handler, NULL);
+  return mw_router_add(&router, &methods[0], &handler, NULL);
 }
 
 static int teardown(void **state) {
@@ -235,7 +238,11 @@ static void cancel_all_reaches_every_live_call(void **state) {
 static void unknown_paths_are_unimplemented(void **state) {
   static const struct {
     const char *path, *message;
-  } cases[] = {{"/test.Echo/Gte", "unknown method /test.Echo/Gte"},
+  } cases[] = {{"/test.Echo/Put", "method /test.Echo/Put has no handler"},
+               {"/test.Echo/Gte", "unknown method /test.Echo/Gte"},
+               {"/test.Echo/", "unknown method /test.Echo/"},
+               {"/test.Echo/Put/x", "unknown method /test.Echo/Put/x"},
+               {"/test.Echo", "malformed method path /test.Echo"},
                {"/test.Ecco/Get", "unknown service test.Ecco"},
                {"nonsense", "malformed method path nonsense"},
                {"", "malformed method path "}};

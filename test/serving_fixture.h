@@ -149,17 +149,19 @@ static const struct mw_handler up = {h_start, up_message, up_end, h_writable, h_
 static const struct mw_handler chat = {h_start, chat_message, chat_end, h_writable, h_cancelled};
 static const struct mw_handler opener = {open_start, up_message, up_end, h_writable, h_cancelled};
 
+static const struct mw_service_type service = {.full_name = "t.T"};
+
 static const struct {
   struct mw_method_type method;
   const struct mw_handler *handler;
 } methods[] = {
-    {{.name = "Echo", .path = "/t.T/Echo"}, &echo},
-    {{.name = "Wait", .path = "/t.T/Wait"}, &waiter},
-    {{.name = "Meta", .path = "/t.T/Meta"}, &meta},
-    {{.name = "Down", .path = "/t.T/Down", .server_streaming = true}, &down},
-    {{.name = "Up", .path = "/t.T/Up", .client_streaming = true}, &up},
-    {{.name = "Chat", .path = "/t.T/Chat", .client_streaming = true, .server_streaming = true}, &chat},
-    {{.name = "Open", .path = "/t.T/Open", .client_streaming = true}, &opener},
+    {{.name = "Echo", .path = "/t.T/Echo", .service = &service}, &echo},
+    {{.name = "Wait", .path = "/t.T/Wait", .service = &service}, &waiter},
+    {{.name = "Meta", .path = "/t.T/Meta", .service = &service}, &meta},
+    {{.name = "Down", .path = "/t.T/Down", .service = &service, .server_streaming = true}, &down},
+    {{.name = "Up", .path = "/t.T/Up", .service = &service, .client_streaming = true}, &up},
+    {{.name = "Chat", .path = "/t.T/Chat", .service = &service, .client_streaming = true, .server_streaming = true}, &chat},
+    {{.name = "Open", .path = "/t.T/Open", .service = &service, .client_streaming = true}, &opener},
 };
 
 /* A port that is free now. */

@@ -68,10 +68,9 @@ void mw_bind_open_host(lua_State *L, struct mw_program *program);         /* hos
 
 /* ---- service.c: the handlers of a program ---- */
 
-/* After the scripts are loaded: puts every handler into program->router. `unimplemented(arg, method)` runs for each
- * method of the schema that nothing handles; may be NULL. Returns 0 or MW_ENOMEM. */
-int mw_bind_route(struct mw_program *program, void (*unimplemented)(void *arg, const struct mw_method_type *method),
-                  void *arg, struct mw_err *err);
+/* After the scripts are loaded: puts every handler, and every service that a script has asked for, into program->router.
+ * Returns 0 or MW_ENOMEM. */
+int mw_bind_route(struct mw_program *program, struct mw_err *err);
 
 /* Makes a program with the module `moonwire`; see mw_program_new(). */
 int mw_bind_program_new(struct mw_program **out, struct mw_vm *vm, const struct mw_host *host, struct mw_pool *pool,

@@ -108,12 +108,6 @@ void mw_bind_open_service(lua_State *L, struct mw_program *program) {
 
 /* ---- routes ---- */
 
-struct routing {
-  struct mw_program *program;
-  void (*unimplemented)(void *arg, const struct mw_method_type *method);
-  void *arg;
-};
-
 /* Whether the function at the top of the stack has a parameter for the call object, the last one of a handler. */
 static bool takes_call(lua_State *L, const struct mw_method_type *method) {
   lua_Debug info;
@@ -160,12 +154,12 @@ static bool push_handlers(lua_State *L, int services, const struct mw_service_ty
 }
 
 static int route_all(lua_State *L) {
-  struct routing *routing = lua_touserdata(L, 1);
-  struct mw_program *program = routing->program;
+  struct mw_program *program = lua_touserdata(L, 1);
   lua_rawgeti(L, LUA_REGISTRYINDEX, program->services_ref);
   for (size_t i = 0; i < mw_pool_service_count(program->pool); i++) {
     const struct mw_service_type *service = mw_pool_service_at(program->pool, i);
     bool known = push_handlers(L, 2, service);
+    if (known && mw_router_add_service(&program->router, service) != 0) luaL_error(L, "out of memory");
     for (size_t j = 0; j < service->n_methods; j++) {
       const struct mw_method_type *method = &service->methods[j];
       const struct mw_route *builtin = mw_router_find(&program->router, mw_slice_str(method->path));
@@ -174,8 +168,6 @@ static int route_all(lua_State *L) {
       } else if (builtin && mw_bind_is_intercepted(L, program, method)) {
         mw_bind_push_builtin(L, builtin);
         add_route(L, program, method, &mw_bind_builtin_handler);
-      } else if (!builtin && routing->unimplemented) {
-        routing->unimplemented(routing->arg, method);
       }
       lua_settop(L, 3);
     }
@@ -184,10 +176,8 @@ static int route_all(lua_State *L) {
   return 0;
 }
 
-int mw_bind_route(struct mw_program *program, void (*unimplemented)(void *arg, const struct mw_method_type *method),
-                  void *arg, struct mw_err *err) {
-  struct routing routing = {program, unimplemented, arg};
-  return mw_vm_protect(program->vm, route_all, &routing, err);
+int mw_bind_route(struct mw_program *program, struct mw_err *err) {
+  return mw_vm_protect(program->vm, route_all, program, err);
 }
 
 void mw_bind_retire(struct mw_program *program) {

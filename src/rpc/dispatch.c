@@ -35,11 +35,10 @@ static struct mw_slice service_of(struct mw_slice path) {
   return slash ? mw_slice(path.data + 1, (size_t)(slash - path.data) - 1) : mw_slice(NULL, 0);
 }
 
-static bool has_service(const struct mw_router *router, struct mw_slice service) {
-  size_t cursor = 0;
-  struct mw_slice path;
-  while (mw_map_next(&router->routes, &cursor, &path)) {
-    if (mw_slice_eq(service_of(path), service)) return true;
+/* True if the schema has a method of this path. */
+static bool has_method(const struct mw_service_type *service, struct mw_slice path) {
+  for (size_t i = 0; i < service->n_methods; i++) {
+    if (mw_slice_eq_str(path, service->methods[i].path)) return true;
   }
   return false;
 }
@@ -56,7 +55,7 @@ static const char *next_path(const void *ctx, size_t i) {
 }
 
 /* At most one line a second: whoever scans a server must not fill its log. */
-static void log_unknown(struct mw_dispatch *dispatch, const struct mw_call *call, const char *text) {
+static void log_unrouted(struct mw_dispatch *dispatch, const struct mw_call *call, const char *text) {
   dispatch->unknown++;
   if (call->started < dispatch->unknown_logged + MW_NS_PER_S && dispatch->unknown_logged != 0) return;
   dispatch->unknown_logged = call->started;
@@ -84,15 +83,26 @@ static void refuse(struct mw_call *call, enum mw_code code, const char *text) {
   call->ops->finish(call, &status, false);
 }
 
-static void refuse_unknown(struct mw_dispatch *dispatch, struct mw_call *call) {
-  struct mw_slice service = service_of(call->path);
-  bool known = service.len > 0 && has_service(dispatch->router, service);
-  log_unknown(dispatch, call, known ? "call of an unknown method" : "call of an unknown service");
+static void refuse_unrouted(struct mw_dispatch *dispatch, struct mw_call *call) {
+  struct mw_slice name = service_of(call->path), shown = call->path;
+  const struct mw_service_type *service = mw_router_service(dispatch->router, name);
+  const char *event = "call of an unknown service", *before = "unknown service ", *after = "";
+  if (service && has_method(service, call->path)) {
+    event = "call of a method without a handler";
+    before = "method ";
+    after = " has no handler";
+  } else if (service) {
+    event = "call of an unknown method";
+    before = "unknown method ";
+  } else if (name.len == 0) {
+    before = "malformed method path ";
+  } else {
+    shown = name;
+  }
+  log_unrouted(dispatch, call, event);
   char text[SHOWN_PATH + 64];
-  struct mw_slice shown = known || service.len == 0 ? call->path : service;
   int len = (int)(shown.len < SHOWN_PATH ? shown.len : SHOWN_PATH);
-  const char *what = known ? "unknown method" : service.len > 0 ? "unknown service" : "malformed method path";
-  snprintf(text, sizeof text, "%s %.*s", what, len, (const char *)shown.data);
+  snprintf(text, sizeof text, "%s%.*s%s", before, len, (const char *)shown.data, after);
   refuse(call, MW_CODE_UNIMPLEMENTED, text);
 }
 
@@ -175,7 +185,7 @@ void mw_dispatch_start(struct mw_dispatch *dispatch, struct mw_call *call) {
   } else if (route) {
     enter(dispatch, call, route);
   } else {
-    refuse_unknown(dispatch, call);
+    refuse_unrouted(dispatch, call);
   }
 }
 

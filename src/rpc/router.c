@@ -5,7 +5,7 @@
 #include "schema/pool.h"
 
 void mw_router_init(struct mw_router *router, uint64_t generation) {
-  *router = (struct mw_router){.routes = MW_MAP_INIT, .generation = generation};
+  *router = (struct mw_router){.routes = MW_MAP_INIT, .services = MW_MAP_INIT, .generation = generation};
 }
 
 void mw_router_fini(struct mw_router *router) {
@@ -13,6 +13,11 @@ void mw_router_fini(struct mw_router *router) {
   struct mw_route *route;
   while ((route = mw_map_next(&router->routes, &cursor, NULL))) free(route);
   mw_map_fini(&router->routes);
+  mw_map_fini(&router->services);
+}
+
+int mw_router_add_service(struct mw_router *router, const struct mw_service_type *service) {
+  return mw_map_set(&router->services, mw_slice_str(service->full_name), (void *)(uintptr_t)service);
 }
 
 int mw_router_add(struct mw_router *router, const struct mw_method_type *method, const struct mw_handler *handler,
@@ -27,9 +32,20 @@ int mw_router_add(struct mw_router *router, const struct mw_method_type *method,
     }
   }
   *route = (struct mw_route){.method = method, .handler = handler, .arg = arg, .router = router};
-  return 0;
+  return mw_router_add_service(router, method->service);
 }
 
 const struct mw_route *mw_router_find(const struct mw_router *router, struct mw_slice path) {
   return mw_map_get(&router->routes, path);
+}
+
+const struct mw_service_type *mw_router_service(const struct mw_router *router, struct mw_slice name) {
+  return mw_map_get(&router->services, name);
+}
+
+bool mw_router_serves(const struct mw_router *router, const struct mw_service_type *service) {
+  for (size_t i = 0; i < service->n_methods; i++) {
+    if (mw_router_find(router, mw_slice_str(service->methods[i].path))) return true;
+  }
+  return false;
 }

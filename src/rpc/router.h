@@ -16,7 +16,8 @@ struct mw_route {
 };
 
 struct mw_router {
-  struct mw_map routes; /* path -> struct mw_route, owned */
+  struct mw_map routes;   /* path -> struct mw_route, owned */
+  struct mw_map services; /* name -> const struct mw_service_type: those of the routes, and of mw_router_add_service() */
   uint64_t generation;
   size_t calls;         /* that pin it */
   void (*unpinned)(void *arg); /* runs when `calls` falls to 0; may be NULL */
@@ -27,11 +28,20 @@ struct mw_router {
 void mw_router_init(struct mw_router *router, uint64_t generation);
 void mw_router_fini(struct mw_router *router);
 
-/* Adds a method, replacing an earlier one of the same path. Returns 0 or MW_ENOMEM. */
+/* Adds a method and its service, replacing an earlier method of the same path. Returns 0 or MW_ENOMEM. */
 int mw_router_add(struct mw_router *router, const struct mw_method_type *method, const struct mw_handler *handler,
                   void *arg);
 
+/* Adds a service that may have no routes. Returns 0 or MW_ENOMEM. */
+int mw_router_add_service(struct mw_router *router, const struct mw_service_type *service);
+
 /* The route of a path, or NULL. */
 const struct mw_route *mw_router_find(const struct mw_router *router, struct mw_slice path);
+
+/* The service that was added under this full name, or NULL. */
+const struct mw_service_type *mw_router_service(const struct mw_router *router, struct mw_slice name);
+
+/* True if a method of `service` has a route. */
+bool mw_router_serves(const struct mw_router *router, const struct mw_service_type *service);
 
 #endif

@@ -58,12 +58,8 @@ static int read_request(struct mw_call *call, struct mw_slice bytes, struct mw_s
 /* Whether any method of the service has a handler; the empty name is the server. */
 static bool exists(const struct mw_call *call, struct mw_slice name) {
   if (name.len == 0) return true;
-  size_t cursor = 0;
-  const struct mw_route *route;
-  while ((route = mw_map_next(&call->route->router->routes, &cursor, NULL)) != NULL) {
-    if (mw_slice_eq_str(name, route->method->service->full_name)) return true;
-  }
-  return false;
+  const struct mw_service_type *service = mw_router_service(call->route->router, name);
+  return service && mw_router_serves(call->route->router, service);
 }
 
 static void on_start(struct mw_call *call) { mw_call_read(call); }
@@ -151,10 +147,6 @@ static int route(struct mw_health *health, struct mw_router *router, const struc
 int mw_health_route(struct mw_health *health, struct mw_router *router, const struct mw_pool *pool) {
   int rc = route(health, router, pool, "/grpc.health.v1.Health/Check", &check_handler);
   return rc != 0 ? rc : route(health, router, pool, "/grpc.health.v1.Health/Watch", &watch_handler);
-}
-
-bool mw_health_is(const struct mw_service_type *service) {
-  return strcmp(service->full_name, "grpc.health.v1.Health") == 0;
 }
 
 void mw_health_stop(struct mw_health *health) {

@@ -28,7 +28,4 @@ int mw_health_route(struct mw_health *health, struct mw_router *router, const st
  * UNAVAILABLE: nothing else would end them, and a server that drains would wait for them. */
 void mw_health_stop(struct mw_health *health);
 
-/* Whether it is the service that this file serves. */
-bool mw_health_is(const struct mw_service_type *service);
-
 #endif

@@ -6,18 +6,31 @@
 #include "script/collect.h"
 #include "server/reflection.h"
 
-enum { SWEEP_NS = 20 * MW_NS_PER_MS };
+enum { SWEEP_NS = 20 * MW_NS_PER_MS, SHOWN_METHODS = 8 };
 
 /* ---- what scripts do not handle ---- */
 
-static bool is_off(const struct mw_settings *settings, const struct mw_service_type *service) {
-  return (!settings->health && mw_health_is(service)) || (!settings->reflection && mw_reflection_is(service));
+/* Logs the methods of `service` without a handler, in one line. */
+static void log_unhandled(const struct mw_router *router, const struct mw_service_type *service) {
+  struct mw_buf names = MW_BUF_INIT;
+  size_t n = 0;
+  for (size_t i = 0; i < service->n_methods; i++) {
+    const struct mw_method_type *method = &service->methods[i];
+    if (mw_router_find(router, mw_slice_str(method->path))) continue;
+    if (n++ < SHOWN_METHODS) mw_buf_printf(&names, "%s%s", n > 1 ? ", " : "", method->name);
+  }
+  if (n > SHOWN_METHODS) mw_buf_printf(&names, " and %zu more", n - SHOWN_METHODS);
+  struct mw_log_field fields[] = {{"service", service->full_name}, {"methods", mw_buf_str(&names)}, {NULL, NULL}};
+  if (n > 0) mw_log(MW_LOG_WARN, fields, "no handler: calls are answered with UNIMPLEMENTED");
+  mw_buf_fini(&names);
 }
 
-static void log_unimplemented(void *arg, const struct mw_method_type *method) {
-  if (is_off(arg, method->service)) return;
-  struct mw_log_field fields[] = {{"method", method->path}, {NULL, NULL}};
-  mw_log(MW_LOG_WARN, fields, "no handler: calls are answered with UNIMPLEMENTED");
+/* Those of the services that scripts or the built-in ones handle. The schema may hold others, for outbound calls. */
+static void log_all_unhandled(const struct mw_program *program) {
+  for (size_t i = 0; i < mw_pool_service_count(program->pool); i++) {
+    const struct mw_service_type *service = mw_pool_service_at(program->pool, i);
+    if (mw_router_service(&program->router, mw_slice_str(service->full_name))) log_unhandled(&program->router, service);
+  }
 }
 
 static int route_builtin(struct mw_programs *programs, const struct mw_settings *settings, struct mw_program *program,
@@ -88,9 +101,9 @@ static int prepare(struct mw_programs *programs, struct mw_generation *generatio
   rc = mw_program_load(program, generation->files, generation->n_files, err);
   struct mw_settings *settings = &generation->settings;
   if (rc == 0) rc = route_builtin(programs, settings, program, err);
-  bool leads = programs->host->worker == 0; /* one worker says what all would */
-  if (rc == 0) rc = mw_bind_route(program, leads ? log_unimplemented : NULL, settings, err);
+  if (rc == 0) rc = mw_bind_route(program, err);
   if (rc == 0) {
+    if (programs->host->worker == 0) log_all_unhandled(program); /* once for all workers */
     programs->candidate = loaded;
   } else {
     retire(loaded);

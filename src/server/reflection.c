@@ -5,7 +5,6 @@
 
 #include "base/buf.h"
 #include "schema/message.h"
-#include "server/health.h"
 
 /* The numbers of ServerReflectionRequest's and ServerReflectionResponse's fields. */
 enum {
@@ -103,21 +102,13 @@ static int put_file(struct mw_buf *out, const struct mw_pool *pool, const char *
 
 /* ---- the answers ---- */
 
-/* Built-in services that the settings turn off are in the pool all the same. */
-static bool is_off(const struct mw_service_type *service, const struct mw_router *router) {
-  if (!mw_health_is(service) && !mw_reflection_is(service)) return false;
-  for (size_t i = 0; i < service->n_methods; i++) {
-    if (mw_router_find(router, mw_slice_str(service->methods[i].path))) return false;
-  }
-  return true;
-}
-
+/* The pool also has built-in services that are turned off, and contracts for outbound calls. */
 static int put_services(struct mw_buf *out, const struct mw_pool *pool, const struct mw_router *router) {
   struct mw_buf list = MW_BUF_INIT, one = MW_BUF_INIT;
   int rc = 0;
   for (size_t i = 0; i < mw_pool_service_count(pool) && rc == 0; i++) {
     const struct mw_service_type *service = mw_pool_service_at(pool, i);
-    if (is_off(service, router)) continue;
+    if (!mw_router_serves(router, service)) continue;
     mw_buf_clear(&one);
     rc = put_bytes(&one, 1, mw_slice_str(service->full_name));
     if (rc == 0) rc = put_bytes(&list, 1, mw_buf_slice(&one));
@@ -230,9 +221,4 @@ int mw_reflection_route(struct mw_router *router, const struct mw_pool *pool) {
     if (method) rc = mw_router_add(router, method, &handler, (void *)(uintptr_t)pool);
   }
   return rc;
-}
-
-bool mw_reflection_is(const struct mw_service_type *service) {
-  return strcmp(service->full_name, "grpc.reflection.v1.ServerReflection") == 0 ||
-         strcmp(service->full_name, "grpc.reflection.v1alpha.ServerReflection") == 0;
 }

@@ -8,7 +8,4 @@
  * method, which is left out then. Borrows `pool`, the schema to serve. Returns 0 or MW_ENOMEM. */
 int mw_reflection_route(struct mw_router *router, const struct mw_pool *pool);
 
-/* Whether it is the service that this file serves. */
-bool mw_reflection_is(const struct mw_service_type *service);
-
 #endif

@@ -178,7 +178,7 @@ describe("grpc.testing.TestService", function()
   end)
 
   it("leaves unimplemented what must be", function()
-    assert_status("UNIMPLEMENTED", "unknown method", service:UnimplementedCall {})
+    assert_status("UNIMPLEMENTED", "has no handler", service:UnimplementedCall {})
     assert_status("UNIMPLEMENTED", "unknown service",
       client:service("grpc.testing.UnimplementedService"):UnimplementedCall {})
   end)

@@ -160,11 +160,12 @@ describe("a call", function()
   end)
 
   it("of a method without a handler, or of a service without any, is UNIMPLEMENTED", function()
-    echo.assert_status("UNIMPLEMENTED", "unknown method /echo.Echo/Unhandled", server.echo:Unhandled {})
+    echo.assert_status("UNIMPLEMENTED", "method /echo.Echo/Unhandled has no handler", server.echo:Unhandled {})
+    server:wait_logged "call of a method without a handler"
     local absent = server.client:service "echo.Absent"
     echo.assert_status("UNIMPLEMENTED", "unknown service echo.Absent", absent:Unary {})
-    server:wait_logged "call of an unknown"
-    assert.matches("no handler: calls are answered with UNIMPLEMENTED", server.process.stderr, 1, true)
+    assert.matches('UNIMPLEMENTED" service=echo.Echo methods=Unhandled\n', server.process.stderr, 1, true)
+    assert.is_nil(server.process.stderr:find("service=echo.Absent", 1, true))
   end)
 
   describe("object", function()

@@ -92,7 +92,7 @@ describe("test.service", function()
 
   it("refuses methods without a handler", function()
     local _, status = inproc:Absent {}
-    assert.are.equal("UNIMPLEMENTED: unknown method /inproc.Inproc/Absent", tostring(status))
+    assert.are.equal("UNIMPLEMENTED: method /inproc.Inproc/Absent has no handler", tostring(status))
   end)
 
   it("keeps to the budget of a slice", function()
