@@ -70,14 +70,17 @@ static void ask(struct mw_dispatch *dispatch, unsigned number, const char *text)
 }
 
 static void serve(const struct mw_pool *pool, struct mw_slice bytes) {
+  static struct mw_pool *builtin; /* of all inputs */
+  if (!builtin) check(mw_pool_new(&builtin, mw_slice(NULL, 0), NULL) == 0);
   struct mw_dispatch dispatch;
   struct mw_router router;
   struct mw_health health;
   mw_router_init(&router, 1);
   mw_dispatch_init(&dispatch, "fuzz", 0);
-  mw_health_init(&health, NULL, NULL);
+  mw_health_init(&health, &dispatch, NULL, NULL);
+  router.pool = pool;
   dispatch.router = &router;
-  check(mw_health_route(&health, &router, pool) == 0 && mw_reflection_route(&router, pool) == 0);
+  check(mw_health_route(&health, &router, builtin) == 0 && mw_reflection_route(&router, builtin, &dispatch) == 0);
   static const char *const paths[] = {"/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch"};
   for (size_t i = 0; i < 2; i++) {
     call(&dispatch, paths[i], mw_slice("", 0));

@@ -11,8 +11,6 @@
 
 #include "failmalloc.h"
 #include "schema/load.h"
-#include "server/health.h"
-#include "server/reflection.h"
 
 static char root[64]; /* the folder that was loaded last */
 
@@ -163,13 +161,6 @@ static void assert_words(const struct mw_err *err, const char *words) {
 
 /* Everything that looks a built-in type up by name when a server starts. */
 static void use(struct mw_pool *pool) {
-  struct mw_health health;
-  struct mw_router router;
-  mw_health_init(&health, NULL, NULL);
-  mw_router_init(&router, 1);
-  assert_int_equal(mw_health_route(&health, &router, pool), 0);
-  assert_int_equal(mw_reflection_route(&router, pool), 0);
-  mw_router_fini(&router);
   assert_non_null(mw_pool_message(pool, "google.protobuf.Any"));
   assert_non_null(mw_pool_message(pool, "google.protobuf.Timestamp"));
   assert_non_null(mw_pool_message(pool, "google.protobuf.Duration"));

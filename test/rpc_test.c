@@ -256,6 +256,36 @@ static void unknown_paths_are_unimplemented(void **state) {
   assert_int_equal(dispatch.live, 0);
 }
 
+static void a_shared_route_pins_its_own_table_alone(void **state) {
+  struct mw_router newer;
+  mw_router_init(&newer, 2);
+  assert_int_equal(mw_router_share(&newer, &methods[0], mw_router_find(&router, mw_slice_str("/test.Echo/Get"))), 0);
+  assert_ptr_equal(mw_router_service(&newer, mw_slice_str("test.Echo")), &service);
+  assert_true(mw_router_serves(&newer, &service));
+  dispatch.router = &newer;
+  struct fake fake;
+  start(&fake, "/test.Echo/Get");
+  assert_int_equal(newer.calls, 0);
+  assert_int_equal(router.calls, 1);
+  assert_int_equal(mw_router_add(&newer, &methods[0], &handler, NULL), 0); /* in its place */
+  struct fake other;
+  start(&other, "/test.Echo/Get");
+  assert_int_equal(newer.calls, 1);
+  mw_call_finish(&other.call, &ok);
+  mw_router_fini(&newer);
+  dispatch.router = &router;
+  mw_call_finish(&fake.call, &ok);
+  assert_int_equal(router.calls, 0);
+}
+
+static void a_service_may_have_no_routes(void **state) {
+  static const struct mw_service_type begun = {.full_name = "test.Begun"};
+  assert_null(mw_router_service(&router, mw_slice_str("test.Begun")));
+  assert_int_equal(mw_router_add_service(&router, &begun), 0);
+  assert_ptr_equal(mw_router_service(&router, mw_slice_str("test.Begun")), &begun);
+  assert_false(mw_router_serves(&router, &begun));
+}
+
 static void a_draining_worker_turns_calls_away(void **state) {
   dispatch.draining = true;
   struct fake fake;
@@ -312,7 +342,7 @@ static void grpcs_own_services_go_first(void **state) {
 static void a_route_is_replaced_in_place(void **state) {
   int arg = 0;
   const struct mw_route *before = mw_router_find(&router, mw_slice_str("/test.Echo/Get"));
-  assert_int_equal(mw_router_add(&router, &method, &handler, &arg), 0);
+  assert_int_equal(mw_router_add(&router, &methods[0], &handler, &arg), 0);
   assert_ptr_equal(mw_router_find(&router, mw_slice_str("/test.Echo/Get")), before);
   assert_ptr_equal(before->arg, &arg);
   assert_ptr_equal(before->router, &router);
@@ -430,6 +460,8 @@ int main(void) {
       TEST(a_cancelled_call_does_not_end_with_ok),
       TEST(cancel_all_reaches_every_live_call),
       TEST(unknown_paths_are_unimplemented),
+      TEST(a_shared_route_pins_its_own_table_alone),
+      TEST(a_service_may_have_no_routes),
       TEST(a_draining_worker_turns_calls_away),
       TEST(calls_are_counted),
       TEST(a_route_is_replaced_in_place),

@@ -20,9 +20,8 @@ int mw_router_add_service(struct mw_router *router, const struct mw_service_type
   return mw_map_set(&router->services, mw_slice_str(service->full_name), (void *)(uintptr_t)service);
 }
 
-int mw_router_add(struct mw_router *router, const struct mw_method_type *method, const struct mw_handler *handler,
-                  void *arg) {
-  struct mw_slice path = mw_slice_str(method->path);
+static int add(struct mw_router *router, const struct mw_route *new) {
+  struct mw_slice path = mw_slice_str(new->method->path);
   struct mw_route *route = mw_map_get(&router->routes, path);
   if (!route) {
     route = malloc(sizeof *route);
@@ -31,12 +30,22 @@ int mw_router_add(struct mw_router *router, const struct mw_method_type *method,
       return MW_ENOMEM;
     }
   }
-  *route = (struct mw_route){.method = method, .handler = handler, .arg = arg, .router = router};
-  return mw_router_add_service(router, method->service);
+  *route = *new;
+  return mw_router_add_service(router, new->method->service);
+}
+
+int mw_router_add(struct mw_router *router, const struct mw_method_type *method, const struct mw_handler *handler,
+                  void *arg) {
+  return add(router, &(struct mw_route){.method = method, .handler = handler, .arg = arg, .router = router});
+}
+
+int mw_router_share(struct mw_router *router, const struct mw_method_type *method, const struct mw_route *shared) {
+  return add(router, &(struct mw_route){.method = method, .router = router, .shared = shared});
 }
 
 const struct mw_route *mw_router_find(const struct mw_router *router, struct mw_slice path) {
-  return mw_map_get(&router->routes, path);
+  const struct mw_route *route = mw_map_get(&router->routes, path);
+  return route && route->shared ? route->shared : route;
 }
 
 const struct mw_service_type *mw_router_service(const struct mw_router *router, struct mw_slice name) {

@@ -12,12 +12,14 @@ struct mw_route {
   const struct mw_method_type *method;
   const struct mw_handler *handler;
   void *arg;                 /* the handler's, e.g. which function */
-  struct mw_router *router;  /* the table it is in */
+  struct mw_router *router;  /* that its calls pin */
+  const struct mw_route *shared; /* the route of another table, which calls take in place of this one; NULL for none */
 };
 
 struct mw_router {
   struct mw_map routes;   /* path -> struct mw_route, owned */
   struct mw_map services; /* name -> const struct mw_service_type: those of the routes, and of mw_router_add_service() */
+  const struct mw_pool *pool; /* borrowed: the schema of the generation; the owner sets it, NULL at first */
   uint64_t generation;
   size_t calls;         /* that pin it */
   void (*unpinned)(void *arg); /* runs when `calls` falls to 0; may be NULL */
@@ -31,6 +33,10 @@ void mw_router_fini(struct mw_router *router);
 /* Adds a method and its service, replacing an earlier method of the same path. Returns 0 or MW_ENOMEM. */
 int mw_router_add(struct mw_router *router, const struct mw_method_type *method, const struct mw_handler *handler,
                   void *arg);
+
+/* Adds a method whose calls take `shared`, a route of a table that outlives this one, and pin that table alone. The same
+ * returns. */
+int mw_router_share(struct mw_router *router, const struct mw_method_type *method, const struct mw_route *shared);
 
 /* Adds a service that may have no routes. Returns 0 or MW_ENOMEM. */
 int mw_router_add_service(struct mw_router *router, const struct mw_service_type *service);

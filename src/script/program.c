@@ -147,6 +147,7 @@ static struct mw_program *push_new(lua_State *L, const struct opening *opening) 
                                  .services_ref = LUA_NOREF,
                                  .close = opening->close};
   mw_router_init(&program->router, opening->generation);
+  program->router.pool = program->pool;
   mw_list_init(&program->jobs);
   mw_pause_init(&program->pause, &opening->vm->ready);
   lua_pushvalue(L, -2);

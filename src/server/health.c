@@ -13,33 +13,56 @@ enum serving_status { SERVING = 1, NOT_SERVING = 2, SERVICE_UNKNOWN = 3 };
 struct watcher {
   struct mw_list link;
   struct mw_call *call;
-  bool known; /* the service exists */
+  struct mw_slice name; /* of the service; in the call's arena */
   enum serving_status sent;
 };
 
 static struct mw_health *health_of(const struct mw_call *call) { return call->route->arg; }
 
-static enum serving_status current(const struct mw_health *health) {
+/* ---- statuses ---- */
+
+/* Of the server as a whole, and of each service that it has. */
+static enum serving_status overall(const struct mw_health *health) {
   char why[8];
-  bool serving = health->serving && !(health->store && mw_store_unhealthy(health->store, why, sizeof why));
-  return serving ? SERVING : NOT_SERVING;
+  bool sick = health->store && mw_store_unhealthy(*health->store, why, sizeof why);
+  return health->serving && !sick ? SERVING : NOT_SERVING;
+}
+
+/* True if any method of the service has a handler; the empty name is the server. */
+static bool exists(const struct mw_health *health, struct mw_slice name) {
+  const struct mw_router *router = health->dispatch->router;
+  const struct mw_service_type *service = mw_router_service(router, name);
+  return name.len == 0 || (service && mw_router_serves(router, service));
+}
+
+static enum serving_status status_of(const struct mw_health *health, struct mw_slice name) {
+  return exists(health, name) ? overall(health) : SERVICE_UNKNOWN;
 }
 
 /* HealthCheckResponse{status}, packed: field 1, a varint. */
-static bool fill(struct mw_call *call, enum serving_status status) {
-  uint8_t *out = mw_call_reserve(call, 2);
-  if (!out) return false;
+enum { RESPONSE_LEN = 2 };
+
+static void pack(uint8_t out[RESPONSE_LEN], enum serving_status status) {
   out[0] = 1 << 3;
   out[1] = (uint8_t)status;
-  return true;
 }
+
+static bool fill(struct mw_call *call, enum serving_status status) {
+  uint8_t *out = mw_call_reserve(call, RESPONSE_LEN);
+  if (out) pack(out, status);
+  return out != NULL;
+}
+
+/* ---- Check ---- */
 
 static void finish(struct mw_call *call, enum mw_code code, const char *text) {
   struct mw_status status = mw_status(code, text);
   mw_call_finish(call, &status);
 }
 
-/* Reads the name out of HealthCheckRequest. Returns 0 or the error, after which the call is finished. */
+static void finish_without_memory(struct mw_call *call) { finish(call, MW_CODE_RESOURCE_EXHAUSTED, "out of memory"); }
+
+/* Reads the name out of HealthCheckRequest, into the arena of the call. Returns 0 or the error, after which the call is finished. */
 static int read_request(struct mw_call *call, struct mw_slice bytes, struct mw_slice *name) {
   const struct mw_message_type *type = call->route->method->input;
   ProtobufCMessage *request;
@@ -55,43 +78,67 @@ static int read_request(struct mw_call *call, struct mw_slice bytes, struct mw_s
   return rc;
 }
 
-/* Whether any method of the service has a handler; the empty name is the server. */
-static bool exists(const struct mw_call *call, struct mw_slice name) {
-  if (name.len == 0) return true;
-  const struct mw_service_type *service = mw_router_service(call->route->router, name);
-  return service && mw_router_serves(call->route->router, service);
-}
-
 static void on_start(struct mw_call *call) { mw_call_read(call); }
 
 static void on_check(struct mw_call *call, struct mw_slice bytes) {
   struct mw_slice name;
   if (read_request(call, bytes, &name) != 0) return;
-  if (!exists(call, name)) {
+  enum serving_status status = status_of(health_of(call), name);
+  if (status == SERVICE_UNKNOWN) {
     finish(call, MW_CODE_NOT_FOUND, "unknown service");
-  } else if (fill(call, current(health_of(call)))) {
+  } else if (fill(call, status)) {
     mw_call_fill_last(call);
     finish(call, MW_CODE_OK, "");
   } else {
-    finish(call, MW_CODE_RESOURCE_EXHAUSTED, "out of memory");
+    finish_without_memory(call);
   }
 }
 
-/* Sends the watchers the status when it has changed. One whose client does not read gets the newest later. */
+static void on_end(struct mw_call *call) {}
+
+static void on_writable(struct mw_call *call) {}
+
+static void on_cancelled(struct mw_call *call, struct mw_status status) { mw_call_finish(call, &status); }
+
+/* ---- Watch ---- */
+
+/* Sends the status if it is another one. A client that does not read is sent the newest when it does. */
+static void update(struct watcher *watcher, enum serving_status status) {
+  if (watcher->sent == status || watcher->call->stalled || !fill(watcher->call, status)) return;
+  watcher->sent = status;
+  mw_call_send(watcher->call);
+}
+
 static void look(void *arg) {
   struct mw_health *health = arg;
   health->look = NULL;
-  enum serving_status status = current(health);
+  enum serving_status now = overall(health);
   for (struct mw_list *node = health->watchers.next, *next; node != &health->watchers; node = next) {
     struct watcher *watcher = MW_CONTAINER(node, struct watcher, link);
     next = node->next;
-    if (!watcher->known || watcher->sent == status || watcher->call->stalled) continue;
-    if (!fill(watcher->call, status)) continue;
-    watcher->sent = status;
-    mw_call_send(watcher->call);
+    update(watcher, exists(health, watcher->name) ? now : SERVICE_UNKNOWN);
   }
-  if (mw_list_empty(&health->watchers)) return;
+  if (mw_list_empty(&health->watchers) || !health->store) return;
   health->look = mw_timer_start_real(health->loop, LOOK_EVERY, look, health);
+}
+
+static void on_follow(struct mw_post *post) {
+  struct mw_health *health = MW_CONTAINER(post, struct mw_health, follow);
+  health->following = false;
+  mw_timer_stop(health->look);
+  look(health);
+}
+
+void mw_health_follow(struct mw_health *health) {
+  if (health->following || mw_list_empty(&health->watchers)) return;
+  health->following = true;
+  mw_loop_post(health->loop, &health->follow);
+}
+
+/* Sends the last status, unless the client has been sent that there is no such service. */
+static void end_watch(struct mw_call *call, bool known) {
+  if (known && fill(call, NOT_SERVING)) mw_call_fill_last(call);
+  finish(call, MW_CODE_UNAVAILABLE, "the server is shutting down");
 }
 
 /* Sends the status; the call stays open until the client leaves. */
@@ -100,36 +147,42 @@ static void on_watch(struct mw_call *call, struct mw_slice bytes) {
   if (read_request(call, bytes, &name) != 0) return;
   struct watcher *watcher = mw_arena_alloc(&call->arena, sizeof *watcher);
   struct mw_health *health = health_of(call);
-  bool known = exists(call, name);
-  enum serving_status status = known ? current(health) : SERVICE_UNKNOWN;
-  if (!watcher || !fill(call, status)) {
-    finish(call, MW_CODE_RESOURCE_EXHAUSTED, "out of memory");
+  enum serving_status status = status_of(health, name);
+  if (!health->serving) {
+    end_watch(call, status != SERVICE_UNKNOWN);
     return;
   }
-  watcher->call = call;
-  watcher->known = known;
-  watcher->sent = status;
+  if (!watcher || !fill(call, status)) {
+    finish_without_memory(call);
+    return;
+  }
+  *watcher = (struct watcher){.call = call, .name = name, .sent = status};
   mw_list_push(&health->watchers, &watcher->link);
   call->state = watcher;
   mw_call_send(call);
   if (health->store && !health->look) health->look = mw_timer_start_real(health->loop, LOOK_EVERY, look, health);
 }
 
-static void on_end(struct mw_call *call) {}
+static void on_watch_writable(struct mw_call *call) {
+  struct watcher *watcher = call->state;
+  update(watcher, status_of(health_of(call), watcher->name));
+}
 
-static void on_writable(struct mw_call *call) {}
-
-static void on_cancelled(struct mw_call *call, struct mw_status status) {
+static void on_watch_cancelled(struct mw_call *call, struct mw_status status) {
   struct watcher *watcher = call->state;
   if (watcher) mw_list_remove(&watcher->link);
   mw_call_finish(call, &status);
 }
 
-static const struct mw_handler check_handler = {on_start, on_check, on_end, on_writable, on_cancelled};
-static const struct mw_handler watch_handler = {on_start, on_watch, on_end, on_writable, on_cancelled};
+/* ---- the service ---- */
 
-void mw_health_init(struct mw_health *health, struct mw_loop *loop, struct mw_store *store) {
-  *health = (struct mw_health){.serving = true, .loop = loop, .store = store};
+static const struct mw_handler check_handler = {on_start, on_check, on_end, on_writable, on_cancelled};
+static const struct mw_handler watch_handler = {on_start, on_watch, on_end, on_watch_writable, on_watch_cancelled};
+
+void mw_health_init(struct mw_health *health, const struct mw_dispatch *dispatch, struct mw_loop *loop,
+                    struct mw_store *const *store) {
+  *health = (struct mw_health){
+      .serving = true, .dispatch = dispatch, .loop = loop, .store = store, .follow.run = on_follow};
   mw_list_init(&health->watchers);
 }
 
@@ -138,15 +191,16 @@ void mw_health_fini(struct mw_health *health) {
   health->look = NULL;
 }
 
-static int route(struct mw_health *health, struct mw_router *router, const struct mw_pool *pool, const char *path,
-                 const struct mw_handler *handler) {
-  const struct mw_method_type *method = mw_pool_method(pool, mw_slice_str(path));
-  return method ? mw_router_add(router, method, handler, health) : 0;
-}
-
 int mw_health_route(struct mw_health *health, struct mw_router *router, const struct mw_pool *pool) {
-  int rc = route(health, router, pool, "/grpc.health.v1.Health/Check", &check_handler);
-  return rc != 0 ? rc : route(health, router, pool, "/grpc.health.v1.Health/Watch", &watch_handler);
+  static const struct {
+    const char *path;
+    const struct mw_handler *handler;
+  } methods[] = {{"/grpc.health.v1.Health/Check", &check_handler}, {"/grpc.health.v1.Health/Watch", &watch_handler}};
+  int rc = 0;
+  for (size_t i = 0; i < sizeof methods / sizeof *methods && rc == 0; i++) {
+    rc = mw_router_add(router, mw_pool_method(pool, mw_slice_str(methods[i].path)), methods[i].handler, health);
+  }
+  return rc;
 }
 
 void mw_health_stop(struct mw_health *health) {
@@ -154,7 +208,6 @@ void mw_health_stop(struct mw_health *health) {
   struct mw_list *node;
   while ((node = mw_list_shift(&health->watchers)) != NULL) {
     struct watcher *watcher = MW_CONTAINER(node, struct watcher, link);
-    if (watcher->known && fill(watcher->call, NOT_SERVING)) mw_call_fill_last(watcher->call);
-    finish(watcher->call, MW_CODE_UNAVAILABLE, "the server is shutting down");
+    end_watch(watcher->call, watcher->sent != SERVICE_UNKNOWN);
   }
 }

@@ -1,4 +1,5 @@
-/* The built-in service grpc.health.v1.Health (gRPC Health Checking Protocol), of one worker. */
+/* The built-in service grpc.health.v1.Health (gRPC Health Checking Protocol), of one worker. It answers by the services of
+ * the generation in force, `dispatch->router`, which replaces another under an open Watch. */
 #ifndef MW_SERVER_HEALTH_H
 #define MW_SERVER_HEALTH_H
 
@@ -9,20 +10,27 @@
 struct mw_health {
   struct mw_list watchers; /* live Watch calls */
   bool serving;
+  const struct mw_dispatch *dispatch;
   struct mw_loop *loop;
-  struct mw_store *store;  /* while it is unhealthy, the status is NOT_SERVING; NULL for none */
+  struct mw_store *const *store; /* while it is unhealthy, the status is NOT_SERVING; NULL for none */
   struct mw_timer *look;   /* the next look at the store; NULL without watchers */
+  struct mw_post follow;   /* looks after a generation has come into force */
+  bool following;          /* `follow` is queued */
 };
 
-/* Borrows `loop` and `store`. */
-void mw_health_init(struct mw_health *health, struct mw_loop *loop, struct mw_store *store);
+/* Borrows all; `store` is where the pointer to the store in use is. */
+void mw_health_init(struct mw_health *health, const struct mw_dispatch *dispatch, struct mw_loop *loop,
+                    struct mw_store *const *store);
 
 /* Before the loop ends. No watcher is left. */
 void mw_health_fini(struct mw_health *health);
 
-/* Adds its methods to `router`; a script's handlers may replace them. A folder's own copy of the service may lack some:
- * these are left out. Borrows `health` and `pool`. Returns 0 or MW_ENOMEM. */
+/* Adds its methods, which `pool` has, to `router`. Borrows `health` and `pool`. Returns 0 or MW_ENOMEM. */
 int mw_health_route(struct mw_health *health, struct mw_router *router, const struct mw_pool *pool);
+
+/* Another generation is in force: sends each watcher the status that its service has now, if it is another one. Later, in
+ * a post: a call may be on its way into its handler. */
+void mw_health_follow(struct mw_health *health);
 
 /* Tells every watcher, and whoever asks from now on, that nothing is served any more. The watchers' calls end, with
  * UNAVAILABLE: nothing else would end them, and a server that drains would wait for them. */

@@ -33,10 +33,21 @@ static void log_all_unhandled(const struct mw_program *program) {
   }
 }
 
+static bool is_on(const struct mw_settings *settings, const struct mw_route *builtin) {
+  return builtin->handler == &mw_reflection_handler ? settings->reflection : settings->health;
+}
+
+/* Adds the routes of the built-in services, which a script's handlers may replace. A folder's own copy of a service may
+ * lack some methods: these are left out. */
 static int route_builtin(struct mw_programs *programs, const struct mw_settings *settings, struct mw_program *program,
                          struct mw_err *err) {
-  int rc = settings->health ? mw_health_route(&programs->health, &program->router, program->pool) : 0;
-  if (rc == 0 && settings->reflection) rc = mw_reflection_route(&program->router, program->pool);
+  const struct mw_route *builtin;
+  size_t cursor = 0;
+  int rc = 0;
+  while (rc == 0 && (builtin = mw_map_next(&programs->builtin.routes, &cursor, NULL)) != NULL) {
+    const struct mw_method_type *method = mw_pool_method(program->pool, mw_slice_str(builtin->method->path));
+    if (method && is_on(settings, builtin)) rc = mw_router_share(&program->router, method, builtin);
+  }
   return rc == 0 ? 0 : mw_err_set(err, rc, "out of memory for the built-in services");
 }
 
@@ -176,10 +187,12 @@ void mw_programs_adopt(struct mw_programs *programs, bool start_jobs) {
   programs->candidate = NULL;
   programs->current = loaded;
   programs->dispatch->router = &loaded->program->router;
+  programs->builtin.generation = loaded->generation->number;
   programs->vm->newest = loaded->program;
   apply(programs, &loaded->generation->settings);
   mw_bind_adopted(loaded->program);
   mw_log_context()->generation = loaded->generation->number;
+  mw_health_follow(&programs->health);
   if (before) replace(programs, before);
   show_live(programs);
   if (start_jobs) mw_bind_start_jobs(loaded->program);
@@ -187,11 +200,15 @@ void mw_programs_adopt(struct mw_programs *programs, bool start_jobs) {
 
 /* ---- the whole ---- */
 
-void mw_programs_init(struct mw_programs *programs, struct mw_vm *vm, struct mw_host *host,
-                      struct mw_dispatch *dispatch) {
+int mw_programs_init(struct mw_programs *programs, struct mw_vm *vm, struct mw_host *host,
+                     struct mw_dispatch *dispatch, const struct mw_pool *builtin, struct mw_err *err) {
   *programs = (struct mw_programs){.vm = vm, .host = host, .dispatch = dispatch};
   mw_list_init(&programs->old);
-  mw_health_init(&programs->health, vm->loop, host->store);
+  mw_health_init(&programs->health, dispatch, vm->loop, &host->store);
+  mw_router_init(&programs->builtin, 0);
+  int rc = mw_health_route(&programs->health, &programs->builtin, builtin);
+  if (rc == 0) rc = mw_reflection_route(&programs->builtin, builtin, dispatch);
+  return rc == 0 ? 0 : mw_err_set(err, rc, "out of memory for the built-in services");
 }
 
 void mw_programs_stop_jobs(struct mw_programs *programs) {
@@ -209,4 +226,5 @@ void mw_programs_fini(struct mw_programs *programs) {
   while ((node = mw_list_shift(&programs->old)) != NULL) retire(MW_CONTAINER(node, struct mw_loaded, link));
   if (programs->current) retire(programs->current);
   programs->vm->newest = NULL;
+  mw_router_fini(&programs->builtin);
 }

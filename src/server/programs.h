@@ -4,6 +4,9 @@
  * calls are routed by it. The program before goes on serving the calls that it has, with what they have spawned; its
  * jobs end at once, and it is freed when its last call has ended.
  *
+ * The built-in services belong to no program: their calls, among them streams that stay open for days, pin none, and are
+ * answered by the program that is current.
+ *
  * The settings of the current program's generation are in force for the worker as a whole: for calls of the ones
  * before too, but for the time that a coroutine may run, which it is given when it starts. A candidate is loaded within
  * its own limits. On the worker's thread. */
@@ -25,7 +28,8 @@ struct mw_programs {
   struct mw_vm *vm;             /* borrowed, like what follows */
   struct mw_host *host;
   struct mw_dispatch *dispatch;
-  struct mw_health health;      /* of all of them */
+  struct mw_health health;
+  struct mw_router builtin;     /* the routes of the built-in services, which the programs share */
   struct mw_loaded *current;    /* NULL before the first */
   struct mw_loaded *candidate;  /* NULL when there is none */
   struct mw_list old;
@@ -33,8 +37,9 @@ struct mw_programs {
   struct mw_metric *live_gauge; /* shows how many there are; may be NULL */
 };
 
-void mw_programs_init(struct mw_programs *programs, struct mw_vm *vm, struct mw_host *host,
-                      struct mw_dispatch *dispatch);
+/* Borrows all; `builtin` is a pool that has every built-in service. Returns 0 or MW_ENOMEM; to be finished in any case. */
+int mw_programs_init(struct mw_programs *programs, struct mw_vm *vm, struct mw_host *host,
+                     struct mw_dispatch *dispatch, const struct mw_pool *builtin, struct mw_err *err);
 
 /* Loads `generation` as the candidate, which there must not be. Findings are "FILE:LINE: message". Returns 0 or the
  * error, with nothing changed. */

@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/buf.h"
 #include "schema/message.h"
+#include "server/wire_write.h"
 
 /* The numbers of ServerReflectionRequest's and ServerReflectionResponse's fields. */
 enum {
@@ -24,31 +24,11 @@ enum {
 
 /* ---- writing the response ---- */
 
-static int put_varint(struct mw_buf *out, uint64_t value) {
-  int rc = 0;
-  while (rc == 0 && value >= 0x80) {
-    rc = mw_buf_putc(out, (char)(value | 0x80));
-    value >>= 7;
-  }
-  return rc == 0 ? mw_buf_putc(out, (char)value) : rc;
-}
-
-static int put_number(struct mw_buf *out, uint32_t field, uint64_t value) {
-  int rc = put_varint(out, field << 3);
-  return rc == 0 ? put_varint(out, value) : rc;
-}
-
-static int put_bytes(struct mw_buf *out, uint32_t field, struct mw_slice bytes) {
-  int rc = put_varint(out, field << 3 | 2);
-  if (rc == 0) rc = put_varint(out, bytes.len);
-  return rc == 0 ? mw_buf_append(out, bytes.data, bytes.len) : rc;
-}
-
 static int put_error(struct mw_buf *out, enum mw_code code, const char *text) {
   struct mw_buf error = MW_BUF_INIT;
-  int rc = put_number(&error, 1, (uint64_t)code);
-  if (rc == 0) rc = put_bytes(&error, 2, mw_slice_str(text));
-  if (rc == 0) rc = put_bytes(out, ERROR_RESPONSE, mw_buf_slice(&error));
+  int rc = mw_write_number(&error, 1, (uint64_t)code);
+  if (rc == 0) rc = mw_write_bytes(&error, 2, mw_slice_str(text));
+  if (rc == 0) rc = mw_write_bytes(out, ERROR_RESPONSE, mw_buf_slice(&error));
   mw_buf_fini(&error);
   return rc;
 }
@@ -82,7 +62,7 @@ static int put_file_and_imports(struct mw_buf *files, const struct mw_pool *pool
   for (size_t i = 0; i < queue.n && rc == 0; i++) {
     const char *const *imports;
     size_t n = mw_pool_imports(pool, queue.paths[i], &imports);
-    rc = put_bytes(files, 1, mw_pool_file(pool, queue.paths[i]));
+    rc = mw_write_bytes(files, 1, mw_pool_file(pool, queue.paths[i]));
     for (size_t k = 0; k < n && rc == 0; k++) rc = queue_add(&queue, imports[k]);
   }
   free(queue.paths);
@@ -95,7 +75,7 @@ static int put_file(struct mw_buf *out, const struct mw_pool *pool, const char *
   if (!path || !mw_pool_file(pool, path).data) return put_error(out, MW_CODE_NOT_FOUND, "not found");
   struct mw_buf files = MW_BUF_INIT;
   int rc = put_file_and_imports(&files, pool, path);
-  if (rc == 0) rc = put_bytes(out, FILE_DESCRIPTOR_RESPONSE, mw_buf_slice(&files));
+  if (rc == 0) rc = mw_write_bytes(out, FILE_DESCRIPTOR_RESPONSE, mw_buf_slice(&files));
   mw_buf_fini(&files);
   return rc;
 }
@@ -103,17 +83,18 @@ static int put_file(struct mw_buf *out, const struct mw_pool *pool, const char *
 /* ---- the answers ---- */
 
 /* The pool also has built-in services that are turned off, and contracts for outbound calls. */
-static int put_services(struct mw_buf *out, const struct mw_pool *pool, const struct mw_router *router) {
+static int put_services(struct mw_buf *out, const struct mw_router *router) {
+  const struct mw_pool *pool = router->pool;
   struct mw_buf list = MW_BUF_INIT, one = MW_BUF_INIT;
   int rc = 0;
   for (size_t i = 0; i < mw_pool_service_count(pool) && rc == 0; i++) {
     const struct mw_service_type *service = mw_pool_service_at(pool, i);
     if (!mw_router_serves(router, service)) continue;
     mw_buf_clear(&one);
-    rc = put_bytes(&one, 1, mw_slice_str(service->full_name));
-    if (rc == 0) rc = put_bytes(&list, 1, mw_buf_slice(&one));
+    rc = mw_write_bytes(&one, 1, mw_slice_str(service->full_name));
+    if (rc == 0) rc = mw_write_bytes(&list, 1, mw_buf_slice(&one));
   }
-  if (rc == 0) rc = put_bytes(out, LIST_SERVICES_RESPONSE, mw_buf_slice(&list));
+  if (rc == 0) rc = mw_write_bytes(out, LIST_SERVICES_RESPONSE, mw_buf_slice(&list));
   mw_buf_fini(&one);
   mw_buf_fini(&list);
   return rc;
@@ -124,9 +105,9 @@ static int put_extension_numbers(struct mw_buf *out, const struct mw_pool *pool,
   const int32_t *numbers;
   size_t n = mw_pool_extensions(pool, type, &numbers);
   struct mw_buf list = MW_BUF_INIT;
-  int rc = put_bytes(&list, 1, mw_slice_str(type));
-  for (size_t i = 0; i < n && rc == 0; i++) rc = put_number(&list, 2, (uint64_t)numbers[i]);
-  if (rc == 0) rc = put_bytes(out, EXTENSION_NUMBERS_RESPONSE, mw_buf_slice(&list));
+  int rc = mw_write_bytes(&list, 1, mw_slice_str(type));
+  for (size_t i = 0; i < n && rc == 0; i++) rc = mw_write_number(&list, 2, (uint64_t)numbers[i]);
+  if (rc == 0) rc = mw_write_bytes(out, EXTENSION_NUMBERS_RESPONSE, mw_buf_slice(&list));
   mw_buf_fini(&list);
   return rc;
 }
@@ -146,13 +127,15 @@ static int put_extension_file(struct mw_buf *out, const struct mw_pool *pool, co
   return type ? put_file(out, pool, mw_pool_file_of_extension(pool, type, number)) : MW_ENOMEM;
 }
 
+/* Answers by the generation that is in force, however long ago the stream began. */
 static int put_answer(struct mw_buf *out, const struct mw_route *route, const ProtobufCMessage *request,
                       struct mw_arena *arena) {
-  const struct mw_pool *pool = route->arg;
+  const struct mw_dispatch *dispatch = route->arg;
+  const struct mw_pool *pool = dispatch->router->pool;
   const struct mw_message_type *type = route->method->input;
   const struct mw_field *any = mw_field_by_number(type, LIST_SERVICES);
   uint32_t number = *mw_field_case(request, any);
-  if (number == LIST_SERVICES) return put_services(out, pool, route->router);
+  if (number == LIST_SERVICES) return put_services(out, dispatch->router);
   if (number == 0) return put_error(out, MW_CODE_INVALID_ARGUMENT, "the request asks nothing");
   const struct mw_field *field = mw_field_by_number(type, number);
   if (number == FILE_CONTAINING_EXTENSION) return put_extension_file(out, pool, field, request, arena);
@@ -177,8 +160,8 @@ static int respond(struct mw_call *call, struct mw_slice bytes, struct mw_arena 
   int rc = mw_message_unpack(type, bytes, arena, &request, err);
   if (rc != 0) return rc;
   const ProtobufCBinaryData *host = mw_field_value(request, mw_field_by_number(type, 1));
-  rc = put_bytes(out, VALID_HOST, mw_slice(host->data, host->len));
-  if (rc == 0) rc = put_bytes(out, ORIGINAL_REQUEST, bytes);
+  rc = mw_write_bytes(out, VALID_HOST, mw_slice(host->data, host->len));
+  if (rc == 0) rc = mw_write_bytes(out, ORIGINAL_REQUEST, bytes);
   if (rc == 0) rc = put_answer(out, call->route, request, arena);
   return rc;
 }
@@ -210,15 +193,15 @@ static void on_writable(struct mw_call *call) { mw_call_read(call); }
 
 static void on_cancelled(struct mw_call *call, struct mw_status status) { mw_call_finish(call, &status); }
 
-static const struct mw_handler handler = {on_start, on_message, on_end, on_writable, on_cancelled};
+const struct mw_handler mw_reflection_handler = {on_start, on_message, on_end, on_writable, on_cancelled};
 
-int mw_reflection_route(struct mw_router *router, const struct mw_pool *pool) {
+int mw_reflection_route(struct mw_router *router, const struct mw_pool *pool, const struct mw_dispatch *dispatch) {
   static const char *const paths[] = {"/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
                                       "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"};
   int rc = 0;
   for (size_t i = 0; i < sizeof paths / sizeof *paths && rc == 0; i++) {
-    const struct mw_method_type *method = mw_pool_method(pool, mw_slice_str(paths[i]));
-    if (method) rc = mw_router_add(router, method, &handler, (void *)(uintptr_t)pool);
+    rc = mw_router_add(router, mw_pool_method(pool, mw_slice_str(paths[i])), &mw_reflection_handler,
+                       (void *)(uintptr_t)dispatch);
   }
   return rc;
 }

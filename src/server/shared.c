@@ -93,7 +93,8 @@ int mw_shared_open(struct mw_shared *shared, const char *dir, struct mw_generati
     goto failed;
   }
   shared->channels = shared->engine->channels ? shared->engine : &mw_engine_core;
-  rc = open_data(shared, err);
+  rc = mw_pool_new(&shared->builtin, mw_slice(NULL, 0), err);
+  if (rc == 0) rc = open_data(shared, err);
   if (rc == 0) rc = open_store(shared, err);
   if (rc != 0) goto failed;
   bool teamed = settings->workers > 1 && shared->engine->team_new;
@@ -121,5 +122,6 @@ void mw_shared_close(struct mw_shared *shared) {
   mw_files_close(&shared->files);
   mw_store_close(shared->store);
   close_data(shared);
+  mw_pool_unref(shared->builtin);
   mw_generation_unref(shared->generation);
 }

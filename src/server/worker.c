@@ -92,10 +92,10 @@ int mw_worker_open(struct mw_worker *worker, struct mw_err *err) {
                                   .files = &shared->files,
                                   .worker = index,
                                   .workers = settings->workers};
-  mw_programs_init(&worker->programs, &worker->vm, &worker->host, &worker->dispatch);
+  rc = mw_programs_init(&worker->programs, &worker->vm, &worker->host, &worker->dispatch, shared->builtin, err);
   worker->programs.live_gauge =
       open_gauge(worker, "moonwire_generations_live", "Generations: the running one and those that calls still hold.");
-  rc = mw_programs_prepare(&worker->programs, shared->generation, err);
+  if (rc == 0) rc = mw_programs_prepare(&worker->programs, shared->generation, err);
   if (rc != 0) goto no_program;
   mw_programs_adopt(&worker->programs, false);
   worker->dispatch.before = adopt_published;

@@ -31,6 +31,7 @@ struct mw_shared {
   struct mw_files files;           /* for mw.fs */
   struct mw_temporary temporary;   /* when there is no data folder */
   struct mw_generation *generation; /* the one to start with */
+  struct mw_pool *builtin;         /* the schema of the built-in services; a reference */
   _Atomic uint64_t published;      /* the number of the newest committed generation */
   struct mw_store *store;
   struct mw_topics *topics;

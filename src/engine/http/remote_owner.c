@@ -80,8 +80,10 @@ void mw_http_remote_init(struct mw_http_engine *engine) {
   engine->away.send_limit = 1; /* so that `writable` tells when all messages have left */
   engine->dispatch->away = &engine->away;
   mw_router_init(&engine->away_router, 0);
-  engine->away_routes[false] = (struct mw_route){&single, &handler, NULL, &engine->away_router};
-  engine->away_routes[true] = (struct mw_route){&streamed, &handler, NULL, &engine->away_router};
+  for (int i = 0; i < 2; i++) {
+    engine->away_routes[i] = (struct mw_route){
+        .method = i == 0 ? &single : &streamed, .handler = &handler, .router = &engine->away_router};
+  }
 }
 
 static struct mw_http_remote *remote_new(struct mw_http_call *home, struct mw_http_seat *guest) {

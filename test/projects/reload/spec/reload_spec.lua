@@ -301,7 +301,7 @@ function Reload.Added(req) return { text = "added " .. req.text } end
     local stream <close> = folder.client:Talk()
     assert.equal("one one", talk(stream))
     assert.equal("UNIMPLEMENTED", select(2, folder.client:Added {}).code)
-    assert.matches("/reload.Reload/Added", folder:commit("proto/reload.proto", full), 1, true)
+    assert.matches("methods added reload.Reload/Added", folder:commit("proto/reload.proto", full), 1, true)
     folder:commit("lua/added.lua", added)
     answers(folder)
     assert.equal("one one", talk(stream))
