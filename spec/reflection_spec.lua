@@ -131,6 +131,42 @@ describe("grpc.reflection.v1.ServerReflection", function()
     assert.is_nil(log:find("service=a.Outbound", 1, true), log)
   end)
 
+  it("leaves out comments, which make a file larger than a message may be", function()
+    local fields = {}
+    for i = 1, 5000 do fields[i] = ("  // %s\n  string f%d = %d;\n"):format(("word "):rep(200), i, i) end
+    local folder <close> = project.new {
+      ["proto/big.proto"] = [[
+        syntax = "proto3"; package big; import "small.proto";
+        // A service.
+        service S { rpc Get(M) returns (small.M); } // With a method.
+        message M { ]] .. table.concat(fields) .. "}\n",
+      ["proto/small.proto"] = 'syntax = "proto3"; package small;\n// A message.\nmessage M { }\n',
+      ["lua/big.lua"] = 'require "moonwire".service "big.S".Get = function() return {} end\n',
+    }
+    local server = servers.start { dir = folder.dir }
+    for _, version in ipairs { "v1", "v1alpha" } do
+      local service = ("grpc.reflection.%s.ServerReflection"):format(version)
+      local stream = mw.client(server.address):service(service):ServerReflectionInfo()
+      assert.is_true(stream:send { file_containing_symbol = "big.S" })
+      local answer, status = stream:receive()
+      assert.is_nil(status, tostring(status))
+      local files = {}
+      for _, bytes in ipairs(answer.file_descriptor_response.file_descriptor_proto) do
+        assert.is_nil(bytes:find("word", 1, true))
+        local url = "type.googleapis.com/google.protobuf.FileDescriptorProto"
+        local file = assert(mw.any.unpack { type_url = url, value = bytes })
+        assert.is_nil(file.source_code_info)
+        files[file.name] = file
+      end
+      assert.are.equal(5000, #files["big.proto"].message_type[1].field)
+      assert.are.equal("Get", files["big.proto"].service[1].method[1].name)
+      assert.are.equal("M", files["small.proto"].message_type[1].name)
+      assert.are.equal("proto3", files["small.proto"].syntax)
+      stream:finish()
+    end
+    server:stop()
+  end)
+
   -- A descriptor set of files that import each other in a chain: a0 imports a1, and so on.
   local function chain(n)
     local function field(number, bytes) -- shorter than 128 bytes

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "schema/message.h"
+#include "schema/wire.h"
 #include "server/wire_write.h"
 
 /* The numbers of ServerReflectionRequest's and ServerReflectionResponse's fields. */
@@ -21,6 +22,8 @@ enum {
   LIST_SERVICES_RESPONSE = 6,
   ERROR_RESPONSE = 7
 };
+
+enum { SOURCE_CODE_INFO = 9 }; /* of google.protobuf.FileDescriptorProto */
 
 /* ---- writing the response ---- */
 
@@ -55,16 +58,33 @@ static int queue_add(struct queue *queue, const char *path) {
   return mw_map_set(&queue->seen, mw_slice_str(path), queue);
 }
 
+/* Replaces `out` by the file without its source_code_info: comments and positions, which are most of a large file, and which
+ * generated code, the source of other servers' reflection, does not have. */
+static int strip(struct mw_buf *out, struct mw_slice file) {
+  const uint8_t *at = file.data, *end = file.data + file.len;
+  int rc = 0;
+  mw_buf_clear(out);
+  for (struct mw_wire_field field; at < end && rc == 0; at = field.end) {
+    bool known = mw_wire_next(at, end, MW_WIRE_NUMBER_MAX, MW_MESSAGE_DEPTH, &field) == MW_WIRE_FINE;
+    if (!known) field.end = end;
+    if (!known || field.number != SOURCE_CODE_INFO) rc = mw_buf_append(out, at, (size_t)(field.end - at));
+  }
+  return rc;
+}
+
 /* A file and all that it imports, each once, imports last. Without recursion: a chain of imports may be long. */
 static int put_file_and_imports(struct mw_buf *files, const struct mw_pool *pool, const char *path) {
   struct queue queue = {MW_MAP_INIT, NULL, 0, 0};
+  struct mw_buf file = MW_BUF_INIT;
   int rc = queue_add(&queue, path);
   for (size_t i = 0; i < queue.n && rc == 0; i++) {
     const char *const *imports;
     size_t n = mw_pool_imports(pool, queue.paths[i], &imports);
-    rc = mw_write_bytes(files, 1, mw_pool_file(pool, queue.paths[i]));
+    rc = strip(&file, mw_pool_file(pool, queue.paths[i]));
+    if (rc == 0) rc = mw_write_bytes(files, 1, mw_buf_slice(&file));
     for (size_t k = 0; k < n && rc == 0; k++) rc = queue_add(&queue, imports[k]);
   }
+  mw_buf_fini(&file);
   free(queue.paths);
   mw_map_fini(&queue.seen);
   return rc;
