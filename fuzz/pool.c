@@ -81,8 +81,9 @@ static void serve(const struct mw_pool *pool, struct mw_slice bytes) {
   router.pool = pool;
   dispatch.router = &router;
   check(mw_health_route(&health, &router, builtin) == 0 && mw_reflection_route(&router, builtin, &dispatch) == 0);
-  static const char *const paths[] = {"/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch"};
-  for (size_t i = 0; i < 2; i++) {
+  static const char *const paths[] = {"/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/List",
+                                      "/grpc.health.v1.Health/Watch"};
+  for (size_t i = 0; i < 3; i++) {
     call(&dispatch, paths[i], mw_slice("", 0));
     call(&dispatch, paths[i], mw_slice("\x0a\x01s", 3));
     call(&dispatch, paths[i], bytes);

@@ -73,6 +73,8 @@ describe("an interceptor without a name", function()
     assert.equal("SERVING", assert(health:Check({}, let_in)).status)
     assert.equal("SERVING", assert(health:Check({ service = "grpc.health.v1.Health" }, let_in)).status)
     assert_status("NOT_FOUND", "unknown service", health:Check({ service = "no.Such" }, let_in))
+    assert.equal("SERVING", assert(health:List({}, let_in)).statuses["helloworld.Greeter"].status)
+    assert_status("UNAUTHENTICATED", "no token for grpc.health.v1.Health", health:List {})
     local metadata = { ["x-token"] = "moon", ["x-down"] = "1" }
     assert.equal("NOT_SERVING", assert(health:Check({}, { metadata = metadata })).status)
   end)

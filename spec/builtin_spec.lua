@@ -143,6 +143,7 @@ describe("a folder's copy of a built-in file", function()
     local watch <close> = health:Watch {}
     local _, status = watch:receive()
     assert.are.equal("UNIMPLEMENTED", status.code)
+    servers.assert_status("UNIMPLEMENTED", "unknown method /grpc.health.v1.Health/List", health:List {})
     assert_alive(server)
     server:stop()
   end)
@@ -175,11 +176,11 @@ describe("a folder's copy of a built-in file", function()
 
   it("may have handlers, for methods of its own too", function()
     local folder <close> = folder_of {
-      ["proto/x.proto"] = without_watch:gsub("}\n$", " rpc List(HealthCheckRequest) returns (HealthCheckResponse); }\n"),
+      ["proto/x.proto"] = without_watch:gsub("}\n$", " rpc Extra(HealthCheckRequest) returns (HealthCheckResponse); }\n"),
       ["lua/health.lua"] = [[
         local Health = require "moonwire".service "grpc.health.v1.Health"
         function Health.Check() return { status = "NOT_SERVING" } end
-        function Health.List() return { status = "SERVING" } end
+        function Health.Extra() return { status = "SERVING" } end
       ]],
     }
     local server = servers.start { dir = folder.dir }

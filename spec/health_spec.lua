@@ -24,6 +24,18 @@ describe("grpc.health.v1.Health", function()
     assert.are.equal("SERVICE_UNKNOWN", watch:receive().status)
   end)
 
+  it("lists the server and each service with a handler", function()
+    local names, statuses = {}, assert(health:List {}).statuses
+    for name, response in pairs(statuses) do
+      names[#names + 1] = name
+      assert.are.equal("SERVING", response.status)
+    end
+    table.sort(names)
+    assert.are.same({ "", "fileupload.FileUploadService", "grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection",
+      "grpc.reflection.v1alpha.ServerReflection", "helloworld.Greeter", "tasks.TaskService", "telemetry.TelemetryService",
+    }, names)
+  end)
+
   it("keeps those who watch", function()
     local watch <close> = health:Watch { service = "tasks.TaskService" }
     assert.are.equal("SERVING", watch:receive().status)

@@ -129,6 +129,13 @@ static const struct copy copies[] = {
      "x.proto:3: grpc.health.v1.Health.Check" DIFFERS
      "rpc Check(grpc.health.v1.HealthCheckRequest) returns (grpc.health.v1.HealthCheckResponse), got "
      "rpc Check(stream grpc.health.v1.R) returns (grpc.health.v1.R)"},
+    {HEALTH, CHECK_REQUEST CHECK_RESPONSE "service Health {\nrpc List(HealthCheckRequest) returns (HealthCheckResponse); }",
+     "x.proto:5: grpc.health.v1.Health.List" DIFFERS
+     "rpc List(grpc.health.v1.HealthListRequest) returns (grpc.health.v1.HealthListResponse), got "
+     "rpc List(grpc.health.v1.HealthCheckRequest) returns (grpc.health.v1.HealthCheckResponse)"},
+    {HEALTH, CHECK_RESPONSE "message HealthListRequest { }\nmessage HealthListResponse { map<string, "
+     "HealthCheckResponse> statuses = 1; }\nservice Health { rpc List(HealthListRequest) returns (HealthListResponse); }",
+     NULL},
     {HEALTH, "message Health { }", "x.proto:2: grpc.health.v1.Health: expected a service, as the built-in definition "
      "is, got a message"},
     {HEALTH, "message HealthCheckRequest { bytes service = 1; }", "x.proto:2: grpc.health.v1.HealthCheckRequest" DIFFERS

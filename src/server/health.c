@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "schema/message.h"
+#include "server/wire_write.h"
 
 #define LOOK_EVERY ((int64_t)MW_NS_PER_S / 4)
 
@@ -53,7 +54,7 @@ static bool fill(struct mw_call *call, enum serving_status status) {
   return out != NULL;
 }
 
-/* ---- Check ---- */
+/* ---- requests and replies ---- */
 
 static void finish(struct mw_call *call, enum mw_code code, const char *text) {
   struct mw_status status = mw_status(code, text);
@@ -62,43 +63,93 @@ static void finish(struct mw_call *call, enum mw_code code, const char *text) {
 
 static void finish_without_memory(struct mw_call *call) { finish(call, MW_CODE_RESOURCE_EXHAUSTED, "out of memory"); }
 
-/* Reads the name out of HealthCheckRequest, into the arena of the call. Returns 0 or the error, after which the call is finished. */
-static int read_request(struct mw_call *call, struct mw_slice bytes, struct mw_slice *name) {
-  const struct mw_message_type *type = call->route->method->input;
-  ProtobufCMessage *request;
+/* Unpacks the request into the arena of the call. Returns 0 or the error, after which the call is finished. */
+static int unpack(struct mw_call *call, struct mw_slice bytes, ProtobufCMessage **request) {
   struct mw_err err = MW_ERR_INIT;
-  int rc = mw_message_unpack(type, bytes, &call->arena, &request, &err);
-  if (rc == 0) {
-    const ProtobufCBinaryData *value = mw_field_value(request, mw_field_by_number(type, 1));
-    *name = mw_slice(value->data, value->len);
-  } else {
-    finish(call, mw_code_of_error(rc), mw_err_text(&err));
-  }
+  int rc = mw_message_unpack(call->route->method->input, bytes, &call->arena, request, &err);
+  if (rc != 0) finish(call, mw_code_of_error(rc), mw_err_text(&err));
   mw_err_fini(&err);
   return rc;
 }
 
-static void on_start(struct mw_call *call) { mw_call_read(call); }
-
-static void on_check(struct mw_call *call, struct mw_slice bytes) {
-  struct mw_slice name;
-  if (read_request(call, bytes, &name) != 0) return;
-  enum serving_status status = status_of(health_of(call), name);
-  if (status == SERVICE_UNKNOWN) {
-    finish(call, MW_CODE_NOT_FOUND, "unknown service");
-  } else if (fill(call, status)) {
-    mw_call_fill_last(call);
-    finish(call, MW_CODE_OK, "");
-  } else {
-    finish_without_memory(call);
-  }
+/* The same, of HealthCheckRequest; reads the name. */
+static int read_request(struct mw_call *call, struct mw_slice bytes, struct mw_slice *name) {
+  ProtobufCMessage *request;
+  int rc = unpack(call, bytes, &request);
+  if (rc != 0) return rc;
+  const ProtobufCBinaryData *value = mw_field_value(request, mw_field_by_number(call->route->method->input, 1));
+  *name = mw_slice(value->data, value->len);
+  return 0;
 }
+
+static void reply(struct mw_call *call, struct mw_slice bytes) {
+  uint8_t *out = mw_call_reserve(call, bytes.len);
+  if (!out) {
+    finish_without_memory(call);
+    return;
+  }
+  memcpy(out, bytes.data, bytes.len);
+  mw_call_fill_last(call);
+  finish(call, MW_CODE_OK, "");
+}
+
+static void on_start(struct mw_call *call) { mw_call_read(call); }
 
 static void on_end(struct mw_call *call) {}
 
 static void on_writable(struct mw_call *call) {}
 
 static void on_cancelled(struct mw_call *call, struct mw_status status) { mw_call_finish(call, &status); }
+
+/* ---- Check ---- */
+
+static void on_check(struct mw_call *call, struct mw_slice bytes) {
+  struct mw_slice name;
+  if (read_request(call, bytes, &name) != 0) return;
+  enum serving_status status = status_of(health_of(call), name);
+  uint8_t response[RESPONSE_LEN];
+  pack(response, status);
+  if (status == SERVICE_UNKNOWN) {
+    finish(call, MW_CODE_NOT_FOUND, "unknown service");
+  } else {
+    reply(call, mw_slice(response, sizeof response));
+  }
+}
+
+/* ---- List ---- */
+
+/* An entry of HealthListResponse.statuses. */
+static int put_status(struct mw_buf *out, const char *name, enum serving_status status) {
+  struct mw_buf entry = MW_BUF_INIT;
+  uint8_t response[RESPONSE_LEN];
+  pack(response, status);
+  int rc = mw_write_bytes(&entry, 1, mw_slice_str(name));
+  if (rc == 0) rc = mw_write_bytes(&entry, 2, mw_slice(response, sizeof response));
+  if (rc == 0) rc = mw_write_bytes(out, 1, mw_buf_slice(&entry));
+  mw_buf_fini(&entry);
+  return rc;
+}
+
+/* The server, and the services with a handler. */
+static void on_list(struct mw_call *call, struct mw_slice bytes) {
+  ProtobufCMessage *request;
+  if (unpack(call, bytes, &request) != 0) return;
+  const struct mw_router *router = health_of(call)->dispatch->router;
+  const struct mw_service_type *service;
+  enum serving_status status = overall(health_of(call));
+  struct mw_buf statuses = MW_BUF_INIT;
+  size_t cursor = 0;
+  int rc = put_status(&statuses, "", status);
+  while (rc == 0 && (service = mw_map_next(&router->services, &cursor, NULL)) != NULL) {
+    if (mw_router_serves(router, service)) rc = put_status(&statuses, service->full_name, status);
+  }
+  if (rc == 0) {
+    reply(call, mw_buf_slice(&statuses));
+  } else {
+    finish_without_memory(call);
+  }
+  mw_buf_fini(&statuses);
+}
 
 /* ---- Watch ---- */
 
@@ -177,6 +228,7 @@ static void on_watch_cancelled(struct mw_call *call, struct mw_status status) {
 /* ---- the service ---- */
 
 static const struct mw_handler check_handler = {on_start, on_check, on_end, on_writable, on_cancelled};
+static const struct mw_handler list_handler = {on_start, on_list, on_end, on_writable, on_cancelled};
 static const struct mw_handler watch_handler = {on_start, on_watch, on_end, on_watch_writable, on_watch_cancelled};
 
 void mw_health_init(struct mw_health *health, const struct mw_dispatch *dispatch, struct mw_loop *loop,
@@ -195,7 +247,9 @@ int mw_health_route(struct mw_health *health, struct mw_router *router, const st
   static const struct {
     const char *path;
     const struct mw_handler *handler;
-  } methods[] = {{"/grpc.health.v1.Health/Check", &check_handler}, {"/grpc.health.v1.Health/Watch", &watch_handler}};
+  } methods[] = {{"/grpc.health.v1.Health/Check", &check_handler},
+                 {"/grpc.health.v1.Health/List", &list_handler},
+                 {"/grpc.health.v1.Health/Watch", &watch_handler}};
   int rc = 0;
   for (size_t i = 0; i < sizeof methods / sizeof *methods && rc == 0; i++) {
     rc = mw_router_add(router, mw_pool_method(pool, mw_slice_str(methods[i].path)), methods[i].handler, health);
