@@ -189,7 +189,8 @@ void mw_health_follow(struct mw_health *health) {
 /* Sends the last status, unless the client has been sent that there is no such service. */
 static void end_watch(struct mw_call *call, bool known) {
   if (known && fill(call, NOT_SERVING)) mw_call_fill_last(call);
-  finish(call, MW_CODE_UNAVAILABLE, "the server is shutting down");
+  struct mw_status status = mw_status_shutting_down();
+  mw_call_finish(call, &status);
 }
 
 /* Sends the status; the call stays open until the client leaves. */

@@ -4,7 +4,6 @@
 
 #include "base/clock.h"
 #include "script/collect.h"
-#include "server/reflection.h"
 
 enum { SWEEP_NS = 20 * MW_NS_PER_MS, SHOWN_METHODS = 8 };
 
@@ -205,9 +204,10 @@ int mw_programs_init(struct mw_programs *programs, struct mw_vm *vm, struct mw_h
   *programs = (struct mw_programs){.vm = vm, .host = host, .dispatch = dispatch};
   mw_list_init(&programs->old);
   mw_health_init(&programs->health, dispatch, vm->loop, &host->store);
+  mw_reflection_init(&programs->reflection, dispatch);
   mw_router_init(&programs->builtin, 0);
   int rc = mw_health_route(&programs->health, &programs->builtin, builtin);
-  if (rc == 0) rc = mw_reflection_route(&programs->builtin, builtin, dispatch);
+  if (rc == 0) rc = mw_reflection_route(&programs->reflection, &programs->builtin, builtin);
   return rc == 0 ? 0 : mw_err_set(err, rc, "out of memory for the built-in services");
 }
 
@@ -216,6 +216,11 @@ void mw_programs_stop_jobs(struct mw_programs *programs) {
     mw_bind_stop_jobs(MW_CONTAINER(node, struct mw_loaded, link)->program);
   }
   if (programs->current) mw_bind_stop_jobs(programs->current->program);
+}
+
+void mw_programs_stop_builtin(struct mw_programs *programs) {
+  mw_health_stop(&programs->health);
+  mw_reflection_stop(&programs->reflection);
 }
 
 void mw_programs_fini(struct mw_programs *programs) {

@@ -16,6 +16,7 @@
 #include "bind/bind.h"
 #include "server/generation.h"
 #include "server/health.h"
+#include "server/reflection.h"
 
 struct mw_loaded {
   struct mw_list link; /* in `old` */
@@ -29,6 +30,7 @@ struct mw_programs {
   struct mw_host *host;
   struct mw_dispatch *dispatch;
   struct mw_health health;
+  struct mw_reflection reflection;
   struct mw_router builtin;     /* the routes of the built-in services, which the programs share */
   struct mw_loaded *current;    /* NULL before the first */
   struct mw_loaded *candidate;  /* NULL when there is none */
@@ -53,6 +55,9 @@ void mw_programs_discard(struct mw_programs *programs);
 
 /* Kills every job and spawned function of every program. */
 void mw_programs_stop_jobs(struct mw_programs *programs);
+
+/* Ends the streams of the built-in services: the server drains. */
+void mw_programs_stop_builtin(struct mw_programs *programs);
 
 /* No call and no fiber is live. */
 void mw_programs_fini(struct mw_programs *programs);

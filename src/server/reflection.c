@@ -150,12 +150,12 @@ static int put_extension_file(struct mw_buf *out, const struct mw_pool *pool, co
 /* Answers by the generation that is in force, however long ago the stream began. */
 static int put_answer(struct mw_buf *out, const struct mw_route *route, const ProtobufCMessage *request,
                       struct mw_arena *arena) {
-  const struct mw_dispatch *dispatch = route->arg;
-  const struct mw_pool *pool = dispatch->router->pool;
+  const struct mw_router *router = ((const struct mw_reflection *)route->arg)->dispatch->router;
+  const struct mw_pool *pool = router->pool;
   const struct mw_message_type *type = route->method->input;
   const struct mw_field *any = mw_field_by_number(type, LIST_SERVICES);
   uint32_t number = *mw_field_case(request, any);
-  if (number == LIST_SERVICES) return put_services(out, dispatch->router);
+  if (number == LIST_SERVICES) return put_services(out, router);
   if (number == 0) return put_error(out, MW_CODE_INVALID_ARGUMENT, "the request asks nothing");
   const struct mw_field *field = mw_field_by_number(type, number);
   if (number == FILE_CONTAINING_EXTENSION) return put_extension_file(out, pool, field, request, arena);
@@ -168,10 +168,18 @@ static int put_answer(struct mw_buf *out, const struct mw_route *route, const Pr
 
 /* ---- the call ---- */
 
-static void finish(struct mw_call *call, enum mw_code code, const char *text) {
-  struct mw_status status = mw_status(code, text);
+struct stream {
+  struct mw_list link;
+  struct mw_call *call;
+};
+
+static void end(struct mw_call *call, struct mw_status status) {
+  struct stream *stream = call->state;
+  if (stream) mw_list_remove(&stream->link);
   mw_call_finish(call, &status);
 }
+
+static void finish(struct mw_call *call, enum mw_code code, const char *text) { end(call, mw_status(code, text)); }
 
 static int respond(struct mw_call *call, struct mw_slice bytes, struct mw_arena *arena, struct mw_buf *out,
                    struct mw_err *err) {
@@ -186,7 +194,20 @@ static int respond(struct mw_call *call, struct mw_slice bytes, struct mw_arena 
   return rc;
 }
 
-static void on_start(struct mw_call *call) { mw_call_read(call); }
+static void on_start(struct mw_call *call) {
+  struct mw_reflection *reflection = call->route->arg;
+  struct stream *stream = mw_arena_alloc(&call->arena, sizeof *stream);
+  if (reflection->stopped) {
+    end(call, mw_status_shutting_down());
+  } else if (!stream) {
+    finish(call, MW_CODE_RESOURCE_EXHAUSTED, "out of memory");
+  } else {
+    stream->call = call;
+    mw_list_push(&reflection->streams, &stream->link);
+    call->state = stream;
+    mw_call_read(call);
+  }
+}
 
 /* Answers one request; the next is read once the answer has room. */
 static void on_message(struct mw_call *call, struct mw_slice bytes) {
@@ -211,17 +232,29 @@ static void on_end(struct mw_call *call) { finish(call, MW_CODE_OK, ""); }
 
 static void on_writable(struct mw_call *call) { mw_call_read(call); }
 
-static void on_cancelled(struct mw_call *call, struct mw_status status) { mw_call_finish(call, &status); }
+static void on_cancelled(struct mw_call *call, struct mw_status status) { end(call, status); }
 
 const struct mw_handler mw_reflection_handler = {on_start, on_message, on_end, on_writable, on_cancelled};
 
-int mw_reflection_route(struct mw_router *router, const struct mw_pool *pool, const struct mw_dispatch *dispatch) {
+void mw_reflection_init(struct mw_reflection *reflection, const struct mw_dispatch *dispatch) {
+  *reflection = (struct mw_reflection){.dispatch = dispatch};
+  mw_list_init(&reflection->streams);
+}
+
+int mw_reflection_route(struct mw_reflection *reflection, struct mw_router *router, const struct mw_pool *pool) {
   static const char *const paths[] = {"/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
                                       "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"};
   int rc = 0;
   for (size_t i = 0; i < sizeof paths / sizeof *paths && rc == 0; i++) {
-    rc = mw_router_add(router, mw_pool_method(pool, mw_slice_str(paths[i])), &mw_reflection_handler,
-                       (void *)(uintptr_t)dispatch);
+    rc = mw_router_add(router, mw_pool_method(pool, mw_slice_str(paths[i])), &mw_reflection_handler, reflection);
   }
   return rc;
+}
+
+void mw_reflection_stop(struct mw_reflection *reflection) {
+  reflection->stopped = true;
+  struct mw_list *node;
+  while ((node = mw_list_shift(&reflection->streams)) != NULL) {
+    end(MW_CONTAINER(node, struct stream, link)->call, mw_status_shutting_down());
+  }
 }

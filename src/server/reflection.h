@@ -1,14 +1,28 @@
-/* The built-in services grpc.reflection.v1 and v1alpha.ServerReflection: one protocol under two names. They answer by the
- * schema and the routes of the generation in force, `dispatch->router`, which replaces another under an open stream. */
+/* The built-in services grpc.reflection.v1 and v1alpha.ServerReflection: one protocol under two names, of one worker. They
+ * answer by the schema and the routes of the generation in force, `dispatch->router`, which replaces another under an open
+ * stream. */
 #ifndef MW_SERVER_REFLECTION_H
 #define MW_SERVER_REFLECTION_H
 
 #include "rpc/dispatch.h"
 
-/* Of all their methods. */
+struct mw_reflection {
+  const struct mw_dispatch *dispatch;
+  struct mw_list streams; /* live calls */
+  bool stopped;
+};
+
+/* Of all its methods. */
 extern const struct mw_handler mw_reflection_handler;
 
-/* Adds their methods, which `pool` has, to `router`. Borrows `pool` and `dispatch`. Returns 0 or MW_ENOMEM. */
-int mw_reflection_route(struct mw_router *router, const struct mw_pool *pool, const struct mw_dispatch *dispatch);
+/* Borrows `dispatch`. */
+void mw_reflection_init(struct mw_reflection *reflection, const struct mw_dispatch *dispatch);
+
+/* Adds its methods, which `pool` has, to `router`. Borrows `reflection` and `pool`. Returns 0 or MW_ENOMEM. */
+int mw_reflection_route(struct mw_reflection *reflection, struct mw_router *router, const struct mw_pool *pool);
+
+/* Ends the streams, and those that begin from now on, with UNAVAILABLE: clients keep them open between their questions, and
+ * a server that drains would wait for them. */
+void mw_reflection_stop(struct mw_reflection *reflection);
 
 #endif

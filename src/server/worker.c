@@ -173,7 +173,7 @@ static void cancel_calls(void *arg) {
 /* While a reload is under way, a cancel comes before the drain. */
 static void on_drain(struct mw_post *post) {
   struct mw_worker *worker = MW_CONTAINER(post, struct mw_worker, drain_post);
-  mw_health_stop(&worker->programs.health);
+  mw_programs_stop_builtin(&worker->programs);
   worker->engine->ops->drain(worker->engine);
   worker->grace = mw_timer_start_real(&worker->loop, left_until_end(worker), cancel_calls, worker);
   watch_end(worker);

@@ -15,6 +15,23 @@ describe("a server that stops", function()
     return code, test.now() - since
   end
 
+  it("does not wait for open streams of reflection", function()
+    local streams = {}
+    for i, version in ipairs { "v1", "v1alpha" } do
+      streams[i] = server.client:service(("grpc.reflection.%s.ServerReflection"):format(version)):ServerReflectionInfo()
+      assert.is_true(streams[i]:send { list_services = "" })
+      assert.is_truthy(streams[i]:receive())
+    end
+    local code, seconds = stop()
+    assert.equal(0, code)
+    assert.is_true(seconds < 5, seconds)
+    for _, stream in ipairs(streams) do
+      local message, status = stream:receive()
+      assert.is_nil(message)
+      assert.equal("UNAVAILABLE", status.code)
+    end
+  end)
+
   it("does not wait for the watchers of its health", function()
     local health = server.client:service "grpc.health.v1.Health"
     local watch = health:Watch { service = "echo.Echo" }
