@@ -39,10 +39,16 @@ function mw.sleep(seconds) end
 ---@param f fun()
 function mw.spawn(f) end
 
----Runs a function again and again, on one worker of the process. Only while the script loads.
----@param seconds number
+---@class moonwire.JobOptions
+---@field name? string 1 to 64 bytes, of one job at most: for logs and `moonwire status`, and to find the job after a save
+
+---Runs a function again and again, on one worker of the process. Only while the script loads. The due time survives
+---saves, and a run that is under way finishes.
+---@param seconds number the period; the first run is one period later
+---@param options moonwire.JobOptions
 ---@param f fun()
-function mw.every(seconds, f) end
+---@overload fun(seconds: number, f: fun())
+function mw.every(seconds, options, f) end
 
 ---A proxy to the module `name` that always reads its newest committed version.
 ---@param name string

@@ -102,13 +102,13 @@ describe("a running server", function()
         for _ in mw.topic("jobs"):subscribe():messages() do end
       end)
     ]]
-    folder:write("lua/jobs.lua", jobs)
     folder:write("lua/greeter.lua", script '"one"' :gsub("mw.sleep%(3600%)",
       "mw.spawn(function() mw.spawn(function() mw.sleep(3000) end) mw.sleep(3600) end) %0"))
     test.eventually(function() return server.process.stderr:find "lua/greeter.lua" end)
     local id, status = start_waiting()
     folder:write("lua/greeter.lua", script '"two"')
     says "two"
+    folder:write("lua/jobs.lua", jobs)
     local shown
     test.eventually(function()
       shown = select(2, folder:run "status") .. "\n"

@@ -52,7 +52,8 @@ void mw_bind_open_status(lua_State *L, struct mw_program *program);       /* sta
 void mw_bind_open_message(lua_State *L, struct mw_program *program);      /* message.c: mw.message and others */
 void mw_bind_open_any(lua_State *L, struct mw_program *program);          /* any.c: mw.any */
 void mw_bind_open_u64(lua_State *L, struct mw_program *program);          /* u64.c: mw.u64 */
-void mw_bind_open_job(lua_State *L, struct mw_program *program);          /* job.c: mw.sleep, mw.spawn, mw.every */
+void mw_bind_open_sleep(lua_State *L, struct mw_program *program);        /* sleep.c: mw.sleep */
+void mw_bind_open_job(lua_State *L, struct mw_program *program);          /* job.c: mw.spawn, mw.every */
 void mw_bind_open_live(lua_State *L, struct mw_program *program);         /* live.c: mw.live */
 void mw_bind_open_state(lua_State *L, struct mw_program *program);        /* state.c: mw.state */
 void mw_bind_open_topic(lua_State *L, struct mw_program *program);        /* topic.c: mw.topic */
@@ -84,28 +85,42 @@ void mw_bind_adopt_state(lua_State *L);                            /* state.c's 
 /* Lets go of the program's handlers, and retires it. Its jobs were stopped, and no call or fiber of it is live. */
 void mw_bind_retire(struct mw_program *program);
 
+/* ---- sleep.c ---- */
+
+/* Checks a duration in seconds at `index` and returns it in nanoseconds. */
+int64_t mw_bind_check_seconds(lua_State *L, int index);
+
 /* ---- job.c ---- */
 
 /* Starts what the scripts registered with mw.spawn and mw.every. */
 void mw_bind_start_jobs(struct mw_program *program);
 
-/* Kills every job and spawned function of the program; they end as soon as what they wait for allows. */
-void mw_bind_stop_jobs(struct mw_program *program);
+/* Kinds of jobs and spawned functions. */
+enum {
+  MW_JOBS_OF_CALLS = 1,   /* what calls have spawned, and what that has */
+  MW_JOBS_OF_RUNS = 2,    /* runs of mw.every that are under way; what runs have spawned, while program->n_runs is not 0 */
+  MW_JOBS_BACKGROUND = 4, /* the rest: what was registered while the program loaded, and what that has spawned */
+  MW_JOBS_ALL = 7
+};
 
-/* The same for those that are not there for a call: what was registered while the program loaded, and what that has
- * spawned. */
-void mw_bind_stop_background(struct mw_program *program);
+/* Kills those of the program; they end as soon as what they wait for allows. */
+void mw_bind_stop_jobs(struct mw_program *program, unsigned kinds);
+
+/* Before `to` takes the place of `from`: its jobs take over the due times of the same jobs there, and wait for the end of
+ * their runs. A job is the same by its name; else by its file, period and order; else by its file and order. */
+void mw_bind_hand_over_jobs(struct mw_program *from, struct mw_program *to);
 
 /* Abandons every fiber of the state (script/fiber.h), which then spawns no more. */
 void mw_bind_abandon(struct mw_vm *vm);
 
 /* A job or spawned function, for people. */
 struct mw_bind_job {
-  char function[96]; /* "FILE:LINE" where its function is defined */
+  char name[96];     /* its name, or "FILE:LINE" where its function is defined */
   char place[256];   /* "FILE:LINE" where it waits; "" between two runs, and before the first */
   int64_t period;    /* nanoseconds; 0 for one that runs once */
   int64_t time;      /* mw_clock_mono(): when this run began, or between two runs when the next one will */
   bool ready;        /* it is due and waits for its turn */
+  uint64_t before;   /* the generation whose run it waits for; 0 for none */
   uint64_t call;     /* that has spawned it; 0 for none */
 };
 

@@ -1,14 +1,18 @@
-/* mw.sleep, mw.spawn, mw.every: work beside the calls.
+/* mw.spawn, mw.every: work beside the calls.
  *
  * A job is a function that runs in a fiber of its own: once (spawn) or again and again (every). Jobs belong to their
  * program: those registered while it loads start when it does, and all are killed when it ends. A job is a userdata, so
- * that the memory of many counts for the limit of the scripts; its user value is the function.
+ * that the memory of many counts for the limit of the scripts; its user values are the function and the name.
  *
- * Starts, ends of sleeps and kills go through the ready queue: any number of them may be due at one moment. Only a
- * function that is spawned by code which itself was resumed by the loop begins within that code's run. */
-#include <math.h>
+ * A periodic job of a new program takes over the due time of the same job in the program that it replaces. A run under
+ * way ends in its own program; until then the successor waits.
+ *
+ * Starts and kills go through the ready queue: any number of them may be due at one moment. Only a function that is
+ * spawned by code which itself was resumed by the loop begins within that code's run. */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "bind/bind.h"
@@ -27,58 +31,35 @@ struct job {
   struct mw_fiber *fiber; /* NULL while it does not run */
   bool queued;            /* its run was started by the ready queue */
   bool background;        /* registered while the program loaded, or spawned by such a job: not for a call */
+  bool of_run;            /* spawned by a run of mw.every, or by what that has spawned */
   bool stopped;           /* no further run */
+  const char *name;       /* NULL for none; borrowed from the user value */
+  const char *file;       /* Lua's source of the function, which keeps it; NULL for a job that runs once */
+  bool matched;           /* it was found in the program before, or in the next one */
+  struct job *before;     /* the job of an older program whose run has to end first; NULL for none */
+  struct job *successor;  /* the job whose `before` this is */
 };
 
-/* ---- mw.sleep ---- */
-
-struct sleeper {
-  struct mw_ready ready;
-  struct mw_timer *timer; /* NULL once it has fired */
-  struct mw_fiber *fiber;
-};
-
-static void wake(struct mw_ready *ready) { mw_fiber_resume(MW_CONTAINER(ready, struct sleeper, ready)->fiber); }
-
-static void on_alarm(void *arg) {
-  struct sleeper *sleeper = arg;
-  sleeper->timer = NULL;
-  mw_ready_run(&sleeper->fiber->vm->ready, &sleeper->ready, sleeper->fiber->log.method != NULL);
-}
-
-static void stop_sleeping(void *arg) {
-  struct sleeper *sleeper = arg;
-  mw_timer_stop(sleeper->timer);
-  mw_ready_remove(&sleeper->ready);
-}
-
-static int after_sleep(lua_State *L, int status, lua_KContext context) { return 0; }
-
-/* Checks a duration in seconds at `index` and returns it in nanoseconds. */
-static int64_t check_seconds(lua_State *L, int index) {
-  lua_Number seconds = luaL_checknumber(L, index);
-  luaL_argcheck(L, seconds >= 0 && seconds <= 1e9, index, "expected seconds from 0 to 1e9");
-  return mw_span_of_seconds(seconds);
-}
-
-static int l_sleep(lua_State *L) {
-  int64_t delay = check_seconds(L, 1);
-  struct mw_fiber *fiber = mw_fiber_check(L, "mw.sleep");
-  struct sleeper *sleeper = lua_newuserdatauv(L, sizeof *sleeper, 0);
-  sleeper->ready.run = wake;
-  mw_list_init(&sleeper->ready.link);
-  sleeper->fiber = fiber;
-  sleeper->timer = mw_timer_start(fiber->vm->loop, delay, on_alarm, sleeper);
-  if (!sleeper->timer) return luaL_error(L, "mw.sleep: out of memory");
-  return mw_fiber_wait(L, fiber, stop_sleeping, sleeper, after_sleep, 0);
-}
+enum { FUNCTION = 1, NAME = 2 }; /* user values */
+enum { NAME_MAX_BYTES = 64, FILE_COMPARED = 256 };
 
 /* ---- running ---- */
 
 static void schedule(struct job *job);
+static void schedule_ready(struct mw_ready *ready);
+
+/* The job that waits for the end of this run is due one period after it was, or now. */
+static void release_successor(struct job *job) {
+  struct job *next = job->successor;
+  if (!next) return;
+  job->successor = next->before = NULL;
+  next->due += next->period;
+  if (next->ready.run != schedule_ready) schedule(next); /* else its program starts it */
+}
 
 /* The collector frees the job itself. */
 static void drop(struct job *job) {
+  if (job->before) job->before->successor = NULL;
   mw_timer_stop(job->timer);
   mw_pause_forget(&job->program->pause, &job->ready);
   mw_list_remove(&job->link);
@@ -87,13 +68,16 @@ static void drop(struct job *job) {
 
 static void on_job_done(struct mw_fiber *fiber, void *owner) {
   struct job *job = owner;
+  if (job->fiber && job->period > 0) job->program->n_runs--;
   job->fiber = NULL;
+  release_successor(job);
   if (fiber && job->queued && !job->stopped) {
     mw_pause_count(&job->program->pause, fiber->account.cut ? fiber->account.place : NULL);
   }
   if (job->stopped || job->period == 0) {
     drop(job);
   } else {
+    job->due += job->period;
     schedule(job);
   }
 }
@@ -119,7 +103,7 @@ static int job_main(lua_State *L) {
   struct job *job = lua_touserdata(L, 1);
   lua_pushcfunction(L, on_job_error);
   lua_rawgeti(L, LUA_REGISTRYINDEX, job->ref);
-  lua_getiuservalue(L, -1, 1);
+  lua_getiuservalue(L, -1, FUNCTION);
   lua_remove(L, -2);
   int status = lua_pcallk(L, 0, 0, 2, 0, after_job);
   return after_job(L, status, 0);
@@ -133,6 +117,7 @@ static void run(struct job *job) {
     on_job_done(NULL, job);
     return;
   }
+  if (job->period > 0) job->program->n_runs++;
   struct mw_log_context *log = &job->fiber->log;
   *log = (struct mw_log_context){.worker = log->worker, .generation = job->program->generation};
   mw_fiber_start(job->fiber, job_main, job);
@@ -143,12 +128,21 @@ static void find_function(const struct job *job, char *out, size_t size) {
   lua_State *L = job->program->vm->L;
   lua_Debug info;
   lua_rawgeti(L, LUA_REGISTRYINDEX, job->ref);
-  lua_getiuservalue(L, -1, 1);
+  lua_getiuservalue(L, -1, FUNCTION);
   lua_remove(L, -2);
   if (lua_getinfo(L, ">S", &info) == 0 || info.linedefined <= 0) {
     snprintf(out, size, "%s", info.short_src);
   } else {
     snprintf(out, size, "%s:%d", *info.source == '@' ? info.source + 1 : info.short_src, info.linedefined);
+  }
+}
+
+/* The name of the job, or the place of its function. */
+static void find_name(const struct job *job, char *out, size_t size) {
+  if (job->name) {
+    snprintf(out, size, "%s", job->name);
+  } else {
+    find_function(job, out, size);
   }
 }
 
@@ -183,23 +177,33 @@ static void on_due(void *arg) {
   mw_ready_run(&job->program->vm->ready, &job->ready, false);
 }
 
-/* Starts the timer of the next run, one period after the last; runs that were missed are left out. */
+/* Starts the timer of the next run; runs that were missed are left out. */
 static void schedule(struct job *job) {
   int64_t now = mw_clock_mono();
   job->ready.run = run_ready;
-  job->due += job->period;
   if (job->due < now) job->due = now;
   job->timer = mw_timer_start(job->program->vm->loop, job->due - now, on_due, job);
   if (!job->timer) mw_log(MW_LOG_ERROR, NULL, "a job has ended: out of memory for its timer");
 }
 
-static void schedule_ready(struct mw_ready *ready) { schedule(MW_CONTAINER(ready, struct job, ready)); }
+static void schedule_ready(struct mw_ready *ready) {
+  struct job *job = MW_CONTAINER(ready, struct job, ready);
+  ready->run = run_ready;
+  if (!job->before) schedule(job);
+}
 
 /* Whether what runs now is not there for a call. */
 static bool in_background(const struct mw_program *program) {
   const struct mw_fiber *running = program->vm->running;
   if (!running) return true; /* a script that loads */
   return running->done == on_job_done && running->owner && ((struct job *)running->owner)->background;
+}
+
+/* True for what a run of mw.every spawns. */
+static bool is_of_run(const struct mw_fiber *running) {
+  if (!running || running->done != on_job_done || !running->owner) return false;
+  const struct job *job = running->owner;
+  return job->period > 0 || job->of_run;
 }
 
 /* The call that L runs for, as a handler or as what one has spawned; 0 for none. */
@@ -214,15 +218,16 @@ static uint64_t call_of(lua_State *L) {
 static struct job *new_job(lua_State *L, int function, int64_t period) {
   struct mw_program *program = mw_fiber_program(L);
   if (!program) program = mw_bind_program(L);
-  struct job *job = lua_newuserdatauv(L, sizeof *job, 1);
+  struct job *job = lua_newuserdatauv(L, sizeof *job, 2);
   lua_pushvalue(L, function);
-  lua_setiuservalue(L, -2, 1);
+  lua_setiuservalue(L, -2, FUNCTION);
   *job = (struct job){.ready.run = period > 0 ? schedule_ready : run_ready,
                       .program = program,
                       .ref = luaL_ref(L, LUA_REGISTRYINDEX),
                       .period = period,
                       .call = call_of(L),
-                      .background = in_background(program)};
+                      .background = in_background(program),
+                      .of_run = is_of_run(mw_vm_of(L)->running)};
   mw_list_init(&job->ready.link);
   mw_list_push(&program->jobs, &job->link);
   return job;
@@ -244,16 +249,126 @@ static int l_spawn(lua_State *L) {
   return 0;
 }
 
+/* The name at the top of the stack, NULL for nil. */
+static const char *check_name(lua_State *L, const struct mw_program *program) {
+  if (lua_isnil(L, -1)) return NULL;
+  size_t len;
+  const char *name = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &len) : NULL;
+  bool valid = name && len >= 1 && len <= NAME_MAX_BYTES;
+  for (size_t i = 0; valid && i < len; i++) valid = (unsigned char)name[i] >= ' ' && name[i] != 0x7f;
+  if (!valid) luaL_error(L, "mw.every: name: expected 1 to %d bytes without control characters", NAME_MAX_BYTES);
+  unsigned steps = 0;
+  for (const struct mw_list *node = program->jobs.next; node != &program->jobs; node = node->next) {
+    const struct job *job = MW_CONTAINER(node, struct job, link);
+    if (job->name && strcmp(job->name, name) == 0) {
+      luaL_error(L, "mw.every: a job named %s is registered already; a name stands for one job", name);
+    }
+    mw_budget_tick(L, &steps);
+  }
+  return name;
+}
+
+/* Registers the function at `function`. The name is at the top of the stack. */
+static void add_periodic(lua_State *L, int function, int64_t period, const char *name) {
+  int named = lua_gettop(L);
+  struct job *job = new_job(L, function, period);
+  lua_Debug info;
+  lua_pushvalue(L, function);
+  lua_getinfo(L, ">S", &info);
+  job->file = info.source; /* "=[C]" for a C function */
+  job->name = name;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, job->ref);
+  lua_pushvalue(L, named);
+  lua_setiuservalue(L, -2, NAME);
+}
+
+/* mw.every(seconds, [options,] f) */
 static int l_every(lua_State *L) {
+  static const char *const allowed[] = {"name", NULL};
   struct mw_program *program = mw_bind_program(L);
-  int64_t period = check_seconds(L, 1);
+  int64_t period = mw_bind_check_seconds(L, 1);
   luaL_argcheck(L, period >= MW_NS_PER_MS, 1, "expected at least 0.001 seconds");
-  luaL_checktype(L, 2, LUA_TFUNCTION);
+  int function = lua_istable(L, 2) ? 3 : 2;
+  luaL_checktype(L, function, LUA_TFUNCTION);
+  if (function == 3) mw_bind_check_options(L, 2, "mw.every", allowed);
   if (program->vm->loading != program) {
     return luaL_error(L, "mw.every: jobs are registered while the script loads; use mw.spawn with mw.sleep here");
   }
-  if (program->host->worker == 0) new_job(L, 2, period);
+  if (program->host->worker != 0) return 0;
+  if (function == 3) {
+    mw_bind_get_option(L, 2, "name");
+  } else {
+    lua_pushnil(L);
+  }
+  add_periodic(L, function, period, check_name(L, program));
   return 0;
+}
+
+/* ---- from one program to the next ---- */
+
+/* How a job is found in the program before: by its name, else by its place. */
+enum { BY_NAME, BY_PERIOD, BY_FILE, N_WAYS };
+
+/* Nothing is to be found for it, or was. */
+static bool is_settled(const struct job *job) { return job->period == 0 || job->matched; }
+
+static bool is_same(const struct job *old, const struct job *job, int way) {
+  if (is_settled(old)) return false;
+  if (old->name && job->name) return strcmp(old->name, job->name) == 0;
+  return way != BY_NAME && strncmp(old->file, job->file, FILE_COMPARED) == 0 &&
+         (way == BY_FILE || old->period == job->period);
+}
+
+/* A run that takes longer than its period may never end, and keeps the saved function from running. */
+static void warn_of_long_run(const struct job *runs) {
+  int64_t took = mw_clock_mono() - runs->started;
+  if (took <= runs->period) return;
+  char name[96], place[256];
+  find_name(runs, name, sizeof name);
+  mw_bind_fiber_place(runs->fiber, place, sizeof place);
+  struct mw_log_field fields[] = {{"job", name}, {"at", place}, {NULL, NULL}};
+  mw_log(MW_LOG_WARN, fields, "a job waits for its run of generation %" PRIu64 ", which has taken %.1f s; the setting "
+         "generation_age limits that", runs->program->generation, (double)took / MW_NS_PER_S);
+}
+
+/* `job` goes on where `old` is: after its run, or when it is due; a new period counts from the due time before. */
+static void take_over(struct job *job, struct job *old) {
+  struct job *runs = old->fiber ? old : old->before;
+  job->matched = old->matched = true;
+  job->due = old->due;
+  if (runs) {
+    old->before = NULL;
+    job->before = runs;
+    runs->successor = job;
+    warn_of_long_run(runs);
+  } else if (old->due > mw_clock_mono()) {
+    job->due += job->period - old->period;
+  }
+}
+
+/* Those in the same order are found at once: `first` skips those that were. */
+static void match(struct mw_program *from, struct mw_program *to, int way) {
+  struct mw_list *first = from->jobs.next, *end = &from->jobs;
+  for (struct mw_list *node = to->jobs.next; node != &to->jobs; node = node->next) {
+    struct job *job = MW_CONTAINER(node, struct job, link);
+    if (is_settled(job) || (way == BY_NAME && !job->name)) continue;
+    while (first != end && is_settled(MW_CONTAINER(first, struct job, link))) first = first->next;
+    for (struct mw_list *other = first; other != end; other = other->next) {
+      struct job *old = MW_CONTAINER(other, struct job, link);
+      if (!is_same(old, job, way)) continue;
+      take_over(job, old);
+      break;
+    }
+  }
+}
+
+void mw_bind_hand_over_jobs(struct mw_program *from, struct mw_program *to) {
+  for (struct mw_list *node = from->jobs.next; node != &from->jobs; node = node->next) {
+    struct job *job = MW_CONTAINER(node, struct job, link);
+    job->matched = false;
+    if (job->period > 0 && job->fiber) job->stopped = true; /* this run is the last one here */
+  }
+  for (int way = 0; way < N_WAYS; way++) match(from, to, way);
 }
 
 void mw_bind_start_jobs(struct mw_program *program) {
@@ -265,7 +380,7 @@ void mw_bind_start_jobs(struct mw_program *program) {
   while ((node = mw_list_shift(&starting)) != NULL) {
     struct job *job = MW_CONTAINER(node, struct job, link);
     mw_list_push(&program->jobs, &job->link);
-    job->due = now;
+    if (job->period > 0 && !job->matched) job->due = now + job->period;
     mw_ready_run(&program->vm->ready, &job->ready, false);
   }
 }
@@ -275,8 +390,24 @@ static void push_stopped(lua_State *L, void *unused) {
   mw_bind_push_status(L, &status);
 }
 
+/* Spawned functions are expected to end with their program, periodic runs are not. */
+static void log_cut(const struct job *job) {
+  enum mw_log_level level = job->period > 0 ? MW_LOG_WARN : MW_LOG_DEBUG;
+  if (!mw_log_enabled(level)) return;
+  char name[96], place[256];
+  find_name(job, name, sizeof name);
+  mw_bind_fiber_place(job->fiber, place, sizeof place);
+  struct mw_log_field fields[] = {{"job", name}, {"at", place}, {NULL, NULL}};
+  mw_log(level, fields, "a %s of generation %" PRIu64 " was cut after %.1f s",
+         job->period > 0 ? "run" : "spawned function", job->program->generation,
+         (double)(mw_clock_mono() - job->started) / MW_NS_PER_S);
+}
+
 static void kill_ready(struct mw_ready *ready) {
-  mw_fiber_kill(MW_CONTAINER(ready, struct job, ready)->fiber, push_stopped, NULL);
+  struct job *job = MW_CONTAINER(ready, struct job, ready);
+  if (job->fiber->doom != MW_FIBER_ALIVE) return;
+  log_cut(job);
+  mw_fiber_kill(job->fiber, push_stopped, NULL);
 }
 
 static void stop(struct job *job) {
@@ -289,24 +420,28 @@ static void stop(struct job *job) {
   }
 }
 
+/* True for a run of mw.every that is under way, and for what such runs have spawned. */
+static bool is_of_live_run(const struct job *job) {
+  return job->period > 0 ? job->fiber != NULL : job->of_run && job->program->n_runs > 0;
+}
+
+static unsigned kind_of(const struct job *job) {
+  if (!job->background) return MW_JOBS_OF_CALLS;
+  return is_of_live_run(job) ? MW_JOBS_OF_RUNS : MW_JOBS_BACKGROUND;
+}
+
 /* Killing one may end others, which leave the list that they are in. */
-static void stop_jobs(struct mw_program *program, bool background_only) {
+void mw_bind_stop_jobs(struct mw_program *program, unsigned kinds) {
+  if (kinds == MW_JOBS_ALL) mw_pause_stop(&program->pause);
   struct mw_list left, *node;
   mw_list_init(&left);
   mw_list_splice(&left, &program->jobs);
   while ((node = mw_list_shift(&left)) != NULL) {
     struct job *job = MW_CONTAINER(node, struct job, link);
     mw_list_push(&program->jobs, node);
-    if (job->background || !background_only) stop(job);
+    if (kind_of(job) & kinds) stop(job);
   }
 }
-
-void mw_bind_stop_jobs(struct mw_program *program) {
-  mw_pause_stop(&program->pause);
-  stop_jobs(program, false);
-}
-
-void mw_bind_stop_background(struct mw_program *program) { stop_jobs(program, true); }
 
 void mw_bind_abandon(struct mw_vm *vm) {
   struct mw_list left, *node;
@@ -322,7 +457,8 @@ void mw_bind_abandon(struct mw_vm *vm) {
 static void show_job(const struct job *job, void (*show)(void *arg, const struct mw_bind_job *job), void *arg) {
   struct mw_bind_job shown = {.period = job->period, .time = job->fiber ? job->started : job->due, .call = job->call};
   shown.ready = !job->fiber && mw_ready_is_queued(&job->ready);
-  find_function(job, shown.function, sizeof shown.function);
+  if (job->before) shown.before = job->before->program->generation;
+  find_name(job, shown.name, sizeof shown.name);
   if (job->fiber) mw_bind_fiber_place(job->fiber, shown.place, sizeof shown.place);
   show(arg, &shown);
 }
@@ -337,6 +473,6 @@ size_t mw_bind_list_jobs(const struct mw_program *program, size_t most,
 }
 
 void mw_bind_open_job(lua_State *L, struct mw_program *program) {
-  static const luaL_Reg functions[] = {{"sleep", l_sleep}, {"spawn", l_spawn}, {"every", l_every}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"spawn", l_spawn}, {"every", l_every}, {NULL, NULL}};
   mw_bind_functions(L, program, functions);
 }

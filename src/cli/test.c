@@ -81,7 +81,7 @@ static int after_busted(lua_State *L, int status, lua_KContext context) {
     test->code = failed ? MW_EXIT_FAILED : MW_EXIT_OK;
   }
   mw_test_clock_release(test);
-  mw_bind_stop_jobs(test->specs);
+  mw_bind_stop_jobs(test->specs, MW_JOBS_ALL);
   mw_worker_drain(&test->worker);
   return 0;
 }

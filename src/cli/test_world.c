@@ -45,7 +45,7 @@ static void finish(void *arg) {
   struct mw_test *test = f->turn.test;
   mw_dispatch_cancel_all(&test->worker.dispatch, mw_status(MW_CODE_UNAVAILABLE, "the test has ended"));
   mw_programs_stop_jobs(&test->worker.programs);
-  mw_bind_stop_jobs(test->specs);
+  mw_bind_stop_jobs(test->specs, MW_JOBS_ALL);
   mw_loop_run_posts(&test->worker.loop);
   if (!has_ended(test) && mw_clock_real() < f->until) {
     if (mw_timer_start_real(&test->worker.loop, LOOK_AGAIN_NS, finish, f)) return;

@@ -89,7 +89,7 @@ static void show_live(const struct mw_programs *programs) {
 
 static void retire(struct mw_loaded *loaded) {
   struct mw_vm *vm = loaded->program->vm;
-  mw_bind_stop_jobs(loaded->program);
+  mw_bind_stop_jobs(loaded->program, MW_JOBS_ALL);
   mw_bind_retire(loaded->program);
   mw_collect_start(vm);
   mw_generation_unref(loaded->generation);
@@ -150,7 +150,17 @@ static void cancel_calls(struct mw_programs *programs, const struct mw_program *
   }
 }
 
-/* Frees what nothing runs any more; with no call left, what its calls have spawned ends too. */
+/* With the last run of mw.every what such runs have spawned ends, with the last call what calls have. */
+static void stop_jobs(struct mw_loaded *loaded, bool aged) {
+  struct mw_program *program = loaded->program;
+  unsigned kinds = aged ? MW_JOBS_OF_RUNS : 0;
+  if (loaded->had_runs) kinds |= MW_JOBS_BACKGROUND;
+  if (program->router.calls == 0) kinds |= program->n_runs == 0 ? MW_JOBS_ALL : MW_JOBS_OF_CALLS;
+  loaded->had_runs = program->n_runs > 0;
+  if (kinds) mw_bind_stop_jobs(program, kinds);
+}
+
+/* Frees programs that nothing runs any more. */
 static void sweep(void *arg) {
   struct mw_programs *programs = arg;
   int64_t now = mw_clock_mono();
@@ -160,9 +170,10 @@ static void sweep(void *arg) {
   for (struct mw_list *node = programs->old.next; node != &programs->old; node = next) {
     next = node->next;
     struct mw_loaded *loaded = MW_CONTAINER(node, struct mw_loaded, link);
-    if (max_age > 0 && now - loaded->replaced >= max_age) cancel_calls(programs, loaded->program);
+    bool aged = max_age > 0 && now - loaded->replaced >= max_age;
+    if (aged) cancel_calls(programs, loaded->program);
+    stop_jobs(loaded, aged);
     if (loaded->program->router.calls > 0) continue;
-    mw_bind_stop_jobs(loaded->program);
     if (loaded->program->n_fibers > 0) continue;
     mw_list_remove(&loaded->link);
     retire(loaded);
@@ -175,8 +186,10 @@ static void sweep(void *arg) {
 
 static void replace(struct mw_programs *programs, struct mw_loaded *loaded) {
   loaded->replaced = mw_clock_mono();
+  loaded->had_runs = loaded->program->n_runs > 0;
   mw_list_push(&programs->old, &loaded->link);
-  mw_bind_stop_background(loaded->program);
+  mw_bind_hand_over_jobs(loaded->program, programs->current->program);
+  mw_bind_stop_jobs(loaded->program, MW_JOBS_BACKGROUND);
   if (!programs->sweep) programs->sweep = mw_timer_start_real(programs->vm->loop, 0, sweep, programs);
 }
 
@@ -213,9 +226,9 @@ int mw_programs_init(struct mw_programs *programs, struct mw_vm *vm, struct mw_h
 
 void mw_programs_stop_jobs(struct mw_programs *programs) {
   for (struct mw_list *node = programs->old.next; node != &programs->old; node = node->next) {
-    mw_bind_stop_jobs(MW_CONTAINER(node, struct mw_loaded, link)->program);
+    mw_bind_stop_jobs(MW_CONTAINER(node, struct mw_loaded, link)->program, MW_JOBS_ALL);
   }
-  if (programs->current) mw_bind_stop_jobs(programs->current->program);
+  if (programs->current) mw_bind_stop_jobs(programs->current->program, MW_JOBS_ALL);
 }
 
 void mw_programs_stop_builtin(struct mw_programs *programs) {

@@ -1,8 +1,8 @@
 /* The programs of one worker: the current one, a candidate beside it, and those before it that calls still run.
  *
  * A candidate is loaded while the current program serves, and then adopted or discarded. From its adoption on, new
- * calls are routed by it. The program before goes on serving the calls that it has, with what they have spawned; its
- * jobs end at once, and it is freed when its last call has ended.
+ * calls are routed by it. The program before goes on with the calls and the runs of mw.every that it has, and with
+ * what those have spawned; its other jobs end at once, and it is freed when its last call and run have ended.
  *
  * The built-in services belong to no program: their calls, among them streams that stay open for days, pin none, and are
  * answered by the program that is current.
@@ -23,6 +23,7 @@ struct mw_loaded {
   struct mw_generation *generation; /* a reference */
   struct mw_program *program;
   int64_t replaced; /* mw_clock_mono() when another took its place; 0 before */
+  bool had_runs;    /* of mw.every, under way at that time; what they have spawned is still to be stopped */
 };
 
 struct mw_programs {

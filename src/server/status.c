@@ -67,8 +67,9 @@ static void add_calls(struct mw_buf *rows, const struct mw_worker *worker, int64
   }
 }
 
-/* The ids of the calls that pin a program. */
-static void add_pins(struct mw_buf *rows, const struct mw_worker *worker, const struct mw_router *router) {
+/* The ids of the calls that pin a program, and how many runs do. */
+static void add_pins(struct mw_buf *rows, const struct mw_worker *worker, const struct mw_program *program) {
+  const struct mw_router *router = &program->router;
   const struct mw_list *calls = &worker->dispatch.calls;
   size_t n = 0;
   for (struct mw_list *node = calls->next; node != calls && n < SHOWN_PINS; node = node->next) {
@@ -77,6 +78,9 @@ static void add_pins(struct mw_buf *rows, const struct mw_worker *worker, const 
     mw_buf_printf(rows, "%s%" PRIu64, n++ > 0 ? " " : "", call->id);
   }
   if (router->calls > n) mw_buf_printf(rows, " and %zu more", router->calls - n);
+  if (program->n_runs > 0) {
+    mw_buf_printf(rows, "%s(%zu run%s of mw.every)", n > 0 ? " " : "", program->n_runs, program->n_runs > 1 ? "s" : "");
+  }
 }
 
 static void add_old(struct mw_buf *rows, const struct mw_worker *worker, int64_t now) {
@@ -86,7 +90,7 @@ static void add_old(struct mw_buf *rows, const struct mw_worker *worker, int64_t
     char age[32];
     mw_buf_printf(rows, "%" PRIu64 "\t%u\t%s\t%zu\t", loaded->generation->number, worker->index,
                   show_age(now - loaded->replaced, age), loaded->program->n_fibers);
-    add_pins(rows, worker, &loaded->program->router);
+    add_pins(rows, worker, loaded->program);
     mw_buf_putc(rows, '\n');
   }
 }
@@ -110,12 +114,14 @@ static void add_job(void *arg, const struct mw_bind_job *job) {
   bool runs = *job->place;
   if (runs) {
     snprintf(place, sizeof place, "%s", job->place);
+  } else if (job->before > 0) {
+    snprintf(place, sizeof place, "the run of generation %" PRIu64, job->before);
   } else if (job->ready) {
     snprintf(place, sizeof place, "its turn");
   } else {
     snprintf(place, sizeof place, "next run in %s", show_age(job->time - part->now, left));
   }
-  mw_buf_printf(&part->jobs, "%s\t%s\t%s\t%" PRIu64 "\t%u\t%s\n", job->function, show_kind(job, kind),
+  mw_buf_printf(&part->jobs, "%s\t%s\t%s\t%" PRIu64 "\t%u\t%s\n", job->name, show_kind(job, kind),
                 runs ? show_age(part->now - job->time, age) : "-", part->program->generation, part->asked->index, place);
 }
 
