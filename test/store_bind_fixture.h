@@ -53,7 +53,7 @@ static inline int binding_setup(void **state, const char *script, unsigned worke
 
 static inline int binding_teardown(void **state) {
   struct binding *b = *state;
-  mw_bind_stop_jobs(b->program);
+  mw_bind_stop_jobs(b->program, MW_JOBS_ALL);
   mw_bind_retire(b->program);
   mw_vm_fini(&b->vm);
   mw_store_flush(b->f->store);
