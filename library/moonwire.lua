@@ -295,6 +295,7 @@ function Client:call(path, request, options) end
 function Client:stream(path, ...) end
 
 ---@class moonwire.Stream
+---@overload fun(): any?
 local Stream = {}
 
 ---Sends a message; waits while the server does not keep up.
@@ -310,8 +311,8 @@ function Stream:close_send() end
 ---@return moonwire.Status? status when the end is not a clean one
 function Stream:receive() end
 
----Iterates over the messages; raises the status of an end that is not clean.
----@return fun(): any
+---Itself, as an iterator over the messages; raises the status of an end that is not clean.
+---@return moonwire.Stream
 function Stream:messages() end
 
 ---Sends no more and waits for the end.

@@ -270,7 +270,9 @@ function Topic:publish(value) end
 ---@return moonwire.Subscription
 function Topic:subscribe(options) end
 
+---An iterator: `for value, dropped in subscription do`, or `subscription()`, which is subscription:receive().
 ---@class moonwire.Subscription
+---@overload fun(): any?, integer
 local Subscription = {}
 
 ---The next value; nil once it is closed.
@@ -279,8 +281,8 @@ local Subscription = {}
 ---@return integer|moonwire.Status|nil dropped how many were dropped before it; DEADLINE_EXCEEDED when nothing came in time
 function Subscription:receive(timeout) end
 
----Iterates over values, each with how many were dropped before it, until it is closed.
----@return fun(): any?, integer
+---Itself: iterates over values, each with how many were dropped before it, until it is closed.
+---@return moonwire.Subscription
 function Subscription:messages() end
 
 ---Takes no more; what is in the queue can still be received.

@@ -76,9 +76,13 @@ function Collection:update(key, f, options) end
 ---@return moonwire.Status? status
 function Collection:delete(key) end
 
+---An iterator: `for task in it do`, or `it()` for the next message, nil at the end. A `<close>` variable ends it.
+---@class moonwire.Scan
+---@overload fun(): any?
+
 ---Iterates over one moment's messages in key order.
 ---@param options? moonwire.EachOptions
----@return fun(): any
+---@return moonwire.Scan
 function Collection:each(options) end
 
 ---@param options? { prefix?: string }
@@ -92,9 +96,13 @@ function Collection:count(options) end
 ---@return moonwire.Status? status
 function Collection:next_id(format) end
 
+---An iterator: `for event in it do`, or `it()` for the next event, which waits. A `<close>` variable ends it.
+---@class moonwire.Watch
+---@overload fun(): moonwire.StoreEvent
+
 ---Iterates over changes as they come; waits between them.
 ---@param options? moonwire.WatchOptions
----@return fun(): moonwire.StoreEvent
+---@return moonwire.Watch
 function Collection:watch(options) end
 
 ---@class moonwire.Transaction

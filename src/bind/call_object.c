@@ -168,13 +168,18 @@ static int receive(lua_State *L, const char *what, bool raising) {
 
 static int l_receive(lua_State *L) { return receive(L, "call:receive", false); }
 
-static int next_message(lua_State *L) { return receive(L, "call:messages", true); }
+/* Upvalue: the call object. */
+static int next_message(lua_State *L) {
+  lua_settop(L, 0);
+  lua_pushvalue(L, lua_upvalueindex(1));
+  return receive(L, "call:messages", true);
+}
 
 static int l_messages(lua_State *L) {
   check_live(L, "call:messages");
-  lua_pushcfunction(L, next_message);
-  lua_pushvalue(L, 1);
-  return 2;
+  lua_settop(L, 1);
+  lua_pushcclosure(L, next_message, 1);
+  return 1;
 }
 
 /* ---- metadata ---- */

@@ -118,13 +118,14 @@ static int receive(lua_State *L, const char *what, lua_KFunction k) {
 
 static int l_receive(lua_State *L) { return receive(L, "stream:receive", after_receive); }
 
-static int next_message(lua_State *L) { return receive(L, "stream:messages", after_next); }
+/* stream() */
+static int l_next(lua_State *L) { return receive(L, "stream:messages", after_next); }
 
+/* stream:messages(): itself */
 static int l_messages(lua_State *L) {
   check_reader(L, "stream:messages");
-  lua_pushcfunction(L, next_message);
-  lua_pushvalue(L, 1);
-  return 2;
+  lua_settop(L, 1);
+  return 1;
 }
 
 /* ---- stream:finish() ---- */
@@ -210,8 +211,11 @@ static void push_stream_type(lua_State *L) {
                                      {"messages", l_messages}, {"finish", l_finish},         {"headers", l_headers},
                                      {"trailers", l_trailers}, {"status", l_status},         {"cancel", l_cancel},
                                      {NULL, NULL}};
-  static const luaL_Reg metamethods[] = {
-      {"__close", mw_outbound_close}, {"__gc", mw_outbound_gc}, {"__tostring", l_tostring}, {NULL, NULL}};
+  static const luaL_Reg metamethods[] = {{"__call", l_next},
+                                         {"__close", mw_outbound_close},
+                                         {"__gc", mw_outbound_gc},
+                                         {"__tostring", l_tostring},
+                                         {NULL, NULL}};
   mw_bind_push_type(L, MW_BIND_STREAM, methods, metamethods);
 }
 

@@ -71,9 +71,9 @@ int mw_store_fail_err(lua_State *L, int code, struct mw_err *err);
  * record is known. */
 int mw_store_fail_at(lua_State *L, const struct mw_collection *collection, int code, struct mw_slice key);
 
-/* What `for` takes to go over the userdata at 3 and to close it at the end. Raises a status instead when `rc` says that
- * it could not be opened; the words of `err` are taken. */
-int mw_collection_iterate(lua_State *L, lua_CFunction next, int rc, struct mw_err *err);
+/* Returns the iterator at 3, a userdata with __call, and the values by which `for` closes it. Raises a status if `rc` is
+ * not 0; takes the words of `err`. */
+int mw_collection_iterate(lua_State *L, int rc, struct mw_err *err);
 
 extern const luaL_Reg mw_collection_writes[];     /* store_write.c */
 extern const luaL_Reg mw_collection_scans[];      /* store_scan.c */

@@ -34,13 +34,13 @@ void mw_collection_push(lua_State *L, struct mw_collection *collection, struct m
   lua_error(L);
 }
 
-int mw_collection_iterate(lua_State *L, lua_CFunction next, int rc, struct mw_err *err) {
+int mw_collection_iterate(lua_State *L, int rc, struct mw_err *err) {
   if (rc != 0) {
     mw_store_fail_err(L, rc, err);
     return lua_error(L);
   }
-  lua_pushcfunction(L, next);
-  lua_pushvalue(L, 3);
+  lua_settop(L, 3);
+  lua_pushnil(L);
   lua_pushnil(L);
   lua_pushvalue(L, 3);
   return 4;

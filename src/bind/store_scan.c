@@ -3,7 +3,10 @@
 
 #define SCAN "moonwire.Scan"
 
+static const char tag; /* its address marks a scan */
+
 struct scan {
+  const char *tag;
   struct mw_collection *collection; /* in the first user value */
   struct mw_store_hold hold;
   struct mw_store_key prefix;
@@ -14,7 +17,12 @@ struct scan {
   bool renews;      /* goes on from another snapshot when the worker closes this one */
 };
 
-static struct scan *check_scan(lua_State *L, int arg) { return luaL_checkudata(L, arg, SCAN); }
+/* For each message of a loop: reads no metatable. */
+static struct scan *check_scan(lua_State *L, int arg) {
+  struct scan *scan = lua_touserdata(L, arg);
+  bool sized = scan && lua_rawlen(L, arg) == sizeof *scan;
+  return sized && scan->tag == &tag ? scan : luaL_checkudata(L, arg, SCAN);
+}
 
 /* By __close, by __gc, or at the end, whichever comes first. */
 static int l_close(lua_State *L) {
@@ -84,7 +92,7 @@ static bool push_scan(lua_State *L, const char *what, const char *const *allowed
   mw_bind_check_options(L, 2, what, allowed);
   lua_settop(L, 2);
   struct scan *scan = lua_newuserdatauv(L, sizeof *scan, 1);
-  *scan = (struct scan){.collection = collection, .left = LUA_MAXINTEGER};
+  *scan = (struct scan){.tag = &tag, .collection = collection, .left = LUA_MAXINTEGER};
   luaL_setmetatable(L, SCAN);
   lua_pushvalue(L, 1);
   lua_setiuservalue(L, 3, 1);
@@ -115,7 +123,7 @@ static void renew(lua_State *L, struct scan *scan) {
   lua_error(L);
 }
 
-/* The iterator: next(scan). What fails half-way is raised, since a loop cannot return it. */
+/* scan(). What fails half-way is raised, since a loop cannot return it. */
 static int l_next(lua_State *L) {
   struct scan *scan = check_scan(L, 1);
   struct mw_store_entry entry = {.key = {NULL, 0}};
@@ -135,7 +143,7 @@ static int l_next(lua_State *L) {
   return 1;
 }
 
-/* collection:each{prefix=, after=, limit=, reverse=, snapshot=}: an iterator, its state, and the scan again, to be closed. */
+/* collection:each{prefix=, after=, limit=, reverse=, snapshot=} */
 static int l_each(lua_State *L) {
   static const char *const allowed[] = {"prefix", "after", "limit", "reverse", "snapshot", NULL};
   struct scan *scan;
@@ -144,7 +152,7 @@ static int l_each(lua_State *L) {
   lua_pop(L, 1);
   struct mw_err err = MW_ERR_INIT;
   int rc = open_snapshot(L, scan, &err);
-  return mw_collection_iterate(L, l_next, rc, &err);
+  return mw_collection_iterate(L, rc, &err);
 }
 
 /* ---- count ---- */
@@ -172,7 +180,7 @@ static int l_count(lua_State *L) {
 }
 
 void mw_store_scan_types(lua_State *L) {
-  static const luaL_Reg metamethods[] = {{"__gc", l_close}, {"__close", l_close}, {NULL, NULL}};
+  static const luaL_Reg metamethods[] = {{"__call", l_next}, {"__gc", l_close}, {"__close", l_close}, {NULL, NULL}};
   mw_bind_push_type(L, SCAN, NULL, metamethods);
   lua_pop(L, 1);
 }

@@ -167,6 +167,7 @@ static int next_change(lua_State *L, int status, lua_KContext context) {
   return mw_fiber_wait(L, fiber, forget, w, next_change, 0);
 }
 
+/* watch() */
 static int l_next(lua_State *L) {
   struct watch *w = check_watch(L);
   lua_settop(L, 1);
@@ -191,7 +192,7 @@ static int start(lua_State *L, struct watch *w, struct mw_loop *loop, bool exist
   return 0;
 }
 
-/* collection:watch{prefix=, existing=}: an iterator, its state, and the watch again, to be closed. */
+/* collection:watch{prefix=, existing=} */
 static int l_watch(lua_State *L) {
   static const char *const allowed[] = {"prefix", "existing", NULL};
   struct mw_collection *collection = mw_collection_check(L, 1);
@@ -213,11 +214,11 @@ static int l_watch(lua_State *L) {
   }
   struct mw_err err = MW_ERR_INIT;
   int rc = start(L, w, collection->program->vm->loop, existing, &err);
-  return mw_collection_iterate(L, l_next, rc, &err);
+  return mw_collection_iterate(L, rc, &err);
 }
 
 void mw_store_watch_types(lua_State *L) {
-  static const luaL_Reg metamethods[] = {{"__gc", l_gc}, {"__close", l_close}, {NULL, NULL}};
+  static const luaL_Reg metamethods[] = {{"__call", l_next}, {"__gc", l_gc}, {"__close", l_close}, {NULL, NULL}};
   mw_bind_push_type(L, WATCH, NULL, metamethods);
   lua_pop(L, 1);
 }

@@ -108,14 +108,14 @@ static int l_receive(lua_State *L) {
   return receive(L, mw_span_of_seconds(seconds), "subscription:receive");
 }
 
-static int next_value(lua_State *L) { return receive(L, MW_NEVER, "subscription:messages"); }
+/* subscription() */
+static int l_next(lua_State *L) { return receive(L, MW_NEVER, "subscription:messages"); }
 
-/* subscription:messages() */
+/* subscription:messages(): itself */
 static int l_messages(lua_State *L) {
   check_subscription(L);
-  lua_pushcfunction(L, next_value);
-  lua_pushvalue(L, 1);
-  return 2;
+  lua_settop(L, 1);
+  return 1;
 }
 
 /* ---- closing ---- */
@@ -156,7 +156,7 @@ static int l_gc(lua_State *L) {
 static void push_subscription_type(lua_State *L) {
   static const luaL_Reg methods[] = {
       {"receive", l_receive}, {"messages", l_messages}, {"close", l_close}, {NULL, NULL}};
-  static const luaL_Reg metamethods[] = {{"__close", l_close_variable}, {"__gc", l_gc}, {NULL, NULL}};
+  static const luaL_Reg metamethods[] = {{"__call", l_next}, {"__close", l_close_variable}, {"__gc", l_gc}, {NULL, NULL}};
   mw_bind_push_type(L, SUBSCRIPTION, methods, metamethods);
 }
 
