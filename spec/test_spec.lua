@@ -75,6 +75,72 @@ describe("moonwire test", function()
     assert.matches("jobs or spawned functions do not end with the test: 1 of them", out, 1, true)
   end)
 
+  it("fails a test that waits for ever, at once, with its name and place, and runs the others", function()
+    local folder <close> = folder_of([[
+      local mw = require "moonwire"
+      mw.service("p.P").Call = function()
+        for _ in mw.topic("never"):subscribe() do end
+      end
+    ]], [[
+      local mw, test = require "moonwire", require "moonwire.test"
+      it("listens", function()
+        mw.topic("never"):subscribe():receive()
+      end)
+      it("calls", function()
+        test.service("p.P"):Call {}
+      end)
+      it("waits in a coroutine", function()
+        coroutine.wrap(function()
+          mw.topic("never"):subscribe():receive()
+        end)()
+      end)
+      it("stops the clock", function()
+        local clock <close> = test.clock()
+        mw.sleep(1)
+      end)
+      it("passes", function()
+        mw.sleep(0.02)
+        assert.is_false(pcall(function() mw.topic("never"):subscribe():receive() end))
+        assert.are.same({}, test.calls())
+      end)
+    ]])
+    local code, out = folder:run("test", "--output=TAP")
+    local words <const> = ": waits for ever: no timer, call or other work is left that could end the wait"
+    assert.are.equal(1, code)
+    for _, line in ipairs {
+      "spec/p_spec.lua:3" .. words .. "\n",
+      "spec/p_spec.lua:6" .. words .. "; the call of p.P/Call waits at lua/p.lua:3\n",
+      "spec/p_spec.lua:10" .. words .. "\n",
+      "spec/p_spec.lua:15" .. words .. "; the clock is stopped: clock:run() lets time pass while a function waits\n",
+      "not ok 1 - listens", "not ok 2 - calls", "not ok 3 - waits in a coroutine", "not ok 4 - stops the clock",
+      "ok 5 - passes",
+    } do
+      assert.matches(line, out .. "\n", 1, true)
+    end
+  end)
+
+  it("lets a test wait for what comes from elsewhere", function()
+    local folder <close> = folder_of([[
+      local mw = require "moonwire"
+      mw.service("p.P").Call = function() mw.sleep(0.1) return {} end
+    ]], [[
+      local mw, test = require "moonwire", require "moonwire.test"
+      it("a server", function()
+        local server <close>, address = test.serve()
+        assert(mw.client(address):service("p.P"):Call {})
+      end)
+      it("the end of a message's time", function()
+        local infos = mw.store.collection { name = "infos", message = "google.rpc.ErrorInfo", key = "reason" }
+        local watch <close> = infos:watch()
+        infos:put({ reason = "x" }, { ttl = 0.1 })
+        assert.are.equal("put", watch().type)
+        assert.are.equal("delete", watch().type)
+      end)
+    ]])
+    local code, out = folder:run("test", "--output=TAP")
+    assert.are.equal(0, code, out)
+  end)
+
   it("fails a test whose scripts do not load again", function()
     local folder <close> = folder_of([[
       local mw = require "moonwire"

@@ -80,6 +80,7 @@ static int after_busted(lua_State *L, int status, lua_KContext context) {
     if (failed) fprintf(stderr, "moonwire test: %s\n", luaL_tolstring(L, -1, NULL));
     test->code = failed ? MW_EXIT_FAILED : MW_EXIT_OK;
   }
+  mw_test_watch_stop(test);
   mw_test_clock_release(test);
   mw_bind_stop_jobs(test->specs, MW_JOBS_ALL);
   mw_worker_drain(&test->worker);
@@ -109,6 +110,7 @@ static void start(struct mw_post *post) {
   struct mw_fiber *fiber = mw_fiber_new(&test->worker.vm, test->specs, on_done, test);
   if (!fiber) return;
   fiber->account.slice = 0; /* specs may take their time */
+  mw_test_watch_start(test, fiber);
   mw_fiber_start(fiber, test_main, test);
 }
 
@@ -202,9 +204,11 @@ int mw_cli_test(int argc, char **argv) {
                          .code = -1,
                          .log_lock = PTHREAD_MUTEX_INITIALIZER,
                          .log = MW_BUF_INIT,
+                         .stuck = MW_BUF_INIT,
                          .start.run = start};
   mw_list_init(&test.stores);
   int code = test_folder(&test);
   mw_buf_fini(&test.log);
+  mw_buf_fini(&test.stuck);
   return code;
 }

@@ -18,6 +18,9 @@ struct mw_test {
   struct mw_engine *inproc;         /* calls handlers of the worker's current program */
   struct mw_shared *shared;
   struct clock *clock;              /* the object that has stopped the clocks, or NULL; test_clock.c */
+  struct mw_fiber *fiber;           /* of the specs; NULL before and after; test_stuck.c, as the next two */
+  struct mw_timer *look;
+  struct mw_buf stuck;              /* words for the error of a wait without an end */
   struct mw_list stores;            /* of earlier tests, still in use by what the collector has not found */
   pthread_mutex_t log_lock;         /* guards what follows */
   struct mw_buf log;                /* lines since the test began */
@@ -55,6 +58,10 @@ bool mw_test_leash(const char *parent);
 void mw_test_clock_open(lua_State *L, struct mw_test *test);   /* clock, settle; test_clock.c */
 void mw_test_world_open(lua_State *L, struct mw_test *test);   /* begin, finish; test_world.c */
 void mw_test_inspect_open(lua_State *L, struct mw_test *test); /* client, disconnect, calls, logs, require */
+
+/* While the specs run in `fiber`: fails a wait of theirs that nothing is left to end. */
+void mw_test_watch_start(struct mw_test *test, struct mw_fiber *fiber);
+void mw_test_watch_stop(struct mw_test *test);
 
 /* Lets the clocks go if a spec has stopped them. */
 void mw_test_clock_release(struct mw_test *test);

@@ -235,6 +235,14 @@ void mw_timer_stop(struct mw_timer *timer) {
   retire(timer);
 }
 
+bool mw_loop_has_due(const struct mw_loop *loop) {
+  if (!mw_list_empty(&loop->due_timers)) return true;
+  for (struct mw_list *node = loop->live_timers.next; node != &loop->live_timers; node = node->next) {
+    if (!is_held(timer_at(node))) return true;
+  }
+  return false;
+}
+
 /* ---- while the clocks are stopped ---- */
 
 void mw_loop_hold(struct mw_loop *loop) {

@@ -38,6 +38,7 @@ struct mw_loop {
   int64_t fired_since;        /* mw_clock_real() of its first timer */
   uv_idle_t next_turn;        /* runs while there are some */
   bool held;                  /* timers wait for mw_loop_fire_next() */
+  size_t n_remote;            /* calls under way of which the peer, in another process, may report events */
 };
 
 /* Returns 0, MW_EIO or MW_ENOMEM. */
@@ -77,6 +78,9 @@ struct mw_timer *mw_timer_start_real(struct mw_loop *loop, int64_t delay_ns, voi
 
 /* Stops a timer that has not fired. NULL is allowed. */
 void mw_timer_stop(struct mw_timer *timer);
+
+/* True while some timer will fire by itself. */
+bool mw_loop_has_due(const struct mw_loop *loop);
 
 /* ---- while the clocks are stopped (base/clock.h) ---- */
 

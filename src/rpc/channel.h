@@ -60,6 +60,7 @@ struct mw_client_fate {
 };
 
 struct mw_channel_ops {
+  bool local; /* the server is in this process, and its handlers run in the same loop */
   /* Returns 0 and a channel; MW_EINVAL (target, service config, TLS files), MW_EIO or MW_ENOMEM. Connects when first
    * used. */
   int (*open)(struct mw_engine *engine, const struct mw_channel_config *config, struct mw_channel **out,

@@ -41,6 +41,7 @@ static int start(struct mw_attempt *attempt, struct mw_err *err) {
   attempt->unsent = rpc->held;
   attempt->stalled = attempt->closed = attempt->reading = attempt->bare_headers = false;
   rpc->active++;
+  if (!rpc->ops->local) rpc->loop->n_remote++;
   mw_attempt_read(attempt);
   mw_attempt_pump(attempt);
   return 0;
@@ -101,6 +102,7 @@ static void release_call(struct mw_attempt *attempt) {
   attempt->call = NULL;
   attempt->bare_headers = false;
   attempt->rpc->active--;
+  if (!attempt->rpc->ops->local) attempt->rpc->loop->n_remote--;
   attempt->rpc->ops->release(call);
 }
 
@@ -212,6 +214,7 @@ static void on_done(void *user, const struct mw_status *status, const struct mw_
   attempt->call = NULL;
   attempt->bare_headers = false;
   rpc->active--;
+  if (!rpc->ops->local) rpc->loop->n_remote--;
   if (rpc->winner == attempt || rpc->cancelled || status->code == MW_CODE_OK) {
     mw_client_rpc_finish(rpc, status, trailers);
   } else {

@@ -262,6 +262,14 @@ void mw_fiber_resume(struct mw_fiber *fiber) {
   run(fiber, 0, false);
 }
 
+void mw_fiber_interrupt(struct mw_fiber *fiber, lua_KFunction k, lua_KContext context) {
+  if (!fiber->waiting || !fiber->cancel || fiber->doom != MW_FIBER_ALIVE) return;
+  fiber->cancel(fiber->cancel_arg);
+  fiber->k = k;
+  fiber->context = context;
+  mw_fiber_resume(fiber);
+}
+
 static void doom(struct mw_fiber *fiber, void (*push)(lua_State *L, void *arg), void *arg) {
   fiber->doom = MW_FIBER_KILLED;
   fiber->push_doom = push;

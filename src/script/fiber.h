@@ -92,6 +92,10 @@ bool mw_fiber_will_raise(const struct mw_fiber *fiber);
  * for; where that has left no room on the C stack, the fiber goes on in the next turn of the loop. */
 void mw_fiber_resume(struct mw_fiber *fiber);
 
+/* Cancels what a fiber waits for, where that can be, and has it go on with `k` in place of that wait's own, which may raise
+ * an error that pcall stops. Nothing happens to a fiber that does not wait, or to one that is doomed. */
+void mw_fiber_interrupt(struct mw_fiber *fiber, lua_KFunction k, lua_KContext context);
+
 /* Dooms a fiber with the error that `push(L, arg)` pushes; `arg` lives as long as the fiber. Resumes it when it
  * waits and the wait can be cancelled; else the error is raised by its next wait. Nothing happens when it is doomed
  * already. */

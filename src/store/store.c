@@ -220,6 +220,8 @@ int mw_store_commit(struct mw_store *store, struct mw_store_txn *txn, struct mw_
   return mw_writer_queue(store, txn);
 }
 
+int64_t mw_store_next_expiry(const struct mw_store *store) { return store->writer.shown_expiry; }
+
 void mw_store_flush(struct mw_store *store) {
   do {
     mw_writer_flush(store);

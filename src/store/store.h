@@ -166,6 +166,10 @@ int mw_store_sequence_next(struct mw_store *store, struct mw_slice name, uint64_
  * it before it ends its loop, which results must not come to afterwards. Any thread but a store's. */
 void mw_store_flush(struct mw_store *store);
 
+/* The wall clock's time at which the first record expires, or earlier; MW_NEVER once none does and the events of those that
+ * have are posted. Any thread. */
+int64_t mw_store_next_expiry(const struct mw_store *store);
+
 /* ---- watching ---- */
 
 struct mw_store_event {

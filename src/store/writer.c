@@ -49,7 +49,9 @@ static int apply_write(struct mw_store *store, struct mw_store_txn *txn, struct 
     case MW_OP_PUT: {
       struct mw_record record = {key, mw_op_value(txn, op), revision, op->expires};
       rc = backend->ops->put(backend, &record, err);
-      if (op->expires != 0 && op->expires < store->writer.next_expiry) store->writer.next_expiry = op->expires;
+      if (op->expires != 0 && op->expires < store->writer.next_expiry) {
+        store->writer.next_expiry = store->writer.shown_expiry = op->expires;
+      }
       break;
     }
   }
@@ -314,6 +316,7 @@ static void expire(struct mw_store *store) {
   }
   /* When there are more than fit into a commit, the next round follows at once. */
   store->writer.expired_at = rc == 0 && txn->n_ops == EXPIRE_AT_ONCE ? 0 : now;
+  store->writer.shown_expiry = store->writer.next_expiry;
   mw_store_txn_free(txn);
   mw_err_fini(&err);
 }

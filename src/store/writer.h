@@ -35,6 +35,7 @@ struct mw_writer {
   char failure[256];    /* why the last one did; other threads read it under the lock */
   _Atomic bool sick;    /* the last commit met a failing disk; any thread */
   atomic_uint_fast64_t commits;
+  _Atomic int64_t shown_expiry; /* `next_expiry` for other threads; after the events of what has expired */
 };
 
 /* Starts the thread, which goes on after the revision that the backend has. */

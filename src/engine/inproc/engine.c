@@ -51,6 +51,7 @@ static void channel_close(struct mw_channel *channel) {
 }
 
 static const struct mw_channel_ops channels = {
+    .local = true,
     .open = channel_open,
     .close = channel_close,
     .start = mw_inproc_call_start,
