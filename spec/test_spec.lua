@@ -28,6 +28,25 @@ describe("moonwire test", function()
     assert.matches("not ok 2 - fails", out, 1, true)
   end)
 
+  it("reports a spec that does not compile as TAP, and runs the others", function()
+    local folder <close> = folder_of("", "it('passes', function() end)")
+    folder:write("spec/broken_spec.lua", "\nlocal x = = 1")
+    local code, out, err = folder:run("test", "--output=TAP")
+    assert.are.equal(1, code)
+    assert.matches("not ok 1 - spec/broken_spec.lua\n# spec/broken_spec.lua @ 2\n" ..
+      "# Failure message: spec/broken_spec.lua:2: unexpected symbol near '='\nok 2 - passes\n1..2", out, 1, true)
+    assert.is_nil(err:find("stack traceback", 1, true), err)
+  end)
+
+  it("reports a folder without specs as TAP", function()
+    local folder <close> = folder_of("", "")
+    assert(os.remove(folder.dir .. "/spec/p_spec.lua"))
+    local code, out, err = folder:run("test", "--output=TAP")
+    assert.are.equal(1, code)
+    assert.matches("not ok 1 - specs\n# busted @ 0\n# Failure message: No test files found", out, 1, true)
+    assert.is_nil(err:find("stack traceback", 1, true), err)
+  end)
+
   it("exits with 1 when a script does not load", function()
     local folder <close> = folder_of("local x =", "it('passes', function() end)")
     local code, _, err = folder:run "test"

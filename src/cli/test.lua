@@ -76,6 +76,20 @@ end
 
 -- ---- busted ----
 
+-- An error outside of tests has no place in busted (a spec that does not compile, none found), which its TAP handler cannot
+-- print: it gets the one in the message.
+local function place_errors(busted)
+  local publish <const> = busted.publish
+  function busted.publish(channel, element, parent, message, trace, ...)
+    if channel[1] == "error" and type(trace) == "table" and not trace.currentline then
+      local file, line = tostring(message):match "^([^\n]-):(%d+):"
+      trace.short_src, trace.currentline = file or "busted", tonumber(line) or 0
+      element.name = element.name or "specs"
+    end
+    return publish(channel, element, parent, message, trace, ...)
+  end
+end
+
 -- Has each test begin with begin(), before what a spec has for before_each, and end with finish(), behind its
 -- after_each: both are of the context that busted has its files in.
 local function surround_tests()
@@ -83,6 +97,7 @@ local function surround_tests()
   local initialise = metatable.__call
   metatable.__call = function(self, busted)
     local result = initialise(self, busted)
+    place_errors(busted)
     busted.executors.before_each(function() begin() end)
     busted.executors.after_each(function() finish() end)
     return result
