@@ -217,9 +217,10 @@ function json.encode(value, options) end
 ---With the name of a message type, that message, by the proto3 JSON mapping.
 ---@param text string
 ---@param type? string such as "tasks.Task"
+---@param options? { ignore_unknown: boolean } skip fields and names of enum values that the schema does not have
 ---@return any? value
 ---@return moonwire.Status? status
-function json.decode(text, type) end
+function json.decode(text, type, options) end
 
 -- ---- outbound calls ----
 

@@ -102,6 +102,24 @@ static void test_reals(void **state) {
   refuse("{\"fDouble\": NaN}", "1:13: expected a value, got 'N'");
 }
 
+/* A string with escapes is the string that they stand for, whatever it is read as. */
+static void test_escapes(void **state) {
+  check("{\"fDouble\": \"N\\u0061N\", \"fFloat\": \"-Infin\\u0069ty\"}", "{\"fDouble\":\"NaN\",\"fFloat\":\"-Infinity\"}");
+  check("{\"rDouble\": [\"\\u0049nfinity\", \"\\u0031.5\"], \"wFloat\": \"\\u004eaN\"}",
+        "{\"rDouble\":[\"Infinity\",1.5],\"wFloat\":\"NaN\"}");
+  check("{\"fInt32\": \"\\u0031\", \"fUint64\": \"1\\u0065\\u0031\"}", "{\"fUint64\":\"10\",\"fInt32\":1}");
+  check("{\"fBytes\": \"A\\u0041\\u003d=\", \"fEnum\": \"\\u0048IGH\"}", "{\"fBytes\":\"AA==\",\"fEnum\":\"HIGH\"}");
+  check("{\"mBool\": {\"tr\\u0075e\": 1, \"\\u0066alse\": 3}}", "{\"mBool\":{\"true\":\"LOW\",\"false\":\"HIGH\"}}");
+  check("{\"mInt32\": {\"\\u002d1\": \"\"}, \"mUint64\": {\"\\u0031\": \"\"}}",
+        "{\"mInt32\":{\"-1\":\"\"},\"mUint64\":{\"1\":\"\"}}");
+  check("{\"timestamp\": \"1970-01-01\\u005400:00:00Z\", \"duration\": \"\\u0031s\", \"mask\": \"a\\u002cb\"}",
+        "{\"timestamp\":\"1970-01-01T00:00:00Z\",\"duration\":\"1s\",\"mask\":\"a,b\"}");
+  check("{\"any\": {\"\\u0040type\": \"t\\u002fjson.All\", \"\\u0066Int32\": 1}}",
+        "{\"any\":{\"@type\":\"t/json.All\",\"fInt32\":1}}");
+  refuse("{\"mBool\": {\"true\": 1, \"tr\\u0075e\": 1}}",
+         "1:23: json.All.m_bool[\"tr\\u0075e\"]: this key is given twice");
+}
+
 static void test_bool_string_bytes(void **state) {
   same("{\"fBool\":true,\"fString\":\"Gr\u00fc\u00dfe \\\" \\\\ \\n \\u0001\",\"fBytes\":\"AP/+\"}");
   check("{\"fString\": \"\\ud83d\\ude00\\u00e9\\/\\u0000\"}", "{\"fString\":\"\U0001f600\u00e9/\\u0000\"}");
@@ -445,6 +463,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_integers),
       cmocka_unit_test(test_reals),
+      cmocka_unit_test(test_escapes),
       cmocka_unit_test(test_bool_string_bytes),
       cmocka_unit_test(test_enums),
       cmocka_unit_test(test_presence),

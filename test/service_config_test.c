@@ -31,7 +31,7 @@ static const struct mw_method_config *find(const struct mw_service_config *confi
 static void policies_are_found_by_the_nearest_name(void **state) {
   struct mw_service_config *config = parse(
       "{\"methodConfig\":["
-      "{\"name\":[{}],\"timeout\":\"2s\"},"
+      "{\"name\":[{}],\"timeout\":\"\\u0032s\"},"
       "{\"name\":[{\"service\":\"a.B\"},{\"service\":\"c.D\",\"method\":\"\"}]," RETRY "},"
       "{\"name\":[{\"service\":\"a.B\",\"method\":\"Get\"}]," HEDGE "}]}");
   const struct mw_method_config *get = find(config, "/a.B/Get"), *put = find(config, "/a.B/Put");

@@ -353,12 +353,13 @@ static int decode_any(lua_State *L, struct mw_slice text) {
   return rc == 0 ? 1 : mw_bind_fail_err(L, mw_code_of_error(rc), &err);
 }
 
-static int decode_message(lua_State *L, struct mw_slice text, const struct mw_message_type *type) {
+static int decode_message(lua_State *L, struct mw_slice text, const struct mw_message_type *type,
+                          bool ignore_unknown) {
   struct mw_program *program = mw_bind_program(L);
   struct mw_err err = MW_ERR_INIT;
   ProtobufCMessage *message = NULL;
   struct mw_pace pace = {.is_over = mw_budget_is_over, .arg = L};
-  const struct mw_json_options options = {.pace = &pace};
+  const struct mw_json_options options = {.ignore_unknown = ignore_unknown, .pace = &pace};
   int rc = mw_json_read(text, program->pool, type, &options, mw_vm_scratch(program->vm), &message, &err);
   if (rc == MW_ELIMIT && mw_budget_is_over(L)) raise_or_cut(L, rc, &err);
   if (rc != 0) return mw_bind_fail_err(L, mw_code_of_error(rc), &err);
@@ -366,13 +367,26 @@ static int decode_message(lua_State *L, struct mw_slice text, const struct mw_me
   return 1;
 }
 
-/* mw.json.decode(text, [type]): the value, or with the full name of a message type that message; nil and a status when
- * the text is not it. */
+/* The option `ignore_unknown` of the table at `arg`, which may be absent. */
+static bool check_ignore_unknown(lua_State *L, int arg) {
+  static const char *const allowed[] = {"ignore_unknown", NULL};
+  mw_bind_check_options(L, arg, "mw.json.decode", allowed);
+  mw_bind_get_option(L, arg, "ignore_unknown");
+  luaL_argcheck(L, lua_isnil(L, -1) || lua_isboolean(L, -1), arg, "ignore_unknown must be true or false");
+  bool ignore = lua_toboolean(L, -1);
+  lua_pop(L, 1);
+  return ignore;
+}
+
+/* mw.json.decode(text, [type, [{ignore_unknown=}]]): the value, or with the full name of a message type that message;
+ * nil and a status when the text is not it. */
 static int l_decode(lua_State *L) {
   size_t len;
   const char *text = luaL_checklstring(L, 1, &len);
+  bool ignore_unknown = check_ignore_unknown(L, 3);
   if (lua_isnoneornil(L, 2)) return decode_any(L, mw_slice(text, len));
-  return decode_message(L, mw_slice(text, len), mw_bind_check_message_name(L, 2, mw_bind_program(L)));
+  const struct mw_message_type *type = mw_bind_check_message_name(L, 2, mw_bind_program(L));
+  return decode_message(L, mw_slice(text, len), type, ignore_unknown);
 }
 
 /* ---- */

@@ -135,7 +135,10 @@ static int read_attempts(struct reader *r, unsigned *out) {
 static int read_duration(struct reader *r, int64_t least, const char *what, int64_t *out) {
   int64_t seconds;
   int32_t nanos;
-  if (r->token.kind != MW_JSON_STRING || !mw_duration_parse(r->token.text, &seconds, &nanos)) return mismatch(r, what);
+  char duration[KEY_MAX];
+  if (r->token.kind != MW_JSON_STRING) return mismatch(r, what);
+  text(&r->token, duration);
+  if (!mw_duration_parse(mw_slice_str(duration), &seconds, &nanos)) return mismatch(r, what);
   int64_t ns = seconds > INT64_MAX / MW_NS_PER_S - 1 ? MW_NEVER : seconds * MW_NS_PER_S + nanos;
   if (ns < least) return mismatch(r, what);
   *out = ns;

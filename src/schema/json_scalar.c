@@ -83,7 +83,9 @@ static int read_real(struct mw_json_reader *r, const struct mw_field *field, voi
   struct mw_slice text;
   double named;
   bool is_double = field->kind == MW_KIND_DOUBLE;
-  if (r->token.kind == MW_JSON_STRING && named_number(r->token.text, &named)) {
+  int rc = r->token.kind == MW_JSON_STRING ? mw_json_text(r, &text) : 0;
+  if (rc != 0) return rc;
+  if (r->token.kind == MW_JSON_STRING && named_number(text, &named)) {
     if (is_double) {
       *(double *)slot = named;
     } else {
@@ -91,7 +93,7 @@ static int read_real(struct mw_json_reader *r, const struct mw_field *field, voi
     }
     return 0;
   }
-  int rc = number_text(r, field, &text);
+  rc = number_text(r, field, &text);
   if (rc != 0) return rc;
   return check_number(r, field, is_double ? mw_json_to_double(text, slot) : mw_json_to_float(text, slot));
 }
@@ -206,8 +208,11 @@ int mw_json_read_scalar(struct mw_json_reader *r, const struct mw_field *field, 
 int mw_json_read_key(struct mw_json_reader *r, const struct mw_field *field, void *slot) {
   if (field->kind == MW_KIND_STRING) return read_string(r, slot);
   if (field->kind != MW_KIND_BOOL) return read_integer(r, field, slot);
-  bool is_true = mw_slice_eq_str(r->token.text, "true");
-  if (!is_true && !mw_slice_eq_str(r->token.text, "false")) return mw_json_mismatch(r, "\"true\" or \"false\"");
+  struct mw_slice text;
+  int rc = mw_json_text(r, &text);
+  if (rc != 0) return rc;
+  bool is_true = mw_slice_eq_str(text, "true");
+  if (!is_true && !mw_slice_eq_str(text, "false")) return mw_json_mismatch(r, "\"true\" or \"false\"");
   *(protobuf_c_boolean *)slot = is_true;
   return 0;
 }
