@@ -58,6 +58,17 @@ describe("mw.json.encode", function()
     raises("indent must be a number of spaces from 0 to 16", {}, { indent = 17 })
   end)
 
+  it("refuses times that only bytes can hold", function()
+    local year_10000 = mw.any.pack("google.protobuf.Int64Value", 253402300800).value
+    for _, name in ipairs { "Timestamp", "Duration" } do
+      local time = mw.any.unpack { type_url = "t/google.protobuf." .. name, value = year_10000 }
+      local bytes = mw.any.pack("google.protobuf." .. name, time).value
+      assert.are.equal(year_10000, bytes)
+    end
+    raises("google.protobuf.Timestamp: 253402300800 seconds and 0 nanos are out of range for google.protobuf.Timestamp",
+      mw.any.unpack { type_url = "t/google.protobuf.Timestamp", value = year_10000 })
+  end)
+
   it("takes the same table twice, and refuses depth", function()
     local shared = { 1 }
     assert.are.equal("[[1],[1]]", json.encode { shared, shared })

@@ -30,6 +30,9 @@ static const struct time_form duration_form = {
     "or text like \"1.5s\")",
     mw_duration_valid, mw_duration_parse, true};
 
+/* True for a table that was made as a message: one that came in may hold any numbers, and is sent on as it came. */
+static bool is_message(lua_State *L, int at) { return mw_message_state_at(L, at) != NULL; }
+
 /* A number of seconds, to the nearest nanosecond. */
 static bool split_seconds(lua_State *L, int at, bool backwards, int64_t *seconds, int32_t *nanos) {
   *nanos = 0;
@@ -66,7 +69,7 @@ static int read_time(struct mw_reader *r, int at, const struct mw_message_type *
     if (rc != 0) return rc;
     seconds = *(const int64_t *)mw_field_value(*out, &type->fields[0]);
     nanos = *(const int32_t *)mw_field_value(*out, &type->fields[1]);
-    if (form->valid(seconds, nanos)) return 0;
+    if (form->valid(seconds, nanos) || is_message(r->L, at)) return 0;
     return mw_path_fail(r->err, r->L, path, MW_EINVAL, "expected %s, got {seconds=%lld, nanos=%d}", form->expected,
                         (long long)seconds, (int)nanos);
   }

@@ -25,7 +25,7 @@ static lua_Integer integer_at(lua_State *L, int index, const char *name) {
   return value;
 }
 
-/* The time at `index`, whose kind its metatable tells. */
+/* The time at `index`, whose kind its metatable tells. It may be out of range, as messages that came in may be. */
 static struct time_value check_time(lua_State *L, int index) {
   struct time_value time = {MW_WKT_NONE, 0, 0};
   const struct mw_message_state *state = mw_message_state_at(L, index);
@@ -36,9 +36,7 @@ static struct time_value check_time(lua_State *L, int index) {
   time.seconds = integer_at(L, index, "seconds");
   lua_Integer nanos = integer_at(L, index, "nanos");
   time.nanos = (int32_t)nanos;
-  bool valid = nanos == time.nanos && (time.kind == MW_WKT_TIMESTAMP ? mw_timestamp_valid(time.seconds, time.nanos)
-                                                                     : mw_duration_valid(time.seconds, time.nanos));
-  luaL_argcheck(L, valid, index, "out of range");
+  luaL_argcheck(L, nanos == time.nanos, index, "out of range");
   return time;
 }
 
@@ -55,17 +53,22 @@ static struct time_value check_duration(lua_State *L, int index) {
   return time;
 }
 
+static bool is_valid(enum mw_wellknown kind, int64_t seconds, int32_t nanos) {
+  return (kind == MW_WKT_TIMESTAMP ? mw_timestamp_valid : mw_duration_valid)(seconds, nanos);
+}
+
 /* Pushes a time of `kind`, with the metatable for it that the message at `like` leads to. */
 static int push_time(lua_State *L, enum mw_wellknown kind, __int128 total, int like) {
   static const char *const names[] = {[MW_WKT_TIMESTAMP] = "google.protobuf.Timestamp",
                                       [MW_WKT_DURATION] = "google.protobuf.Duration"};
-  int64_t seconds = (int64_t)(total / NANOS);
+  __int128 whole = total / NANOS;
   int32_t nanos = (int32_t)(total % NANOS);
   if (kind == MW_WKT_TIMESTAMP && nanos < 0) {
     nanos += NANOS;
-    seconds--;
+    whole--;
   }
-  if (kind == MW_WKT_TIMESTAMP ? !mw_timestamp_valid(seconds, nanos) : !mw_duration_valid(seconds, nanos)) {
+  int64_t seconds = (int64_t)whole;
+  if (seconds != whole || !is_valid(kind, seconds, nanos)) {
     return luaL_error(L, "the result is out of the range of %s", names[kind]);
   }
   lua_createtable(L, 0, 2);
@@ -93,13 +96,14 @@ static int l_number(lua_State *L) {
 static int l_text(lua_State *L) {
   struct time_value time = check_time(L, 1);
   char text[MW_TIME_TEXT];
+  luaL_argcheck(L, is_valid(time.kind, time.seconds, time.nanos), 1, "out of range");
   size_t len = time.kind == MW_WKT_TIMESTAMP ? mw_timestamp_format(time.seconds, time.nanos, text)
                                              : mw_duration_format(time.seconds, time.nanos, text);
   lua_pushlstring(L, text, len);
   return 1;
 }
 
-/* tostring() of what a script has put out of range must not raise. */
+/* tostring() of a time that is out of range must not raise. */
 static int l_tostring(lua_State *L) {
   lua_pushcfunction(L, l_text);
   lua_pushvalue(L, 1);

@@ -63,9 +63,28 @@ t.raises("Timestamp or Duration expected, got table", function() return stamp(1)
 local bad = stamp(1)
 bad.nanos = -5
 t.is(tostring(bad), "(a time that is out of range)")
+t.raises("out of range", bad.iso, bad)
+bad.nanos = 1 << 31
 t.raises("out of range", bad.number, bad)
 bad.nanos = "x"
 t.raises("expected an integer in field 'nanos'", bad.number, bad)
+
+-- Times that JSON cannot show: they go on as they came, are compared and counted with, and are refused as text.
+for text, fields in next, { ["seconds: 253402300800"] = { seconds = 253402300800, nanos = 0 },
+                            ["seconds: -9223372036854775808 nanos: -5"] = { seconds = math.mininteger, nanos = -5 },
+                            ["nanos: 2000000000"] = { seconds = 0, nanos = 2000000000 } } do
+  local came = decode("at { " .. text .. " } lasts { " .. text .. " }")
+  t.same(came.at, fields) t.same(came.lasts, fields)
+  t.same(trip(came), came) t.same(trip({ at = came.at, lasts = came.lasts }), came)
+  local again = trip(came)
+  assert(again.at == came.at and again.lasts == came.lasts and came.at ~= stamp(1) and came.at <= again.at)
+  t.is(came.at:number(), fields.seconds + fields.nanos / 1e9) t.is(tostring(came.at), "(a time that is out of range)")
+  t.raises("out of range", came.at.iso, came.at)
+end
+t.is((decode("at { seconds: 253402300800 }").at - 1):iso(), "9999-12-31T23:59:59Z")
+local far = decode("at { seconds: 9223372036854775807 }").at
+t.raises("out of the range of google.protobuf.Timestamp", function() return far + 1 end)
+t.raises("out of the range of google.protobuf.Duration", function() return far - stamp(-62135596800) end)
 
 -- FieldMask.
 t.same(decode('mask { paths: "a" paths: "b.c" }').mask, { paths = { "a", "b.c" } })
