@@ -112,6 +112,71 @@ static void test_folders_in_folders(void **state) {
   mw_pool_unref(pool);
 }
 
+static void make_link(const char *target, const char *name) {
+  char path[256];
+  path_of(path, sizeof path, name);
+  assert_int_equal(symlink(target, path), 0);
+}
+
+/* protoc takes one file with two names for two. */
+static void test_links_are_imported_by_any_name(void **state) {
+  static const char *const folders[] = {"a", "z"}; /* the link is "link": it sorts after the one, before the other */
+  for (size_t i = 0; i < 2; i++) {
+    char path[64], import[256];
+    make_dir(folders[i]);
+    snprintf(path, sizeof path, "%s/validate", folders[i]);
+    make_dir(path);
+    make_link(path, "link");
+    snprintf(path, sizeof path, "%s/validate/rule.proto", folders[i]);
+    write_text(path, PROTO3 "package validate;\nmessage Rule {}");
+    for (size_t k = 0; k < 2; k++) { /* by the link, by the folder */
+      const char *name = k == 0 ? "link/rule.proto" : path;
+      snprintf(import, sizeof import,
+               "/* import \"a/validate/rule.proto\"; */ // import 'z/validate/rule.proto'\n" PROTO3
+               "import public '%s';\nmessage M { validate.Rule r = 1; }",
+               name);
+      write_text("m.proto", import);
+      struct mw_pool *pool = load(root);
+      assert_string_equal(mw_pool_message(pool, "validate.Rule")->file, name);
+      mw_pool_unref(pool);
+    }
+    char link[256];
+    path_of(link, sizeof link, "link");
+    assert_int_equal(remove(link), 0);
+    path_of(link, sizeof link, path);
+    assert_int_equal(remove(link), 0);
+  }
+}
+
+static void test_linked_files_are_one(void **state) {
+  make_dir("third");
+  write_text("third/rule.proto", PROTO3 "package validate;\nmessage Rule {}");
+  make_link("third/rule.proto", "rule.proto");
+  make_link("third/rule.proto", "zule.proto");
+  struct mw_pool *pool = load(root);
+  assert_string_equal(mw_pool_message(pool, "validate.Rule")->file, "rule.proto");
+  mw_pool_unref(pool);
+  write_text("m.proto", PROTO3 "import \"zule.proto\";\nmessage M { validate.Rule r = 1; }");
+  pool = load(root);
+  assert_string_equal(mw_pool_message(pool, "validate.Rule")->file, "zule.proto");
+  mw_pool_unref(pool);
+  write_text("n.proto", PROTO3 "\nimport weak \"third/rule.proto\";\nmessage N { validate.Rule r = 1; }");
+  assert_refused(MW_EFORMAT,
+                 "ROOT/n.proto:3: imports \"third/rule.proto\", the same file as \"zule.proto\" (line 2 of m.proto), of "
+                 "which one is a link: import it by one name");
+}
+
+/* A link to a folder around it has any number of names for each file. */
+static void test_links_to_folders_around_them(void **state) {
+  make_dir("api");
+  make_link("..", "api/root");
+  write_text("api/a.proto", PROTO3 "message A {}");
+  write_text("b.proto", PROTO3 "import \"api/root/api/root/api/a.proto\";\nmessage B { A a = 1; }");
+  struct mw_pool *pool = load(root);
+  assert_string_equal(mw_pool_message(pool, "A")->file, "api/root/api/root/api/a.proto");
+  mw_pool_unref(pool);
+}
+
 static void test_wellknown_imports(void **state) {
   write_text("a.proto", PROTO3
              "import \"google/protobuf/any.proto\";\nimport \"google/rpc/status.proto\";\n"
@@ -241,8 +306,10 @@ static int load_and_drop(void *dir) {
 static void test_survives_lack_of_memory(void **state) {
   make_dir("sub");
   write_text("sub/a.proto", PROTO3 "message A {}");
+  make_link("sub", "link");
+  write_text("b.proto", PROTO3 "import \"link/a.proto\";");
   write_bytes("types.binpb", mw_slice("\x0a\x0e\x0a\x07" "b.proto" "\x22\x03\x0a\x01" "B", 16));
-  for (size_t nth = 1; nth <= 40; nth++) {
+  for (size_t nth = 1; nth <= 80; nth++) {
     failmalloc_start(nth, false);
     int rc = load_and_drop(root);
     assert_int_equal(failmalloc_stop(), 1);
@@ -353,6 +420,9 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(test_a_folder_that_is_not_there_or_empty, make_folder, remove_folder),
       cmocka_unit_test_setup_teardown(test_folders_in_folders, make_folder, remove_folder),
+      cmocka_unit_test_setup_teardown(test_links_are_imported_by_any_name, make_folder, remove_folder),
+      cmocka_unit_test_setup_teardown(test_linked_files_are_one, make_folder, remove_folder),
+      cmocka_unit_test_setup_teardown(test_links_to_folders_around_them, make_folder, remove_folder),
       cmocka_unit_test_setup_teardown(test_wellknown_imports, make_folder, remove_folder),
       cmocka_unit_test_setup_teardown(test_a_copy_of_a_wellknown_file, make_folder, remove_folder),
       cmocka_unit_test_setup_teardown(test_every_bad_file_is_reported, make_folder, remove_folder),

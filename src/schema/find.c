@@ -8,20 +8,19 @@
 #include <sys/stat.h>
 
 #include "base/buf.h"
+#include "base/map.h"
 
-/* A folder that has been entered, told by its device and inode. */
-struct visit {
-  dev_t device;
-  ino_t inode;
+/* What makes two names the same file or folder. Without padding: it is a key of a map. */
+struct identity {
+  uint64_t device, inode;
 };
 
 struct search {
   const char *root;
   const char *suffix;
   struct mw_file_list list;
-  size_t cap;
-  struct visit *visits;
-  size_t n_visits, visits_cap;
+  size_t cap, aliases_cap;
+  struct mw_map found; /* identity -> the path it was first found at; the values are owned */
   struct mw_err *err;
 };
 
@@ -51,18 +50,27 @@ static int add_file(struct search *s, const char *path) {
   return 0;
 }
 
-/* Notes that a folder is entered. `again` says that it has been before: by a link to it. */
-static int enter(struct search *s, const struct stat *folder, bool *again) {
-  for (size_t i = 0; i < s->n_visits; i++) {
-    *again = s->visits[i].device == folder->st_dev && s->visits[i].inode == folder->st_ino;
-    if (*again) return 0;
-  }
-  struct visit *visits = grow(s->visits, s->n_visits, &s->visits_cap, sizeof *visits);
-  if (!visits) return no_memory(s);
-  s->visits = visits;
-  visits[s->n_visits++] = (struct visit){folder->st_dev, folder->st_ino};
-  *again = false;
-  return 0;
+static int add_alias(struct search *s, const char *name, const char *other) {
+  struct mw_file_alias *aliases = grow(s->list.aliases, s->list.n_aliases, &s->aliases_cap, sizeof *aliases);
+  if (!aliases) return no_memory(s);
+  s->list.aliases = aliases;
+  struct mw_file_alias *alias = &aliases[s->list.n_aliases];
+  *alias = (struct mw_file_alias){strdup(name), strdup(other)};
+  s->list.n_aliases++;
+  return alias->name && alias->other ? 0 : no_memory(s);
+}
+
+/* Notes that a file or folder is found at `path`. `again` is set when it was found before, by another name. */
+static int note(struct search *s, const struct stat *info, const char *path, bool *again) {
+  const struct identity identity = {info->st_dev, info->st_ino};
+  const struct mw_slice key = mw_slice(&identity, sizeof identity);
+  const char *name = mw_map_get(&s->found, key);
+  *again = name != NULL;
+  if (name) return add_alias(s, name, path);
+  char *copy = strdup(path);
+  if (copy && mw_map_set(&s->found, key, copy) == 0) return 0;
+  free(copy);
+  return no_memory(s);
 }
 
 static int search_folder(struct search *s, const char *path);
@@ -81,13 +89,12 @@ static int look_at(struct search *s, const char *path, const char *name) {
   int found = stat(mw_buf_str(&full), &info);
   mw_buf_fini(&full);
   if (found != 0) return 0; /* a dangling link, or gone meanwhile */
-  if (S_ISDIR(info.st_mode)) {
-    bool again;
-    int rc = enter(s, &info, &again);
-    return rc == 0 && !again ? search_folder(s, path) : rc;
-  }
-  if (!has_suffix(name, s->suffix)) return 0;
-  return S_ISREG(info.st_mode) ? add_file(s, path) : refuse(s, path, info.st_mode);
+  bool again, folder = S_ISDIR(info.st_mode);
+  if (!folder && !has_suffix(name, s->suffix)) return 0;
+  if (!folder && !S_ISREG(info.st_mode)) return refuse(s, path, info.st_mode);
+  int rc = note(s, &info, path, &again);
+  if (rc != 0) return rc;
+  return !folder ? add_file(s, path) : again ? 0 : search_folder(s, path);
 }
 
 static int visible(const struct dirent *entry) { return entry->d_name[0] != '.'; }
@@ -123,9 +130,11 @@ int mw_find_files(struct mw_file_list *out, const char *dir, const char *suffix,
   struct search s = {.root = dir, .suffix = suffix, .err = err};
   struct stat root;
   bool again;
-  int rc = stat(dir, &root) == 0 ? enter(&s, &root, &again) : 0;
+  int rc = stat(dir, &root) == 0 ? note(&s, &root, "", &again) : 0;
   if (rc == 0) rc = search_folder(&s, "");
-  free(s.visits);
+  size_t cursor = 0;
+  for (void *path; (path = mw_map_next(&s.found, &cursor, NULL)) != NULL;) free(path);
+  mw_map_fini(&s.found);
   if (rc != 0) {
     mw_file_list_fini(&s.list);
     return rc;
@@ -137,6 +146,16 @@ int mw_find_files(struct mw_file_list *out, const char *dir, const char *suffix,
 
 void mw_file_list_fini(struct mw_file_list *list) {
   for (size_t i = 0; i < list->n; i++) free(list->paths[i]);
+  for (size_t i = 0; i < list->n_aliases; i++) {
+    free(list->aliases[i].name);
+    free(list->aliases[i].other);
+  }
   free(list->paths);
+  free(list->aliases);
   *list = (struct mw_file_list){0};
+}
+
+size_t mw_file_list_find(const struct mw_file_list *list, const char *path) {
+  char *const *found = list->n > 0 ? bsearch(&path, list->paths, list->n, sizeof path, compare_paths) : NULL;
+  return found ? (size_t)(found - list->paths) : list->n;
 }

@@ -6,9 +6,16 @@
 
 #include "base/err.h"
 
+/* Two names of one file or folder, relative to the searched folder; "" is that folder itself. */
+struct mw_file_alias {
+  char *name, *other; /* owned. Of a folder, `paths` have what is in it below `name` alone; of a file, both names */
+};
+
 struct mw_file_list {
   char **paths; /* owned, relative to the folder, sorted */
   size_t n;
+  struct mw_file_alias *aliases; /* in the order in which they were found */
+  size_t n_aliases;
 };
 
 /* Finds every regular file below `dir` whose name ends in `suffix`. Names that start with a dot are passed over; links
@@ -17,5 +24,8 @@ struct mw_file_list {
  * Returns 0, MW_EIO or MW_ENOMEM; on failure nothing needs to be released. */
 int mw_find_files(struct mw_file_list *out, const char *dir, const char *suffix, struct mw_err *err);
 void mw_file_list_fini(struct mw_file_list *list);
+
+/* Finds `path` in the list. Returns its index, or n. */
+size_t mw_file_list_find(const struct mw_file_list *list, const char *path);
 
 #endif

@@ -4,6 +4,7 @@
 
 #include "schema/descriptor_set.h"
 #include "schema/find.h"
+#include "schema/import_names.h"
 #include "schema/protoc.h"
 
 /* Appends the descriptor sets that are there as files. Serialised sets put behind each other are one set. */
@@ -36,6 +37,7 @@ int mw_schema_load(struct mw_pool **out, const char *dir, struct mw_err *err) {
   struct mw_file_list protos = {0}, sets = {0};
   struct mw_buf bytes = MW_BUF_INIT;
   int rc = mw_find_files(&protos, dir, ".proto", err);
+  if (rc == 0) rc = mw_import_names(&protos, dir, err);
   if (rc == 0) rc = mw_find_files(&sets, dir, ".binpb", err);
   if (rc == 0) rc = mw_protoc_compile(&bytes, dir, (const char *const *)protos.paths, protos.n, err);
   if (rc == 0) rc = read_sets(&bytes, dir, &sets, err);

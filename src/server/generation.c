@@ -12,7 +12,7 @@
 #include "schema/load.h"
 #include "schema/subprocess.h"
 
-enum { FILE_LIMIT = 64 * 1024 * 1024 };
+enum { FILE_LIMIT = 64 << 20 }; /* of a script and the settings */
 
 /* "DIR/name" in the arena; a DIR of "." is left out, so that messages name files as a person would. */
 static char *join(struct mw_arena *arena, const char *dir, const char *name) {
@@ -84,7 +84,10 @@ static uint64_t digest(uint64_t hash, struct mw_slice bytes) {
   return hash;
 }
 
-/* Adds names and contents of the files that end in `suffix`. */
+/* With the terminator, so that no two sequences of names are the same bytes. */
+static uint64_t digest_name(uint64_t hash, const char *name) { return digest(hash, mw_slice(name, strlen(name) + 1)); }
+
+/* Adds names and contents of the files that end in `suffix`, and the links among them. */
 static int digest_files(uint64_t *hash, const char *folder, const char *suffix, struct mw_err *err) {
   struct mw_file_list list;
   int rc = mw_find_files(&list, folder, suffix, err);
@@ -94,8 +97,11 @@ static int digest_files(uint64_t *hash, const char *folder, const char *suffix, 
     mw_buf_clear(&path);
     mw_buf_clear(&bytes);
     rc = mw_buf_printf(&path, "%s/%s", folder, list.paths[i]);
-    if (rc == 0) rc = mw_buf_read_file(&bytes, mw_buf_str(&path), FILE_LIMIT, err);
-    *hash = digest(digest(*hash, mw_slice(list.paths[i], strlen(list.paths[i]) + 1)), mw_buf_slice(&bytes));
+    if (rc == 0) rc = mw_buf_read_file(&bytes, mw_buf_str(&path), MW_POOL_SET_MAX, err);
+    *hash = digest(digest_name(*hash, list.paths[i]), mw_buf_slice(&bytes));
+  }
+  for (size_t i = 0; i < list.n_aliases; i++) {
+    *hash = digest_name(digest_name(*hash, list.aliases[i].name), list.aliases[i].other);
   }
   mw_buf_fini(&bytes);
   mw_buf_fini(&path);

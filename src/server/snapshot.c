@@ -13,8 +13,6 @@
 #include "schema/find.h"
 #include "server/folder.h"
 
-enum { PROTO_LIMIT = 64 << 20 };
-
 static int fail(struct mw_err *err, const char *path) {
   return mw_err_set(err, MW_EIO, "%s: %s", path, strerror(errno));
 }
@@ -45,18 +43,48 @@ static int write_scripts(const struct mw_generation *generation, const char *dir
   return write_file(to, "moonwire.lua", generation->settings_file.bytes, err);
 }
 
+/* Links TO/OTHER to TO/NAME, which may be a folder without protos and so not yet there. */
+static int write_alias(const struct mw_file_alias *alias, const char *to, struct mw_err *err) {
+  char path[PATH_MAX], target[PATH_MAX] = "";
+  size_t len = 0;
+  for (const char *slash = strchr(alias->other, '/'); slash && len < sizeof target - 4; slash = strchr(slash + 1, '/')) {
+    len += (size_t)snprintf(target + len, sizeof target - len, "../");
+  }
+  len += (size_t)snprintf(target + len, sizeof target - len, "%s", *alias->name ? alias->name : ".");
+  int end = snprintf(path, sizeof path, "%s/%s", to, alias->name);
+  if (len >= sizeof target || end >= (int)sizeof path) return mw_err_set(err, MW_ELIMIT, "%s: too long", alias->name);
+  if (access(path, F_OK) != 0 && mw_folder_make(path) != 0) return fail(err, path);
+  if (snprintf(path, sizeof path, "%s/%s", to, alias->other) >= (int)sizeof path) {
+    return mw_err_set(err, MW_ELIMIT, "%s: too long", alias->other);
+  }
+  char *slash = strrchr(path, '/');
+  *slash = '\0';
+  if (mw_folder_make(path) != 0) return fail(err, path);
+  *slash = '/';
+  return symlink(target, path) == 0 || errno == EEXIST ? 0 : fail(err, path);
+}
+
+static bool is_alias(const struct mw_file_list *list, const char *path) {
+  for (size_t i = 0; i < list->n_aliases; i++) {
+    if (strcmp(list->aliases[i].other, path) == 0) return true;
+  }
+  return false;
+}
+
 static int copy_protos(const char *from, const char *to, const char *suffix, struct mw_err *err) {
   struct mw_file_list list;
   struct mw_buf path = MW_BUF_INIT, bytes = MW_BUF_INIT;
   int rc = mw_find_files(&list, from, suffix, err);
   if (rc != 0) return rc;
   for (size_t i = 0; i < list.n && rc == 0; i++) {
+    if (is_alias(&list, list.paths[i])) continue;
     mw_buf_clear(&path);
     mw_buf_clear(&bytes);
     rc = mw_buf_printf(&path, "%s/%s", from, list.paths[i]);
-    if (rc == 0) rc = mw_buf_read_file(&bytes, mw_buf_str(&path), PROTO_LIMIT, err);
+    if (rc == 0) rc = mw_buf_read_file(&bytes, mw_buf_str(&path), MW_POOL_SET_MAX, err);
     if (rc == 0) rc = write_file(to, list.paths[i], mw_buf_slice(&bytes), err);
   }
+  for (size_t i = 0; i < list.n_aliases && rc == 0; i++) rc = write_alias(&list.aliases[i], to, err);
   mw_buf_fini(&path);
   mw_buf_fini(&bytes);
   mw_file_list_fini(&list);

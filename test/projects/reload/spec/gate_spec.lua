@@ -104,6 +104,23 @@ end)
     folder:commit("proto/reload.proto", (proto:gsub("string text = 1;", "%0 int32 new_field = 2;")))
   end)
 
+  it("tests protos behind links under all their names", function()
+    local folder <close> = start(nil, [[
+it("sees them", function()
+  assert.equal("link/x.proto", require("moonwire").message("link.M", {}).text)
+end)
+]])
+    folder:shell "mkdir -p proto/a/b proto/empty && cd proto && ln -s a/b link && ln -s ../empty a/nothing && ln -s .. a/b/up"
+    folder:shell "ln -s b/x.proto proto/a/file.proto"
+    folder:write("proto/a/b/x.proto", 'syntax = "proto2"; package link;\n'
+      .. 'message M { optional string text = 1 [default = "link/x.proto"]; }')
+    folder:expect("generation %d+ is live", function()
+      folder:write("proto/m.proto", 'syntax = "proto2"; import "link/x.proto"; message N { optional link.M m = 1; }')
+      folder:write("lua/words.lua", words "linked")
+    end)
+    test.eventually(function() return say(folder) == "linked" end)
+  end)
+
   it("is bounded in time, with all that the specs have started", function()
     local name <const> = ("3600.%d"):format(math.random(1 << 30))
     local folder <close> = start("return { reload = { specs = true, specs_seconds = 1 } }",
