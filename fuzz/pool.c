@@ -5,6 +5,7 @@
 #include "rpc/engine.h"
 #include "schema/json.h"
 #include "schema/message.h"
+#include "schema/roots.h"
 #include "server/health.h"
 #include "server/reflection.h"
 
@@ -132,7 +133,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   struct mw_pool *pool = NULL;
   struct mw_slice bytes = mw_slice(data, size);
   mw_log_set_level(MW_LOG_OFF);
-  if (mw_pool_load(&pool, bytes, "proto", NULL) != 0) return 0;
+  if (mw_pool_load(&pool, bytes, MW_ROOTS("proto"), NULL) != 0) return 0;
   for (size_t i = 0; i < mw_pool_message_count(pool); i++) {
     const struct mw_message_type *type = mw_pool_message_at(pool, i);
     check_imports(pool, type->file);

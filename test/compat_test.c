@@ -12,6 +12,7 @@
 #include "failmalloc.h"
 #include "schema/compat.h"
 #include "schema/load.h"
+#include "schema/roots.h"
 #include "schema/subprocess.h"
 #include "textproto.h"
 
@@ -28,7 +29,7 @@ static int remove_root(void **state) {
   const char *const argv[] = {"rm", "-rf", root, NULL};
   int status = -1;
   struct mw_buf out = MW_BUF_INIT, errors = MW_BUF_INIT;
-  mw_subprocess_run(&(struct mw_command){argv, "/", -1}, &out, &errors, &status, NULL);
+  mw_subprocess_run(&(struct mw_command){.argv = argv, .dir = "/"}, &out, &errors, &status, NULL);
   mw_buf_fini(&out);
   mw_buf_fini(&errors);
   return status;
@@ -73,13 +74,13 @@ static struct mw_pool *pool_of(const char *text) {
 static void check(const char *old, const char *new, const char *findings) {
   struct mw_pool *running = pool_of(old), *candidate = pool_of(new);
   struct mw_err err = MW_ERR_INIT;
-  int rc = mw_compat_check(running, candidate, "proto", &err);
+  int rc = mw_compat_check(running, candidate, MW_ROOTS("proto"), &err);
   char got[4096] = "";
   if (err.text) snprintf(got, sizeof got, "%s\n", err.text);
   if (strcmp(got, findings) != 0) fail_msg("from:\n%s\nto:\n%s\nexpected:\n%s\ngot:\n%s", old, new, findings, got);
   assert_int_equal(rc, *findings ? MW_ECONFLICT : 0);
   assert_int_equal(err.code, rc);
-  assert_int_equal(mw_compat_check(candidate, candidate, "proto", NULL), 0);
+  assert_int_equal(mw_compat_check(candidate, candidate, MW_ROOTS("proto"), NULL), 0);
   mw_err_fini(&err);
   mw_pool_unref(running);
   mw_pool_unref(candidate);
@@ -134,7 +135,7 @@ static void test_types_change_within_their_group(void **state) {
   strcpy(new + n, "}\n");
   struct mw_pool *running = pool_of(old), *candidate = pool_of(new);
   struct mw_err err = MW_ERR_INIT;
-  assert_int_equal(mw_compat_check(running, candidate, "", &err), MW_ECONFLICT);
+  assert_int_equal(mw_compat_check(running, candidate, MW_ROOTS(NULL), &err), MW_ECONFLICT);
   findings[f - 1] = '\0';
   assert_string_equal(mw_err_text(&err), findings);
   mw_err_fini(&err);
@@ -564,7 +565,7 @@ static void test_descriptor_sets(void **state) {
                                             " reserved_range { start: 9 end: 3 } reserved_range { }"));
   struct mw_pool *candidate = pool_of_set(SET(GROUP "field { name: 'a' number: 2 type: TYPE_STRING }"));
   struct mw_err err = MW_ERR_INIT;
-  assert_int_equal(mw_compat_check(running, candidate, "x/proto", &err), MW_ECONFLICT);
+  assert_int_equal(mw_compat_check(running, candidate, MW_ROOTS("x/proto"), &err), MW_ECONFLICT);
   assert_string_equal(mw_err_text(&err),
                       "x/proto/a.proto: FIELD_WIRE_COMPATIBLE_TYPE: p.M.a: was int32, is string");
   mw_err_fini(&err);
@@ -590,7 +591,7 @@ static void test_messages_nested_deeply(void **state) {
   struct mw_pool *running = deep_pool("field { name: 'a' number: 1 type: TYPE_INT32 }");
   struct mw_pool *candidate = deep_pool("field { name: 'a' number: 1 type: TYPE_STRING }");
   struct mw_err err = MW_ERR_INIT;
-  assert_int_equal(mw_compat_check(running, candidate, "", &err), MW_ECONFLICT);
+  assert_int_equal(mw_compat_check(running, candidate, MW_ROOTS(NULL), &err), MW_ECONFLICT);
   assert_non_null(strstr(mw_err_text(&err), "a.proto: FIELD_WIRE_COMPATIBLE_TYPE: M.M.M.M."));
   assert_non_null(strstr(mw_err_text(&err), ".M.M.a: was int32, is string"));
   mw_err_fini(&err);
@@ -606,7 +607,7 @@ struct pools {
 static int check_without_memory(void *arg) {
   const struct pools *pools = arg;
   struct mw_err err = MW_ERR_INIT;
-  int rc = mw_compat_check(pools->running, pools->candidate, "proto", &err);
+  int rc = mw_compat_check(pools->running, pools->candidate, MW_ROOTS("proto"), &err);
   assert_int_equal(err.code, rc);
   mw_err_fini(&err);
   return rc == pools->expected ? 0 : rc;

@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "failmalloc.h"
 #include "schema/load.h"
+#include "schema/roots.h"
 #include "schema/subprocess.h"
 
 static char root[64]; /* the test's folder */
@@ -27,7 +28,7 @@ static int remove_folder(void **state) {
   const char *const argv[] = {"rm", "-rf", root, NULL};
   int status = -1;
   struct mw_buf out = MW_BUF_INIT, errors = MW_BUF_INIT;
-  mw_subprocess_run(&(struct mw_command){argv, "/", -1}, &out, &errors, &status, NULL);
+  mw_subprocess_run(&(struct mw_command){.argv = argv, .dir = "/"}, &out, &errors, &status, NULL);
   mw_buf_fini(&out);
   mw_buf_fini(&errors);
   return status;
@@ -62,7 +63,7 @@ static struct mw_pool *load(const char *dir) {
 }
 
 /* Loads the folder; `words` are the findings, with ROOT for its path. */
-static void assert_refused(int code, const char *words) {
+static void assert_refused_from(const char *const *roots, int code, const char *words) {
   struct mw_err err = MW_ERR_INIT;
   struct mw_pool *pool = NULL;
   struct mw_buf expected = MW_BUF_INIT;
@@ -73,12 +74,14 @@ static void assert_refused(int code, const char *words) {
     if (hole) assert_int_equal(mw_buf_puts(&expected, root), 0);
     at += len + (hole ? 4 : 0);
   }
-  assert_int_equal(mw_schema_load(&pool, root, &err), code);
+  assert_int_equal(mw_schema_load_from(&pool, roots, &err), code);
   assert_string_equal(mw_err_text(&err), mw_buf_str(&expected));
   assert_null(pool);
   mw_buf_fini(&expected);
   mw_err_fini(&err);
 }
+
+static void assert_refused(int code, const char *words) { assert_refused_from(MW_ROOTS(root), code, words); }
 
 #define PROTO3 "syntax = \"proto3\";\n"
 
@@ -188,6 +191,36 @@ static void test_wellknown_imports(void **state) {
   mw_pool_unref(pool);
 }
 
+/* protoc 3.21 does not have them. */
+static void test_options_newer_than_protoc(void **state) {
+  write_text("a.proto", PROTO3
+             "message Login {\n"
+             "  string user = 1 [deprecated = true, features.field_presence = IMPLICIT];\n"
+             "  string password = 2 [debug_redact = true, retention = RETENTION_SOURCE, targets = TARGET_TYPE_FIELD,\n"
+             "    targets = TARGET_TYPE_ENUM, feature_support = { edition_introduced: EDITION_2023 removal_error: 'no' }];\n"
+             "}\n"
+             "enum Level { LOW = 0 [debug_redact = true]; }");
+  write_text("b.proto", "syntax = \"proto2\"; import \"google/protobuf/descriptor.proto\"; package b;\n"
+             "extend google.protobuf.FieldOptions { optional string note = 50001 [retention = RETENTION_RUNTIME]; }\n"
+             "message M {\n"
+             "  extensions 100 to max [verification = DECLARATION,\n"
+             "    declaration = { number: 100 full_name: '.b.x' type: 'string' }];\n"
+             "  option deprecated_legacy_json_field_conflicts = true;\n"
+             "  optional string secret = 1 [(note) = 'x', debug_redact = true];\n"
+             "  optional google.protobuf.FeatureSet features = 2;\n"
+             "}");
+  write_text("c.proto", PROTO3 "option php_generic_services = true; option java_generate_equals_and_hash = true;");
+  struct mw_pool *pool = load(root);
+  struct mw_slice file = mw_pool_file(pool, "a.proto");
+  assert_non_null(memmem(file.data, file.len, "\x80\x01\x01", 3)); /* FieldOptions.debug_redact, 16 */
+  assert_non_null(mw_field_by_name(mw_pool_message(pool, "google.protobuf.FieldOptions"), mw_slice_str("debug_redact")));
+  mw_pool_unref(pool);
+  write_text("c.proto", PROTO3 "message C { string a = 1 [debug_redacted = true]; }");
+  assert_refused(MW_EFORMAT,
+                 "ROOT/c.proto:2:27: Option \"debug_redacted\" unknown. Ensure that your proto definition file imports the "
+                 "proto which defines the option.");
+}
+
 static void test_a_copy_of_a_wellknown_file(void **state) {
   make_dir("google");
   make_dir("google/rpc");
@@ -221,7 +254,8 @@ static void test_a_bad_import_is_reported_once(void **state) {
   assert_refused(MW_EFORMAT,
                  "ROOT/z.proto:2:13: \"Nix\" is not defined.\n"
                  "ROOT/a.proto:2:1: Import \"z.proto\" was not found or had errors.\n"
-                 "ROOT/nix.proto: File not found.\n"
+                 "ROOT/nix.proto: File not found. An import is a path below the folder of the protos, or below another "
+                 "one of the setting proto.\n"
                  "ROOT/b.proto:2:1: Import \"nix.proto\" was not found or had errors.");
 }
 
@@ -229,6 +263,100 @@ static void test_editions_are_refused_clearly(void **state) {
   write_text("a.proto", "/* a comment */\n// and another\nedition = \"2023\";\nmessage A {}");
   assert_refused(MW_EUNSUPPORTED,
                  "ROOT/a.proto:1:1: protobuf editions are not supported: expected syntax = \"proto3\" or \"proto2\"");
+}
+
+static void test_an_imported_file_of_an_edition(void **state) {
+  write_text("e.proto", "edition = \"2023\";\nmessage E {}");
+  write_text("a.proto", PROTO3 "import \"e.proto\";\nmessage A { E e = 1; }");
+  make_dir("other");
+  assert_refused(MW_EUNSUPPORTED,
+                 "ROOT/e.proto:1:1: protobuf editions are not supported: expected syntax = \"proto3\" or \"proto2\"\n"
+                 "ROOT/a.proto:2:1: Import \"e.proto\" was not found or had errors.\n"
+                 "ROOT/a.proto:3:13: \"E\" is not defined.");
+}
+
+/* ---- errors whose words do not name the remedy ---- */
+
+static void test_no_syntax_line(void **state) {
+  write_text("a.proto", "// mine\npackage a;\nmessage A { string x = 1; string y = 2; }");
+  write_text("fine.proto", "message B { optional string x = 1; }");
+  assert_refused(MW_EFORMAT,
+                 "ROOT/a.proto:1:1: no syntax line, so that protoc reads proto2: begin the file with syntax = \"proto3\";\n"
+                 "ROOT/a.proto:3:13: Expected \"required\", \"optional\", or \"repeated\".\n"
+                 "ROOT/a.proto:3:27: Expected \"required\", \"optional\", or \"repeated\".");
+}
+
+static void test_an_rpc_that_hides_a_message(void **state) {
+  write_text("a.proto", PROTO3 "package a.b;\nmessage Get { message In {} }\nmessage Other {}\n"
+             "service S { rpc Get(Get) returns (Get.In); rpc Missing(Other) returns (Missing); }");
+  assert_refused(MW_EFORMAT,
+                 "ROOT/a.proto:5:21: \"Get\" is not a message type. The rpc Get hides the message of that name: write "
+                 ".a.b.Get.\n"
+                 "ROOT/a.proto:5:72: \"Missing\" is not a message type. The rpc Missing hides the message of that name: "
+                 "write the full name, after a dot.");
+}
+
+static void test_a_wellknown_type_without_its_import(void **state) {
+  write_text("a.proto", PROTO3 "message A {\n  google.protobuf.Timestamp at = 1;\n  Duration d = 2;\n  Type t = 3;\n"
+             "  google.rpc.Status s = 4;\n}");
+  assert_refused(MW_EFORMAT,
+                 "ROOT/a.proto:3:3: \"google.protobuf.Timestamp\" is not defined. Add import "
+                 "\"google/protobuf/timestamp.proto\";\n"
+                 "ROOT/a.proto:4:3: \"Duration\" is not defined. Write google.protobuf.Duration, and import "
+                 "\"google/protobuf/duration.proto\";\n"
+                 "ROOT/a.proto:5:3: \"Type\" is not defined.\n"
+                 "ROOT/a.proto:6:3: \"google.rpc.Status\" is not defined. Add import \"google/rpc/status.proto\";");
+}
+
+static void test_imports_that_are_nearly_right(void **state) {
+  make_dir("shop");
+  write_text("shop/order.proto", PROTO3 "message Order {}");
+  write_text("a.proto", PROTO3 "import \"proto/shop/order.proto\";\nimport \"google/protobuf/timestamp\";");
+  assert_refused(MW_EFORMAT,
+                 "ROOT/proto/shop/order.proto: File not found. Did you mean \"shop/order.proto\"?\n"
+                 "ROOT/google/protobuf/timestamp: File not found. Did you mean \"google/protobuf/timestamp.proto\"?\n"
+                 "ROOT/a.proto:2:1: Import \"proto/shop/order.proto\" was not found or had errors.\n"
+                 "ROOT/a.proto:3:1: Import \"google/protobuf/timestamp\" was not found or had errors.");
+}
+
+/* ---- several roots ---- */
+
+static void test_imports_of_other_roots(void **state) {
+  char own[128], odd[128], last[128];
+  path_of(own, sizeof own, "own");
+  path_of(odd, sizeof odd, "od:d=");
+  path_of(last, sizeof last, "last");
+  make_dir("own");
+  make_dir("od:d=");
+  make_dir("last");
+  write_text("own/a.proto", PROTO3 "import \"b.proto\";\nimport \"c.proto\";\nmessage A { B b = 1; C c = 2; }");
+  write_text("od:d=/b.proto", PROTO3 "import \"c.proto\";\nmessage B { C c = 1; }");
+  write_text("od:d=/bad.proto", "not a proto, and not imported");
+  write_text("last/b.proto", "hidden by the one of the root before");
+  write_text("last/c.proto", PROTO3 "message C {}");
+  struct mw_err err = MW_ERR_INIT;
+  struct mw_pool *pool = NULL;
+  assert_int_equal(mw_schema_load_from(&pool, MW_ROOTS(own, odd, last), &err), 0);
+  assert_string_equal(mw_pool_message(pool, "B")->file, "b.proto");
+  assert_non_null(mw_pool_message(pool, "C"));
+  mw_pool_unref(pool);
+  write_text("last/c.proto", "edition = \"2023\";");
+  assert_refused_from(MW_ROOTS(own, odd, last), MW_EUNSUPPORTED,
+                      "ROOT/last/c.proto:1:1: protobuf editions are not supported: expected syntax = \"proto3\" or "
+                      "\"proto2\"\n"
+                      "ROOT/od:d=/b.proto:2:1: Import \"c.proto\" was not found or had errors.\n"
+                      "ROOT/od:d=/b.proto:3:13: \"C\" is not defined.\n"
+                      "ROOT/own/a.proto:2:1: Import \"b.proto\" was not found or had errors.\n"
+                      "ROOT/own/a.proto:3:1: Import \"c.proto\" was not found or had errors.\n"
+                      "ROOT/own/a.proto:4:13: \"B\" is not defined.\n"
+                      "ROOT/own/a.proto:4:22: \"C\" is not defined.");
+  write_text("last/c.proto", PROTO3 "package grpc.health.v1;\n\nmessage HealthCheckRequest {}");
+  write_text("od:d=/b.proto", PROTO3 "message B {}");
+  write_text("own/a.proto", PROTO3 "import \"b.proto\";\nimport \"c.proto\";");
+  assert_refused_from(MW_ROOTS(own, odd, last), MW_EFORMAT,
+                      "ROOT/last/c.proto:4: grpc.health.v1.HealthCheckRequest: this copy differs from the built-in "
+                      "definition: expected { string service = 1; }, got { }");
+  assert_refused_from(MW_ROOTS(own, "/no/such/folder"), MW_EIO, "/no/such/folder: No such file or directory");
 }
 
 static void test_descriptor_sets(void **state) {
@@ -309,7 +437,7 @@ static void test_survives_lack_of_memory(void **state) {
   make_link("sub", "link");
   write_text("b.proto", PROTO3 "import \"link/a.proto\";");
   write_bytes("types.binpb", mw_slice("\x0a\x0e\x0a\x07" "b.proto" "\x22\x03\x0a\x01" "B", 16));
-  for (size_t nth = 1; nth <= 80; nth++) {
+  for (size_t nth = 1; nth <= 120; nth++) {
     failmalloc_start(nth, false);
     int rc = load_and_drop(root);
     assert_int_equal(failmalloc_stop(), 1);
@@ -321,7 +449,7 @@ static void test_survives_lack_of_memory(void **state) {
 
 static int run(const char *script, struct mw_buf *out, struct mw_buf *errors, int *status) {
   const char *const argv[] = {"sh", "-c", script, NULL};
-  return mw_subprocess_run(&(struct mw_command){argv, "/", -1}, out, errors, status, NULL);
+  return mw_subprocess_run(&(struct mw_command){.argv = argv, .dir = "/"}, out, errors, status, NULL);
 }
 
 static void test_a_program_that_says_much(void **state) {
@@ -354,7 +482,7 @@ static int run_within(struct mw_subprocess_bounds *bounds, const char *script, c
   struct mw_err err = MW_ERR_INIT;
   int status = -1;
   mw_subprocess_bound(bounds);
-  int rc = mw_subprocess_run(&(struct mw_command){argv, "/", -1}, &out, &errors, &status, &err);
+  int rc = mw_subprocess_run(&(struct mw_command){.argv = argv, .dir = "/"}, &out, &errors, &status, &err);
   mw_subprocess_bound(NULL);
   if (words) assert_string_equal(mw_err_text(&err), words);
   mw_err_fini(&err);
@@ -424,10 +552,17 @@ int main(void) {
       cmocka_unit_test_setup_teardown(test_linked_files_are_one, make_folder, remove_folder),
       cmocka_unit_test_setup_teardown(test_links_to_folders_around_them, make_folder, remove_folder),
       cmocka_unit_test_setup_teardown(test_wellknown_imports, make_folder, remove_folder),
+      cmocka_unit_test_setup_teardown(test_options_newer_than_protoc, make_folder, remove_folder),
       cmocka_unit_test_setup_teardown(test_a_copy_of_a_wellknown_file, make_folder, remove_folder),
       cmocka_unit_test_setup_teardown(test_every_bad_file_is_reported, make_folder, remove_folder),
       cmocka_unit_test_setup_teardown(test_a_bad_import_is_reported_once, make_folder, remove_folder),
       cmocka_unit_test_setup_teardown(test_editions_are_refused_clearly, make_folder, remove_folder),
+      cmocka_unit_test_setup_teardown(test_an_imported_file_of_an_edition, make_folder, remove_folder),
+      cmocka_unit_test_setup_teardown(test_no_syntax_line, make_folder, remove_folder),
+      cmocka_unit_test_setup_teardown(test_an_rpc_that_hides_a_message, make_folder, remove_folder),
+      cmocka_unit_test_setup_teardown(test_a_wellknown_type_without_its_import, make_folder, remove_folder),
+      cmocka_unit_test_setup_teardown(test_imports_that_are_nearly_right, make_folder, remove_folder),
+      cmocka_unit_test_setup_teardown(test_imports_of_other_roots, make_folder, remove_folder),
       cmocka_unit_test_setup_teardown(test_descriptor_sets, make_folder, remove_folder),
       cmocka_unit_test_setup_teardown(test_a_file_in_place_of_the_folder, make_folder, remove_folder),
       cmocka_unit_test_setup_teardown(test_protoc_not_installed, make_folder, remove_folder),

@@ -33,7 +33,7 @@ struct mw_extension_plan {
 struct mw_builder {
   struct mw_pool *pool;
   struct mw_err *err;
-  const char *dir;                       /* before the paths in findings; "" for none */
+  const char *const *roots;              /* before the paths in findings: schema/roots.h */
   const struct mw_descriptor_set *given; /* the folder's files */
   bool builtin;                          /* files that are declared now are the pool's own */
   const struct mw_pool_file *file; /* the one being worked on: findings name it */
@@ -62,10 +62,10 @@ int mw_build_link(struct mw_builder *b);
 /* Sets the value of [default = TEXT] of a field whose type is known. `where` names the field. MW_EFORMAT, MW_ENOMEM. */
 int mw_build_default(struct mw_builder *b, const char *where, const char *text, struct mw_field *field);
 
-/* Sets b->err to "DIR/FILE: ...". Returns `code`. */
+/* Sets b->err to "ROOT/FILE: ...". Returns `code`. */
 int mw_build_fail(struct mw_builder *b, int code, const char *fmt, ...) MW_PRINTF(3, 4);
 
-/* The same with the line of b->file in which `full_name` is defined, "DIR/FILE:LINE: ..."; without a line when the file
+/* The same with the line of b->file in which `full_name` is defined, "ROOT/FILE:LINE: ..."; without a line when the file
  * has no source information. */
 int mw_build_fail_at(struct mw_builder *b, int code, const char *full_name, const char *fmt, ...) MW_PRINTF(4, 5);
 

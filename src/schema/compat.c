@@ -6,6 +6,7 @@
 
 #include "schema/compat_rules.h"
 #include "schema/pool_impl.h"
+#include "schema/roots.h"
 
 void mw_compat_report(struct mw_compat *compat, struct mw_compat_place place, const char *rule, const char *fmt, ...) {
   compat->broken = true;
@@ -16,7 +17,8 @@ void mw_compat_report(struct mw_compat *compat, struct mw_compat_place place, co
   va_end(args);
   char at[16] = "";
   if (place.line > 0) snprintf(at, sizeof at, ":%u", place.line);
-  mw_err_add(compat->err, MW_ECONFLICT, "%s%s%s%s: %s: %s", compat->dir, *compat->dir ? "/" : "", place.file, at, rule,
+  const char *root = mw_root_of(compat->roots, place.file);
+  mw_err_add(compat->err, MW_ECONFLICT, "%s%s%s%s: %s: %s", root, *root ? "/" : "", place.file, at, rule,
              words ? words : mw_err_name(MW_ENOMEM));
   free(words);
 }
@@ -103,10 +105,10 @@ static bool same_files(const struct mw_pool *a, const struct mw_pool *b) {
 
 static int no_memory(struct mw_err *err) { return mw_err_set(err, MW_ENOMEM, "schema: out of memory"); }
 
-int mw_compat_check(const struct mw_pool *running, const struct mw_pool *candidate, const char *dir,
+int mw_compat_check(const struct mw_pool *running, const struct mw_pool *candidate, const char *const *roots,
                     struct mw_err *err) {
   if (same_files(running, candidate)) return 0;
-  struct mw_compat compat = {.dir = dir, .err = err};
+  struct mw_compat compat = {.roots = roots, .err = err};
   if (mw_catalogue_init(&compat.old, running) != 0) return no_memory(err);
   if (mw_catalogue_init(&compat.new, candidate) != 0) {
     mw_catalogue_fini(&compat.old);

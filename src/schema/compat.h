@@ -32,14 +32,14 @@
 #include "schema/pool.h"
 
 /* Compares the project's own files in `candidate` with those in `running`; files that come with every pool do not
- * count. `dir` stands before the paths in the findings, as it was given to mw_schema_load(); "" for nothing.
+ * count. The one of `roots` (schema/roots.h; may be empty) that has a file stands before its path in findings.
  * Returns 0; MW_ECONFLICT, with one finding for each violation,
  *
  *   DIR/tasks.proto:12: FIELD_WIRE_COMPATIBLE_TYPE: tasks.Task.priority: was int32, is string
  *
  * where the line is that of the new definition, or of what is around the place where it was (no line when the file is
  * gone or a descriptor set has no source information); or MW_ENOMEM. Any thread. */
-int mw_compat_check(const struct mw_pool *running, const struct mw_pool *candidate, const char *dir,
+int mw_compat_check(const struct mw_pool *running, const struct mw_pool *candidate, const char *const *roots,
                     struct mw_err *err);
 
 #endif

@@ -6,7 +6,7 @@
 
 struct mw_compat {
   struct mw_catalogue old, new;
-  const char *dir;
+  const char *const *roots; /* schema/roots.h */
   struct mw_err *err;
   bool broken; /* there is a finding */
 };

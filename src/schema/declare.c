@@ -3,6 +3,8 @@
 
 #include "schema/build.h"
 #include "schema/layout.h"
+#include "schema/protoc_remedy.h"
+#include "schema/roots.h"
 #include "schema/source_line.h"
 
 /* ---- small helpers of all passes ---- */
@@ -13,7 +15,8 @@ static int fail(struct mw_builder *b, int code, unsigned line, const char *fmt, 
   char text[2048], at[16] = "";
   vsnprintf(text, sizeof text, fmt, args);
   if (line > 0) snprintf(at, sizeof at, ":%u", line);
-  return mw_err_set(b->err, code, "%s%s%s%s: %s", b->dir, *b->dir ? "/" : "", b->file->path, at, text);
+  const char *root = mw_root_of(b->roots, b->file->path);
+  return mw_err_set(b->err, code, "%s%s%s%s: %s", root, *root ? "/" : "", b->file->path, at, text);
 }
 
 int mw_build_fail(struct mw_builder *b, int code, const char *fmt, ...) {
@@ -224,8 +227,7 @@ static int check_syntax(struct mw_builder *b, const char *syntax) {
     return 0;
   }
   if (strcmp(syntax, "editions") == 0) {
-    return mw_build_fail(b, MW_EUNSUPPORTED,
-                         "protobuf editions are not supported: expected syntax = \"proto3\" or \"proto2\"");
+    return mw_build_fail(b, MW_EUNSUPPORTED, MW_PROTO_NO_EDITIONS);
   }
   return mw_build_fail(b, MW_EFORMAT, "unknown syntax \"%s\": expected \"proto3\" or \"proto2\"", syntax);
 }

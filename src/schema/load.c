@@ -6,6 +6,7 @@
 #include "schema/find.h"
 #include "schema/import_names.h"
 #include "schema/protoc.h"
+#include "schema/roots.h"
 
 /* Appends the descriptor sets that are there as files. Serialised sets put behind each other are one set. */
 static int read_sets(struct mw_buf *out, const char *dir, const struct mw_file_list *files, struct mw_err *err) {
@@ -34,14 +35,19 @@ static int read_sets(struct mw_buf *out, const char *dir, const struct mw_file_l
 }
 
 int mw_schema_load(struct mw_pool **out, const char *dir, struct mw_err *err) {
+  return mw_schema_load_from(out, MW_ROOTS(dir), err);
+}
+
+int mw_schema_load_from(struct mw_pool **out, const char *const *roots, struct mw_err *err) {
+  const char *dir = roots[0];
   struct mw_file_list protos = {0}, sets = {0};
   struct mw_buf bytes = MW_BUF_INIT;
   int rc = mw_find_files(&protos, dir, ".proto", err);
   if (rc == 0) rc = mw_import_names(&protos, dir, err);
   if (rc == 0) rc = mw_find_files(&sets, dir, ".binpb", err);
-  if (rc == 0) rc = mw_protoc_compile(&bytes, dir, (const char *const *)protos.paths, protos.n, err);
+  if (rc == 0) rc = mw_protoc_compile(&bytes, roots, (const char *const *)protos.paths, protos.n, err);
   if (rc == 0) rc = read_sets(&bytes, dir, &sets, err);
-  if (rc == 0) rc = mw_pool_load(out, mw_buf_slice(&bytes), dir, err);
+  if (rc == 0) rc = mw_pool_load(out, mw_buf_slice(&bytes), roots, err);
   mw_buf_fini(&bytes);
   mw_file_list_fini(&sets);
   mw_file_list_fini(&protos);

@@ -5,6 +5,7 @@
 
 #include "schema/build.h"
 #include "schema/builtin.h"
+#include "schema/roots.h"
 #include "schema/load.h"
 #include "schema/pool_impl.h"
 
@@ -69,14 +70,15 @@ static int build(struct mw_builder *b, const struct mw_descriptor_set *set, cons
   return rc;
 }
 
-int mw_pool_load(struct mw_pool **out, struct mw_slice bytes, const char *dir, struct mw_err *err) {
+int mw_pool_load(struct mw_pool **out, struct mw_slice bytes, const char *const *roots, struct mw_err *err) {
+  const char *dir = roots[0] ? roots[0] : "";
   if (bytes.len > MW_POOL_SET_MAX) {
     return mw_err_set(err, MW_ELIMIT, "%s%sdescriptor set: larger than %d MiB", dir, *dir ? ": " : "",
                       MW_POOL_SET_MAX >> 20);
   }
   struct mw_descriptor_set set = {0}, own = {0};
   struct mw_pool *pool = calloc(1, sizeof *pool);
-  struct mw_builder b = {.pool = pool, .err = err, .dir = dir, .given = &set};
+  struct mw_builder b = {.pool = pool, .err = err, .roots = roots, .given = &set};
   if (!pool) return mw_err_set(err, MW_ENOMEM, "schema: out of memory");
   atomic_init(&pool->refs, 1);
   mw_arena_init(&pool->arena, SIZE_MAX);
@@ -105,7 +107,7 @@ int mw_pool_load(struct mw_pool **out, struct mw_slice bytes, const char *dir, s
 }
 
 int mw_pool_new(struct mw_pool **out, struct mw_slice set, struct mw_err *err) {
-  return mw_pool_load(out, set, "", err);
+  return mw_pool_load(out, set, MW_ROOTS(NULL), err);
 }
 
 struct mw_pool *mw_pool_ref(struct mw_pool *pool) {

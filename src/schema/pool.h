@@ -143,9 +143,9 @@ enum { MW_POOL_SET_MAX = 256 << 20 }; /* most bytes of a set */
  * Returns 0 and a reference in `out`; MW_EFORMAT (not a set, a dangling reference, a type that cannot be),
  * MW_EEXIST (a name defined twice), MW_EUNSUPPORTED (editions), MW_ELIMIT (over MW_POOL_SET_MAX, or nested over 64
  * deep) or MW_ENOMEM. A copy of a built-in file in the set, at whatever path, takes its place; MW_EFORMAT when a type
- * that code relies on has another shape in it. Findings about a file begin with "DIR/FILE:", and with
- * "DIR/FILE:LINE:" where a line is known. */
-int mw_pool_load(struct mw_pool **out, struct mw_slice set, const char *dir, struct mw_err *err);
+ * that code relies on has another shape in it. Findings about a file begin with "ROOT/FILE:", and with
+ * "ROOT/FILE:LINE:" where a line is known; ROOT is that of `roots` (schema/roots.h, may be empty) which has the file. */
+int mw_pool_load(struct mw_pool **out, struct mw_slice set, const char *const *roots, struct mw_err *err);
 
 /* The same with findings that begin with "FILE:". */
 int mw_pool_new(struct mw_pool **out, struct mw_slice set, struct mw_err *err);

@@ -1,81 +1,146 @@
+/* protoc takes the types of options from the descriptor.proto that it has loaded, or else from its own, and loads it only
+ * when something imports it. The project's own, which is newer, stands in for every other one; when protoc does not know
+ * an option, it runs again with that file as the first. */
 #include "schema/protoc.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "base/map.h"
 #include "schema/load.h"
+#include "schema/protoc_findings.h"
+#include "schema/roots.h"
 #include "schema/subprocess.h"
 
+#define DESCRIPTOR "google/protobuf/descriptor.proto"
+
+/* Made by cmake/descriptors.cmake: the text of DESCRIPTOR. */
+extern const unsigned char mw_descriptor_text[];
+extern const unsigned long mw_descriptor_text_len;
+
+enum { WELLKNOWN, DESCRIPTOR_TEXT, FIRST_ROOT }; /* the descriptors that protoc inherits */
+
 struct compilation {
-  const char *dir;
+  const char *const *roots;
   const char *const *files;
   size_t n;
-  int wellknown; /* a descriptor of the well-known types' set, for protoc to take imports from */
-  int code;      /* of the first finding */
-  struct mw_map seen; /* findings, each reported once: a bad import fails every file that has it */
+  int *inherited; /* -1 for those that are not open; those of the roots are of all but the first, which it runs in */
+  size_t n_inherited;
+  bool options; /* protoc is to load DESCRIPTOR first */
+  struct mw_protoc_findings findings;
   struct mw_err *err;
 };
 
-static int no_memory(struct compilation *c) { return mw_err_set(c->err, MW_ENOMEM, "%s: out of memory", c->dir); }
+static int no_memory(struct compilation *c) { return mw_err_set(c->err, MW_ENOMEM, "%s: out of memory", c->roots[0]); }
 
-/* ---- running it ---- */
+/* ---- what it inherits ---- */
 
-/* Puts the well-known types where protoc can read them: into a file that exists in memory alone. */
-static int open_wellknown(struct compilation *c) {
-  struct mw_slice set = mw_schema_wellknown();
-  c->wellknown = memfd_create("wellknown.binpb", MFD_CLOEXEC);
-  if (c->wellknown < 0) return mw_err_set(c->err, MW_EIO, "%s: memfd_create: %s", c->dir, strerror(errno));
-  while (set.len > 0) {
-    ssize_t done = write(c->wellknown, set.data, set.len);
-    if (done < 0) return mw_err_set(c->err, MW_EIO, "%s: memfd: %s", c->dir, strerror(errno));
-    set = mw_slice(set.data + done, set.len - (size_t)done);
+/* A file that exists in memory alone. */
+static int open_memory(struct compilation *c, int *fd, struct mw_slice bytes) {
+  *fd = memfd_create("moonwire", MFD_CLOEXEC);
+  if (*fd < 0) return mw_err_set(c->err, MW_EIO, "%s: memfd_create: %s", c->roots[0], strerror(errno));
+  while (bytes.len > 0) {
+    ssize_t done = write(*fd, bytes.data, bytes.len);
+    if (done < 0) return mw_err_set(c->err, MW_EIO, "%s: memfd: %s", c->roots[0], strerror(errno));
+    bytes = mw_slice(bytes.data + done, bytes.len - (size_t)done);
   }
   return 0;
 }
 
-/* Runs protoc on files[first] and those behind it. */
-static int run(struct compilation *c, size_t first, struct mw_buf *out, struct mw_buf *errors, int *status) {
-  enum { MAX_OPTIONS = 8 };
-  size_t n = 0, count = c->n - first;
-  char option[64];
-  struct mw_buf names = MW_BUF_INIT; /* "./" keeps a leading dash from being an option */
-  const char **argv = malloc((count + MAX_OPTIONS) * sizeof *argv);
-  int rc = argv ? 0 : MW_ENOMEM;
-  for (size_t i = 0; i < count && rc == 0; i++) {
-    rc = mw_buf_printf(&names, "./%s", c->files[first + i]);
-    if (rc == 0) rc = mw_buf_putc(&names, '\0');
-  }
+/* Roots are passed as descriptors: a path may have characters in it that mean something to --proto_path. */
+static int open_all(struct compilation *c) {
+  size_t roots = 1;
+  while (c->roots[roots]) roots++;
+  c->n_inherited = FIRST_ROOT + roots - 1;
+  c->inherited = malloc(c->n_inherited * sizeof *c->inherited);
+  if (!c->inherited) return no_memory(c);
+  for (size_t i = 0; i < c->n_inherited; i++) c->inherited[i] = -1;
+  int rc = open_memory(c, &c->inherited[WELLKNOWN], mw_schema_wellknown());
   if (rc == 0) {
-    snprintf(option, sizeof option, "--descriptor_set_in=/proc/self/fd/%d", c->wellknown);
-    argv[n++] = "protoc";
-    argv[n++] = option;
-    argv[n++] = "--proto_path=.";
-    argv[n++] = "--descriptor_set_out=/dev/stdout";
-    argv[n++] = "--include_imports";
-    argv[n++] = "--include_source_info";
-    const char *name = mw_buf_str(&names);
-    for (size_t i = 0; i < count; i++, name += strlen(name) + 1) argv[n++] = name;
-    argv[n] = NULL;
-    struct mw_command command = {argv, c->dir, c->wellknown};
-    rc = mw_subprocess_run(&command, out, errors, status, c->err);
-  } else {
-    no_memory(c);
+    rc = open_memory(c, &c->inherited[DESCRIPTOR_TEXT], mw_slice(mw_descriptor_text, mw_descriptor_text_len));
   }
-  mw_buf_fini(&names);
+  for (size_t i = 1; i < roots && rc == 0; i++) {
+    int fd = open(c->roots[i], O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) rc = mw_err_set(c->err, MW_EIO, "%s: %s", c->roots[i], strerror(errno));
+    c->inherited[FIRST_ROOT + i - 1] = fd;
+  }
+  return rc;
+}
+
+static void close_all(struct compilation *c) {
+  for (size_t i = 0; i < c->n_inherited && c->inherited; i++) {
+    if (c->inherited[i] >= 0) close(c->inherited[i]);
+  }
+  free(c->inherited);
+}
+
+/* ---- running it ---- */
+
+/* Appends the arguments, each with its NUL, to `out`. */
+static int put_arguments(struct compilation *c, size_t first, struct mw_buf *out, size_t *count) {
+  const int *fd = c->inherited;
+  int rc = mw_buf_printf(out,
+                         "protoc%c--descriptor_set_in=/proc/self/fd/%d%c--proto_path=.%c"
+                         "--descriptor_set_out=/dev/stdout%c--include_imports%c--include_source_info%c",
+                         0, fd[WELLKNOWN], 0, 0, 0, 0, 0);
+  *count = 6;
+  for (size_t i = FIRST_ROOT; i < c->n_inherited && rc == 0; i++, ++*count) {
+    rc = mw_buf_printf(out, "--proto_path=/proc/self/fd/%d%c", fd[i], 0);
+  }
+  if (rc == 0) rc = mw_buf_printf(out, "--proto_path=" DESCRIPTOR "=/proc/self/fd/%d%c", fd[DESCRIPTOR_TEXT], 0);
+  ++*count;
+  if (rc == 0 && c->options) rc = mw_buf_append(out, DESCRIPTOR, sizeof DESCRIPTOR);
+  *count += c->options;
+  for (size_t i = first; i < c->n && rc == 0; i++, ++*count) {
+    rc = mw_buf_printf(out, "./%s%c", c->files[i], 0); /* "./" keeps a leading dash from being an option */
+  }
+  return rc == 0 ? 0 : no_memory(c);
+}
+
+/* Runs protoc on files[first] and those after it. */
+static int run(struct compilation *c, size_t first, struct mw_buf *out, struct mw_buf *errors, int *status) {
+  struct mw_buf arguments = MW_BUF_INIT;
+  size_t n = 0;
+  int rc = put_arguments(c, first, &arguments, &n);
+  const char **argv = rc == 0 ? malloc((n + 1) * sizeof *argv) : NULL;
+  if (rc == 0 && !argv) rc = no_memory(c);
+  if (rc == 0) {
+    const char *at = mw_buf_str(&arguments);
+    for (size_t i = 0; i < n; i++, at += strlen(at) + 1) argv[i] = at;
+    argv[n] = NULL;
+    struct mw_command command = {argv, c->roots[0], c->inherited, c->n_inherited};
+    rc = mw_subprocess_run(&command, out, errors, status, c->err);
+  }
+  mw_buf_fini(&arguments);
   free(argv);
-  if (rc == MW_ELIMIT || rc == MW_ECLOSED) mw_err_wrap(c->err, "%s", c->dir);
+  if (rc == MW_ELIMIT || rc == MW_ECLOSED) mw_err_wrap(c->err, "%s", c->roots[0]);
   if (rc != MW_ENOTFOUND) return rc;
   return mw_err_set(c->err, MW_EIO,
                     "%s: cannot compile *.proto: protoc, the protobuf compiler, is not in PATH "
                     "(Debian package protobuf-compiler)",
-                    c->dir);
+                    c->roots[0]);
 }
 
-/* ---- what it says ---- */
+/* Whether protoc does not know an option that is not in parentheses, or a type of DESCRIPTOR. */
+static bool lacks_options(struct mw_slice errors) {
+  return memmem(errors.data, errors.len, ": Option \"", 10) ||
+         memmem(errors.data, errors.len, "\"google.protobuf.", 17);
+}
+
+/* The same, and again with DESCRIPTOR when that is needed. The set then begins with that file, which every pool has. */
+static int run_with_options(struct compilation *c, size_t first, struct mw_buf *set, struct mw_buf *errors, int *status) {
+  int rc = run(c, first, set, errors, status);
+  if (rc != 0 || *status == 0 || c->options || !lacks_options(mw_buf_slice(errors))) return rc;
+  c->options = true;
+  mw_buf_clear(set);
+  mw_buf_clear(errors);
+  return run(c, first, set, errors, status);
+}
+
+/* ---- putting it together ---- */
 
 /* Whether `line` is about `file`: "FILE:..." */
 static bool is_about(struct mw_slice line, const char *file) {
@@ -83,59 +148,12 @@ static bool is_about(struct mw_slice line, const char *file) {
   return line.len > len && memcmp(line.data, file, len) == 0 && line.data[len] == ':';
 }
 
-static bool contains(struct mw_slice line, const char *words) {
-  return memmem(line.data, line.len, words, strlen(words));
-}
-
-static bool is_warning(struct mw_slice line) {
-  return contains(line, ": warning: ") || contains(line, "[libprotobuf ");
-}
-
-/* Takes the next line off `text`, its end left out. */
-static struct mw_slice take_line(struct mw_slice *text) {
-  const uint8_t *end = memchr(text->data, '\n', text->len);
-  struct mw_slice line = mw_slice(text->data, end ? (size_t)(end - text->data) : text->len);
-  size_t taken = line.len + (end ? 1 : 0);
-  *text = mw_slice(text->data + taken, text->len - taken);
-  return line;
-}
-
-static int add_finding(struct compilation *c, int code, struct mw_slice line) {
-  if (mw_map_get(&c->seen, line)) return 0;
-  if (mw_map_set(&c->seen, line, c) != 0) return no_memory(c);
-  bool names_file = contains(line, ".proto:");
-  if (c->code == 0) c->code = code;
-  mw_err_add(c->err, code, "%s%s%.*s", names_file ? c->dir : "protoc", names_file ? "/" : ": ", (int)line.len,
-             (const char *)line.data);
-  return 0;
-}
-
-/* Whether a file's first statement is `edition`, which protoc before 27 does not know. */
-static bool is_edition(const struct compilation *c, const char *file) {
-  enum { ENOUGH = 1 << 20 };
-  struct mw_buf path = MW_BUF_INIT, text = MW_BUF_INIT;
-  bool edition = false;
-  if (mw_buf_printf(&path, "%s/%s", c->dir, file) == 0 &&
-      mw_buf_read_file(&text, mw_buf_str(&path), ENOUGH, NULL) == 0) {
-    const char *p = mw_buf_str(&text);
-    for (const char *end = ""; *p && end;) { /* past white space and comments */
-      p += strspn(p, " \t\r\n");
-      end = strncmp(p, "//", 2) == 0 ? strchr(p, '\n') : strncmp(p, "/*", 2) == 0 ? strstr(p, "*/") : NULL;
-      if (end) p = *end == '\n' ? end + 1 : end + 2;
-    }
-    edition = strncmp(p, "edition", 7) == 0 && strspn(p + 7, " \t\r\n=") > 0;
-  }
-  mw_buf_fini(&text);
-  mw_buf_fini(&path);
-  return edition;
-}
-
 /* The file that protoc stopped at, of those from `first` on: the first one that it complains about; n for none. */
 static size_t find_culprit(const struct compilation *c, size_t first, struct mw_slice errors) {
   size_t culprit = c->n;
   while (errors.len > 0) {
-    struct mw_slice line = take_line(&errors);
-    if (is_warning(line)) continue;
+    struct mw_slice line = mw_protoc_take_line(&errors);
+    if (mw_protoc_is_warning(line)) continue;
     for (size_t i = first; i < culprit; i++) {
       if (is_about(line, c->files[i])) culprit = i;
     }
@@ -143,28 +161,21 @@ static size_t find_culprit(const struct compilation *c, size_t first, struct mw_
   return culprit;
 }
 
-static int report(struct compilation *c, size_t culprit, struct mw_slice errors) {
-  if (culprit < c->n && is_edition(c, c->files[culprit])) {
-    struct mw_buf line = MW_BUF_INIT;
-    int rc = mw_buf_puts(&line, c->files[culprit]);
-    if (rc == 0) {
-      rc = mw_buf_puts(&line, ":1:1: protobuf editions are not supported: expected syntax = \"proto3\" or \"proto2\"");
-    }
-    rc = rc == 0 ? add_finding(c, MW_EUNSUPPORTED, mw_buf_slice(&line)) : no_memory(c);
-    mw_buf_fini(&line);
-    return rc;
+/* Leaves out DESCRIPTOR, which protoc was made to load: it stands first. */
+static struct mw_slice without_descriptor(const struct compilation *c, struct mw_slice set) {
+  static const char name[] = "\x0a\x20" DESCRIPTOR; /* begins the file: field 1, 32 bytes */
+  size_t len = 0, at = 1;
+  for (unsigned shift = 0; at < set.len && shift < 35; shift += 7) {
+    len |= (size_t)(set.data[at] & 0x7f) << shift;
+    if (set.data[at++] < 0x80) break;
   }
-  while (errors.len > 0) {
-    struct mw_slice line = take_line(&errors);
-    int rc = line.len > 0 && !is_warning(line) ? add_finding(c, MW_EFORMAT, line) : 0;
-    if (rc != 0) return rc;
-  }
-  return 0;
+  bool first = c->options && at + len <= set.len && len >= sizeof name - 1 &&
+               memcmp(set.data + at, name, sizeof name - 1) == 0;
+  for (size_t i = 0; first && i < c->n; i++) first = strcmp(c->files[i], DESCRIPTOR) != 0;
+  return first ? mw_slice(set.data + at + len, set.len - at - len) : set;
 }
 
-/* ---- putting it together ---- */
-
-/* protoc stops at the first bad file. Goes on behind each, so that all of them are reported in one go. */
+/* protoc stops at the first bad file. Goes on after each, so that all of them are reported in one go. */
 static int compile(struct compilation *c, struct mw_buf *out) {
   struct mw_buf set = MW_BUF_INIT, errors = MW_BUF_INIT;
   int rc = 0;
@@ -172,28 +183,31 @@ static int compile(struct compilation *c, struct mw_buf *out) {
     int status = 0;
     mw_buf_clear(&set);
     mw_buf_clear(&errors);
-    rc = run(c, first, &set, &errors, &status);
+    rc = run_with_options(c, first, &set, &errors, &status);
     if (rc != 0 || status == 0) break;
     size_t culprit = find_culprit(c, first, mw_buf_slice(&errors));
-    rc = report(c, culprit, mw_buf_slice(&errors));
-    if (rc == 0 && c->code == 0) {
-      rc = mw_err_set(c->err, MW_EIO, "%s: protoc ended with status %d and no error message", c->dir, status);
+    rc = mw_protoc_report(&c->findings, mw_buf_slice(&errors));
+    if (rc == 0 && c->findings.code == 0) {
+      rc = mw_err_set(c->err, MW_EIO, "%s: protoc ended with status %d and no error message", c->roots[0], status);
     }
     first = culprit + 1;
   }
-  if (rc == 0) rc = c->code;
-  if (rc == 0 && mw_buf_append(out, set.data, set.len) != 0) rc = no_memory(c);
+  if (rc == 0) rc = c->findings.code;
+  struct mw_slice own = without_descriptor(c, mw_buf_slice(&set));
+  if (rc == 0 && mw_buf_append(out, own.data, own.len) != 0) rc = no_memory(c);
   mw_buf_fini(&errors);
   mw_buf_fini(&set);
   return rc;
 }
 
-int mw_protoc_compile(struct mw_buf *out, const char *dir, const char *const *files, size_t n, struct mw_err *err) {
-  struct compilation c = {.dir = dir, .files = files, .n = n, .wellknown = -1, .err = err};
+int mw_protoc_compile(struct mw_buf *out, const char *const *roots, const char *const *files, size_t n,
+                      struct mw_err *err) {
+  struct compilation c = {.roots = roots, .files = files, .n = n, .err = err};
   if (n == 0) return 0;
-  int rc = open_wellknown(&c);
+  c.findings = (struct mw_protoc_findings){.roots = roots, .files = files, .n_files = n, .err = err};
+  int rc = open_all(&c);
   if (rc == 0) rc = compile(&c, out);
-  if (c.wellknown >= 0) close(c.wellknown);
-  mw_map_fini(&c.seen);
+  close_all(&c);
+  mw_protoc_findings_fini(&c.findings);
   return rc;
 }

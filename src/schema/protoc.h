@@ -4,11 +4,12 @@
 
 #include "base/buf.h"
 
-/* Compiles `n` files, paths relative to `dir`, which is where imports are looked for first and the well-known types
- * next. Appends the serialised FileDescriptorSet, imports and source information included, to `out`.
- * Returns 0; MW_EFORMAT with one finding for each of protoc's errors, "FILE:LINE:COL: message" with FILE below `dir`;
+/* Compiles `n` files, paths relative to the first of `roots` (schema/roots.h), which is where imports are looked for
+ * first, the others and the well-known types next. Appends the serialised FileDescriptorSet, imports and source information included, to `out`.
+ * Returns 0; MW_EFORMAT with one finding for each of protoc's errors, "FILE:LINE:COL: message" with FILE below its root;
  * MW_EIO (protoc cannot be run), MW_ELIMIT (it exceeded a bound of the thread, see schema/subprocess.h), MW_ECLOSED (it
  * was stopped) or MW_ENOMEM. */
-int mw_protoc_compile(struct mw_buf *out, const char *dir, const char *const *files, size_t n, struct mw_err *err);
+int mw_protoc_compile(struct mw_buf *out, const char *const *roots, const char *const *files, size_t n,
+                      struct mw_err *err);
 
 #endif

@@ -127,7 +127,9 @@ static int become(const struct mw_command *command, const struct pipes *pipes, p
       dup2(pipes->write[ERRORS], STDERR_FILENO) < 0) {
     return errno;
   }
-  if (command->inherited >= 0 && fcntl(command->inherited, F_SETFD, 0) != 0) return errno;
+  for (size_t i = 0; i < command->n_inherited; i++) {
+    if (fcntl(command->inherited[i], F_SETFD, 0) != 0) return errno;
+  }
   if (chdir(command->dir) != 0 || sigaction(SIGPIPE, &usual, NULL) != 0) return errno;
   sigprocmask(SIG_SETMASK, &none, NULL);
   /* execvp() does not write to the arguments, whatever its prototype says. */

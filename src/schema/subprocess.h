@@ -16,7 +16,8 @@
 struct mw_command {
   const char *const *argv; /* ends with NULL; argv[0] is looked for in PATH */
   const char *dir;         /* its working directory */
-  int inherited;           /* a descriptor that it gets under the same number, besides 0 to 2; -1 for none */
+  const int *inherited;    /* descriptors that it gets under the same numbers, besides 0 to 2; borrowed */
+  size_t n_inherited;
 };
 
 /* Bounds of the programs that one thread runs. */

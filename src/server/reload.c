@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "schema/compat.h"
+#include "schema/roots.h"
 #include "server/difference.h"
 #include "server/gate.h"
 #include "server/reading.h"
@@ -246,7 +247,7 @@ static int check_wire(const struct mw_reload *reload, const struct mw_generation
   const char *dir = reload->shared->dir;
   char protos[4096];
   snprintf(protos, sizeof protos, "%s%sproto", strcmp(dir, ".") == 0 ? "" : dir, strcmp(dir, ".") == 0 ? "" : "/");
-  return mw_compat_check(reload->kept[0]->pool, candidate->pool, protos, err);
+  return mw_compat_check(reload->kept[0]->pool, candidate->pool, MW_ROOTS(protos), err);
 }
 
 /* Whether the candidate, just read, changes nothing. */

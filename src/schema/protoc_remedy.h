@@ -1,0 +1,27 @@
+/* What to do about errors of protoc that do not say it. */
+#ifndef MW_SCHEMA_PROTOC_REMEDY_H
+#define MW_SCHEMA_PROTOC_REMEDY_H
+
+#include "base/buf.h"
+
+#define MW_PROTO_NO_EDITIONS                                                                                       \
+  "protobuf editions are not supported: expected syntax = \"proto3\" or \"proto2\""
+
+struct mw_protoc_context {
+  struct mw_slice text;     /* of the .proto file that the error is about; empty when it cannot be read */
+  const char *const *files; /* that protoc compiles */
+  size_t n_files;
+};
+
+/* Appends what would be right to the error `line`, "FILE:LINE:COL: words.", when it is one of those that do not tell:
+ *   a type of google/protobuf and the like without its import;
+ *   an rpc whose name hides a message;
+ *   an import that is not found.
+ * Returns 0 or MW_ENOMEM. */
+int mw_protoc_remedy(struct mw_buf *out, struct mw_slice line, const struct mw_protoc_context *context);
+
+/* Whether the first statement of a .proto file is `edition`; whether it has one that is neither that nor `syntax`. */
+bool mw_proto_is_edition(struct mw_slice text);
+bool mw_proto_lacks_syntax(struct mw_slice text);
+
+#endif
