@@ -206,6 +206,36 @@ return {
     assert.matches("DIR/lua/broken.lua:1: unexpected symbol", stderr, 1, true)
   end)
 
+  it("refuses what is no list of folders of protos", function()
+    for _, wrong in ipairs { "5", "{}", "''", "{ 'proto', 1 }", "{ '' }", "{" .. ("'a',"):rep(17) .. "}" } do
+      local folder <close> = project.new { ["moonwire.lua"] = "return {\n proto = " .. wrong .. " }" }
+      local code, _, stderr = folder:run "check"
+      assert.are.equal(1, code)
+      assert.matches("DIR/moonwire.lua:2: proto: expected a folder, or a list of 1 to 16", stderr, 1, true)
+    end
+  end)
+
+  it("looks up imports in the folders of the setting proto, and names the one that has a finding", function()
+    local files = {
+      ["contract/a.proto"] = 'syntax = "proto3"; import "b.proto"; message A { B b = 1; }',
+      ["third=party/b.proto"] = 'syntax = "proto3"; message B {}',
+      ["third=party/unused.proto"] = "no proto",
+      ["moonwire.lua"] = "return { proto = { 'contract', 'third=party' } }",
+    }
+    local folder <close> = project.new(files)
+    assert.are.equal(0, (folder:run "check"))
+    files["third=party/b.proto"] = 'syntax = "proto3"; message B { Nix x = 1; }'
+    local broken <close> = project.new(files)
+    local code, _, stderr = broken:run "check"
+    assert.are.equal(1, code)
+    assert.matches('DIR/third=party/b.proto:1:32: "Nix" is not defined.', stderr, 1, true)
+    files["moonwire.lua"] = "return { proto = { 'contract', 'nowhere' } }"
+    local missing <close> = project.new(files)
+    code, _, stderr = missing:run "check"
+    assert.are.equal(1, code)
+    assert.matches("DIR/nowhere: No such file or directory (setting proto)", stderr, 1, true)
+  end)
+
   it("refuses TLS without a certificate or a key", function()
     local function missing(tls, name)
       local folder <close> = project.new { ["moonwire.lua"] = ("return { tls = { %s } }"):format(tls) }

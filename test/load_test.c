@@ -356,7 +356,7 @@ static void test_imports_of_other_roots(void **state) {
   assert_refused_from(MW_ROOTS(own, odd, last), MW_EFORMAT,
                       "ROOT/last/c.proto:4: grpc.health.v1.HealthCheckRequest: this copy differs from the built-in "
                       "definition: expected { string service = 1; }, got { }");
-  assert_refused_from(MW_ROOTS(own, "/no/such/folder"), MW_EIO, "/no/such/folder: No such file or directory");
+  assert_refused_from(MW_ROOTS(own, "/no/such/folder"), MW_EIO, "/no/such/folder: No such file or directory (setting proto)");
 }
 
 static void test_descriptor_sets(void **state) {

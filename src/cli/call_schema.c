@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "schema/load.h"
+#include "server/settings.h"
 
 static const char *service_at(const void *ctx, size_t i) { return mw_pool_service_at(ctx, i)->full_name; }
 
@@ -63,12 +64,23 @@ static int explain(const struct mw_call_options *options, const struct mw_pool *
   return rc;
 }
 
+/* The folder that was given, or else those of the project that the command runs in. */
+static int load(struct mw_pool **out, const struct mw_call_options *options, struct mw_err *err) {
+  if (options->proto_given) return mw_schema_load(out, options->proto_dir, err);
+  struct mw_settings settings;
+  int rc = mw_settings_find_protos(&settings, ".");
+  if (rc != 0) return mw_err_set(err, rc, "out of memory");
+  rc = mw_schema_load_from(out, (const char *const *)settings.protos, err);
+  mw_settings_fini(&settings);
+  return rc;
+}
+
 int mw_call_find_method(const struct mw_call_options *options, struct mw_pool **pool,
                         const struct mw_method_type **method, struct mw_err *err) {
   struct mw_pool *loaded = NULL;
   if (options->proto_given && !is_folder(options->proto_dir))
     return mw_err_set(err, MW_ENOTFOUND, "--proto %s: there is no such folder", options->proto_dir);
-  int rc = mw_schema_load(&loaded, options->proto_dir, err);
+  int rc = load(&loaded, options, err);
   if (rc != 0) return rc;
   *method = mw_pool_method(loaded, mw_slice_str(options->method));
   if (!*method) {

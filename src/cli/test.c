@@ -143,7 +143,8 @@ static int run_specs(struct mw_test *test, struct mw_err *err) {
 
 static int run(struct mw_test *test, struct mw_err *err) {
   const struct mw_overrides overrides = {
-      .data = ":memory:", .engine = getenv("MOONWIRE_TEST_ENGINE"), .workers = 1, .no_grace = true};
+      .data = ":memory:", .engine = getenv("MOONWIRE_TEST_ENGINE"), .workers = 1, .no_grace = true,
+      .copied_from = test->copied_from};
   struct mw_generation *generation;
   int rc = mw_generation_read(&generation, ".", 1, NULL, &overrides, err);
   if (rc != 0) return rc;
@@ -179,14 +180,20 @@ static int test_folder(struct mw_test *test) {
   return test->code;
 }
 
-/* What a server starts (server/gate.h): moonwire test --of=PID DIR ... */
-static const char of[] = "--of=";
+/* A server starts (server/gate.h): moonwire test --of=PID --copied-from=PROJECT DIR ... */
+static const char of[] = "--of=", copied_from[] = "--copied-from=";
 
 int mw_cli_test(int argc, char **argv) {
+  const char *project = NULL;
   if (argc > 1 && strncmp(argv[1], of, sizeof of - 1) == 0) {
     if (!mw_test_leash(argv[1] + sizeof of - 1)) return MW_EXIT_USAGE;
     argc--;
     argv++;
+    if (argc > 1 && strncmp(argv[1], copied_from, sizeof copied_from - 1) == 0) {
+      project = argv[1] + sizeof copied_from - 1;
+      argc--;
+      argv++;
+    }
   }
   if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
     fputs(help, stdout);
@@ -201,6 +208,7 @@ int mw_cli_test(int argc, char **argv) {
   signal(SIGPIPE, SIG_IGN);
   struct mw_test test = {.argc = argc - first,
                          .argv = argv + first,
+                         .copied_from = project,
                          .code = -1,
                          .log_lock = PTHREAD_MUTEX_INITIALIZER,
                          .log = MW_BUF_INIT,

@@ -13,6 +13,7 @@ struct clock;
 
 struct mw_test {
   struct mw_worker worker;
+  const char *copied_from;          /* of struct mw_overrides */
   struct mw_generation *generation; /* of the folder; borrowed */
   struct mw_program *specs;         /* what `require "moonwire"` is of in specs */
   struct mw_engine *inproc;         /* calls handlers of the worker's current program */

@@ -64,7 +64,7 @@ static int open_all(struct compilation *c) {
   }
   for (size_t i = 1; i < roots && rc == 0; i++) {
     int fd = open(c->roots[i], O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0) rc = mw_err_set(c->err, MW_EIO, "%s: %s", c->roots[i], strerror(errno));
+    if (fd < 0) rc = mw_err_set(c->err, MW_EIO, "%s: %s (setting proto)", c->roots[i], strerror(errno));
     c->inherited[FIRST_ROOT + i - 1] = fd;
   }
   return rc;

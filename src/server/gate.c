@@ -149,8 +149,11 @@ static void open_pipe(struct mw_gate *gate, struct output *output) {
 static int spawn(struct mw_gate *gate) {
   static char self[] = "/proc/self/exe", test[] = "test", plain[] = "--output=plainTerminal";
   char of[32]; /* so that it ends when the server is killed */
-  char *args[] = {self, test, of, gate->folder.path, plain, NULL};
+  char original[PATH_MAX] = "", from[PATH_MAX + 16];
+  char *args[] = {self, test, of, from, gate->folder.path, plain, NULL};
   snprintf(of, sizeof of, "--of=%d", (int)getpid());
+  if (!realpath(gate->dir, original)) *original = '\0';
+  snprintf(from, sizeof from, "--copied-from=%s", original);
   uv_stdio_container_t stdio[3] = {
       {.flags = UV_IGNORE},
       {.flags = UV_CREATE_PIPE | UV_WRITABLE_PIPE, .data.stream = (uv_stream_t *)&gate->out.pipe},

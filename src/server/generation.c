@@ -109,24 +109,28 @@ static int digest_files(uint64_t *hash, const char *folder, const char *suffix, 
   return rc;
 }
 
-int mw_generation_digest_protos(uint64_t *out, const char *folder, struct mw_err *err) {
+int mw_generation_digest_protos(uint64_t *out, const char *const *roots, struct mw_err *err) {
   *out = 0xcbf29ce484222325u;
-  int rc = digest_files(out, folder, ".proto", err);
-  return rc == 0 ? digest_files(out, folder, ".binpb", err) : rc;
+  int rc = digest_files(out, roots[0], ".proto", err);
+  if (rc == 0) rc = digest_files(out, roots[0], ".binpb", err);
+  for (size_t i = 1; roots[i] && rc == 0; i++) {
+    *out = digest_name(*out, "");
+    rc = digest_files(out, roots[i], ".proto", err);
+  }
+  return rc;
 }
 
 /* Makes the pool, or shares the one of `previous`. The digest is taken first: what changes after it is a change again. */
-static int read_protos(struct mw_generation *g, const char *dir, const struct mw_generation *previous,
-                       struct mw_err *err) {
-  char *folder = join(&g->arena, dir, "proto");
-  if (!folder) return mw_err_set(err, MW_ENOMEM, "out of memory");
-  int rc = mw_generation_digest_protos(&g->protos, folder, err);
+static int read_protos(struct mw_generation *g, const struct mw_generation *previous, struct mw_err *err) {
+  const char *const *roots = (const char *const *)g->settings.protos;
+  if (!roots[0]) return mw_err_set(err, MW_ENOMEM, "out of memory");
+  int rc = mw_generation_digest_protos(&g->protos, roots, err);
   if (rc != 0) return rc;
   if (previous && previous->protos == g->protos) {
     g->pool = mw_pool_ref(previous->pool);
     return 0;
   }
-  return mw_schema_load(&g->pool, folder, err);
+  return mw_schema_load_from(&g->pool, roots, err);
 }
 
 /* ---- settings ---- */
@@ -162,12 +166,11 @@ static struct mw_generation *new_generation(uint64_t number) {
 }
 
 /* The same within the bounds that the settings give to protoc. */
-static int read_protos_within(struct mw_generation *g, const char *dir, const struct mw_generation *previous,
-                              struct mw_err *err) {
+static int read_protos_within(struct mw_generation *g, const struct mw_generation *previous, struct mw_err *err) {
   struct mw_subprocess_bounds own = {0}, *outer = mw_subprocess_bounds(), *bounds = outer ? outer : &own;
   bounds->time = mw_span_of_seconds(g->settings.protoc_seconds);
   mw_subprocess_bound(bounds);
-  int rc = read_protos(g, dir, previous, err);
+  int rc = read_protos(g, previous, err);
   mw_subprocess_bound(outer);
   return rc;
 }
@@ -177,7 +180,7 @@ static int read_all(struct mw_generation *g, const char *dir, const struct mw_ge
                     const struct mw_overrides *overrides, struct mw_err *err) {
   struct mw_err settings_err = MW_ERR_INIT;
   int settings = read_settings(g, dir, overrides, &settings_err);
-  int rc = read_protos_within(g, dir, previous, err);
+  int rc = read_protos_within(g, previous, err);
   int scripts = read_scripts(g, dir, err);
   if (rc == 0) rc = scripts;
   if (rc == 0) rc = settings;

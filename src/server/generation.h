@@ -26,7 +26,7 @@ struct mw_generation {
   struct mw_generation *origin; /* a reference: whose contents these are; NULL for its own */
 };
 
-/* Reads DIR/proto, DIR/lua and DIR/moonwire.lua. Errors of all are findings of one look. When the protos are those of
+/* Reads DIR/moonwire.lua, DIR/lua and the folders of protos. Errors of all are findings of one look. When the protos are those of
  * `previous`, which may be NULL, its pool is shared. `overrides` may be NULL. Returns 0 and a reference, MW_EFORMAT,
  * MW_EUNSUPPORTED, MW_EINVAL, MW_EIO or MW_ENOMEM. */
 int mw_generation_read(struct mw_generation **out, const char *dir, uint64_t number,
@@ -36,8 +36,8 @@ int mw_generation_read(struct mw_generation **out, const char *dir, uint64_t num
 /* The contents of `old` under a new number. NULL without memory. */
 struct mw_generation *mw_generation_renumber(struct mw_generation *old, uint64_t number);
 
-/* The digest of the protos in a folder, such as DIR/proto. Returns 0, MW_EIO or MW_ENOMEM. */
-int mw_generation_digest_protos(uint64_t *out, const char *folder, struct mw_err *err);
+/* The digest of the protos in folders (schema/roots.h), such as DIR/proto. Returns 0, MW_EIO or MW_ENOMEM. */
+int mw_generation_digest_protos(uint64_t *out, const char *const *roots, struct mw_err *err);
 
 /* Whether both hold the same protos, scripts and moonwire.lua. */
 bool mw_generation_same(const struct mw_generation *a, const struct mw_generation *b);

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "schema/find.h"
+#include "server/settings.h"
 
 /* What follows a path and its NUL in `stamps`. */
 struct stamp {
@@ -71,18 +72,31 @@ static int add_folder(struct mw_look *look, struct mw_buf *path, const char *suf
   return rc == 0 ? 0 : mw_err_set(err, rc, "out of memory");
 }
 
+static int add_protos(struct mw_look *look, const char *dir, struct mw_buf *path, int64_t (*now)(void),
+                      struct mw_err *err) {
+  struct mw_settings settings;
+  int rc = mw_settings_find_protos(&settings, dir);
+  if (rc != 0) return mw_err_set(err, rc, "out of memory");
+  for (size_t i = 0; i < settings.n_protos && rc == 0; i++) {
+    for (size_t k = 0; k < (i == 0 ? 2 : 1) && rc == 0; k++) {
+      mw_buf_clear(path);
+      rc = mw_buf_puts(path, settings.protos[i]);
+      rc = rc == 0 ? add_folder(look, path, k == 0 ? ".proto" : ".binpb", now, err) : mw_err_set(err, rc, "out of memory");
+    }
+  }
+  mw_settings_fini(&settings);
+  return rc;
+}
+
 int mw_look_take(struct mw_look *out, const char *dir, int64_t (*now)(void), struct mw_err *err) {
-  static const struct {
-    const char *folder, *suffix;
-  } sources[] = {{"proto", ".proto"}, {"proto", ".binpb"}, {"lua", ".lua"}};
   struct mw_look look = {.stamps = MW_BUF_INIT, .busy = MW_BUF_INIT};
   struct mw_buf path = MW_BUF_INIT;
   const char *parent = strcmp(dir, ".") == 0 ? "" : dir, *slash = *parent ? "/" : "";
-  int rc = 0;
-  for (size_t i = 0; i < sizeof sources / sizeof *sources && rc == 0; i++) {
+  int rc = add_protos(&look, dir, &path, now, err);
+  if (rc == 0) {
     mw_buf_clear(&path);
-    rc = mw_buf_printf(&path, "%s%s%s", parent, slash, sources[i].folder);
-    rc = rc == 0 ? add_folder(&look, &path, sources[i].suffix, now, err) : mw_err_set(err, rc, "out of memory");
+    rc = mw_buf_printf(&path, "%s%slua", parent, slash);
+    rc = rc == 0 ? add_folder(&look, &path, ".lua", now, err) : mw_err_set(err, rc, "out of memory");
   }
   if (rc == 0) {
     mw_buf_clear(&path);

@@ -7,7 +7,6 @@
 
 #include "base/clock.h"
 #include "schema/compat.h"
-#include "schema/roots.h"
 #include "server/difference.h"
 #include "server/gate.h"
 #include "server/reading.h"
@@ -244,10 +243,7 @@ static void prepare(struct mw_reload *reload, struct mw_generation *candidate) {
 
 /* Whether clients can go on with the candidate's schema. */
 static int check_wire(const struct mw_reload *reload, const struct mw_generation *candidate, struct mw_err *err) {
-  const char *dir = reload->shared->dir;
-  char protos[4096];
-  snprintf(protos, sizeof protos, "%s%sproto", strcmp(dir, ".") == 0 ? "" : dir, strcmp(dir, ".") == 0 ? "" : "/");
-  return mw_compat_check(reload->kept[0]->pool, candidate->pool, MW_ROOTS(protos), err);
+  return mw_compat_check(reload->kept[0]->pool, candidate->pool, (const char *const *)candidate->settings.protos, err);
 }
 
 /* Whether the candidate, just read, changes nothing. */

@@ -58,6 +58,21 @@ int mw_settings_add_folder(struct mw_settings *settings, const char *path) {
   return 0;
 }
 
+void mw_settings_clear_protos(struct mw_settings *settings) {
+  for (size_t i = 0; i < settings->n_protos; i++) {
+    free(settings->protos[i]);
+    settings->protos[i] = NULL;
+  }
+  settings->n_protos = 0;
+}
+
+int mw_settings_add_protos(struct mw_settings *settings, const char *path) {
+  if (settings->n_protos == MW_SETTINGS_FOLDERS) return MW_ELIMIT;
+  int rc = mw_settings_set(&settings->protos[settings->n_protos], path);
+  if (rc == 0) settings->n_protos++;
+  return rc;
+}
+
 int mw_settings_init(struct mw_settings *settings, const char *dir) {
   *settings = (struct mw_settings){.workers = usable_cores(),
                                    .log_level = MW_LOG_INFO,
@@ -77,6 +92,10 @@ int mw_settings_init(struct mw_settings *settings, const char *dir) {
   int rc = mw_settings_set(&settings->engine, "http");
   if (rc == 0) rc = mw_settings_add_listener(settings, "127.0.0.1:50051");
   settings->default_listen = true;
+  char *protos = NULL;
+  if (rc == 0 && asprintf(&protos, "%s/proto", dir) < 0) rc = MW_ENOMEM;
+  if (rc == 0) rc = mw_settings_add_protos(settings, strcmp(dir, ".") == 0 ? "proto" : protos);
+  if (rc == 0) free(protos);
   if (rc == 0 && asprintf(&settings->data, "%s/data", dir) < 0) {
     settings->data = NULL;
     rc = MW_ENOMEM;
@@ -88,12 +107,26 @@ int mw_settings_init(struct mw_settings *settings, const char *dir) {
 void mw_settings_fini(struct mw_settings *settings) {
   mw_settings_clear_listeners(settings);
   mw_settings_clear_folders(settings);
+  mw_settings_clear_protos(settings);
   free(settings->engine);
   free(settings->data);
   free(settings->tls_cert);
   free(settings->tls_key);
   free(settings->tls_client_ca);
   *settings = (struct mw_settings){0};
+}
+
+/* Names of the copy's settings lead to where those of the original do. */
+static int follow_copy(struct mw_settings *settings, const char *original) {
+  int rc = mw_settings_set(&settings->protos[0], "proto");
+  for (size_t i = 1; i < settings->n_protos && rc == 0; i++) {
+    char *path;
+    if (settings->protos[i][0] == '/') continue;
+    if (asprintf(&path, "%s/%s", original, settings->protos[i]) < 0) return MW_ENOMEM;
+    free(settings->protos[i]);
+    settings->protos[i] = path;
+  }
+  return rc;
 }
 
 int mw_settings_override(struct mw_settings *settings, const struct mw_overrides *overrides) {
@@ -114,5 +147,6 @@ int mw_settings_override(struct mw_settings *settings, const struct mw_overrides
   if (overrides->workers > 0) settings->workers = overrides->workers;
   if (overrides->dev) settings->dev = true;
   if (overrides->no_grace) settings->grace = 0;
+  if (rc == 0 && overrides->copied_from) rc = follow_copy(settings, overrides->copied_from);
   return rc;
 }

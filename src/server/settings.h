@@ -21,6 +21,8 @@ struct mw_settings {
   char *data;                 /* a folder, or ":memory:" */
   char *folders[MW_SETTINGS_FOLDERS]; /* that absolute paths of mw.fs may lead to, without a "/" at the end; owned */
   size_t n_folders;
+  char *protos[MW_SETTINGS_FOLDERS + 1]; /* folders of protos (schema/roots.h): at least one; owned */
+  size_t n_protos;
   bool health, reflection;    /* the built-in services are served */
   char *tls_cert, *tls_key, *tls_client_ca; /* PEM files; NULL without TLS */
   enum mw_log_level log_level;
@@ -52,6 +54,8 @@ struct mw_overrides {
   bool dev;
   bool no_grace; /* running calls get no time when the server stops */
   bool no_file;  /* as if there were no moonwire.lua */
+  const char *copied_from; /* the project folder of which DIR is a copy with its first folder of protos as "proto"; NULL
+                              for none */
 };
 
 /* The defaults for the project folder `dir`: workers = usable cores, data = DIR/data. Returns 0 or MW_ENOMEM. */
@@ -71,6 +75,10 @@ int mw_settings_read(struct mw_settings *settings, const char *dir, struct mw_er
  * mw_settings_read(). */
 int mw_settings_find_data(char **out, const char *dir, struct mw_err *err);
 
+/* Settings that have the folders of protos of the project folder `dir` as it is now: those that moonwire.lua names, or,
+ * when it is wrong, the default one. mw_settings_fini() frees them. Returns 0 or MW_ENOMEM. */
+int mw_settings_find_protos(struct mw_settings *out, const char *dir);
+
 /* Returns 0; MW_ELIMIT (too many addresses), MW_EINVAL (no such log level) or MW_ENOMEM. */
 int mw_settings_override(struct mw_settings *settings, const struct mw_overrides *overrides);
 
@@ -83,6 +91,10 @@ int mw_settings_set(char **field, const char *value);
 /* Forgets the addresses to listen on, and adds one. Returns 0, MW_ELIMIT (too many) or MW_ENOMEM. */
 void mw_settings_clear_listeners(struct mw_settings *settings);
 int mw_settings_add_listener(struct mw_settings *settings, const char *address);
+
+/* The same for the folders of protos; `path` is used as it is. */
+void mw_settings_clear_protos(struct mw_settings *settings);
+int mw_settings_add_protos(struct mw_settings *settings, const char *path);
 
 /* The same for the folders of mw.fs. Also MW_EINVAL, when the path is not absolute or has ".." in it. */
 void mw_settings_clear_folders(struct mw_settings *settings);

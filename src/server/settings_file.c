@@ -13,7 +13,7 @@
 #include "server/settings.h"
 
 /* How a setting is written. */
-enum kind { NUMBER, INTEGER, SIZE, ENGINE, PATH, SWITCH, LEVEL, ADDRESSES, FOLDERS };
+enum kind { NUMBER, INTEGER, SIZE, ENGINE, PATH, SWITCH, LEVEL, ADDRESSES, FOLDERS, PROTOS };
 
 struct setting {
   const char *group; /* "limits", or NULL at the top */
@@ -38,6 +38,7 @@ static const struct setting settings_table[] = {
     {NULL, "dev", SWITCH, AT(dev), 0, 0, "true or false", false},
     {NULL, "health", SWITCH, AT(health), 0, 0, "true or false", false},
     {NULL, "reflection", SWITCH, AT(reflection), 0, 0, "true or false", false},
+    {NULL, "proto", PROTOS, 0, 0, 0, "a folder, or a list of 1 to 16", false},
     {"files", "folders", FOLDERS, 0, 0, 0, "an absolute path, or a list of at most 16, without \"..\"", true},
     {"reload", "specs", SWITCH, AT(specs), 0, 0, "true or false", false},
     {"reload", "protoc_seconds", NUMBER, AT(protoc_seconds), 1, 86400, "seconds from 1 to 86400", false},
@@ -109,6 +110,15 @@ static int add_folder(lua_State *L, const struct reading *reading) {
   return lua_type(L, -1) == LUA_TSTRING ? mw_settings_add_folder(reading->settings, lua_tostring(L, -1)) : MW_EINVAL;
 }
 
+static int add_protos(lua_State *L, const struct reading *reading) {
+  if (lua_type(L, -1) != LUA_TSTRING || lua_rawlen(L, -1) == 0) return MW_EINVAL;
+  char *path = NULL;
+  int rc = set_path(&path, reading->dir, lua_tostring(L, -1));
+  if (rc == 0) rc = mw_settings_add_protos(reading->settings, path);
+  free(path);
+  return rc;
+}
+
 /* The value at the top: one text or a sequence of them. */
 static int add_each(lua_State *L, const struct reading *reading,
                     int (*add)(lua_State *L, const struct reading *reading)) {
@@ -153,6 +163,23 @@ static int set_text(lua_State *L, const struct reading *reading, const struct se
   return 0;
 }
 
+/* What is wrong changes nothing: there always is a folder. */
+static int set_protos(lua_State *L, const struct reading *reading) {
+  struct mw_settings *settings = reading->settings, before = *settings;
+  if (lua_istable(L, -1) && lua_rawlen(L, -1) == 0) return MW_EINVAL;
+  memset(settings->protos, 0, sizeof settings->protos);
+  settings->n_protos = 0;
+  int rc = add_each(L, reading, add_protos);
+  if (rc != 0) {
+    mw_settings_clear_protos(settings);
+    memcpy(settings->protos, before.protos, sizeof before.protos);
+    settings->n_protos = before.n_protos;
+  } else {
+    mw_settings_clear_protos(&before);
+  }
+  return rc;
+}
+
 /* Takes the value at the top. Returns 0, MW_ENOMEM, or another error when it is not what the setting expects. */
 static int set(lua_State *L, const struct reading *reading, const struct setting *setting) {
   void *field = (char *)reading->settings + setting->offset;
@@ -164,6 +191,8 @@ static int set(lua_State *L, const struct reading *reading, const struct setting
     case FOLDERS:
       mw_settings_clear_folders(reading->settings);
       return add_each(L, reading, add_folder);
+    case PROTOS:
+      return set_protos(L, reading);
     case NUMBER:
     case INTEGER:
     case SIZE:
@@ -348,6 +377,13 @@ int mw_settings_read(struct mw_settings *settings, const char *dir, struct mw_er
   return rc;
 }
 
+int mw_settings_find_protos(struct mw_settings *out, const char *dir) {
+  if (mw_settings_init(out, dir) != 0) return MW_ENOMEM;
+  int rc = mw_settings_read(out, dir, NULL);
+  if (rc == MW_ENOMEM) mw_settings_fini(out);
+  return rc == MW_ENOMEM ? rc : 0;
+}
+
 int mw_settings_find_data(char **out, const char *dir, struct mw_err *err) {
   struct mw_settings settings;
   if (mw_settings_init(&settings, dir) != 0) return mw_err_set(err, MW_ENOMEM, "out of memory");
@@ -377,6 +413,8 @@ static bool same(const struct setting *setting, const struct mw_settings *a, con
       return same_list(a->listen, a->n_listen, b->listen, b->n_listen);
     case FOLDERS:
       return same_list(a->folders, a->n_folders, b->folders, b->n_folders);
+    case PROTOS:
+      return same_list(a->protos, a->n_protos, b->protos, b->n_protos);
     case NUMBER:
       return !(*(const double *)x < *(const double *)y || *(const double *)x > *(const double *)y);
     case SWITCH:

@@ -91,14 +91,17 @@ static int copy_protos(const char *from, const char *to, const char *suffix, str
   return rc;
 }
 
-static int write_protos(const struct mw_generation *generation, const char *dir, const char *to, struct mw_err *err) {
-  char from[PATH_MAX], copy[PATH_MAX];
+static int write_protos(const struct mw_generation *generation, const char *to, struct mw_err *err) {
+  char *const *roots = generation->settings.protos;
+  const char *from = roots[0], *copied[MW_SETTINGS_FOLDERS + 1] = {NULL};
+  char copy[PATH_MAX];
   uint64_t digest;
-  snprintf(from, sizeof from, "%s/proto", dir);
   snprintf(copy, sizeof copy, "%s/proto", to);
+  copied[0] = copy;
+  for (size_t i = 1; roots[i]; i++) copied[i] = roots[i];
   int rc = copy_protos(from, copy, ".proto", err);
   if (rc == 0) rc = copy_protos(from, copy, ".binpb", err);
-  if (rc == 0) rc = mw_generation_digest_protos(&digest, copy, err);
+  if (rc == 0) rc = mw_generation_digest_protos(&digest, copied, err);
   if (rc != 0 || digest == generation->protos) return rc;
   return mw_err_set(err, MW_ECONFLICT, "%s: changed before the specs could run; it is read again", from);
 }
@@ -130,6 +133,6 @@ static int link_others(const char *dir, const char *but, const char *to, struct 
 int mw_snapshot_write(const struct mw_generation *generation, const char *dir, const char *but, const char *to,
                       struct mw_err *err) {
   int rc = write_scripts(generation, dir, to, err);
-  if (rc == 0) rc = write_protos(generation, dir, to, err);
+  if (rc == 0) rc = write_protos(generation, to, err);
   return rc == 0 ? link_others(dir, but, to, err) : rc;
 }

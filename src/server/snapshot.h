@@ -4,7 +4,8 @@
 
 #include "server/generation.h"
 
-/* Fills the empty folder `to`: the scripts, protos and settings are those of `generation`, which was read from `dir`; all
+/* Fills the empty folder `to`: the scripts, settings and protos of the first folder of them, as "proto", are those of
+ * `generation`, which was read from `dir`; all
  * else in `dir`, such as spec/, but what is named in `but` (an absolute path), is linked to. Returns 0; MW_ECONFLICT
  * (the protos on the disk are others by now), MW_EIO or MW_ENOMEM. */
 int mw_snapshot_write(const struct mw_generation *generation, const char *dir, const char *but, const char *to,

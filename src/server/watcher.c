@@ -1,4 +1,4 @@
-/* The thread has a loop with the watch in it. Under `lock` it posts to the home loop unless the watcher was closed; so it
+/* The thread has a loop with the watch in it, and reads moonwire.lua for the folders of protos. Under `lock` it posts to the home loop unless the watcher was closed; so it
  * posts nothing to a loop that is gone. */
 #include "server/watcher.h"
 
@@ -12,8 +12,9 @@
 #include "base/thread.h"
 #include "loop/watch.h"
 #include "observe/log.h"
+#include "server/settings.h"
 
-enum { PROBLEM = 512, PATHS = 3 };
+enum { PROBLEM = 512 };
 static const int64_t patience = MW_NS_PER_S / 5; /* for the end of the thread */
 
 struct mw_watcher {
@@ -23,7 +24,8 @@ struct mw_watcher {
   char reported[PROBLEM]; /* the last problem that was logged; "" for none. Of the home loop */
 
   struct mw_thread *thread;
-  char *paths[PATHS];
+  char *dir;
+  struct mw_settings settings; /* whose folders of protos are watched */
   struct mw_loop loop; /* of the thread, like the watch */
   struct mw_watch *watch;
   struct mw_post stop;
@@ -40,7 +42,8 @@ struct mw_watcher {
 
 static void free_watcher(void *arg) {
   struct mw_watcher *watcher = arg;
-  for (size_t i = 0; i < PATHS; i++) free(watcher->paths[i]);
+  mw_settings_fini(&watcher->settings);
+  free(watcher->dir);
   mw_err_fini(&watcher->err);
   pthread_cond_destroy(&watcher->opened);
   pthread_mutex_destroy(&watcher->lock);
@@ -55,8 +58,53 @@ static void note_problem(struct mw_watcher *watcher) {
   snprintf(watcher->problem, sizeof watcher->problem, "%s", problem ? problem : "");
 }
 
+static void on_change(void *arg);
+
+static char *join(const char *dir, const char *name) {
+  struct mw_buf path = MW_BUF_INIT;
+  if (mw_buf_printf(&path, "%s/%s", dir, name) == 0) return (char *)path.data;
+  mw_buf_fini(&path);
+  return NULL;
+}
+
+/* Watches the folder with the folders of protos of `settings`. Returns 0 and a new watch, or MW_ENOMEM. */
+static int watch(struct mw_watcher *watcher, const struct mw_settings *settings, struct mw_watch **out,
+                 struct mw_err *err) {
+  char *lua = join(watcher->dir, "lua"), *file = join(watcher->dir, "moonwire.lua");
+  const char *paths[MW_SETTINGS_FOLDERS + 2] = {lua, file};
+  for (size_t i = 0; i < settings->n_protos; i++) paths[2 + i] = settings->protos[i];
+  struct mw_watch_options options = {
+      .paths = paths, .n_paths = 2 + settings->n_protos, .changed = on_change, .arg = watcher};
+  int rc = lua && file ? mw_watch_new(out, &watcher->loop, &options, err) : mw_err_set(err, MW_ENOMEM, "out of memory");
+  free(lua);
+  free(file);
+  return rc;
+}
+
+static bool same_protos(const struct mw_settings *a, const struct mw_settings *b) {
+  bool same = a->n_protos == b->n_protos;
+  for (size_t i = 0; i < a->n_protos && same; i++) same = strcmp(a->protos[i], b->protos[i]) == 0;
+  return same;
+}
+
+/* Watches other folders of protos when moonwire.lua names others. Without memory they stay the same. */
+static void follow_settings(struct mw_watcher *watcher) {
+  struct mw_settings settings;
+  struct mw_watch *next;
+  if (mw_settings_find_protos(&settings, watcher->dir) != 0) return;
+  if (!same_protos(&settings, &watcher->settings) && watch(watcher, &settings, &next, NULL) == 0) {
+    mw_watch_close(watcher->watch);
+    watcher->watch = next;
+    struct mw_settings before = watcher->settings;
+    watcher->settings = settings;
+    settings = before;
+  }
+  mw_settings_fini(&settings);
+}
+
 static void on_change(void *arg) {
   struct mw_watcher *watcher = arg;
+  follow_settings(watcher);
   pthread_mutex_lock(&watcher->lock);
   note_problem(watcher);
   if (!watcher->closed && !watcher->told) mw_loop_post(watcher->home, &watcher->to_home);
@@ -67,11 +115,12 @@ static void on_change(void *arg) {
 static void on_stop(struct mw_post *post) { uv_stop(&MW_CONTAINER(post, struct mw_watcher, stop)->loop.uv); }
 
 static int open_watch(struct mw_watcher *watcher, struct mw_err *err) {
-  struct mw_watch_options options = {
-      .paths = (const char *const *)watcher->paths, .n_paths = PATHS, .changed = on_change, .arg = watcher};
+  if (mw_settings_find_protos(&watcher->settings, watcher->dir) != 0) {
+    return mw_err_set(err, MW_ENOMEM, "out of memory");
+  }
   int rc = mw_loop_init(&watcher->loop, err);
   if (rc != 0) return rc;
-  rc = mw_watch_new(&watcher->watch, &watcher->loop, &options, err);
+  rc = watch(watcher, &watcher->settings, &watcher->watch, err);
   if (rc != 0) mw_loop_fini(&watcher->loop);
   return rc;
 }
@@ -119,15 +168,7 @@ static void on_told(struct mw_post *post) {
   watcher->changed(watcher->arg);
 }
 
-static char *join(const char *dir, const char *name) {
-  struct mw_buf path = MW_BUF_INIT;
-  if (mw_buf_printf(&path, "%s/%s", dir, name) == 0) return (char *)path.data;
-  mw_buf_fini(&path);
-  return NULL;
-}
-
 static struct mw_watcher *new_watcher(const char *dir) {
-  static const char *const names[PATHS] = {"proto", "lua", "moonwire.lua"};
   struct mw_watcher *watcher = calloc(1, sizeof *watcher);
   if (!watcher) return NULL;
   pthread_mutex_init(&watcher->lock, NULL);
@@ -135,12 +176,8 @@ static struct mw_watcher *new_watcher(const char *dir) {
   watcher->err = (struct mw_err)MW_ERR_INIT;
   watcher->stop.run = on_stop;
   watcher->to_home.run = on_told;
-  bool whole = true;
-  for (size_t i = 0; i < PATHS; i++) {
-    watcher->paths[i] = join(dir, names[i]);
-    whole = whole && watcher->paths[i];
-  }
-  if (whole) return watcher;
+  watcher->dir = strdup(dir);
+  if (watcher->dir) return watcher;
   free_watcher(watcher);
   return NULL;
 }

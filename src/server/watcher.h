@@ -6,7 +6,7 @@
 
 struct mw_watcher;
 
-/* Watches DIR/proto, DIR/lua and DIR/moonwire.lua from now on (loop/watch.h): read them after this, not before.
+/* Watches DIR/moonwire.lua, DIR/lua and the folders of protos from now on (loop/watch.h): read them after this, not before.
  * `changed(arg)` runs on the home loop when they may have changed. Logs why the folder is not watched as it should be,
  * when that changes. On the home loop's thread. Returns 0 and an owned watcher, MW_EIO or MW_ENOMEM. */
 int mw_watcher_open(struct mw_watcher **out, struct mw_loop *home, const char *dir, void (*changed)(void *arg), void *arg,

@@ -121,6 +121,25 @@ end)
     test.eventually(function() return say(folder) == "linked" end)
   end)
 
+  it("has imports from folders outside, by paths that start at the project", function()
+    local outside = os.tmpname()
+    os.remove(outside)
+    os.execute("mkdir " .. outside)
+    local file = assert(io.open(outside .. "/word.proto", "w"))
+    file:write 'syntax = "proto2"; package word; message Word { optional string text = 1 [default = "seen"]; }'
+    file:close()
+    local settings = ("return { reload = { specs = true }, proto = { 'contract', '../%s' } }"):format(outside:match "[^/]+$")
+    local folder <close> = start("return { reload = { specs = true } }", [[
+it("sees them", function() assert.equal("seen", require("moonwire").message("word.Word", {}).text) end)
+]])
+    folder:shell "cp -r proto contract"
+    folder:write("contract/more.proto", 'syntax = "proto3"; import "word.proto"; message Uses { word.Word word = 1; }')
+    folder:commit("moonwire.lua", settings)
+    folder:commit("lua/words.lua", words "two")
+    assert.equal("two", say(folder))
+    os.execute("rm -r " .. outside)
+  end)
+
   it("is bounded in time, with all that the specs have started", function()
     local name <const> = ("3600.%d"):format(math.random(1 << 30))
     local folder <close> = start("return { reload = { specs = true, specs_seconds = 1 } }",

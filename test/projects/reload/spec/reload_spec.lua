@@ -44,6 +44,31 @@ describe("a save", function()
     folder:write("lua/deep/words.lua", words "deep")
   end)
 
+  it("in another folder of the setting `proto` is live", function()
+    local shared = os.tmpname() -- beside the project's folder
+    os.remove(shared)
+    os.execute("mkdir " .. shared)
+    local function share(text)
+      local file <close> = assert(io.open(shared .. "/word.proto", "w"))
+      file:write('syntax = "proto3"; package word; message Word { ' .. text .. ' }')
+    end
+    share "string text = 1;"
+    local folder <close> = copy.serve()
+    folder:write("lua/words.lua", [[
+      return { word = pcall(require("moonwire").message, "word.Word", { more = 1 }) and "two fields" or "one field" }
+    ]])
+    folder:refused("proto/uses.proto", 'syntax = "proto3"; import "word.proto"; message Uses { word.Word word = 1; }',
+      "proto/word.proto: File not found")
+    share "string text;" -- the folder is watched even though the settings that name it do not come into force
+    local settings = ("return { proto = { 'proto', '../%s' } }"):format(shared:match "[^/]+$")
+    folder:refused("moonwire.lua", settings, "/word.proto:1:%d+: ")
+    folder:expect("generation %d+ is live", function() share "string text = 1;" end)
+    comes_to_say("one field", folder.client)
+    folder:expect("generation %d+ is live", function() share "string text = 1; int32 more = 2;" end)
+    comes_to_say("two fields", folder.client)
+    os.execute("rm -r " .. shared)
+  end)
+
   it("that deletes a file is live", function()
     local folder <close> = copy.serve(nil, { ["lua/extra.lua"] = "return 1\n" })
     local log = folder:expect("generation %d+ is live", function() folder:delete "lua/extra.lua" end)
