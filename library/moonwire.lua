@@ -266,16 +266,41 @@ function json.decode(text, type, options) end
 ---@field metadata? table<string, string|string[]>
 ---@field compression? "gzip"|"deflate"
 ---@field wait_for_ready? boolean
+---@field async? boolean true: a unary method returns a moonwire.PendingCall at once
 
 ---@class moonwire.CallInfo
----@field headers table<string, string>
----@field trailers table<string, string>
+---@field headers table<string, string> the first value of each key
+---@field trailers table<string, string> the first value of each key
+local CallInfo = {}
+
+---All values of a key of the headers.
+---@param key string
+---@return string[]
+function CallInfo:header_values(key) end
+
+---All values of a key of the trailers.
+---@param key string
+---@return string[]
+function CallInfo:trailer_values(key) end
+
+---A unary call with `async = true`. It is cancelled when its `<close>` variable ends or when it is collected.
+---@class moonwire.PendingCall
+local PendingCall = {}
+
+---Waits for the end. Returns the same values when it is called again.
+---@return any? reply
+---@return moonwire.Status? status
+---@return moonwire.CallInfo? info
+function PendingCall:wait() end
+
+---Ends the call on this side: wait() returns nil and CANCELLED.
+function PendingCall:cancel() end
 
 ---@class moonwire.Client
 local Client = {}
 
 ---The service's methods: `stub:Method(request, options)`, without the request where it is streamed. Unary methods return
----reply, status and info; others a stream.
+---reply, status and info, or with `async = true` a moonwire.PendingCall; others a stream. `tostring(stub)` lists them.
 ---@param full_name string
 ---@return table<string, fun(stub: table, ...: any): any, moonwire.Status?, moonwire.CallInfo?>
 function Client:service(full_name) end
@@ -322,12 +347,23 @@ function Stream:messages() end
 ---@return moonwire.CallInfo? info
 function Stream:finish() end
 
----Waits for the server's headers.
+---Waits for the server's headers: the first value of each key.
 ---@return table<string, string>
 function Stream:headers() end
 
+---Waits for the server's headers: all values of a key.
+---@param key string
+---@return string[]
+function Stream:header_values(key) end
+
+---The first value of each key; empty before the end.
 ---@return table<string, string>
 function Stream:trailers() end
+
+---All values of a key of the trailers; empty before the end.
+---@param key string
+---@return string[]
+function Stream:trailer_values(key) end
 
 ---@return moonwire.Status? status nil while the call runs
 function Stream:status() end

@@ -8,14 +8,15 @@ return {
       add_enum_names = 1, count_atoms = 2, add_names = 2, add_metatables = 1 },
     ["bind/message_types.h"] = { mw_name_index_find = 1 },
     ["bind/wellknown_push.c"] = { push_value = 1 },
-    ["bind/client.c"] = { l_service = 1, check_method = 1 },
+    ["bind/client.c"] = { l_service = 1, l_show_stub = 1, check_method = 1 },
     ["bind/service.c"] = { find_method = 1, route_all = 2 },
   },
   ["bounded by a constant: options, labels, digits, arguments, levels of the stack"] = {
     ["bind/call.c"] = { find_place = 1 },
     ["bind/call_object.c"] = { check_pushback = 1, l_set_compression = 1 },
-    ["bind/client.c"] = { read_options = 1 },
+    ["bind/client.c"] = { add_names = 1, read_options = 1 },
     ["bind/client_call.c"] = { read_options = 1, mw_outbound_push = 1 },
+    ["bind/client_unary.c"] = { push_kept = 1, push_and_keep = 1 },
     ["bind/fs_file.c"] = { check_mode = 1 },
     ["bind/job.c"] = { check_name = 1 },
     ["bind/json.c"] = { encode_table = 1, push_number = 1 },
@@ -45,7 +46,8 @@ return {
   },
   ["bounded by limits.metadata_bytes"] = {
     ["bind/call_object.c"] = { l_metadata_values = 1, push_metadata = 1 },
-    ["bind/client_call.c"] = { keep_metadata = 1, mw_outbound_push_metadata = 1 },
+    ["bind/client_call.c"] = { keep_metadata = 1 },
+    ["bind/client_info.c"] = { push_first = 1, mw_outbound_push_values = 1, push_all = 1 },
   },
   ["linear in bytes that the message or script holds, some nanoseconds each"] = {
     ["bind/debug_info.c"] = { mw_bind_make_utf8 = 1, push_entries = 1 },

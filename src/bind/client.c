@@ -17,7 +17,6 @@
 #define CHANNEL "moonwire.Channel"
 #define CHANNELS "moonwire.channels" /* in the registry: options as text -> channel, weak */
 #define STUB "moonwire.Stub"
-#define OUTBOUND "moonwire.Outbound"
 
 /* ---- channels ---- */
 
@@ -229,26 +228,6 @@ static int l_client(lua_State *L) {
 
 static struct mw_bind_client *check_client(lua_State *L, int index) { return luaL_checkudata(L, index, CLIENT); }
 
-static int after_call(lua_State *L, int status, lua_KContext context) {
-  int n_results = mw_outbound_push_result(L, (struct mw_outbound *)context);
-  mw_outbound_drop((struct mw_outbound *)context); /* not left to the collector, which does not know how much it is */
-  return n_results;
-}
-
-/* A call with one message each way. */
-static int call_unary(lua_State *L, int index, struct mw_bind_client *client, const struct mw_method_type *method,
-                      int request, int options) {
-  struct mw_fiber *fiber = mw_fiber_check(L, method->path);
-  static const luaL_Reg metamethods[] = {{"__gc", mw_outbound_gc}, {NULL, NULL}};
-  mw_bind_push_type(L, OUTBOUND, NULL, metamethods);
-  lua_pop(L, 1);
-  struct mw_outbound *o = mw_outbound_push(L, index, client, method, OUTBOUND);
-  struct mw_err err = MW_ERR_INIT;
-  int rc = mw_outbound_start(L, o, client, request, options, method->path, &err);
-  if (rc != 0) return mw_bind_fail_err(L, mw_code_of_error(rc), &err);
-  return mw_outbound_wait_done(L, o, fiber, after_call);
-}
-
 /* stub:Method(request, options), without the request where it is streamed. Upvalues: program, method, client. */
 static int l_method(lua_State *L) {
   const struct mw_method_type *method = lua_touserdata(L, lua_upvalueindex(2));
@@ -261,7 +240,7 @@ static int l_method(lua_State *L) {
   if (!streams && !lua_istable(L, 2)) {
     return luaL_error(L, "%s: expected a request table, got %s", method->path, luaL_typename(L, 2));
   }
-  if (!streams && !method->server_streaming) return call_unary(L, index, client, method, 2, 3);
+  if (!streams && !method->server_streaming) return mw_bind_call_unary(L, index, client, method, 2, 3);
   return mw_bind_push_stream(L, index, client, method, streams ? 0 : 2, streams ? 2 : 3, method->path);
 }
 
@@ -275,26 +254,79 @@ static const char *method_name(const void *ctx, size_t i) {
   return ((const struct mw_service_type *)ctx)->methods[i].name;
 }
 
-/* Raises that there is no `what` of that name, with the nearest one. */
-static int no_such(lua_State *L, const char *who, const char *what, const char *name, const char *nearest) {
+enum { MOST_NAMES = 20 }; /* in an error */
+
+/* Adds names in the manner of "A, B and C"; of many, the first and how many more there are. */
+static void add_names(lua_State *L, luaL_Buffer *out, size_t count, const char *(*name_at)(const void *ctx, size_t i),
+                      const void *ctx) {
+  size_t shown = count <= MOST_NAMES ? count : MOST_NAMES;
+  for (size_t i = 0; i < shown; i++) {
+    if (i > 0) luaL_addstring(out, i + 1 == count ? " and " : ", ");
+    luaL_addstring(out, name_at(ctx, i));
+  }
+  if (count == shown) return;
+  lua_pushfstring(L, " and %d more", (int)(count - shown));
+  luaL_addvalue(out);
+}
+
+/* Raises that there is no `what` named `name`, with the nearest of those that there are, or all. */
+static int no_such(lua_State *L, const char *who, const char *what, const char *name, size_t count,
+                   const char *(*name_at)(const void *ctx, size_t i), const void *ctx, const char *word) {
+  const char *nearest = mw_nearest(word, count, name_at, ctx);
   if (nearest) return luaL_error(L, "%s: no %s %s in the schema (did you mean %s?)", who, what, name, nearest);
-  return luaL_error(L, "%s: no %s %s in the schema", who, what, name);
+  if (count == 0) return luaL_error(L, "%s: no %s %s in the schema, which has none", who, what, name);
+  luaL_Buffer names;
+  luaL_buffinit(L, &names);
+  add_names(L, &names, count, name_at, ctx);
+  luaL_pushresult(&names);
+  return luaL_error(L, "%s: no %s %s in the schema: there %s %s", who, what, name, count == 1 ? "is" : "are",
+                    lua_tostring(L, -1));
 }
 
 static const struct mw_service_type *check_service(lua_State *L, struct mw_program *program, const char *who,
                                                    const char *name) {
   const struct mw_service_type *service = mw_pool_service(program->pool, name);
   if (!service) {
-    no_such(L, who, "service", name, mw_nearest(name, mw_pool_service_count(program->pool), service_name, program));
+    no_such(L, who, "service", name, mw_pool_service_count(program->pool), service_name, program, name);
   }
   return service;
+}
+
+static int no_such_method(lua_State *L, const char *who, const struct mw_service_type *service, const char *name,
+                          const char *word) {
+  return no_such(L, who, "method", name, service->n_methods, method_name, service, word);
 }
 
 /* __index of stubs. Upvalues: program, service. */
 static int l_no_method(lua_State *L) {
   const struct mw_service_type *service = lua_touserdata(L, lua_upvalueindex(2));
   const char *name = luaL_tolstring(L, 2, NULL);
-  return no_such(L, service->full_name, "method", name, mw_nearest(name, service->n_methods, method_name, service));
+  return no_such_method(L, service->full_name, service, name, name);
+}
+
+/* __tostring of stubs: the service, and each method with its kind of streams. Upvalues: program, service. */
+static int l_show_stub(lua_State *L) {
+  static const char *const kinds[2][2] = {{"", " (server streaming)"}, {" (client streaming)", " (bidirectional)"}};
+  const struct mw_service_type *service = lua_touserdata(L, lua_upvalueindex(2));
+  luaL_Buffer out;
+  luaL_buffinit(L, &out);
+  luaL_addstring(&out, service->full_name);
+  for (size_t i = 0; i < service->n_methods; i++) {
+    const struct mw_method_type *method = &service->methods[i];
+    luaL_addstring(&out, i > 0 ? ", " : ": ");
+    luaL_addstring(&out, method->name);
+    luaL_addstring(&out, kinds[method->client_streaming][method->server_streaming]);
+  }
+  luaL_pushresult(&out);
+  return 1;
+}
+
+/* Adds a metamethod with the program and the service as upvalues to the table at the top. The client is at 1. */
+static void add_stub_function(lua_State *L, const char *name, lua_CFunction f, const struct mw_service_type *service) {
+  lua_getiuservalue(L, 1, 2);
+  lua_pushlightuserdata(L, (void *)(uintptr_t)service);
+  lua_pushcclosure(L, f, 2);
+  lua_setfield(L, -2, name);
 }
 
 static int l_service(lua_State *L) {
@@ -309,11 +341,9 @@ static int l_service(lua_State *L) {
     lua_pushcclosure(L, l_method, 3);
     lua_setfield(L, -2, service->methods[i].name);
   }
-  lua_createtable(L, 0, 3);
-  lua_getiuservalue(L, 1, 2);
-  lua_pushlightuserdata(L, (void *)(uintptr_t)service);
-  lua_pushcclosure(L, l_no_method, 2);
-  lua_setfield(L, -2, "__index");
+  lua_createtable(L, 0, 4);
+  add_stub_function(L, "__index", l_no_method, service);
+  add_stub_function(L, "__tostring", l_show_stub, service);
   lua_pushliteral(L, STUB);
   lua_pushvalue(L, -1);
   lua_setfield(L, -3, "__name");
@@ -336,7 +366,7 @@ static const struct mw_method_type *check_method(lua_State *L, struct mw_program
   for (size_t i = 0; i < service->n_methods; i++) {
     if (strcmp(service->methods[i].name, slash + 1) == 0) return &service->methods[i];
   }
-  no_such(L, who, "method", path, mw_nearest(slash + 1, service->n_methods, method_name, service));
+  no_such_method(L, who, service, path, slash + 1);
   return NULL;
 }
 
@@ -349,7 +379,7 @@ static int l_call(lua_State *L) {
   }
   luaL_checktype(L, 3, LUA_TTABLE);
   lua_settop(L, 4);
-  return call_unary(L, 1, client, method, 3, 4);
+  return mw_bind_call_unary(L, 1, client, method, 3, 4);
 }
 
 /* client:stream("package.Service/Method" [, request], options): with a request where it is not streamed. */

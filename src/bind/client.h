@@ -2,6 +2,8 @@
  *
  *   client.c         mw.client, the channels behind it, options; client:service, client:call, client:stream
  *   client_call.c    one call: its start, its events, its end
+ *   client_info.c    the headers and trailers that a call received
+ *   client_unary.c   the face of a call with one message each way
  *   client_stream.c  the face of a call that streams
  *
  *   "moonwire.Client" --user value--> "moonwire.Channel" <--user value-- "moonwire.Stream" / "moonwire.Outbound"
@@ -45,7 +47,8 @@ struct mw_outbound {
   bool closed;                  /* no more is sent */
 };
 
-/* Pushes a call of `method` as a userdata with the metatable `type`, not started. `client` is at `index`. */
+/* Pushes a call of `method` as a userdata with the metatable `type`, not started. `client` is at `index`. Its user values
+ * are the channel, the program, and one for `type`'s own use. */
 struct mw_outbound *mw_outbound_push(lua_State *L, int index, struct mw_bind_client *client,
                                      const struct mw_method_type *method, const char *type);
 
@@ -70,13 +73,19 @@ int mw_outbound_push_result(lua_State *L, struct mw_outbound *outbound);
 /* Frees what a call that is done has received; nothing more is asked of it. */
 void mw_outbound_drop(struct mw_outbound *outbound);
 
-/* {headers = {...}, trailers = {...}}; the first value of each key. */
+/* {headers = {...}, trailers = {...}}, the first value of each key, with methods that return all of one; the first value
+ * of each key; all values of the key at `index`, or raises when it is no string. */
 void mw_outbound_push_info(lua_State *L, const struct mw_outbound *outbound);
 void mw_outbound_push_metadata(lua_State *L, const struct mw_metadata *metadata);
+void mw_outbound_push_values(lua_State *L, const struct mw_metadata *metadata, int index);
 
 /* __close and __gc of an outbound call: in any order, any number of times. */
 int mw_outbound_close(lua_State *L);
 int mw_outbound_gc(lua_State *L);
+
+/* Makes a call with one message each way: waits for its reply, or with `async` pushes an object: see client_unary.c. */
+int mw_bind_call_unary(lua_State *L, int index, struct mw_bind_client *client, const struct mw_method_type *method,
+                       int request, int options);
 
 /* Starts a call that streams, in either direction, and pushes its object: see client_stream.c. */
 int mw_bind_push_stream(lua_State *L, int index, struct mw_bind_client *client, const struct mw_method_type *method,

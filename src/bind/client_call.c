@@ -158,6 +158,14 @@ static int64_t deadline_after(lua_State *L, lua_Number seconds, const char *what
   return mw_clock_after(mw_clock_mono(), mw_span_of_seconds(seconds));
 }
 
+/* Of a unary call alone; mw_bind_call_unary() looks at its value. */
+static void check_async(lua_State *L, const struct mw_outbound *o, const char *what) {
+  if (!lua_isboolean(L, -1)) luaL_error(L, "%s: async: expected a boolean, got %s", what, luaL_typename(L, -1));
+  if (lua_toboolean(L, -1) && (o->method->client_streaming || o->method->server_streaming)) {
+    luaL_error(L, "%s: async: %s streams: its stream is there at once", what, o->method->path);
+  }
+}
+
 /* The option at the top of the stack, whose name is below it. */
 static void read_option(lua_State *L, struct mw_outbound *o, struct mw_client_request *request,
                         struct mw_metadata *metadata, const char *what) {
@@ -176,8 +184,10 @@ static void read_option(lua_State *L, struct mw_outbound *o, struct mw_client_re
     request->compression = value;
   } else if (strcmp(name, "wait_for_ready") == 0) {
     request->wait_for_ready = lua_toboolean(L, -1);
+  } else if (strcmp(name, "async") == 0) {
+    check_async(L, o, what);
   } else {
-    luaL_error(L, "%s: no option \"%s\": there are deadline, metadata, compression and wait_for_ready", what,
+    luaL_error(L, "%s: no option \"%s\": there are deadline, metadata, compression, wait_for_ready and async", what,
                luaL_tolstring(L, -2, NULL));
   }
 }
@@ -230,7 +240,7 @@ bool mw_outbound_send(lua_State *L, struct mw_outbound *o, int index, const char
 struct mw_outbound *mw_outbound_push(lua_State *L, int index, struct mw_bind_client *client,
                                      const struct mw_method_type *method, const char *type) {
   index = lua_absindex(L, index);
-  struct mw_outbound *o = lua_newuserdatauv(L, sizeof *o, 2);
+  struct mw_outbound *o = lua_newuserdatauv(L, sizeof *o, 3);
   *o = (struct mw_outbound){.program = client->program, .method = method};
   mw_arena_init(&o->arena, SIZE_MAX);
   o->arena.quota = &client->program->vm->memory;
@@ -279,24 +289,6 @@ int mw_outbound_wait_done(lua_State *L, struct mw_outbound *o, struct mw_fiber *
   o->reader = fiber;
   if (o->method->server_streaming) mw_client_rpc_read(o->rpc);
   return mw_fiber_wait(L, fiber, stop_waiting, o, k, (lua_KContext)o);
-}
-
-void mw_outbound_push_metadata(lua_State *L, const struct mw_metadata *metadata) {
-  lua_createtable(L, 0, (int)metadata->len);
-  for (size_t i = metadata->len; i-- > 0;) {
-    const struct mw_metadata_entry *entry = &metadata->entries[i];
-    lua_pushlstring(L, (const char *)entry->key.data, entry->key.len);
-    lua_pushlstring(L, (const char *)entry->value.data, entry->value.len);
-    lua_rawset(L, -3);
-  }
-}
-
-void mw_outbound_push_info(lua_State *L, const struct mw_outbound *o) {
-  lua_createtable(L, 0, 2);
-  mw_outbound_push_metadata(L, &o->headers);
-  lua_setfield(L, -2, "headers");
-  mw_outbound_push_metadata(L, &o->trailers);
-  lua_setfield(L, -2, "trailers");
 }
 
 int mw_outbound_push_result(lua_State *L, struct mw_outbound *o) {

@@ -1,5 +1,6 @@
 /* The object of an outbound call that streams, in either direction: send, close_send, receive, messages, headers,
- * trailers, status, finish, cancel. Its names are those of the call object of the serving side. */
+ * header_values, trailers, trailer_values, status, finish, cancel. Its names are those of the call object of the serving
+ * side. */
 #include "bind/client.h"
 
 static struct mw_outbound *check_stream(lua_State *L) { return luaL_checkudata(L, 1, MW_BIND_STREAM); }
@@ -172,18 +173,35 @@ static int after_headers(lua_State *L, int status, lua_KContext context) {
   return 1;
 }
 
-/* stream:headers(): waits for them. */
-static int l_headers(lua_State *L) {
+static int after_header_values(lua_State *L, int status, lua_KContext context) {
+  mw_outbound_push_values(L, &((struct mw_outbound *)context)->headers, 2);
+  return 1;
+}
+
+/* Waits until there are headers, or the call has ended. */
+static int await_headers(lua_State *L, const char *what, lua_KFunction k) {
   struct mw_outbound *o = check_stream(L);
-  if (o->has_headers || o->done) return after_headers(L, LUA_OK, (lua_KContext)o);
-  if (o->watcher) return luaL_error(L, "stream:headers: another fiber waits for them");
-  struct mw_fiber *fiber = mw_fiber_check(L, "stream:headers");
+  if (o->has_headers || o->done) return k(L, LUA_OK, (lua_KContext)o);
+  if (o->watcher) return luaL_error(L, "%s: another fiber waits for them", what);
+  struct mw_fiber *fiber = mw_fiber_check(L, what);
   o->watcher = fiber;
-  return mw_fiber_wait(L, fiber, stop_watching, o, after_headers, (lua_KContext)o);
+  return mw_fiber_wait(L, fiber, stop_watching, o, k, (lua_KContext)o);
+}
+
+static int l_headers(lua_State *L) { return await_headers(L, "stream:headers", after_headers); }
+
+static int l_header_values(lua_State *L) {
+  luaL_checkstring(L, 2);
+  return await_headers(L, "stream:header_values", after_header_values);
 }
 
 static int l_trailers(lua_State *L) {
   mw_outbound_push_metadata(L, &check_stream(L)->trailers);
+  return 1;
+}
+
+static int l_trailer_values(lua_State *L) {
+  mw_outbound_push_values(L, &check_stream(L)->trailers, 2);
   return 1;
 }
 
@@ -207,10 +225,11 @@ static int l_tostring(lua_State *L) {
 }
 
 static void push_stream_type(lua_State *L) {
-  static const luaL_Reg methods[] = {{"send", l_send},         {"close_send", l_close_send}, {"receive", l_receive},
-                                     {"messages", l_messages}, {"finish", l_finish},         {"headers", l_headers},
-                                     {"trailers", l_trailers}, {"status", l_status},         {"cancel", l_cancel},
-                                     {NULL, NULL}};
+  static const luaL_Reg methods[] = {
+      {"send", l_send},         {"close_send", l_close_send},       {"receive", l_receive},
+      {"messages", l_messages}, {"finish", l_finish},               {"headers", l_headers},
+      {"trailers", l_trailers}, {"header_values", l_header_values}, {"trailer_values", l_trailer_values},
+      {"status", l_status},     {"cancel", l_cancel},               {NULL, NULL}};
   static const luaL_Reg metamethods[] = {{"__call", l_next},
                                          {"__close", mw_outbound_close},
                                          {"__gc", mw_outbound_gc},

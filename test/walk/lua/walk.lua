@@ -165,7 +165,9 @@ local function file() return pick { "a", "b", "d/c", "d", "x.tmp" } end
 local function type_name() return pick { "walk.Item", "google.protobuf.Any", "google.rpc.BadRequest", "nowhere.None" } end
 local function labels() return { l = pick { "a", "b", 1, true } } end
 local function path() return "walk.Walk/" .. pick { "Unary", "Download", "Upload", "Talk" } end
-local function call_options() return { deadline = random(10) / 100, metadata = { k = "v" }, compression = pick { "gzip", "deflate" } } end
+local function call_options()
+  return { deadline = random(10) / 100, metadata = { k = "v" }, compression = pick { "gzip", "deflate" }, async = random(3) == 1 }
+end
 local function metric() return { name = "walk_" .. pick { "a", "b", "c" }, help = "h", labels = random(2) == 1 and { "l" } or nil } end
 local function wait() return pick { 0, 0.001, 0.01 } end
 
@@ -320,7 +322,13 @@ end
 local function converse()
   local deadline <const> = { deadline = 0.1 + random(5) / 10 }
   local kind = random(4)
-  if kind == 1 then return keep(stub:Unary(item(), deadline)) end
+  if kind == 1 and random(2) == 1 then return keep(stub:Unary(item(), deadline)) end
+  if kind == 1 then
+    local pending = stub:Unary(item(), { deadline = deadline.deadline, async = true })
+    keep(pending)
+    if random(4) == 1 then pending:cancel() end
+    return keep(pending:wait())
+  end
   local stream = kind == 2 and stub:Download(item(), deadline) or kind == 3 and stub:Upload(deadline) or stub:Talk(deadline)
   keep(stream)
   for _ = 1, random(4) do

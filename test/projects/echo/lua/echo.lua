@@ -190,6 +190,7 @@ function unary.cleanup(req)
       note(req.text, tostring(err))
     end,
   })
+  note(req.text .. " begun", "yes")
   pcall(mw.sleep, 60)
   note(req.text, "pcall stopped the end of the call")
   return req
@@ -217,6 +218,14 @@ function unary.metadata(_, call)
   call:set_header("x-bytes-bin", call.metadata["x-bytes-bin"] or "\0\1")
   call:set_trailer("x-trailer", "of the trailer")
   return { pairs = pairs_of }
+end
+
+function unary.repeat_metadata(_, call)
+  for _, value in ipairs { "a", "b", "a" } do call:set_header("x-many", value) end
+  call:set_header("x-one", "1")
+  for _, value in ipairs { "\0", "\xff" } do call:set_header("x-bytes-bin", value) end
+  for _, value in ipairs { "y", "z" } do call:set_trailer("x-trailer", value) end
+  return nil, mw.status.aborted "repeated"
 end
 
 function unary.metadata_and_status(_, call)
@@ -310,6 +319,7 @@ function expand.metadata(_, call)
   call:set_header("x-early", "yes")
   call:send_headers()
   call:set_trailer("x-late", "yes")
+  call:set_trailer("x-late", "always")
   call:send {}
 end
 

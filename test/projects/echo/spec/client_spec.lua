@@ -78,6 +78,27 @@ describe("mw.client", function()
       assert.equal("of the trailer", info.trailers["x-trailer"])
     end)
 
+    it("gives every value of a key that repeats, in order", function()
+      local _, status, info = echo:Unary { what = "repeat_metadata" }
+      assert.equal("ABORTED", status.code)
+      assert.equal("a", info.headers["x-many"])
+      assert.same({ "a", "b", "a" }, info:header_values "x-many")
+      assert.same({ "1" }, info:header_values "x-one")
+      assert.same({ "\0", "\xff" }, info:header_values "x-bytes-bin")
+      assert.same({}, info:header_values "x-trailer")
+      assert.same({ "y", "z" }, info:trailer_values "x-trailer")
+      assert.same({}, info:trailer_values "x-many")
+      assert.matches("string expected, got no value", failure(info.header_values, info), 1, true)
+    end)
+
+    it("gives the values of keys of which none repeats", function()
+      local _, _, info = echo:Unary { what = "metadata" }
+      assert.same({ "of the header" }, info:header_values "x-header")
+      assert.same({ "of the trailer" }, info:trailer_values "x-trailer")
+      assert.same({}, info:header_values "x-none")
+      assert.same({ "\0\1" }, info:header_values "x-bytes-bin")
+    end)
+
     it("ends with its deadline", function()
       local reply, status = echo:Unary({ what = "sleep", seconds = 60 }, { deadline = 0.05 })
       assert.is_nil(reply)
@@ -113,7 +134,7 @@ describe("mw.client", function()
 
     it("says what is wrong with an option", function()
       local function options(value) return failure(echo.Unary, echo, {}, value) end
-      assert.matches('no option "dedline": there are deadline, metadata, compression and wait_for_ready',
+      assert.matches('no option "dedline": there are deadline, metadata, compression, wait_for_ready and async',
         options { dedline = 1 }, 1, true)
       assert.matches("deadline: expected a number, got string", options { deadline = "soon" }, 1, true)
       assert.matches("deadline: expected seconds from now, 0 or more", options { deadline = -1 }, 1, true)
@@ -123,6 +144,98 @@ describe("mw.client", function()
       assert.matches('metadata "x": expected a string or a list of them, got boolean',
         options { metadata = { x = true } }, 1, true)
       assert.matches("options: expected a table, got number", options(1), 1, true)
+      assert.matches("async: expected a boolean, got number", options { async = 1 }, 1, true)
+      assert.matches("async: /echo.Echo/Expand streams: its stream is there at once",
+        failure(echo.Expand, echo, {}, { async = true }), 1, true)
+    end)
+  end)
+
+  describe("an async call", function()
+    it("returns an object at once, whose wait returns the reply, and returns it again", function()
+      local pending <close> = echo:Unary({ what = "echo", text = "x" }, { async = true })
+      assert.equal("call /echo.Echo/Unary", tostring(pending))
+      local reply, status, info = pending:wait()
+      assert.equal("x", reply.text)
+      assert.is_nil(status)
+      assert.is_table(info.headers)
+      assert.equal("call /echo.Echo/Unary (ended)", tostring(pending))
+      assert.equal(reply, (pending:wait()))
+      assert.equal(info, select(3, pending:wait()))
+    end)
+
+    it("returns the status of one that fails", function()
+      local pending <close> = client:call("echo.Echo/Unary", { what = "status", text = "NOT_FOUND" }, { async = true })
+      local reply, status, info = pending:wait()
+      assert.is_nil(reply)
+      assert.equal("NOT_FOUND", status.code)
+      assert.is_table(info.trailers)
+    end)
+
+    it("runs beside others", function()
+      local pending = {}
+      for i = 1, 20 do pending[i] = echo:Unary({ what = "sleep", seconds = 0.02, count = i }, { async = true }) end
+      for i = 20, 1, -1 do assert.equal(i, pending[i]:wait().count) end
+    end)
+
+    it("is cancelled on both sides", function()
+      local key = "cancelled " .. address
+      local pending <close> = echo:Unary({ what = "cleanup", text = key }, { async = true })
+      noted(key .. " begun")
+      pending:cancel()
+      pending:cancel()
+      local reply, status = pending:wait()
+      assert.is_nil(reply)
+      assert.equal("CANCELLED: the call was cancelled on this side", tostring(status))
+      assert.matches("^CANCELLED", noted(key))
+    end)
+
+    it("is cancelled by another fiber while one waits", function()
+      local pending <close> = echo:Unary({ what = "hold" }, { async = true })
+      local done <close> = mw.topic("async spec"):subscribe()
+      mw.spawn(function() mw.topic("async spec"):publish(tostring(select(2, pending:wait()))) end)
+      assert.matches("another fiber waits for this call", failure(pending.wait, pending), 1, true)
+      pending:cancel()
+      assert.matches("^CANCELLED", done:receive())
+    end)
+
+    it("is cancelled when its variable ends", function()
+      local key = "closed async " .. address
+      do
+        local pending <close> = echo:Unary({ what = "cleanup", text = key }, { async = true })
+        assert.is_userdata(pending)
+        noted(key .. " begun")
+      end
+      assert.matches("^CANCELLED", noted(key))
+    end)
+
+    it("is cancelled when it is collected", function()
+      local key = "collected async " .. address
+      local pending = echo:Unary({ what = "cleanup", text = key }, { async = true })
+      noted(key .. " begun")
+      assert.is_userdata(pending)
+      pending = nil
+      assert.matches("^CANCELLED", noted(key))
+    end)
+
+    it("keeps its reply when it is cancelled after its end", function()
+      local pending <close> = echo:Unary({ what = "echo", text = "x" }, { async = true })
+      pending:wait()
+      pending:cancel()
+      assert.equal("x", pending:wait().text)
+    end)
+  end)
+
+  describe("a stub", function()
+    it("lists its methods when shown", function()
+      assert.equal("echo.Echo: Unary, Expand (server streaming), Collect (client streaming), Chat (bidirectional), " ..
+        "Unhandled", tostring(echo))
+    end)
+
+    it("names the nearest method for one that it does not have, or all", function()
+      assert.matches("echo.Echo: no method Unari in the schema (did you mean Unary?)",
+        failure(function() echo:Unari {} end), 1, true)
+      assert.matches("echo.Echo: no method Delete in the schema: there are Unary, Expand, Collect, Chat and Unhandled",
+        failure(function() echo:Delete {} end), 1, true)
     end)
   end)
 
@@ -156,9 +269,14 @@ describe("mw.client", function()
 
     it("has headers before and trailers after the messages", function()
       local stream <close> = echo:Expand { what = "metadata" }
+      assert.same({ "yes" }, stream:header_values "x-early") -- waits for them
       assert.equal("yes", stream:headers()["x-early"])
-      assert.is_true(stream:finish())
+      assert.same({}, stream:trailer_values "x-late")
+      local ended, _, info = stream:finish()
+      assert.is_true(ended)
       assert.equal("yes", stream:trailers()["x-late"])
+      assert.same({ "yes", "always" }, stream:trailer_values "x-late")
+      assert.same({ "yes", "always" }, info:trailer_values "x-late")
     end)
 
     it("ends on the server when its variable does", function()
@@ -283,6 +401,9 @@ describe("mw.client", function()
         ["client:service: no service echo.Ecko in the schema (did you mean echo.Echo?)"] =
           function() client:service "echo.Ecko" end,
         ["echo.Echo: no method Unari in the schema (did you mean Unary?)"] = function() echo:Unari {} end,
+        ["client:service: no service zzz in the schema: there are "] = function() client:service "zzz" end,
+        ["client:call: no method echo.Echo/Zzz in the schema: there are Unary, Expand, Collect, Chat and Unhandled"] =
+          function() client:call("echo.Echo/Zzz", {}) end,
         ["client:call: no method echo.Echo/Unari in the schema (did you mean Unary?)"] =
           function() client:call("echo.Echo/Unari", {}) end,
         ['client:call: expected "package.Service/Method", got "Unary"'] = function() client:call("Unary", {}) end,
