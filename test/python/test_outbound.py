@@ -2,7 +2,10 @@
 (grpc/doc/http-grpc-status-mapping.md), the process lives, and its other calls go on."""
 
 import gzip
+import queue
 import struct
+import threading
+import time
 import unittest
 
 import http2
@@ -151,6 +154,36 @@ GOAWAYS = {
     "GOAWAY of any stream": goaway(0x7fffffff),
     "GOAWAY of any stream, then 0": goaway(0x7fffffff, 0, 0),
 }
+
+
+class ServersDeadline(OutboundTest):
+    def test_a_reset_at_the_deadline_is_the_deadline_s(self):
+        """The server's timer may run before the client's, which then reads RST_STREAM with CANCEL."""
+        pending = queue.PriorityQueue()
+
+        def note(request):
+            timeout = request.headers["grpc-timeout"]
+            due = time.monotonic() + int(timeout[:-1]) / {"m": 1e3, "u": 1e6, "n": 1e9}[timeout[-1]]
+            pending.put((due, request.stream, request))
+
+        def reset_all():
+            while (each := pending.get())[2]:
+                while time.monotonic() < each[0]:
+                    pass  # a sleep would end too late to be before the client's timer
+                each[2].reset(8)
+
+        resets = threading.Thread(target=reset_all)
+        resets.start()
+        self.addCleanup(resets.join)
+        self.addCleanup(pending.put, (0, 0, None))
+        with Peer(note) as peer:
+            for method in METHODS * 25:
+                outcome = self.run_call(peer, method, messages=1, deadline=0.01)
+                self.assertEqual(outcome.code, "DEADLINE_EXCEEDED", outcome.message)
+
+    def test_a_reset_before_it_is_a_cancellation(self):
+        with Peer(lambda request: request.reset(8)) as peer:
+            self.assertEqual(self.run_call(peer, deadline=TIMEOUT).code, "CANCELLED")
 
 
 class WrongAnswers(OutboundTest):

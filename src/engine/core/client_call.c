@@ -107,7 +107,11 @@ void mw_core_client_call_release(struct mw_client_call *call) {
 
 /* ---- reporting ---- */
 
+static struct mw_status deadline_exceeded(void) { return mw_status(MW_CODE_DEADLINE_EXCEEDED, "Deadline Exceeded"); }
+
+/* The server's timer may run before the one here, and its reset arrive as CANCELLED although the deadline has passed. */
 static struct mw_status status_of(const struct mw_client_call *call) {
+  if (call->code == GRPC_STATUS_CANCELLED && mw_clock_real() >= call->due) return deadline_exceeded();
   unsigned code = (unsigned)call->code < MW_CODE_COUNT ? (unsigned)call->code : MW_CODE_UNKNOWN;
   return (struct mw_status){(enum mw_code)code, mw_core_slice_view(&call->details),
                             mw_core_metadata_find(&call->trailers, "grpc-status-details-bin")};
@@ -132,7 +136,7 @@ static void fail(struct mw_client_call *call, int error, const struct mw_err *er
 
 static void on_deadline(void *arg) {
   struct mw_client_call *call = arg;
-  struct mw_status status = mw_status(MW_CODE_DEADLINE_EXCEEDED, "Deadline Exceeded");
+  struct mw_status status = deadline_exceeded();
   call->deadline = NULL;
   enter(call);
   if (call->started) cancel(call);
@@ -366,8 +370,10 @@ void mw_core_client_call_cancel(struct mw_client_call *call) {
 
 /* The deadline goes along as grpc-timeout, of at most eight digits. */
 static int start_deadline(struct mw_client_call *call, int64_t deadline) {
+  call->due = MW_NEVER;
   if (deadline == MW_NEVER) return 0;
   int64_t left = deadline - mw_clock_mono();
+  call->due = mw_clock_after(mw_clock_real(), left);
   call->expired = left <= 0;
   int64_t ms = (left > 0 ? left - 1 : 0) / MW_NS_PER_MS + 1;
   char text[24];

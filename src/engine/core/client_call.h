@@ -30,6 +30,7 @@ struct mw_client_call {
   uint32_t flags;
   bool single;      /* the request is one message */
   struct mw_timer *deadline; /* NULL for none, and once it has passed */
+  int64_t due;               /* mw_clock_real() of the deadline, or MW_NEVER */
   struct mw_timer *held;     /* while a cancel waits for the headers to be out */
   struct mw_core_outbox outbox;
   grpc_slice reserved;
