@@ -137,6 +137,7 @@ struct mw_bind_target {
   int function;     /* registry reference */
   bool takes_call;  /* it has a parameter for the call object; for one that has not, none is made */
   const char *path; /* of the method; lives as long as the Lua state */
+  char place[];     /* "lua/tasks.lua:12", where the handler begins; the path of a method that C handles */
 };
 
 /* The same, for methods that C handles and interceptors wrap. */
@@ -228,10 +229,18 @@ void mw_bind_make_utf8(char *text);
 
 /* ---- status.c ---- */
 
-/* Pushes a status object: code (its name), message, and details when there are any. */
+/* Pushes a status object: code (its name), message, and details when there are any. It is the call's own, or that of a
+ * handler: raised, it ends the call as it is. */
 void mw_bind_push_status(lua_State *L, const struct mw_status *status);
 
-/* Pushes nil and a status: `return mw_bind_fail(L, MW_CODE_NOT_FOUND, "...")`. */
+/* The same for a failure: the status of a function that a script has called, such as an outbound call. A handler that
+ * raises it ends its call with INTERNAL. */
+void mw_bind_push_failure(lua_State *L, const struct mw_status *status);
+
+/* Whether the value at `index` is a failure. */
+bool mw_bind_is_failure(lua_State *L, int index);
+
+/* Pushes nil and a failure: `return mw_bind_fail(L, MW_CODE_NOT_FOUND, "...")`. */
 int mw_bind_fail(lua_State *L, enum mw_code code, const char *fmt, ...) MW_PRINTF(3, 4);
 
 /* The same from an mw_err, whose words are taken and freed. */

@@ -71,19 +71,48 @@ static void push_internal(lua_State *L, const char *text, const char *traceback)
   if (dev) mw_bind_add_debug_info(L, traceback);
 }
 
-/* The message handler of a handler's pcall: statuses pass, anything else becomes INTERNAL while the stack that
- * raised it can still be shown. */
+/* The innermost Lua function that runs in a coroutine. Returns whether there is one. */
+static bool find_place(lua_State *L, char *out, size_t size) {
+  lua_Debug info;
+  for (int level = 0; lua_getstack(L, level, &info); level++) {
+    lua_getinfo(L, "Sl", &info);
+    if (info.currentline <= 0) continue;
+    snprintf(out, size, "%s:%d", *info.source == '@' ? info.source + 1 : info.short_src, info.currentline);
+    return true;
+  }
+  return false;
+}
+
+/* A call that is over, or whose deadline has passed, fails for that: so do the outbound calls made for it. */
+static bool is_over(const struct mw_bind_call *c) {
+  return !c || c->call->cancelled || mw_clock_mono() >= c->call->deadline;
+}
+
+/* Replaces the status at index 1 by words for the log if a handler must not raise it. Returns false if it may. */
+static bool refuse_status(lua_State *L, const struct mw_status *status) {
+  char place[256] = "";
+  if (status->code == MW_CODE_OK) {
+    lua_pushliteral(L, "the handler raised a status whose code is OK: return the reply");
+  } else if (mw_bind_is_failure(L, 1) && !is_over(mw_bind_running(L))) {
+    bool found = find_place(L, place, sizeof place);
+    lua_pushfstring(L, "%s%s%s (the handler raised a status that it did not make: \"return nil, status\" passes it on)",
+                    place, found ? ": " : "", luaL_tolstring(L, 1, NULL));
+  } else {
+    return false;
+  }
+  lua_replace(L, 1);
+  return true;
+}
+
+/* The message handler of a handler's pcall: statuses pass unless they are failures, anything else becomes INTERNAL while
+ * the stack that raised it can still be shown. */
 static int on_error(lua_State *L) {
   struct mw_status status;
   mw_fiber_unwind(L);
   mw_budget_settle(L, LUA_ERRRUN);
-  if (mw_bind_to_status(L, 1, &status)) {
-    if (status.code != MW_CODE_OK) {
-      lua_settop(L, 1);
-      return 1;
-    }
-    lua_pushliteral(L, "the handler raised a status whose code is OK: return the reply");
-    lua_replace(L, 1);
+  if (mw_bind_to_status(L, 1, &status) && !refuse_status(L, &status)) {
+    lua_settop(L, 1);
+    return 1;
   }
   const char *text = luaL_tolstring(L, 1, NULL);
   mw_traceback(L, L, NULL, 1);
@@ -101,6 +130,12 @@ static int finish_internal(lua_State *L, struct mw_bind_call *c, const char *tex
   return 0;
 }
 
+/* The same for what the handler has returned: the line begins with the place of the handler. */
+static int finish_mistake(lua_State *L, struct mw_bind_call *c, const char *text) {
+  const struct mw_bind_target *target = c->call->route->arg;
+  return finish_internal(L, c, lua_pushfstring(L, "%s: %s", target->place, text));
+}
+
 static int after_results(lua_State *L, int unused, lua_KContext context);
 
 /* Waits until the client has taken more of what its connection has to send; then the reply is packed again. */
@@ -114,7 +149,7 @@ static int wait_for_room(lua_State *L, struct mw_bind_call *c) {
 static int finish_with_reply(lua_State *L, struct mw_bind_call *c, int index) {
   struct mw_status status;
   if (mw_bind_to_status(L, index, &status)) {
-    return finish_internal(L, c, "the handler returned a status as its reply: return nil and the status");
+    return finish_mistake(L, c, "the handler returned a status as its reply: return nil and the status");
   }
   struct mw_err err = MW_ERR_INIT;
   ProtobufCMessage *reply;
@@ -122,7 +157,7 @@ static int finish_with_reply(lua_State *L, struct mw_bind_call *c, int index) {
   if (mw_bind_to_message(L, index, c->program, c->method->output, arena, &reply, &err) != 0) {
     lua_pushfstring(L, "bad reply: %s", mw_err_text(&err));
     mw_err_fini(&err);
-    return finish_internal(L, c, lua_tostring(L, -1));
+    return finish_mistake(L, c, lua_tostring(L, -1));
   }
   size_t size = mw_message_size(reply);
   if (!mw_call_has_room(c->call, size)) return wait_for_room(L, c);
@@ -146,20 +181,20 @@ static int after_results(lua_State *L, int unused, lua_KContext context) {
   struct mw_status returned;
   if (lua_isnil(L, first) && mw_bind_to_status(L, first + 1, &returned)) {
     if (returned.code == MW_CODE_OK && !c->method->server_streaming) {
-      return finish_internal(L, c, "the handler returned a status whose code is OK, and no reply: return the message");
+      return finish_mistake(L, c, "the handler returned a status whose code is OK, and no reply: return the message");
     }
     finish(c, &returned);
     return 0;
   }
   if (!lua_isnil(L, first + 1)) {
-    return finish_internal(L, c, "the handler's second result must be a status (mw.status.not_found(...)) or nil");
+    return finish_mistake(L, c, "the handler's second result must be a status (mw.status.not_found(...)) or nil");
   }
   if (!c->method->server_streaming) {
     if (!lua_isnil(L, first)) return finish_with_reply(L, c, first);
-    return finish_internal(L, c, "the handler returned no reply: return a message, or nil and a status");
+    return finish_mistake(L, c, "the handler returned no reply: return a message, or nil and a status");
   }
   if (!lua_isnil(L, first)) {
-    return finish_internal(L, c, "the handler of a streamed reply returned a value: use call:send(message)");
+    return finish_mistake(L, c, "the handler of a streamed reply returned a value: use call:send(message)");
   }
   struct mw_status ok = mw_status(MW_CODE_OK, "");
   finish(c, &ok);
@@ -377,18 +412,6 @@ void mw_bind_push_cut(lua_State *L, enum mw_cut why, const char *words, const ch
 struct mw_bind_call *mw_bind_running(lua_State *L) {
   struct mw_fiber *fiber = mw_vm_of(L)->running;
   return fiber && fiber->owner && fiber->done == on_fiber_done ? fiber->owner : NULL;
-}
-
-/* The innermost Lua function that runs in a coroutine. Returns whether there is one. */
-static bool find_place(lua_State *L, char *out, size_t size) {
-  lua_Debug info;
-  for (int level = 0; lua_getstack(L, level, &info); level++) {
-    lua_getinfo(L, "Sl", &info);
-    if (info.currentline <= 0) continue;
-    snprintf(out, size, "%s:%d", *info.source == '@' ? info.source + 1 : info.short_src, info.currentline);
-    return true;
-  }
-  return false;
 }
 
 void mw_bind_fiber_place(const struct mw_fiber *fiber, char *out, size_t size) {

@@ -294,7 +294,7 @@ int mw_outbound_wait_done(lua_State *L, struct mw_outbound *o, struct mw_fiber *
 int mw_outbound_push_result(lua_State *L, struct mw_outbound *o) {
   if (o->status.code != MW_CODE_OK) {
     lua_pushnil(L);
-    mw_bind_push_status(L, &o->status);
+    mw_bind_push_failure(L, &o->status);
   } else {
     struct mw_err err = MW_ERR_INIT;
     if (mw_bind_push_bytes(L, o->program, o->method->output, o->message, &err) == 0) {

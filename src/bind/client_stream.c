@@ -8,7 +8,7 @@ static struct mw_outbound *check_stream(lua_State *L) { return luaL_checkudata(L
 /* Pushes nil and how the call ended. */
 static int push_end(lua_State *L, const struct mw_outbound *o) {
   lua_pushnil(L);
-  mw_bind_push_status(L, &o->status);
+  mw_bind_push_failure(L, &o->status);
   return 2;
 }
 
@@ -209,7 +209,7 @@ static int l_trailer_values(lua_State *L) {
 static int l_status(lua_State *L) {
   struct mw_outbound *o = check_stream(L);
   if (!o->done) return 0;
-  mw_bind_push_status(L, &o->status);
+  mw_bind_push_failure(L, &o->status);
   return 1;
 }
 

@@ -133,12 +133,17 @@ static const char *keep_path(lua_State *L, const char *path) {
 /* Adds a route to the function at the top of the stack, which it pops. */
 static void add_route(lua_State *L, struct mw_program *program, const struct mw_method_type *method,
                       const struct mw_handler *handler) {
+  const char *place = lua_iscfunction(L, -1) ? lua_pushstring(L, method->path) : push_place(L, -1);
+  lua_insert(L, -2);
   mw_bind_intercept(L, program, method);
   const char *path = keep_path(L, method->path);
   bool takes = takes_call(L, method);
   int ref = luaL_ref(L, LUA_REGISTRYINDEX);
-  struct mw_bind_target *target = malloc(sizeof *target);
+  size_t size = strlen(place) + 1;
+  struct mw_bind_target *target = malloc(sizeof *target + size);
   if (target) *target = (struct mw_bind_target){ref, takes, path};
+  if (target) memcpy(target->place, place, size);
+  lua_pop(L, 1);
   if (target && mw_router_add(&program->router, method, handler, target) == 0) return;
   free(target);
   luaL_unref(L, LUA_REGISTRYINDEX, ref);

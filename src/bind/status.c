@@ -1,7 +1,10 @@
 /* mw.status: gRPC statuses as Lua objects.
  *
  * A status is a table with the metatable "moonwire.Status": `code` (the name), `message`, `details` (a sequence of
- * Any tables, {type_url=, value=}, or nil). Handlers return or raise them, and what fails returns nil and one. */
+ * Any tables, {type_url=, value=}, or nil). Handlers return or raise them, and what fails returns nil and one.
+ *
+ * A failure is a status that a function of the runtime has returned or raised: it has a metatable of its own, in which the
+ * entry at &is_failure is true. A handler that raises one has not chosen it for its caller (call.c). */
 #include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -10,13 +13,30 @@
 #include "bind/bind.h"
 
 #define STATUS "moonwire.Status"
+#define FAILURE "moonwire.Failure"
+
+static const char is_failure; /* key of a boolean in the metatables of statuses */
+
+/* Pushes that boolean, and returns true, for a status; pushes nothing otherwise. */
+static bool push_kind(lua_State *L, int index) {
+  if (!lua_istable(L, index) || !lua_getmetatable(L, index)) return false;
+  bool found = lua_rawgetp(L, -1, &is_failure) == LUA_TBOOLEAN;
+  lua_remove(L, -2);
+  if (!found) lua_pop(L, 1);
+  return found;
+}
 
 static bool is_status(lua_State *L, int index) {
-  if (!lua_istable(L, index) || !lua_getmetatable(L, index)) return false;
-  luaL_getmetatable(L, STATUS);
-  bool same = lua_rawequal(L, -1, -2);
-  lua_pop(L, 2);
-  return same;
+  bool is = push_kind(L, index);
+  if (is) lua_pop(L, 1);
+  return is;
+}
+
+bool mw_bind_is_failure(lua_State *L, int index) {
+  if (!push_kind(L, index)) return false;
+  bool is = lua_toboolean(L, -1);
+  lua_pop(L, 1);
+  return is;
 }
 
 static void check_status(lua_State *L, int index) { luaL_argexpected(L, is_status(L, index), index, "status"); }
@@ -28,14 +48,14 @@ static int get(lua_State *L, int index, const char *name) {
   return lua_rawget(L, index);
 }
 
-/* Pushes a status with the message at the top of the stack, which it replaces. */
-static void push_with_message(lua_State *L, enum mw_code code) {
+/* Pushes a status of `type` with the message at the top of the stack, which it replaces. */
+static void push_with_message(lua_State *L, const char *type, enum mw_code code) {
   lua_createtable(L, 0, 3);
   lua_insert(L, -2);
   lua_setfield(L, -2, "message");
   lua_pushstring(L, mw_code_name(code));
   lua_setfield(L, -2, "code");
-  luaL_setmetatable(L, STATUS);
+  luaL_setmetatable(L, type);
 }
 
 /* Unpacks a google.rpc.Status and sets its details on the status object at the top; malformed bytes are left out. */
@@ -48,11 +68,15 @@ static void set_details(lua_State *L, struct mw_slice bytes) {
   lua_pop(L, 1);
 }
 
-void mw_bind_push_status(lua_State *L, const struct mw_status *status) {
+static void push_status(lua_State *L, const char *type, const struct mw_status *status) {
   lua_pushlstring(L, (const char *)status->message.data, status->message.len);
-  push_with_message(L, status->code);
+  push_with_message(L, type, status->code);
   if (status->details.len > 0) set_details(L, status->details);
 }
+
+void mw_bind_push_status(lua_State *L, const struct mw_status *status) { push_status(L, STATUS, status); }
+
+void mw_bind_push_failure(lua_State *L, const struct mw_status *status) { push_status(L, FAILURE, status); }
 
 int mw_bind_fail(lua_State *L, enum mw_code code, const char *fmt, ...) {
   char text[512];
@@ -62,7 +86,7 @@ int mw_bind_fail(lua_State *L, enum mw_code code, const char *fmt, ...) {
   va_end(args);
   lua_pushnil(L);
   lua_pushstring(L, text);
-  push_with_message(L, code);
+  push_with_message(L, FAILURE, code);
   return 2;
 }
 
@@ -70,7 +94,7 @@ int mw_bind_fail_err(lua_State *L, enum mw_code code, struct mw_err *err) {
   mw_bind_push_err(L, err);
   lua_pushnil(L);
   lua_insert(L, -2);
-  push_with_message(L, code);
+  push_with_message(L, FAILURE, code);
   return 2;
 }
 
@@ -157,7 +181,7 @@ static int l_construct(lua_State *L) {
   enum mw_code code = (enum mw_code)lua_tointeger(L, lua_upvalueindex(2));
   if (lua_gettop(L) > 0) luaL_checkstring(L, 1);
   push_message(L, 1);
-  push_with_message(L, code);
+  push_with_message(L, STATUS, code);
   return 1;
 }
 
@@ -168,13 +192,13 @@ static int l_call(lua_State *L) {
   luaL_argcheck(L, code > 0 && code < MW_CODE_COUNT, 1, "expected a status code such as \"NOT_FOUND\"");
   if (lua_gettop(L) > 1) luaL_checkstring(L, 2);
   push_message(L, 2);
-  push_with_message(L, (enum mw_code)code);
+  push_with_message(L, STATUS, (enum mw_code)code);
   return 1;
 }
 
 /* ---- methods and metamethods ---- */
 
-/* status:with_details(type_name, message): adds a detail and returns the status. */
+/* status:with_details(type_name, message): adds a detail and returns the status, which is one for the caller from now on. */
 static int l_with_details(lua_State *L) {
   check_status(L, 1);
   const char *name = luaL_checkstring(L, 2);
@@ -204,6 +228,7 @@ static int l_with_details(lua_State *L) {
   lua_insert(L, -2);
   lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
   lua_settop(L, 1);
+  luaL_setmetatable(L, STATUS);
   return 1;
 }
 
@@ -215,11 +240,23 @@ static int l_tostring(lua_State *L) {
   return 1;
 }
 
-void mw_bind_open_status(lua_State *L, struct mw_program *program) {
+/* Makes one of the two metatables; scripts see the same name for both. */
+static void make_type(lua_State *L, const char *name, bool failure) {
   static const luaL_Reg methods[] = {{"with_details", l_with_details}, {NULL, NULL}};
   static const luaL_Reg metamethods[] = {{"__tostring", l_tostring}, {NULL, NULL}};
-  mw_bind_push_type(L, STATUS, methods, metamethods);
+  mw_bind_push_type(L, name, methods, metamethods);
+  lua_pushboolean(L, failure);
+  lua_rawsetp(L, -2, &is_failure);
+  lua_pushliteral(L, STATUS);
+  lua_pushvalue(L, -1);
+  lua_setfield(L, -3, "__name");
+  lua_setfield(L, -2, "__metatable");
   lua_pop(L, 1);
+}
+
+void mw_bind_open_status(lua_State *L, struct mw_program *program) {
+  make_type(L, STATUS, false);
+  make_type(L, FAILURE, true);
   lua_createtable(L, 0, MW_CODE_COUNT);
   for (int code = 1; code < MW_CODE_COUNT; code++) {
     char name[32] = "";

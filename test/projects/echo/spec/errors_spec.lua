@@ -18,15 +18,24 @@ local mistakes = {
   bad_status = "google%.rpc%.Status%.details%[1%]",
   raise_bad_status = "google%.rpc%.Status%.details%[1%]",
   spoil_status = "google%.rpc%.Status%.details%[1%]",
-  nothing = "the handler returned no reply: return a message, or nil and a status",
-  wrong_type = "bad reply: echo%.Message%.text: expected string, got 42",
-  wrong_field = [[bad reply: echo%.Message%.txt: no such field %(did you mean \"text\"%?%)]],
-  status_as_reply = "the handler returned a status as its reply: return nil and the status",
-  ok_status = "the handler returned a status whose code is OK, and no reply: return the message",
+  nothing = "lua/echo%.lua:%d+: the handler returned no reply: return a message, or nil and a status",
+  wrong_type = "lua/echo%.lua:%d+: bad reply: echo%.Message%.text: expected string, got 42",
+  wrong_field = [[lua/echo%.lua:%d+: bad reply: echo%.Message%.txt: no such field %(did you mean \"text\"%?%)]],
+  status_as_reply = "lua/echo%.lua:%d+: the handler returned a status as its reply: return nil and the status",
+  ok_status = "lua/echo%.lua:%d+: the handler returned a status whose code is OK, and no reply: return the message",
   raise_ok_status = "the handler raised a status whose code is OK: return the reply",
-  second_result = "the handler's second result must be a status %(mw%.status%.not_found%(%.%.%.%)%) or nil",
+  second_result = "lua/echo%.lua:%d+: the handler's second result must be a status %(mw%.status%.not_found%(%.%.%.%)%) or nil",
   send = "call:send: the reply of /echo%.Echo/Unary is not streamed: return it",
   receive = "call:receive: the request of /echo%.Echo/Unary is not streamed: it is the handler's first argument",
+}
+
+-- Functions of the runtime that fail, and their codes.
+local failing = {
+  read = "NOT_FOUND", path = "INVALID_ARGUMENT", remove = "NOT_FOUND", store_update = "NOT_FOUND",
+  store_insert = "ALREADY_EXISTS", transaction = "ALREADY_EXISTS", client = "UNAVAILABLE", stream = "UNAVAILABLE",
+  messages = "UNAVAILABLE", finish = "UNAVAILABLE", stream_status = "UNAVAILABLE", json = "INVALID_ARGUMENT",
+  time = "INVALID_ARGUMENT", u64 = "INVALID_ARGUMENT", any = "INVALID_ARGUMENT", topic = "DEADLINE_EXCEEDED",
+  publish = "RESOURCE_EXHAUSTED", metric = "RESOURCE_EXHAUSTED",
 }
 
 describe("a failing call", function()
@@ -84,15 +93,53 @@ describe("a failing call", function()
     assert.are.equal("OK", stream:status().code)
   end)
 
-  describe("because of a mistake in its handler", function()
-    -- The log's line of an error id.
-    local function logged(server_, id)
-      server_:wait_logged("error_id=" .. id)
-      for line in server_.process.stderr:gmatch "[^\n]+" do
-        if line:find("error_id=" .. id, 1, true) then return line end
-      end
+  -- The log's line of an error id.
+  local function logged(server_, id)
+    server_:wait_logged("error_id=" .. id)
+    for line in server_.process.stderr:gmatch "[^\n]+" do
+      if line:find("error_id=" .. id, 1, true) then return line end
+    end
+  end
+
+  describe("because a function of the runtime has failed", function()
+    -- Asserts that the status is INTERNAL, and returns the line of the log.
+    local function internal(reply, status)
+      assert.is_nil(reply)
+      assert.are.equal("INTERNAL", status.code, tostring(status))
+      return logged(server, assert(status.message:match "^internal error (%x+)$"))
     end
 
+    for what, code in pairs(failing) do
+      it(("(%s) is INTERNAL when its handler raises the status, with its words in the log"):format(what), function()
+        local line = internal(server:unary("assert_failure", { text = what }))
+        assert.matches([[msg="lua/failures.lua:%d+: ]] .. code .. ": ", line)
+        assert.matches('the handler raised a status that it did not make: \\"return nil, status\\" passes it on', line, 1, true)
+        assert.matches("stack traceback:", line, 1, true)
+        assert.matches("method=/echo.Echo/Unary", line, 1, true)
+      end)
+
+      it(("(%s) has the status that its handler returns"):format(what), function()
+        local reply, status = server:unary("return_failure", { text = what })
+        assert.is_nil(reply)
+        assert.are.equal(code, status.code, tostring(status))
+      end)
+    end
+
+    it("is INTERNAL whichever way the status is raised", function()
+      for _, way in ipairs { "raise_failure", "raise_failure_again", "raise_failure_from_coroutine" } do
+        assert.matches("NOT_FOUND: absent.txt: ", internal(server:unary(way, { text = "read" })), 1, true)
+      end
+    end)
+
+    it("has the status that its handler makes of it", function()
+      echo.assert_status("NOT_FOUND", "absent.txt", server:unary("raise_copy", { text = "read" }))
+      local _, status = server:unary("raise_with_details", { text = "read" })
+      assert.are.equal("NOT_FOUND", status.code)
+      assert.are.equal("CHOSEN", mw.any.unpack(status.details[1]).reason)
+    end)
+  end)
+
+  describe("because of a mistake in its handler", function()
     for what, expected in pairs(mistakes) do
       it(("(%s) is INTERNAL with an id that finds the words in the log"):format(what), function()
         local reply, status = server:unary(what, { text = "some text" })
