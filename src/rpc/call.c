@@ -69,6 +69,9 @@ void mw_call_finish(struct mw_call *call, const struct mw_status *status) {
   const struct mw_route *route = call->route;
   if (call->cancelled && status->code == MW_CODE_OK) status = &call->end; /* the handler has just stopped */
   mw_dispatch_count(dispatch, call, status->code);
+  if (status->code != MW_CODE_OK && *route->method->path) { /* without a path another worker runs it, and logs this */
+    mw_dispatch_log_failed(call, mw_slice_str(route->method->path), status);
+  }
   mw_dispatch_add_trailers(dispatch, route->router, call);
   mw_list_remove(&call->link);
   struct mw_status shown = *status;

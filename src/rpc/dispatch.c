@@ -9,7 +9,7 @@
 #include "rpc/engine.h"
 #include "schema/pool.h"
 
-enum { SEND_LIMIT = 32, SHOWN_PATH = 256, IDS = 1024 };
+enum { SEND_LIMIT = 32, SHOWN_PATH = 256, SHOWN_MESSAGE = 1024, IDS = 1024 };
 
 /* Dispatches take IDS at a time, so that workers seldom write to the same cache line. */
 static atomic_uint_fast64_t ids_taken;
@@ -75,11 +75,29 @@ void mw_dispatch_add_trailers(const struct mw_dispatch *dispatch, const struct m
   mw_metadata_add(&call->trailers, &call->arena, mw_slice_str(MW_GENERATION_TRAILER), mw_slice_str(number));
 }
 
+void mw_dispatch_log_failed(const struct mw_call *call, struct mw_slice path, const struct mw_status *status) {
+  if (status->code == MW_CODE_OK || !mw_log_enabled(MW_LOG_DEBUG)) return;
+  char method[SHOWN_PATH + 1], message[SHOWN_MESSAGE + 1], seconds[32];
+  snprintf(method, sizeof method, "%.*s", (int)path.len, (const char *)path.data);
+  snprintf(message, sizeof message, "%.*s", (int)status->message.len, (const char *)status->message.data);
+  snprintf(seconds, sizeof seconds, "%.6f", (double)(mw_clock_mono() - call->arrived) / MW_NS_PER_S);
+  struct mw_log_context *context = mw_log_context(), kept = *context;
+  if (context->call != call->id) context->trace_id = NULL;
+  context->call = call->id;
+  context->method = method;
+  if (call->route) context->generation = call->route->router->generation;
+  struct mw_log_field fields[] = {
+      {"code", mw_code_name(status->code)}, {"seconds", seconds}, {"peer", call->peer}, {"message", message}, {0}};
+  mw_log(MW_LOG_DEBUG, fields, "call failed");
+  *context = kept;
+}
+
 /* Ends a call that was not put into the list. */
 static void refuse(struct mw_call *call, enum mw_code code, const char *text) {
   call->finished = true;
   mw_dispatch_add_trailers(call->dispatch, call->dispatch->router, call);
   struct mw_status status = mw_status(code, text);
+  mw_dispatch_log_failed(call, call->path, &status);
   call->ops->finish(call, &status, false);
 }
 

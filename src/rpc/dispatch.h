@@ -71,6 +71,9 @@ void mw_dispatch_add_trailers(const struct mw_dispatch *dispatch, const struct m
 /* Counts a call that finishes. */
 void mw_dispatch_count(struct mw_dispatch *dispatch, const struct mw_call *call, enum mw_code code);
 
+/* Logs a call of `path` that ends with `status`, at `debug`, unless it is OK. Before the call's memory goes. */
+void mw_dispatch_log_failed(const struct mw_call *call, struct mw_slice path, const struct mw_status *status);
+
 /* A call of `route` has finished and been taken from the list: unpins the route, tells when idle. */
 void mw_dispatch_ended(struct mw_dispatch *dispatch, const struct mw_route *route);
 

@@ -395,14 +395,17 @@ static void begin(struct mw_http_call *c) {
   struct mw_call *call = &c->call;
   c->begun = true;
   call->ops = &ops;
+  call->path = c->request.path;
+  call->peer = c->conn->peer;
   struct mw_http_refusal refusal;
   if (!mw_http_request_judge(&c->request, &refusal)) {
     call->finished = true;
+    call->id = 0;
+    call->route = NULL;
+    mw_dispatch_log_failed(call, call->path, &refusal.status);
     mw_http_reply_refuse(c, &refusal);
     return;
   }
-  call->path = c->request.path;
-  call->peer = c->conn->peer;
   call->request = c->request.metadata;
   mw_http_reader_set_compression(&c->reader, c->request.compression);
   if (mw_http_remote_start(c)) return;

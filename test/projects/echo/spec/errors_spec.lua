@@ -1,6 +1,7 @@
 -- How calls fail: statuses with code, message and details; mistakes of handlers, which callers see as an id only.
 local mw = require "moonwire"
 local echo = require "support.echo"
+local test = require "moonwire.test"
 
 local codes = {
   "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS", "PERMISSION_DENIED",
@@ -181,6 +182,56 @@ describe("a failing call", function()
       other:send { text = "after" }
       assert.are.equal("after", other:receive().text)
     end)
+  end)
+
+  describe("at log_level debug", function()
+    local debug
+    setup(function() debug = echo.start { args = { "--log-level", "debug" } } end)
+    teardown(function() debug:stop() end)
+
+    -- Waits for the line of a failed call whose message has `text`, and returns it.
+    local function failed(text)
+      return test.eventually(function()
+        for line in debug.process.stderr:gmatch "[^\n]+" do
+          if line:find('msg="call failed"', 1, true) and line:find(text, 1, true) then return line end
+        end
+      end)
+    end
+
+    it("has a line with code, time and method", function()
+      debug:unary("status", { text = "NOT_FOUND" })
+      local line = failed "message=\"the message of NOT_FOUND\""
+      assert.matches(" debug generation=1 worker=%d+ call=%d+ method=/echo.Echo/Unary ", line)
+      assert.matches(" code=NOT_FOUND seconds=%d+%.%d+ ", line)
+      assert.matches(" peer=ipv4:127.0.0.1:%d+", line)
+      local _, status = debug:unary "raise"
+      assert.matches(" code=INTERNAL ", failed(status.message), 1, true)
+    end)
+
+    it("has a line although no handler ran", function()
+      debug.client:call("echo.Echo/Unhandled", {})
+      local line = failed "method=/echo.Echo/Unhandled"
+      assert.matches(" code=UNIMPLEMENTED ", line, 1, true)
+    end)
+
+    it("has a line when it was cut", function()
+      debug:unary("sleep", { seconds = 60, text = "cut" }, { deadline = 0.01 })
+      assert.matches("method=/echo.Echo/Unary", failed "code=DEADLINE_EXCEEDED", 1, true)
+    end)
+
+    it("has none when it succeeds", function()
+      debug:unary("echo", { text = "fine" })
+      debug:unary("status", { text = "ABORTED" })
+      failed "code=ABORTED"
+      assert.is_nil(debug.process.stderr:find("code=OK", 1, true))
+    end)
+  end)
+
+  it("is not logged at the default level", function()
+    server:unary("status", { text = "OUT_OF_RANGE" })
+    server:unary("raise", { text = "later" })
+    server:wait_logged "later"
+    assert.is_nil(server.process.stderr:find("call failed", 1, true))
   end)
 
   it("tells its caller more with --dev", function()
