@@ -158,7 +158,7 @@ function Status:with_details(type_name, message) end
 ---@field deadline? number seconds since 1970; nil when the client set none
 ---@field request_encoding "gzip"|"deflate"|"identity" how the newest message of the request was compressed
 ---@field vars table for what interceptors and handlers tell each other
----@field trace_id string
+---@field trace_id string 32 hex digits: the caller's, or an own id for the log
 ---@field log moonwire.log
 local Call = {}
 

@@ -8,7 +8,6 @@
 #define MW_BIND_BIND_H
 
 #include "bind/host.h"
-#include "observe/trace.h"
 #include "rpc/status.h"
 #include "schema/message.h"
 #include "script/fiber.h"
@@ -165,9 +164,6 @@ struct mw_bind_child {
 
 /* Has `child` cancelled with the call that L serves. Returns that call, or NULL outside of calls. */
 struct mw_call *mw_bind_adopt(lua_State *L, struct mw_bind_child *child);
-
-/* The trace of the current call, to be handed on; false outside of calls. */
-bool mw_bind_current_trace(lua_State *L, struct mw_trace *out);
 
 /* ---- message.c: between Lua tables and messages ----
  * docs/messages.md is the contract. mw_bind_open_message() comes first. Tables are read and written raw: no metamethod

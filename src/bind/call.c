@@ -297,9 +297,8 @@ static void start_fiber(struct mw_bind_call *c) {
   log->generation = c->program->generation;
   log->call = c->call->id;
   log->method = c->method->path;
-  log->trace_id = NULL;
+  log->trace_id = mw_bind_call_trace_id(c, false);
   c->fiber->account.expires = c->call->deadline;
-  if (mw_metadata_get(&c->call->request, "traceparent")) log->trace_id = mw_bind_call_trace(c)->trace_id;
   mw_fiber_start(c->fiber, handler_main, c);
 }
 
@@ -442,17 +441,11 @@ struct mw_call *mw_bind_adopt(lua_State *L, struct mw_bind_child *child) {
   return c->call;
 }
 
-bool mw_bind_current_trace(lua_State *L, struct mw_trace *out) {
-  struct mw_bind_call *c = mw_bind_running(L);
-  if (c) *out = *mw_bind_call_trace(c);
-  return c != NULL;
-}
-
-const struct mw_trace *mw_bind_call_trace(struct mw_bind_call *c) {
-  if (!c->traced) {
-    const struct mw_slice *header = mw_metadata_get(&c->call->request, "traceparent");
-    mw_trace_continue(&c->trace, header ? *header : mw_slice(NULL, 0));
-    c->traced = true;
-  }
-  return &c->trace;
+const char *mw_bind_call_trace_id(struct mw_bind_call *c, bool own) {
+  if (c->trace_id[0]) return c->trace_id;
+  const struct mw_slice *header = mw_metadata_get(&c->call->request, "traceparent");
+  if (header && mw_trace_read_id(*header, c->trace_id)) return c->trace_id;
+  if (!own) return NULL;
+  mw_trace_new_id(c->trace_id);
+  return c->trace_id;
 }

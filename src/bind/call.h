@@ -10,6 +10,7 @@
 #define MW_BIND_CALL_H
 
 #include "bind/bind.h"
+#include "observe/trace.h"
 
 #define MW_BIND_CALL "moonwire.Call"
 
@@ -51,8 +52,7 @@ struct mw_bind_call {
   struct mw_list senders;          /* who waits in call:send */
   struct mw_list children;         /* struct mw_bind_child.link: outbound calls made for it */
   struct mw_status end;            /* why the call was cancelled */
-  struct mw_trace trace;
-  bool traced;                     /* `trace` is set */
+  char trace_id[MW_TRACE_ID_LEN + 1]; /* empty until mw_bind_call_trace_id() */
   struct mw_bind_watch *watch;     /* who asks whether the call has ended; NULL for nobody */
 };
 
@@ -66,7 +66,7 @@ void mw_bind_stop_sending(void *waiter);
 /* Pushes the call object of `call` and remembers it. */
 void mw_bind_push_call(lua_State *L, struct mw_bind_call *call);
 
-/* The trace of a call, made when first asked for. */
-const struct mw_trace *mw_bind_call_trace(struct mw_bind_call *call);
+/* The caller's trace id; without one, and unless `own`, NULL. With `own` it is then one of the call's own, made once. */
+const char *mw_bind_call_trace_id(struct mw_bind_call *call, bool own);
 
 #endif

@@ -342,9 +342,10 @@ static int l_index(lua_State *L) {
   } else if (strcmp(name, "peer") == 0) {
     lua_pushstring(L, c->call->peer);
   } else if (strcmp(name, "trace_id") == 0) {
-    lua_pushstring(L, mw_bind_call_trace(c)->trace_id);
-    c->fiber->log.trace_id = c->trace.trace_id;
-    if (mw_bind_current_call(L) == c->call) mw_log_context()->trace_id = c->trace.trace_id;
+    const char *id = mw_bind_call_trace_id(c, true);
+    lua_pushstring(L, id);
+    c->fiber->log.trace_id = id;
+    if (mw_bind_current_call(L) == c->call) mw_log_context()->trace_id = id;
   } else if (strcmp(name, "log") == 0) {
     push_log(L, c);
   } else {

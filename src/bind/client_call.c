@@ -199,17 +199,38 @@ static void read_options(lua_State *L, int index, struct mw_outbound *o, struct 
   for (lua_pushnil(L); lua_next(L, index) != 0; lua_pop(L, 1)) read_option(L, o, request, metadata, what);
 }
 
+/* Adds the values that the call which is being served has of `key`, unchanged, as far as they may be sent. */
+static void pass_on(lua_State *L, struct mw_outbound *o, struct mw_metadata *metadata, const struct mw_call *parent,
+                    const char *key) {
+  for (size_t i = 0; i < parent->request.len; i++) {
+    const struct mw_metadata_entry *entry = &parent->request.entries[i];
+    if (!mw_slice_eq_str(entry->key, key)) continue;
+    struct mw_err err = MW_ERR_INIT;
+    bool valid = mw_metadata_check(entry->key, entry->value, &err) == 0;
+    mw_err_fini(&err);
+    if (!valid || !mw_metadata_fits(metadata, entry->key, entry->value)) continue;
+    if (mw_metadata_add(metadata, &o->arena, entry->key, entry->value) != 0) mw_budget_refuse(L);
+  }
+}
+
+/* The trace context, where the script has set none of its own; a tracestate belongs to its traceparent. This server has no
+ * spans: a traceparent of its own would name a parent that nobody records. */
+static void pass_trace(lua_State *L, struct mw_outbound *o, struct mw_metadata *metadata, const struct mw_call *parent) {
+  bool traced = mw_metadata_get(metadata, "traceparent") != NULL;
+  bool stated = mw_metadata_get(metadata, "tracestate") != NULL;
+  bool laden = mw_metadata_get(metadata, "baggage") != NULL;
+  if (!traced) pass_on(L, o, metadata, parent, "traceparent");
+  if (!traced && !stated) pass_on(L, o, metadata, parent, "tracestate");
+  if (!laden) pass_on(L, o, metadata, parent, "baggage");
+}
+
 /* What the call that is being served hands on. */
 static void inherit(lua_State *L, struct mw_outbound *o, struct mw_client_request *request,
                     struct mw_metadata *metadata) {
   const struct mw_call *parent = mw_bind_adopt(L, &o->child);
   if (!parent) return;
   if (parent->deadline < request->deadline) request->deadline = parent->deadline;
-  struct mw_trace trace;
-  if (mw_metadata_get(metadata, "traceparent") || !mw_bind_current_trace(L, &trace)) return;
-  char text[MW_TRACEPARENT_LEN + 1];
-  mw_trace_write(&trace, text);
-  mw_metadata_add(metadata, &o->arena, mw_slice_str("traceparent"), mw_slice_str(text));
+  pass_trace(L, o, metadata, parent);
 }
 
 /* ---- sending ---- */

@@ -1,13 +1,12 @@
 /* https://www.w3.org/TR/trace-context-1/, section 3.2: version "-" trace-id "-" parent-id "-" trace-flags, in
- * lower-case hex. Ids are random; the random bytes are fetched in batches because every call needs some. */
+ * lower-case hex. Random bytes are fetched in batches: many calls may need some. */
 #include "observe/trace.h"
 
-#include <stdio.h>
 #include <sys/random.h>
 
 #include "base/clock.h"
 
-enum { SAMPLED = 1, BATCH = 256 };
+enum { TRACEPARENT_LEN = 55, BATCH = 256 };
 
 static _Thread_local uint8_t batch[BATCH];
 static _Thread_local size_t batch_left;
@@ -36,19 +35,6 @@ static bool all_zero(const char *hex, size_t len) {
   return true;
 }
 
-/* Writes `len` random hex digits, which are not all zero: that would be an invalid id. */
-static void random_id(char *out, size_t len) {
-  static const char hex[] = "0123456789abcdef";
-  do {
-    for (size_t i = 0; i < len; i += 2) {
-      uint8_t byte = random_byte();
-      out[i] = hex[byte >> 4];
-      out[i + 1] = hex[byte & 15];
-    }
-  } while (all_zero(out, len));
-  out[len] = '\0';
-}
-
 static int digit(char c) {
   if (c >= '0' && c <= '9') return c - '0';
   if (c >= 'a' && c <= 'f') return c - 'a' + 10;
@@ -64,26 +50,29 @@ static bool is_hex(const char *text, size_t len) {
 
 /* A later version may be longer, behind another dash; version ff is forbidden. */
 static bool is_traceparent(struct mw_slice header) {
-  if (header.len < MW_TRACEPARENT_LEN) return false;
+  if (header.len < TRACEPARENT_LEN) return false;
   const char *h = (const char *)header.data;
   bool first = memcmp(h, "00", 2) == 0;
-  if (header.len > MW_TRACEPARENT_LEN && (first || h[MW_TRACEPARENT_LEN] != '-')) return false;
+  if (header.len > TRACEPARENT_LEN && (first || h[TRACEPARENT_LEN] != '-')) return false;
   return is_hex(h, 2) && memcmp(h, "ff", 2) != 0 && h[2] == '-' && is_hex(h + 3, 32) && !all_zero(h + 3, 32) &&
          h[35] == '-' && is_hex(h + 36, 16) && !all_zero(h + 36, 16) && h[52] == '-' && is_hex(h + 53, 2);
 }
 
-void mw_trace_continue(struct mw_trace *trace, struct mw_slice header) {
-  if (is_traceparent(header)) {
-    memcpy(trace->trace_id, header.data + 3, 32);
-    trace->trace_id[32] = '\0';
-    trace->flags = (uint8_t)(digit((char)header.data[54]) & SAMPLED);
-  } else {
-    random_id(trace->trace_id, 32);
-    trace->flags = 0; /* nobody upstream has recorded this trace */
-  }
-  random_id(trace->span_id, 16);
+bool mw_trace_read_id(struct mw_slice traceparent, char out[MW_TRACE_ID_LEN + 1]) {
+  if (!is_traceparent(traceparent)) return false;
+  memcpy(out, traceparent.data + 3, MW_TRACE_ID_LEN);
+  out[MW_TRACE_ID_LEN] = '\0';
+  return true;
 }
 
-void mw_trace_write(const struct mw_trace *trace, char out[MW_TRACEPARENT_LEN + 1]) {
-  snprintf(out, MW_TRACEPARENT_LEN + 1, "00-%.32s-%.16s-%02x", trace->trace_id, trace->span_id, trace->flags);
+void mw_trace_new_id(char out[MW_TRACE_ID_LEN + 1]) {
+  static const char hex[] = "0123456789abcdef";
+  do {
+    for (size_t i = 0; i < MW_TRACE_ID_LEN; i += 2) {
+      uint8_t byte = random_byte();
+      out[i] = hex[byte >> 4];
+      out[i + 1] = hex[byte & 15];
+    }
+  } while (all_zero(out, MW_TRACE_ID_LEN)); /* that would be an invalid id */
+  out[MW_TRACE_ID_LEN] = '\0';
 }

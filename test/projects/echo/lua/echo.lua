@@ -1,6 +1,7 @@
 -- Handlers whose behaviour the request names, so that specs can provoke each of them in a running server.
 local mw = require "moonwire"
 local failures = require "failures"
+local tracing = require "tracing"
 
 local Echo = mw.service "echo.Echo"
 local unary, expand, collect, chat = {}, {}, {}, {}
@@ -305,7 +306,7 @@ function unary.forward(req)
 end
 
 function Echo.Unary(req, call)
-  local behaviour = unary[req.what] or failures[req.what]
+  local behaviour = unary[req.what] or failures[req.what] or tracing[req.what]
   if not behaviour then return nil, mw.status.unimplemented("no behaviour %s", req.what) end
   return behaviour(req, call)
 end
