@@ -51,6 +51,21 @@ function any.pack(type_name, value) end
 ---@return moonwire.Status? status
 function any.unpack(packed) end
 
+---Base64 (RFC 4648).
+---@class moonwire.base64
+local base64 = {}
+
+---@param bytes string
+---@param alphabet? "standard"|"url" "standard", with padding, unless given; "url" is without
+---@return string
+function base64.encode(bytes, alphabet) end
+
+---Of either alphabet, with or without padding; nil and a status for other text.
+---@param text string
+---@return string? bytes
+---@return moonwire.Status? status INVALID_ARGUMENT
+function base64.decode(text) end
+
 ---Help with uint64 above 2^63-1, which is the negative integer with the same bits.
 ---@class moonwire.u64
 ---@field max integer 2^64-1

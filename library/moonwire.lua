@@ -7,6 +7,7 @@
 ---@field store moonwire.store
 ---@field any moonwire.any
 ---@field u64 moonwire.u64
+---@field base64 moonwire.base64
 ---@field fs moonwire.fs
 ---@field log moonwire.log
 ---@field metrics moonwire.metrics
@@ -86,6 +87,11 @@ function mw.type(value) end
 ---@param value T
 ---@return T
 function mw.message(type_name, value) end
+
+---The numbers of an enum's values by name, and their names by number; a new table each time.
+---@param type_name string such as "tasks.Priority"
+---@return table<string|integer, integer|string>
+function mw.enum(type_name) end
 
 ---The table, marked as a list where a list and an object look alike (Struct, JSON).
 ---@generic T

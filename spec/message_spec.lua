@@ -1,4 +1,4 @@
--- mw.type, mw.message, mw.array, mw.null, mw.any, mw.u64. (Every kind of field is in the C tests.)
+-- mw.type, mw.message, mw.enum, mw.array, mw.null, mw.any, mw.u64. (Every kind of field is in the C tests.)
 local mw = require "moonwire"
 
 local function raises(message, f, ...)
@@ -31,6 +31,35 @@ describe("mw.type", function()
   it("names the type of messages only", function()
     for _, value in ipairs { 1, "x", {}, print, mw.null } do assert.is_nil(mw.type(value)) end
     assert.are.equal("google.protobuf.Duration", mw.type(mw.message("google.protobuf.Duration", "1.5s")))
+  end)
+end)
+
+describe("mw.enum", function()
+  it("has the numbers by name and the names by number", function()
+    local priority = mw.enum "tasks.Priority"
+    assert.are.equal(3, priority.HIGH)
+    assert.are.equal("HIGH", priority[3])
+    assert.is_nil(priority.HIHG)
+    assert.is_nil(priority[99])
+    local count = 0
+    for key, value in pairs(priority) do
+      assert.are.equal(key, priority[value])
+      count = count + 1
+    end
+    assert.are.equal(0, count % 2)
+    local kind = mw.enum "google.protobuf.FieldDescriptorProto.Type"
+    assert.are.equal(11, kind.TYPE_MESSAGE)
+  end)
+
+  it("is the script's own table", function()
+    mw.enum("tasks.Priority").HIGH = 7
+    assert.are.equal(3, mw.enum("tasks.Priority").HIGH)
+  end)
+
+  it("says what is wrong", function()
+    raises('no enum "tasks.Prioity" in the schema (did you mean "tasks.Priority"?)', mw.enum, "tasks.Prioity")
+    raises('no enum "tasks.Task" in the schema', mw.enum, "tasks.Task")
+    raises("string expected, got nil", mw.enum, nil)
   end)
 end)
 

@@ -51,6 +51,7 @@ void mw_bind_open_status(lua_State *L, struct mw_program *program);       /* sta
 void mw_bind_open_message(lua_State *L, struct mw_program *program);      /* message.c: mw.message and others */
 void mw_bind_open_any(lua_State *L, struct mw_program *program);          /* any.c: mw.any */
 void mw_bind_open_u64(lua_State *L, struct mw_program *program);          /* u64.c: mw.u64 */
+void mw_bind_open_base64(lua_State *L, struct mw_program *program);       /* base64.c: mw.base64 */
 void mw_bind_open_sleep(lua_State *L, struct mw_program *program);        /* sleep.c: mw.sleep */
 void mw_bind_open_job(lua_State *L, struct mw_program *program);          /* job.c: mw.spawn, mw.every */
 void mw_bind_open_live(lua_State *L, struct mw_program *program);         /* live.c: mw.live */

@@ -1,4 +1,4 @@
-/* mw.type, mw.message, mw.null, mw.array, and messages from bytes. */
+/* mw.type, mw.message, mw.enum, mw.null, mw.array, and messages from bytes. */
 #include "base/text.h"
 #include "bind/message_types.h"
 
@@ -98,6 +98,30 @@ static int l_message(lua_State *L) {
   return 1;
 }
 
+static const char *name_of_enum(const void *ctx, size_t i) { return mw_pool_enum_at(ctx, i)->full_name; }
+
+/* mw.enum(type_name): a table from the values' names to their numbers, and back; of aliases, back to the first. */
+static int l_enum(lua_State *L) {
+  const struct mw_pool *pool = mw_bind_program(L)->pool;
+  const char *name = luaL_checkstring(L, 1);
+  const struct mw_enum_type *type = mw_pool_enum(pool, name);
+  if (!type) {
+    const char *nearest = mw_nearest(name, mw_pool_enum_count(pool), name_of_enum, pool);
+    return luaL_argerror(L, 1, lua_pushfstring(L, nearest ? "no enum \"%s\" in the schema (did you mean \"%s\"?)"
+                                                          : "no enum \"%s\" in the schema", name, nearest));
+  }
+  lua_createtable(L, 0, (int)(type->n_values + type->n_numbers));
+  for (size_t i = 0; i < type->n_values; i++) {
+    lua_pushinteger(L, type->values[i].number);
+    lua_setfield(L, -2, type->values[i].name);
+  }
+  for (size_t i = 0; i < type->n_numbers; i++) {
+    lua_pushstring(L, type->by_number[i]->name);
+    lua_rawseti(L, -2, type->by_number[i]->number);
+  }
+  return 1;
+}
+
 /* mw.array([table]): the table, marked as a list where a list and an object look alike. */
 static int l_array(lua_State *L) {
   lua_settop(L, 1);
@@ -119,7 +143,7 @@ static void make_array_metatable(lua_State *L) {
 }
 
 void mw_bind_open_message(lua_State *L, struct mw_program *program) {
-  static const luaL_Reg functions[] = {{"type", l_type}, {"message", l_message}, {"array", l_array}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"type", l_type}, {"message", l_message}, {"enum", l_enum}, {"array", l_array}, {NULL, NULL}};
   luaL_checkstack(L, 20, NULL);
   make_array_metatable(L);
   mw_messages_open(L, program);

@@ -6,7 +6,8 @@ void mw_bind_open(lua_State *L, struct mw_program *program) {
       mw_bind_open_service, mw_bind_open_intercept, mw_bind_open_status, mw_bind_open_message, mw_bind_open_any,
       mw_bind_open_u64,     mw_bind_open_sleep,     mw_bind_open_job,    mw_bind_open_live,    mw_bind_open_topic,
       mw_bind_open_store,   mw_bind_open_client,    mw_bind_open_fs,     mw_bind_open_log,     mw_bind_open_metrics,
-      mw_bind_open_json,    mw_bind_open_time,      mw_bind_open_env,    mw_bind_open_host,    mw_bind_open_state};
+      mw_bind_open_json,    mw_bind_open_time,      mw_bind_open_env,    mw_bind_open_host,    mw_bind_open_state,
+      mw_bind_open_base64};
   lua_newtable(L);
   for (size_t i = 0; i < sizeof openers / sizeof *openers; i++) openers[i](L, program);
 }
