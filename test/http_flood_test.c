@@ -299,7 +299,7 @@ static void a_flood_of_connections_is_not_one_of_lines(void **state) {
   double total;
   assert_true(mw_metrics_total(server.metrics, "moonwire_connections_ended_total", &total, NULL));
   assert_int_equal(total, 20);
-  assert_in_range(logged(&server, "reason=protocol"), 1, 10);
+  assert_in_range(logged(&server, "reason=http1"), 1, 10);
 }
 
 /* Before the client has read the limit, and after. The other streams go on. */

@@ -256,7 +256,8 @@ static const struct refused {
      "content-type \"application/json\", must be application/grpc or application/grpc+proto",
      {":method: POST", "content-type: application/json"}},
     {415, false, MW_CODE_INVALID_ARGUMENT,
-     "content-type \"application/grpc-web\", must be application/grpc or application/grpc+proto",
+     "content-type \"application/grpc-web\" is gRPC-Web's, must be application/grpc; a proxy such as Envoy translates "
+     "gRPC-Web",
      {":method: POST", "content-type: application/grpc-web"}},
     {415, false, MW_CODE_INVALID_ARGUMENT,
      "content-type \"application/grp\", must be application/grpc or application/grpc+proto",

@@ -403,6 +403,10 @@ static void begin(struct mw_http_call *c) {
     call->id = 0;
     call->route = NULL;
     mw_dispatch_log_failed(call, call->path, &refusal.status);
+    if (!refusal.grpc) {
+      const char *text = (const char *)refusal.status.message.data;
+      mw_http_ending(c->conn->engine, MW_HTTP_END_FOREIGN, call->peer, text);
+    }
     mw_http_reply_refuse(c, &refusal);
     return;
   }

@@ -6,6 +6,7 @@ static const struct {
   const char *reason, *text;
 } endings[MW_HTTP_ENDINGS] = {
     [MW_HTTP_END_PROTOCOL] = {"protocol", "connection ended: the client does not keep to HTTP/2"},
+    [MW_HTTP_END_HTTP1] = {"http1", "connection ended: the client speaks HTTP/1, this port speaks gRPC over HTTP/2"},
     [MW_HTTP_END_TLS] = {"tls", "connection ended: no TLS session came about"},
     [MW_HTTP_END_HANDSHAKE] = {"handshake", MW_DISCONNECT_HANDSHAKE},
     [MW_HTTP_END_HEADERS] = {"slow_headers", "connection ended: the headers of a request did not come in time"},
@@ -20,6 +21,7 @@ static const struct {
     [MW_HTTP_END_REFUSED] = {"connections", MW_DISCONNECT_REFUSED},
     [MW_HTTP_END_MESSAGE] = {NULL, "call ended: a message did not come in time"},
     [MW_HTTP_END_UNTAKEN] = {NULL, "call ended: the client does not take the rest of the answer"},
+    [MW_HTTP_END_FOREIGN] = {NULL, "call refused: it is no gRPC"},
     [MW_HTTP_END_WAITING] = {NULL, MW_DISCONNECT_WAITING},
     [MW_HTTP_END_MEMORY] = {"memory", MW_DISCONNECT_MEMORY},
 };

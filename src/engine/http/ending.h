@@ -6,6 +6,7 @@
 
 enum mw_http_ending {
   MW_HTTP_END_PROTOCOL,  /* an error of HTTP/2's */
+  MW_HTTP_END_HTTP1,     /* a request of HTTP/1 */
   MW_HTTP_END_TLS,       /* no session came about */
   MW_HTTP_END_HANDSHAKE, /* no first frame in time */
   MW_HTTP_END_HEADERS,   /* a header block that did not end in time */
@@ -22,6 +23,7 @@ enum mw_http_ending {
   MW_HTTP_END_MEMORY,    /* no memory for a new one */
   MW_HTTP_END_MESSAGE,   /* of a call alone: a message that stands still */
   MW_HTTP_END_UNTAKEN,   /* of a call alone: an answer that is not taken */
+  MW_HTTP_END_FOREIGN,   /* of a call alone: a request of another protocol over HTTP/2 */
   MW_HTTP_ENDINGS
 };
 

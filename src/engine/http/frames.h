@@ -63,6 +63,11 @@ struct mw_http_frames {
 /* Before the client's preface. Initialise `flood` too. */
 void mw_http_frames_init(struct mw_http_frames *frames);
 
+/* True once the client's preface is there. */
+static inline bool mw_http_frames_begun(const struct mw_http_frames *frames) {
+  return frames->heads > 0 || frames->skip == 0;
+}
+
 /* Whether a frame, or the preface, is there in part only. */
 static inline bool mw_http_frames_unfinished(const struct mw_http_frames *frames) {
   return frames->have > 0 || frames->skip > 0;

@@ -118,7 +118,7 @@ static int set_path(struct mw_http_request *request, struct mw_slice value) {
 }
 
 static int add_content_type(struct mw_http_request *request, struct mw_slice value) {
-  static const char grpc[] = "application/grpc", proto[] = "+proto";
+  static const char grpc[] = "application/grpc", proto[] = "+proto", web[] = "-web";
   size_t len = sizeof grpc - 1;
   bool begins = value.len >= len && strncasecmp((const char *)value.data, grpc, len) == 0;
   struct mw_slice rest = begins ? mw_slice(value.data + len, value.len - len) : mw_slice(NULL, 0);
@@ -130,6 +130,11 @@ static int add_content_type(struct mw_http_request *request, struct mw_slice val
   if (begins && (rest.len == 0 || rest.data[0] == ';' || rest.data[0] == ' ')) {
     request->flags |= IS_OURS;
     return 0;
+  }
+  if (rest.len >= sizeof web - 1 && strncasecmp((const char *)rest.data, web, sizeof web - 1) == 0) {
+    return find(request, TYPE_WRONG, MW_CODE_INVALID_ARGUMENT,
+                "content-type \"%s\" is gRPC-Web's, must be application/grpc; a proxy such as Envoy translates gRPC-Web",
+                shown(value).text);
   }
   return find(request, TYPE_WRONG, MW_CODE_INVALID_ARGUMENT,
               "content-type \"%s\", must be application/grpc or application/grpc+proto", shown(value).text);

@@ -1,5 +1,7 @@
 #include "engine/http/session.h"
 
+#include <stdio.h>
+
 #include "engine/http/call.h"
 #include "engine/http/conn.h"
 #include "engine/http/reply.h"
@@ -255,9 +257,29 @@ int mw_http_session_init(struct mw_http_session *session, struct mw_http_engine 
 
 /* ---- bytes ---- */
 
+/* Tells which protocol the client speaks instead of HTTP/2. `bytes` are the newest. */
+static void tell_foreign(struct mw_http_session *session, struct mw_slice bytes) {
+  enum { TLS_HANDSHAKE = 0x16, SHOWN = 80 };
+  if (session->first == TLS_HANDSHAKE) {
+    mw_http_session_tell(session, MW_HTTP_END_TLS, "the client speaks TLS, this port has none");
+  } else if (session->first >= 'A' && session->first <= 'Z') {
+    char line[SHOWN + 1];
+    snprintf(line, sizeof line, "%.*s", (int)(bytes.len < SHOWN ? bytes.len : SHOWN), (const char *)bytes.data);
+    line[strcspn(line, "\r\n")] = '\0';
+    session->http1 = true;
+    mw_http_session_tell(session, MW_HTTP_END_HTTP1, line);
+  } else {
+    mw_http_session_tell(session, MW_HTTP_END_PROTOCOL, nghttp2_strerror(NGHTTP2_ERR_BAD_CLIENT_MAGIC));
+  }
+}
+
 static bool feed(struct mw_http_session *session, struct mw_slice bytes) {
   ssize_t n = bytes.len > 0 ? nghttp2_session_mem_recv(session->ng, bytes.data, bytes.len) : 0;
   if (n >= 0) return true;
+  if (n == NGHTTP2_ERR_BAD_CLIENT_MAGIC && !session->greeted) {
+    tell_foreign(session, bytes);
+    return false;
+  }
   bool flooded = n == NGHTTP2_ERR_FLOODED;
   mw_http_session_tell(session, flooded ? MW_HTTP_END_ACKS : MW_HTTP_END_PROTOCOL, nghttp2_strerror((int)n));
   return false;
@@ -310,6 +332,7 @@ static bool answer(struct mw_http_session *session, const struct mw_http_fault *
 
 bool mw_http_session_receive(struct mw_http_session *session, struct mw_slice bytes) {
   struct mw_http_frames *frames = &session->frames;
+  if (session->first == 0 && bytes.len > 0) session->first = bytes.data[0];
   frames->flood.now = uv_now(&conn_of(session)->engine->loop->uv);
   while (!session->failed && !mw_http_frames_done(frames, bytes)) {
     struct mw_http_fault fault;
@@ -357,7 +380,28 @@ static bool greet(struct mw_http_session *session, struct mw_http_batch *batch) 
   return true;
 }
 
+/* The only thing that such a client is sent. */
+static void answer_http1(struct mw_http_session *session, struct mw_http_batch *batch) {
+  static const char text[] = "This port speaks gRPC over HTTP/2. Call it with a client of gRPC, such as \"moonwire call\" or grpcurl; "
+                             "for gRPC-Web or JSON put a proxy such as Envoy in front of it.\n";
+  char answer[512];
+  int n = snprintf(answer, sizeof answer,
+                   "HTTP/1.1 505 HTTP Version Not Supported\r\ncontent-type: text/plain; charset=utf-8\r\n"
+                   "content-length: %zu\r\nconnection: close\r\n\r\n%s",
+                   sizeof text - 1, text);
+  mw_http_batch_copy(batch, (const uint8_t *)answer, (size_t)n);
+  session->greeted = true;
+}
+
+/* True while the client may turn out to speak HTTP/1. A connection that ends before waits for nothing. */
+static bool waits_for_preface(struct mw_http_session *session) {
+  if (session->greeted || mw_http_frames_begun(&session->frames) || conn_of(session)->tls) return false;
+  return !session->draining && !session->ending && !session->failed;
+}
+
 bool mw_http_session_pull(struct mw_http_session *session, struct mw_http_batch *batch, bool *more) {
+  if (session->http1 && !session->greeted) answer_http1(session, batch);
+  if (session->http1 || waits_for_preface(session)) return true;
   if (!session->greeted && !greet(session, batch)) return false;
   say_last_stream(session);
   while (mw_http_batch_has_room(batch)) {

@@ -1,5 +1,8 @@
 /* HTTP/2 on a connection: frames and streams, by nghttp2. What a stream means is the call's business (call.h).
  *
+ * Without TLS, which has negotiated HTTP/2, SETTINGS wait for the client's preface: a client of HTTP/1 gets an answer that it
+ * can read instead.
+ *
  * A mistake that concerns one stream ends that stream alone, also where nghttp2 would end the connection (frames.h): then
  * nghttp2 is given an RST_STREAM in the client's name, closes the stream, and ignores what follows for it.
  *
@@ -36,7 +39,9 @@ struct mw_http_session {
   int32_t condemned;    /* stream to reset when it opens; 0 for none */
   bool closing;         /* nghttp2 reads an RST_STREAM of our making */
   uint32_t own_resets;  /* by reset(), to be sent */
-  bool greeted;         /* SETTINGS are sent */
+  bool greeted;         /* SETTINGS are sent, or the answer to HTTP/1 */
+  uint8_t first;        /* byte that the client sent */
+  bool http1;           /* the client speaks HTTP/1: it gets an answer in that */
   bool failed;          /* by the client's fault: a GOAWAY is queued that says so, nothing more is received */
   bool told;            /* of why, in the log */
   bool draining;        /* the first GOAWAY is queued */
