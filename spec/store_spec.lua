@@ -408,6 +408,7 @@ describe("next_id", function()
     assert.equal(4, one:next_id())
     assert.equal("1.x", two:next_id "%d.x")
     assert.same({ "2", "00003" }, { two:next_id "%01d", two:next_id "%05d" })
+    assert.same({ "000000000004", ("0"):rep(98) .. "5" }, { two:next_id "%012d", two:next_id "%099d" })
   end)
 
   it("never repeats among many at once", function()
@@ -429,8 +430,8 @@ describe("next_id", function()
 
   it("wants a format with one number", function()
     local tasks = fresh()
-    for _, format in ipairs { "task", "%s", "%d%d", "%4d", "%", "%%d", "%0100d", "" } do
-      raises('next_id: expected a format with one %%d or %%0Nd, such as "task%-%%04d"', tasks.next_id, tasks, format)
+    for _, format in ipairs { "task", "%s", "%d%d", "%4d", "%12d", "%", "%%d", "%0100d", "%04294967297d", "" } do
+      raises('next_id: expected a format with one %%d or %%0Nd %(N up to 99%), such as "task%-%%04d"', tasks.next_id, tasks, format)
     end
   end)
 end)

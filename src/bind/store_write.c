@@ -251,15 +251,18 @@ static int l_delete(lua_State *L) {
 
 /* ---- next_id ---- */
 
+enum { MAX_WIDTH = 99 };
+
 /* Splits "task-%04d" into what is around the conversion and its width; raises for any other. */
 static int parse_format(lua_State *L, const char *format, const char **rest) {
   const char *at = strchr(format, '%');
   const char *p = at ? at + 1 : "";
   bool zeros = *p == '0';
-  int width = 0, digits = 0;
-  for (; isdigit((unsigned char)*p) && digits < 3; p++, digits++) width = width * 10 + (*p - '0');
-  if (*p != 'd' || digits > 2 || (width > 0 && !zeros) || strchr(p, '%')) {
-    luaL_error(L, "next_id: expected a format with one %%d or %%0Nd, such as \"task-%%04d\", got \"%s\"", format);
+  int width = 0;
+  for (; isdigit((unsigned char)*p) && width <= MAX_WIDTH; p++) width = width * 10 + (*p - '0');
+  if (*p != 'd' || width > MAX_WIDTH || (width > 0 && !zeros) || strchr(p, '%')) {
+    luaL_error(L, "next_id: expected a format with one %%d or %%0Nd (N up to %d), such as \"task-%%04d\", got \"%s\"",
+               MAX_WIDTH, format);
   }
   *rest = p + 1;
   return width;
@@ -273,7 +276,7 @@ static int push_id(lua_State *L, uint64_t number) {
   }
   const char *format = lua_tostring(L, 2), *rest;
   int width = parse_format(L, format, &rest);
-  char digits[112];
+  char digits[MAX_WIDTH + 1];
   snprintf(digits, sizeof digits, "%0*llu", width, (unsigned long long)number);
   lua_pushlstring(L, format, (size_t)(strchr(format, '%') - format));
   lua_pushstring(L, digits);
