@@ -147,6 +147,30 @@ describe("moonwire check", function()
     assert_error("mw.sleep cannot wait here", "require'moonwire'.sleep(1)")
   end)
 
+  describe("a file that begins with a byte order mark or a #! line", function()
+    local heads <const> = { "\xEF\xBB\xBF", "#!/usr/bin/env moonwire\n", "\xEF\xBB\xBF#!/usr/bin/env moonwire\n", "#", "\xEF\xBB\xBF#" }
+
+    it("is a script and settings like any other", function()
+      for _, head in ipairs(heads) do
+        local folder <close> = project.new { ["lua/greet.lua"] = head .. "\nreturn {}", ["moonwire.lua"] = head .. "\nreturn {}" }
+        local code, _, stderr = folder:run "check"
+        assert.are.equal(0, code, stderr)
+      end
+    end)
+
+    it("keeps the numbers of its lines", function()
+      assert_error("DIR/lua/greet.lua:2: here", "#!/usr/bin/env moonwire\nerror 'here'")
+      assert_error("DIR/lua/greet.lua:1: here", "\xEF\xBB\xBFerror 'here'")
+      assert_error("DIR/moonwire.lua:2: grace: expected seconds", "", {
+        ["moonwire.lua"] = "\xEF\xBB\xBF#!x\nreturn { grace = -1 }" })
+    end)
+
+    it("is still no binary chunk", function()
+      assert_error("DIR/lua/greet.lua:2: unexpected symbol near", "#!x\n\27Lua")
+      assert_error("DIR/lua/greet.lua: attempt to load a binary chunk", "\xEF\xBB\xBF\27Lua")
+    end)
+  end)
+
   describe("require", function()
     it("gives the modules of the folder, each loaded once", function()
       local code, stderr = check([[
@@ -323,6 +347,95 @@ return {
     refuses_settings("assignment to undefined global 'port'", "port = 50051")
     refuses_settings("DIR/moonwire.lua: attempt to load a binary chunk", "\27Lua")
     refuses_settings("DIR/moonwire.lua: C stack overflow", "return " .. ("{"):rep(300) .. ("}"):rep(300))
+  end)
+
+  describe("what serve would refuse in the settings", function()
+    -- Checks that both commands refuse the folder with the same words.
+    local function refuses(words, settings, files)
+      files = files or {}
+      files["moonwire.lua"] = settings
+      local folder <close> = project.new(files)
+      for _, command in ipairs { "check", "serve" } do
+        local code, _, stderr = folder:run(command)
+        assert.are.equal(1, code, stderr)
+        assert.is_truthy(stderr:find(words, 1, true), ("%s: expected %q in %q"):format(command, words, stderr))
+      end
+    end
+
+    it("is an address that is none", function()
+      local form = ": expected HOST:PORT with a port from 0 to 65535, like 127.0.0.1:50051 or [::1]:50051, or unix:PATH"
+      refuses("DIR/moonwire.lua:2: listen: localhost" .. form, "return {\n listen = 'localhost' }")
+      refuses("DIR/moonwire.lua:2: listen: 127.0.0.1:70000" .. form, "return {\n listen = { '127.0.0.1:0', '127.0.0.1:70000' } }")
+      refuses("DIR/moonwire.lua:1: listen: unix:: expected unix:PATH with a path of 1 to 107 bytes", "return { listen = 'unix:' }")
+      refuses("DIR/moonwire.lua:1: listen: expected \"HOST:PORT\" or \"unix:PATH\", or a list of at most 16",
+        "return { listen = 50051 }")
+    end)
+
+    it("is an address that cannot be had", function()
+      refuses("DIR/moonwire.lua:2: listen: cannot listen on 192.0.2.1:50051: Cannot assign requested address",
+        "return {\n listen = '192.0.2.1:50051' }")
+      refuses("DIR/moonwire.lua:2: listen: cannot listen on unix:DIR/no/socket: No such file or directory",
+        "return {\n listen = 'unix:no/socket' }")
+      refuses("DIR/moonwire.lua:1: listen: cannot listen on unix:DIR/a: there is a file of that name which is no socket",
+        "return { listen = 'unix:a' }", { a = "" })
+      refuses("DIR/moonwire.lua:1: listen: cannot listen on no.such.host.invalid:1: ", "return { listen = 'no.such.host.invalid:1' }")
+    end)
+
+    it("is no port in use", function()
+      local server <close>, address = test.serve()
+      local folder <close> = project.new { ["moonwire.lua"] = ("return { listen = %q }"):format(address) }
+      local code, _, stderr = folder:run "check"
+      assert.are.equal(0, code, stderr)
+      server:kill()
+      assert.are.equal(0, (server:wait()))
+    end)
+
+    it("is a certificate, a key or an authority that cannot be used", function()
+      local path <const> = os.tmpname()
+      local make = "cd $(mktemp -d) && for i in a b; do openssl req -x509 -newkey rsa:2048 -nodes -keyout $i.key -out $i.crt " ..
+        "-days 2 -subj /CN=localhost 2>/dev/null || exit 1; done; cat a.key a.crt b.key b.crt > " .. path
+      assert(os.execute(make))
+      local pem <close> = assert(io.open(path))
+      local key, cert, other_key = pem:read "a":match "^(.-END PRIVATE KEY%-+\n)(.-END CERTIFICATE%-+\n)(.-END PRIVATE KEY%-+\n)"
+      os.remove(path)
+      local settings = "return { tls = {\n cert = 'a.crt',\n key = 'a.key',\n client_ca = 'ca.crt' } }"
+      local function refuses_file(words, files) refuses("DIR/moonwire.lua:" .. words, settings, files) end
+      refuses_file("2: tls.cert: TLS certificate: DIR/a.crt: No such file or directory", {})
+      refuses_file('2: tls.cert: TLS certificate: DIR/a.crt: not a PEM file (no "-----BEGIN" line)', { ["a.crt"] = "x" })
+      refuses_file("2: tls.cert: TLS certificate: DIR/a.crt: ", { ["a.crt"] = key, ["a.key"] = key, ["ca.crt"] = cert })
+      refuses_file("3: tls.key: TLS key: DIR/a.key: No such file or directory", { ["a.crt"] = cert })
+      refuses_file("3: tls.key: TLS key: DIR/a.key: is not the key of the certificate DIR/a.crt",
+        { ["a.crt"] = cert, ["a.key"] = other_key, ["ca.crt"] = cert })
+      refuses_file("4: tls.client_ca: TLS CA certificates: DIR/ca.crt: No such file or directory",
+        { ["a.crt"] = cert, ["a.key"] = key })
+      refuses_file("4: tls.client_ca: TLS CA certificates: DIR/ca.crt: ",
+        { ["a.crt"] = cert, ["a.key"] = key, ["ca.crt"] = cert:gsub("\n%w", "\n!") })
+    end)
+
+    it("is a path that cannot be", function()
+      refuses("DIR/moonwire.lua:2: data: cannot make the data folder DIR/file/data: Not a directory",
+        "return {\n data = 'file/data' }", { file = "" })
+      refuses("DIR/moonwire.lua:1: data: expected a folder or \":memory:\"", "return { data = '' }")
+      refuses("DIR/moonwire.lua:1: tls.cert: expected a PEM file", "return { tls = { cert = '', key = 'k' } }")
+      refuses("DIR/moonwire.lua:1: files.folders: / holds the data folder DIR/data: expected a folder apart from it",
+        "return { files = { folders = '/' } }")
+    end)
+
+    it("is reported all at once, and touches nothing", function()
+      local folder <close> = project.new { ["moonwire.lua"] = [[return {
+        listen = { "192.0.2.1:1", "unix:no/socket" },
+        tls = { cert = "a.crt", key = "a.key" },
+        data = "some/where",
+        files = { folders = "/" },
+      }]] }
+      local code, _, stderr = folder:run "check"
+      assert.are.equal(1, code)
+      for _, words in ipairs { "moonwire.lua:2: listen: cannot listen on 192.0.2.1:1", "moonwire.lua:2: listen: cannot listen on unix",
+                               "moonwire.lua:3: tls.cert:", "moonwire.lua:5: files.folders:" } do
+        assert.matches(words, stderr, 1, true)
+      end
+      assert(not os.rename(folder.dir .. "/some", folder.dir .. "/other"))
+    end)
   end)
 
   it("waits for no settings in a FIFO", function()

@@ -276,10 +276,12 @@ describe("a data folder from before", function()
     shell(folder, [[
       cd data && mkdir tls ca && ln -s ../elsewhere link && ln -s ../../elsewhere/key.pem tls/server.pem && touch other ca/ca.pem
       cd .. && ln -s data/ca/ca.pem ca.pem
+      openssl req -x509 -newkey rsa:2048 -nodes -keyout elsewhere/key.pem -out elsewhere/cert.pem -days 2 -subj /CN=localhost 2>/dev/null
+      cat elsewhere/cert.pem >> elsewhere/key.pem && cp elsewhere/cert.pem data/ca/ca.pem
     ]])
-    local code, _, stderr = folder:run("serve", "--listen", "127.0.0.1:0")
+    local code, _, stderr = folder:run("serve", "--listen", "192.0.2.1:1")
     assert.equal(1, code)
-    assert.matches("not a PEM file", stderr, 1, true) -- after the move
+    assert.matches("cannot listen on 192.0.2.1:1", stderr, 1, true) -- after the move
     assert.same({ "ca", "files", "link", "store", "tls" }, names(folder, "data"))
     assert.same({ ".moonwire-root", "other" }, names(folder, "data/files"))
   end)

@@ -8,8 +8,8 @@
 #include "cli/ask.h"
 #include "cli/cli.h"
 #include "cli/shown.h"
-#include "server/files.h"
 #include "server/server.h"
+#include "server/settings_check.h"
 #include "server/shared.h"
 
 static const char help[] =
@@ -59,7 +59,7 @@ static int check_settings(const char *dir, char **data, struct mw_err *err) {
   int rc = mw_settings_set(data, settings.data);
   if (rc == 0) rc = mw_settings_read(&settings, dir, err);
   if (rc == 0) rc = mw_settings_set(data, settings.data);
-  if (rc == 0 && strcmp(*data, ":memory:") != 0) rc = mw_files_check_folders(&settings, *data, err);
+  if (rc == 0) rc = mw_settings_check(&settings, *data, err);
   mw_settings_fini(&settings);
   return rc;
 }

@@ -25,11 +25,22 @@ static int read_file(const char *path, const char *what, struct mw_buf *out, str
   return mw_err_set(err, MW_EINVAL, "TLS %s: %s: not a PEM file (no \"-----BEGIN\" line)", what, path);
 }
 
-int mw_pem_read(struct mw_pem *pem, const char *cert, const char *key, const char *ca, struct mw_err *err) {
+/* `part` is the one that was read last. */
+static int read_all(struct mw_pem *pem, const char *cert, const char *key, const char *ca, enum mw_pem_part *part,
+                    struct mw_err *err) {
+  *part = MW_PEM_CERT;
   int rc = read_file(cert, "certificate", &pem->cert, err);
-  if (rc == 0) rc = read_file(key, "key", &pem->key, err);
-  if (rc == 0) rc = read_file(ca, "CA certificates", &pem->ca, err);
-  return rc;
+  if (rc != 0) return rc;
+  *part = MW_PEM_KEY;
+  rc = read_file(key, "key", &pem->key, err);
+  if (rc != 0) return rc;
+  *part = MW_PEM_CA;
+  return read_file(ca, "CA certificates", &pem->ca, err);
+}
+
+int mw_pem_read(struct mw_pem *pem, const char *cert, const char *key, const char *ca, struct mw_err *err) {
+  enum mw_pem_part part;
+  return read_all(pem, cert, key, ca, &part, err);
 }
 
 void mw_pem_fini(struct mw_pem *pem) {
@@ -98,23 +109,40 @@ static int check_authorities(const struct mw_pem *pem, const char *path, struct 
   return first ? 0 : damaged("CA certificates", path, err);
 }
 
-int mw_pem_check(const struct mw_pem *pem, const struct mw_pem_files *files, struct mw_err *err) {
+static int check_all(const struct mw_pem *pem, const struct mw_pem_files *files, enum mw_pem_part *part,
+                     struct mw_err *err) {
   EVP_PKEY *key = NULL;
   int rc = 0;
   ERR_clear_error();
   X509 *cert = read_certificates(&pem->cert);
+  *part = MW_PEM_KEY;
   if (!cert) {
+    *part = MW_PEM_CERT;
     rc = damaged("certificate", files->cert, err);
   } else if (!(key = read_key(&pem->key))) {
     rc = damaged("key", files->key, err);
   } else if (X509_check_private_key(cert, key) != 1) {
     rc = mw_err_set(err, MW_EINVAL, "TLS key: %s: is not the key of the certificate %s", files->key, files->cert);
   } else if (files->ca) {
+    *part = MW_PEM_CA;
     rc = check_authorities(pem, files->ca, err);
   }
   EVP_PKEY_free(key);
   X509_free(cert);
   ERR_clear_error();
+  return rc;
+}
+
+int mw_pem_check(const struct mw_pem *pem, const struct mw_pem_files *files, struct mw_err *err) {
+  enum mw_pem_part part;
+  return check_all(pem, files, &part, err);
+}
+
+int mw_pem_try(const struct mw_pem_files *files, enum mw_pem_part *part, struct mw_err *err) {
+  struct mw_pem pem = {0};
+  int rc = read_all(&pem, files->cert, files->key, files->ca, part, err);
+  if (rc == 0) rc = check_all(&pem, files, part, err);
+  mw_pem_fini(&pem);
   return rc;
 }
 

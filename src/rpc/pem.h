@@ -33,6 +33,12 @@ void mw_pem_files_fini(struct mw_pem_files *files);
  * 0, MW_EINVAL with the file and the cause, or MW_ENOMEM. */
 int mw_pem_check(const struct mw_pem *pem, const struct mw_pem_files *files, struct mw_err *err);
 
+enum mw_pem_part { MW_PEM_CERT, MW_PEM_KEY, MW_PEM_CA };
+
+/* Reads and checks a server's files, and keeps nothing. Returns as mw_pem_check(), on failure with the part at fault in
+ * `part`. */
+int mw_pem_try(const struct mw_pem_files *files, enum mw_pem_part *part, struct mw_err *err);
+
 /* Times and sizes of the files when a user of them last read them. */
 struct mw_pem_watch { /* all zeros to begin with */
   struct mw_pem_seen {

@@ -116,8 +116,19 @@ int mw_vm_protect(struct mw_vm *vm, lua_CFunction function, void *arg, struct mw
   return rc;
 }
 
+/* The text without a byte order mark and a first line that begins with "#", as luaL_loadfilex() skips them. The end of that
+ * line stays, for the numbers of the others. */
+static struct mw_slice skip_head(struct mw_slice text) {
+  size_t skipped = text.len >= 3 && memcmp(text.data, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
+  if (skipped < text.len && text.data[skipped] == '#') {
+    while (skipped < text.len && text.data[skipped] != '\n') skipped++;
+  }
+  return mw_slice(text.data + skipped, text.len - skipped);
+}
+
 /* Lua gives no place for a binary chunk, nor for levels too many. */
 int mw_vm_load(lua_State *L, struct mw_slice text, const char *path) {
+  text = skip_head(text);
   const char *name = lua_pushfstring(L, "@%s", path);
   int rc = luaL_loadbufferx(L, (const char *)text.data, text.len, name, "t");
   lua_remove(L, -2);

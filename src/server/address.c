@@ -31,9 +31,34 @@ static int claim(int probe, struct sockaddr_storage *at, socklen_t size) {
   return -1;
 }
 
-static int port_of(const struct sockaddr_storage *at) {
-  return ntohs(at->ss_family == AF_INET6 ? ((const struct sockaddr_in6 *)(const void *)at)->sin6_port
-                                         : ((const struct sockaddr_in *)(const void *)at)->sin_port);
+/* The place of the port, in network byte order. */
+static in_port_t *port_at(struct sockaddr *at) {
+  return at->sa_family == AF_INET6 ? &((struct sockaddr_in6 *)(void *)at)->sin6_port
+                                   : &((struct sockaddr_in *)(void *)at)->sin_port;
+}
+
+/* Whether a socket can be bound to `at` for a moment. */
+static bool can_bind(const struct sockaddr *at, socklen_t size) {
+  int fd = mw_host_port_bind(at, size, false);
+  if (fd >= 0) close(fd);
+  return fd >= 0;
+}
+
+/* Only a privileged port is bound itself: permission is refused before use is. */
+int mw_address_check(const char *address, struct mw_err *err) {
+  struct addrinfo *info;
+  int rc = mw_host_port_resolve(&info, address, err);
+  if (rc != 0) return rc;
+  in_port_t *port = port_at(info->ai_addr), wanted = *port;
+  *port = 0;
+  bool fine = can_bind(info->ai_addr, info->ai_addrlen);
+  *port = wanted;
+  if (fine && wanted != 0 && ntohs(wanted) < IPPORT_RESERVED) {
+    fine = can_bind(info->ai_addr, info->ai_addrlen) || errno != EACCES;
+  }
+  if (!fine) rc = fail(address, err);
+  freeaddrinfo(info);
+  return rc;
 }
 
 int mw_address_claim(const char *address, char out[MW_ADDRESS_MAX], struct mw_err *err) {
@@ -51,6 +76,7 @@ int mw_address_claim(const char *address, char out[MW_ADDRESS_MAX], struct mw_er
   if (fd < 0) rc = fail(address, err);
   if (probe >= 0) close(probe);
   if (fd < 0) return rc;
-  snprintf(out, MW_ADDRESS_MAX, strchr(parts.host, ':') ? "[%s]:%d" : "%s:%d", parts.host, port_of(&at));
+  int port = ntohs(*port_at((struct sockaddr *)&at));
+  snprintf(out, MW_ADDRESS_MAX, strchr(parts.host, ':') ? "[%s]:%d" : "%s:%d", parts.host, port);
   return fd;
 }

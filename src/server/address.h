@@ -12,4 +12,7 @@ enum { MW_ADDRESS_MAX = 320 };
  * Returns the claim, a descriptor that the caller closes; MW_EINVAL (not HOST:PORT), MW_EBUSY (in use), or MW_EIO. */
 int mw_address_claim(const char *address, char out[MW_ADDRESS_MAX], struct mw_err *err);
 
+/* Checks that this process could claim `address` if it is free, without taking its port. Returns 0, MW_EINVAL or MW_EIO. */
+int mw_address_check(const char *address, struct mw_err *err);
+
 #endif

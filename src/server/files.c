@@ -89,8 +89,9 @@ int mw_files_check_folders(const struct mw_settings *settings, const char *data,
       rc = mw_err_set(err, MW_ENOMEM, "out of memory");
     } else if (lies_in(place, folder) || lies_in(folder, place)) {
       const char *verb = !lies_in(place, folder) ? "lies in" : lies_in(folder, place) ? "is" : "holds";
-      rc = mw_err_set(err, MW_EINVAL, "files.folders: %s %s the data folder %s: expected a folder apart from it",
-                      settings->folders[i], verb, data);
+      mw_err_add(err, MW_EINVAL, "%s %s the data folder %s: expected a folder apart from it", settings->folders[i], verb,
+                 data);
+      rc = mw_settings_blame(settings, "files", "folders", err);
     }
     free(folder);
   }

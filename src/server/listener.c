@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/host_port.h"
 
 enum { BACKLOG = 4096, MOST_INHERITED = 16, LOCK_TRIES = 200, LOCK_PAUSE_MS = 10 };
 
@@ -20,6 +22,10 @@ enum { BACKLOG = 4096, MOST_INHERITED = 16, LOCK_TRIES = 200, LOCK_PAUSE_MS = 10
 
 static int fail(const char *address, struct mw_err *err) {
   return mw_err_set(err, MW_EIO, "cannot listen on %s: %s", address, strerror(errno));
+}
+
+static int fail_no_socket(const char *address, struct mw_err *err) {
+  return mw_err_set(err, MW_EEXIST, "cannot listen on %s: there is a file of that name which is no socket", address);
 }
 
 static int new_socket(void) { return socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0); }
@@ -37,9 +43,7 @@ static bool answers(const struct sockaddr_un *at) {
 static int clear_path(const char *address, const struct sockaddr_un *at, struct mw_err *err) {
   struct stat info;
   if (lstat(at->sun_path, &info) != 0) return errno == ENOENT ? 0 : fail(address, err);
-  if (!S_ISSOCK(info.st_mode)) {
-    return mw_err_set(err, MW_EEXIST, "cannot listen on %s: there is a file of that name which is no socket", address);
-  }
+  if (!S_ISSOCK(info.st_mode)) return fail_no_socket(address, err);
   if (answers(at)) {
     return mw_err_set(err, MW_EBUSY, "%s: the socket is in use: stop the server there, or choose another with --listen",
                       address);
@@ -86,17 +90,24 @@ static int lock_folder(int *folder, const char *address, const char *path, struc
   return 0;
 }
 
-static int open_unix(struct mw_listener *listener, const char *path, struct mw_err *err) {
-  struct sockaddr_un at = {.sun_family = AF_UNIX};
+static int fill_path(struct sockaddr_un *at, const char *path, struct mw_err *err) {
   size_t len = strlen(path);
-  if (len == 0 || len >= sizeof at.sun_path) {
+  if (len == 0 || len >= sizeof at->sun_path) {
     return mw_err_set(err, MW_EINVAL, "unix:%s: expected unix:PATH with a path of 1 to %zu bytes", path,
-                      sizeof at.sun_path - 1);
+                      sizeof at->sun_path - 1);
   }
-  memcpy(at.sun_path, path, len + 1);
-  snprintf(listener->address, sizeof listener->address, "unix:%s", path);
+  *at = (struct sockaddr_un){.sun_family = AF_UNIX};
+  memcpy(at->sun_path, path, len + 1);
+  return 0;
+}
+
+static int open_unix(struct mw_listener *listener, const char *path, struct mw_err *err) {
+  struct sockaddr_un at;
   int folder;
-  int rc = lock_folder(&folder, listener->address, path, err);
+  int rc = fill_path(&at, path, err);
+  if (rc != 0) return rc;
+  snprintf(listener->address, sizeof listener->address, "unix:%s", path);
+  rc = lock_folder(&folder, listener->address, path, err);
   if (rc != 0) return rc;
   rc = clear_path(listener->address, &at, err);
   if (rc == 0) rc = bind_path(listener, &at, err);
@@ -104,9 +115,40 @@ static int open_unix(struct mw_listener *listener, const char *path, struct mw_e
   return rc;
 }
 
+/* ---- checks ---- */
+
+/* The path of a Unix socket's address; NULL for another address. */
+static const char *unix_path(const char *address) { return strncmp(address, "unix:", 5) == 0 ? address + 5 : NULL; }
+
+int mw_listener_check_form(const char *address, struct mw_err *err) {
+  struct sockaddr_un at;
+  struct mw_host_port parts;
+  const char *path = unix_path(address);
+  return path ? fill_path(&at, path, err) : mw_host_port_split(&parts, address, err);
+}
+
+static int check_unix(const char *address, const char *path, struct mw_err *err) {
+  struct stat info;
+  char folder[PATH_MAX];
+  const char *slash = strrchr(path, '/');
+  snprintf(folder, sizeof folder, "%.*s.", slash ? (int)(slash - path) + 1 : 0, path);
+  if (lstat(path, &info) == 0 && !S_ISSOCK(info.st_mode)) return fail_no_socket(address, err);
+  return access(folder, W_OK | X_OK) == 0 ? 0 : fail(address, err);
+}
+
+int mw_listener_check(const char *address, struct mw_err *err) {
+  const char *path = unix_path(address);
+  int rc = mw_listener_check_form(address, err);
+  if (rc != 0) return rc;
+  return path ? check_unix(address, path, err) : mw_address_check(address, err);
+}
+
+/* ---- any address ---- */
+
 int mw_listener_open(struct mw_listener *listener, const char *address, struct mw_err *err) {
   *listener = (struct mw_listener){.claim = -1, .fd = -1};
-  if (strncmp(address, "unix:", 5) == 0) return open_unix(listener, address + 5, err);
+  const char *path = unix_path(address);
+  if (path) return open_unix(listener, path, err);
   listener->claim = mw_address_claim(address, listener->address, err);
   return listener->claim < 0 ? listener->claim : 0;
 }

@@ -19,6 +19,13 @@ struct mw_listener {
   ino_t inode;
 };
 
+/* Checks the form of `address` alone. Returns 0 or MW_EINVAL. */
+int mw_listener_check_form(const char *address, struct mw_err *err);
+
+/* Checks that this process could listen at `address` if nobody else does: its form, the host's name, that it is an address of
+ * this machine, the permission for the port; the folder of a Unix socket. Takes nothing. Returns 0 or as mw_listener_open(). */
+int mw_listener_check(const char *address, struct mw_err *err);
+
 /* Takes `address`. The file of a Unix socket that nobody listens on any more is replaced; what may connect to the new one
  * is up to the umask. Returns 0, MW_EINVAL (not an address), MW_EBUSY (a server listens there, or the folder stays locked
  * for two seconds), MW_EEXIST (a file that is no socket) or MW_EIO. */

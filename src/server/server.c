@@ -9,6 +9,7 @@
 #include "engine/core/core.h"
 #include "engine/http/http.h"
 #include "server/admin.h"
+#include "server/settings_check.h"
 #include "server/shared.h"
 #include "server/trim.h"
 #include "server/watcher.h"
@@ -54,7 +55,11 @@ static int open_listeners(struct mw_server *server, struct mw_err *err) {
   }
   for (size_t i = 0; i < settings->n_listen && rc == 0; i++) {
     rc = mw_listener_open(&shared->listeners[shared->n_listeners], settings->listen[i], err);
-    if (rc == 0) shared->n_listeners++;
+    if (rc == 0) {
+      shared->n_listeners++;
+    } else {
+      mw_settings_blame(settings, NULL, "listen", err);
+    }
   }
   return rc;
 }
@@ -128,6 +133,11 @@ int mw_server_open(struct mw_server **out, const char *dir, const struct mw_over
   struct mw_generation *generation;
   int rc = mw_generation_read(&generation, dir, 1, NULL, overrides, err);
   if (rc != 0) return rc;
+  rc = mw_settings_check_tls(&generation->settings, err);
+  if (rc != 0) {
+    mw_generation_unref(generation);
+    return rc;
+  }
   mw_log_set_level(generation->settings.log_level);
   mw_log_context()->generation = generation->number;
   struct mw_server *server = calloc(1, sizeof *server + generation->settings.workers * sizeof *server->workers);

@@ -30,7 +30,7 @@ void mw_settings_clear_listeners(struct mw_settings *settings) {
     settings->listen[i] = NULL;
   }
   settings->n_listen = 0;
-  settings->default_listen = false;
+  settings->default_listen = settings->file_listen = false;
 }
 
 int mw_settings_add_listener(struct mw_settings *settings, const char *address) {
@@ -108,6 +108,8 @@ void mw_settings_fini(struct mw_settings *settings) {
   mw_settings_clear_listeners(settings);
   mw_settings_clear_folders(settings);
   mw_settings_clear_protos(settings);
+  free(settings->file);
+  mw_buf_fini(&settings->text);
   free(settings->engine);
   free(settings->data);
   free(settings->tls_cert);
@@ -133,6 +135,7 @@ int mw_settings_override(struct mw_settings *settings, const struct mw_overrides
   int rc = 0;
   if (overrides->engine) rc = mw_settings_set(&settings->engine, overrides->engine);
   if (rc == 0 && overrides->data) rc = mw_settings_set(&settings->data, overrides->data);
+  if (overrides->data) settings->file_data = false;
   if (overrides->n_listen > 0) mw_settings_clear_listeners(settings);
   for (size_t i = 0; i < overrides->n_listen && rc == 0; i++) {
     rc = mw_settings_add_listener(settings, overrides->listen[i]);

@@ -12,6 +12,9 @@
 enum { MW_SETTINGS_LISTENERS = 16, MW_SETTINGS_FOLDERS = 16 };
 
 struct mw_settings {
+  char *file;                 /* moonwire.lua as messages name it, and its text; NULL and empty without one; owned */
+  struct mw_buf text;
+  bool file_listen, file_data; /* `listen` and `data` are the file's, not a default or an option's */
   char *listen[MW_SETTINGS_LISTENERS]; /* HOST:PORT or unix:PATH; owned */
   size_t n_listen;
   bool default_listen;        /* `listen` is the default */
@@ -84,6 +87,10 @@ int mw_settings_override(struct mw_settings *settings, const struct mw_overrides
 
 /* Appends the names, "workers, tls.cert", of what differs and cannot change while a server runs. */
 void mw_settings_fixed(struct mw_buf *out, const struct mw_settings *running, const struct mw_settings *wanted);
+
+/* Puts "FILE:LINE: GROUP.NAME: " before the newest finding, of a setting that moonwire.lua has; `group` may be NULL. Without
+ * "FILE:LINE" if the value of `listen` or `data` is not the file's. Returns err->code. */
+int mw_settings_blame(const struct mw_settings *settings, const char *group, const char *name, struct mw_err *err);
 
 /* Replaces the string at `field`, a member of the settings, by a copy of `value`. Returns 0 or MW_ENOMEM. */
 int mw_settings_set(char **field, const char *value);

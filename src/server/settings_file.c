@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "script/environment.h"
 #include "script/vm.h"
+#include "server/listener.h"
 #include "server/server.h"
 #include "server/settings.h"
 
@@ -81,6 +82,7 @@ struct reading {
   struct mw_slice text;
   struct mw_err *err;
   int failed; /* the last error code */
+  char why[512]; /* of a value that was refused, in place of the expectation; "" for none */
 };
 
 /* Sets a path; one that is relative to `dir` becomes relative to the working directory. */
@@ -93,20 +95,28 @@ static int set_path(char **field, const char *dir, const char *path) {
   return 0;
 }
 
+static int add_address(struct reading *reading, const char *address) {
+  struct mw_err err = MW_ERR_INIT;
+  int rc = mw_listener_check_form(address, &err);
+  if (rc != 0) snprintf(reading->why, sizeof reading->why, "%s", mw_err_text(&err));
+  mw_err_fini(&err);
+  return rc == 0 ? mw_settings_add_listener(reading->settings, address) : rc;
+}
+
 /* A Unix socket's path is one that is relative to `dir`, too. */
-static int add_listener(lua_State *L, const struct reading *reading) {
+static int add_listener(lua_State *L, struct reading *reading) {
   if (lua_type(L, -1) != LUA_TSTRING) return MW_EINVAL;
   const char *address = lua_tostring(L, -1);
   const char *path = strncmp(address, "unix:", 5) == 0 ? address + 5 : "";
-  if (path[0] == '\0' || path[0] == '/') return mw_settings_add_listener(reading->settings, address);
+  if (path[0] == '\0' || path[0] == '/') return add_address(reading, address);
   char *joined;
   if (asprintf(&joined, "unix:%s/%s", reading->dir, path) < 0) return MW_ENOMEM;
-  int rc = mw_settings_add_listener(reading->settings, joined);
+  int rc = add_address(reading, joined);
   free(joined);
   return rc;
 }
 
-static int add_folder(lua_State *L, const struct reading *reading) {
+static int add_folder(lua_State *L, struct reading *reading) {
   return lua_type(L, -1) == LUA_TSTRING ? mw_settings_add_folder(reading->settings, lua_tostring(L, -1)) : MW_EINVAL;
 }
 
@@ -120,8 +130,7 @@ static int add_protos(lua_State *L, const struct reading *reading) {
 }
 
 /* The value at the top: one text or a sequence of them. */
-static int add_each(lua_State *L, const struct reading *reading,
-                    int (*add)(lua_State *L, const struct reading *reading)) {
+static int add_each(lua_State *L, struct reading *reading, int (*add)(lua_State *L, struct reading *reading)) {
   if (!lua_istable(L, -1)) return add(L, reading);
   size_t n = lua_rawlen(L, -1);
   int rc = 0;
@@ -155,6 +164,8 @@ static int set_number(lua_State *L, const struct setting *setting, void *field) 
 static int set_text(lua_State *L, const struct reading *reading, const struct setting *setting, void *field) {
   if (lua_type(L, -1) != LUA_TSTRING) return MW_EINVAL;
   const char *text = lua_tostring(L, -1);
+  if (setting->kind == PATH && !*text) return MW_EINVAL;
+  if (setting->kind == PATH) reading->settings->file_data |= field == &reading->settings->data;
   if (setting->kind == PATH) return set_path(field, reading->dir, text);
   if (setting->kind == ENGINE) return mw_server_engine(text) ? mw_settings_set(field, text) : MW_EINVAL;
   int level = mw_log_level_from_name(text);
@@ -181,11 +192,12 @@ static int set_protos(lua_State *L, const struct reading *reading) {
 }
 
 /* Takes the value at the top. Returns 0, MW_ENOMEM, or another error when it is not what the setting expects. */
-static int set(lua_State *L, const struct reading *reading, const struct setting *setting) {
+static int set(lua_State *L, struct reading *reading, const struct setting *setting) {
   void *field = (char *)reading->settings + setting->offset;
   switch (setting->kind) {
     case ADDRESSES:
       mw_settings_clear_listeners(reading->settings);
+      reading->settings->file_listen = true;
       if (lua_istable(L, -1) && lua_rawlen(L, -1) == 0) return MW_EINVAL;
       return add_each(L, reading, add_listener);
     case FOLDERS:
@@ -266,12 +278,25 @@ static unsigned find_line(struct mw_slice text, const char *group, const char *n
 
 /* ---- the file ---- */
 
-static void report(struct reading *reading, const char *group, const char *name, const char *text, const char *more) {
+/* Puts the place and the name of a setting before the newest finding. */
+static int blame(const char *file, struct mw_slice text, const char *group, const char *name, struct mw_err *err) {
   const char *dot = group ? "." : "", *before = group ? group : "";
-  unsigned line = find_line(reading->text, group, name);
+  unsigned line = find_line(text, group, name);
   char place[16] = "";
   if (line > 0) snprintf(place, sizeof place, ":%u", line);
-  mw_err_add(reading->err, MW_EINVAL, "%s%s: %s%s%s: %s%s", reading->file, place, before, dot, name, text, more);
+  return mw_err_wrap(err, "%s%s: %s%s%s", file, place, before, dot, name);
+}
+
+int mw_settings_blame(const struct mw_settings *settings, const char *group, const char *name, struct mw_err *err) {
+  bool other = (!group && strcmp(name, "listen") == 0 && !settings->file_listen) ||
+               (!group && strcmp(name, "data") == 0 && !settings->file_data);
+  if (other || !settings->file) return err ? err->code : MW_EINVAL;
+  return blame(settings->file, mw_buf_slice(&settings->text), group, name, err);
+}
+
+static void report(struct reading *reading, const char *group, const char *name, const char *text, const char *more) {
+  mw_err_add(reading->err, MW_EINVAL, "%s%s", text, more);
+  blame(reading->file, reading->text, group, name, reading->err);
   reading->failed = MW_EINVAL;
 }
 
@@ -286,9 +311,11 @@ static void read_group(lua_State *L, struct reading *reading, const char *group)
 static void read_entry(lua_State *L, struct reading *reading, const char *group, const char *name) {
   const struct setting *setting = find(group, name);
   if (setting) {
+    reading->why[0] = '\0';
     int rc = set(L, reading, setting);
     if (rc == MW_ENOMEM) luaL_error(L, "out of memory");
-    if (rc != 0) report(reading, group, name, "expected ", setting->expectation);
+    if (rc != 0 && *reading->why) report(reading, group, name, reading->why, "");
+    if (rc != 0 && !*reading->why) report(reading, group, name, "expected ", setting->expectation);
   } else if (!group && is_group(name) && lua_istable(L, -1)) {
     read_group(L, reading, name);
   } else if (!group && is_group(name)) {
@@ -326,8 +353,9 @@ static int run_file(lua_State *L) {
   mw_environment_push(L);
   lua_getfield(L, -1, "os");
   lua_getglobal(L, "os");
-  lua_getfield(L, -1, "getenv");
-  lua_setfield(L, -3, "getenv");
+  lua_pushliteral(L, "getenv");
+  lua_getfield(L, -2, "getenv");
+  lua_rawset(L, -4); /* as the environment refuses it */
   lua_pop(L, 2);
   lua_setupvalue(L, -2, 1);
   lua_call(L, 0, 1);
@@ -342,9 +370,12 @@ static int run_file(lua_State *L) {
 
 int mw_settings_parse(struct mw_settings *settings, const char *dir, const char *file, struct mw_slice text,
                       struct mw_err *err) {
-  struct reading reading = {settings, dir, file, text, err, 0};
+  struct reading reading = {.settings = settings, .dir = dir, .file = file, .text = text, .err = err};
   struct mw_err raised = MW_ERR_INIT;
   struct mw_vm vm;
+  if (mw_settings_set(&settings->file, file) != 0 || mw_buf_append(&settings->text, text.data, text.len) != 0) {
+    return mw_err_set(err, MW_ENOMEM, "out of memory");
+  }
   int rc = mw_vm_init(&vm, NULL, 0, err);
   if (rc != 0) return rc;
   mw_budget_limit(&vm, (struct mw_limits){.slice = SLICE_MS * (int64_t)MW_NS_PER_MS, .memory = MEMORY});

@@ -27,7 +27,8 @@ static int open_data(struct mw_shared *shared, struct mw_err *err) {
     shared->data_dir = strdup(settings->data);
     if (!shared->data_dir) return mw_err_set(err, MW_ENOMEM, "out of memory");
     if (mw_folder_make(settings->data) == 0) return 0;
-    return mw_err_set(err, MW_EIO, "cannot make the data folder %s: %s", settings->data, strerror(errno));
+    mw_err_set(err, MW_EIO, "cannot make the data folder %s: %s", settings->data, strerror(errno));
+    return mw_settings_blame(settings, NULL, "data", err);
   }
   int rc = mw_temporary_make(&shared->temporary, err);
   shared->data_dir = shared->temporary.path;

@@ -1,0 +1,70 @@
+#include "server/settings_check.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "rpc/pem.h"
+#include "server/files.h"
+#include "server/listener.h"
+
+int mw_settings_check_tls(const struct mw_settings *settings, struct mw_err *err) {
+  static const char *const names[] = {[MW_PEM_CERT] = "cert", [MW_PEM_KEY] = "key", [MW_PEM_CA] = "client_ca"};
+  if (!settings->tls_cert) return 0;
+  const struct mw_pem_files files = {settings->tls_cert, settings->tls_key, settings->tls_client_ca};
+  struct mw_err one = MW_ERR_INIT;
+  enum mw_pem_part part;
+  int rc = mw_pem_try(&files, &part, &one);
+  if (rc != 0) {
+    mw_err_add(err, rc, "%s", mw_err_text(&one));
+    mw_settings_blame(settings, "tls", names[part], err);
+  }
+  mw_err_fini(&one);
+  return rc;
+}
+
+static int check_listeners(const struct mw_settings *settings, struct mw_err *err) {
+  int failed = 0;
+  for (size_t i = 0; i < settings->n_listen; i++) {
+    struct mw_err one = MW_ERR_INIT;
+    int rc = mw_listener_check(settings->listen[i], &one);
+    if (rc != 0) {
+      failed = mw_err_add(err, rc, "%s", mw_err_text(&one));
+      mw_settings_blame(settings, NULL, "listen", err);
+    }
+    mw_err_fini(&one);
+  }
+  return failed;
+}
+
+/* Returns 0 if the folder is there or could be made, else the cause, of errno. Shortens `path`. */
+static int try_folder(char *path) {
+  const char *nearest = path;
+  struct stat info;
+  while (stat(nearest, &info) != 0) {
+    if (errno != ENOENT || nearest != path) return errno;
+    char *slash = strrchr(path, '/');
+    nearest = !slash ? "." : slash == path ? "/" : path;
+    if (slash) *slash = '\0';
+  }
+  if (!S_ISDIR(info.st_mode)) return ENOTDIR;
+  return access(nearest, W_OK | X_OK) == 0 ? 0 : errno;
+}
+
+static int check_data(const struct mw_settings *settings, const char *data, struct mw_err *err) {
+  char *path = strdup(data);
+  int cause = path ? try_folder(path) : ENOMEM;
+  free(path);
+  if (cause == 0) return mw_files_check_folders(settings, data, err);
+  mw_err_add(err, MW_EIO, "cannot make the data folder %s: %s", data, strerror(cause));
+  return mw_settings_blame(settings, NULL, "data", err);
+}
+
+int mw_settings_check(const struct mw_settings *settings, const char *data, struct mw_err *err) {
+  int listeners = check_listeners(settings, err);
+  int tls = mw_settings_check_tls(settings, err);
+  int rc = strcmp(data, ":memory:") == 0 ? 0 : check_data(settings, data, err);
+  return listeners ? listeners : tls ? tls : rc;
+}
