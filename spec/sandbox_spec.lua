@@ -11,6 +11,12 @@ local refused = {
   ["debug.getregistry()"] = "debug.getregistry is not available to scripts",
   ["package.loadlib('x', 'y')"] = "package.loadlib is not available to scripts",
   ["package.loaded.debug = 1"] = "package.loaded is not available to scripts",
+  ["package.path = 'lua/?.lua'"] =
+    "package.path is not available to scripts: modules are the files of the lua folder: use require",
+  ["package.cpath = package"] = "package.cpath is not available to scripts",
+  ["io.write = print"] = "io.write is not available to scripts",
+  ["os.exit = nil"] = "os.exit is not available to scripts",
+  ["function debug.traceback() end"] = "debug.traceback is not available to scripts",
   ["dofile 'x'"] = "dofile is not available to scripts",
   ["loadfile 'x'"] = "loadfile is not available to scripts",
   ["require 'debug'"] = "module 'debug' not found",

@@ -35,15 +35,27 @@ static const struct refusal refusals[] = {
     {"string", "dump", "only text chunks can be loaded"},
 };
 
-/* __index of a library table: a refused name raises, any other is nil. Upvalue: the library's name. */
-static int refuse_member(lua_State *L) {
+/* Raises if the key at index 2 is a refused name of the library in the first upvalue. */
+static void check_member(lua_State *L) {
   const char *library = lua_tostring(L, lua_upvalueindex(1));
   const char *name = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
   for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++) {
     const struct refusal *r = &refusals[i];
     if (strcmp(r->library, library) != 0 || (r->name && strcmp(r->name, name) != 0)) continue;
-    return luaL_error(L, "%s.%s is not available to scripts: %s", library, name, r->reason);
+    luaL_error(L, "%s.%s is not available to scripts: %s", library, name, r->reason);
   }
+}
+
+/* __index of a library table: any name that is not refused is nil. Upvalue: the library's name. */
+static int refuse_member(lua_State *L) {
+  check_member(L);
+  return 0;
+}
+
+/* __newindex of a library table. Upvalue: the library's name. */
+static int write_member(lua_State *L) {
+  check_member(L);
+  lua_rawset(L, 1);
   return 0;
 }
 
@@ -227,12 +239,15 @@ static void copy_all(lua_State *L, int from) {
   }
 }
 
-/* Gives the table at the top a metatable whose __index is `function` with `name` as upvalue. */
-static void guard(lua_State *L, lua_CFunction function, const char *name) {
+/* Gives the table at the top a metatable; `index` and `newindex` get `name` as upvalue. */
+static void guard(lua_State *L, lua_CFunction index, lua_CFunction newindex, const char *name) {
   lua_createtable(L, 0, 3);
   lua_pushstring(L, name);
-  lua_pushcclosure(L, function, 1);
+  lua_pushcclosure(L, index, 1);
   lua_setfield(L, -2, "__index");
+  lua_pushstring(L, name);
+  lua_pushcclosure(L, newindex, 1);
+  lua_setfield(L, -2, "__newindex");
   lua_pushliteral(L, "protected");
   lua_setfield(L, -2, "__metatable");
   lua_setmetatable(L, -2);
@@ -251,7 +266,7 @@ static void add_library(lua_State *L, const char *name, const char *const *names
   } else {
     lua_pop(L, 1);
   }
-  guard(L, refuse_member, name);
+  guard(L, refuse_member, write_member, name);
   lua_setfield(L, -2, name);
 }
 
@@ -299,9 +314,5 @@ void mw_environment_push(lua_State *L) {
   lua_setfield(L, -2, "load");
   lua_pushvalue(L, -1);
   lua_setfield(L, -2, "_G");
-  guard(L, refuse_global, "");
-  lua_getmetatable(L, -1);
-  lua_pushcfunction(L, refuse_write);
-  lua_setfield(L, -2, "__newindex");
-  lua_pop(L, 1);
+  guard(L, refuse_global, refuse_write, "");
 }
