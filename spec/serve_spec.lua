@@ -13,7 +13,9 @@ describe("moonwire", function()
     local code, first = run "--help"
     assert.are.equal(0, code)
     assert.matches("^Moonwire serves gRPC services", first)
-    assert.are.equal("moonwire 0.1.0", select(2, run "--version"))
+    for _, word in ipairs { "--version", "-v", "version" } do
+      assert.are.same({ 0, "moonwire 0.1.0", "" }, { run(word) })
+    end
     for _, command in ipairs { "serve", "check", "test", "call" } do
       assert.are.equal(0, (run(command, "--help")))
     end

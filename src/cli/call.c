@@ -18,12 +18,14 @@
 #include "rpc/client_rpc.h"
 #include "schema/json.h"
 
-enum { METADATA_LIMIT = 64 * 1024 };
+enum { METADATA_LIMIT = 64 * 1024, SCHEMA_LIMIT = MW_POOL_SET_MAX };
 
 struct client {
   const struct mw_call_options *options;
-  const struct mw_pool *pool;
+  struct mw_call_schema schema;
+  const struct mw_pool *pool; /* the schema's */
   const struct mw_method_type *method;
+  struct mw_reflect reflect;
   struct mw_loop loop;
   struct mw_engine *engine;
   struct mw_client_channel *channel;
@@ -200,6 +202,7 @@ static void on_interrupt(uv_signal_t *handle, int number) {
   struct client *c = handle->data;
   if (c->interrupted) _exit(MW_CODE_CANCELLED);
   c->interrupted = true;
+  mw_reflect_cancel(&c->reflect);
   if (c->call && !c->over) {
     mw_client_rpc_cancel(c->call);
   } else {
@@ -214,17 +217,60 @@ static int watch_interrupt(struct client *c, struct mw_err *err) {
   return rc == 0 ? 0 : mw_err_set(err, MW_EIO, "cannot watch SIGINT: %s", uv_strerror(rc));
 }
 
+/* ---- the schema ---- */
+
+/* Reflection has ended with a status: prints it, and exits with its code. */
+static void finish_unreflected(struct client *c) {
+  struct mw_status status = {c->reflect.code, mw_buf_slice(&c->reflect.message), {NULL, 0}};
+  if (status.code == MW_CODE_OK) status = mw_status(MW_CODE_INTERNAL, "the server ended the reflection stream without an answer");
+  mw_call_print_error(c->reflect.base, &status, c->options->indent);
+  finish(c, (int)status.code);
+}
+
+/* With a channel of its own, whose messages may be as large as a schema. */
+static int load_schema(struct client *c, struct mw_err *err) {
+  const struct mw_call_options *o = c->options;
+  const struct mw_client_request like = {.metadata = &o->metadata,
+                                         .deadline = mw_clock_after(mw_clock_mono(), o->timeout_ns),
+                                         .wait_for_ready = o->wait};
+  struct mw_channel_config config = o->channel;
+  config.max_receive_bytes = SCHEMA_LIMIT;
+  struct mw_client_channel *channel;
+  int rc = mw_client_channel_open(c->engine, &c->loop, &config, &channel, err);
+  if (rc != 0) return rc;
+  rc = mw_reflect_init(&c->reflect, &c->loop, channel, &like, err);
+  if (rc == 0) rc = mw_call_schema_load(&c->schema, o, &c->reflect, err);
+  if (rc == MW_ECLOSED) {
+    finish_unreflected(c);
+    rc = 0;
+  }
+  mw_reflect_fini(&c->reflect);
+  mw_client_channel_close(channel);
+  c->pool = c->schema.pool;
+  return rc;
+}
+
+/* Prints what is asked for, if that is no call. */
+static int look_up(struct client *c, struct mw_err *err) {
+  const struct mw_call_options *o = c->options;
+  if (o->method && !o->describe) return mw_call_schema_method(&c->schema, o->method, &c->method, err);
+  int rc = o->describe ? mw_call_schema_describe(&c->schema, o->method, err) : mw_call_schema_list(&c->schema, err);
+  if (rc == 0) finish(c, MW_EXIT_OK);
+  return rc;
+}
+
+/* ---- running it ---- */
+
 /* With everything open: makes the call. */
 static int talk(struct client *c, struct mw_err *err) {
-  int rc = watch_interrupt(c, err);
-  if (rc == 0 && c->method->client_streaming) rc = start_call(c, err);
+  int rc = c->method->client_streaming ? start_call(c, err) : 0;
   if (rc != 0) return rc;
   pump(c);
   uv_run(&c->loop.uv, UV_RUN_DEFAULT);
   return 0;
 }
 
-static int run_on_engine(struct client *c, struct mw_err *err) {
+static int make_call(struct client *c, struct mw_err *err) {
   const char *source = c->options->request ? c->options->request : c->method->client_streaming ? "-" : "{}";
   int rc = mw_client_channel_open(c->engine, &c->loop, &c->options->channel, &c->channel, err);
   if (rc != 0) return rc;
@@ -234,6 +280,13 @@ static int run_on_engine(struct client *c, struct mw_err *err) {
   if (c->call) mw_client_rpc_release(c->call);
   mw_client_channel_close(c->channel);
   return rc;
+}
+
+static int run_on_engine(struct client *c, struct mw_err *err) {
+  int rc = watch_interrupt(c, err);
+  if (rc == 0) rc = load_schema(c, err);
+  if (rc == 0 && !c->over) rc = look_up(c, err);
+  return rc == 0 && !c->over ? make_call(c, err) : rc;
 }
 
 static int run(struct client *c, struct mw_err *err) {
@@ -257,23 +310,19 @@ static int run(struct client *c, struct mw_err *err) {
 /* Returns the exit code. */
 static int call(const struct mw_call_options *options) {
   struct mw_err err = MW_ERR_INIT;
-  struct mw_pool *pool = NULL;
   struct client *c = calloc(1, sizeof *c);
-  int rc = c ? 0 : MW_ENOMEM, code = MW_EXIT_FAILED;
-  if (rc == 0) {
+  int rc = MW_ENOMEM, code = MW_EXIT_FAILED;
+  if (c) {
     c->options = options;
-    rc = mw_call_find_method(options, &pool, &c->method, &err);
-  }
-  if (rc == 0) {
-    c->pool = pool;
+    c->input.fd = c->input.flags = -1;
     rc = run(c, &err);
     code = c->exit_code;
+    mw_call_schema_fini(&c->schema);
   }
   if (rc != 0) {
     print_problem(err.text ? err.text : mw_err_name(rc));
     code = MW_EXIT_FAILED;
   }
-  mw_pool_unref(pool);
   free(c);
   mw_err_fini(&err);
   return code;

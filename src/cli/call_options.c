@@ -15,6 +15,11 @@ static const char help[] =
     "Calls METHOD of a gRPC server. Requests and replies are JSON (the proto3 JSON mapping).\n"
     "\n"
     "usage: moonwire call HOST:PORT|unix:PATH package.Service/Method [REQUEST] [OPTION]...\n"
+    "       moonwire call HOST:PORT|unix:PATH [OPTION]...                   lists services and methods\n"
+    "       moonwire call HOST:PORT|unix:PATH --describe [NAME] [OPTION]... prints a service, method, message or enum\n"
+    "\n"
+    "The schema is the folder proto; where there is none, and for a list, the server's reflection. A method may be named by\n"
+    "the end of its name (Service/Method, Method) if no other ends so. :PORT is localhost:PORT.\n"
     "\n"
     "REQUEST is JSON text, @FILE to read a file, or - to read standard input. Without it a method that takes one\n"
     "message gets {}, one that takes a stream reads standard input. A stream is any number of values one after\n"
@@ -25,6 +30,8 @@ static const char help[] =
     "      --deadline TIME        give up after that: seconds, or with a unit 1.5s, 200ms, 2m\n"
     "      --wait                 wait until the server is there, as long as the deadline lets it\n"
     "      --proto DIR            where the .proto files are (proto)\n"
+    "      --reflection           ask the server for the schema, even if there is a folder proto\n"
+    "      --describe             print the definition of what is named, or of all services\n"
     "      --tls                  speak TLS; --plaintext, the default, does not\n"
     "      --ca FILE              with TLS: whom to trust, PEM (the system's roots)\n"
     "      --cert FILE, --key FILE  with TLS: the client's own certificate and key, PEM\n"
@@ -43,12 +50,16 @@ static const char help[] =
     "examples:\n"
     "  moonwire call 127.0.0.1:50051 tasks.TaskService/CreateTask '{\"title\": \"write\", \"priority\": \"HIGH\"}'\n"
     "  moonwire call 127.0.0.1:50051 tasks.TaskService/ListTasks --deadline 2s\n"
+    "  moonwire call :50051\n"
+    "  moonwire call :50051 --describe CreateTask\n"
     "  moonwire call localhost:443 telemetry.TelemetryService/LiveFeed @feed.ndjson --tls -H 'x-user: me' -v\n";
 
 enum {
   OPTION_DEADLINE = 256,
   OPTION_WAIT,
   OPTION_PROTO,
+  OPTION_REFLECTION,
+  OPTION_DESCRIBE,
   OPTION_TLS,
   OPTION_PLAINTEXT,
   OPTION_CA,
@@ -66,6 +77,8 @@ static const struct option long_options[] = {{"header", required_argument, NULL,
                                              {"deadline", required_argument, NULL, OPTION_DEADLINE},
                                              {"wait", no_argument, NULL, OPTION_WAIT},
                                              {"proto", required_argument, NULL, OPTION_PROTO},
+                                             {"reflection", no_argument, NULL, OPTION_REFLECTION},
+                                             {"describe", no_argument, NULL, OPTION_DESCRIBE},
                                              {"tls", no_argument, NULL, OPTION_TLS},
                                              {"plaintext", no_argument, NULL, OPTION_PLAINTEXT},
                                              {"ca", required_argument, NULL, OPTION_CA},
@@ -179,6 +192,8 @@ static int take_option(struct mw_call_options *o, int option, char *const *argv)
     case 'h': fputs(help, stdout); return MW_EXIT_OK;
     case OPTION_DEADLINE: return parse_deadline(o, optarg);
     case OPTION_WAIT: o->wait = true; return -1;
+    case OPTION_REFLECTION: o->reflection = true; return -1;
+    case OPTION_DESCRIBE: o->describe = true; return -1;
     case OPTION_COMPRESS: return parse_compression(o, optarg);
     case OPTION_MAX_SIZE: return parse_size(o, optarg);
     case OPTION_INDENT: return parse_indent(o, optarg);
@@ -197,17 +212,27 @@ static int take_option(struct mw_call_options *o, int option, char *const *argv)
   }
 }
 
-/* "package.Service/Method", with or without a slash in front, as a path. */
+/* "package.Service/Method", with or without a slash in front, or the end of that. */
 static int parse_method(struct mw_call_options *o, const char *text) {
   const char *name = text[0] == '/' ? text + 1 : text;
   const char *slash = strchr(name, '/');
-  if (!slash || slash == name || !slash[1] || strchr(slash + 1, '/'))
+  if (!*name || slash == name || (slash && (!slash[1] || strchr(slash + 1, '/')))) {
     return wrong_usage("%s: expected package.Service/Method", text);
-  char *path = mw_arena_alloc(&o->arena, strlen(name) + 2);
-  if (!path) return wrong_usage("out of memory");
-  path[0] = '/';
-  strcpy(path + 1, name);
-  o->method = path;
+  }
+  o->method = name;
+  return -1;
+}
+
+/* ":50051" is a port of this machine. */
+static int parse_target(struct mw_call_options *o, const char *text) {
+  static const char host[] = "localhost";
+  o->channel.target = text;
+  if (text[0] != ':') return -1;
+  char *target = mw_arena_alloc(&o->arena, sizeof host + strlen(text));
+  if (!target) return wrong_usage("out of memory");
+  strcpy(target, host);
+  strcat(target, text);
+  o->channel.target = target;
   return -1;
 }
 
@@ -216,6 +241,8 @@ static int check(const struct mw_call_options *o) {
   const char *file = c->ca_file ? "--ca" : c->cert_file ? "--cert" : c->key_file ? "--key" : NULL;
   if (file && !c->tls) return wrong_usage("%s needs --tls", file);
   if (!c->cert_file != !c->key_file) return wrong_usage("--cert and --key go together");
+  if (o->describe && o->request) return wrong_usage("--describe takes one name; %s is one too many", o->request);
+  if (o->reflection && o->proto_given) return wrong_usage("--proto and --reflection exclude each other");
   return -1;
 }
 
@@ -229,11 +256,11 @@ int mw_call_options_parse(struct mw_call_options *o, int argc, char **argv) {
   }
   if (code != -1) return code;
   int n = argc - optind;
-  if (n < 2) return wrong_usage("expected HOST:PORT and package.Service/Method");
+  if (n < 1) return wrong_usage("expected HOST:PORT and package.Service/Method, or HOST:PORT alone for a list");
   if (n > 3) return wrong_usage("%s is one argument too many; quote the request", argv[optind + 3]);
-  o->channel.target = argv[optind];
   o->request = n == 3 ? argv[optind + 2] : NULL;
-  code = parse_method(o, argv[optind + 1]);
+  code = parse_target(o, argv[optind]);
+  if (code == -1 && n >= 2) code = parse_method(o, argv[optind + 1]);
   return code == -1 ? check(o) : code;
 }
 

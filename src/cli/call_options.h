@@ -6,10 +6,12 @@
 
 struct mw_call_options {
   struct mw_channel_config channel;
-  const char *method;      /* "/package.Service/Method" */
+  const char *method;      /* "package.Service/Method" or the end of that; of --describe also another name; NULL: list */
+  bool describe;           /* print the definition */
   const char *request;     /* JSON, "-", "@file"; NULL when absent */
   const char *proto_dir;   /* where the schema is */
   bool proto_given;        /* it is the one of --proto */
+  bool reflection;         /* the server is asked for the schema, even if there is a folder */
   struct mw_metadata metadata;
   int64_t timeout_ns;      /* MW_NEVER without a deadline */
   const char *compression; /* NULL for none */

@@ -1,93 +1,170 @@
 #include "cli/call_schema.h"
 
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 
-#include "base/text.h"
+#include "cli/call_describe.h"
+#include "cli/call_find.h"
+#include "cli/shown.h"
 #include "schema/load.h"
 #include "server/settings.h"
-
-static const char *service_at(const void *ctx, size_t i) { return mw_pool_service_at(ctx, i)->full_name; }
-
-static const char *method_at(const void *ctx, size_t i) {
-  const struct mw_service_type *service = ctx;
-  return service->methods[i].name;
-}
-
-/* Appends names, separated by commas. */
-static void put_names(struct mw_buf *out, const char *(*name_at)(const void *ctx, size_t i), const void *ctx,
-                      size_t count) {
-  for (size_t i = 0; i < count; i++) (void)mw_buf_printf(out, "%s%s", i ? ", " : "", name_at(ctx, i));
-}
-
-/* "WHAT NAME; did you mean NEAR? There are: ...". */
-static int not_found(struct mw_err *err, const char *what, const char *name,
-                     const char *(*name_at)(const void *ctx, size_t i), const void *ctx, size_t count) {
-  struct mw_buf names = MW_BUF_INIT;
-  const char *near = mw_nearest(name, count, name_at, ctx);
-  put_names(&names, name_at, ctx, count);
-  int rc = mw_err_set(err, MW_ENOTFOUND, "%s %s%s%s%s\nthere are: %s", what, name, near ? "; did you mean " : "",
-                      near ? near : "", near ? "?" : "", mw_buf_str(&names));
-  mw_buf_fini(&names);
-  return rc;
-}
 
 static bool is_folder(const char *path) {
   struct stat info;
   return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
 }
 
-/* Says which part of "/package.Service/Method" is wrong. */
-static int explain(const struct mw_call_options *options, const struct mw_pool *pool, struct mw_err *err) {
-  char name[256];
-  size_t len = strcspn(options->method + 1, "/");
-  if (len >= sizeof name) return mw_err_set(err, MW_ENOTFOUND, "no service has so long a name");
-  memcpy(name, options->method + 1, len);
-  name[len] = '\0';
-  const struct mw_service_type *service = mw_pool_service(pool, name);
-  if (service) {
-    struct mw_buf what = MW_BUF_INIT;
-    (void)mw_buf_printf(&what, "%s has no method", name);
-    int rc = not_found(err, mw_buf_str(&what), options->method + len + 2, method_at, service, service->n_methods);
-    mw_buf_fini(&what);
-    return rc;
+/* ---- loading ---- */
+
+static const char *name_of(const struct mw_call_schema *schema) {
+  return schema->folder ? schema->folder : "the server's reflection";
+}
+
+/* Receives the files of all services that the server lists. */
+static int fetch_all(struct mw_call_schema *schema, struct mw_reflect *reflect, struct mw_err *err) {
+  int rc = mw_reflect_list(reflect, &schema->services, err);
+  const char *names = mw_buf_str(&schema->services);
+  for (size_t at = 0; rc == 0 && at < schema->services.len; at += strlen(names + at) + 1) {
+    rc = mw_reflect_fetch(reflect, names + at, err);
+    if (rc == MW_ENOTFOUND) rc = 0; /* listed without a definition */
   }
-  if (!is_folder(options->proto_dir)) {
-    return mw_err_set(err, MW_ENOTFOUND,
-                      "the schema of %s is not known: there is no folder \"%s\" here\n"
+  return rc;
+}
+
+/* Receives the file of the service of "Service/Method", or of any other name. MW_ENOTFOUND if that is not a full name. */
+static int fetch_one(struct mw_reflect *reflect, const char *name, struct mw_err *err) {
+  char symbol[512];
+  size_t len = strcspn(name, "/");
+  if (len >= sizeof symbol || !memchr(name, '.', len)) return MW_ENOTFOUND;
+  snprintf(symbol, sizeof symbol, "%.*s", (int)len, name);
+  return mw_reflect_fetch(reflect, symbol, err);
+}
+
+static int ask_server(struct mw_call_schema *schema, const struct mw_call_options *options, struct mw_reflect *reflect,
+                      struct mw_err *err) {
+  int rc = options->method ? fetch_one(reflect, options->method, err) : MW_ENOTFOUND;
+  if (rc == MW_ENOTFOUND || rc == MW_EFORMAT) {
+    mw_err_fini(err);
+    rc = fetch_all(schema, reflect, err);
+  }
+  if (rc == MW_ECLOSED && reflect->code == MW_CODE_UNIMPLEMENTED) {
+    return mw_err_set(err, MW_ENOTFOUND, "%s has no server reflection, and there is no folder \"%s\" here\n"
                       "call from the service's own folder, or name the folder of its .proto files with --proto DIR",
-                      name, options->proto_dir);
+                      options->channel.target, options->proto_dir);
   }
-  struct mw_buf what = MW_BUF_INIT;
-  (void)mw_buf_printf(&what, "%s: no service", options->proto_dir);
-  int rc = not_found(err, mw_buf_str(&what), name, service_at, pool, mw_pool_service_count(pool));
-  mw_buf_fini(&what);
-  return rc;
+  return rc == 0 ? mw_reflect_pool(reflect, &schema->pool, err) : rc;
 }
 
-/* The folder that was given, or else those of the project that the command runs in. */
-static int load(struct mw_pool **out, const struct mw_call_options *options, struct mw_err *err) {
-  if (options->proto_given) return mw_schema_load(out, options->proto_dir, err);
-  struct mw_settings settings;
-  int rc = mw_settings_find_protos(&settings, ".");
-  if (rc != 0) return mw_err_set(err, rc, "out of memory");
-  rc = mw_schema_load_from(out, (const char *const *)settings.protos, err);
-  mw_settings_fini(&settings);
-  return rc;
+/* The folder that was given, or those of the project that the command runs in. */
+static int load_folders(struct mw_call_schema *schema, const struct mw_call_options *options,
+                        const struct mw_settings *project, struct mw_err *err) {
+  schema->folder = options->proto_dir;
+  if (options->proto_given) return mw_schema_load(&schema->pool, options->proto_dir, err);
+  return mw_schema_load_from(&schema->pool, (const char *const *)project->protos, err);
 }
 
-int mw_call_find_method(const struct mw_call_options *options, struct mw_pool **pool,
-                        const struct mw_method_type **method, struct mw_err *err) {
-  struct mw_pool *loaded = NULL;
-  if (options->proto_given && !is_folder(options->proto_dir))
+static int load(struct mw_call_schema *schema, const struct mw_call_options *options, const struct mw_settings *project,
+                struct mw_reflect *reflect, struct mw_err *err) {
+  bool folder = is_folder(options->proto_given ? options->proto_dir : project->protos[0]), lists = !options->method;
+  if (options->proto_given && !folder) {
     return mw_err_set(err, MW_ENOTFOUND, "--proto %s: there is no such folder", options->proto_dir);
-  int rc = load(&loaded, options, err);
-  if (rc != 0) return rc;
-  *method = mw_pool_method(loaded, mw_slice_str(options->method));
-  if (!*method) {
-    rc = explain(options, loaded, err);
-    mw_pool_unref(loaded);
-    return rc;
   }
-  *pool = loaded;
-  return 0;
+  if (options->proto_given || (folder && !lists && !options->reflection)) {
+    schema->unasked = !options->proto_given;
+    return load_folders(schema, options, project, err);
+  }
+  int rc = ask_server(schema, options, reflect, err);
+  if (rc != MW_ENOTFOUND || !folder || options->reflection) return rc;
+  mw_err_fini(err);
+  return load_folders(schema, options, project, err);
+}
+
+int mw_call_schema_load(struct mw_call_schema *schema, const struct mw_call_options *options, struct mw_reflect *reflect,
+                        struct mw_err *err) {
+  *schema = (struct mw_call_schema){.services = MW_BUF_INIT};
+  struct mw_settings project;
+  int rc = mw_settings_find_protos(&project, ".");
+  if (rc != 0) return mw_err_set(err, rc, "out of memory");
+  rc = load(schema, options, &project, reflect, err);
+  mw_settings_fini(&project);
+  return rc;
+}
+
+void mw_call_schema_fini(struct mw_call_schema *schema) {
+  mw_pool_unref(schema->pool);
+  mw_buf_fini(&schema->services);
+}
+
+/* ---- finding ---- */
+
+int mw_call_schema_method(const struct mw_call_schema *schema, const char *name, const struct mw_method_type **out,
+                          struct mw_err *err) {
+  struct mw_call_found found;
+  int rc = mw_call_find(schema->pool, name, false, name_of(schema), &found, err);
+  if (rc == 0) *out = found.method;
+  if (rc == MW_ENOTFOUND && schema->folder && schema->unasked) {
+    mw_err_add(err, rc, "--reflection asks the server, not this folder");
+  }
+  return rc;
+}
+
+/* ---- printing ---- */
+
+/* Runs `put` for each service, in order; NULL for one that has no definition, by its name. */
+static int each_service(const struct mw_call_schema *schema, struct mw_buf *out,
+                        int (*put)(struct mw_buf *out, const char *name, const struct mw_service_type *service)) {
+  int rc = 0;
+  const char *names = mw_buf_str(&schema->services);
+  for (size_t at = 0; rc == 0 && at < schema->services.len; at += strlen(names + at) + 1) {
+    rc = put(out, names + at, mw_pool_service(schema->pool, names + at));
+  }
+  size_t n = schema->services.len == 0 ? mw_pool_service_count(schema->pool) : 0;
+  for (size_t i = 0; i < n && rc == 0; i++) {
+    const struct mw_service_type *service = mw_pool_service_at(schema->pool, i);
+    if (!mw_call_is_builtin(service->full_name)) rc = put(out, service->full_name, service);
+  }
+  return rc;
+}
+
+static int put_methods(struct mw_buf *out, const char *name, const struct mw_service_type *service) {
+  int rc = mw_buf_printf(out, "%s%s\n", name, service ? "" : " (the server has no definition of it)");
+  for (size_t i = 0; service && i < service->n_methods && rc == 0; i++) {
+    rc = mw_describe_signature(out, &service->methods[i]);
+  }
+  return rc;
+}
+
+static int put_definition(struct mw_buf *out, const char *name, const struct mw_service_type *service) {
+  int rc = out->len > 0 ? mw_buf_puts(out, "\n") : 0;
+  return rc == 0 && service ? mw_describe_service(out, service) : rc;
+}
+
+/* Takes the text. */
+static int print(struct mw_buf *text, int rc, struct mw_err *err) {
+  if (rc == MW_ENOMEM) mw_err_set(err, rc, "out of memory");
+  if (rc == 0) mw_shown_print(stdout, mw_buf_slice(text));
+  if (rc == 0 && fflush(stdout) != 0) rc = mw_err_set(err, MW_EIO, "stdout: %s", strerror(errno));
+  mw_buf_fini(text);
+  return rc;
+}
+
+int mw_call_schema_list(const struct mw_call_schema *schema, struct mw_err *err) {
+  struct mw_buf text = MW_BUF_INIT;
+  int rc = each_service(schema, &text, put_methods);
+  return print(&text, rc, err);
+}
+
+int mw_call_schema_describe(const struct mw_call_schema *schema, const char *name, struct mw_err *err) {
+  struct mw_buf text = MW_BUF_INIT;
+  struct mw_call_found found = {0};
+  if (!name) return print(&text, each_service(schema, &text, put_definition), err);
+  int rc = mw_call_find(schema->pool, name, true, name_of(schema), &found, err);
+  if (rc != 0) return rc;
+  if (found.method) rc = mw_describe_method(&text, found.method);
+  if (found.service) rc = mw_describe_service(&text, found.service);
+  if (found.message) rc = mw_describe_message(&text, found.message);
+  if (found.enumeration) rc = mw_describe_enum(&text, found.enumeration);
+  return print(&text, rc, err);
 }

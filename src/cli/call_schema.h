@@ -1,13 +1,36 @@
-/* Where `moonwire call` knows its method from. */
+/* Where `moonwire call` has its schema from: a folder of .proto files, or the server's reflection. */
 #ifndef MW_CLI_CALL_SCHEMA_H
 #define MW_CLI_CALL_SCHEMA_H
 
 #include "cli/call_options.h"
-#include "schema/pool.h"
+#include "cli/reflect.h"
 
-/* Loads the schema and finds the method in it. Returns 0 with a reference to the pool; MW_ENOTFOUND with the nearest
- * names and what to do; or what mw_schema_load() returns. */
-int mw_call_find_method(const struct mw_call_options *options, struct mw_pool **pool,
-                        const struct mw_method_type **method, struct mw_err *err);
+struct mw_call_schema {
+  struct mw_pool *pool;         /* a reference */
+  struct mw_buf services;       /* the names that the server lists, each with its zero byte; empty for all of the pool's */
+  const char *folder;           /* of the .proto files; NULL for the server's reflection */
+  bool unasked;                 /* the folder was there, so that the server was not asked */
+};
+
+/* Loads what the options ask for: the file of a method or a name, or those of all services. `reflect` is initialised; it is
+ * used without --proto if there is no folder "proto", and by --reflection. To list services, the server is asked unless
+ * --proto is given. Returns 0; MW_ECLOSED (reflection has ended with reflect->code); MW_ENOTFOUND (nothing of that name, or no
+ * schema at all, and what to do); or what mw_schema_load() and mw_reflect_fetch() return. mw_call_schema_fini() is needed in
+ * any case. */
+int mw_call_schema_load(struct mw_call_schema *schema, const struct mw_call_options *options, struct mw_reflect *reflect,
+                        struct mw_err *err);
+void mw_call_schema_fini(struct mw_call_schema *schema);
+
+/* The method `name`: "package.Service/Method", or the end of that from after a dot or slash. A name that several methods end in
+ * is that of the only one outside of the built-in services. Returns 0; or MW_ENOTFOUND with the nearest names, or with those
+ * that it could be. */
+int mw_call_schema_method(const struct mw_call_schema *schema, const char *name, const struct mw_method_type **out,
+                          struct mw_err *err);
+
+/* Prints the services with their methods on stdout. */
+int mw_call_schema_list(const struct mw_call_schema *schema, struct mw_err *err);
+
+/* Prints the definition of a service, method, message or enum, by a name as above; NULL for all services. */
+int mw_call_schema_describe(const struct mw_call_schema *schema, const char *name, struct mw_err *err);
 
 #endif

@@ -12,7 +12,7 @@ static const char help[] =
     "\n"
     "usage:\n"
     "  moonwire serve [DIR] [--listen HOST:PORT|unix:PATH]... [--workers N] [--data DIR|:memory:] [--dev]\n"
-    "  moonwire call HOST:PORT|unix:PATH package.Service/Method [JSON | - | @file]\n"
+    "  moonwire call HOST:PORT|unix:PATH [package.Service/Method [JSON | - | @file]]\n"
     "  moonwire check [DIR] [--data DIR]\n"
     "  moonwire test [DIR] [BUSTED OPTION]...\n"
     "  moonwire status [DIR]\n"
@@ -21,7 +21,7 @@ static const char help[] =
     "  moonwire kill CALL [DIR]\n"
     "  moonwire store check [DIR] [--data DIR]\n"
     "  moonwire COMMAND --help\n"
-    "  moonwire --version\n"
+    "  moonwire --version | -v | version\n"
     "\n"
     "example:\n"
     "  moonwire serve &\n"
@@ -59,7 +59,7 @@ int main(int argc, char **argv) {
     fputs(help, stdout);
     return MW_EXIT_OK;
   }
-  if (strcmp(name, "--version") == 0) {
+  if (strcmp(name, "--version") == 0 || strcmp(name, "-v") == 0 || strcmp(name, "version") == 0) {
     puts("moonwire " MW_VERSION);
     return MW_EXIT_OK;
   }

@@ -2,6 +2,7 @@
 
 #include <limits.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "engine/core/batch.h"
 #include "engine/core/client_call.h"
@@ -77,6 +78,11 @@ static int explain(grpc_channel *grpc, const struct mw_channel_config *config, s
 static int check(const struct mw_channel_config *config, struct mw_err *err) {
   if (!config->target || !config->target[0]) {
     return mw_err_set(err, MW_EINVAL, "channel: no target, expected \"host:port\"");
+  }
+  const char *scheme = strncmp(config->target, "http://", 7) == 0 ? "http://" : "https://";
+  if (strncmp(config->target, scheme, strlen(scheme)) == 0) {
+    return mw_err_set(err, MW_EINVAL, "channel to \"%s\": leave out \"%s\"%s: expected \"host:port\"", config->target, scheme,
+                      scheme[4] == 's' && !config->tls ? ", and ask for TLS by the option tls" : "");
   }
   const char *policy = config->load_balancing; /* core aborts on one that it does not know */
   if (policy && strcmp(policy, "pick_first") != 0 && strcmp(policy, "round_robin") != 0) {

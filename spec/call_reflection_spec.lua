@@ -1,0 +1,263 @@
+-- `moonwire call` without a proto folder: the schema comes from the server, by reflection.
+local project = require "support.project"
+local test = require "moonwire.test"
+
+local greet = [[
+syntax = "proto3";
+package greet;
+import "parts/name.proto";
+import "google/protobuf/timestamp.proto";
+service Greeter {
+  rpc Hello(Request) returns (Reply);
+  rpc Watch(Request) returns (stream Reply);
+  rpc Count(stream Request) returns (Reply);
+}
+service Other { rpc Hello(Request) returns (Reply); }
+message Request { parts.Name name = 1; }
+message Reply {
+  string text = 1;
+  google.protobuf.Timestamp at = 2;
+  map<string, int32> counts = 3;
+  repeated Mood moods = 4;
+  optional int32 age = 5;
+  oneof kind { string left = 6; bytes right = 7; }
+}
+enum Mood { GOOD = 0; BAD = 3; }
+]]
+
+local parts = [[
+syntax = "proto3";
+package parts;
+message Name { string first = 1; }
+]]
+
+local script = [[
+local mw = require "moonwire"
+local Greeter = mw.service "greet.Greeter"
+function Greeter.Hello(request) return { text = "Hello " .. request.name.first } end
+function Greeter.Watch(request, call) call:send { text = "a" } call:send { text = "b" } end
+function Greeter.Count(call) local n = 0 for _ in call:messages() do n = n + 1 end return { text = tostring(n) } end
+]]
+
+-- Runs `moonwire call ADDRESS ...` in `cwd`, "/" by default, where no folder proto is.
+local function call(cwd, ...)
+  local process <close> = test.start({ "call", ... }, { cwd = cwd or "/" })
+  process:close_input()
+  local lines = {}
+  for line in function() return process:read_line() end do lines[#lines + 1] = line end
+  return process:wait(), lines, process.stderr
+end
+
+local function serve(files)
+  local folder = project.new(files)
+  local server, address = test.serve { dir = folder.dir }
+  return setmetatable({ address = address, folder = folder }, {
+    __close = function()
+      server:kill()
+      assert.are.equal(0, (server:wait()))
+      folder:__close()
+    end,
+  })
+end
+
+local function served(more)
+  local files = { ["proto/greet.proto"] = greet, ["proto/parts/name.proto"] = parts, ["lua/greet.lua"] = script }
+  for path, text in pairs(more or {}) do files[path] = text end
+  return serve(files)
+end
+
+local hello <const> = '{"name": {"first": "you"}}'
+
+describe("moonwire call without a proto folder", function()
+  local server
+  setup(function() server = served() end)
+  teardown(function() getmetatable(server).__close() end)
+
+  it("calls by the server's schema, of each type", function()
+    assert.are.same({ 0, { '{"text":"Hello you"}' }, "" }, { call(nil, server.address, "greet.Greeter/Hello", hello) })
+    assert.are.same({ 0, { '{"text":"a"}', '{"text":"b"}' }, "" }, { call(nil, server.address, "greet.Greeter/Watch") })
+    assert.are.same({ 0, { '{"text":"2"}' }, "" }, { call(nil, server.address, "greet.Greeter/Count", "{}{}") })
+  end)
+
+  it("takes a name without its beginning, where one method has it", function()
+    for _, name in ipairs { "Greeter/Hello", "/greet.Greeter/Hello", "greet.Greeter.Hello", "Greeter.Hello" } do
+      assert.are.same({ 0, { '{"text":"Hello you"}' }, "" }, { call(nil, server.address, name, hello) })
+    end
+    assert.are.same({ 0, { '{"text":"0"}' }, "" }, { call(nil, server.address, "Count") })
+    assert.are.same({ 0, { '{"text":"a"}', '{"text":"b"}' }, "" }, { call(nil, server.address, "Watch") }) -- not Health's
+    assert.are.same({ 0, { '{"status":"SERVING"}' }, "" }, { call(nil, server.address, "Check") })
+    assert.are.same({ 1, {}, "moonwire call: Hello could be any of: greet.Greeter/Hello, greet.Other/Hello\n" },
+      { call(nil, server.address, "Hello", hello) })
+  end)
+
+  it("takes :PORT for this machine's", function()
+    local port = server.address:match ":%d+$"
+    assert.are.same({ 0, { '{"text":"0"}' }, "" }, { call(nil, port, "Count") })
+  end)
+
+  it("names what is near", function()
+    local there = "\nthere are: greet.Greeter, greet.Other\n"
+    local function refuses(words, ...) assert.are.same({ 1, {}, "moonwire call: " .. words }, { call(nil, server.address, ...) }) end
+    refuses("greet.Greeter has no method Helo; did you mean Hello?\nthere are: Hello, Watch, Count\n", "greet.Greeter/Helo")
+    refuses("greet.Greeter has no method Helo; did you mean Hello?\nthere are: Hello, Watch, Count\n", "Greeter/Helo")
+    refuses("the server's reflection: no service greet.Greter; did you mean greet.Greeter?" .. there, "greet.Greter/Hello")
+    refuses("the server's reflection: no method Coun; did you mean greet.Greeter/Count?" .. there, "Coun")
+    refuses("the server's reflection: no service, method or type Foo" .. there, "--describe", "Foo")
+  end)
+
+  it("lists services and methods", function()
+    local code, lines = call(nil, server.address)
+    assert.are.equal(0, code)
+    local text = table.concat(lines, "\n")
+    assert.matches("greet.Greeter\n  Hello(greet.Request) returns (greet.Reply)\n" ..
+      "  Watch(greet.Request) returns (stream greet.Reply)\n  Count(stream greet.Request) returns (greet.Reply)\n", text, 1, true)
+    assert.matches("grpc.health.v1.Health\n  Check(", text, 1, true)
+  end)
+
+  it("describes what is named", function()
+    local function describes(expected, ...)
+      local code, lines = call(nil, server.address, "--describe", ...)
+      assert.are.equal(0, code)
+      assert.are.equal(expected, table.concat(lines, "\n"))
+    end
+    local service <const> = "service greet.Greeter {\n  rpc Hello(greet.Request) returns (greet.Reply);\n" ..
+      "  rpc Watch(greet.Request) returns (stream greet.Reply);\n  rpc Count(stream greet.Request) returns (greet.Reply);\n}"
+    local request <const> = "message greet.Request {\n  parts.Name name = 1;\n}"
+    local reply <const> = "message greet.Reply {\n  string text = 1;\n  google.protobuf.Timestamp at = 2;\n" ..
+      "  map<string, int32> counts = 3;\n  repeated greet.Mood moods = 4;\n  optional int32 age = 5;\n" ..
+      "  oneof kind {\n    string left = 6;\n    bytes right = 7;\n  }\n}"
+    describes(service, "Greeter")
+    describes("service greet.Greeter {\n  rpc Count(stream greet.Request) returns (greet.Reply);\n}\n\n" .. request ..
+      "\n\n" .. reply, "greet.Greeter/Count")
+    describes(reply, "greet.Reply")
+    describes("message parts.Name {\n  string first = 1;\n}", "Name")
+    describes("enum greet.Mood {\n  GOOD = 0;\n  BAD = 3;\n}", "Mood")
+    local _, lines = call(nil, server.address, "--describe")
+    assert.matches(service .. "\n\nservice greet.Other {", table.concat(lines, "\n"), 1, true)
+  end)
+
+  it("prefers a folder, if one is there, except for lists and with --reflection", function()
+    local folder <close> = project.new { ["proto/greet.proto"] = 'syntax = "proto3"; package greet; service Mine {}' }
+    local code, _, stderr = call(folder.dir, server.address, "greet.Greeter/Hello", hello)
+    assert.are.equal(1, code)
+    assert.are.equal("moonwire call: proto: no service greet.Greeter\nthere are: greet.Mine\n" ..
+      "--reflection asks the server, not this folder\n", stderr)
+    assert.are.same({ 0, { '{"text":"Hello you"}' }, "" },
+      { call(folder.dir, server.address, "greet.Greeter/Hello", hello, "--reflection") })
+    assert.matches("greet.Greeter\n", table.concat(select(2, call(folder.dir, server.address)), "\n"), 1, true)
+    assert.are.same({ 0, { "greet.Mine" }, "" }, { call(folder.dir, server.address, "--proto", "proto") })
+  end)
+
+  it("exits with the code of the status that reflection ends with", function()
+    local code, _, stderr = call(nil, "127.0.0.1:1")
+    assert.are.equal(14, code)
+    assert.matches("^UNAVAILABLE: ", stderr)
+  end)
+
+  it("refuses wrong usage with 2", function()
+    local function refuses(words, ...)
+      local code, _, stderr = call(nil, server.address, ...)
+      assert.are.equal(2, code)
+      assert.are.equal("moonwire call: " .. words .. "\nTry moonwire call --help.\n", stderr)
+    end
+    refuses("--describe takes one name; {} is one too many", "--describe", "a/b", "{}")
+    refuses("--proto and --reflection exclude each other", "a/b", "--proto", "x", "--reflection")
+    refuses("a/b/c: expected package.Service/Method", "a/b/c")
+  end)
+
+  it("refuses a URL for a target", function()
+    local code, _, stderr = call(nil, "http://" .. server.address, "Count")
+    assert.are.equal(1, code)
+    assert.are.equal(('moonwire call: channel to "http://%s": leave out "http://": expected "host:port"\n'):format(server.address),
+      stderr)
+    local _, _, words = call(nil, "https://" .. server.address, "Count")
+    assert.matches('leave out "https://", and ask for TLS by the option tls: expected "host:port"', words, 1, true)
+  end)
+end)
+
+describe("reflection of another server", function()
+  -- A handler in the place of the built-in one, which passes questions on to the server at UPSTREAM.
+  local function proxied(answer)
+    return ([[
+      local mw = require "moonwire"
+      local path <const> = "grpc.reflection.v1.ServerReflection/ServerReflectionInfo"
+      mw.service "grpc.reflection.v1.ServerReflection".ServerReflectionInfo = function(call)
+        local upstream <close> = assert(mw.client(UPSTREAM):stream(path))
+        for question in call:messages() do
+          upstream:send(question)
+          local answer = assert(upstream:receive())
+          %s
+          call:send(answer)
+        end
+      end
+    ]]):format(answer)
+  end
+
+  local function with_upstream(upstream, answer)
+    local text = proxied(answer):gsub("UPSTREAM", ("%q"):format(upstream.address))
+    return serve { ["lua/proxy.lua"] = text }
+  end
+
+  it("may be v1alpha alone", function()
+    local server <close> = served { ["lua/off.lua"] = [[
+      local mw = require "moonwire"
+      mw.intercept("grpc.reflection.v1.ServerReflection", function() return nil, mw.status.unimplemented() end)
+    ]] }
+    assert.are.same({ 0, { '{"text":"0"}' }, "" }, { call(nil, server.address, "Count") })
+  end)
+
+  it("may be off", function()
+    local server <close> = served { ["moonwire.lua"] = "return { reflection = false }" }
+    local words <const> = ("moonwire call: %s has no server reflection, and there is no folder \"proto\" here\n" ..
+      "call from the service's own folder, or name the folder of its .proto files with --proto DIR\n"):format(server.address)
+    assert.are.same({ 1, {}, words }, { call(nil, server.address, "greet.Greeter/Hello", hello) })
+    assert.are.same({ 1, {}, words }, { call(nil, server.address) })
+    local _, lines = call(server.folder.dir, server.address) -- of the folder there
+    assert.are.equal("greet.Greeter", lines[1])
+  end)
+
+  it("may send one file at a time", function()
+    local upstream <close> = served()
+    local server <close> = with_upstream(upstream, [[
+      local files = answer.file_descriptor_response
+      if files then files.file_descriptor_proto = { files.file_descriptor_proto[1] } end
+    ]])
+    local code, lines = call(nil, server.address, "--describe", "parts.Name")
+    assert.are.same({ 0, { "message parts.Name {", "  string first = 1;", "}" } }, { code, lines })
+    assert.are.equal(12, (call(nil, server.address, "greet.Greeter/Hello", hello))) -- known, and not served here
+  end)
+
+  it("may lack a file", function()
+    local upstream <close> = served()
+    local server <close> = with_upstream(upstream, [[
+      if question.file_by_filename then
+        answer = { error_response = { error_code = 5, error_message = "gone" } }
+      elseif answer.file_descriptor_response then
+        answer.file_descriptor_response.file_descriptor_proto = { answer.file_descriptor_response.file_descriptor_proto[1] }
+      end
+    ]])
+    local code, _, stderr = call(nil, server.address, "greet.Greeter/Hello", hello)
+    assert.are.equal(1, code)
+    assert.matches('greet.proto: imports "parts/name.proto", which is not in the descriptor set', stderr, 1, true)
+  end)
+
+  it("may send no descriptors", function()
+    local upstream <close> = served()
+    local server <close> = with_upstream(upstream, [[
+      if answer.file_descriptor_response then answer.file_descriptor_response.file_descriptor_proto = { "\x0a\xff" } end
+    ]])
+    local code, _, stderr = call(nil, server.address, "greet.Greeter/Hello", hello)
+    assert.are.equal(1, code)
+    assert.is_true(#stderr > 0)
+  end)
+
+  it("may end without an answer", function()
+    local server <close> = served { ["lua/off.lua"] = [[
+      local mw = require "moonwire"
+      mw.service "grpc.reflection.v1.ServerReflection".ServerReflectionInfo = function(call) end
+    ]] }
+    local code, _, stderr = call(nil, server.address, "Count")
+    assert.are.equal(13, code)
+    assert.are.equal("INTERNAL: the server ended the reflection stream without an answer\n", stderr)
+  end)
+end)

@@ -1,0 +1,23 @@
+/* Finding a definition by its name or the end of it. */
+#ifndef MW_CLI_CALL_FIND_H
+#define MW_CLI_CALL_FIND_H
+
+#include "schema/pool.h"
+
+struct mw_call_found {
+  const struct mw_method_type *method; /* one of the four is set */
+  const struct mw_service_type *service;
+  const struct mw_message_type *message;
+  const struct mw_enum_type *enumeration;
+};
+
+/* Finds the method, or with `any` the definition of any kind, that `name` stands for: a full name, or the end of one from after
+ * a dot or slash. A full name wins over the end of one, and the schema's own over the built-in files'. `where` is for messages.
+ * Returns 0; or MW_ENOTFOUND with the nearest names, or with those that it could be. */
+int mw_call_find(const struct mw_pool *pool, const char *name, bool any, const char *where, struct mw_call_found *out,
+                 struct mw_err *err);
+
+/* Whether a service is one of those that every pool has. */
+bool mw_call_is_builtin(const char *full_name);
+
+#endif
