@@ -40,7 +40,7 @@ return {
     ["bind/value.c"] = { put_varint = 1, take_varint = 1 },
     ["script/budget.c"] = { find_place = 1, excuse = 1 },
     ["script/collisions.h"] = { mw_place_of_integer = 1 },
-    ["script/environment.c"] = { refuse_member = 1, refuse_global = 1, l_print = 1, copy_names = 1, copy_all = 1,
+    ["script/environment.c"] = { check_member = 1, refuse_global = 1, l_print = 1, copy_names = 1, copy_all = 1,
       mw_environment_push = 1 },
     ["script/fiber.c"] = { is_closing = 1 },
     ["script/pattern.c"] = { last_open = 1, mw_pattern_push_captures = 1 },

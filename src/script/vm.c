@@ -121,7 +121,8 @@ int mw_vm_protect(struct mw_vm *vm, lua_CFunction function, void *arg, struct mw
 static struct mw_slice skip_head(struct mw_slice text) {
   size_t skipped = text.len >= 3 && memcmp(text.data, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
   if (skipped < text.len && text.data[skipped] == '#') {
-    while (skipped < text.len && text.data[skipped] != '\n') skipped++;
+    const uint8_t *end = memchr(text.data + skipped, '\n', text.len - skipped);
+    skipped = end ? (size_t)(end - text.data) : text.len;
   }
   return mw_slice(text.data + skipped, text.len - skipped);
 }
