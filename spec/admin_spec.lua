@@ -167,7 +167,7 @@ describe("a running server", function()
   it("says what it would do with the folder, and does not do it", function()
     local code, shown = folder:run "check"
     assert.are.equal(0, code)
-    assert.are.equal("generation 1 is in force; it is what the folder holds", shown)
+    assert.are.equal("ok: 1 service, 1 method, 1 script\ngeneration 1 is in force; it is what the folder holds", shown)
     folder:write("lua/greeter.lua", script '"two"')
     folder:write("moonwire.lua", "return {}")
     assert.are.equal(0, (folder:run "reload"))
@@ -177,7 +177,7 @@ describe("a running server", function()
     local logged <const> = #server.process.stderr
     code, shown = folder:run "check"
     assert.are.equal(0, code)
-    assert.are.equal("generation " .. number .. " is in force; the folder would replace it: "
+    assert.are.equal("ok: 1 service, 1 method, 1 script\ngeneration " .. number .. " is in force; the folder would replace it: "
       .. "changed DIR/lua/greeter.lua; added DIR/moonwire.lua", folder:short(shown))
     assert.are.equal("one", assert(greeter:SayHello {}).message)
     assert.matches("\ngeneration " .. number .. ", kept", select(2, folder:run "status"))
@@ -188,8 +188,9 @@ describe("a running server", function()
     folder:write("proto/greeter.proto", (proto:gsub("string message", "int32 message")))
     folder:write("lua/greeter.lua", script "7")
     test.eventually(function() return server.process.stderr:find "reload refused" end)
-    local code, _, stderr = folder:run "check"
+    local code, stdout, stderr = folder:run "check"
     assert.are.equal(1, code)
+    assert.are.equal("", stdout)
     assert.matches("generation 1 is in force; the server would refuse the folder\n"
       .. "DIR/proto/greeter.proto:4: FIELD_[A-Z_]+: helloworld.HelloReply.message: ", stderr)
     folder:write("lua/greeter.lua", "local x = = 1")

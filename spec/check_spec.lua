@@ -61,9 +61,41 @@ describe("moonwire check", function()
       'service=a.Large methods="M1, M3, M4, M5, M6, M7, M8, M9 and 11 more"' }, lines)
   end)
 
-  it("accepts an empty folder", function()
+  it("accepts a folder without scripts", function()
     local folder <close> = project.new {}
-    assert.are.equal(0, (folder:run "check"))
+    local code, stdout = folder:run "check"
+    assert.are.equal(0, code)
+    assert.are.equal("ok: 0 services, 0 methods, 0 scripts", stdout)
+  end)
+
+  it("refuses a folder that is no project, as serve does, which makes nothing there", function()
+    local folder <close> = project.new { ["README"] = "" }
+    assert(os.remove(folder.dir .. "/lua"))
+    for command, prefix in pairs { check = "", serve = "moonwire: " } do
+      local code, _, stderr = folder:run(command)
+      assert.are.equal(1, code)
+      assert.are.equal(prefix .. "DIR: there is neither a folder proto nor a folder lua in it: expected a project folder " ..
+        "(mkdir DIR/proto DIR/lua makes it one)\n", stderr)
+    end
+    assert(not os.rename(folder.dir .. "/data", folder.dir .. "/other"))
+    for _, path in ipairs { "proto/a.proto", "moonwire.lua" } do
+      folder:write(path, path == "moonwire.lua" and "return {}" or 'syntax = "proto3";')
+      assert.are.equal(0, (folder:run "check"))
+      os.execute(("rm -r %s/%s"):format(folder.dir, path:match "^[^/]+"))
+    end
+  end)
+
+  it("counts services, methods and scripts", function()
+    local folder <close> = project.new { ["proto/greet.proto"] = proto, ["lua/greet.lua"] = [[
+      local Greeter = require "moonwire".service "greet.Greeter"
+      function Greeter.Hello(request) return { text = "Hello " .. request.name } end
+    ]] }
+    assert.are.equal("ok: 1 service, 2 methods (1 without a handler), 1 script", select(2, folder:run "check"))
+    folder:write("lua/other.lua", [[
+      local Greeter = require "moonwire".service "greet.Greeter"
+      function Greeter.Goodbye() return {} end
+    ]])
+    assert.are.equal("ok: 1 service, 2 methods, 2 scripts", select(2, folder:run "check"))
   end)
 
   it("ends a script that runs on and on", function()

@@ -4,12 +4,12 @@ local test = require "moonwire.test"
 local project = {}
 project.__index = project
 
---- Makes a folder of `files` (path -> text).
+--- Makes a folder of `files` (path -> text), with a folder lua in any case.
 ---@param files table<string, string>
 function project.new(files)
   local dir = os.tmpname()
   os.remove(dir)
-  assert(os.execute("mkdir -p " .. dir))
+  assert(os.execute("mkdir -p " .. dir .. "/lua"))
   local self = setmetatable({ dir = dir }, project)
   for path, text in pairs(files) do self:write(path, text) end
   return self

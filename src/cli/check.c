@@ -8,13 +8,16 @@
 #include "cli/ask.h"
 #include "cli/cli.h"
 #include "cli/shown.h"
+#include "server/health.h"
+#include "server/reflection.h"
 #include "server/server.h"
 #include "server/settings_check.h"
 #include "server/shared.h"
 
 static const char help[] =
     "Loads the protos and scripts of the project folder DIR (the working directory by default) as `serve` would, and\n"
-    "reports every error as FILE:LINE: message. Nothing is served and no data is touched.\n"
+    "reports every error as FILE:LINE: message, or a line such as \"ok: 2 services, 5 methods (1 without a handler),\n"
+    "3 scripts\". Nothing is served and no data is touched.\n"
     "\n"
     "A server that runs on the folder is asked too: it says which generation is in force, and whether it would accept\n"
     "the folder in its place, with the scripts loaded by every worker, the wire rules and, where they are the gate, the\n"
@@ -38,15 +41,45 @@ struct options {
 
 /* ---- by itself ---- */
 
+/* "1 script", "2 scripts". */
+static int put_count(struct mw_buf *out, size_t n, const char *what) {
+  return mw_buf_printf(out, "%zu %s%s", n, what, n == 1 ? "" : "s");
+}
+
+/* Of services that are not the server's own. */
+static void summarise(struct mw_buf *out, const struct mw_worker *worker, const struct mw_generation *generation) {
+  const struct mw_router *router = &worker->programs.current->program->router;
+  size_t services = 0, methods = 0, handled = 0;
+  for (size_t i = 0; i < mw_pool_service_count(generation->pool); i++) {
+    const struct mw_service_type *service = mw_pool_service_at(generation->pool, i);
+    if (mw_health_is(service) || mw_reflection_is(service)) continue;
+    services++;
+    methods += service->n_methods;
+    for (size_t j = 0; j < service->n_methods; j++) {
+      handled += mw_router_find(router, mw_slice_str(service->methods[j].path)) != NULL;
+    }
+  }
+  (void)mw_buf_puts(out, "ok: ");
+  (void)put_count(out, services, "service");
+  (void)mw_buf_puts(out, ", ");
+  (void)put_count(out, methods, "method");
+  if (handled < methods) (void)mw_buf_printf(out, " (%zu without a handler)", methods - handled);
+  (void)mw_buf_puts(out, ", ");
+  (void)put_count(out, generation->n_files, "script");
+}
+
 /* Loads the generation into a worker of its own, without a thread and with a store in memory. */
-static int load(const char *dir, struct mw_generation *generation, struct mw_err *err) {
+static int load(const char *dir, struct mw_generation *generation, struct mw_buf *summary, struct mw_err *err) {
   struct mw_shared shared;
   int rc = mw_shared_open(&shared, dir, generation, err);
   if (rc != 0) return rc;
   struct mw_worker worker;
   mw_worker_init(&worker, &shared, 0);
   rc = mw_worker_open(&worker, err);
-  if (rc == 0) mw_worker_close(&worker);
+  if (rc == 0) {
+    summarise(summary, &worker, generation);
+    mw_worker_close(&worker);
+  }
   mw_worker_fini(&worker);
   mw_shared_close(&shared);
   return rc;
@@ -65,13 +98,14 @@ static int check_settings(const char *dir, char **data, struct mw_err *err) {
 }
 
 /* With settings that are wrong, the rest is checked all the same, as if there were none. */
-static int check(const char *dir, char **data, struct mw_err *err) {
+static int check(const char *dir, char **data, struct mw_buf *summary, struct mw_err *err) {
   int failed = check_settings(dir, data, err);
   struct mw_overrides overrides = {.data = ":memory:", .no_file = failed != 0};
   struct mw_generation *generation = NULL;
   struct mw_err more = MW_ERR_INIT;
   int rc = mw_generation_read(&generation, dir, 1, NULL, &overrides, &more);
-  if (rc == 0) rc = load(dir, generation, &more);
+  if (rc == 0) rc = mw_generation_check_project(dir, &more);
+  if (rc == 0) rc = load(dir, generation, summary, &more);
   if (rc != 0) mw_err_add(err, rc, "%s", mw_err_text(&more));
   mw_err_fini(&more);
   mw_generation_unref(generation);
@@ -80,25 +114,27 @@ static int check(const char *dir, char **data, struct mw_err *err) {
 
 /* ---- with the server's help ---- */
 
-/* Prints the server's answer; only its first line when its findings were `shown` already. Returns whether it accepts
- * the folder. */
-static bool show(struct mw_buf *answer, bool shown) {
+/* Prints the summary of a folder that is right, and the server's answer; only the first line of that when its findings were
+ * printed already. Returns whether the server accepts the folder. */
+static bool show(struct mw_buf *answer, const char *summary) {
   const char *text;
-  bool accepted = mw_ask_succeeded(answer, &text);
+  bool accepted = mw_ask_succeeded(answer, &text), shown = !*summary;
   size_t len = shown ? strcspn(text, "\n") : strlen(text);
+  if (accepted && *summary) puts(summary);
   mw_shown_print(accepted ? stdout : stderr, mw_slice(text, len + (shown && text[len] == '\n')));
   return accepted;
 }
 
-/* A server that nobody has named need not be there, nor be ours. */
-static bool ask_server(const struct options *options, const char *data, bool shown) {
+/* A server that nobody has named need not be there, nor be ours. `summary` is "" if the folder is wrong by itself. */
+static bool ask_server(const struct options *options, const char *data, const char *summary) {
   bool named = options->data != NULL;
   char path[PATH_MAX];
   if (!data || !realpath(options->dir, path)) return true; /* which the findings tell */
   struct mw_buf answer = MW_BUF_INIT;
   struct mw_err err = MW_ERR_INIT;
   int rc = mw_ask(data, "check", path, options->seconds, &answer, &err);
-  bool fine = rc == 0 ? show(&answer, shown) : !named && (rc == MW_ENOTFOUND || rc == MW_ELIMIT || rc == MW_EBUSY);
+  bool fine = rc == 0 ? show(&answer, summary) : !named && (rc == MW_ENOTFOUND || rc == MW_ELIMIT || rc == MW_EBUSY);
+  if (rc != 0 && fine && *summary) puts(summary);
   if (rc != 0 && (!fine || rc == MW_EBUSY)) fprintf(stderr, "moonwire check: %s\n", mw_err_text(&err));
   mw_err_fini(&err);
   mw_buf_fini(&answer);
@@ -143,13 +179,15 @@ int mw_cli_check(int argc, char **argv) {
   if (code >= 0) return code;
   char *data = NULL;
   struct mw_err err = MW_ERR_INIT;
-  bool fine = check(options.dir, &data, &err) == 0;
+  struct mw_buf summary = MW_BUF_INIT;
+  bool fine = check(options.dir, &data, &summary, &err) == 0;
   if (!fine) {
     mw_shown_print(stderr, mw_slice_str(mw_err_text(&err)));
     fputc('\n', stderr);
   }
   mw_err_fini(&err);
-  bool accepted = ask_server(&options, options.data ? options.data : data, !fine);
+  bool accepted = ask_server(&options, options.data ? options.data : data, fine ? mw_buf_str(&summary) : "");
+  mw_buf_fini(&summary);
   free(data);
   return fine && accepted ? MW_EXIT_OK : MW_EXIT_FAILED;
 }

@@ -1,10 +1,12 @@
 #include "server/generation.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/clock.h"
@@ -204,6 +206,17 @@ int mw_generation_read(struct mw_generation **out, const char *dir, uint64_t num
   }
   *out = g;
   return 0;
+}
+
+int mw_generation_check_project(const char *dir, struct mw_err *err) {
+  static const char *const parts[] = {"proto", "lua", "moonwire.lua"};
+  for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+    char path[PATH_MAX];
+    snprintf(path, sizeof path, "%s/%s", dir, parts[i]);
+    if (access(path, F_OK) == 0) return 0;
+  }
+  return mw_err_set(err, MW_ENOTFOUND, "%s: there is neither a folder proto nor a folder lua in it: expected a project folder "
+                    "(mkdir %s/proto %s/lua makes it one)", dir, dir, dir);
 }
 
 struct mw_generation *mw_generation_renumber(struct mw_generation *old, uint64_t number) {

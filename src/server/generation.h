@@ -33,6 +33,10 @@ int mw_generation_read(struct mw_generation **out, const char *dir, uint64_t num
                        const struct mw_generation *previous, const struct mw_overrides *overrides,
                        struct mw_err *err);
 
+/* Checks that `dir`, which is a folder, is a project folder: it has a folder proto or lua, or a moonwire.lua. Returns 0 or
+ * MW_ENOTFOUND. */
+int mw_generation_check_project(const char *dir, struct mw_err *err);
+
 /* The contents of `old` under a new number. NULL without memory. */
 struct mw_generation *mw_generation_renumber(struct mw_generation *old, uint64_t number);
 

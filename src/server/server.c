@@ -133,7 +133,8 @@ int mw_server_open(struct mw_server **out, const char *dir, const struct mw_over
   struct mw_generation *generation;
   int rc = mw_generation_read(&generation, dir, 1, NULL, overrides, err);
   if (rc != 0) return rc;
-  rc = mw_settings_check_tls(&generation->settings, err);
+  rc = mw_generation_check_project(dir, err);
+  if (rc == 0) rc = mw_settings_check_tls(&generation->settings, err);
   if (rc != 0) {
     mw_generation_unref(generation);
     return rc;
