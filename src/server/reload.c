@@ -241,9 +241,19 @@ static void prepare(struct mw_reload *reload, struct mw_generation *candidate) {
 
 /* ---- starting ---- */
 
+/* Adds the command that accepts what was refused; `what` begins the line. */
+static int add_remedy(const struct mw_reload *reload, int rc, const char *what, const char *more, struct mw_err *err) {
+  const char *dir = reload->shared->dir;
+  bool here = strcmp(dir, ".") == 0;
+  if (rc == 0 || rc == MW_ENOMEM) return rc;
+  return mw_err_add(err, rc, "%s: moonwire reload%s%s --force%s", what, here ? "" : " ", here ? "" : dir, more);
+}
+
 /* Whether clients can go on with the candidate's schema. */
 static int check_wire(const struct mw_reload *reload, const struct mw_generation *candidate, struct mw_err *err) {
-  return mw_compat_check(reload->kept[0]->pool, candidate->pool, (const char *const *)candidate->settings.protos, err);
+  const char *const *protos = (const char *const *)candidate->settings.protos;
+  int rc = mw_compat_check(reload->kept[0]->pool, candidate->pool, protos, err);
+  return add_remedy(reload, rc, "to accept an edit that breaks clients", ", or serve with --dev", err);
 }
 
 /* Whether the candidate, just read, changes nothing. */
@@ -261,6 +271,7 @@ static void on_passed(void *arg, int rc, struct mw_err *err) {
   if (rc == 0) {
     prepare(reload, reload->candidate);
   } else {
+    if (rc == MW_EINVAL) add_remedy(reload, rc, "to accept it in spite of the specs", "", err);
     fail(reload, err);
   }
 }

@@ -54,6 +54,7 @@ end)
     assert.matches("reload refused: [^\n]*/spec/words_spec.lua:3: the words are good ones: Expected objects to not be equal. "
       .. "Passed in: %(string%) 'bad'", log)
     assert.matches("source=\"assert.not_equal(\\\"bad\\\", require(\\\"words\\\").word)\"", log, 1, true)
+    assert.matches("reload refused: to accept it in spite of the specs: moonwire reload [^\n]+ %-%-force", log)
     test.eventually(function() return folder:count "/spec/words_spec.lua:7: more raises: oops" == 1 end)
     assert.equal("one", say(folder))
     folder:write("spec/words_spec.lua", spec)
