@@ -10,7 +10,7 @@ return {
     ["bind/message_types.h"] = { mw_name_index_find = 1 },
     ["bind/wellknown_push.c"] = { push_value = 1 },
     ["bind/client.c"] = { l_service = 1, l_show_stub = 1, check_method = 1 },
-    ["bind/service.c"] = { find_method = 1, route_all = 2 },
+    ["bind/service.c"] = { find_method = 1, list_services = 1, route_all = 2 },
   },
   ["bounded by a constant: options, labels, digits, arguments, levels of the stack"] = {
     ["bind/base64.c"] = { make_url = 1, fail = 1 },

@@ -129,6 +129,35 @@ describe("moonwire check", function()
       "require'moonwire'.service 'greet.Greter'")
   end)
 
+  it("lists the services if none is near", function()
+    assert_error("DIR/lua/greet.lua:1: no service tasks.TaskService in the schema (there are: greet.Greeter)",
+      "require'moonwire'.service 'tasks.TaskService'")
+    assert_error("no service greet.Greeter in the schema (the proto folder defines none)",
+      "require'moonwire'.service 'greet.Greeter'", { ["proto/greet.proto"] = 'syntax = "proto3";' })
+    local many = { 'syntax = "proto3"; package p;' }
+    for i = 1, 50 do many[#many + 1] = ("service Service%02d {}"):format(i) end
+    assert_error("(there are: p.Service01, p.Service02, p.Service03, p.Service04, p.Service05, p.Service06, ",
+      "require'moonwire'.service 'X'", { ["proto/greet.proto"] = table.concat(many, "\n") })
+    assert_error(", ...)", "require'moonwire'.service 'X'", { ["proto/greet.proto"] = table.concat(many, "\n") })
+  end)
+
+  it("refuses a handler with the parameters of another type of call", function()
+    local Greeter = "local Greeter = require'moonwire'.service 'greet.Greeter'\n"
+    assert_error("DIR/lua/greet.lua:2: greet.Greeter.Hello: the handler has a parameter self: define it with a dot, " ..
+      "function Service.Hello(request, call), not with a colon", Greeter .. "function Greeter:Hello(request, call) end")
+    local files = { ["proto/greet.proto"] = proto:gsub("Goodbye%(Request%)", "Goodbye(stream Request)") }
+    assert_error("DIR/lua/greet.lua:2: greet.Greeter.Goodbye takes a stream: expected function Service.Goodbye(call), " ..
+      "with the messages in call:messages(), got (request, call)", Greeter .. "function Greeter.Goodbye(request, call) end", files)
+    assert_error("greet.Greeter.Goodbye: the handler has a parameter self: define it with a dot, function Service.Goodbye(call),",
+      Greeter .. "function Greeter:Goodbye(call) end", files)
+    local folder <close> = project.new { ["proto/greet.proto"] = files["proto/greet.proto"], ["lua/greet.lua"] = Greeter .. [[
+      function Greeter.Hello(request, context, more) end
+      function Greeter.Goodbye(stream, options) end
+    ]] }
+    local code, _, stderr = folder:run "check"
+    assert.are.equal(0, code, stderr)
+  end)
+
   it("refuses a handler that is no method", function()
     assert_error("DIR/lua/greet.lua:2: greet.Greeter has no method Helo (did you mean Hello?)",
       "local Greeter = require'moonwire'.service 'greet.Greeter'\nfunction Greeter.Helo() end")

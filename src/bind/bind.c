@@ -1,6 +1,7 @@
 #include "bind/bind.h"
 
 #include <stdio.h>
+#include <string.h>
 
 void mw_bind_functions(lua_State *L, struct mw_program *program, const luaL_Reg *functions) {
   mw_program_push(L, program);
@@ -33,6 +34,23 @@ void mw_bind_push_type(lua_State *L, const char *name, const luaL_Reg *methods, 
     luaL_setfuncs(L, methods, 0);
   }
   mw_bind_make_type(L, name, metamethods);
+}
+
+/* The name of the function that runs, if it was called with a dot; else NULL. */
+static const char *name_after_dot(lua_State *L) {
+  lua_Debug info;
+  if (!lua_getstack(L, 0, &info) || !lua_getinfo(L, "n", &info) || !info.name) return NULL;
+  return strcmp(info.namewhat, "field") == 0 ? info.name : NULL;
+}
+
+void *mw_bind_check_self(lua_State *L, const char *type) {
+  void *self = luaL_testudata(L, 1, type);
+  const char *name = self ? NULL : name_after_dot(L);
+  if (name) {
+    luaL_error(L, "%s: expected %s before a colon, got %s as the first argument: write object:%s(...), not object.%s(...)", name,
+               type, luaL_typename(L, 1), name, name);
+  }
+  return self ? self : luaL_checkudata(L, 1, type);
 }
 
 void mw_bind_push_err(lua_State *L, struct mw_err *err) {

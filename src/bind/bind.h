@@ -29,6 +29,10 @@ void mw_bind_push_type(lua_State *L, const char *name, const luaL_Reg *methods, 
 /* Makes and registers such a metatable of the table of methods, or nil, at the top of the stack, which it replaces. */
 void mw_bind_make_type(lua_State *L, const char *name, const luaL_Reg *metamethods);
 
+/* The userdata of type `type` ("moonwire.Topic") at index 1, the object of a method. Raises for another value; a call with a dot
+ * in place of a colon is named as the cause. */
+void *mw_bind_check_self(lua_State *L, const char *type);
+
 /* ---- options.c: tables of options, read raw: no metamethod of a script runs ----
  * A binding reads its options before it takes any pointer that Lua code could make invalid. */
 

@@ -9,7 +9,7 @@
 static struct mw_bind_object *check_object(lua_State *L) {
   const struct mw_bind_call *c = mw_bind_running(L);
   if (c && c->object && lua_touserdata(L, 1) == c->object) return c->object;
-  return (struct mw_bind_object *)luaL_checkudata(L, 1, MW_BIND_CALL);
+  return (struct mw_bind_object *)mw_bind_check_self(L, MW_BIND_CALL);
 }
 
 /* The call of the object at index 1; raises when it has ended. */

@@ -226,7 +226,9 @@ static int l_client(lua_State *L) {
 
 /* ---- calling ---- */
 
-static struct mw_bind_client *check_client(lua_State *L, int index) { return luaL_checkudata(L, index, CLIENT); }
+static struct mw_bind_client *check_client(lua_State *L, int index) {
+  return index == 1 ? mw_bind_check_self(L, CLIENT) : luaL_checkudata(L, index, CLIENT);
+}
 
 /* stub:Method(request, options), without the request where it is streamed. Upvalues: program, method, client. */
 static int l_method(lua_State *L) {

@@ -3,7 +3,7 @@
  * side. */
 #include "bind/client.h"
 
-static struct mw_outbound *check_stream(lua_State *L) { return luaL_checkudata(L, 1, MW_BIND_STREAM); }
+static struct mw_outbound *check_stream(lua_State *L) { return mw_bind_check_self(L, MW_BIND_STREAM); }
 
 /* Pushes nil and how the call ended. */
 static int push_end(lua_State *L, const struct mw_outbound *o) {

@@ -45,7 +45,7 @@ static int take_descriptor(lua_State *L, struct file *file) {
 
 /* The file at index 1, open or not, that no operation is under way on. */
 static struct file *check_idle(lua_State *L, const char *what) {
-  struct file *file = luaL_checkudata(L, 1, FILE_TYPE);
+  struct file *file = mw_bind_check_self(L, FILE_TYPE);
   if (file->busy) luaL_error(L, "%s: another operation on this file is under way", what);
   return file;
 }

@@ -88,7 +88,7 @@ static struct mw_metric *check_series(lua_State *L, struct metric *metric, int *
 
 /* ---- methods ---- */
 
-static struct metric *check(lua_State *L, enum mw_metric_kind kind) { return luaL_checkudata(L, 1, types[kind]); }
+static struct metric *check(lua_State *L, enum mw_metric_kind kind) { return mw_bind_check_self(L, types[kind]); }
 
 static int no_series(lua_State *L) { return 2; /* nil and the status are on the stack */ }
 

@@ -1,4 +1,5 @@
 /* mw.service: where scripts put their handlers, checked against the schema as they are assigned. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,6 +25,22 @@ static const struct mw_method_type *find_method(const struct mw_service_type *se
   return NULL;
 }
 
+/* Appends the services of the schema that are not built in, as far as there is room. */
+static void list_services(char *out, size_t size, const struct mw_pool *pool) {
+  const char *before = "there are: ";
+  snprintf(out, size, "the proto folder defines none");
+  for (size_t i = 0, at = 0; i < mw_pool_service_count(pool); i++) {
+    const char *name = service_at(pool, i);
+    if (strncmp(name, "grpc.health.", 12) == 0 || strncmp(name, "grpc.reflection.", 16) == 0) continue;
+    if (at + strlen(before) + strlen(name) + sizeof ", ..." > size) {
+      snprintf(out + at, size - at, ", ...");
+      return;
+    }
+    at += (size_t)snprintf(out + at, size - at, "%s%s", before, name);
+    before = ", ";
+  }
+}
+
 static int raise_near(lua_State *L, const char *what, const char *near) {
   if (near) return luaL_error(L, "%s (did you mean %s?)", what, near);
   return luaL_error(L, "%s", what);
@@ -37,6 +54,28 @@ static const char *push_place(lua_State *L, int index) {
   return lua_pushfstring(L, "%s:%d", info.short_src, info.linedefined);
 }
 
+/* Raises for a function at index 3 whose parameters show that it was written for another type of call: a colon adds `self`, and
+ * a method that takes a stream has no request. */
+static void check_parameters(lua_State *L, const struct mw_method_type *method) {
+  lua_Debug info;
+  lua_pushvalue(L, 3);
+  lua_getinfo(L, ">u", &info);
+  lua_pushvalue(L, 3);
+  const char *first = info.nparams >= 1 ? lua_getlocal(L, NULL, 1) : NULL;
+  const char *second = info.nparams >= 2 ? lua_getlocal(L, NULL, 2) : NULL;
+  lua_pop(L, 1);
+  const char *service = method->service->full_name, *name = method->name;
+  const char *expected = method->client_streaming ? "(call)" : "(request, call)";
+  if (first && strcmp(first, "self") == 0) {
+    luaL_error(L, "%s.%s: the handler has a parameter self: define it with a dot, function Service.%s%s, not with a colon", service,
+               name, name, expected);
+  }
+  if (method->client_streaming && second && strcmp(second, "call") == 0) {
+    luaL_error(L, "%s.%s takes a stream: expected function Service.%s(call), with the messages in call:messages(), got (%s, call)",
+               service, name, name, first);
+  }
+}
+
 /* service.Name = function: upvalues program, service, handlers. */
 static int l_newindex(lua_State *L) {
   struct mw_program *program = mw_bind_program(L);
@@ -45,7 +84,8 @@ static int l_newindex(lua_State *L) {
   if (program->vm->loading != program) {
     return luaL_error(L, "%s.%s: handlers are set while the script loads, not later", service->full_name, name);
   }
-  if (!find_method(service, name)) {
+  const struct mw_method_type *method = find_method(service, name);
+  if (!method) {
     const char *what = lua_pushfstring(L, "%s has no method %s", service->full_name, name);
     return raise_near(L, what, mw_nearest(name, service->n_methods, method_at, service));
   }
@@ -53,6 +93,7 @@ static int l_newindex(lua_State *L) {
     return luaL_error(L, "%s.%s: expected a function, got %s", service->full_name, name, luaL_typename(L, 3));
   }
   lua_settop(L, 3);
+  check_parameters(L, method);
   lua_pushvalue(L, 2);
   if (lua_rawget(L, lua_upvalueindex(3)) == LUA_TFUNCTION) {
     return luaL_error(L, "%s.%s has a handler already, at %s", service->full_name, name, push_place(L, -1));
@@ -87,8 +128,12 @@ static int l_service(lua_State *L) {
   const char *name = luaL_checkstring(L, 1);
   const struct mw_service_type *service = mw_pool_service(program->pool, name);
   if (!service) {
+    char services[256];
     const char *what = lua_pushfstring(L, "no service %s in the schema", name);
-    return raise_near(L, what, mw_nearest(name, mw_pool_service_count(program->pool), service_at, program->pool));
+    const char *near = mw_nearest(name, mw_pool_service_count(program->pool), service_at, program->pool);
+    if (near) return raise_near(L, what, near);
+    list_services(services, sizeof services, program->pool);
+    return luaL_error(L, "%s (%s)", what, services);
   }
   if (lua_rawgeti(L, LUA_REGISTRYINDEX, program->services_ref) != LUA_TTABLE) {
     return luaL_error(L, "mw.service: the generation of this function has ended");

@@ -8,7 +8,9 @@
 
 enum { VALUE_KEPT = 64 << 10 }; /* most bytes of the read buffer that are kept for the next read */
 
-struct mw_collection *mw_collection_check(lua_State *L, int arg) { return luaL_checkudata(L, arg, MW_COLLECTION); }
+struct mw_collection *mw_collection_check(lua_State *L, int arg) {
+  return arg == 1 ? mw_bind_check_self(L, MW_COLLECTION) : luaL_checkudata(L, arg, MW_COLLECTION);
+}
 
 static struct mw_buf *empty_value(struct mw_collection *collection) {
   if (collection->value.cap > VALUE_KEPT) mw_buf_fini(&collection->value);

@@ -57,7 +57,7 @@ static struct transaction *push_transaction(lua_State *L, struct mw_store *store
 }
 
 static struct transaction *check_transaction(lua_State *L) {
-  struct transaction *tx = luaL_checkudata(L, 1, TRANSACTION);
+  struct transaction *tx = mw_bind_check_self(L, TRANSACTION);
   if (!tx->txn) luaL_error(L, "the transaction is over: use tx only within its function");
   return tx;
 }

@@ -33,7 +33,7 @@ struct watch {
   struct mw_fiber *fiber; /* waits for a change; NULL when none does */
 };
 
-static struct watch *check_watch(lua_State *L) { return luaL_checkudata(L, 1, WATCH); }
+static struct watch *check_watch(lua_State *L) { return mw_bind_check_self(L, WATCH); }
 
 /* ---- the queue ---- */
 

@@ -29,7 +29,7 @@ struct subscription {
 
 /* ---- receiving ---- */
 
-static struct subscription *check_subscription(lua_State *L) { return luaL_checkudata(L, 1, SUBSCRIPTION); }
+static struct subscription *check_subscription(lua_State *L) { return mw_bind_check_self(L, SUBSCRIPTION); }
 
 static void stop_waiting(void *arg) {
   struct subscription *s = arg;
@@ -162,7 +162,7 @@ static void push_subscription_type(lua_State *L) {
 
 /* ---- topics ---- */
 
-static struct topic *check_topic(lua_State *L) { return luaL_checkudata(L, 1, TOPIC); }
+static struct topic *check_topic(lua_State *L) { return mw_bind_check_self(L, TOPIC); }
 
 static int fail_to_publish(lua_State *L, int rc, size_t size) {
   enum mw_code code = MW_CODE_RESOURCE_EXHAUSTED;

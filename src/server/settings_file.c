@@ -120,7 +120,7 @@ static int add_folder(lua_State *L, struct reading *reading) {
   return lua_type(L, -1) == LUA_TSTRING ? mw_settings_add_folder(reading->settings, lua_tostring(L, -1)) : MW_EINVAL;
 }
 
-static int add_protos(lua_State *L, const struct reading *reading) {
+static int add_protos(lua_State *L, struct reading *reading) {
   if (lua_type(L, -1) != LUA_TSTRING || lua_rawlen(L, -1) == 0) return MW_EINVAL;
   char *path = NULL;
   int rc = set_path(&path, reading->dir, lua_tostring(L, -1));
@@ -175,7 +175,7 @@ static int set_text(lua_State *L, const struct reading *reading, const struct se
 }
 
 /* What is wrong changes nothing: there always is a folder. */
-static int set_protos(lua_State *L, const struct reading *reading) {
+static int set_protos(lua_State *L, struct reading *reading) {
   struct mw_settings *settings = reading->settings, before = *settings;
   if (lua_istable(L, -1) && lua_rawlen(L, -1) == 0) return MW_EINVAL;
   memset(settings->protos, 0, sizeof settings->protos);
