@@ -7,20 +7,24 @@
 local log = {}
 
 ---@param message any
----@param fields? table<string, any>
-function log.debug(message, fields) end
+---@param fields? table<string, any> | any any other value, and what follows, is part of the message
+---@param ... any
+function log.debug(message, fields, ...) end
 
 ---@param message any
----@param fields? table<string, any>
-function log.info(message, fields) end
+---@param fields? table<string, any> | any any other value, and what follows, is part of the message
+---@param ... any
+function log.info(message, fields, ...) end
 
 ---@param message any
----@param fields? table<string, any>
-function log.warn(message, fields) end
+---@param fields? table<string, any> | any any other value, and what follows, is part of the message
+---@param ... any
+function log.warn(message, fields, ...) end
 
 ---@param message any
----@param fields? table<string, any>
-function log.error(message, fields) end
+---@param fields? table<string, any> | any any other value, and what follows, is part of the message
+---@param ... any
+function log.error(message, fields, ...) end
 
 -- ---- metrics ----
 

@@ -22,7 +22,7 @@ return {
     ["bind/fs_file.c"] = { check_mode = 1 },
     ["bind/job.c"] = { check_name = 1 },
     ["bind/json.c"] = { encode_table = 1, push_number = 1 },
-    ["bind/log.c"] = { push_pairs = 1 },
+    ["bind/log.c"] = { has_fields = 1, push_pairs = 1, read_fields = 1, push_joined = 1 },
     ["bind/message_error.c"] = { mw_quote = 2, add_path = 2 },
     ["bind/message_meta.c"] = { print_fields = 1, print_list = 1, print_map = 1, push_printed = 1 },
     ["bind/message_push.c"] = { varint = 1 },
@@ -44,6 +44,7 @@ return {
       mw_environment_push = 1 },
     ["script/fiber.c"] = { is_closing = 1 },
     ["script/pattern.c"] = { last_open = 1, mw_pattern_push_captures = 1 },
+    ["script/show.c"] = { put_quoted = 1, is_name = 1, put_entries = 2, put_table = 1 },
     ["script/traceback.c"] = { push_innermost = 1 },
   },
   ["bounded by limits.metadata_bytes"] = {

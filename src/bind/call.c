@@ -6,6 +6,7 @@
 #include <sys/random.h>
 
 #include "base/clock.h"
+#include "script/show.h"
 #include "script/traceback.h"
 
 /* Bytes of an error's text that its caller is shown: the trailers of a call have room for some thousands. */
@@ -114,7 +115,7 @@ static int on_error(lua_State *L) {
     lua_settop(L, 1);
     return 1;
   }
-  const char *text = luaL_tolstring(L, 1, NULL);
+  const char *text = mw_show_push(L, 1);
   mw_traceback(L, L, NULL, 1);
   push_internal(L, text, lua_tostring(L, -1));
   return 1;
@@ -251,7 +252,7 @@ static int after_handler(lua_State *L, int rc, lua_KContext context) {
     mw_log(MW_LOG_ERROR, NULL, "out of memory in the handler");
     status = mw_status(MW_CODE_RESOURCE_EXHAUSTED, "out of memory in the handler");
   } else if (!(cut || is_good_status(L)) || !mw_bind_to_status(L, -1, &status)) {
-    return finish_internal(L, c, luaL_tolstring(L, -1, NULL));
+    return finish_internal(L, c, mw_show_push(L, -1));
   }
   finish(c, &status);
   return 0;

@@ -16,6 +16,7 @@
 
 #include "base/clock.h"
 #include "bind/bind.h"
+#include "script/show.h"
 #include "script/traceback.h"
 
 struct job {
@@ -86,14 +87,14 @@ static void on_job_done(struct mw_fiber *fiber, void *owner) {
 static int on_job_error(lua_State *L) {
   mw_fiber_unwind(L);
   if (mw_fiber_is_doom(L, 1)) return 1;
-  mw_traceback(L, L, luaL_tolstring(L, 1, NULL), 1);
+  mw_traceback(L, L, mw_show_push(L, 1), 1);
   return 1;
 }
 
 static int after_job(lua_State *L, int status, lua_KContext context) {
   if (status == LUA_OK || status == LUA_YIELD) return 0;
   if (!mw_budget_settle(L, status) && !mw_fiber_is_doom(L, -1)) {
-    mw_log(MW_LOG_ERROR, NULL, "a job failed: %s", luaL_tolstring(L, -1, NULL));
+    mw_log(MW_LOG_ERROR, NULL, "a job failed: %s", mw_show_push(L, -1));
   }
   return 0;
 }

@@ -3,43 +3,33 @@
 #include <string.h>
 
 #include "bind/bind.h"
+#include "script/show.h"
 
 enum { MAX_FIELDS = 64 };
-
-/* Pushes the value at `index` as text. The log takes C strings: a zero byte becomes \0. */
-static const char *push_text(lua_State *L, int index) {
-  size_t len;
-  const char *text = luaL_tolstring(L, index, &len);
-  if (strlen(text) == len) return text;
-  unsigned steps = 0;
-  luaL_Buffer out;
-  luaL_buffinit(L, &out);
-  for (size_t i = 0; i < len; i++) {
-    mw_budget_tick(L, &steps);
-    if (text[i] == '\0') {
-      luaL_addlstring(&out, "\\0", 2);
-    } else {
-      luaL_addchar(&out, text[i]);
-    }
-  }
-  luaL_pushresult(&out);
-  lua_remove(L, -2);
-  return lua_tostring(L, -1);
-}
 
 static int by_key(const void *a, const void *b) {
   return strcmp(((const struct mw_log_field *)a)->key, ((const struct mw_log_field *)b)->key);
 }
 
+/* Whether the arguments are a message and fields: one table of at most MAX_FIELDS names, which is no object. */
+static bool has_fields(lua_State *L) {
+  size_t n = 0;
+  if (lua_gettop(L) != 2 || !lua_istable(L, 2)) return false;
+  if (luaL_getmetafield(L, 2, "__tostring") != LUA_TNIL) return lua_pop(L, 1), false;
+  luaL_checkstack(L, 8, "log fields");
+  for (lua_pushnil(L); lua_next(L, 2); lua_pop(L, 1)) {
+    if (lua_type(L, -2) == LUA_TSTRING && n++ < MAX_FIELDS) continue;
+    lua_pop(L, 2);
+    return false;
+  }
+  return true;
+}
+
 /* Pushes the keys and values of the table at index 2, in pairs. Returns how many pairs. */
 static size_t push_pairs(lua_State *L) {
   size_t n = 0;
-  luaL_checktype(L, 2, LUA_TTABLE);
   luaL_checkstack(L, 2 * MAX_FIELDS + 8, "log fields");
-  for (lua_pushnil(L); lua_next(L, 2); lua_pushvalue(L, -2)) {
-    if (lua_type(L, -2) != LUA_TSTRING) luaL_argerror(L, 2, "expected fields with names: {name = value}");
-    if (n++ == MAX_FIELDS) luaL_argerror(L, 2, "expected at most 64 fields");
-  }
+  for (lua_pushnil(L); lua_next(L, 2); lua_pushvalue(L, -2)) n++;
   return n;
 }
 
@@ -51,7 +41,7 @@ static const struct mw_log_field *read_fields(lua_State *L) {
   size_t n = push_pairs(L);
   for (size_t i = 0; i < n; i++) {
     int key = first + 2 * (int)i;
-    fields[i] = (struct mw_log_field){lua_tostring(L, key), push_text(L, key + 1)};
+    fields[i] = (struct mw_log_field){lua_tostring(L, key), mw_show_push(L, key + 1)};
     lua_replace(L, key + 1);
   }
   fields[n].key = NULL;
@@ -59,12 +49,26 @@ static const struct mw_log_field *read_fields(lua_State *L) {
   return fields;
 }
 
+/* Pushes the text of all arguments, with spaces between. */
+static const char *push_joined(lua_State *L) {
+  int n = lua_gettop(L);
+  luaL_Buffer line;
+  luaL_buffinit(L, &line);
+  for (int i = 1; i <= n; i++) {
+    if (i > 1) luaL_addchar(&line, ' ');
+    mw_show_push(L, i);
+    luaL_addvalue(&line);
+  }
+  luaL_pushresult(&line);
+  return lua_tostring(L, -1);
+}
+
 static int write_line(lua_State *L, enum mw_log_level level) {
   luaL_checkany(L, 1);
   if (!mw_log_enabled(level)) return 0;
-  lua_settop(L, 2);
-  const struct mw_log_field *fields = lua_isnil(L, 2) ? NULL : read_fields(L);
-  mw_log(level, fields, "%s", push_text(L, 1));
+  if (lua_gettop(L) == 2 && lua_isnil(L, 2)) lua_settop(L, 1);
+  const struct mw_log_field *fields = has_fields(L) ? read_fields(L) : NULL;
+  mw_log(level, fields, "%s", fields ? mw_show_push(L, 1) : push_joined(L));
   return 0;
 }
 

@@ -5,6 +5,7 @@
 
 #include "observe/log.h"
 #include "script/budget.h"
+#include "script/show.h"
 #include "script/vm.h"
 
 /* What scripts see of the global functions and of each library; load, print, rawset, getmetatable, setmetatable
@@ -84,7 +85,7 @@ static int l_print(lua_State *L) {
   luaL_buffinit(L, &line);
   for (int i = 1; i <= n; i++) {
     if (i > 1) luaL_addchar(&line, '\t');
-    luaL_tolstring(L, i, NULL);
+    mw_show_push(L, i);
     luaL_addvalue(&line);
   }
   luaL_pushresult(&line);

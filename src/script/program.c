@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "script/environment.h"
+#include "script/show.h"
 
 /* What the table of modules holds for one that is being loaded, and for one that failed. */
 static const char is_loading, has_failed;
@@ -27,9 +28,11 @@ static int raise_unknown(lua_State *L, const struct mw_program *program, const c
   return luaL_error(L, "module '%s' not found in the lua folder", module);
 }
 
-/* Turns an error of any type into words. */
+/* Turns an error of any type into words; one that is no string gets the place of the call of error(). */
 static int error_to_string(lua_State *L) {
-  luaL_tolstring(L, 1, NULL);
+  if (lua_type(L, 1) != LUA_TSTRING) luaL_where(L, 2);
+  mw_show_push(L, 1);
+  lua_concat(L, lua_gettop(L) - 1);
   return 1;
 }
 
