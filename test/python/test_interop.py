@@ -213,6 +213,7 @@ class Contract(unittest.TestCase):
                                                               method.client_streaming, method.server_streaming)
         return found
 
+    @unittest.skipUnless(ORIGINAL.is_dir(), "Debian's grpc-proto is not there")
     def test_means_the_same_as_the_one_that_all_share(self):
         ours = self.described(INTEROP / "proto", "interop.proto")
         theirs = self.described(ORIGINAL, "grpc/testing/test.proto")
