@@ -39,9 +39,11 @@ function Greeter.Watch(request, call) call:send { text = "a" } call:send { text 
 function Greeter.Count(call) local n = 0 for _ in call:messages() do n = n + 1 end return { text = tostring(n) } end
 ]]
 
--- Runs `moonwire call ADDRESS ...` in `cwd`, "/" by default, where no folder proto is.
+-- Runs `moonwire call ADDRESS ...` in `cwd`, "/" by default, where no folder proto is. The resolver of C core, c-ares, leaks the
+-- name "localhost".
 local function call(cwd, ...)
-  local process <close> = test.start({ "call", ... }, { cwd = cwd or "/" })
+  local env = (...):find "^:" and { ASAN_OPTIONS = "detect_leaks=0" } or nil
+  local process <close> = test.start({ "call", ... }, { cwd = cwd or "/", env = env })
   process:close_input()
   local lines = {}
   for line in function() return process:read_line() end do lines[#lines + 1] = line end
