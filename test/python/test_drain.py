@@ -23,9 +23,9 @@ def message(flag=0, **fields):
     return http2.message(gzip.compress(data) if flag else data, flag)
 
 
-def headers(method, stream, *asked):
+def headers(method, stream, *asked, service="echo.Echo"):
     return http2.frame(http2.HEADERS, http2.END_HEADERS, stream,
-                       hpack.Encoder().encode(http2.header_list(f"/echo.Echo/{method}", asked)))
+                       hpack.Encoder().encode(http2.header_list(f"/{service}/{method}", asked)))
 
 
 @unittest.skipUnless(os.environ.get("MOONWIRE_TEST_ENGINE") == "http", "C core cancels calls that come while it drains")
@@ -68,6 +68,23 @@ class Drain(unittest.TestCase):
         self.assertEqual(self.read_until(http2.HEADERS, http2.END_STREAM, 3)["grpc-status"], "0")
         self.socket.sendall(http2.frame(http2.PING, http2.ACK, 0, b"goodbye\0"))
         self.assertEqual(self.read_until(http2.GOAWAY), struct.pack(">II", 3, 0))
+        self.socket.sendall(http2.frame(http2.DATA, http2.END_STREAM, 1))
+        self.assertEqual(self.read_until(http2.HEADERS, http2.END_STREAM, 1)["grpc-status"], "0")
+        self.socket.close()
+        self.assert_stops()
+
+    def test_a_stream_of_a_built_in_service_on_its_way_ends(self):
+        self.socket.sendall(http2.PREFACE + http2.frame(http2.SETTINGS, 0, 0) + headers("Collect", 1) +
+                            http2.frame(http2.PING, 0, 0, b"01234567"))
+        self.read_until(http2.PING, http2.ACK)
+        self.stop()
+        self.read_until(http2.GOAWAY)
+        self.socket.sendall(headers("Watch", 3, service="grpc.health.v1.Health") +
+                            http2.frame(http2.DATA, http2.END_STREAM, 3, http2.message(b"")))
+        self.assertEqual(self.read_until(http2.DATA, 0, 3), http2.message(b"\x08\x02"))  # NOT_SERVING
+        self.assertEqual(self.read_until(http2.HEADERS, http2.END_STREAM, 3)["grpc-status"], "14")
+        self.socket.sendall(headers("ServerReflectionInfo", 5, service="grpc.reflection.v1.ServerReflection"))
+        self.assertEqual(self.read_until(http2.HEADERS, http2.END_STREAM, 5)["grpc-status"], "14")
         self.socket.sendall(http2.frame(http2.DATA, http2.END_STREAM, 1))
         self.assertEqual(self.read_until(http2.HEADERS, http2.END_STREAM, 1)["grpc-status"], "0")
         self.socket.close()

@@ -19,6 +19,10 @@ describe("a test", function()
       end
     end)
 
+    it(name .. " with the health of its own store", function() -- the one before was written to, and is closed
+      assert.are.equal("SERVING", assert(test.service "grpc.health.v1.Health":Check {}).status)
+    end)
+
     it(name .. " with fresh locals of modules", function()
       local counters = test.require "counters"
       assert.are.equal(0, counters.sent)
