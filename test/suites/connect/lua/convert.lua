@@ -1,0 +1,51 @@
+-- The suite's forms of headers and errors, and Moonwire's. The suite has binary headers in base64, and calls the codes of
+-- gRPC CODE_...
+local mw = require "moonwire"
+
+local M = {}
+
+local PAYLOAD <const> = "connectrpc.conformance.v1.ConformancePayload"
+
+local function base64(bytes)
+  return mw.json.decode(mw.json.encode(mw.message(PAYLOAD, { data = bytes }))).data or ""
+end
+
+local function from_base64(text)
+  local payload = mw.json.decode(mw.json.encode { data = text }, PAYLOAD)
+  return payload and payload.data or text
+end
+
+-- Calls f(key, value) for each value of the suite's headers.
+function M.each_value(headers, f)
+  for _, header in ipairs(headers) do
+    local key <const> = header.name:lower()
+    for _, value in ipairs(header.value) do f(key, key:find "%-bin$" and from_base64(value) or value) end
+  end
+end
+
+-- The suite's headers for a table of keys, where values_of(key) returns every value of one.
+function M.headers(keys, values_of)
+  local headers = {}
+  for key in pairs(keys) do
+    local values = values_of(key)
+    if key:find "%-bin$" then
+      for i, value in ipairs(values) do values[i] = (base64(value):gsub("=+$", "")) end
+    end
+    headers[#headers + 1] = { name = key, value = values }
+  end
+  return headers
+end
+
+function M.status(error)
+  local name = error.code:gsub("^CODE_", "")
+  local status = mw.status(name == "CANCELED" and "CANCELLED" or name, "%s", error.message or "")
+  status.details = error.details
+  return status
+end
+
+function M.error(status)
+  local name = status.code == "CANCELLED" and "CANCELED" or status.code
+  return { code = "CODE_" .. name, message = status.message, details = status.details }
+end
+
+return M
