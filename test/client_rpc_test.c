@@ -88,8 +88,17 @@ static void fake_release(struct mw_client_call *call) {
   call->released = true;
 }
 
-static const struct mw_channel_ops channel_ops = {fake_open,       fake_close, fake_start, fake_reserve, fake_send,  fake_over,
-                                                  fake_half_close, fake_read,  fake_fate,  fake_cancel,  fake_release};
+static const struct mw_channel_ops channel_ops = {.open = fake_open,
+                                                  .close = fake_close,
+                                                  .start = fake_start,
+                                                  .reserve = fake_reserve,
+                                                  .send = fake_send,
+                                                  .over = fake_over,
+                                                  .half_close = fake_half_close,
+                                                  .read = fake_read,
+                                                  .fate = fake_fate,
+                                                  .cancel = fake_cancel,
+                                                  .release = fake_release};
 static const struct mw_engine_ops engine_ops = {.name = "fake", .channels = &channel_ops};
 static struct mw_engine engine = {&engine_ops};
 

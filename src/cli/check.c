@@ -6,10 +6,9 @@
 #include <string.h>
 
 #include "cli/ask.h"
+#include "cli/call_find.h"
 #include "cli/cli.h"
 #include "cli/shown.h"
-#include "server/health.h"
-#include "server/reflection.h"
 #include "server/server.h"
 #include "server/settings_check.h"
 #include "server/shared.h"
@@ -46,13 +45,13 @@ static int put_count(struct mw_buf *out, size_t n, const char *what) {
   return mw_buf_printf(out, "%zu %s%s", n, what, n == 1 ? "" : "s");
 }
 
-/* Of services that are not the server's own. */
+/* Of services that scripts serve. */
 static void summarise(struct mw_buf *out, const struct mw_worker *worker, const struct mw_generation *generation) {
   const struct mw_router *router = &worker->programs.current->program->router;
   size_t services = 0, methods = 0, handled = 0;
   for (size_t i = 0; i < mw_pool_service_count(generation->pool); i++) {
     const struct mw_service_type *service = mw_pool_service_at(generation->pool, i);
-    if (mw_health_is(service) || mw_reflection_is(service)) continue;
+    if (!mw_router_serves(router, service) || mw_call_is_builtin(service->full_name)) continue;
     services++;
     methods += service->n_methods;
     for (size_t j = 0; j < service->n_methods; j++) {
