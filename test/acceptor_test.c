@@ -131,6 +131,23 @@ static void without_descriptors_connections_are_refused_until_there_are_some(voi
   close(next);
 }
 
+/* One at a time; the others wait in the queue. */
+static void a_set_that_spends_its_reserve_serves_one_without_descriptors(void **state) {
+  int clients[3];
+  acceptors.spends = true;
+  for (int i = 0; i < 3; i++) clients[i] = new_client();
+  allow(0);
+  for (int i = 1; i <= 3; i++) {
+    UNTIL(accepted == i);
+    assert_int_equal(acceptors.reserve, -1);
+    assert_int_equal(close(last_fd), 0);
+    mw_acceptors_reserve(&acceptors);
+    assert_true(acceptors.reserve >= 0);
+  }
+  assert_int_equal(refused, 0);
+  for (int i = 0; i < 3; i++) close(clients[i]);
+}
+
 /* Another thread may take the reserve: the acceptor does not spin, and goes on when it gets a descriptor. */
 static void without_a_reserve_connections_wait(void **state) {
   int client = new_client();
@@ -207,6 +224,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(a_connection_comes_with_its_peer),
       TEST(without_descriptors_connections_are_refused_until_there_are_some),
+      TEST(a_set_that_spends_its_reserve_serves_one_without_descriptors),
       TEST(without_a_reserve_connections_wait),
       TEST(one_that_pauses_can_be_closed),
       TEST(a_callback_may_close_it),

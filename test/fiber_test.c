@@ -543,7 +543,7 @@ static void each_file_that_fails_is_told_once(void **state) {
              "lua/e.lua:1: module 'd' requires itself, by way of others\n"
              "lua/d.lua:1: module 'e' failed to load\n"
              "lua/f.lua:1: t.wait cannot wait here: only handlers and jobs can, not a script while it is loaded\n"
-             "a table");
+             "lua/g.lua:1: a table");
   assert_logged("f");
 }
 

@@ -33,7 +33,7 @@ static int take(const struct acceptor *acceptor, struct sockaddr_storage *peer, 
   return accept4(acceptor->fd, (struct sockaddr *)peer, size, SOCK_NONBLOCK | SOCK_CLOEXEC);
 }
 
-static void reserve(struct mw_acceptors *set) {
+void mw_acceptors_reserve(struct mw_acceptors *set) {
   if (set->reserve < 0) set->reserve = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
@@ -54,23 +54,32 @@ static int take_locked(const struct acceptor *acceptor, struct sockaddr_storage 
   return fd;
 }
 
-/* Closes the next connection by means of the reserve. Returns false when that failed, with errno. */
-static bool refuse(struct acceptor *acceptor) {
+/* Accepts the next connection by means of the reserve, and serves it or closes it, for `why`. Returns false when that
+ * failed, with errno. */
+static bool use_reserve(struct acceptor *acceptor, int why) {
+  struct mw_acceptors *set = acceptor->set;
+  struct sockaddr_storage peer = {0};
+  socklen_t size = sizeof peer;
   pthread_mutex_lock(&accepting);
-  release(acceptor->set);
-  int fd = take(acceptor, NULL, NULL);
-  int error = errno;
-  if (fd >= 0) close(fd);
-  reserve(acceptor->set);
+  release(set);
+  int fd = take(acceptor, &peer, &size), error = errno;
+  if (fd >= 0 && !set->spends) close(fd);
+  if (fd < 0 || !set->spends) mw_acceptors_reserve(set);
   pthread_mutex_unlock(&accepting);
   errno = error;
-  return fd >= 0;
+  if (fd < 0) return false;
+  if (set->spends) {
+    set->accepted(set->arg, fd, &peer, size);
+  } else {
+    set->failed(set->arg, why, false);
+  }
+  return true;
 }
 
 static void resume(void *arg) {
   struct acceptor *acceptor = arg;
   acceptor->pause = NULL;
-  reserve(acceptor->set);
+  mw_acceptors_reserve(acceptor->set);
   uv_poll_start(&acceptor->poll, UV_READABLE, on_readable);
 }
 
@@ -90,10 +99,7 @@ static bool is_exhaustion(int error) {
 static bool recover(struct acceptor *acceptor, int error) {
   if (!is_exhaustion(error)) return error == ECONNABORTED || error == EINTR;
   if ((error == EMFILE || error == ENFILE) && acceptor->set->reserve >= 0) {
-    if (refuse(acceptor)) {
-      acceptor->set->failed(acceptor->set->arg, error, false);
-      return true;
-    }
+    if (use_reserve(acceptor, error)) return true;
     if (!is_exhaustion(errno)) return false; /* another thread has accepted it */
   }
   pause_for(acceptor, error);
@@ -138,7 +144,7 @@ static int add(struct mw_acceptors *set, int fd, int batch) {
   acceptor->fd = fd;
   acceptor->batch = batch;
   mw_list_push(&set->list, &acceptor->link);
-  reserve(set);
+  mw_acceptors_reserve(set);
   return uv_poll_start(&acceptor->poll, UV_READABLE, on_readable);
 }
 

@@ -2,9 +2,10 @@
  *
  * A process without free descriptors must still take connections off the queue of a socket: a client that is neither
  * accepted nor refused waits without end. The acceptors of a set reserve one descriptor for that. When accept() fails with
- * EMFILE or ENFILE, they give it up, accept one connection, close it, and reserve a descriptor again. If another thread has
- * taken that one meanwhile, or the kernel lacks memory, they pause for 100 ms. Everything here belongs to the loop's
- * thread. */
+ * EMFILE or ENFILE, they give it up, accept one connection, close it, and reserve a descriptor again. A set that `spends`
+ * its reserve serves that connection instead: an operator's command is answered although clients hold all descriptors. If
+ * another thread has taken the descriptor meanwhile, the reserve is spent, or the kernel lacks memory, they pause for
+ * 100 ms. Everything here belongs to the loop's thread. */
 #ifndef MW_LOOP_ACCEPTOR_H
 #define MW_LOOP_ACCEPTOR_H
 
@@ -22,6 +23,7 @@ struct mw_acceptors {
   void *arg;
   struct mw_list list; /* struct acceptor.link, owned */
   int reserve;         /* the reserved descriptor; -1 for none */
+  bool spends;         /* false by mw_acceptors_init() */
 };
 
 void mw_acceptors_init(struct mw_acceptors *acceptors, struct mw_loop *loop,
@@ -35,6 +37,9 @@ int mw_acceptors_listen(struct mw_acceptors *acceptors, const char *address, str
 /* Accepts from `fd`, a listening socket that several loops share; `address` is its name in messages. Borrows `fd`, and has
  * a duplicate until mw_acceptors_close(). Returns 0, MW_EIO or MW_ENOMEM. */
 int mw_acceptors_share(struct mw_acceptors *acceptors, int fd, const char *address, struct mw_err *err);
+
+/* Reserves a descriptor if there is none: after a connection that may have been accepted with the reserve is closed. */
+void mw_acceptors_reserve(struct mw_acceptors *acceptors);
 
 /* Closes the sockets; no callback runs from now on. The loop still has handles to close. */
 void mw_acceptors_close(struct mw_acceptors *acceptors);

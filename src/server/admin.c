@@ -56,6 +56,7 @@ static void drop(struct client *client) {
   mw_list_remove(&client->link);
   client->admin->n_clients--;
   uv_close((uv_handle_t *)&client->pipe, on_closed);
+  mw_acceptors_reserve(&client->admin->acceptors);
 }
 
 static void on_late(void *arg) {
@@ -255,6 +256,7 @@ int mw_admin_open(struct mw_admin **out, const struct mw_crew *crew, struct mw_r
   admin->opened = mw_clock_mono();
   mw_list_init(&admin->clients);
   mw_acceptors_init(&admin->acceptors, crew->home, on_accepted, on_failed, admin);
+  admin->acceptors.spends = true;
   int rc = listen_on(admin, err);
   if (rc == 0) {
     *out = admin;
