@@ -118,7 +118,7 @@ static const struct copy copies[] = {
     {HEALTH, CHECK_REQUEST "service Other { rpc A(HealthCheckRequest) returns (HealthCheckRequest); }", NULL},
     {HEALTH, CHECK_ALONE, NULL},
     {HEALTH, CHECK_REQUEST CHECK_RESPONSE "service Health { " RPC_CHECK
-     "rpc Ping(HealthCheckRequest) returns (HealthCheckResponse); }", NULL},
+     "rpc Extra(HealthCheckRequest) returns (HealthCheckResponse); }", NULL},
     {HEALTH, "service Health { }", NULL},
     {HEALTH, CHECK_REQUEST CHECK_RESPONSE "service Health {\n" RPC_CHECK "\n"
      "rpc Watch(HealthCheckRequest) returns (HealthCheckResponse); }",
