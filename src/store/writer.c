@@ -50,7 +50,8 @@ static int apply_write(struct mw_store *store, struct mw_store_txn *txn, struct 
       struct mw_record record = {key, mw_op_value(txn, op), revision, op->expires};
       rc = backend->ops->put(backend, &record, err);
       if (op->expires != 0 && op->expires < store->writer.next_expiry) {
-        store->writer.next_expiry = store->writer.shown_expiry = op->expires;
+        store->writer.next_expiry = op->expires;
+        store->writer.shown_expiry = op->expires;
       }
       break;
     }
