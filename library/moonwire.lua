@@ -184,6 +184,13 @@ function Call:receive() end
 ---@return fun(): any?
 function Call:messages() end
 
+---For interceptors: the code that the call ends with if its handler returns these values, "INTERNAL" for what cannot be
+---sent. Raises when the call has ended.
+---@param reply any
+---@param status moonwire.Status?
+---@return string code
+function Call:outcome(reply, status) end
+
 ---Headers are 64 KiB at the most, where each entry counts 32 bytes more. So are trailers.
 ---@param key string
 ---@param value string raw bytes for a key ending in -bin

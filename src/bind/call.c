@@ -148,10 +148,6 @@ static int wait_for_room(lua_State *L, struct mw_bind_call *c) {
 
 /* Packs the reply at `index` and ends the call with it. */
 static int finish_with_reply(lua_State *L, struct mw_bind_call *c, int index) {
-  struct mw_status status;
-  if (mw_bind_to_status(L, index, &status)) {
-    return finish_mistake(L, c, "the handler returned a status as its reply: return nil and the status");
-  }
   struct mw_err err = MW_ERR_INIT;
   ProtobufCMessage *reply;
   struct mw_arena *arena = mw_vm_scratch(c->program->vm);
@@ -163,7 +159,7 @@ static int finish_with_reply(lua_State *L, struct mw_bind_call *c, int index) {
   size_t size = mw_message_size(reply);
   if (!mw_call_has_room(c->call, size)) return wait_for_room(L, c);
   uint8_t *out = mw_call_reserve(c->call, size);
-  status = mw_status(MW_CODE_OK, "");
+  struct mw_status status = mw_status(MW_CODE_OK, "");
   if (out) {
     mw_message_pack(reply, out);
     mw_call_fill_last(c->call);
@@ -174,31 +170,35 @@ static int finish_with_reply(lua_State *L, struct mw_bind_call *c, int index) {
   return 0;
 }
 
+const char *mw_bind_find_mistake(lua_State *L, const struct mw_method_type *method, int index,
+                                 struct mw_status *status) {
+  struct mw_status reply;
+  *status = mw_status(MW_CODE_OK, "");
+  if (lua_isnil(L, index) && mw_bind_to_status(L, index + 1, status)) {
+    bool is_missing = status->code == MW_CODE_OK && !method->server_streaming;
+    return is_missing ? "the handler returned a status whose code is OK, and no reply: return the message" : NULL;
+  }
+  if (!lua_isnil(L, index + 1)) {
+    return "the handler's second result must be a status (mw.status.not_found(...)) or nil";
+  }
+  if (method->server_streaming) {
+    return lua_isnil(L, index) ? NULL : "the handler of a streamed reply returned a value: use call:send(message)";
+  }
+  if (lua_isnil(L, index)) return "the handler returned no reply: return a message, or nil and a status";
+  bool is_status = mw_bind_to_status(L, index, &reply);
+  return is_status ? "the handler returned a status as its reply: return nil and the status" : NULL;
+}
+
 /* The handler has returned its results, from index 3 on. */
 static int after_results(lua_State *L, int unused, lua_KContext context) {
   struct mw_bind_call *c = (struct mw_bind_call *)context;
   const int first = 3;
   lua_settop(L, first + 1);
-  struct mw_status returned;
-  if (lua_isnil(L, first) && mw_bind_to_status(L, first + 1, &returned)) {
-    if (returned.code == MW_CODE_OK && !c->method->server_streaming) {
-      return finish_mistake(L, c, "the handler returned a status whose code is OK, and no reply: return the message");
-    }
-    finish(c, &returned);
-    return 0;
-  }
-  if (!lua_isnil(L, first + 1)) {
-    return finish_mistake(L, c, "the handler's second result must be a status (mw.status.not_found(...)) or nil");
-  }
-  if (!c->method->server_streaming) {
-    if (!lua_isnil(L, first)) return finish_with_reply(L, c, first);
-    return finish_mistake(L, c, "the handler returned no reply: return a message, or nil and a status");
-  }
-  if (!lua_isnil(L, first)) {
-    return finish_mistake(L, c, "the handler of a streamed reply returned a value: use call:send(message)");
-  }
-  struct mw_status ok = mw_status(MW_CODE_OK, "");
-  finish(c, &ok);
+  struct mw_status status;
+  const char *mistake = mw_bind_find_mistake(L, c->method, first, &status);
+  if (mistake) return finish_mistake(L, c, mistake);
+  if (!lua_isnil(L, first)) return finish_with_reply(L, c, first);
+  finish(c, &status);
   return 0;
 }
 

@@ -59,6 +59,11 @@ struct mw_bind_call {
 /* The call whose handler L runs in, also in coroutines of the handler's own; NULL for none. */
 struct mw_bind_call *mw_bind_running(lua_State *L);
 
+/* What is wrong with the results of a handler, at `index` and after it: words for the log, NULL for nothing. Sets the status
+ * that they end the call with, OK for a reply, into which it does not look. */
+const char *mw_bind_find_mistake(lua_State *L, const struct mw_method_type *method, int index,
+                                 struct mw_status *status);
+
 /* Pushes a waiter of the call as a userdata. mw_bind_stop_sending() takes it out of `senders`; for mw_fiber_wait(). */
 struct mw_bind_waiter *mw_bind_push_waiter(lua_State *L, struct mw_bind_call *call, struct mw_fiber *fiber);
 void mw_bind_stop_sending(void *waiter);

@@ -184,6 +184,33 @@ static int l_messages(lua_State *L) {
   return 1;
 }
 
+/* ---- call:outcome(reply, status) ---- */
+
+static bool is_good_reply(lua_State *L, struct mw_bind_call *c, int index) {
+  struct mw_err err = MW_ERR_INIT;
+  ProtobufCMessage *reply;
+  struct mw_arena *arena = mw_vm_scratch(c->program->vm);
+  bool good = mw_bind_to_message(L, index, c->program, c->method->output, arena, &reply, &err) == 0;
+  mw_err_fini(&err);
+  return good;
+}
+
+static enum mw_code outcome(lua_State *L, struct mw_bind_call *c, int index) {
+  struct mw_status status;
+  if (mw_bind_find_mistake(L, c->method, index, &status)) return MW_CODE_INTERNAL;
+  if (status.code != MW_CODE_OK) return status.code;
+  if (c->call->cancelled) return c->end.code;
+  return lua_isnil(L, index) || is_good_reply(L, c, index) ? MW_CODE_OK : MW_CODE_INTERNAL;
+}
+
+/* The code that the call ends with if its handler returns these. */
+static int l_outcome(lua_State *L) {
+  struct mw_bind_call *c = check_live(L, "call:outcome");
+  lua_settop(L, 3);
+  lua_pushstring(L, mw_code_name(outcome(L, c, 2)));
+  return 1;
+}
+
 /* ---- metadata ---- */
 
 /* The one reserved trailer that is the handler's to set: when, or that, the client may retry. */
@@ -369,6 +396,7 @@ static void push_object_type(lua_State *L) {
   static const luaL_Reg methods[] = {{"send", l_send},
                                      {"receive", l_receive},
                                      {"messages", l_messages},
+                                     {"outcome", l_outcome},
                                      {"set_header", l_set_header},
                                      {"set_trailer", l_set_trailer},
                                      {"send_headers", l_send_headers},
