@@ -1,4 +1,5 @@
 -- `moonwire call`: what it prints, what it refuses, and its exit codes, against a running server.
+local project = require "support.project"
 local test = require "moonwire.test"
 
 local echo = "test/projects/echo"
@@ -17,6 +18,18 @@ local function run(input, ...)
 end
 
 describe("moonwire call", function()
+  it("takes the folders of protos from the moonwire.lua of the folder that it runs in", function()
+    local folder <close> = project.new {
+      ["contract/a.proto"] = 'syntax = "proto3"; import "b.proto"; service S { rpc Get(B) returns (B); }',
+      ["shared/b.proto"] = 'syntax = "proto3"; message B {}',
+      ["moonwire.lua"] = "return { proto = { 'contract', 'shared' } }",
+    }
+    local moonwire = os.getenv "MOONWIRE" or "build/moonwire"
+    if moonwire:sub(1, 1) ~= "/" then moonwire = "$OLDPWD/" .. moonwire end
+    local _, _, code = os.execute(("cd %s && %s call 127.0.0.1:1 S/Get '{}' 2>error"):format(folder.dir, moonwire))
+    assert.are.equal(14, code) -- nobody listens there; without the schema it is another
+  end)
+
   local server, address
 
   setup(function()

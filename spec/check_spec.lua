@@ -291,6 +291,17 @@ return {
     assert.matches("DIR/lua/broken.lua:1: unexpected symbol", stderr, 1, true)
   end)
 
+  it("names the limit that a schema is too large for", function()
+    local folder <close> = project.new {
+      ["proto/a.proto"] = 'syntax = "proto3"; message A { string text = 1; }',
+      ["moonwire.lua"] = "return { limits = { memory_bytes = 65536 } }",
+    }
+    local code, _, stderr = folder:run "check"
+    assert.are.equal(1, code)
+    assert.matches("not enough memory for the schema, which has %d+ message types: expected larger limits.memory_bytes, "
+      .. "or fewer types", stderr)
+  end)
+
   it("refuses what is no list of folders of protos", function()
     for _, wrong in ipairs { "5", "{}", "''", "{ 'proto', 1 }", "{ '' }", "{" .. ("'a',"):rep(17) .. "}" } do
       local folder <close> = project.new { ["moonwire.lua"] = "return {\n proto = " .. wrong .. " }" }

@@ -379,6 +379,51 @@ static void test_descriptor_sets(void **state) {
   assert_refused(MW_EEXIST, "ROOT/b.proto: \"A\" is already defined in a.proto");
 }
 
+/* Appends a field of length-delimited bytes. */
+static void put_field(struct mw_buf *out, unsigned number, struct mw_slice bytes) {
+  assert_int_equal(mw_buf_putc(out, (char)(number << 3 | 2)), 0);
+  size_t len = bytes.len;
+  for (; len >= 0x80; len >>= 7) assert_int_equal(mw_buf_putc(out, (char)(len | 0x80)), 0);
+  assert_int_equal(mw_buf_putc(out, (char)len), 0);
+  assert_int_equal(mw_buf_append(out, bytes.data, bytes.len), 0);
+}
+
+/* Source information takes many times its size when it is unpacked: a set of 250 MiB had no room in memory for it. */
+static void test_a_large_descriptor_set(void **state) {
+  enum { FILES = 50, FILE_BYTES = 5 << 20 };
+  static const struct mw_slice location = {(const uint8_t *)"\x0a\x04\x04\x00\x02\x01\x12\x03\x01\x02\x03", 11};
+  struct mw_buf set = MW_BUF_INIT, file = MW_BUF_INIT, info = MW_BUF_INIT;
+  size_t first = 0;
+  while (info.len < FILE_BYTES) put_field(&info, 1, location);
+  for (int i = 0; i < FILES; i++) {
+    char name[32], message[32];
+    snprintf(name, sizeof name, "file%d.proto", i);
+    int len = snprintf(message, sizeof message, "\x0a%cM%d", i < 10 ? 2 : 3, i);
+    mw_buf_clear(&file);
+    put_field(&file, 1, mw_slice_str(name));
+    put_field(&file, 4, mw_slice(message, (size_t)len));
+    put_field(&file, 9, mw_buf_slice(&info));
+    put_field(&set, 1, mw_buf_slice(&file));
+    if (i == 0) first = set.len;
+  }
+  assert_in_range(set.len, 250 << 20, 256 << 20);
+  write_bytes("large.binpb", mw_buf_slice(&set));
+  struct mw_pool *pool = load(root);
+  assert_string_equal(mw_pool_message(pool, "M49")->file, "file49.proto");
+  mw_pool_unref(pool);
+  write_text("a.proto", PROTO3 "message A {}");
+  write_bytes("more.binpb", mw_slice(set.data, first));
+  write_bytes("again.binpb", mw_slice(set.data, first));
+  assert_refused(MW_ELIMIT, "ROOT: descriptor set: larger than 256 MiB");
+  char path[256];
+  path_of(path, sizeof path, "large.binpb");
+  assert_int_equal(truncate(path, (256 << 20) + 1), 0);
+  assert_refused(MW_ELIMIT, "ROOT/large.binpb: longer than 268435456 bytes");
+  mw_buf_fini(&info);
+  mw_buf_fini(&file);
+  mw_buf_fini(&set);
+}
+
 static void test_a_file_in_place_of_the_folder(void **state) {
   write_text("proto", "");
   char path[256];
@@ -435,7 +480,7 @@ static void test_survives_lack_of_memory(void **state) {
   make_dir("sub");
   write_text("sub/a.proto", PROTO3 "message A {}");
   make_link("sub", "link");
-  write_text("b.proto", PROTO3 "import \"link/a.proto\";");
+  write_text("c.proto", PROTO3 "import \"link/a.proto\";");
   write_bytes("types.binpb", mw_slice("\x0a\x0e\x0a\x07" "b.proto" "\x22\x03\x0a\x01" "B", 16));
   for (size_t nth = 1; nth <= 120; nth++) {
     failmalloc_start(nth, false);
@@ -564,6 +609,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(test_imports_that_are_nearly_right, make_folder, remove_folder),
       cmocka_unit_test_setup_teardown(test_imports_of_other_roots, make_folder, remove_folder),
       cmocka_unit_test_setup_teardown(test_descriptor_sets, make_folder, remove_folder),
+      cmocka_unit_test_setup_teardown(test_a_large_descriptor_set, make_folder, remove_folder),
       cmocka_unit_test_setup_teardown(test_a_file_in_place_of_the_folder, make_folder, remove_folder),
       cmocka_unit_test_setup_teardown(test_protoc_not_installed, make_folder, remove_folder),
       cmocka_unit_test_setup_teardown(test_protoc_failing_oddly, make_folder, remove_folder),

@@ -14,7 +14,12 @@ void mw_bind_open(lua_State *L, struct mw_program *program) {
 
 int mw_bind_program_new(struct mw_program **out, struct mw_vm *vm, const struct mw_host *host, struct mw_pool *pool,
                         uint64_t generation, struct mw_err *err) {
-  return mw_program_new(out, vm, host, pool, generation, mw_bind_open, mw_bind_close_messages, err);
+  int rc = mw_program_new(out, vm, host, pool, generation, mw_bind_open, mw_bind_close_messages, err);
+  if (rc != MW_ENOMEM) return rc;
+  return mw_err_set(err, rc,
+                    "not enough memory for the schema, which has %zu message types: expected larger limits.memory_bytes, or "
+                    "fewer types",
+                    mw_pool_message_count(pool));
 }
 
 static int adopted(lua_State *L) {

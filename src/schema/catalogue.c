@@ -98,6 +98,7 @@ static int read_files(struct mw_catalogue *c, const struct mw_descriptor_set *we
     if (comes_with_every_pool(wellknown, file->path)) continue;
     struct mw_catalogue_file *own = &c->files[c->n_files++];
     own->path = file->path;
+    own->bytes = file->bytes;
     int rc = mw_descriptor_file_unpack(&c->arena, file->bytes, &own->proto);
     if (rc != 0) return MW_ENOMEM; /* what made the pool can be read */
   }

@@ -12,6 +12,7 @@
 
 struct mw_catalogue_file {
   const char *path;
+  struct mw_slice bytes; /* serialised */
   const Google__Protobuf__FileDescriptorProto *proto;
 };
 

@@ -50,7 +50,7 @@ static void check_package(struct mw_compat *compat, const struct mw_catalogue_fi
   if (!changed_package(compat, old) || !lost_definitions(compat, old)) return;
   const struct mw_catalogue_file *file = mw_catalogue_file(&compat->new, old->path);
   const struct mw_source_path package = {{MW_FILE_PACKAGE}, 1};
-  struct mw_compat_place place = {file->path, mw_source_line(file->proto, &package)};
+  struct mw_compat_place place = {file->path, mw_source_line(file->bytes, &package)};
   mw_compat_report(compat, place, "FILE_SAME_PACKAGE", "the package was \"%s\", is \"%s\"", package_of(old),
                    package_of(file));
 }
@@ -63,7 +63,7 @@ static void check_lost_service(struct mw_compat *compat, const struct mw_definit
   if (changed_package(compat, old->file)) return;
   const struct mw_catalogue_file *file = mw_catalogue_file(&compat->new, old->file->path);
   const struct mw_source_path top = {.n = 0};
-  struct mw_compat_place place = {old->file->path, file ? mw_source_line(file->proto, &top) : 0};
+  struct mw_compat_place place = {old->file->path, file ? mw_source_line(file->bytes, &top) : 0};
   mw_compat_report(compat, place, "PACKAGE_SERVICE_NO_DELETE", "%s: the service was deleted, and with it %s%s",
                    old->full_name, old->service->method[0]->name,
                    old->service->n_method > 1 ? " and the other methods" : "");

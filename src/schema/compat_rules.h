@@ -25,7 +25,7 @@ struct mw_compat_place {
 
 static inline struct mw_compat_place mw_compat_place(const struct mw_definition *definition,
                                                      const struct mw_source_path *path) {
-  return (struct mw_compat_place){definition->file->path, mw_source_line(definition->file->proto, path)};
+  return (struct mw_compat_place){definition->file->path, mw_source_line(definition->file->bytes, path)};
 }
 
 /* Adds the finding "DIR/FILE:LINE: RULE: words". */

@@ -30,8 +30,8 @@ int mw_build_fail(struct mw_builder *b, int code, const char *fmt, ...) {
 int mw_build_fail_at(struct mw_builder *b, int code, const char *full_name, const char *fmt, ...) {
   unsigned line = 0;
   for (size_t i = 0; i < b->given->n_files && line == 0; i++) {
-    const Google__Protobuf__FileDescriptorProto *proto = b->given->files[i].proto;
-    if (strcmp(proto->name, b->file->path) == 0) line = mw_source_line_of(proto, full_name);
+    const struct mw_descriptor_file *file = &b->given->files[i];
+    if (strcmp(file->proto->name, b->file->path) == 0) line = mw_source_line_of(file, full_name);
   }
   va_list args;
   va_start(args, fmt);
@@ -183,15 +183,14 @@ static int declare_message(struct mw_builder *b, const char *scope, const Google
 
 /* ---- services ---- */
 
-static int declare_service(struct mw_builder *b, const char *scope, const Google__Protobuf__FileDescriptorProto *file,
-                           size_t i) {
-  const Google__Protobuf__ServiceDescriptorProto *proto = file->service[i];
+static int declare_service(struct mw_builder *b, const char *scope, const struct mw_descriptor_file *file, size_t i) {
+  const Google__Protobuf__ServiceDescriptorProto *proto = file->proto->service[i];
   struct mw_service_type *type = mw_arena_calloc(&b->pool->arena, 1, sizeof *type);
   if (!type) return mw_build_no_memory(b);
   int rc = declare(b, scope, proto->name, MW_SYMBOL_SERVICE, type, &type->full_name);
   if (rc != 0) return rc;
   type->file = b->file->path;
-  type->line = mw_source_line(file, &(struct mw_source_path){{MW_FILE_SERVICE, (int32_t)i}, 2});
+  type->line = mw_source_line(file->bytes, &(struct mw_source_path){{MW_FILE_SERVICE, (int32_t)i}, 2});
   for (size_t k = 0; k < proto->n_method && rc == 0; k++) {
     rc = declare_member(b, type->full_name, proto->method[k]->name);
   }
@@ -244,7 +243,7 @@ int mw_build_declare(struct mw_builder *b, const struct mw_descriptor_file *sour
   for (size_t i = 0; i < proto->n_message_type && rc == 0; i++) {
     rc = declare_message(b, package, proto->message_type[i]);
   }
-  for (size_t i = 0; i < proto->n_service && rc == 0; i++) rc = declare_service(b, package, proto, i);
+  for (size_t i = 0; i < proto->n_service && rc == 0; i++) rc = declare_service(b, package, source, i);
   if (rc == 0) rc = declare_extensions(b, package, proto->extension, proto->n_extension);
   return rc;
 }

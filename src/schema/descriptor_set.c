@@ -1,6 +1,8 @@
 #include "schema/descriptor_set.h"
 
-enum { MAX_MEMORY = 1 << 30 }; /* for a set unpacked: a few times its size, unless it means harm */
+#include "base/buf.h"
+
+static const size_t max_memory = (size_t)4 << 30; /* for a set unpacked: some times its size, unless it means harm */
 
 /* Field numbers of descriptor.proto. */
 enum { SET_FILE = 1, FILE_MESSAGE_TYPE = 4, FILE_SOURCE_CODE_INFO = 9, MESSAGE_NESTED_TYPE = 3 };
@@ -81,12 +83,32 @@ static void *claim_alloc(void *data, size_t size) {
 
 static void claim_free(void *data, void *piece) {}
 
+/* The bytes without source information, in `copy` when there was some: unpacked it takes five times its size, and
+ * schema/source_line.h reads it as it is. */
+static struct mw_slice meaning_of(struct mw_slice bytes, struct mw_buf *copy) {
+  struct mw_slice rest = bytes;
+  size_t kept = 0;
+  for (struct record record; rest.len > 0 && take_record(&rest, &record);) {
+    if (record.number != FILE_SOURCE_CODE_INFO) kept += record.whole.len;
+  }
+  if (kept == bytes.len || rest.len > 0) return bytes;
+  if (mw_buf_reserve_exact(copy, kept) != 0) return bytes; /* it will do with more memory, or end for want of it */
+  rest = bytes;
+  for (struct record record; rest.len > 0 && take_record(&rest, &record);) {
+    if (record.number != FILE_SOURCE_CODE_INFO) (void)mw_buf_append(copy, record.whole.data, record.whole.len);
+  }
+  return mw_buf_slice(copy);
+}
+
 int mw_descriptor_file_unpack(struct mw_arena *arena, struct mw_slice bytes,
                               const Google__Protobuf__FileDescriptorProto **out) {
+  struct mw_buf copy = MW_BUF_INIT;
+  bytes = meaning_of(bytes, &copy);
   struct claim claim = {arena, false};
   ProtobufCAllocator allocator = {claim_alloc, claim_free, &claim};
   const Google__Protobuf__FileDescriptorProto *proto =
       google__protobuf__file_descriptor_proto__unpack(&allocator, bytes.len, bytes.data);
+  mw_buf_fini(&copy);
   if (claim.failed) return mw_arena_over(arena) ? MW_ELIMIT : MW_ENOMEM;
   if (!proto) return MW_EFORMAT;
   *out = proto;
@@ -107,7 +129,8 @@ static int read_file(struct mw_descriptor_set *set, struct mw_slice bytes, struc
   switch (rc) {
     case 0: break;
     case MW_ENOMEM: return mw_err_set(err, rc, "descriptor set: out of memory");
-    case MW_ELIMIT: return mw_err_set(err, rc, "descriptor set: file %zu takes too much memory", position);
+    case MW_ELIMIT: return mw_err_set(err, rc, "descriptor set: more than %zu MiB of memory once unpacked, at file %zu",
+                                       max_memory >> 20, position);
     default: return mw_err_set(err, rc, "descriptor set: file %zu is damaged", position);
   }
   if (!proto->name || !*proto->name) {
@@ -134,7 +157,7 @@ int mw_descriptor_set_init(struct mw_descriptor_set *set, struct mw_slice bytes,
     return mw_err_set(err, MW_EFORMAT, "not a serialised google.protobuf.FileDescriptorSet");
   }
   *set = (struct mw_descriptor_set){0};
-  mw_arena_init(&set->arena, MAX_MEMORY);
+  mw_arena_init(&set->arena, max_memory);
   set->files = mw_arena_calloc(&set->arena, count, sizeof *set->files);
   int rc = set->files ? 0 : mw_err_set(err, MW_ENOMEM, "descriptor set: out of memory");
   while (rc == 0 && bytes.len > 0) {

@@ -14,7 +14,8 @@
 
 struct mw_descriptor_file {
   struct mw_slice bytes;                            /* the FileDescriptorProto, borrowed from the set */
-  const Google__Protobuf__FileDescriptorProto *proto; /* in the set's arena; `name` is never NULL */
+  const Google__Protobuf__FileDescriptorProto *proto; /* in the set's arena, without source information; `name` is never
+                                                         NULL */
 };
 
 struct mw_descriptor_set {
@@ -31,7 +32,7 @@ enum { MW_DESCRIPTOR_NESTING = 64 };
 int mw_descriptor_set_init(struct mw_descriptor_set *set, struct mw_slice bytes, struct mw_err *err);
 void mw_descriptor_set_fini(struct mw_descriptor_set *set);
 
-/* Unpacks one file into `arena`. `bytes` must have come from a set that was read: they are not checked again.
+/* Unpacks one file, without source information, into `arena`. `bytes` must have come from a set that was read: they are not checked again.
  * Returns 0, MW_ELIMIT (over the arena's budget), MW_EFORMAT (they did not) or MW_ENOMEM, without words. */
 int mw_descriptor_file_unpack(struct mw_arena *arena, struct mw_slice bytes,
                               const Google__Protobuf__FileDescriptorProto **out);

@@ -2,6 +2,8 @@
 
 #include <assert.h>
 
+#include "schema/wire.h"
+
 struct mw_source_path mw_source_path_join(const struct mw_source_path *path, int32_t number, size_t index) {
   struct mw_source_path joined = *path;
   assert(joined.n + 2 <= MW_SOURCE_PATH_MAX);
@@ -10,21 +12,70 @@ struct mw_source_path mw_source_path_join(const struct mw_source_path *path, int
   return joined;
 }
 
-/* Whether `location` is `path` or something around it. */
-static bool encloses(const Google__Protobuf__SourceCodeInfo__Location *location, const struct mw_source_path *path) {
-  size_t n = location->n_path;
-  return n == 0 || (n <= path->n && memcmp(location->path, path->at, n * sizeof *path->at) == 0);
+/* Field numbers of descriptor.proto. */
+enum { FILE_SOURCE_CODE_INFO = 9, INFO_LOCATION = 1, LOCATION_PATH = 1, LOCATION_SPAN = 2 };
+
+/* A Location as far as it counts here. */
+struct location {
+  size_t n;         /* numbers in its path */
+  bool encloses;    /* so far they are those of the path that is looked for */
+  bool has_line;
+  int32_t line;     /* the first number of the span */
+};
+
+/* Takes the next field off `bytes`. False at the end, or where it is damaged. */
+static bool take_field(struct mw_slice *bytes, struct mw_wire_field *field) {
+  const uint8_t *end = bytes->data + bytes->len;
+  if (bytes->len == 0 || mw_wire_next(bytes->data, end, MW_WIRE_NUMBER_MAX, 1, field) != MW_WIRE_FINE) return false;
+  *bytes = mw_slice(field->end, (size_t)(end - field->end));
+  return true;
 }
 
-unsigned mw_source_line(const Google__Protobuf__FileDescriptorProto *file, const struct mw_source_path *path) {
-  const Google__Protobuf__SourceCodeInfo *info = file->source_code_info;
-  const Google__Protobuf__SourceCodeInfo__Location *nearest = NULL;
-  for (size_t i = 0; info && i < info->n_location; i++) {
-    const Google__Protobuf__SourceCodeInfo__Location *location = info->location[i];
-    bool usable = location->n_span > 0 && location->span[0] >= 0 && encloses(location, path);
-    if (usable && (!nearest || location->n_path > nearest->n_path)) nearest = location;
+static void add_number(struct location *location, const struct mw_source_path *path, bool of_path, uint64_t number) {
+  int32_t value = (int32_t)(uint32_t)number;
+  if (of_path) {
+    size_t i = location->n++;
+    location->encloses = location->encloses && i < path->n && path->at[i] == value;
+  } else if (!location->has_line) {
+    location->has_line = true;
+    location->line = value;
   }
-  return nearest ? (unsigned)nearest->span[0] + 1 : 0;
+}
+
+/* Numbers come one by one or packed. */
+static void add_numbers(struct location *location, const struct mw_source_path *path, const struct mw_wire_field *field) {
+  bool of_path = field->number == LOCATION_PATH;
+  if (field->wire == MW_WIRE_VARINT) add_number(location, path, of_path, field->varint);
+  const uint8_t *at = field->wire == MW_WIRE_LEN ? field->value : field->end;
+  for (uint64_t number; at < field->end; add_number(location, path, of_path, number)) {
+    at = mw_wire_varint(at, field->end, MW_WIRE_VARINT_MAX, &number);
+    if (!at) return;
+  }
+}
+
+/* Whether the location is `path` or something around it, and has a line. */
+static bool read_location(struct mw_slice bytes, const struct mw_source_path *path, struct location *location) {
+  *location = (struct location){.encloses = true};
+  for (struct mw_wire_field field; take_field(&bytes, &field);) {
+    if (field.number == LOCATION_PATH || field.number == LOCATION_SPAN) add_numbers(location, path, &field);
+    if (!location->encloses) return false;
+  }
+  return location->has_line && location->line >= 0;
+}
+
+unsigned mw_source_line(struct mw_slice file, const struct mw_source_path *path) {
+  struct location nearest = {0};
+  for (struct mw_wire_field info; take_field(&file, &info);) {
+    struct mw_slice locations = mw_slice(info.value, (size_t)(info.end - info.value));
+    if (info.number != FILE_SOURCE_CODE_INFO || info.wire != MW_WIRE_LEN) continue;
+    for (struct mw_wire_field field; take_field(&locations, &field);) {
+      struct location location;
+      if (field.number != INFO_LOCATION || field.wire != MW_WIRE_LEN) continue;
+      if (!read_location(mw_slice(field.value, (size_t)(field.end - field.value)), path, &location)) continue;
+      if (!nearest.has_line || location.n > nearest.n) nearest = location;
+    }
+  }
+  return nearest.has_line ? (unsigned)nearest.line + 1 : 0;
 }
 
 /* ---- by name ---- */
@@ -79,7 +130,8 @@ static void find_service(struct mw_source_path *path, const Google__Protobuf__Fi
   }
 }
 
-unsigned mw_source_line_of(const Google__Protobuf__FileDescriptorProto *file, const char *full_name) {
+unsigned mw_source_line_of(const struct mw_descriptor_file *source, const char *full_name) {
+  const Google__Protobuf__FileDescriptorProto *file = source->proto;
   struct mw_source_path path = {.n = 0};
   const char *name = file->package && *file->package ? after(full_name, file->package) : full_name;
   if (name) {
@@ -87,5 +139,5 @@ unsigned mw_source_line_of(const Google__Protobuf__FileDescriptorProto *file, co
     if (path.n == 0) find_message(&path, MW_FILE_MESSAGE, file->message_type, file->n_message_type, name);
     if (path.n == 0) find_service(&path, file, name);
   }
-  return mw_source_line(file, &path);
+  return mw_source_line(source->bytes, &path);
 }

@@ -30,12 +30,12 @@ struct mw_source_path {
 /* The path of the `index`-th of what is in field `number` of `path`. */
 struct mw_source_path mw_source_path_join(const struct mw_source_path *path, int32_t number, size_t index);
 
-/* The line where `path` begins, from 1. When the file does not say (the entry type of a map is nowhere in the text),
+/* The line where `path` begins in a serialised FileDescriptorProto, from 1. When the file does not say (the entry type of a map is nowhere in the text),
  * the line of the nearest thing around it. 0 when the file has no source information. */
-unsigned mw_source_line(const Google__Protobuf__FileDescriptorProto *file, const struct mw_source_path *path);
+unsigned mw_source_line(struct mw_slice file, const struct mw_source_path *path);
 
 /* The line of the message, enum, service or method `full_name`, or of the nearest thing around it. 0 when the file has
  * no source information. */
-unsigned mw_source_line_of(const Google__Protobuf__FileDescriptorProto *file, const char *full_name);
+unsigned mw_source_line_of(const struct mw_descriptor_file *file, const char *full_name);
 
 #endif
