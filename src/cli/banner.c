@@ -66,7 +66,7 @@ void mw_banner_write(struct mw_buf *out, const struct mw_server *server, const c
     mw_buf_printf(out, "\ntry:\n  %s call %s %s/%s", program_invocation_name, mw_server_address(server, 0),
                   example->service->full_name, example->name);
     write_request(out, example->input);
-    if (strcmp(dir, ".") != 0) mw_buf_printf(out, " --proto %s/proto", dir);
+    if (strcmp(dir, ".") != 0) mw_buf_printf(out, " --proto %s", settings->protos[0]);
     mw_buf_printf(out, "\n\n");
   }
 }
