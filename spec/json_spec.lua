@@ -1,5 +1,6 @@
 -- `mw.json`: Lua values and messages as JSON, and back.
 local mw = require "moonwire"
+local project = require "support.project"
 
 local json = mw.json
 
@@ -151,5 +152,30 @@ describe("mw.json.decode", function()
     end
     raises("mw.json.decode: unknown option ignore_unknwn (expected ignore_unknown)", { ignore_unknwn = true })
     raises("ignore_unknown must be true or false", { ignore_unknown = 1 })
+  end)
+end)
+
+describe("an extension in JSON", function()
+  it("is a member by its full name, both ways, and keeps its bytes", function()
+    local folder <close> = project.new {
+      ["proto/a.proto"] = [[
+        syntax = "proto2";
+        package a;
+        message M { optional int32 own = 1; extensions 100 to 200; }
+        extend M { optional string note = 100; repeated M more = 101; }
+      ]],
+      ["lua/a.lua"] = [[
+        local mw = require "moonwire"
+        local text = '{"own":1,"[a.note]":"kept","[a.more]":[{"own":2},{"[a.note]":""}]}'
+        local message = assert(mw.json.decode(text, "a.M"))
+        assert(message.own == 1 and mw.json.encode(message) == text)
+        local any = mw.any.pack("a.M", message)
+        assert(mw.json.encode(assert(mw.any.unpack(any))) == text)
+        local none, status = mw.json.decode('{"[a.nots]": 1}', "a.M")
+        assert(not none and status.message == '1:2: a.M: a.M has no field "[a.nots]"', status.message)
+      ]],
+    }
+    local code, _, stderr = folder:run "check"
+    assert.are.equal(0, code, stderr)
   end)
 end)

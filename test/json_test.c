@@ -339,6 +339,62 @@ static void test_proto2(void **state) {
   mw_arena_fini(&arena);
 }
 
+static void test_extensions(void **state) {
+  check_as("json.Legacy",
+           "{\"[json.ext_int]\": 7, \"name\": \"a\", \"[json.ext_strings]\": [\"x\", \"y\"], "
+           "\"[json.ext_packed]\": [\"1\", 2], \"[json.ext_enum]\": \"TWO\", \"[json.Scope.ext_bytes]\": \"AA==\", "
+           "\"[json.Scope.ext_message]\": {\"name\": \"b\", \"[json.ext_int]\": 0}}",
+           "{\"name\":\"a\",\"[json.ext_int]\":7,\"[json.ext_strings]\":[\"x\",\"y\"],"
+           "\"[json.ext_packed]\":[\"1\",\"2\"],\"[json.ext_enum]\":\"TWO\","
+           "\"[json.Scope.ext_message]\":{\"name\":\"b\",\"[json.ext_int]\":0},\"[json.Scope.ext_bytes]\":\"AA==\"}",
+           NULL);
+  check_as("json.Legacy", "{\"name\": \"a\", \"[json.ext_strings]\": [], \"[json.ext_int]\": null}", "{\"name\":\"a\"}", NULL);
+  check_as("json.Legacy", "{\"name\": \"a\", \"inner\": {\"name\": \"b\", \"[json.\\u0065xt_int]\": 1}}",
+           "{\"name\":\"a\",\"inner\":{\"name\":\"b\",\"[json.ext_int]\":1}}", NULL);
+  check("{\"any\": {\"@type\": \"t/json.Legacy\", \"name\": \"a\", \"[json.ext_int]\": 1}}",
+        "{\"any\":{\"@type\":\"t/json.Legacy\",\"name\":\"a\",\"[json.ext_int]\":1}}");
+  refuse_as("json.Legacy", "{\"[json.ext_int]\": 1, \"[json.ext_int]\": 2}",
+            "1:23: json.Legacy: the extension \"[json.ext_int]\" is given twice", NULL);
+  refuse_as("json.Legacy", "{\"[json.ext_int]\": true}", "1:20: json.Legacy.[json.ext_int]: expected int32, got true", NULL);
+  refuse_as("json.Legacy", "{\"[json.ext_strings]\": [1]}",
+            "1:25: json.Legacy.[json.ext_strings][0]: expected string, got 1", NULL);
+  refuse_as("json.Legacy", "{\"[json.nix]\": 1}", "1:2: json.Legacy: json.Legacy has no field \"[json.nix]\"", NULL);
+  refuse_as("json.Legacy", "{\"[json.extgroup]\": {}}", "1:2: json.Legacy: json.Legacy has no field \"[json.extgroup]\"", NULL);
+  refuse_as("json.Scope", "{\"[json.ext_int]\": 1}", "1:2: json.Scope: json.Scope has no field \"[json.ext_int]\"", NULL);
+  refuse_as("json.Scope", "{\"[json.Scope.a]\": 1}", "1:2: json.Scope: json.Scope has no field \"[json.Scope.a]\"", NULL);
+  refuse_as("json.Legacy", "{\"name\": \"a\", \"[json.Scope.ext_message]\": {}}",
+            "json.Legacy.[json.Scope.ext_message].name: required field is not set", NULL);
+  check_as("json.Legacy", "{\"name\": \"a\", \"[json.nix]\": [{}]}", "{\"name\":\"a\"}",
+           &(struct mw_json_options){.ignore_unknown = true});
+}
+
+/* Bytes may have an extension in parts, out of order, in another wire type, and beside fields that are unknown. */
+static void test_extensions_from_bytes(void **state) {
+  static const uint8_t bytes[] = "\x0a\x01" "a"
+                                 "\xaa\x06\x01y"         /* ext_strings */
+                                 "\xa0\x06\x05"          /* ext_int */
+                                 "\xb0\x06\x07"          /* ext_packed, one by one */
+                                 "\xf8\x06\x01"          /* unknown, 111 */
+                                 "\xb2\x06\x02\x08\x09" /* ext_packed, packed */
+                                 "\xb8\x06\x09"          /* ext_enum, no value of it */
+                                 "\xc3\x06\x08\x01\xc4\x06" /* the group */
+                                 "\xaa\x06\x01z"
+                                 "\xa0\x06\x06"
+                                 "\xca\x3e\x00";          /* ext_bytes */
+  struct mw_arena arena;
+  struct mw_buf out = MW_BUF_INIT;
+  ProtobufCMessage *message = NULL;
+  mw_arena_init(&arena, SIZE_MAX);
+  const struct mw_message_type *type = type_of("json.Legacy");
+  assert_int_equal(mw_message_unpack(type, mw_slice(bytes, sizeof bytes - 1), &arena, &message, NULL), 0);
+  assert_int_equal(mw_json_write(&out, pool, type, message, NULL, NULL), 0);
+  assert_string_equal(mw_buf_str(&out),
+                      "{\"name\":\"a\",\"[json.ext_int]\":6,\"[json.ext_strings]\":[\"y\",\"z\"],"
+                      "\"[json.ext_packed]\":[\"7\",\"8\",\"9\"],\"[json.Scope.ext_bytes]\":\"\"}");
+  mw_buf_fini(&out);
+  mw_arena_fini(&arena);
+}
+
 /* ---- what cannot be written ---- */
 
 /* Writing these bytes of `name` must fail with these words and leave the output alone. */
@@ -361,6 +417,7 @@ static void refuse_bytes(const char *name, const char *bytes, size_t len, int co
 #define REFUSE_BYTES(name, bytes, words) refuse_bytes(name, bytes, sizeof bytes - 1, MW_EFORMAT, words)
 
 static void test_what_cannot_be_written(void **state) {
+  REFUSE_BYTES("json.Legacy", "\x0a\x01" "a\xaa\x06\x01\xff", "json.Legacy.[json.ext_strings][0]: not valid UTF-8");
   REFUSE_BYTES("google.protobuf.Timestamp", "\x10\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01",
                "google.protobuf.Timestamp: 0 seconds and -1 nanos are out of range for google.protobuf.Timestamp");
   REFUSE_BYTES("google.protobuf.Duration", "\x08\x01\x10\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01",
@@ -481,6 +538,8 @@ int main(void) {
       cmocka_unit_test(test_wrappers),
       cmocka_unit_test(test_any),
       cmocka_unit_test(test_proto2),
+      cmocka_unit_test(test_extensions),
+      cmocka_unit_test(test_extensions_from_bytes),
       cmocka_unit_test(test_what_cannot_be_written),
       cmocka_unit_test(test_any_within_any_ends),
       cmocka_unit_test(test_budget),

@@ -28,6 +28,8 @@ struct mw_service_plan {
 struct mw_extension_plan {
   const Google__Protobuf__FieldDescriptorProto *proto;
   const struct mw_pool_file *file;
+  const char *full_name;
+  bool proto3; /* the syntax of the file */
 };
 
 struct mw_builder {
@@ -58,6 +60,17 @@ int mw_build_declare(struct mw_builder *b, const struct mw_descriptor_file *file
 
 /* Links what was declared and lays it out. MW_EFORMAT, MW_ENOMEM. */
 int mw_build_link(struct mw_builder *b);
+
+/* link.c: one field of the message `type`, but for its place in memory; and its number alone. */
+int mw_build_field(struct mw_builder *b, const char *type, const Google__Protobuf__FieldDescriptorProto *proto,
+                   struct mw_field *field);
+int mw_build_check_number(struct mw_builder *b, const char *type, const Google__Protobuf__FieldDescriptorProto *proto);
+
+/* link.c: the message of a full name, which may start with a dot; NULL when there is none. */
+const struct mw_message_type *mw_build_find_message(const struct mw_builder *b, const char *name);
+
+/* extension.c: links the extensions, after the messages. */
+int mw_build_extensions(struct mw_builder *b);
 
 /* Sets the value of [default = TEXT] of a field whose type is known. `where` names the field. MW_EFORMAT, MW_ENOMEM. */
 int mw_build_default(struct mw_builder *b, const char *where, const char *text, struct mw_field *field);

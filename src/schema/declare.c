@@ -145,9 +145,10 @@ static int declare_enum(struct mw_builder *b, const char *scope, const Google__P
 static int declare_extensions(struct mw_builder *b, const char *scope,
                               Google__Protobuf__FieldDescriptorProto *const *protos, size_t n) {
   for (size_t i = 0; i < n; i++) {
-    int rc = declare_member(b, scope, protos[i]->name);
+    const char *full_name = NULL;
+    int rc = declare(b, scope, protos[i]->name, MW_SYMBOL_MEMBER, NULL, &full_name);
     if (rc != 0) return rc;
-    b->extensions[b->n_extensions++] = (struct mw_extension_plan){protos[i], b->file};
+    b->extensions[b->n_extensions++] = (struct mw_extension_plan){protos[i], b->file, full_name, b->proto3};
   }
   return 0;
 }

@@ -98,9 +98,12 @@ int mw_json_read_members(struct mw_json_reader *r, const struct mw_message_type 
     int rc = mw_json_advance(r);
     if (rc != 0 || r->token.kind == MW_JSON_OBJECT_END) return rc;
     if ((rc = mw_json_text(r, &name)) != 0) return rc;
-    bool skip = except && mw_slice_eq_str(name, except);
+    const struct mw_message_type *extension = mw_json_find_extension(r, type, name);
+    bool skip = extension || (except && mw_slice_eq_str(name, except));
     if (!skip && (rc = find_field(r, type, name, seen, &field)) != 0) return rc;
-    if (!field) {
+    if (extension) {
+      rc = mw_json_read_extension(r, extension, message);
+    } else if (!field) {
       rc = skip_member(r);
     } else {
       const struct mw_json_path here = {.up = r->path, .kind = MW_PATH_FIELD, .name = field->name};

@@ -45,6 +45,12 @@ int mw_json_read_members(struct mw_json_reader *r, const struct mw_message_type 
 /* json_read.c: any value as `field`, into the message, marked as set. */
 int mw_json_read_field(struct mw_json_reader *r, ProtobufCMessage *message, const struct mw_field *field);
 
+/* json_extension.c: the extension of `type` that a key "[pkg.name]" names, as its holder; NULL when it names none. Its
+ * value, when the key is the newest token, into the message. */
+const struct mw_message_type *mw_json_find_extension(struct mw_json_reader *r, const struct mw_message_type *type,
+                                                     struct mw_slice key);
+int mw_json_read_extension(struct mw_json_reader *r, const struct mw_message_type *holder, ProtobufCMessage *message);
+
 /* json_scalar.c: a value that is no message as `field` into `slot`, which has mw_kind_size() bytes. `skipped` is set
  * when it is an enum's name that the schema does not know and such are to be ignored. */
 int mw_json_read_scalar(struct mw_json_reader *r, const struct mw_field *field, void *slot, bool *skipped);

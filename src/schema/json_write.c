@@ -207,6 +207,7 @@ int mw_json_write_members(struct mw_json_writer *w, const struct mw_message_type
     rc = mw_json_write_field(w, message, field);
     w->path = here.up;
   }
+  if (rc == 0 && message->n_unknown_fields > 0) rc = mw_json_write_extensions(w, type, message);
   return rc;
 }
 

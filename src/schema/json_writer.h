@@ -31,6 +31,10 @@ int mw_json_write_members(struct mw_json_writer *w, const struct mw_message_type
 /* json_write.c: what is in a field: one value, an array, or an object for a map. */
 int mw_json_write_field(struct mw_json_writer *w, const ProtobufCMessage *message, const struct mw_field *field);
 
+/* json_extension.c: the extensions among the unknown fields of the message, as members. */
+int mw_json_write_extensions(struct mw_json_writer *w, const struct mw_message_type *type,
+                             const ProtobufCMessage *message);
+
 /* json_wellknown_write.c: well-known types other than Empty. */
 int mw_json_write_wellknown(struct mw_json_writer *w, const struct mw_message_type *type,
                             const ProtobufCMessage *message);

@@ -17,7 +17,7 @@ static bool packable(enum mw_kind kind) {
   return kind != MW_KIND_STRING && kind != MW_KIND_BYTES && kind != MW_KIND_MESSAGE;
 }
 
-static int check_number(struct mw_builder *b, const char *type, const FieldProto *proto) {
+int mw_build_check_number(struct mw_builder *b, const char *type, const FieldProto *proto) {
   bool reserved = proto->number >= FIRST_RESERVED_NUMBER && proto->number <= LAST_RESERVED_NUMBER;
   if (proto->number >= 1 && proto->number <= MAX_FIELD_NUMBER && !reserved) return 0;
   return mw_build_fail(b, MW_EFORMAT, "%s.%s: number %d: expected 1 to %d, and not %d to %d", type, proto->name,
@@ -108,7 +108,7 @@ static int link_default(struct mw_builder *b, const char *where, const FieldProt
   return 0;
 }
 
-static int link_field(struct mw_builder *b, const char *type, const FieldProto *proto, struct mw_field *field) {
+int mw_build_field(struct mw_builder *b, const char *type, const FieldProto *proto, struct mw_field *field) {
   struct mw_arena *scratch = &b->scratch;
   size_t size = strlen(type) + 1 + strlen(proto->name) + 1;
   char *where = mw_arena_alloc(scratch, size);
@@ -146,7 +146,7 @@ static int sort_fields(struct mw_builder *b, const char *type, const Google__Pro
   if (!sorted) return mw_build_no_memory(b);
   for (size_t i = 0; i < proto->n_field; i++) {
     sorted[i] = proto->field[i];
-    int rc = check_number(b, type, sorted[i]);
+    int rc = mw_build_check_number(b, type, sorted[i]);
     if (rc != 0) return rc;
   }
   qsort(sorted, proto->n_field, sizeof *sorted, compare_field_protos);
@@ -242,7 +242,7 @@ static int link_message(struct mw_builder *b, struct mw_message_plan *plan, stru
   if (!plan->fields) return mw_build_no_memory(b);
   type->fields = plan->fields;
   for (size_t i = 0; i < type->n_fields; i++) {
-    rc = link_field(b, type->full_name, protos[i], &plan->fields[i]);
+    rc = mw_build_field(b, type->full_name, protos[i], &plan->fields[i]);
     if (rc != 0) return rc;
     type->has_required |= plan->fields[i].required;
     type->has_defaults |= plan->fields[i].default_value != NULL;
@@ -308,7 +308,7 @@ static int link_messages(struct mw_builder *b) {
 
 /* ---- services ---- */
 
-static const struct mw_message_type *find_message(const struct mw_builder *b, const char *name) {
+const struct mw_message_type *mw_build_find_message(const struct mw_builder *b, const char *name) {
   const struct mw_symbol *symbol = name ? mw_build_find(b, name) : NULL;
   return symbol && symbol->kind == MW_SYMBOL_MESSAGE ? symbol->type : NULL;
 }
@@ -318,8 +318,8 @@ static int link_method(struct mw_builder *b, const struct mw_service_type *servi
   *method = (struct mw_method_type){
       .name = mw_build_copy(b, proto->name),
       .service = service,
-      .input = find_message(b, proto->input_type),
-      .output = find_message(b, proto->output_type),
+      .input = mw_build_find_message(b, proto->input_type),
+      .output = mw_build_find_message(b, proto->output_type),
       .client_streaming = proto->client_streaming,
       .server_streaming = proto->server_streaming,
   };
@@ -361,35 +361,8 @@ static int link_services(struct mw_builder *b) {
   return 0;
 }
 
-/* ---- extensions: for reflection alone ---- */
-
-static int compare_extensions(const void *a, const void *b) {
-  const struct mw_extension *x = a, *y = b;
-  int order = strcmp(x->extendee, y->extendee);
-  return order != 0 ? order : x->number < y->number ? -1 : x->number > y->number;
-}
-
-static int link_extensions(struct mw_builder *b) {
-  struct mw_pool *pool = b->pool;
-  for (size_t i = 0; i < b->n_extensions; i++) {
-    const FieldProto *proto = b->extensions[i].proto;
-    const struct mw_message_type *extendee = find_message(b, proto->extendee);
-    b->file = b->extensions[i].file;
-    if (!extendee) {
-      return mw_build_fail(b, MW_EFORMAT, "extension \"%s\": there is no message \"%s\"", proto->name,
-                           proto->extendee ? proto->extendee : "");
-    }
-    int rc = check_number(b, extendee->full_name, proto);
-    if (rc != 0) return rc;
-    pool->extensions[pool->n_extensions++] = (struct mw_extension){extendee->full_name, proto->number, b->file};
-  }
-  qsort(pool->extensions, pool->n_extensions, sizeof *pool->extensions, compare_extensions);
-  for (size_t i = 0; i < pool->n_extensions; i++) pool->extension_numbers[i] = pool->extensions[i].number;
-  return 0;
-}
-
 int mw_build_link(struct mw_builder *b) {
   int rc = link_messages(b);
   if (rc == 0) rc = link_services(b);
-  return rc == 0 ? link_extensions(b) : rc;
+  return rc == 0 ? mw_build_extensions(b) : rc;
 }

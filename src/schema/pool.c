@@ -168,33 +168,3 @@ size_t mw_pool_imports(const struct mw_pool *pool, const char *path, const char 
   *imports = file ? file->imports : NULL;
   return file ? file->n_imports : 0;
 }
-
-/* The first extension of `extendee`, in its order; n_extensions when all are of types before it. */
-static size_t first_extension(const struct mw_pool *pool, const char *extendee) {
-  size_t low = 0, high = pool->n_extensions;
-  while (low < high) {
-    size_t middle = low + (high - low) / 2;
-    if (strcmp(pool->extensions[middle].extendee, extendee) < 0) {
-      low = middle + 1;
-    } else {
-      high = middle;
-    }
-  }
-  return low;
-}
-
-size_t mw_pool_extensions(const struct mw_pool *pool, const char *type, const int32_t **numbers) {
-  size_t first = first_extension(pool, type), end = first;
-  while (end < pool->n_extensions && strcmp(pool->extensions[end].extendee, type) == 0) end++;
-  *numbers = end > first ? &pool->extension_numbers[first] : NULL;
-  return end - first;
-}
-
-const char *mw_pool_file_of_extension(const struct mw_pool *pool, const char *type, int32_t number) {
-  const int32_t *numbers;
-  size_t n = mw_pool_extensions(pool, type, &numbers), first = first_extension(pool, type);
-  for (size_t i = 0; i < n; i++) {
-    if (numbers[i] == number) return pool->extensions[first + i].file->path;
-  }
-  return NULL;
-}

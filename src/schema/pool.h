@@ -179,6 +179,12 @@ const char *mw_pool_file_of_extension(const struct mw_pool *pool, const char *ty
 size_t mw_pool_extensions(const struct mw_pool *pool, const char *type, const int32_t **numbers);
 size_t mw_pool_imports(const struct mw_pool *pool, const char *path, const char *const **imports);
 
+/* The holder of an extension: a message type that has it as the only field, with "[full.name]" as the names, and the name
+ * of the extended message. It is in no list, and its index is none. The fields of a message that belong to the extension
+ * are a message of this type. NULL when there is no such extension, or when it is a group or of a message set. */
+const struct mw_message_type *mw_pool_extension(const struct mw_pool *pool, const char *type, uint32_t number);
+const struct mw_message_type *mw_pool_extension_by_name(const struct mw_pool *pool, struct mw_slice full_name);
+
 /* A field by its name or, second, by its JSON name too; NULL when there is none. */
 const struct mw_field *mw_field_by_name(const struct mw_message_type *type, struct mw_slice name);
 const struct mw_field *mw_field_by_json_name(const struct mw_message_type *type, struct mw_slice name);

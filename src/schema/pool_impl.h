@@ -27,13 +27,14 @@ enum mw_symbol_kind {
 struct mw_symbol {
   enum mw_symbol_kind kind;
   const struct mw_pool_file *file;
-  void *type; /* mw_message_type, mw_enum_type, mw_service_type; NULL for a member */
+  void *type; /* mw_message_type, mw_enum_type, mw_service_type; of an extension its holder; NULL for other members */
 };
 
 struct mw_extension {
   const char *extendee;
   int32_t number;
   const struct mw_pool_file *file;
+  const struct mw_message_type *holder; /* mw_pool_extension() */
 };
 
 struct mw_pool {
