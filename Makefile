@@ -11,7 +11,7 @@
 #   make soak       saves in every way under load, SAVES times (1000), and reloads RELOADS times (10000); then calls of
 #                   every kind for MEMORY_SECONDS (600), after which the server must hold no more memory
 #   make crash      kills the server under writes, CYCLES times (1000)
-#   make conformance  runs other people's suites: h2spec, gRPC's interop clients, connectrpc's; needs Go, at first a network too
+#   make conformance  runs other people's suites and clients (test/conformance.py); needs Go, at first a network too
 #   make layers     checks that every #include points down
 #   make loops      checks that loops in C that a script or a message can make long look at the budget
 #   make types      tells LuaLS, through build/types, of the messages in proto/ and in the examples

@@ -2,9 +2,11 @@
 """usage: test/conformance.py [NAME=CLIENT]...
 
 Holds the server against other people's suites: h2spec; the gRPC interoperability cases in grpc-go's client, which calls
-examples/interop; and connectrpc's suite, with the server and with mw.client. They are installed with Go into
-build/conformance, unless they are there. CLIENT is another interop client to run, of any implementation: they all take
-the same options. Cases of connectrpc's suite that the C core fails are in test/suites/connect and in docs/engines.md.
+examples/interop; connectrpc's suite, with the server and with mw.client; grpcurl; and grpc-go's and grpc-java's clients
+with health checking, while services come and go. They are installed with Go, the last with Maven, into build/conformance,
+unless they are there; without a JDK and Maven the last is left out. CLIENT is another interop client to run, of any
+implementation: they all take the same options. Cases of connectrpc's suite that the C core fails are in
+test/suites/connect and in docs/engines.md.
 
 Prints a table and what failed; ends with "N passed, N failed", and exits with 1 unless all passed."""
 
@@ -17,6 +19,8 @@ import xml.etree.ElementTree
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "suites"))
 from connectrpc import connect
+from grpcurl import grpcurl
+from health import health
 from tools import ENGINES, ROOT, Results, Server, install, run
 
 H2SPEC = "github.com/summerwind/h2spec/cmd/h2spec@v2.2.1+incompatible"
@@ -59,7 +63,7 @@ def main(others):
     if not shutil.which("go"):
         print("conformance: nothing was run: there is no Go here to install the suites with")
         return 1
-    frames, cases, connectrpc = Results(), Results(), Results("known")
+    frames, cases, connectrpc, calls, checked = Results(), Results(), Results("known"), Results(), Results()
     h2spec_program = install(H2SPEC)
     clients = {"grpc-go": install(GRPC_GO), **dict(other.split("=", 1) for other in others)}
     for engine in ENGINES:
@@ -69,12 +73,16 @@ def main(others):
             for name, client in clients.items():
                 interop(name, client, server, engine, cases)
         connect(engine, connectrpc)
+        grpcurl(engine, calls)
+        health(engine, checked)
     if frames.rows:
         frames.print("h2spec --strict", ["http"])
     cases.print("gRPC interop cases", [f"{name} {engine}" for name in clients for engine in ENGINES], CASES)
     connectrpc.print("connectrpc's suite", ENGINES)
-    passed = sum(each.passed for each in (frames, cases, connectrpc))
-    failed = sum(each.failed for each in (frames, cases, connectrpc))
+    calls.print("grpcurl", ENGINES)
+    checked.print("clients with health checking", ENGINES)
+    every = (frames, cases, connectrpc, calls, checked)
+    passed, failed = sum(each.passed for each in every), sum(each.failed for each in every)
     print(f"\n{passed} passed, {failed} failed")
     return 0 if passed and not failed else 1
 

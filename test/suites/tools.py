@@ -24,10 +24,13 @@ class Server:
             stdout=subprocess.PIPE, stderr=self.log, text=True)
         line = self.process.stdout.readline()
         if "listening on" not in line:
-            self.log.seek(0)
-            sys.exit(f"conformance: moonwire serve --engine {engine} did not start:\n{self.log.read()}")
+            sys.exit(f"conformance: moonwire serve --engine {engine} did not start:\n{self.logged()}")
         self.address = line.split()[-1]
         self.host, self.port = self.address.rsplit(":", 1)
+
+    def logged(self):
+        with open(f"/proc/self/fd/{self.log.fileno()}", errors="replace") as log:
+            return log.read()
 
     def __enter__(self):
         return self

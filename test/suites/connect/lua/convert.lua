@@ -4,22 +4,11 @@ local mw = require "moonwire"
 
 local M = {}
 
-local PAYLOAD <const> = "connectrpc.conformance.v1.ConformancePayload"
-
-local function base64(bytes)
-  return mw.json.decode(mw.json.encode(mw.message(PAYLOAD, { data = bytes }))).data or ""
-end
-
-local function from_base64(text)
-  local payload = mw.json.decode(mw.json.encode { data = text }, PAYLOAD)
-  return payload and payload.data or text
-end
-
 -- Calls f(key, value) for each value of the suite's headers.
 function M.each_value(headers, f)
   for _, header in ipairs(headers) do
     local key <const> = header.name:lower()
-    for _, value in ipairs(header.value) do f(key, key:find "%-bin$" and from_base64(value) or value) end
+    for _, value in ipairs(header.value) do f(key, key:find "%-bin$" and mw.base64.decode(value) or value) end
   end
 end
 
@@ -29,7 +18,7 @@ function M.headers(keys, values_of)
   for key in pairs(keys) do
     local values = values_of(key)
     if key:find "%-bin$" then
-      for i, value in ipairs(values) do values[i] = (base64(value):gsub("=+$", "")) end
+      for i, value in ipairs(values) do values[i] = (mw.base64.encode(value):gsub("=+$", "")) end
     end
     headers[#headers + 1] = { name = key, value = values }
   end
