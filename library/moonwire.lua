@@ -120,17 +120,19 @@ function mw.array(list) end
 ---| "DATA_LOSS"
 ---| "UNAUTHENTICATED"
 
----A gRPC status: `return nil, status` from a handler, or `error(status)` from any depth.
+---A gRPC status: `return nil, status` from a handler, or `error(status)` from any depth. A handler that raises the status of a
+---function that has failed, by assert or error, ends its call with INTERNAL.
 ---@class moonwire.Status
 ---@field code moonwire.Code
 ---@field message string
 ---@field details? google.protobuf.Any[]
 local Status = {}
 
----Adds a detail, and returns the status.
+---Adds a detail, of a message or an Any as it is, and returns the status.
 ---@param type_name string such as "google.rpc.BadRequest"
 ---@param message table
 ---@return moonwire.Status
+---@overload fun(self: moonwire.Status, any: google.protobuf.Any): moonwire.Status
 function Status:with_details(type_name, message) end
 
 ---Makes statuses: `mw.status.not_found("task %s not found", id)`, or `mw.status("NOT_FOUND", ...)`.
@@ -191,11 +193,13 @@ function Call:messages() end
 ---@return string code
 function Call:outcome(reply, status) end
 
----Headers are 64 KiB at the most, where each entry counts 32 bytes more. So are trailers.
+---Adds a header; with a key that is set already, another value of it. Headers are 64 KiB at the most, where each entry counts
+---32 bytes more. So are trailers.
 ---@param key string
 ---@param value string raw bytes for a key ending in -bin
 function Call:set_header(key, value) end
 
+---Adds a trailer, as set_header() does a header.
 ---@param key string
 ---@param value string raw bytes for a key ending in -bin
 function Call:set_trailer(key, value) end

@@ -30,7 +30,7 @@ return {
     ["bind/metrics.c"] = { push_label_names = 1, check_no_others = 2, check_series = 1, get_labels = 1, get_buckets = 1 },
     ["bind/open.c"] = { mw_bind_open = 1 },
     ["bind/options.c"] = { is_one_of = 1, push_joined = 1, mw_bind_check_options = 1 },
-    ["bind/status.c"] = { push_message = 1, mw_bind_open_status = 2 },
+    ["bind/status.c"] = { push_message = 1, push_any = 1, mw_bind_open_status = 2 },
     ["bind/store.c"] = { check_name = 1 },
     ["bind/store_key.c"] = { add_integer = 1, mw_store_key_push = 1 },
     ["bind/store_collection.c"] = { copy_without_paths = 1 },

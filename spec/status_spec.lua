@@ -56,4 +56,22 @@ describe("mw.status", function()
       'google.rpc.ErrorInfo.reson: no such field (did you mean "reason"?)', 1, true)
     assert.are.equal(2, #status.details)
   end)
+
+  it("takes a detail that is an Any", function()
+    local any = mw.any.pack("google.rpc.ErrorInfo", { reason = "R" })
+    local status = mw.status.aborted "x"
+    assert.are.equal(status, status:with_details(any))
+    assert.are.equal("R", mw.any.unpack(status.details[1]).reason)
+    any.value = "changed later"
+    assert.are.equal("R", mw.any.unpack(status.details[1]).reason)
+    for wrong, words in pairs {
+      [{}] = "with_details: google.protobuf.Any.type_url is empty, expected a type URL",
+      [{ type_url = 5 }] = "google.protobuf.Any.type_url: expected string, got 5",
+      [mw.message("google.rpc.ErrorInfo", {})] = "google.protobuf.Any: expected google.protobuf.Any, got google.rpc.ErrorInfo",
+    } do
+      assert.error_matches(function() status:with_details(wrong) end, words, 1, true)
+    end
+    assert.has_error(function() status:with_details(5, {}) end)
+    assert.are.equal(1, #status.details)
+  end)
 end)

@@ -198,19 +198,30 @@ static int l_call(lua_State *L) {
 
 /* ---- methods and metamethods ---- */
 
-/* status:with_details(type_name, message): adds a detail and returns the status, which is one for the caller from now on. */
-static int l_with_details(lua_State *L) {
-  check_status(L, 1);
-  const char *name = luaL_checkstring(L, 2);
-  luaL_checktype(L, 3, LUA_TTABLE);
+static const struct mw_message_type *find_type(lua_State *L, const char *name) {
   struct mw_program *program = mw_fiber_program(L);
   const struct mw_message_type *type = program ? mw_pool_message(program->pool, name) : NULL;
-  if (!type) return luaL_error(L, "with_details: no message type %s in the schema", name);
+  if (!type) luaL_error(L, "with_details: no message type %s in the schema", name);
+  return type;
+}
+
+/* The value at `index` as a message, which borrows its strings. */
+static const ProtobufCMessage *check_message(lua_State *L, int index, const struct mw_message_type *type) {
+  struct mw_program *program = mw_fiber_program(L);
   struct mw_err err = MW_ERR_INIT;
   ProtobufCMessage *message;
-  if (mw_bind_to_message(L, 3, program, type, mw_vm_scratch(program->vm), &message, &err) != 0) {
-    return mw_bind_raise_err(L, &err);
+  if (mw_bind_to_message(L, index, program, type, mw_vm_scratch(program->vm), &message, &err) != 0) {
+    mw_bind_raise_err(L, &err);
   }
+  return message;
+}
+
+/* Pushes {type_url=, value=} of the message at 3, whose type is named at 2. */
+static void push_packed(lua_State *L) {
+  const char *name = luaL_checkstring(L, 2);
+  luaL_checktype(L, 3, LUA_TTABLE);
+  const struct mw_message_type *type = find_type(L, name);
+  const ProtobufCMessage *message = check_message(L, 3, type);
   lua_createtable(L, 0, 2);
   luaL_Buffer buffer;
   size_t size = mw_message_size(message);
@@ -219,6 +230,31 @@ static int l_with_details(lua_State *L) {
   lua_setfield(L, -2, "value");
   lua_pushfstring(L, "type.googleapis.com/%s", type->full_name);
   lua_setfield(L, -2, "type_url");
+}
+
+/* Pushes a copy of the Any at 2. */
+static void push_any(lua_State *L) {
+  static const char *const names[] = {"type_url", "value"};
+  const struct mw_message_type *any = find_type(L, "google.protobuf.Any");
+  const ProtobufCMessage *message = check_message(L, 2, any);
+  lua_createtable(L, 0, 2);
+  for (int i = 0; i < 2; i++) {
+    const ProtobufCBinaryData *bytes = mw_field_value((ProtobufCMessage *)(uintptr_t)message, &any->fields[i]);
+    if (i == 0 && bytes->len == 0) luaL_error(L, "with_details: google.protobuf.Any.type_url is empty, expected a type URL");
+    lua_pushlstring(L, bytes->len > 0 ? (const char *)bytes->data : "", bytes->len);
+    lua_setfield(L, -2, names[i]);
+  }
+}
+
+/* status:with_details(type_name, message) or status:with_details(any): adds a detail and returns the status, which is one
+ * for the caller from now on. */
+static int l_with_details(lua_State *L) {
+  check_status(L, 1);
+  if (lua_istable(L, 2) && lua_isnoneornil(L, 3)) {
+    push_any(L);
+  } else {
+    push_packed(L);
+  }
   if (get(L, 1, "details") != LUA_TTABLE) {
     lua_pop(L, 1);
     lua_newtable(L);

@@ -34,6 +34,15 @@ function unary.details()
   })
 end
 
+-- Details that are Any messages already: packed by hand, and those of another status.
+function unary.ready_details(req)
+  local other = mw.status.not_found("other"):with_details("google.rpc.ErrorInfo", { reason = "OTHER" })
+  local status = mw.status.aborted("see details"):with_details(mw.any.pack("google.rpc.ErrorInfo", { reason = "PACKED" }))
+  for _, detail in ipairs(other.details) do status:with_details(detail) end
+  if req.text == "field" then status.details[3] = mw.any.pack("google.rpc.ErrorInfo", { reason = "FIELD" }) end
+  return nil, status
+end
+
 function unary.details_of_bytes()
   return nil, mw.status.invalid_argument("a\xff\0b"):with_details("google.rpc.BadRequest", {})
 end
@@ -330,6 +339,8 @@ function expand.late_header(_, call)
   call:set_header("x-late", "yes")
 end
 
+function expand.status() return nil, mw.status.out_of_range "at once" end
+
 function expand.fail_midway(req, call)
   for i = 1, req.count do call:send { count = i } end
   return nil, mw.status.data_loss("after %d", req.count)
@@ -427,6 +438,10 @@ function collect.twice(_, call)
   return { text = tostring(message) .. " " .. tostring(again) .. " " .. tostring(status) }
 end
 
+function collect.status()
+  return nil, mw.status.out_of_range "at once"
+end
+
 function Echo.Collect(call)
   local first = call:receive()
   if not first then return { text = "nothing" } end
@@ -444,6 +459,11 @@ end
 function chat.forward(first, call)
   mw.sleep(0.1)
   call:send(assert(mw.client(first.text):call("echo.Echo/Unary", call:receive())))
+end
+
+function chat.status(_, call)
+  call:send { text = "before" }
+  return nil, mw.status.out_of_range "after one"
 end
 
 -- One fiber reads, another writes.

@@ -75,6 +75,27 @@ describe("a failing call", function()
     assert.are.equal("must not be empty", violation.description)
   end)
 
+  it("carries details that are Any messages already", function()
+    local _, status = server:unary "ready_details"
+    local function reason(i) return mw.any.unpack(status.details[i]).reason end
+    assert.are.equal("ABORTED", status.code)
+    assert.are.same({ "PACKED", "OTHER" }, { reason(1), reason(2) })
+    _, status = server:unary("ready_details", { text = "field" })
+    assert.are.same({ "PACKED", "OTHER", "FIELD" }, { reason(1), reason(2), reason(3) })
+  end)
+
+  it("is returned by streaming handlers too", function()
+    local stream <close> = server.echo:Expand { what = "status" }
+    echo.assert_status("OUT_OF_RANGE", "at once", stream:receive())
+    local upload <close> = server.echo:Collect()
+    upload:send { what = "status" }
+    echo.assert_status("OUT_OF_RANGE", "at once", upload:finish())
+    local chat <close> = server.echo:Chat()
+    chat:send { what = "status" }
+    assert.are.equal("before", chat:receive().text)
+    echo.assert_status("OUT_OF_RANGE", "after one", chat:receive())
+  end)
+
   it("carries details with a message that is no text", function()
     local _, status = server:unary "details_of_bytes"
     assert.are.equal("INVALID_ARGUMENT", status.code)

@@ -46,8 +46,7 @@ describe("metadata", function()
   it("comes back with an error too", function()
     local reply, status, info = server:unary "metadata_and_status"
     echo.assert_status("ABORTED", "with metadata", reply, status)
-    -- An answer without a message may be trailers alone: then the headers are among them.
-    assert.are.equal("h", info.headers["x-header"] or info.trailers["x-header"])
+    assert.are.equal("h", info.headers["x-header"])
     assert.are.equal("t", info.trailers["x-trailer"])
   end)
 
@@ -57,6 +56,10 @@ describe("metadata", function()
     assert.is_truthy(stream:receive())
     assert.is_nil((stream:receive()))
     assert.are.equal("yes", stream:trailers()["x-late"])
+  end)
+
+  it("has the client's name", function()
+    assert.matches("grpc", assert(server:unary "metadata").pairs["user-agent"])
   end)
 
   it("of the server's own protocol is not shown to handlers", function()
@@ -81,7 +84,8 @@ describe("metadata", function()
     end)
 
     it("reserved keys", function()
-      for _, key in ipairs { "grpc-status", "grpc-anything", "content-type", "te", "host" } do
+      for _, key in ipairs { "grpc-status", "grpc-anything", "connection", "content-length", "content-type", "host", "keep-alive",
+        "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade", "user-agent" } do
         refuses(([[metadata key \"%s\" is reserved for HTTP and gRPC, choose another name]]):format(key), key)
       end
     end)
