@@ -32,7 +32,8 @@ end
 ---@param call moonwire.Call
 ---@return fileupload.UploadResponse?, moonwire.Status?
 function FileUploadService.Upload(call)
-  local file <close> = assert(mw.fs.temp "uploads")
+  local file <close>, unopened = mw.fs.temp "uploads"
+  if not file then return nil, unopened end
   local name, bytes, chunks, complete = nil, 0, 0, false
 
   for chunk in call:messages() do

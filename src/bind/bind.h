@@ -241,6 +241,9 @@ void mw_bind_push_failure(lua_State *L, const struct mw_status *status);
 /* Whether the value at `index` is a failure. */
 bool mw_bind_is_failure(lua_State *L, int index);
 
+/* Raises the failure at the top as a status that ends the call as it is: where raising is all that a function can do. */
+int mw_bind_raise_status(lua_State *L);
+
 /* Pushes nil and a failure: `return mw_bind_fail(L, MW_CODE_NOT_FOUND, "...")`. */
 int mw_bind_fail(lua_State *L, enum mw_code code, const char *fmt, ...) MW_PRINTF(3, 4);
 

@@ -127,10 +127,8 @@ static int push_arrived(lua_State *L, struct mw_bind_call *c, struct mw_slice by
   struct mw_err err = MW_ERR_INIT;
   int rc = mw_bind_push_bytes(L, c->program, c->method->input, bytes, &err);
   if (rc == 0) return 1;
-  mw_bind_push_err(L, &err);
-  struct mw_status status = mw_status(mw_code_of_error(rc), lua_tostring(L, -1));
-  mw_bind_push_status(L, &status);
-  return lua_error(L);
+  mw_bind_fail_err(L, mw_code_of_error(rc), &err);
+  return mw_bind_raise_status(L);
 }
 
 static int after_receive(lua_State *L, int status, lua_KContext context) {

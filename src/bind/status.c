@@ -3,8 +3,8 @@
  * A status is a table with the metatable "moonwire.Status": `code` (the name), `message`, `details` (a sequence of
  * Any tables, {type_url=, value=}, or nil). Handlers return or raise them, and what fails returns nil and one.
  *
- * A failure is a status that a function of the runtime has returned or raised: it has a metatable of its own, in which the
- * entry at &is_failure is true. A handler that raises one has not chosen it for its caller (call.c). */
+ * A failure is a status that a function of the runtime has returned, or an outbound call has raised: it has a metatable of
+ * its own, in which the entry at &is_failure is true. A handler that raises one has not chosen it for its caller (call.c). */
 #include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -30,6 +30,11 @@ static bool is_status(lua_State *L, int index) {
   bool is = push_kind(L, index);
   if (is) lua_pop(L, 1);
   return is;
+}
+
+int mw_bind_raise_status(lua_State *L) {
+  luaL_setmetatable(L, STATUS);
+  return lua_error(L);
 }
 
 bool mw_bind_is_failure(lua_State *L, int index) {

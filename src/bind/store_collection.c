@@ -33,13 +33,13 @@ void mw_collection_push(lua_State *L, struct mw_collection *collection, struct m
   if (mw_bind_push_bytes(L, collection->program, collection->type, bytes, &err) == 0) return;
   mw_err_wrap(&err, "the store's collection %s", collection->name);
   mw_bind_fail_err(L, MW_CODE_DATA_LOSS, &err);
-  lua_error(L);
+  mw_bind_raise_status(L);
 }
 
 int mw_collection_iterate(lua_State *L, int rc, struct mw_err *err) {
   if (rc != 0) {
     mw_store_fail_err(L, rc, err);
-    return lua_error(L);
+    return mw_bind_raise_status(L);
   }
   lua_settop(L, 3);
   lua_pushnil(L);

@@ -114,13 +114,13 @@ static bool push_scan(lua_State *L, const char *what, const char *const *allowed
 static void renew(lua_State *L, struct scan *scan) {
   if (!scan->renews) {
     mw_store_hold_fail(L, scan->collection, &scan->hold);
-    lua_error(L);
+    mw_bind_raise_status(L);
   }
   struct mw_err err = MW_ERR_INIT;
   int rc = open_snapshot(L, scan, &err);
   if (rc == 0) return;
   mw_store_fail_err(L, rc, &err);
-  lua_error(L);
+  mw_bind_raise_status(L);
 }
 
 /* scan(). What fails half-way is raised, since a loop cannot return it. */
@@ -136,7 +136,7 @@ static int l_next(lua_State *L) {
   }
   if (rc != MW_ENOTFOUND) {
     mw_store_fail_at(L, scan->collection, rc, entry.key);
-    return lua_error(L);
+    return mw_bind_raise_status(L);
   }
   l_close(L);
   lua_pushnil(L);

@@ -52,7 +52,7 @@ static struct transaction *push_transaction(lua_State *L, struct mw_store *store
   if (tx->txn) return tx;
   if (rc == 0) mw_err_set(&err, MW_ENOMEM, "out of memory");
   mw_store_fail_err(L, rc == 0 ? MW_ENOMEM : rc, &err);
-  lua_error(L);
+  mw_bind_raise_status(L);
   return NULL;
 }
 
@@ -65,7 +65,7 @@ static struct transaction *check_transaction(lua_State *L) {
 static void check(lua_State *L, int rc) {
   if (rc == 0) return;
   mw_store_fail(L, NULL, rc, NULL);
-  lua_error(L);
+  mw_bind_raise_status(L);
 }
 
 /* ---- reading ---- */
@@ -116,7 +116,7 @@ static int read_snapshot(lua_State *L, struct transaction *tx, const struct mw_s
                          struct mw_store_entry *entry) {
   if (tx->hold.ended) {
     mw_store_hold_fail(L, NULL, &tx->hold);
-    lua_error(L);
+    mw_bind_raise_status(L);
   }
   lua_pushnil(L); /* the snapshot does */
   return mw_store_snapshot_get(tx->hold.snapshot, mw_store_key_slice(key), entry);
@@ -155,7 +155,7 @@ static bool read_key(lua_State *L, struct transaction *tx, struct mw_collection 
   int rc = tx->newest ? read_newest(L, tx, collection, key, &entry) : read_snapshot(L, tx, key, &entry);
   if (rc != 0 && rc != MW_ENOTFOUND) {
     mw_store_fail_at(L, collection, rc, mw_store_key_slice(key));
-    lua_error(L);
+    mw_bind_raise_status(L);
   }
   note_read(L, tx, key, entry.revision);
   check_current(L, tx);
@@ -181,7 +181,7 @@ static int l_get(lua_State *L) {
 /* Packs the message at 3; a key that cannot be one is raised, since nothing may be left out of a transaction. */
 static struct mw_slice pack(lua_State *L, struct mw_collection *collection, struct mw_store_key *key) {
   struct mw_slice bytes;
-  if (!mw_collection_pack(L, collection, 3, &bytes, key)) lua_error(L);
+  if (!mw_collection_pack(L, collection, 3, &bytes, key)) mw_bind_raise_status(L);
   return bytes;
 }
 
@@ -196,7 +196,7 @@ static int write_message(lua_State *L, const char *what, bool insert) {
     mw_store_key_push(L, collection, mw_store_key_slice(&key));
     const char *name = luaL_tolstring(L, -1, NULL);
     mw_bind_fail(L, MW_CODE_ALREADY_EXISTS, "%s: %s exists already", collection->name, name);
-    return lua_error(L);
+    return mw_bind_raise_status(L);
   }
   check(L, mw_store_txn_put(tx->txn, mw_store_key_slice(&key), bytes, expires));
   tx->writes = true;

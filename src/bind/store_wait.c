@@ -103,7 +103,7 @@ static int after_error(lua_State *L, int status, lua_KContext context) {
   const struct mw_store_result *result = mw_store_wait_result((struct mw_store_wait *)context);
   if (result->code == 0) return 0;
   mw_store_fail(L, NULL, MW_ECONFLICT, "a change was given up, for the one before it was not stored");
-  return lua_error(L);
+  return mw_bind_raise_status(L);
 }
 
 /* Stack: 1 the wait, 2 the error or nil. The error of a fiber that is killed or cut depends on nothing. */

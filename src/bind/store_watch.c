@@ -136,7 +136,7 @@ static bool push_existing(lua_State *L, struct watch *w) {
   }
   if (rc != MW_ENOTFOUND) {
     mw_store_fail_at(L, w->collection, rc, entry.key);
-    return lua_error(L);
+    return mw_bind_raise_status(L);
   }
   mw_store_hold_close(&w->hold);
   return false;
@@ -159,7 +159,7 @@ static int next_change(lua_State *L, int status, lua_KContext context) {
   }
   if (w->behind) {
     mw_bind_fail(L, MW_CODE_ABORTED, "%s: the watch fell behind and lost changes: begin again", w->collection->name);
-    return lua_error(L);
+    return mw_bind_raise_status(L);
   }
   struct mw_fiber *fiber = mw_fiber_check(L, "watch");
   if (w->fiber) return luaL_error(L, "watch: another coroutine waits for its next change already");
@@ -173,7 +173,7 @@ static int l_next(lua_State *L) {
   lua_settop(L, 1);
   if (w->watch && w->hold.ended) {
     mw_store_hold_fail(L, w->collection, &w->hold);
-    return lua_error(L);
+    return mw_bind_raise_status(L);
   }
   if (w->hold.snapshot && push_existing(L, w)) return 1;
   return next_change(L, LUA_OK, 0);

@@ -25,11 +25,6 @@ function failing.store_insert()
   return scores:insert { what = "there" }
 end
 
-function failing.transaction()
-  scores:put { what = "there" }
-  return mw.store.transaction(function(tx) tx:insert(scores, { what = "there" }) end)
-end
-
 function failing.client() return mw.client(nobody):call("echo.Echo/Unary", {}) end
 
 function failing.stream() return mw.client(nobody):stream("echo.Echo/Expand", {}):receive() end
@@ -63,6 +58,12 @@ function failing.metric()
     local _, status = gauge:set({ n = i }, 1)
     if status then return nil, status end
   end
+end
+
+-- The store raises this by itself.
+function M.transaction()
+  scores:put { what = "there" }
+  return mw.store.transaction(function(tx) tx:insert(scores, { what = "there" }) end)
 end
 
 -- ---- the ways from there to the caller ----

@@ -33,7 +33,7 @@ local mistakes = {
 -- Functions of the runtime that fail, and their codes.
 local failing = {
   read = "NOT_FOUND", path = "INVALID_ARGUMENT", remove = "NOT_FOUND", store_update = "NOT_FOUND",
-  store_insert = "ALREADY_EXISTS", transaction = "ALREADY_EXISTS", client = "UNAVAILABLE", stream = "UNAVAILABLE",
+  store_insert = "ALREADY_EXISTS", client = "UNAVAILABLE", stream = "UNAVAILABLE",
   messages = "UNAVAILABLE", finish = "UNAVAILABLE", stream_status = "UNAVAILABLE", json = "INVALID_ARGUMENT",
   time = "INVALID_ARGUMENT", u64 = "INVALID_ARGUMENT", any = "INVALID_ARGUMENT", topic = "DEADLINE_EXCEEDED",
   publish = "RESOURCE_EXHAUSTED", metric = "RESOURCE_EXHAUSTED",
@@ -151,6 +151,10 @@ describe("a failing call", function()
       for _, way in ipairs { "raise_failure", "raise_failure_again", "raise_failure_from_coroutine" } do
         assert.matches("NOT_FOUND: absent.txt: ", internal(server:unary(way, { text = "read" })), 1, true)
       end
+    end)
+
+    it("has the status that a transaction of the store raises", function()
+      echo.assert_status("ALREADY_EXISTS", "scores: there exists already", server:unary "transaction")
     end)
 
     it("has the status that its handler makes of it", function()
