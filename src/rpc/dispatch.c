@@ -77,17 +77,17 @@ void mw_dispatch_add_trailers(const struct mw_dispatch *dispatch, const struct m
 
 void mw_dispatch_log_failed(const struct mw_call *call, struct mw_slice path, const struct mw_status *status) {
   if (status->code == MW_CODE_OK || !mw_log_enabled(MW_LOG_DEBUG)) return;
-  char method[SHOWN_PATH + 1], message[SHOWN_MESSAGE + 1], seconds[32];
+  char method[SHOWN_PATH + 1], message[SHOWN_MESSAGE + 1], ms[32];
   snprintf(method, sizeof method, "%.*s", (int)path.len, (const char *)path.data);
   snprintf(message, sizeof message, "%.*s", (int)status->message.len, (const char *)status->message.data);
-  snprintf(seconds, sizeof seconds, "%.6f", (double)(mw_clock_mono() - call->arrived) / MW_NS_PER_S);
+  snprintf(ms, sizeof ms, "%.3f", (double)(mw_clock_mono() - call->arrived) / MW_NS_PER_MS);
   struct mw_log_context *context = mw_log_context(), kept = *context;
   if (context->call != call->id) context->trace_id = NULL;
   context->call = call->id;
   context->method = method;
   if (call->route) context->generation = call->route->router->generation;
   struct mw_log_field fields[] = {
-      {"code", mw_code_name(status->code)}, {"seconds", seconds}, {"peer", call->peer}, {"message", message}, {0}};
+      {"code", mw_code_name(status->code)}, {"ms", ms}, {"peer", call->peer}, {"message", message}, {0}};
   mw_log(MW_LOG_DEBUG, fields, "call failed");
   *context = kept;
 }

@@ -227,7 +227,7 @@ describe("a failing call", function()
       debug:unary("status", { text = "NOT_FOUND" })
       local line = failed "message=\"the message of NOT_FOUND\""
       assert.matches(" debug generation=1 worker=%d+ call=%d+ method=/echo.Echo/Unary ", line)
-      assert.matches(" code=NOT_FOUND seconds=%d+%.%d+ ", line)
+      assert.matches(" code=NOT_FOUND ms=%d+%.%d+ ", line)
       assert.matches(" peer=ipv4:127.0.0.1:%d+", line)
       local _, status = debug:unary "raise"
       assert.matches(" code=INTERNAL ", failed(status.message), 1, true)
