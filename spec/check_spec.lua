@@ -96,6 +96,8 @@ describe("moonwire check", function()
       function Greeter.Goodbye() return {} end
     ]])
     assert.are.equal("ok: 1 service, 2 methods, 2 scripts", select(2, folder:run "check"))
+    folder:write("proto/other.proto", 'syntax = "proto3"; package other; message M {} service S { rpc Get(M) returns (M); }')
+    assert.are.equal("ok: 1 service (1 more without a script), 2 methods, 2 scripts", select(2, folder:run "check"))
   end)
 
   it("ends a script that runs on and on", function()

@@ -45,21 +45,24 @@ static int put_count(struct mw_buf *out, size_t n, const char *what) {
   return mw_buf_printf(out, "%zu %s%s", n, what, n == 1 ? "" : "s");
 }
 
-/* Of services that scripts serve. */
+/* Of services that scripts ask for; the others are counted. */
 static void summarise(struct mw_buf *out, const struct mw_worker *worker, const struct mw_generation *generation) {
   const struct mw_router *router = &worker->programs.current->program->router;
-  size_t services = 0, methods = 0, handled = 0;
+  size_t services = 0, others = 0, methods = 0, handled = 0;
   for (size_t i = 0; i < mw_pool_service_count(generation->pool); i++) {
     const struct mw_service_type *service = mw_pool_service_at(generation->pool, i);
-    if (!mw_router_serves(router, service) || mw_call_is_builtin(service->full_name)) continue;
-    services++;
-    methods += service->n_methods;
-    for (size_t j = 0; j < service->n_methods; j++) {
+    if (mw_call_is_builtin(service->full_name)) continue;
+    bool served = mw_router_service(router, mw_slice_str(service->full_name)) != NULL;
+    services += served;
+    others += !served;
+    for (size_t j = 0; j < service->n_methods && served; j++) {
+      methods++;
       handled += mw_router_find(router, mw_slice_str(service->methods[j].path)) != NULL;
     }
   }
   (void)mw_buf_puts(out, "ok: ");
   (void)put_count(out, services, "service");
+  if (others > 0) (void)mw_buf_printf(out, " (%zu more without a script)", others);
   (void)mw_buf_puts(out, ", ");
   (void)put_count(out, methods, "method");
   if (handled < methods) (void)mw_buf_printf(out, " (%zu without a handler)", methods - handled);
