@@ -34,6 +34,7 @@ message Name { string first = 1; }
 local script = [[
 local mw = require "moonwire"
 local Greeter = mw.service "greet.Greeter"
+mw.service "greet.Other".Hello = function() return { text = "Other" } end
 function Greeter.Hello(request) return { text = "Hello " .. request.name.first } end
 function Greeter.Watch(request, call) call:send { text = "a" } call:send { text = "b" } end
 function Greeter.Count(call) local n = 0 for _ in call:messages() do n = n + 1 end return { text = tostring(n) } end

@@ -79,6 +79,18 @@ describe("moonwire call", function()
     os.remove(path)
   end)
 
+  it("passes over a byte order mark before a request", function()
+    local mark = "\xEF\xBB\xBF"
+    assert.are.same({ '{"count":"3"}' }, select(2, feed(mark .. '{"what":"sum","count":1}\n{"count":2}\n', "Collect")))
+    assert.are.same({ '{"what":"echo"}' }, select(2, feed(mark .. '{"what":"echo","text":""}', "Unary", "-")))
+    local code, _, stderr = feed("\xEF\xBB", "Unary", "-")
+    assert.are.equal(1, code)
+    assert.are.equal("moonwire call: stdin: 1:1: expected a value, got the byte 0xef\n", stderr)
+    code, _, stderr = feed(mark .. '{"x"}', "Unary", "-")
+    assert.are.equal(1, code)
+    assert.matches("moonwire call: stdin: 1:5: ", stderr, 1, true)
+  end)
+
   it("streams live, both ways", function()
     local process <close> = test.start { "call", address, "echo.Echo/Chat", "--proto", echo .. "/proto" }
     for i = 1, 3 do

@@ -58,6 +58,17 @@ static void take(struct mw_call_input *input, size_t len) {
   input->taken += len;
 }
 
+/* Passes over a byte order mark at the beginning. Returns false while that may be the beginning of one. */
+static bool begin(struct mw_call_input *input) {
+  static const char mark[] = "\xef\xbb\xbf";
+  size_t size = sizeof mark - 1, len = input->text.len < size ? input->text.len : size;
+  bool alike = len == 0 || memcmp(input->text.data, mark, len) == 0;
+  if (alike && len < size && !input->ended) return false;
+  if (alike && len == size) input->taken = size;
+  input->begun = true;
+  return true;
+}
+
 /* Forgets what was taken, once that is most of the text. */
 static void compact(struct mw_call_input *input) {
   if (input->taken * 2 < input->text.len) return;
@@ -69,6 +80,7 @@ static void compact(struct mw_call_input *input) {
 int mw_call_input_next(struct mw_call_input *input, struct mw_call_value *value, struct mw_err *err) {
   if (input->error == UV_ENOMEM) return mw_err_set(err, MW_ENOMEM, "%s: out of memory", input->name);
   if (input->error != 0) return mw_err_set(err, MW_EIO, "%s: %s", input->name, uv_strerror(input->error));
+  if (!input->begun && !begin(input)) return MW_EBUSY;
   if (input->taken > 0) compact(input);
   struct mw_slice left = {NULL, input->text.len - input->taken};
   if (left.len > 0) left.data = input->text.data + input->taken;

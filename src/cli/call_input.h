@@ -19,6 +19,7 @@ struct mw_call_input {
   size_t taken;         /* how much of it values have used up */
   unsigned line, column; /* where the part behind it begins, from 1 */
   struct mw_json_split split;
+  bool begun;           /* past a byte order mark */
   bool ended;           /* there is no more to read */
   int error;            /* libuv's; reading failed */
 
