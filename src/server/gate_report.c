@@ -1,5 +1,5 @@
 /* busted's plain output has, for each failure, "Failure -> FILE @ LINE" (or "Error"), the name, and the words on lines
- * up to an empty one; for a file that does not load, "Error -> FILE:LINE: words" and the file. */
+ * up to an empty one; for a file that does not load, FILE is the name. */
 #include "server/gate_report.h"
 
 #include <stdio.h>
@@ -50,8 +50,9 @@ static void add_failure(const char *prefix, const char *title, const char *end, 
   }
   struct mw_buf text = MW_BUF_INIT;
   put_joined(&text, words, end);
-  mw_err_add(err, MW_EINVAL, "%s%.*s:%ld: %.*s: %s", prefix, file_len, file, line, line_length(name), name,
-             mw_buf_str(&text));
+  bool named = line_length(name) != file_len || strncmp(name, file, (size_t)file_len) != 0;
+  mw_err_add(err, MW_EINVAL, "%s%.*s:%ld: %.*s%s%s", prefix, file_len, file, line, named ? line_length(name) : 0, name,
+             named ? ": " : "", mw_buf_str(&text));
   mw_buf_fini(&text);
 }
 
