@@ -84,8 +84,14 @@ static void push_kill(lua_State *L, void *arg) {
   lua_setfield(L, -2, "why");
 }
 
-/* t.wake(): ends the oldest wait. */
+/* t.wake(), t.resume(): end the oldest wait. */
 static int l_wake(lua_State *L) {
+  struct mw_list *node = mw_list_shift(&f.waits);
+  if (node) mw_fiber_wake(MW_CONTAINER(node, struct wait, link)->fiber);
+  return 0;
+}
+
+static int l_resume(lua_State *L) {
   struct mw_list *node = mw_list_shift(&f.waits);
   if (node) mw_fiber_resume(MW_CONTAINER(node, struct wait, link)->fiber);
   return 0;
@@ -141,6 +147,7 @@ static int l_spawn(lua_State *L) {
 static void open_module(lua_State *L, struct mw_program *program) {
   static const luaL_Reg functions[] = {{"note", l_note}, {"wait", l_wait},   {"hold", l_hold}, {"quiet", l_quiet},
                                        {"kill", l_kill}, {"spawn", l_spawn}, {"wake", l_wake},
+                                       {"resume", l_resume},
                                        {NULL, NULL}};
   luaL_newlib(L, functions);
 }
@@ -254,6 +261,65 @@ static void a_killed_wait_raises_once_and_unwinds(void **state) {
   assert_logged("woken killed:test");
 }
 
+/* ---- wakes ---- */
+
+static struct mw_fiber *waiter(void) {
+  struct mw_list *node = mw_list_shift(&f.waits);
+  assert_non_null(node);
+  return MW_CONTAINER(node, struct wait, link)->fiber;
+}
+
+static void a_woken_fiber_goes_on_at_once_while_the_turn_has_time(void **state) {
+  start("t.note(t.wait())");
+  assert_true(mw_fiber_wake(waiter()));
+  assert_logged("woken end");
+}
+
+static void fibers_that_are_woken_together_take_turns(void **state) {
+  struct mw_fiber *woken[3];
+  for (int i = 0; i < 3; i++) {
+    start("t.wait() t.note('on') local last = os.clock() + 0.02 while os.clock() < last do end");
+    woken[i] = waiter();
+  }
+  for (int i = 0; i < 3; i++) assert_int_equal(i == 0, mw_fiber_wake(woken[i]));
+  assert_logged("on end");
+  assert_true(mw_fiber_is_queued(woken[1]) && woken[1]->waiting);
+  assert_false(mw_fiber_wake(woken[1]));
+  mw_loop_turn_posts(&f.loop);
+  assert_logged("on end");
+  mw_loop_turn_posts(&f.loop);
+  assert_logged("on end");
+  assert_false(mw_loop_has_posts(&f.loop));
+}
+
+static void a_fiber_that_another_one_wakes_is_queued(void **state) {
+  start("t.note(t.wait())");
+  start("t.wake() t.note('first')");
+  assert_logged("first end");
+  mw_loop_run_posts(&f.loop);
+  assert_logged("woken end");
+}
+
+static void a_fiber_that_is_killed_while_it_is_queued_raises_in_its_turn(void **state) {
+  struct mw_fiber *fiber = start("t.note(t.wait())");
+  start("t.wake() t.note('first')");
+  doom(fiber);
+  mw_fiber_abandon(fiber, push_kill, (void *)(uintptr_t) "test");
+  assert_int_equal(f.cancelled, 1);
+  assert_logged("first end");
+  mw_loop_run_posts(&f.loop);
+  assert_logged("killed:test");
+}
+
+static void a_fiber_that_is_resumed_leaves_the_queue(void **state) {
+  struct mw_fiber *fiber = start("t.note(t.wait())");
+  start("t.wake()");
+  mw_fiber_resume(fiber);
+  assert_logged("end woken end");
+  mw_loop_run_posts(&f.loop);
+  assert_logged("");
+}
+
 static void an_abandoned_fiber_does_not_wait_in_close_handlers(void **state) {
   struct mw_fiber *fiber = start(
       "local function closing(f) return setmetatable({}, {__close = f}) end "
@@ -324,7 +390,7 @@ static void a_kill_without_memory_is_tried_again(void **state) {
 static void wake_from(int depth) {
   char script[200];
   snprintf(script, sizeof script,
-           "local function deep(n) if n == 0 then return t.wake() end ('x'):gsub('x', function() deep(n - 1) end) end "
+           "local function deep(n) if n == 0 then return t.resume() end ('x'):gsub('x', function() deep(n - 1) end) end "
            "pcall(deep, %d)", depth);
   start(script);
   if (!mw_list_empty(&f.waits)) wake();
@@ -602,6 +668,11 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(a_wait_suspends_until_it_is_resumed),
       TEST(a_killed_wait_raises_once_and_unwinds),
+      TEST(a_woken_fiber_goes_on_at_once_while_the_turn_has_time),
+      TEST(fibers_that_are_woken_together_take_turns),
+      TEST(a_fiber_that_another_one_wakes_is_queued),
+      TEST(a_fiber_that_is_killed_while_it_is_queued_raises_in_its_turn),
+      TEST(a_fiber_that_is_resumed_leaves_the_queue),
       TEST(an_abandoned_fiber_does_not_wait_in_close_handlers),
       TEST(nothing_swallows_the_end),
       TEST(a_running_fiber_dies_at_its_next_wait),

@@ -75,6 +75,24 @@ static void work_beyond_the_time_of_a_turn_follows_in_order(void **state) {
   assert_false(mw_loop_has_posts(&f.loop));
 }
 
+static void turn(void) {
+  uint64_t before = uv_now(&f.loop.uv);
+  while (uv_now(&f.loop.uv) == before) uv_run(&f.loop.uv, UV_RUN_NOWAIT);
+}
+
+/* An event in each turn, as an engine brings them that reads its sockets after them. */
+static void work_after_long_work_is_queued_in_later_turns_too(void **state) {
+  assert_true(mw_ready_run(&f.queue, piece(0, 'a', 30 * MW_NS_PER_MS), true));
+  turn();
+  assert_false(mw_ready_run(&f.queue, piece(1, 'b', 0), true));
+  assert_false(mw_ready_run(&f.queue, piece(2, 'c', 0), true));
+  assert_string_equal("a", f.order);
+  while (f.ran < 3) uv_run(&f.loop.uv, UV_RUN_ONCE);
+  assert_string_equal("abc", f.order);
+  while (mw_clock_real() < f.queue.rested) turn();
+  assert_true(mw_ready_run(&f.queue, piece(3, 'd', 0), true));
+}
+
 static void short_work_shares_a_turn(void **state) {
   for (unsigned i = 0; i < PIECES; i++) mw_ready_put(&f.queue, piece(i, 'x', 0), false);
   assert_int_equal(0, f.ran);
@@ -224,6 +242,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(work_runs_at_once_in_a_turn_that_has_time, setup, teardown),
       cmocka_unit_test_setup_teardown(work_beyond_the_time_of_a_turn_follows_in_order, setup, teardown),
+      cmocka_unit_test_setup_teardown(work_after_long_work_is_queued_in_later_turns_too, setup, teardown),
       cmocka_unit_test_setup_teardown(short_work_shares_a_turn, setup, teardown),
       cmocka_unit_test_setup_teardown(calls_precede_jobs, setup, teardown),
       cmocka_unit_test_setup_teardown(jobs_rest_after_a_long_one_and_calls_do_not, setup, teardown),

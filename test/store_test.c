@@ -441,7 +441,7 @@ static void memory_behaves_the_same_and_leaves_nothing(void **state) {
 
 /* ---- no memory ---- */
 
-static void ignore_event(void *arg, const struct mw_store_event *event) {}
+static bool ignore_event(void *arg, const struct mw_store_event *event) { return true; }
 
 static int write_one(struct mw_store *store, struct mw_loop *loop) {
   struct mw_store_txn *txn = mw_store_txn_new();

@@ -10,14 +10,15 @@ struct watcher {
   uint64_t last;        /* revision */
   bool over;
   int close_after;      /* events; 0 for never */
+  int pause_after;      /* the same */
 };
 
-static void on_event(void *arg, const struct mw_store_event *event) {
+static bool on_event(void *arg, const struct mw_store_event *event) {
   struct watcher *w = arg;
   assert_false(w->over);
   if (!event) {
     w->over = true;
-    return;
+    return true;
   }
   assert_true(event->revision >= w->last);
   w->last = event->revision;
@@ -30,10 +31,11 @@ static void on_event(void *arg, const struct mw_store_event *event) {
   }
   mw_buf_putc(&w->seen, ' ');
   if (w->events == w->close_after) mw_store_watch_close(w->watch);
+  return w->events != w->pause_after;
 }
 
 static void watch(struct fixture *f, struct watcher *w, const char *prefix, uint64_t after) {
-  *w = (struct watcher){.close_after = w->close_after};
+  *w = (struct watcher){.close_after = w->close_after, .pause_after = w->pause_after};
   assert_int_equal(mw_store_watch_open(f->store, str(prefix), after, &f->loop, on_event, w, &w->watch), 0);
 }
 
@@ -191,6 +193,54 @@ static void put_many(struct fixture *f, int count, size_t each) {
   free(value);
 }
 
+/* Writes three keys in one transaction, of which the watch reports the first. */
+static void pause_after_one(struct fixture *f, struct watcher *w) {
+  w->pause_after = 1;
+  watch(f, w, "", put(f, "a", "1"));
+  struct mw_store_txn *txn = txn_put("b", "1");
+  mw_store_txn_put(txn, str("c"), str("1"), 0);
+  mw_store_txn_put(txn, str("d"), str("1"), 0);
+  assert_int_equal(commit(f->store, &f->loop, txn).code, 0);
+  put(f, "e", "1");
+  run_posts(f);
+  assert_string_equal(mw_buf_str(&w->seen), "+b=1 ");
+}
+
+static void a_watcher_that_has_enough_gets_the_rest_later(void **state) {
+  struct fixture *f = *state;
+  struct watcher w = {0};
+  pause_after_one(f, &w);
+  mw_store_watch_go_on(w.watch);
+  assert_int_equal(w.events, 1);
+  run_posts(f);
+  assert_string_equal(mw_buf_str(&w.seen), "+b=1 +c=1 +d=1 +e=1 ");
+  mw_store_watch_go_on(w.watch);
+  put(f, "f", "1");
+  wait_to_see(f, &w, "+f=1");
+  assert_int_equal(w.events, 5);
+  end(&w);
+}
+
+static void a_watcher_that_has_enough_can_close(void **state) {
+  struct fixture *f = *state;
+  struct watcher w = {0};
+  pause_after_one(f, &w);
+  end(&w);
+  run_posts(f);
+  assert_int_equal(w.events, 1);
+}
+
+static void a_watcher_that_has_enough_for_too_long_falls_behind(void **state) {
+  struct fixture *f = *state;
+  struct watcher w = {0};
+  pause_after_one(f, &w);
+  put_many(f, MW_STORE_WATCH_BACKLOG + 1, 1);
+  mw_store_watch_go_on(w.watch);
+  wait_to_see(f, &w, "never");
+  assert_string_equal(mw_buf_str(&w.seen), "+b=1 +c=1 +d=1 ");
+  end(&w);
+}
+
 static void a_watch_that_falls_behind_is_told(void **state) {
   struct fixture *f = *state;
   struct watcher w = {0};
@@ -285,6 +335,9 @@ int main(void) {
       TEST(no_event_runs_after_closing),
       TEST(a_closed_watch_may_outlast_its_store),
       TEST(expiry_is_reported_as_a_delete),
+      TEST(a_watcher_that_has_enough_gets_the_rest_later),
+      TEST(a_watcher_that_has_enough_can_close),
+      TEST(a_watcher_that_has_enough_for_too_long_falls_behind),
       TEST(a_watch_that_falls_behind_is_told),
       TEST(the_backlog_is_bounded_in_bytes_too),
       TEST(a_quiet_watch_does_not_fall_behind),

@@ -75,7 +75,7 @@ static const struct mw_engine_call_ops inner_ops = {op_read, op_reserve, op_send
 /* The inner call has ended, and nothing on the C stack uses it any more. */
 static void on_idle(void *arg) {
   struct inner *inner = arg;
-  if (inner->waiting) mw_fiber_resume(inner->waiter.fiber);
+  if (inner->waiting) mw_fiber_wake(inner->waiter.fiber);
 }
 
 /* ---- the coroutine of the outer call ---- */

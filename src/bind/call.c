@@ -14,14 +14,25 @@ enum { SHOWN_TEXT = 1024 };
 
 /* ---- the end of a call ---- */
 
-/* Takes out a waiter whose fiber is not the call's own; NULL when there is none. */
-static struct mw_bind_waiter *take_other(struct mw_bind_call *c) {
-  for (struct mw_list *node = c->senders.next; node != &c->senders; node = node->next) {
-    struct mw_bind_waiter *waiter = MW_CONTAINER(node, struct mw_bind_waiter, link);
-    if (waiter->fiber == c->fiber) continue;
+static struct mw_bind_waiter *waiter_at(struct mw_list *node) {
+  return MW_CONTAINER(node, struct mw_bind_waiter, link);
+}
+
+/* Takes a waiter out of a list whose fiber is not the call's own; NULL when there is none. */
+static struct mw_bind_waiter *take_from(struct mw_list *list, const struct mw_fiber *own) {
+  for (struct mw_list *node = list->next; node != list; node = node->next) {
+    struct mw_bind_waiter *waiter = waiter_at(node);
+    if (waiter->fiber == own) continue;
     mw_list_remove(node);
     return waiter;
   }
+  return NULL;
+}
+
+/* The same, out of those that wait. */
+static struct mw_bind_waiter *take_other(struct mw_bind_call *c) {
+  struct mw_bind_waiter *sender = take_from(&c->senders, c->fiber);
+  if (sender) return sender;
   struct mw_bind_waiter *receiver = c->receiver;
   if (!receiver || receiver->fiber == c->fiber) return NULL;
   c->receiver = NULL;
@@ -30,10 +41,10 @@ static struct mw_bind_waiter *take_other(struct mw_bind_call *c) {
 
 /* Ends the call; `c` is gone afterwards. */
 static void finish(struct mw_bind_call *c, const struct mw_status *status) {
-  struct mw_list others;
+  struct mw_list others, *node;
   mw_list_init(&others);
   struct mw_bind_waiter *waiter;
-  while ((waiter = take_other(c)) != NULL) {
+  while ((waiter = take_from(&c->woken, c->fiber)) != NULL || (waiter = take_other(c)) != NULL) {
     waiter->call = NULL;
     mw_list_push(&others, &waiter->link);
   }
@@ -42,10 +53,7 @@ static void finish(struct mw_bind_call *c, const struct mw_status *status) {
   if (c->fiber) c->fiber->owner = NULL;
   for (struct mw_bind_watch *watch = c->watch; watch; watch = watch->outer) watch->ended = true;
   mw_call_finish(c->call, status);
-  struct mw_list *node;
-  while ((node = mw_list_shift(&others)) != NULL) {
-    mw_fiber_resume(MW_CONTAINER(node, struct mw_bind_waiter, link)->fiber);
-  }
+  while ((node = mw_list_shift(&others)) != NULL) mw_fiber_wake(waiter_at(node)->fiber);
 }
 
 /* ---- errors of handlers ---- */
@@ -139,11 +147,17 @@ static int finish_mistake(lua_State *L, struct mw_bind_call *c, const char *text
 
 static int after_results(lua_State *L, int unused, lua_KContext context);
 
+static int after_room(lua_State *L, int status, lua_KContext context) {
+  struct mw_bind_waiter *waiter = (struct mw_bind_waiter *)context;
+  mw_bind_stop_sending(waiter);
+  return after_results(L, status, (lua_KContext)waiter->call);
+}
+
 /* Waits until the client has taken more of what its connection has to send; then the reply is packed again. */
 static int wait_for_room(lua_State *L, struct mw_bind_call *c) {
   struct mw_bind_waiter *waiter = mw_bind_push_waiter(L, c, c->fiber);
   mw_list_push(&c->senders, &waiter->link);
-  return mw_fiber_wait(L, c->fiber, mw_bind_stop_sending, waiter, after_results, (lua_KContext)c);
+  return mw_fiber_wait(L, c->fiber, mw_bind_stop_sending, waiter, after_room, (lua_KContext)waiter);
 }
 
 /* Packs the reply at `index` and ends the call with it. */
@@ -317,6 +331,7 @@ static void on_start(struct mw_call *call) {
   c->method = call->route->method;
   c->function = ((const struct mw_bind_target *)call->route->arg)->function;
   mw_list_init(&c->senders);
+  mw_list_init(&c->woken);
   mw_list_init(&c->children);
   call->state = c;
   if (c->method->client_streaming) {
@@ -348,6 +363,12 @@ static void on_message(struct mw_call *call, struct mw_slice bytes) {
 
 static void on_end(struct mw_call *call) { deliver(call->state, MW_BIND_END, mw_slice(NULL, 0)); }
 
+/* Lets a waiter that was taken out go on. Until then the end of the call finds it. */
+static void wake(struct mw_bind_call *c, struct mw_bind_waiter *waiter) {
+  mw_list_push(&c->woken, &waiter->link);
+  mw_fiber_wake(waiter->fiber);
+}
+
 /* Wakes the senders that wait now; one that must wait again joins the list behind them. */
 static void on_writable(struct mw_call *call) {
   struct mw_bind_call *c = call->state;
@@ -356,9 +377,7 @@ static void on_writable(struct mw_call *call) {
   struct mw_bind_watch watch = {false, c->watch};
   c->watch = &watch;
   struct mw_list *node;
-  while (!watch.ended && n-- > 0 && (node = mw_list_shift(&c->senders)) != NULL) {
-    mw_fiber_resume(MW_CONTAINER(node, struct mw_bind_waiter, link)->fiber);
-  }
+  while (!watch.ended && n-- > 0 && (node = mw_list_shift(&c->senders)) != NULL) wake(c, waiter_at(node));
   if (!watch.ended) c->watch = watch.outer;
 }
 
@@ -384,7 +403,7 @@ static void on_cancelled(struct mw_call *call, struct mw_status status) {
   struct mw_bind_watch watch = {false, c->watch};
   c->watch = &watch;
   struct mw_bind_waiter *waiter;
-  while (!watch.ended && (waiter = take_other(c)) != NULL) mw_fiber_resume(waiter->fiber);
+  while (!watch.ended && (waiter = take_other(c)) != NULL) wake(c, waiter);
   if (watch.ended) return;
   c->watch = watch.outer;
   mw_fiber_kill(c->fiber, push_end, c);

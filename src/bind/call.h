@@ -18,7 +18,7 @@ enum mw_bind_arrival { MW_BIND_NOTHING, MW_BIND_MESSAGE, MW_BIND_END };
 
 /* A fiber that waits in call:send or call:receive. Lives in a userdata on its coroutine's stack. */
 struct mw_bind_waiter {
-  struct mw_list link;       /* in the call's `senders`, or alone */
+  struct mw_list link;       /* in the call's `senders` or `woken`, or alone */
   struct mw_bind_call *call; /* NULL once the call has ended */
   struct mw_fiber *fiber;
   bool raising;              /* call:messages(): a dirty end raises */
@@ -50,6 +50,7 @@ struct mw_bind_call {
   struct mw_slice request;         /* of a method whose request is not streamed; borrowed while the event runs */
   struct mw_bind_waiter *receiver; /* who waits in call:receive, or NULL */
   struct mw_list senders;          /* who waits in call:send */
+  struct mw_list woken;            /* who waited so, or in call:receive, and goes on when its turn comes */
   struct mw_list children;         /* struct mw_bind_child.link: outbound calls made for it */
   struct mw_status end;            /* why the call was cancelled */
   char trace_id[MW_TRACE_ID_LEN + 1]; /* empty until mw_bind_call_trace_id() */

@@ -41,14 +41,22 @@ void mw_bind_stop_sending(void *arg) {
   mw_list_remove(&waiter->link);
 }
 
+/* Of a wait that ends without an error: until its fiber goes on, the end of the call finds the waiter. */
+static void stop_quietly(void *arg) {
+  struct mw_bind_waiter *waiter = arg;
+  mw_list_remove(&waiter->link);
+  if (waiter->call) mw_list_push(&waiter->call->woken, &waiter->link);
+}
+
 static int wait_to_send(lua_State *L, struct mw_bind_call *c, struct mw_fiber *fiber, lua_KFunction k) {
   struct mw_bind_waiter *waiter = mw_bind_push_waiter(L, c, fiber);
   mw_list_push(&c->senders, &waiter->link);
-  return mw_fiber_wait_quietly(L, fiber, mw_bind_stop_sending, waiter, k, (lua_KContext)waiter);
+  return mw_fiber_wait_quietly(L, fiber, stop_quietly, waiter, k, (lua_KContext)waiter);
 }
 
 static int after_send(lua_State *L, int status, lua_KContext context) {
   struct mw_bind_waiter *waiter = (struct mw_bind_waiter *)context;
+  mw_list_remove(&waiter->link);
   if (!waiter->call || waiter->call->call->cancelled) return push_over(L, waiter->call);
   lua_pushboolean(L, 1);
   return 1;
@@ -76,6 +84,7 @@ static int l_send(lua_State *L);
 /* There may be room for the message now. It is packed again: the table may have changed, and the scratch arena is another's. */
 static int after_room(lua_State *L, int status, lua_KContext context) {
   struct mw_bind_waiter *waiter = (struct mw_bind_waiter *)context;
+  mw_list_remove(&waiter->link);
   if (!waiter->call || waiter->call->call->cancelled) return push_over(L, waiter->call);
   lua_settop(L, 3);
   return l_send(L);
@@ -118,8 +127,8 @@ static int l_send(lua_State *L) {
 
 static void stop_receiving(void *arg) {
   struct mw_bind_waiter *waiter = arg;
-  mw_list_remove(&waiter->link); /* of those that the end of the call is about to wake */
   if (waiter->call && waiter->call->receiver == waiter) waiter->call->receiver = NULL;
+  stop_quietly(waiter);
 }
 
 /* Pushes the message that has arrived; one that is malformed ends the handler with INVALID_ARGUMENT. */
@@ -133,6 +142,7 @@ static int push_arrived(lua_State *L, struct mw_bind_call *c, struct mw_slice by
 
 static int after_receive(lua_State *L, int status, lua_KContext context) {
   struct mw_bind_waiter *waiter = (struct mw_bind_waiter *)context;
+  mw_list_remove(&waiter->link);
   if (waiter->arrived == MW_BIND_MESSAGE) return push_arrived(L, waiter->call, waiter->bytes);
   if (waiter->arrived == MW_BIND_END) {
     lua_pushnil(L);

@@ -15,19 +15,12 @@ static void let_go(struct mw_outbound *o) {
   mw_list_remove(&o->child.link);
 }
 
-static void resume(struct mw_fiber **waiter) {
-  struct mw_fiber *fiber = *waiter;
-  *waiter = NULL;
-  if (fiber) mw_fiber_resume(fiber);
-}
+static bool wake(struct mw_fiber *waiter) { return waiter && mw_fiber_wake(waiter); }
 
-/* Its userdata is on the stack of every fiber that waits, and so outlives them. */
+/* Its userdata is on the stack of every fiber that waits; the last one that runs may drop it. */
 static void wake_all(struct mw_outbound *o) {
   struct mw_fiber *waiters[3] = {o->watcher, o->sender, o->reader};
-  o->watcher = o->sender = o->reader = NULL;
-  for (size_t i = 0; i < 3; i++) {
-    if (waiters[i]) mw_fiber_resume(waiters[i]);
-  }
+  for (size_t i = 0; i < 3; i++) wake(waiters[i]);
 }
 
 static void end_with(struct mw_outbound *o, struct mw_status status) {
@@ -43,8 +36,8 @@ void mw_outbound_abandon(struct mw_outbound *o) {
 
 /* ---- events ---- */
 
-static struct mw_slice keep(struct mw_outbound *o, struct mw_slice bytes) {
-  char *copy = mw_arena_strndup(&o->arena, bytes.len ? (const char *)bytes.data : "", bytes.len);
+static struct mw_slice keep(struct mw_arena *arena, struct mw_slice bytes) {
+  char *copy = mw_arena_strndup(arena, bytes.len ? (const char *)bytes.data : "", bytes.len);
   return copy ? mw_slice(copy, bytes.len) : mw_slice(NULL, 0);
 }
 
@@ -58,7 +51,7 @@ static void on_headers(void *user, const struct mw_metadata *headers) {
   struct mw_outbound *o = user;
   keep_metadata(o, &o->headers, headers);
   o->has_headers = true;
-  resume(&o->watcher);
+  wake(o->watcher);
 }
 
 /* Of a call with one reply: it counts once the status is known, and a second one is the server's mistake. */
@@ -67,12 +60,20 @@ static void on_reply(struct mw_outbound *o, struct mw_slice bytes) {
     end_with(o, mw_status(MW_CODE_UNIMPLEMENTED, "the server sent more than one reply, the method has one"));
     return;
   }
-  o->message = keep(o, bytes);
+  o->message = keep(&o->arena, bytes);
   if (o->message.data) {
     mw_client_rpc_read(o->rpc);
   } else {
     end_with(o, mw_status(MW_CODE_RESOURCE_EXHAUSTED, "out of memory for a reply"));
   }
+}
+
+/* The message outlives its event: its reader has to wait for its turn. */
+static void keep_message(struct mw_outbound *o) {
+  o->message = keep(&o->held, o->message);
+  if (o->message.data) return;
+  o->arrived = false;
+  end_with(o, mw_status(MW_CODE_RESOURCE_EXHAUSTED, "out of memory for a message"));
 }
 
 static void on_message(void *user, struct mw_slice bytes) {
@@ -84,15 +85,15 @@ static void on_message(void *user, struct mw_slice bytes) {
   o->messages++;
   o->message = bytes;
   o->arrived = true;
-  resume(&o->reader);
+  if (!wake(o->reader)) keep_message(o);
 }
 
-static void on_writable(void *user) { resume(&((struct mw_outbound *)user)->sender); }
+static void on_writable(void *user) { wake(((struct mw_outbound *)user)->sender); }
 
 static void on_done(void *user, const struct mw_status *status, const struct mw_metadata *trailers) {
   struct mw_outbound *o = user;
   keep_metadata(o, &o->trailers, trailers);
-  struct mw_status kept = {status->code, keep(o, status->message), keep(o, status->details)};
+  struct mw_status kept = {status->code, keep(&o->arena, status->message), keep(&o->arena, status->details)};
   if (kept.code == MW_CODE_OK && !o->method->server_streaming && o->messages == 0) {
     kept = mw_status(MW_CODE_UNIMPLEMENTED, "the server sent no reply, the method has one");
   }
@@ -264,7 +265,8 @@ struct mw_outbound *mw_outbound_push(lua_State *L, int index, struct mw_bind_cli
   struct mw_outbound *o = lua_newuserdatauv(L, sizeof *o, 3);
   *o = (struct mw_outbound){.program = client->program, .method = method};
   mw_arena_init(&o->arena, SIZE_MAX);
-  o->arena.quota = &client->program->vm->memory;
+  mw_arena_init(&o->held, SIZE_MAX);
+  o->arena.quota = o->held.quota = &client->program->vm->memory;
   mw_list_init(&o->child.link);
   o->child.cancel = on_parent_cancelled;
   luaL_setmetatable(L, type);
@@ -331,6 +333,7 @@ int mw_outbound_push_result(lua_State *L, struct mw_outbound *o) {
 
 void mw_outbound_drop(struct mw_outbound *o) {
   mw_arena_fini(&o->arena);
+  mw_arena_fini(&o->held);
   o->headers = o->trailers = (struct mw_metadata){0};
   o->message = mw_slice(NULL, 0);
   o->status = mw_status(MW_CODE_CANCELLED, "");

@@ -31,6 +31,7 @@ static int push_over(lua_State *L, const struct mw_outbound *o) {
 
 static int after_send(lua_State *L, int status, lua_KContext context) {
   struct mw_outbound *o = (struct mw_outbound *)context;
+  o->sender = NULL;
   if (is_over(o)) return push_over(L, o);
   lua_pushboolean(L, 1);
   return 1;
@@ -82,7 +83,9 @@ static int push_last(lua_State *L, struct mw_outbound *o, bool raising) {
 static int push_message(lua_State *L, struct mw_outbound *o, bool raising) {
   struct mw_err err = MW_ERR_INIT;
   o->arrived = false;
-  if (mw_bind_push_bytes(L, o->program, o->method->output, o->message, &err) == 0) return 1;
+  int rc = mw_bind_push_bytes(L, o->program, o->method->output, o->message, &err);
+  mw_arena_reset(&o->held);
+  if (rc == 0) return 1;
   mw_err_wrap(&err, "a message of %s", o->method->path);
   mw_bind_fail_err(L, MW_CODE_INTERNAL, &err);
   return raising ? lua_error(L) : 2;
@@ -90,11 +93,13 @@ static int push_message(lua_State *L, struct mw_outbound *o, bool raising) {
 
 static int after_receive(lua_State *L, int status, lua_KContext context) {
   struct mw_outbound *o = (struct mw_outbound *)context;
+  o->reader = NULL;
   return o->arrived ? push_message(L, o, false) : push_last(L, o, false);
 }
 
 static int after_next(lua_State *L, int status, lua_KContext context) {
   struct mw_outbound *o = (struct mw_outbound *)context;
+  o->reader = NULL;
   return o->arrived ? push_message(L, o, true) : push_last(L, o, true);
 }
 
@@ -145,8 +150,10 @@ static int push_finished(lua_State *L, struct mw_outbound *o) {
 
 static int after_finish(lua_State *L, int status, lua_KContext context) {
   struct mw_outbound *o = (struct mw_outbound *)context;
+  o->reader = NULL;
   if (o->done) return push_finished(L, o);
   o->arrived = false; /* a message that nobody wants */
+  mw_arena_reset(&o->held);
   struct mw_fiber *fiber = mw_fiber_check(L, "stream:finish");
   return mw_outbound_wait_done(L, o, fiber, after_finish);
 }
@@ -168,31 +175,44 @@ static void stop_watching(void *arg) {
   o->watcher = NULL;
 }
 
-static int after_headers(lua_State *L, int status, lua_KContext context) {
-  mw_outbound_push_metadata(L, &((struct mw_outbound *)context)->headers);
+static int push_headers(lua_State *L, const struct mw_outbound *o) {
+  mw_outbound_push_metadata(L, &o->headers);
   return 1;
+}
+
+static int push_header_values(lua_State *L, const struct mw_outbound *o) {
+  mw_outbound_push_values(L, &o->headers, 2);
+  return 1;
+}
+
+static int after_headers(lua_State *L, int status, lua_KContext context) {
+  struct mw_outbound *o = (struct mw_outbound *)context;
+  o->watcher = NULL;
+  return push_headers(L, o);
 }
 
 static int after_header_values(lua_State *L, int status, lua_KContext context) {
-  mw_outbound_push_values(L, &((struct mw_outbound *)context)->headers, 2);
-  return 1;
+  struct mw_outbound *o = (struct mw_outbound *)context;
+  o->watcher = NULL;
+  return push_header_values(L, o);
 }
 
 /* Waits until there are headers, or the call has ended. */
-static int await_headers(lua_State *L, const char *what, lua_KFunction k) {
+static int await_headers(lua_State *L, const char *what, lua_KFunction k,
+                         int (*push)(lua_State *L, const struct mw_outbound *o)) {
   struct mw_outbound *o = check_stream(L);
-  if (o->has_headers || o->done) return k(L, LUA_OK, (lua_KContext)o);
+  if (o->has_headers || o->done) return push(L, o);
   if (o->watcher) return luaL_error(L, "%s: another fiber waits for them", what);
   struct mw_fiber *fiber = mw_fiber_check(L, what);
   o->watcher = fiber;
   return mw_fiber_wait(L, fiber, stop_watching, o, k, (lua_KContext)o);
 }
 
-static int l_headers(lua_State *L) { return await_headers(L, "stream:headers", after_headers); }
+static int l_headers(lua_State *L) { return await_headers(L, "stream:headers", after_headers, push_headers); }
 
 static int l_header_values(lua_State *L) {
   luaL_checkstring(L, 2);
-  return await_headers(L, "stream:header_values", after_header_values);
+  return await_headers(L, "stream:header_values", after_header_values, push_header_values);
 }
 
 static int l_trailers(lua_State *L) {

@@ -14,7 +14,9 @@ static int push_and_drop(lua_State *L, struct mw_outbound *o) {
 }
 
 static int after_call(lua_State *L, int status, lua_KContext context) {
-  return push_and_drop(L, (struct mw_outbound *)context);
+  struct mw_outbound *o = (struct mw_outbound *)context;
+  o->reader = NULL;
+  return push_and_drop(L, o);
 }
 
 /* ---- call:wait() ---- */
@@ -38,8 +40,11 @@ static int push_and_keep(lua_State *L, struct mw_outbound *o) {
   return 3;
 }
 
+/* Another fiber may have taken the results before this one's turn came. */
 static int after_wait(lua_State *L, int status, lua_KContext context) {
-  return push_and_keep(L, (struct mw_outbound *)context);
+  struct mw_outbound *o = (struct mw_outbound *)context;
+  o->reader = NULL;
+  return push_kept(L) ? 3 : push_and_keep(L, o);
 }
 
 static int l_wait(lua_State *L) {

@@ -119,6 +119,7 @@ static void run(struct job *job) {
     return;
   }
   if (job->period > 0) job->program->n_runs++;
+  job->fiber->of_job = true;
   struct mw_log_context *log = &job->fiber->log;
   *log = (struct mw_log_context){.worker = log->worker, .generation = job->program->generation};
   mw_fiber_start(job->fiber, job_main, job);

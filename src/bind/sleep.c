@@ -1,25 +1,21 @@
-/* mw.sleep. Ends of sleeps go through the ready queue: any number of them may be due at one moment. */
+/* mw.sleep */
 #include "base/clock.h"
 #include "bind/bind.h"
 
 struct sleeper {
-  struct mw_ready ready;
   struct mw_timer *timer; /* NULL once it has fired */
   struct mw_fiber *fiber;
 };
 
-static void wake(struct mw_ready *ready) { mw_fiber_resume(MW_CONTAINER(ready, struct sleeper, ready)->fiber); }
-
 static void on_alarm(void *arg) {
   struct sleeper *sleeper = arg;
   sleeper->timer = NULL;
-  mw_ready_run(&sleeper->fiber->vm->ready, &sleeper->ready, sleeper->fiber->log.method != NULL);
+  mw_fiber_wake(sleeper->fiber);
 }
 
 static void stop_sleeping(void *arg) {
   struct sleeper *sleeper = arg;
   mw_timer_stop(sleeper->timer);
-  mw_ready_remove(&sleeper->ready);
 }
 
 static int after_sleep(lua_State *L, int status, lua_KContext context) { return 0; }
@@ -34,8 +30,6 @@ static int l_sleep(lua_State *L) {
   int64_t delay = mw_bind_check_seconds(L, 1);
   struct mw_fiber *fiber = mw_fiber_check(L, "mw.sleep");
   struct sleeper *sleeper = lua_newuserdatauv(L, sizeof *sleeper, 0);
-  sleeper->ready.run = wake;
-  mw_list_init(&sleeper->ready.link);
   sleeper->fiber = fiber;
   sleeper->timer = mw_timer_start(fiber->vm->loop, delay, on_alarm, sleeper);
   if (!sleeper->timer) return luaL_error(L, "mw.sleep: out of memory");

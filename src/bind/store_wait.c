@@ -65,7 +65,7 @@ void mw_store_wait_done(void *arg, const struct mw_store_result *result) {
   wait->fiber = NULL;
   snprintf(wait->text, sizeof wait->text, "%s", result->text);
   wait->result = (struct mw_store_result){result->code, result->revision, wait->text};
-  if (fiber) mw_fiber_resume(fiber);
+  if (fiber) mw_fiber_wake(fiber);
   mw_store_wait_unref(wait);
 }
 

@@ -75,14 +75,13 @@ static void drop_longest(struct mw_store_queues *queues) {
   while (longest->first) drop_first(longest);
 }
 
-static void on_event(void *arg, const struct mw_store_event *event) {
+/* While the fiber waits for its turn of the loop, the other changes wait in the store. */
+static bool on_event(void *arg, const struct mw_store_event *event) {
   struct watch *w = arg;
-  if (w->behind) return;
+  if (w->behind) return true;
   if (!event || !append(w, event)) w->behind = true;
   if (w->queues->bytes > WORKER_BYTES) drop_longest(w->queues);
-  struct mw_fiber *fiber = w->fiber;
-  w->fiber = NULL;
-  if (fiber) mw_fiber_resume(fiber); /* `w` may be gone after it */
+  return !w->fiber || mw_fiber_wake(w->fiber); /* `w` may be gone if it has run */
 }
 
 static int l_close(lua_State *L) {
@@ -92,9 +91,7 @@ static int l_close(lua_State *L) {
   w->watch = NULL;
   mw_list_remove(&w->link);
   while (w->first) drop_first(w);
-  struct mw_fiber *fiber = w->fiber;
-  w->fiber = NULL;
-  if (fiber) mw_fiber_resume(fiber); /* where next_change() raises */
+  if (w->fiber) mw_fiber_wake(w->fiber); /* where next_change() raises */
   return 0;
 }
 
@@ -145,10 +142,13 @@ static bool push_existing(lua_State *L, struct watch *w) {
 static void forget(void *arg) {
   struct watch *w = arg;
   w->fiber = NULL;
+  if (w->watch) mw_store_watch_go_on(w->watch);
 }
 
-static int next_change(lua_State *L, int status, lua_KContext context) {
-  struct watch *w = check_watch(L);
+static int after_wait(lua_State *L, int status, lua_KContext context);
+
+/* Stack: 1 the watch. */
+static int next_change(lua_State *L, struct watch *w) {
   if (!w->watch) return luaL_error(L, "watch: it is closed");
   if (w->first) {
     struct change *change = w->first;
@@ -164,7 +164,13 @@ static int next_change(lua_State *L, int status, lua_KContext context) {
   struct mw_fiber *fiber = mw_fiber_check(L, "watch");
   if (w->fiber) return luaL_error(L, "watch: another coroutine waits for its next change already");
   w->fiber = fiber;
-  return mw_fiber_wait(L, fiber, forget, w, next_change, 0);
+  return mw_fiber_wait(L, fiber, forget, w, after_wait, 0);
+}
+
+static int after_wait(lua_State *L, int status, lua_KContext context) {
+  struct watch *w = check_watch(L);
+  forget(w);
+  return next_change(L, w);
 }
 
 /* watch() */
@@ -176,7 +182,7 @@ static int l_next(lua_State *L) {
     return mw_bind_raise_status(L);
   }
   if (w->hold.snapshot && push_existing(L, w)) return 1;
-  return next_change(L, LUA_OK, 0);
+  return next_change(L, w);
 }
 
 /* ---- collection:watch ---- */

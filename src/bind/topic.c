@@ -38,11 +38,11 @@ static void stop_waiting(void *arg) {
   s->waiter = NULL;
 }
 
-/* Lets the fiber that waits go on, whatever for. */
+/* Lets the fiber that waits go on, whatever for. It is the waiter until it does. */
 static void wake(struct subscription *s) {
-  struct mw_fiber *waiter = s->waiter;
-  stop_waiting(s);
-  if (waiter) mw_fiber_resume(waiter);
+  mw_timer_stop(s->timer);
+  s->timer = NULL;
+  if (s->waiter) mw_fiber_wake(s->waiter);
 }
 
 static void on_ready(void *arg) { wake(arg); }
@@ -76,6 +76,7 @@ static int push_nothing(lua_State *L, bool closed) {
 
 static int after_wait(lua_State *L, int status, lua_KContext context) {
   struct subscription *s = (struct subscription *)context;
+  s->waiter = NULL;
   int n = push_next(L, s);
   return n > 0 ? n : push_nothing(L, s->closed);
 }

@@ -57,7 +57,7 @@ static void run_release(uv_work_t *request) { release(work_of(request)); }
 static void resume(struct mw_post *post) {
   struct mw_work *work = MW_CONTAINER(post, struct mw_work, post);
   if (work->busy) *work->busy = false;
-  mw_fiber_resume(work->fiber);
+  mw_fiber_wake(work->fiber);
 }
 
 static void on_done(uv_work_t *request, int status) {

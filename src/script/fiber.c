@@ -24,6 +24,8 @@ static int make_coroutine(lua_State *L) {
   return 0;
 }
 
+static void go_on(struct mw_ready *ready) { mw_fiber_resume(MW_CONTAINER(ready, struct mw_fiber, ready)); }
+
 static void set_live(struct mw_vm *vm, size_t n) {
   vm->n_live = n;
   if (vm->live_gauge) mw_metric_set(vm->live_gauge, (double)n);
@@ -38,6 +40,8 @@ static struct mw_fiber *from_pool(struct mw_vm *vm) {
   struct mw_fiber *fiber = calloc(1, sizeof *fiber);
   if (!fiber) return NULL;
   fiber->vm = vm;
+  fiber->ready.run = go_on;
+  mw_list_init(&fiber->ready.link);
   if (mw_vm_protect(vm, make_coroutine, fiber, NULL) == 0) return fiber;
   free(fiber);
   return NULL;
@@ -154,7 +158,7 @@ struct mw_fiber *mw_fiber_new(struct mw_vm *vm, struct mw_program *program,
   fiber->serial = ++vm->n_started;
   fiber->store_client = 0;
   if (program) program->n_fibers++;
-  fiber->waiting = false;
+  fiber->waiting = fiber->of_job = false;
   fiber->doom = MW_FIBER_ALIVE;
   fiber->abandoned = false;
   fiber->doom_ref = LUA_NOREF;
@@ -258,13 +262,29 @@ int mw_fiber_wait_quietly(lua_State *L, struct mw_fiber *fiber, void (*cancel)(v
 }
 
 void mw_fiber_resume(struct mw_fiber *fiber) {
+  mw_ready_remove(&fiber->ready);
   fiber->waiting = false;
   run(fiber, 0, false);
 }
 
+bool mw_fiber_wake(struct mw_fiber *fiber) {
+  struct mw_vm *vm = fiber->vm;
+  if (mw_fiber_is_queued(fiber)) return false;
+  if (!vm->running) return mw_ready_run(&vm->ready, &fiber->ready, !fiber->of_job);
+  mw_ready_put(&vm->ready, &fiber->ready, !fiber->of_job);
+  return false;
+}
+
+/* Detaches the pending operation. The wait cannot be cancelled again. */
+static void cancel_wait(struct mw_fiber *fiber) {
+  void (*cancel)(void *arg) = fiber->cancel;
+  fiber->cancel = NULL;
+  cancel(fiber->cancel_arg);
+}
+
 void mw_fiber_interrupt(struct mw_fiber *fiber, lua_KFunction k, lua_KContext context) {
-  if (!fiber->waiting || !fiber->cancel || fiber->doom != MW_FIBER_ALIVE) return;
-  fiber->cancel(fiber->cancel_arg);
+  if (!fiber->waiting || !fiber->cancel || fiber->doom != MW_FIBER_ALIVE || mw_fiber_is_queued(fiber)) return;
+  cancel_wait(fiber);
   fiber->k = k;
   fiber->context = context;
   mw_fiber_resume(fiber);
@@ -275,8 +295,8 @@ static void doom(struct mw_fiber *fiber, void (*push)(lua_State *L, void *arg), 
   fiber->push_doom = push;
   fiber->doom_arg = arg;
   if (!fiber->waiting || !fiber->cancel || !is_due(fiber, fiber->innermost)) return;
-  fiber->cancel(fiber->cancel_arg);
-  mw_fiber_resume(fiber);
+  cancel_wait(fiber);
+  mw_fiber_wake(fiber);
 }
 
 void mw_fiber_kill(struct mw_fiber *fiber, void (*push)(lua_State *L, void *arg), void *arg) {

@@ -2,13 +2,15 @@
  *
  * A fiber runs a handler, a job or a spec. A binding that has to wait starts its operation, remembers the fiber, and
  * returns mw_fiber_wait(); the operation's completion, an event of the loop, stores its outcome in C and calls
- * mw_fiber_resume(); the continuation `k` then runs inside the coroutine, where pushing results may safely fail.
+ * mw_fiber_wake(); the continuation `k` then runs inside the coroutine, where pushing results may safely fail. It runs at
+ * once or, when many waits end together, in a following turn of the loop. In between the fiber still waits: the
+ * operation keeps the outcome, and lets no other fiber wait in its place, until `k` or `cancel` runs.
  *
  *   static int sleep_done(lua_State *L, int status, lua_KContext context) { return 0; }
  *   static int l_sleep(lua_State *L) {
  *     struct mw_fiber *fiber = mw_fiber_check(L, "mw.sleep");      (raises where waiting is impossible)
  *     struct sleeper *s = lua_newuserdatauv(L, sizeof *s, 0);      (on the stack: alive while we wait)
- *     s->timer = mw_timer_start(fiber->vm->loop, delay, on_timer, fiber);
+ *     s->timer = mw_timer_start(fiber->vm->loop, delay, on_timer, fiber);       (on_timer calls mw_fiber_wake(fiber))
  *     return mw_fiber_wait(L, fiber, stop_sleeping, s, sleep_done, (lua_KContext)s);
  *   }
  *
@@ -45,6 +47,8 @@ struct mw_fiber {
   lua_State *innermost;       /* the coroutine that waits: its own, or one of the script's inside it */
   void (*cancel)(void *arg);  /* of the pending wait; NULL when it cannot be cancelled and runs to its end */
   void *cancel_arg;
+  struct mw_ready ready;      /* queued: the pending wait has ended, and `k` has not run */
+  bool of_job;                /* waits of jobs end after those of calls (script/ready.h) */
   lua_KFunction k;            /* of the pending wait */
   lua_KContext context;
   bool quiet;                 /* the pending wait returns instead of raising */
@@ -88,17 +92,24 @@ int mw_fiber_wait_quietly(lua_State *L, struct mw_fiber *fiber, void (*cancel)(v
  * brought is nobody's then. */
 bool mw_fiber_will_raise(const struct mw_fiber *fiber);
 
-/* Goes on with a waiting fiber. From the loop, or from within another fiber's C function, whose slice this time counts
- * for; where that has left no room on the C stack, the fiber goes on in the next turn of the loop. */
+/* Ends the wait of a fiber. From the loop the fiber goes on at once, if this turn of the loop has time left and no other
+ * fiber is queued before it; otherwise, and from within the run of another fiber, it is queued (script/ready.h). Nothing
+ * happens to one that is queued already. Returns whether it has run. */
+bool mw_fiber_wake(struct mw_fiber *fiber);
+
+static inline bool mw_fiber_is_queued(const struct mw_fiber *fiber) { return mw_ready_is_queued(&fiber->ready); }
+
+/* Goes on with a waiting fiber at once, for events that take turns themselves and lend what they bring. From the loop, or
+ * from within another fiber's C function, whose slice this time counts for; where that has left no room on the C stack,
+ * the fiber goes on in the next turn of the loop. */
 void mw_fiber_resume(struct mw_fiber *fiber);
 
 /* Cancels what a fiber waits for, where that can be, and has it go on with `k` in place of that wait's own, which may raise
  * an error that pcall stops. Nothing happens to a fiber that does not wait, or to one that is doomed. */
 void mw_fiber_interrupt(struct mw_fiber *fiber, lua_KFunction k, lua_KContext context);
 
-/* Dooms a fiber with the error that `push(L, arg)` pushes; `arg` lives as long as the fiber. Resumes it when it
- * waits and the wait can be cancelled; else the error is raised by its next wait. Nothing happens when it is doomed
- * already. */
+/* Dooms a fiber with the error that `push(L, arg)` pushes; `arg` lives as long as the fiber. Cancels its wait, where that
+ * is possible, and wakes it; else the error is raised by its next wait. Nothing happens when it is doomed already. */
 void mw_fiber_kill(struct mw_fiber *fiber, void (*push)(lua_State *L, void *arg), void *arg);
 
 /* The same for good, of a fiber that may be doomed already: from now on each of its waits raises, those of `<close>`

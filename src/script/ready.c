@@ -73,23 +73,25 @@ void mw_ready_put(struct mw_ready_queue *queue, struct mw_ready *ready, bool of_
   start_turn(queue);
 }
 
-static bool has_time(struct mw_ready_queue *queue) {
-  int64_t now = mw_clock_real();
+static bool has_time(struct mw_ready_queue *queue, int64_t now) {
   uint64_t turn = uv_now(&queue->loop->uv);
   if (queue->until == 0 || turn != queue->turn) {
     queue->turn = turn;
     queue->until = now + TURN_NS;
   }
-  return now < queue->until;
+  return now < queue->until && now >= queue->rested;
 }
 
-void mw_ready_run(struct mw_ready_queue *queue, struct mw_ready *ready, bool of_call) {
+bool mw_ready_run(struct mw_ready_queue *queue, struct mw_ready *ready, bool of_call) {
   bool paused = queue->pause && !of_call;
-  if (!paused && mw_list_empty(list_of(queue, of_call)) && has_time(queue)) {
-    int64_t began = mw_clock_real();
-    ready->run(ready);
-    if (!of_call) rest(queue, began);
-  } else {
+  int64_t began = mw_clock_real();
+  if (paused || !mw_list_empty(list_of(queue, of_call)) || !has_time(queue, began)) {
     mw_ready_put(queue, ready, of_call);
+    return false;
   }
+  ready->run(ready);
+  int64_t now = mw_clock_real();
+  if (now - began >= TURN_NS) queue->rested = now + (now - began);
+  if (!of_call) rest(queue, began);
+  return true;
 }

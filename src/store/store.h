@@ -182,11 +182,16 @@ struct mw_store_watch;
 /* Reports every change of keys below `prefix` with a revision greater than `after`, which must be the newest revision
  * or that of a snapshot the caller has open. `event(arg, NULL)` says that the watch has come to its end and that the
  * watcher must start over: it fell further behind than the store remembers, which is its newest
- * MW_STORE_WATCH_BACKLOG changes (of any key) or MW_STORE_WATCH_BYTES of them. Returns 0 or MW_ENOMEM. */
+ * MW_STORE_WATCH_BACKLOG changes (of any key) or MW_STORE_WATCH_BYTES of them. `event` returns whether more may follow;
+ * after false, none does until mw_store_watch_go_on(). Returns 0 or MW_ENOMEM. */
 enum { MW_STORE_WATCH_BACKLOG = 16384, MW_STORE_WATCH_BYTES = 32 << 20 };
 int mw_store_watch_open(struct mw_store *store, struct mw_slice prefix, uint64_t after, struct mw_loop *loop,
-                        void (*event)(void *arg, const struct mw_store_event *event), void *arg,
+                        bool (*event)(void *arg, const struct mw_store_event *event), void *arg,
                         struct mw_store_watch **out);
+
+/* Reports changes again, from a following turn of the loop on. On the loop's thread, not from within an event. Nothing
+ * happens to a watch that reports them. */
+void mw_store_watch_go_on(struct mw_store_watch *watch);
 
 /* On the loop's thread, also from within an event; no event runs after it returns. */
 void mw_store_watch_close(struct mw_store_watch *watch);

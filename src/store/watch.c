@@ -9,11 +9,14 @@ struct mw_store_watch {
   struct mw_hub *hub;
   struct mw_post post;
   struct mw_loop *loop;
-  void (*event)(void *arg, const struct mw_store_event *event);
+  bool (*event)(void *arg, const struct mw_store_event *event);
   void *arg;
+  struct mw_store_txn *txn; /* reported up to `op`, with a reference; NULL between transactions */
+  size_t op;
   uint64_t after; /* revision */
   uint64_t place; /* in the log: the next transaction to read */
-  bool posted;    /* `post` is queued or runs; it reads up to the end before it clears this */
+  bool posted;    /* `post` is queued or runs, and reads up to the end before it clears this; or `paused` */
+  bool paused;    /* until mw_store_watch_go_on() */
   bool over;      /* fell behind: nothing follows */
   bool closed;    /* by its owner, on the loop's thread, while posted: `post` frees it */
   size_t prefix_len;
@@ -92,27 +95,43 @@ void mw_hub_publish(struct mw_hub *hub, struct mw_store_txn *txn) {
   pthread_mutex_unlock(&hub->lock);
 }
 
-static void deliver(struct mw_store_watch *watch, const struct mw_store_txn *txn) {
-  for (size_t i = 0; i < txn->n_ops && !watch->closed; i++) {
-    const struct mw_op *op = &txn->ops[i];
-    if (!concerns(watch, txn, op)) continue;
-    struct mw_store_event event = {mw_op_key(txn, op), mw_slice(NULL, 0), txn->revision};
-    if (op->kind == MW_OP_PUT) event.value = mw_op_value(txn, op);
-    watch->event(watch->arg, &event);
-  }
+/* Reports one operation. Returns false when the watcher has enough. */
+static bool report(struct mw_store_watch *watch, const struct mw_store_txn *txn, const struct mw_op *op) {
+  if (!concerns(watch, txn, op)) return true;
+  struct mw_store_event event = {mw_op_key(txn, op), mw_slice(NULL, 0), txn->revision};
+  if (op->kind == MW_OP_PUT) event.value = mw_op_value(txn, op);
+  return watch->event(watch->arg, &event);
 }
 
-/* Takes the next transaction, with a reference, from a place before `until`. Returns NULL and sets watch->over when it
- * is gone already. Under the lock. */
-static struct mw_store_txn *take(struct mw_store_watch *watch) {
+/* Reports what is left of the transaction. Returns false when the watcher has enough. */
+static bool deliver(struct mw_store_watch *watch) {
+  struct mw_store_txn *txn = watch->txn;
+  bool more = true;
+  while (more && !watch->closed && watch->op < txn->n_ops) more = report(watch, txn, &txn->ops[watch->op++]);
+  if (watch->op < txn->n_ops) return more;
+  watch->txn = NULL;
+  mw_store_txn_unref(txn);
+  return more;
+}
+
+/* Takes the next transaction, with a reference, from a place before the end of the log. Sets watch->over when it is gone
+ * already. Under the lock. */
+static void take(struct mw_store_watch *watch) {
   struct mw_hub *hub = watch->hub;
   if (watch->place < hub->first) {
     watch->over = true;
-    return NULL;
+    return;
   }
   struct mw_store_txn *txn = *slot(hub, watch->place++);
+  if (txn->revision <= watch->after) return;
   atomic_fetch_add(&txn->refs, 1);
-  return txn;
+  watch->txn = txn;
+  watch->op = 0;
+}
+
+static void watch_free(struct mw_store_watch *watch) {
+  if (watch->txn) mw_store_txn_unref(watch->txn);
+  free(watch);
 }
 
 /* Reads the log up to where it ends now; what comes meanwhile is for the loop's next turn. */
@@ -120,24 +139,33 @@ static void run(struct mw_post *post) {
   struct mw_store_watch *watch = MW_CONTAINER(post, struct mw_store_watch, post);
   struct mw_hub *hub = watch->hub;
   if (watch->closed) { /* by this thread; the store, and with it the hub, may be gone */
-    free(watch);
+    watch_free(watch);
     return;
   }
+  bool more = true;
   pthread_mutex_lock(&hub->lock);
   uint64_t until = hub->end;
-  while (!watch->closed && !watch->over && watch->place < until) {
-    struct mw_store_txn *txn = take(watch);
+  while (more && !watch->closed && !watch->over && (watch->txn || watch->place < until)) {
+    if (!watch->txn) take(watch);
     pthread_mutex_unlock(&hub->lock);
-    if (!txn) watch->event(watch->arg, NULL);
-    else if (txn->revision > watch->after) deliver(watch, txn);
-    if (txn) mw_store_txn_unref(txn);
+    if (watch->over) watch->event(watch->arg, NULL);
+    else if (watch->txn) more = deliver(watch);
     pthread_mutex_lock(&hub->lock);
   }
   bool closed = watch->closed;
-  if (!closed && !watch->over && watch->place < hub->end) wake(watch);
-  else watch->posted = false;
+  if (watch->over || (!watch->txn && watch->place == hub->end)) watch->posted = false;
+  else if (!more) watch->paused = true;
+  else if (!closed) wake(watch);
   pthread_mutex_unlock(&hub->lock);
-  if (closed) free(watch);
+  if (closed) watch_free(watch);
+}
+
+void mw_store_watch_go_on(struct mw_store_watch *watch) {
+  if (!watch->paused) return;
+  watch->paused = false;
+  pthread_mutex_lock(&watch->hub->lock);
+  wake(watch);
+  pthread_mutex_unlock(&watch->hub->lock);
 }
 
 /* The first place with a revision above `after`. Under the lock. */
@@ -152,7 +180,7 @@ static uint64_t find_place(struct mw_hub *hub, uint64_t after) {
 }
 
 int mw_store_watch_open(struct mw_store *store, struct mw_slice prefix, uint64_t after, struct mw_loop *loop,
-                        void (*event)(void *arg, const struct mw_store_event *event), void *arg,
+                        bool (*event)(void *arg, const struct mw_store_event *event), void *arg,
                         struct mw_store_watch **out) {
   struct mw_store_watch *watch = calloc(1, sizeof *watch + prefix.len);
   if (!watch) return MW_ENOMEM;
@@ -180,7 +208,7 @@ void mw_store_watch_close(struct mw_store_watch *watch) {
   pthread_mutex_lock(&watch->hub->lock);
   mw_list_remove(&watch->link);
   watch->closed = true;
-  bool posted = watch->posted;
+  bool posted = watch->posted && !watch->paused;
   pthread_mutex_unlock(&watch->hub->lock);
-  if (!posted) free(watch);
+  if (!posted) watch_free(watch);
 }
