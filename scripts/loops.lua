@@ -70,7 +70,7 @@ return {
     ["bind/value.c"] = { encode_table = 1 },
   },
   ["within an allocation, where nothing may raise: some nanoseconds for each of a table's places"] = {
-    ["script/collisions.c"] = { is_full = 1, collide = 1, mw_collisions_given = 1, mw_collisions_found = 1 },
+    ["script/collisions.c"] = { follow = 1, try_frame = 2, collide = 1 },
   },
   ["on a thread of the pool, where no script runs"] = {
     ["bind/fs.c"] = { read_all = 1, list_folder = 1, release_list = 1 },
@@ -93,7 +93,7 @@ return {
     ["script/collect.c"] = { run_steps = 1 },
     ["script/pause.c"] = { mw_pause_stop = 1, release = 1 },
     ["script/ready.c"] = { run_list = 1, mw_ready_fini = 1 },
-    ["script/collisions.c"] = { is_in_place = 2, try_keys = 2 },
+    ["script/collisions.c"] = { is_in_place = 2, try_keys = 3, raw_fill = 1 },
     ["script/program.c"] = { find_file = 1, mw_program_retire = 1 },
     ["script/vm.c"] = { mw_vm_fini = 1 },
   },

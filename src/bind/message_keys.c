@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "bind/message_push.h"
+#include "script/collisions.h"
 
 enum {
   FEW_BITS = 10,

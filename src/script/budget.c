@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "observe/log.h"
 #include "script/collect.h"
+#include "script/collisions.h"
 #include "script/fiber.h"
 #include "script/traceback.h"
 #include "script/vm.h"
@@ -366,7 +367,7 @@ bool mw_budget_allow(struct mw_vm *vm, size_t held, size_t size) {
   if (size <= held) return true;
   if (size >= MW_BUDGET_BULK) count_bulk(vm, size - held);
   bool collected = end_refusal(vm, size);
-  vm->collided = held == 0 && mw_collisions_found(&vm->collisions, size);
+  vm->collided = held == 0 && mw_collisions_found(vm->current, size);
   if (!vm->collided) {
     size_t limit = vm->limits.memory, after = vm->memory.used - held + size;
     if (limit == 0) return true;

@@ -16,6 +16,41 @@ struct node {
   uint64_t key;
 };
 
+/* lobject.h, Table. It has 2^bits nodes; all those from `last_free` on have had a key. */
+struct table {
+  void *next;
+  uint8_t type, marked, flags, bits;
+  uint32_t n_array;
+  void *array;
+  const struct node *nodes, *last_free;
+};
+
+/* lstate.h, CallInfo, of a Lua function: the instruction before `next_instruction` runs. */
+struct call {
+  void *function, *top;
+  struct call *previous, *next;
+  const uint32_t *next_instruction;
+};
+
+/* lobject.h, Proto and LClosure. */
+struct prototype {
+  void *next;
+  uint8_t type, marked, n_parameters, is_vararg, n_registers;
+  int32_t n_upvalues, n_constants, n_code, n_line_info, n_prototypes, n_locals, n_line_places, first_line, last_line;
+  void *constants;
+  const uint32_t *code;
+};
+
+struct closure {
+  void *next;
+  uint8_t type, marked, n_upvalues;
+  void *gray_list;
+  const struct prototype *prototype;
+};
+
+/* lopcodes.h: instructions that assign to a field. Register or upvalue of the table: bits 7 to 14. */
+enum { SET_UPVALUE = 15, SET_ANY = 16, SET_INTEGER = 17, SET_FIELD = 18 };
+
 enum { NO_KEY = LUA_TNIL, INTEGER = LUA_TNUMBER, FLOAT = LUA_TNUMBER | 1 << 4, TYPE = 0x0f };
 
 /* ltable.c, l_hashfloat() */
@@ -42,67 +77,214 @@ static bool place_of(const struct node *node, unsigned bits, uint64_t *place) {
   return true;
 }
 
+/* ---- the table that grows ---- */
+
+enum { CHAIN = 2000 }; /* of __newindex; Lua gives up after as many */
+
+static const char newindex; /* its address: where the registry has the text "__newindex" */
+
+void mw_collisions_open(lua_State *L) {
+  lua_pushliteral(L, "__newindex");
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &newindex);
+}
+
+/* Replaces the value at the top by the one that an assignment to it reaches through __newindex. */
+static void follow(lua_State *L) {
+  for (int i = 0; i < CHAIN && lua_getmetatable(L, -1); i++) {
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &newindex);
+    bool goes_on = lua_rawget(L, -2) == LUA_TTABLE || lua_type(L, -1) == LUA_TUSERDATA;
+    if (!goes_on) {
+      lua_pop(L, 2);
+      return;
+    }
+    lua_replace(L, -3);
+    lua_pop(L, 1);
+  }
+}
+
+/* Searches for the table that grows to 2^bits nodes, and asks about each that might be it. */
+struct search {
+  unsigned bits;
+  bool (*accepts)(const struct search *search, const struct table *table);
+  void *arg;
+};
+
+/* Pops the value at the top, a table that might be the one; `spent`: only one without a free node. */
+static bool try_value(lua_State *L, const struct search *search, bool spent, bool same_size) {
+  follow(L);
+  const struct table *table = lua_istable(L, -1) ? lua_topointer(L, -1) : NULL;
+  lua_pop(L, 1);
+  if (!table || table->bits + 1u < search->bits) return false;
+  if (spent && table->last_free != table->nodes) return false;
+  if (same_size && table->bits != search->bits) return false;
+  return search->accepts(search, table);
+}
+
+/* All values of a frame, its function being at the top. */
+static bool try_frame(lua_State *L, const lua_Debug *frame, const struct search *search, bool spent, bool same_size) {
+  for (int i = 1; lua_getupvalue(L, -1, i); i++) {
+    if (try_value(L, search, spent, same_size)) return true;
+  }
+  int n = lua_gettop(L) - 1; /* without the function */
+  for (int i = 1; i <= n && lua_getlocal(L, frame, i); i++) {
+    if (try_value(L, search, spent, same_size)) return true;
+  }
+  return false;
+}
+
+/* The newest instruction of a Lua function, at the top, that may raise; 0, which does not, before the first. */
+static uint32_t find_instruction(lua_State *L, const lua_Debug *frame) {
+  const struct closure *closure = lua_topointer(L, -1);
+  const uint32_t *code = closure->prototype->code, *next = ((const struct call *)(const void *)frame->i_ci)->next_instruction;
+  return next > code && next <= code + closure->prototype->n_code ? next[-1] : 0;
+}
+
+/* A Lua function, at the top, that assigns to a field: the table is the one that the instruction names. Otherwise it ends a
+ * constructor whose elements need a larger array, with as many nodes as before. */
+static bool try_instruction(lua_State *L, const lua_Debug *frame, const struct search *search) {
+  uint32_t instruction = find_instruction(L, frame);
+  int number = (int)(instruction >> 7 & 0xff) + 1;
+  switch (instruction & 0x7f) {
+    case SET_UPVALUE: return lua_getupvalue(L, -1, number) && try_value(L, search, false, false);
+    case SET_ANY:
+    case SET_INTEGER:
+    case SET_FIELD: return lua_getlocal(L, frame, number) && try_value(L, search, false, false);
+    default: return try_frame(L, frame, search, false, true);
+  }
+}
+
+/* Looks at the innermost call of `L`. Within an allocation: allocates nothing and raises nothing. Lua guarantees five places above
+ * the top of its stack; this uses four. */
+static bool search_call(lua_State *L, const struct search *search) {
+  lua_Debug frame;
+  if (!lua_getstack(L, 0, &frame)) return false;
+  int top = lua_gettop(L);
+  lua_getinfo(L, "f", &frame);
+  bool found = lua_iscfunction(L, -1) ? try_frame(L, &frame, search, true, false) : try_instruction(L, &frame, search);
+  lua_settop(L, top);
+  return found;
+}
+
 /* ---- whether this Lua is as described ---- */
 
 static bool as_described;
 
-enum { TRIED_BITS = 3 };
+enum { TRIED_BITS = 3, TRIED_SIZE = sizeof(struct node) << TRIED_BITS };
 
-/* An allocator that notes the newest block of the size of 2^TRIED_BITS nodes. */
+/* A state whose allocator notes the newest array of 2^TRIED_BITS nodes, and searches for its table when one of twice the
+ * size is asked for. */
+struct trial {
+  lua_State *L;
+  const struct node *nodes;
+  int searched, found;
+};
+
+static bool has_noted(const struct search *search, const struct table *table) {
+  const struct trial *trial = search->arg;
+  return table->nodes == trial->nodes && table->bits == TRIED_BITS && table->last_free == table->nodes;
+}
+
 static void *note(void *arg, void *block, size_t old_size, size_t new_size) {
+  struct trial *trial = arg;
   (void)old_size;
   if (new_size == 0) {
     free(block);
     return NULL;
   }
+  if (!block && trial->L && new_size == 2 * TRIED_SIZE) {
+    struct search search = {TRIED_BITS + 1, has_noted, trial};
+    trial->searched++;
+    trial->found += search_call(trial->L, &search);
+  }
   void *out = realloc(block, new_size);
-  if (!block && out && new_size == sizeof(struct node) << TRIED_BITS) *(void **)arg = out;
+  if (!block && out && new_size == TRIED_SIZE) trial->nodes = out;
   return out;
 }
 
 /* True when the key at the top of the stack, put into an empty table, is where the functions above say. */
-static bool is_in_place(lua_State *L, const struct node *const *nodes) {
+static bool is_in_place(lua_State *L, const struct trial *trial) {
   uint64_t place;
   lua_createtable(L, 0, 1 << TRIED_BITS);
-  if (!*nodes) return false;
+  const struct node *nodes = trial->nodes;
+  if (!nodes) return false;
   for (int i = 0; i < 1 << TRIED_BITS; i++) {
-    if ((*nodes)[i].key_tag != NO_KEY) return false;
+    if (nodes[i].key_tag != NO_KEY) return false;
   }
   lua_insert(L, -2);
   lua_pushboolean(L, 1);
   lua_rawset(L, -3);
   for (int i = 0; i < 1 << TRIED_BITS; i++) {
-    const struct node *node = &(*nodes)[i];
+    const struct node *node = &nodes[i];
     if (node->key_tag != NO_KEY) return place_of(node, TRIED_BITS, &place) && place == (uint64_t)i;
   }
   return false;
 }
 
+/* Runs `code` with a table that it makes grow; true when the search has found that one. */
+static bool is_found(lua_State *L, struct trial *trial, const char *code, bool through_newindex) {
+  if (luaL_loadstring(L, code) != LUA_OK) return false;
+  lua_createtable(L, 0, 1 << TRIED_BITS);
+  if (through_newindex) {
+    lua_newtable(L);
+    lua_newtable(L);
+    lua_rotate(L, -3, -1); /* table, metatable: below them the value */
+    lua_setfield(L, -2, "__newindex");
+    lua_setmetatable(L, -2);
+  }
+  trial->searched = trial->found = 0;
+  trial->L = L;
+  lua_call(L, 1, 0);
+  trial->L = NULL;
+  return trial->searched == 1 && trial->found == 1;
+}
+
+static int raw_fill(lua_State *L) {
+  for (int i = 0; i <= 1 << TRIED_BITS; i++) {
+    lua_pushnumber(L, i + 0.5);
+    lua_pushboolean(L, 1);
+    lua_rawset(L, 1);
+  }
+  return 0;
+}
+
 static int try_keys(lua_State *L) {
   static const lua_Integer integers[] = {1, 6, 7, 1000003, -1, LUA_MININTEGER, LUA_MAXINTEGER - 2};
   static const lua_Number floats[] = {0.5, -0.1, 1e300, 3.14159, HUGE_VAL};
-  const struct node *const *nodes = lua_touserdata(L, 1);
+  static const char *const codes[] = {
+      "local t = ... for i = 1, 9 do t[i + 0.5] = i end",
+      "local t = ... for i = 1, 8 do t[i + 100] = i end t[250] = 1",
+      "local t = ... for i = 1, 8 do t[i + 100] = i end t.field = 1",
+      "local t = ... local function f() t.field = 1 end for i = 1, 8 do t[i + 100] = i end f()",
+      "local t = ... for i = 1, 8 do t[i + 100] = i end fill(t)",
+  };
+  struct trial *trial = lua_touserdata(L, 1);
+  mw_collisions_open(L);
+  lua_register(L, "fill", raw_fill);
   for (size_t i = 0; i < sizeof integers / sizeof *integers; i++) {
     lua_pushinteger(L, integers[i]);
-    if (!is_in_place(L, nodes)) return 0;
+    if (!is_in_place(L, trial)) return 0;
   }
   for (size_t i = 0; i < sizeof floats / sizeof *floats; i++) {
     lua_pushnumber(L, floats[i]);
-    if (!is_in_place(L, nodes)) return 0;
+    if (!is_in_place(L, trial)) return 0;
   }
+  for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) {
+    if (!is_found(L, trial, codes[i], false)) return 0;
+  }
+  if (!is_found(L, trial, codes[0], true)) return 0;
   as_described = true;
   return 0;
 }
 
 static void try_lua(void) {
-  void *nodes = NULL;
-  lua_State *L = lua_newstate(note, &nodes);
+  struct trial trial = {0};
+  lua_State *L = lua_newstate(note, &trial);
   if (!L) return;
   lua_gc(L, LUA_GCSTOP);
-  nodes = NULL;
   lua_pushcfunction(L, try_keys);
-  lua_pushlightuserdata(L, &nodes);
+  lua_pushlightuserdata(L, &trial);
   lua_pcall(L, 1, 0, 0);
+  trial.L = NULL;
   lua_close(L);
 }
 
@@ -115,69 +297,23 @@ static unsigned bits_of(size_t size) {
   return (unsigned)__builtin_ctzll(n);
 }
 
-void mw_collisions_fini(struct mw_collisions *c) {
-  free(c->arrays);
-  *c = (struct mw_collisions){0};
-}
-
-void mw_collisions_taken(struct mw_collisions *c, const void *block, size_t size) {
-  unsigned bits = bits_of(size);
-  if (bits == 0) return;
-  if (c->n == c->cap) {
-    size_t cap = c->cap ? c->cap * 2 : 16;
-    struct mw_node_array *grown = realloc(c->arrays, cap * sizeof *grown);
-    if (!grown) return;
-    c->arrays = grown;
-    c->cap = cap;
-  }
-  c->arrays[c->n++] = (struct mw_node_array){block, bits};
-}
-
-/* The newest first: a table that grows gives back the array before the one that was just taken. */
-void mw_collisions_given(struct mw_collisions *c, const void *block, size_t size) {
-  if (bits_of(size) == 0) return;
-  for (size_t i = c->n; i-- > 0;) {
-    if (c->arrays[i].nodes != block) continue;
-    c->arrays[i] = c->arrays[--c->n];
-    return;
-  }
-}
-
-/* True for the array of a table without room: it has had a key in each node. Nearly all others have a node without one
- * among the first few. */
-static bool is_full(const struct mw_node_array *array) {
-  const struct node *nodes = array->nodes;
-  for (size_t i = 0; i < (size_t)1 << array->bits; i++) {
-    if (nodes[i].key_tag == NO_KEY) return false;
-  }
-  return true;
-}
-
-/* True when the keys of `array` collide in a table of 2^bits. `counts` has as many places. */
-static bool collide(const struct mw_node_array *array, unsigned bits, uint16_t *counts) {
-  const struct node *nodes = array->nodes;
+/* True when the keys of `table` collide in one of 2^bits nodes. */
+static bool collide(const struct search *search, const struct table *table) {
+  uint16_t *counts = calloc((size_t)1 << search->bits, sizeof *counts);
   uint64_t place;
-  memset(counts, 0, sizeof *counts << bits);
-  for (size_t i = 0; i < (size_t)1 << array->bits; i++) {
-    if (place_of(&nodes[i], bits, &place) && ++counts[place] > MW_COLLISIONS_MOST) return true;
-  }
-  return false;
-}
-
-bool mw_collisions_found(const struct mw_collisions *c, size_t size) {
-  static pthread_once_t tried = PTHREAD_ONCE_INIT;
-  unsigned bits = bits_of(size);
-  if (bits == 0) return false;
-  pthread_once(&tried, try_lua);
-  if (!as_described) return false;
-  uint16_t *counts = NULL;
   bool found = false;
-  for (size_t i = 0; i < c->n && !found; i++) {
-    /* A table grows to more than half of the places for keys that it has. */
-    if (c->arrays[i].bits + 1 < bits || !is_full(&c->arrays[i])) continue;
-    if (!counts && !(counts = malloc(sizeof *counts << bits))) break;
-    found = collide(&c->arrays[i], bits, counts);
+  if (!counts) return false;
+  for (size_t i = 0; i < (size_t)1 << table->bits && !found; i++) {
+    found = place_of(&table->nodes[i], search->bits, &place) && ++counts[place] > MW_COLLISIONS_MOST;
   }
   free(counts);
   return found;
+}
+
+bool mw_collisions_found(lua_State *L, size_t size) {
+  static pthread_once_t tried = PTHREAD_ONCE_INIT;
+  struct search search = {bits_of(size), collide, NULL};
+  if (!L || search.bits == 0) return false;
+  pthread_once(&tried, try_lua);
+  return as_described && search_call(L, &search);
 }

@@ -4,13 +4,15 @@
  * 31 bits of it, without a seed: clients can choose keys that share one. Insertions of such keys are slow, and the budget
  * ends them between two. But a table that grows is filled again in one step, which nothing interrupts: for 2^17 keys at one
  * place it takes 10 seconds. So the allocator looks, before it gives a table its larger array, whether the keys that it will
- * get collide there, and refuses the memory if they do (script/budget.h, MW_CUT_KEYS). To find them it reads the array that
- * the table has, in the form that Lua 5.4 gives it; where another Lua gives it another form, nothing is refused.
+ * get collide there, and refuses the memory if they do (script/budget.h, MW_CUT_KEYS). It finds the table by the instruction
+ * that runs, or among the values of the C function that runs, and reads its array, all in the form that Lua 5.4 gives them;
+ * where another Lua gives them another form, nothing is refused. Other tables with such keys are no reason to refuse.
  *
  * Of strings, Lua hashes every byte with a seed of the state. */
 #ifndef MW_SCRIPT_COLLISIONS_H
 #define MW_SCRIPT_COLLISIONS_H
 
+#include <lua.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -20,23 +22,12 @@ enum {
   MW_COLLISIONS_BITS = 12   /* of the smallest array that is looked at: with half of it at one place, Lua takes 3 ms */
 };
 
-/* The arrays of the large tables of a state. */
-struct mw_collisions {
-  struct mw_node_array {
-    const void *nodes;
-    unsigned bits; /* it has 2^bits */
-  } *arrays;
-  size_t n, cap;
-};
+/* Prepares a state. May raise for lack of memory. */
+void mw_collisions_open(lua_State *L);
 
-void mw_collisions_fini(struct mw_collisions *c);
-
-/* A block of `size` bytes was allocated, or is about to be freed. Without memory a block stays unknown. */
-void mw_collisions_taken(struct mw_collisions *c, const void *block, size_t size);
-void mw_collisions_given(struct mw_collisions *c, const void *block, size_t size);
-
-/* True when a block of `size` bytes is the array of a table to which a full one may grow whose keys collide there. */
-bool mw_collisions_found(const struct mw_collisions *c, size_t size);
+/* For the allocator: true when a block of `size` bytes is the array of nodes for a table that grows in the innermost call of
+ * `L`, and its keys collide there. NULL for `L`: no script runs. */
+bool mw_collisions_found(lua_State *L, size_t size);
 
 /* The place of an integer in a table of 2^bits places. */
 static inline uint64_t mw_place_of_integer(uint64_t key, unsigned bits) {

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "observe/log.h"
 #include "script/collect.h"
+#include "script/collisions.h"
 #include "script/fiber.h"
 #include "script/libs.h"
 
@@ -19,7 +20,6 @@ static void *take(struct mw_vm *vm, size_t size) {
   mw_collect_stress(vm);
   void *block = mw_blocks_take(&vm->blocks, size);
   if (block) vm->memory.used += size;
-  if (block && size >= MW_BUDGET_BULK) mw_collisions_taken(&vm->collisions, block, size);
   return block;
 }
 
@@ -29,7 +29,6 @@ static void *resize(struct mw_vm *vm, void *block, size_t old, size_t size) {
   void *moved = mw_blocks_resize(&vm->blocks, block, old, size);
   if (!moved) return NULL;
   vm->memory.used += size - old;
-  if (old >= MW_BUDGET_BULK) mw_collisions_given(&vm->collisions, block, old);
   return moved;
 }
 
@@ -38,7 +37,6 @@ static void *allocate(void *arg, void *block, size_t old_size, size_t new_size) 
   struct mw_vm *vm = arg;
   if (new_size > 0) return block ? resize(vm, block, old_size, new_size) : take(vm, new_size);
   if (!block) return NULL;
-  if (old_size >= MW_BUDGET_BULK) mw_collisions_given(&vm->collisions, block, old_size);
   vm->memory.used -= old_size;
   mw_blocks_give(&vm->blocks, block, old_size);
   return NULL;
@@ -54,6 +52,7 @@ static int on_panic(lua_State *L) {
 static int open_libraries(lua_State *L) {
   luaL_openlibs(L);
   mw_libs_replace(L);
+  mw_collisions_open(L);
   mw_collect_space_out(mw_vm_of(L));
   return 0;
 }
@@ -84,7 +83,6 @@ void mw_vm_fini(struct mw_vm *vm) {
   while ((node = mw_list_shift(&vm->idle)) != NULL) free(MW_CONTAINER(node, struct mw_fiber, link));
   mw_arena_fini(&vm->scratch);
   mw_blocks_fini(&vm->blocks);
-  mw_collisions_fini(&vm->collisions);
 }
 
 static int protect(struct mw_vm *vm, lua_CFunction function, void *arg, struct mw_err *err) {

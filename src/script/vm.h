@@ -17,7 +17,6 @@
 #include "loop/loop.h"
 #include "observe/metrics.h"
 #include "script/budget.h"
-#include "script/collisions.h"
 #include "script/ready.h"
 #include "script/ticker.h"
 
@@ -46,8 +45,7 @@ struct mw_vm {
   struct mw_arena scratch;  /* for one C function at a time: see mw_vm_scratch() */
   struct mw_blocks blocks;  /* what Lua's values are made of */
   struct mw_quota memory;   /* what Lua holds, without the block of script/collect.h, and what C holds for scripts */
-  struct mw_collisions collisions; /* of keys in large tables */
-  bool collided;            /* memory was last refused for these */
+  bool collided;            /* memory was last refused for keys that collide */
   atomic_size_t held_by_works; /* bytes that the pool's threads hold for it (bind/work.h) */
   struct mw_limits limits;
   size_t unasked;           /* bytes that Lua may hold without mw_budget_allow() */

@@ -466,6 +466,37 @@ ways["a table of numbers that collide, in pcall"] = function()
   while true do pcall(fill, function(i) return i * 0x3ffff end) end
 end
 
+-- Tables with keys that collide, and without a free place, beside one that grows.
+local kept <const> = {}
+
+local function grow_beside()
+  for i = 1, 4096 do kept[i * 8191] = true end
+  mw.sleep(0)
+  local t = {}
+  for i = 1, 9000 do t["key" .. i] = kept end
+  mw.sleep(0)
+  local copy = {}
+  for key in pairs(t) do rawset(copy, key, kept) end
+  return { text = "grown" }
+end
+
+ways["a table of numbers that collide, by rawset"] = function()
+  local t = {}
+  for i = 1, 140000 do
+    rawset(t, i * 0x3ffff, true)
+    if i % 1000 == 0 then mw.sleep(0) end
+  end
+end
+
+ways["a table of numbers that collide, by __newindex"] = function()
+  local t = {}
+  local outer = setmetatable({}, { __newindex = setmetatable({}, { __newindex = t }) })
+  for i = 1, 140000 do
+    outer[i * 0x3ffff] = true
+    if i % 1000 == 0 then mw.sleep(0) end
+  end
+end
+
 -- A reply of 2 GB in one part of 16 MB.
 ways["a large reply"] = function()
   local part, parts = ("x"):rep(16 << 20), {}
@@ -491,5 +522,7 @@ function Runaway.List(req)
   for _, id in ipairs(req.list) do seen[id] = true end
   return { text = "listed" }
 end
+
+function Runaway.GrowBeside() return grow_beside() end
 
 function Runaway.Ping() return { text = "pong" } end

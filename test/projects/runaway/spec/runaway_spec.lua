@@ -75,6 +75,8 @@ describe("a runaway", function()
   ends("a table of integers that collide", keys)
   ends("a table of floats that collide", keys)
   ends("a table of numbers that collide, in pcall", keys)
+  ends("a table of numbers that collide, by rawset", keys)
+  ends("a table of numbers that collide, by __newindex", keys)
   ends("recursion", "the handler ") -- its time or its memory, whichever is used up first
   ends("string.rep", large)
   for _, what in ipairs {
@@ -173,6 +175,11 @@ describe("keys that collide", function()
     assert.matches("runaway.Numbers.by_id: the keys collide in a Lua table: more than 256 leave the same remainder "
       .. "modulo 1023, others modulo 2047 and 4095", text, 1, true)
     assert.equal(0, (send("Count", "by_id", '"%d":true', step, 256)))
+  end)
+
+  it("do not keep other tables from growing", function()
+    local runaway <const> = mw.client(address):service "runaway.Runaway"
+    for _ = 1, 2 do assert.equal("grown", assert(runaway:GrowBeside {}).text) end
   end)
 
   it("end a script that fills a table with them", function()
