@@ -23,6 +23,7 @@ static struct fixture {
   struct mw_vm vm;
   enum mw_cut cut; /* of the last fiber */
   int status;      /* of its code */
+  char error[200];
 } f;
 
 /* The system, when it has no timers left. */
@@ -134,6 +135,53 @@ static int spend(lua_State *L) {
   unsigned steps = 0;
   while (true) mw_budget_spend(L, &steps, n);
   return 0;
+}
+
+static int be_slow(lua_State *L) {
+  burn(MS);
+  return 0;
+}
+
+/* They run no instruction between two calls. */
+static void C_functions_that_call_slow_ones_are_ended(void **state) {
+  const char *const codes[] = {
+      "local t = setmetatable({}, { __index = slow }); ('x'):rep(20000):gsub('x', t)",
+      "local t = setmetatable({}, { __index = slow }) table.unpack(t, 1, 20000)",
+      "local t = setmetatable({}, { __newindex = slow }) table.move({}, 1, 20000, 1, t)",
+      "local t = {} for i = 1, 2000 do t[i] = i end table.sort(t, slow)",
+      "local closed = setmetatable({}, { __close = slow }) "
+      "local function deep(n) local _ <close> = closed if n > 0 then deep(n - 1) end end deep(2000)",
+      "local closed = setmetatable({}, { __close = slow }) "
+      "local function deep(n) local _ <close> = closed if n > 0 then deep(n - 1) end error 'failed' end deep(2000)",
+  };
+  lua_register(f.vm.L, "slow", be_slow);
+  for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) {
+    int64_t since = mw_clock_read(CLOCK_THREAD_CPUTIME_ID);
+    enum mw_cut cut = run(codes[i]);
+    int64_t busy = mw_clock_read(CLOCK_THREAD_CPUTIME_ID) - since;
+    assert_int_equal(cut, MW_CUT_SLICE);
+    assert_true(busy < 20 * SLICE_MS * MS);
+  }
+}
+
+static int load_file(lua_State *L) {
+  const char *text = lua_touserdata(L, 1);
+  f.status = mw_vm_load(L, mw_slice_str(text), "lua/long.lua");
+  snprintf(f.error, sizeof f.error, "%s", lua_tostring(L, -1) ? lua_tostring(L, -1) : "");
+  return 0;
+}
+
+/* Lua walks the list of the jumps from all `elseif` before, for each: these take it some seconds. */
+static void a_file_that_takes_long_to_compile_is_refused(void **state) {
+  enum { N = 60000 };
+  const char piece[] = "elseif a then ";
+  char *text = malloc(N * sizeof piece + 64), *end = text + sprintf(text, "local a if a then ");
+  for (int i = 0; i < N; i++) end = stpcpy(end, piece);
+  strcpy(end, "end");
+  assert_int_equal(mw_vm_protect(&f.vm, load_file, text, NULL), 0);
+  assert_int_not_equal(f.status, LUA_OK);
+  assert_string_equal(f.error, "lua/long.lua: the script ran for more than 1000 ms while it was loaded");
+  free(text);
 }
 
 static int count_bytes(lua_State *L) {
@@ -316,6 +364,8 @@ int main(void) {
       TEST(what_does_not_end_is_ended),
       TEST(a_deadline_that_has_passed_ends_it),
       TEST(a_loop_in_C_is_ended),
+      TEST(C_functions_that_call_slow_ones_are_ended),
+      TEST(a_file_that_takes_long_to_compile_is_refused),
       TEST(work_below_is_over_with_the_budget),
       TEST(a_table_whose_keys_collide_ends_it),
       TEST(a_large_table_does_not),

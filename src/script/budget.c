@@ -142,19 +142,15 @@ static void cut(lua_State *L, struct mw_account *account, enum mw_cut why) {
   raise_cut(L, account, lua_tostring(L, -1));
 }
 
-/* The hook of a thread in which nothing may run any more: no function gets as far as its first instruction. */
-static void set_hard_hook(lua_State *L) { lua_sethook(L, on_count, LUA_MASKCALL | LUA_MASKCOUNT, 1); }
+/* Makes the hook fire at the next instruction or call: C functions that call each other, as metamethods or `<close>`
+ * handlers, run no instruction. Also in a signal handler, wherever it meets the thread. */
+static void arm(lua_State *L) { lua_sethook(L, on_count, LUA_MASKCALL | LUA_MASKCOUNT, 1); }
 
 /* The hook of all threads when there is no ticker. */
 static void set_hook(lua_State *L) { lua_sethook(L, on_count, LUA_MASKCOUNT, INSTRUCTIONS); }
 
-/* True once the hook fires at the next instruction. */
+/* True once the hook fires at the next instruction or call. */
 static bool is_armed(lua_State *L) { return lua_gethookmask(L) != 0 && lua_gethookcount(L) == 1; }
-
-/* Makes the hook fire at the next instruction. Also in a signal handler, wherever it meets the thread. */
-static void arm(lua_State *L) {
-  if (!(lua_gethookmask(L) & LUA_MASKCALL)) lua_sethook(L, on_count, LUA_MASKCOUNT, 1);
-}
 
 static void disarm(lua_State *L) {
   if (mw_vm_of(L)->ticker.runs) {
@@ -195,7 +191,7 @@ void mw_budget_begin(struct mw_vm *vm, lua_State *L) {
   if (!mw_budget_has_ended(vm) || !has_ended(vm, mw_clock_real() - closing)) return;
   if (!vm->account->cut) mark_cut(vm, vm->account, MW_CUT_STOP);
   vm->account->hard = true;
-  set_hard_hook(L);
+  arm(L);
 }
 
 /* Returns the time, mw_clock_real(), after the beginning of the run is noted if this is the first look at it. */
@@ -239,7 +235,7 @@ void mw_budget_check(lua_State *L) {
   struct mw_account *account = vm->account;
   if (!account) return;
   if (account->hard) {
-    set_hard_hook(L);
+    arm(L);
     raise_cut(L, account, NULL);
   }
   if (vm->shortage.lent && !account->cut) cut(L, account, MW_CUT_MEMORY);
@@ -247,7 +243,7 @@ void mw_budget_check(lua_State *L) {
   if (account->cut) {
     if (!is_beyond(account, now, grace(vm, account, now))) return;
     account->hard = true;
-    set_hard_hook(L);
+    arm(L);
     raise_cut(L, account, NULL);
   }
   enum mw_cut why = reason_to_cut(vm, account, now);
@@ -256,7 +252,14 @@ void mw_budget_check(lua_State *L) {
   if (vm->running && !account->warned && now - account->started > account->slice / 2) warn(L, vm, account, now);
 }
 
+/* True for a call before which Lua may have run an instruction since the hook was armed: the next instruction is the place to
+ * raise, as the function may be the C function of a `<close>` variable. */
+static bool is_early(const struct mw_vm *vm, const lua_Debug *info) {
+  return info->event != LUA_HOOKCOUNT && vm->missed == 0 && !(vm->account && vm->account->hard);
+}
+
 static void on_count(lua_State *L, lua_Debug *info) {
+  if (is_early(mw_vm_of(L), info)) return;
   mw_vm_of(L)->missed = 0;
   if (lua_gethookcount(L) != INSTRUCTIONS) disarm(L);
   mw_budget_check(L);

@@ -5,7 +5,7 @@
  * then on pcall, xpcall and the functions of coroutines turn every error into that one (mw_budget_settle()). `<close>`
  * handlers run, on a small budget of their own; once that is used up too, no function can be called any more.
  *
- * The hook never fires inside a C function: each of its loops whose length a script or a message decides calls
+ * The hook never fires inside a C function, but as it calls another: each of its loops whose length a script or a message decides calls
  * mw_budget_tick() or one of its sisters (scripts/loops checks it). A C function that is
  * slow because it handles many bytes allocates them, and an allocation of many bytes makes the hook fire at the next
  * instruction. */
@@ -116,6 +116,12 @@ static inline void mw_budget_spend(lua_State *L, unsigned *steps, size_t n) {
 
 /* The same for one turn of a loop. */
 static inline void mw_budget_tick(lua_State *L, unsigned *steps) { mw_budget_spend(L, steps, 1); }
+
+/* The same for a turn that may be slow, such as one that runs a metamethod: looks at the account as soon as the hook would. */
+static inline void mw_budget_turn(lua_State *L, unsigned *steps) {
+  if (lua_gethookmask(L) != 0) mw_budget_check(L);
+  mw_budget_tick(L, steps);
+}
 
 /* The same for `len` bytes that are compared, copied or searched. */
 static inline void mw_budget_bytes(lua_State *L, unsigned *steps, size_t len) {

@@ -164,30 +164,12 @@ static const char *read_piece(lua_State *L, void *unused, size_t *size) {
   return lua_tolstring(L, 5, size);
 }
 
-/* The reader of load() for a text: in pieces, so that the budget is looked at between them. */
-struct text {
-  const char *next;
-  size_t left;
-};
-
-static const char *read_text(lua_State *L, void *arg, size_t *size) {
-  enum { PIECE = 16 * 1024 };
-  struct text *text = arg;
-  mw_budget_check(L);
-  const char *piece = text->next;
-  *size = text->left < PIECE ? text->left : PIECE;
-  text->next += *size;
-  text->left -= *size;
-  return piece;
-}
-
 /* Stack: 1 text or reader, 2 the chunk's name. Returns the function, or raises what is wrong. */
 static int compile(lua_State *L) {
   size_t size;
   const char *name = lua_tostring(L, 2), *text = lua_tolstring(L, 1, &size);
-  struct text whole = {text, size};
   lua_settop(L, 5);
-  int rc = text ? lua_load(L, read_text, &whole, name, "t") : lua_load(L, read_piece, NULL, name, "t");
+  int rc = text ? mw_vm_compile(L, mw_slice(text, size), name) : lua_load(L, read_piece, NULL, name, "t");
   return rc == LUA_OK ? 1 : lua_error(L);
 }
 

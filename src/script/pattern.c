@@ -262,7 +262,7 @@ void mw_pattern_init(struct mw_pattern *m, lua_State *L, const char *subject, si
 const char *mw_pattern_match_at(struct mw_pattern *m, const char *from) {
   m->depth = 0;
   m->n_captures = 0;
-  mw_budget_tick(m->L, &m->steps); /* an empty pattern has no item */
+  mw_budget_turn(m->L, &m->steps); /* an empty pattern has no item */
   return match(m, from, m->pattern);
 }
 

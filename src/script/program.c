@@ -253,6 +253,7 @@ int mw_program_load(struct mw_program *program, const struct mw_script_file *fil
   for (size_t i = 0; i < n_files && rc == 0; i++) {
     struct loading loading = {program, &files[i]};
     rc = mw_vm_protect(vm, load_one, &loading, err);
+    if (program->failed && vm->loading_account.cut) break; /* others would hold up the worker's calls for as long */
   }
   vm->loading = NULL;
   program->findings = NULL;

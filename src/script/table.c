@@ -46,7 +46,7 @@ static int l_insert(lua_State *L) {
     luaL_argcheck(L, (lua_Unsigned)at - 1 < (lua_Unsigned)end, 2, "position out of bounds");
   }
   for (lua_Integer i = end; i > at; i--) {
-    mw_budget_tick(L, &steps);
+    mw_budget_turn(L, &steps);
     copy(L, 1, i - 1, 1, i);
   }
   lua_seti(L, 1, at);
@@ -60,7 +60,7 @@ static int l_remove(lua_State *L) {
   luaL_argcheck(L, at == len || (lua_Unsigned)at - 1 <= (lua_Unsigned)len, 2, "position out of bounds");
   lua_geti(L, 1, at);
   for (; at < len; at++) {
-    mw_budget_tick(L, &steps);
+    mw_budget_turn(L, &steps);
     copy(L, 1, at + 1, 1, at);
   }
   lua_pushnil(L);
@@ -81,7 +81,7 @@ static int l_move(lua_State *L) {
     bool apart = at > last || at <= first || (to != 1 && !lua_compare(L, 1, to, LUA_OPEQ));
     for (lua_Integer i = 0; i < n; i++) {
       lua_Integer offset = apart ? i : n - 1 - i;
-      mw_budget_tick(L, &steps);
+      mw_budget_turn(L, &steps);
       copy(L, 1, first + offset, to, at + offset);
     }
   }
@@ -89,9 +89,27 @@ static int l_move(lua_State *L) {
   return 1;
 }
 
+/* ---- unpack ---- */
+
+static int l_unpack(lua_State *L) {
+  unsigned steps = 0;
+  lua_Integer first = luaL_optinteger(L, 2, 1);
+  lua_Integer last = luaL_opt(L, luaL_checkinteger, 3, luaL_len(L, 1));
+  if (first > last) return 0;
+  lua_Unsigned n = (lua_Unsigned)last - (lua_Unsigned)first;
+  if (n >= INT_MAX || !lua_checkstack(L, (int)++n)) return luaL_error(L, "too many results to unpack");
+  for (; first < last; first++) {
+    mw_budget_turn(L, &steps);
+    lua_geti(L, 1, first);
+  }
+  lua_geti(L, 1, last); /* apart, as `first` must not exceed the greatest integer */
+  return (int)n;
+}
+
 /* ---- concat ---- */
 
 static void add_element(lua_State *L, luaL_Buffer *out, lua_Integer i, unsigned *steps) {
+  mw_budget_turn(L, steps);
   lua_geti(L, 1, i);
   mw_budget_bytes(L, steps, lua_rawlen(L, -1));
   if (!lua_isstring(L, -1)) {
@@ -121,6 +139,7 @@ static int l_concat(lua_State *L) {
 
 /* Whether the value at `a` comes before that at `b`, by the function at 2 if there is one. */
 static bool comes_before(lua_State *L, int a, int b, unsigned *steps) {
+  mw_budget_turn(L, steps);
   mw_budget_bytes(L, steps, lua_type(L, a) == LUA_TSTRING ? lua_rawlen(L, a) : 0);
   if (lua_isnil(L, 2)) return lua_compare(L, a, b, LUA_OPLT);
   lua_pushvalue(L, 2);
@@ -209,7 +228,8 @@ static int l_sort(lua_State *L) {
 
 void mw_libs_replace_table(lua_State *L) {
   static const luaL_Reg functions[] = {{"insert", l_insert}, {"remove", l_remove}, {"move", l_move},
-                                       {"concat", l_concat}, {"sort", l_sort},     {NULL, NULL}};
+                                       {"concat", l_concat}, {"sort", l_sort},     {"unpack", l_unpack},
+                                       {NULL, NULL}};
   lua_getglobal(L, "table");
   luaL_setfuncs(L, functions, 0);
   lua_pop(L, 1);

@@ -104,6 +104,10 @@ static inline void mw_vm_drop_scratch(struct mw_vm *vm) {
  * MW_EINVAL with Lua's message. */
 int mw_vm_protect(struct mw_vm *vm, lua_CFunction function, void *arg, struct mw_err *err);
 
+/* Compiles a text chunk within the budget of what runs, and pushes the function or the error. Borrows `text`. `name` as for
+ * lua_load(), which gives the result. */
+int mw_vm_compile(lua_State *L, struct mw_slice text, const char *name);
+
 /* Compiles the text of the file `path`, and pushes the function or the error, which begins with the path. Skips a byte order
  * mark and a first line that begins with "#". Returns as lua_load(). May raise. */
 int mw_vm_load(lua_State *L, struct mw_slice text, const char *path);

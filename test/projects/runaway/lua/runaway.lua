@@ -466,6 +466,30 @@ ways["a table of numbers that collide, in pcall"] = function()
   while true do pcall(fill, function(i) return i * 0x3ffff end) end
 end
 
+-- A table whose fields are searched for in 1,900 tables.
+local function chain()
+  local top <const> = {}
+  local t = top
+  for _ = 1, 1900 do
+    local outer <const> = {}
+    setmetatable(t, { __index = outer })
+    t = outer
+  end
+  return top
+end
+
+ways["table.unpack of inherited fields"] = function() return #table.pack(table.unpack(chain(), 1, 900000)) end
+
+ways["C functions as __close"] = function()
+  local closed <const> = setmetatable({}, { __close = tostring, __name = ("x"):rep(1 << 20) })
+  local function deep(n)
+    local _ <close> = closed
+    if n > 0 then return (deep(n - 1)) end
+    error "failed"
+  end
+  while true do pcall(deep, 3000) end
+end
+
 -- Tables with keys that collide, and without a free place, beside one that grows.
 local kept <const> = {}
 
