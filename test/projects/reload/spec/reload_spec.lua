@@ -357,6 +357,18 @@ mw.every(3600, { name = "named" }, function() end)
     open_gate(folder)
   end)
 
+  it("finishes a run across a rollback too", function()
+    local folder <close> = serve(gated "g1")
+    test.eventually(function() return folder:count "begins g1" == 1 end)
+    folder:commit("lua/jobs.lua", gated "g2")
+    assert.equal(0, (folder:admin "rollback"))
+    assert.equal("1", open_gate(folder))
+    test.eventually(function() return folder:count "begins g1" == 2 end)
+    assert.equal(1, folder:count "ends g1")
+    assert.equal(0, folder:count "begins g2")
+    open_gate(folder)
+  end)
+
   it("finishes a run with what it has spawned, and ends that with it", function()
     local folder <close> = serve [[
 local mw = require "moonwire"
