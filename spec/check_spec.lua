@@ -327,11 +327,12 @@ return {
     local code, _, stderr = broken:run "check"
     assert.are.equal(1, code)
     assert.matches('DIR/third=party/b.proto:1:32: "Nix" is not defined.', stderr, 1, true)
-    files["moonwire.lua"] = "return { proto = { 'contract', 'nowhere' } }"
+    files["moonwire.lua"] = "return {\n proto = { 'contrct', 'moonwire.lua' } }"
     local missing <close> = project.new(files)
     code, _, stderr = missing:run "check"
     assert.are.equal(1, code)
-    assert.matches("DIR/nowhere: No such file or directory (setting proto)", stderr, 1, true)
+    assert.matches("DIR/moonwire.lua:2: proto: DIR/contrct: No such file or directory", stderr, 1, true)
+    assert.matches("DIR/moonwire.lua:2: proto: DIR/moonwire.lua: Not a directory", stderr, 1, true)
   end)
 
   it("refuses TLS without a certificate or a key", function()

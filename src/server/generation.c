@@ -122,11 +122,25 @@ int mw_generation_digest_protos(uint64_t *out, const char *const *roots, struct 
   return rc;
 }
 
+/* A folder of the default may be absent; one that moonwire.lua names is missing then, or misspelt. */
+static int check_folders(const struct mw_settings *settings, struct mw_err *err) {
+  int rc = 0;
+  for (size_t i = settings->file_protos ? 0 : 1; i < settings->n_protos; i++) {
+    struct stat info;
+    bool found = stat(settings->protos[i], &info) == 0;
+    if (found && S_ISDIR(info.st_mode)) continue;
+    rc = mw_err_add(err, MW_EIO, "%s: %s", settings->protos[i], strerror(found ? ENOTDIR : errno));
+    mw_settings_blame(settings, NULL, "proto", err);
+  }
+  return rc;
+}
+
 /* Makes the pool, or shares the one of `previous`. The digest is taken first: what changes after it is a change again. */
 static int read_protos(struct mw_generation *g, const struct mw_generation *previous, struct mw_err *err) {
   const char *const *roots = (const char *const *)g->settings.protos;
   if (!roots[0]) return mw_err_set(err, MW_ENOMEM, "out of memory");
-  int rc = mw_generation_digest_protos(&g->protos, roots, err);
+  int rc = check_folders(&g->settings, err);
+  if (rc == 0) rc = mw_generation_digest_protos(&g->protos, roots, err);
   if (rc != 0) return rc;
   if (previous && previous->protos == g->protos) {
     g->pool = mw_pool_ref(previous->pool);

@@ -121,6 +121,7 @@ void mw_settings_fini(struct mw_settings *settings) {
 /* Names of the copy's settings lead to where those of the original do. */
 static int follow_copy(struct mw_settings *settings, const char *original) {
   int rc = mw_settings_set(&settings->protos[0], "proto");
+  settings->file_protos = false; /* the copy of an empty folder is none */
   for (size_t i = 1; i < settings->n_protos && rc == 0; i++) {
     char *path;
     if (settings->protos[i][0] == '/') continue;

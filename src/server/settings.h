@@ -26,6 +26,7 @@ struct mw_settings {
   size_t n_folders;
   char *protos[MW_SETTINGS_FOLDERS + 1]; /* folders of protos (schema/roots.h): at least one; owned */
   size_t n_protos;
+  bool file_protos;           /* the first of them is the file's, and has to be there */
   bool health, reflection;    /* the built-in services are served */
   char *tls_cert, *tls_key, *tls_client_ca; /* PEM files; NULL without TLS */
   enum mw_log_level log_level;

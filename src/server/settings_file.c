@@ -187,6 +187,7 @@ static int set_protos(lua_State *L, struct reading *reading) {
     settings->n_protos = before.n_protos;
   } else {
     mw_settings_clear_protos(&before);
+    settings->file_protos = true;
   }
   return rc;
 }
