@@ -280,10 +280,12 @@ static void test_an_imported_file_of_an_edition(void **state) {
 static void test_no_syntax_line(void **state) {
   write_text("a.proto", "// mine\npackage a;\nmessage A { string x = 1; string y = 2; }");
   write_text("fine.proto", "message B { optional string x = 1; }");
+  write_text("other.proto", "message C { optional Nix x = 1; }");
   assert_refused(MW_EFORMAT,
                  "ROOT/a.proto:1:1: no syntax line, so that protoc reads proto2: begin the file with syntax = \"proto3\";\n"
                  "ROOT/a.proto:3:13: Expected \"required\", \"optional\", or \"repeated\".\n"
-                 "ROOT/a.proto:3:27: Expected \"required\", \"optional\", or \"repeated\".");
+                 "ROOT/a.proto:3:27: Expected \"required\", \"optional\", or \"repeated\".\n"
+                 "ROOT/other.proto:1:22: \"Nix\" is not defined.");
 }
 
 static void test_an_rpc_that_hides_a_message(void **state) {

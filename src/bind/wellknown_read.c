@@ -30,7 +30,7 @@ static const struct time_form duration_form = {
     "or text like \"1.5s\")",
     mw_duration_valid, mw_duration_parse, true};
 
-/* True for a table that was made as a message: one that came in may hold any numbers, and is sent on as it came. */
+/* True for a table with a message's metatable: a received time may hold any numbers, and is sent on unchanged. */
 static bool is_message(lua_State *L, int at) { return mw_message_state_at(L, at) != NULL; }
 
 /* A number of seconds, to the nearest nanosecond. */

@@ -25,7 +25,7 @@ static lua_Integer integer_at(lua_State *L, int index, const char *name) {
   return value;
 }
 
-/* The time at `index`, whose kind its metatable tells. It may be out of range, as messages that came in may be. */
+/* The time at `index`, whose kind its metatable tells. It may be out of range: received messages may hold any numbers. */
 static struct time_value check_time(lua_State *L, int index) {
   struct time_value time = {MW_WKT_NONE, 0, 0};
   const struct mw_message_state *state = mw_message_state_at(L, index);

@@ -1,7 +1,7 @@
-/* Extensions: which there are of each message, and how a value of one lies in memory.
+/* Extensions: their numbers for each message, and the layout of their values.
  *
- * To messages they are unknown fields. Each has a message type with it as the only field, its holder, which the fields of
- * one message that belong to the extension can be read as. */
+ * A message keeps an extension as unknown fields. The extension's holder is a message type with the extension as its only
+ * field: those unknown fields unpack as a message of that type. */
 #include <stdlib.h>
 
 #include "schema/build.h"

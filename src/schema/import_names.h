@@ -1,4 +1,4 @@
-/* Files that have several names, by links: protoc takes them for several files, which define the same things twice. */
+/* Links give a file several names. protoc takes each name for a file of its own and refuses the second definition. */
 #ifndef MW_SCHEMA_IMPORT_NAMES_H
 #define MW_SCHEMA_IMPORT_NAMES_H
 

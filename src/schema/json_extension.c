@@ -1,5 +1,5 @@
-/* Extensions in JSON: the member "[pkg.name]", after the message's own fields. In messages they are unknown fields, which are
- * read as, and made of, messages of the extension's holder (schema/pool.h). */
+/* Extensions in JSON: members "[pkg.name]" after the message's own fields. A message holds an extension as unknown fields;
+ * a message of the extension's holder (schema/pool.h) converts between these and the value. */
 #include "schema/json_reader.h"
 #include "schema/json_writer.h"
 #include "schema/wire.h"

@@ -62,12 +62,10 @@ static struct mw_slice file_of(struct mw_slice line) {
   return mw_slice(NULL, 0);
 }
 
-/* Reads the file that `line` is about, unless the line before was about it too. `changed` says so. A file that cannot be
- * read is empty. */
-static int open_file(struct mw_protoc_findings *f, struct mw_slice line, bool *changed) {
+/* Reads the file that `line` is about, unless the line before was about it too. A file that cannot be read is empty. */
+static int open_file(struct mw_protoc_findings *f, struct mw_slice line) {
   struct mw_slice name = file_of(line);
-  *changed = !f->file || !mw_slice_eq_str(name, f->file);
-  if (!*changed) return 0;
+  if (f->file && mw_slice_eq_str(name, f->file)) return 0;
   free(f->file);
   mw_buf_clear(&f->text);
   f->file = name.len > 0 ? strndup((const char *)name.data, name.len) : NULL;
@@ -81,18 +79,18 @@ static int open_file(struct mw_protoc_findings *f, struct mw_slice line, bool *c
 
 /* ---- lines ---- */
 
-/* A line about a file of an edition, of which protoc 3.21 has only riddles to tell. */
+/* For a file of an edition protoc 3.21 reports whatever it stumbles over. */
 static int report_edition(struct mw_protoc_findings *f) {
   return add_words(f, MW_EUNSUPPORTED, "%s:1:1: " MW_PROTO_NO_EDITIONS, f->file);
 }
 
 static int report_line(struct mw_protoc_findings *f, struct mw_slice line) {
-  bool changed;
-  int rc = open_file(f, line, &changed);
+  static const char label[] = ": Expected \"required\", \"optional\", or \"repeated\"."; /* of a field, as proto2 wants it */
+  int rc = open_file(f, line);
   if (rc != 0) return rc;
   const struct mw_slice text = mw_buf_slice(&f->text);
   if (mw_proto_is_edition(text)) return report_edition(f);
-  if (changed && mw_proto_lacks_syntax(text)) {
+  if (contains(line, label) && mw_proto_lacks_syntax(text)) {
     rc = add_words(f, MW_EFORMAT, "%s:1:1: no syntax line, so that protoc reads proto2: begin the file with syntax = "
                    "\"proto3\";", f->file);
   }

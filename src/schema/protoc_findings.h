@@ -1,4 +1,4 @@
-/* protoc's errors as findings, with a remedy where its words name none. */
+/* Findings from protoc's errors, with a remedy where protoc names none. */
 #ifndef MW_SCHEMA_PROTOC_FINDINGS_H
 #define MW_SCHEMA_PROTOC_FINDINGS_H
 

@@ -1,4 +1,4 @@
-/* What to do about errors of protoc that do not say it. */
+/* Remedies for errors of protoc that name none. */
 #ifndef MW_SCHEMA_PROTOC_REMEDY_H
 #define MW_SCHEMA_PROTOC_REMEDY_H
 
@@ -13,9 +13,9 @@ struct mw_protoc_context {
   size_t n_files;
 };
 
-/* Appends what would be right to the error `line`, "FILE:LINE:COL: words.", when it is one of those that do not tell:
- *   a type of google/protobuf and the like without its import;
- *   an rpc whose name hides a message;
+/* Appends a remedy to the error `line`, "FILE:LINE:COL: words.", if it is about
+ *   a built-in type without its import,
+ *   a message that is hidden by an rpc of its name, or
  *   an import that is not found.
  * Returns 0 or MW_ENOMEM. */
 int mw_protoc_remedy(struct mw_buf *out, struct mw_slice line, const struct mw_protoc_context *context);

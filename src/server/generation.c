@@ -122,7 +122,7 @@ int mw_generation_digest_protos(uint64_t *out, const char *const *roots, struct 
   return rc;
 }
 
-/* A folder of the default may be absent; one that moonwire.lua names is missing then, or misspelt. */
+/* The default folder may be absent. A folder that moonwire.lua names must exist. */
 static int check_folders(const struct mw_settings *settings, struct mw_err *err) {
   int rc = 0;
   for (size_t i = settings->file_protos ? 0 : 1; i < settings->n_protos; i++) {

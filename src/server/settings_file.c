@@ -174,7 +174,7 @@ static int set_text(lua_State *L, const struct reading *reading, const struct se
   return 0;
 }
 
-/* What is wrong changes nothing: there always is a folder. */
+/* A wrong value changes nothing, so that there always is a folder. */
 static int set_protos(lua_State *L, struct reading *reading) {
   struct mw_settings *settings = reading->settings, before = *settings;
   if (lua_istable(L, -1) && lua_rawlen(L, -1) == 0) return MW_EINVAL;
