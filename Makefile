@@ -70,7 +70,8 @@ soak: test-deps all
 crash: test-deps all
 	@CYCLES=$${CYCLES:-1000} TEST_LIMIT=7200 test/run crash
 
-conformance: test-deps all
+conformance: all
+	@scripts/deps build conformance
 	@test/conformance.py $(CLIENTS)
 
 layers:

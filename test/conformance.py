@@ -3,10 +3,10 @@
 
 Holds the server against other people's suites: h2spec; the gRPC interoperability cases in grpc-go's client, which calls
 examples/interop; connectrpc's suite, with the server and with mw.client; grpcurl; and grpc-go's and grpc-java's clients
-with health checking, while services come and go. They are installed with Go, the last with Maven, into build/conformance,
-unless they are there; without a JDK and Maven the last is left out. CLIENT is another interop client to run, of any
-implementation: they all take the same options. Cases of connectrpc's suite that the C core fails are in
-test/suites/connect and in docs/engines.md.
+with health checking, while services come and go; protobuf's conformance runner. They are installed with Go, grpc-java with
+Maven, into build/conformance, unless they are there; without a JDK and Maven it is left out. CLIENT is another interop
+client to run, of any implementation: they all take the same options. Cases of connectrpc's suite that the C core fails are
+in test/suites/connect and in docs/engines.md.
 
 Prints a table and what failed; ends with "N passed, N failed", and exits with 1 unless all passed."""
 
@@ -21,6 +21,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent / "suites"))
 from connectrpc import connect
 from grpcurl import grpcurl
 from health import health
+from protobuf import protobuf
 from tools import ENGINES, ROOT, Results, Server, install, run
 
 H2SPEC = "github.com/summerwind/h2spec/cmd/h2spec@v2.2.1+incompatible"
@@ -64,6 +65,7 @@ def main(others):
         print("conformance: nothing was run: there is no Go here to install the suites with")
         return 1
     frames, cases, connectrpc, calls, checked = Results(), Results(), Results("known"), Results(), Results()
+    messages = Results("known")
     h2spec_program = install(H2SPEC)
     clients = {"grpc-go": install(GRPC_GO), **dict(other.split("=", 1) for other in others)}
     for engine in ENGINES:
@@ -75,13 +77,15 @@ def main(others):
         connect(engine, connectrpc)
         grpcurl(engine, calls)
         health(engine, checked)
+    protobuf(ENGINES[0], messages)  # no matter of the engine's
     if frames.rows:
         frames.print("h2spec --strict", ["http"])
     cases.print("gRPC interop cases", [f"{name} {engine}" for name in clients for engine in ENGINES], CASES)
     connectrpc.print("connectrpc's suite", ENGINES)
     calls.print("grpcurl", ENGINES)
     checked.print("clients with health checking", ENGINES)
-    every = (frames, cases, connectrpc, calls, checked)
+    messages.print("protobuf's conformance runner", ENGINES[:1])
+    every = (frames, cases, connectrpc, calls, checked, messages)
     passed, failed = sum(each.passed for each in every), sum(each.failed for each in every)
     print(f"\n{passed} passed, {failed} failed")
     return 0 if passed and not failed else 1

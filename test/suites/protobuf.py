@@ -1,0 +1,67 @@
+"""protobuf's conformance runner, of the release that the system's libprotobuf and protoc are: it is built from the source
+in Go's module of that release. Its programs of C++ need headers of jsoncpp."""
+
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import tempfile
+
+from tools import TOOLS, Server, module, run, setup
+
+FOLDER = pathlib.Path(__file__).parent / "protobuf"
+RUNNER = ["conformance_test", "conformance_test_main", "conformance_test_runner", "binary_json_conformance_suite",
+          "text_format_conformance_suite"]
+CONTRACTS = ["google/protobuf/test_messages_proto2.proto", "google/protobuf/test_messages_proto3.proto"]
+FLAGS = ["-O0", "-w", "-I.", "-I/usr/include/jsoncpp"]
+
+
+def source():
+    """The release's source; None for a release that has no such module, or a runner that needs more (from 22 on)."""
+    version = re.search(r"3\.\d+\.\d+", subprocess.run(["protoc", "--version"], stdout=subprocess.PIPE, text=True).stdout)
+    return version and module(f"github.com/protocolbuffers/protobuf@v{version.group()}+incompatible")
+
+
+def build(protobuf):
+    folder = TOOLS / "protobuf"
+    runner = folder / "runner"
+    if runner.exists():
+        return runner
+    print("conformance: g++ conformance_test_runner", flush=True)
+    (folder / "third_party" / "jsoncpp").mkdir(parents=True, exist_ok=True)
+    (folder / "third_party" / "jsoncpp" / "json.h").write_text("#include <json/json.h>\n")
+    failed = "protobuf's conformance runner cannot be built"
+    setup(["protoc", f"-I{protobuf}/src", f"-I{protobuf}/conformance", "--cpp_out=.", "conformance.proto", *CONTRACTS],
+          failed, cwd=folder)
+    generated = ["conformance.pb.cc", *(name.replace(".proto", ".pb.cc") for name in CONTRACTS)]
+    setup(["g++", *FLAGS, f"-I{protobuf}/conformance", "-idirafter", protobuf / "src", "-o", "runner",
+           *(protobuf / "conformance" / f"{name}.cc" for name in RUNNER), *generated, "-lprotobuf", "-ljsoncpp", "-lpthread"],
+          failed, cwd=folder)
+    return runner
+
+
+def project(protobuf, folder):
+    """The handler, beside the contracts of the suite."""
+    for name in ("lua", "proto"):
+        shutil.copytree(FOLDER / name, folder / name)
+    (folder / "proto" / "google" / "protobuf").mkdir(parents=True)
+    shutil.copyfile(protobuf / "conformance" / "conformance.proto", folder / "proto" / "conformance.proto")
+    for name in CONTRACTS:
+        shutil.copyfile(protobuf / "src" / name, folder / "proto" / name)
+    return folder
+
+
+def protobuf(engine, results):
+    release = source()
+    if not release:
+        results.add("binary and JSON", engine, 0, 0, 1)
+        return
+    runner = build(release)
+    with tempfile.TemporaryDirectory() as folder:
+        with Server(engine, project(release, pathlib.Path(folder))) as server:
+            status, output = run([runner, "--enforce_recommended", "--failure_list", FOLDER / "failing.txt", "--output_dir",
+                                  folder, FOLDER / "testee.py"], env={**os.environ, "TESTEE_ADDRESS": server.address})
+    counts = re.search(r"SUITE \w+: (\d+) successes, \d+ skipped, (\d+) expected failures, (\d+) unexpected", output)
+    passed, expected, failed = map(int, counts.groups()) if counts else (0, 0, 1)
+    results.add("binary and JSON", engine, passed, failed or int(status != 0), expected, output)
