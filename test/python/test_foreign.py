@@ -24,7 +24,7 @@ def read_all(sock):
 @unittest.skipUnless(ON_HTTP, "the C core closes such connections without an answer")
 class Foreign(unittest.TestCase):
     def setUp(self):
-        self.server = Server(project(self, {}), arguments=("--workers", "1", "--log-level", "debug"))
+        self.server = Server(project(self, {"moonwire.lua": "return {}"}), arguments=("--workers", "1", "--log-level", "debug"))
         self.addCleanup(self.server.stop)
         self.host, port = self.server.address.rsplit(":", 1)
         self.port = int(port)
