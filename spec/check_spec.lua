@@ -496,6 +496,12 @@ return {
         "return { files = { folders = '/' } }")
     end)
 
+    it("is no default data folder, as there is --data", function()
+      local folder <close> = project.new { ["data"] = "a file" }
+      assert.are.equal(0, (folder:run "check"))
+      assert.are.equal(1, (folder:run "serve"))
+    end)
+
     it("is reported all at once, and touches nothing", function()
       local folder <close> = project.new { ["moonwire.lua"] = [[return {
         listen = { "192.0.2.1:1", "unix:no/socket" },

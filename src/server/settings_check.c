@@ -53,9 +53,10 @@ static int try_folder(char *path) {
   return access(nearest, W_OK | X_OK) == 0 ? 0 : errno;
 }
 
+/* A default is not tried: the server may be started with --data. */
 static int check_data(const struct mw_settings *settings, const char *data, struct mw_err *err) {
-  char *path = strdup(data);
-  int cause = path ? try_folder(path) : ENOMEM;
+  char *path = settings->file_data ? strdup(data) : NULL;
+  int cause = !settings->file_data ? 0 : path ? try_folder(path) : ENOMEM;
   free(path);
   if (cause == 0) return mw_files_check_folders(settings, data, err);
   mw_err_add(err, MW_EIO, "cannot make the data folder %s: %s", data, strerror(cause));

@@ -8,7 +8,7 @@
 /* Reads the files of `tls` and checks that they fit. Returns 0, MW_EINVAL or MW_ENOMEM. */
 int mw_settings_check_tls(const struct mw_settings *settings, struct mw_err *err);
 
-/* Checks also `listen`, `data` and `files.folders`. Changes nothing; whether an address or the store is in use is not
+/* Checks also `listen`, `files.folders` and a `data` of moonwire.lua. Changes nothing; whether an address or the store is in use is not
  * looked at. `data` is the data folder, or ":memory:". Returns 0 or the code of a finding. */
 int mw_settings_check(const struct mw_settings *settings, const char *data, struct mw_err *err);
 
