@@ -89,6 +89,15 @@ function M.return_failure(req)
   return nil, ok and status or reply
 end
 
+-- A <close> variable that notes the error which ends the call, and raises it again.
+function M.close_by_failure(req)
+  local _ <close> = setmetatable({}, { __close = function(_, err)
+    mw.log.info("closed by " .. err.code)
+    error(err)
+  end })
+  return assert(failing[req.text]())
+end
+
 function M.raise_copy(req)
   local _, status = failing[req.text]()
   error(mw.status(status.code, status.message))

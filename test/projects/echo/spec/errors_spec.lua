@@ -153,6 +153,16 @@ describe("a failing call", function()
       end
     end)
 
+    it("is INTERNAL to <close> variables too, which may raise it again, and is logged once", function()
+      local _, status = server:unary("close_by_failure", { text = "read" })
+      local id = assert(status.message:match "^internal error (%x+)$")
+      server:wait_logged "closed by INTERNAL"
+      server:unary("raise", { text = "after it" })
+      server:wait_logged "after it"
+      assert.are.equal(1, select(2, server.process.stderr:gsub("error_id=" .. id, "")))
+      assert.are.equal(1, select(2, server.process.stderr:gsub("closed by ", "")))
+    end)
+
     it("has the status that a transaction of the store raises", function()
       echo.assert_status("ALREADY_EXISTS", "scores: there exists already", server:unary "transaction")
     end)
