@@ -106,6 +106,14 @@ describe("the recipe that counts how calls end", function()
     end)
   end
 
+  it("counts a lack of memory wherever the handler meets it", function()
+    for _ = 1, 30 do
+      counts("tasks.TaskService/CreateTask", "RESOURCE_EXHAUSTED", function()
+        tasks:CreateTask { title = "too much memory" }
+      end)
+    end
+  end)
+
   for way, code in pairs(streamed) do
     it("counts " .. way .. " of a stream as " .. code, function()
       counts("tasks.TaskService/ListTasks", code, function()
