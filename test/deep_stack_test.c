@@ -98,6 +98,7 @@ static void a_cut_visits_few_frames(void **state) {
 
 static void a_kill_visits_few_frames(void **state) {
   mw_fiber_kill(start("wait()"), push_kill, NULL);
+  mw_loop_run_posts(&f.loop);
   assert_true(f.cancelled);
   assert_in_range(visits, 1, FEW_VISITS);
 }

@@ -110,6 +110,7 @@ static void it_is_closed_without_its_owner(void **state) {
   while (mw_store_in_use(b->f->store)) uv_run(&b->f->loop.uv, UV_RUN_ONCE);
   assert_int_equal(b->ended, 0);
   mw_fiber_kill(fiber, push_cancelled, NULL);
+  while (b->ended == 0) mw_loop_run_posts(&b->f->loop);
 }
 
 static void without_a_limit_it_sees_one_moment(void **state) {
