@@ -40,7 +40,7 @@ struct mw_outbound {
   struct mw_fiber *watcher;     /* who waits for the headers, or NULL */
   struct mw_metadata headers, trailers;
   struct mw_status status;      /* once it is done */
-  struct mw_slice message;      /* a reply kept in the arena, or a message of a stream, borrowed while its event runs or in `held` */
+  struct mw_slice message;      /* a reply kept in the arena, or a message of a stream: in `held`, or borrowed for its event */
   struct mw_arena held;         /* a message of a stream whose reader waits for its turn */
   unsigned messages;
   bool arrived;                 /* `message` is for the reader */

@@ -1,9 +1,9 @@
 /* The ready queue: fibers that may go on and jobs that are due, spread over turns of the loop.
  *
  * Hundreds of thousands of waits may end at one moment: sleeps, finished commits, watches, sends, cancelled calls. They run
- * for some milliseconds of a turn; those left over run in following turns, between which connections are served. The
- * fibers of calls have a list of their own and precede jobs. A job cannot be interrupted: after a turn in which one ran for longer, jobs pause for
- * as long as the turn took. So they get half of the thread at the most. One thread; nothing here allocates. */
+ * for some milliseconds of a turn; those left over run in following turns, between which connections are served. Fibers
+ * of calls have a list of their own and precede jobs. No work is interrupted: after a turn in which a job ran for longer,
+ * jobs pause for as long as the turn took. So they get half of the thread at the most. One thread; nothing here allocates. */
 #ifndef MW_SCRIPT_READY_H
 #define MW_SCRIPT_READY_H
 
