@@ -79,7 +79,7 @@ return {
   },
   ["outside of scripts: events, the start and end of programs, calls and states, reports"] = {
     ["bind/builtin.c"] = { drive = 1 },
-    ["bind/call.c"] = { take_other = 1, finish = 4, on_writable = 2, on_cancelled = 2 },
+    ["bind/call.c"] = { take_from = 1, finish = 4, on_writable = 2, on_cancelled = 2 },
     ["bind/client_call.c"] = { wake_all = 1 },
     ["bind/host_info.c"] = { read_cpu = 2, read_memory = 1 },
     ["bind/intercept.c"] = { mw_bind_is_intercepted = 1, mw_bind_intercept = 1 },
