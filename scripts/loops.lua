@@ -57,6 +57,7 @@ return {
     ["bind/message_push.c"] = { keep_unknowns = 1 },
     ["bind/status.c"] = { push_text = 1 },
     ["bind/wellknown_read.c"] = { split_paths = 1 },
+    ["script/string.c"] = { count = 1 },
     ["bind/fs_path.c"] = { is_own = 1 },
     ["bind/fs_walk.c"] = { mw_fs_climbs = 1, mw_fs_tidy = 2, match_folder = 1, descend = 1, mw_fs_at = 1 },
   },

@@ -274,6 +274,24 @@ static void parts_count_in_their_series(void **state) {
   mw_buf_fini(&text);
 }
 
+static bool is_second(void *n) { return ++*(int *)n == 2; }
+
+static void a_text_ends_early(void **state) {
+  struct mw_metric_family *f = family(state, MW_METRIC_GAUGE, "g", "l");
+  char label[16];
+  for (int i = 0; i < 2000; i++) {
+    snprintf(label, sizeof label, "%d", i);
+    series(f, label);
+  }
+  struct mw_buf text = MW_BUF_INIT;
+  int looks = 0;
+  assert_int_equal(mw_metrics_write_within(*state, &text, is_second, &looks), MW_ELIMIT);
+  assert_int_equal(looks, 2);
+  assert_int_equal(text.len, 0);
+  assert_int_equal(mw_metrics_write(*state, &text), 0);
+  mw_buf_fini(&text);
+}
+
 static int use_all(void *arg) {
   static const char *const labels[] = {"a", "b"}, *const values[] = {"x", "y"};
   struct mw_metrics *metrics = mw_metrics_new();
@@ -310,6 +328,7 @@ int main(void) {
       TEST(a_total_sums_all_series),
       TEST(no_update_is_lost_between_threads),
       TEST(parts_count_in_their_series),
+      TEST(a_text_ends_early),
       cmocka_unit_test(survives_without_memory),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,6 +2,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -160,6 +161,22 @@ static void errors_have_the_path(void **state) {
   }
 }
 
+/* Compared with each other, these take seconds. */
+static void many_names_are_found(void **state) {
+  enum { N = 20000 };
+  char *json = malloc(N * 64), *end = json + sprintf(json, "{\"methodConfig\":[{\"name\":[{}");
+  for (int i = 0; i < N; i++) end += sprintf(end, ",{\"service\":\"package.Service\",\"method\":\"M%d\"}", i);
+  strcpy(end, "]}]}");
+  struct mw_service_config *config = NULL;
+  int64_t since = mw_clock_read(CLOCK_THREAD_CPUTIME_ID);
+  assert_int_equal(mw_service_config_new(json, &config, NULL), 0);
+  assert_true(mw_clock_read(CLOCK_THREAD_CPUTIME_ID) - since < MW_NS_PER_S / 2);
+  assert_non_null(mw_service_config_find(config, mw_slice_str("/package.Service/M19999")));
+  assert_non_null(mw_service_config_find(config, mw_slice_str("/package.Other/M")));
+  mw_service_config_free(config);
+  free(json);
+}
+
 static int parse_once(void *arg) {
   struct mw_service_config *config = NULL;
   int rc = mw_service_config_new("{\"methodConfig\":[{\"name\":[{\"service\":\"a.B\",\"method\":\"C\"},{}]," RETRY "}]}",
@@ -233,6 +250,7 @@ static void a_throttle_is_a_target_s(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(policies_are_found_by_the_nearest_name), cmocka_unit_test(an_engine_sees_the_rest),
+      cmocka_unit_test(many_names_are_found),
       cmocka_unit_test(errors_have_the_path),                   cmocka_unit_test(survives_without_memory),
       cmocka_unit_test(backoff_grows_to_its_limit),             cmocka_unit_test(pushback_is_an_integer_or_a_no),
       cmocka_unit_test(a_throttle_is_a_target_s),

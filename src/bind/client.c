@@ -105,12 +105,23 @@ static struct mw_bind_channel *push_channel(lua_State *L, struct mw_program *pro
 
 /* ---- mw.client(target, options) ---- */
 
+enum { TEXT_MAX = 64 * 1024, SERVICE_CONFIG_MAX = 1024 * 1024 }; /* bytes of an option; the engine copies it many times */
+
+/* Raises for an option of more than `most` bytes at `index`. */
+static void check_length(lua_State *L, int index, const char *name, size_t most) {
+  size_t len = lua_rawlen(L, index);
+  if (len > most) {
+    luaL_error(L, "mw.client: %s: expected at most %I bytes, got %I", name, (lua_Integer)most, (lua_Integer)len);
+  }
+}
+
 /* The string option at the top of the stack; `base` is a folder that a relative path starts from, NULL for no path. The
  * string stays on the stack. */
 static const char *check_string(lua_State *L, const char *name, const char *base) {
   if (lua_type(L, -1) != LUA_TSTRING) {
     luaL_error(L, "mw.client: %s: expected a string, got %s", name, luaL_typename(L, -1));
   }
+  check_length(L, -1, name, TEXT_MAX);
   const char *text = lua_tostring(L, -1);
   if (base && text[0] != '/') text = lua_pushfstring(L, "%s/%s", base, text);
   return text;
@@ -118,7 +129,10 @@ static const char *check_string(lua_State *L, const char *name, const char *base
 
 /* JSON text as it is; a table is encoded by mw.json. */
 static const char *check_json(lua_State *L, struct mw_program *program) {
-  if (lua_type(L, -1) == LUA_TSTRING) return lua_tostring(L, -1);
+  if (lua_type(L, -1) == LUA_TSTRING) {
+    check_length(L, -1, "service_config", SERVICE_CONFIG_MAX);
+    return lua_tostring(L, -1);
+  }
   if (!lua_istable(L, -1)) luaL_error(L, "mw.client: service_config: expected a table or JSON, got %s", luaL_typename(L, -1));
   if (lua_rawgeti(L, LUA_REGISTRYINDEX, program->modules_ref) != LUA_TTABLE) {
     luaL_error(L, "mw.client: service_config: expected JSON text, got a table: "
@@ -129,7 +143,8 @@ static const char *check_json(lua_State *L, struct mw_program *program) {
   lua_getfield(L, -1, "encode");
   lua_pushvalue(L, -5);
   lua_call(L, 1, 1);
-  return check_string(L, "service_config", NULL);
+  check_length(L, -1, "service_config", SERVICE_CONFIG_MAX);
+  return lua_tostring(L, -1);
 }
 
 static size_t check_size(lua_State *L, const char *name) {
@@ -210,6 +225,7 @@ static int l_client(lua_State *L) {
   bool wait_for_ready = false;
   lua_settop(L, 2);
   if (lua_type(L, 1) == LUA_TSTRING) {
+    check_length(L, 1, "target", TEXT_MAX);
     config.target = lua_tostring(L, 1);
     read_options(L, 2, program, &config, &wait_for_ready);
   } else {

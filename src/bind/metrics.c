@@ -255,7 +255,9 @@ static int l_total(lua_State *L) {
 /* mw.metrics.text(): everything, as Prometheus reads it. */
 static int l_text(lua_State *L) {
   struct mw_buf *text = mw_bind_push_buffer(L);
-  if (mw_metrics_write(mw_bind_program(L)->host->metrics, text) != 0) return mw_budget_refuse(L);
+  int rc = mw_metrics_write_within(mw_bind_program(L)->host->metrics, text, mw_budget_is_over, L);
+  if (rc == MW_ELIMIT) mw_budget_check(L);
+  if (rc != 0) return mw_budget_refuse(L);
   lua_pushlstring(L, mw_buf_str(text), text->len);
   return 1;
 }

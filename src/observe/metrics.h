@@ -65,4 +65,7 @@ double mw_metric_value(const struct mw_metric *metric, uint64_t *count);
 /* Appends everything in the Prometheus text format 0.0.4. Returns 0 or MW_ENOMEM. */
 int mw_metrics_write(struct mw_metrics *metrics, struct mw_buf *out);
 
+/* The same; MW_ELIMIT as soon as is_over(arg), which it calls now and then under a lock, returns true. */
+int mw_metrics_write_within(struct mw_metrics *metrics, struct mw_buf *out, bool (*is_over)(void *arg), void *arg);
+
 #endif

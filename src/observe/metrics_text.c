@@ -83,10 +83,20 @@ static int put_histogram(struct mw_buf *out, const struct mw_metric *metric) {
   return put_sample(out, metric, "_count", NULL, (double)count);
 }
 
+/* Ends the writing: is_over(arg), unless it is NULL, is asked now and then. */
+struct limit {
+  bool (*is_over)(void *arg);
+  void *arg;
+  size_t n; /* series so far */
+};
+
+enum { SERIES = 256 }; /* between two looks */
+
 /* Under the family's lock. */
-static int put_all_series(struct mw_buf *out, struct mw_metric_family *family) {
+static int put_all_series(struct mw_buf *out, struct mw_metric_family *family, struct limit *limit) {
   for (struct mw_list *node = family->series.next; node != &family->series; node = node->next) {
     const struct mw_metric *metric = MW_CONTAINER(node, struct mw_metric, link);
+    if (limit->is_over && ++limit->n % SERIES == 0 && limit->is_over(limit->arg)) return MW_ELIMIT;
     if (family->kind == MW_METRIC_HISTOGRAM) {
       TRY(put_histogram(out, metric));
     } else {
@@ -96,7 +106,7 @@ static int put_all_series(struct mw_buf *out, struct mw_metric_family *family) {
   return 0;
 }
 
-static int put_family(struct mw_buf *out, struct mw_metric_family *family) {
+static int put_family(struct mw_buf *out, struct mw_metric_family *family, struct limit *limit) {
   if (family->help[0]) {
     TRY(mw_buf_printf(out, "# HELP %s ", family->name));
     TRY(put_escaped(out, family->help, false));
@@ -104,7 +114,7 @@ static int put_family(struct mw_buf *out, struct mw_metric_family *family) {
   }
   TRY(mw_buf_printf(out, "# TYPE %s %s\n", family->name, mw_metric_kind_name(family->kind)));
   pthread_mutex_lock(&family->lock);
-  int rc = put_all_series(out, family);
+  int rc = put_all_series(out, family, limit);
   pthread_mutex_unlock(&family->lock);
   return rc;
 }
@@ -126,12 +136,17 @@ static struct mw_metric_family **sorted_families(struct mw_metrics *metrics, siz
   return families;
 }
 
-int mw_metrics_write(struct mw_metrics *metrics, struct mw_buf *out) {
+int mw_metrics_write_within(struct mw_metrics *metrics, struct mw_buf *out, bool (*is_over)(void *arg), void *arg) {
   size_t count, before = out->len;
+  struct limit limit = {is_over, arg, 0};
   struct mw_metric_family **families = sorted_families(metrics, &count);
   int rc = families ? 0 : MW_ENOMEM;
-  for (size_t i = 0; rc == 0 && i < count; i++) rc = put_family(out, families[i]);
+  for (size_t i = 0; rc == 0 && i < count; i++) rc = put_family(out, families[i], &limit);
   free(families);
   if (rc != 0) out->len = before;
   return rc;
+}
+
+int mw_metrics_write(struct mw_metrics *metrics, struct mw_buf *out) {
+  return mw_metrics_write_within(metrics, out, NULL, NULL);
 }

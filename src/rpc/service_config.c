@@ -262,19 +262,18 @@ static int name_member(struct reader *r, const char *key, void *to) {
   return unknown(r, "service, method");
 }
 
-static bool is_same(const char *a, const char *b) { return strcmp(a ? a : "", b ? b : "") == 0; }
-
 /* Core refuses these as well, without a reason. */
-static int check_name(struct reader *r, const struct mw_service_config_method *name) {
-  if (is_same(name->service, NULL) && !is_same(name->method, NULL)) {
-    return fail(r, "expected a service beside the method \"%s\"", name->method);
-  }
-  for (const struct mw_service_config_method *other = r->config->methods; other < name; other++) {
-    if (is_same(name->service, other->service) && is_same(name->method, other->method)) {
-      return fail(r, "expected each name once, got this one again");
-    }
-  }
-  return 0;
+static int add_name(struct reader *r, const struct mw_service_config_method *name) {
+  const char *service = name->service ? name->service : "", *method = name->method ? name->method : "";
+  if (!*service && *method) return fail(r, "expected a service beside the method \"%s\"", method);
+  char *text = NULL;
+  int len = asprintf(&text, "%s/%s", service, method);
+  if (len < 0) return out_of_memory(r);
+  struct mw_slice key = mw_slice(text, (size_t)len);
+  int rc = mw_map_get(&r->config->by_name, key) ? fail(r, "expected each name once, got this one again") : 0;
+  if (rc == 0 && mw_map_set(&r->config->by_name, key, (void *)(uintptr_t)r->config->n_methods) != 0) rc = out_of_memory(r);
+  free(text);
+  return rc;
 }
 
 static int read_name(struct reader *r, const char *key, void *to) {
@@ -286,7 +285,7 @@ static int read_name(struct reader *r, const char *key, void *to) {
   struct mw_service_config_method *name = &methods[config->n_methods++];
   *name = (struct mw_service_config_method){.is = {.timeout = MW_NEVER}};
   int rc = members(r, name_member, name);
-  return rc == 0 ? check_name(r, name) : rc;
+  return rc == 0 ? add_name(r, name) : rc;
 }
 
 static bool is_one_of(const char *key, const char *const *names) {
@@ -387,32 +386,22 @@ void mw_service_config_free(struct mw_service_config *config) {
     free(config->methods[i].method);
   }
   free(config->methods);
+  mw_map_fini(&config->by_name);
   free(config->rest);
   free(config);
 }
 
-static bool is_named(const char *name, struct mw_slice text) {
-  return name ? mw_slice_eq_str(text, name) : text.len == 0;
-}
-
-static const struct mw_method_config *find(const struct mw_service_config *config, struct mw_slice service,
-                                           struct mw_slice method) {
-  for (size_t i = 0; i < config->n_methods; i++) {
-    const struct mw_service_config_method *each = &config->methods[i];
-    if (is_named(each->service, service) && is_named(each->method, method)) return &each->is;
-  }
-  return NULL;
+static const struct mw_method_config *find(const struct mw_service_config *config, struct mw_slice name) {
+  uintptr_t number = (uintptr_t)mw_map_get(&config->by_name, name);
+  return number ? &config->methods[number - 1].is : NULL;
 }
 
 const struct mw_method_config *mw_service_config_find(const struct mw_service_config *config, struct mw_slice path) {
-  static const struct mw_slice none = {NULL, 0};
   if (!config || config->n_methods == 0 || path.len == 0) return NULL;
   const uint8_t *name = path.data + 1, *end = path.data + path.len;
   const uint8_t *slash = memchr(name, '/', (size_t)(end - name));
   if (!slash) return NULL;
-  struct mw_slice service = mw_slice(name, (size_t)(slash - name));
-  struct mw_slice method = mw_slice(slash + 1, (size_t)(end - slash - 1));
-  const struct mw_method_config *found = find(config, service, method);
-  if (!found) found = find(config, service, none);
-  return found ? found : find(config, none, none);
+  const struct mw_method_config *found = find(config, mw_slice(name, (size_t)(end - name)));
+  if (!found) found = find(config, mw_slice(name, (size_t)(slash + 1 - name))); /* "SERVICE/", of all its methods */
+  return found ? found : find(config, mw_slice_str("/"));
 }

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/map.h"
 #include "base/slice.h"
 #include "rpc/retry.h"
 
@@ -23,6 +24,7 @@ struct mw_service_config {
   struct mw_throttling throttling; /* without retryThrottling: all 0 */
   struct mw_service_config_method *methods;
   size_t n_methods;
+  struct mw_map by_name; /* "SERVICE/METHOD" to the number of the entry in `methods`, from 1 on */
 };
 
 /* Parses `json`. Returns 0 and a config; MW_EINVAL with "PATH: expected ..., got ..." or "LINE:COL: ..." of text that is

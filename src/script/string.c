@@ -13,7 +13,8 @@
 enum {
   CHUNK = 1024 * 1024, /* bytes that are copied between two looks at the budget */
   LONG = 64 * 1024,    /* bytes of the shortest string whose quoting looks at the budget */
-  FORMAT = 256 * 1024  /* bytes of the longest format */
+  FORMAT = 256 * 1024, /* bytes of the longest format */
+  ITEMS = 8192         /* most '%' in a format of string.format: each may take 10 microseconds */
 };
 
 /* Initialises the match of the string at 1 with the pattern at 2. */
@@ -305,9 +306,17 @@ static int with_format(lua_State *L) {
   return lua_tocfunction(L, lua_upvalueindex(1))(L);
 }
 
+static size_t count(const char *text, size_t len, char c) {
+  size_t n = 0;
+  for (size_t i = 0; i < len; i++) n += text[i] == c;
+  return n;
+}
+
 static int l_format(lua_State *L) {
   size_t len;
   const char *format = luaL_checklstring(L, 1, &len);
+  luaL_argcheck(L, len <= ITEMS || len > FORMAT || count(format, len, '%') <= ITEMS, 1,
+                "too many items in the format, expected at most 8192 '%'");
   if (len <= FORMAT && memchr(format, 'q', len)) quote_long(L);
   return with_format(L);
 }

@@ -412,6 +412,11 @@ describe("mw.client", function()
         ["client:stream: /echo.Echo/Unary does not stream: use client:call"] =
           function() client:stream("echo.Echo/Unary", {}) end,
         ["mw.client: no target"] = function() mw.client "" end,
+        ["mw.client: target: expected at most 65536 bytes, got 65537"] = function() mw.client(("a"):rep(65537)) end,
+        ["mw.client: authority: expected at most 65536 bytes, got 65537"] =
+          function() mw.client("a:1", { authority = ("a"):rep(65537) }) end,
+        ["mw.client: service_config: expected at most 1048576 bytes, got 1048577"] =
+          function() mw.client("a:1", { service_config = (" "):rep(1048577) }) end,
         ["mw.client: unknown option tsl (expected target, tls,"] = function() mw.client("a:1", { tsl = true }) end,
         ['load balancing "ring", expected "pick_first" or "round_robin"'] =
           function() mw.client("a:1", { load_balancing = "ring" }) end,
