@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """usage: test/conformance.py [NAME=CLIENT]...
 
-Holds the server against other people's suites: h2spec; the gRPC interoperability cases in grpc-go's client, which calls
-examples/interop; connectrpc's suite, with the server and with mw.client; grpcurl; and grpc-go's and grpc-java's clients
-with health checking, while services come and go; protobuf's conformance runner. They are installed with Go, grpc-java with
-Maven, into build/conformance, unless they are there; without a JDK and Maven it is left out. CLIENT is another interop
-client to run, of any implementation: they all take the same options. Cases of connectrpc's suite that the C core fails are
-in test/suites/connect and in docs/engines.md.
+Holds the server against other people's suites and clients: h2spec; the gRPC interoperability cases in grpc-go's client,
+which calls examples/interop; connectrpc's suite, with the server and with mw.client; grpcurl; clients of grpc-go and
+grpc-java with health checking, while services come and go; protobuf's conformance runner. They are installed with Go,
+grpc-java with Maven, into build/conformance, unless they are there. Without a JDK and Maven grpc-java is left out.
+CLIENT is another interop client to run, of any implementation: they all take the same options. Cases of connectrpc's
+suite that the C core fails are in test/suites/connect and in docs/engines.md.
 
 Prints a table and what failed; ends with "N passed, N failed", and exits with 1 unless all passed."""
 
@@ -65,7 +65,7 @@ def main(others):
         print("conformance: nothing was run: there is no Go here to install the suites with")
         return 1
     frames, cases, connectrpc, calls, checked = Results(), Results(), Results("known"), Results(), Results()
-    messages = Results("known")
+    messages = Results()
     h2spec_program = install(H2SPEC)
     clients = {"grpc-go": install(GRPC_GO), **dict(other.split("=", 1) for other in others)}
     for engine in ENGINES:

@@ -1,4 +1,4 @@
-"""connectrpc's conformance suite, in both of its modes: in `server` its clients call Moonwire, in `client` mw.client calls
+"""connectrpc's conformance suite in its two modes. In `server` its clients call Moonwire, in `client` mw.client calls
 its servers. adapter.py speaks its protocol."""
 
 import os

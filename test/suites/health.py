@@ -55,10 +55,11 @@ def java():
         shutil.rmtree(folder, ignore_errors=True)
         jars.mkdir(parents=True)
         print("conformance: mvn dependency:copy-dependencies health", flush=True)
-        setup(["mvn", "-q", "-B", "-f", FOLDER / "pom.xml", "dependency:copy-dependencies", f"-DoutputDirectory={jars}"],
-              "grpc-java cannot be downloaded")
+        setup(["mvn", "-q", "-B", "-f", FOLDER / "pom.xml", "dependency:copy-dependencies",
+               f"-DoutputDirectory={jars}"], "grpc-java cannot be downloaded")
     if is_old(folder / "Health.class", FOLDER / "Health.java"):
-        setup(["javac", "-cp", f"{jars}/*", "-d", folder, FOLDER / "Health.java"], "the client of grpc-java cannot be built")
+        setup(["javac", "-cp", f"{jars}/*", "-d", folder, FOLDER / "Health.java"],
+              "the client of grpc-java cannot be built")
     return ["java", "-cp", f"{folder}:{jars}/*", "Health"]
 
 
@@ -170,4 +171,5 @@ def health(engine, results):
                 continue
             with Project() as project, Server(engine, project.path) as server:
                 fault = scenario(command, project, server)
-                results.add(f"{row}, {name}", engine, int(not fault), int(bool(fault)), 0, f"{fault}\n{server.logged()}")
+                note = f"{fault}\n{server.logged()}"
+                results.add(f"{row}, {name}", engine, int(not fault), int(bool(fault)), 0, note)

@@ -1,4 +1,4 @@
-"""Helpers of the suites of test/conformance.py: Go's packages, a server, programs with a time limit, tables of results."""
+"""Helpers of the suites of test/conformance.py: Go's packages, a server, programs with a time limit, tables."""
 
 import json
 import os

@@ -2,8 +2,8 @@
 //
 //	health ADDRESS SERVICE
 //
-// Each line of stdin, "METHOD MILLISECONDS wait|fast", is a call with an empty message, with or without WaitForReady; its
-// status goes to stdout.
+// Each line of stdin, "METHOD MILLISECONDS wait|fast", is a call with an empty message, with or without WaitForReady.
+// Its status goes to stdout.
 package main
 
 import (
