@@ -121,7 +121,7 @@ describe("grpc.reflection.v1.ServerReflection", function()
     end
     assert_unimplemented("a.Served/Put", "method /a.Served/Put has no handler")
     assert_unimplemented("a.Begun/Get", "method /a.Begun/Get has no handler")
-    assert_unimplemented("a.Outbound/Get", "unknown service a.Outbound")
+    assert_unimplemented("a.Outbound/Get", "method /a.Outbound/Get has no handler")
     for name, status in pairs { Served = "SERVING", Begun = "NOT_FOUND", Outbound = "NOT_FOUND" } do
       local reply, failure = server:connect "grpc.health.v1.Health":Check { service = "a." .. name }
       assert.are.equal(status, reply and reply.status or failure.code)

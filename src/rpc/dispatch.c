@@ -101,9 +101,19 @@ static void refuse(struct mw_call *call, enum mw_code code, const char *text) {
   call->ops->finish(call, &status, false);
 }
 
+/* One that scripts handle, or of the folder's contracts alone; NULL for none, and for a built-in service that is off. */
+static const struct mw_service_type *find_service(const struct mw_router *router, struct mw_slice path,
+                                                  struct mw_slice name) {
+  const struct mw_service_type *service = mw_router_service(router, name);
+  char text[SHOWN_PATH];
+  if (service || !router->pool || mw_dispatch_goes_first(path) || name.len >= sizeof text) return service;
+  snprintf(text, sizeof text, "%.*s", (int)name.len, (const char *)name.data);
+  return mw_pool_service(router->pool, text);
+}
+
 static void refuse_unrouted(struct mw_dispatch *dispatch, struct mw_call *call) {
   struct mw_slice name = service_of(call->path), shown = call->path;
-  const struct mw_service_type *service = mw_router_service(dispatch->router, name);
+  const struct mw_service_type *service = find_service(dispatch->router, call->path, name);
   const char *event = "call of an unknown service", *before = "unknown service ", *after = "";
   if (service && has_method(service, call->path)) {
     event = "call of a method without a handler";
