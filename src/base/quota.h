@@ -14,7 +14,7 @@ struct mw_quota {
   size_t limit;   /* most bytes that may be used; 0 for no limit */
 };
 
-/* Takes `bytes`. Returns false, with nothing taken, if they would exceed the limit. Without a quota, which NULL means, true. */
+/* Takes `bytes`. Returns false, with nothing taken, if they would exceed the limit. Returns true if `quota` is NULL. */
 static inline bool mw_quota_take(struct mw_quota *quota, size_t bytes) {
   if (!quota) return true;
   if (quota->limit > 0 && (quota->used > quota->limit || bytes > quota->limit - quota->used)) return false;

@@ -12,7 +12,8 @@ struct mw_thread;
 int mw_thread_start(struct mw_thread **out, const char *name, void (*run)(void *arg), void (*release)(void *arg),
                     void *arg);
 
-/* Waits for its end, for `ns` nanoseconds at most. Returns whether it has ended. `arg` is released, or is the thread's. */
+/* Waits for its end, for `ns` nanoseconds at most. Returns whether it has ended: if so, `arg` is released; if not, the thread
+ * releases it when it ends. */
 bool mw_thread_end(struct mw_thread *thread, int64_t ns);
 
 #endif

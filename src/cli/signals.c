@@ -16,7 +16,7 @@
 #include "schema/subprocess.h"
 #include "server/temporary.h"
 
-enum { GIVE_UP_MS = 200 }; /* before the end: what is left to do is done without those who are late */
+enum { GIVE_UP_MS = 200 }; /* before the end: the cleanup begins without the workers that are late */
 
 static const int64_t last = MW_SIGNALS_LAST_MS * (int64_t)MW_NS_PER_MS, give_up = GIVE_UP_MS * (int64_t)MW_NS_PER_MS;
 

@@ -46,7 +46,7 @@ static inline void mw_backlog_share_init(struct mw_backlog_share *share, void (*
 /* For ops->has_room(). If there is none, the call waits. */
 bool mw_backlog_has_room(struct mw_backlog_share *share);
 
-/* The call holds `bytes` now. Wakes the call that waits first if there is room. */
+/* The call holds `bytes` now. Wakes the call that waits first if there is room, and this one if it waits and holds none. */
 void mw_backlog_change(struct mw_backlog_share *share, size_t bytes);
 
 static inline void mw_backlog_count(struct mw_backlog_share *share, size_t bytes) {

@@ -62,7 +62,7 @@ void mw_subprocess_bound(struct mw_subprocess_bounds *bounds) { current = bounds
 
 struct mw_subprocess_bounds *mw_subprocess_bounds(void) { return current; }
 
-/* Under the lock, with which the group is set: it is not reaped, so that its number is its own. */
+/* Under the lock: a program whose `group` is set is not reaped yet, so the kernel cannot reuse its number. */
 static void kill_group(const struct mw_subprocess_bounds *bounds) {
   if (bounds->group > 0) kill(-bounds->group, SIGKILL);
 }

@@ -50,7 +50,7 @@ static const char *subject(const struct mw_vm *vm) {
   return vm->running->log.method ? "the handler" : "the job";
 }
 
-/* Writes what the code did to be cut. */
+/* Writes the reason for the cut. */
 static void describe(const struct mw_vm *vm, const struct mw_account *account, char *out, size_t size) {
   switch (account->cut) {
     case MW_CUT_MEMORY:

@@ -138,7 +138,7 @@ bool mw_budget_allow(struct mw_vm *vm, size_t held, size_t size);
  * first, unless that was done a short while ago. */
 bool mw_budget_has_room(struct mw_vm *vm);
 
-/* Cuts what runs unless there is, or it was cut already. */
+/* Cuts the running code with MW_CUT_MEMORY if mw_budget_has_room() is false and it is not cut yet. */
 void mw_budget_check_room(lua_State *L);
 
 /* A fiber was cut for lack of memory and has ended. It held `grown` bytes more than before its last run. Collects what it

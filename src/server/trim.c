@@ -20,7 +20,7 @@ struct mw_trim {
   struct mw_crew crew;
   struct mw_timer *timer;    /* of the next look */
   struct mw_metric *resident, *topics; /* NULL without memory for them */
-  size_t floor;              /* bytes of its own that were resident after the last trim, or less if there were less since */
+  size_t floor;              /* the least private resident bytes since the last trim */
   int64_t looked, busy;      /* the time and the processor time of the last look */
   int64_t begun, done;       /* processor time when the last trim began and ended */
   int64_t next;              /* when another may begin */

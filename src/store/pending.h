@@ -20,8 +20,8 @@ struct mw_pending {
 };
 
 /* Decides txn->ahead, and adds the writes of a transaction that is about to be queued. Transactions up to the place
- * `taken` are being applied. Returns 0, or MW_ECONFLICT when a key that `txn` follows has a newer write, or when `txn` has to
- * lose early and will. */
+ * `taken` are being applied. Returns 0, or MW_ECONFLICT when a key that `txn` follows has a newer write, or when `txn` is
+ * bound to conflict and asked to lose early. */
 int mw_pending_add(struct mw_pending *pending, struct mw_store_txn *txn, uint64_t taken);
 
 /* Removes the writes of a transaction that is settled. */

@@ -48,8 +48,8 @@ void mw_writer_stop(struct mw_store *store);
  * result: see mw_store_commit(). */
 int mw_writer_queue(struct mw_store *store, struct mw_store_txn *txn);
 
-/* Whether no key that `txn` follows has a newer queued write, as far as that is known of all; and writer->rounds + 1 then. Any
- * thread. */
+/* Returns true if all queued transactions are listed and no key that `txn` follows has a newer queued write; `*rounds` becomes
+ * writer->rounds + 1 then. Any thread. */
 bool mw_writer_follows_newest(struct mw_store *store, const struct mw_store_txn *txn, uint64_t *rounds);
 
 /* The newest queued write of `key`, with a reference to its transaction; NULL for none. Any thread. */

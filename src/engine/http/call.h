@@ -34,7 +34,7 @@ struct mw_http_call {
   struct mw_http_outbox outbox;
   enum mw_compression compression; /* of what is sent */
   struct mw_status status;         /* of a finishing call, or the engine's verdict; in the arena */
-  struct mw_backlog_share share;   /* of the connection's backlog: the outbox, and */
+  struct mw_backlog_share share;   /* of the connection's backlog: counts the outbox and `promised` */
   size_t promised;                 /* bytes of a message that the guest is about to send */
   uint32_t departed;               /* messages that have left the outbox, and the handler does not know it */
 
@@ -49,7 +49,7 @@ struct mw_http_call {
   bool complete; /* the headers are all in */
   bool begun;
   bool wanted;   /* the handler waits for a message or the end */
-  bool surplus;  /* there is something behind the only message of a request, which was taken */
+  bool surplus;  /* more bytes follow the request's only message, which was taken */
   bool running;  /* within mw_http_call_run() */
   bool lost;     /* there is no stream any more */
   bool judged;   /* `status` is the engine's verdict, whatever the handler says */

@@ -8,7 +8,7 @@
 /* A client that takes everything as fast as it is made must not keep the loop from all else. */
 enum { ROUNDS = 4 };
 
-/* Tells the team whether there is something to do here. */
+/* Publishes to the other workers whether this one is idle. */
 static void show_waiting(struct mw_http_turn *turn, bool waiting) {
   struct mw_http_seat *seat = MW_CONTAINER(turn, struct mw_http_engine, turn)->seat;
   if (seat) atomic_store_explicit(&seat->waiting, waiting, memory_order_relaxed);
