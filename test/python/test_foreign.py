@@ -68,9 +68,10 @@ class Foreign(unittest.TestCase):
         self.server.wait_logged("no TLS session came about", "reason=tls", "the client speaks TLS, this port has none")
 
     def test_other_bytes_get_no_answer_in_http1(self):
-        with connect(self.server.address) as sock:
-            sock.sendall(b"\0" * 24)
-            self.assertNotIn(b"HTTP/1.1", read_all(sock))
+        for data in (b"\0" * 24, b"INVALID CONNECTION PREFACE\r\n\r\n", b"SSH-2.0-OpenSSH_9.2\r\n"):
+            with self.subTest(data), connect(self.server.address) as sock:
+                sock.sendall(data)
+                self.assertNotIn(b"HTTP/1.1", read_all(sock))
         self.server.wait_logged("reason=protocol")
 
     def test_http2_goes_on_in_pieces(self):

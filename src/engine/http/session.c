@@ -257,12 +257,15 @@ int mw_http_session_init(struct mw_http_session *session, struct mw_http_engine 
 
 /* ---- bytes ---- */
 
+/* True for the first byte of a method of HTTP/1 (RFC 9110, section 9; PATCH). */
+static bool begins_method(uint8_t first) { return first != 0 && strchr("CDGHOPT", first) != NULL; }
+
 /* Tells which protocol the client speaks instead of HTTP/2. `bytes` are the newest. */
 static void tell_foreign(struct mw_http_session *session, struct mw_slice bytes) {
   enum { TLS_HANDSHAKE = 0x16, SHOWN = 80 };
   if (session->first == TLS_HANDSHAKE) {
     mw_http_session_tell(session, MW_HTTP_END_TLS, "the client speaks TLS, this port has none");
-  } else if (session->first >= 'A' && session->first <= 'Z') {
+  } else if (begins_method(session->first)) {
     char line[SHOWN + 1];
     snprintf(line, sizeof line, "%.*s", (int)(bytes.len < SHOWN ? bytes.len : SHOWN), (const char *)bytes.data);
     line[strcspn(line, "\r\n")] = '\0';
