@@ -146,11 +146,22 @@ void mw_dispatch_note_expired(struct mw_dispatch *dispatch, const struct mw_call
   mw_log(MW_LOG_WARN, fields, "calls ended before they began: their deadlines have passed");
 }
 
-static void refuse_expired(struct mw_dispatch *dispatch, struct mw_call *call, const struct mw_route *route) {
+static void count_expired(struct mw_dispatch *dispatch, struct mw_call *call, const struct mw_route *route) {
   call->route = route;
   mw_dispatch_count(dispatch, call, MW_CODE_DEADLINE_EXCEEDED);
   mw_dispatch_note_expired(dispatch, call);
   call->route = NULL; /* not pinned */
+}
+
+void mw_dispatch_expire_waiting(struct mw_dispatch *dispatch, struct mw_call *call) {
+  const struct mw_route *route = mw_router_find(dispatch->router, call->path);
+  call->started = mw_clock_mono();
+  call->received = call->sent = 0;
+  if (route) count_expired(dispatch, call, route);
+}
+
+static void refuse_expired(struct mw_dispatch *dispatch, struct mw_call *call, const struct mw_route *route) {
+  count_expired(dispatch, call, route);
   refuse(call, MW_CODE_DEADLINE_EXCEEDED, "the deadline has passed");
 }
 

@@ -60,6 +60,9 @@ static inline bool mw_dispatch_goes_first(struct mw_slice path) {
 /* Logs that a call's deadline has passed before its handler began; once a second. */
 void mw_dispatch_note_expired(struct mw_dispatch *dispatch, const struct mw_call *call);
 
+/* Counts and logs a call that its engine has ended at its deadline while it waited to begin: its path, peer and arrival are set. */
+void mw_dispatch_expire_waiting(struct mw_dispatch *dispatch, struct mw_call *call);
+
 /* Ends a turn of the loop (rpc/run_queue.h), and counts what waits. */
 void mw_dispatch_end_turn(struct mw_dispatch *dispatch);
 

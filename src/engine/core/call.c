@@ -179,6 +179,7 @@ static void on_closed(struct mw_core_tag *tag, bool ok) {
   core->gone = core->cancelled != 0;
   stop_verdict(core);
   if (core->gone && !core->begun) {
+    if (is_late(core)) mw_dispatch_expire_waiting(core->engine->dispatch, &core->call);
     core->call.finished = true;
     unqueue(core);
   } else if (core->gone && !core->detached) {

@@ -34,6 +34,10 @@ function Busy.Announce(job, call)
   call:send { number = 1, worker = worker }
 end
 
+function Busy.Ended()
+  return { number = math.tointeger(mw.metrics.total "moonwire_calls_total" or 0) }
+end
+
 function Busy.Begun()
   return { number = math.tointeger(spins:value()) }
 end
