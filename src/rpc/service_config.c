@@ -276,13 +276,21 @@ static int add_name(struct reader *r, const struct mw_service_config_method *nam
   return rc;
 }
 
-static int read_name(struct reader *r, const char *key, void *to) {
+/* Makes room for another entry: their array doubles when their number is a power of two. */
+static int reserve(struct reader *r) {
   struct mw_service_config *config = r->config;
-  size_t size = (config->n_methods + 1) * sizeof *config->methods;
-  struct mw_service_config_method *methods = realloc(config->methods, size);
+  size_t n = config->n_methods;
+  if ((n & (n - 1)) != 0) return 0;
+  struct mw_service_config_method *methods = realloc(config->methods, (n ? 2 * n : 1) * sizeof *methods);
   if (!methods) return out_of_memory(r);
   config->methods = methods;
-  struct mw_service_config_method *name = &methods[config->n_methods++];
+  return 0;
+}
+
+static int read_name(struct reader *r, const char *key, void *to) {
+  struct mw_service_config *config = r->config;
+  if (reserve(r) != 0) return MW_ENOMEM;
+  struct mw_service_config_method *name = &config->methods[config->n_methods++];
   *name = (struct mw_service_config_method){.is = {.timeout = MW_NEVER}};
   int rc = members(r, name_member, name);
   return rc == 0 ? add_name(r, name) : rc;
