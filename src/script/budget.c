@@ -14,6 +14,7 @@
 enum {
   TICKS = 10,                 /* looks in the time of a slice */
   INSTRUCTIONS = 1000,        /* between two looks without a ticker */
+  EARLY_CALLS = 16,           /* of C functions by C functions after a tick without an instruction */
   BULK_TURN = 1024 * 1024,    /* bytes of large allocations that make the hook fire at once */
   RESERVE = 1024 * 1024,      /* bytes beyond limit and loan for reporting that memory was refused */
   LOAN_PART = 16,             /* of the limit: lent beyond it while memory is short */
@@ -252,15 +253,17 @@ void mw_budget_check(lua_State *L) {
   if (vm->running && !account->warned && now - account->started > account->slice / 2) warn(L, vm, account, now);
 }
 
-/* True for a call before which Lua may have run an instruction since the hook was armed: the next instruction is the place to
- * raise, as the function may be the C function of a `<close>` variable. */
-static bool is_early(const struct mw_vm *vm, const lua_Debug *info) {
-  return info->event != LUA_HOOKCOUNT && vm->missed == 0 && !(vm->account && vm->account->hard);
+/* True for a call before which Lua may have run an instruction since the hook was armed, and for a few more: the next
+ * instruction is the place to raise, as the function may close a variable or buffer. */
+static bool is_early(struct mw_vm *vm, const lua_Debug *info) {
+  if (info->event == LUA_HOOKCOUNT || (vm->account && vm->account->hard)) return false;
+  return vm->missed == 0 || ++vm->early_calls <= EARLY_CALLS;
 }
 
 static void on_count(lua_State *L, lua_Debug *info) {
-  if (is_early(mw_vm_of(L), info)) return;
-  mw_vm_of(L)->missed = 0;
+  struct mw_vm *vm = mw_vm_of(L);
+  if (is_early(vm, info)) return;
+  vm->missed = vm->early_calls = 0;
   if (lua_gethookcount(L) != INSTRUCTIONS) disarm(L);
   mw_budget_check(L);
 }

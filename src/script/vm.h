@@ -56,6 +56,7 @@ struct mw_vm {
   struct mw_ticker ticker;  /* looks at what runs */
   _Atomic int64_t ends;     /* mw_clock_real() after which runs are cut at once; MW_NEVER. Any thread may set it */
   unsigned missed;          /* ticks since the hook was armed and did not fire */
+  unsigned early_calls;     /* since the last instruction with an armed hook, after a tick */
   size_t bulk;              /* bytes of large allocations since the hook was last made to fire for them */
   int64_t warned;           /* mw_clock_real() of the last warning of a long run; 0 for none */
   size_t unpaced;           /* bytes that mw_collect_pace() has done no work for */
