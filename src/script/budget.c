@@ -369,6 +369,14 @@ static bool may_borrow(struct mw_vm *vm, size_t after) {
   return true;
 }
 
+/* Notes the place. After the first refusal of a run its Lua functions may be gone, and what unwinds them be refused memory
+ * as well. */
+static void note_refusal(struct mw_vm *vm, lua_State *L) {
+  char place[sizeof vm->refused_at];
+  find_place(L, place, sizeof place);
+  if (place[0]) memcpy(vm->refused_at, place, sizeof place);
+}
+
 bool mw_budget_allow(struct mw_vm *vm, size_t held, size_t size) {
   if (size <= held) return true;
   if (size >= MW_BUDGET_BULK) count_bulk(vm, size - held);
@@ -381,7 +389,7 @@ bool mw_budget_allow(struct mw_vm *vm, size_t held, size_t size) {
     if (after <= limit || may_borrow(vm, after)) return true;
     if (!collected) begin_refusal(vm, size);
   }
-  if (vm->current) find_place(vm->current, vm->refused_at, sizeof vm->refused_at);
+  if (vm->current) note_refusal(vm, vm->current);
   return false;
 }
 
@@ -439,7 +447,7 @@ bool mw_budget_is_pressed(const struct mw_vm *vm) { return !has_room(vm, ROOM_PA
 
 int mw_budget_refuse(lua_State *L) {
   struct mw_vm *vm = mw_vm_of(L);
-  find_place(L, vm->refused_at, sizeof vm->refused_at);
+  note_refusal(vm, L);
   lua_pushliteral(L, REFUSAL);
   return lua_error(L);
 }

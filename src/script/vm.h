@@ -70,7 +70,7 @@ struct mw_vm {
   size_t run_allocations;
   size_t skipped_allocations; /* that are left before the one that will force a cycle */
 #endif
-  char refused_at[96];      /* "FILE:LINE" where memory was last refused */
+  char refused_at[96];      /* "FILE:LINE" where memory was last refused in this run */
   /* Pushes a fiber's error; NULL: a string. `place` is "FILE:LINE" or "", `traceback` may be NULL. */
   void (*push_cut)(lua_State *L, enum mw_cut why, const char *words, const char *place, const char *traceback);
 };
