@@ -179,6 +179,18 @@ static void test_expired_requests_have_no_more_than_their_turns(void **state) {
   assert_string_equal(ran, "ebebebeee");
 }
 
+/* Handlers take much longer than the end of an expired request. */
+static void test_expired_requests_end_many_beside_each_handler(void **state) {
+  for (int i = 0; i < 50; i++) add(&a, 'e', MW_RUN_TURN_NS / 200, 10 * MS);
+  pass(10 * MS);
+  for (int i = 0; i < 3; i++) add(&b, 'B', MW_RUN_TURN_NS, MW_NEVER);
+  for (int turn = 0; turn < 2; turn++) {
+    mw_run_queue_begin_turn(&queue);
+    mw_run_queue_run(&queue);
+  }
+  assert_int_equal(queue.n, 1);
+}
+
 static void test_items_can_be_taken_out(void **state) {
   struct work *only = add(&a, '1', 0, MW_NEVER), *timed = add(&b, '2', 0, MS);
   add(&b, '3', 0, MW_NEVER);
@@ -235,6 +247,7 @@ int main(void) {
       TEST(test_others_take_turns_with_the_newest),
       TEST(test_expired_requests_run_out_of_their_order),
       TEST(test_expired_requests_have_no_more_than_their_turns),
+      TEST(test_expired_requests_end_many_beside_each_handler),
       TEST(test_items_can_be_taken_out),
       TEST(test_items_can_be_taken_out_by_others),
       TEST(test_an_item_may_queue_itself_again),

@@ -1,6 +1,6 @@
 #include "rpc/run_queue.h"
 
-enum { SWEEP_NS = 5 * MW_NS_PER_MS, SWEEP_SHARE = 20 };
+enum { SWEEP_NS = 5 * MW_NS_PER_MS, SWEEP_SHARE = 20, CREDIT_MOST = MW_RUN_TURN_NS / 2 };
 
 void mw_run_queue_init(struct mw_run_queue *queue) {
   *queue = (struct mw_run_queue){0};
@@ -90,12 +90,8 @@ static void sweep(struct mw_run_queue *queue) {
   queue->sweeps = now + (pause > SWEEP_NS ? pause : SWEEP_NS);
 }
 
-/* The next item of the lanes, or of the expired ones, which get every second turn; there is one. */
+/* The next item of the lanes; there is one. */
 static struct mw_run_item *next_item(struct mw_run_queue *queue) {
-  struct mw_run_lane *expired = &queue->expired;
-  bool late = !is_empty(expired);
-  if (late && !mw_list_empty(&queue->lanes)) late = expired->alternate = !expired->alternate;
-  if (late) return item_at(expired->timed.next);
   struct mw_run_lane *lane = MW_CONTAINER(queue->lanes.next, struct mw_run_lane, link);
   mw_list_remove(&lane->link);
   mw_list_push(&queue->lanes, &lane->link);
@@ -113,10 +109,16 @@ static void run_first(struct mw_run_queue *queue) {
 static void run_lanes(struct mw_run_queue *queue) {
   if (queue->began == 0) queue->began = queue->now;
   int64_t until = queue->began + MW_RUN_TURN_NS;
-  while (!mw_list_empty(&queue->lanes) || !is_empty(&queue->expired)) {
+  for (;;) {
+    bool waits = !mw_list_empty(&queue->lanes), late = !is_empty(&queue->expired);
+    if (!waits && !late) return;
     queue->over = queue->now >= until;
     if (queue->over) return;
-    run(queue, next_item(queue));
+    int64_t before = queue->now;
+    late = late && (!waits || queue->credit >= 0);
+    run(queue, late ? item_at(queue->expired.timed.next) : next_item(queue));
+    int64_t credit = queue->credit + (late ? before - queue->now : queue->now - before);
+    queue->credit = credit < CREDIT_MOST ? credit : CREDIT_MOST;
   }
 }
 

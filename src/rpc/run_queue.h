@@ -18,9 +18,10 @@
  *
  * Life. A call that waits belongs to its engine: it has no handler, no route and no generation, and gets the
  * generation that is current when it begins. (Engine core begins a call in order to read its message, which then waits
- * for another turn.) A reset removes it. When its deadline passes, the queue runs it out of its order, in turn with
- * those in order: the engine begins it, and the dispatch ends it with DEADLINE_EXCEEDED without a handler. A server that
- * drains serves what waits, and refuses it after the grace period. Flow control bounds what waits: of a connection,
+ * for another turn.) A reset removes it. When its deadline passes, the queue runs it out of its order: the engine
+ * begins it, and the dispatch ends it with DEADLINE_EXCEEDED without a handler. Expired items get as much time as the
+ * others, half a turn's at a time; they take microseconds, so that many end beside each handler. A server that drains
+ * serves what waits, and refuses it after the grace period. Flow control bounds what waits: of a connection,
  * `limits.streams` calls and their windows.
  *
  * Other workers (engine/http/remote.h): a call is lent when its turn comes, and waits in a lane for lent calls at the
@@ -69,6 +70,7 @@ struct mw_run_queue {
   unsigned ran, ran_before;     /* items of this turn, and of the last one that ran any */
   int64_t spent, spent_before;  /* nanoseconds that they took */
   int64_t spent_first;          /* of these, on the lane `first` in this turn */
+  int64_t credit;               /* nanoseconds that expired items may still take before the next item of the lanes */
 };
 
 void mw_run_queue_init(struct mw_run_queue *queue);
