@@ -7,6 +7,8 @@
 
 #include "base/clock.h"
 
+enum { LARGE = 16 * 1024 }; /* bytes of a message that is not copied for a reader that has to wait for its turn */
+
 /* ---- the end ---- */
 
 static void let_go(struct mw_outbound *o) {
@@ -85,7 +87,11 @@ static void on_message(void *user, struct mw_slice bytes) {
   o->messages++;
   o->message = bytes;
   o->arrived = true;
-  if (!wake(o->reader)) keep_message(o);
+  if (o->reader && bytes.len > LARGE) {
+    mw_fiber_resume(o->reader); /* `o` may be gone afterwards */
+  } else if (!wake(o->reader)) {
+    keep_message(o);
+  }
 }
 
 static void on_writable(void *user) { wake(((struct mw_outbound *)user)->sender); }
