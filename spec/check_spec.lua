@@ -192,6 +192,8 @@ describe("moonwire check", function()
   end)
 
   it("refuses an interceptor of what does not exist", function()
+    assert_error("mw.intercept: expected ([name,] function), the name comes first",
+      'require("moonwire").intercept(function(call, next) return next() end, "greet.Greeter")')
     assert_error("mw.intercept: no service greet.Greter in the schema (did you mean greet.Greeter?)",
       "require'moonwire'.intercept('greet.Greter', function() end)")
     assert_error("mw.intercept: no method greet.Greeter/Helo in the schema (did you mean greet.Greeter/Hello?)",

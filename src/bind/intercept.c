@@ -51,6 +51,7 @@ static void check_filter(lua_State *L, const struct mw_pool *pool, const char *f
 static int l_intercept(lua_State *L) {
   struct mw_program *program = mw_bind_program(L);
   if (lua_isfunction(L, 1)) {
+    if (!lua_isnoneornil(L, 2)) return luaL_error(L, "mw.intercept: expected ([name,] function), the name comes first");
     lua_pushliteral(L, "");
     lua_insert(L, 1);
   }
