@@ -1,25 +1,40 @@
 /* mw.intercept: functions around handlers, for what concerns many methods (who may call, what is logged).
  *
  * An interceptor gets (call, next) and decides: `return next()` runs what it stands around and passes its results on,
- * or it returns nil and a status without. Those registered first stand outermost. The table of them is
- * program->interceptors_ref: a sequence of {filter, function}. */
+ * or it returns nil and a status without. One that returns nothing has forgotten that, unless the handler returned nothing
+ * either. Those registered first stand outermost. The table of them is program->interceptors_ref: a sequence of
+ * {filter, function}. */
 #include <string.h>
 
 #include "base/text.h"
 #include "bind/bind.h"
 #include "bind/intercept.h"
 
-/* wrap(interceptor, handler, request_is_streamed): the handler with the interceptor around it. */
+/* wrap(interceptor, handler, request_is_streamed, blame): the handler with the interceptor around it. */
 static const char wrap_source[] =
-    "local interceptor, handler, streamed = ...\n"
-    "if streamed then\n"
-    "  return function(call)\n"
-    "    return interceptor(call, function() return handler(call) end)\n"
-    "  end\n"
-    "end\n"
+    "local interceptor, handler, streamed, blame = ...\n"
+    "local select <const> = select\n"
     "return function(request, call)\n"
-    "  return interceptor(call, function() return handler(request, call) end)\n"
+    "  local count\n"
+    "  local function note(...)\n"
+    "    count = select('#', ...)\n"
+    "    return ...\n"
+    "  end\n"
+    "  local function check(...)\n"
+    "    if select('#', ...) == 0 and count ~= 0 then blame(interceptor) end\n"
+    "    return ...\n"
+    "  end\n"
+    "  return check(interceptor(streamed and request or call, function() return note(handler(request, call)) end))\n"
     "end\n";
+
+/* blame(interceptor): raises an error with the place where it is defined. */
+static int l_blame(lua_State *L) {
+  lua_Debug info;
+  lua_settop(L, 1);
+  lua_getinfo(L, ">S", &info);
+  return luaL_error(L, "%s:%d: the interceptor returned neither the handler's results nor a status: expected return next(), "
+                    "or return nil, status", *info.source == '@' ? info.source + 1 : info.short_src, info.linedefined);
+}
 
 static const char *service_at(const void *ctx, size_t i) {
   return mw_pool_service_at((const struct mw_pool *)ctx, i)->full_name;
@@ -99,7 +114,8 @@ void mw_bind_intercept(lua_State *L, struct mw_program *program, const struct mw
       lua_rawgeti(L, handler + 2, 2);
       lua_pushvalue(L, handler);
       lua_pushboolean(L, method->client_streaming);
-      lua_call(L, 3, 1);
+      lua_pushcfunction(L, l_blame);
+      lua_call(L, 4, 1);
       lua_replace(L, handler);
     }
     lua_settop(L, handler + 1);
