@@ -475,7 +475,7 @@ void mw_account_end_run(struct mw_account *account, struct mw_account *outer, lu
 
 int64_t mw_budget_loading(const struct mw_vm *vm) {
   int64_t time = vm->limits.slice * LOAD_FACTOR;
-  return time > 0 && time < MW_NS_PER_S ? MW_NS_PER_S : time;
+  return time > 0 && time < MW_NS_PER_S && !vm->limits.brief ? MW_NS_PER_S : time;
 }
 
 void mw_budget_limit(struct mw_vm *vm, struct mw_limits limits) {

@@ -23,6 +23,7 @@ struct mw_vm;
 struct mw_limits {
   int64_t slice;  /* nanoseconds that a fiber may run without waiting; 0 for no limit */
   size_t memory;  /* bytes that the state may hold, with what C holds for scripts; 0 for no limit */
+  bool brief;     /* loading scripts may take ten slices even if that is less than a second */
   bool warn_each; /* of each run that takes half of its slice, not of one a second */
 };
 

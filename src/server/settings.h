@@ -80,7 +80,7 @@ int mw_settings_read(struct mw_settings *settings, const char *dir, struct mw_er
 int mw_settings_find_data(char **out, const char *dir, struct mw_err *err);
 
 /* Settings that have the folders of protos of the project folder `dir` as it is now: those that moonwire.lua names, or,
- * when it is wrong, the default one. mw_settings_fini() frees them. Returns 0 or MW_ENOMEM. */
+ * when it is wrong or runs for more than 100 ms, the default one. mw_settings_fini() frees them. Returns 0 or MW_ENOMEM. */
 int mw_settings_find_protos(struct mw_settings *out, const char *dir);
 
 /* Returns 0; MW_ELIMIT (too many addresses), MW_EINVAL (no such log level) or MW_ENOMEM. */

@@ -73,7 +73,12 @@ static const struct setting settings_table[] = {
 };
 enum { N_SETTINGS = sizeof settings_table / sizeof *settings_table };
 
-enum { SLICE_MS = 100, MEMORY = 64 << 20, FILE_LIMIT = 1 << 20 }; /* of the file; it is loaded within ten slices */
+enum {
+  SLICE_MS = 100,     /* of the file; it is loaded within ten slices */
+  LOOK_SLICE_MS = 10, /* of a look at its folders alone, of which there are several for a save */
+  MEMORY = 64 << 20,
+  FILE_LIMIT = 1 << 20
+};
 
 struct reading {
   struct mw_settings *settings;
@@ -369,8 +374,8 @@ static int run_file(lua_State *L) {
   return 0;
 }
 
-int mw_settings_parse(struct mw_settings *settings, const char *dir, const char *file, struct mw_slice text,
-                      struct mw_err *err) {
+static int parse(struct mw_settings *settings, const char *dir, const char *file, struct mw_slice text, int slice_ms,
+                 struct mw_err *err) {
   struct reading reading = {.settings = settings, .dir = dir, .file = file, .text = text, .err = err};
   struct mw_err raised = MW_ERR_INIT;
   struct mw_vm vm;
@@ -379,7 +384,8 @@ int mw_settings_parse(struct mw_settings *settings, const char *dir, const char 
   }
   int rc = mw_vm_init(&vm, NULL, 0, err);
   if (rc != 0) return rc;
-  mw_budget_limit(&vm, (struct mw_limits){.slice = SLICE_MS * (int64_t)MW_NS_PER_MS, .memory = MEMORY});
+  mw_budget_limit(&vm, (struct mw_limits){
+                             .slice = slice_ms * (int64_t)MW_NS_PER_MS, .memory = MEMORY, .brief = true});
   rc = mw_vm_protect(&vm, run_file, &reading, &raised);
   if (rc == MW_ENOMEM && *vm.refused_at) {
     rc = mw_err_set(&raised, MW_EINVAL, "%s: the settings used up %d bytes of memory", vm.refused_at, MEMORY);
@@ -390,14 +396,19 @@ int mw_settings_parse(struct mw_settings *settings, const char *dir, const char 
   return reading.failed;
 }
 
-int mw_settings_read(struct mw_settings *settings, const char *dir, struct mw_err *err) {
+int mw_settings_parse(struct mw_settings *settings, const char *dir, const char *file, struct mw_slice text,
+                      struct mw_err *err) {
+  return parse(settings, dir, file, text, SLICE_MS, err);
+}
+
+static int read_file(struct mw_settings *settings, const char *dir, int slice_ms, struct mw_err *err) {
   char *file = NULL;
   if (set_path(&file, dir, "moonwire.lua") != 0) return mw_err_set(err, MW_ENOMEM, "out of memory");
   struct mw_buf text = MW_BUF_INIT;
   struct mw_err unread = MW_ERR_INIT;
   int rc = mw_buf_read_file(&text, file, FILE_LIMIT, &unread);
   if (rc == 0) {
-    rc = mw_settings_parse(settings, dir, file, mw_buf_slice(&text), err);
+    rc = parse(settings, dir, file, mw_buf_slice(&text), slice_ms, err);
   } else if (rc == MW_ENOTFOUND) {
     rc = 0;
   } else {
@@ -409,9 +420,13 @@ int mw_settings_read(struct mw_settings *settings, const char *dir, struct mw_er
   return rc;
 }
 
+int mw_settings_read(struct mw_settings *settings, const char *dir, struct mw_err *err) {
+  return read_file(settings, dir, SLICE_MS, err);
+}
+
 int mw_settings_find_protos(struct mw_settings *out, const char *dir) {
   if (mw_settings_init(out, dir) != 0) return MW_ENOMEM;
-  int rc = mw_settings_read(out, dir, NULL);
+  int rc = read_file(out, dir, LOOK_SLICE_MS, NULL);
   if (rc == MW_ENOMEM) mw_settings_fini(out);
   return rc == MW_ENOMEM ? rc : 0;
 }
