@@ -24,10 +24,15 @@
 #define MW_RPC_CALL_H
 
 #include "base/arena.h"
+#include "base/clock.h"
 #include "base/list.h"
 #include "rpc/metadata.h"
 #include "rpc/status.h"
 #include "schema/pool.h"
+
+/* Both sides of a call end it at the same deadline, by timers of whole milliseconds: a reset this close before the deadline
+ * is the deadline's. */
+enum { MW_DEADLINE_SLACK_NS = 2 * MW_NS_PER_MS };
 
 struct mw_call;
 struct mw_dispatch;

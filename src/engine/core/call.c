@@ -10,9 +10,8 @@
 #include "engine/core/metadata.h"
 #include "engine/core/slices.h"
 
-/* Core's timers are whole milliseconds: an end this close to the deadline is the deadline's. Core reports within VERDICT
- * that a client has gone, after it has dropped the client's messages. */
-enum { DEADLINE_SLACK = 2 * MW_NS_PER_MS, VERDICT = 200 * MW_NS_PER_MS, POOL_MAX = 256 };
+/* Core reports within VERDICT that a client has gone, after it has dropped the client's messages. */
+enum { VERDICT = 200 * MW_NS_PER_MS, POOL_MAX = 256 };
 
 static const struct mw_engine_call_ops ops;
 
@@ -158,7 +157,7 @@ static void watch(struct mw_core_call *core) {
 }
 
 static bool is_late(const struct mw_core_call *core) {
-  return core->call.deadline != MW_NEVER && mw_clock_mono() + DEADLINE_SLACK >= core->call.deadline;
+  return core->call.deadline != MW_NEVER && mw_clock_mono() + MW_DEADLINE_SLACK_NS >= core->call.deadline;
 }
 
 static struct mw_status end_status(const struct mw_core_call *core) {

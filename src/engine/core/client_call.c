@@ -109,11 +109,9 @@ void mw_core_client_call_release(struct mw_client_call *call) {
 
 static struct mw_status deadline_exceeded(void) { return mw_status(MW_CODE_DEADLINE_EXCEEDED, "Deadline Exceeded"); }
 
-enum { DEADLINE_SLACK = 2 * MW_NS_PER_MS };
-
-/* The server's timer may run before the one here: a reset so close to the deadline is the deadline's. */
+/* The server's timer may run before the one here. */
 static struct mw_status status_of(const struct mw_client_call *call) {
-  if (call->code == GRPC_STATUS_CANCELLED && mw_clock_real() + DEADLINE_SLACK >= call->due) return deadline_exceeded();
+  if (call->code == GRPC_STATUS_CANCELLED && mw_clock_real() + MW_DEADLINE_SLACK_NS >= call->due) return deadline_exceeded();
   unsigned code = (unsigned)call->code < MW_CODE_COUNT ? (unsigned)call->code : MW_CODE_UNKNOWN;
   return (struct mw_status){(enum mw_code)code, mw_core_slice_view(&call->details),
                             mw_core_metadata_find(&call->trailers, "grpc-status-details-bin")};

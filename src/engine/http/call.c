@@ -6,8 +6,7 @@
 #include "engine/http/remote.h"
 #include "engine/http/reply.h"
 
-/* A client cancels at its own deadline, which is ours: a reset so close to it is the deadline's. */
-enum { DEADLINE_SLACK = 2 * MW_NS_PER_MS, POOL_MAX = 1024 };
+enum { POOL_MAX = 1024 };
 
 /* Bytes a second that a client who sends a message has to send at least. */
 enum { PACE = 500 };
@@ -179,7 +178,7 @@ void mw_http_call_lose_stream(struct mw_http_call *c) {
 /* ---- the end ---- */
 
 static struct mw_status end_status(const struct mw_http_call *c) {
-  if (c->call.deadline != MW_NEVER && mw_clock_mono() + DEADLINE_SLACK >= c->call.deadline) {
+  if (c->call.deadline != MW_NEVER && mw_clock_mono() + MW_DEADLINE_SLACK_NS >= c->call.deadline) {
     return mw_status(MW_CODE_DEADLINE_EXCEEDED, "the deadline has passed");
   }
   return mw_status(MW_CODE_CANCELLED, "the client has cancelled the call or gone away");
