@@ -81,6 +81,7 @@ static int run_code(lua_State *L) {
   const char *code = lua_touserdata(L, 1);
   assert_int_equal(luaL_loadstring(L, code), LUA_OK);
   f.status = lua_pcall(L, 0, 0, 0);
+  if (f.status != LUA_OK) snprintf(f.error, sizeof f.error, "%s", luaL_tolstring(L, -1, NULL));
   return 0;
 }
 
@@ -211,6 +212,20 @@ static void work_below_is_over_with_the_budget(void **state) {
   assert_int_equal(run("wait_until_over()"), MW_CUT_SLICE);
   assert_int_equal(run_until("wait_until_over()", mw_clock_mono() + 5 * MS), MW_CUT_DEADLINE);
   assert_false(mw_budget_is_over(f.vm.L)); /* nothing runs */
+}
+
+static int fill_scratch(lua_State *L) {
+  while (mw_arena_alloc(&f.vm.scratch, 1024)) continue;
+  return 0;
+}
+
+/* C that a handler has called may hold all memory when the time is over: the error of the cut needs some. */
+static void a_cut_has_memory_for_its_error(void **state) {
+  lua_register(f.vm.L, "fill_scratch", fill_scratch);
+  f.vm.scratch.budget = SIZE_MAX;
+  assert_int_equal(run("fill_scratch() while true do end"), MW_CUT_SLICE);
+  assert_int_equal(f.status, LUA_ERRRUN);
+  assert_non_null(strstr(f.error, "the job ran for more than 20 ms"));
 }
 
 static const char *const colliding[] = {
@@ -367,6 +382,7 @@ int main(void) {
       TEST(C_functions_that_call_slow_ones_are_ended),
       TEST(a_file_that_takes_long_to_compile_is_refused),
       TEST(work_below_is_over_with_the_budget),
+      TEST(a_cut_has_memory_for_its_error),
       TEST(a_table_whose_keys_collide_ends_it),
       TEST(a_large_table_does_not),
       TEST(who_works_for_less_than_half_of_a_slice_is_not_ended),

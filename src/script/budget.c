@@ -135,6 +135,7 @@ static void raise_cut(lua_State *L, struct mw_account *account, const char *trac
 }
 
 static void cut(lua_State *L, struct mw_account *account, enum mw_cut why) {
+  mw_vm_drop_scratch(mw_vm_of(L)); /* who uses it is ended, and the error needs memory */
   find_place(L, account->place, sizeof account->place);
   mark_cut(mw_vm_of(L), account, why);
   luaL_checkstack(L, 8, NULL);
@@ -305,6 +306,7 @@ bool mw_budget_settle(lua_State *L, int status) {
   struct mw_vm *vm = mw_vm_of(L);
   struct mw_account *account = vm->account;
   if (!account) return false;
+  mw_vm_drop_scratch(vm); /* who raised the error may have filled it */
   if (!account->cut) {
     if ((vm->limits.memory == 0 && !vm->collided) || !is_refusal(L, status)) return false;
     memcpy(account->place, vm->refused_at, sizeof account->place);
@@ -361,7 +363,7 @@ static bool end_refusal(struct mw_vm *vm, size_t size) {
 /* Whether a block may be had although `after` bytes are beyond the limit. */
 static bool may_borrow(struct mw_vm *vm, size_t after) {
   size_t most = vm->limits.memory + vm->limits.memory / LOAN_PART;
-  if (vm->account && vm->account->cut == MW_CUT_MEMORY) return after <= most + RESERVE;
+  if (vm->account && vm->account->cut) return after <= most + RESERVE;
   if (!vm->shortage.on || after > most) return false;
   if (!vm->running) return true; /* no script: for what carries a call */
   vm->shortage.lent = true;
