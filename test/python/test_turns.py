@@ -110,13 +110,13 @@ class Turns(unittest.TestCase):
     @unittest.skipUnless(os.environ.get("MOONWIRE_TEST_ENGINE") == "http", "C core has no time of what it has not read")
     def test_a_deadline_counts_from_arrival(self):
         """While a handler runs, its worker reads nothing: such a request is as old as its bytes. On a busy machine the
-        request may come so late that the handler ends before the deadline."""
+        request may come so late that it begins before its deadline."""
         self.serve()
-        late = 0
-        while self.arrive_meanwhile() != [DEADLINE_EXCEEDED]:
-            late += 1
-            self.assertLess(late, 10)
-        self.assertEqual(self.begun(), late)
+        for _ in range(10):
+            begun = self.begun()
+            if self.arrive_meanwhile() == [DEADLINE_EXCEEDED] and self.begun() == begun:
+                return
+        self.fail("each of the requests began")
 
     def arrive_meanwhile(self):
         """The statuses of a call that comes while a handler runs for longer than its deadline."""
@@ -125,7 +125,7 @@ class Turns(unittest.TestCase):
         self.send_burst(busy, [job("Announce", 80)])
         while not busy.message:
             load.turn(0.1)
-        self.send_burst(other, [job("Spin", 1, 40)])
+        self.send_burst(other, [job("Spin", 1, 20)])
         return [each.status for each in load.finish() if each.connection == other.number]
 
     def test_a_reset_takes_a_call_out_of_the_queue(self):
