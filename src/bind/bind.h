@@ -241,7 +241,8 @@ void mw_bind_push_failure(lua_State *L, const struct mw_status *status);
 /* Whether the value at `index` is a failure. */
 bool mw_bind_is_failure(lua_State *L, int index);
 
-/* Raises the failure at the top as a status that ends the call as it is: where raising is all that a function can do. */
+/* Raises the failure at the top, in functions without a second result. A code that is an outcome, such as ABORTED, ends the
+ * call as it is; DATA_LOSS, UNAVAILABLE and INTERNAL end it with INTERNAL, as raised failures do. */
 int mw_bind_raise_status(lua_State *L);
 
 /* Pushes nil and a failure: `return mw_bind_fail(L, MW_CODE_NOT_FOUND, "...")`. */

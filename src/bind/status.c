@@ -32,8 +32,14 @@ static bool is_status(lua_State *L, int index) {
   return is;
 }
 
+/* True for the codes of a damaged store and of a disk that fails. */
+static bool is_broken(enum mw_code code) {
+  return code == MW_CODE_DATA_LOSS || code == MW_CODE_UNAVAILABLE || code == MW_CODE_INTERNAL;
+}
+
 int mw_bind_raise_status(lua_State *L) {
-  luaL_setmetatable(L, STATUS);
+  struct mw_status status;
+  if (mw_bind_to_status(L, -1, &status) && !is_broken(status.code)) luaL_setmetatable(L, STATUS);
   return lua_error(L);
 }
 
