@@ -85,7 +85,9 @@ GZIP = ("grpc-encoding", "gzip")
 HTML = [(":status", "200"), ("content-type", "text/html")]
 RESETS = {7: "UNAVAILABLE", 8: "CANCELLED", 11: "RESOURCE_EXHAUSTED", 12: "PERMISSION_DENIED"}
 
-# name -> answer, the status it gives; None where there is no right answer, and the process is to live.
+UNREADABLE = "INTERNAL", "UNKNOWN"  # C core may end the call by the error, or by the missing message alone
+
+# name -> answer, the status or statuses it gives; None where there is no right answer, and the process is to live.
 WRONG = {
     "END_STREAM and no status": (body(message(), None), "UNKNOWN"),
     "trailers without a status": (status(), "UNKNOWN"),
@@ -107,7 +109,7 @@ WRONG = {
     "a message too large": (body(message(gzip.compress(bytes(5 << 20)), 1), STATUS_OK, GZIP), "RESOURCE_EXHAUSTED"),
     "a flag that is neither 0 nor 1": (body(message(flag=2)), None),
     "compressed without an encoding": (body(message(b"x", 1)), "INTERNAL"),
-    "garbage as gzip": (body(message(b"not gzip", 1), STATUS_OK, GZIP), "INTERNAL"),
+    "garbage as gzip": (body(message(b"not gzip", 1), STATUS_OK, GZIP), UNREADABLE),
     "an unknown encoding": (body(message(b"x", 1), STATUS_OK, ("grpc-encoding", "zip")), "INTERNAL"),
     "padding longer than its frame": (raw(DATA, PADDED, b"\x80xx"), "INTERNAL"),
     "-bin that is not base64": (lambda r: r.reply(trailers=[("x-bin", "!!!"), *STATUS_OK]), "UNKNOWN"),
@@ -197,7 +199,7 @@ class WrongAnswers(OutboundTest):
                 outcome = self.run_call(peer, method, messages=1)
                 self.assertEqual(peer.faults, [])
                 if expected:
-                    self.assertEqual(outcome.code, expected, outcome.message)
+                    self.assertIn(outcome.code, (expected,) if isinstance(expected, str) else expected, outcome.message)
         self.assertEqual(self.run_call(self.good).code, "OK")
 
     def test_each_ends_its_call(self):

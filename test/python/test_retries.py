@@ -194,8 +194,8 @@ class Transparent(OutboundTest):
 
             with self.subTest(end), Peer(first, ((MAX_CONCURRENT_STREAMS, 1),)) as peer:
                 outcome = self.run_call(peer, times=4, deadline=5)
-                # the one that arrived is not repeated: it ends with the connection, or never
-                self.assertEqual(outcome.codes["OK"], 3, dict(outcome.codes))
+                # The stream that arrived is not repeated. C core may begin another on a connection that is closing.
+                self.assertIn(outcome.codes["OK"], (3,) if end == "goaway" else (2, 3), dict(outcome.codes))
 
     def test_a_connection_that_goes_away_at_once(self):
         class Hasty(Peer):
