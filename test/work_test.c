@@ -20,7 +20,7 @@ static struct fixture {
   pthread_t releaser;
   unsigned released; /* of the pool's and the loop's thread in turn */
   char log[100];
-  bool ended;
+  bool busy, ended;
 } f;
 
 static void note(const char *what) {
@@ -37,6 +37,7 @@ static int run(struct mw_work *work) {
 }
 
 static int deliver(lua_State *L, struct mw_work *work) {
+  assert_false(f.busy);
   note("delivered");
   return 0;
 }
@@ -51,6 +52,7 @@ static int l_work(lua_State *L) {
   work->run = run;
   work->deliver = deliver;
   work->release = release;
+  work->busy = &f.busy;
   return mw_work_wait(L, work);
 }
 
@@ -86,6 +88,14 @@ static void finish(void) {
   assert_int_equal(f.released, 0);
   sem_post(&f.may_end);
   while (!f.ended) uv_run(&f.loop.uv, UV_RUN_ONCE);
+}
+
+/* The work ends when the turn of the loop has no time left for the fiber. */
+static void finish_without_turn(void) {
+  f.vm.ready.rested = INT64_MAX;
+  sem_post(&f.may_end);
+  while (!f.ended && !mw_fiber_is_queued(f.fiber)) uv_run(&f.loop.uv, UV_RUN_ONCE);
+  assert_false(f.ended);
 }
 
 static int setup(void **state) {
@@ -140,11 +150,32 @@ static void a_killed_fiber_that_cleans_up_takes_what_its_work_made(void **state)
   assert_string_equal(f.log, "delivered, returned, released");
 }
 
+static void a_work_is_busy_until_its_fiber_goes_on(void **state) {
+  start("work()");
+  finish_without_turn();
+  assert_true(f.busy);
+  while (!f.ended) uv_run(&f.loop.uv, UV_RUN_ONCE);
+  assert_false(f.busy);
+  assert_string_equal(f.log, "delivered, returned, released");
+}
+
+static void what_a_fiber_killed_before_its_turn_cannot_take_is_released(void **state) {
+  start("work()");
+  finish_without_turn();
+  mw_fiber_kill(f.fiber, push_killed, NULL);
+  assert_false(f.busy);
+  assert_int_equal(f.released, 1);
+  while (!f.ended) uv_run(&f.loop.uv, UV_RUN_ONCE);
+  assert_string_equal(f.log, "killed, released");
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
   const struct CMUnitTest tests[] = {
       TEST(a_fiber_takes_what_its_work_made),
       TEST(what_a_killed_fiber_cannot_take_is_released_before_it_goes_on),
+      TEST(a_work_is_busy_until_its_fiber_goes_on),
+      TEST(what_a_fiber_killed_before_its_turn_cannot_take_is_released),
       TEST(the_loop_does_not_wait_for_a_release),
       TEST(a_killed_fiber_that_cleans_up_takes_what_its_work_made),
   };

@@ -52,11 +52,31 @@ static void run(uv_work_t *request) {
   work->error = work->run(work);
 }
 
-static void run_release(uv_work_t *request) { release(work_of(request)); }
+static void run_release(uv_work_t *request) {
+  struct mw_work *work = work_of(request);
+  release(work);
+  work->release = NULL;
+}
 
+static void set_busy(struct mw_work *work, bool busy) {
+  if (work->busy) *work->busy = busy;
+}
+
+/* Gives up the outcome: the fiber was killed. */
+static void drop(void *arg) {
+  struct mw_work *work = arg;
+  set_busy(work, false);
+  release(work);
+}
+
+/* Until the fiber goes on, which may be turns later, it owns the outcome: the work stays busy. */
 static void resume(struct mw_post *post) {
   struct mw_work *work = MW_CONTAINER(post, struct mw_work, post);
-  if (work->busy) *work->busy = false;
+  if (mw_fiber_will_raise(work->fiber)) {
+    drop(work);
+  } else {
+    mw_fiber_set_cancel(work->fiber, drop, work);
+  }
   mw_fiber_wake(work->fiber);
 }
 
@@ -111,6 +131,7 @@ static bool lacked_descriptor(lua_State *L, struct mw_work *work) {
 
 static int after_work(lua_State *L, int status, lua_KContext context) {
   struct mw_work *work = (struct mw_work *)context;
+  set_busy(work, false);
   if (lacked_descriptor(L, work)) return mw_work_wait(L, work);
   int n_results = work->deliver(L, work);
   release(work);
@@ -119,6 +140,6 @@ static int after_work(lua_State *L, int status, lua_KContext context) {
 
 int mw_work_wait(lua_State *L, struct mw_work *work) {
   uv_queue_work(&work->fiber->vm->loop->uv, &work->request, run, on_run); /* fails for no `run` alone */
-  if (work->busy) *work->busy = true;
+  set_busy(work, true);
   return mw_fiber_wait(L, work->fiber, NULL, NULL, after_work, (lua_KContext)work);
 }

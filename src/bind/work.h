@@ -30,7 +30,7 @@ struct mw_work {
   uv_work_t request;
   struct mw_post post; /* resumes the fiber: libuv reports all works that have ended at once */
   struct mw_fiber *fiber;
-  bool *busy; /* set while it runs; NULL for none */
+  bool *busy; /* set until the fiber has the outcome; NULL for none */
   int error;  /* what `run` returned */
   bool again; /* it was run again: there was no free descriptor */
   size_t held, limit;     /* bytes: mw_work_hold() */

@@ -262,6 +262,11 @@ int mw_fiber_wait_quietly(lua_State *L, struct mw_fiber *fiber, void (*cancel)(v
   return wait(L, fiber);
 }
 
+void mw_fiber_set_cancel(struct mw_fiber *fiber, void (*cancel)(void *arg), void *cancel_arg) {
+  fiber->cancel = cancel;
+  fiber->cancel_arg = cancel_arg;
+}
+
 void mw_fiber_resume(struct mw_fiber *fiber) {
   mw_ready_remove(&fiber->ready);
   fiber->waiting = false;

@@ -88,6 +88,10 @@ int mw_fiber_wait(lua_State *L, struct mw_fiber *fiber, void (*cancel)(void *arg
 int mw_fiber_wait_quietly(lua_State *L, struct mw_fiber *fiber, void (*cancel)(void *arg), void *cancel_arg,
                           lua_KFunction k, lua_KContext context);
 
+/* Replaces the `cancel` of a waiting fiber. An operation that is not to be interrupted sets it once it has ended, to free the
+ * outcome if the fiber is killed before it goes on. */
+void mw_fiber_set_cancel(struct mw_fiber *fiber, void (*cancel)(void *arg), void *cancel_arg);
+
 /* Whether a waiting fiber will raise what it was killed with, and not run the `k` of its wait: what the operation has
  * brought is nobody's then. */
 bool mw_fiber_will_raise(const struct mw_fiber *fiber);
