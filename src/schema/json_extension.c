@@ -72,12 +72,15 @@ static bool sort(struct sorting *s, struct mw_slice fields) {
   return true;
 }
 
-/* Writes the extension that `bytes` are the fields of. */
+/* Writes the extension that `bytes` are the fields of. One that is malformed is left out like other unknown fields: the
+ * message is good without it. */
 static int write_one(struct mw_json_writer *w, const struct mw_message_type *holder, struct mw_slice bytes) {
   const struct mw_field *field = &holder->fields[0];
   ProtobufCMessage *message = NULL;
   int rc = mw_message_unpack(holder, bytes, &w->arena, &message, w->err);
-  if (rc != 0) return rc;
+  if (rc == 0) rc = mw_message_check_required(holder, message, w->err);
+  if (rc == MW_EFORMAT && w->err) mw_err_fini(w->err);
+  if (rc != 0) return rc == MW_EFORMAT ? 0 : rc;
   bool written = field->repeated ? *mw_field_count(message, field) > 0 : mw_field_is_set(message, field);
   if (!written) return 0; /* the bytes are of another wire type */
   const struct mw_json_path here = {.up = w->path, .kind = MW_PATH_FIELD, .name = field->name};
