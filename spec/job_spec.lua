@@ -90,7 +90,7 @@ describe("mw.spawn", function()
 
   it("logs an error with its traceback", function()
     local log = log_of("mw.spawn(function()\nmw.sleep(0)\nerror 'broken' end)", seen "broken")
-    assert.matches("a job failed: .*/lua/jobs.lua:4: broken", log)
+    assert.matches('"a job failed: .*/lua/jobs.lua:4: broken.*" job=.*/lua/jobs.lua:%d+', log)
     assert.matches("stack traceback:", log, 1, true)
   end)
 

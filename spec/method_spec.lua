@@ -26,6 +26,10 @@ describe("a method that is called with a dot", function()
     mw.store.transaction(function(tx)
       raises("put: expected moonwire.Transaction before a colon, got", function() tx.put(tasks, { id = "1" }) end)
     end)
+    local stub = client:service "tasks.TaskService"
+    raises("spec/method_spec.lua:31: /tasks.TaskService/GetTask: expected a stub before a colon, got table as the first " ..
+      "argument: write stub:GetTask(...), not stub.GetTask(...)", function() stub.GetTask({ id = "1" }, {}) end)
+    raises("/tasks.TaskService/ListTasks: expected a stub before a colon, got table", function() stub.ListTasks {} end)
     assert(mw.fs.write("dot", "x"))
     local file <close> = assert(mw.fs.open "dot")
     raises("read: expected moonwire.File before a colon, got number", function() file.read(1) end)

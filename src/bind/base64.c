@@ -45,12 +45,12 @@ static int l_encode(lua_State *L) {
 
 static bool is_digit(uint8_t c) { return isalnum(c) || c == '+' || c == '/' || c == '-' || c == '_'; }
 
-/* Returns nil and a status that says where the piece, `at` in the text, is none. */
+/* Returns nil and a status with the place of the first byte that is not base64 in the piece `at`, or with the length. */
 static int fail(lua_State *L, struct mw_slice text, size_t at) {
   struct mw_slice piece = piece_at(text, at);
   size_t i = 0;
-  while (i < piece.len && is_digit(piece.data[i])) i++;
-  if (i < piece.len && piece.data[i] != '=') {
+  while (i < piece.len && (is_digit(piece.data[i]) || piece.data[i] == '=')) i++;
+  if (i < piece.len) {
     return mw_bind_fail(L, MW_CODE_INVALID_ARGUMENT, "base64: byte 0x%02x at %zu, must be one of A-Z a-z 0-9 + / - _",
                         piece.data[i], at + i + 1);
   }

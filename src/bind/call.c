@@ -100,12 +100,12 @@ static bool is_over(const struct mw_bind_call *c) {
 /* Replaces the status at index 1 by words for the log if a handler must not raise it. Returns false if it may. */
 static bool refuse_status(lua_State *L, const struct mw_status *status) {
   char place[256] = "";
-  if (status->code == MW_CODE_OK) {
-    lua_pushliteral(L, "the handler raised a status whose code is OK: return the reply");
-  } else if (mw_bind_is_failure(L, 1) && !is_over(mw_bind_running(L))) {
+  if (mw_bind_is_failure(L, 1) && !is_over(mw_bind_running(L))) {
     bool found = find_place(L, place, sizeof place);
     lua_pushfstring(L, "%s%s%s (the handler raised a status that it did not make: \"return nil, status\" passes it on)",
                     place, found ? ": " : "", luaL_tolstring(L, 1, NULL));
+  } else if (status->code == MW_CODE_OK) {
+    lua_pushliteral(L, "the handler raised a status whose code is OK: return the reply");
   } else {
     return false;
   }

@@ -246,12 +246,23 @@ static struct mw_bind_client *check_client(lua_State *L, int index) {
   return index == 1 ? mw_bind_check_self(L, CLIENT) : luaL_checkudata(L, index, CLIENT);
 }
 
+/* Raises unless the value at 1 is a stub: called with a dot, a method would take its request for one. */
+static void check_stub(lua_State *L, const struct mw_method_type *method) {
+  bool is = luaL_getmetafield(L, 1, "__metatable") == LUA_TSTRING && strcmp(lua_tostring(L, -1), STUB) == 0;
+  if (!is) {
+    luaL_error(L, "%s: expected a stub before a colon, got %s as the first argument: write stub:%s(...), not stub.%s(...)",
+               method->path, luaL_typename(L, 1), method->name, method->name);
+  }
+  lua_pop(L, 1);
+}
+
 /* stub:Method(request, options), without the request where it is streamed. Upvalues: program, method, client. */
 static int l_method(lua_State *L) {
   const struct mw_method_type *method = lua_touserdata(L, lua_upvalueindex(2));
   int client_index = lua_upvalueindex(3);
   struct mw_bind_client *client = lua_touserdata(L, client_index);
   bool streams = method->client_streaming;
+  check_stub(L, method);
   lua_settop(L, streams ? 2 : 3);
   lua_pushvalue(L, client_index);
   int index = lua_gettop(L);

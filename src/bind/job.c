@@ -91,40 +91,6 @@ static int on_job_error(lua_State *L) {
   return 1;
 }
 
-static int after_job(lua_State *L, int status, lua_KContext context) {
-  if (status == LUA_OK || status == LUA_YIELD) return 0;
-  if (!mw_budget_settle(L, status) && !mw_fiber_is_doom(L, -1)) {
-    mw_log(MW_LOG_ERROR, NULL, "a job failed: %s", mw_show_push(L, -1));
-  }
-  return 0;
-}
-
-/* The body of a job's fiber. Stack: 1 job (light), 2 on_job_error, 3 function. */
-static int job_main(lua_State *L) {
-  struct job *job = lua_touserdata(L, 1);
-  lua_pushcfunction(L, on_job_error);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, job->ref);
-  lua_getiuservalue(L, -1, FUNCTION);
-  lua_remove(L, -2);
-  int status = lua_pcallk(L, 0, 0, 2, 0, after_job);
-  return after_job(L, status, 0);
-}
-
-static void run(struct job *job) {
-  job->started = mw_clock_mono();
-  job->fiber = mw_fiber_new(job->program->vm, job->program, on_job_done, job);
-  if (!job->fiber) {
-    mw_log(MW_LOG_ERROR, NULL, "a job was not run: out of memory");
-    on_job_done(NULL, job);
-    return;
-  }
-  if (job->period > 0) job->program->n_runs++;
-  job->fiber->of_job = true;
-  struct mw_log_context *log = &job->fiber->log;
-  *log = (struct mw_log_context){.worker = log->worker, .generation = job->program->generation};
-  mw_fiber_start(job->fiber, job_main, job);
-}
-
 /* Where the function of a job is defined. Pushes and pops two values, and allocates nothing. */
 static void find_function(const struct job *job, char *out, size_t size) {
   lua_State *L = job->program->vm->L;
@@ -146,6 +112,47 @@ static void find_name(const struct job *job, char *out, size_t size) {
   } else {
     find_function(job, out, size);
   }
+}
+
+static void log_failure(const struct job *job, const char *what, const char *words) {
+  char name[96];
+  find_name(job, name, sizeof name);
+  struct mw_log_field fields[] = {{"job", name}, {NULL, NULL}};
+  mw_log(MW_LOG_ERROR, fields, "%s%s", what, words);
+}
+
+static int after_job(lua_State *L, int status, lua_KContext context) {
+  if (status == LUA_OK || status == LUA_YIELD) return 0;
+  if (!mw_budget_settle(L, status) && !mw_fiber_is_doom(L, -1)) {
+    log_failure((const struct job *)context, "a job failed: ", mw_show_push(L, -1));
+  }
+  return 0;
+}
+
+/* The body of a job's fiber. Stack: 1 job (light), 2 on_job_error, 3 function. */
+static int job_main(lua_State *L) {
+  struct job *job = lua_touserdata(L, 1);
+  lua_pushcfunction(L, on_job_error);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, job->ref);
+  lua_getiuservalue(L, -1, FUNCTION);
+  lua_remove(L, -2);
+  int status = lua_pcallk(L, 0, 0, 2, (lua_KContext)job, after_job);
+  return after_job(L, status, (lua_KContext)job);
+}
+
+static void run(struct job *job) {
+  job->started = mw_clock_mono();
+  job->fiber = mw_fiber_new(job->program->vm, job->program, on_job_done, job);
+  if (!job->fiber) {
+    log_failure(job, "a job was not run: ", "out of memory");
+    on_job_done(NULL, job);
+    return;
+  }
+  if (job->period > 0) job->program->n_runs++;
+  job->fiber->of_job = true;
+  struct mw_log_context *log = &job->fiber->log;
+  *log = (struct mw_log_context){.worker = log->worker, .generation = job->program->generation};
+  mw_fiber_start(job->fiber, job_main, job);
 }
 
 /* Counts as a cut. */
