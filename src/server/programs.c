@@ -122,9 +122,12 @@ static int prepare(struct mw_programs *programs, struct mw_generation *generatio
 }
 
 int mw_programs_prepare(struct mw_programs *programs, struct mw_generation *generation, struct mw_err *err) {
+  uint64_t running = mw_log_context()->generation;
+  mw_log_context()->generation = generation->number; /* of what its scripts log while they load */
   mw_budget_limit(programs->vm, limits_of(&generation->settings));
   int rc = prepare(programs, generation, err);
   set_limits(programs);
+  mw_log_context()->generation = running;
   return rc;
 }
 

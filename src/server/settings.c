@@ -93,9 +93,12 @@ int mw_settings_init(struct mw_settings *settings, const char *dir) {
   if (rc == 0) rc = mw_settings_add_listener(settings, "127.0.0.1:50051");
   settings->default_listen = true;
   char *protos = NULL;
-  if (rc == 0 && asprintf(&protos, "%s/proto", dir) < 0) rc = MW_ENOMEM;
+  if (rc == 0 && asprintf(&protos, "%s/proto", dir) < 0) {
+    protos = NULL;
+    rc = MW_ENOMEM;
+  }
   if (rc == 0) rc = mw_settings_add_protos(settings, strcmp(dir, ".") == 0 ? "proto" : protos);
-  if (rc == 0) free(protos);
+  free(protos);
   if (rc == 0 && asprintf(&settings->data, "%s/data", dir) < 0) {
     settings->data = NULL;
     rc = MW_ENOMEM;
