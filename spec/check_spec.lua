@@ -337,6 +337,19 @@ return {
     assert.matches("DIR/moonwire.lua:2: proto: DIR/moonwire.lua: Not a directory", stderr, 1, true)
   end)
 
+  it("refuses a folder of imports within the one that is compiled", function()
+    local folder <close> = project.new {
+      ["proto/a.proto"] = 'syntax = "proto3"; import "t.proto"; message A { T t = 1; }',
+      ["proto/third/t.proto"] = 'syntax = "proto3"; message T {}',
+      ["proto2/u.proto"] = 'syntax = "proto3"; message U {}',
+      ["moonwire.lua"] = "return {\n proto = { 'proto', 'proto2', 'proto/third' } }",
+    }
+    local code, _, stderr = folder:run "check"
+    assert.are.equal(1, code)
+    assert.matches("DIR/moonwire.lua:2: proto: DIR/proto/third lies in DIR/proto, whose files are compiled: " ..
+      "expected a folder apart from it", stderr, 1, true)
+  end)
+
   it("refuses TLS without a certificate or a key", function()
     local function missing(tls, name)
       local folder <close> = project.new { ["moonwire.lua"] = ("return { tls = { %s } }"):format(tls) }

@@ -122,13 +122,30 @@ int mw_generation_digest_protos(uint64_t *out, const char *const *roots, struct 
   return rc;
 }
 
+/* Refuses a folder of imports in the folder that is compiled: each of its files would have two paths, and its messages two
+ * definitions. */
+static int check_apart(const struct mw_settings *settings, const char *folder, struct mw_err *err) {
+  char *compiled = realpath(settings->protos[0], NULL), *imported = realpath(folder, NULL);
+  size_t len = compiled ? strlen(compiled) : 0;
+  bool within = compiled && imported && strncmp(imported, compiled, len) == 0 && strchr("/", imported[len]);
+  free(compiled);
+  free(imported);
+  if (!within) return 0;
+  mw_err_add(err, MW_EINVAL, "%s lies in %s, whose files are compiled: expected a folder apart from it", folder,
+             settings->protos[0]);
+  return mw_settings_blame(settings, NULL, "proto", err);
+}
+
 /* The default folder may be absent. A folder that moonwire.lua names must exist. */
 static int check_folders(const struct mw_settings *settings, struct mw_err *err) {
   int rc = 0;
   for (size_t i = settings->file_protos ? 0 : 1; i < settings->n_protos; i++) {
     struct stat info;
     bool found = stat(settings->protos[i], &info) == 0;
-    if (found && S_ISDIR(info.st_mode)) continue;
+    if (found && S_ISDIR(info.st_mode)) {
+      if (i > 0 && check_apart(settings, settings->protos[i], err) != 0) rc = MW_EINVAL;
+      continue;
+    }
     rc = mw_err_add(err, MW_EIO, "%s: %s", settings->protos[i], strerror(found ? ENOTDIR : errno));
     mw_settings_blame(settings, NULL, "proto", err);
   }
