@@ -52,6 +52,7 @@ static void finish(struct mw_bind_call *c, const struct mw_status *status) {
   if (c->object) c->object->call = NULL;
   if (c->fiber) c->fiber->owner = NULL;
   for (struct mw_bind_watch *watch = c->watch; watch; watch = watch->outer) watch->ended = true;
+  mw_buf_fini(&c->unread);
   mw_call_finish(c->call, status);
   while ((node = mw_list_shift(&others)) != NULL) mw_fiber_wake(waiter_at(node)->fiber);
 }
@@ -341,10 +342,20 @@ static void on_start(struct mw_call *call) {
   }
 }
 
-/* Hands what arrived to the fiber that waits for it. */
+/* Keeps a message for the next receive(). */
+static void keep(struct mw_bind_call *c, struct mw_slice bytes) {
+  mw_buf_clear(&c->unread);
+  c->has_unread = mw_buf_append(&c->unread, bytes.data, bytes.len) == 0;
+  if (!c->has_unread) mw_call_on_cancel(c->call, mw_status(MW_CODE_RESOURCE_EXHAUSTED, "out of memory for a message"));
+}
+
+/* Hands a message or the end to the fiber that waits for it. */
 static void deliver(struct mw_bind_call *c, enum mw_bind_arrival arrived, struct mw_slice bytes) {
   struct mw_bind_waiter *receiver = c->receiver;
-  if (!receiver) return;
+  if (!receiver) {
+    if (arrived == MW_BIND_MESSAGE) keep(c, bytes);
+    return;
+  }
   c->receiver = NULL;
   receiver->arrived = arrived;
   receiver->bytes = bytes;

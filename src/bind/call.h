@@ -49,6 +49,8 @@ struct mw_bind_call {
   struct mw_bind_object *object;   /* NULL before it starts, and when the handler takes none */
   struct mw_slice request;         /* of a method whose request is not streamed; borrowed while the event runs */
   struct mw_bind_waiter *receiver; /* who waits in call:receive, or NULL */
+  struct mw_buf unread;            /* the message that arrived after its receiver was killed */
+  bool has_unread;
   struct mw_list senders;          /* who waits in call:send */
   struct mw_list woken;            /* who waited so, or in call:receive, and goes on when its turn comes */
   struct mw_list children;         /* struct mw_bind_child.link: outbound calls made for it */

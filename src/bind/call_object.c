@@ -48,10 +48,19 @@ static void stop_quietly(void *arg) {
   if (waiter->call) mw_list_push(&waiter->call->woken, &waiter->link);
 }
 
+/* The end of the call ends the waits of its handler's fiber, which reports it by its results. Any other fiber that is killed
+ * leaves a call that goes on: its wait raises. */
+static int wait(lua_State *L, struct mw_bind_waiter *waiter, void (*cancel)(void *arg), void (*cancel_own)(void *arg),
+                lua_KFunction k) {
+  struct mw_fiber *fiber = waiter->fiber;
+  if (waiter->call->fiber != fiber) return mw_fiber_wait(L, fiber, cancel, waiter, k, (lua_KContext)waiter);
+  return mw_fiber_wait_quietly(L, fiber, cancel_own, waiter, k, (lua_KContext)waiter);
+}
+
 static int wait_to_send(lua_State *L, struct mw_bind_call *c, struct mw_fiber *fiber, lua_KFunction k) {
   struct mw_bind_waiter *waiter = mw_bind_push_waiter(L, c, fiber);
   mw_list_push(&c->senders, &waiter->link);
-  return mw_fiber_wait_quietly(L, fiber, stop_quietly, waiter, k, (lua_KContext)waiter);
+  return wait(L, waiter, mw_bind_stop_sending, stop_quietly, k);
 }
 
 static int after_send(lua_State *L, int status, lua_KContext context) {
@@ -125,9 +134,20 @@ static int l_send(lua_State *L) {
 
 /* ---- call:receive(), call:messages() ---- */
 
+static void leave(struct mw_bind_waiter *waiter) {
+  if (waiter->call && waiter->call->receiver == waiter) waiter->call->receiver = NULL;
+}
+
+/* The read stays under way: the next receive() takes it over, or the message that has arrived until then. */
 static void stop_receiving(void *arg) {
   struct mw_bind_waiter *waiter = arg;
-  if (waiter->call && waiter->call->receiver == waiter) waiter->call->receiver = NULL;
+  leave(waiter);
+  mw_list_remove(&waiter->link);
+}
+
+static void stop_receiving_quietly(void *arg) {
+  struct mw_bind_waiter *waiter = arg;
+  leave(waiter);
   stop_quietly(waiter);
 }
 
@@ -163,17 +183,21 @@ static int receive(lua_State *L, const char *what, bool raising) {
     push_over(L, c);
     return raising ? mw_fiber_raise(L) : 2;
   }
+  if (c->has_unread) {
+    c->has_unread = false;
+    return push_arrived(L, c, mw_buf_slice(&c->unread));
+  }
   if (c->call->ended) {
     lua_pushnil(L);
     return 1;
   }
-  if (c->call->reading) return luaL_error(L, "%s: another receive of this call is under way", what);
+  if (c->receiver) return luaL_error(L, "%s: another receive of this call is under way", what);
   struct mw_fiber *fiber = mw_fiber_check(L, what);
   struct mw_bind_waiter *waiter = mw_bind_push_waiter(L, c, fiber);
   waiter->raising = raising;
   c->receiver = waiter;
-  mw_call_read(c->call);
-  return mw_fiber_wait_quietly(L, fiber, stop_receiving, waiter, after_receive, (lua_KContext)waiter);
+  if (!c->call->reading) mw_call_read(c->call);
+  return wait(L, waiter, stop_receiving, stop_receiving_quietly, after_receive);
 }
 
 static int l_receive(lua_State *L) { return receive(L, "call:receive", false); }
