@@ -150,6 +150,9 @@ describe("moonwire check", function()
     local files = { ["proto/greet.proto"] = proto:gsub("Goodbye%(Request%)", "Goodbye(stream Request)") }
     assert_error("DIR/lua/greet.lua:2: greet.Greeter.Goodbye takes a stream: expected function Service.Goodbye(call), " ..
       "with the messages in call:messages(), got (request, call)", Greeter .. "function Greeter.Goodbye(request, call) end", files)
+    local down = { ["proto/greet.proto"] = proto:gsub("returns %(", "returns (stream ", 1) }
+    assert_error("DIR/lua/greet.lua:2: greet.Greeter.Hello: the handler's first parameter is the request: " ..
+      "expected function Service.Hello(request, call), got (call)", Greeter .. "function Greeter.Hello(call) end", down)
     assert_error("greet.Greeter.Goodbye: the handler has a parameter self: define it with a dot, function Service.Goodbye(call),",
       Greeter .. "function Greeter:Goodbye(call) end", files)
     local folder <close> = project.new { ["proto/greet.proto"] = files["proto/greet.proto"], ["lua/greet.lua"] = Greeter .. [[
@@ -248,6 +251,7 @@ describe("moonwire check", function()
     it("names the module that was meant", function()
       assert_error("module 'utli' not found in the lua folder (did you mean 'util'?)", "require 'utli'",
         { ["lua/util.lua"] = "return {}" })
+      assert_error("DIR/lua/greet.lua:2: module 'gone' not found in the lua folder", "\nrequire 'moonwire'.live 'gone'")
     end)
 
     it("tells of modules that require each other", function()

@@ -48,8 +48,8 @@ describe("moonwire serve", function()
   end)
 
   it("refuses addresses that cannot be", function()
-    refuses("localhost: expected HOST:PORT", 1, "--listen", "localhost", "--data", ":memory:")
-    refuses("127.0.0.1:70000: expected HOST:PORT", 1, "--listen", "127.0.0.1:70000", "--data", ":memory:")
+    refuses("moonwire serve: --listen localhost: expected HOST:PORT", 2, "--listen", "localhost")
+    refuses("--listen 127.0.0.1:70000: expected HOST:PORT with a port from 0", 2, "--listen", "127.0.0.1:70000")
     refuses("cannot listen on 192.0.2.1:50051", 1, "--listen", "192.0.2.1:50051", "--data", ":memory:")
   end)
 

@@ -70,6 +70,11 @@ static void check_parameters(lua_State *L, const struct mw_method_type *method) 
     luaL_error(L, "%s.%s: the handler has a parameter self: define it with a dot, function Service.%s%s, not with a colon", service,
                name, name, expected);
   }
+  bool takes_call = first && !second && strcmp(first, "call") == 0;
+  if (method->server_streaming && !method->client_streaming && takes_call) {
+    luaL_error(L, "%s.%s: the handler's first parameter is the request: expected function Service.%s(request, call), got (call)",
+               service, name, name);
+  }
   if (method->client_streaming && second && strcmp(second, "call") == 0) {
     luaL_error(L, "%s.%s takes a stream: expected function Service.%s(call), with the messages in call:messages(), got (%s, call)",
                service, name, name, first);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/host_port.h"
 #include "cli/aside.h"
 #include "cli/banner.h"
 #include "cli/cli.h"
@@ -62,6 +63,20 @@ static int wrong_usage(const char *fmt, const char *what) {
   return MW_EXIT_USAGE;
 }
 
+/* Returns -1, or the exit code of wrong usage. */
+static int add_listener(struct mw_overrides *given, const char *address) {
+  if (given->n_listen == MW_SETTINGS_LISTENERS) return wrong_usage("--listen %s: at most 16 addresses", address);
+  struct mw_err err = MW_ERR_INIT;
+  struct mw_host_port parts;
+  if (strncmp(address, "unix:", 5) != 0 && mw_host_port_split(&parts, address, &err) != 0) {
+    wrong_usage("--listen %s", mw_err_text(&err));
+    mw_err_fini(&err);
+    return MW_EXIT_USAGE;
+  }
+  given->listen[given->n_listen++] = address;
+  return -1;
+}
+
 /* Returns -1 to go on, or the exit code. */
 static int parse(int argc, char **argv, struct options *o) {
   struct mw_overrides *given = &o->overrides;
@@ -70,8 +85,7 @@ static int parse(int argc, char **argv, struct options *o) {
   while ((option = getopt_long(argc, argv, ":h", long_options, NULL)) != -1) {
     switch (option) {
       case OPTION_LISTEN:
-        if (given->n_listen == MW_SETTINGS_LISTENERS) return wrong_usage("--listen %s: at most 16 addresses", optarg);
-        given->listen[given->n_listen++] = optarg;
+        if (add_listener(given, optarg) >= 0) return MW_EXIT_USAGE;
         break;
       case OPTION_ENGINE:
         given->engine = optarg;

@@ -22,10 +22,25 @@ static const char *module_at(const void *ctx, size_t i) {
   return program->files[i].module;
 }
 
+/* Pushes "FILE:LINE: " of the innermost Lua function, "" without one. mw.live calls require from C. */
+static void push_place(lua_State *L) {
+  lua_Debug info;
+  int level = 0;
+  while (lua_getstack(L, ++level, &info)) {
+    luaL_where(L, level);
+    if (*lua_tostring(L, -1)) return;
+    lua_pop(L, 1);
+  }
+  lua_pushliteral(L, "");
+}
+
 static int raise_unknown(lua_State *L, const struct mw_program *program, const char *module) {
   const char *near = mw_nearest(module, program->n_files, module_at, program);
-  if (near) return luaL_error(L, "module '%s' not found in the lua folder (did you mean '%s'?)", module, near);
-  return luaL_error(L, "module '%s' not found in the lua folder", module);
+  push_place(L);
+  lua_pushfstring(L, "module '%s' not found in the lua folder", module);
+  if (near) lua_pushfstring(L, " (did you mean '%s'?)", near);
+  lua_concat(L, near ? 3 : 2);
+  return lua_error(L);
 }
 
 /* Turns an error of any type into words; one that is no string gets the place of the call of error(). */
