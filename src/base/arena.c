@@ -8,7 +8,7 @@ enum { ALIGN = 16, FIRST_BLOCK = 4096, LARGEST_STEP = 256 * 1024 };
 
 struct mw_arena_block {
   struct mw_arena_block *older;
-  size_t size; /* of data */
+  size_t size; /* bytes of data */
   _Alignas(ALIGN) char data[];
 };
 

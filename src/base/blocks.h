@@ -1,15 +1,15 @@
-/* Small blocks of memory that are taken and given back all the time: one list of free blocks for each size.
+/* A pool of small memory blocks: one list of free blocks for each size.
  *
- * The C library keeps seven free blocks of a size at hand for a thread, and many calls at once need more. Larger blocks,
- * and those beyond what may lie idle, come from it and go back to it. One thread at a time. Under AddressSanitizer
- * nothing is kept, so that it sees every use of a block that was given back. */
+ * The C library's cache holds seven free blocks of a size for each thread, fewer than many concurrent calls need.
+ * The pool keeps up to MW_BLOCKS_IDLE free bytes in blocks of up to 512 bytes; malloc() and free() handle the rest.
+ * One thread at a time. Under AddressSanitizer the pool keeps nothing, so that every use after free is detected. */
 #ifndef MW_BASE_BLOCKS_H
 #define MW_BASE_BLOCKS_H
 
 #include <stddef.h>
 #include <stdlib.h>
 
-#ifdef __has_feature /* clang's way to tell */
+#ifdef __has_feature /* clang */
 #if __has_feature(address_sanitizer)
 #define __SANITIZE_ADDRESS__ 1
 #endif
@@ -17,26 +17,26 @@
 
 enum {
   MW_BLOCKS_STEP = 16,   /* bytes between two sizes */
-  MW_BLOCKS_SIZES = 32,  /* so the largest has 512 */
+  MW_BLOCKS_SIZES = 32,  /* the largest block has 512 bytes */
 #ifdef __SANITIZE_ADDRESS__
   MW_BLOCKS_IDLE = 0
 #else
-  MW_BLOCKS_IDLE = 2 * 1024 * 1024 /* bytes, at most, that lie idle */
+  MW_BLOCKS_IDLE = 2 * 1024 * 1024 /* greatest number of free bytes that the pool keeps */
 #endif
 };
 
-struct mw_blocks { /* all zeros to begin with */
+struct mw_blocks { /* initialised by zeros */
   void *free[MW_BLOCKS_SIZES + 1]; /* of (index * MW_BLOCKS_STEP) bytes; each begins with a pointer to the next */
   size_t idle;                     /* bytes in these lists */
 };
 
-/* Gives what lies idle back to the C library. */
+/* Frees all free blocks. */
 void mw_blocks_fini(struct mw_blocks *blocks);
 
-/* Which list a size belongs to; past MW_BLOCKS_SIZES for none. */
+/* Returns the index of the list for `size`; above MW_BLOCKS_SIZES if the pool keeps no such blocks. */
 static inline size_t mw_blocks_list(size_t size) { return (size + MW_BLOCKS_STEP - 1) / MW_BLOCKS_STEP; }
 
-/* For mw_blocks_take(), when no block lies idle. */
+/* Allocates a block for mw_blocks_take() when its list is empty. */
 void *mw_blocks_new(size_t size);
 
 /* Returns `size` > 0 bytes, aligned to 16; NULL without memory. */
@@ -61,7 +61,8 @@ static inline void mw_blocks_give(struct mw_blocks *blocks, void *block, size_t 
   blocks->idle = idle;
 }
 
-/* Makes a block of `old` bytes one of `size` > 0, which may move it. NULL without memory: then it is as it was. */
+/* Resizes a block from `old` to `size` > 0 bytes, which may move it. Returns NULL without memory; the block is then
+ * unchanged. */
 void *mw_blocks_resize(struct mw_blocks *blocks, void *block, size_t old, size_t size);
 
 #endif

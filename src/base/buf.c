@@ -29,7 +29,7 @@ static int grow(struct mw_buf *buf, size_t cap) {
 
 int mw_buf_reserve(struct mw_buf *buf, size_t more) {
   if (more >= SIZE_MAX / 2 - buf->len) return MW_ENOMEM;
-  size_t need = buf->len + more + 1; /* the zero byte */
+  size_t need = buf->len + more + 1; /* one for the zero byte */
   if (need <= buf->cap) return 0;
   size_t cap = buf->cap ? buf->cap : 64;
   while (cap < need) cap *= 2;
@@ -69,7 +69,7 @@ int mw_buf_printf(struct mw_buf *buf, const char *fmt, ...) {
   return rc;
 }
 
-/* NULL for others, with ENODEV: a FIFO would be waited for, a terminal as well. */
+/* Opens a regular file. Returns NULL with ENODEV for a FIFO or a terminal, on which a read would block. */
 static FILE *open_regular(const char *path) {
   int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
   if (fd < 0) return NULL;

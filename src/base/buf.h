@@ -1,7 +1,8 @@
 /* A growing byte buffer.
  *
- * Appending never half-succeeds: on MW_ENOMEM, which an exhausted quota causes too, the buffer is as it was. `data` is always followed by a zero byte once
- * anything was appended, so that text can be used as a C string. One thread at a time. */
+ * An append succeeds whole or leaves the buffer unchanged and returns MW_ENOMEM, also when the quota is exhausted.
+ * After the first append a zero byte always follows the data, so that text is usable as a C string. One thread at a
+ * time. */
 #ifndef MW_BASE_BUF_H
 #define MW_BASE_BUF_H
 
@@ -13,18 +14,19 @@ struct mw_buf {
   uint8_t *data; /* owned; NULL while empty */
   size_t len;    /* bytes used */
   size_t cap;    /* bytes allocated */
-  struct mw_quota *quota; /* borrowed: what is allocated counts against it; NULL for none */
+  struct mw_quota *quota; /* borrowed; allocated bytes count against it; NULL for none */
 };
 
 #define MW_BUF_INIT {NULL, 0, 0, NULL}
 
-/* Empties it; the quota stays. */
+/* Frees the memory; the quota stays set. */
 void mw_buf_fini(struct mw_buf *buf);
 
-/* Makes room for `more` bytes behind the used ones. Returns 0 or MW_ENOMEM. */
+/* Makes room for `more` further bytes. Returns 0 or MW_ENOMEM. */
 int mw_buf_reserve(struct mw_buf *buf, size_t more);
 
-/* The same, allocating no more than that and the zero byte; whoever grows step by step doubles the step. */
+/* Like mw_buf_reserve(), but allocates no more than `more` bytes and the zero byte. For repeated growth, double
+ * `more`. */
 int mw_buf_reserve_exact(struct mw_buf *buf, size_t more);
 
 /* Each returns 0 or MW_ENOMEM. */
@@ -33,7 +35,7 @@ int mw_buf_puts(struct mw_buf *buf, const char *text);
 int mw_buf_putc(struct mw_buf *buf, char byte);
 int mw_buf_printf(struct mw_buf *buf, const char *fmt, ...) MW_PRINTF(2, 3);
 
-/* Reads a regular file whole. Returns 0, MW_ENOTFOUND, MW_EIO, MW_ELIMIT (longer than `limit` bytes) or MW_ENOMEM. */
+/* Appends a regular file. Returns 0, MW_ENOTFOUND, MW_EIO, MW_ELIMIT (longer than `limit` bytes) or MW_ENOMEM. */
 int mw_buf_read_file(struct mw_buf *buf, const char *path, size_t limit, struct mw_err *err);
 
 static inline void mw_buf_clear(struct mw_buf *buf) { buf->len = 0; }

@@ -1,8 +1,7 @@
-/* The two clocks. Nanoseconds in signed 64 bits last until the year 2262. Any thread.
+/* The monotonic clock and the wall clock. Nanoseconds in signed 64 bits last until the year 2262. Any thread.
  *
- * Both can be stopped for the whole process and moved by hand, for specs (moonwire test): then everything that goes by
- * mw_clock_mono() and mw_clock_wall() sees the time that it is given. What guards the machine itself (budgets, the
- * waits of threads, the network) goes by mw_clock_real(), which nothing stops. */
+ * Specs (moonwire test) can stop both for the whole process and advance them; mw_clock_mono() and mw_clock_wall()
+ * then return the stopped times. Budgets, waits of threads and the network use mw_clock_real(), which never stops. */
 #ifndef MW_BASE_CLOCK_H
 #define MW_BASE_CLOCK_H
 
@@ -13,19 +12,19 @@
 
 enum { MW_NS_PER_MS = 1000000, MW_NS_PER_S = 1000000000 };
 
-/* A point in time that never comes. */
+/* A time that never comes. */
 #define MW_NEVER INT64_MAX
 
-/* Spans of time and points in it that would be beyond MW_NEVER are MW_NEVER; negative spans are 0. */
+/* Durations and times above MW_NEVER become MW_NEVER; negative durations become 0. */
 
-/* `count` times `unit` nanoseconds. */
+/* Returns `count` times `unit` nanoseconds. */
 static inline int64_t mw_span(int64_t count, int64_t unit) {
   int64_t span;
   if (count <= 0) return 0;
   return __builtin_mul_overflow(count, unit, &span) ? MW_NEVER : span;
 }
 
-/* Also of infinite numbers; NaN is 0. */
+/* Accepts infinite numbers too; NaN gives 0. */
 static inline int64_t mw_span_of_ns(double ns) {
   if (!(ns > 0)) return 0;
   return ns < 0x1p63 ? (int64_t)ns : MW_NEVER;
@@ -33,13 +32,13 @@ static inline int64_t mw_span_of_ns(double ns) {
 
 static inline int64_t mw_span_of_seconds(double seconds) { return mw_span_of_ns(seconds * MW_NS_PER_S); }
 
-/* The point in time that comes `span`, which is not negative, after `from`. */
+/* Returns the time `span` nanoseconds after `from`; `span` is not negative. */
 static inline int64_t mw_clock_after(int64_t from, int64_t span) {
   int64_t due;
   return __builtin_add_overflow(from, span, &due) ? MW_NEVER : due;
 }
 
-/* The clocks while they are stopped; clock.c changes them. */
+/* The stopped clocks; only clock.c writes them. */
 struct mw_stopped_clock {
   _Atomic bool on;
   _Atomic int64_t mono, wall;
@@ -52,12 +51,12 @@ static inline int64_t mw_clock_read(clockid_t id) {
   return (int64_t)now.tv_sec * MW_NS_PER_S + now.tv_nsec;
 }
 
-/* Whether the clocks are stopped. */
+/* True while the clocks are stopped. */
 static inline bool mw_clock_is_stopped(void) {
   return __builtin_expect(atomic_load_explicit(&mw_stopped_clock.on, memory_order_relaxed), 0);
 }
 
-/* Monotonic time in nanoseconds, of the machine in any case. */
+/* Monotonic time in nanoseconds; never stopped. */
 static inline int64_t mw_clock_real(void) { return mw_clock_read(CLOCK_MONOTONIC); }
 
 /* Monotonic time in nanoseconds: for deadlines and durations. */
@@ -66,19 +65,19 @@ static inline int64_t mw_clock_mono(void) {
   return mw_clock_real();
 }
 
-/* Nanoseconds since 1970 UTC: for what people see. */
+/* Nanoseconds since 1970 UTC, for people. */
 static inline int64_t mw_clock_wall(void) {
   if (mw_clock_is_stopped()) return atomic_load_explicit(&mw_stopped_clock.wall, memory_order_relaxed);
   return mw_clock_read(CLOCK_REALTIME);
 }
 
-/* Stops both clocks where they are, or with `wall` as the wall clock's time when it is not MW_NEVER. They are going. */
+/* Stops both running clocks at the current time; the wall clock at `wall` unless that is MW_NEVER. */
 void mw_clock_stop(int64_t wall);
 
-/* Moves both stopped clocks on until the monotonic one shows `mono`, which is not before now. */
+/* Advances both stopped clocks until the monotonic clock reads `mono`, which is not in its past. */
 void mw_clock_move(int64_t mono);
 
-/* Lets both go again, with the machine's time. */
+/* Restarts both clocks at the machine's time. */
 void mw_clock_go(void);
 
 #endif

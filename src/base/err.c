@@ -5,14 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Formats into a fresh heap string; NULL without memory. */
+/* Formats into a new heap string; NULL without memory. */
 static char *format(const char *fmt, va_list args) {
   char *text = NULL;
   if (vasprintf(&text, fmt, args) < 0) return NULL;
   return text;
 }
 
-/* Puts `text` at byte `at` of the findings, followed by `separator`. Takes nothing; keeps the old text on failure. */
+/* Inserts `text` and `separator` at byte `at` of the findings. Borrows both; keeps the old text on failure. */
 static void splice(struct mw_err *err, size_t at, const char *text, const char *separator) {
   size_t old = err->text ? strlen(err->text) : 0;
   size_t add = strlen(text), sep = strlen(separator);

@@ -8,7 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* One to five digits, and not more than there are ports. */
+/* Reads one to five digits of at most 65535. */
 static bool read_port(uint16_t *out, const char *text) {
   size_t len = strspn(text, "0123456789");
   if (len == 0 || len > 5 || text[len]) return false;
@@ -38,7 +38,8 @@ int mw_host_port_split(struct mw_host_port *out, const char *text, struct mw_err
   struct mw_host_port parts;
   if (!split(&parts, text)) {
     return mw_err_set(err, MW_EINVAL,
-                      "%s: expected HOST:PORT with a port from 0 to 65535, like 127.0.0.1:50051 or [::1]:50051, or unix:PATH",
+                     "%s: expected HOST:PORT with a port from 0 to 65535, like 127.0.0.1:50051 or [::1]:50051, or "
+                      "unix:PATH",
                       text);
   }
   *out = parts;

@@ -1,5 +1,5 @@
-/* An intrusive doubly linked list: the links live in the things listed, nothing is allocated.
- * A node is in one list at a time; removing a node that is in none is allowed once it was initialised. */
+/* An intrusive doubly linked list: each element embeds its links, so that the list allocates nothing. A node is in
+ * one list at a time. An initialised node may be removed although it is in no list. */
 #ifndef MW_BASE_LIST_H
 #define MW_BASE_LIST_H
 
@@ -10,10 +10,10 @@ struct mw_list {
   struct mw_list *prev, *next;
 };
 
-/* The struct of `type` whose member `member` is at `node`. */
+/* The struct of `type` whose `member` is at `node`. */
 #define MW_CONTAINER(node, type, member) ((type *)(void *)((char *)(node)-offsetof(type, member)))
 
-/* Makes a head empty, or a node unlinked. */
+/* Makes a head empty or a node unlinked. */
 static inline void mw_list_init(struct mw_list *node) { node->prev = node->next = node; }
 
 static inline bool mw_list_empty(const struct mw_list *head) { return head->next == head; }
@@ -41,7 +41,7 @@ static inline void mw_list_splice(struct mw_list *head, struct mw_list *from) {
   mw_list_init(from);
 }
 
-/* Takes the oldest node out; NULL when there is none. */
+/* Removes and returns the oldest node; NULL if there is none. */
 static inline struct mw_list *mw_list_shift(struct mw_list *head) {
   if (mw_list_empty(head)) return NULL;
   struct mw_list *node = head->next;

@@ -39,7 +39,7 @@ static uint64_t hash_of(struct mw_slice key) {
   return mix(h ^ tail, 0xa0761d6478bd642fu ^ seed);
 }
 
-/* The entry that holds `key`, or the free one where it would go. The table has a free entry. */
+/* Returns the entry of `key`, or the free entry for it. The table has a free entry. */
 static struct mw_map_entry *probe(const struct mw_map *map, uint64_t hash, struct mw_slice key) {
   size_t mask = map->cap - 1;
   for (size_t i = hash & mask;; i = (i + 1) & mask) {
@@ -98,7 +98,7 @@ void *mw_map_remove(struct mw_map *map, struct mw_slice key) {
   free(entry->key);
   *entry = (struct mw_map_entry){0};
   map->len--;
-  /* Entries behind the hole may have been pushed past it: put each of the run back in its place. */
+  /* Entries after the hole may have been displaced by it: reinsert the rest of the run. */
   size_t mask = map->cap - 1;
   for (size_t i = ((size_t)(entry - map->entries) + 1) & mask; map->entries[i].key; i = (i + 1) & mask) {
     struct mw_map_entry moved = map->entries[i];

@@ -1,7 +1,8 @@
 /* The bytes that one worker holds for scripts and callers, counted against a limit.
  *
- * Lua's allocator (script/vm.c) counts its blocks in `used` by itself. A buffer or an arena with a quota takes from it before it
- * allocates and gives back when it frees; those bytes count in `used` and in `outside`. One thread at a time. */
+ * Lua's allocator (script/vm.c) updates `used` itself. A buffer or an arena with a quota calls mw_quota_take()
+ * before it allocates and mw_quota_give() when it frees; those bytes count in `used` and in `outside`. One thread at
+ * a time. */
 #ifndef MW_BASE_QUOTA_H
 #define MW_BASE_QUOTA_H
 
@@ -10,11 +11,12 @@
 
 struct mw_quota {
   size_t used;    /* bytes in all */
-  size_t outside; /* bytes beside those of Lua's allocator */
-  size_t limit;   /* most bytes that may be used; 0 for no limit */
+  size_t outside; /* bytes of buffers and arenas, not of Lua */
+  size_t limit;   /* greatest value of `used`; 0 for no limit */
 };
 
-/* Takes `bytes`. Returns false, with nothing taken, if they would exceed the limit. Returns true if `quota` is NULL. */
+/* Reserves `bytes`. Returns false, with nothing reserved, if they would exceed the limit. Returns true if `quota` is
+ * NULL. */
 static inline bool mw_quota_take(struct mw_quota *quota, size_t bytes) {
   if (!quota) return true;
   if (quota->limit > 0 && (quota->used > quota->limit || bytes > quota->limit - quota->used)) return false;
@@ -23,7 +25,7 @@ static inline bool mw_quota_take(struct mw_quota *quota, size_t bytes) {
   return true;
 }
 
-/* Gives back `bytes` that were taken. */
+/* Returns reserved `bytes` to the quota. */
 static inline void mw_quota_give(struct mw_quota *quota, size_t bytes) {
   if (!quota) return;
   quota->used -= bytes;

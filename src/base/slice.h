@@ -1,4 +1,4 @@
-/* A view of bytes that somebody else owns. */
+/* A view of bytes that another object owns. */
 #ifndef MW_BASE_SLICE_H
 #define MW_BASE_SLICE_H
 

@@ -2,7 +2,7 @@
 
 #include <ctype.h>
 
-/* How many bytes the sequence at `p` takes, 0 when it is malformed. */
+/* Returns the length in bytes of the sequence at `p`, 0 if it is malformed. */
 static size_t sequence(const uint8_t *p, size_t left) {
   if (p[0] < 0x80) return 1;
   size_t len = p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : 2;
@@ -13,7 +13,7 @@ static size_t sequence(const uint8_t *p, size_t left) {
   if (p[0] == 0xe0 && p[1] < 0xa0) return 0; /* overlong */
   if (p[0] == 0xed && p[1] > 0x9f) return 0; /* surrogate */
   if (p[0] == 0xf0 && p[1] < 0x90) return 0; /* overlong */
-  if (p[0] == 0xf4 && p[1] > 0x8f) return 0; /* past U+10FFFF */
+  if (p[0] == 0xf4 && p[1] > 0x8f) return 0; /* above U+10FFFF */
   return len;
 }
 
@@ -39,7 +39,8 @@ bool mw_text_is_plain(const uint8_t *s, size_t len) {
   if (len == 1) return s[0] >= 0x20 && s[0] != 0x7f;
   if (len == 2) return !(s[0] == 0xc2 && s[1] < 0xa0) && !(s[0] == 0xd8 && s[1] == 0x9c); /* U+061C */
   if (len != 3 || s[0] != 0xe2) return len >= 3;
-  if (s[1] == 0x80) return s[2] < 0x8e || (s[2] > 0x8f && s[2] < 0xa8) || s[2] > 0xae; /* U+200E, F, U+2028 to U+202E */
+  /* U+200E, U+200F, U+2028 to U+202E */
+  if (s[1] == 0x80) return s[2] < 0x8e || (s[2] > 0x8f && s[2] < 0xa8) || s[2] > 0xae;
   return s[1] != 0x81 || s[2] < 0xa6 || s[2] > 0xa9;                                    /* U+2066 to U+2069 */
 }
 
@@ -121,7 +122,7 @@ int mw_hex_encode(struct mw_buf *out, struct mw_slice bytes) {
 
 enum { NAME_MAX_LEN = 128 };
 
-/* Edit distance with neighbouring letters swapped as one edit; letter case costs nothing. */
+/* Edit distance where a swap of neighbouring letters is one edit and letter case costs nothing. */
 static size_t distance(const char *a, size_t a_len, const char *b, size_t b_len) {
   size_t rows[3][NAME_MAX_LEN + 1];
   size_t *before = rows[0], *above = rows[1], *row = rows[2];
@@ -150,7 +151,7 @@ const char *mw_nearest(const char *word, size_t count, const char *(*name_at)(co
   size_t len = strlen(word);
   if (len > NAME_MAX_LEN) return NULL;
   size_t best_distance = len / 3 + 2;
-  if (best_distance > len) best_distance = len; /* a short word must share something */
+  if (best_distance > len) best_distance = len; /* a short word must share a letter */
   const char *best = NULL;
   for (size_t i = 0; i < count; i++) {
     const char *name = name_at(ctx, i);

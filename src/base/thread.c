@@ -13,9 +13,9 @@ struct mw_thread {
   void (*run)(void *arg);
   void (*release)(void *arg);
   void *arg;
-  pthread_mutex_t lock; /* guards the rest */
+  pthread_mutex_t lock; /* guards the fields below */
   pthread_cond_t changed;
-  bool ended, left; /* the thread; to itself */
+  bool ended, left; /* `left`: mw_thread_end() timed out, so the thread frees itself */
 };
 
 static void thread_free(struct mw_thread *thread) {
@@ -37,7 +37,7 @@ static void *thread_main(void *arg) {
   return NULL;
 }
 
-/* With the clock that nothing sets. */
+/* Timed waits use the monotonic clock, which nobody can set. */
 static void init_condition(pthread_cond_t *condition) {
   pthread_condattr_t attributes;
   pthread_condattr_init(&attributes);

@@ -1,4 +1,4 @@
-/* Threads that may wait for ever, for a file system or a terminal, and are then left to themselves. */
+/* Threads that a file system or a terminal may block for ever, and that are then detached. */
 #ifndef MW_BASE_THREAD_H
 #define MW_BASE_THREAD_H
 
@@ -7,13 +7,13 @@
 
 struct mw_thread;
 
-/* Runs `run(arg)` on a thread of that name (at most 15 bytes). Returns 0 and a thread, which mw_thread_end() frees, MW_EIO
- * or MW_ENOMEM. `release(arg)` runs once both have ended: the thread, and whoever started it. */
+/* Runs `run(arg)` on a thread of that name (at most 15 bytes). `release(arg)` runs once the thread has ended and
+ * mw_thread_end() was called. Returns 0 and a thread, which mw_thread_end() frees, MW_EIO or MW_ENOMEM. */
 int mw_thread_start(struct mw_thread **out, const char *name, void (*run)(void *arg), void (*release)(void *arg),
                     void *arg);
 
-/* Waits for its end, for `ns` nanoseconds at most. Returns whether it has ended: if so, `arg` is released; if not, the thread
- * releases it when it ends. */
+/* Waits at most `ns` nanoseconds for the thread to end. If it ends, releases `arg` and returns true; if not, returns
+ * false, and the thread releases `arg` when it ends. */
 bool mw_thread_end(struct mw_thread *thread, int64_t ns);
 
 #endif
