@@ -38,7 +38,7 @@ int mw_host_port_split(struct mw_host_port *out, const char *text, struct mw_err
   struct mw_host_port parts;
   if (!split(&parts, text)) {
     return mw_err_set(err, MW_EINVAL,
-                     "%s: expected HOST:PORT with a port from 0 to 65535, like 127.0.0.1:50051 or [::1]:50051, or "
+                      "%s: expected HOST:PORT with a port from 0 to 65535, like 127.0.0.1:50051 or [::1]:50051, or "
                       "unix:PATH",
                       text);
   }

@@ -12,17 +12,17 @@
 
 enum {
   BACKLOG = 4096,
-  BATCH = 64, /* connections a turn, from a socket of the loop's own; from a shared one it is one: others get theirs */
+  BATCH = 64, /* connections accepted a turn from an own socket; from a shared one 1, for balance between loops */
   PAUSE_NS = 100 * MW_NS_PER_MS,
 };
 
 struct acceptor {
   uv_poll_t poll;
-  struct mw_acceptors *set; /* NULL once it is closed */
+  struct mw_acceptors *set; /* NULL once closed */
   struct mw_list link;      /* in set->list */
   int fd;                   /* owned */
   int batch;
-  struct mw_timer *pause;   /* runs while nothing is accepted; or NULL */
+  struct mw_timer *pause;   /* runs while accepting is paused; NULL otherwise */
 };
 
 static void on_readable(uv_poll_t *poll, int status, int events);
@@ -42,7 +42,7 @@ static void release(struct mw_acceptors *set) {
   set->reserve = -1;
 }
 
-/* Taken for each accept(), so that no other loop takes the descriptor that a reserve has freed. */
+/* Held during each accept(), so that no other loop takes the descriptor that the reserve has freed. */
 static pthread_mutex_t accepting = PTHREAD_MUTEX_INITIALIZER;
 
 static int take_locked(const struct acceptor *acceptor, struct sockaddr_storage *peer, socklen_t *size) {
@@ -54,8 +54,8 @@ static int take_locked(const struct acceptor *acceptor, struct sockaddr_storage 
   return fd;
 }
 
-/* Accepts the next connection by means of the reserve, and serves it or closes it, for `why`. Returns false when that
- * failed, with errno. */
+/* Accepts the next connection with the reserved descriptor, and serves it or closes it because of `why`. Returns
+ * false, with errno set, if accept() failed. */
 static bool use_reserve(struct acceptor *acceptor, int why) {
   struct mw_acceptors *set = acceptor->set;
   struct sockaddr_storage peer = {0};
@@ -83,7 +83,7 @@ static void resume(void *arg) {
   uv_poll_start(&acceptor->poll, UV_READABLE, on_readable);
 }
 
-/* Without memory for the timer, the next turn tries again. */
+/* Without memory for the timer, the next turn retries. */
 static void pause_for(struct acceptor *acceptor, int error) {
   acceptor->pause = mw_timer_start_real(acceptor->set->loop, PAUSE_NS, resume, acceptor);
   if (acceptor->pause) uv_poll_stop(&acceptor->poll);
@@ -94,8 +94,8 @@ static bool is_exhaustion(int error) {
   return error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS;
 }
 
-/* accept() has failed with `error`. Returns whether to go on. All other errors are those of one connection, or there is
- * none: see accept(2). */
+/* Handles `error` from accept(). Returns true if the caller can accept again. Other errors concern one connection,
+ * or mean that none is waiting: see accept(2). */
 static bool recover(struct acceptor *acceptor, int error) {
   if (!is_exhaustion(error)) return error == ECONNABORTED || error == EINTR;
   if ((error == EMFILE || error == ENFILE) && acceptor->set->reserve >= 0) {
@@ -131,7 +131,7 @@ void mw_acceptors_init(struct mw_acceptors *acceptors, struct mw_loop *loop,
 
 static void on_closed(uv_handle_t *handle) { free(MW_CONTAINER((uv_poll_t *)handle, struct acceptor, poll)); }
 
-/* Takes `fd`, which listens. Returns 0 or a negative errno. */
+/* Takes `fd`, a listening socket. Returns 0 or a negative errno. */
 static int add(struct mw_acceptors *set, int fd, int batch) {
   struct acceptor *acceptor = calloc(1, sizeof *acceptor);
   int rc = acceptor ? uv_poll_init(&set->loop->uv, &acceptor->poll, fd) : -ENOMEM;
@@ -184,7 +184,7 @@ void mw_acceptors_close(struct mw_acceptors *acceptors) {
     mw_timer_stop(acceptor->pause);
     acceptor->pause = NULL;
     uv_close((uv_handle_t *)&acceptor->poll, on_closed);
-    close(acceptor->fd); /* the loop polls it no more */
+    close(acceptor->fd); /* the loop no longer polls it */
   }
   release(acceptors);
 }

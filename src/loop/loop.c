@@ -1,10 +1,10 @@
-/* One mutexed queue and one wake-up are the only door into the loop from other threads; see loop.h.
+/* A mutexed queue and one wake-up are the only way into the loop from other threads; see loop.h.
  *
- * A timer belongs to exactly one of the lists free_timers, live_timers and due_timers from its first start to the
- * loop's end. Its due time is computed from the monotonic clock itself, not from the loop's cached time, which may be old: an
- * engine that embeds the loop runs it rarely. While the loop is held, a timer is in live_timers all the same, and libuv
- * does not know of it. Nor does it know of those in due_timers: started again by what they fire, libuv would fire them
- * again in the same turn, and never end it. */
+ * A timer is in exactly one of the lists free_timers, live_timers and due_timers from its first start to the end of
+ * the loop. Its due time is computed from the monotonic clock, not from the loop's cached time, which may be old: an
+ * engine that embeds the loop runs it rarely. Held timers stay in live_timers but are stopped in libuv. Timers in
+ * due_timers are not started in libuv either: libuv would fire a timer restarted by a callback in the same turn,
+ * which might then never end. */
 #include "loop/loop.h"
 
 #include <stdlib.h>
@@ -15,7 +15,7 @@ struct mw_timer {
   uv_timer_t uv;
   struct mw_list link;
   struct mw_loop *loop;
-  int64_t due; /* mw_clock_mono() time; of a real one mw_clock_real() */
+  int64_t due; /* mw_clock_mono() time; mw_clock_real() if `real` */
   bool real;
   void (*fire)(void *arg);
   void *arg;
@@ -61,7 +61,7 @@ void mw_loop_set_wake(struct mw_loop *loop, void (*wake)(void *arg), void *arg) 
   pthread_mutex_lock(&loop->lock);
   loop->wake = wake ? wake : wake_by_async;
   loop->wake_arg = wake ? arg : loop;
-  if (loop->woken) loop->wake(loop->wake_arg); /* the old way's wake may not be heard any more */
+  if (loop->woken) loop->wake(loop->wake_arg); /* a wake through the old function may be lost */
   pthread_mutex_unlock(&loop->lock);
 }
 
@@ -76,11 +76,11 @@ void mw_loop_post(struct mw_loop *loop, struct mw_post *post) {
 
 void mw_loop_unpost(struct mw_loop *loop, struct mw_post *post) {
   pthread_mutex_lock(&loop->lock);
-  mw_list_remove(&post->link); /* from the queue, or from those that this thread has taken */
+  mw_list_remove(&post->link); /* from the queue or from `taken` */
   pthread_mutex_unlock(&loop->lock);
 }
 
-/* Moves all queued posts to the end of `taken`. From now on the next post wakes the loop again. */
+/* Moves all queued posts to the end of `taken`. The next post then wakes the loop again. */
 static void take_posts(struct mw_loop *loop) {
   pthread_mutex_lock(&loop->lock);
   mw_list_splice(&loop->taken, &loop->posts);
@@ -88,7 +88,7 @@ static void take_posts(struct mw_loop *loop) {
   pthread_mutex_unlock(&loop->lock);
 }
 
-/* Runs the oldest of those that were taken. Returns false when there is none. */
+/* Runs the oldest post of `taken`. Returns false if there is none. */
 static bool run_post(struct mw_loop *loop) {
   struct mw_list *node = mw_list_shift(&loop->taken);
   if (!node) return false;
@@ -135,14 +135,13 @@ static void retire(struct mw_timer *timer) {
 }
 
 static void fire(struct mw_timer *timer) {
-  retire(timer); /* before it fires: what fires may start a timer, and that may be this one again */
+  retire(timer); /* before the callback, which may start a timer and so reuse this one */
   timer->fire(timer->arg);
 }
 
 static struct mw_timer *timer_at(struct mw_list *node) { return MW_CONTAINER(node, struct mw_timer, link); }
 
-/* Whether timers have fired for the whole time that this turn has for them. libuv's time is the same for all that it fires in
- * one turn. */
+/* True once timers have fired for MW_LOOP_TURN_NS in this turn. uv_now() is the same throughout a turn. */
 static bool is_over(struct mw_loop *loop) {
   if (loop->firing != uv_now(&loop->uv)) {
     loop->firing = uv_now(&loop->uv);
@@ -157,7 +156,7 @@ static void wait_for_next_turn(struct mw_timer *timer) {
   uv_idle_start(&timer->loop->next_turn, fire_due);
 }
 
-/* Once some had to wait, all follow in their order. */
+/* Once due_timers is not empty, every later timer joins it, which keeps the order. */
 static void on_timer(uv_timer_t *uv) {
   struct mw_timer *timer = MW_CONTAINER(uv, struct mw_timer, uv);
   if (mw_list_empty(&timer->loop->due_timers) && !is_over(timer->loop)) {
@@ -168,7 +167,7 @@ static void on_timer(uv_timer_t *uv) {
   }
 }
 
-/* Fires those that are due now, as many as the turn has time for; what they start is for the next turn. */
+/* Fires the timers due now, as many as the turn has time for. Timers that they start are for the next turn. */
 static void fire_due(uv_idle_t *idle) {
   struct mw_loop *loop = MW_CONTAINER(idle, struct mw_loop, next_turn);
   int64_t until = mw_clock_real() + MW_LOOP_TURN_NS;
@@ -195,7 +194,7 @@ static struct mw_timer *timer_new(struct mw_loop *loop) {
   return timer;
 }
 
-/* Milliseconds from the loop's cached time to the first whole millisecond that is not before the timer is due. */
+/* Milliseconds from the loop's cached time to the first whole millisecond at or after the due time. */
 static uint64_t timeout_ms(const struct mw_timer *timer) {
   uint64_t due_ms = (uint64_t)(timer->due / MW_NS_PER_MS) + (timer->due % MW_NS_PER_MS != 0);
   uint64_t cached_ms = uv_now(&timer->loop->uv);
@@ -297,7 +296,7 @@ static void close_handle(uv_handle_t *handle, void *arg) {
 static void wake_nobody(void *arg) {}
 
 void mw_loop_fini(struct mw_loop *loop) {
-  mw_loop_set_wake(loop, wake_nobody, NULL); /* from here on this thread looks for posts itself */
+  mw_loop_set_wake(loop, wake_nobody, NULL); /* from here on this thread polls for posts */
   do {
     run_all_posts(loop);
     close_timers(&loop->due_timers);

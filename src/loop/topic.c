@@ -1,8 +1,8 @@
-/* Locks: mw_topics.lock guards which topics there are and is held, shared, while one is published to; a topic's own
- * lock guards its subscribers and their queues, and is taken behind the first. A topic lives while it has subscribers.
+/* Locks: mw_topics.lock guards the map of topics; a publisher holds it shared. A topic's own lock guards its
+ * subscribers and their queues; take it after mw_topics.lock. A topic lives while it has subscribers.
  *
- * A subscription is told of its first payload by a post, which may still be queued when it is closed: the post then
- * frees it. `topic`, `closed` and `current` belong to the loop's thread alone; once it is stopped, all of it does. */
+ * A post announces a subscription's first payload. If the subscription is closed while the post is queued, the post
+ * frees it. `topic`, `closed` and `current` belong to the loop's thread alone; after the stop, all fields do. */
 #include "loop/topic.h"
 
 #include <assert.h>
@@ -21,7 +21,7 @@ struct payload {
 struct mw_topics {
   pthread_rwlock_t lock;
   struct mw_map by_name;
-  atomic_size_t bytes; /* of all payloads, with their heads */
+  atomic_size_t bytes; /* of all payloads, with their headers */
 };
 
 struct topic {
@@ -33,24 +33,24 @@ struct topic {
 
 struct mw_subscription {
   struct mw_list link; /* in topic.subscriptions */
-  struct topic *topic; /* NULL once it is stopped */
+  struct topic *topic; /* NULL once stopped */
   struct mw_loop *loop;
   void (*ready)(void *arg);
   void *arg;
   struct mw_post post;
   bool posted; /* guarded by the topic's lock, as are the next five */
   size_t first, count;
-  size_t bytes; /* of the payloads in the queue, with their heads */
+  size_t bytes; /* of the queued payloads, with their headers */
   uint64_t dropped;
   size_t capacity;
   bool closed;
-  struct payload *current; /* what mw_subscription_next() gave last */
+  struct payload *current; /* returned last by mw_subscription_next() */
   struct payload *queue[]; /* a ring of `capacity` */
 };
 
 static size_t payload_size(const struct payload *payload) { return sizeof *payload + payload->len; }
 
-/* Returns 0, MW_ELIMIT, MW_EFULL or MW_ENOMEM, as mw_topic_publish(). */
+/* Returns 0, MW_ELIMIT, MW_EFULL or MW_ENOMEM, like mw_topic_publish(). */
 static int payload_new(struct mw_topics *topics, struct mw_slice bytes, struct payload **out) {
   if (bytes.len > MW_TOPIC_QUEUE_BYTES) return MW_ELIMIT;
   size_t size = sizeof(struct payload) + bytes.len;
@@ -100,7 +100,7 @@ void mw_topics_free(struct mw_topics *topics) {
 
 /* ---- publishing ---- */
 
-/* Takes the oldest payload out of a queue that has one. */
+/* Takes the oldest payload from a queue that is not empty. */
 static struct payload *shift(struct mw_subscription *s) {
   struct payload *payload = s->queue[s->first];
   s->first = (s->first + 1) % s->capacity;
@@ -125,9 +125,9 @@ static void enqueue(struct mw_subscription *s, struct payload *payload) {
   }
 }
 
-/* Drops the oldest payloads of the queues that hold more than `most` bytes. Nobody publishes. */
+/* Drops the oldest payloads of queues that hold more than `most` bytes. mw_topics.lock is held, so nobody publishes. */
 static void cut_queues(struct topic *topic, size_t most) {
-  pthread_mutex_lock(&topic->lock); /* against receivers */
+  pthread_mutex_lock(&topic->lock); /* excludes mw_subscription_next() */
   for (struct mw_list *node = topic->subscriptions.next; node != &topic->subscriptions; node = node->next) {
     struct mw_subscription *s = MW_CONTAINER(node, struct mw_subscription, link);
     while (s->bytes > most) drop_oldest(s);
@@ -135,7 +135,7 @@ static void cut_queues(struct topic *topic, size_t most) {
   pthread_mutex_unlock(&topic->lock);
 }
 
-/* Makes room: the longest queues lose the most. An eighth of the whole is made free, so that this is rare. */
+/* Frees an eighth of MW_TOPICS_BYTES, so that this is rare. The longest queues lose the most. */
 static void make_room(struct mw_topics *topics) {
   pthread_rwlock_wrlock(&topics->lock);
   for (size_t most = MW_TOPIC_QUEUE_BYTES; most > 0 && mw_topics_bytes(topics) > MW_TOPICS_BYTES / 8 * 7; most /= 2) {
@@ -174,7 +174,7 @@ int mw_topic_publish(struct mw_topics *topics, const char *name, struct mw_slice
 
 /* ---- subscribing ---- */
 
-/* A subscription that is stopped has no lock, and needs none. */
+/* A stopped subscription needs no lock. */
 static void lock(struct mw_subscription *s) {
   if (s->topic) pthread_mutex_lock(&s->topic->lock);
 }
@@ -196,7 +196,7 @@ static void run_ready(struct mw_post *post) {
   if (any) s->ready(s->arg); /* may close the subscription */
 }
 
-/* Under the lock of `topics`, as is topic_drop(). */
+/* Under the lock of `topics`, like topic_drop(). */
 static struct topic *topic_get(struct mw_topics *topics, const char *name) {
   struct topic *topic = mw_map_get(&topics->by_name, mw_slice_str(name));
   if (topic) return topic;

@@ -1,8 +1,8 @@
 /* Topics: publish and subscribe across the workers of a process.
  *
- * A payload is bytes, copied once and shared by all subscribers. Each subscriber has a queue, bounded in number and bytes,
- * and reads at its own pace: a slow one delays nobody. The payloads of all topics together are bounded too. Publishing may happen on any thread; a subscription belongs to the thread of its
- * loop. */
+ * A payload is bytes, copied once and shared by all subscribers. Each subscriber has its own queue, bounded in
+ * number and bytes, so that a slow subscriber delays nobody. All payloads together are bounded too. Any thread may
+ * publish; a subscription belongs to the thread of its loop. */
 #ifndef MW_LOOP_TOPIC_H
 #define MW_LOOP_TOPIC_H
 
@@ -13,44 +13,45 @@ struct mw_topics; /* all topics of a process */
 struct mw_subscription;
 
 enum {
-  MW_TOPIC_QUEUE_BYTES = 16 * 1024 * 1024, /* of a queue, and of a payload */
-  MW_TOPICS_BYTES = 128 * 1024 * 1024      /* of all payloads of a process */
+  MW_TOPIC_QUEUE_BYTES = 16 * 1024 * 1024, /* greatest size of a queue and of a payload */
+  MW_TOPICS_BYTES = 128 * 1024 * 1024      /* greatest size of all payloads of a process */
 };
 
 /* NULL without memory. */
 struct mw_topics *mw_topics_new(void);
 
-/* Every subscription is closed. */
+/* Requires that every subscription is closed. */
 void mw_topics_free(struct mw_topics *topics);
 
-/* Hands a copy of `payload` to every subscriber of `name`. Returns how many; MW_ELIMIT (longer than MW_TOPIC_QUEUE_BYTES),
- * MW_EFULL (the payloads of all topics would be more than MW_TOPICS_BYTES) or MW_ENOMEM. */
+/* Queues a copy of `payload` for every subscriber of `name`. Returns the number of subscribers; MW_ELIMIT (longer
+ * than MW_TOPIC_QUEUE_BYTES), MW_EFULL (the payloads of all topics would exceed MW_TOPICS_BYTES) or MW_ENOMEM. */
 int mw_topic_publish(struct mw_topics *topics, const char *name, struct mw_slice payload);
 
 /* Subscribes with a queue of `capacity` payloads, at least one. `ready(arg)` runs on `loop` when the queue was empty
- * and no longer is. A payload that finds it full, or with MW_TOPIC_QUEUE_BYTES in it, pushes out the oldest ones, which are counted. With
- * MW_TOPICS_BYTES in all queues, the longest ones lose their oldest. Returns 0 or MW_ENOMEM. */
+ * and no longer is. A payload for a queue that is full, or that would exceed MW_TOPIC_QUEUE_BYTES, drops the oldest
+ * ones, which are counted. When all payloads reach MW_TOPICS_BYTES, the longest queues drop their oldest. Returns 0
+ * or MW_ENOMEM. */
 int mw_topic_subscribe(struct mw_topics *topics, const char *name, size_t capacity, struct mw_loop *loop,
                        void (*ready)(void *arg), void *arg, struct mw_subscription **out);
 
-/* Bytes that a subscription takes beside its payloads. */
+/* Bytes that a subscription takes without its payloads. */
 size_t mw_subscription_size(size_t capacity);
 
-/* Takes the oldest payload: valid until the next call on this subscription. Returns whether there was one;
- * `dropped` is set to how many were pushed out since the last call. */
+/* Takes the oldest payload, which is valid until the next call on this subscription. Returns false if the queue is
+ * empty. Sets `dropped` to the number of payloads dropped since the last call. */
 bool mw_subscription_next(struct mw_subscription *subscription, struct mw_slice *payload, uint64_t *dropped);
 
-/* Lets go of the payload that mw_subscription_next() gave last. */
+/* Releases the payload that mw_subscription_next() returned last. */
 void mw_subscription_release(struct mw_subscription *subscription);
 
 /* Bytes of all payloads. Any thread. */
 size_t mw_topics_bytes(const struct mw_topics *topics);
 
-/* Takes no further payloads; those in the queue can still be read. On the loop's thread. */
+/* Stops receiving; the payloads in the queue can still be read. On the loop's thread. */
 void mw_subscription_stop(struct mw_subscription *subscription);
 
-/* Frees it. On the loop's thread; `ready` does not run after it. NULL is allowed. The loop must outlive what it has
- * queued: end it after its subscriptions are closed. */
+/* Frees it. On the loop's thread; `ready` does not run after it. NULL is allowed. Close all subscriptions before the
+ * end of the loop: a queued post frees the subscription. */
 void mw_subscription_close(struct mw_subscription *subscription);
 
 #endif

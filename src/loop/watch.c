@@ -1,8 +1,8 @@
-/* When to tell: the time of the first and the last thing that happened and was not told yet decide. What to watch is
- * watch_set.c's.
+/* Decides when to call `changed`, from the times of the first and the last event since the last call. watch_set.c
+ * decides which folders to watch.
  *
- * One timer serves all: it is set for the earliest time at which something is due, and looks again when it fires, since
- * more may have happened meanwhile. */
+ * One timer serves all: it is set for the earliest due time and computes that again when it fires, because more
+ * events may have come meanwhile. */
 #include "loop/watch.h"
 
 #include <stdlib.h>
@@ -15,16 +15,16 @@ struct mw_watch {
   struct mw_loop *loop;
   uv_timer_t timer;
   uv_poll_t poll;
-  unsigned handles;        /* of the two, that are not closed yet */
-  struct mw_watch_set set; /* once `open` */
+  unsigned handles;        /* of `timer` and `poll`, not closed yet */
+  struct mw_watch_set set; /* valid while `open` */
   bool open;
-  bool stale;              /* names have changed, or the last scan failed: scan before the next telling */
-  struct mw_err problem;   /* of the last scan */
+  bool stale;              /* names have changed, or the last scan failed: scan before the next `changed` */
+  struct mw_err problem;   /* error of the last scan */
   char **paths;
   size_t n_paths;
   int64_t quiet, limit;    /* nanoseconds */
-  int64_t first, last;     /* when what is not told yet began, MW_NEVER when there is nothing, and was last seen */
-  int64_t look;            /* when to tell without knowing of anything, as not all is watched; else MW_NEVER */
+  int64_t first, last;     /* first and last event since the last `changed`; `first` is MW_NEVER if there is none */
+  int64_t look;            /* when to call `changed` because the set is incomplete; else MW_NEVER */
   void (*changed)(void *arg);
   void *arg;
 };
@@ -42,13 +42,13 @@ static void set_timer(struct mw_watch *watch) {
   int64_t due = due_at(watch);
   if (due == MW_NEVER) return;
   int64_t left = due - mw_clock_mono();
-  uv_update_time(&watch->loop->uv); /* the loop's own time is that of its last turn */
+  uv_update_time(&watch->loop->uv); /* the loop caches the time of its last turn */
   uv_timer_start(&watch->timer, on_timer, left > 0 ? (uint64_t)((left + MW_NS_PER_MS - 1) / MW_NS_PER_MS) : 0, 0);
 }
 
-/* ---- what happened ---- */
+/* ---- events ---- */
 
-/* Returns whether anything did. */
+/* Returns true if events have come. */
 static bool take_events(struct mw_watch *watch) {
   unsigned found = watch->open ? mw_watch_set_read(&watch->set) : 0;
   if (found == 0) return false;
@@ -68,7 +68,7 @@ static int open_set(struct mw_watch *watch) {
   if (rc != 0) return rc;
   int status = uv_poll_init(&watch->loop->uv, &watch->poll, watch->set.fd);
   if (status == 0) {
-    uv_poll_start(&watch->poll, UV_READABLE, on_readable); /* fails only while the handle is being closed */
+    uv_poll_start(&watch->poll, UV_READABLE, on_readable); /* fails only while the handle is closing */
     watch->poll.data = watch;
     watch->handles++;
     watch->open = true;
@@ -78,7 +78,7 @@ static int open_set(struct mw_watch *watch) {
   return mw_err_set(&watch->problem, MW_EIO, "cannot watch files: %s", uv_strerror(status));
 }
 
-/* Returns whether folders came in. */
+/* Returns true if the set has new folders. */
 static bool scan(struct mw_watch *watch) {
   bool grew = false;
   mw_err_fini(&watch->problem);
@@ -91,13 +91,13 @@ static bool scan(struct mw_watch *watch) {
   return grew;
 }
 
-/* ---- telling ---- */
+/* ---- calling `changed` ---- */
 
 static void tell(struct mw_watch *watch) {
   bool grew = watch->stale && scan(watch);
   int64_t now = mw_clock_mono();
   if (grew && watch->first != MW_NEVER && now < watch->first + watch->limit) {
-    watch->last = now; /* somebody may still be filling the new folders */
+    watch->last = now; /* the new folders may still be filling */
     set_timer(watch);
     return;
   }

@@ -1,9 +1,9 @@
-/* What is watched depends on the disk alone: each scan computes it from nothing, and then drops the watches that were
- * not asked for again. inotify makes this cheap, since a folder that is added again keeps its watch descriptor. It
- * also ends loops of links: a folder has one descriptor however it was reached.
+/* The set depends on the disk alone: each scan computes it from nothing, and then removes the watches that it did
+ * not request again. inotify makes this cheap: a folder that is added again keeps its watch descriptor. That also
+ * ends loops of links, because a folder has one descriptor for all paths that lead to it.
  *
- * No race with who changes the disk meanwhile: a folder is always watched first and looked into second, so what the
- * look has missed is in the queue. */
+ * There is no race with concurrent changes: each folder is first watched and then read, so that the queue holds
+ * every change that the reading missed. */
 #include "loop/watch_set.h"
 
 #include <dirent.h>
@@ -22,12 +22,12 @@ enum {
   WRITES = IN_MODIFY | IN_CLOSE_WRITE,
   NAMES = IN_ATTRIB | IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF,
   EVENTS = WRITES | NAMES | IN_ONLYDIR | IN_DONT_FOLLOW | IN_EXCL_UNLINK,
-  LINKS_MAX = 40,      /* in one path, as for the kernel */
-  READS_AT_ONCE = 16,  /* so that a steady stream of events does not hold up the loop */
+  LINKS_MAX = 40,      /* in one path, as in the kernel */
+  READS_AT_ONCE = 16,  /* so that a steady stream of events does not block the loop */
   READ_SIZE = 16 * 1024
 };
 
-/* What `interest` holds for a folder, and for a name in one. */
+/* Values in `interest` for a folder: every name matters, or only the listed ones. */
 static char all_names, some_names;
 
 struct key {
@@ -64,8 +64,8 @@ void mw_watch_set_fini(struct mw_watch_set *set) {
 
 struct scan {
   struct mw_watch_set *set;
-  struct mw_map interest; /* that of the set once the scan is done */
-  struct mw_list pending; /* folders to look into */
+  struct mw_map interest; /* becomes the interest of the set after the scan */
+  struct mw_list pending; /* folders to read */
   bool grew;
   struct mw_err *err;
 };
@@ -77,7 +77,7 @@ struct pending {
 
 static int no_memory(struct scan *s) { return mw_err_set(s->err, MW_ENOMEM, "cannot watch files: out of memory"); }
 
-/* Whether the failure says that nothing is there, or nothing that may be read; else not all can be seen. */
+/* True if the path does not exist or may not be read; other errors leave the set incomplete. */
 static bool is_absence(int error) {
   return error == ENOENT || error == ENOTDIR || error == EACCES || error == ELOOP || error == ENAMETOOLONG;
 }
@@ -87,8 +87,8 @@ static int fail(struct scan *s, const char *path, int error) {
   return mw_err_set(s->err, MW_EIO, "%s: cannot be watched: %s", path, strerror(error));
 }
 
-/* A folder that cannot be watched. One in a tree that may not be read is as good as absent, and the folder that holds
- * it will tell when that changes; one that holds a name that matters leaves a gap. */
+/* Handles a folder that cannot be watched. An unreadable folder of a tree counts as absent: its parent reports when
+ * its mode changes. An unreadable folder on the way to a name leaves a gap, which is an error. */
 static int watch_failed(struct scan *s, const char *path, const char *name, int error) {
   if (error == ENOSPC) {
     return mw_err_set(s->err, MW_EFULL, "%s: cannot be watched: this user watches as many folders as the system "
@@ -102,9 +102,9 @@ static int watch_failed(struct scan *s, const char *path, const char *name, int 
   return is_absence(error) ? MW_ENOTFOUND : fail(s, path, error);
 }
 
-/* Watches the folder at `path` for `name`, or for all names when that is NULL. `news`, which may be NULL, says whether
- * they were not asked for before in this scan. Returns 0, MW_ENOTFOUND when there is no such folder, or another
- * failure, which is reported. */
+/* Watches the folder at `path` for `name`, or for all names if that is NULL. Sets `news` (may be NULL) if this scan
+ * did not request all names before. Returns 0, MW_ENOTFOUND if there is no such folder, or another code with an
+ * error. */
 static int want(struct scan *s, const char *path, const char *name, bool *news) {
   int wd = inotify_add_watch(s->set->fd, path, EVENTS);
   if (wd < 0) return watch_failed(s, path, name, errno);
@@ -129,14 +129,14 @@ static int push_folder(struct scan *s, const char *folder, const char *name) {
 
 /* A path that is being followed. */
 struct walk {
-  struct mw_buf here; /* where it has led so far; no link in it */
-  struct mw_buf rest; /* what is left to follow, from `at` on */
+  struct mw_buf here; /* the part resolved so far; it contains no link */
+  struct mw_buf rest; /* the part to follow, from `at` on */
   size_t at;
   unsigned links;
   mode_t mode; /* of `here` */
 };
 
-/* Takes the next name of the rest, cut off behind the length that no file's name can have. False at the end. */
+/* Takes the next name of the rest, truncated after NAME_MAX + 1 bytes, longer than any file name. False at the end. */
 static bool next_name(struct walk *w, char name[NAME_MAX + 2]) {
   const char *rest = mw_buf_str(&w->rest);
   do {
@@ -149,15 +149,15 @@ static bool next_name(struct walk *w, char name[NAME_MAX + 2]) {
   return true;
 }
 
-/* Replaces the link that `here` is, in the folder of `folder_len` bytes, by what it says. */
+/* Replaces the link `here`, in the folder of `folder_len` bytes, by its target. */
 static int follow_link(struct scan *s, struct walk *w, size_t folder_len) {
   char target[PATH_MAX];
   ssize_t len = readlink(mw_buf_str(&w->here), target, sizeof target);
   if (len <= 0 || (size_t)len == sizeof target || ++w->links > LINKS_MAX) {
-    return MW_ENOTFOUND; /* replaced just now, which will be told; or one that leads nowhere */
+    return MW_ENOTFOUND; /* replaced just now, which causes an event; or a link to nothing */
   }
   w->here.len = target[0] == '/' ? 0 : folder_len;
-  if (mw_buf_puts(&w->here, target[0] == '/' ? "/" : "") != 0) return no_memory(s); /* ends the text, too */
+  if (mw_buf_puts(&w->here, target[0] == '/' ? "/" : "") != 0) return no_memory(s); /* also terminates the text */
   struct mw_buf rest = MW_BUF_INIT;
   if (mw_buf_printf(&rest, "%.*s%s", (int)len, target, mw_buf_str(&w->rest) + w->at) != 0) return no_memory(s);
   mw_buf_fini(&w->rest);
@@ -167,7 +167,7 @@ static int follow_link(struct scan *s, struct walk *w, size_t folder_len) {
   return 0;
 }
 
-/* Goes one name further, having made sure that a change of what it stands for will be told. */
+/* Resolves the next path component after placing a watch on it. */
 static int step(struct scan *s, struct walk *w, const char *name) {
   int rc = strcmp(name, "..") == 0 ? 0 : want(s, mw_buf_str(&w->here), name, NULL);
   if (rc != 0) return rc;
@@ -182,7 +182,7 @@ static int step(struct scan *s, struct walk *w, const char *name) {
   return S_ISLNK(info.st_mode) ? follow_link(s, w, folder_len) : 0;
 }
 
-/* Follows `path` from `folder`. When it leads to a folder, that is to be looked into. */
+/* Follows `path` from `folder`. If it leads to a folder, queues that for reading. */
 static int follow(struct scan *s, const char *folder, const char *path) {
   struct walk w = {.here = MW_BUF_INIT, .rest = MW_BUF_INIT, .mode = S_IFDIR};
   char name[NAME_MAX + 2];
@@ -212,7 +212,7 @@ static int scan_folder(struct scan *s, const char *path) {
   return rc;
 }
 
-/* Looks into the folders that are pending, one at a time: a deep tree takes neither stack nor descriptors. */
+/* Reads the pending folders one at a time, so that a deep tree takes neither stack nor descriptors. */
 static int scan_pending(struct scan *s, int rc) {
   struct mw_list *node;
   while ((node = mw_list_shift(&s->pending))) {
@@ -223,7 +223,7 @@ static int scan_pending(struct scan *s, int rc) {
   return rc;
 }
 
-/* Makes the scan's interest that of the set. What was watched and is not wanted any more is let go. */
+/* Makes the scan's interest that of the set. Removes the watches that are no longer needed. */
 static void commit(struct scan *s) {
   struct mw_watch_set *set = s->set;
   struct mw_slice key;
@@ -231,7 +231,7 @@ static void commit(struct scan *s) {
     if (key.len != sizeof(int) || mw_map_get(&s->interest, key)) continue;
     int wd;
     memcpy(&wd, key.data, sizeof wd);
-    inotify_rm_watch(set->fd, wd); /* fails when the folder is gone, and its watch with it */
+    inotify_rm_watch(set->fd, wd); /* fails if the folder, and so its watch, is gone */
   }
   mw_map_fini(&set->interest);
   set->interest = s->interest;
@@ -254,7 +254,7 @@ int mw_watch_set_scan(struct mw_watch_set *set, const char *const *paths, size_t
 static bool matters(const struct mw_watch_set *set, const struct inotify_event *event) {
   if (event->mask & IN_Q_OVERFLOW) return true;
   const char *mark = mw_map_get(&set->interest, folder_key(&event->wd));
-  if (!mark) return false; /* let go meanwhile */
+  if (!mark) return false; /* removed meanwhile */
   if (event->len == 0 || (mark == &all_names && event->name[0] != '.')) return true;
   struct key key;
   return mw_map_get(&set->interest, name_key(&key, event->wd, event->name)) != NULL;

@@ -1,6 +1,6 @@
-/* A line is built in a buffer of fixed size on the stack, so that logging works without memory, and handed on at once.
- * What is too long is cut with "..." inside of its quotes: a message or value at its own limit, so that one long value
- * cannot push out the fields behind it. */
+/* A line is built in a fixed buffer on the stack, so that logging works without memory, and is passed on at once. A
+ * text that is too long is truncated with "..." inside its quotes. Message and values have limits of their own, so
+ * that one long value cannot displace the fields after it. */
 #include "observe/log.h"
 
 #include <errno.h>
@@ -16,10 +16,10 @@
 
 enum {
   MAX_LINE = 16384,
-  MAX_MESSAGE = 8192, /* of its escaped form */
+  MAX_MESSAGE = 8192, /* of the escaped form */
   MAX_VALUE = 2048,
   MAX_KEY = 64,
-  LONGEST_STEP = 4, /* bytes that one step of escaping appends at most */
+  LONGEST_STEP = 4, /* greatest number of bytes that one step of escaping appends */
 };
 
 struct line {
@@ -60,7 +60,7 @@ static void append(struct line *line, const char *text, size_t len) {
 
 static void append_str(struct line *line, const char *text) { append(line, text, strlen(text)); }
 
-/* Whether a sequence may stand between quotes as it is. */
+/* True if a sequence may stand unescaped between quotes. */
 static bool is_plain(const uint8_t *s, size_t len) {
   return mw_text_is_plain(s, len) && !(len == 1 && (s[0] == '"' || s[0] == '\\'));
 }
@@ -122,7 +122,7 @@ static void append_key(struct line *line, const char *key) {
   append(line, "=", 1);
 }
 
-/* A field that finds no room is left out whole. */
+/* Omits the whole field if it might not fit. */
 static void append_field(struct line *line, const char *key, const char *value) {
   if (sizeof line->data - line->len < MAX_KEY + MAX_VALUE + sizeof " =\n") return;
   append_key(line, key);
@@ -170,7 +170,7 @@ void mw_log(enum mw_log_level level, const struct mw_log_field *fields, const ch
   va_start(args, fmt);
   int len = vsnprintf(message, sizeof message, fmt, args);
   va_end(args);
-  if (len < 0) len = 0; /* the format met what it cannot print: the line still says who spoke and when */
+  if (len < 0) len = 0; /* a conversion failed: log the line without its message */
   size_t used = (size_t)len < sizeof message ? (size_t)len : sizeof message - 1;
 
   int saved = errno;

@@ -1,8 +1,8 @@
-/* The queue is two buffers: threads append to one while the writer writes out the other, and they change places. A buffer
- * that has no room for a line takes no further ones until it changes places, so that the dropped lines are those between
- * two buffers.
+/* The queue consists of two buffers: threads append to one while the writer writes the other; then they swap. A
+ * buffer without room for a line accepts no more lines until the swap, so that all lines dropped in between are
+ * consecutive.
  *
- * The writer is signalled only when it sleeps. After it has written it looks again once after NAP_NS before it sleeps, so
+ * Threads signal the writer only while it sleeps. Before it sleeps the writer waits NAP_NS and checks once more, so
  * that threads that log often wake it at most once in that time. */
 #include "observe/log_output.h"
 
@@ -19,23 +19,23 @@
 
 enum { BUFFER = MW_LOG_QUEUE_BYTES / 2, NAP_NS = MW_NS_PER_MS, MAX_GAP = 512 };
 
-/* How lines leave. */
+/* The route of lines to stderr. */
 enum mode {
   DIRECT, /* the thread that logs writes them */
   QUEUED,
-  CLOSED /* they are dropped: the writer was left waiting */
+  CLOSED /* lines are dropped: the writer did not finish in time */
 };
 
 static struct {
-  pthread_mutex_t lock; /* guards the rest; in DIRECT mode also keeps lines beyond PIPE_BUF bytes whole */
+  pthread_mutex_t lock; /* guards the rest; in DIRECT mode it also keeps lines longer than PIPE_BUF whole */
   pthread_cond_t wake, written;
   pthread_t thread;
   enum mode mode;
   char buffers[2][BUFFER];
-  unsigned filling;    /* the buffer that takes lines */
-  size_t len;          /* of it */
-  uint64_t missing;    /* lines dropped since `filling` ran full */
-  uint64_t dropped;    /* lines dropped and not in `counter` */
+  unsigned filling;    /* the buffer that threads append to */
+  size_t len;          /* bytes in `filling` */
+  uint64_t missing;    /* lines dropped since `filling` was full */
+  uint64_t dropped;    /* dropped lines that `counter` does not include */
   bool busy;           /* the other buffer is being written */
   bool asleep, hurried, ending;
   struct mw_metric *counter; /* NULL for none */
@@ -75,7 +75,7 @@ void mw_log_set_dropped_counter(struct mw_metric *counter) {
 
 /* ---- writing ---- */
 
-/* Writes to stderr, which somebody may have made non-blocking. Returns how much of it was written. */
+/* Writes to stderr, which may be non-blocking. Returns the number of bytes written. */
 static size_t write_all(const char *data, size_t len) {
   size_t done = 0;
   while (done < len) {
@@ -91,7 +91,7 @@ static size_t write_all(const char *data, size_t len) {
   return done;
 }
 
-/* Whole lines from the start of `data`: as many as a pipe takes at once, but one at least. */
+/* Returns the length of the whole lines at the start of `data` that fit into PIPE_BUF; at least one line. */
 static size_t next_chunk(const char *data, size_t len) {
   if (len <= PIPE_BUF) return len;
   const char *end = memrchr(data, '\n', PIPE_BUF);
@@ -105,8 +105,8 @@ static uint64_t count_lines(const char *data, size_t len) {
   return lines;
 }
 
-/* Writes the lines of a buffer, up to the first that cannot be written. Returns how many were not; sets `torn` when the
- * first of them was begun. */
+/* Writes the lines of a buffer, up to the first failure. Returns the number of lines not written; sets `torn` if the
+ * first of them was partly written. */
 static uint64_t write_lines(const char *data, size_t len, bool *torn) {
   while (len > 0) {
     size_t chunk = next_chunk(data, len), done = write_all(data, chunk);
@@ -121,13 +121,13 @@ static uint64_t write_lines(const char *data, size_t len, bool *torn) {
   return 0;
 }
 
-/* What the writer remembers between two buffers. */
+/* State of the writer between two buffers. */
 struct gap {
-  uint64_t missing; /* lines that no line accounts for yet */
-  bool torn;        /* the first of them was begun */
+  uint64_t missing; /* lines not reported yet */
+  bool torn;        /* the first of them was partly written */
 };
 
-/* Writes the line for the missing lines. Returns whether none is missing now. */
+/* Writes the line that reports the missing lines. Returns true if none is left to report. */
 static bool report_gap(struct gap *gap) {
   if (gap->missing == 0) return true;
   char line[MAX_GAP];
@@ -139,7 +139,7 @@ static bool report_gap(struct gap *gap) {
   return true;
 }
 
-/* Writes a buffer, after which `dropped` lines are missing. Returns how many lines of it were lost. */
+/* Writes a buffer, after which `dropped` lines are missing. Returns the number of its lines that were lost. */
 static uint64_t write_buffer(struct gap *gap, const char *data, size_t len, uint64_t dropped) {
   uint64_t lost = report_gap(gap) ? write_lines(data, len, &gap->torn) : count_lines(data, len);
   gap->missing += lost + dropped;
@@ -149,7 +149,7 @@ static uint64_t write_buffer(struct gap *gap, const char *data, size_t len, uint
 
 /* ---- the writer's thread ---- */
 
-/* Waits for a signal until `due`, a mw_clock_real() time. Under the lock. Returns false after that. */
+/* Waits for a signal until `due`, a mw_clock_real() time. Under the lock. Returns false on timeout. */
 static bool wait_until(pthread_cond_t *condition, int64_t due) {
   if (due == MW_NEVER) return pthread_cond_wait(condition, &output.lock) == 0;
   struct timespec time = {due / MW_NS_PER_S, due % MW_NS_PER_S};
@@ -195,17 +195,17 @@ static void *thread_main(void *unused) {
   return NULL;
 }
 
-/* ---- the end by a fault ---- */
+/* ---- fatal signals ---- */
 
-/* The thread that faults may hold the lock. */
+/* Waits without the lock, which the faulting thread may hold. */
 static void on_fault(int number, siginfo_t *info, void *context) {
   for (int64_t due = mw_clock_real() + MW_NS_PER_S; atomic_load(&output.unwritten) > 0 && mw_clock_real() < due;) {
     nanosleep(&(struct timespec){.tv_nsec = MW_NS_PER_MS}, NULL);
   }
-  if (info->si_code <= 0) raise(number); /* sent by a program: a fault occurs again by itself */
+  if (info->si_code <= 0) raise(number); /* sent by kill() or raise(); a real fault recurs by itself */
 }
 
-/* Leaves the handlers of sanitizers in place. */
+/* Keeps the handlers of sanitizers. */
 static void watch_faults(void) {
   static const int numbers[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
   struct sigaction action = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | (int)SA_RESETHAND}, before;
@@ -216,7 +216,7 @@ static void watch_faults(void) {
   }
 }
 
-/* ---- from outside ---- */
+/* ---- public functions ---- */
 
 static void init_conditions(void) {
   pthread_condattr_t attributes;

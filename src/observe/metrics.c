@@ -1,7 +1,7 @@
-/* The registry has a lock for its families, a family one for its series; both are taken to find or make, never to
- * update. Families and series are only ever added, so that a pointer to one stays good, and their lists, which a reader
- * walks, keep the order in which they were made. Values are atomics: doubles by compare-and-swap. A part has one writer,
- * which loads and stores; readers add up a series and its parts. */
+/* The registry has a lock for its families, a family one for its series. Finding and creating take both; updating
+ * takes neither. Families and series are only added, so that pointers to them stay valid. Their lists keep the order
+ * of creation. Values are atomics; doubles change by compare-and-swap. A part has one writer, which loads and
+ * stores; readers add a series and its parts. */
 #include "observe/metrics.h"
 
 #include <assert.h>
@@ -12,7 +12,7 @@
 
 enum { MAX_SERIES = 10000, CACHE_LINE = 64 };
 
-/* What Prometheus clients use for latencies in seconds. */
+/* The default buckets of Prometheus clients, for latencies in seconds. */
 static const double default_bounds[] = {0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10};
 
 static const char *const kind_names[] = {"counter", "gauge", "histogram"};
@@ -62,12 +62,14 @@ void mw_metrics_free(struct mw_metrics *metrics) {
   free(metrics);
 }
 
-/* Counts what is about to be made; it is never freed. Returns 0 or MW_ELIMIT. */
+/* Reserves bytes for a new object, which is never freed. Returns 0 or MW_ELIMIT. */
 static int take(struct mw_metrics *metrics, const char *name, size_t bytes, struct mw_err *err) {
   if (bytes <= MW_METRICS_BYTES && atomic_fetch_add(&metrics->bytes, bytes) + bytes <= MW_METRICS_BYTES) return 0;
   if (bytes <= MW_METRICS_BYTES) atomic_fetch_sub(&metrics->bytes, bytes);
-  return mw_err_set(err, MW_ELIMIT, "metric %.100s: the names and labels of all metrics take %d bytes already, the most "
-                    "there can be: is one taken from input?", name, MW_METRICS_BYTES);
+  return mw_err_set(err, MW_ELIMIT,
+                    "metric %.100s: the names and labels of all metrics take %d bytes already, the most "
+                    "there can be: is one taken from input?",
+                    name, MW_METRICS_BYTES);
 }
 
 static size_t size_of(const char *const *strings, size_t count) {
@@ -235,7 +237,7 @@ const char *const *mw_metric_family_labels(const struct mw_metric_family *family
 
 /* ---- series ---- */
 
-/* Label values as one key; each with its zero byte, which no value contains. */
+/* Label values as one key, each with its zero byte, which no value contains. */
 static int series_key(struct mw_buf *key, const struct mw_metric_family *family, const char *const *values) {
   int rc = mw_buf_reserve(key, 1);
   for (size_t i = 0; rc == 0 && i < family->n_labels; i++) rc = mw_buf_append(key, values[i], strlen(values[i]) + 1);
@@ -246,7 +248,7 @@ static size_t n_buckets(const struct mw_metric_family *family) {
   return family->kind == MW_METRIC_HISTOGRAM ? family->n_bounds + 1 : 0;
 }
 
-/* Bytes of a series without its label values, or of a part, in whole cache lines. */
+/* Bytes of a series without its label values, or of a part, rounded up to cache lines. */
 static size_t size_of_values(const struct mw_metric_family *family) {
   size_t size = sizeof(struct mw_metric) + n_buckets(family) * sizeof(uint64_t);
   return (size + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
@@ -375,7 +377,9 @@ static const struct mw_metric *part_of(const struct mw_metric *metric) {
 
 uint64_t mw_metric_bucket(const struct mw_metric *metric, size_t bucket) {
   uint64_t count = 0;
-  for (; metric; metric = part_of(metric)) count += atomic_load_explicit(&metric->buckets[bucket], memory_order_relaxed);
+  for (; metric; metric = part_of(metric)) {
+    count += atomic_load_explicit(&metric->buckets[bucket], memory_order_relaxed);
+  }
   return count;
 }
 

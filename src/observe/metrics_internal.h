@@ -1,4 +1,4 @@
-/* What the metrics are made of, for the files that keep them (metrics.c) and that write them out (metrics_text.c). */
+/* The structs of the metrics, for metrics.c (registry and values) and metrics_text.c (export). */
 #ifndef MW_OBSERVE_METRICS_INTERNAL_H
 #define MW_OBSERVE_METRICS_INTERNAL_H
 
@@ -34,12 +34,12 @@ struct mw_metric {
   struct mw_list link; /* in mw_metric_family.series; unused in a part */
   struct mw_metric_family *family;
   char **values;             /* of the labels; NULL in a part */
-  struct mw_metric *_Atomic part; /* the newest part, and in a part the one before it; NULL for none; owned */
+  struct mw_metric *_Atomic part; /* the newest part; in a part, the one created before it; NULL for none; owned */
   _Atomic double value;      /* a histogram's sum */
-  _Atomic uint64_t buckets[]; /* histograms: one for each bound and the infinite one, not cumulative */
+  _Atomic uint64_t buckets[]; /* histograms: one for each bound and one for infinity, not cumulative */
 };
 
-/* The count of a histogram's bucket, its parts' included. */
+/* The count of a histogram's bucket, with its parts. */
 uint64_t mw_metric_bucket(const struct mw_metric *metric, size_t bucket);
 
 /* "counter", "gauge", "histogram" */

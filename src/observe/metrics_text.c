@@ -1,4 +1,4 @@
-/* The Prometheus text format 0.0.4: families sorted by name, series in the order they were made. */
+/* The Prometheus text format 0.0.4: families sorted by name, series in order of creation. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +12,7 @@
     if (rc_ != 0) return rc_; \
   } while (0)
 
-/* The format wants UTF-8, and a newline, a backslash and, in label values, a quote escaped. */
+/* Escapes newline, backslash and, in label values, the quote; replaces malformed UTF-8 by U+FFFD. */
 static int put_escaped(struct mw_buf *out, const char *text, bool quotes) {
   struct mw_slice left = mw_slice_str(text);
   while (left.len > 0) {
@@ -31,7 +31,7 @@ static int put_escaped(struct mw_buf *out, const char *text, bool quotes) {
   return 0;
 }
 
-/* The shortest form that reads back as the same number. */
+/* Writes the shortest form that reads back as the same number. */
 static int put_number(struct mw_buf *out, double value) {
   if (isnan(value)) return mw_buf_puts(out, "NaN");
   if (isinf(value)) return mw_buf_puts(out, value > 0 ? "+Inf" : "-Inf");
@@ -43,7 +43,7 @@ static int put_number(struct mw_buf *out, double value) {
   return mw_buf_puts(out, text);
 }
 
-/* {label="value",...}, with `le` as a last label unless it is NULL; nothing at all without labels. */
+/* Writes {label="value",...}, with `le` as the last label unless it is NULL; nothing without labels. */
 static int put_labels(struct mw_buf *out, const struct mw_metric *metric, const double *le) {
   const struct mw_metric_family *family = metric->family;
   if (family->n_labels == 0 && !le) return 0;
@@ -70,7 +70,7 @@ static int put_sample(struct mw_buf *out, const struct mw_metric *metric, const 
   return mw_buf_putc(out, '\n');
 }
 
-/* The count is the sum of the buckets as they were read, so that it agrees with the infinite one. */
+/* The count is the sum of the buckets as read, so that it equals the infinite bucket. */
 static int put_histogram(struct mw_buf *out, const struct mw_metric *metric) {
   const struct mw_metric_family *family = metric->family;
   uint64_t count = 0;
@@ -83,14 +83,14 @@ static int put_histogram(struct mw_buf *out, const struct mw_metric *metric) {
   return put_sample(out, metric, "_count", NULL, (double)count);
 }
 
-/* Ends the writing: is_over(arg), unless it is NULL, is asked now and then. */
+/* Ends the export: put_all_series() calls is_over(arg), unless it is NULL, every SERIES series. */
 struct limit {
   bool (*is_over)(void *arg);
   void *arg;
   size_t n; /* series so far */
 };
 
-enum { SERIES = 256 }; /* between two looks */
+enum { SERIES = 256 }; /* between two calls of is_over() */
 
 /* Under the family's lock. */
 static int put_all_series(struct mw_buf *out, struct mw_metric_family *family, struct limit *limit) {

@@ -1,5 +1,5 @@
-/* https://www.w3.org/TR/trace-context-1/, section 3.2: version "-" trace-id "-" parent-id "-" trace-flags, in
- * lower-case hex. Random bytes are fetched in batches: many calls may need some. */
+/* Format: https://www.w3.org/TR/trace-context-1/, section 3.2: version "-" trace-id "-" parent-id "-" trace-flags,
+ * in lower-case hex. Random bytes are fetched in batches, because many calls need some. */
 #include "observe/trace.h"
 
 #include <sys/random.h>
@@ -11,7 +11,7 @@ enum { TRACEPARENT_LEN = 55, BATCH = 256 };
 static _Thread_local uint8_t batch[BATCH];
 static _Thread_local size_t batch_left;
 
-/* Without a source of randomness (only a sandbox that forbids the call) ids still have to differ. */
+/* Makes distinct ids where no randomness is available, as in a sandbox that forbids getrandom(). */
 static void refill_from_clock(void) {
   uint64_t x = (uint64_t)mw_clock_wall() ^ (uint64_t)(uintptr_t)batch;
   for (size_t i = 0; i < BATCH; i++) {
@@ -48,7 +48,7 @@ static bool is_hex(const char *text, size_t len) {
   return true;
 }
 
-/* A later version may be longer, behind another dash; version ff is forbidden. */
+/* A later version may be longer, with a dash after the flags; version ff is forbidden. */
 static bool is_traceparent(struct mw_slice header) {
   if (header.len < TRACEPARENT_LEN) return false;
   const char *h = (const char *)header.data;
@@ -73,6 +73,6 @@ void mw_trace_new_id(char out[MW_TRACE_ID_LEN + 1]) {
       out[i] = hex[byte >> 4];
       out[i + 1] = hex[byte & 15];
     }
-  } while (all_zero(out, MW_TRACE_ID_LEN)); /* that would be an invalid id */
+  } while (all_zero(out, MW_TRACE_ID_LEN)); /* an all-zero id is invalid */
   out[MW_TRACE_ID_LEN] = '\0';
 }

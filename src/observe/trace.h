@@ -1,4 +1,4 @@
-/* Trace ids (W3C Trace Context, level 1): who a call belongs to, across servers. Pure; any thread. */
+/* Trace ids (W3C Trace Context, level 1), which link a call to its trace across servers. Pure; any thread. */
 #ifndef MW_OBSERVE_TRACE_H
 #define MW_OBSERVE_TRACE_H
 
@@ -10,7 +10,7 @@ enum { MW_TRACE_ID_LEN = 32 };
  * nothing, when the header is malformed. */
 bool mw_trace_read_id(struct mw_slice traceparent, char out[MW_TRACE_ID_LEN + 1]);
 
-/* Makes a random id. */
+/* Creates a random id. */
 void mw_trace_new_id(char out[MW_TRACE_ID_LEN + 1]);
 
 #endif
