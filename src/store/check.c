@@ -67,7 +67,7 @@ static void walk_entries(struct mw_walk *walk, const struct mw_tree *tree,
   walk->entry = NULL;
 }
 
-/* Looks `key` up in the meta database; data NULL when it is not there. */
+/* Finds `key` in the meta database; data NULL if it is absent. */
 static struct mw_slice look_up(struct checking *c, const struct mw_tree *meta, const char *key) {
   struct mw_cursor cursor;
   struct mw_slice found, value;
@@ -108,7 +108,7 @@ static int check_all(struct checking *c, struct mw_err *err) {
   return 0;
 }
 
-/* Maps what the file has now, and walks it: the newest state, or that of the transaction `txn` when it is not 0. */
+/* Maps the file at its present size and walks it: the newest state, or that of the transaction `txn` if it is not 0. */
 static int check_map(struct checking *c, int fd, uint64_t txn, struct mw_err *err) {
   struct stat st;
   if (fstat(fd, &st) != 0) return mw_lmdb_fail_errno(err, c->path);
@@ -132,7 +132,7 @@ static int check_map(struct checking *c, int fd, uint64_t txn, struct mw_err *er
   return rc;
 }
 
-/* While a server runs: LMDB's table of readers keeps the pages of one state. */
+/* For a running server: LMDB's reader table pins the pages of one state. */
 static int check_running(struct checking *c, int fd, struct mw_err *err) {
   MDB_env *env;
   MDB_txn *txn = NULL;
@@ -140,7 +140,7 @@ static int check_running(struct checking *c, int fd, struct mw_err *err) {
   if (rc != 0) return mw_err_set(err, mw_lmdb_code(rc), "%s: %s", c->path, mdb_strerror(rc));
   rc = mdb_env_open(env, c->path, MDB_RDONLY | MDB_NOSUBDIR | MDB_NOTLS, 0600);
   int code = MW_EBUSY;
-  while (rc == 0 && code == MW_EBUSY) { /* two commits between a begin and the look at its meta page */
+  while (rc == 0 && code == MW_EBUSY) { /* retry if two commits overwrite the meta page in between */
     mw_err_fini(err);
     rc = txn ? mdb_txn_renew(txn) : mdb_txn_begin(env, NULL, MDB_RDONLY, &txn);
     if (rc != 0) break;
@@ -153,14 +153,14 @@ static int check_running(struct checking *c, int fd, struct mw_err *err) {
   return code;
 }
 
-/* Whether a server has the folder; one that this excludes does not start before the descriptors are closed. */
+/* True if a server has the folder locked. If not, no server can start before these descriptors are closed. */
 static bool is_running(int fd, int lock_fd) {
   if (flock(fd, LOCK_SH | LOCK_NB) != 0) return true;
   return lock_fd >= 0 && flock(lock_fd, LOCK_SH | LOCK_NB) != 0;
 }
 
 static int check_paths(const char *path, const char *lock, struct mw_store_check *check, struct mw_err *err) {
-  int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC); /* it may be a FIFO */
+  int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC); /* the path may be a FIFO */
   if (fd < 0 && errno == ENOENT) return mw_err_set(err, MW_ENOTFOUND, "%s: there is no store", path);
   if (fd < 0) return mw_lmdb_fail_errno(err, path);
   int lock_fd = open(lock, O_RDONLY | O_NONBLOCK | O_CLOEXEC);

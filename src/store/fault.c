@@ -5,7 +5,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* The handler reads slots without a lock: a fault is complete before its pointer is stored. */
+/* The handler reads slots without a lock: all fields of a fault are set before its pointer is stored. */
 enum { SLOTS = 64 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -29,13 +29,13 @@ static void on_fault(int number, siginfo_t *info, void *context) {
     atomic_store(&fault->seen, true);
     if (mmap(at, page_size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == at) return;
   }
-  /* The instruction runs again, and its fault goes to the handler that was there before; so does a signal that a process
-   * has sent. */
+  /* Restores the previous handler. A faulting instruction runs again and faults there; a signal sent by a process is
+   * raised again. */
   sigaction(SIGBUS, &before, NULL);
   if (info->si_code <= 0) raise(number);
 }
 
-/* Unless it is the process's handler already. Under the lock. */
+/* Installs the handler unless it is installed. Under the lock. */
 static void install(void) {
   page_size = (size_t)sysconf(_SC_PAGESIZE);
   struct sigaction now, action = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO};

@@ -1,4 +1,4 @@
-/* What a store is made of, for the files of this folder. */
+/* The struct of a store, for the files of this folder. */
 #ifndef MW_STORE_INSIDE_H
 #define MW_STORE_INSIDE_H
 
@@ -15,7 +15,7 @@ struct mw_store {
   struct mw_writer writer;
 };
 
-/* The counter that holds the store's revision; sequences have names of at least two bytes: 's' and their own. */
+/* The counter of the store's revision. Counters of sequences have longer names: 's' and the name of the sequence. */
 #define MW_REVISION_COUNTER mw_slice("r", 1)
 
 static inline bool mw_expired(const struct mw_record *record, int64_t now) {

@@ -2,7 +2,7 @@
 
 #include "store/backend.h"
 
-/* Appends `bytes`, others than printable ASCII as \xHH, as far as `cap` allows. */
+/* Appends `bytes`, with all but printable ASCII as \xHH, as far as `cap` allows. */
 static size_t put_text(char *out, size_t at, size_t cap, struct mw_slice bytes) {
   for (size_t i = 0; i < bytes.len && at + 5 < cap; i++) {
     uint8_t byte = bytes.data[i];
@@ -20,7 +20,7 @@ static bool is_printable(struct mw_slice bytes) {
   return true;
 }
 
-/* Integer keys are eight bytes, big-endian, with the sign turned over (bind/store.h). */
+/* Integer keys are eight bytes, big-endian, with the sign bit inverted (bind/store.h). */
 const char *mw_store_key_words(struct mw_slice key, char *out) {
   const uint8_t *zero = key.len > 0 ? memchr(key.data, 0, key.len) : NULL;
   if (!zero) {

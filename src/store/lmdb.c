@@ -41,7 +41,7 @@ int mw_lmdb_fail(struct mw_lmdb *lm, int rc, struct mw_err *err) {
   }
 }
 
-/* A record that is damaged by itself, among LMDB's codes. */
+/* A damaged record, as an extra LMDB code. */
 enum { DAMAGED_RECORD = MDB_LAST_ERRCODE + 1000 };
 
 /* ---- counters ---- */
@@ -59,10 +59,10 @@ int mw_lmdb_set_counter(struct mw_lmdb *lm, MDB_txn *txn, struct mw_slice name, 
   return mdb_put(txn, lm->meta, &k, &v, 0);
 }
 
-/* ---- the way of a write ---- */
+/* ---- guarding LMDB ---- */
 
-/* Checks the pages that LMDB follows when it reads or puts `key`, or when it deletes it. A put mostly follows a get of
- * the same key. Returns LMDB's code. */
+/* Checks the pages that LMDB follows to read, put or delete `key`. A put usually follows a get of the same key,
+ * whose result is reused. Returns LMDB's code. */
 static int guard(struct mw_lmdb *lm, const struct mw_tree *tree, struct mw_slice key, bool deletes) {
   if (lm->whole) return 0;
   bool again = lm->guarded_tree == tree && mw_slice_eq(key, mw_slice(lm->guarded, lm->guarded_len));
@@ -76,13 +76,13 @@ static int guard(struct mw_lmdb *lm, const struct mw_tree *tree, struct mw_slice
   return 0;
 }
 
-/* Sets `err` for an error of the write transaction. A page that could not be read has zeros for LMDB, which then fails in
- * one way or another. */
+/* Sets `err` for an error of the write transaction. An unreadable page is zeros for LMDB, which then fails in some
+ * way. */
 static int fail_write(struct mw_lmdb *lm, int rc, struct mw_err *err) {
   return atomic_load(&lm->fault.seen) ? mw_lmdb_usable(lm, err) : mw_lmdb_fail(lm, rc, err);
 }
 
-/* The same while `key` is read or changed. */
+/* Like fail_write(), for an operation on `key`. */
 static int fail_at(struct mw_lmdb *lm, int rc, struct mw_slice key, struct mw_err *err) {
   char words[MW_STORE_KEY_WORDS];
   if (atomic_load(&lm->fault.seen)) return mw_lmdb_usable(lm, err);
@@ -100,7 +100,7 @@ static int fail_at(struct mw_lmdb *lm, int rc, struct mw_slice key, struct mw_er
 
 /* ---- writing ---- */
 
-/* Reads the records of the databases, as committed last. Returns LMDB's code. */
+/* Reads the tree records of the databases from the last commit. Returns LMDB's code. */
 static int load_trees(struct mw_lmdb *lm) {
   lm->guarded_tree = NULL;
   int rc = mw_lmdb_tree(lm, lm->write, "data", &lm->data_tree);
@@ -115,7 +115,7 @@ static int load_trees(struct mw_lmdb *lm) {
 
 static void lmdb_abort(struct mw_backend *backend) {
   struct mw_lmdb *lm = mw_lmdb_of(backend);
-  /* After a failed assertion the transaction is in no state to be ended. */
+  /* After a failed assertion the transaction cannot be aborted safely. */
   if (lm->write && !lm->broken) mdb_txn_abort(lm->write);
   lm->write = NULL;
 }
@@ -132,7 +132,7 @@ static int lmdb_begin(struct mw_backend *backend, struct mw_err *err) {
   return fail_write(lm, rc, err);
 }
 
-/* Whether the file cannot grow: LMDB reports a write that was cut short as EIO, whatever the cause. */
+/* True if the file cannot grow: LMDB reports every short write as EIO. */
 static bool cannot_grow(struct mw_lmdb *lm) {
   int fd;
   struct stat st;
@@ -145,7 +145,7 @@ static int do_commit(struct mw_lmdb *lm, void *arg) { return mdb_txn_commit(lm->
 
 static int lmdb_commit(struct mw_backend *backend, struct mw_err *err) {
   struct mw_lmdb *lm = mw_lmdb_of(backend);
-  int rc = mw_lmdb_usable(lm, err); /* the transaction may have met zeros in place of a page */
+  int rc = mw_lmdb_usable(lm, err); /* the transaction may have read zeros in place of a page */
   if (rc != 0) {
     lmdb_abort(backend);
     return rc;
@@ -159,7 +159,8 @@ static int lmdb_commit(struct mw_backend *backend, struct mw_err *err) {
   return mw_lmdb_fail(lm, rc, err);
 }
 
-/* Returns MDB_NOTFOUND for a key that LMDB has not found, unless its record is in the last commit with a damaged key. */
+/* Returns MDB_NOTFOUND for a key that LMDB did not find, or DAMAGED_RECORD if the last commit has its record with a
+ * damaged key. */
 static int absent(struct mw_lmdb *lm, struct mw_slice key) {
   struct mw_cursor cursor;
   bool exact;
@@ -167,7 +168,7 @@ static int absent(struct mw_lmdb *lm, struct mw_slice key) {
   mw_cursor_init(&cursor, &lm->pages, &lm->data_tree);
   int rc = mw_cursor_seek(&cursor, key, &exact);
   if (rc == MW_EDATA) return MDB_CORRUPTED;
-  if (rc == 0 && exact) return MDB_NOTFOUND; /* the transaction under way has deleted it */
+  if (rc == 0 && exact) return MDB_NOTFOUND; /* this transaction has deleted it */
   return mw_lmdb_absent(&cursor, key) == MW_EDATA ? DAMAGED_RECORD : MDB_NOTFOUND;
 }
 
@@ -194,7 +195,7 @@ static int lmdb_get(struct mw_backend *backend, struct mw_slice key, struct mw_r
   return rc == 0 || rc == MDB_NOTFOUND ? mw_lmdb_code(rc) : fail_at(lm, rc, key, err);
 }
 
-/* The expiry database's key, in `bytes` of 512: sorted by time, then by key. */
+/* Builds the expiry database's key in `bytes` of 512: sorted by time, then by key. */
 static struct mw_slice expiry_key(int64_t expires, struct mw_slice key, uint8_t *bytes) {
   for (int i = 0; i < 8; i++) bytes[i] = (uint8_t)((uint64_t)expires >> (56 - 8 * i));
   memcpy(bytes + 8, key.data, key.len);
@@ -208,8 +209,8 @@ static int delete_from(struct mw_lmdb *lm, MDB_dbi dbi, const struct mw_tree *tr
   return rc == 0 ? mdb_del(lm->write, dbi, &k, NULL) : rc;
 }
 
-/* Forgets when the record that `key` has now, if any, would expire. The record may be damaged: then its expiry may have
- * no entry, or leave one, which erasing expired records drops. */
+/* Removes the expiry entry of the present record of `key`, if any. If the record is damaged, the entry may be
+ * missing, or stay until the expiry of records drops it. */
 static int drop_expiry(struct mw_lmdb *lm, struct mw_slice key) {
   MDB_val k = mw_lmdb_val(key), v;
   int rc = mdb_get(lm->write, lm->data, &k, &v);
@@ -227,7 +228,7 @@ static size_t pages_of(MDB_txn *txn, MDB_dbi dbi) {
   return stat.ms_branch_pages + stat.ms_leaf_pages + stat.ms_overflow_pages;
 }
 
-/* Whether the records leave room for `bytes` more. */
+/* True if the records leave room for `bytes` more. */
 static bool fits(struct mw_lmdb *lm, size_t bytes) {
   size_t used = pages_of(lm->write, lm->data) + pages_of(lm->write, lm->expiry);
   return used - lm->excess_pages + bytes / lm->page_size < lm->limit_pages;
@@ -321,8 +322,8 @@ struct expiring {
   int64_t expires;
 };
 
-/* Deletes the record only when it is the one that was to expire, and can be read: a damaged one stays, and is an error
- * for its readers. */
+/* Deletes the record only if it has this expiry and is readable: a damaged one stays, and is an error for its
+ * readers. */
 static int do_expire(struct mw_lmdb *lm, void *arg) {
   const struct expiring *expiring = arg;
   struct mw_record record;

@@ -1,17 +1,17 @@
-/* The LMDB engine's inside, shared by lmdb.c (writing), lmdb_view.c (reading), lmdb_open.c (opening), lmdb_files.c (the
- * folder and its locks), lmdb_format.c (formats and their upgrade), lmdb_trouble.c (failed disks, lost files) and
- * lmdb_check.c (damage).
+/* Internals of the LMDB engine, shared by lmdb.c (writing), lmdb_view.c (reading), lmdb_open.c (opening),
+ * lmdb_files.c (the folder and its locks), lmdb_format.c (formats and their upgrade), lmdb_trouble.c (failing disks,
+ * lost files) and lmdb_check.c (damage).
  *
- * Three databases live in the file `store.mdb`:
- *   data    key                       -> a record (record.h)
+ * The file `store.mdb` holds three databases:
+ *   data    key                        -> a record (record.h)
  *   expiry  expiry (8, big-endian) key -> nothing
- *   meta    'f'                       -> the format's number (8 bytes)
- *           'c' name                  -> a counter (record.h)
- * Numbers are in the machine's byte order, as everything in an LMDB file, but where they have to sort.
+ *   meta    'f'                        -> the number of the format (8 bytes)
+ *           'c' name                   -> a counter (record.h)
+ * Numbers are in the machine's byte order, as everywhere in an LMDB file, except where they have to sort.
  *
- * LMDB follows page numbers without checking them. Reads therefore do not go through LMDB, which only keeps their
- * pages from being reused, but through tree.h; and before a write LMDB's way is walked by tree.h, unless every page was
- * checked when the store was opened. */
+ * LMDB follows page numbers without checking them. Reads therefore use tree.h; LMDB only keeps their pages from
+ * being reused. Before a write, tree.h walks the pages that LMDB will follow, unless every page was checked when the
+ * store was opened. */
 #ifndef MW_STORE_LMDB_H
 #define MW_STORE_LMDB_H
 
@@ -24,7 +24,7 @@
 #include "store/fault.h"
 #include "store/tree.h"
 
-/* page.h and lmdb_trouble.c rely on LMDB 0.9: on the layout of its file, and on a flag in its environment. mw_lmdb_open()
+/* page.h and lmdb_trouble.c rely on LMDB 0.9: on its file layout, and on a flag in its environment. mw_lmdb_open()
  * refuses a library of another version. */
 #if MDB_VERSION_MAJOR != 0 || MDB_VERSION_MINOR != 9
 #error "the store needs LMDB 0.9"
@@ -32,24 +32,24 @@
 
 enum {
   MW_LMDB_FORMAT = 2,
-  MW_LMDB_READERS = 8190, /* most views at once, idle ones included */
+  MW_LMDB_READERS = 8190, /* greatest number of views, idle ones included */
   MW_LMDB_SHARDS = 16,
-  MW_LMDB_IDLE = 16, /* most idle views of a shard: they take up slots that others may need */
+  MW_LMDB_IDLE = 16, /* greatest number of idle views of a shard, because they occupy reader slots */
   MW_LMDB_META = MW_PAGE_HEADER + MW_META_SIZE
 };
 
-/* The counter that holds up to which revision records may be of format 1. */
+/* This counter holds the revision up to which records may be of format 1. */
 #define MW_UNCHECKED_COUNTER mw_slice("u", 1)
 
-/* Idle views, kept because a fresh one costs a search for a reader slot under a lock. A thread sticks to its shard,
- * so that threads rarely meet on a lock. */
+/* Idle views, kept because a new view searches for a reader slot under a lock. A thread always uses the same shard,
+ * so that threads rarely compete for a lock. */
 struct mw_lmdb_shard {
   _Alignas(64) pthread_mutex_t lock;
   struct mw_list idle;
   size_t n_idle, n_open;
 };
 
-/* A file that has to stay where it is. */
+/* A file that must stay in place. */
 struct mw_lmdb_place {
   char *path;
   dev_t device;
@@ -67,27 +67,29 @@ struct mw_lmdb {
 
   /* The writer's. */
   MDB_txn *write; /* between begin and commit */
-  bool broken;    /* an assertion of LMDB has failed */
-  struct mw_tree data_tree, expiry_tree; /* as committed last */
-  const struct mw_tree *guarded_tree;    /* and `guarded`: the key whose pages were checked last; unless `whole` */
+  bool broken;    /* an assertion of LMDB failed */
+  struct mw_tree data_tree, expiry_tree; /* of the last commit */
+  /* with `guarded`: the tree and key whose pages were checked last; unused if `whole` */
+  const struct mw_tree *guarded_tree;
   size_t guarded_len;
   uint8_t guarded[512];
 
-  int lock_fd;        /* holds the folder for this process; -1 without files */
-  int data_fd;        /* holds the data file; -1 without files */
+  int lock_fd;        /* locks the folder for this process; -1 without files */
+  int data_fd;        /* locks the data file; -1 without files */
   char *path;         /* of the data file, for messages */
   size_t page_size;   /* bytes */
-  size_t excess_pages; /* by which the databases' counts of their pages exceed the file: damage */
-  size_t limit_pages; /* that records may fill; the map is larger, so that a full store can still delete */
+  size_t excess_pages; /* excess of the databases' page counts over the file's pages: damage */
+  /* greatest number of pages for records; the map is larger, so that a full store can still delete */
+  size_t limit_pages;
 
-  /* lmdb_trouble.c's. */
-  _Atomic uint32_t *flags;       /* LMDB's own, or NULL */
+  /* State of lmdb_trouble.c. */
+  _Atomic uint32_t *flags;       /* LMDB's own flags, or NULL */
   uint8_t saved[MW_LMDB_META];   /* the meta page that the commit under way overwrites */
   size_t saved_page;
-  struct mw_lmdb_place places[3]; /* data file, lock, folder; unused ones without a path */
-  char trouble[256];             /* why nothing can be written any more; set before `lost`, and never changed */
-  _Atomic bool lost;             /* nothing can be written any more */
-  _Atomic bool meta_failed;      /* the meta page has to be restored before the next write */
+  struct mw_lmdb_place places[3]; /* data file, lock, folder; unused entries have no path */
+  char trouble[256];             /* why writes are refused for good; set before `lost`, then constant */
+  _Atomic bool lost;             /* writes are refused for good */
+  _Atomic bool meta_failed;      /* the meta page must be restored before the next write */
 
   struct mw_lmdb_shard shards[MW_LMDB_SHARDS];
 };
@@ -98,16 +100,16 @@ static inline struct mw_lmdb *mw_lmdb_of(struct mw_backend *backend) {
   return MW_CONTAINER(backend, struct mw_lmdb, base);
 }
 
-/* The MW_E* for an LMDB or system error. */
+/* Returns the MW_E* code for an LMDB or system error. */
 int mw_lmdb_code(int rc);
 
-/* Sets `err` to the words for an LMDB or system error while the store is used. Returns its MW_E*. */
+/* Sets `err` for an LMDB or system error of an open store. Returns its MW_E* code. */
 int mw_lmdb_fail(struct mw_lmdb *lm, int rc, struct mw_err *err);
 
-/* Reads the record of the database `name` in `txn`. Returns 0 or MW_EDATA. */
+/* Reads the tree record of the database `name` in `txn`. Returns 0 or MW_EDATA. */
 int mw_lmdb_tree(struct mw_lmdb *lm, MDB_txn *txn, const char *name, struct mw_tree *out);
 
-/* The meta key of a counter, in `bytes` of 512. */
+/* Builds the meta key of a counter in `bytes` of 512. */
 MDB_val mw_lmdb_counter_key(struct mw_slice name, uint8_t *bytes);
 
 /* Sets the counter `name` in `txn`. Returns LMDB's code. */
@@ -123,8 +125,8 @@ int mw_lmdb_view_next(struct mw_view *view, struct mw_slice prefix, struct mw_sl
                       struct mw_record *out);
 int mw_lmdb_view_counter(struct mw_view *view, struct mw_slice name, uint64_t *out);
 
-/* After a seek with `cursor` that did not find the record of `key`: returns MW_EDATA when it is there with a damaged key, and
- * MW_ENOTFOUND otherwise. */
+/* Call it after a seek with `cursor` that did not find `key`. Returns MW_EDATA if the record is there with a damaged
+ * key, and MW_ENOTFOUND otherwise. */
 int mw_lmdb_absent(const struct mw_cursor *cursor, struct mw_slice key);
 void mw_lmdb_views_init(struct mw_lmdb *lm);
 void mw_lmdb_views_fini(struct mw_lmdb *lm);
@@ -140,8 +142,8 @@ char *mw_lmdb_join(const char *folder, const char *name);
 
 int mw_lmdb_fail_errno(struct mw_err *err, const char *path);
 
-/* Makes the folder, takes its lock and that of the data file, and notes where they are. Returns 0, MW_EBUSY, MW_EIO,
- * MW_EFULL or MW_ENOMEM. */
+/* Creates the folder, locks it and the data file, and records their places. Returns 0, MW_EBUSY, MW_EIO, MW_EFULL or
+ * MW_ENOMEM. */
 int mw_lmdb_files_open(struct mw_lmdb *lm, const char *folder, struct mw_err *err);
 void mw_lmdb_files_close(struct mw_lmdb *lm);
 
@@ -150,44 +152,44 @@ const char *mw_lmdb_files_lost(const struct mw_lmdb *lm);
 
 /* ---- lmdb_format.c ---- */
 
-/* Opens the databases: makes those of an empty file, upgrades those of format 1. Returns 0, MW_EFORMAT, MW_EFULL, MW_EIO or
- * MW_ENOMEM. */
+/* Opens the databases: creates those of an empty file, upgrades those of format 1. Returns 0, MW_EFORMAT, MW_EFULL,
+ * MW_EIO or MW_ENOMEM. */
 int mw_lmdb_databases(struct mw_lmdb *lm, struct mw_err *err);
 
-/* Returns 0 for a format number that this version reads; MW_EFORMAT for another one, or 0. */
+/* Returns 0 for a format that this version reads; MW_EFORMAT for a newer one, or for 0. */
 int mw_lmdb_format_ok(const char *path, uint64_t format, struct mw_err *err);
 
 /* ---- lmdb_open.c ---- */
 
 int mw_lmdb_fail_open(struct mw_lmdb *lm, int rc, struct mw_err *err);
 
-/* ---- lmdb_trouble.c: when disk or files fail ---- */
+/* ---- lmdb_trouble.c: failing disks and lost files ---- */
 
 /* Finds LMDB's flags in the environment, before it is opened. */
 void mw_lmdb_find_flags(struct mw_lmdb *lm);
 
-/* Runs `write` on the writer's thread. An assertion of LMDB that fails in it ends it with MDB_CORRUPTED, and every
- * later write with it. */
+/* Runs `write` on the writer's thread. If an assertion of LMDB fails in it, it returns MDB_CORRUPTED, and so does
+ * every later write. */
 int mw_lmdb_trapped(struct mw_lmdb *lm, int (*write)(struct mw_lmdb *lm, void *arg), void *arg);
 void mw_lmdb_set_trap(MDB_env *env);
 
-/* Returns 0 when writes can begin; else the error, which is set. */
+/* Returns 0 if writes can begin; otherwise a code with an error. */
 int mw_lmdb_usable(struct mw_lmdb *lm, struct mw_err *err);
 
-/* Before a commit, and after one that failed. */
+/* Call one before a commit, the other after a failed commit. */
 void mw_lmdb_save_meta(struct mw_lmdb *lm);
 void mw_lmdb_commit_failed(struct mw_lmdb *lm);
 
-/* The vtable's. */
+/* Functions of the vtable. */
 void mw_lmdb_inspect(struct mw_backend *backend);
 bool mw_lmdb_trouble(struct mw_backend *backend, char *words, size_t cap);
 
 /* ---- lmdb_check.c ---- */
 
-/* Checks the data file `fd` before LMDB opens it, up to a budget of pages (0 for the default) and time: the meta pages, the list of free
- * pages and the small databases always, the trees of records as far as the budget goes, then a sample of the rest.
- * Sets bits in pages->checked, which may be NULL. `whole`: nothing was left. An empty file passes. Returns 0,
- * MW_EFORMAT with words that name `path`, or MW_EIO. */
+/* Checks the data file `fd` before LMDB opens it, within a budget of pages (0 for the default) and of time. Always
+ * checks the meta pages, the list of free pages and the small databases; then the trees of records as far as the
+ * budget allows, and a sample of the rest. Sets bits in pages->checked, which may be NULL. Sets `whole` if
+ * everything was checked. An empty file passes. Returns 0, MW_EFORMAT with an error that names `path`, or MW_EIO. */
 int mw_lmdb_check(int fd, const char *path, uint64_t budget, struct mw_pages *pages, bool *whole,
                   struct mw_err *err);
 

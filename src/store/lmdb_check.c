@@ -6,7 +6,7 @@
 #include "store/lmdb.h"
 #include "store/walk.h"
 
-/* So that a store starts soon however large it is: pages that are read, and time. */
+/* Bounds on the pages and the time of the check, so that a store of any size starts soon. */
 enum { CHECK_PAGES = 65536, SAMPLE_PAGES = 8192 };
 #define CHECK_TIME ((int64_t)2 * MW_NS_PER_S)
 

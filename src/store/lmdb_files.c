@@ -18,9 +18,9 @@ char *mw_lmdb_join(const char *folder, const char *name) {
 }
 
 /* ---- locks ----
- * The folder's lock file names the process that holds it. The data file is locked as well, so that the
- * removal of the lock file lets no second server in. flock() goes by the open file, so that LMDB's closing of its own descriptors of the
- * same files does not release these, as it would with POSIX locks. */
+ * The folder's lock file holds the pid of the server. The data file is locked as well, so that a second server
+ * cannot start after the lock file was removed. flock() locks belong to the open file: LMDB closes descriptors of
+ * its own for the same files, which would release POSIX locks. */
 
 static int fail_locked(const char *path, int fd, struct mw_err *err) {
   char pid[24] = "";
@@ -32,7 +32,7 @@ static int fail_locked(const char *path, int fd, struct mw_err *err) {
                     pid[0] ? pid : "(unknown)");
 }
 
-/* Opens `path`, made when absent, and locks it; `named` holds the number of the process that has it. */
+/* Opens `path`, created if absent, and locks it; `named` is the file that holds the pid of the other process. */
 static int take(const char *path, int named, int *out, struct mw_err *err) {
   int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (fd < 0) return mw_lmdb_fail_errno(err, path);
@@ -56,7 +56,7 @@ static int note_place(struct mw_lmdb_place *place, const char *path, int fd, str
   return 0;
 }
 
-/* Only an answer counts: a folder that cannot be looked at for the moment is not lost. */
+/* Only a definite answer counts: a folder that cannot be read for the moment is not lost. */
 static bool is_lost(const struct mw_lmdb_place *place) {
   struct stat st;
   if (!place->path) return false;
@@ -65,7 +65,7 @@ static bool is_lost(const struct mw_lmdb_place *place) {
 }
 
 const char *mw_lmdb_files_lost(const struct mw_lmdb *lm) {
-  /* The folder first: its files go with it. */
+  /* The folder first: if it is lost, so are its files. */
   for (size_t i = sizeof lm->places / sizeof *lm->places; i-- > 0;) {
     if (is_lost(&lm->places[i])) return lm->places[i].path;
   }
@@ -78,7 +78,7 @@ static int open_in(struct mw_lmdb *lm, const char *folder, const char *lock, str
   int rc = take(lock, -1, &lm->lock_fd, err);
   if (rc == 0) rc = take(lm->path, lm->lock_fd, &lm->data_fd, err);
   if (rc != 0) return rc;
-  /* The number is for messages only: a disk too full to hold it does no harm. */
+  /* The pid is for messages only: a full disk, which cannot hold it, is no error. */
   if (ftruncate(lm->lock_fd, 0) == 0) dprintf(lm->lock_fd, "%ld\n", (long)getpid());
   rc = note_place(&lm->places[0], lm->path, lm->data_fd, err);
   if (rc == 0) rc = note_place(&lm->places[1], lock, lm->lock_fd, err);

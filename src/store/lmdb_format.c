@@ -4,7 +4,7 @@
 #include "store/lmdb.h"
 #include "store/record.h"
 
-/* Whether the file has never been a store: nothing is in it at all. */
+/* True if the file is empty and was never a store. */
 static bool untouched(struct mw_lmdb *lm, MDB_txn *txn) {
   MDB_stat stat;
   return mdb_stat(txn, lm->main, &stat) == 0 && stat.ms_entries == 0;
@@ -26,9 +26,9 @@ static int get_counter(struct mw_lmdb *lm, MDB_txn *txn, struct mw_slice name, u
   return mw_counter_read(name, mw_slice(v.mv_data, v.mv_size), out) == 0 ? 0 : MDB_CORRUPTED;
 }
 
-/* ---- from format 1: counters get a checksum; records that are there stay without, up to the present revision ---- */
+/* ---- upgrade from format 1: counters get a checksum; records up to the present revision stay without ---- */
 
-/* The names and numbers of all counters: each a length in 2 bytes, a name, and a number in 8. */
+/* Lists all counters: each the length of its name (2 bytes), its name, and its number (8 bytes). */
 static int list_counters(struct mw_lmdb *lm, MDB_txn *txn, struct mw_buf *list) {
   MDB_cursor *cursor;
   int rc = mdb_cursor_open(txn, lm->meta, &cursor);
@@ -81,11 +81,12 @@ static int upgrade(struct mw_lmdb *lm, MDB_txn *txn) {
 int mw_lmdb_format_ok(const char *path, uint64_t format, struct mw_err *err) {
   if (format == 0) return mw_err_set(err, MW_EFORMAT, "%s: not a Moonwire store: it has no format number", path);
   if (format <= MW_LMDB_FORMAT) return 0;
-  return mw_err_set(err, MW_EFORMAT, "%s: written by a newer Moonwire (format %llu, this one reads up to %d): update first",
-                    path, (unsigned long long)format, MW_LMDB_FORMAT);
+  return mw_err_set(err, MW_EFORMAT,
+                    "%s: written by a newer Moonwire (format %llu, this one reads up to %d): update first", path,
+                    (unsigned long long)format, MW_LMDB_FORMAT);
 }
 
-/* `*old`: it was of format 1, and is upgraded now. */
+/* Sets `*old` if the store was of format 1 and has been upgraded. */
 static int check_format(struct mw_lmdb *lm, MDB_txn *txn, bool *old, struct mw_err *err) {
   uint64_t format = 0;
   MDB_val k = {1, "f"}, v;

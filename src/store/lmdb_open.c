@@ -46,10 +46,10 @@ static int open_env(struct mw_lmdb *lm, size_t map_size, unsigned flags, struct 
 }
 
 /* ---- the map ----
- * LMDB's API does not give the address of its map. The record of a database, in the only page of the main tree, is in
- * the map, though, and the meta pages have the number of that page. */
+ * LMDB's API does not return the address of its map. But the record of a database lies in the map, in the only page
+ * of the main tree, and the meta pages hold the number of that page. */
 
-/* The number of the main tree's root, as committed last. */
+/* Reads the page number of the main tree's root, as of the last commit. */
 static int read_root(struct mw_lmdb *lm, uint64_t *root, size_t *page_size) {
   int fd;
   uint8_t first[MW_LMDB_META], second[MW_LMDB_META];
@@ -83,7 +83,7 @@ static void grow(struct mw_pages *pages) {
   while (old < count && !atomic_compare_exchange_weak(&pages->count, &old, count)) {}
 }
 
-/* After the databases were opened. */
+/* After the databases are open. */
 static int open_pages(struct mw_lmdb *lm, struct mw_err *err) {
   MDB_txn *txn;
   int rc = mdb_txn_begin(lm->env, NULL, MDB_RDONLY, &txn);
@@ -119,7 +119,7 @@ static int sync_folder(const char *folder, struct mw_err *err) {
   return rc;
 }
 
-/* A bit for each page that the map can have, the smallest pages assumed. */
+/* Allocates a bit for each page that the map can have with the smallest page size. */
 static int make_bits(struct mw_lmdb *lm, size_t map_size, struct mw_err *err) {
   struct stat st;
   size_t size = lm->data_fd >= 0 && fstat(lm->data_fd, &st) == 0 ? (size_t)st.st_size : 0;
@@ -140,7 +140,7 @@ static int open_in_folder(struct mw_lmdb *lm, const char *folder, size_t map_siz
   return rc;
 }
 
-/* ---- without ---- */
+/* ---- without files ---- */
 
 static char *make_hidden_folder(void) {
   const char *tmp = getenv("TMPDIR");
@@ -160,7 +160,7 @@ static int open_in_memory(struct mw_lmdb *lm, size_t map_size, struct mw_err *er
   char *lock = mw_lmdb_join(folder, "store.mdb-lock");
   int rc = lm->path && lock ? 0 : mw_err_set(err, MW_ENOMEM, ":memory:: out of memory");
   if (rc == 0) rc = open_env(lm, map_size, MDB_NOSYNC, err);
-  /* Unlinked while open: the kernel frees them when the process ends, however it ends. */
+  /* Unlinked while open: the kernel frees them at the end of the process. */
   if (lm->path) unlink(lm->path);
   if (lock) unlink(lock);
   rmdir(folder);

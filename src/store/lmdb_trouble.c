@@ -1,5 +1,5 @@
-/* Trouble that a store outlives: a disk that fails for a while, files that are taken away, and pages that LMDB trips
- * over. Reads go on in all of it. */
+/* Failures that a store survives: a disk that fails for a while, removed files, and damaged pages that make LMDB
+ * assert. Reads continue. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,7 +10,7 @@
 #include "observe/log.h"
 #include "store/lmdb.h"
 
-/* Refuses writes for good, and logs why. Once, on the writer's thread. */
+/* Refuses writes for good, and logs the reason once. On the writer's thread. */
 static void MW_PRINTF(2, 3) lose(struct mw_lmdb *lm, const char *fmt, ...) {
   if (atomic_load(&lm->lost)) return;
   va_list args;
@@ -22,14 +22,14 @@ static void MW_PRINTF(2, 3) lose(struct mw_lmdb *lm, const char *fmt, ...) {
 }
 
 /* ---- the meta page ----
- * When LMDB cannot write a meta page it sets a flag in its environment, after which nothing begins any more, not even
- * reads, and which its API cannot clear. The page may have reached the disk or not. The writer keeps its bytes, clears
- * the flag at once, so that reads go on, and writes the bytes back before its next transaction, until that succeeds:
- * then the file is as before the commit that failed. */
+ * If LMDB cannot write a meta page, it sets a flag in its environment, after which no transaction can begin, not
+ * even to read. Its API cannot clear the flag. The page may or may not be on disk. The writer saves the page's bytes
+ * before each commit and clears the flag at once, so that reads continue. It writes the bytes back before its next
+ * transaction, until that succeeds; the file is then in the state before the failed commit. */
 
 enum { META_FAILED = 0x80000000 }; /* MDB_FATAL_ERROR in mdb.c */
 
-/* The environment is opaque; the word of its flags is the one that changes with a flag set through the API. */
+/* The environment is opaque. The flags are the word that changes when a flag is set through the API. */
 void mw_lmdb_find_flags(struct mw_lmdb *lm) {
   enum { WORDS = 16 };
   uint32_t before[WORDS], *words = (uint32_t *)(void *)lm->env;
@@ -89,7 +89,7 @@ int mw_lmdb_trapped(struct mw_lmdb *lm, int (*write)(struct mw_lmdb *lm, void *a
   jmp_buf here;
   if (setjmp(here) != 0) {
     trap = NULL;
-    lm->broken = true; /* the transaction stays open, with LMDB's lock */
+    lm->broken = true; /* the transaction stays open and keeps LMDB's lock */
     lose(lm, "%s: damaged (%s): run `moonwire store check`, restore a backup", lm->path, trapped_text);
     return MDB_CORRUPTED;
   }
@@ -99,11 +99,11 @@ int mw_lmdb_trapped(struct mw_lmdb *lm, int (*write)(struct mw_lmdb *lm, void *a
   return rc;
 }
 
-/* ---- the vtable's ---- */
+/* ---- functions of the vtable ---- */
 
 void mw_lmdb_inspect(struct mw_backend *backend) {
   struct mw_lmdb *lm = mw_lmdb_of(backend);
-  int dead; /* other programs that read, a backup or a check, and were killed: their snapshots would stay */
+  int dead; /* frees the slots of killed readers (a backup, a check), whose snapshots would stay */
   if (!lm->broken) mdb_reader_check(lm->env, &dead);
   if (atomic_load(&lm->fault.seen)) {
     lose(lm, "%s: a page of the file cannot be read: it was cut short, or the disk fails; restart to recover",

@@ -8,19 +8,19 @@
 #include "store/record.h"
 #include "store/store.h"
 
-/* A read transaction, which pins the pages of one state, and the tree of records in it. Idle ones are reset: they keep their
- * reader slot and pin no pages. */
+/* A read transaction, which pins the pages of one state, and the tree of its records. Idle views are reset: they
+ * keep their reader slot but pin no pages. */
 struct mw_view {
   struct mw_list link; /* in shard->idle */
   struct mw_lmdb *lm;
   struct mw_lmdb_shard *shard;
   MDB_txn *txn;
   struct mw_tree data;
-  uint64_t state; /* the number of the transaction that `data` is of; 0 for none */
-  struct mw_cursor cursor; /* of scans; initialised with `data` */
+  uint64_t state; /* transaction number of `data`; 0 for none */
+  struct mw_cursor cursor; /* for scans; initialised with `data` */
 };
 
-/* Threads take the shards in turn, and keep theirs for life. */
+/* Assigns threads to shards in turn, for their lifetime. */
 static struct mw_lmdb_shard *shard_of_thread(struct mw_lmdb *lm) {
   static atomic_uint threads;
   static _Thread_local unsigned own;
@@ -48,8 +48,8 @@ void mw_lmdb_views_fini(struct mw_lmdb *lm) {
   }
 }
 
-/* A failed write of the meta page makes LMDB refuse to begin anything, until the writer has put that right, which takes
- * it a moment. */
+/* Begins the read transaction. After a failed write of the meta page LMDB refuses to begin until the writer clears
+ * its flag, which takes a moment. */
 static int begin(struct mw_lmdb *lm, struct mw_view *view) {
   int64_t until = 0;
   for (;;) {
@@ -80,7 +80,7 @@ static int view_new(struct mw_lmdb *lm, struct mw_lmdb_shard *shard, struct mw_v
   return 0;
 }
 
-/* Begins the transaction of a new or idle view, which is freed on failure. */
+/* Begins the transaction of a new or idle view. On failure frees the view. */
 static int view_start(struct mw_lmdb *lm, struct mw_view *view, struct mw_err *err) {
   int rc = begin(lm, view);
   if (rc != 0) {
@@ -146,9 +146,9 @@ void mw_lmdb_view_close(struct mw_view *view) {
   if (!keep) view_free(view);
 }
 
-/* ---- absence ----
- * A damaged key is still between those of its neighbours, or its page would be rejected as a whole. Where an entry is missing,
- * its checksum therefore fits one of the two beside its place. */
+/* ---- absent entries ----
+ * A damaged key still lies between those of its neighbours; otherwise its page would be rejected. So if an entry is
+ * missing because of damage, the sought key matches the checksum of one of the two neighbours. */
 
 int mw_lmdb_absent(const struct mw_cursor *cursor, struct mw_slice key) {
   for (int side = -1; side <= 0; side++) {
@@ -172,7 +172,7 @@ static int absent_counter(const struct mw_cursor *cursor, struct mw_slice key) {
 
 /* ---- one entry ---- */
 
-/* Reads `key` through `cursor`, which is anywhere. */
+/* Reads `key` with `cursor`, whose position does not matter. */
 static int get(struct mw_cursor *cursor, struct mw_slice key, struct mw_slice *value,
                int (*absent)(const struct mw_cursor *, struct mw_slice key)) {
   if (cursor->tree.root == MW_NO_PAGE) return MW_ENOTFOUND;
@@ -213,7 +213,7 @@ static bool is_below(struct mw_slice key, struct mw_slice prefix) {
 }
 
 struct range {
-  struct mw_slice prefix, after; /* of mw_lmdb_view_next() */
+  struct mw_slice prefix, after; /* parameters of mw_lmdb_view_next() */
   bool reverse;
 };
 
@@ -223,7 +223,7 @@ static bool in_range(const struct range *range, struct mw_slice key) {
   return !range->after.data || (range->reverse ? order < 0 : order > 0);
 }
 
-/* Whether a record is sound. One in overflow pages, which may be many, is read for that once. */
+/* True if a record is sound. A record in overflow pages, which may be large, is verified only once. */
 static bool value_checked(struct mw_pages *pages, struct mw_slice key, struct mw_slice value) {
   uint64_t leaf = (uint64_t)(key.data - pages->base) / pages->page_size;
   uint64_t page = (uint64_t)(value.data - pages->base) / pages->page_size;
@@ -234,8 +234,8 @@ static bool value_checked(struct mw_pages *pages, struct mw_slice key, struct mw
   return true;
 }
 
-/* Whether a record beside the range lies in it, and has one bit of its key wrong. The one that the scan goes on after is
- * not asked again. */
+/* True if a record outside the range belongs in it and has one wrong bit in its key. The record with the key `after`
+ * was checked already. */
 static bool has_strayed(struct mw_pages *pages, const struct range *range, struct mw_slice key,
                         struct mw_slice value) {
   struct mw_record record;
@@ -252,15 +252,15 @@ static bool has_strayed(struct mw_pages *pages, const struct range *range, struc
   return false;
 }
 
-/* Whether the cursor stands on `key` already, where the last call left it. That call mostly returned this very slice. */
+/* True if the cursor is still at `key` from the last call, which usually returned this slice. */
 static bool stands_on(const struct mw_cursor *cursor, struct mw_slice key) {
   if (!cursor->set) return false;
   struct mw_slice at = mw_cursor_key(cursor);
   return at.data == key.data ? at.len == key.len : mw_slice_eq(at, key);
 }
 
-/* Seeks where a scan begins. Returns also MW_EDATA with `*strayed`, the key of a record that has left the range on that
- * side. */
+/* Seeks to the start of a scan. Returns also MW_EDATA, with the key in `*strayed`, if a record has left the range on
+ * that side. */
 static int start(struct mw_cursor *cursor, const struct range *range, struct mw_slice from, bool *exact,
                  struct mw_slice *strayed) {
   int rc = mw_cursor_seek(cursor, from, exact);
@@ -284,7 +284,7 @@ static int next_forward(struct mw_cursor *cursor, const struct range *range, str
   return rc == 0 && exact ? mw_cursor_next(cursor) : rc;
 }
 
-/* The least key greater than all below `prefix`, in `bytes`; empty when there is none. */
+/* Returns the least key greater than all keys below `prefix`, in `bytes`; empty if there is none. */
 static struct mw_slice end_of_prefix(struct mw_slice prefix, uint8_t *bytes, size_t cap) {
   size_t len = prefix.len < cap ? prefix.len : cap;
   if (len > 0) memcpy(bytes, prefix.data, len);

@@ -2,8 +2,8 @@
 
 _Static_assert(sizeof(size_t) == 8, "the layout is that of 64-bit LMDB");
 
-/* Flags of a database choose how LMDB compares its keys. The list of free pages, whose keys are numbers, also holds a flag
- * of the environment: that its path is a file. */
+/* Flags of a database select how LMDB compares its keys. The list of free pages, whose keys are numbers, also holds
+ * a flag of the environment: its path is a file. */
 enum { DB_NUMBERS = 0x08, ENV_FILE = 0x4000 };
 
 bool mw_tree_read(const uint8_t *record, enum mw_tree_order order, struct mw_tree *out) {
@@ -37,15 +37,15 @@ const uint8_t *mw_pages_tree(struct mw_pages *pages, uint64_t number, bool leaf)
   return page;
 }
 
-/* Whether a leaf's node has flags of its tree, and is in overflow pages, which lie in the file, when LMDB would put it
- * there: when two such nodes do not fit into a page. */
+/* True if a leaf's node has valid flags, and its value is in overflow pages exactly if LMDB would put it there: if
+ * two such nodes do not fit into a page. The overflow pages must be in the file. */
 static bool leaf_node_ok(struct mw_pages *pages, const struct mw_node *node, enum mw_tree_order order) {
   if (node->flags & ~(unsigned)(order == MW_TREE_NAMES ? MW_NODE_TREE : MW_NODE_BIG)) return false;
   if (node->flags & MW_NODE_BIG) return mw_pages_at(pages, node->page, mw_page_need(pages, node->len)) != NULL;
   return MW_NODE_HEADER + node->key.len + node->len <= (pages->page_size - MW_PAGE_HEADER) / 2 - 2;
 }
 
-/* The room that a node takes up: LMDB keeps them at even offsets, without gaps. */
+/* Returns the room of a node: LMDB places nodes at even offsets, without gaps. */
 static size_t node_room(const struct mw_node *node, bool leaf) {
   size_t room = MW_NODE_HEADER + node->key.len;
   if (leaf) room += node->flags & MW_NODE_BIG ? 8 : node->len;
@@ -62,7 +62,7 @@ bool mw_page_ok(struct mw_pages *pages, const uint8_t *page, bool leaf, enum mw_
     if (leaf ? !leaf_node_ok(pages, &node, order) : !mw_pages_at(pages, node.page, 1)) return false;
     if (node.key.len > MW_NODE_KEY_MAX) return false;
     room += node_room(&node, leaf);
-    if (!leaf && i == 0) continue; /* a branch's first key stands for all that are less than the second */
+    if (!leaf && i == 0) continue; /* a branch's first key stands for all keys below the second */
     if (node.key.len == 0 || (order == MW_TREE_NUMBERS && node.key.len != 8)) return false;
     if (before.data && mw_key_compare(order, before, node.key) >= 0) return false;
     before = node.key;
@@ -71,7 +71,7 @@ bool mw_page_ok(struct mw_pages *pages, const uint8_t *page, bool leaf, enum mw_
 }
 
 bool mw_page_narrow(const struct mw_pages *pages, const uint8_t *page, unsigned i, struct mw_bounds *bounds) {
-  if (i > 0 && !mw_page_key(pages, page, i, &bounds->low)) return false; /* a branch's first key is not used */
+  if (i > 0 && !mw_page_key(pages, page, i, &bounds->low)) return false; /* the first key of a branch is unused */
   return i + 1 >= mw_page_nodes(page) || mw_page_key(pages, page, i + 1, &bounds->high);
 }
 

@@ -1,14 +1,14 @@
-/* Pages of an LMDB data file (version 1 of its format, 64-bit), read without trust: every number is checked before it
- * is followed, so that a damaged page is an error and never a wild read.
+/* Pages of an LMDB data file (version 1 of its format, 64-bit), read without trust: every number is checked before
+ * use, so that a damaged page is an error and never a wild read.
  *
  * Layout. A page starts with 16 bytes: its number (8), padding (2), flags (2), then the bounds of its free room (2,
- * 2), or for an overflow run the number of its pages (4). Branch and leaf pages go on with the offsets of their nodes
- * (2 each), in key order. A node has 8 bytes (of a leaf: the value's length in 4, flags in 2; of a branch: a page
- * number in 6; then the key's length in 2), the key, and in a leaf the value, or the number of the first page of an
- * overflow run.
+ * 2), or for an overflow run the number of its pages (4). In branch and leaf pages the offsets of their nodes follow
+ * (2 each), in key order. A node has a header of 8 bytes, the key, and in a leaf the value, or the number of the
+ * first page of an overflow run. The header holds in a leaf the length of the value (4) and flags (2), in a branch a
+ * page number (6); then the length of the key (2).
  *
- * A page is checked whole when it is met for the first time; a bit remembers that. LMDB never changes a page in place;
- * a page that it writes later comes from memory. Bounds are checked every time. Any thread. */
+ * A page is checked completely when it is first used; a bit records that. LMDB never changes a page in place; the
+ * pages that it writes later come from memory. Bounds are checked every time. Any thread. */
 #ifndef MW_STORE_PAGE_H
 #define MW_STORE_PAGE_H
 
@@ -27,7 +27,7 @@ enum {
   MW_PAGE_META = 0x08,
   MW_NODE_HEADER = 8,
   MW_NODE_BIG = 0x01,  /* the value is in overflow pages */
-  MW_NODE_TREE = 0x02, /* the value is a tree's record */
+  MW_NODE_TREE = 0x02, /* the value is the record of a tree */
   MW_NODE_KEY_MAX = 511, /* bytes */
   MW_TREE_RECORD = 48,
   MW_META_SIZE = 136,
@@ -39,17 +39,17 @@ enum {
 struct mw_pages {
   const uint8_t *base;
   size_t page_size;
-  _Atomic uint64_t count;            /* that are in use; only grows */
-  void (*grow)(struct mw_pages *);   /* reads `count` again; NULL when it is final */
+  _Atomic uint64_t count;            /* pages in use; only grows */
+  void (*grow)(struct mw_pages *);   /* reads `count` again; NULL if it is final */
   _Atomic uint8_t *checked;          /* a bit for each page of the map; NULL: check every time */
 };
 
-/* How keys sort, and what the values are: those of LMDB's list of free pages are numbers; those of the main tree are names
- * of databases, which sort as bytes, with the databases' records as values. */
+/* Order of the keys, and kind of the values. The keys of LMDB's list of free pages are numbers. The keys of the main
+ * tree are names of databases, which sort as bytes; its values are the databases' tree records. */
 enum mw_tree_order { MW_TREE_BYTES, MW_TREE_NUMBERS, MW_TREE_NAMES };
 
 struct mw_tree {
-  uint64_t root; /* MW_NO_PAGE when it is empty */
+  uint64_t root; /* MW_NO_PAGE if the tree is empty */
   uint64_t entries, pages;
   unsigned depth;
   enum mw_tree_order order;
@@ -59,7 +59,7 @@ struct mw_node {
   struct mw_slice key;
   unsigned flags;
   size_t len;           /* of the value */
-  const uint8_t *value; /* NULL when it is in overflow pages */
+  const uint8_t *value; /* NULL if it is in overflow pages */
   uint64_t page;        /* the child, or the first overflow page; 0 for none */
 };
 
@@ -81,12 +81,12 @@ static inline uint64_t mw_read64(const uint8_t *at) {
   return v;
 }
 
-/* How many nodes a branch or leaf page has. */
+/* Returns the number of nodes of a branch or leaf page. */
 static inline unsigned mw_page_nodes(const uint8_t *page) {
   return (mw_read16(page + 12) - (unsigned)MW_PAGE_HEADER) / 2;
 }
 
-/* The node at `i`, which is below mw_page_nodes(), and its key. Returns NULL when it is not in its page. */
+/* Returns node `i`, which is below mw_page_nodes(), and its key; NULL if the node is not inside the page. */
 static inline const uint8_t *mw_page_key(const struct mw_pages *pages, const uint8_t *page, unsigned i,
                                          struct mw_slice *key) {
   size_t at = mw_read16(page + MW_PAGE_HEADER + 2 * i);
@@ -98,7 +98,7 @@ static inline const uint8_t *mw_page_key(const struct mw_pages *pages, const uin
   return node;
 }
 
-/* Reads the node at `i` of a leaf or branch. Returns false when it is not in its page. */
+/* Reads node `i` of a leaf or branch. Returns false if it is not inside the page. */
 static inline bool mw_page_node(const struct mw_pages *pages, const uint8_t *page, unsigned i, bool leaf,
                                 struct mw_node *out) {
   const uint8_t *node = mw_page_key(pages, page, i, &out->key);
@@ -121,13 +121,14 @@ static inline bool mw_page_node(const struct mw_pages *pages, const uint8_t *pag
   return true;
 }
 
-/* Where page `number` is, when the file has `run` pages from it on; NULL when not, or for the two meta pages. */
+/* Returns the address of page `number` if the file has `run` pages from it on; otherwise, or for the two meta pages,
+ * NULL. */
 const uint8_t *mw_pages_at(struct mw_pages *pages, uint64_t number, uint64_t run);
 
-/* A branch or leaf whose header can be true; its nodes were not looked at. NULL for others. */
+/* Returns a branch or leaf page with a plausible header, its nodes unchecked; NULL for other pages. */
 const uint8_t *mw_pages_tree(struct mw_pages *pages, uint64_t number, bool leaf);
 
-/* Whether every node of the page lies in it, points into the file and is in order. */
+/* True if every node of the page lies inside it, points into the file and is in order. */
 bool mw_page_ok(struct mw_pages *pages, const uint8_t *page, bool leaf, enum mw_tree_order order);
 
 /* Bounds of the keys in a page: not less than `low`, and less than `high`; data NULL for no bound. */
@@ -135,29 +136,30 @@ struct mw_bounds {
   struct mw_slice low, high;
 };
 
-/* Narrows `bounds`, those of the branch `page`, to those of its child `i`. Returns false for a damaged page. */
+/* Narrows `bounds` from the branch `page` to its child `i`. Returns false for a damaged page. */
 bool mw_page_narrow(const struct mw_pages *pages, const uint8_t *page, unsigned i, struct mw_bounds *bounds);
 
-/* Whether the keys of a page are within bounds. The page is in order, so the first and the last one count. */
+/* True if the keys of a page are within bounds. The page is in order, so only the first and the last key are
+ * compared. */
 bool mw_page_within(const struct mw_pages *pages, const uint8_t *page, bool leaf, enum mw_tree_order order,
                     const struct mw_bounds *bounds);
 
-/* The value of a leaf's node, wherever it is; data NULL when its overflow pages are damaged. */
+/* Returns the value of a leaf's node, in the page or in overflow pages; data NULL if those are damaged. */
 struct mw_slice mw_page_value(struct mw_pages *pages, const struct mw_node *node);
 
-/* How many overflow pages a value of `len` bytes takes. */
+/* Returns the number of overflow pages for a value of `len` bytes. */
 static inline uint64_t mw_page_need(const struct mw_pages *pages, size_t len) {
   return (MW_PAGE_HEADER - 1 + (uint64_t)len) / pages->page_size + 1;
 }
 
-/* How many overflow pages the value of a leaf's node has, which LMDB frees with it; 0 when they are damaged. More than it needs
- * when it was written twice in one transaction, smaller the second time. */
+/* Returns the number of overflow pages of a leaf's node, which LMDB frees with it; 0 if they are damaged. It exceeds
+ * mw_page_need() if one transaction wrote the value twice, smaller the second time. */
 uint64_t mw_page_run(struct mw_pages *pages, const struct mw_node *node);
 
-/* Whether the surplus ones can be the value's: none is the first page of anything else. */
+/* True if the surplus overflow pages belong to the value: none is the first page of another object. */
 bool mw_page_run_own(struct mw_pages *pages, const struct mw_node *node);
 
-/* Reads a tree's record of MW_TREE_RECORD bytes. Returns false when it cannot be one. */
+/* Reads a tree record of MW_TREE_RECORD bytes. Returns false if it is invalid. */
 bool mw_tree_read(const uint8_t *record, enum mw_tree_order order, struct mw_tree *out);
 
 /* Compares two keys. */

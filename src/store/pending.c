@@ -4,12 +4,12 @@
 
 static bool is_write(const struct mw_op *op) { return op->kind == MW_OP_PUT || op->kind == MW_OP_DELETE; }
 
-/* True when `write` will be applied before a transaction that is queued now. */
+/* True if `write` will be applied before a transaction that is queued now. */
 static bool is_before(const struct mw_op *write, bool ahead, uint64_t taken) {
   return !ahead || write->txn->ahead || write->txn->place <= taken;
 }
 
-/* False when one that `txn` follows is in the queue, where `txn` would overtake it. */
+/* Returns false if `txn` would overtake a queued transaction that it follows. */
 static bool may_overtake(const struct mw_store_txn *txn, uint64_t taken) {
   for (size_t i = 0; i < txn->n_ops; i++) {
     const struct mw_op *op = &txn->ops[i];
@@ -18,8 +18,8 @@ static bool may_overtake(const struct mw_store_txn *txn, uint64_t taken) {
   return true;
 }
 
-/* Returns 0, MW_ECONFLICT (the key that `op` follows has a newer write), or MW_ENOTFOUND (its transaction will lose, as far as can be
- * foreseen). */
+/* Returns 0, MW_ECONFLICT (the key that `op` follows has a newer write), or MW_ENOTFOUND (by prediction, `op` will
+ * conflict). */
 static int foresee(const struct mw_pending *pending, const struct mw_store_txn *txn, const struct mw_op *op,
                    uint64_t taken) {
   const struct mw_op *write = mw_pending_find(pending, mw_op_key(txn, op));
@@ -29,7 +29,7 @@ static int foresee(const struct mw_pending *pending, const struct mw_store_txn *
   return is_before(write, txn->ahead, taken) ? MW_ENOTFOUND : 0;
 }
 
-/* Adds the writes of `txn`. Returns false when some are missing. */
+/* Adds the writes of `txn`. Returns false if some are missing. */
 static bool list(struct mw_pending *pending, struct mw_store_txn *txn) {
   bool all = true;
   for (size_t i = 0; i < txn->n_ops; i++) {

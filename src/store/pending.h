@@ -1,9 +1,9 @@
-/* The newest write of each key that is queued and not settled: the state that the next transaction in the queue will meet.
+/* The newest queued write of each key: the state that the next queued transaction will find.
  *
- * Callers who change the same key read it here and follow that write (mw_store_txn_follow()), so that a whole chain of
- * changes goes into one commit. The table only predicts: the writer compares when it applies. A transaction that is bound to
- * lose against one before it is therefore left out, and so is one with more than MW_PENDING_OPS operations: `unlisted` counts
- * those.
+ * Callers who change the same key read it here and follow that write (mw_store_txn_follow()), so that a chain of
+ * changes goes into one commit. The table only predicts; the writer compares when it applies. It therefore omits a
+ * transaction that will certainly conflict with an earlier one, and one with more than MW_PENDING_OPS operations;
+ * `unlisted` counts those.
  *
  * All of it is guarded by the writer's lock. */
 #ifndef MW_STORE_PENDING_H
@@ -16,15 +16,15 @@ enum { MW_PENDING_OPS = 64 };
 
 struct mw_pending {
   struct mw_map map; /* key -> the struct mw_op of the write */
-  size_t unlisted;   /* transactions whose writes it does not have */
+  size_t unlisted;   /* transactions whose writes the map omits */
 };
 
-/* Decides txn->ahead, and adds the writes of a transaction that is about to be queued. Transactions up to the place
- * `taken` are being applied. Returns 0, or MW_ECONFLICT when a key that `txn` follows has a newer write, or when `txn` is
- * bound to conflict and asked to lose early. */
+/* Sets txn->ahead, and adds the writes of a transaction that is about to be queued. The writer has taken
+ * transactions up to the place `taken`. Returns 0, or MW_ECONFLICT if a key that `txn` follows has a newer write, or
+ * if `txn` will certainly conflict and has `early` set. */
 int mw_pending_add(struct mw_pending *pending, struct mw_store_txn *txn, uint64_t taken);
 
-/* Removes the writes of a transaction that is settled. */
+/* Removes the writes of a settled transaction. */
 void mw_pending_remove(struct mw_pending *pending, struct mw_store_txn *txn);
 
 /* The newest queued write of `key`, or NULL. */

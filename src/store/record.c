@@ -5,7 +5,7 @@
 
 enum { OLD_HEADER = 16, EXPIRY_AT = 16 };
 
-static const uint64_t CHECKED = (uint64_t)1 << 63; /* in the revision: a checksum follows */
+static const uint64_t CHECKED = (uint64_t)1 << 63; /* bit of the revision: a checksum follows */
 
 static uint64_t checksum(struct mw_slice key, uint64_t revision, const uint8_t *bytes, size_t len) {
   return XXH3_64bits_withSeed(bytes, len, XXH3_64bits_withSeed(key.data, key.len, revision));

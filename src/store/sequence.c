@@ -6,7 +6,7 @@
 
 enum { FIRST_LEASE = 16, LARGEST_LEASE = 1024 };
 
-/* Somebody who waits for a number. */
+/* A caller that waits for a number. */
 struct waiter {
   struct mw_list link;
   struct mw_post post;
@@ -20,10 +20,10 @@ struct waiter {
 
 struct sequence {
   struct mw_store *store;
-  uint64_t last;    /* given out last */
-  uint64_t leased;  /* may be given out up to here, inclusive */
-  uint64_t lease;   /* how many numbers to lease next */
-  uint64_t leasing; /* what `leased` will be when the lease under way is durable; 0 when none is */
+  uint64_t last;    /* number issued last */
+  uint64_t leased;  /* greatest number that may be issued */
+  uint64_t lease;   /* size of the next lease */
+  uint64_t leasing; /* `leased` after the lease under way is durable; 0 for none */
   struct mw_list waiters;
   size_t name_len;
   uint8_t name[]; /* of the counter */
@@ -50,7 +50,7 @@ static void give_back(struct mw_store *store) {
 
 void mw_sequences_fini(struct mw_store *store) {
   struct mw_sequences *sequences = &store->sequences;
-  /* Numbers that cannot be given back are lost, as in a crash: no reason to fail. */
+  /* Numbers that cannot be returned are lost, as in a crash, which is no error. */
   if (sequences->map.len > 0) give_back(store);
   size_t cursor = 0;
   struct sequence *sequence;
@@ -88,7 +88,7 @@ static void answer(struct waiter *waiter, int code, uint64_t number, const char 
 
 static void lease_settled(struct mw_store_txn *txn);
 
-/* Starts a lease when less than half of one is left and none is under way. Under the lock. Returns 0 or MW_ENOMEM. */
+/* Starts a lease if less than half of one is left and none is under way. Under the lock. Returns 0 or MW_ENOMEM. */
 static int lease(struct sequence *sequence) {
   uint64_t left = sequence->leased - sequence->last;
   if (sequence->leasing || left > sequence->lease / 2) return 0;
@@ -106,7 +106,7 @@ static int lease(struct sequence *sequence) {
   return 0;
 }
 
-/* On the writer's thread: the numbers of a lease go to those who wait, in their order. */
+/* Issues the numbers of a lease to the waiters, in order. On the writer's thread. */
 static void lease_settled(struct mw_store_txn *txn) {
   struct sequence *sequence = txn->arg;
   struct mw_sequences *sequences = &sequence->store->sequences;
@@ -127,7 +127,7 @@ static void lease_settled(struct mw_store_txn *txn) {
   mw_store_txn_unref(txn);
 }
 
-/* ---- asking ---- */
+/* ---- numbers ---- */
 
 static int load(struct mw_store *store, struct sequence *sequence) {
   struct mw_view *view;
@@ -139,7 +139,7 @@ static int load(struct mw_store *store, struct sequence *sequence) {
   return rc;
 }
 
-/* The sequence `name`, made when it is asked for the first time. Under the lock. */
+/* Finds the sequence `name`, or creates it. Under the lock. */
 static int find(struct mw_store *store, struct mw_slice name, struct sequence **out) {
   *out = mw_map_get(&store->sequences.map, name);
   if (*out) return 0;
@@ -165,7 +165,7 @@ static int find(struct mw_store *store, struct mw_slice name, struct sequence **
 static int take_number(struct sequence *sequence, uint64_t *out, const struct waiter *like) {
   if (mw_list_empty(&sequence->waiters) && sequence->last < sequence->leased) {
     *out = ++sequence->last;
-    /* A lease ahead of need that cannot be had now is asked for again by those who need it. */
+    /* If an early lease fails now, callers that need it retry it. */
     (void)lease(sequence);
     return 0;
   }

@@ -1,7 +1,7 @@
-/* Sequences: numbers that are never given out twice, leased from a durable counter in batches.
+/* Sequences: numbers that are never issued twice, leased from a durable counter in batches.
  *
- * The counter says up to where numbers may have been given out; those up to it which were not are lost in a crash and
- * given back by an orderly close. A lease grows with use, and the next one is taken when half of it is gone. */
+ * The counter is the greatest number that may have been issued. A crash loses the unused numbers of a lease; an
+ * orderly close returns them. A lease grows with use; the next one starts when half of it is used. */
 #ifndef MW_STORE_SEQUENCE_H
 #define MW_STORE_SEQUENCE_H
 
@@ -17,10 +17,10 @@ struct mw_sequences {
 
 void mw_sequences_init(struct mw_sequences *sequences);
 
-/* Whether somebody waits for a number. */
+/* True if a caller waits for a number. */
 bool mw_sequences_busy(struct mw_sequences *sequences);
 
-/* After the writer has stopped: gives unused numbers back and frees everything. */
+/* Returns unused numbers and frees everything. After the writer has stopped. */
 void mw_sequences_fini(struct mw_store *store);
 
 #endif

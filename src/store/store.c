@@ -72,7 +72,7 @@ struct mw_store_snapshot {
   const struct mw_backend_ops *ops;
   struct mw_view *view;
   uint64_t revision;
-  int64_t now; /* when it was opened: what had expired then stays hidden, what had not stays */
+  int64_t now; /* time of opening: entries expired by then are hidden, others are not */
 };
 
 int mw_store_snapshot_open(struct mw_store *store, struct mw_store_snapshot **out, struct mw_err *err) {
@@ -174,7 +174,7 @@ int mw_store_get_newest(struct mw_store *store, struct mw_slice key, struct mw_b
   return rc;
 }
 
-/* Whether the state that `op` follows is what the store has now: queued still, or committed. */
+/* True if the state that `op` follows is the newest in the store: still queued, or committed. */
 static bool is_newest(struct mw_store *store, const struct mw_store_txn *txn, const struct mw_op *op) {
   struct mw_slice key = mw_op_key(txn, op);
   const struct mw_op *write = mw_writer_pending(store, key);
@@ -195,7 +195,8 @@ static bool is_newest(struct mw_store *store, const struct mw_store_txn *txn, co
   return same;
 }
 
-/* Nothing that was committed changes without a round: after one, all is read again, until there is none meanwhile. */
+/* Committed records change only in a round of the writer. If a round has passed since the last reading, reads all
+ * again. */
 bool mw_store_txn_is_current(struct mw_store *store, struct mw_store_txn *txn) {
   enum { TRIES = 4 };
   uint64_t rounds;
@@ -225,5 +226,5 @@ int64_t mw_store_next_expiry(const struct mw_store *store) { return store->write
 void mw_store_flush(struct mw_store *store) {
   do {
     mw_writer_flush(store);
-  } while (mw_sequences_busy(&store->sequences)); /* a lease may have been too small for all who wait */
+  } while (mw_sequences_busy(&store->sequences)); /* a lease may have been too small for all waiters */
 }

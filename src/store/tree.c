@@ -7,7 +7,7 @@ static int damaged(struct mw_cursor *c) {
   return MW_EDATA;
 }
 
-/* Whether all keys of `page` lie between those that its parent, at `level` - 1, gives for it. */
+/* True if all keys of `page` are within the bounds that its parent, at `level` - 1, has for it. */
 static bool in_bounds(const struct mw_cursor *c, unsigned level, const uint8_t *page, bool leaf) {
   if (level == 0) return true;
   const uint8_t *parent = c->level[level - 1].page;
@@ -17,7 +17,7 @@ static bool in_bounds(const struct mw_cursor *c, unsigned level, const uint8_t *
   return mw_page_within(c->pages, page, leaf, c->tree.order, &bounds);
 }
 
-/* The page at `level`, below the parent's present index; NULL when it is damaged. */
+/* Returns the page at `level`, child of the parent's present index; NULL if it is damaged. */
 static const uint8_t *page_at(const struct mw_cursor *c, unsigned level, uint64_t number) {
   bool leaf = level == leaf_of(c);
   const uint8_t *page = mw_pages_tree(c->pages, number, leaf);
@@ -27,7 +27,7 @@ static const uint8_t *page_at(const struct mw_cursor *c, unsigned level, uint64_
   return page;
 }
 
-/* Enters page `number` as the one at `level`. Returns false when it is damaged. */
+/* Enters page `number` at `level`. Returns false if it is damaged. */
 static bool enter(struct mw_cursor *c, unsigned level, uint64_t number) {
   const uint8_t *page = page_at(c, level, number);
   if (!page) return false;
@@ -36,21 +36,21 @@ static bool enter(struct mw_cursor *c, unsigned level, uint64_t number) {
   return true;
 }
 
-/* Enters the child that the branch at `level` stands on. */
+/* Enters the present child of the branch at `level`. */
 static bool enter_child(struct mw_cursor *c, unsigned level) {
   struct mw_node node;
   return mw_page_node(c->pages, c->level[level].page, c->level[level].index, false, &node) &&
          enter(c, level + 1, node.page);
 }
 
-/* Returns 0, or MW_ENOTFOUND for an empty tree, or MW_EDATA. */
+/* Returns 0, MW_ENOTFOUND for an empty tree, or MW_EDATA. */
 static int enter_root(struct mw_cursor *c) {
   c->set = false;
   if (c->tree.root == MW_NO_PAGE) return MW_ENOTFOUND;
   return enter(c, 0, c->tree.root) ? 0 : MW_EDATA;
 }
 
-/* From `level` down to the first or last entry. */
+/* Descends from `level` to the first or last entry. */
 static int descend(struct mw_cursor *c, unsigned level, bool last) {
   for (;; level++) {
     c->level[level].index = last ? c->level[level].nodes - 1 : 0;
@@ -66,7 +66,7 @@ int mw_cursor_last(struct mw_cursor *c) {
   return rc != 0 ? rc : descend(c, 0, true);
 }
 
-/* To the first entry of the next leaf, or the last one of the leaf before. */
+/* Moves to the first entry of the next leaf, or to the last one of the previous leaf. */
 static int turn_leaf(struct mw_cursor *c, bool back) {
   unsigned level = leaf_of(c);
   for (;;) {
@@ -95,9 +95,8 @@ int mw_cursor_prev(struct mw_cursor *c) {
   return 0;
 }
 
-/* Only trees of records are searched; the list of free pages is walked whole.
- * Puts the index of `level` on the first node from `low` on whose key is not less than `key`, or past the last. Returns
- * false for a damaged page. */
+/* Sets the index of `level` to the first node, from `low` on, whose key is not less than `key`, or after the last.
+ * Returns false for a damaged page. Only for trees of records: the list of free pages is never searched. */
 static bool search(struct mw_cursor *c, unsigned level, struct mw_slice key, unsigned low, bool *exact) {
   unsigned high = c->level[level].nodes;
   const uint8_t *page = c->level[level].page;
@@ -125,7 +124,7 @@ int mw_cursor_seek(struct mw_cursor *c, struct mw_slice key, bool *exact) {
   unsigned leaf = leaf_of(c);
   for (unsigned level = 0; level < leaf; level++) {
     if (!search(c, level, key, 1, exact)) return damaged(c);
-    if (!*exact) c->level[level].index--; /* the last child that begins at or before the key */
+    if (!*exact) c->level[level].index--; /* the last child whose first key is not greater than `key` */
     if (!enter_child(c, level)) return damaged(c);
   }
   if (!search(c, leaf, key, 0, exact)) return damaged(c);
@@ -167,7 +166,7 @@ int mw_cursor_beside(const struct mw_cursor *c, int side, size_t key_len, struct
   return at + value->len <= c->pages->page_size ? 0 : MW_EDATA;
 }
 
-/* Checks the neighbours of the page that the branch at `level` stands on. */
+/* Checks the neighbours of the present child of the branch at `level`. */
 static bool guard_neighbours(struct mw_cursor *c, unsigned level) {
   unsigned index = c->level[level].index;
   bool good = true;
@@ -182,7 +181,7 @@ static bool guard_neighbours(struct mw_cursor *c, unsigned level) {
   return good;
 }
 
-/* Whether LMDB can read and free the value of the entry. */
+/* True if LMDB can read and free the value of the entry. */
 static bool value_ok(const struct mw_cursor *c) {
   unsigned leaf = leaf_of(c);
   struct mw_node node;

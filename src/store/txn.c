@@ -21,7 +21,7 @@ void mw_store_txn_unfollow(struct mw_store_txn *txn) {
 
 void mw_store_txn_unref(struct mw_store_txn *txn) {
   if (atomic_fetch_sub(&txn->refs, 1) != 1) return;
-  mw_store_txn_unfollow(txn); /* one deep: those that are followed and settled follow nobody */
+  mw_store_txn_unfollow(txn); /* does not recurse: a followed, settled transaction follows none */
   mw_buf_fini(&txn->bytes);
   mw_err_fini(&txn->err);
   free(txn->ops);
@@ -42,7 +42,9 @@ static int grow(struct mw_store_txn *txn) {
 }
 
 static int add(struct mw_store_txn *txn, struct mw_op op, struct mw_slice key, struct mw_slice value) {
-  if ((key.len == 0 && op.kind != MW_OP_AFTER) || key.len > MW_STORE_KEY_MAX || value.len > MW_STORE_VALUE_MAX) return MW_ELIMIT;
+  if ((key.len == 0 && op.kind != MW_OP_AFTER) || key.len > MW_STORE_KEY_MAX || value.len > MW_STORE_VALUE_MAX) {
+    return MW_ELIMIT;
+  }
   if (txn->n_ops == txn->cap_ops && grow(txn) != 0) return MW_ENOMEM;
   if (mw_buf_reserve(&txn->bytes, key.len + value.len) != 0) return MW_ENOMEM;
   op.key = txn->bytes.len;

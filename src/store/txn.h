@@ -1,7 +1,7 @@
-/* A transaction's inside: a list of operations over one buffer of bytes, and its way through the writer.
+/* Internals of a transaction: a list of operations over one buffer of bytes, and its state in the writer.
  *
- * Its caller fills it; from mw_store_commit() on it belongs to the writer; once settled it is immutable and shared by
- * the delivery of its result and by the watch log, each with a reference. */
+ * The caller fills it; from mw_store_commit() on it belongs to the writer. Once settled it is immutable and shared
+ * by the delivery of its result and by the watch log, each with a reference. */
 #ifndef MW_STORE_TXN_H
 #define MW_STORE_TXN_H
 
@@ -13,15 +13,16 @@ enum mw_op_kind { MW_OP_COMPARE, MW_OP_AFTER, MW_OP_PUT, MW_OP_DELETE, MW_OP_COU
 
 struct mw_op {
   enum mw_op_kind kind;
-  bool changed;              /* the write made a difference: watchers hear of it */
+  bool changed;              /* the write changed a record: report it to watches */
   size_t key, key_len;       /* in txn->bytes */
   size_t value, value_len;
   uint64_t number;           /* COMPARE: the revision; COUNTER: the value */
   int64_t expires;
   bool follows;              /* COMPARE: made by mw_store_txn_follow() */
-  /* COMPARE: whose write of the key it follows, a reference until this one is settled; `number` is then MW_STORE_ABSENT
-   * when that write leaves no record. NULL for a committed record, whose revision is `number`. AFTER: which one has to
-   * succeed, a reference. PUT, DELETE: its own, once it is pending (pending.h). */
+  /* COMPARE: the transaction whose write of the key it follows, a reference until this one is settled; `number` is
+   * then MW_STORE_ABSENT if that write leaves no record. NULL for a committed record, whose revision is `number`.
+   * AFTER: the transaction that must succeed, a reference. PUT, DELETE: the own transaction, once it is pending
+   * (pending.h). */
   struct mw_store_txn *txn;
 };
 
@@ -32,32 +33,32 @@ struct mw_store_txn {
   size_t n_ops, cap_ops;
   size_t n_changed;
   bool urgent, early; /* mw_store_txn_hurry(), mw_store_txn_lose_early() */
-  uint64_t checked;   /* writer->rounds when mw_store_txn_is_current() last read what it follows */
+  uint64_t checked;   /* writer->rounds when mw_store_txn_is_current() last read the followed keys */
 
   /* Set by mw_store_commit(). */
   struct mw_store_txn *next; /* in the writer's queue, then in the batch, then among those with the same loop */
-  uint64_t place; /* in the order in which they were queued, from 1 */
-  bool ahead;     /* it went before those that were queued */
-  bool unlisted;  /* struct mw_pending does not have all that it writes */
+  uint64_t place; /* position in the order of queueing, from 1 */
+  bool ahead;     /* it was put before earlier transactions of the queue */
+  bool unlisted;  /* struct mw_pending omits some of its writes */
   struct mw_loop *loop;
   void (*done)(void *arg, const struct mw_store_result *result);
   void *arg;
-  /* Instead of `done`, on the writer's thread: for the store's own transactions. NULL otherwise. */
+  /* Runs in place of `done`, on the writer's thread: for the store's own transactions. NULL otherwise. */
   void (*settled)(struct mw_store_txn *txn);
 
-  /* Set by the writer. MW_EBUSY before the first attempt. */
+  /* Set by the writer. `code` is MW_EBUSY before the first attempt. */
   int code;
   uint64_t revision;
   struct mw_err err;
   struct mw_post post;              /* of the first transaction of each loop: delivers all of them */
-  struct mw_store_txn *last;        /* the last of its loop */
-  struct mw_store_txn *next_loop;   /* the first of another loop */
+  struct mw_store_txn *last;        /* the last one with the same loop */
+  struct mw_store_txn *next_loop;   /* the first one of another loop */
 };
 
-/* Sets the counter `name`. Returns as the public ones. */
+/* Sets the counter `name`. Returns like mw_store_txn_put(). */
 int mw_store_txn_counter(struct mw_store_txn *txn, struct mw_slice name, uint64_t value);
 
-/* Drops the references to those that it follows. */
+/* Drops the references to the transactions that it follows. */
 void mw_store_txn_unfollow(struct mw_store_txn *txn);
 
 /* Drops a reference. */

@@ -29,13 +29,14 @@ static bool is_meta(const uint8_t *page) {
          mw_read32(page + MW_PAGE_HEADER + 4) == 1;
 }
 
-/* Whether two headers have the same page size and flags, which never change: LMDB takes those of the newer one. */
+/* True if two headers have the same page size and flags, which never change: LMDB uses those of the newer one. */
 static bool same_file(const uint8_t *meta, const uint8_t *other) {
   return mw_read32(meta + META_FREE) == mw_read32(other + META_FREE) &&
          mw_read16(meta + META_FREE + 4) == mw_read16(other + META_FREE + 4);
 }
 
-/* Whether two headers are of successive transactions: each goes to the page of its parity. Both are 0 in a new file. */
+/* True if two headers are of successive transactions; each transaction writes the page of its parity. Both are 0 in
+ * a new file. */
 static bool successive(const uint8_t *even, const uint8_t *odd) {
   uint64_t a = mw_read64(even + META_TXN), b = mw_read64(odd + META_TXN);
   return a % 2 == 0 && (a + 1 == b || a == b + 1 || (a == 0 && b == 0));
@@ -59,7 +60,7 @@ static int check_metas(const uint8_t *base, size_t size, size_t *page_size, cons
   return 0;
 }
 
-/* `meta`: a copy of one. */
+/* `meta` is a copy of a meta page. */
 static int open_meta(struct mw_walk *walk, const uint8_t *base, size_t size, size_t page_size, const uint8_t *meta,
                      const char *path, struct mw_err *err) {
   walk->last = mw_read64(meta + META_LAST);
@@ -83,8 +84,8 @@ int mw_walk_open(struct mw_walk *walk, const uint8_t *base, size_t size, const c
   if (rc != 0) return rc;
   const uint8_t *meta = base + MW_PAGE_HEADER, *other = meta + page_size;
   if (!successive(meta, other)) {
-    return mw_err_set(err, MW_EFORMAT, "%s: damaged: its two headers are not of successive transactions; restore a backup",
-                      path);
+    return mw_err_set(err, MW_EFORMAT,
+                      "%s: damaged: its two headers are not of successive transactions; restore a backup", path);
   }
   if (mw_read64(other + META_TXN) > mw_read64(meta + META_TXN)) meta = other;
   return open_meta(walk, base, size, page_size, meta, path, err);
@@ -112,7 +113,7 @@ void mw_walk_close(struct mw_walk *walk) {
 
 /* ---- pages ---- */
 
-/* Whether there is budget for `n` pages more. */
+/* Takes `n` pages from the budget. Returns false, and cuts the walk, if it is exhausted. */
 static bool afford(struct mw_walk *walk, uint64_t n) {
   if (walk->cut) return false;
   if (walk->budget >= n && mw_clock_real() < walk->until) walk->budget -= n;
@@ -120,7 +121,7 @@ static bool afford(struct mw_walk *walk, uint64_t n) {
   return !walk->cut;
 }
 
-/* Marks `n` pages from `first`, which exist, as used. Returns whether none was. */
+/* Marks `n` pages from `first`, which exist, as used. Returns true if all were unused. */
 static bool use(struct mw_walk *walk, uint64_t first, uint64_t n) {
   bool fresh = true;
   for (uint64_t page = first; page < first + n; page++) {
@@ -158,7 +159,7 @@ static bool walk_leaf(struct mw_walk *walk, const uint8_t *page) {
   return good;
 }
 
-/* Notes damage of page `number`, whose keys begin with `low`. */
+/* Records damage of page `number`, whose keys begin with `low`. */
 static bool found_at(struct mw_walk *walk, const struct mw_tree *tree, uint64_t number, struct mw_slice low,
                      const char *problem) {
   char words[MW_STORE_KEY_WORDS] = "the first";
@@ -219,7 +220,7 @@ bool mw_walk_tree(struct mw_walk *walk, const struct mw_tree *tree) {
     return mw_walk_found(walk, "%llu entries are there of %llu", (unsigned long long)walk->entries,
                          (unsigned long long)tree->entries);
   }
-  if (walk->n_pages == tree->pages || !walk->found) return true; /* it only makes the store full too soon */
+  if (walk->n_pages == tree->pages || !walk->found) return true; /* a wrong count only makes the store full too soon */
   return mw_walk_found(walk, "%llu pages are there of %llu", (unsigned long long)walk->n_pages,
                        (unsigned long long)tree->pages);
 }
@@ -235,7 +236,7 @@ bool mw_walk_sample(struct mw_walk *walk, const struct mw_tree *tree) {
   return good;
 }
 
-/* A record of the list of free pages: their count, and their numbers from the greatest on. */
+/* Reads a record of the list of free pages: a count, then page numbers in descending order. */
 static bool free_entry(struct mw_walk *walk, struct mw_slice key, struct mw_slice value) {
   uint64_t count = value.len >= 8 ? mw_read64(value.data) : 0, before = walk->last + 1;
   if (value.len < 8 || count > value.len / 8 - 1) return mw_walk_found(walk, "the list of free pages is damaged");
@@ -265,7 +266,7 @@ bool mw_walk_truncated(struct mw_walk *walk) {
   return false;
 }
 
-/* Reads the record of the database `name` from the main tree's page; one that is not there is missed later, when the
+/* Reads the tree record of the database `name` from the main tree's page. An absent one is reported when the
  * database is opened. */
 static bool read_tree(struct mw_walk *walk, const uint8_t *page, const char *name, struct mw_tree *out) {
   *out = (struct mw_tree){.root = MW_NO_PAGE};

@@ -11,13 +11,13 @@ struct mw_store_watch {
   struct mw_loop *loop;
   bool (*event)(void *arg, const struct mw_store_event *event);
   void *arg;
-  struct mw_store_txn *txn; /* reported up to `op`, with a reference; NULL between transactions */
+  struct mw_store_txn *txn; /* reported up to `op`, a reference; NULL between transactions */
   size_t op;
   uint64_t after; /* revision */
   uint64_t place; /* in the log: the next transaction to read */
-  bool posted;    /* `post` is queued or runs, and reads up to the end before it clears this; or `paused` */
+  bool posted;    /* `post` is queued or runs, and reads to the end before it clears this; or `paused` */
   bool paused;    /* until mw_store_watch_go_on() */
-  bool over;      /* fell behind: nothing follows */
+  bool over;      /* lagged too far: nothing follows */
   bool closed;    /* by its owner, on the loop's thread, while posted: `post` frees it */
   size_t prefix_len;
   uint8_t prefix[];
@@ -90,12 +90,12 @@ void mw_hub_publish(struct mw_hub *hub, struct mw_store_txn *txn) {
     struct mw_store_watch *watch = MW_CONTAINER(link, struct mw_store_watch, link);
     if (watch->posted || watch->over) continue;
     if (concerned(watch, txn)) wake(watch);
-    else watch->place = hub->end; /* one that is not posted has read everything */
+    else watch->place = hub->end; /* a watch that is not posted has read everything */
   }
   pthread_mutex_unlock(&hub->lock);
 }
 
-/* Reports one operation. Returns false when the watcher has enough. */
+/* Reports one operation. Returns false if the watcher pauses. */
 static bool report(struct mw_store_watch *watch, const struct mw_store_txn *txn, const struct mw_op *op) {
   if (!concerns(watch, txn, op)) return true;
   struct mw_store_event event = {mw_op_key(txn, op), mw_slice(NULL, 0), txn->revision};
@@ -103,7 +103,7 @@ static bool report(struct mw_store_watch *watch, const struct mw_store_txn *txn,
   return watch->event(watch->arg, &event);
 }
 
-/* Reports what is left of the transaction. Returns false when the watcher has enough. */
+/* Reports the rest of the transaction. Returns false if the watcher pauses. */
 static bool deliver(struct mw_store_watch *watch) {
   struct mw_store_txn *txn = watch->txn;
   bool more = true;
@@ -114,8 +114,8 @@ static bool deliver(struct mw_store_watch *watch) {
   return more;
 }
 
-/* Takes the next transaction, with a reference, from a place before the end of the log. Sets watch->over when it is gone
- * already. Under the lock. */
+/* Takes the next transaction, with a reference, from a place before the end of the log. Sets watch->over if it was
+ * dropped. Under the lock. */
 static void take(struct mw_store_watch *watch) {
   struct mw_hub *hub = watch->hub;
   if (watch->place < hub->first) {
@@ -134,11 +134,11 @@ static void watch_free(struct mw_store_watch *watch) {
   free(watch);
 }
 
-/* Reads the log up to where it ends now; what comes meanwhile is for the loop's next turn. */
+/* Reads the log up to its present end; later transactions wait for the next turn of the loop. */
 static void run(struct mw_post *post) {
   struct mw_store_watch *watch = MW_CONTAINER(post, struct mw_store_watch, post);
   struct mw_hub *hub = watch->hub;
-  if (watch->closed) { /* by this thread; the store, and with it the hub, may be gone */
+  if (watch->closed) { /* by this thread; the store, and its hub, may be freed */
     watch_free(watch);
     return;
   }
@@ -168,7 +168,7 @@ void mw_store_watch_go_on(struct mw_store_watch *watch) {
   pthread_mutex_unlock(&watch->hub->lock);
 }
 
-/* The first place with a revision above `after`. Under the lock. */
+/* Returns the first place with a revision above `after`. Under the lock. */
 static uint64_t find_place(struct mw_hub *hub, uint64_t after) {
   uint64_t low = hub->first, high = hub->end;
   while (low < high) {
@@ -195,7 +195,7 @@ int mw_store_watch_open(struct mw_store *store, struct mw_slice prefix, uint64_t
   if (prefix.len > 0) memcpy(watch->prefix, prefix.data, prefix.len);
   pthread_mutex_lock(&hub->lock);
   mw_list_push(&hub->watches, &watch->link);
-  /* A place before the first makes it fall behind as soon as it runs. */
+  /* A place before the first ends the watch with `over` when it runs. */
   watch->place = after >= hub->floor ? find_place(hub, after) : hub->first - 1;
   if (watch->place != hub->end) wake(watch);
   pthread_mutex_unlock(&hub->lock);

@@ -1,7 +1,7 @@
-/* The watch hub: a log of the newest transactions in memory, from which every watch reads at its own pace.
+/* The watch hub: a log of the newest transactions in memory, which every watch reads at its own pace.
  *
- * The log keeps references to the transactions themselves, bounded in events and bytes; the oldest go first. It is kept
- * without watchers too, so that one can begin at the revision of a snapshot that is no longer the newest. */
+ * The log keeps references to the transactions, bounded in events and bytes; the oldest are dropped first. It is
+ * kept without watches too, so that a watch can begin at the revision of an older snapshot. */
 #ifndef MW_STORE_WATCH_H
 #define MW_STORE_WATCH_H
 
@@ -10,23 +10,23 @@
 #include "store/txn.h"
 
 struct mw_hub {
-  pthread_mutex_t lock;       /* guards all below and every watch */
+  pthread_mutex_t lock;       /* guards all fields below and every watch */
   struct mw_list watches;
-  struct mw_store_txn **log;  /* a ring of MW_STORE_WATCH_BACKLOG, indexed by a transaction's place modulo that */
-  uint64_t first, end;        /* places: the log has those from first up to end, exclusive */
-  uint64_t floor;             /* the log has every change after this revision */
+  struct mw_store_txn **log;  /* a ring of MW_STORE_WATCH_BACKLOG; the index is the place modulo that */
+  uint64_t first, end;        /* places: the log holds those from first to end, exclusive */
+  uint64_t floor;             /* the log holds every change after this revision */
   size_t events, bytes;
 };
 
-/* `revision`: the store's newest. Returns 0 or MW_ENOMEM. */
+/* `revision` is the store's newest. Returns 0 or MW_ENOMEM. */
 int mw_hub_init(struct mw_hub *hub, uint64_t revision);
 void mw_hub_fini(struct mw_hub *hub);
 
-/* Whether a watch is open. Any thread. */
+/* True if a watch is open. Any thread. */
 bool mw_hub_in_use(struct mw_hub *hub);
 
-/* Adds a transaction that changed something, in the order of revisions, and wakes the watches it concerns. On the
- * writer's thread; keeps a reference. */
+/* Adds a transaction that changed records, in order of revision, and wakes the watches it concerns. Keeps a
+ * reference. On the writer's thread. */
 void mw_hub_publish(struct mw_hub *hub, struct mw_store_txn *txn);
 
 #endif

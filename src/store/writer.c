@@ -7,7 +7,7 @@
 #include "observe/log.h"
 #include "store/inside.h"
 
-enum { EXPIRE_AT_ONCE = 1024 };  /* most keys that one commit expires */
+enum { EXPIRE_AT_ONCE = 1024 };  /* greatest number of keys that one commit expires */
 #define INSPECT_EVERY ((int64_t)MW_NS_PER_S / 2)
 #define REPORT_EVERY ((int64_t)MW_NS_PER_S)
 #define EXPIRE_EVERY ((int64_t)MW_NS_PER_S)
@@ -15,12 +15,12 @@ enum { EXPIRE_AT_ONCE = 1024 };  /* most keys that one commit expires */
 
 /* ---- applying ---- */
 
-/* The revision that a compare asks for. */
+/* Returns the revision that a compare requires. */
 static uint64_t expected(const struct mw_op *compare) {
   return compare->txn && compare->number != MW_STORE_ABSENT ? compare->txn->revision : compare->number;
 }
 
-/* Returns 0, MW_ECONFLICT, or what keeps the batch from being committed. */
+/* Returns 0, MW_ECONFLICT, or an error that prevents the commit of the batch. */
 static int check_compares(struct mw_store *store, struct mw_store_txn *txn, int64_t now, struct mw_err *err) {
   for (size_t i = 0; i < txn->n_ops; i++) {
     const struct mw_op *op = &txn->ops[i];
@@ -61,7 +61,7 @@ static int apply_write(struct mw_store *store, struct mw_store_txn *txn, struct 
   return rc == MW_ENOTFOUND ? 0 : rc;
 }
 
-/* Whether a transaction writes, and if so whether it changes records. */
+/* Sets `writes` if a transaction writes, and `records` if it changes records. */
 static void what_it_writes(const struct mw_store_txn *txn, bool *writes, bool *records) {
   *writes = *records = false;
   for (size_t i = 0; i < txn->n_ops; i++) {
@@ -70,8 +70,8 @@ static void what_it_writes(const struct mw_store_txn *txn, bool *writes, bool *r
   }
 }
 
-/* Applies one transaction, whose outcome goes to txn->code; a larger `*revision` is used up when it writes records.
- * Returns 0, or what keeps the batch from being committed. */
+/* Applies one transaction and sets txn->code. Increments `*revision` if it writes records. Returns 0, or an error
+ * that prevents the commit of the batch. */
 static int apply(struct mw_store *store, struct mw_store_txn *txn, int64_t now, uint64_t *revision, bool *dirty,
                  struct mw_err *err) {
   txn->n_changed = 0;
@@ -88,7 +88,7 @@ static int apply(struct mw_store *store, struct mw_store_txn *txn, int64_t now, 
   return rc;
 }
 
-/* Makes what was applied durable as the newest revision. Aborts on failure. */
+/* Makes the applied writes durable as the newest revision. Aborts on failure. */
 static int commit(struct mw_store *store, uint64_t revision, struct mw_err *err) {
   struct mw_backend *backend = store->backend;
   int rc = backend->ops->set_counter(backend, MW_REVISION_COUNTER, revision, err);
@@ -103,7 +103,7 @@ static int commit(struct mw_store *store, uint64_t revision, struct mw_err *err)
   return 0;
 }
 
-/* One commit of `n` transactions from `first`: all of them, conflicts aside, or none. */
+/* Commits `n` transactions from `first`: all of them, conflicts excepted, or none. */
 static int attempt(struct mw_store *store, struct mw_store_txn *first, size_t n, struct mw_err *err) {
   struct mw_backend *backend = store->backend;
   int rc = backend->ops->begin(backend, err);
@@ -119,7 +119,7 @@ static int attempt(struct mw_store *store, struct mw_store_txn *first, size_t n,
   return rc;
 }
 
-/* ---- delivering ---- */
+/* ---- delivering results ---- */
 
 static void run_results(struct mw_post *post) {
   struct mw_store_txn *txn = MW_CONTAINER(post, struct mw_store_txn, post);
@@ -135,7 +135,7 @@ static void run_results(struct mw_post *post) {
   }
 }
 
-/* Adds a settled transaction to the others of its loop: one post for each loop and commit. */
+/* Adds a settled transaction to the group of its loop: one post for each loop and commit. */
 static void group(struct mw_store_txn **loops, struct mw_store_txn *txn) {
   txn->next = NULL;
   while (*loops && (*loops)->loop != txn->loop) loops = &(*loops)->next_loop;
@@ -150,8 +150,8 @@ static void group(struct mw_store_txn **loops, struct mw_store_txn *txn) {
   *loops = txn;
 }
 
-/* Tells everybody what became of `n` transactions: watches first, so that nobody hears of a commit before them.
- * Returns the one behind the last. */
+/* Publishes `n` settled transactions to watches, then delivers their results. Watches come first, so that no caller
+ * receives a result before them. Returns the transaction after the last. */
 static struct mw_store_txn *finish(struct mw_store *store, struct mw_store_txn *txn, size_t n) {
   struct mw_store_txn *loops = NULL;
   for (; n > 0; n--) {
@@ -170,8 +170,8 @@ static struct mw_store_txn *finish(struct mw_store *store, struct mw_store_txn *
   return txn;
 }
 
-/* Before `n` transactions from `first`, which are settled, are answered and others come: notes how many are in flight,
- * and that these are no longer pending. */
+/* Before the results of `n` settled transactions from `first` are delivered and new ones are queued: records how
+ * many are in flight, and removes these from the pending writes. */
 static void expect_again(struct mw_writer *writer, struct mw_store_txn *first, size_t n) {
   pthread_mutex_lock(&writer->lock);
   writer->expected = n + (writer->queued - writer->taken);
@@ -180,9 +180,9 @@ static void expect_again(struct mw_writer *writer, struct mw_store_txn *first, s
   pthread_mutex_unlock(&writer->lock);
 }
 
-/* ---- failing ----
- * Each failed transaction has its result; the log gets a line a second with their number. While the disk fails the
- * writer tries an empty commit every half second, so that the store becomes healthy again without traffic. */
+/* ---- failures ----
+ * Each failed transaction has its result; the log gets one line a second with their number. While the disk fails the
+ * writer tries an empty commit every half second, so that the store recovers without traffic. */
 
 static void report_failures(struct mw_writer *writer, int64_t now) {
   if (writer->failed == 0 || now < writer->reported_at + REPORT_EVERY) return;
@@ -192,7 +192,7 @@ static void report_failures(struct mw_writer *writer, int64_t now) {
   writer->reported_at = now;
 }
 
-/* Notes that a commit failed with `rc`, or went well with 0. */
+/* Records that a commit failed with `rc`, or succeeded with 0. */
 static void note(struct mw_store *store, int rc, const struct mw_err *err) {
   struct mw_writer *writer = &store->writer;
   if (rc == 0 && !atomic_load(&writer->sick)) return;
@@ -243,7 +243,7 @@ bool mw_writer_trouble(struct mw_store *store, char *words, size_t cap) {
   return true;
 }
 
-/* Commits `n` transactions from `first`, in halves where they do not go together. Returns the one behind the last. */
+/* Commits `n` transactions from `first`, in halves if they fail together. Returns the transaction after the last. */
 static struct mw_store_txn *settle(struct mw_store *store, struct mw_store_txn *first, size_t n) {
   struct mw_err err = MW_ERR_INIT;
   int rc = attempt(store, first, n, &err);
@@ -263,7 +263,7 @@ static struct mw_store_txn *settle(struct mw_store *store, struct mw_store_txn *
 
 /* ---- expiry ---- */
 
-/* Deletes records that have expired, up to a limit, and lists them in `txn`. */
+/* Deletes up to EXPIRE_AT_ONCE expired records and lists them in `txn`. */
 static int erase_expired(struct mw_store *store, struct mw_store_txn *txn, int64_t now, struct mw_err *err) {
   struct mw_backend *backend = store->backend;
   store->writer.next_expiry = MW_NEVER;
@@ -312,10 +312,10 @@ static void expire(struct mw_store *store) {
   int rc = txn ? expire_in(store, txn, now, &err) : mw_err_set(&err, MW_ENOMEM, "out of memory");
   if (rc == 0 && txn->n_changed > 0) mw_hub_publish(&store->hub, txn);
   if (rc != 0) {
-    store->writer.next_expiry = before; /* to be tried again */
+    store->writer.next_expiry = before; /* retry later */
     note(store, rc, &err);
   }
-  /* When there are more than fit into a commit, the next round follows at once. */
+  /* If more have expired than fit into a commit, the next round follows at once. */
   store->writer.expired_at = rc == 0 && txn->n_ops == EXPIRE_AT_ONCE ? 0 : now;
   store->writer.shown_expiry = store->writer.next_expiry;
   mw_store_txn_free(txn);
@@ -333,7 +333,7 @@ static void wait_for(struct mw_writer *writer, int64_t ns) {
   pthread_cond_timedwait(&writer->wake, &writer->lock, &until);
 }
 
-/* Waits a little for those who were answered last. Under the lock. */
+/* Waits briefly for the callers that just received results. Under the lock. */
 static void gather(struct mw_writer *writer) {
   int64_t patience = writer->commit_ns / 8;
   int64_t until = mw_clock_real() + (patience < GATHER_MOST ? patience : GATHER_MOST), left;
@@ -342,8 +342,8 @@ static void gather(struct mw_writer *writer) {
   }
 }
 
-/* Takes all that is queued, waiting for the first, for keys to expire or for an inspection. Returns false at the
- * end. */
+/* Takes all queued transactions. If there are none, waits for one, for an expiry or for an inspection. Returns false
+ * at the end. */
 static bool take_batch(struct mw_store *store, struct mw_store_txn **first) {
   struct mw_writer *writer = &store->writer;
   pthread_mutex_lock(&writer->lock);
@@ -374,7 +374,7 @@ static void *run(void *arg) {
   struct mw_store *store = arg;
   struct mw_store_txn *first;
   while (take_batch(store, &first)) {
-    inspect(store); /* before writing to what may be gone */
+    inspect(store); /* before writing to files that may be gone */
     size_t n = 0;
     for (struct mw_store_txn *txn = first; txn; txn = txn->next) n++;
     if (n > 0) {
@@ -388,8 +388,8 @@ static void *run(void *arg) {
   return NULL;
 }
 
-/* Signals are for the main thread: the new one starts with all of them blocked, but for the one that reports a page of
- * the file that cannot be read. */
+/* Signals belong to the main thread: the new thread starts with all blocked but SIGBUS, which reports an unreadable
+ * page of the file. */
 static int start_thread(struct mw_store *store) {
   sigset_t all, old;
   sigfillset(&all);
@@ -432,7 +432,7 @@ void mw_writer_stop(struct mw_store *store) {
   pthread_mutex_destroy(&writer->lock);
 }
 
-/* Puts `txn` at the end of the queue, or of those that go ahead. Under the lock. */
+/* Puts `txn` at the end of the queue, or of its hurried part. Under the lock. */
 static void enqueue(struct mw_writer *writer, struct mw_store_txn *txn) {
   struct mw_store_txn **at = txn->ahead ? writer->ahead : writer->tail;
   txn->next = *at;
