@@ -12,7 +12,7 @@ static void wake(struct mw_backlog_share *share) {
   share->wake(share);
 }
 
-/* One at a time: what it sends may fill the backlog again. */
+/* Wakes one at a time, because its messages may fill the backlog again. */
 static void wake_first(struct mw_backlog *backlog) {
   if (mw_list_empty(&backlog->waiting)) return;
   struct mw_backlog_share *first = MW_CONTAINER(backlog->waiting.next, struct mw_backlog_share, link);
@@ -34,7 +34,7 @@ void mw_backlog_change(struct mw_backlog_share *share, size_t bytes) {
   if (!left) return;
   backlog->moves++;
   backlog->latest = share;
-  if (bytes == 0 && !mw_list_empty(&share->link)) wake(share); /* whatever its place */
+  if (bytes == 0 && !mw_list_empty(&share->link)) wake(share); /* at any place in the order */
   wake_first(backlog);
 }
 

@@ -67,9 +67,10 @@ void mw_call_finish(struct mw_call *call, const struct mw_status *status) {
   call->finished = true;
   struct mw_dispatch *dispatch = call->dispatch;
   const struct mw_route *route = call->route;
-  if (call->cancelled && status->code == MW_CODE_OK) status = &call->end; /* the handler has just stopped */
+  if (call->cancelled && status->code == MW_CODE_OK) status = &call->end; /* the handler only stopped */
   mw_dispatch_count(dispatch, call, status->code);
-  if (status->code != MW_CODE_OK && *route->method->path) { /* without a path another worker runs it, and logs this */
+  /* an empty path: another worker runs the call and logs this */
+  if (status->code != MW_CODE_OK && *route->method->path) {
     mw_dispatch_log_failed(call, mw_slice_str(route->method->path), status);
   }
   mw_dispatch_add_trailers(dispatch, route->router, call);

@@ -4,8 +4,8 @@
 #include "base/clock.h"
 #include "rpc/client_rpc_impl.h"
 
-/* Headers without an entry may be a trailers-only answer, which may be retried. They wait this long for a message or the
- * end. */
+/* Headers without an entry may be a trailers-only response, which may be retried. They wait this long for a message
+ * or the end of the call. */
 enum { BARE_HEADERS_MS = 10 };
 
 static const struct mw_metadata none;
@@ -14,7 +14,7 @@ static const struct mw_metadata none;
 
 static const struct mw_client_events attempt_events;
 
-/* Makes the request of an attempt: a later one has the number of those before it in its metadata. */
+/* Builds the request of an attempt. The metadata of a later attempt has the number of previous ones. */
 static int copy_request(struct mw_attempt *attempt, struct mw_client_request *request, struct mw_metadata *metadata,
                         char number[12]) {
   struct mw_client_rpc *rpc = attempt->rpc;
@@ -153,7 +153,7 @@ static void tell_headers(struct mw_client_rpc *rpc, const struct mw_metadata *he
   rpc->events->headers(rpc->user, headers);
 }
 
-/* Nothing has followed the headers: they are no trailers. */
+/* Nothing has followed the headers, so they are no trailers-only response. */
 static void on_headers_timer(void *arg) {
   struct mw_client_rpc *rpc = arg;
   rpc->headers_timer = NULL;

@@ -1,4 +1,4 @@
-/* gRFC A6: what follows when an attempt has failed, and when the next hedge is due. */
+/* gRFC A6: the next step after a failed attempt, and the schedule of hedges. */
 #include <string.h>
 
 #include "base/clock.h"
@@ -7,7 +7,7 @@
 
 static const struct mw_metadata none;
 
-/* ---- ends that no attempt has brought ---- */
+/* ---- ends without an attempt ---- */
 
 static void finish_with_err(struct mw_client_rpc *rpc, int rc, struct mw_err *err) {
   struct mw_status status = mw_status(mw_code_of_error(rc), mw_err_text(err));
@@ -34,8 +34,9 @@ static struct mw_slice keep_bytes(struct mw_client_rpc *rpc, struct mw_slice byt
   return copy ? mw_slice(copy, bytes.len) : mw_slice(NULL, 0);
 }
 
-/* For the case that no attempt follows after all. */
-static void keep_failure(struct mw_client_rpc *rpc, const struct mw_status *status, const struct mw_metadata *trailers) {
+/* Keeps the failure in case no attempt follows after all. */
+static void keep_failure(struct mw_client_rpc *rpc, const struct mw_status *status,
+                         const struct mw_metadata *trailers) {
   rpc->failure = (struct mw_status){status->code, keep_bytes(rpc, status->message), keep_bytes(rpc, status->details)};
   rpc->failure_trailers = none;
   for (size_t i = 0; i < trailers->len; i++) {
@@ -55,14 +56,14 @@ static void report(const struct mw_client_rpc *rpc, const struct mw_status *stat
   mw_log(MW_LOG_DEBUG, fields, "attempt %u of an outbound call%s", rpc->started + 1, event);
 }
 
-/* True if the throttle lets another attempt start after `status`, which is NULL while others are under way. */
+/* True if the throttle allows another attempt after `status`, which is NULL while others are under way. */
 static bool is_allowed(const struct mw_client_rpc *rpc, const struct mw_status *status) {
   if (mw_throttle_allows(rpc->channel->throttle)) return true;
   report(rpc, status, ": throttled");
   return false;
 }
 
-/* The deadline has passed while no attempt was under way. */
+/* Ends the RPC: the deadline has passed while no attempt was under way. */
 static void on_deadline(void *arg) {
   struct mw_client_rpc *rpc = arg;
   struct mw_status status = mw_status(MW_CODE_DEADLINE_EXCEEDED, "Deadline Exceeded");
@@ -70,8 +71,8 @@ static void on_deadline(void *arg) {
   mw_client_rpc_finish(rpc, &status, &none);
 }
 
-/* Runs `fire` after `delay`, or on_deadline() before that. Without memory, and with no attempt under way, the RPC ends as
- * the newest attempt did. */
+/* Runs `fire` after `delay`, or on_deadline() if the deadline is sooner and no attempt is under way. If the timer
+ * cannot be allocated and no attempt is under way, the RPC ends with the newest failure. */
 static void wait(struct mw_client_rpc *rpc, int64_t delay, void (*fire)(void *arg)) {
   int64_t left = rpc->request.deadline == MW_NEVER ? MW_NEVER : rpc->request.deadline - mw_clock_mono();
   mw_timer_stop(rpc->timer);
@@ -89,7 +90,7 @@ static void on_retry_due(void *arg) {
   if (rc != 0) finish_with_err(rpc, rc, &err);
 }
 
-/* Whether there are further attempts to come, were it for their number alone. */
+/* True if the number of attempts allows another one. */
 static bool has_more(const struct mw_client_rpc *rpc, unsigned max_attempts) {
   return !rpc->no_more && rpc->started < max_attempts;
 }
@@ -105,7 +106,7 @@ static void on_hedge_due(void *arg) {
     rpc->no_more = true;
   } else {
     report(rpc, NULL, "");
-    if (mw_client_rpc_attempt(rpc, &err) != 0) rpc->no_more = true; /* without memory: those under way go on */
+    if (mw_client_rpc_attempt(rpc, &err) != 0) rpc->no_more = true; /* without memory; those under way continue */
   }
   mw_err_fini(&err);
   if (rpc->active == 0) {
@@ -161,8 +162,8 @@ static void retry_failed(struct mw_client_rpc *rpc, int64_t pushback, const stru
 
 /* ---- deciding ---- */
 
-/* Repeats an attempt that no handler has seen. Returns whether it did. A server that ends each connection at once must not
- * keep an RPC without a deadline going for ever. */
+/* Repeats an attempt that no handler has seen. Returns true if it did. The number is limited: a server that ends
+ * each connection at once must not keep an RPC without a deadline alive for ever. */
 static bool repeat(struct mw_attempt *attempt, enum mw_client_reach reach) {
   struct mw_client_rpc *rpc = attempt->rpc;
   if (reach == MW_REACH_SERVER || (reach == MW_REACH_REFUSED && rpc->refused_once)) return false;

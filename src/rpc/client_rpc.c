@@ -7,7 +7,7 @@
 #include "base/clock.h"
 #include "rpc/client_rpc_impl.h"
 
-/* Messages that may be held while no attempt is under way to send them. */
+/* Greatest number of held messages while no attempt is under way. */
 enum { WAITING_MESSAGES = 32 };
 
 /* ---- channels ---- */
@@ -82,7 +82,7 @@ void mw_client_rpc_release(struct mw_client_rpc *rpc) {
   mw_client_rpc_leave(rpc);
 }
 
-/* The caller's name may not outlive the start. */
+/* Returns a static name, because the caller's may not outlive the start. */
 static const char *compression_name(const char *name) {
   return !name ? NULL : strcmp(name, "gzip") == 0 ? "gzip" : "deflate";
 }
@@ -134,7 +134,7 @@ int mw_client_rpc_start(struct mw_client_channel *channel, const struct mw_clien
 
 /* ---- sending ---- */
 
-/* An attempt that has sent all that is held. */
+/* Returns an attempt that has sent all held messages. */
 static struct mw_attempt *ready_attempt(struct mw_client_rpc *rpc) {
   for (size_t i = 0; i < MW_ATTEMPTS_MAX; i++) {
     if (rpc->attempts[i].call && !rpc->attempts[i].unsent) return &rpc->attempts[i];
@@ -149,13 +149,13 @@ static bool is_held(const struct mw_client_rpc *rpc, size_t size) {
   return size <= limit && rpc->held_bytes <= limit - size;
 }
 
-/* Whether the next message is not held but sent by an attempt: the winner, or an attempt that becomes it because the request
- * exceeds the limit of held bytes. */
+/* True if an attempt sends the next message directly: the winner, or an attempt that becomes the winner because the
+ * request exceeds the limit of held bytes. */
 static bool goes_straight(struct mw_client_rpc *rpc, size_t size) {
   if (rpc->winner) return rpc->winner->call && !rpc->winner->unsent;
   if (is_held(rpc, size)) return false;
   struct mw_attempt *attempt = ready_attempt(rpc);
-  if (!attempt) return false; /* it is held for now: send() has the owner wait */
+  if (!attempt) return false; /* it is held for now; send() returns false */
   mw_attempt_commit(attempt);
   return true;
 }
@@ -171,7 +171,7 @@ uint8_t *mw_client_rpc_reserve(struct mw_client_rpc *rpc, size_t size) {
   return rpc->reserved->bytes;
 }
 
-/* Appends the reserved message, which each attempt has still to send. */
+/* Appends the reserved message, which every attempt still has to send. */
 static void hold(struct mw_client_rpc *rpc) {
   struct mw_held_message *message = rpc->reserved;
   rpc->reserved = NULL;

@@ -35,21 +35,21 @@ static int join(const struct mw_slice *pieces, size_t count, size_t limit, struc
   return 0;
 }
 
-/* Gives `z` room behind what is there; one byte past the limit shows that it is passed. */
+/* Gives `z` room after the present bytes; one byte over the limit detects an excess. */
 static int make_room(z_stream *z, size_t limit, struct mw_buf *out) {
   size_t left = limit - out->len;
   if (left < SIZE_MAX) left++;
   size_t step = out->len < STEP ? STEP : out->len;
   if (step > left) step = left;
   if (mw_buf_reserve_exact(out, step) != 0) return MW_ENOMEM;
-  size_t room = out->cap - out->len - 1; /* a used buffer may have more */
+  size_t room = out->cap - out->len - 1; /* a reused buffer may have more */
   if (room > left) room = left;
   z->next_out = out->data + out->len;
   z->avail_out = room < UINT_MAX ? (uInt)room : UINT_MAX;
   return 0;
 }
 
-/* Feeds one piece. `*state` is zlib's. */
+/* Decompresses one piece. `*state` is zlib's. */
 static int inflate_piece(z_stream *z, struct mw_slice piece, size_t limit, struct mw_buf *out, int *state,
                          struct mw_err *err) {
   z->next_in = (Bytef *)(uintptr_t)piece.data;
@@ -60,7 +60,7 @@ static int inflate_piece(z_stream *z, struct mw_slice piece, size_t limit, struc
     *state = inflate(z, Z_NO_FLUSH);
     out->len += (size_t)(z->next_out - before);
     if (out->len > limit) return mw_message_over_limit(limit, err);
-    if (*state == Z_BUF_ERROR) *state = Z_OK; /* it only wants more input or room */
+    if (*state == Z_BUF_ERROR) *state = Z_OK; /* zlib only needs more input or room */
   } while (*state == Z_OK && (z->avail_in > 0 || z->avail_out == 0));
   if (*state == Z_STREAM_END && z->avail_in > 0) *state = Z_DATA_ERROR;
   return 0;
@@ -86,7 +86,7 @@ int mw_decompress(enum mw_compression compression, const struct mw_slice *pieces
   return rc;
 }
 
-/* In one step, for which `room` is enough. Returns whether that came to its end. */
+/* Compresses in one step, for which `room` is enough. Returns true at the end of the stream. */
 static bool deflate_all(z_stream *z, struct mw_slice bytes, size_t room, struct mw_buf *out) {
   z->next_in = (Bytef *)(uintptr_t)bytes.data;
   z->avail_in = (uInt)bytes.len;

@@ -1,4 +1,4 @@
-/* How messages are compressed (gRPC over HTTP/2, "Message-Encoding"). All of it pure; any thread. */
+/* Compression of messages (gRPC over HTTP/2, "Message-Encoding"). All pure; any thread. */
 #ifndef MW_RPC_COMPRESSION_H
 #define MW_RPC_COMPRESSION_H
 
@@ -8,27 +8,27 @@ enum mw_compression { MW_COMPRESSION_IDENTITY, MW_COMPRESSION_DEFLATE, MW_COMPRE
 
 enum { MW_COMPRESSION_COUNT = 3 };
 
-/* What this server takes and sends, as the value of `grpc-accept-encoding`. */
+/* The encodings that this server accepts and sends, as a `grpc-accept-encoding` value. */
 #define MW_COMPRESSION_ACCEPTED "identity,deflate,gzip"
 
-/* "identity", "deflate", "gzip". Static. */
+/* Returns "identity", "deflate" or "gzip", static. */
 const char *mw_compression_name(enum mw_compression compression);
 
-/* From its name; -1 when there is none of that name. */
+/* Finds a compression by name; -1 if there is none. */
 int mw_compression_find(struct mw_slice name);
 
-/* Decompresses a message that lies in `count` pieces into `out`, which is empty; `out` grows as bytes come out, to one
- * byte past `limit` at the most. No bytes at all are an empty message. IDENTITY joins the pieces.
- * Returns 0, MW_ELIMIT (more than `limit` bytes), MW_EFORMAT (not what it says, cut off, or more behind its end) or
- * MW_ENOMEM. On failure what lies in `out` is of no use. */
+/* Decompresses a message of `count` pieces into `out`, which is empty; IDENTITY joins the pieces. `out` grows as
+ * bytes are decompressed, to at most one byte over `limit`. Zero bytes are an empty message. Returns 0, MW_ELIMIT
+ * (more than `limit` bytes), MW_EFORMAT (not of this compression, truncated, or followed by more bytes) or
+ * MW_ENOMEM. On failure the content of `out` is undefined. */
 int mw_decompress(enum mw_compression compression, const struct mw_slice *pieces, size_t count, size_t limit,
                   struct mw_buf *out, struct mw_err *err);
 
 /* Sets the error of a message that is longer than `limit` bytes, compressed or not. Returns MW_ELIMIT. */
 int mw_message_over_limit(size_t limit, struct mw_err *err);
 
-/* Appends the compressed `bytes`. Returns 0, MW_ELIMIT (more than zlib takes, nearly 4 GiB) or MW_ENOMEM; then `out` is
- * as it was. */
+/* Appends the compressed `bytes`. Returns 0, MW_ELIMIT (above zlib's maximum, nearly 4 GiB) or MW_ENOMEM; `out` is
+ * then unchanged. */
 int mw_compress(enum mw_compression compression, struct mw_slice bytes, struct mw_buf *out, struct mw_err *err);
 
 #endif

@@ -11,7 +11,7 @@
 
 enum { SEND_LIMIT = 32, SHOWN_PATH = 256, SHOWN_MESSAGE = 1024, IDS = 1024 };
 
-/* Dispatches take IDS at a time, so that workers seldom write to the same cache line. */
+/* Dispatches reserve IDS ids at a time, so that workers seldom write to this cache line. */
 static atomic_uint_fast64_t ids_taken;
 
 void mw_dispatch_init(struct mw_dispatch *dispatch, const char *engine, unsigned worker) {
@@ -26,9 +26,9 @@ void mw_dispatch_fini(struct mw_dispatch *dispatch) {
   mw_call_stats_fini(&dispatch->stats);
 }
 
-/* ---- calls that no handler gets ---- */
+/* ---- calls that get no handler ---- */
 
-/* The "package.Service" of "/package.Service/Method"; empty when the path has another form. */
+/* Returns the "package.Service" of "/package.Service/Method"; empty for a malformed path. */
 static struct mw_slice service_of(struct mw_slice path) {
   if (path.len < 2 || path.data[0] != '/') return mw_slice(NULL, 0);
   const uint8_t *slash = memchr(path.data + 1, '/', path.len - 1);
@@ -54,7 +54,7 @@ static const char *next_path(const void *ctx, size_t i) {
   return route ? route->method->path : NULL;
 }
 
-/* At most one line a second: whoever scans a server must not fill its log. */
+/* Logs at most one line a second, so that a scan does not flood the log. */
 static void log_unrouted(struct mw_dispatch *dispatch, const struct mw_call *call, const char *text) {
   dispatch->unknown++;
   if (call->started < dispatch->unknown_logged + MW_NS_PER_S && dispatch->unknown_logged != 0) return;
@@ -68,7 +68,8 @@ static void log_unrouted(struct mw_dispatch *dispatch, const struct mw_call *cal
   mw_log(MW_LOG_WARN, fields, "%s", text);
 }
 
-void mw_dispatch_add_trailers(const struct mw_dispatch *dispatch, const struct mw_router *router, struct mw_call *call) {
+void mw_dispatch_add_trailers(const struct mw_dispatch *dispatch, const struct mw_router *router,
+                              struct mw_call *call) {
   if (!dispatch->show_generation || !router) return;
   char number[24];
   snprintf(number, sizeof number, "%llu", (unsigned long long)router->generation);
@@ -92,7 +93,7 @@ void mw_dispatch_log_failed(const struct mw_call *call, struct mw_slice path, co
   *context = kept;
 }
 
-/* Ends a call that was not put into the list. */
+/* Ends a call that is not in the list. */
 static void refuse(struct mw_call *call, enum mw_code code, const char *text) {
   call->finished = true;
   mw_dispatch_add_trailers(call->dispatch, call->dispatch->router, call);
@@ -101,7 +102,8 @@ static void refuse(struct mw_call *call, enum mw_code code, const char *text) {
   call->ops->finish(call, &status, false);
 }
 
-/* One that scripts handle, or of the folder's contracts alone; NULL for none, and for a built-in service that is off. */
+/* Returns a service with handlers, or one that only the schema has; NULL for none, and for a built-in service that
+ * is off. */
 static const struct mw_service_type *find_service(const struct mw_router *router, struct mw_slice path,
                                                   struct mw_slice name) {
   const struct mw_service_type *service = mw_router_service(router, name);
@@ -165,14 +167,14 @@ static void refuse_expired(struct mw_dispatch *dispatch, struct mw_call *call, c
   refuse(call, MW_CODE_DEADLINE_EXCEEDED, "the deadline has passed");
 }
 
-/* ---- calls that a handler gets ---- */
+/* ---- calls with a handler ---- */
 
 static void set_live(struct mw_dispatch *dispatch, size_t live) {
   dispatch->live = live;
   if (dispatch->live_gauge) mw_metric_set(dispatch->live_gauge, (double)live);
 }
 
-/* A number that no other call of the process has; from 1. */
+/* Returns a number from 1, unique in the process. */
 static uint64_t take_id(struct mw_dispatch *dispatch) {
   if (dispatch->ids == 0) {
     dispatch->last_id = atomic_fetch_add_explicit(&ids_taken, IDS, memory_order_relaxed);
@@ -251,7 +253,7 @@ void mw_dispatch_ended(struct mw_dispatch *dispatch, const struct mw_route *rout
 
 void mw_dispatch_cancel_all(struct mw_dispatch *dispatch, struct mw_status status) {
   if (mw_list_empty(&dispatch->calls)) return;
-  /* A handler may finish its own call and others, and may start none: take them off a list of their own. */
+  /* A handler may finish its own call and others but starts none: move the calls through a separate list. */
   struct mw_list doomed = dispatch->calls;
   doomed.next->prev = doomed.prev->next = &doomed;
   mw_list_init(&dispatch->calls);

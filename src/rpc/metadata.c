@@ -2,7 +2,7 @@
 
 enum { KEY_MAX = 128, FIRST_CAP = 8 };
 
-/* The table moves when it grows; what it leaves behind goes with the arena. */
+/* Moves the table to a larger one; the arena frees the old one later. */
 static int grow(struct mw_metadata *metadata, struct mw_arena *arena) {
   size_t cap = metadata->cap ? metadata->cap * 2 : FIRST_CAP;
   struct mw_metadata_entry *entries = mw_arena_alloc(arena, cap * sizeof *entries);
@@ -52,7 +52,7 @@ static bool starts_with(struct mw_slice text, const char *prefix) {
 
 bool mw_metadata_is_binary(struct mw_slice key) { return ends_with(key, "-bin"); }
 
-/* Headers with a meaning to HTTP or gRPC, which an application must not set. */
+/* True for headers with a meaning to HTTP or gRPC, which an application must not set. */
 static bool is_reserved(struct mw_slice key) {
   static const char *const reserved[] = {"connection",   "content-length", "content-type", "host",
                                          "keep-alive",   "proxy-connection", "te",         "trailer",
@@ -76,7 +76,7 @@ static int check_key(struct mw_slice key, struct mw_err *err) {
     return mw_err_set(err, MW_EINVAL, "metadata key \"%.*s\": byte 0x%02x at %zu, must be one of 0-9 a-z _ - .",
                       (int)key.len, (const char *)key.data, key.data[i], i + 1);
   }
-  if (mw_slice_eq_str(key, "-bin")) { /* C core takes it for text */
+  if (mw_slice_eq_str(key, "-bin")) { /* C core treats it as text */
     return mw_err_set(err, MW_EINVAL, "metadata key \"-bin\": no name, must have one before -bin");
   }
   if (is_reserved(key)) {

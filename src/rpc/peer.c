@@ -19,6 +19,6 @@ void mw_peer_name(const struct sockaddr_storage *at, socklen_t size, char out[MW
   } else if (at->ss_family == AF_UNIX) {
     const struct sockaddr_un *un = (const struct sockaddr_un *)(const void *)at;
     size_t len = size > offsetof(struct sockaddr_un, sun_path) ? size - offsetof(struct sockaddr_un, sun_path) : 0;
-    snprintf(out, MW_PEER_MAX, "unix:%.*s", (int)len, un->sun_path); /* ends before a zero, too */
+    snprintf(out, MW_PEER_MAX, "unix:%.*s", (int)len, un->sun_path); /* an earlier zero byte ends it */
   }
 }

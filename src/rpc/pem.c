@@ -12,7 +12,7 @@
 
 enum { FILE_MAX = 1024 * 1024, RETRY_NS = MW_NS_PER_S };
 
-/* A `path` of NULL leaves `out` empty. */
+/* A NULL `path` leaves `out` empty. */
 static int read_file(const char *path, const char *what, struct mw_buf *out, struct mw_err *err) {
   if (!path) return 0;
   int rc = mw_buf_read_file(out, path, FILE_MAX, err);
@@ -25,7 +25,7 @@ static int read_file(const char *path, const char *what, struct mw_buf *out, str
   return mw_err_set(err, MW_EINVAL, "TLS %s: %s: not a PEM file (no \"-----BEGIN\" line)", what, path);
 }
 
-/* `part` is the one that was read last. */
+/* Sets `part` to the part that was read last. */
 static int read_all(struct mw_pem *pem, const char *cert, const char *key, const char *ca, enum mw_pem_part *part,
                     struct mw_err *err) {
   *part = MW_PEM_CERT;
@@ -55,7 +55,8 @@ static int copy(char **out, const char *path) {
   return path && !*out ? MW_ENOMEM : 0;
 }
 
-int mw_pem_files_init(struct mw_pem_files *files, const char *cert, const char *key, const char *ca, struct mw_err *err) {
+int mw_pem_files_init(struct mw_pem_files *files, const char *cert, const char *key, const char *ca,
+                      struct mw_err *err) {
   *files = (struct mw_pem_files){0};
   if (copy(&files->cert, cert) == 0 && copy(&files->key, key) == 0 && copy(&files->ca, ca) == 0) return 0;
   return mw_err_set(err, MW_ENOMEM, "out of memory");
@@ -69,7 +70,7 @@ void mw_pem_files_fini(struct mw_pem_files *files) {
 
 /* ---- checks ---- */
 
-/* Whoever asks is never prompted for a password. */
+/* Prevents a password prompt. */
 static int no_password(char *buf, int size, int writing, void *arg) { return 0; }
 
 static int damaged(const char *what, const char *path, struct mw_err *err) {
@@ -77,13 +78,13 @@ static int damaged(const char *what, const char *path, struct mw_err *err) {
   return mw_err_set(err, MW_EINVAL, "TLS %s: %s: %s", what, path, reason ? reason : "cannot be read");
 }
 
-/* After the last certificate there is no other, not even a part of one. */
+/* True if the data after the last certificate has no other one, not even a part. */
 static bool is_at_end(void) {
   unsigned long error = ERR_peek_last_error();
   return ERR_GET_LIB(error) == ERR_LIB_PEM && ERR_GET_REASON(error) == PEM_R_NO_START_LINE;
 }
 
-/* Returns the first of the certificates, owned, if all of them are whole. */
+/* Returns the first certificate, owned, if all of them are complete. */
 static X509 *read_certificates(const struct mw_buf *pem) {
   BIO *bio = BIO_new_mem_buf(pem->data, (int)pem->len);
   X509 *first = bio ? PEM_read_bio_X509_AUX(bio, NULL, no_password, NULL) : NULL, *next;
@@ -155,14 +156,16 @@ bool mw_pem_due(const struct mw_pem_files *files, struct mw_pem_watch *watch) {
     struct stat info;
     struct mw_pem_seen now = {0}, *before = &watch->seen[i];
     if (paths[i] && stat(paths[i], &info) == 0) now = (struct mw_pem_seen){info.st_mtim, info.st_size};
-    if (now.at.tv_sec != before->at.tv_sec || now.at.tv_nsec != before->at.tv_nsec || now.size != before->size) due = true;
+    if (now.at.tv_sec != before->at.tv_sec || now.at.tv_nsec != before->at.tv_nsec || now.size != before->size) {
+      due = true;
+    }
     *before = now;
   }
   if (due) watch->retry = 0;
   return due;
 }
 
-/* Workers have a watch each. */
+/* The files of the last log line; each worker has its own watch. */
 static struct {
   pthread_mutex_t lock;
   struct mw_pem_seen files[3];

@@ -41,8 +41,8 @@ int64_t mw_retry_pushback(struct mw_slice value) {
 enum { TOKEN = 1000 };
 
 struct mw_throttle {
-  struct mw_list link; /* in `throttles`, unless another has replaced it */
-  unsigned refs;       /* under `lock` */
+  struct mw_list link; /* in `throttles` until another replaces it */
+  unsigned refs;       /* guarded by `lock` */
   struct mw_throttling numbers;
   _Atomic int tokens;
   char target[];

@@ -42,12 +42,12 @@ void mw_run_item_remove(struct mw_run_item *item) {
   if (is_empty(lane)) mw_list_remove(&lane->link);
 }
 
-/* True when the wait of the oldest request leaves it less than half of its time. */
+/* True if the oldest request has waited more than half of its time. */
 static bool is_late(const struct mw_run_item *oldest, int64_t now) {
   return now - oldest->arrived > (oldest->deadline - oldest->arrived) / 2;
 }
 
-/* The item of a lane whose turn it is; the lane has one. */
+/* Returns the next item of a lane that has one. */
 static struct mw_run_item *choose(struct mw_run_lane *lane, int64_t now) {
   if (mw_list_empty(&lane->timed)) return item_at(lane->ordered.next);
   struct mw_run_item *oldest = item_at(lane->timed.next);
@@ -68,8 +68,8 @@ static void run(struct mw_run_queue *queue, struct mw_run_item *item) {
   queue->now = now;
 }
 
-/* Moves the items whose deadline has passed to a lane of their own: their engines end them. A walk over many items takes
- * time; so the next one waits for SWEEP_SHARE times as long. */
+/* Moves expired items to the lane `expired`; their engines end them. A search over many items takes time, so the
+ * next one starts only after SWEEP_SHARE times that time. */
 static void sweep(struct mw_run_queue *queue) {
   if (queue->now < queue->sweeps) return;
   for (struct mw_list *at = queue->lanes.next; at != &queue->lanes;) {
@@ -90,7 +90,7 @@ static void sweep(struct mw_run_queue *queue) {
   queue->sweeps = now + (pause > SWEEP_NS ? pause : SWEEP_NS);
 }
 
-/* The next item of the lanes; there is one. */
+/* Returns the next item of the lanes, which have one. */
 static struct mw_run_item *next_item(struct mw_run_queue *queue) {
   struct mw_run_lane *lane = MW_CONTAINER(queue->lanes.next, struct mw_run_lane, link);
   mw_list_remove(&lane->link);

@@ -1,30 +1,31 @@
-/* The run queue of a worker: work for handlers waits here between the event that brings it and the handler, so that no
- * connection and no burst of calls keeps the others waiting.
+/* The run queue of a worker: work for handlers waits here between the event that brings it and the handler, so that
+ * no connection and no burst of calls delays the others much.
  *
  *   engine's event --> item in the lane of its connection --> mw_run_queue_run() --> mw_dispatch_start(), handlers
  *
- * Order. Lanes take turns, one item each: a connection with 250 calls delays the others by one call at a time. Health
- * and reflection have the lane `first`, which runs before all others, for half a turn's time at most. Within a lane,
- * items run in the order of their arrival. When the oldest request has used up half of the time from its arrival to
- * its deadline, the newest one runs next. Otherwise, with more calls than a worker can serve, each one would begin
- * just before its deadline and end after it; this way the calls that begin end in time, and the others expire in the
- * queue without running. The rule needs no estimate of a handler's time and leaves calls with long deadlines in their
- * order. Items without a deadline (requests without one, messages of streams, cancellations) always keep their order;
- * while the newest request goes first they get every second turn of their lane, so that none starves.
+ * Order. Lanes take turns, one item each: a connection with 250 calls delays the others by one call at a time.
+ * Health and reflection use the lane `first`, which runs before all others, for at most half of a turn. Within a
+ * lane, items run in order of arrival. Exception: once the oldest request has waited more than half of the time from
+ * its arrival to its deadline, the newest one runs next. Otherwise, with more calls than a worker can serve, each
+ * call would begin just before its deadline and end after it; with this rule the calls that begin end in time, and
+ * the others expire in the queue without running. The rule needs no estimate of a handler's time and keeps calls
+ * with long deadlines in order. Items without a deadline (requests without one, messages of streams, cancellations)
+ * always keep their order; while the newest request goes first they get every second turn of their lane, so that
+ * none starves.
  *
- * Time. A turn of the loop runs items for MW_RUN_TURN_NS, and the rest in its next turns: in between the engine reads
- * and writes its sockets, and the loop its timers and posts. An item that runs is not interrupted. Engines begin a
- * turn with mw_run_queue_begin_turn(), and do not block while items are left.
+ * Time. A turn of the loop runs items for MW_RUN_TURN_NS, and the rest in its next turns. In between the engine
+ * reads and writes its sockets, and the loop runs its timers and posts. A running item is not interrupted. Engines
+ * begin a turn with mw_run_queue_begin_turn(), and do not block while items are left.
  *
- * Life. A call that waits belongs to its engine: it has no handler, no route and no generation, and gets the
- * generation that is current when it begins. (Engine core begins a call in order to read its message, which then waits
- * for another turn.) A reset removes it. When its deadline passes, the queue runs it out of its order: the engine
- * begins it, and the dispatch ends it with DEADLINE_EXCEEDED without a handler. Expired items get as much time as the
- * others, half a turn's at a time; they take microseconds, so that many end beside each handler. A server that drains
- * serves what waits, and refuses it after the grace period. Flow control bounds what waits: of a connection,
+ * Life. A waiting call belongs to its engine: it has no handler, no route and no generation, and gets the current
+ * generation when it begins. (Engine core begins a call in order to read its message, which then waits for another
+ * turn.) A reset removes it. When its deadline passes, the queue runs it out of order: the engine begins it, and the
+ * dispatch ends it with DEADLINE_EXCEEDED without a handler. Expired items get as much time as the others, at most
+ * half a turn at once; they take microseconds, so that many end beside each handler. A draining server serves the
+ * waiting calls, and refuses the rest after the grace period. Flow control bounds the queue: for each connection,
  * `limits.streams` calls and their windows.
  *
- * Other workers (engine/http/remote.h): a call is lent when its turn comes, and waits in a lane for lent calls at the
+ * Work sharing (engine/http/remote.h): a call is lent when its turn comes, and waits in a lane for lent calls at the
  * worker that borrows it.
  *
  * One per worker, in its dispatch; used on its thread only. */
@@ -40,13 +41,13 @@ enum { MW_RUN_TURN_NS = 4 * MW_NS_PER_MS };
 
 struct mw_run_queue;
 
-/* Embedded where the work is. */
+/* Embedded in the object that represents the work. */
 struct mw_run_item {
-  struct mw_list link;      /* in a list of its lane while it is queued; the owner's to use otherwise */
-  struct mw_run_lane *lane; /* NULL while it is not queued */
+  struct mw_list link;      /* in a list of its lane while queued; otherwise free for the owner */
+  struct mw_run_lane *lane; /* NULL while not queued */
   int64_t arrived;          /* mw_clock_mono() time */
-  int64_t deadline;         /* of a request that has not begun; MW_NEVER for all else */
-  void (*run)(struct mw_run_item *item); /* after the item was taken out; may add it again, or free it */
+  int64_t deadline;         /* of a request that has not begun; MW_NEVER for other items */
+  void (*run)(struct mw_run_item *item); /* runs after the removal; may add the item again, or free it */
 };
 
 /* The items of a connection. */
@@ -59,17 +60,17 @@ struct mw_run_lane {
 };
 
 struct mw_run_queue {
-  struct mw_list lanes; /* struct mw_run_lane.link: those with items, the next one first */
+  struct mw_list lanes; /* struct mw_run_lane.link: those with items, in order of their turns */
   struct mw_run_lane first, expired;
   size_t n;             /* items */
-  int64_t now;          /* mw_clock_mono() before the item that runs; 0 while none does */
-  int64_t began;        /* the same, before the first item of this turn; 0 before */
-  int64_t sweeps;       /* the same: when items may next be searched for those that have expired */
+  int64_t now;          /* mw_clock_mono() before the running item; 0 while none runs */
+  int64_t began;        /* the same before the first item of this turn; 0 before it */
+  int64_t sweeps;       /* mw_clock_mono() time of the next search for expired items */
   bool over;            /* the time of this turn is used up */
-  bool behind;          /* items of the last turn were left */
-  unsigned ran, ran_before;     /* items of this turn, and of the last one that ran any */
+  bool behind;          /* the last turn left items over */
+  unsigned ran, ran_before;     /* number of items in this turn, and in the last turn that ran any */
   int64_t spent, spent_before;  /* nanoseconds that they took */
-  int64_t spent_first;          /* of these, on the lane `first` in this turn */
+  int64_t spent_first;          /* part of `spent`: the lane `first` in this turn */
   int64_t credit;               /* nanoseconds that expired items may still take before the next item of the lanes */
 };
 
@@ -86,21 +87,21 @@ static inline void mw_run_item_init(struct mw_run_item *item, void (*run)(struct
 /* Queues an item that is not queued. `arrived` and `deadline` are set. */
 void mw_run_lane_add(struct mw_run_lane *lane, struct mw_run_item *item);
 
-/* Takes it out. Nothing happens to one that is not queued. */
+/* Removes an item. No effect if it is not queued. */
 void mw_run_item_remove(struct mw_run_item *item);
 
-/* Runs items until none or no time of this turn is left. */
+/* Runs items until none is left or the turn's time is used up. */
 void mw_run_queue_run(struct mw_run_queue *queue);
 
-/* A turn of the loop ends, and the next one begins. */
+/* Ends a turn of the loop and begins the next one. */
 void mw_run_queue_begin_turn(struct mw_run_queue *queue);
 
-/* mw_clock_mono(), as of the beginning of the item that runs. */
+/* Returns mw_clock_mono() as of the start of the running item. */
 static inline int64_t mw_run_queue_now(const struct mw_run_queue *queue) {
   return queue->now != 0 ? queue->now : mw_clock_mono();
 }
 
-/* Nanoseconds that an item takes, by the mean of this turn and the last one. */
+/* Returns the mean nanoseconds of an item in this turn and the last one. */
 int64_t mw_run_queue_mean(const struct mw_run_queue *queue);
 
 #endif

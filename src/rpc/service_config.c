@@ -1,5 +1,5 @@
-/* One pass over the tokens. Each value is read by a function that finds its first token in `r->token` and leaves with its
- * last one taken. Members that are an engine's are skipped: the engine checks them. */
+/* One pass over the tokens. The function that reads a value starts at its first token, in `r->token`, and stops at
+ * its last. Members of an engine are skipped: the engine checks them. */
 #include "rpc/service_config.h"
 
 #include <stdarg.h>
@@ -14,7 +14,7 @@
 
 enum { PATH_MAX_LEN = 200, KEY_MAX = 48, MAX_TOKENS = 1000 };
 
-/* Without a service or a method, or with an empty one, it stands for all. */
+/* A missing or empty service or method stands for all. */
 struct mw_service_config_method {
   char *service, *method; /* owned */
   struct mw_method_config is;
@@ -22,7 +22,7 @@ struct mw_service_config_method {
 
 struct reader {
   struct mw_json_lexer lexer;
-  struct mw_json_token token; /* the newest */
+  struct mw_json_token token; /* the newest token */
   struct mw_service_config *config;
   char path[PATH_MAX_LEN];
   size_t path_len;
@@ -33,7 +33,7 @@ typedef int (*value_fn)(struct reader *r, const char *key, void *to);
 
 /* ---- errors ---- */
 
-/* MW_EINVAL with "PATH: WORDS". */
+/* Sets MW_EINVAL with "PATH: WORDS". */
 MW_PRINTF(2, 3)
 static int fail(struct reader *r, const char *fmt, ...) {
   char words[200];
@@ -52,7 +52,7 @@ static int mismatch(struct reader *r, const char *what) {
 
 static int out_of_memory(struct reader *r) { return mw_err_set(r->err, MW_ENOMEM, "out of memory"); }
 
-/* At the value of a member that its object does not have. */
+/* Reports an unknown member, at its value. */
 static int unknown(struct reader *r, const char *expected) { return fail(r, "unknown member (expected %s)", expected); }
 
 /* ---- walking ---- */
@@ -82,7 +82,7 @@ static void leave(struct reader *r, size_t len) {
   r->path[len] = '\0';
 }
 
-/* A key or a string with its escapes resolved; empty when it does not fit, as no name that counts is so long. */
+/* Copies a key or string with its escapes resolved; empty if it does not fit: all valid names are shorter. */
 static void text(const struct mw_json_token *token, char out[KEY_MAX]) {
   size_t len = token->text.len >= KEY_MAX ? 0
                : token->escaped           ? mw_json_unescape(token->text, out)
@@ -90,7 +90,7 @@ static void text(const struct mw_json_token *token, char out[KEY_MAX]) {
   out[len] = '\0';
 }
 
-/* Reads an object: `member` for each value. */
+/* Reads an object and calls `member` for each value. */
 static int members(struct reader *r, value_fn member, void *to) {
   if (r->token.kind != MW_JSON_OBJECT) return mismatch(r, "an object");
   size_t len = r->path_len;
@@ -107,7 +107,7 @@ static int members(struct reader *r, value_fn member, void *to) {
   return rc;
 }
 
-/* Reads an array: `element` for each value, its key NULL. */
+/* Reads an array and calls `element` for each value, with a NULL key. */
 static int elements(struct reader *r, value_fn element, void *to) {
   size_t len = r->path_len;
   int rc = advance(r);
@@ -124,14 +124,15 @@ static int elements(struct reader *r, value_fn element, void *to) {
 
 static int read_attempts(struct reader *r, unsigned *out) {
   int64_t number = 0;
-  int rc = r->token.kind == MW_JSON_NUMBER ? mw_json_to_int64(r->token.text, INT32_MIN, INT32_MAX, &number) : MW_EFORMAT;
+  int rc = r->token.kind == MW_JSON_NUMBER ? mw_json_to_int64(r->token.text, INT32_MIN, INT32_MAX, &number)
+                                           : MW_EFORMAT;
   if (rc == MW_ELIMIT) number = r->token.text.data[0] == '-' ? 0 : MW_ATTEMPTS_MAX;
   if (rc == MW_EFORMAT || number < 2) return mismatch(r, "an integer of 2 or more");
   *out = number > MW_ATTEMPTS_MAX ? MW_ATTEMPTS_MAX : (unsigned)number;
   return 0;
 }
 
-/* Nanoseconds; longer than 292 years is never. */
+/* Reads nanoseconds; more than 292 years become MW_NEVER. */
 static int read_duration(struct reader *r, int64_t least, const char *what, int64_t *out) {
   int64_t seconds;
   int32_t nanos;
@@ -262,7 +263,7 @@ static int name_member(struct reader *r, const char *key, void *to) {
   return unknown(r, "service, method");
 }
 
-/* Core refuses these as well, without a reason. */
+/* Core also refuses these names, but without a reason. */
 static int add_name(struct reader *r, const struct mw_service_config_method *name) {
   const char *service = name->service ? name->service : "", *method = name->method ? name->method : "";
   if (!*service && *method) return fail(r, "expected a service beside the method \"%s\"", method);
@@ -271,12 +272,14 @@ static int add_name(struct reader *r, const struct mw_service_config_method *nam
   if (len < 0) return out_of_memory(r);
   struct mw_slice key = mw_slice(text, (size_t)len);
   int rc = mw_map_get(&r->config->by_name, key) ? fail(r, "expected each name once, got this one again") : 0;
-  if (rc == 0 && mw_map_set(&r->config->by_name, key, (void *)(uintptr_t)r->config->n_methods) != 0) rc = out_of_memory(r);
+  if (rc == 0 && mw_map_set(&r->config->by_name, key, (void *)(uintptr_t)r->config->n_methods) != 0) {
+    rc = out_of_memory(r);
+  }
   free(text);
   return rc;
 }
 
-/* Makes room for another entry: their array doubles when their number is a power of two. */
+/* Makes room for another entry: the array doubles when its length is a power of two. */
 static int reserve(struct reader *r) {
   struct mw_service_config *config = r->config;
   size_t n = config->n_methods;
@@ -334,9 +337,9 @@ static int top_member(struct reader *r, const char *key, void *to) {
   return r->token.kind == MW_JSON_ARRAY ? elements(r, read_method, NULL) : mismatch(r, "a list of method configs");
 }
 
-/* ---- the whole ---- */
+/* ---- the whole config ---- */
 
-/* The members that rpc/client_rpc.h carries out, by the depth of their object. */
+/* True for a member that rpc/client_rpc.h implements, by the depth of its object. */
 static bool is_ours(const struct reader *r) {
   static const struct {
     unsigned depth;
@@ -350,7 +353,8 @@ static bool is_ours(const struct reader *r) {
   return false;
 }
 
-/* Renames what an engine must not see: C core checks it by rules of its own. None of these names has a quote in it. */
+/* Renames the members implemented here, which C core would check by its own rules. None of their names contains a
+ * quote. */
 static int hide_ours(struct reader *r) {
   int rc = advance(r);
   while (rc == 0 && r->token.kind != MW_JSON_END) {
@@ -410,6 +414,7 @@ const struct mw_method_config *mw_service_config_find(const struct mw_service_co
   const uint8_t *slash = memchr(name, '/', (size_t)(end - name));
   if (!slash) return NULL;
   const struct mw_method_config *found = find(config, mw_slice(name, (size_t)(end - name)));
-  if (!found) found = find(config, mw_slice(name, (size_t)(slash + 1 - name))); /* "SERVICE/", of all its methods */
+  /* "SERVICE/" stands for all its methods */
+  if (!found) found = find(config, mw_slice(name, (size_t)(slash + 1 - name)));
   return found ? found : find(config, mw_slice_str("/"));
 }

@@ -6,7 +6,7 @@
 
 /* This worker's parts of the series. */
 struct method_stats {
-  struct mw_metric *calls[MW_CODE_COUNT]; /* made when a code is first seen */
+  struct mw_metric *calls[MW_CODE_COUNT]; /* created when a code is first seen */
   struct mw_metric *seconds, *wait, *received, *sent;
 };
 

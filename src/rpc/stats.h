@@ -1,6 +1,6 @@
-/* What is counted of calls: how many ended with which code, how long they took and how many messages they moved, per
- * method. Each worker has its own part of every series, looked up once and kept here, so that counting a call takes no
- * lock and shares no cache line with other workers. */
+/* Metrics of calls, per method: the number by status code, the duration, the messages. Each worker has its own part
+ * of every series, looked up once and kept here, so that counting a call takes no lock and shares no cache line with
+ * other workers. */
 #ifndef MW_RPC_STATS_H
 #define MW_RPC_STATS_H
 
@@ -10,7 +10,7 @@
 
 struct mw_call_stats {
   struct mw_metrics *metrics; /* borrowed; NULL before the first count */
-  struct mw_metric_family *calls, *seconds, *wait, *received, *sent; /* NULL when the registry refused them */
+  struct mw_metric_family *calls, *seconds, *wait, *received, *sent; /* NULL if the registry refused them */
   struct mw_map methods; /* path -> struct method_stats, owned */
 };
 
@@ -18,8 +18,8 @@ struct mw_call_stats {
 
 void mw_call_stats_fini(struct mw_call_stats *stats);
 
-/* One call of `path` that has ended, and of which `wait_ns` passed before it began. `metrics` is the same each time. Without
- * memory the call is not counted. */
+/* Counts a call of `path` that has ended after it waited `wait_ns` to begin. `metrics` is the same each time.
+ * Without memory the call is not counted. */
 void mw_call_stats_add(struct mw_call_stats *stats, struct mw_metrics *metrics, const char *path, enum mw_code code,
                        int64_t duration_ns, int64_t wait_ns, uint64_t received, uint64_t sent);
 

@@ -26,37 +26,37 @@ enum mw_code {
 
 enum { MW_CODE_COUNT = 17 };
 
-/* A status as a view: whoever made it owns the bytes. */
+/* A status as a view: its creator owns the bytes. */
 struct mw_status {
   enum mw_code code;
   struct mw_slice message; /* UTF-8, not percent-encoded */
   struct mw_slice details; /* a serialised google.rpc.Status for grpc-status-details-bin; empty for none */
 };
 
-/* A status with a static or otherwise longer-lived text. */
+/* Makes a status with a static, or otherwise longer-lived, text. */
 static inline struct mw_status mw_status(enum mw_code code, const char *message) {
   return (struct mw_status){code, mw_slice_str(message), {NULL, 0}};
 }
 
-/* That of calls which a server that stops does not take, or ends. */
+/* Status of calls that a stopping server refuses or ends. */
 static inline struct mw_status mw_status_shutting_down(void) {
   return mw_status(MW_CODE_UNAVAILABLE, "the server is shutting down");
 }
 
-/* Most bytes that a message may take as a percent-encoded `grpc-message`: a client refuses a response whose headers are
- * too long (8 KiB by default) together with the status in them. */
+/* Greatest length of a message as a percent-encoded `grpc-message`: a client refuses a response with too long
+ * headers (8 KiB by default), and with it the status. */
 enum { MW_STATUS_MESSAGE_MAX = 4096 };
 
-/* The start of `message` that fits, cut between characters. */
+/* Returns the start of `message` that fits, cut between characters. */
 struct mw_slice mw_status_message_cut(struct mw_slice message);
 
-/* "NOT_FOUND"; "UNKNOWN" for numbers that are no code. Static. */
+/* Returns a name such as "NOT_FOUND"; "UNKNOWN" for an invalid code. Static. */
 const char *mw_code_name(enum mw_code code);
 
-/* From "NOT_FOUND" or "not_found"; -1 when there is none of that name. */
+/* Converts "NOT_FOUND" or "not_found"; -1 for an unknown name. */
 int mw_code_from_name(const char *name);
 
-/* The code a caller sees for an MW_E* error of input it sent. */
+/* Returns the code with which a caller is answered for an MW_E* error of its input. */
 enum mw_code mw_code_of_error(int error);
 
 #endif
