@@ -1,4 +1,4 @@
-/* Connections that cannot be served, and those that come after them. */
+/* Connections that cannot be served: they are closed, and later ones are served. */
 #include "http_fixture.h"
 
 #include "failmalloc.h"

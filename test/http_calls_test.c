@@ -1,4 +1,4 @@
-/* gRPC over HTTP/2, frame by frame: what may be cut how, who is given credit, and what bounds the rest. */
+/* gRPC over HTTP/2, frame by frame: messages cut into frames, flow-control credit, and memory limits. */
 #include "http_fixture.h"
 
 #include "engine/http/call.h"
@@ -33,13 +33,15 @@ static struct mw_http_conn *only_conn(void) {
   return MW_CONTAINER(mw_http_engine_of(server.engine)->conns.next, struct mw_http_conn, link);
 }
 
-/* Everything that was sent so far has been taken. */
+/* Waits until the server has processed all that was sent. */
 static void settle(void) { client_ping(&client); }
 
-/* `len` bytes of DATA with no beginning of a message in them. */
+/* Sends `len` bytes of DATA, all in the middle of a message. */
 static void more(int32_t stream, size_t len, uint8_t flags) {
   static const uint8_t filler[16384];
-  for (; len > sizeof filler; len -= sizeof filler) client_frame(&client, NGHTTP2_DATA, 0, stream, filler, sizeof filler);
+  for (; len > sizeof filler; len -= sizeof filler) {
+    client_frame(&client, NGHTTP2_DATA, 0, stream, filler, sizeof filler);
+  }
   client_frame(&client, NGHTTP2_DATA, flags, stream, filler, len);
 }
 
@@ -56,7 +58,7 @@ static void frames_may_be_padded(void **state) {
   size_t len = client_block(&client, "/t.T/Echo", 0, block, sizeof block);
   memcpy(padded + 1, block, len);
   client_frame(&client, NGHTTP2_HEADERS, PADDED | END_HEADERS, 1, padded, 1 + len + 20);
-  client_frame(&client, NGHTTP2_DATA, PADDED, 1, "\3\0\0\0\0\0\0", 7); /* 3 of the prefix */
+  client_frame(&client, NGHTTP2_DATA, PADDED, 1, "\3\0\0\0\0\0\0", 7); /* 3 bytes of the message's prefix */
   client_frame(&client, NGHTTP2_DATA, PADDED | END_STREAM, 1, "\1\0\2ab\0", 6);
   assert_status(1, MW_CODE_OK);
   assert_memory_equal(got_of(&client, 1)->start, "\0\0\0\0\2ab", 7);
@@ -116,13 +118,13 @@ static void answers_go_on_after_the_half_close(void **state) {
   assert_int_equal(got_of(&client, 1)->data, 3 * 9);
 }
 
-/* The client has not ended its side. */
+/* The client has not half-closed. */
 static void an_early_answer_takes_back_the_stream_without_an_error(void **state) {
   client_headers(&client, 1, "/no.Such/Method", 0);
   assert_status(1, MW_CODE_UNIMPLEMENTED);
   UNTIL(&server, got_of(&client, 1)->reset >= 0);
   assert_int_equal(got_of(&client, 1)->reset, NGHTTP2_NO_ERROR);
-  client_message(&client, 1, 1000, END_STREAM); /* it did not know */
+  client_message(&client, 1, 1000, END_STREAM); /* sent before the client read the response */
   client_echo(&client, 3);
   assert_status(3, MW_CODE_OK);
   assert_int_equal(client.goaway, -1);
@@ -138,7 +140,7 @@ static void a_reset_cancels_the_call(void **state) {
 
 /* ---- headers and trailers that are too long ---- */
 
-/* Of a call of Wait, which gets its messages first. */
+/* Makes a call of Wait and waits for its messages. */
 static struct mw_call *wait_for_call(int32_t stream) {
   client_headers(&client, stream, "/t.T/Wait", 0);
   client_message(&client, stream, 0, END_STREAM);
@@ -204,7 +206,7 @@ static void a_drained_connection_goes_away_in_two_steps(void **state) {
   assert_int_equal(client.frames[NGHTTP2_GOAWAY], 1);
   assert_int_equal(client.goaway, NGHTTP2_NO_ERROR);
   assert_int_equal(client.last, INT32_MAX);
-  client_headers(&client, 3, "/t.T/Up", 0); /* on its way already */
+  client_headers(&client, 3, "/t.T/Up", 0); /* sent before the client read the GOAWAY */
   settle();
   assert_int_equal(got_of(&client, 3)->reset, -1);
   client_frame(&client, NGHTTP2_PING, NGHTTP2_FLAG_ACK, 0, "\0\0\0\0\0\0\0\0", 8);
@@ -216,7 +218,7 @@ static void a_drained_connection_goes_away_in_two_steps(void **state) {
   assert_int_equal(got_of(&client, 3)->status, MW_CODE_OK);
 }
 
-/* A client that reads slowly has new calls on their way for longer. */
+/* A slow client may still send new calls after the server has decided to go away. */
 static void the_last_stream_is_the_last_when_that_is_said(void **state) {
   server_open(&server, NULL);
   client_connect(&client, &server, true);
@@ -242,7 +244,7 @@ static void what_a_handler_does_not_read_is_not_acknowledged(void **state) {
   for (int i = 0; i < 6; i++) client_message(&client, 1, 10000, 0);
   settle();
   assert_int_equal(got_of(&client, 1)->credit, 0);
-  assert_true(client.credit > 0); /* the connection's: others go on */
+  assert_true(client.credit > 0); /* of the connection, so that other streams go on */
   client_echo(&client, 3);
   assert_status(3, MW_CODE_OK);
   mw_call_read(script.waiting);
@@ -258,7 +260,7 @@ static void more_than_a_window_is_an_error(void **state) {
   UNTIL(&server, script.cancels == 1);
 }
 
-/* Sends `len` bytes, no more at a time than there is credit for. */
+/* Sends `len` bytes, never more than the credit allows. */
 static void send_by_credit(int32_t stream, size_t len, size_t sent) {
   while (len > 0) {
     size_t credit = WINDOW + got_of(&client, stream)->credit - sent;
@@ -299,7 +301,7 @@ static void a_window_grows_as_its_stream_is_read(void **state) {
 
 enum { LARGE = 200000 };
 
-/* What a message of LARGE bytes gets beyond the first window, when that is full. */
+/* Fills the first window with a message of LARGE bytes. */
 static void fill(int32_t stream) {
   begin_message(stream, LARGE);
   more(stream, WINDOW - MW_HTTP_PREFIX, 0);
@@ -315,13 +317,13 @@ static void large_messages_share_a_room_in_turn(void **state) {
   assert_true(got_of(&client, 1)->credit > 0);
   assert_int_equal(got_of(&client, 3)->credit, 0);
   assert_int_equal(got_of(&client, 5)->credit, 0);
-  client_echo(&client, 7); /* small ones need none */
+  client_echo(&client, 7); /* a small message needs no quota */
   assert_status(7, MW_CODE_OK);
   send_by_credit(1, LARGE - WINDOW + MW_HTTP_PREFIX, WINDOW);
   assert_status(1, MW_CODE_OK);
   UNTIL(&server, got_of(&client, 3)->credit > 0);
   assert_int_equal(got_of(&client, 5)->credit, 0);
-  client_reset(&client, 3); /* what it had is there again */
+  client_reset(&client, 3); /* releases its quota */
   UNTIL(&server, got_of(&client, 5)->credit > 0);
   send_by_credit(5, LARGE - WINDOW + MW_HTTP_PREFIX, WINDOW);
   assert_status(5, MW_CODE_OK);
@@ -340,7 +342,7 @@ static void one_that_waits_for_room_may_go_away(void **state) {
   UNTIL(&server, got_of(&client, 5)->credit > 0);
 }
 
-/* A unary message is complete and nobody may have it: the stream has not ended. */
+/* A unary message is complete, but cannot be delivered before the stream ends. */
 static void a_message_that_is_held_keeps_its_room(void **state) {
   open_with((struct mw_engine_config){.limits = {.buffer_bytes = LARGE + MW_HTTP_PREFIX}});
   client_headers(&client, 1, "/t.T/Echo", 0);
@@ -356,7 +358,7 @@ static void a_message_that_is_held_keeps_its_room(void **state) {
   fill(3);
   settle();
   assert_int_equal(got_of(&client, 3)->credit, 0);
-  begin_message(1, LARGE); /* and there is no second one */
+  begin_message(1, LARGE); /* a second message */
   assert_status(1, MW_CODE_UNIMPLEMENTED);
   assert_string_equal(got_of(&client, 1)->text, "more than one request message, the method takes one");
   UNTIL(&server, got_of(&client, 3)->credit > 0);
@@ -374,7 +376,7 @@ static void begin_compressed(int32_t stream, struct mw_slice packed) {
   client_frame(&client, NGHTTP2_DATA, 0, stream, packed.data, packed.len);
 }
 
-/* What the calls of the connection hold. */
+/* Returns the bytes that the calls of the connection hold. */
 static size_t held(void) {
   const struct mw_list *calls = &only_conn()->session.calls;
   size_t bytes = 0;

@@ -1,12 +1,12 @@
-/* A client's mistake in one stream, or frames that were under way when it was reset, end no other stream. */
+/* A stream error, or frames that were under way when a stream was reset, end no other stream. */
 #include "http_fixture.h"
 
-enum { OTHER = 3, MANY = 70 }; /* streams; so many that older ones are forgotten */
+enum { OTHER = 3, MANY = 70 }; /* streams; MANY exceeds those that recent.h keeps */
 
 static struct server server;
 static struct client client;
 
-/* A call in stream OTHER goes on meanwhile. */
+/* Opens a call in stream OTHER, which must go on. */
 static int setup(void **state) {
   server_open(&server, &(struct mw_engine_config){.limits = {.streams = 100}});
   client_open(&client, &server);
@@ -23,7 +23,7 @@ static int teardown(void **state) {
   return 0;
 }
 
-/* The other call does, and so does a new one, whose headers are packed as those before. */
+/* The other call goes on, and so does a new one whose headers refer to the same HPACK table. */
 static void assert_others_live(int32_t new) {
   client_message(&client, OTHER, 7, END_STREAM);
   client_echo(&client, new);
@@ -36,7 +36,7 @@ static void assert_others_live(int32_t new) {
   assert_int_equal(logged(&server, "connection ended"), 0);
 }
 
-/* The stream ends by the error, and it alone. */
+/* The stream is reset with the error, and no other stream is. */
 static void assert_reset(int32_t stream, uint32_t error) {
   UNTIL(&server, got_of(&client, stream)->reset >= 0 || client.goaway >= 0);
   assert_int_equal(client.goaway, -1);
@@ -50,7 +50,7 @@ static void assert_connection_ends(uint32_t error) {
   assert_int_equal(client.goaway, error);
 }
 
-/* Fields that go into the table of header compression; trailers for an end. */
+/* Sends trailers whose fields go into the HPACK table. */
 static void indexed_block(int32_t stream, bool split) {
   uint8_t block[256];
 #define NV(NAME, VALUE) {(uint8_t *)NAME, (uint8_t *)VALUE, sizeof NAME - 1, sizeof VALUE - 1, NGHTTP2_NV_FLAG_NONE}
@@ -77,7 +77,7 @@ static void data_is_an_error_of_the_stream_once(void **state) {
 static void trailers_are_decoded_all_the_same(void **state) {
   client_reset(&client, 1);
   indexed_block(1, false);
-  indexed_block(1, true); /* fields that refer to the ones before */
+  indexed_block(1, true); /* refers to the fields of the block before */
   assert_reset(1, NGHTTP2_STREAM_CLOSED);
 }
 
@@ -158,7 +158,7 @@ static void a_stream_that_is_used_twice_ends_the_connection(void **state) {
 
 /* ---- after the server's RST_STREAM ---- */
 
-/* Too large a window is what the server resets the stream for. */
+/* Makes the server reset the stream, by too large a window. */
 static void make_it_reset(void) {
   client_number(&client, NGHTTP2_WINDOW_UPDATE, 1, INT32_MAX);
   UNTIL(&server, got_of(&client, 1)->reset >= 0);
@@ -196,7 +196,7 @@ static void frames_of_a_stream_that_is_being_reset_end_nothing(void **state) {
   assert_others_live(5);
 }
 
-/* ---- mistakes ---- */
+/* ---- stream errors ---- */
 
 static void a_window_that_does_not_grow(void **state) {
   client_number(&client, NGHTTP2_WINDOW_UPDATE, 1, 0);
@@ -256,9 +256,11 @@ static void trailers_that_do_not_end_the_stream(void **state) {
 /* A request with one more field. */
 static void request_with(int32_t stream, const char *name, const char *value) {
   uint8_t block[512];
-#define NV(NAME, VALUE) {(uint8_t *)(uintptr_t)(NAME), (uint8_t *)(uintptr_t)(VALUE), strlen(NAME), strlen(VALUE), NGHTTP2_NV_FLAG_NO_INDEX}
-  const nghttp2_nv nv[] = {NV(":method", "POST"), NV(":scheme", "http"), NV(":path", "/t.T/Up"), NV(":authority", "test"),
-                           NV("content-type", "application/grpc"), NV(name, value)};
+#define NV(NAME, VALUE)                                                                      \
+  {(uint8_t *)(uintptr_t)(NAME), (uint8_t *)(uintptr_t)(VALUE), strlen(NAME), strlen(VALUE), \
+   NGHTTP2_NV_FLAG_NO_INDEX}
+  const nghttp2_nv nv[] = {NV(":method", "POST"), NV(":scheme", "http"), NV(":path", "/t.T/Up"),
+                           NV(":authority", "test"), NV("content-type", "application/grpc"), NV(name, value)};
 #undef NV
   ssize_t n = nghttp2_hd_deflate_hd(client.deflater, block, sizeof block, nv, 6);
   assert_true(n > 0);
@@ -283,7 +285,7 @@ static void a_length_that_is_not_kept(void **state) {
   assert_reset(5, NGHTTP2_PROTOCOL_ERROR);
 }
 
-/* ---- those of a stream that was never opened ---- */
+/* ---- frames of a stream that was never opened ---- */
 
 static void data_of_an_idle_stream_ends_the_connection(void **state) {
   client_message(&client, 99, 5, 0);
@@ -295,7 +297,7 @@ static void a_window_of_an_idle_stream_ends_the_connection(void **state) {
   assert_connection_ends(NGHTTP2_PROTOCOL_ERROR);
 }
 
-/* One that has no calls to lose. */
+/* On a connection without calls. */
 static void a_reset_of_an_idle_stream_ends_a_new_connection(void **state) {
   struct client fresh;
   client_open(&fresh, &server);

@@ -1,5 +1,5 @@
-/* The second engine and raw clients of it, in one thread and one loop: a client writes frames of its own making, byte for
- * byte, and keeps what it was sent. */
+/* Engine http and raw clients in one thread and one loop. A client writes handmade frames, byte by byte, and records
+ * the frames that it receives. */
 #pragma GCC diagnostic ignored "-Wunused-function" /* a test uses what it needs */
 #ifndef MW_TEST_HTTP_FIXTURE_H
 #define MW_TEST_HTTP_FIXTURE_H
@@ -29,8 +29,8 @@ struct server {
   struct mw_metrics *metrics;
   struct mw_engine *engine;
   unsigned port;
-  int log, stderr_saved; /* what is logged goes to `log` */
-  uv_timer_t guard;      /* turns the loop when nothing else does */
+  int log, stderr_saved; /* stderr is redirected to `log` */
+  uv_timer_t guard;      /* keeps the loop turning */
 };
 
 static void server_open(struct server *server, const struct mw_engine_config *with) {
@@ -72,7 +72,7 @@ static void server_close(struct server *server) {
   close(server->log);
 }
 
-/* How often the log has `text` so far. */
+/* Counts `text` in the log so far. */
 static unsigned logged(const struct server *server, const char *text) {
   static char all[TEXT_MAX];
   ssize_t n = pread(server->log, all, sizeof all - 1, 0);
@@ -82,7 +82,7 @@ static unsigned logged(const struct server *server, const char *text) {
   return count;
 }
 
-/* Turns the loop until `condition` holds; fails the test when it does not within ten seconds. */
+/* Turns the loop until `condition` holds; fails the test after ten seconds. */
 #define UNTIL(server, condition)                                                               \
   do {                                                                                         \
     int64_t until = mw_clock_mono() + WAIT_MS * (int64_t)MW_NS_PER_MS;                          \
@@ -102,7 +102,7 @@ static void turn(struct server *server) {
 /* ---- a client ---- */
 
 struct got {
-  unsigned headers;        /* blocks */
+  unsigned headers;        /* header blocks */
   size_t data, frames;     /* bytes and frames of DATA */
   uint8_t start[64];       /* of the data */
   bool ended;
@@ -121,14 +121,14 @@ struct client {
   nghttp2_hd_inflater *inflater;
   struct mw_buf in;
   bool deaf;              /* reads nothing */
-  bool reset;             /* the connection was */
+  bool reset;             /* the connection was reset */
   bool eof;
-  bool silent;            /* does not acknowledge anything */
+  bool silent;            /* acknowledges nothing */
   unsigned frames[TYPES]; /* by type; acknowledgements are not counted */
   unsigned acks[TYPES];
   int goaway;             /* error code of the newest; -1: none */
-  int32_t last;           /* its last stream */
-  char reason[32];        /* its debug data */
+  int32_t last;           /* last stream id of the GOAWAY */
+  char reason[32];        /* debug data of the GOAWAY */
   size_t credit;          /* of the connection, by WINDOW_UPDATE */
   uint32_t settings[8];
   struct got streams[STREAMS / 2]; /* of stream 2 * i + 1 */
@@ -141,7 +141,7 @@ static struct got *got_of(struct client *client, int32_t stream) {
 
 /* ---- writing ---- */
 
-/* Turns the server while the socket is full; gives up when the connection is gone. */
+/* Writes all bytes; turns the server while the socket is full. Returns early if the connection is closed. */
 static void client_write(struct client *client, const void *bytes, size_t len) {
   const char *at = bytes;
   int64_t until = mw_clock_mono() + WAIT_MS * (int64_t)MW_NS_PER_MS;
@@ -170,11 +170,12 @@ static void client_frame(struct client *client, uint8_t type, uint8_t flags, int
   client_write(client, frame, 9 + len);
 }
 
-/* The block of a request of `path`; with `more` bytes of metadata. Returns its length. */
+/* Makes the header block of a request for `path`, with `more` bytes of metadata. Returns its length. */
 static size_t client_block(struct client *client, const char *path, size_t more, uint8_t *out, size_t size) {
   static char filler[65536];
-  memset(filler, '~', sizeof filler); /* long in Huffman's code: sent as it is */
-#define NV(NAME, VALUE, LEN) {(uint8_t *)NAME, (uint8_t *)(uintptr_t)VALUE, sizeof NAME - 1, LEN, NGHTTP2_NV_FLAG_NO_INDEX}
+  memset(filler, '~', sizeof filler); /* long in the Huffman code, so nghttp2 sends it plain */
+#define NV(NAME, VALUE, LEN) \
+  {(uint8_t *)NAME, (uint8_t *)(uintptr_t)VALUE, sizeof NAME - 1, LEN, NGHTTP2_NV_FLAG_NO_INDEX}
   const nghttp2_nv nv[] = {NV(":method", "POST", 4),         NV(":scheme", "http", 4),
                            NV(":path", path, strlen(path)),  NV(":authority", "test", 4),
                            NV("te", "trailers", 8),          NV("content-type", "application/grpc", 16),
@@ -191,7 +192,7 @@ static void client_headers(struct client *client, int32_t stream, const char *pa
   client_frame(client, NGHTTP2_HEADERS, (uint8_t)(flags | END_HEADERS), stream, block, len);
 }
 
-/* A gRPC message of `len` bytes in one frame. */
+/* Sends a gRPC message of `len` bytes in one frame. */
 static void client_message(struct client *client, int32_t stream, size_t len, uint8_t flags) {
   static uint8_t data[5 + 65536];
   memset(data, 'x', sizeof data);
@@ -199,18 +200,19 @@ static void client_message(struct client *client, int32_t stream, size_t len, ui
   client_frame(client, NGHTTP2_DATA, flags, stream, data, 5 + len);
 }
 
-/* A unary call of "/t.T/Echo". */
+/* Makes a unary call of "/t.T/Echo". */
 static void client_echo(struct client *client, int32_t stream) {
   client_headers(client, stream, "/t.T/Echo", 0);
   client_message(client, stream, 5, END_STREAM);
 }
 
 static void client_number(struct client *client, uint8_t type, int32_t stream, uint32_t number) {
-  const uint8_t payload[4] = {(uint8_t)(number >> 24), (uint8_t)(number >> 16), (uint8_t)(number >> 8), (uint8_t)number};
+  const uint8_t payload[4] = {(uint8_t)(number >> 24), (uint8_t)(number >> 16), (uint8_t)(number >> 8),
+                              (uint8_t)number};
   client_frame(client, type, 0, stream, payload, 4);
 }
 
-/* Waits for the answer to a PING: then all that was sent before has been taken. */
+/* Waits for the answer to a PING: the server has processed all earlier frames then. */
 static void client_ping(struct client *client) {
   unsigned acks = client->acks[NGHTTP2_PING];
   client_frame(client, NGHTTP2_PING, 0, 0, "01234567", 8);
@@ -222,7 +224,8 @@ static void client_reset(struct client *client, int32_t stream) {
 }
 
 static void client_setting(struct client *client, uint8_t id, uint32_t value) {
-  const uint8_t entry[6] = {0, id, (uint8_t)(value >> 24), (uint8_t)(value >> 16), (uint8_t)(value >> 8), (uint8_t)value};
+  const uint8_t entry[6] = {0, id, (uint8_t)(value >> 24), (uint8_t)(value >> 16), (uint8_t)(value >> 8),
+                            (uint8_t)value};
   client_frame(client, NGHTTP2_SETTINGS, 0, 0, entry, sizeof entry);
 }
 
@@ -323,7 +326,7 @@ static void on_readable(uv_poll_t *poll, int status, int events) {
 
 /* ---- life ---- */
 
-/* A connection without a word; the client may be deaf from its beginning. */
+/* Connects and sends nothing; the client may be deaf from the start. */
 static void client_connect(struct client *client, struct server *server, bool deaf) {
   *client = (struct client){.server = server, .deaf = deaf, .goaway = -1, .in = MW_BUF_INIT};
   for (size_t i = 0; i < STREAMS / 2; i++) client->streams[i].reset = client->streams[i].status = -1;
@@ -331,7 +334,7 @@ static void client_connect(struct client *client, struct server *server, bool de
   struct sockaddr_in at;
   uv_ip4_addr("127.0.0.1", (int)server->port, &at);
   client->fd = socket(AF_INET, SOCK_STREAM, 0);
-  int small = 4096; /* so that a deaf client is soon full */
+  int small = 4096; /* fills up soon if the client is deaf */
   if (deaf) setsockopt(client->fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
   int at_once = 1;
   setsockopt(client->fd, IPPROTO_TCP, TCP_NODELAY, &at_once, sizeof at_once);
@@ -344,7 +347,7 @@ static void client_connect(struct client *client, struct server *server, bool de
   if (!deaf) uv_poll_start(client->poll, UV_READABLE | UV_DISCONNECT, on_readable);
 }
 
-/* Reads from now on, what it was sent before too. */
+/* Makes a deaf client read, from its first byte on. */
 static void client_listen(struct client *client) {
   client->deaf = false;
   uv_poll_start(client->poll, UV_READABLE | UV_DISCONNECT, on_readable);
@@ -355,7 +358,7 @@ static void client_preface(struct client *client) {
   client_frame(client, NGHTTP2_SETTINGS, 0, 0, NULL, 0);
 }
 
-/* A connection that is ready for requests. */
+/* Connects and exchanges the prefaces. */
 static void client_open(struct client *client, struct server *server) {
   client_connect(client, server, false);
   client_preface(client);

@@ -1,4 +1,4 @@
-/* Clients that send frames which lead nowhere: how many they may, what gives them more, and how it ends. */
+/* Clients that flood a connection with resets, control frames or header blocks: limits, refills and the end. */
 #include "http_fixture.h"
 
 #include "engine/http/flood.h"
@@ -9,7 +9,8 @@ static struct server server;
 static struct client client;
 
 static int setup_with(uint32_t resets) {
-  const struct mw_engine_config config = {.limits = {.stream_resets = resets, .control_frames = CONTROL, .streams = 100}};
+  const struct mw_engine_config config = {
+      .limits = {.stream_resets = resets, .control_frames = CONTROL, .streams = 100}};
   server_open(&server, &config);
   client_open(&client, &server);
   return 0;
@@ -25,7 +26,8 @@ static int teardown(void **state) {
   return 0;
 }
 
-/* The connection ends by GOAWAY with the code, a line in the log, a count, and all of its calls. */
+/* The connection ends with a GOAWAY of the code, one log line, one count in the metric, and the end of all its
+ * calls. */
 static void assert_ended(uint32_t code, const char *reason, const char *text) {
   UNTIL(&server, client.eof);
   double total;
@@ -68,7 +70,7 @@ static void a_rapid_reset_ends_the_connection(void **state) {
   assert_true(script.starts <= RESETS + 20);
 }
 
-/* Streams that it never opens. */
+/* Of streams that the client never opens. */
 static void a_reset_of_an_idle_stream_is_a_reset(void **state) {
   client_headers(&client, 1, "/t.T/Wait", 0);
   for (int i = 0; i < RESETS + 20; i++) client_reset(&client, 2 * i + 3);
@@ -90,7 +92,7 @@ static void a_client_that_cancels_now_and_then_goes_on(void **state) {
   assert_stands();
 }
 
-/* The client never sends RST_STREAM; it makes the server do it. */
+/* The client never sends RST_STREAM, but makes the server send it. */
 static void streams_that_the_server_has_to_reset_count_as_well(void **state) {
   for (int i = 0; i < RESETS + 20; i++) {
     client_headers(&client, 2 * i + 1, "/t.T/Up", 0);
@@ -99,7 +101,7 @@ static void streams_that_the_server_has_to_reset_count_as_well(void **state) {
   assert_ended(NGHTTP2_ENHANCE_YOUR_CALM, "reason=stream_resets", "the client resets too many streams");
 }
 
-/* Errors of a stream that nghttp2 would end the connection for. */
+/* Stream errors for which nghttp2 would end the connection. */
 static void streams_whose_frames_are_in_error_count_as_well(void **state) {
   for (int i = 0; i < RESETS + 20; i++) {
     client_headers(&client, 2 * i + 1, "/t.T/Up", 0);
@@ -109,7 +111,7 @@ static void streams_whose_frames_are_in_error_count_as_well(void **state) {
   assert_true(script.starts <= RESETS + 20);
 }
 
-/* A client that has the server send a lot, and does not read it. */
+/* Connects a client that makes the server send a lot and does not read it. */
 static void connect_deaf(struct client *deaf) {
   client_connect(deaf, &server, true);
   client_preface(deaf);
@@ -122,8 +124,8 @@ static void connect_deaf(struct client *deaf) {
   UNTIL(&server, script.down_sent > 0);
 }
 
-/* Before their RST_STREAM is sent: a client that does not read could have any number of them queued. Its connection does
- * not wait for the next look at limits of 20 seconds either. */
+/* They count before their RST_STREAM is sent: a client that does not read could have any number of them queued. The end
+ * of the connection does not wait for the timer of the 20-second limits either. */
 static void streams_that_are_refused_count_as_well(void **state) {
   struct client deaf;
   connect_deaf(&deaf);
@@ -137,7 +139,7 @@ static void streams_that_are_refused_count_as_well(void **state) {
 
 /* ---- honest cancels ---- */
 
-/* One after the other, each of a call that its handler has. */
+/* Opens and cancels calls in turn; the handler of each has started. */
 static void open_and_cancel(unsigned count) {
   for (unsigned i = 0; i < count && !client.eof; i++) {
     client_headers(&client, 2 * (int32_t)i + 1, "/t.T/Up", 0);
@@ -184,7 +186,7 @@ static void flood(uint8_t type, uint8_t flags, int32_t stream, const void *paylo
 }
 
 static void assert_too_many_control_frames(void) {
-  assert_ended(NGHTTP2_ENHANCE_YOUR_CALM, "reason=control_frames", "too many frames that lead nowhere");
+  assert_ended(NGHTTP2_ENHANCE_YOUR_CALM, "reason=control_frames", "too many control frames");
 }
 
 static void pings(void **state) {
@@ -229,7 +231,7 @@ static void data_that_is_all_padding(void **state) {
   assert_too_many_control_frames();
 }
 
-/* A client that measures its bandwidth sends a PING with whatever it is sent. */
+/* A client that measures its bandwidth sends a PING for the data that it receives. */
 static void a_client_that_is_sent_data_may_ping(void **state) {
   script.down = 20;
   int32_t stream = 1;
@@ -261,13 +263,13 @@ static void a_header_block_without_an_end_ends_the_connection(void **state) {
   static const uint8_t piece[16384];
   client_frame(&client, NGHTTP2_HEADERS, 0, 1, "\x82", 1);
   for (int i = 0; i < 10; i++) client_frame(&client, NGHTTP2_CONTINUATION, 0, 1, piece, sizeof piece);
-  assert_ended(NGHTTP2_ENHANCE_YOUR_CALM, "reason=long_headers", "the headers of a request did not come to an end");
+  assert_ended(NGHTTP2_ENHANCE_YOUR_CALM, "reason=long_headers", "the header block of a request is too long");
 }
 
 static void a_header_block_of_many_small_frames_ends_the_connection(void **state) {
   client_frame(&client, NGHTTP2_HEADERS, 0, 1, NULL, 0);
   flood(NGHTTP2_CONTINUATION, 0, 1, NULL, 0, 50);
-  assert_ended(NGHTTP2_ENHANCE_YOUR_CALM, "reason=long_headers", "the headers of a request did not come to an end");
+  assert_ended(NGHTTP2_ENHANCE_YOUR_CALM, "reason=long_headers", "the header block of a request is too long");
 }
 
 static void a_header_list_over_the_limit_is_refused_and_the_connection_stands(void **state) {
@@ -285,7 +287,7 @@ static void a_header_list_over_the_limit_is_refused_and_the_connection_stands(vo
 
 static void what_is_not_http2_ends_the_connection(void **state) {
   client_frame(&client, NGHTTP2_DATA, 0, 0, "x", 1);
-  assert_ended(NGHTTP2_PROTOCOL_ERROR, "detail=PROTOCOL_ERROR", "the client does not keep to HTTP/2");
+  assert_ended(NGHTTP2_PROTOCOL_ERROR, "detail=PROTOCOL_ERROR", "HTTP/2 protocol error");
 }
 
 static void a_flood_of_connections_is_not_one_of_lines(void **state) {
@@ -302,7 +304,7 @@ static void a_flood_of_connections_is_not_one_of_lines(void **state) {
   assert_in_range(logged(&server, "reason=http1"), 1, 10);
 }
 
-/* Before the client has read the limit, and after. The other streams go on. */
+/* Before and after the client has read the limit. The other streams go on. */
 static void streams_have_a_limit(void **state) {
   struct client new;
   client_connect(&new, &server, false);

@@ -1,4 +1,4 @@
-/* Frames that come too late, or never should: the errors that they are, and the bytes that nghttp2 gets of them. */
+/* Frames with a fault: the errors that are found, and the bytes that nghttp2 gets. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,7 +17,7 @@ struct frame {
   uint8_t type, flags;
   int32_t stream;
   size_t len;
-  const char *payload; /* its first `n` bytes; the others are 0xff */
+  const char *payload; /* the first `n` bytes; the others are 0xff */
   size_t n;
 };
 
@@ -33,7 +33,7 @@ struct expected {
 #define WITH(TYPE, FLAGS, LEN, PAYLOAD) {NGHTTP2_##TYPE, FLAGS, 1, LEN, PAYLOAD, sizeof(PAYLOAD) - 1}
 #define ONE "\x80\0\0\1"
 
-/* The last frame is the one in error, if the connection is to end. */
+/* If the connection must end, the last frame has the fault. */
 static const struct {
   struct expected faults[FAULTS];
   struct frame frames[FRAMES];
@@ -41,7 +41,7 @@ static const struct {
     {{{0}}, {{NGHTTP2_SETTINGS, 0, 0, 0, "", 0}, HEADERS(0, 1), DATA(0, 1, 300), DATA(0, 1, 0), HEADERS(END, 1)}},
     {{{0}}, {HEADERS(END, 1), WITH(WINDOW_UPDATE, 0, 4, "\0\0\0\1"), RESET(1), WITH(PRIORITY, 0, 5, "\0\0\0\0\0"),
              HEADERS(END, 3)}},
-    {{{0}}, {HEADERS(END, 2), DATA(END, 2, 1), HEADERS(END, 2)}}, /* nghttp2's to refuse */
+    {{{0}}, {HEADERS(END, 2), DATA(END, 2, 1), HEADERS(END, 2)}}, /* nghttp2 refuses these */
     {{{0}}, {DATA(END, 1, 1), DATA(END, 1, 1), HEADERS(0, 1), DATA(END, 1, 1)}},
     /* after RST_STREAM: once */
     {{{MW_HTTP_BLAME_STREAM, NGHTTP2_STREAM_CLOSED, 1}},
@@ -55,14 +55,14 @@ static const struct {
     {{{MW_HTTP_BLAME_EITHER, NGHTTP2_STREAM_CLOSED, 1}}, {HEADERS(END, 1), HEADERS(END, 1), DATA(0, 1, 1)}},
     {{{MW_HTTP_BLAME_STREAM, NGHTTP2_STREAM_CLOSED, 1}},
      {HEADERS(0, 1), DATA(END, 1, 5), HEADERS(0, 3), DATA(0, 1, 0)}},
-    /* of a stream that was left out */
+    /* of a stream whose id was skipped */
     {{{MW_HTTP_BLAME_CONNECTION, NGHTTP2_STREAM_CLOSED, 3}}, {HEADERS(0, 5), DATA(0, 3, 5)}},
     {{{MW_HTTP_BLAME_CONNECTION, NGHTTP2_PROTOCOL_ERROR, 3}}, {HEADERS(0, 5), HEADERS(0, 3)}},
     /* resets of streams that are not open yet */
     {{{0}}, {RESET(1), HEADERS(0, 1)}},
     {{{MW_HTTP_BLAME_LIVE, NGHTTP2_PROTOCOL_ERROR, 3}}, {HEADERS(0, 1), RESET(3), HEADERS(0, 5)}},
     {{{0}}, {HEADERS(0, 3), RESET(1), RESET(4)}},
-    /* by what is in them */
+    /* faults of the payload */
     {{{MW_HTTP_BLAME_LIVE, NGHTTP2_PROTOCOL_ERROR, 1}}, {HEADERS(0, 1), WITH(WINDOW_UPDATE, 0, 4, "\x80\0\0\0")}},
     {{{0}}, {HEADERS(0, 1), WITH(WINDOW_UPDATE, 0, 4, "\0\0\0\1"), WITH(WINDOW_UPDATE, 0, 3, "\0\0\0")}},
     {{{MW_HTTP_BLAME_EITHER, NGHTTP2_PROTOCOL_ERROR, 1}},
@@ -72,7 +72,7 @@ static const struct {
     {{{MW_HTTP_BLAME_OPENING, NGHTTP2_PROTOCOL_ERROR, 1}}, {WITH(HEADERS, PRIO, 20, ONE), DATA(0, 1, 1)}},
     {{{MW_HTTP_BLAME_OPENING, NGHTTP2_PROTOCOL_ERROR, 1}}, {WITH(HEADERS, PRIO | PAD, 20, "\2" ONE), DATA(0, 1, 1)}},
     {{{0}}, {WITH(HEADERS, PRIO | PAD, 20, ONE), WITH(HEADERS, END, 20, ONE)}},
-    {{{0}}, {WITH(HEADERS, PRIO, 4, ONE)}}, /* too short; nghttp2's to refuse */
+    {{{0}}, {WITH(HEADERS, PRIO, 4, ONE)}}, /* too short; nghttp2 refuses it */
 };
 
 static size_t write_frame(uint8_t *out, const struct frame *frame) {
@@ -84,7 +84,7 @@ static size_t write_frame(uint8_t *out, const struct frame *frame) {
   return sizeof head + frame->len;
 }
 
-/* Returns the number of bytes; `last` gets where the last frame begins. */
+/* Returns the number of bytes. Sets `last` to the offset of the last frame. */
 static size_t write_frames(uint8_t *out, const struct frame *frames, size_t *last) {
   size_t len = NGHTTP2_CLIENT_MAGIC_LEN;
   memcpy(out, NGHTTP2_CLIENT_MAGIC, len);
@@ -98,10 +98,11 @@ static size_t write_frames(uint8_t *out, const struct frame *frames, size_t *las
 struct seen {
   struct mw_http_fault faults[FAULTS];
   size_t n, len;
-  uint8_t bytes[MOST]; /* that nghttp2 would get */
+  uint8_t bytes[MOST]; /* bytes for nghttp2 */
 };
 
-/* Reads until the connection is to end, by pieces of `piece` bytes that are gone afterwards. */
+/* Reads until a fault of the connection, in pieces of `piece` bytes. The memory of each piece is freed after its
+ * use. */
 static void read_all(struct seen *seen, const uint8_t *bytes, size_t len, size_t piece) {
   struct mw_http_frames frames;
   *seen = (struct seen){.n = 0};
@@ -124,7 +125,7 @@ static void read_all(struct seen *seen, const uint8_t *bytes, size_t len, size_t
   }
 }
 
-/* In pieces of every size. */
+/* With pieces of every size. */
 static void frames_in_error_end_what_they_must(void **state) {
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     uint8_t bytes[MOST];
@@ -144,7 +145,7 @@ static void frames_in_error_end_what_they_must(void **state) {
   }
 }
 
-/* nghttp2 sees all others as they are. */
+/* nghttp2 gets all other frames unchanged. */
 static void frames_that_it_would_not_take_are_changed(void **state) {
   static const struct {
     struct frame frame;

@@ -1,10 +1,10 @@
-/* PINGs from either side, idle time, age: frame by frame, with times that are short. */
+/* PINGs of either side, idle time and age, frame by frame, with short times. */
 #include "http_fixture.h"
 
 #include "engine/http/conn.h"
 
-#define A_WHILE 0.05 /* seconds: for what is to happen soon */
-#define AN_AGE 3600. /* for what is not to happen */
+#define A_WHILE 0.05 /* seconds: a time that is soon over */
+#define AN_AGE 3600. /* seconds: a time that is never over */
 
 static struct server server;
 static struct client client;
@@ -29,7 +29,7 @@ static void pings(unsigned count) {
   UNTIL(&server, client.acks[NGHTTP2_PING] == acks || client.eof);
 }
 
-/* A call that goes on, from its first message. */
+/* Begins a call that goes on, and waits for its first message. */
 static void begin_call(int32_t stream) {
   client_headers(&client, stream, "/t.T/Chat", 0);
   client_message(&client, stream, 5, 0);
@@ -65,7 +65,7 @@ static void assert_too_many_pings(void) {
 static void the_third_ping_that_comes_early_ends_the_connection(void **state) {
   open_with((struct mw_keepalive){.min_time = AN_AGE});
   begin_call(1);
-  pings(1 + 2); /* the first is free, for what was sent */
+  pings(1 + 2); /* the first is free, because the server has sent frames */
   assert_stands();
   ping();
   assert_too_many_pings();
@@ -96,7 +96,7 @@ static void pings_in_the_rhythm_that_is_allowed_are_fine(void **state) {
   assert_stands();
 }
 
-/* Without a call one may come in two hours, whatever the rhythm that is allowed. */
+/* Without a call one PING in two hours is allowed, whatever min_time is. */
 static void pings_without_a_call_are_early(void **state) {
   open_with((struct mw_keepalive){.min_time = 0.001});
   for (int i = 0; i < 3; i++) {
@@ -157,7 +157,7 @@ static void a_client_that_does_not_answer_is_given_up(void **state) {
   assert_int_equal(logged(&server, "reason=keepalive"), 1);
 }
 
-/* Whatever comes is a sign of life, not the answer alone. */
+/* Any bytes are a sign of life, not only the answer. */
 static void a_client_that_sends_something_else_is_alive(void **state) {
   open_with((struct mw_keepalive){.time = A_WHILE, .timeout = AN_AGE});
   begin_call(1);
@@ -171,11 +171,11 @@ static void a_client_that_sends_something_else_is_alive(void **state) {
 static void a_client_that_sends_all_the_time_is_not_pinged(void **state) {
   open_with((struct mw_keepalive){.time = AN_AGE, .timeout = A_WHILE, .max_connection_age = 4 * A_WHILE});
   begin_call(1);
-  UNTIL(&server, client.goaway >= 0); /* time has gone by */
-  assert_int_equal(client.frames[NGHTTP2_PING], 1); /* the one between two GOAWAYs */
+  UNTIL(&server, client.goaway >= 0); /* the time is over */
+  assert_int_equal(client.frames[NGHTTP2_PING], 1); /* the PING between the two GOAWAYs */
 }
 
-/* The second connection is the clock: what is pinged without a call was looked at as often. */
+/* The second connection is the clock: it is checked as often, and gets PINGs because it has a call. */
 static void a_client_without_a_call_is_not_pinged(void **state) {
   struct client busy;
   open_with((struct mw_keepalive){.time = A_WHILE, .timeout = AN_AGE});
@@ -223,7 +223,7 @@ static void a_connection_with_a_call_is_not_idle(void **state) {
   open_with((struct mw_keepalive){.max_connection_idle = 2 * A_WHILE});
   begin_call(1);
   client_open(&idle, &server);
-  UNTIL(&server, idle.eof); /* so much time has gone by */
+  UNTIL(&server, idle.eof); /* the idle time is over */
   assert_stands();
   end_call(1);
   assert_drained(1);
@@ -257,7 +257,7 @@ static void a_stream_between_the_two_goaways_is_served(void **state) {
   UNTIL(&server, got_of(&client, 3)->ended);
   assert_int_equal(got_of(&client, 3)->status, MW_CODE_OK);
   assert_int_equal(client.frames[NGHTTP2_GOAWAY], 1);
-  client_frame(&client, NGHTTP2_PING, NGHTTP2_FLAG_ACK, 0, "01234567", 8); /* another's answer */
+  client_frame(&client, NGHTTP2_PING, NGHTTP2_FLAG_ACK, 0, "01234567", 8); /* the answer to another PING */
   client_echo(&client, 5);
   UNTIL(&server, got_of(&client, 5)->ended);
   assert_int_equal(client.frames[NGHTTP2_GOAWAY], 1);
@@ -288,7 +288,7 @@ static void after_the_grace_the_calls_of_an_old_connection_end_with_it(void **st
   assert_false(got_of(&client, 1)->ended);
   assert_int_equal(script.cancels, 1);
   assert_int_equal(script.cancel_code, MW_CODE_CANCELLED);
-  assert_int_equal(logged(&server, "connection ended with its calls: it has reached its age"), 1);
+  assert_int_equal(logged(&server, "connection ended with its calls: its maximum age"), 1);
 }
 
 static void connections_do_not_all_age_alike(void **state) {

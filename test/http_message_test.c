@@ -1,5 +1,5 @@
-/* Messages out of DATA: however it is cut and whenever it is asked for, the same messages, the same credit, and no more
- * memory than was announced. */
+/* Messages from DATA: any cut and any order of calls yields the same messages and the same credit, with no more memory
+ * than the prefix announces. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -22,7 +22,7 @@ static void put_message(struct mw_buf *out, bool compressed, struct mw_slice pay
 static const char *const words[] = {"", "a", "", "of seven", "the last of them"};
 enum { WORDS = sizeof words / sizeof *words };
 
-/* All of `words`; every second one compressed when a compression is given. */
+/* Makes the bytes of all `words` as messages; every second one is compressed, unless `compression` is IDENTITY. */
 static struct mw_buf sequence(enum mw_compression compression) {
   struct mw_buf out = MW_BUF_INIT;
   for (size_t i = 0; i < WORDS; i++) {
@@ -56,7 +56,7 @@ static void stream_fini(struct stream *s) {
   mw_buf_fini(&s->scratch);
 }
 
-/* Takes what is there. Each message must be the next of `words`. */
+/* Takes all complete messages. Each must be the next of `words`. */
 static void take_all(struct stream *s) {
   for (;;) {
     struct mw_slice message;
@@ -75,13 +75,13 @@ static void take_all(struct stream *s) {
     assert_true(s->credit <= s->fed);
     assert_int_equal(mw_http_reader_held(&s->reader), s->fed - s->credit);
   }
-  /* Asked for, and so credited in full. */
+  /* next() was called for all bytes, so all are credited. */
   assert_int_equal(s->credit, s->fed);
 }
 
 enum { EAGER = 1, KEEP = 2 };
 
-/* Feeds the pieces of `bytes` that end at the cuts, each from memory of its own that goes away as soon as it may. */
+/* Feeds `bytes` in pieces that end at the cuts. Each piece has memory of its own, which is freed as soon as allowed. */
 static void run(enum mw_compression compression, struct mw_slice bytes, const size_t *cuts, size_t n, unsigned how) {
   struct stream s;
   stream_init(&s, compression);
@@ -100,7 +100,7 @@ static void run(enum mw_compression compression, struct mw_slice bytes, const si
     free(chunk);
     chunk = NULL;
   }
-  if (!(how & EAGER)) assert_int_equal(mw_http_reader_credit(&s.reader), 0); /* nobody has asked */
+  if (!(how & EAGER)) assert_int_equal(mw_http_reader_credit(&s.reader), 0); /* next() was not called */
   mw_http_reader_end(&s.reader);
   take_all(&s);
   assert_true(s.ended);
@@ -205,7 +205,7 @@ static void grows_as_bytes_come(void **state) {
   mw_http_reader_fini(&reader);
 }
 
-/* Messages are taken as fast as they come, but some remain: the buffer finds its size and keeps it. */
+/* Messages are taken as fast as they arrive, with some left over: the buffer keeps its size. */
 static void does_not_grow_under_a_steady_stream(void **state) {
   struct mw_http_reader reader;
   struct mw_slice message;
@@ -261,7 +261,7 @@ static void keeps_a_small_buffer_for_the_next_stream(void **state) {
   }
 }
 
-/* ---- what is wrong ---- */
+/* ---- errors ---- */
 
 static void refuses(void **state) {
   static const struct {

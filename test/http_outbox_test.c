@@ -1,4 +1,4 @@
-/* Messages on their way into a batch: which bytes leave, and when a message counts as gone. */
+/* Messages that move into a batch: the bytes that leave, and when a message counts as sent. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -50,7 +50,7 @@ static void push(struct fixture *f, char fill, size_t size) {
   expect(f, 0, fill, size);
 }
 
-/* Lets `len` bytes leave. Returns how many messages that completes. */
+/* Takes `len` bytes. Returns the number of messages that this completes. */
 static uint32_t take(struct fixture *f, size_t len) {
   mw_http_batch_reset(f->batch);
   uint32_t completed = mw_http_outbox_take(&f->outbox, len, f->batch);

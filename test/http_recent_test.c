@@ -1,4 +1,4 @@
-/* What is remembered of the streams of a client. */
+/* The states of a client's recent streams. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-/* Requests by their header fields: what is taken from them, and which are turned away with what. */
+/* Header fields of requests: parsed values, metadata, and refusals. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,13 +13,13 @@
 
 enum { LIMIT = 2000, FIELDS = 12 };
 
-/* Fields as "name: value", NULL behind the last; those of `own` go before those of every request. */
+/* Fields as "name: value", with NULL after the last. `own` ones go before those of every request. */
 typedef const char *fields[FIELDS];
 
 static const fields usual = {":method: POST", ":scheme: http", ":path: /a.B/C", ":authority: here", "te: trailers",
                              "content-type: application/grpc"};
 
-/* Each from memory of its own that is gone afterwards. */
+/* Adds a field from memory that is freed afterwards. */
 static int add(struct mw_http_request *request, const char *field) {
   const char *colon = strstr(field + 1, ": ");
   size_t name_len = (size_t)(colon - field), value_len = strlen(colon + 2);
@@ -203,7 +203,7 @@ static void keeps_what_is_http_and_grpc_to_itself(void **state) {
                             "grpc-tags-bin: !"));
   assert_taken(&f->request);
   assert_metadata(&f->request, LIST(NULL));
-  /* Names that only resemble those. */
+  /* names that only resemble those */
   const char *const near[] = {"ta: 1", "hosts: 1", "grpcx: 1", "content-typo: 1", "xrpc-timeout: 1", "grp: 1",
                             "grpc-previous-rpc-attempts: 1", NULL};
   add_all(&f->request, near);
@@ -235,7 +235,7 @@ static void decodes_binary_metadata(void **state) {
                                     "d-bin: ", "e-bin: ", "e-bin: a"));
 }
 
-/* ---- what is turned away ---- */
+/* ---- refusals ---- */
 
 static const struct refused {
   unsigned http;
@@ -375,7 +375,7 @@ static void stores_nothing_past_the_limit(void **state) {
   assert_refused(&f->request, &expected);
 }
 
-/* A list of binary values takes as much memory as fields of their own. */
+/* A list of binary values takes as much memory as one field for each value. */
 static void counts_each_value_of_a_list(void **state) {
   enum { VALUES = 100 };
   for (size_t size = LIMIT; size <= VALUES * LIMIT; size *= VALUES) {

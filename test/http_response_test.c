@@ -1,4 +1,4 @@
-/* What a server sends ahead of its messages, behind them, and instead of them. */
+/* The headers and trailers of responses and refusals. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -25,7 +25,7 @@ static int teardown(void **state) {
   return 0;
 }
 
-/* From "key" and value in turns. */
+/* Makes metadata from keys and values in turn. */
 static struct mw_metadata metadata_of(const char *const *words) {
   struct mw_metadata metadata = {0};
   for (size_t i = 0; words[i]; i += 2) {
@@ -38,7 +38,7 @@ static struct mw_metadata metadata_of(const char *const *words) {
 #define METADATA(...) metadata_of((const char *const[]){__VA_ARGS__, NULL})
 #define NONE ((struct mw_metadata){0})
 
-/* Fields as lines; nghttp2 must copy none, and keep those that are another each time out of its table. */
+/* Compares the fields as lines. nghttp2 must copy none, and must not index per-response values. */
 static void assert_fields(struct mw_http_fields fields, const char *expected) {
   struct mw_buf text = MW_BUF_INIT;
   for (size_t i = 0; i < fields.len; i++) {
@@ -166,7 +166,8 @@ static void refuses(void **state) {
     struct mw_http_refusal refusal;
     const char *expected;
   } cases[] = {
-      {{405, false, true, {MW_CODE_INTERNAL, {(const uint8_t *)"m", 1}, {NULL, 0}}}, ":status: 405\nallow: POST\ncontent-type: text/plain; charset=utf-8\n"},
+      {{405, false, true, {MW_CODE_INTERNAL, {(const uint8_t *)"m", 1}, {NULL, 0}}},
+       ":status: 405\nallow: POST\ncontent-type: text/plain; charset=utf-8\n"},
       {{405, false, false, {MW_CODE_INTERNAL, {(const uint8_t *)"m", 1}, {NULL, 0}}}, ":status: 405\nallow: POST\n"},
       {{415, false, true, {MW_CODE_INVALID_ARGUMENT, {(const uint8_t *)"m", 1}, {NULL, 0}}},
        ":status: 415\ncontent-type: text/plain; charset=utf-8\n"},

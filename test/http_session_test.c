@@ -1,4 +1,4 @@
-/* Sessions that a fuzzer starts from, with every allocation failing in turn: calls end, nothing is lost. */
+/* The fuzzer's seed sessions, with each allocation failing in turn: all calls end, and no memory leaks. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,7 +17,7 @@ static int run_on_a_server(void *arg) {
   int rc = wire_open(&wire);
   if (rc != 0) return rc;
   wire_run(&wire, mw_buf_slice(arg));
-  wire_run(&wire, mw_buf_slice(arg)); /* with what is left from before in its pool */
+  wire_run(&wire, mw_buf_slice(arg)); /* with calls of earlier runs in its pool */
   wire_close(&wire);
   return 0;
 }

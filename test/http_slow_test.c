@@ -1,10 +1,10 @@
-/* Clients that are slow, or stand still: each wait has its time, and what it ends. */
+/* Clients that are slow or stall: each wait has a timeout, and ends its call or connection. */
 #include "http_fixture.h"
 
 static struct server server;
 static struct client client;
 
-/* Everything but what a test is about has all the time that it may need. */
+/* Opens the server with limits too long to matter, except those that a test sets. */
 static void open_with(struct mw_engine_limits limits) {
   if (limits.handshake_seconds == 0) limits.handshake_seconds = 600;
   if (limits.message_seconds == 0) limits.message_seconds = 600;
@@ -31,7 +31,7 @@ static void assert_stands(void) {
   assert_int_equal(client.goaway, -1);
 }
 
-/* Turns the server for some looks of its own. */
+/* Turns the server for `ms`, which is long enough for some checks of its watch. */
 static void wait_ms(unsigned ms) {
   int64_t until = mw_clock_mono() + ms * (int64_t)MW_NS_PER_MS;
   while (mw_clock_mono() < until) turn(&server);
@@ -58,7 +58,7 @@ static void a_client_that_has_begun_may_be_idle(void **state) {
   open_with((struct mw_engine_limits){.handshake_seconds = 0.02, .message_seconds = 0.02, .send_seconds = 0.02});
   client_open(&client, &server);
   client_echo(&client, 1);
-  client_headers(&client, 3, "/t.T/Open", 0); /* the handler reads nothing, and neither waits */
+  client_headers(&client, 3, "/t.T/Open", 0); /* the handler does not read: nothing is awaited */
   UNTIL(&server, got_of(&client, 1)->ended);
   wait_ms(100);
   assert_stands();
@@ -135,7 +135,7 @@ static void a_stream_may_be_idle_between_messages_and_not_within_one(void **stat
   assert_call_ended_late(1);
 }
 
-/* 500 bytes a second are 25 in the 0.05 that are looked at. */
+/* The least pace, 500 bytes a second, is 25 bytes within the limit of 0.05 seconds. */
 static void a_message_that_comes_at_a_slow_pace_is_waited_for(void **state) {
   open_with((struct mw_engine_limits){.message_seconds = 0.05});
   client_open(&client, &server);
@@ -150,7 +150,7 @@ static void a_message_that_comes_at_a_slow_pace_is_waited_for(void **state) {
   assert_int_equal(got_of(&client, 1)->status, MW_CODE_OK);
 }
 
-/* ---- answers ---- */
+/* ---- responses ---- */
 
 static void an_answer_that_is_not_taken_ends(void **state) {
   open_with((struct mw_engine_limits){.send_seconds = 0.05});
@@ -161,7 +161,7 @@ static void an_answer_that_is_not_taken_ends(void **state) {
   UNTIL(&server, got_of(&client, 1)->reset >= 0);
   assert_int_equal(got_of(&client, 1)->reset, NGHTTP2_CANCEL);
   assert_int_equal(got_of(&client, 1)->data, 100);
-  assert_int_equal(logged(&server, "call ended: the client does not take the rest of the answer"), 1);
+  assert_int_equal(logged(&server, "call ended: the client does not read the rest of the response"), 1);
   assert_stands();
 }
 
@@ -182,7 +182,7 @@ static void a_handler_that_goes_on_may_wait_for_its_client(void **state) {
   assert_int_equal(got_of(&client, 1)->status, MW_CODE_OK);
 }
 
-/* A handler that waits for room which the client never makes is told once, and its call is over for the client soon after. */
+/* A handler waits for room that the client never makes: it is cancelled once, and the client's call ends soon after. */
 static void a_call_that_waits_for_room_in_vain_ends(void **state) {
   open_with((struct mw_engine_limits){.send_seconds = 0.05, .buffer_bytes = 65536});
   client_open(&client, &server);
@@ -212,7 +212,7 @@ static void a_client_whose_socket_takes_nothing_is_closed(void **state) {
   client_message(&client, 1, 0, END_STREAM);
   UNTIL(&server, script.cancels == 1);
   assert_int_equal(logged(&server, "reason=stuck"), 1);
-  assert_int_equal(logged(&server, "the client takes nothing of what it is sent"), 1);
+  assert_int_equal(logged(&server, "the client reads nothing"), 1);
   assert_true(mw_list_empty(&mw_http_engine_of(server.engine)->conns) || server.dispatch.live == 0);
 }
 

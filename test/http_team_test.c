@@ -1,11 +1,11 @@
-/* The boxes of a team: what is put into one while it is emptied. */
+/* The inboxes of a team: batches that arrive while one is handled. */
 #include "http_fixture.h"
 
 #include "engine/http/team.h"
 
 enum { TRIPS = 100 };
 
-/* A lane from an engine to itself, which is used again each time that it has brought something. */
+/* A lane from an engine to itself, which sends again whenever a batch arrives. */
 struct ring {
   struct mw_http_lane lane;
   atomic_uint refs;

@@ -1,4 +1,4 @@
-/* Connections that should speak TLS and do not, or not to the end. */
+/* Connections that should speak TLS and do not, or do not finish the handshake. */
 #include "http_fixture.h"
 #include "tls_files.h"
 
@@ -17,13 +17,13 @@ static int teardown(void **state) {
   return 0;
 }
 
-/* A connection that the server has taken. */
+/* Connects, and waits until the server has accepted. */
 static void connect_and_wait(void) {
   client_connect(&client, &server, false);
   UNTIL(&server, mw_http_engine_of(server.engine)->conns_open == 1);
 }
 
-/* The first bytes of a handshake: a record that would be longer. */
+/* Sends the first bytes of a handshake: an incomplete record. */
 static void begin_handshake(void) {
   static const uint8_t hello[] = {22, 3, 1, 2, 0, 1, 0, 1, 252, 3, 3};
   client_write(&client, hello, sizeof hello);
@@ -57,7 +57,7 @@ static void plain_text_is_refused_and_told(void **state) {
   assert_ended("reason=tls", "detail=\"wrong version number\"");
 }
 
-/* Nobody waits for what they could still say. */
+/* A stopping server does not wait for unfinished handshakes. */
 static void handshakes_do_not_hold_up_the_end(void **state) {
   open_with((struct mw_engine_limits){0});
   struct client silent;
@@ -112,7 +112,7 @@ static void files_that_cannot_be_used_are_named_with_the_cause(void **state) {
   assert_refused("server.pem", "server.key", "chain.pem", "chain.pem: bad end line");
 }
 
-/* Two workers, whose connections come one after the other. */
+/* Two contexts, as of two workers, whose connections begin in turn. */
 static void a_change_that_cannot_be_used_is_logged_once(void **state) {
   open_with((struct mw_engine_limits){0});
   struct mw_tls_config tls = {.cert_file = in_dir("server.pem"), .key_file = in_dir("server.key")};

@@ -1,8 +1,8 @@
-/* The second engine without sockets: bytes go to a session as if they had come over the wire, and what it answers is
- * taken from it. For a fuzzer, and for tests.
+/* Engine http without sockets, for a fuzzer and for tests: a session gets bytes as if from the wire, and its output is
+ * pulled from it.
  *
- * The first byte of an input says how the rest is fed: bits 0 to 2 the size of the pieces, 3 whether answers are taken
- * only at the end, 4 whether the server drains halfway, 5 that even the preface is the client's own. */
+ * The first byte of an input controls how the rest is fed. Bits 0 to 2: the size of the pieces. Bit 3: output is pulled
+ * only at the end. Bit 4: the server drains halfway. Bit 5: the input includes the preface. */
 #ifndef MW_TEST_HTTP_WIRE_H
 #define MW_TEST_HTTP_WIRE_H
 
@@ -25,7 +25,7 @@ static void check(bool holds) {
   if (!holds) abort();
 }
 
-/* ---- a handler: what it does is its method's name ---- */
+/* ---- a handler: the method's name chooses its behaviour ---- */
 
 static char wire_kind(const struct mw_call *call) { return call->route->method->name[0]; }
 
@@ -54,7 +54,7 @@ static void wire_flood(struct mw_call *call) {
 }
 
 static void wire_on_start(struct mw_call *call) {
-  if (wire_kind(call) != 'D') mw_call_read(call); /* the deaf one */
+  if (wire_kind(call) != 'D') mw_call_read(call); /* D: deaf, does not read */
 }
 
 static void wire_on_message(struct mw_call *call, struct mw_slice bytes) {
@@ -132,7 +132,7 @@ static int wire_open(struct wire *wire) {
 
 /* ---- the wire ---- */
 
-/* Gives the session a piece that is gone afterwards. Returns whether the connection stands. */
+/* Passes the session a piece from memory that is freed afterwards. Returns false when the connection must be closed. */
 static bool wire_give(struct wire *wire, struct mw_http_conn *conn, const void *bytes, size_t len) {
   uint8_t *piece = malloc(len + 1);
   if (!piece) return false;
@@ -144,7 +144,7 @@ static bool wire_give(struct wire *wire, struct mw_http_conn *conn, const void *
   return stands;
 }
 
-/* Takes what the server says. Returns whether the connection stands. */
+/* Pulls the session's output. Returns false when the connection must be closed. */
 static bool wire_take(struct wire *wire, struct mw_http_conn *conn) {
   struct mw_http_batch *batch = &wire->engine->batch;
   bool stands = true;
@@ -175,7 +175,7 @@ static void wire_talk(struct wire *wire, struct mw_http_conn *conn, struct mw_sl
   if (stands) wire_take(wire, conn);
 }
 
-/* A connection from its beginning to its end. All of its calls end with it. */
+/* Runs a connection from its beginning to its end. All of its calls end with it. */
 static void wire_run(struct wire *wire, struct mw_slice input) {
   struct mw_http_conn *conn = input.len > 0 ? mw_http_conn_new(wire->engine) : NULL;
   if (!conn) return;

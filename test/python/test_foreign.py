@@ -65,7 +65,7 @@ class Foreign(unittest.TestCase):
     def test_tls_without_a_certificate_is_named(self):
         with self.assertRaises((ssl.SSLError, ConnectionError)):
             connect(self.server.address, ssl.create_default_context())
-        self.server.wait_logged("no TLS session came about", "reason=tls", "the client speaks TLS, this port has none")
+        self.server.wait_logged("the TLS handshake failed", "reason=tls", "the client speaks TLS, this port has none")
 
     def test_other_bytes_get_no_answer_in_http1(self):
         for data in (b"\0" * 24, b"INVALID CONNECTION PREFACE\r\n\r\n", b"SSH-2.0-OpenSSH_9.2\r\n"):
@@ -93,8 +93,8 @@ class Foreign(unittest.TestCase):
                                         body=http2.message())
                 self.assertEqual(answer.headers[":status"], "415")
                 self.assertIn(f'content-type "{content_type}" {WEB}', answer.body.decode())
-        self.server.wait_logged("call refused: it is no gRPC", "peer=ipv4:", WEB)
+        self.server.wait_logged("call refused: not a gRPC request", "peer=ipv4:", WEB)
 
     def test_a_browser_over_http2_is_logged(self):
         http2.exchange(self.server.address, path="/", headers=[(":method", "GET"), ("content-type", None)])
-        self.server.wait_logged("call refused: it is no gRPC", "method GET, must be POST")
+        self.server.wait_logged("call refused: not a gRPC request", "method GET, must be POST")

@@ -211,7 +211,7 @@ class OfOurs(LimitsTest):
             client.call(CHECK)
             self.assertTrue(client.until(lambda: client.resets))
             self.assertEqual(client.resets, {1: CANCEL})
-            self.assertLogged("call ended: the client does not take the rest of the answer")
+            self.assertLogged("call ended: the client does not read the rest of the response")
             self.assertTrue(client.settle())
 
     def begin_two_large_messages(self, client):

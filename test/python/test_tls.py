@@ -223,7 +223,7 @@ class Handshakes(TlsTest):
         address = self.serve()
         with self.assertRaisesRegex(ssl.SSLError, NO_PROTOCOL):
             connect(address, self.context("http/1.1"))
-        self.server.wait_logged("no TLS session came about")
+        self.server.wait_logged("the TLS handshake failed")
         self.server.wait_logged("reason=tls")
         self.server.wait_logged('detail="no application protocol"')
 

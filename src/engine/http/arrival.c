@@ -9,7 +9,7 @@ enum { SMALL_NS = 5 * MW_NS_PER_MS };
 
 void mw_http_arrival_open(int fd) { setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &(int){1}, sizeof(int)); }
 
-/* Nanoseconds since the time stamp of the message; 0 without one. */
+/* Returns the nanoseconds since the message's time stamp; 0 without one. */
 static int64_t age(struct msghdr *message) {
   struct timespec stamp;
   for (struct cmsghdr *head = CMSG_FIRSTHDR(message); head; head = CMSG_NXTHDR(message, head)) {
@@ -20,8 +20,8 @@ static int64_t age(struct msghdr *message) {
   return 0;
 }
 
-/* With MSG_TRUNC the kernel copies nothing out of TCP. The stamp is that of the last byte: a request is never taken for older
- * than it is. */
+/* With MSG_TRUNC the kernel copies no bytes of a TCP socket. It gives the time of the last byte, so a request never
+ * counts as older than it is. */
 int64_t mw_http_arrival(int fd, int64_t earliest, void *room, size_t size) {
   int64_t now = mw_clock_mono();
   if (now - earliest < SMALL_NS) return now;

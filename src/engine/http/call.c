@@ -8,7 +8,7 @@
 
 enum { POOL_MAX = 1024 };
 
-/* Bytes a second that a client who sends a message has to send at least. */
+/* Least bytes a second that a client has to send of a message. */
 enum { PACE = 500 };
 
 static const struct mw_engine_call_ops ops;
@@ -64,7 +64,7 @@ struct mw_http_call *mw_http_call_open(struct mw_http_conn *conn, int32_t stream
   return c;
 }
 
-/* Gives the loan back; whoever waits for one tries again. */
+/* Releases the receive quota of the call. The next call in the queue tries again. */
 static void repay(struct mw_http_call *c) {
   struct mw_http_lender *lender = &c->conn->session.lender;
   c->reader.stingy = true;
@@ -74,7 +74,7 @@ static void repay(struct mw_http_call *c) {
   if (next) mw_http_call_make_ready(MW_CONTAINER(next, struct mw_http_call, loan));
 }
 
-/* Lets go of everything that belongs to one call. */
+/* Releases everything of the call, and resets its fields for the next one. */
 static void clear(struct mw_http_call *c) {
   if (c->remote) mw_http_remote_end(c->remote);
   c->remote = NULL;
@@ -107,7 +107,7 @@ void mw_http_call_recycle(struct mw_http_call *c) {
   struct mw_http_engine *engine = conn->engine;
   clear(c);
   if (engine->n_pool < POOL_MAX) {
-    mw_list_push(engine->pool.next, &c->link); /* to be the next one: it is in the processor's cache */
+    mw_list_push(engine->pool.next, &c->link); /* as the next to be used: it is in the processor's cache */
     engine->n_pool++;
   } else {
     call_free(c);
@@ -120,12 +120,12 @@ void mw_http_call_abandon(struct mw_http_call *c) {
   mw_http_call_recycle(c);
 }
 
-/* ---- notes ---- */
+/* ---- events of the session ---- */
 
-/* True once nothing is left to do but to recycle it. */
+/* Returns true once the call can be recycled. */
 static bool is_over(const struct mw_http_call *c) { return c->lost && (!c->begun || c->call.finished); }
 
-/* True until the handler has what it begins with. */
+/* Returns true until the handler has its first input: the call, or the message of a single request. */
 static bool is_request(const struct mw_http_call *c) {
   if (!c->begun) return true;
   return !c->call.finished && c->call.received == 0 && !c->call.route->method->client_streaming;
@@ -151,7 +151,7 @@ void mw_http_call_make_ready(struct mw_http_call *c) {
 
 bool mw_http_call_take_data(struct mw_http_call *c, struct mw_slice bytes) {
   c->taken += bytes.len;
-  if (c->call.finished || c->lost) return true; /* nobody will read it */
+  if (c->call.finished || c->lost) return true; /* no handler reads it */
   mw_http_call_make_ready(c);
   return mw_http_reader_feed(&c->reader, bytes) == 0;
 }
@@ -184,7 +184,7 @@ static struct mw_status end_status(const struct mw_http_call *c) {
   return mw_status(MW_CODE_CANCELLED, "the client has cancelled the call or gone away");
 }
 
-/* Ends the call with a status of the engine's own; what the handler says is not heard. */
+/* Ends the call with a status of the engine, which replaces the handler's. Copies `text`. */
 static void reject(struct mw_http_call *c, enum mw_code code, const char *text) {
   char *copy = mw_arena_strndup(&c->call.arena, text, strlen(text));
   c->judged = true;
@@ -199,7 +199,7 @@ static void drop_answer(struct mw_http_call *c) {
 
 static void expire(struct mw_http_call *c) {
   if (c->call.finished) {
-    mw_http_reply_reset(c); /* the client does not take the rest */
+    mw_http_reply_reset(c); /* the client has not read the rest of the response in time */
   } else if (!c->call.cancelled) {
     drop_answer(c);
     reject(c, MW_CODE_DEADLINE_EXCEEDED, "the deadline has passed");
@@ -224,7 +224,7 @@ static void deliver(struct mw_http_call *c, struct mw_slice message) {
   mw_call_on_message(&c->call, message);
 }
 
-/* The only message of a request stays with the reader, as it came, until it is known to be that. */
+/* Returns true while the first message of a single request may still be followed by another. It stays in the reader. */
 static bool is_held(const struct mw_http_call *c) {
   return is_single(c) && !c->reader.ended && !c->surplus && mw_http_reader_is_alone(&c->reader);
 }
@@ -250,8 +250,8 @@ static void on_end(struct mw_http_call *c) {
   }
 }
 
-/* Lets the client send on with a message that the window may be too small for: half of it may be credit that it has not
- * been told of. */
+/* Reserves receive quota for a message that may exceed the window, and gives the client credit for it. "May": nghttp2
+ * holds WINDOW_UPDATE back until half of the window is consumed. */
 static void borrow(struct mw_http_call *c) {
   struct mw_http_session *session = &c->conn->session;
   size_t limit = c->conn->engine->limits.buffer_bytes, size = mw_http_reader_begun(&c->reader);
@@ -266,7 +266,7 @@ static void borrow(struct mw_http_call *c) {
   if (next) mw_http_call_make_ready(MW_CONTAINER(next, struct mw_http_call, loan));
 }
 
-/* Gives the handler what it waits for, as far as it is there. */
+/* Delivers messages, or the end of the request, while the handler waits for them. */
 static void serve(struct mw_http_call *c) {
   struct mw_err err = MW_ERR_INIT;
   while (c->wanted && !c->call.finished && !c->call.cancelled && !is_held(c)) {
@@ -286,7 +286,7 @@ static void serve(struct mw_http_call *c) {
   if (c->wanted && !c->call.finished && !c->call.cancelled) borrow(c);
 }
 
-/* Doubles the window of a stream that reads one after another. */
+/* Doubles the window of a stream once its call has read a whole window. */
 static void grow(struct mw_http_call *c, size_t credit) {
   struct mw_http_session *session = &c->conn->session;
   c->consumed += credit;
@@ -300,7 +300,7 @@ static void grow(struct mw_http_call *c, size_t credit) {
   c->consumed = 0;
 }
 
-/* Keeps what was not read, and lets the client send as much again as was. */
+/* Copies the unread bytes, and returns flow-control credit for those that were read. */
 static void settle(struct mw_http_call *c) {
   if (c->lost) return;
   if (mw_http_reader_keep(&c->reader) != 0) {
@@ -325,15 +325,15 @@ static void op_read(struct mw_call *call) {
   mw_http_call_make_ready(c);
 }
 
-/* ---- waiting ---- */
+/* ---- stalls ---- */
 
-/* Whether the client has begun to send something, or has to begin. */
+/* Returns true while the handler waits for a message that the client has begun, or for that of a single request. */
 static bool owes_input(const struct mw_http_call *c) {
   if (!c->begun || !c->wanted || c->call.finished || c->call.cancelled || !mw_list_empty(&c->loan.link)) return false;
   return is_single(c) || mw_http_reader_held(&c->reader) > 0;
 }
 
-/* Whether the client was too slow since it was last looked at. */
+/* Returns true if the client has sent less than PACE for the message timeout. */
 static bool is_slow(struct mw_http_call *c, uint64_t now) {
   double seconds = c->conn->engine->limits.message_seconds;
   bool same = owes_input(c) && c->input_messages == c->call.received;
@@ -361,17 +361,17 @@ void mw_http_call_look(struct mw_http_call *c, uint64_t now) {
     mw_http_ending(engine, MW_HTTP_END_UNTAKEN, c->conn->peer, NULL);
     if (waits) {
       drop_answer(c);
-      reject(c, MW_CODE_RESOURCE_EXHAUSTED, "the client takes nothing of what its connection has to send");
+      reject(c, MW_CODE_RESOURCE_EXHAUSTED, "the client does not read from its connection");
     } else {
       mw_http_reply_reset(c);
     }
-    c->output.since = 0; /* that may take its time, too */
+    c->output.since = 0; /* the status, too, has the send timeout */
   }
 }
 
 /* ---- running ---- */
 
-/* True for a request that has waited until its deadline: its timer would fire later in the turn. */
+/* Returns true for a request whose deadline passed in the run queue. Its timer would fire only later in the turn. */
 static bool is_expired(const struct mw_http_call *c) {
   if (c->item.deadline == MW_NEVER || c->call.finished) return false;
   return mw_run_queue_now(&c->conn->engine->dispatch->queue) >= c->item.deadline;
@@ -383,7 +383,7 @@ static void expire_now(struct mw_http_call *c) {
   expire(c);
 }
 
-/* Whoever has finished does not care, and the last message never counted. */
+/* Reports sent messages to the handler. A finished call has no handler, and its last message never counted. */
 static void report_sent(struct mw_http_call *c) {
   uint32_t departed = c->departed;
   c->departed = 0;
@@ -415,7 +415,7 @@ static void begin(struct mw_http_call *c) {
   mw_dispatch_start(c->conn->engine->dispatch, call);
 }
 
-/* Most calls are over by the end of their first run, and never have one. */
+/* Starts the deadline's timer after a run: a call that is over by then needs none. */
 static void start_timer(struct mw_http_call *c) {
   if (c->timer || c->lost || c->call.deadline == MW_NEVER || c->call.cancelled) return;
   if (c->call.finished && !c->finishing) return;

@@ -9,8 +9,8 @@
 #include "engine/http/arrival.h"
 #include "engine/http/outbox.h"
 
-enum { WRITES = 8, /* to one connection, before others have their turn */
-       SMALL_WRITE = 16 * 1024, /* bytes, below which what goes along makes a write cheaper */
+enum { WRITES = 8, /* to one connection in a row, before other connections write */
+       SMALL_WRITE = 16 * 1024, /* bytes; a smaller write waits for the calls that it makes ready */
        LINGER_NS = MW_NS_PER_S };
 
 /* ---- life ---- */
@@ -92,8 +92,8 @@ static void on_written(uv_write_t *write, int status) {
   }
 }
 
-/* Writes as much as the socket takes, and has libuv write a copy of the rest as soon as it can. Returns whether the
- * connection still stands. */
+/* Writes as much as the socket takes; libuv writes a copy of the rest later. Returns false when the connection must be
+ * closed. */
 static bool write_bufs(struct mw_http_conn *conn, const uv_buf_t *bufs, unsigned n, size_t len) {
   int rc = uv_try_write(&conn->uv.stream, bufs, n);
   if (rc < 0 && rc != UV_EAGAIN) return false;
@@ -115,8 +115,9 @@ static bool write_pending(struct mw_http_conn *conn) {
   return stands;
 }
 
-/* Takes from the session what goes into one write. Calls whose messages are taken may have more to say: that goes along,
- * as long as it is little, and copied: a call that runs may end, and its messages with it. */
+/* Pulls the bytes of one write from the session. Pulling a message can make its call ready to send more: while the
+ * write is small, those calls run and their output joins it. This stops once the batch refers to messages instead of
+ * copying them, because a call that runs may end and free its messages. */
 static bool gather(struct mw_http_conn *conn, struct mw_http_batch *batch, bool *more) {
   struct mw_http_engine *engine = conn->engine;
   size_t before;
@@ -129,7 +130,7 @@ static bool gather(struct mw_http_conn *conn, struct mw_http_batch *batch, bool 
   return true;
 }
 
-/* Takes from the session what goes into one write, and writes it. `more` tells whether there may be more. */
+/* Makes one write of the session's pending output. Sets `more` if the session may have further output. */
 static bool write_batch(struct mw_http_conn *conn, bool *more) {
   struct mw_http_batch *batch = &conn->engine->batch;
   *more = false;
@@ -163,7 +164,7 @@ void mw_http_conn_flush(struct mw_http_conn *conn) {
   }
 }
 
-/* Why the connection ends, if that can still be said. */
+/* Writes the GOAWAY of a failed session, unless an earlier write is unfinished. */
 static void say_last(struct mw_http_conn *conn) {
   bool more;
   if (!conn->unsent) write_batch(conn, &more);
@@ -178,7 +179,7 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf) {
   *buf = uv_buf_init((char *)engine->input, MW_HTTP_INPUT);
 }
 
-/* Returns whether the connection still stands. */
+/* Passes bytes to the session and runs its calls. Returns false when the connection must be closed. */
 static bool receive(struct mw_http_conn *conn, struct mw_slice bytes) {
   bool fine = mw_http_session_receive(&conn->session, bytes);
   mw_http_turn_run_read(&conn->engine->turn);
@@ -186,7 +187,7 @@ static bool receive(struct mw_http_conn *conn, struct mw_slice bytes) {
   return fine;
 }
 
-/* The same through TLS, whose filter has copied the bytes: so their place can take what they mean. */
+/* The same through TLS. The filter copies the ciphertext, so the plaintext can overwrite it in the input buffer. */
 static bool receive_tls(struct mw_http_conn *conn, struct mw_slice bytes) {
   uint8_t *input = conn->engine->input;
   if (!mw_http_tls_feed(conn->tls, bytes)) return false;
@@ -200,8 +201,8 @@ static bool receive_tls(struct mw_http_conn *conn, struct mw_slice bytes) {
   return n == 0;
 }
 
-/* Writes at once, while what it is made of is in the processor's cache, and what it sets free is there for the next
- * connection; but not before the last of several reads. */
+/* Writes at once: the bytes are still in the processor's cache, and the memory that the write frees serves the next
+ * connection. If the socket has more to read, the write waits for the end of the turn. */
 static void answer(struct mw_http_conn *conn, bool more) {
   if (more) {
     mw_http_conn_mark(conn);
@@ -289,7 +290,7 @@ void mw_http_conn_drain(struct mw_http_conn *conn) {
   mw_http_conn_mark(conn);
 }
 
-/* Without a session of TLS there is nothing to say it with. */
+/* Before the TLS handshake is over a GOAWAY cannot be sent. */
 void mw_http_conn_end(struct mw_http_conn *conn) {
   if (conn->closed) return;
   if (conn->tls && !mw_http_tls_is_open(conn->tls)) {

@@ -12,11 +12,11 @@
 enum {
   MAX_RECEIVE = 4 * 1024 * 1024,
   MAX_METADATA = 16 * 1024,
-  ACKS_SPARE = 100, /* a flood of frames is found before they can be too many */
-  LAST_WORDS_NS = MW_NS_PER_S / 2, /* how long a stopped engine waits for what handlers still have to say */
+  ACKS_SPARE = 100, /* so that flood.h ends the connection before nghttp2's own limit does */
+  LAST_WORDS_NS = MW_NS_PER_S / 2, /* time that a stopped engine gives its connections to flush the last replies */
 };
 
-/* The limits that were not given. docs/settings.md has the same. */
+/* Default limits; documented in docs/settings.md. */
 static const struct mw_engine_limits defaults = {.streams = 256,
                                                  .stream_resets = 1000,
                                                  .control_frames = 1000,

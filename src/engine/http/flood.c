@@ -3,16 +3,16 @@
 #include <nghttp2/nghttp2.h>
 
 enum {
-  PADDING_MAX = 256, /* with its length */
+  PADDING_MAX = 256, /* with the Pad Length field */
   SETTINGS_WEIGHT = 10,
   RESET_COST = 10,             /* tenths */
   CANCEL_COST = 1,
   ANSWER_GAIN = RESET_COST,
   FRAME_GAIN = 10,
-  REGAIN_MS = 10000,           /* in which all of a limit comes back */
-  BLOCK_SPARE = 64 * 1024,     /* what a block may be longer than a list that is accepted, which it is packed from */
-  BLOCK_FRAMES = 8,            /* a block may be in so many, however small, */
-  BLOCK_FRAME = 4 * 1024,      /* and else in frames of this size */
+  REGAIN_MS = 10000,           /* time to refill an empty bucket */
+  BLOCK_SPARE = 64 * 1024,     /* bytes by which a compressed block may exceed the accepted header list */
+  BLOCK_FRAMES = 8,            /* frames of any size that a block may have, */
+  BLOCK_FRAME = 4 * 1024,      /* and bytes for each further frame, on average */
 };
 
 void mw_http_flood_init(struct mw_http_flood *flood, uint32_t resets, uint32_t control, size_t metadata, uint64_t now) {
@@ -23,7 +23,7 @@ void mw_http_flood_init(struct mw_http_flood *flood, uint32_t resets, uint32_t c
                                   .now = now};
 }
 
-/* Adds what has come back. */
+/* Refills the bucket. */
 static void regain(struct mw_http_allowance *allowance, uint64_t now, uint32_t gained, uint32_t gain) {
   uint64_t ms = now - allowance->since;
   uint64_t back = (ms < REGAIN_MS ? ms : REGAIN_MS) * allowance->limit / REGAIN_MS;
@@ -33,7 +33,7 @@ static void regain(struct mw_http_allowance *allowance, uint64_t now, uint32_t g
   allowance->gained = gained;
 }
 
-/* Returns whether there was enough. */
+/* Takes `cost` tokens, after a refill if needed. Returns false if there are too few. */
 static bool spend(struct mw_http_allowance *allowance, uint32_t cost, uint64_t now, uint32_t gained, uint32_t gain) {
   if (allowance->left < cost) regain(allowance, now, gained, gain);
   if (allowance->left < cost) return false;
@@ -60,7 +60,7 @@ static enum mw_http_excess continue_block(struct mw_http_flood *flood, uint8_t f
   return long_one || many ? MW_HTTP_EXCESS_BLOCK : MW_HTTP_NO_EXCESS;
 }
 
-/* Whether DATA says anything; not if all of it may be padding. */
+/* Returns false for DATA that may be all padding, unless it ends the stream. */
 static bool is_data(uint8_t flags, size_t len) {
   return len > (flags & NGHTTP2_FLAG_PADDED ? PADDING_MAX : 0) || (flags & NGHTTP2_FLAG_END_STREAM);
 }
@@ -77,7 +77,7 @@ enum mw_http_excess mw_http_flood_count(struct mw_http_flood *flood, uint8_t typ
     case NGHTTP2_CONTINUATION:
       return continue_block(flood, flags, len);
     case NGHTTP2_RST_STREAM:
-      return MW_HTTP_NO_EXCESS; /* counted by the session, which has the call */
+      return MW_HTTP_NO_EXCESS; /* the session counts it: the cost depends on the call */
     case NGHTTP2_SETTINGS:
       return spend_control(flood, SETTINGS_WEIGHT);
     default:

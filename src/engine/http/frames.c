@@ -24,10 +24,10 @@ static int32_t stream_of(const uint8_t *head) { return (int32_t)(number_at(head 
 
 static size_t if_there(size_t len, size_t wanted) { return len >= wanted ? wanted : 0; }
 
-/* Where the priority of HEADERS begins. */
+/* Length of the Pad Length field of HEADERS, after which the priority begins. */
 static size_t padding_field(const uint8_t *head) { return head[4] & NGHTTP2_FLAG_PADDED ? 1 : 0; }
 
-/* Bytes of the payload that are judged with the head. */
+/* Returns the number of payload bytes that are checked together with the frame header. */
 static size_t judged_payload(const uint8_t *head) {
   switch (head[3]) {
     case NGHTTP2_HEADERS:
@@ -39,12 +39,12 @@ static size_t judged_payload(const uint8_t *head) {
   }
 }
 
-/* Whether the stream depends on itself by the priority at `at` of its frame. */
+/* Returns true if the priority at offset `at` of the frame makes the stream depend on itself. */
 static bool is_own_parent(const uint8_t *frame, size_t at) {
   return (int32_t)(number_at(frame + at) & INT32_MAX) == stream_of(frame);
 }
 
-/* ---- faults: each function returns true for a frame that is none ---- */
+/* ---- faults: each function returns true for a frame without one ---- */
 
 static bool blame(struct mw_http_fault *fault, enum mw_http_blame blame, uint32_t error, const uint8_t *frame) {
   *fault = (struct mw_http_fault){blame, error, stream_of(frame)};
@@ -58,7 +58,7 @@ static bool judge_excess(struct mw_http_frames *frames, enum mw_http_excess exce
   return blame(fault, MW_HTTP_BLAME_CONNECTION, NGHTTP2_ENHANCE_YOUR_CALM, frame);
 }
 
-/* Content of a stream that is over. */
+/* DATA or HEADERS of a stream that is over. */
 static bool judge_late(struct mw_http_recent *recent, const uint8_t *frame, struct mw_http_fault *fault) {
   bool headers = frame[3] == NGHTTP2_HEADERS;
   enum mw_http_past past = mw_http_recent_find(recent, stream_of(frame));
@@ -71,7 +71,7 @@ static bool judge_late(struct mw_http_recent *recent, const uint8_t *frame, stru
   return blame(fault, either ? MW_HTTP_BLAME_EITHER : MW_HTTP_BLAME_STREAM, NGHTTP2_STREAM_CLOSED, frame);
 }
 
-/* A stream that is going to be refused was opened, too. */
+/* A stream that will be refused counts as opened, too. */
 static bool judge_opening(struct mw_http_frames *frames, const uint8_t *frame, struct mw_http_fault *fault) {
   if (stream_of(frame) <= frames->recent.newest) {
     return judge_excess(frames, mw_http_flood_recount(&frames->flood), frame, fault);
@@ -85,7 +85,6 @@ static bool judge_parent(const uint8_t *frame, struct mw_http_fault *fault) {
   return blame(fault, MW_HTTP_BLAME_OPENING, NGHTTP2_PROTOCOL_ERROR, frame);
 }
 
-/* DATA or HEADERS. */
 static bool judge_content(struct mw_http_frames *frames, const uint8_t *frame, struct mw_http_fault *fault) {
   bool headers = frame[3] == NGHTTP2_HEADERS, end = (frame[4] & NGHTTP2_FLAG_END_STREAM) != 0;
   if (headers && !judge_opening(frames, frame, fault)) return false;
@@ -104,7 +103,7 @@ static bool judge_window(const uint8_t *frame, struct mw_http_fault *fault) {
   return blame(fault, MW_HTTP_BLAME_LIVE, NGHTTP2_PROTOCOL_ERROR, frame);
 }
 
-/* C core resets a stream whose call is cancelled before its HEADERS are written, and never opens it. */
+/* A C core client resets, but never opens, a stream whose call is cancelled before its HEADERS are written. */
 static bool judge_reset(struct mw_http_frames *frames, const uint8_t *frame, struct mw_http_fault *fault) {
   int32_t stream = stream_of(frame), newest = frames->recent.newest;
   if (newest < 0 || stream <= newest || stream % 2 == 0) {
@@ -132,7 +131,7 @@ static bool judge(struct mw_http_frames *frames, const uint8_t *frame, struct mw
   }
 }
 
-/* Has nghttp2 accept the frame in error that starts at `start`, when it gets that after its fault was acted on. */
+/* Changes the frame that starts at `start` so that nghttp2 accepts it after its fault was acted on. */
 static void disarm(uint8_t *start) {
   size_t at = MW_HTTP_FRAME_HEAD + (start[3] == NGHTTP2_HEADERS ? padding_field(start) : 0);
   if (start[3] == NGHTTP2_RST_STREAM || (start[3] == NGHTTP2_PRIORITY && length_of(start) != PRIORITY_LEN)) {
@@ -144,14 +143,14 @@ static void disarm(uint8_t *start) {
 
 /* ---- bytes ---- */
 
-/* The next call returns the start that was gathered, and judged. */
+/* Makes the next call return the start, which is complete and checked. */
 static void hold(struct mw_http_frames *frames) {
   frames->due = frames->have;
   frames->have = 0;
   frames->skip = length_of(frames->start) - (size_t)(frames->due - MW_HTTP_FRAME_HEAD);
 }
 
-/* Adds bytes to the start of a frame up to `len` of them. Returns whether they are there. */
+/* Fills `start` up to `len` bytes. Returns false while some are missing. */
 static bool gather(struct mw_http_frames *frames, struct mw_slice *bytes, size_t len) {
   size_t missing = len - frames->have, n = bytes->len < missing ? bytes->len : missing;
   memcpy(frames->start + frames->have, bytes->data, n);
@@ -160,7 +159,7 @@ static bool gather(struct mw_http_frames *frames, struct mw_slice *bytes, size_t
   return n == missing;
 }
 
-/* The start of a frame that comes in pieces. Returns whether it is there. */
+/* Fills `start` with the frame header and the checked payload. Returns false while some are missing. */
 static bool gather_start(struct mw_http_frames *frames, struct mw_slice *bytes) {
   if (frames->have < MW_HTTP_FRAME_HEAD && !gather(frames, bytes, MW_HTTP_FRAME_HEAD)) return false;
   return gather(frames, bytes, MW_HTTP_FRAME_HEAD + judged_payload(frames->start));
@@ -172,13 +171,14 @@ static struct mw_slice take_due(struct mw_http_frames *frames) {
   return due;
 }
 
-/* Whether all that is judged of the frame at `at` is there. */
+/* Returns true if `there` bytes at `at` hold the frame header and the checked payload. */
 static bool is_whole(const uint8_t *at, size_t there) {
   if (there >= MW_HTTP_FRAME_START) return true;
   return there >= MW_HTTP_FRAME_HEAD && there >= MW_HTTP_FRAME_HEAD + judged_payload(at);
 }
 
-struct mw_slice mw_http_frames_next(struct mw_http_frames *frames, struct mw_slice *bytes, struct mw_http_fault *fault) {
+struct mw_slice mw_http_frames_next(struct mw_http_frames *frames, struct mw_slice *bytes,
+                                    struct mw_http_fault *fault) {
   const uint8_t *begin = bytes->data, *at = begin, *end = begin + bytes->len;
   fault->blame = MW_HTTP_BLAME_NOTHING;
   if (frames->due > 0) return take_due(frames);

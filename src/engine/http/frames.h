@@ -1,13 +1,13 @@
-/* The frames of a client, judged before nghttp2 gets them.
+/* Checks the frames of a client before nghttp2 gets them.
  *
- * nghttp2 ends the connection for some errors that concern one stream, and ignores others that RFC 9113 has answered:
+ * nghttp2 ends the connection for some stream errors, and ignores other errors to which RFC 9113 requires a response:
  *
  *   frame                                          error of           code
  *   DATA or HEADERS after the client's RST_STREAM  the stream, once   STREAM_CLOSED     5.1
  *   DATA after END_STREAM                          the stream, once   STREAM_CLOSED     5.1
  *   HEADERS after END_STREAM                       the stream, once   STREAM_CLOSED     5.1
  *     of a stream that is closed                   the connection     STREAM_CLOSED
- *   DATA of a stream that was left out             the connection     STREAM_CLOSED     5.1.1
+ *   DATA of a stream whose id was skipped          the connection     STREAM_CLOSED     5.1.1
  *   HEADERS of it                                  the connection     PROTOCOL_ERROR    5.1.1
  *   WINDOW_UPDATE of 0 for a live stream           the stream         PROTOCOL_ERROR    6.9
  *   PRIORITY that is not 5 bytes long              the stream         FRAME_SIZE_ERROR  6.3
@@ -15,14 +15,14 @@
  *   PRIORITY of a stream that depends on itself    the stream         PROTOCOL_ERROR    RFC 7540, 5.3.1
  *     of a stream that is not live                 the connection     PROTOCOL_ERROR
  *   HEADERS with such a priority                   the stream         PROTOCOL_ERROR    RFC 7540, 5.3.1
- *   RST_STREAM of a stream that is not open yet,   nothing; RFC 9113 has the connection end, and all calls on it, but
- *     after another was opened                     C core as a client does this when it cancels a call early
+ *   RST_STREAM of a stream that is not open yet,   nothing; by RFC 9113 the connection ends, with all its calls, but a
+ *     after another was opened                     C core client sends this when it cancels a call early
  *
- * The first rows hold for the last 64 streams (recent.h); nghttp2 ignores such frames of older ones. A frame that is an
- * error of its stream goes on to nghttp2 in a form that nghttp2 accepts once the stream is closed: header compression and
+ * The first rows hold for the last 64 streams (recent.h); nghttp2 ignores such frames of older streams. A frame with a
+ * stream error still goes to nghttp2, in a form that nghttp2 accepts once the stream is closed: header compression and
  * the connection's window depend on it.
  *
- * nghttp2 would also take any number of frames that lead nowhere; flood.h counts them. */
+ * nghttp2 would also accept any number of control frames; flood.h limits them. */
 #ifndef MW_ENGINE_HTTP_FRAMES_H
 #define MW_ENGINE_HTTP_FRAMES_H
 
@@ -32,14 +32,14 @@
 
 enum { MW_HTTP_FRAME_HEAD = 9, MW_HTTP_FRAME_START = MW_HTTP_FRAME_HEAD + 6 };
 
-/* The scope of an error. */
+/* The scope of an error. A stream is live while nghttp2 has it open. */
 enum mw_http_blame {
   MW_HTTP_BLAME_NOTHING,
   MW_HTTP_BLAME_CONNECTION,
   MW_HTTP_BLAME_STREAM,
-  MW_HTTP_BLAME_LIVE,      /* the stream; nothing, if that is not live */
-  MW_HTTP_BLAME_EITHER,    /* the stream; the connection, if that is not live */
-  MW_HTTP_BLAME_OPENING,   /* the stream, which the frame opens if it is not live */
+  MW_HTTP_BLAME_LIVE,      /* a live stream; else nothing */
+  MW_HTTP_BLAME_EITHER,    /* a live stream; else the connection */
+  MW_HTTP_BLAME_OPENING,   /* a live stream; else the stream that the frame opens */
 };
 
 struct mw_http_fault {
@@ -51,34 +51,34 @@ struct mw_http_fault {
 struct mw_http_frames {
   struct mw_http_recent recent;
   struct mw_http_flood flood;
-  enum mw_http_excess excess; /* why the connection is to end with ENHANCE_YOUR_CALM */
-  uint64_t heads;             /* that were read */
-  bool in_headers;            /* the newest was of HEADERS or CONTINUATION */
-  uint8_t start[MW_HTTP_FRAME_START]; /* head, and payload that is judged, of a frame that came in pieces or is in error */
-  uint8_t have;               /* bytes of it, while some are missing */
-  uint8_t due;                /* bytes of it that nghttp2 is to get next */
-  size_t skip;                /* bytes to the next head */
+  enum mw_http_excess excess; /* the exceeded limit of a fault with ENHANCE_YOUR_CALM */
+  uint64_t heads;             /* frame headers read so far */
+  bool in_headers;            /* the newest frame is HEADERS or CONTINUATION */
+  uint8_t start[MW_HTTP_FRAME_START]; /* header and checked payload of a frame that arrived in pieces or has a fault */
+  uint8_t have;               /* bytes of `start` so far, while some are missing */
+  uint8_t due;                /* bytes of `start` to pass to nghttp2 next */
+  size_t skip;                /* bytes to the next frame header */
 };
 
-/* Before the client's preface. Initialise `flood` too. */
+/* Begins before the client's preface. The caller also initialises `flood`. */
 void mw_http_frames_init(struct mw_http_frames *frames);
 
-/* True once the client's preface is there. */
+/* Returns true once the client's preface has arrived. */
 static inline bool mw_http_frames_begun(const struct mw_http_frames *frames) {
   return frames->heads > 0 || frames->skip == 0;
 }
 
-/* Whether a frame, or the preface, is there in part only. */
+/* Returns true while only a part of a frame, or of the preface, has arrived. */
 static inline bool mw_http_frames_unfinished(const struct mw_http_frames *frames) {
   return frames->have > 0 || frames->skip > 0;
 }
 
-/* Takes from the front of `bytes`, the next of the connection, and returns what nghttp2 is to get now: a part of them or
- * of `frames`, valid until the next call. The next frame is in error if `fault` has a blame: act on it first. After a
- * fault of the connection this must not be called again. */
+/* Checks the next bytes of the connection. Takes some from the front of `bytes` and returns the bytes to pass to
+ * nghttp2 now: a part of them or of `frames`, valid until the next call. If `fault` has a blame, the next frame has
+ * that fault, and the caller acts on it first. Must not be called again after a fault of the connection. */
 struct mw_slice mw_http_frames_next(struct mw_http_frames *frames, struct mw_slice *bytes, struct mw_http_fault *fault);
 
-/* True once `bytes` were taken whole and mw_http_frames_next() has nothing more to return. */
+/* Returns true once all of `bytes` is taken and mw_http_frames_next() has nothing more to return. */
 static inline bool mw_http_frames_done(const struct mw_http_frames *frames, struct mw_slice bytes) {
   return bytes.len == 0 && frames->due == 0;
 }

@@ -1,23 +1,27 @@
-/* The engine on nghttp2 and libuv: HTTP/2 in the worker's own loop. See rpc/engine.h for the contract. It serves; it has
- * no outbound channels of its own.
+/* The engine on nghttp2 and libuv: HTTP/2 in the worker's own loop. rpc/engine.h is the contract. This engine serves;
+ * it opens no outbound channels.
  *
- * The files, from the outside in; each owns what is in its header:
+ * The files, from the socket to the call:
  *
- *   listener   a socket that accepts           turn     what is done when, within a turn of the loop
- *   conn       a connection: bytes in, bytes   batch    bytes of one write, gathered
+ *   listener   accepting sockets                turn     order of work within a turn of the loop
+ *   conn       a connection: reads and writes   batch    the bytes of one gathered write
  *   tls        a filter between conn and session
- *   keepalive  how long connections live, and what they are asked meanwhile
- *   arrival    when the bytes of a read came
+ *   keepalive  PINGs, idle time and age of connections
+ *   arrival    arrival time of the bytes of a read
  *   session    HTTP/2: frames and streams, nothing of gRPC
- *   frames, flood, watch, loan, ending   what clients may ask for, in frames, time and memory, and what comes of more
- *   call       a stream that is a gRPC call: life, receiving
- *   reply      the same: sending               outbox   its messages, in the order they are sent
- *   request, response, message                 gRPC's own forms, without any state of a connection
- *   team     the engines of a server           remote   a call that runs on another worker
+ *   frames     protocol errors of a client's frames
+ *   flood      limits on resets, control frames and header blocks
+ *   watch      timeouts for slow and stalled clients
+ *   loan       the receive quota of a connection
+ *   ending     disconnect reasons
+ *   call       a stream that is a gRPC call: its life, and receiving
+ *   reply      the same: sending                outbox   its unsent messages, in order
+ *   request, response, message                  the forms of gRPC, without any state of a connection
+ *   team       work sharing between engines     remote   a call that runs on another worker
  *
- * A turn: whatever a socket has is read and given to its session, which only takes notes; then the calls with something to
- * do run, from the run queue and for a few milliseconds (their handlers answer into nghttp2's queues); then the connection
- * writes, once. So no handler ever runs inside of a callback of nghttp2. */
+ * A turn: a connection reads what its socket has and passes the bytes to its session, which only records them. Then the
+ * calls with something to do run from the run queue, for a few milliseconds; their handlers submit replies to nghttp2.
+ * Then the connection writes, once. So no handler ever runs inside a callback of nghttp2. */
 #ifndef MW_ENGINE_HTTP_HTTP_H
 #define MW_ENGINE_HTTP_HTTP_H
 

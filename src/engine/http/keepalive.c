@@ -8,9 +8,9 @@
 
 enum {
   STRIKES_MAX = 2,
-  TWO_HOURS_MS = 2 * 60 * 60 * 1000, /* between PINGs while there is no stream, if they are not permitted */
-  GOODBYE_MS = 5000,                 /* from the first GOAWAY to the last, of a client that does not answer the PING */
-  STEPS = 8,                         /* looks within the shortest of the times */
+  TWO_HOURS_MS = 2 * 60 * 60 * 1000, /* least time between PINGs without a stream, unless those are permitted */
+  GOODBYE_MS = 5000,                 /* from the first to the final GOAWAY, if the client does not answer the PING */
+  STEPS = 8,                         /* checks within the shortest of the times */
   STEP_MIN_MS = 5,
   STEP_MAX_MS = 1000,
 };
@@ -19,9 +19,9 @@ static uint64_t earlier(uint64_t a, uint64_t b) { return a < b ? a : b; }
 
 static uint64_t after(uint64_t from, uint64_t span) { return span < NEVER - from ? from + span : NEVER; }
 
-/* ---- the engine's ---- */
+/* ---- the engine's timer ---- */
 
-/* Rounded up; 0 seconds stand for never. */
+/* Rounds up; 0 seconds stand for never. */
 static uint64_t to_ms(double seconds) {
   uint64_t ms = (uint64_t)(seconds * 1000);
   return seconds > 0 ? ms + ((double)ms < seconds * 1000) : NEVER;
@@ -50,7 +50,7 @@ void mw_http_keeper_stop(struct mw_http_keeper *keeper) {
 
 static void on_time(void *arg);
 
-/* Has the connections looked at by then. Without memory that waits for the next time something is to be looked at. */
+/* Schedules a check of the connections for `due` at the latest. Without memory it waits for the next schedule(). */
 static void schedule(struct mw_http_engine *engine, uint64_t due) {
   struct mw_http_keeper *keeper = &engine->keeper;
   uint64_t now = uv_now(&engine->loop->uv);
@@ -63,13 +63,13 @@ static void schedule(struct mw_http_engine *engine, uint64_t due) {
   keeper->due = keeper->timer ? due : NEVER;
 }
 
-/* ---- a look at a connection: each does what is due, and returns when to look again ---- */
+/* ---- the check of a connection: each function acts if its time is due, and returns the time of the next check ---- */
 
 static bool is_quiet(const struct mw_http_conn *conn) { return mw_list_empty(&conn->session.calls); }
 
 static uint64_t ask(struct mw_http_conn *conn, uint64_t now) {
   struct mw_http_keeper *keeper = &conn->engine->keeper;
-  if (!keeper->permit && is_quiet(conn)) return after(now, keeper->time); /* a stream that begins is heard of */
+  if (!keeper->permit && is_quiet(conn)) return after(now, keeper->time); /* a new stream is a sign of life */
   conn->keepalive.asked = now;
   nghttp2_submit_ping(conn->session.ng, NGHTTP2_FLAG_NONE, NULL);
   mw_http_conn_mark(conn);
@@ -81,7 +81,7 @@ static uint64_t look_for_life(struct mw_http_conn *conn, uint64_t now) {
   const struct mw_http_keepalive *keepalive = &conn->keepalive;
   bool asked = keepalive->asked > 0;
   uint64_t due = asked ? after(keepalive->asked, keeper->timeout) : after(keepalive->heard, keeper->time);
-  if (now < due) return earlier(due, after(now, keeper->time)); /* an answer starts the time anew */
+  if (now < due) return earlier(due, after(now, keeper->time)); /* an answer restarts keeper->time */
   if (!asked) return ask(conn, now);
   mw_http_session_tell(&conn->session, MW_HTTP_END_SILENT, NULL);
   mw_http_conn_close(conn);
@@ -103,7 +103,7 @@ static uint64_t look_for_end(struct mw_http_conn *conn, uint64_t now) {
   struct mw_http_keepalive *keepalive = &conn->keepalive;
   if (now >= keepalive->leaves) {
     const struct mw_log_field fields[] = {{"peer", conn->peer}, {0}};
-    mw_log(MW_LOG_INFO, fields, "connection ended with its calls: it has reached its age, and their grace is over");
+    mw_log(MW_LOG_INFO, fields, "connection ended with its calls: its maximum age and grace period are over");
     mw_http_conn_say_goodbye(conn);
     return NEVER;
   }
@@ -131,9 +131,9 @@ static void on_time(void *arg) {
   schedule(engine, due);
 }
 
-/* ---- what connections say ---- */
+/* ---- events of a connection ---- */
 
-/* So that connections that came together do not go together. */
+/* Varies the age by a tenth, so that connections that began together do not end together. */
 static uint64_t vary(uint64_t span) {
   uint32_t random = UINT32_MAX / 2;
   if (span == NEVER) return NEVER;

@@ -1,8 +1,8 @@
-/* How long connections live: the server's own PINGs, how many a client may send, idle time and age (gRFC A8 and A9, and
- * as gRPC's servers have it).
+/* Keepalive of connections: the server's PINGs, a limit on the client's, maximum idle time and age. As in gRFC A8 and
+ * A9, and in the servers of gRPC.
  *
- * Those who have a connection only note when something comes, and when a stream ends. One timer for all connections of
- * an engine looks when the first of them is due for something, and finds out what. All times are of uv_now(). */
+ * A connection only records the time when bytes arrive and when a stream ends. One timer for all connections of an
+ * engine fires when the first of them is due, and checks each. All times are of uv_now(). */
 #ifndef MW_ENGINE_HTTP_KEEPALIVE_H
 #define MW_ENGINE_HTTP_KEEPALIVE_H
 
@@ -14,25 +14,26 @@
 struct mw_http_conn;
 struct mw_http_engine;
 
-/* Of an engine: what its connections are held to, in milliseconds, UINT64_MAX for never. */
+/* The settings and the timer of an engine. Milliseconds; UINT64_MAX for never. */
 struct mw_http_keeper {
   uint64_t time, timeout, min_time, idle, age, grace;
   bool permit;            /* PINGs while there is no stream */
-  uint64_t step;          /* between two looks, at least */
-  struct mw_timer *timer; /* NULL when nobody is due for anything */
-  uint64_t due;           /* when it fires */
+  uint64_t step;          /* least time between two checks */
+  struct mw_timer *timer; /* NULL when no connection is due */
+  uint64_t due;           /* time at which it fires */
 };
 
+/* The state of a connection: times, unless a comment differs. */
 struct mw_http_keepalive {
-  uint64_t heard;   /* when the client last sent something */
-  uint64_t asked;   /* when it was sent a PING, if it has sent nothing since; 0 else */
-  uint64_t quiet;   /* when the last stream ended */
-  uint64_t pinged;  /* when the client last sent a PING; 0: never */
-  uint64_t retires; /* when its age is reached */
-  uint64_t drained; /* when the first GOAWAY was sent */
-  uint64_t leaves;  /* when it ends with the streams that it has */
-  uint8_t strikes;  /* PINGs that came too early */
-  bool spoke;       /* HEADERS or DATA were sent since the client's last PING */
+  uint64_t heard;   /* last bytes from the client */
+  uint64_t asked;   /* PING to a client that has sent nothing since; 0 for none */
+  uint64_t quiet;   /* end of the last stream */
+  uint64_t pinged;  /* last PING of the client; 0 for none */
+  uint64_t retires; /* maximum age is reached */
+  uint64_t drained; /* first GOAWAY */
+  uint64_t leaves;  /* end of the grace period, in which the streams can finish */
+  uint8_t strikes;  /* number of PINGs that came too early */
+  bool spoke;       /* the server has sent HEADERS or DATA since the client's last PING */
 };
 
 void mw_http_keeper_init(struct mw_http_keeper *keeper, const struct mw_keepalive *config);
@@ -41,17 +42,17 @@ void mw_http_keeper_stop(struct mw_http_keeper *keeper);
 /* A connection begins. */
 void mw_http_keepalive_start(struct mw_http_conn *conn);
 
-/* The client has sent something. */
+/* Bytes have arrived from the client. */
 static inline void mw_http_keepalive_hear(struct mw_http_keepalive *keepalive, uint64_t now) {
   keepalive->heard = now;
   keepalive->asked = 0;
 }
 
-/* A PING has come. Returns whether the client may go on: not after the third that comes earlier than it may, with no
- * HEADERS or DATA sent to it meanwhile. */
+/* A PING has arrived. Returns false after the third that came too early, with no HEADERS or DATA sent in between: the
+ * connection must end. */
 bool mw_http_keepalive_take_ping(struct mw_http_conn *conn);
 
-/* The first GOAWAY is on its way; the last one follows in some seconds at the latest. */
+/* The first GOAWAY is sent. Ensures that the final one follows within some seconds. */
 void mw_http_keepalive_drain(struct mw_http_conn *conn);
 
 #endif

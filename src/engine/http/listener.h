@@ -1,5 +1,5 @@
-/* Admits connections to an engine: its acceptors (loop/acceptor.h) hand them over here. One beyond the limit of connections
- * is closed, and so is one for which there is no memory. */
+/* Admits the connections that an engine's acceptors (loop/acceptor.h) accept. Closes connections beyond the limit, and
+ * those for which memory is missing. */
 #ifndef MW_ENGINE_HTTP_LISTENER_H
 #define MW_ENGINE_HTTP_LISTENER_H
 

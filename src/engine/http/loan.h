@@ -1,9 +1,9 @@
-/* Room for large messages: what the streams of a connection may hold together beyond their windows.
+/* The receive quota of a connection: memory for messages larger than their stream's window.
  *
- * A message that may not fit into a stream's window can only come if the client is let send on before it is complete. For
- * that its whole size is borrowed first, and given back when it was handed out or the call is over. There is a limit to
- * what a connection lends; who comes then waits, in order, with his window as full as it is, and the others go on. One
- * message can always be lent for. */
+ * The client can send such a message only if it gets credit before the message is complete. For that the call first
+ * reserves the size of the whole message, and releases it once the message is delivered or the call is over. If the
+ * quota is exhausted, calls wait in order, with their windows full; other streams go on. A quota of which nothing is
+ * reserved always grants one message, however large. */
 #ifndef MW_ENGINE_HTTP_LOAN_H
 #define MW_ENGINE_HTTP_LOAN_H
 
@@ -17,17 +17,18 @@ struct mw_http_lender {
 };
 
 struct mw_http_loan {
-  size_t bytes;        /* 0: none */
-  struct mw_list link; /* in lender.waiting; initialised by whoever embeds it */
+  size_t bytes;        /* reserved; 0: none */
+  struct mw_list link; /* in lender.waiting; the embedding struct initialises it */
 };
 
-/* Returns whether the loan has `bytes` now; otherwise it waits. It has none. */
+/* Reserves `bytes` of the quota `limit` for a loan that holds none. If the quota is exhausted, queues the loan and
+ * returns false. */
 bool mw_http_loan_take(struct mw_http_lender *lender, struct mw_http_loan *loan, size_t bytes, size_t limit);
 
-/* Gives back what the loan has; it waits no more. */
+/* Releases the bytes of the loan, and takes it out of the queue. */
 void mw_http_loan_return(struct mw_http_lender *lender, struct mw_http_loan *loan);
 
-/* Whose turn it is to try again; NULL for nobody's. */
+/* Returns the loan to try next; NULL if none waits. */
 static inline struct mw_http_loan *mw_http_loan_first(struct mw_http_lender *lender) {
   return mw_list_empty(&lender->waiting) ? NULL : MW_CONTAINER(lender->waiting.next, struct mw_http_loan, link);
 }

@@ -3,13 +3,15 @@
 #include <stdint.h>
 #include <string.h>
 
-/* nghttp2 does not say how large what it frees is: that stands in front of it. */
+/* nghttp2 frees memory without passing its size, so a header stores it. */
 struct block {
-  size_t size; /* of all of it */
+  size_t size; /* of the block, header included */
   _Alignas(16) char data[];
 };
 
-static struct block *block_of(void *data) { return data ? (struct block *)((char *)data - sizeof(struct block)) : NULL; }
+static struct block *block_of(void *data) {
+  return data ? (struct block *)((char *)data - sizeof(struct block)) : NULL;
+}
 
 static void *allocate(size_t size, void *blocks) {
   if (size > SIZE_MAX - sizeof(struct block)) return NULL;

@@ -1,4 +1,4 @@
-/* The memory of sessions: nghttp2's allocator, on the engine's blocks. */
+/* An allocator for nghttp2's sessions, on the engine's blocks. */
 #ifndef MW_ENGINE_HTTP_MEMORY_H
 #define MW_ENGINE_HTTP_MEMORY_H
 
@@ -6,7 +6,7 @@
 
 #include "base/blocks.h"
 
-/* An allocator that borrows `blocks`. */
+/* Returns an allocator that borrows `blocks`. */
 nghttp2_mem mw_http_memory(struct mw_blocks *blocks);
 
 #endif

@@ -26,14 +26,14 @@ void mw_http_reader_end(struct mw_http_reader *reader) { reader->ended = true; }
 
 static size_t in_buf(const struct mw_http_reader *reader) { return reader->buf.len - reader->start; }
 
-/* The first `len` unread bytes, which may lie in both, are copied to `out`. */
+/* Copies the first `len` unread bytes, which may lie in both, to `out`. */
 static void peek(const struct mw_http_reader *reader, uint8_t *out, size_t len) {
   size_t first = in_buf(reader) < len ? in_buf(reader) : len;
   if (first > 0) memcpy(out, reader->buf.data + reader->start, first);
   if (len > first) memcpy(out + first, reader->chunk.data, len - first);
 }
 
-/* What the prefix says. Returns whether it is there. */
+/* Parses the prefix. Returns false while it is incomplete. */
 static bool read_prefix(const struct mw_http_reader *reader, uint8_t *flag, size_t *size) {
   if (mw_http_reader_held(reader) < MW_HTTP_PREFIX) return false;
   uint8_t prefix[MW_HTTP_PREFIX];
@@ -55,8 +55,8 @@ static void move_to_front(struct mw_http_reader *reader) {
   reader->start = 0;
 }
 
-/* How much room to make for `len` more bytes: as much again as there is, so that moving what is there pays, but not
- * past the end of a message that they belong to. */
+/* Returns the room to make for `len` more bytes: as much as there is, so that the cost of moving bytes is amortized,
+ * but not past the end of their message. */
 static size_t step(const struct mw_http_reader *reader, size_t len) {
   size_t size, there = in_buf(reader), more = there < STEP ? STEP : there;
   uint8_t flag;
@@ -70,7 +70,7 @@ static size_t step(const struct mw_http_reader *reader, size_t len) {
 /* Moves `len` bytes of the chunk to the buffer. */
 static int keep(struct mw_http_reader *reader, size_t len) {
   if (len == 0) return 0;
-  if (reader->start >= in_buf(reader)) move_to_front(reader); /* what was read pays for it */
+  if (reader->start >= in_buf(reader)) move_to_front(reader); /* moves no more bytes than were read */
   if (reader->buf.cap <= reader->buf.len + len) {
     move_to_front(reader);
     if (mw_buf_reserve_exact(&reader->buf, step(reader, len)) != 0) return MW_ENOMEM;
@@ -94,7 +94,7 @@ int mw_http_reader_feed(struct mw_http_reader *reader, struct mw_slice chunk) {
   return 0;
 }
 
-/* The first `len` unread bytes as one piece, read from now on. Returns 0 or MW_ENOMEM. */
+/* Returns the first `len` unread bytes as one piece; they count as read. Returns 0 or MW_ENOMEM. */
 static int take(struct mw_http_reader *reader, size_t len, struct mw_slice *out) {
   if (in_buf(reader) == 0 && reader->chunk.len >= len) {
     *out = mw_slice(reader->chunk.data, len);
@@ -130,7 +130,7 @@ void mw_http_reader_lend(struct mw_http_reader *reader) {
   claim(reader);
 }
 
-/* There is no message yet: the peer may send the rest of it, or will never. */
+/* No message is complete: at the end of the stream that is its end or an error; before, the peer gets credit. */
 static int wait(struct mw_http_reader *reader, struct mw_err *err) {
   size_t held = mw_http_reader_held(reader);
   if (reader->ended && held == 0) return MW_HTTP_READ_END;

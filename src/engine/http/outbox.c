@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Bytes of a block for several messages. With its head it is of a size that the C library has at hand. */
+/* Bytes in a block for several messages. With its header the block has a size that malloc() serves from its cache. */
 enum { ROOM = 1024 - sizeof(struct mw_http_message) };
 
 /* ---- blocks ---- */
@@ -37,7 +37,7 @@ static void free_all(struct mw_http_message *message) {
 
 /* ---- the reserved message ---- */
 
-/* Where it begins. */
+/* Returns the start of the reserved message. */
 static uint8_t *place(const struct mw_http_outbox *outbox) {
   struct mw_http_message *block = outbox->fresh ? outbox->fresh : outbox->last;
   return block->bytes + block->len;
@@ -106,7 +106,7 @@ static void shift(struct mw_http_outbox *outbox, struct mw_http_batch *batch) {
   batch->spent = block;
 }
 
-/* Counts the messages of the first block that have gone whole by now and had not before. */
+/* Counts the messages of the first block that the newest bytes have completed. */
 static uint32_t count_departed(struct mw_http_outbox *outbox) {
   uint32_t n = 0;
   while (outbox->departed < outbox->taken) {

@@ -2,7 +2,7 @@
 
 static uint64_t aged(uint64_t bits, int32_t ahead) { return ahead < 64 ? bits << ahead : 0; }
 
-/* Streams that are older than the first one are skipped. */
+/* Streams older than the first count as skipped. */
 void mw_http_recent_open(struct mw_http_recent *recent, int32_t stream) {
   if (stream % 2 == 0 || stream <= recent->newest) return;
   int32_t ahead = recent->newest > 0 ? (stream - recent->newest) / 2 : 64;

@@ -9,27 +9,28 @@
 
 struct mw_http_recent {
   int32_t newest; /* odd */
-  uint64_t opened, over, reset, closed; /* bit i is of the stream newest - 2 * i; `over` has those of the last two */
+  /* Bit i stands for the stream newest - 2 * i. `over` includes `reset` and `closed`. */
+  uint64_t opened, over, reset, closed;
 };
 
 enum mw_http_past {
-  MW_HTTP_LIVE,    /* or to come, or older than 64 streams */
+  MW_HTTP_LIVE,    /* also for a stream not opened yet, or older than the last 64 */
   MW_HTTP_ENDED,   /* by END_STREAM */
-  MW_HTTP_RESET,   /* by the client's RST_STREAM; no frame has come since */
+  MW_HTTP_RESET,   /* by the client's RST_STREAM; no frame has arrived since */
   MW_HTTP_CLOSED,  /* by the server's RST_STREAM STREAM_CLOSED, which is sent once */
-  MW_HTTP_SKIPPED, /* by a newer stream */
+  MW_HTTP_SKIPPED, /* never opened, while a newer stream was */
 };
 
-/* The client opens `stream`. Nothing happens unless that is an odd one, and newer than all before. */
+/* The client opens `stream`. Does nothing unless it is odd and newer than all before. */
 void mw_http_recent_open(struct mw_http_recent *recent, int32_t stream);
 
-/* 0 for a stream that is to come, is not the client's, or is not remembered. */
+/* Returns the bit of a stream; 0 if it is newer or older than the last 64, or not a client's. */
 static inline uint64_t mw_http_recent_bit(const struct mw_http_recent *recent, int32_t stream) {
   uint32_t back = (uint32_t)recent->newest - (uint32_t)stream; /* odd for an even stream */
   return back < 128 && back % 2 == 0 ? UINT64_C(1) << back / 2 : 0;
 }
 
-/* The client sends DATA or HEADERS, by `end` with END_STREAM. Returns whether the stream was MW_HTTP_LIVE. */
+/* The client sends DATA or HEADERS; `end`: with END_STREAM. Returns true if the stream was MW_HTTP_LIVE. */
 static inline bool mw_http_recent_take(struct mw_http_recent *recent, int32_t stream, bool end) {
   uint64_t bit = mw_http_recent_bit(recent, stream);
   if (bit & (recent->over | ~recent->opened)) return false;
@@ -37,8 +38,10 @@ static inline bool mw_http_recent_take(struct mw_http_recent *recent, int32_t st
   return true;
 }
 
-/* The client sends RST_STREAM; the server resets the stream for content that came after that, or after END_STREAM. */
+/* The client sends RST_STREAM. */
 void mw_http_recent_reset(struct mw_http_recent *recent, int32_t stream);
+
+/* The server resets the stream, because DATA or HEADERS arrived after RST_STREAM or END_STREAM. */
 void mw_http_recent_close(struct mw_http_recent *recent, int32_t stream);
 
 enum mw_http_past mw_http_recent_find(const struct mw_http_recent *recent, int32_t stream);

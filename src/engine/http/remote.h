@@ -1,15 +1,15 @@
-/* A call that came in on one worker, the owner, and runs on another, the guest's: so that one busy connection keeps
- * more than one processor busy.
+/* A call that arrived on one worker, the owner, and runs on another, the guest. So one connection can use more than one
+ * processor.
  *
- * The owner has the stream, as for any call: for it the call's handler is one that sends everything on (remote_owner.c). The
- * guest has a `struct mw_call` like any other, whose engine sends everything back (remote_guest.c). Between them are two
- * lanes (team.h), so that each side keeps the order of what it says.
+ * The owner has the stream, as for any call; its handler forwards all events to the guest (remote_owner.c). The guest
+ * has a `struct mw_call` whose engine operations forward everything to the owner (remote_guest.c). Two lanes (team.h),
+ * one in each direction, keep the order of the events.
  *
  *   struct mw_http_call (owner's) <---to_owner--- struct mw_http_remote ---to_guest---> mw_call, dispatch, handler
  *
- * The request's metadata moves to the guest with its arena. Messages move by pointer. Headers and trailers are the
- * guest's; the owner reads them when it is told that they are complete. Whoever has a reference keeps it: the
- * owner's call until it is over, the guest until its handler has finished, and every lane that is under way. */
+ * The request's metadata moves to the guest with its arena. Messages move by pointer. Headers and trailers belong to
+ * the guest; the owner reads them after the event that completes them. References: the owner's call holds one until it
+ * is over, the guest until its handler has finished, and every batch under way. */
 #ifndef MW_ENGINE_HTTP_REMOTE_H
 #define MW_ENGINE_HTTP_REMOTE_H
 
@@ -21,25 +21,25 @@ struct mw_http_remote {
   struct mw_http_lane to_guest, to_owner;
 
   /* The owner's. */
-  struct mw_http_call *home; /* NULL once that is gone */
-  uint64_t reported;         /* messages that the guest knows to have left */
-  size_t room_wanted;        /* bytes of a message of the guest's that there is no room for; 0 for none */
-  char verdict[256];         /* why the call was cancelled; the guest's to read when it is told */
+  struct mw_http_call *home; /* NULL once the call is over */
+  uint64_t reported;         /* sent messages that are reported to the guest */
+  size_t room_wanted;        /* bytes of the guest's message that waits for room; 0 for none */
+  char verdict[256];         /* message of the cancel status; the guest reads it after that event */
 
   /* The guest's. */
   struct mw_call call;
-  struct mw_http_engine *at; /* where it runs */
+  struct mw_http_engine *at; /* the engine that runs the call */
   struct mw_list link;       /* in at->guests */
   struct mw_run_item item;   /* in at->turn.guests */
-  struct mw_http_message *arrived;  /* owned; not yet asked for */
-  const char *encoding;      /* of that one */
-  bool no_more;              /* nothing comes after it */
-  bool wanted;               /* the handler waits */
-  bool asked;                /* the owner was asked for the next message */
-  bool begun;                /* the dispatch has had it */
+  struct mw_http_message *arrived;  /* owned; not delivered yet */
+  const char *encoding;      /* of `arrived` */
+  bool no_more;              /* the request ends after `arrived` */
+  bool wanted;               /* the handler waits for a message or the end */
+  bool asked;                /* a request for the next message is on its way to the owner */
+  bool begun;                /* passed to the dispatch */
   bool running;              /* its item runs */
-  bool room_asked;           /* the owner was asked for room */
-  size_t room;               /* bytes that the owner has kept free for the next message */
+  bool room_asked;           /* a request for room is on its way to the owner */
+  size_t room;               /* bytes that the owner has reserved for the next message */
   struct mw_http_message *reserved;
   char peer[MW_PEER_MAX];
 };
@@ -48,30 +48,31 @@ void mw_http_remote_unref(struct mw_http_remote *remote);
 
 /* ---- remote_owner.c: the owner's side ---- */
 
-/* Makes the engine's part of this empty; its dispatch is set. */
+/* Initialises the engine's members for work sharing. Its dispatch must be set. */
 void mw_http_remote_init(struct mw_http_engine *engine);
 
-/* A call that has just begun, judged to be fine: passes it on if this worker is busy and another is not. Returns whether
- * it did; the caller then goes on as if a handler had started. */
+/* Passes a call that is about to start to another worker, if this worker is busy and the other is not. Returns true if
+ * it did; the call has a handler then. */
 bool mw_http_remote_start(struct mw_http_call *call);
 
-/* The owner's call is over, or abandoned: its reference goes. */
+/* The owner's call is over or abandoned. Cancels the call at the guest if it is not finished; releases the owner's
+ * reference. */
 void mw_http_remote_end(struct mw_http_remote *remote);
 
-/* Parcels of the guest; there is no guest any more. */
+/* Functions of lanes: the guest's engine is closed; handles the guest's batches. */
 void mw_http_remote_owner_fail(struct mw_http_lane *lane);
 void mw_http_remote_owner_take(struct mw_http_lane *lane, struct mw_http_parcel *parcel);
 
 /* ---- remote_guest.c: the guest's side ---- */
 
-/* Parcels of the owner; there is no owner any more. */
+/* Functions of lanes: handles the owner's batches; the owner's engine is closed. */
 void mw_http_remote_guest_take(struct mw_http_lane *lane, struct mw_http_parcel *parcel);
 void mw_http_remote_guest_fail(struct mw_http_lane *lane);
 
-/* Begins the call, or gives the handler what it waits for. */
+/* Begins the call, or delivers messages or the end to its handler. */
 void mw_http_remote_run(struct mw_run_item *item);
 
-/* The engine closes: its guests are sent home. */
+/* The engine closes: ends the calls of other engines that run here. */
 void mw_http_remote_guests_close(struct mw_http_engine *engine);
 
 #endif

@@ -9,7 +9,9 @@ enum { SEND_AFTER_NS = 200 * 1000 };
 
 static const struct mw_engine_call_ops ops;
 
-static struct mw_http_remote *remote_of(struct mw_call *call) { return MW_CONTAINER(call, struct mw_http_remote, call); }
+static struct mw_http_remote *remote_of(struct mw_call *call) {
+  return MW_CONTAINER(call, struct mw_http_remote, call);
+}
 
 static struct mw_http_parcel *draft_of(struct mw_http_remote *remote) {
   return mw_http_lane_draft(&remote->to_owner, remote->at);
@@ -23,7 +25,7 @@ static void ask(struct mw_http_remote *remote) {
   draft_of(remote)->wanted = true;
 }
 
-/* Of a stream, the next message is asked for while this one is at work. */
+/* Delivers a message. Of a stream, asks for the next one before the handler runs. */
 static void deliver(struct mw_http_remote *remote) {
   struct mw_http_message *message = remote->arrived;
   remote->arrived = NULL;
@@ -54,7 +56,7 @@ static void begin(struct mw_http_remote *remote) {
   mw_dispatch_start(remote->at->dispatch, &remote->call);
 }
 
-/* What a long handler has for the owner does not wait for the end of the turn. */
+/* Sends pending batches after a long run instead of at the end of the turn. */
 void mw_http_remote_run(struct mw_run_item *item) {
   struct mw_http_remote *remote = MW_CONTAINER(item, struct mw_http_remote, item);
   struct mw_http_engine *engine = remote->at;
@@ -84,7 +86,7 @@ static void op_read(struct mw_call *call) {
 
 /* ---- sending ---- */
 
-/* The owner is asked each time: it may have many guests, which would all see the same room. */
+/* Asks the owner for room for each message: if it published its room, all guests of a connection would use the same. */
 static bool op_has_room(struct mw_call *call, size_t size) {
   struct mw_http_remote *remote = remote_of(call);
   bool has_room = remote->room >= size;
@@ -117,14 +119,14 @@ static void op_send(struct mw_call *call) {
   add_reserved(remote, draft);
 }
 
-/* A copy that lives as long as the remote call. */
+/* Copies bytes for the life of the remote call. */
 static struct mw_slice keep(struct mw_http_remote *remote, struct mw_slice bytes) {
   if (bytes.len == 0) return mw_slice(NULL, 0);
   char *copy = mw_arena_strndup(&remote->call.arena, (const char *)bytes.data, bytes.len);
   return copy ? mw_slice(copy, bytes.len) : mw_slice(NULL, 0);
 }
 
-/* The guest is done; its reference goes. */
+/* Sends the end of the call to the owner, and releases the guest's reference. */
 static void go_home(struct mw_http_remote *remote, struct mw_status status, bool last) {
   struct mw_http_parcel *draft = draft_of(remote);
   draft->headers = true;
@@ -138,7 +140,7 @@ static void go_home(struct mw_http_remote *remote, struct mw_status status, bool
   mw_http_remote_unref(remote);
 }
 
-/* Ends a call that no handler has. */
+/* Ends a call whose handler has not started, or was detached. */
 static void end(struct mw_http_remote *remote, struct mw_status status) {
   remote->call.finished = true;
   go_home(remote, status, false);
@@ -159,9 +161,9 @@ static const struct mw_engine_call_ops ops = {
     .has_room = op_has_room,
 };
 
-/* ---- what the owner sends ---- */
+/* ---- the owner's events ---- */
 
-/* It begins in its turn. */
+/* A new call. Its item in the run queue starts it later. */
 static void enter(struct mw_http_remote *remote, struct mw_http_engine *engine) {
   remote->at = engine;
   mw_list_push(&engine->guests, &remote->link);
@@ -204,7 +206,7 @@ void mw_http_remote_guest_take(struct mw_http_lane *lane, struct mw_http_parcel 
   mw_http_remote_unref(remote);
 }
 
-/* The owner is gone, and has cancelled the call before it went. */
+/* The owner's engine is closed; it has cancelled the call before. */
 void mw_http_remote_guest_fail(struct mw_http_lane *lane) {
   mw_http_remote_unref(MW_CONTAINER(lane, struct mw_http_remote, to_owner));
 }

@@ -6,17 +6,17 @@
 #include "engine/http/engine.h"
 #include "engine/http/reply.h"
 
-/* Calls are passed on when this turn's have taken so long already, and each of them long enough to be worth it. */
+/* Thresholds for passing calls on: the time that the calls of this turn have taken so far, and the mean of one call. */
 enum { BUSY_NS = 100 * 1000, WORTH_NS = 10 * 1000 };
 
-/* ---- the handler of a call that runs elsewhere ---- */
+/* ---- the handler of a call that runs on another worker ---- */
 
 static struct mw_http_parcel *draft_of(struct mw_call *call) {
   struct mw_http_remote *remote = call->state;
   return mw_http_lane_draft(&remote->to_guest, remote->home->conn->engine);
 }
 
-/* At most once: what it says must stay while the guest looks at it, and the owner's call may be gone by then. */
+/* Runs at most once. The guest reads the status when the owner's call may be over, so `verdict` keeps the text. */
 static void send_cancelled(struct mw_call *call, struct mw_status status) {
   struct mw_http_remote *remote = call->state;
   struct mw_http_parcel *draft = draft_of(call);
@@ -25,7 +25,7 @@ static void send_cancelled(struct mw_call *call, struct mw_status status) {
   draft->status = mw_status(status.code, remote->verdict);
 }
 
-/* A first message goes along with the call. */
+/* Reads the first message at once, so that it goes out in one batch with the call. */
 static void on_start(struct mw_call *call) {
   struct mw_http_call *home = MW_CONTAINER(call, struct mw_http_call, call);
   call->state = home->remote;
@@ -47,7 +47,7 @@ static void on_message(struct mw_call *call, struct mw_slice bytes) {
 
 static void on_end(struct mw_call *call) { draft_of(call)->ended = true; }
 
-/* Promises the guest room for the message that it has, or waits for it. */
+/* Reserves room in the backlog for the guest's message, if there is some. */
 static void promise_room(struct mw_http_remote *remote) {
   struct mw_http_call *home = remote->home;
   if (remote->room_wanted == 0 || !mw_backlog_has_room(&home->share)) return;
@@ -67,7 +67,7 @@ static void on_writable(struct mw_call *call) {
 
 static const struct mw_handler handler = {on_start, on_message, on_end, on_writable, send_cancelled};
 
-/* What the owner's side needs to know of a method. */
+/* The two kinds of methods that the owner's side distinguishes. */
 static const struct mw_method_type single = {.path = "", .client_streaming = false};
 static const struct mw_method_type streamed = {.path = "", .client_streaming = true};
 
@@ -77,7 +77,7 @@ void mw_http_remote_init(struct mw_http_engine *engine) {
   mw_list_init(&engine->drafts);
   mw_list_init(&engine->guests);
   mw_dispatch_init(&engine->away, engine->dispatch->engine, engine->dispatch->worker);
-  engine->away.send_limit = 1; /* so that `writable` tells when all messages have left */
+  engine->away.send_limit = 1; /* so that `writable` runs once all messages have left */
   engine->dispatch->away = &engine->away;
   mw_router_init(&engine->away_router, 0);
   for (int i = 0; i < 2; i++) {
@@ -92,11 +92,12 @@ static struct mw_http_remote *remote_new(struct mw_http_call *home, struct mw_ht
   struct mw_http_engine *engine = home->conn->engine;
   atomic_init(&remote->refs, 2);
   mw_http_lane_init(&remote->to_guest, guest, &remote->refs, mw_http_remote_guest_take, mw_http_remote_owner_fail);
-  mw_http_lane_init(&remote->to_owner, engine->seat, &remote->refs, mw_http_remote_owner_take, mw_http_remote_guest_fail);
+  mw_http_lane_init(&remote->to_owner, engine->seat, &remote->refs, mw_http_remote_owner_take,
+                    mw_http_remote_guest_fail);
   mw_list_init(&remote->link);
   mw_run_item_init(&remote->item, mw_http_remote_run);
   remote->home = home;
-  remote->asked = true; /* on_start() does */
+  remote->asked = true; /* on_start() reads the first message */
   memcpy(remote->peer, home->conn->peer, sizeof remote->peer);
   struct mw_call *call = &remote->call;
   mw_list_init(&call->link);
@@ -134,7 +135,7 @@ bool mw_http_remote_start(struct mw_http_call *home) {
   if (!engine->seat || !is_busy(queue) || engine->draining || is_expired(home, queue)) return false;
   struct mw_http_seat *guest = mw_http_team_choose(engine->team, engine->seat, queue->n + 1);
   if (!guest) {
-    mw_http_team_send(engine); /* who has been given something is not to wait for what runs here now */
+    mw_http_team_send(engine); /* the guests can work while this call runs here */
     return false;
   }
   const struct mw_route *route = mw_router_find(engine->dispatch->router, home->call.path);
@@ -154,9 +155,9 @@ void mw_http_remote_end(struct mw_http_remote *remote) {
   mw_http_remote_unref(remote);
 }
 
-/* ---- what the guest sends ---- */
+/* ---- the guest's events ---- */
 
-/* They are not touched by the guest any more. */
+/* The guest does not change its headers any more. */
 static void share_headers(struct mw_call *call, const struct mw_call *guest) {
   call->headers = guest->headers;
   call->reply_encoding = guest->reply_encoding;

@@ -1,6 +1,6 @@
-/* nghttp2 is given the headers together with a source of data, and asks that source whenever a frame can go: the source
- * is the outbox. When the outbox is empty the source says so (`deferred`), until there is more or the call ends. The
- * trailers follow the last message, from within the source; or go at once when there is no message left. */
+/* nghttp2 gets the headers together with a data source, which is the outbox, and reads from it whenever it can send a
+ * DATA frame. An empty outbox defers the source (`deferred`) until there is more or the call ends. The source submits
+ * the trailers with the last DATA frame; if no message is left, mw_http_reply_finish() submits them at once. */
 #include "engine/http/reply.h"
 
 #include "engine/http/response.h"
@@ -17,7 +17,7 @@ void mw_http_reply_reset(struct mw_http_call *c) {
   mw_http_conn_mark(c->conn);
 }
 
-/* What was to be submitted went wrong: there is no memory to say more. */
+/* Resets the stream if a submit has failed, for lack of memory. */
 static void check(struct mw_http_call *c, int rc) {
   if (rc != 0) nghttp2_submit_rst_stream(ng_of(c), NGHTTP2_FLAG_NONE, c->stream, NGHTTP2_INTERNAL_ERROR);
 }
@@ -64,7 +64,7 @@ static bool is_accepted(const struct mw_http_call *c, enum mw_compression compre
   return (c->request.accepts & 1u << compression) != 0;
 }
 
-/* As rpc/call.h says. */
+/* As mw_call_set_compression() describes. */
 static enum mw_compression choose_compression(const struct mw_http_call *c) {
   const char *wanted = c->call.reply_encoding;
   if (!wanted) {
@@ -87,7 +87,7 @@ static void answer(struct mw_http_call *c) {
   check(c, rc);
 }
 
-/* Has the source asked again. */
+/* Submits the headers, or resumes the deferred data source. */
 static void resume(struct mw_http_call *c) {
   if (!c->answered) {
     answer(c);
@@ -128,7 +128,7 @@ static void push_reserved(struct mw_http_call *c) {
 
 void mw_http_reply_send(struct mw_call *call) {
   struct mw_http_call *c = call_of(call);
-  if (c->lost) return; /* the handler hears of it in a moment */
+  if (c->lost) return; /* run() cancels the call soon */
   push_reserved(c);
   resume(c);
 }
@@ -141,7 +141,8 @@ static struct mw_slice keep(struct mw_http_call *c, struct mw_slice bytes) {
   return copy ? mw_slice(copy, bytes.len) : mw_slice(NULL, 0);
 }
 
-/* Headers, which nobody has seen, and status in one frame, if they can be told apart. */
+/* Sends headers and status in one frame (Trailers-Only) if there is no header metadata: a client would take headers for
+ * trailers. */
 static int answer_without_message(struct mw_http_call *c) {
   struct mw_http_fields fields;
   struct mw_arena *arena = &c->call.arena;
@@ -158,7 +159,7 @@ static int answer_without_message(struct mw_http_call *c) {
 
 void mw_http_reply_finish(struct mw_call *call, const struct mw_status *status, bool last) {
   struct mw_http_call *c = call_of(call);
-  mw_http_call_make_ready(c); /* it may have been the last that the call waited for */
+  mw_http_call_make_ready(c); /* if the stream is closed, the call is over now */
   if (c->lost) return;
   if (c->judged) {
     last = false;
@@ -175,7 +176,7 @@ void mw_http_reply_finish(struct mw_call *call, const struct mw_status *status, 
   mw_http_conn_mark(c->conn);
 }
 
-/* The text of a refusal, copied: there is one frame of it, unless the client's window is small. */
+/* Data source of a refusal's text. The text fits into one DATA frame, unless the client's window is small. */
 static ssize_t read_text(nghttp2_session *ng, int32_t stream, uint8_t *buf, size_t most, uint32_t *flags,
                          nghttp2_data_source *source, void *user) {
   struct mw_http_call *c = source->ptr;

@@ -9,13 +9,13 @@
 
 enum { FIELD_OVERHEAD = 32, TIMEOUT_DIGITS = 8, SHOWN_MAX = 64, TEXT_MAX = 192 };
 
-/* What a field is to us. OWN has a meaning to HTTP or gRPC alone. */
+/* Kinds of fields. OWN is for fields of HTTP or gRPC that are ignored here. */
 enum field { METADATA, OWN, METHOD, PATH, AUTHORITY, HOST, CONTENT_TYPE, TIMEOUT, ENCODING, ACCEPT_ENCODING };
 
-/* What `flags` says. */
+/* Bits of `flags`. IS_OURS: an accepted content-type; IS_GRPC: application/grpc+... */
 enum { IS_POST = 1, IS_OURS = 2, IS_GRPC = 4, HAS_AUTHORITY = 8, IS_HEAD = 16 };
 
-/* What is wrong, by weight. */
+/* Errors, in ascending precedence. */
 enum rank { NOTHING, ENCODING_UNKNOWN, FIELD_MALFORMED, TYPE_WRONG, METHOD_WRONG, TOO_LARGE };
 
 void mw_http_request_init(struct mw_http_request *request, struct mw_arena *arena, size_t limit) {
@@ -53,9 +53,9 @@ static enum field recognise(struct mw_slice name) {
   }
 }
 
-/* ---- findings ---- */
+/* ---- errors ---- */
 
-/* Keeps the finding if none of its weight is there. */
+/* Records an error unless one of its rank or above is recorded. */
 static int find(struct mw_http_request *request, enum rank rank, enum mw_code code, const char *format, ...)
     MW_PRINTF(4, 5);
 
@@ -73,7 +73,7 @@ static int find(struct mw_http_request *request, enum rank rank, enum mw_code co
   return 0;
 }
 
-/* Counts a field against the limit. Returns whether it may be kept. */
+/* Counts a field against the limit. Returns false if it exceeds the limit. */
 static bool count_field(struct mw_http_request *request, size_t bytes) {
   request->size += bytes + FIELD_OVERHEAD;
   return request->size <= request->limit;
@@ -84,7 +84,7 @@ static int find_too_large(struct mw_http_request *request) {
               request->limit);
 }
 
-/* The start of what the client sent, fit to be read. */
+/* The start of a client's bytes, with "?" for unprintable ones. */
 struct shown {
   char text[SHOWN_MAX + 1];
 };
@@ -133,14 +133,14 @@ static int add_content_type(struct mw_http_request *request, struct mw_slice val
   }
   if (rest.len >= sizeof web - 1 && strncasecmp((const char *)rest.data, web, sizeof web - 1) == 0) {
     return find(request, TYPE_WRONG, MW_CODE_INVALID_ARGUMENT,
-                "content-type \"%s\" is gRPC-Web's, must be application/grpc; a proxy such as Envoy translates gRPC-Web",
-                shown(value).text);
+                "content-type \"%s\" is gRPC-Web's, must be application/grpc; a proxy such as Envoy translates "
+                "gRPC-Web", shown(value).text);
   }
   return find(request, TYPE_WRONG, MW_CODE_INVALID_ARGUMENT,
               "content-type \"%s\", must be application/grpc or application/grpc+proto", shown(value).text);
 }
 
-/* Nanoseconds of a unit; 0 for what is none. */
+/* Returns the nanoseconds of a unit; 0 for an unknown one. */
 static int64_t unit(uint8_t c) {
   switch (c) {
     case 'H': return INT64_C(3600) * MW_NS_PER_S;
@@ -178,7 +178,7 @@ static int add_encoding(struct mw_http_request *request, struct mw_slice value) 
   return 0;
 }
 
-/* The next of the elements that commas separate, without blanks around it. Returns whether there is one. */
+/* Takes the next element of a comma-separated list, without the blanks around it. Returns false at the end. */
 static bool next_element(struct mw_slice *list, struct mw_slice *element) {
   if (!list->data) return false;
   const uint8_t *end = list->data + list->len;
@@ -191,7 +191,7 @@ static bool next_element(struct mw_slice *list, struct mw_slice *element) {
   return true;
 }
 
-/* The lists that almost every request has: those of C core (and this server) and of grpc-go and grpc-java. */
+/* Recognises the lists that almost all requests have: those of C core (and this server), grpc-go and grpc-java. */
 static unsigned usual_list(struct mw_slice list) {
   enum { GZIP = 1 << MW_COMPRESSION_GZIP, ALL = (1 << MW_COMPRESSION_COUNT) - 1 };
   switch (list.len) {
@@ -215,7 +215,7 @@ static void add_accepted(struct mw_http_request *request, struct mw_slice list) 
 
 /* ---- metadata ---- */
 
-/* Each value of the list counts as much as a field of its own: it takes as much memory. */
+/* Each value of the list counts as a field against the limit, because it takes as much memory. */
 static int add_binary(struct mw_http_request *request, struct mw_slice key, struct mw_slice list) {
   uint8_t *bytes = mw_arena_alloc(request->arena, mw_base64_decoded_max(list.len));
   if (!bytes) return MW_ENOMEM;
@@ -244,7 +244,7 @@ static int add_metadata(struct mw_http_request *request, struct mw_slice name, s
   return mw_metadata_add_view(&request->metadata, request->arena, key, mw_slice(own + name.len, value.len));
 }
 
-/* Takes the place of :authority where that is missing, and else is a field like others. */
+/* `host` replaces a missing :authority; otherwise it is metadata. */
 static int add_host(struct mw_http_request *request, struct mw_slice name, struct mw_slice value) {
   if (request->flags & HAS_AUTHORITY) return add_metadata(request, name, value);
   request->flags |= HAS_AUTHORITY;
@@ -272,13 +272,13 @@ int mw_http_request_add(struct mw_http_request *request, struct mw_slice name, s
 
 /* ---- the judgement ---- */
 
-/* For a client that speaks gRPC. */
+/* Refuses a gRPC client's request. */
 static bool refuse(struct mw_http_refusal *refusal, unsigned http, struct mw_status status) {
   *refusal = (struct mw_http_refusal){.http = http, .grpc = true, .status = status};
   return false;
 }
 
-/* For another one. */
+/* Refuses the request of any other client. */
 static bool turn_away(struct mw_http_refusal *refusal, unsigned http, bool body, struct mw_status status) {
   *refusal = (struct mw_http_refusal){.http = http, .body = body, .status = status};
   return false;

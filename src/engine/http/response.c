@@ -2,7 +2,7 @@
 
 #include "base/text.h"
 
-/* What is another each time must not push what is not out of the connection's table of fields. */
+/* NO_INDEX: per-response values must not evict stable ones from the HPACK table. */
 enum {
   NO_COPY = NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE,
   NO_INDEX = NO_COPY | NGHTTP2_NV_FLAG_NO_INDEX,
@@ -28,12 +28,12 @@ static const nghttp2_nv codes[MW_CODE_COUNT] = {
     FIELD("grpc-status", "12"), FIELD("grpc-status", "13"), FIELD("grpc-status", "14"), FIELD("grpc-status", "15"),
     FIELD("grpc-status", "16")};
 
-/* The plain answer to almost every call. */
+/* The headers of almost every response. */
 static const nghttp2_nv plain_headers[] = {
     FIELD(":status", "200"), FIELD("content-type", "application/grpc"),
     FIELD("grpc-accept-encoding", MW_COMPRESSION_ACCEPTED)};
 
-/* Most fields that are not metadata. */
+/* Largest number of fields that are not metadata. */
 enum { OWN_FIELDS = 6 };
 
 /* ---- building ---- */
@@ -102,7 +102,7 @@ static int put_metadata(struct builder *b, const struct mw_metadata *metadata) {
 
 /* ---- the status ---- */
 
-/* A blank at either end would not be HTTP/2's. */
+/* Returns true for a byte that needs no percent-encoding. HTTP/2 forbids blanks at either end of a value. */
 static bool is_plain(struct mw_slice message, size_t i) {
   uint8_t c = message.data[i];
   return is_printable(c) && c != '%' && (c != ' ' || (i > 0 && i + 1 < message.len));
@@ -144,7 +144,7 @@ static int put_status(struct builder *b, const struct mw_status *status) {
   return put_binary(b, mw_slice_str("grpc-status-details-bin"), status->details);
 }
 
-/* ---- the answers ---- */
+/* ---- the responses ---- */
 
 int mw_http_response_headers(struct mw_http_fields *out, enum mw_compression compression,
                              const struct mw_metadata *headers, struct mw_arena *arena) {

@@ -6,14 +6,14 @@
 #include "engine/http/conn.h"
 #include "engine/http/reply.h"
 
-/* Bytes of a request that nobody reads, until it is stopped: less than its window, in which the client would be stuck. */
+/* Bytes of an answered request after which the stream is reset. Less than the window, where the client would stall. */
 enum { UNWANTED = MW_HTTP_STREAM_WINDOW / 4 };
 
 static struct mw_http_conn *conn_of(struct mw_http_session *session) {
   return MW_CONTAINER(session, struct mw_http_conn, session);
 }
 
-/* The call of a stream, NULL without one. What arrives is mostly of the same stream as what arrived before. */
+/* Returns the call of a stream, NULL without one. Consecutive frames are mostly of one stream, hence the cache. */
 static struct mw_http_call *call_of(struct mw_http_session *session, int32_t stream) {
   if (session->latest && session->latest->stream == stream) return session->latest;
   return session->latest = nghttp2_session_get_stream_user_data(session->ng, stream);
@@ -26,17 +26,15 @@ void mw_http_session_tell(struct mw_http_session *session, enum mw_http_ending e
   mw_http_ending(conn->engine, ending, conn->peer, detail);
 }
 
-/* What the PING after the first GOAWAY says. */
+/* Payload of the PING after the first GOAWAY. */
 static const uint8_t goodbye[8] = "goodbye";
 
-/* Says which stream was the last. */
 static void submit_goaway(struct mw_http_session *session, uint32_t error, const char *reason) {
   int32_t last = nghttp2_session_get_last_proc_stream_id(session->ng);
   nghttp2_submit_goaway(session->ng, NGHTTP2_FLAG_NONE, last, error, (const uint8_t *)reason, strlen(reason));
 }
 
-/* The connection ends as soon as its GOAWAY is written, or when the watch, which starts again for it, has waited long
- * enough for that. */
+/* The connection ends once its GOAWAY is written, or after a timeout: the watch, stopped here, restarts with that. */
 static void give_up(struct mw_http_session *session) {
   session->failed = true;
   mw_http_watch_stop(conn_of(session));
@@ -44,8 +42,8 @@ static void give_up(struct mw_http_session *session) {
 
 /* ---- what arrives ---- */
 
-/* Counts a stream that is reset for an error of the client's. The errors found here count at once, not when RST_STREAM is
- * sent: a client that does not read could have any number of them queued. */
+/* Counts a reset that an error of the client causes. The errors found here count at once, not when RST_STREAM is sent:
+ * a client that does not read could have any number of them queued. */
 static void count_reset(struct mw_http_session *session) {
   if (mw_http_flood_count_reset(&session->frames.flood, false) == MW_HTTP_NO_EXCESS) return;
   mw_http_session_fail(session, NGHTTP2_ENHANCE_YOUR_CALM, MW_HTTP_END_RESETS);
@@ -55,7 +53,7 @@ static void reset(struct mw_http_session *session, int32_t stream, uint32_t erro
   if (nghttp2_submit_rst_stream(session->ng, NGHTTP2_FLAG_NONE, stream, error) == 0) session->own_resets++;
 }
 
-/* Why a stream must not open. */
+/* Returns the error with which a new stream is refused, or NGHTTP2_NO_ERROR. */
 static uint32_t objection(struct mw_http_session *session, int32_t stream) {
   if (stream == session->condemned) return NGHTTP2_PROTOCOL_ERROR;
   return session->open < conn_of(session)->engine->limits.streams ? NGHTTP2_NO_ERROR : NGHTTP2_REFUSED_STREAM;
@@ -87,7 +85,7 @@ static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint
   return rc == 0 ? 0 : NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
 }
 
-/* What else there is of the request is not wanted. */
+/* Asks the client to send no more of the request (RFC 9113, 8.1). */
 static void stop_request(struct mw_http_session *session, struct mw_http_call *call) {
   call->unwanted = false;
   nghttp2_submit_rst_stream(session->ng, NGHTTP2_FLAG_NONE, call->stream, NGHTTP2_NO_ERROR);
@@ -104,9 +102,9 @@ static int on_data_chunk(nghttp2_session *ng, uint8_t flags, int32_t stream, con
   return 0;
 }
 
-/* The answer to our own goodbye comes from a client that has read the GOAWAY before it. */
+/* A client that answers the goodbye PING has read the GOAWAY before it. */
 static int take_ping(struct mw_http_session *session, const nghttp2_ping *ping) {
-  static const char reason[] = "too_many_pings"; /* as clients of gRPC know it (gRFC A8) */
+  static const char reason[] = "too_many_pings"; /* the debug data that gRPC clients look for (gRFC A8) */
   if (ping->hd.flags & NGHTTP2_FLAG_ACK) {
     if (memcmp(ping->opaque_data, goodbye, sizeof goodbye) == 0 && session->draining) mw_http_session_goaway(session);
     return 0;
@@ -117,7 +115,7 @@ static int take_ping(struct mw_http_session *session, const nghttp2_ping *ping) 
   return NGHTTP2_ERR_CALLBACK_FAILURE;
 }
 
-/* Whether the client has cancelled a call no sooner than an honest client might. */
+/* Returns true for a cancel that costs the client nothing, see flood.h. */
 static bool is_free(const struct mw_http_session *session, const struct mw_http_call *call) {
   return call->spoken || session->frames.flood.now - call->opened >= MW_HTTP_FLOOD_FREE_MS;
 }
@@ -125,7 +123,7 @@ static bool is_free(const struct mw_http_session *session, const struct mw_http_
 static int take_reset(struct mw_http_session *session, int32_t stream) {
   const struct mw_http_call *call = call_of(session, stream);
   if (session->closing || (call && is_free(session, call))) return 0;
-  bool begun = call && (call->begun || call->opened != session->frames.flood.now); /* or waits for its turn */
+  bool begun = call && (call->begun || call->opened != session->frames.flood.now); /* or it waits in the run queue */
   if (mw_http_flood_count_reset(&session->frames.flood, begun) == MW_HTTP_NO_EXCESS) return 0;
   mw_http_session_fail(session, NGHTTP2_ENHANCE_YOUR_CALM, MW_HTTP_END_RESETS);
   return NGHTTP2_ERR_CALLBACK_FAILURE;
@@ -145,8 +143,8 @@ static int on_frame(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
   return 0;
 }
 
-/* Clients of Go say goodbye with the number of their own last stream, where that of a server's belongs (RFC 9113, 6.8).
- * They have no streams left; nghttp2 ends the connection, about which there is nothing to tell. */
+/* Go clients send GOAWAY with the id of their own last stream instead of the server's (RFC 9113, 6.8). They have no
+ * streams left. nghttp2 ends the connection; the log omits it as a normal end. */
 static int on_invalid_frame(nghttp2_session *ng, const nghttp2_frame *frame, int error, void *user) {
   struct mw_http_session *session = user;
   if (frame->hd.type == NGHTTP2_GOAWAY) session->told = true;
@@ -165,8 +163,8 @@ static int on_stream_close(nghttp2_session *ng, int32_t stream, uint32_t error, 
   return 0;
 }
 
-/* Counts the resets that nghttp2 makes. Those of reset() are recognised by their number, not one by one: the order in which
- * both kinds are sent does not matter. */
+/* Counts the resets that nghttp2 itself makes. The resets of reset() are counted already. Skipping as many is
+ * enough, because the order in which both kinds are sent does not matter. */
 static void count_sent_reset(struct mw_http_session *session, uint32_t error) {
   if (error == NGHTTP2_NO_ERROR || error == NGHTTP2_CANCEL || error == NGHTTP2_INTERNAL_ERROR) return;
   if (session->own_resets > 0) {
@@ -176,7 +174,7 @@ static void count_sent_reset(struct mw_http_session *session, uint32_t error) {
   }
 }
 
-/* The PING goes after the first one, and not before it as it would if both were submitted together. */
+/* Submits the PING once the first GOAWAY is sent: nghttp2 sends a PING that was submitted together with it first. */
 static void after_goaway(struct mw_http_session *session, uint32_t error) {
   if (error != NGHTTP2_NO_ERROR) {
     mw_http_session_tell(session, MW_HTTP_END_PROTOCOL, nghttp2_http2_strerror(error));
@@ -185,8 +183,9 @@ static void after_goaway(struct mw_http_session *session, uint32_t error) {
   }
 }
 
-/* A server that has answered does not want the rest of the request (RFC 9113, 8.1). An answer ends with HEADERS, but for
- * the text of a refusal: who reads that is stopped only once it sends a lot. */
+/* A server that has sent its response does not want the rest of the request (RFC 9113, 8.1). A response ends with
+ * HEADERS, except the text of a refusal, which ends with DATA: there the stream is reset only once the client sends a
+ * lot. */
 static int on_frame_sent(nghttp2_session *ng, const nghttp2_frame *frame, void *user) {
   struct mw_http_session *session = user;
   if (frame->hd.type == NGHTTP2_RST_STREAM) count_sent_reset(session, frame->rst_stream.error_code);
@@ -203,11 +202,12 @@ static int on_frame_sent(nghttp2_session *ng, const nghttp2_frame *frame, void *
   return 0;
 }
 
-/* nghttp2 leaves out HEADERS that are too long for it: then the client must not wait for an end of the answer. */
+/* nghttp2 drops HEADERS that are too long for it. The stream is reset, so that the client does not wait for them. */
 static int on_frame_unsent(nghttp2_session *ng, const nghttp2_frame *frame, int error, void *user) {
   struct mw_http_call *call = call_of(user, frame->hd.stream_id);
   if (frame->hd.type != NGHTTP2_HEADERS || error != NGHTTP2_ERR_FRAME_SIZE_ERROR || !call) return 0;
-  const struct mw_log_field fields[] = {{"path", (const char *)call->request.path.data}, {"peer", call->call.peer}, {0}};
+  const char *path = (const char *)call->request.path.data;
+  const struct mw_log_field fields[] = {{"path", path}, {"peer", call->call.peer}, {0}};
   mw_log(MW_LOG_ERROR, fields, "call ended: its headers or its trailers and status are longer than 64 KiB");
   nghttp2_submit_rst_stream(ng, NGHTTP2_FLAG_NONE, call->stream, NGHTTP2_INTERNAL_ERROR);
   return 0;
@@ -229,10 +229,10 @@ int mw_http_session_setup(nghttp2_session_callbacks **callbacks, nghttp2_option 
   nghttp2_option_set_no_auto_window_update(*option, 1);
   nghttp2_option_set_no_closed_streams(*option, 1);
   nghttp2_option_set_no_rfc9113_leading_and_trailing_ws_validation(*option, 1); /* C core takes these, too */
-#ifdef MW_NGHTTP2_RESET_LIMIT /* flood.h is fairer: it knows of calls that were answered */
+#ifdef MW_NGHTTP2_RESET_LIMIT /* flood.h is fairer: it counts answered calls in the client's favour */
   nghttp2_option_set_stream_reset_rate_limit(*option, UINT32_MAX, UINT32_MAX);
 #endif
-#ifdef MW_NGHTTP2_CONTINUATIONS /* flood.h knows how long a header block may be */
+#ifdef MW_NGHTTP2_CONTINUATIONS /* flood.h limits header blocks */
   nghttp2_option_set_max_continuations(*option, UINT32_MAX);
 #endif
   return 0;
@@ -246,7 +246,7 @@ int mw_http_session_init(struct mw_http_session *session, struct mw_http_engine 
   int rc = nghttp2_session_server_new3(&session->ng, engine->callbacks, session, engine->option, &engine->memory);
   if (rc != 0) return MW_ENOMEM;
   const nghttp2_settings_entry settings[] = {
-      {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, UINT32_MAX}, /* greet() writes the limit over it */
+      {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, UINT32_MAX}, /* greet() replaces it with the limit */
       {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, MW_HTTP_STREAM_WINDOW},
       {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, (uint32_t)engine->max_metadata_bytes},
   };
@@ -257,10 +257,10 @@ int mw_http_session_init(struct mw_http_session *session, struct mw_http_engine 
 
 /* ---- bytes ---- */
 
-/* True for the first byte of a method of HTTP/1 (RFC 9110, section 9; PATCH). */
+/* Returns true for the first letter of an HTTP/1 method (RFC 9110, section 9; PATCH). */
 static bool begins_method(uint8_t first) { return first != 0 && strchr("CDGHOPT", first) != NULL; }
 
-/* Tells which protocol the client speaks instead of HTTP/2. `bytes` are the newest. */
+/* Logs the protocol that the client speaks instead of HTTP/2. `bytes` are the newest. */
 static void tell_foreign(struct mw_http_session *session, struct mw_slice bytes) {
   enum { TLS_HANDSHAKE = 0x16, SHOWN = 80 };
   if (session->first == TLS_HANDSHAKE) {
@@ -288,14 +288,14 @@ static bool feed(struct mw_http_session *session, struct mw_slice bytes) {
   return false;
 }
 
-/* Ends the connection for a fault. */
+/* Ends the connection for a fault of frames.h. Returns false when it must be closed at once. */
 static bool end(struct mw_http_session *session, uint32_t error) {
   static const enum mw_http_ending endings[] = {[MW_HTTP_NO_EXCESS] = MW_HTTP_END_PROTOCOL,
                                                 [MW_HTTP_EXCESS_RESETS] = MW_HTTP_END_RESETS,
                                                 [MW_HTTP_EXCESS_CONTROL] = MW_HTTP_END_CONTROL,
                                                 [MW_HTTP_EXCESS_BLOCK] = MW_HTTP_END_BLOCK};
   if (error != NGHTTP2_ENHANCE_YOUR_CALM) {
-    give_up(session); /* told with the GOAWAY */
+    give_up(session); /* after_goaway() logs it */
     return nghttp2_session_terminate_session(session->ng, error) == 0;
   }
   mw_http_session_fail(session, error, endings[session->frames.excess]);
@@ -317,7 +317,7 @@ static bool close_stream(struct mw_http_session *session, int32_t stream) {
   return stands;
 }
 
-/* Before nghttp2 gets the frame. Returns false when the connection must be closed. */
+/* Acts on a fault before nghttp2 gets the frame. Returns false when the connection must be closed. */
 static bool answer(struct mw_http_session *session, const struct mw_http_fault *fault) {
   enum mw_http_blame blame = fault->blame;
   bool live = is_live(session, fault->stream);
@@ -340,7 +340,7 @@ bool mw_http_session_receive(struct mw_http_session *session, struct mw_slice by
   while (!session->failed && !mw_http_frames_done(frames, bytes)) {
     struct mw_http_fault fault;
     struct mw_slice fine = mw_http_frames_next(frames, &bytes, &fault);
-    if (!feed(session, fine)) return session->failed; /* then the GOAWAY is to be sent first */
+    if (!feed(session, fine)) return session->failed; /* if so, the GOAWAY has to be sent first */
     if (fault.blame != MW_HTTP_BLAME_NOTHING && !session->failed && !answer(session, &fault)) return false;
   }
   return true;
@@ -360,15 +360,15 @@ void mw_http_session_fail(struct mw_http_session *session, uint32_t error, enum 
   mw_http_conn_mark(conn_of(session));
 }
 
-/* Which stream was the last is known when it can be written: until then others may begin, and they are served. */
+/* Submits the final GOAWAY only when it can be written: streams that begin until then are served. */
 static void say_last_stream(struct mw_http_session *session) {
   if (!session->ending || session->ended) return;
   session->ended = true;
   submit_goaway(session, NGHTTP2_NO_ERROR, "");
 }
 
-/* Sends the first SETTINGS, with the limit of streams. nghttp2 is not given it: it would end the connection for one stream
- * too many, which is an error of that stream (RFC 9113, 5.1.2). */
+/* Sends the first SETTINGS with the limit of concurrent streams. nghttp2 itself gets no limit: for one stream too many
+ * it would end the connection, while RFC 9113, 5.1.2 makes that a stream error. */
 static bool greet(struct mw_http_session *session, struct mw_http_batch *batch) {
   enum { TYPE = 3, LIMIT = 9 + 2, MOST = 64 };
   const uint8_t *data;
@@ -383,10 +383,9 @@ static bool greet(struct mw_http_session *session, struct mw_http_batch *batch) 
   return true;
 }
 
-/* The only thing that such a client is sent. */
 static void answer_http1(struct mw_http_session *session, struct mw_http_batch *batch) {
-  static const char text[] = "This port speaks gRPC over HTTP/2. Call it with a client of gRPC, such as \"moonwire call\" or grpcurl; "
-                             "for gRPC-Web or JSON put a proxy such as Envoy in front of it.\n";
+  static const char text[] = "This port speaks gRPC over HTTP/2. Call it with a gRPC client, such as \"moonwire call\" "
+                             "or grpcurl; for gRPC-Web or JSON put a proxy such as Envoy in front of it.\n";
   char answer[512];
   int n = snprintf(answer, sizeof answer,
                    "HTTP/1.1 505 HTTP Version Not Supported\r\ncontent-type: text/plain; charset=utf-8\r\n"
@@ -396,7 +395,7 @@ static void answer_http1(struct mw_http_session *session, struct mw_http_batch *
   session->greeted = true;
 }
 
-/* True while the client may turn out to speak HTTP/1. A connection that ends before waits for nothing. */
+/* Returns true while the client may turn out to speak HTTP/1. A connection that ends before does not wait. */
 static bool waits_for_preface(struct mw_http_session *session) {
   if (session->greeted || mw_http_frames_begun(&session->frames) || conn_of(session)->tls) return false;
   return !session->draining && !session->ending && !session->failed;
@@ -412,7 +411,7 @@ bool mw_http_session_pull(struct mw_http_session *session, struct mw_http_batch 
     ssize_t n = nghttp2_session_mem_send(session->ng, &data);
     if (n < 0) return false;
     if (n == 0) {
-      *more = !mw_http_batch_has_room(batch); /* then the source of a stream has stopped it */
+      *more = !mw_http_batch_has_room(batch); /* read_outbox() has paused nghttp2 */
       return true;
     }
     mw_http_batch_copy(batch, data, (size_t)n);

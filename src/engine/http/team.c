@@ -34,7 +34,7 @@ void mw_http_parcel_empty(struct mw_http_parcel *parcel) {
   *parcel = (struct mw_http_parcel){0};
 }
 
-/* Moves all that is in `from` to `to`, behind what is there. */
+/* Moves the events of `from` to the end of `to`. */
 static void merge(struct mw_http_parcel *to, struct mw_http_parcel *from) {
   if (from->first && to->last) {
     to->last->next = from->first;
@@ -80,7 +80,8 @@ struct mw_http_parcel *mw_http_lane_draft(struct mw_http_lane *lane, struct mw_h
   return &lane->draft;
 }
 
-/* The box takes over the draft's reference, or has one already: others have theirs still, so that is never the last. */
+/* Delivers the pending batch. The inbox takes over its reference, or holds one already: then this drops one, which is
+ * never the last. */
 static void put(struct mw_http_lane *lane) {
   struct mw_http_seat *seat = lane->to;
   pthread_mutex_lock(&seat->lock);
@@ -108,7 +109,7 @@ void mw_http_team_send(struct mw_http_engine *sender) {
 
 /* ---- seats ---- */
 
-/* What comes from now on is for the next turn: the loop has connections of its own. */
+/* Limits this turn to the batches that are in the inbox now, so that the loop also serves its own connections. */
 static void open_box(struct mw_http_seat *seat) {
   pthread_mutex_lock(&seat->lock);
   mw_list_splice(&seat->taken, &seat->box);
@@ -116,7 +117,7 @@ static void open_box(struct mw_http_seat *seat) {
   pthread_mutex_unlock(&seat->lock);
 }
 
-/* The oldest of the lanes that this turn takes, with what it brings. Returns NULL after the last. */
+/* Takes the oldest lane of this turn and its batch. Returns NULL after the last. */
 static struct mw_http_lane *next(struct mw_http_seat *seat, struct mw_http_parcel *parcel) {
   struct mw_http_lane *lane = NULL;
   pthread_mutex_lock(&seat->lock);
@@ -130,7 +131,7 @@ static struct mw_http_lane *next(struct mw_http_seat *seat, struct mw_http_parce
   return lane;
 }
 
-/* What is done for others goes back now and then, not at the end of all of it. */
+/* Handles the inbox. Sends the results every SEND_EVERY_NS instead of at the end. */
 static void take_all(struct mw_http_seat *seat) {
   struct mw_http_engine *engine = seat->engine;
   struct mw_http_parcel parcel;
@@ -173,7 +174,7 @@ void mw_http_team_free(struct mw_engine_team *team) {
   free(team);
 }
 
-/* Returns whether it was free. */
+/* Returns true if the slot was free. */
 static bool take_seat(struct mw_http_seat *seat, struct mw_http_engine *engine) {
   pthread_mutex_lock(&seat->lock);
   bool is_free = !seat->engine;
@@ -189,7 +190,7 @@ void mw_http_team_join(struct mw_engine_team *team, struct mw_http_engine *engin
   if (engine->seat) engine->team = team;
 }
 
-/* Returns whether the box was empty, and stays so. */
+/* Frees the slot if the inbox is empty. Returns true if it did. */
 static bool close_box(struct mw_http_seat *seat) {
   pthread_mutex_lock(&seat->lock);
   bool closed = mw_list_empty(&seat->box);

@@ -7,7 +7,7 @@
 
 #include "rpc/pem.h"
 
-/* Of TLS 1.2, without those that RFC 9113, appendix A prohibits. */
+/* Cipher suites of TLS 1.2, without those that RFC 9113, appendix A prohibits. */
 #define SUITES "ECDHE+AESGCM:ECDHE+CHACHA20:!aNULL"
 
 struct mw_http_tls_context {
@@ -18,9 +18,9 @@ struct mw_http_tls_context {
 
 struct mw_http_tls {
   SSL *ssl;
-  BIO *in, *out; /* the session's */
+  BIO *in, *out;       /* owned by `ssl` */
   const char *problem; /* static; NULL for none */
-  bool open;           /* the handshake is over, and has agreed upon HTTP/2 */
+  bool open;           /* the handshake is over and has chosen HTTP/2 */
 };
 
 /* ---- the context ---- */
@@ -35,7 +35,7 @@ static int choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *o
   return found == OPENSSL_NPN_NEGOTIATED ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
-/* Whoever asks is never prompted for a password. */
+/* Keeps OpenSSL from prompting for the password of a key. */
 static int no_password(char *buf, int size, int writing, void *arg) { return 0; }
 
 static bool use_chain(SSL_CTX *ssl, BIO *pem) {
@@ -57,7 +57,7 @@ static bool use_key(SSL_CTX *ssl, BIO *pem) {
   return fine;
 }
 
-/* The authorities that clients' certificates must come from. */
+/* Adds the authorities that must have signed a client's certificate. */
 static bool use_authorities(SSL_CTX *ssl, BIO *pem) {
   X509_STORE *store = SSL_CTX_get_cert_store(ssl);
   X509 *ca;
@@ -97,7 +97,7 @@ static SSL_CTX *make(const struct mw_pem *pem) {
   return NULL;
 }
 
-/* Reads the files and replaces what was there. Returns 0, MW_EINVAL or MW_ENOMEM with everything as it was. */
+/* Reads the files and replaces certificate and key. Returns 0; MW_EINVAL or MW_ENOMEM, which keep the old ones. */
 static int load(struct mw_http_tls_context *context, struct mw_err *err) {
   struct mw_pem pem = {0};
   const struct mw_pem_files *files = &context->files;
@@ -166,7 +166,7 @@ struct mw_http_tls *mw_http_tls_new(struct mw_http_tls_context *context) {
 
 void mw_http_tls_free(struct mw_http_tls *tls) {
   if (!tls) return;
-  SSL_free(tls->ssl); /* with what it reads and writes */
+  SSL_free(tls->ssl); /* and its BIOs */
   free(tls);
 }
 
@@ -174,7 +174,7 @@ bool mw_http_tls_feed(struct mw_http_tls *tls, struct mw_slice bytes) {
   return BIO_write(tls->in, bytes.data, (int)bytes.len) == (int)bytes.len;
 }
 
-/* Once the handshake is over. OpenSSL does not ask choose_protocol() about a client that offers nothing. */
+/* Checks ALPN once the handshake is over: OpenSSL does not call choose_protocol() for a client that offers nothing. */
 static bool check_protocol(struct mw_http_tls *tls) {
   const unsigned char *protocol;
   unsigned len;

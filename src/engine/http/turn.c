@@ -5,7 +5,7 @@
 #include "engine/http/conn.h"
 #include "engine/http/remote.h"
 
-/* A client that takes everything as fast as it is made must not keep the loop from all else. */
+/* Of running and writing in a turn: a client that reads as fast as its calls send must not starve the loop. */
 enum { ROUNDS = 4 };
 
 /* Publishes to the other workers whether this one is idle. */
@@ -36,20 +36,20 @@ void mw_http_turn_run_read(struct mw_http_turn *turn) {
   if (!dispatch_of(turn)->queue.behind) mw_http_turn_run_ready(turn);
 }
 
-/* When the newest poll ended: libuv takes its time then. */
+/* Returns the end of the newest poll: libuv updates uv_now() then. */
 static int64_t poll_end(const struct mw_http_turn *turn) {
   const struct mw_http_engine *engine = MW_CONTAINER(turn, const struct mw_http_engine, turn);
   return (int64_t)uv_now(&engine->loop->uv) * MW_NS_PER_MS;
 }
 
-/* A poll that has waited found nothing when it began. */
+/* A poll that has blocked had nothing to report when it began, so later bytes arrived at its end. */
 int64_t mw_http_turn_earliest(const struct mw_http_turn *turn) {
   enum { WAITED_NS = 2 * MW_NS_PER_MS };
   int64_t ended = poll_end(turn);
   return ended - turn->asleep > WAITED_NS ? ended : turn->polled;
 }
 
-/* Each once: one that has more to write comes into the list again. */
+/* Flushes each connection once. One with more to write goes back into the list. */
 static void flush(struct mw_http_turn *turn) {
   if (mw_list_empty(&turn->dirty)) return;
   struct mw_list list = turn->dirty;

@@ -5,12 +5,12 @@
 #include "engine/http/conn.h"
 
 enum {
-  LOOKS = 4, /* in the shortest limit */
+  LOOKS = 4, /* checks within the shortest limit */
   LOOK_MS_MIN = 2,
   LOOK_MS_MAX = 5000,
 };
 
-#define END_SECONDS 1.0 /* that the GOAWAY of a failed session may take */
+#define END_SECONDS 1.0 /* to write the GOAWAY of a failed session */
 
 static uint64_t ms(double seconds) { return (uint64_t)(seconds * 1000); }
 
@@ -39,13 +39,15 @@ static void look_at_calls(struct mw_http_conn *conn, uint64_t now) {
   }
 }
 
-/* What the client has begun and not finished. Returns MW_HTTP_ENDINGS when it has still time. */
+/* Checks the frames that the client has begun and not finished. Returns MW_HTTP_ENDINGS while none is overdue. */
 static enum mw_http_ending look_at_input(struct mw_http_conn *conn, uint64_t now) {
   struct mw_http_watch *watch = &conn->watch;
   const struct mw_http_frames *frames = &conn->session.frames;
   const struct mw_engine_limits *limits = &conn->engine->limits;
   bool unfinished = frames->heads > 0 && mw_http_frames_unfinished(frames);
-  if (mw_http_stands(&watch->first, frames->heads == 0, 0, now, limits->handshake_seconds)) return MW_HTTP_END_HANDSHAKE;
+  if (mw_http_stands(&watch->first, frames->heads == 0, 0, now, limits->handshake_seconds)) {
+    return MW_HTTP_END_HANDSHAKE;
+  }
   bool block = frames->flood.in_block || (unfinished && frames->in_headers);
   if (mw_http_stands(&watch->block, block, frames->flood.blocks, now, limits->handshake_seconds)) {
     return MW_HTTP_END_HEADERS;
@@ -56,7 +58,7 @@ static enum mw_http_ending look_at_input(struct mw_http_conn *conn, uint64_t now
   return MW_HTTP_ENDINGS;
 }
 
-/* Whether the socket takes nothing. */
+/* Returns true if the client has read nothing for the send timeout. */
 static bool is_stuck(struct mw_http_conn *conn, uint64_t now) {
   uint64_t mark = (uint64_t)conn->watch.writes << 32 ^ uv_stream_get_write_queue_size(&conn->uv.stream);
   return mw_http_stands(&conn->watch.output, conn->unsent, mark, now, conn->engine->limits.send_seconds);
@@ -86,7 +88,7 @@ static void look(struct mw_http_conn *conn) {
   }
 }
 
-/* Milliseconds between looks. */
+/* Milliseconds between checks. */
 static uint64_t interval(const struct mw_http_conn *conn) {
   const struct mw_engine_limits *limits = &conn->engine->limits;
   double least = limits->handshake_seconds;
@@ -98,7 +100,7 @@ static uint64_t interval(const struct mw_http_conn *conn) {
   return each < LOOK_MS_MAX ? each : LOOK_MS_MAX;
 }
 
-/* A thread that was held up has not read what came meanwhile: that time is not the client's. */
+/* Advances the watch's time by one interval at most: a blocked thread has not read, and the client is not to blame. */
 static void pass_time(struct mw_http_conn *conn) {
   struct mw_http_watch *watch = &conn->watch;
   uint64_t each = interval(conn), passed = uv_now(&conn->engine->loop->uv) - watch->last;
