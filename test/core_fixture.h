@@ -1,5 +1,5 @@
-/* A server and its client in one thread: an engine that serves test methods and calls itself through a channel, turned
- * by hand until what a test waits for has happened. */
+/* A server and its client in one thread: an engine that serves test methods and calls itself through a channel. A test
+ * turns it until a condition holds. */
 #ifndef MW_TEST_CORE_FIXTURE_H
 #define MW_TEST_CORE_FIXTURE_H
 
@@ -48,7 +48,7 @@ static void server_close(struct server *server) {
   mw_router_fini(&server->router);
 }
 
-/* Turns the engine until `condition` holds; fails the test when it does not within ten seconds. */
+/* Turns the engine until `condition` holds; fails the test after ten seconds. */
 #define UNTIL(server, condition)                                                               \
   do {                                                                                         \
     int64_t until = mw_clock_mono() + WAIT_MS * (int64_t)MW_NS_PER_MS;                          \
@@ -64,7 +64,7 @@ struct client {
   const struct mw_channel_ops *ops;
   struct mw_client_call *call;
   bool in_operation; /* no event may run */
-  bool manual;       /* the test asks for each message */
+  bool manual;       /* the test reads each message itself */
   unsigned headers, messages, writables, done;
   char last[256];    /* the start of the newest message */
   size_t last_len;
@@ -134,7 +134,7 @@ static void c_done(void *user, const struct mw_status *status, const struct mw_m
 
 static const struct mw_client_events client_events = {c_headers, c_message, c_writable, c_done};
 
-/* A channel of the server's own engine. */
+/* Opens a channel on the server's own engine. */
 __attribute__((unused)) static struct mw_channel *channel_open(struct server *server,
                                                                const struct mw_channel_config *with) {
   struct mw_channel_config config = with ? *with : (struct mw_channel_config){0};
@@ -172,7 +172,7 @@ static bool client_send(struct client *client, const void *data, size_t len) {
 static void client_half_close(struct client *client) { DO(client, client->ops->half_close(client->call)); }
 static void client_cancel(struct client *client) { DO(client, client->ops->cancel(client->call)); }
 
-/* A whole unary request. */
+/* Sends a whole unary request. */
 static void client_request(struct client *client, const char *message) {
   client_send(client, message, strlen(message));
   client_half_close(client);

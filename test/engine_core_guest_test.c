@@ -1,5 +1,5 @@
-/* The core's channels as a guest: uv_run() runs the loop, a thread of the guest's waits in the completion queue. The
- * server has a thread of its own, so that nothing but the guest can wake the loop. */
+/* The channels of an embedded engine core: uv_run() runs the loop, and the engine's thread waits in the completion
+ * queue. The server has a thread of its own, so that nothing else can wake the loop. */
 #include <dirent.h>
 
 #include "core_fixture.h"
@@ -33,7 +33,7 @@ static int stop_server(void **state) {
   return 0;
 }
 
-/* ---- the guest ---- */
+/* ---- the embedded engine ---- */
 
 struct guest {
   struct mw_loop loop;
@@ -68,7 +68,7 @@ static int setup(void **state) {
   return 0;
 }
 
-/* Nothing may be left of any call. */
+/* No call may be left. */
 static int teardown(void **state) {
   guest_close(&guest);
   return stop_server(state);
@@ -234,7 +234,7 @@ static void a_closed_channel_cancels_its_calls(void **state) {
   client_end(&client);
 }
 
-/* More of them than fit in a batch, at any point of their lives. */
+/* With more calls than fit into a batch, in all states. */
 static void calls_that_a_closed_engine_leaves_say_nothing_more_and_can_be_released(void **state) {
   enum { CALLS = 100 };
   static struct client clients[CALLS];
@@ -382,7 +382,8 @@ int main(void) {
       TEST(deadlines_and_cancels_end_a_call),
       TEST(a_closed_channel_cancels_its_calls),
       TEST(calls_that_a_closed_engine_leaves_say_nothing_more_and_can_be_released),
-      cmocka_unit_test_setup_teardown(thousands_of_calls_end_as_they_should_on_several_threads, start_server, stop_server),
+      cmocka_unit_test_setup_teardown(thousands_of_calls_end_as_they_should_on_several_threads, start_server,
+                                      stop_server),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -26,7 +26,7 @@ static int teardown(void **state) {
 
 /* ---- the loop inside the queue ---- */
 
-/* One turn may wait this long: whatever is tested must wake it. */
+/* A turn may wait as long as the test does, so the tested event must wake the thread. */
 #define TURN_UNTIL(condition)                                                     \
   do {                                                                            \
     int64_t until = mw_clock_mono() + WAIT_MS * (int64_t)MW_NS_PER_MS;             \
@@ -197,7 +197,7 @@ static void what_a_closed_engine_leaves_can_still_be_released(void **state) {
   mw_core_channel_ops.close(channel);
 }
 
-/* A client that opens a connection and says something that is not HTTP/2, or nothing. */
+/* Clients that connect and send no HTTP/2, or nothing. */
 static void connections_that_are_no_clients_do_no_harm(void **state) {
   struct sockaddr_in address;
   uv_ip4_addr("127.0.0.1", atoi(strchr(server.address, ':') + 1), &address);
@@ -240,7 +240,7 @@ static void what_cannot_be_listened_on_is_said(void **state) {
 
 /* ---- sockets that workers share ---- */
 
-/* A listening Unix socket, in a folder of its own. */
+/* Makes a listening Unix socket, in a folder of its own. */
 static int unix_socket(struct sockaddr_un *at) {
   char dir[] = "/tmp/moonwire-unix-XXXXXX";
   assert_non_null(mkdtemp(dir));
@@ -337,7 +337,7 @@ static void tls_files_that_do_not_fit_are_named(void **state) {
   assert_int_equal(mw_engine_core.open(&config, &engine, &err), MW_EINVAL);
   assert_string_equal(mw_err_text(&err), expected);
 
-  tls.cert_file = in_dir("client.pem"); /* not the key's */
+  tls.cert_file = in_dir("client.pem"); /* does not match the key */
   snprintf(expected, sizeof expected, "TLS key: %s: is not the key of the certificate %s", tls.key_file, tls.cert_file);
   assert_int_equal(mw_engine_core.open(&config, &engine, &err), MW_EINVAL);
   assert_string_equal(mw_err_text(&err), expected);
@@ -354,7 +354,7 @@ static void a_renewed_certificate_is_used_without_a_restart(void **state) {
   mw_core_server_start(server.core);
   assert_int_equal(call_over((struct mw_channel_config){0}), MW_CODE_OK);
   make_server_certificate();
-  assert_int_equal(call_over((struct mw_channel_config){0}), MW_CODE_OK); /* which trusts only the new one */
+  assert_int_equal(call_over((struct mw_channel_config){0}), MW_CODE_OK); /* trusts only the new certificate */
   server_close(&server);
   remove_certificates();
 }

@@ -1,4 +1,4 @@
-/* The engine on the gRPC C core: calls of all four types, how they end, and what they leave behind. */
+/* Engine core: calls of all four types, their ends, and that none is left over. */
 #include "core_fixture.h"
 
 static struct server server;
@@ -11,7 +11,7 @@ static int setup(void **state) {
   return 0;
 }
 
-/* Nothing may be left of any call. */
+/* No call may be left. */
 static int teardown(void **state) {
   UNTIL(&server, server.core->server.n_calls == PENDING && mw_list_empty(&server.core->client_calls));
   assert_int_equal(server.dispatch.live, 0);
@@ -391,7 +391,7 @@ static void a_closed_channel_cancels_its_calls(void **state) {
   client_end(&client);
 }
 
-/* A client that goes after `turns` rounds, whatever it has sent by then. */
+/* Starts a client that disconnects after some rounds, whatever it has sent by then; `i` chooses its behaviour. */
 static void vanish(unsigned i) {
   static const char *const paths[] = {"/t.T/Echo", "/t.T/Down", "/t.T/Up", "/t.T/Chat", "/t.T/Wait"};
   struct client client;

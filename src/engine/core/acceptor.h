@@ -1,5 +1,5 @@
-/* Admits connections: the engine's acceptors (loop/acceptor.h) hand them over here, and core gets those within the limit of
- * connections. Core's own listeners are not used: after an accept() without descriptors they accept nothing more. */
+/* Admits the connections that the engine's acceptors (loop/acceptor.h) accept, and passes those within the limit to
+ * core. Core's own listeners are not used: once accept() fails for lack of descriptors, they accept nothing more. */
 #ifndef MW_ENGINE_CORE_ACCEPTOR_H
 #define MW_ENGINE_CORE_ACCEPTOR_H
 

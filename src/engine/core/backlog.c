@@ -4,7 +4,7 @@
 
 struct entry {
   struct mw_backlog backlog;
-  size_t calls; /* that have joined */
+  size_t calls; /* number of shares */
   char peer[];
 };
 

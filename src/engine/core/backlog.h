@@ -1,5 +1,5 @@
-/* The backlogs of connections (rpc/backlog.h). Core does not show its connections: the calls of a connection have the same peer.
- * A call joins with its first large message. */
+/* The backlogs of connections (rpc/backlog.h). Core does not expose connections, so all calls of a peer address share a
+ * backlog. A call joins with its first large message. */
 #ifndef MW_ENGINE_CORE_BACKLOG_H
 #define MW_ENGINE_CORE_BACKLOG_H
 
@@ -11,13 +11,13 @@ struct mw_core_backlogs {
   size_t buffer_bytes;
 };
 
-/* Gives the share, which has none, the backlog of `peer`. Without memory it has none afterwards. */
+/* Adds a share without a backlog to the backlog of `peer`. Without memory does nothing. */
 void mw_core_backlog_join(struct mw_core_backlogs *backlogs, struct mw_backlog_share *share, const char *peer);
 
-/* The call is over. A share without a backlog is allowed. */
+/* Takes the share of a call that is over out of its backlog. A share without a backlog is allowed. */
 void mw_core_backlog_leave(struct mw_core_backlogs *backlogs, struct mw_backlog_share *share);
 
-/* All have left. */
+/* Call after all shares have left. */
 void mw_core_backlogs_fini(struct mw_core_backlogs *backlogs);
 
 #endif

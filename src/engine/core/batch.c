@@ -21,7 +21,7 @@ static grpc_op *add(struct mw_core_batch *batch, grpc_op_type type, uint32_t fla
   return op;
 }
 
-/* Builds core's form of `metadata` with one more entry when `key` is not NULL. */
+/* Builds core's form of `metadata`, plus an entry for `key` unless that is NULL. */
 static void build(struct mw_core_batch *batch, size_t which, const struct mw_metadata *metadata, const char *key,
                   struct mw_slice value, struct mw_arena *arena) {
   if (metadata->len == 0 && !key) return;
@@ -42,7 +42,8 @@ void mw_core_batch_send_headers(struct mw_core_batch *batch, const struct mw_met
   op->data.send_initial_metadata.count = batch->n_metadata[0];
 }
 
-/* Core ranks what the client accepts, gzip before deflate: its low level takes the first, its high one the last. */
+/* Core ranks the encodings that the client accepts, gzip before deflate: its low level is the first, its high level the
+ * last of them. */
 void mw_core_batch_compress(struct mw_core_batch *batch, const char *encoding) {
   grpc_op *headers = &batch->ops[batch->n - 1];
   assert(headers->op == GRPC_OP_SEND_INITIAL_METADATA);
@@ -94,7 +95,7 @@ void mw_core_batch_recv_close(struct mw_core_batch *batch, int *cancelled) {
   add(batch, GRPC_OP_RECV_CLOSE_ON_SERVER, 0)->data.recv_close_on_server.cancelled = cancelled;
 }
 
-/* Core has taken its own references. */
+/* Core holds its own references after the start. */
 static void cleanup(struct mw_core_batch *batch) {
   for (size_t i = 0; i < 2; i++) mw_core_metadata_release(batch->metadata[i], batch->n_metadata[i]);
   if (batch->message) grpc_byte_buffer_destroy(batch->message);

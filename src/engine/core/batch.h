@@ -1,5 +1,5 @@
-/* A batch of operations on a gRPC call: initialised empty, filled, started. What it borrows or owns until then is given
- * back by mw_core_batch_start(); what operations receive is written to where the caller said, before the tag runs. */
+/* A batch of operations on a gRPC call: initialised empty, filled, started. mw_core_batch_start() releases all memory
+ * that the batch owns. Receive operations write to the given addresses before the tag runs. */
 #ifndef MW_ENGINE_CORE_BATCH_H
 #define MW_ENGINE_CORE_BATCH_H
 
@@ -12,7 +12,7 @@
 struct mw_core_batch {
   grpc_op ops[6];
   size_t n;
-  grpc_metadata *metadata[2]; /* what was built for the operations; its slices are released after the start */
+  grpc_metadata *metadata[2]; /* arrays of the operations; the start releases their slices */
   size_t n_metadata[2];
   grpc_byte_buffer *message;
   grpc_slice details;
@@ -20,12 +20,12 @@ struct mw_core_batch {
 
 void mw_core_batch_init(struct mw_core_batch *batch);
 
-/* Each adds one operation; an array lives in `arena`, until the call ends. Without memory metadata is left out.
- * `encoding` ("gzip") asks core to compress what is sent; NULL for not. */
+/* Each function below adds one operation. Metadata arrays are in `arena`, which must live until the call ends; without
+ * memory the metadata is omitted. `encoding` ("gzip") makes core compress the messages; NULL for none. */
 void mw_core_batch_send_headers(struct mw_core_batch *batch, const struct mw_metadata *headers, const char *encoding,
                                 uint32_t flags, struct mw_arena *arena);
-/* Has core compress what follows the headers, which were the last operation, by `encoding` ("gzip", "deflate"), or the
- * other one, or not at all, as the client accepts; "identity" does nothing. */
+/* Makes core compress the messages after the headers, which must be the last operation: by `encoding` ("gzip",
+ * "deflate") if the client accepts it, else by the other one, else not at all. "identity" does nothing. */
 void mw_core_batch_compress(struct mw_core_batch *batch, const char *encoding);
 /* Takes the message. */
 void mw_core_batch_send_message(struct mw_core_batch *batch, grpc_byte_buffer *message, uint32_t flags);
@@ -38,7 +38,7 @@ void mw_core_batch_recv_status(struct mw_core_batch *batch, grpc_metadata_array 
                                grpc_slice *details);
 void mw_core_batch_recv_close(struct mw_core_batch *batch, int *cancelled);
 
-/* Starts it; `tag` runs once all of it is done. */
+/* Starts the batch; `tag` runs once all operations are complete. */
 void mw_core_batch_start(struct mw_core_batch *batch, grpc_call *call, struct mw_core_tag *tag);
 
 #endif

@@ -1,13 +1,13 @@
-/* A call that the server was asked for, has, or keeps in its pool: the operations behind rpc/call.h.
+/* A call of the server. Implements the operations of rpc/engine.h.
  *
- * Life: requested (core fills it when a call comes in), live (the handler has it), finished (its final batch is under
- * way), back to the pool once core has answered every batch.
+ * Life: requested (core fills it in when a call arrives), live (the handler has it), finished (its final batch is under
+ * way), then back to the pool once core has completed all batches.
  *
- * Events that make a handler run (a request, a message, the request's end, room to send) are noted, and wait for the
- * call's turn in the dispatch's run queue (rpc/run_queue.h).
+ * Events that make a handler run (a request, a message, the end of the request, room to send) are recorded and wait for
+ * the call's turn in the dispatch's run queue (rpc/run_queue.h).
  *
- * Batches: one to receive, one at most to send, one that waits for the call's end. The last is started only when a
- * handler waits or streams: a call that is answered from within its only event has it in its final batch, together with
+ * Batches: one to receive, at most one to send, and one that waits for the call's end. That one is started only if the
+ * handler waits or streams. A call that is answered within its only event has it in its final batch, together with
  * headers, message and status, which leave in one write. */
 #ifndef MW_ENGINE_CORE_CALL_H
 #define MW_ENGINE_CORE_CALL_H
@@ -23,36 +23,36 @@ struct mw_core_call {
   struct mw_run_item item; /* while it is queued, it counts in `pending` */
   struct mw_run_lane *lane;
 
-  grpc_call *grpc; /* NULL until a call came in */
+  grpc_call *grpc; /* NULL until a call arrives */
   grpc_call_details details;
   grpc_metadata_array metadata;
 
   struct mw_core_tag requested, received, closed, passed, sent, answered;
-  unsigned pending;           /* batches that core works on, and our own frames that still use the call */
-  grpc_byte_buffer *incoming; /* where core puts a message */
-  grpc_byte_buffer *held;     /* a message that waits for its turn; the only one of a request, until that is certain */
-  const char *encoding;       /* how the client compresses; the answer is compressed likewise */
-  int cancelled;              /* where core says that the call did not end well */
+  unsigned pending;           /* batches under way, plus functions on the stack that still use the call */
+  grpc_byte_buffer *incoming; /* core's output: a message */
+  grpc_byte_buffer *held;     /* an undelivered message; of a single request, until no second one can follow */
+  const char *encoding;       /* encoding of the client's messages, and by default of the replies */
+  int cancelled;              /* core's output: not 0 if the call did not end normally */
 
-  struct mw_core_outbox outbox; /* messages to send */
-  size_t leaving;               /* bytes of the message in the batch that is under way */
-  struct mw_backlog_share share; /* of the connection's backlog, once there was a large message */
+  struct mw_core_outbox outbox; /* unsent messages */
+  size_t leaving;               /* bytes of the message in the batch under way */
+  struct mw_backlog_share share; /* share in the connection's backlog, from the first large message on */
   grpc_slice reserved;
   bool has_reserved;
-  bool begun;         /* the dispatch has had it */
-  bool ready;         /* `held` is for the handler */
-  bool ended;         /* the end of the request is, after that */
-  uint32_t departed;  /* messages that have left, and the handler waits for that */
-  bool want_headers;  /* to be sent before the first message */
-  bool sent_headers;  /* given to core */
+  bool begun;         /* passed to the dispatch */
+  bool ready;         /* `held` can be delivered */
+  bool ended;         /* the request ends after `held` */
+  uint32_t departed;  /* sent messages that are not reported to the handler yet */
+  bool want_headers;  /* send headers before the first message */
+  bool sent_headers;  /* headers are passed to core */
   bool sending;       /* a batch of send operations is under way */
-  bool sent_message;  /* it has a message */
-  bool watched;       /* the close batch was started */
-  bool finishing;     /* the handler has finished; `status` is to be sent after the outbox */
-  bool judged;        /* `status` is the engine's verdict, whatever the handler says */
+  bool sent_message;  /* that batch has a message */
+  bool watched;       /* the close batch is started */
+  bool finishing;     /* the handler has finished; `status` follows the outbox */
+  bool judged;        /* `status` is the engine's own and replaces the handler's */
   bool gone;          /* the client cannot be reached any more */
-  bool unsure;        /* the request ended by trailers, or the client has gone */
-  struct mw_timer *verdict; /* runs while that is open; counted in `pending` */
+  bool unsure;        /* the request was ended by trailers, or the client has gone */
+  struct mw_timer *verdict; /* runs until `unsure` is decided; counts in `pending` */
   bool detached;      /* the engine closes: no more events to the handler */
   struct mw_status status; /* in the arena */
 };
@@ -60,10 +60,10 @@ struct mw_core_call {
 struct mw_core_call *mw_core_call_new(struct mw_core_engine *engine);
 void mw_core_call_free(struct mw_core_call *core);
 
-/* It may have to wait longer for its turn: from now on a reset is noticed. */
+/* Starts the close batch of a call that waits in the run queue, so that a cancel of the client is detected. */
 void mw_core_call_await(struct mw_core_call *core);
 
-/* The engine closes: the handler is told nothing any more, the client is cut off. */
+/* The engine closes: cancels the call without an event for its handler. */
 void mw_core_call_detach(struct mw_core_call *core);
 
 #endif

@@ -34,8 +34,8 @@ static void add_string(struct args *args, const char *key, const char *value) {
 static void fill(struct args *args, const struct mw_channel_config *config, size_t max_receive) {
   add_int(args, GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, (int)max_receive);
   add_int(args, GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0); /* engine/core/slices.h does it */
-  add_int(args, GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);        /* a connection stays with its worker */
-  add_int(args, GRPC_ARG_ENABLE_RETRIES, 0); /* its filter asserts on a peer that sends no status */
+  add_int(args, GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);        /* workers share no connections */
+  add_int(args, GRPC_ARG_ENABLE_RETRIES, 0); /* core's retry filter asserts on a peer that sends no status */
   add_string(args, GRPC_ARG_PRIMARY_USER_AGENT_STRING, "moonwire/" MW_VERSION);
   add_string(args, GRPC_ARG_SERVICE_CONFIG, config->service_config);
   add_string(args, GRPC_ARG_LB_POLICY_NAME, config->load_balancing);
@@ -45,7 +45,7 @@ static void fill(struct args *args, const struct mw_channel_config *config, size
 
 /* ---- opening ---- */
 
-/* Core makes a lame channel of what it does not understand; a call on it says why. */
+/* Core makes a lame channel if it cannot use the target or an argument. The status of a call on it has the reason. */
 static int explain(grpc_channel *grpc, const struct mw_channel_config *config, struct mw_err *err) {
   grpc_completion_queue *cq = grpc_completion_queue_create_for_next(NULL);
   grpc_call *call = grpc_channel_create_call(grpc, NULL, 0, cq, grpc_slice_from_static_string("/why"), NULL,
@@ -61,16 +61,16 @@ static int explain(grpc_channel *grpc, const struct mw_channel_config *config, s
   mw_core_batch_start(&batch, call, &tag);
   grpc_completion_queue_next(cq, gpr_inf_future(GPR_CLOCK_MONOTONIC), NULL);
   struct mw_slice why = mw_core_slice_view(&details);
-  bool silent = config->service_config && mw_slice_eq_str(why, "CANCELLED"); /* as for a service config */
+  bool silent = config->service_config && mw_slice_eq_str(why, "CANCELLED"); /* no reason: a bad service config */
   int rc = mw_err_set(err, MW_EINVAL, "channel to \"%s\": %s%.*s", config->target,
-                      silent ? "service config: gRPC refuses it without a reason; expected load balancing, waitForReady "
-                               "and max...MessageBytes as in its documentation: " : "",
+                      silent ? "service config: gRPC refuses it without a reason; expected load balancing, "
+                               "waitForReady and max...MessageBytes as in its documentation: " : "",
                       (int)why.len, (const char *)why.data);
   grpc_slice_unref(details);
   grpc_metadata_array_destroy(&trailers);
   grpc_call_unref(call);
   grpc_completion_queue_shutdown(cq);
-  grpc_completion_queue_next(cq, gpr_inf_future(GPR_CLOCK_MONOTONIC), NULL); /* there is nothing else in it */
+  grpc_completion_queue_next(cq, gpr_inf_future(GPR_CLOCK_MONOTONIC), NULL); /* GRPC_QUEUE_SHUTDOWN */
   grpc_completion_queue_destroy(cq);
   return rc;
 }
@@ -81,10 +81,10 @@ static int check(const struct mw_channel_config *config, struct mw_err *err) {
   }
   const char *scheme = strncmp(config->target, "http://", 7) == 0 ? "http://" : "https://";
   if (strncmp(config->target, scheme, strlen(scheme)) == 0) {
-    return mw_err_set(err, MW_EINVAL, "channel to \"%s\": leave out \"%s\"%s: expected \"host:port\"", config->target, scheme,
-                      scheme[4] == 's' && !config->tls ? ", and ask for TLS by the option tls" : "");
+    return mw_err_set(err, MW_EINVAL, "channel to \"%s\": leave out \"%s\"%s: expected \"host:port\"", config->target,
+                      scheme, scheme[4] == 's' && !config->tls ? ", and ask for TLS by the option tls" : "");
   }
-  const char *policy = config->load_balancing; /* core aborts on one that it does not know */
+  const char *policy = config->load_balancing; /* core aborts on an unknown one */
   if (policy && strcmp(policy, "pick_first") != 0 && strcmp(policy, "round_robin") != 0) {
     return mw_err_set(err, MW_EINVAL,
                       "channel to \"%s\": load balancing \"%s\", expected \"pick_first\" or \"round_robin\"",

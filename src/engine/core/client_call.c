@@ -12,9 +12,9 @@
 #include "rpc/call.h"
 
 enum {
-  SEND_LIMIT = 32,           /* unsent messages at which send() says to wait; or MW_CALL_UNSENT_BYTES */
-  FIRST_MESSAGE = 60 * 1024, /* most bytes of a message that leaves in the batch of the headers */
-  HELD_MS = 5000             /* most time that a cancel waits: a first message may be held up by flow control */
+  SEND_LIMIT = 32,           /* unsent messages at which send() returns false; or MW_CALL_UNSENT_BYTES */
+  FIRST_MESSAGE = 60 * 1024, /* largest message in bytes that is sent in one batch with the headers */
+  HELD_MS = 5000             /* longest wait of a cancel, because flow control may hold up a first message */
 };
 
 /* ---- life ---- */
@@ -25,7 +25,7 @@ static void stop_timers(struct mw_client_call *call) {
   call->deadline = call->held = NULL;
 }
 
-/* Core is done with the call. */
+/* Core is done with the call: releases all but the struct, which the caller may still have. */
 static void settle(struct mw_client_call *call) {
   stop_timers(call);
   if (call->parked) grpc_byte_buffer_destroy(call->parked);
@@ -65,14 +65,15 @@ static void on_held(void *arg) {
   cancel_now(call);
 }
 
-/* True while core may have given the call a stream whose headers are not written. Without a connection it has none. */
+/* Returns true while the call may have a stream whose headers are not written. Without a connection it has no
+ * stream. */
 static bool may_be_idle(const struct mw_client_call *call) {
   if (!call->started || call->first_ended || call->has_headers || call->has_status) return false;
   return !call->channel ||
          grpc_channel_check_connectivity_state(call->channel->grpc, 0) == GRPC_CHANNEL_READY;
 }
 
-/* Has core end the call, as soon as that harms no others. */
+/* Cancels the call in core, once that cannot end the connection. */
 static void cancel(struct mw_client_call *call) {
   if (call->held) return;
   if (may_be_idle(call)) {
@@ -81,7 +82,7 @@ static void cancel(struct mw_client_call *call) {
   if (!call->held) cancel_now(call);
 }
 
-/* No more events from here on. */
+/* Ends the call by `end` without further events for the caller. */
 static void silence(struct mw_client_call *call, void (*end)(struct mw_client_call *call)) {
   enter(call);
   call->events = NULL;
@@ -92,7 +93,7 @@ static void silence(struct mw_client_call *call, void (*end)(struct mw_client_ca
   leave(call);
 }
 
-/* All connections end with the engine: nothing is to be waited for. */
+/* All connections end with the engine, so the cancel need not wait. */
 void mw_core_client_call_detach(struct mw_client_call *call) { silence(call, cancel_now); }
 
 void mw_core_client_call_release(struct mw_client_call *call) {
@@ -109,9 +110,11 @@ void mw_core_client_call_release(struct mw_client_call *call) {
 
 static struct mw_status deadline_exceeded(void) { return mw_status(MW_CODE_DEADLINE_EXCEEDED, "Deadline Exceeded"); }
 
-/* The server's timer may run before the one here. */
+/* A CANCELLED at the deadline is from the server's timer, which ran before the one here. */
 static struct mw_status status_of(const struct mw_client_call *call) {
-  if (call->code == GRPC_STATUS_CANCELLED && mw_clock_real() + MW_DEADLINE_SLACK_NS >= call->due) return deadline_exceeded();
+  if (call->code == GRPC_STATUS_CANCELLED && mw_clock_real() + MW_DEADLINE_SLACK_NS >= call->due) {
+    return deadline_exceeded();
+  }
   unsigned code = (unsigned)call->code < MW_CODE_COUNT ? (unsigned)call->code : MW_CODE_UNKNOWN;
   return (struct mw_status){(enum mw_code)code, mw_core_slice_view(&call->details),
                             mw_core_metadata_find(&call->trailers, "grpc-status-details-bin")};
@@ -126,7 +129,7 @@ static void report_done(struct mw_client_call *call, const struct mw_status *sta
   call->events->done(call->user, status, &trailers);
 }
 
-/* The answer cannot be used: the call ends here, whatever the server says of it. */
+/* Ends the call for a response that cannot be used. The server's status is ignored. */
 static void fail(struct mw_client_call *call, int error, const struct mw_err *err) {
   struct mw_status status =
       mw_status(error == MW_EFORMAT ? MW_CODE_INTERNAL : MW_CODE_RESOURCE_EXHAUSTED, mw_err_text(err));
@@ -169,11 +172,12 @@ static void receive(struct mw_client_call *call) {
   start(call, &batch, &call->received);
 }
 
-/* Tells the caller what it may know by now: messages behind the headers, an OK behind the last message. */
+/* Reports to the caller all events that are due: messages after the headers, an OK status after the last message, any
+ * other status at once. */
 static void report(struct mw_client_call *call) {
   if (!call->has_headers || call->done) return;
   if (call->has_status && call->code != GRPC_STATUS_OK) {
-    if (call->code == GRPC_STATUS_UNAVAILABLE && call->started && !call->first_ended) return; /* see fate() */
+    if (call->code == GRPC_STATUS_UNAVAILABLE && call->started && !call->first_ended) return; /* fate() needs `out` */
     struct mw_status status = status_of(call);
     report_done(call, &status);
     return;
@@ -184,7 +188,7 @@ static void report(struct mw_client_call *call) {
     struct mw_status status = status_of(call);
     report_done(call, &status);
   } else if (!call->receiving) {
-    receive(call); /* to see whether a message is left that the caller has not asked for */
+    receive(call); /* a message may be left that the caller has not asked for */
   }
 }
 
@@ -210,7 +214,7 @@ static void on_received(struct mw_core_tag *tag, bool ok) {
   leave(call);
 }
 
-/* Lets the caller send again, after a send that said to wait. */
+/* Lets the caller send again after send() has returned false. */
 static void unstall(struct mw_client_call *call) {
   if (!call->stalled || call->done) return;
   call->stalled = false;
@@ -220,10 +224,10 @@ static void unstall(struct mw_client_call *call) {
 static void on_status(struct mw_core_tag *tag, bool ok) {
   struct mw_client_call *call = MW_CONTAINER(tag, struct mw_client_call, got_status);
   call->has_status = true;
-  mw_timer_stop(call->deadline); /* messages may be left to read after it */
+  mw_timer_stop(call->deadline); /* the caller may read the messages that are left at any later time */
   call->deadline = NULL;
   report(call);
-  unstall(call); /* nothing will leave any more */
+  unstall(call); /* further messages are dropped */
   leave(call);
 }
 
@@ -235,14 +239,15 @@ static void on_parked(struct mw_core_tag *tag, bool ok) {
 
 /* ---- sending ---- */
 
-/* A large first message may be held up by flow control, and with it the news that the headers are out. */
+/* A large first message has a batch of its own: flow control may hold it up, and so hide that the headers are
+ * written. */
 static bool goes_with_headers(const struct mw_client_call *call) {
   const struct mw_core_outbox *outbox = &call->outbox;
   return outbox->len > 0 && grpc_byte_buffer_length(outbox->ring[outbox->head].message) <= FIRST_MESSAGE;
 }
 
-/* Starts what was asked for and can be started. Messages may wait in core for the next, so that they share a write; not
- * the first, whose batch would wait for its headers to be written. */
+/* Starts all operations that are due and possible. A message with another after it may wait in core for that one, so
+ * that they share a write; but not the first, whose batch would only complete with it. */
 static void pump(struct mw_client_call *call) {
   if (!call->started && (call->done || call->expired)) return;
   struct mw_core_batch batch;
@@ -290,7 +295,7 @@ static void on_sent(struct mw_core_tag *tag, bool ok) {
   if (ok && !call->done) {
     pump(call);
   } else {
-    mw_core_outbox_fini(&call->outbox); /* the status says why */
+    mw_core_outbox_fini(&call->outbox); /* the call has ended */
   }
   leave(call);
 }
@@ -339,8 +344,8 @@ void mw_core_client_call_read(struct mw_client_call *call) {
   }
 }
 
-/* Core does not report how far a stream got. The text of its status distinguishes some cases; with any other text the call is
- * not repeated. */
+/* Core does not report how far a stream got. The text of its status distinguishes some cases; with any other text the
+ * call is not retried. */
 static enum mw_client_reach reach_of(const struct mw_client_call *call) {
   struct mw_slice words = mw_core_slice_view(&call->details);
   if (call->code != GRPC_STATUS_UNAVAILABLE || call->headers.count > 0 || call->trailers.count > 0) {
@@ -368,7 +373,7 @@ void mw_core_client_call_cancel(struct mw_client_call *call) {
 
 /* ---- starting ---- */
 
-/* The deadline goes along as grpc-timeout, of at most eight digits. */
+/* Sends the deadline as grpc-timeout, which has eight digits at most, and starts its timer. */
 static int start_deadline(struct mw_client_call *call, int64_t deadline) {
   call->due = MW_NEVER;
   if (deadline == MW_NEVER) return 0;

@@ -5,14 +5,14 @@
 
 static const char *text_or_null(const struct mw_buf *buf) { return buf->len > 0 ? mw_buf_str(buf) : NULL; }
 
-/* ---- a server's ---- */
+/* ---- of a server ---- */
 
 struct mw_core_certs {
   struct mw_pem_files files;
   struct listener *listeners;
 };
 
-/* Each listener has its own copy of the certificates in core, and so its own knowledge of how new it is. */
+/* Core keeps a copy of the certificates for each listener, so each has a `watch` of its own. */
 struct listener {
   struct mw_core_certs *certs;
   struct listener *next;
@@ -26,7 +26,7 @@ static grpc_ssl_server_certificate_config *load(const struct mw_core_certs *cert
   const struct mw_pem_files *files = &certs->files;
   if (mw_pem_read(&pem, files->cert, files->key, files->ca, err) == 0 && mw_pem_check(&pem, files, err) == 0) {
     grpc_ssl_pem_key_cert_pair pair = {mw_buf_str(&pem.key), mw_buf_str(&pem.cert)};
-    /* Core insists on roots here, even when no client certificate is asked for: then any will do. */
+    /* Core requires root certificates even if it requests no client certificate: any will do then. */
     const struct mw_buf *roots = files->ca ? &pem.ca : &pem.cert;
     config = grpc_ssl_server_certificate_config_create(mw_buf_str(roots), &pair, 1);
   }
@@ -89,7 +89,7 @@ grpc_server_credentials *mw_core_certs_credentials(struct mw_core_certs *certs) 
       grpc_ssl_server_credentials_create_options_using_config_fetcher(request, fetch, listener));
 }
 
-/* ---- a channel's ---- */
+/* ---- of a channel ---- */
 
 int mw_core_channel_credentials(const struct mw_channel_config *config, grpc_channel_credentials **out,
                                 struct mw_err *err) {

@@ -10,10 +10,10 @@
 
 enum {
   MAX_RECEIVE = 4 * 1024 * 1024,
-  LAST_WORDS_MS = 500, /* how long a stopped engine waits for what handlers still have to say */
+  LAST_WORDS_MS = 500, /* time that a stopped engine gives its calls to send the last replies */
 };
 
-/* Core is silent unless the environment wants it to speak: what fails reaches people as a status or an mw_err. */
+/* Turns core's log off, unless the environment turns it on. Failures are reported as a status or an mw_err. */
 static void be_quiet(void) { setenv("GRPC_VERBOSITY", "NONE", 0); }
 
 static void open_queue(struct mw_core_engine *engine) {
@@ -26,7 +26,7 @@ static void close_queue(struct mw_core_engine *engine) {
   grpc_shutdown();
 }
 
-/* What its last events belong to must still be there. */
+/* Runs the last events of the queue. The owners of their tags must still exist. */
 static void drain_queue(struct mw_core_engine *engine) {
   mw_core_queue_shutdown(&engine->queue);
   while (mw_core_queue_next(&engine->queue, -1)) continue;
@@ -42,7 +42,7 @@ static void flush_all(void *arg) {
   }
 }
 
-/* Runs after each round of events. Calls that wait for a few turns are not watched: that costs a batch. */
+/* Runs after each round of events. Calls are watched only once they wait for long, because that costs a batch each. */
 static void flush_serving(void *arg) {
   struct mw_core_engine *engine = arg;
   flush_all(engine);

@@ -1,6 +1,5 @@
-/* Of the guest's thread are `queue` and nothing else; under the lock are the events handed over and `posted`; the rest is
- * the loop's thread's. Tags are looked into by the loop's thread alone: whoever started an operation also sees its end,
- * without a lock. */
+/* Threads: the guest's thread uses only `queue` and the members under the lock; all others belong to the loop's thread.
+ * Only the loop's thread reads tags. So operations start and complete on one thread, and need no lock. */
 #include "engine/core/guest.h"
 
 #include <assert.h>
@@ -10,7 +9,7 @@
 
 #include "base/clock.h"
 
-enum { BATCH = 64, EVENTS_NS = 4 * MW_NS_PER_MS /* that they may take of a turn of the loop */ };
+enum { BATCH = 64, EVENTS_NS = 4 * MW_NS_PER_MS /* longest run of events within a turn of the loop */ };
 
 struct event {
   struct mw_core_tag *tag;
@@ -27,20 +26,20 @@ struct mw_core_guest {
   struct mw_loop *loop;
   void (*flush)(void *arg);
   void *flush_arg;
-  uv_idle_t asked; /* active while `flush` is asked for */
+  uv_idle_t asked; /* active while `flush` is scheduled */
   struct mw_post post;
-  struct events running; /* taken over by the loop */
+  struct events running; /* on the loop's thread */
   pthread_t thread;
 
-  pthread_mutex_t lock; /* guards what follows */
+  pthread_mutex_t lock; /* guards the members below */
   pthread_cond_t changed;
-  struct events ready; /* taken off the queue, not yet by the loop */
+  struct events ready; /* between the threads */
   bool posted;         /* `post` is on its way */
 };
 
 /* ---- the guest's thread ---- */
 
-/* Waits for events and takes those that are there. Returns whether any will come after them. */
+/* Waits for events and takes those that are available. Returns false once the queue is shut down. */
 static bool take(struct mw_core_queue *queue, struct events *taken) {
   taken->n = taken->ran = 0;
   for (int64_t timeout = -1; taken->n < BATCH; timeout = 0) {
@@ -86,7 +85,7 @@ static void run_event(struct mw_core_guest *guest) {
   event.tag->done(event.tag, event.ok);
 }
 
-/* Those of the last time have run. The lock is held. */
+/* Moves `ready` to `running`, whose events have all run. The lock is held. */
 static void take_ready(struct mw_core_guest *guest) {
   struct events *running = &guest->running;
   running->ran = 0;
@@ -96,7 +95,7 @@ static void take_ready(struct mw_core_guest *guest) {
   pthread_cond_broadcast(&guest->changed);
 }
 
-/* Asks for another post if events are left. */
+/* Posts again if events are left. */
 static void post_again(struct mw_core_guest *guest) {
   pthread_mutex_lock(&guest->lock);
   bool post = !guest->posted && (has_events(guest) || guest->ready.n > 0);

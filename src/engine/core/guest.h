@@ -1,9 +1,9 @@
-/* The completion queue of an engine that is a guest in a loop which others run: a thread of its own waits in the queue,
- * and hands what it takes to the loop in batches, by mw_loop_post(). All tags run on the loop's thread.
+/* The completion queue of an embedded engine, whose loop others run. A thread of its own waits in the queue and passes
+ * the events to the loop in batches, by mw_loop_post(). All tags run on the loop's thread.
  *
- * The thread takes what is there, up to a batch, and wakes the loop once; while the loop is busy a batch fills up, and a
- * full one makes the thread wait. What the tags and others of the loop's callbacks ask for is flushed before the loop
- * waits again, in whichever phase of a turn it is asked: a loop with an active idle handle does not wait. */
+ * The thread takes the available events, up to a batch, and wakes the loop once. While the loop is busy the batch fills
+ * up; if it is full the thread waits. Operations that any callback of the loop starts are flushed before the loop polls
+ * again: an active idle handle keeps it from blocking. */
 #ifndef MW_ENGINE_CORE_GUEST_H
 #define MW_ENGINE_CORE_GUEST_H
 
@@ -12,18 +12,18 @@
 
 struct mw_core_guest;
 
-/* Starts the thread. Borrows queue and loop. `flush(arg)` runs when it is asked for. The loop's thread. Returns 0, MW_EIO
- * or MW_ENOMEM. */
+/* Starts the thread. Borrows queue and loop. mw_core_guest_ask() schedules `flush(arg)`. Call on the loop's thread.
+ * Returns 0, MW_EIO or MW_ENOMEM. */
 int mw_core_guest_new(struct mw_core_guest **out, struct mw_core_queue *queue, struct mw_loop *loop,
                       void (*flush)(void *arg), void *arg, struct mw_err *err);
 
-/* Has `flush` run before the loop waits; once, however often it is called. The loop's thread. */
+/* Schedules `flush` to run once before the loop polls. Call on the loop's thread. */
 void mw_core_guest_ask(struct mw_core_guest *guest);
 
-/* Without the loop: waits for events and runs them. The loop's thread, outside of any tag. */
+/* Waits for events and runs them, without running the loop. Call on the loop's thread, outside of any tag. */
 void mw_core_guest_wait(struct mw_core_guest *guest);
 
-/* After mw_core_queue_shutdown(), with no more events to come: ends the thread, and gives the loop a handle to close. */
+/* Ends the thread after mw_core_queue_shutdown(), when no more events follow. The loop still has to close a handle. */
 void mw_core_guest_free(struct mw_core_guest *guest);
 
 #endif

@@ -28,7 +28,7 @@ grpc_arg mw_core_handoff_arg(struct mw_core_handoff *handoff) {
 }
 
 bool mw_core_handoff_open(struct mw_core_handoff *handoff, grpc_server *server, grpc_server_credentials *credentials) {
-  grpc_server_add_http2_port(server, PORT, credentials); /* there is no number that it could return */
+  grpc_server_add_http2_port(server, PORT, credentials); /* its result, a port number, means nothing here */
   return handoff->handler != NULL;
 }
 

@@ -1,11 +1,11 @@
-/* Hands accepted sockets over to core, which treats them like those of its own listeners: TLS, the handshake timeout,
- * keepalive, names of peers.
+/* Passes accepted sockets to core, which treats them like those of its own listeners: TLS, handshake timeout,
+ * keepalive, peer addresses.
  *
- * grpc_server_add_channel_from_fd() of the C API takes no TLS credentials, has no handshake timeout and does not name the
- * peer. So this file does the same as ServerBuilder::AddExternalConnectionAcceptor() of the C++ API, from core 1.20 on: it
- * adds a port "external:NAME", for which core makes a handler of sockets; a channel argument of the same name points to
- * where core stores it. The handler is a C++ object with one virtual function, called here by the C++ ABI of the platform.
- * Core promises compatibility of neither; if it stores no handler, mw_core_handoff_open() fails. */
+ * grpc_server_add_channel_from_fd() of the C API takes no TLS credentials, has no handshake timeout and no peer
+ * address. So this file does the same as ServerBuilder::AddExternalConnectionAcceptor() of the C++ API, from core 1.20
+ * on: it adds a port "external:NAME". Core makes a handler of sockets for the port, and stores it at the address in the
+ * channel argument of the same name. The handler is a C++ object with one virtual function, called here by the C++ ABI
+ * of the platform. Core promises compatibility of neither; if it stores no handler, mw_core_handoff_open() fails. */
 #ifndef MW_ENGINE_CORE_HANDOFF_H
 #define MW_ENGINE_CORE_HANDOFF_H
 
@@ -15,16 +15,17 @@
 struct mw_core_fd_handler;
 
 struct mw_core_handoff {
-  struct mw_core_fd_handler *handler; /* core's, as long as the server is not shut down; NULL before open */
+  struct mw_core_fd_handler *handler; /* core's, until the server is shut down; NULL before open */
 };
 
-/* The argument that the server is created with. Borrows `handoff` until the server is destroyed. */
+/* Returns the channel argument to create the server with. Borrows `handoff` until the server is destroyed. */
 grpc_arg mw_core_handoff_arg(struct mw_core_handoff *handoff);
 
-/* Adds the port, before the server is started. Returns false when core refuses the credentials. */
+/* Adds the port, before the server is started. Returns false if core refuses the credentials or stores no handler. */
 bool mw_core_handoff_open(struct mw_core_handoff *handoff, grpc_server *server, grpc_server_credentials *credentials);
 
-/* Core takes a connected, non-blocking socket. After the server is started, and not after it is shut down. */
+/* Passes a connected, non-blocking socket to core, which takes it. Call only between the server's start and
+ * shutdown. */
 void mw_core_handoff_give(struct mw_core_handoff *handoff, int fd);
 
 #endif

@@ -1,4 +1,4 @@
-/* Messages in the order they are to be sent. */
+/* The unsent messages of a call, in order. */
 #ifndef MW_ENGINE_CORE_OUTBOX_H
 #define MW_ENGINE_CORE_OUTBOX_H
 
@@ -13,18 +13,18 @@ struct mw_core_outgoing {
 };
 
 struct mw_core_outbox {
-  struct mw_core_outgoing *ring; /* owned, a power of two of them */
+  struct mw_core_outgoing *ring; /* owned; `cap` is a power of two */
   size_t cap, head, len;
   size_t bytes; /* of all messages */
 };
 
-/* Takes the message. Returns whether there was memory; without it the message is destroyed. */
+/* Takes the message. Returns false without memory; the message is destroyed then. */
 bool mw_core_outbox_push(struct mw_core_outbox *outbox, grpc_byte_buffer *message, uint32_t flags);
 
-/* Returns the oldest, its message owned; one without a message when there is none. */
+/* Removes the oldest message. Returns it owned; NULL in `message` if there is none. */
 struct mw_core_outgoing mw_core_outbox_shift(struct mw_core_outbox *outbox);
 
-/* Destroys what is left and frees the ring. */
+/* Destroys the remaining messages and frees the ring. */
 void mw_core_outbox_fini(struct mw_core_outbox *outbox);
 
 #endif

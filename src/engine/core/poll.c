@@ -9,7 +9,8 @@
 
 #include "base/clock.h"
 
-/* Most events between two looks at the loop, and the time that they may take; looks for events that find none. */
+/* Of a turn: most events, and most time for them. MISSES: checks for events that may find none, after more than AWAY_NS
+ * without a check. */
 enum { BATCH = 1024, EVENTS_NS = 4 * MW_NS_PER_MS, MISSES = 64, AWAY_NS = MW_RUN_TURN_NS };
 
 /* ---- waking the queue ---- */
@@ -81,16 +82,15 @@ void mw_core_poll_fini(struct mw_core_poll *poll) {
 
 /* ---- turns ---- */
 
-/* Milliseconds until the loop wants to run; -1 when only an event can make it. */
+/* Returns the milliseconds until the loop has to run; -1 if only an event can make it. */
 static int64_t loop_timeout(struct mw_core_poll *poll) {
   uv_loop_t *uv = &poll->loop->uv;
-  if (!uv_loop_alive(uv)) return -1; /* libuv says 0 then, as uv_run() would return */
+  if (!uv_loop_alive(uv)) return -1; /* libuv returns 0 then, because uv_run() would return at once */
   uv_update_time(uv);
   return uv_backend_timeout(uv);
 }
 
-/* libuv tells the kernel of new and changed descriptors only when it runs, so it runs after every round in which
- * anything could have changed some. */
+/* Runs the loop in every turn: libuv registers new and changed descriptors with the kernel only when it runs. */
 static void run_loop(struct mw_core_poll *poll) {
   uv_run(&poll->loop->uv, UV_RUN_NOWAIT);
   if (!poll->fired) return;
@@ -98,14 +98,14 @@ static void run_loop(struct mw_core_poll *poll) {
   sem_post(&poll->rearm);
 }
 
-/* How many looks for events may find none. Such a look has core serve one socket at most; the first one after an event serves
- * none. So a thread that does not wait looks twice, and many times when it was away for long. */
+/* Returns the number of checks for events that may find none. Such a check makes core serve one socket at most, and the
+ * first one after an event none. So a thread that does not wait checks twice, and many times after a long absence. */
 static int most_misses(const struct mw_core_poll *poll, bool waits) {
   if (poll->away >= AWAY_NS) return MISSES;
   return waits && !poll->has_posts ? 0 : 2;
 }
 
-/* When nothing of an earlier turn waits, handlers run while what they work on is in the processor's cache. */
+/* If no call of an earlier turn waits, runs handlers at once, while their data is in the processor's cache. */
 static void run_now(struct mw_core_poll *poll) {
   struct mw_run_queue *queue = &poll->dispatch->queue;
   if (queue->n > 0 && !queue->behind) mw_run_queue_run(queue);
@@ -123,14 +123,14 @@ static void take_events(struct mw_core_poll *poll, bool found, bool waits) {
   poll->left = mw_clock_real();
 }
 
-/* Handlers first, and what they send. */
+/* Runs handlers, then starts the batches for their replies. */
 static void work(struct mw_core_poll *poll) {
   mw_run_queue_run(&poll->dispatch->queue);
   poll->flush(poll->flush_arg);
 }
 
 void mw_core_poll_turn(struct mw_core_poll *poll, int64_t most_ms) {
-  work(poll); /* what was asked for before, by the loop's callbacks among others */
+  work(poll); /* operations started before this turn, by the loop's callbacks among others */
   mw_dispatch_end_turn(poll->dispatch);
   poll->away = mw_clock_real() - poll->left;
   int64_t timeout = poll->dispatch->queue.n > 0 ? 0 : loop_timeout(poll);

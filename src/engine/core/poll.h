@@ -1,14 +1,14 @@
-/* The thread's one waiting place, for an engine that runs the thread: a completion queue with a libuv loop embedded in it.
- * (An engine that is a guest in a loop which others run has engine/core/guest.h.)
+/* The poll of a serving engine's thread: a completion queue with a libuv loop embedded in it. (engine/core/guest.h is
+ * for an engine that is embedded in a loop which others run.)
  *
- * The thread waits in the queue until libuv's next timer is due. Everything else wakes the queue by an event of its own.
- * Two kinds of wakers use it:
+ * The thread waits in the queue until libuv's next timer is due. Everything else wakes it by an artificial event of the
+ * queue:
  *   - mw_loop_post() of other threads, through mw_loop_set_wake();
- *   - a small watcher thread, which polls uv_backend_fd(), for descriptors, processes and finished file operations.
+ *   - a small watcher thread that polls uv_backend_fd(), for descriptors, processes and finished file operations.
  * The watcher fires once and then waits until the loop has run.
  *
- * A turn takes events for a few milliseconds at most, and runs the dispatch's run queue, also for a few. While items are
- * left, events of all connections are queued before handlers run, and the thread does not wait. */
+ * A turn processes events for a few milliseconds at most, and then the dispatch's run queue for a few. While calls are
+ * left in the run queue, the next turn takes the events of all connections before handlers run, and does not wait. */
 #ifndef MW_ENGINE_CORE_POLL_H
 #define MW_ENGINE_CORE_POLL_H
 
@@ -22,15 +22,15 @@
 struct mw_core_poll {
   struct mw_core_queue *queue;
   struct mw_loop *loop;
-  struct mw_dispatch *dispatch; /* whose run queue makes up the turns */
+  struct mw_dispatch *dispatch; /* its run queue runs in each turn */
   void (*flush)(void *arg); /* runs after each round of events, before the thread waits again */
   void *flush_arg;
 
   struct mw_core_tag posted;      /* tag of a wake by mw_loop_post() */
   struct mw_core_tag readable;    /* tag of a wake by the watcher */
   bool has_posts;
-  int64_t left;                   /* mw_clock_real() of the last look for events */
-  int64_t away;                   /* nanoseconds from then to the next one */
+  int64_t left;                   /* mw_clock_real() of the last check for events */
+  int64_t away;                   /* nanoseconds from that check to the next one */
 
   pthread_t watcher;
   int stop_fd;                    /* eventfd: ends the watcher */
@@ -42,12 +42,11 @@ struct mw_core_poll {
 int mw_core_poll_init(struct mw_core_poll *poll, struct mw_core_queue *queue, struct mw_loop *loop,
                       struct mw_dispatch *dispatch, void (*flush)(void *arg), void *arg, struct mw_err *err);
 
-/* Stops the watcher and gives the loop back to uv_run(). Events of its own may still be in the queue: `poll` stays until
- * that is empty. */
+/* Stops the watcher and gives the loop back to uv_run(). `poll` must live until the queue is empty, because the queue
+ * may still hold its events. */
 void mw_core_poll_fini(struct mw_core_poll *poll);
 
-/* One round: waits for events, at most `most_ms` (-1: without limit), runs them, what was posted and what is due in the
- * loop. */
+/* Runs one turn: waits for events, at most `most_ms` (-1: without limit), and runs them, the posts and the loop. */
 void mw_core_poll_turn(struct mw_core_poll *poll, int64_t most_ms);
 
 #endif

@@ -1,4 +1,4 @@
-/* A file of its own: the kernel's header has the number of bytes, and does not go together with <netinet/tcp.h>. */
+/* A file of its own: only the kernel's <linux/tcp.h> has the byte count, and it conflicts with <netinet/tcp.h>. */
 #include "engine/core/received.h"
 
 #include <linux/tcp.h>

@@ -3,7 +3,7 @@
 
 #include <stdbool.h>
 
-/* True for a TCP socket that is connected and has received no byte. */
+/* Returns true for a TCP socket that is connected and has received no byte. */
 bool mw_core_has_received_nothing(int fd);
 
 #endif

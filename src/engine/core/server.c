@@ -9,7 +9,7 @@
 #include "engine/core/call.h"
 #include "engine/core/credentials.h"
 
-/* Requests for a next call that are kept pending. */
+/* PENDING: requests for a next call at a time. */
 enum { PENDING = 64, MAX_METADATA = 16 * 1024, PING_STRIKES = 2, STREAMS = 256, HANDSHAKE_SECONDS = 20 };
 
 /* The default of limits.buffer_bytes. */
@@ -23,7 +23,7 @@ void mw_core_server_request(struct mw_core_engine *engine) {
   struct mw_list *pooled = mw_list_shift(&server->pool);
   if (pooled) server->n_pool--;
   struct mw_core_call *core = pooled ? MW_CONTAINER(pooled, struct mw_core_call, link) : mw_core_call_new(engine);
-  if (!core) return; /* one request less; those that end make up for it */
+  if (!core) return; /* one pending request less; a call that ends makes a new one */
   grpc_call_details_init(&core->details);
   grpc_metadata_array_init(&core->metadata);
   grpc_call_error error = grpc_server_request_call(server->grpc, &core->grpc, &core->details, &core->metadata,
@@ -49,7 +49,7 @@ static grpc_arg integer(const char *key, size_t value) {
   return arg;
 }
 
-/* For C core INT_MAX is never; so is 0 here. */
+/* 0 seconds stand for never, which is INT_MAX for core. */
 static grpc_arg span(const char *key, double seconds) {
   double ms = ceil(seconds * 1000);
   return integer(key, seconds > 0 && ms < INT_MAX ? (size_t)ms : INT_MAX);
@@ -92,7 +92,7 @@ int mw_core_server_init(struct mw_core_engine *engine, const struct mw_engine_co
       span(GRPC_ARG_KEEPALIVE_TIME_MS, keepalive->time),
       span(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, keepalive->timeout),
       integer(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, keepalive->permit_without_stream),
-      integer(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0), /* no limit to our own */
+      integer(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0), /* no limit on the server's own PINGs */
       span(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, keepalive->min_time),
       integer(GRPC_ARG_HTTP2_MAX_PING_STRIKES, keepalive->min_time > 0 ? PING_STRIKES : 0), /* 0: no limit */
       span(GRPC_ARG_MAX_CONNECTION_IDLE_MS, keepalive->max_connection_idle),

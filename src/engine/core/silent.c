@@ -17,7 +17,8 @@ struct noted {
   char peer[MW_PEER_MAX];
 };
 
-void mw_core_silent_init(struct mw_core_silent *silent, struct mw_loop *loop, struct mw_metrics *metrics, double seconds) {
+void mw_core_silent_init(struct mw_core_silent *silent, struct mw_loop *loop, struct mw_metrics *metrics,
+                         double seconds) {
   *silent = (struct mw_core_silent){.loop = loop, .metrics = metrics, .patience = mw_span_of_seconds(seconds)};
   mw_list_init(&silent->sockets);
 }
@@ -38,7 +39,7 @@ void mw_core_silent_fini(struct mw_core_silent *silent) {
   while (oldest(silent)) forget(silent, oldest(silent));
 }
 
-/* Whether it is still the same socket, connected, and no byte has come. */
+/* Returns true if the descriptor is still the same socket, connected, and has received no byte. */
 static bool is_silent(const struct noted *noted) {
   return mw_core_socket_cookie(noted->fd) == noted->cookie && mw_core_has_received_nothing(noted->fd);
 }

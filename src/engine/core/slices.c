@@ -5,7 +5,7 @@
 
 #include "rpc/compression.h"
 
-/* From here on malloc() is asked, which may say no; core's own allocation aborts. */
+/* LARGE: bytes from which on malloc() allocates a slice, because it can fail; core's own allocation aborts. */
 enum { LARGE = 64 * 1024, SCRATCH_KEPT = 1024 * 1024 };
 
 bool mw_core_slice_new(size_t size, grpc_slice *out) {

@@ -1,7 +1,7 @@
-/* Messages as core holds them: slices and byte buffers.
+/* Core's forms of messages: slices and byte buffers.
  *
- * Decompression is done here and not by core, so that the size limit holds for what comes out, before it is
- * allocated, and so that a server knows how its client compressed. */
+ * This file decompresses messages instead of core. So the size limit applies to the decompressed message before memory
+ * is allocated for it, and a server can see the encoding of its client's messages. */
 #ifndef MW_ENGINE_CORE_SLICES_H
 #define MW_ENGINE_CORE_SLICES_H
 
@@ -10,22 +10,22 @@
 
 #include "base/buf.h"
 
-/* The bytes of a slice; for small ones they lie within `*slice`. */
+/* Returns the bytes of a slice. A small slice holds its bytes within `*slice`. */
 static inline struct mw_slice mw_core_slice_view(const grpc_slice *slice) {
   return mw_slice(GRPC_SLICE_START_PTR(*slice), GRPC_SLICE_LENGTH(*slice));
 }
 
-/* A slice of `size` bytes to write to. Returns whether there was memory. */
+/* Makes a writable slice of `size` bytes. Returns false without memory. */
 bool mw_core_slice_new(size_t size, grpc_slice *out);
 
-/* A message of one slice, which it takes. */
+/* Makes a message of one slice, which it takes. */
 grpc_byte_buffer *mw_core_message_new(grpc_slice slice);
 
-/* "gzip", "deflate", or NULL: how the message was compressed. */
+/* Returns the encoding of the message: "gzip", "deflate", or NULL for none. */
 const char *mw_core_message_encoding(const grpc_byte_buffer *message);
 
-/* The message's bytes, decompressed, in one piece: a view of it, or in `scratch`. Returns 0; MW_ELIMIT when it would
- * be longer than `limit`; MW_EFORMAT (not what its encoding says) or MW_ENOMEM. */
+/* Gets the message's bytes, decompressed and in one piece: a view of the message, or in `scratch`. Returns 0, MW_ELIMIT
+ * (longer than `limit`), MW_EFORMAT (damaged, or of another encoding) or MW_ENOMEM. */
 int mw_core_message_read(const grpc_byte_buffer *message, size_t limit, struct mw_buf *scratch, struct mw_slice *out,
                          struct mw_err *err);
 

@@ -6,18 +6,18 @@
 
 #include "base/clock.h"
 
-enum { REST = 10 }; /* times a sweep */
+enum { REST = 10 }; /* pause after a sweep, as a multiple of its duration */
 
 struct connection {
   int fd;
-  uint64_t cookie; /* of its socket, unique since the machine was started */
+  uint64_t cookie; /* mw_core_socket_cookie() */
 };
 
 struct mw_engine_team {
-  pthread_mutex_t lock; /* guards what follows */
+  pthread_mutex_t lock; /* guards the members below */
   struct connection *connections;
   size_t n, room;
-  int64_t sweep; /* mw_clock_real() of the next sweep at the earliest */
+  int64_t sweep; /* earliest mw_clock_real() time of the next sweep */
 };
 
 struct mw_engine_team *mw_core_team_new(unsigned size) {

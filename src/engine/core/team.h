@@ -1,8 +1,8 @@
-/* The connections of all engines of a server, for `limits.connections`. Any thread.
+/* Counts the connections of all engines of a server, for `limits.connections`. Any thread.
  *
- * Core closes its sockets itself and reports no end of a connection. So the team keeps descriptor and socket cookie of
- * each connection; when they reach the limit, it drops those whose descriptor is no longer that socket. The time between two
- * such sweeps is ten times that which a sweep takes. */
+ * Core closes its sockets itself and does not report the end of a connection. So the team keeps the descriptor and the
+ * socket cookie of each connection. At the limit it sweeps: it drops connections whose descriptor is no longer the same
+ * socket. The pause after a sweep is at least ten times its duration. */
 #ifndef MW_ENGINE_CORE_TEAM_H
 #define MW_ENGINE_CORE_TEAM_H
 
@@ -11,15 +11,14 @@
 
 #include "rpc/engine.h"
 
-/* As in rpc/engine.h. */
+/* Operations of rpc/engine.h. */
 struct mw_engine_team *mw_core_team_new(unsigned size);
 void mw_core_team_free(struct mw_engine_team *team);
 
-/* The cookie of a socket, unique since the machine was started; 0 for a descriptor that is no socket. */
+/* Returns the cookie of a socket, unique since the machine was started; 0 if the descriptor is not a socket. */
 uint64_t mw_core_socket_cookie(int fd);
 
-/* Counts the connection of the socket `fd`, while there are fewer than `most`. Returns 0, MW_EBUSY (there are not) or
- * MW_ENOMEM. */
+/* Counts the connection of the socket `fd`. Returns 0, MW_EBUSY (there are `most` already) or MW_ENOMEM. */
 int mw_core_team_admit(struct mw_engine_team *team, int fd, unsigned most);
 
 #endif
