@@ -1,5 +1,5 @@
-/* The in-process engine, for what no spec can do: a client that breaks the rules, a channel that closes under its
- * calls, lack of memory. */
+/* The in-process engine, in cases that no spec can make: a client that breaks the rules, a channel that is closed with
+ * live calls, lack of memory. */
 #include "engine/inproc/inproc.h"
 
 #include <setjmp.h>
@@ -19,9 +19,9 @@ struct fixture {
   struct mw_router router;
   struct mw_engine *engine;
   struct mw_channel *channel;
-  /* what the handler has seen */
+  /* events of the handler */
   unsigned started, messages, cancelled;
-  /* what the client has seen */
+  /* events of the client */
   unsigned done;
   enum mw_code code;
   char words[128];
@@ -50,7 +50,7 @@ static const struct mw_handler handler = {on_start, on_message, on_end, on_writa
 static const struct mw_service_type service = {.full_name = "test.Echo"};
 static const struct mw_method_type method = {.name = "Get", .path = "/test.Echo/Get", .service = &service};
 
-/* ---- a client that takes notes ---- */
+/* ---- a client that records its events ---- */
 
 static void on_headers(void *user, const struct mw_metadata *headers) {}
 static void on_reply(void *user, struct mw_slice bytes) {}

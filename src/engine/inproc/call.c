@@ -4,7 +4,7 @@
 
 #include "base/clock.h"
 
-/* Messages that the server has not taken at which send() says to wait. */
+/* Number of messages to the server at which send() returns false. */
 enum { SEND_LIMIT = 32 };
 
 /* ---- life ---- */
@@ -30,7 +30,7 @@ void mw_inproc_call_end(struct mw_client_call *c, struct mw_status client, struc
   mw_inproc_call_wake(c);
 }
 
-/* ---- what the client is told ---- */
+/* ---- events of the client ---- */
 
 static void tell_done(struct mw_client_call *c, const struct mw_status *status, const struct mw_metadata *trailers) {
   c->done = true;
@@ -58,8 +58,8 @@ static bool may_send(const struct mw_client_call *c) {
   return c->to_server.len <= SEND_LIMIT / 2 || mw_inproc_call_over(c);
 }
 
-/* One thing at a time: what it leads to may change everything. An early end is the server's to know first; any other
- * comes behind the last message. */
+/* Runs one event a step, because its callback may change the state. An early end is reported after the server's side
+ * has seen it; the handler's status after the last message. */
 static void step_client(struct mw_client_call *c) {
   static const struct mw_metadata none;
   bool over = c->call.finished;

@@ -1,7 +1,7 @@
-/* A call of the in-process engine: both of its ends in one. Private to this folder.
+/* A call of the in-process engine: its client's and its server's end in one struct. Private to this folder.
  *
- * The ends never run within each other: an operation changes the call and asks for a step, a post of the loop, and the
- * step tells either end what concerns it. The call is freed by the step that finds both ends gone. */
+ * The ends never run within each other. An operation changes the call and schedules a step, which is a post of the
+ * loop; the step runs the events of both ends. The step that finds the call released and finished frees it. */
 #ifndef MW_ENGINE_INPROC_CALL_H
 #define MW_ENGINE_INPROC_CALL_H
 
@@ -13,7 +13,7 @@ struct mw_inproc_engine {
   struct mw_loop *loop;
   struct mw_dispatch *dispatch;
   size_t max_receive_bytes;
-  struct mw_list calls; /* struct mw_client_call.link of those whose client has not let go */
+  struct mw_list calls; /* struct mw_client_call.link: calls that the client has not released */
 };
 
 struct mw_channel {
@@ -21,45 +21,45 @@ struct mw_channel {
   size_t max_receive_bytes;
 };
 
-/* How a call ends that neither the handler nor its client has ended. */
+/* An early end: before the handler has finished. */
 struct mw_inproc_end {
   bool due;
-  struct mw_status client, server; /* as each is told of it; the texts are the call's */
+  struct mw_status client, server; /* the status for each side; static, or in the call's arena */
 };
 
 struct mw_client_call {
-  struct mw_call call; /* the server's end; its arena is that of both */
+  struct mw_call call; /* the server's end; both ends use its arena */
   struct mw_dispatch *dispatch;
   struct mw_loop *loop;
-  struct mw_channel *channel; /* NULL once that is closed */
+  struct mw_channel *channel; /* NULL once it is closed */
   struct mw_list link;        /* in engine->calls */
   struct mw_post step;
   bool stepping;              /* `step` is posted or runs */
   bool again;                 /* another step is due */
-  struct mw_timer *timer;     /* of the deadline */
-  size_t server_limit, client_limit; /* of a message's bytes */
+  struct mw_timer *timer;     /* of the deadline; NULL when none runs */
+  size_t server_limit, client_limit; /* largest message received there, in bytes */
 
   struct mw_inproc_queue to_server, to_client;
-  bool started;               /* the server has been told of it */
+  bool started;               /* passed to the dispatch */
   bool half_closed;           /* by the client */
   struct mw_inproc_end end;
   struct mw_status status;    /* the handler's, once it has finished */
 
-  const struct mw_client_events *events; /* NULL once the client has let go */
+  const struct mw_client_events *events; /* NULL once the client has released the call */
   void *user;
-  bool reading;               /* the client wants a message */
-  bool stalled;               /* it was told to wait */
-  bool shown_headers, done;   /* what it has been told */
+  bool reading;               /* the client waits for a message */
+  bool stalled;               /* send() has returned false: `writable` is due */
+  bool shown_headers, done;   /* these events were reported to the client */
 };
 
 int mw_inproc_call_start(struct mw_channel *channel, const struct mw_client_request *request,
                          const struct mw_client_events *events, void *user, struct mw_client_call **out,
                          struct mw_err *err);
 
-/* What a handler is told of a client that has cancelled its call, or has vanished. */
+/* The status of a handler whose client has cancelled the call or disconnected. */
 #define MW_INPROC_CLIENT_GONE mw_status(MW_CODE_CANCELLED, "the client has cancelled the call or gone away")
 
-/* Ends the call early. Nothing happens when the client knows that it is over. */
+/* Ends the call early, with a status for each side. Does nothing if `done` was reported or an early end is due. */
 void mw_inproc_call_end(struct mw_client_call *call, struct mw_status client, struct mw_status server);
 
 /* The client's operations, of rpc/channel.h. */
@@ -77,13 +77,13 @@ void mw_inproc_call_release(struct mw_client_call *call);
 /* The operations of rpc/engine.h. */
 extern const struct mw_engine_call_ops mw_inproc_call_ops;
 
-/* Tells the server what concerns it. */
+/* Runs the next event of the server's end. */
 void mw_inproc_step_server(struct mw_client_call *call);
 
-/* The status of a call with a message that is longer than `limit`; its words are the call's. */
+/* Returns the status for a message longer than `limit`; its text is in the call's arena. */
 struct mw_status mw_inproc_too_long(struct mw_client_call *call, size_t limit);
 
-/* Asks for a step. */
+/* Schedules a step. */
 void mw_inproc_call_wake(struct mw_client_call *call);
 
 #endif

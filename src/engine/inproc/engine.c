@@ -23,7 +23,7 @@ static int engine_open(const struct mw_engine_config *config, struct mw_engine *
 
 static void engine_close(struct mw_engine *base) {
   struct mw_inproc_engine *engine = engine_of(base);
-  while (mw_list_shift(&engine->calls)) continue; /* who has not let go of one does so later */
+  while (mw_list_shift(&engine->calls)) continue; /* their clients release them later */
   free(engine);
 }
 

@@ -1,4 +1,4 @@
-/* The server's end of a call: what the handler asks for, and what it is told. */
+/* The server's end of a call: the handler's operations and events. */
 #include <stdio.h>
 
 #include "base/clock.h"
@@ -55,7 +55,8 @@ static void deliver(struct mw_client_call *c) {
   free(message);
 }
 
-/* The answer to a read. A method whose request is not streamed gets its message when it is known to be the only one. */
+/* Runs the event that a read waits for, if there is one. A single request is delivered once it is known to have one
+ * message. */
 static void answer(struct mw_client_call *c) {
   bool single = !c->call.route->method->client_streaming;
   bool first = c->call.received == 0;
@@ -75,7 +76,7 @@ void mw_inproc_step_server(struct mw_client_call *c) {
   bool begins = !c->started;
   c->started = true;
   if (begins && c->end.due) {
-    call->finished = true; /* it never gets there */
+    call->finished = true; /* ended before it reached the server */
   } else if (begins) {
     call->arrived = mw_clock_mono();
     mw_dispatch_start(c->dispatch, call);

@@ -1,4 +1,4 @@
-/* The messages of a call in one direction that the other side has not taken. */
+/* The messages of a call, in one direction, that the other side has not taken yet. */
 #ifndef MW_ENGINE_INPROC_QUEUE_H
 #define MW_ENGINE_INPROC_QUEUE_H
 
@@ -10,7 +10,7 @@
 
 struct mw_inproc_message {
   struct mw_list link;
-  bool last; /* of the server: goes with the status, and counts as sent already */
+  bool last; /* the server's last message: goes with the status, and does not count as unsent */
   size_t len;
   uint8_t bytes[];
 };
@@ -18,7 +18,7 @@ struct mw_inproc_message {
 struct mw_inproc_queue {
   struct mw_list list;
   uint32_t len;
-  struct mw_inproc_message *reserved; /* being filled, or NULL */
+  struct mw_inproc_message *reserved; /* owned; NULL for none */
 };
 
 static inline void mw_inproc_queue_init(struct mw_inproc_queue *queue) {
@@ -27,7 +27,7 @@ static inline void mw_inproc_queue_init(struct mw_inproc_queue *queue) {
   queue->reserved = NULL;
 }
 
-/* Bytes to fill, for mw_inproc_queue_push(); NULL without memory. */
+/* Reserves a message. Returns its bytes, to be filled before mw_inproc_queue_push(); NULL without memory. */
 static inline uint8_t *mw_inproc_queue_reserve(struct mw_inproc_queue *queue, size_t size) {
   free(queue->reserved);
   queue->reserved = malloc(sizeof *queue->reserved + size);
@@ -36,7 +36,7 @@ static inline uint8_t *mw_inproc_queue_reserve(struct mw_inproc_queue *queue, si
   return queue->reserved->bytes;
 }
 
-/* Appends what was reserved. */
+/* Appends the reserved message. */
 static inline void mw_inproc_queue_push(struct mw_inproc_queue *queue, bool last) {
   queue->reserved->last = last;
   mw_list_init(&queue->reserved->link);
@@ -45,7 +45,7 @@ static inline void mw_inproc_queue_push(struct mw_inproc_queue *queue, bool last
   queue->len++;
 }
 
-/* The oldest, which is the caller's to free; NULL when there is none. */
+/* Removes the oldest message. Returns owned, NULL if there is none. */
 static inline struct mw_inproc_message *mw_inproc_queue_shift(struct mw_inproc_queue *queue) {
   struct mw_list *node = mw_list_shift(&queue->list);
   if (!node) return NULL;
