@@ -1,7 +1,7 @@
-/* What it costs to read and to write a message, in nanoseconds: the look at the bytes that is taken first, all of
- * unpacking, and packing.
+/* usage: codec
  *
- *   build-bench/bench/codec */
+ * Measures the codec of messages, in nanoseconds a message: the validating scan, unpacking with the scan, and
+ * packing. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -43,7 +43,7 @@ static void pack(struct subject *s) {
   mw_message_pack(s->message, s->packed.data);
 }
 
-/* The best of some rounds of a tenth of a second: the one least disturbed. */
+/* Returns the best of some rounds of a tenth of a second: the least disturbed one. */
 static double measure(void (*work)(struct subject *), struct subject *s) {
   double best = 1e9;
   for (int round = 0; round < ROUNDS; round++) {

@@ -5,12 +5,12 @@
 
 enum {
   INPUT = 256 << 10,
-  GATHERED = 256 << 10,    /* bytes, from which on a write is made before more is gathered */
+  GATHERED = 256 << 10,    /* bytes at which a write is due */
   STREAM_WINDOW = 4 << 20, /* bytes */
   CONNECTION_WINDOW = 64 << 20,
 };
 
-static char input[INPUT]; /* what a read puts here is used up before the next */
+static char input[INPUT]; /* shared by all reads: each is processed before the next */
 
 void h2_check(int rc, const char *what) {
   if (rc >= 0) return;
@@ -63,7 +63,7 @@ static void on_written(uv_write_t *write, int status) {
   }
 }
 
-/* The pieces as libuv wants them, without the first `done` bytes. Returns how many there are. */
+/* Lists the pieces for libuv, without the first `done` bytes. Returns their number. */
 static unsigned list_pieces(struct h2_conn *conn, size_t done, uv_buf_t *bufs) {
   char *own = (char *)conn->out.data;
   unsigned count = 0;
@@ -78,7 +78,7 @@ static unsigned list_pieces(struct h2_conn *conn, size_t done, uv_buf_t *bufs) {
   return count;
 }
 
-/* Gathers and writes, until there is nothing more or the socket is full. */
+/* Gathers and writes until all output is written or the socket is full. */
 static void flush(struct h2_conn *conn) {
   uv_buf_t bufs[H2_PIECES];
   while (!conn->writing && !uv_is_closing((uv_handle_t *)&conn->tcp)) {

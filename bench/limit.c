@@ -1,6 +1,6 @@
-/* The line that nobody passes: race.Race (service/proto/race.proto) by nghttp2 on libuv and nothing else. No protobuf,
- * no script, none of the checks that the protocol asks for; unary and bidirectional calls are echoes of bytes. A turn
- * of the loop reads what is there and answers with one write a connection.
+/* The upper limit of the race: race.Race (service/proto/race.proto) by nghttp2 on libuv alone. It has no protobuf, no
+ * script, and none of the checks that gRPC requires; unary and bidirectional calls echo bytes. A turn of the loop reads
+ * the available bytes and answers with one write for each connection.
  *
  * usage: limit HOST:PORT   prints "listening on HOST:PORT" when it is ready; port 0 takes a free one */
 #include <stdio.h>
@@ -13,16 +13,16 @@ enum method { ECHOES, LISTS, UPLOADS };
 struct stream {
   struct stream *next_free;
   enum method method;
-  struct mw_buf body; /* to be sent, from `sent` on */
+  struct mw_buf body; /* the response; unsent from `sent` on */
   size_t sent;
-  bool ended;             /* nothing more comes into the body */
-  bool deferred;          /* nghttp2 waits for more of it */
-  uint32_t number, count; /* LISTS: the next item, and how many there are */
+  bool ended;             /* the body is complete */
+  bool deferred;          /* nghttp2 waits for more of the body */
+  uint32_t number, count; /* LISTS: next item, number of items */
   struct mw_buf request;  /* LISTS */
-  struct mw_slice text;   /* LISTS: in `request`, the field as it goes into each item */
-  uint8_t prefix[5];      /* UPLOADS: the message under way */
+  struct mw_slice text;   /* LISTS: a field in `request` that goes into each item */
+  uint8_t prefix[5];      /* UPLOADS: of the message that is arriving */
   size_t have, skip;
-  uint64_t bytes; /* UPLOADS: of data */
+  uint64_t bytes; /* UPLOADS: sum of the data */
 };
 
 static struct h2_loop loop;
@@ -58,7 +58,7 @@ static size_t get_varint(const uint8_t *data, uint32_t *n) {
   return len;
 }
 
-/* Appends a message: a varint as field 1, and `tail`, if any, as it is. */
+/* Appends a message: a varint as field 1, then the bytes of `tail`. */
 static void put_message(struct mw_buf *body, uint64_t n, struct mw_slice tail) {
   uint8_t bytes[5 + 1 + 10] = {0};
   bytes[5] = 1 << 3;
@@ -68,7 +68,7 @@ static void put_message(struct mw_buf *body, uint64_t n, struct mw_slice tail) {
   put(body, tail.data, tail.len);
 }
 
-/* A ListRequest: its text goes into each item as it is, tag and length included. */
+/* Begins a list: the request's text goes into each item with its tag and length. */
 static void begin_list(struct stream *stream) {
   const uint8_t *data = stream->request.data + 6;
   data += get_varint(data, &stream->count);
@@ -83,7 +83,7 @@ static void fill_list(struct stream *stream, size_t length) {
   stream->ended = stream->number > stream->count;
 }
 
-/* Adds up the data of Chunks: what a message has beside the tag and the length. */
+/* Adds up the data of Chunks: the bytes of each message without tag and length. */
 static void count_upload(struct stream *stream, const uint8_t *data, size_t len) {
   while (len > 0) {
     if (stream->skip > 0) {

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 """usage: bench/reload.py [--engine http|core] [--saves N] [--seconds S]
 
-Measures reloading on two workers, and prints a table: how long from a save until a call is answered by it, for a script
-and for one of 20 protos; and what calls under full load (h2load, 10 connections with 10 streams each) have to bear
+Measures reloading on two workers, and prints two tables: the time from a save until a call gets the new code, for a
+script and for one of 20 protos; and the effect on calls under full load (h2load, 10 connections with 10 streams each)
 while the project is saved ten times a second.
 """
 
@@ -37,7 +37,7 @@ function Greeter.SayHello(request) return {{ message = "{}" }} end
 
 
 class Project:
-    """The default services, with a greeter that says which save it is of, and protos up to the count."""
+    """The default services, with a greeter that replies with the number of its save, and protos up to PROTOS."""
 
     def __init__(self, folder):
         self.folder = pathlib.Path(folder)
@@ -52,13 +52,13 @@ class Project:
         self.script()
 
     def script(self):
-        """Saves it under another number; returns that."""
+        """Saves the greeter with a new number. Returns the number."""
         number = str(next(self.numbers))
         (self.folder / "lua" / "greeter.lua").write_text(SCRIPT.format(number))
         return number
 
     def proto(self):
-        """Saves an edited proto, and the greeter with it."""
+        """Saves an edited proto and the greeter. Returns the greeter's number."""
         number = self.script()
         with open(self.folder / "proto" / "more19.proto", "a") as file:
             file.write(f"message Added{number} {{ string text = 1; }}\n")
@@ -70,12 +70,12 @@ def percentile(values, share):
 
 
 def latencies(server, save, count):
-    """Milliseconds from each of `count` saves until a call is answered by it."""
+    """Returns the milliseconds from each of `count` saves until a call gets its number."""
     taken = []
     with grpc.insecure_channel(server.address) as channel:
         stub = greeter.GreeterStub(channel)
         for _ in range(count):
-            time.sleep(0.1)  # the one before is over, and its leavings are collected
+            time.sleep(0.1)  # time to finish the save before, and to collect its garbage
             number = save()
             saved = time.monotonic()
             while stub.SayHello(REQUEST, timeout=10).message != number:
@@ -85,7 +85,7 @@ def latencies(server, save, count):
 
 
 class Saver(threading.Thread):
-    """Saves, until told to stop, every 100 ms."""
+    """Saves every 100 ms, until it is stopped."""
 
     def __init__(self, save):
         super().__init__()
@@ -105,7 +105,7 @@ class Saver(threading.Thread):
 
 
 class Checker(threading.Thread):
-    """Calls one after the other, and counts those that fail: h2load knows nothing of a status in the trailers."""
+    """Calls in sequence, and counts failed calls, because h2load does not check the status in the trailers."""
 
     def __init__(self, address):
         super().__init__()
@@ -124,7 +124,8 @@ class Checker(threading.Thread):
 
 
 def under_load(server, save, seconds):
-    """Calls per second, their p99 in milliseconds, and how many failed, with a save every 100 ms or without."""
+    """Returns calls per second, their p99 in milliseconds and the number of failed ones. `save` runs every 100 ms; it
+    may be None."""
     body = REQUEST.SerializeToString()
     with tempfile.NamedTemporaryFile() as data, tempfile.NamedTemporaryFile() as log:
         data.write(struct.pack(">BI", 0, len(body)) + body)

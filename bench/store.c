@@ -1,7 +1,8 @@
 /* usage: store [FOLDER]
  *
- * What the store does per second: durable inserts of a task of 175 bytes by one caller and by 64, who each wait for
- * theirs before the next; and reads, of a key and of a scan. FOLDER is made, used and left; a temporary one without. */
+ * Measures the store, in operations per second: durable inserts of a task of 175 bytes by one caller and by 64, each of
+ * which waits for its insert before the next; and reads of a key and of a scan. FOLDER is created and kept; without it
+ * a temporary folder is used. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -62,7 +63,7 @@ static void measure_inserts(int callers) {
          (double)inserted / seconds, (double)inserted / (double)commits, seconds * 1e6 / (double)commits);
 }
 
-/* So that reads have a tree of some depth: one transaction. */
+/* Fills the store in one transaction, so that reads have a tree of some depth. */
 static void fill(void) {
   static const uint8_t value[VALUE];
   struct mw_store_txn *txn = mw_store_txn_new();

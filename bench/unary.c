@@ -1,4 +1,4 @@
-/* What an engine costs: unary calls echoed by a handler in C, no schema and no script.
+/* An engine alone: a handler in C echoes unary calls, without schema and script.
  *
  * usage: unary ENGINE HOST:PORT   prints "listening on HOST:PORT" when it is ready, and serves Hello and Echo of
  *                                 race.Race, until a signal ends it */

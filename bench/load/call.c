@@ -14,12 +14,12 @@ struct call {
   uint64_t bytes;                    /* received */
   uint8_t prefix[5];                 /* of the message being received */
   size_t have;                       /* bytes of the prefix */
-  uint32_t left;                     /* bytes of the message that are to come */
-  int64_t status;                    /* grpc-status, -1 until it is known */
+  uint32_t left;                     /* missing bytes of the message */
+  int64_t status;                    /* grpc-status; -1 before the trailers */
   bool deferred, failed;
 };
 
-enum { COPIED = 2048 }; /* bytes, below which a piece of its own costs more than a copy */
+enum { COPIED = 2048 }; /* bytes below which a copy costs less than a piece of its own */
 
 static struct call *free_calls;
 static const struct call *first_failed; /* until its stream is closed */
@@ -46,7 +46,7 @@ static void set_header(size_t i, const char *name, const char *value) {
                             .flags = NO_COPY};
 }
 
-/* ---- what goes out ---- */
+/* ---- sending ---- */
 
 static ssize_t on_body(nghttp2_session *session, int32_t id, uint8_t *buf, size_t length, uint32_t *flags,
                        nghttp2_data_source *source, void *arg) {
@@ -85,7 +85,7 @@ static int on_send_data(nghttp2_session *session, nghttp2_frame *frame, const ui
   return 0;
 }
 
-/* ---- what comes in ---- */
+/* ---- receiving ---- */
 
 static void on_message(struct call *call, int32_t id) {
   call->received++;
@@ -101,7 +101,7 @@ static void on_message(struct call *call, int32_t id) {
   if (nghttp2_session_resume_data(call->conn->h2.session, id) != 0) abort();
 }
 
-/* Compares bytes with the reply that is expected, over and over again. */
+/* Compares the next bytes with the expected reply, which repeats. */
 static void compare(struct call *call, const uint8_t *data, size_t len) {
   const struct mw_buf *reply = &load.plan.reply;
   size_t at = call->bytes % reply->len;

@@ -4,7 +4,7 @@
 #include "base/clock.h"
 #include "bench/load/load.h"
 
-/* A moment of the run: what was used until then. */
+/* A moment of the run, with the CPU time used so far. */
 struct moment {
   int64_t at, server_cpu, own_cpu; /* nanoseconds */
 };
@@ -47,7 +47,7 @@ static void print_result(struct moment ended) {
 
 static void on_time(uv_timer_t *timer) { *(bool *)timer->data = true; }
 
-/* Runs the loop until a time, in seconds from now; `until`, if any, ends it earlier by becoming 0. */
+/* Runs the loop for `seconds`, or until `*until` is 0; `until` may be NULL. */
 static void wait_for(double seconds, const uint64_t *until) {
   bool over = false;
   uv_timer_t timer = {.data = &over};
@@ -58,7 +58,7 @@ static void wait_for(double seconds, const uint64_t *until) {
   uv_run(&load.loop.uv, UV_RUN_NOWAIT);
 }
 
-/* ---- as each call ends, the next ---- */
+/* ---- closed loop: a call begins as another ends ---- */
 
 static void on_done_next(struct load_conn *conn) {
   if (!load.stopping) load_call(conn, mw_clock_mono());
@@ -76,12 +76,12 @@ static struct moment run_closed(void) {
   return take_moment();
 }
 
-/* ---- at a fixed rate, however the server is doing ---- */
+/* ---- open loop: calls begin at a fixed rate ---- */
 
 static void on_done_nothing(struct load_conn *conn) {}
 
-/* Begins calls as they fall due, spinning, so that no time is lost to a timer's grain; a call is counted from when it
- * should have begun. Those that are due together share a connection, and so a write. */
+/* Begins calls when they are due. It spins, because a timer is too coarse. Latency counts from the time at which a call
+ * is due. Calls that are due together share a connection, and so a write. */
 static void pace(double seconds) {
   static int next_conn;
   int64_t start = mw_clock_mono(), end = start + (int64_t)(seconds * MW_NS_PER_S);
@@ -104,7 +104,7 @@ static struct moment run_paced(void) {
   return take_moment();
 }
 
-/* ---- open connections that are idle ---- */
+/* ---- idle connections ---- */
 
 static struct moment run_hold(void) {
   char byte;

@@ -7,7 +7,7 @@ static unsigned bucket_of(uint64_t ns) {
   return shift * HISTOGRAM_STEPS + (unsigned)(ns >> shift);
 }
 
-/* The last value that falls into a bucket. */
+/* Returns the greatest value of a bucket. */
 static uint64_t last_of(unsigned bucket) {
   if (bucket < 2 * HISTOGRAM_STEPS) return bucket;
   unsigned shift = bucket / HISTOGRAM_STEPS - 1;

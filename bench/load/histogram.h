@@ -1,4 +1,4 @@
-/* Durations, counted in buckets that are at most 1/64 of their value wide, as HdrHistogram's are. */
+/* A histogram of durations. A bucket is at most 1/64 of its value wide, as in HdrHistogram. */
 #ifndef BENCH_LOAD_HISTOGRAM_H
 #define BENCH_LOAD_HISTOGRAM_H
 
@@ -12,10 +12,10 @@ struct histogram {
   int64_t max; /* nanoseconds */
 };
 
-/* Negative nanoseconds count as none. */
+/* Negative nanoseconds count as 0. */
 void histogram_add(struct histogram *histogram, int64_t ns);
 
-/* The time that `share` (0 to 1) of them do not exceed, in microseconds; 0 when there are none. */
+/* Returns the quantile `share` (0 to 1) in microseconds; 0 for an empty histogram. */
 double histogram_us(const struct histogram *histogram, double share);
 
 #endif

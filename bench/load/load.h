@@ -1,8 +1,8 @@
-/* The race's client: one thread that makes gRPC calls of one method, checks every answer, and counts.
+/* The race's load generator: one thread that makes gRPC calls of one method, checks every reply, and counts.
  *
- * A workload (struct load_plan) says what a call sends and what must come back; a call of any of the four types is then
- * the same thing: `sends` messages one way, `receives` the other. The client knows no protobuf: messages are bytes.
- * call.c makes calls, drive.c decides when. */
+ * A workload (struct load_plan) defines the messages of a call and the expected replies. So calls of all four types are
+ * alike: they send `sends` messages and receive `receives`. Messages are bytes; there is no protobuf. call.c makes
+ * calls, drive.c decides when. */
 #ifndef BENCH_LOAD_LOAD_H
 #define BENCH_LOAD_LOAD_H
 
@@ -12,21 +12,21 @@
 struct load_plan {
   const char *address, *path;
   struct mw_buf request;    /* a message with its gRPC prefix */
-  struct mw_buf reply;      /* the same; empty when replies differ and `reply_bytes` tells them */
+  struct mw_buf reply;      /* the same; empty if replies differ and `reply_bytes` checks them */
   uint64_t reply_bytes;     /* of all messages of a call, prefixes included */
-  bool unchecked;           /* replies may be anything */
+  bool unchecked;           /* any reply is accepted */
   uint64_t sends, receives; /* messages of a call */
-  bool lockstep;            /* a message goes out when the answer to the one before is in */
-  int connections, streams; /* calls at a time on each connection */
-  double rate;              /* calls per second, begun however many are under way; 0: as each ends, the next */
-  double warm, seconds;     /* not counted, and counted */
-  int server_pid;           /* whose CPU time is measured; 0 for nobody's */
+  bool lockstep;            /* each message waits for the reply to the one before */
+  int connections, streams; /* streams: calls at a time on each connection */
+  double rate;              /* calls per second at a fixed rate; 0: a call begins as another ends */
+  double warm, seconds;     /* length of the warm-up, which does not count, and of the measurement */
+  int server_pid;           /* process whose CPU time is measured; 0 for none */
   bool hold;                /* one call on each connection, then wait for the end of stdin */
 };
 
 struct load_counts {
-  uint64_t calls, failed, sent, received, sent_bytes, received_bytes; /* sent: of calls that ended well */
-  struct histogram latency; /* of a call; of a message's way there and back in lockstep */
+  uint64_t calls, failed, sent, received, sent_bytes, received_bytes; /* sent: of calls with status OK */
+  struct histogram latency; /* of calls; in lockstep, of message round trips */
 };
 
 struct load_conn {
@@ -40,14 +40,14 @@ struct load {
   struct load_conn *conns; /* plan.connections of them */
   struct load_counts counts;
   uint64_t under_way;
-  bool stopping; /* nothing new is begun */
+  bool stopping; /* no call begins */
   char why[160]; /* the first failure */
   void (*on_done)(struct load_conn *conn); /* a call has ended */
 };
 
 extern struct load load;
 
-/* Connects every connection, one after the other, and begins to read on each. */
+/* Opens all connections, one after the other, and begins to read on each. */
 void load_connect(void);
 
 /* Begins a call, whose latency is counted from `since` (monotonic nanoseconds). */

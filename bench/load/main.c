@@ -1,20 +1,19 @@
 /* usage: load HOST:PORT PATH [OPTION]...
  *
- *   --request FILE       the message to send, without gRPC's prefix (empty)
- *   --reply FILE         the message that must come back
- *   --reply-bytes N      rather than --reply: how many bytes come back in a call, prefixes included
- *   --unchecked          rather than either: anything may come back
- *   --sends N, --receives N   messages of a call, there and back (1)
- *   --lockstep           send the next message when the answer to the one before is in
- *   --connections N, --streams N   and calls at a time on each (1)
- *   --rate N             begin N calls per second, rather than the next as each ends
- *   --warm S, --seconds S     not counted, and counted (0.5, 2)
- *   --server-pid PID     whose CPU time is to be measured
- *   --hold               one call on each connection, then keep them open and idle until stdin ends
+ *   --request FILE       message to send, without gRPC's prefix (empty)
+ *   --reply FILE         expected reply message
+ *   --reply-bytes N      in place of --reply: expected bytes of all replies of a call, prefixes included
+ *   --unchecked          in place of either: accept any reply
+ *   --sends N, --receives N   messages of a call, sent and received (1)
+ *   --lockstep           send each message after the reply to the one before
+ *   --connections N, --streams N   connections, and calls at a time on each (1)
+ *   --rate N             begin N calls per second, instead of one as another ends
+ *   --warm S, --seconds S     warm-up, which does not count, and measurement (0.5, 2)
+ *   --server-pid PID     process whose CPU time is measured
+ *   --hold               make one call on each connection, then keep them open and idle until stdin ends
  *
- * Makes gRPC calls, checks every answer and prints one line of JSON. Latency is a call's, from when it should have
- * begun to its status; in lockstep a message's, there and back. Exit status: 0, 1 when a call failed, 2 for wrong
- * usage. */
+ * Makes gRPC calls, checks every reply and prints one line of JSON. Latency is of a call, from the time at which it is
+ * due to its status; in lockstep, of a message's round trip. Exit status: 0; 1 if a call failed; 2 for wrong usage. */
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
@@ -31,7 +30,7 @@ static void stop(const char *what, const char *why) {
   exit(2);
 }
 
-/* A file as a message with its prefix. */
+/* Reads a file as a message, and adds the prefix. */
 static void read_message(struct mw_buf *buf, const char *path) {
   struct mw_err err = MW_ERR_INIT;
   mw_buf_clear(buf);

@@ -1,4 +1,4 @@
-"""What is measured of Moonwire alone, with its default services: streams held open, the store."""
+"""Measurements of Moonwire alone: start, memory, open streams, the store, work sharing."""
 
 import json
 import statistics
@@ -37,7 +37,7 @@ def start_milliseconds(count=9):
 
 
 def stream_memory(count=1000, connections=10):
-    """KB per open Subscribe stream, each having had its first message."""
+    """Returns the KB for each open Subscribe stream that has had its first message."""
     with moonwire(workers=2, cores=BOTH) as server:
         before = server.resident()
         options = [("grpc.use_local_subchannel_pool", 1)]
@@ -54,7 +54,7 @@ def stream_memory(count=1000, connections=10):
 
 
 def calls(server, method, request, connections, streams, seconds=3, cores=LOAD_CORE):
-    """Calls per second."""
+    """Returns calls per second."""
     done = subprocess.run(
         ["taskset", "-c", cores, LOAD, server.address, method, "--request", message_file(request), "--unchecked",
          "--connections", str(connections), "--streams", str(streams), "--seconds", str(seconds)],
@@ -66,15 +66,15 @@ def calls(server, method, request, connections, streams, seconds=3, cores=LOAD_C
 
 
 def inserts(connections, streams):
-    """Durable CreateTask calls per second."""
+    """Returns durable CreateTask calls per second."""
     request = tasks.CreateTaskRequest(title="a task", description="that is written to disk", priority=tasks.HIGH)
     with tempfile.TemporaryDirectory(dir=BUILD) as data, moonwire(data=data) as server:
         return calls(server, "/tasks.TaskService/CreateTask", request, connections, streams)
 
 
 def one_connection(rounds=3, seconds=2, count=10_000):
-    """Calls per second that one connection gets from one worker and from two, with some 50 microseconds of Lua work
-    in each call. The client, which needs little, has both cores, too."""
+    """Returns the calls per second of one connection with one worker and with two. Each call does some 50 microseconds
+    of Lua work. The client, which needs little, shares both cores with the server."""
     rates = {1: [], 2: []}
     for _ in range(rounds):
         for workers, seen in rates.items():
@@ -84,14 +84,14 @@ def one_connection(rounds=3, seconds=2, count=10_000):
 
 
 def gets(count=10_000, times=25):
-    """Reads of the store from Lua per second, in a handler's loop."""
+    """Returns reads of the store per second, in a loop of a Lua handler."""
     with moonwire(folder=SERVICE) as server, grpc.insecure_channel(server.address) as channel:
         stub = loop_services.BenchStub(channel)
         return statistics.median(stub.Gets(loops.LoopRequest(count=count), timeout=60).per_second for _ in range(times))
 
 
 def measure():
-    """Prints a line each; returns {name: value}."""
+    """Prints one line for each figure. Returns {name: value}."""
     figures = {}
 
     def line(name, key, value, unit, goal=""):
@@ -108,6 +108,7 @@ def measure():
          f"at least 20,000, or 20 x one caller ({20 * one:,.0f})")
     one, two = one_connection()
     line("one connection, 50 us of Lua, one worker", "connection_1", one, "calls/s")
-    line("one connection, 50 us of Lua, two workers", "connection_2", two, "calls/s", f"at least 1.6 x one ({1.6 * one:,.0f})")
+    line("one connection, 50 us of Lua, two workers", "connection_2", two, "calls/s",
+         f"at least 1.6 x one ({1.6 * one:,.0f})")
     line("gets from Lua, one core", "gets", gets(), "per s", "at least 500,000")
     return figures

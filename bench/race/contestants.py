@@ -1,6 +1,6 @@
-"""Who races: Moonwire's engines, what shows where their time goes, and the peers that this machine can build.
+"""The servers of the race: Moonwire's engines, parts of them for comparison, and the peers that this machine can build.
 
-Peers are built below build-bench/peers, from bench/peers and its lock files; nothing is written into the sources.
+Peers are built below build-bench/peers, from bench/peers and its lock files; the source tree stays clean.
 """
 
 import os
@@ -25,10 +25,10 @@ class Contestant:
     version: str
     command: list
     kind: str = "peer"  # or "moonwire", "part" (less than a server)
-    echoes: bool = False  # answers Hello with the request as it is
-    only: tuple = ()  # the workloads that it knows; none for all
+    echoes: bool = False  # Hello echoes the request
+    only: tuple = ()  # supported workloads; () for all
     environment: dict = field(default_factory=dict)
-    warm_up: float = 0  # seconds of unary calls before the first measurement: for what compiles while it runs
+    warm_up: float = 0  # seconds of unary calls before the first measurement, for a JIT compiler
 
     def start(self):
         command = [str(word).replace("PORT", str(free_port())) for word in self.command]
@@ -36,7 +36,7 @@ class Contestant:
 
 
 class Skipped(Exception):
-    """A peer that cannot be built here, and why."""
+    """A peer that cannot be built here; the message is the reason."""
 
 
 def output(*command, **options):
@@ -44,7 +44,7 @@ def output(*command, **options):
 
 
 def build(name, *commands, folder=None, environment=None):
-    """Runs what builds a peer; its output goes to build-bench/log."""
+    """Runs the commands that build a peer. Their output goes to build-bench/log."""
     (BUILD / "log").mkdir(parents=True, exist_ok=True)
     log = BUILD / "log" / f"build-{name}.log"
     with open(log, "w") as out:
@@ -62,7 +62,7 @@ def need(*tools):
 
 
 def copied(name, *files):
-    """A folder below build-bench/peers with copies of the peer's files, as far as they have changed."""
+    """Copies the peer's files that have changed to a folder below build-bench/peers. Returns the folder."""
     folder = BUILT / name
     for file in files:
         source, target = PEERS / name / file, folder / file
@@ -138,10 +138,10 @@ PEER_BUILDERS = {"tonic": tonic, "grpc-go": grpc_go, "grpc-cpp": grpc_cpp, "grpc
 SETTINGS = {"grpc-go": {"environment": {"GOMAXPROCS": "1"}}, "grpc-js": {"warm_up": 3}}
 
 
-# ---- all ----
+# ---- all servers ----
 
 def engines():
-    """The engines that this moonwire has, the default one first."""
+    """Returns the engines that this moonwire has, the default one first."""
     text = output(MOONWIRE, "serve", "--help")
     line = re.search(r"--engine NAME\s+(.*)", text)[1]
     return [engine for engine in ("http", "core") if re.search(rf"\b{engine}\b", line)]
@@ -162,7 +162,7 @@ def own():
 
 
 def find(wanted):
-    """Contestants by name, or all of them; builds the peers among them. Prints who is skipped, and why."""
+    """Returns the contestants with the wanted names, or all. Builds peers; prints a skipped one with the reason."""
     every = list(own())
     names = [contestant.name for contestant in every] + list(PEER_BUILDERS)
     for name in wanted or ():

@@ -1,4 +1,4 @@
-"""What Moonwire wants to reach, as ratios within one round: the servers of a round met the same machine."""
+"""Goals, as ratios of figures of one round, because the servers of a round had the same machine conditions."""
 
 import statistics
 
@@ -13,7 +13,7 @@ def best_peer(medians, workload, name, best):
 
 
 def goals(medians):
-    """(what, "at least" or "at most", goal, what is divided, by what); both are (workload, server, figure)."""
+    """Yields (title, "at least" or "at most", goal, dividend, divisor); the last two are (workload, server, figure)."""
     us = "moonwire-http"
     yield ("unary, CPU per call: of limit's", "at most", 1.8, ("unary", us, "cpu"), ("unary", "limit", "cpu"))
     for peer, goal in (("grpc-cpp", 5), ("grpc-go", 3.5), ("tonic", 2.5), ("grpc-js", 15)):
@@ -35,13 +35,13 @@ def goals(medians):
 
 
 def values(results, place):
-    """A figure's value in each round; None in those that do not have it."""
+    """Returns the figure of each round; None for a round without it."""
     workload, server, name = place
     return [figures.get(name) for figures in results.get(workload, {}).get(server, [])]
 
 
 def reached(results, medians):
-    """(what, bound, goal, the median of the rounds' ratios, the least, the most) for each goal that was measured."""
+    """Yields (title, bound, goal, median, least, most) of the rounds' ratios, for each goal that was measured."""
     for what, bound, goal, above, below in goals(medians):
         tops = values(results, above)
         bottoms = values(results, below) if below else [1] * len(tops)

@@ -12,7 +12,7 @@ from race import BUILD, SERVER_CORE
 
 
 class Failed(Exception):
-    """A server that does not start, or answers wrongly."""
+    """A server that does not start, or gives wrong replies."""
 
 
 def free_port():
@@ -22,7 +22,8 @@ def free_port():
 
 
 class Process:
-    """From when it says where it listens ("... listening on HOST:PORT") to the end of the block."""
+    """A running server. The constructor waits for its line "... listening on HOST:PORT". The end of a `with` block
+    stops it."""
 
     def __init__(self, *command, name="server", cores=SERVER_CORE, environment=None):
         (BUILD / "log").mkdir(parents=True, exist_ok=True)
@@ -56,6 +57,6 @@ class Process:
         self.process.stdout.close()
 
     def resident(self):
-        """Resident memory in KB."""
+        """Returns the resident memory in KB."""
         status = pathlib.Path(f"/proc/{self.pid}/status").read_text()
         return int(re.search(r"VmRSS:\s+(\d+)", status)[1])

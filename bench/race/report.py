@@ -1,4 +1,4 @@
-"""The results, for people and as JSON."""
+"""Reports: tables for people, and JSON."""
 
 import functools
 import json
@@ -8,12 +8,12 @@ import re
 
 from race.workloads import WORKLOADS
 
-UNITS = {  # unit: (head of the rate, divisor, head of the CPU time, divisor)
+UNITS = {  # unit: (heading of the rate, divisor, heading of the CPU time, divisor)
     "calls": ("calls/s", 1, "us/call", 1),
     "received": ("messages/s", 1, "us/message", 1),
     "sent_bytes": ("MB/s", 1e6, "us/MB", 1e-6),
 }
-BUSY = 0.95  # the client's share of its core from which on it is what holds the rate down
+BUSY = 0.95  # share of its core at which the client is the bottleneck
 
 
 def spread(share):
@@ -68,7 +68,7 @@ def print_start(summary):
 
 
 def print_table(summary):
-    """One block a workload. Returns whether every server did everything."""
+    """Prints a table for each workload. Returns True if no server failed."""
     blocks = [(workload.name, workload.title, functools.partial(SHOWN[workload.shown], workload))
               for workload in WORKLOADS]
     blocks += [("memory", "resident memory: idle, and for each of 1,000 connections", print_memory),
@@ -89,7 +89,7 @@ def print_table(summary):
 def print_goals(rows):
     if not rows:
         return
-    print("\nwhat Moonwire wants to reach (engine http, where nothing else is said), and the least and most of a round")
+    print("\ngoals (of engine http unless another is named), with the least and the most of a round")
     for what, bound, goal, value, least, most in rows:
         met = value >= goal if bound == "at least" else value <= goal
         print(f"  {what:<70}{value:>7.2f}  ({least:.2f} to {most:.2f})   {bound} {goal:g}{'' if met else '   NOT MET'}")

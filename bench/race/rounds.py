@@ -1,4 +1,4 @@
-"""The race itself: rounds in which the servers take turns, so that a change of the machine's pace meets all of them."""
+"""The race: the servers take turns within a round, so that a change of the machine's speed affects all of them."""
 
 import statistics
 import sys
@@ -8,7 +8,7 @@ from race.workloads import WORKLOADS, connections_memory, run
 
 
 def fresh(contestant, chosen):
-    """What is measured of a server that has just been started."""
+    """Returns the measurements of a server that was just started."""
     turn = {}
     with contestant.start() as server:
         if "start" in chosen:
@@ -26,7 +26,7 @@ def attempt(work, *arguments):
 
 
 def one_turn(contestant, chosen, seconds, warm):
-    """Starts the server and measures what is chosen. Returns {workload: figures, or {"error": why}}."""
+    """Starts the server and runs the chosen measurements. Returns {workload: figures, or {"error": reason}}."""
     turn = fresh(contestant, chosen) if {"start", "memory"} & set(chosen) else {}
     workloads = [workload for workload in WORKLOADS
                  if workload.name in chosen and (not contestant.only or workload.name in contestant.only)]
@@ -59,7 +59,7 @@ def race(contestants, chosen, rounds, seconds, warm):
 
 
 def medians(rounds):
-    """The median of each figure over a server's rounds, and its spread, (most - least) / median, as NAME_spread."""
+    """Returns the median of each figure of a server's rounds; as NAME_spread its spread, (most - least) / median."""
     failed = [figures["error"] for figures in rounds if "error" in figures]
     if failed:
         return {"error": failed[0]}

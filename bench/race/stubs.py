@@ -1,4 +1,4 @@
-"""What the race shares with the client tests: where moonwire is ($MOONWIRE, or build/moonwire), and generated stubs."""
+"""Shared with the client tests: the path of moonwire ($MOONWIRE, or build/moonwire), and generated stubs."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""What the servers are asked to do, and the one client that asks: build-bench/bench/load."""
+"""The workloads of the race, run by its load generator, build-bench/bench/load."""
 
 import json
 import math
@@ -28,16 +28,16 @@ class Workload:
     title: str
     method: str
     request: object
-    reply: object = None  # what comes back in every message
-    reply_bytes: int = 0  # where replies differ: how much comes back in a call
+    reply: object = None  # every expected reply message
+    reply_bytes: int = 0  # if replies differ: expected bytes of all replies of a call
     sends: int = 1
     receives: int = 1
     lockstep: bool = False
     connections: int = 1
     streams: int = 1
-    unit: str = "calls"  # what is counted: calls, received (messages), sent_bytes
-    shown: str = "rate"  # what it is about: rate, or latency
-    of_peak: float = 0  # paced: the share of the peak of `unary`
+    unit: str = "calls"  # counted unit: calls, received (messages), sent_bytes
+    shown: str = "rate"  # reported figure: rate or latency
+    of_peak: float = 0  # not 0: a fixed rate, as a share of the server's rate in `unary`
 
 
 WORKLOADS = [
@@ -59,7 +59,7 @@ WORKLOADS = [
 
 
 def message_file(message):
-    """The message's bytes as a file; the same message is the same file."""
+    """Writes the message's bytes to a file; equal messages share one. Returns its path."""
     FILES.mkdir(parents=True, exist_ok=True)
     data = message.SerializeToString()
     path = FILES / f"{message.DESCRIPTOR.name}-{len(data)}"
@@ -78,8 +78,8 @@ def load_command(workload, server, echoes=False):
 
 
 def run(workload, server, seconds, warm, echoes=False, peak=0):
-    """Measures once. Returns what the load printed, and rate (units per second), cpu and load_cpu (microseconds for
-    each unit), busy (the client's share of its core) and, if paced, the rate that was asked for."""
+    """Measures once. Returns the figures that the load printed, plus rate (units per second), cpu and load_cpu
+    (microseconds a unit), busy (the client's share of its core) and, at a fixed rate, asked (that rate)."""
     command = load_command(workload, server, echoes) + ["--seconds", str(seconds), "--warm", str(warm)]
     if workload.of_peak:
         command += ["--rate", str(math.floor(peak * workload.of_peak))]
@@ -101,7 +101,8 @@ def run(workload, server, seconds, warm, echoes=False, peak=0):
 
 
 def connections_memory(server, echoes, count=1000):
-    """KB of resident memory that each of 1,000 open connections adds, having had one call."""
+    """Returns the resident memory in MB without connections, and the KB that each of `count` connections adds after one
+    call."""
     hello = next(workload for workload in WORKLOADS if workload.name == "single")
     before = server.resident()
     command = load_command(hello, server, echoes) + ["--connections", str(count), "--hold"]

@@ -1,4 +1,4 @@
--- Loops that are timed inside a handler, without gRPC around each step.
+-- Loops that a handler times itself, without gRPC around each step.
 local mw = require "moonwire"
 
 local records = mw.store.collection { name = "bench", message = "bench.Record", key = "id" }

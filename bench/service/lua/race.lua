@@ -1,4 +1,4 @@
--- What the race measures: the least that a handler of each call type does.
+-- The service of the race: a minimal handler of each call type.
 local mw = require "moonwire"
 
 local Race = mw.service "race.Race"
