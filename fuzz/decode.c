@@ -1,5 +1,5 @@
-/* Bytes from outside, whatever they are, become a message or an error within the budget; and a message that was packed
- * again is read as the same message. The first byte of an input chooses the type. */
+/* Any bytes become a message or an error within the memory budget. A message that is packed and unpacked again is the
+ * same message. The first byte of an input chooses the type. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -19,7 +19,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv) {
   exit(1);
 }
 
-/* Unpacks and packs. What was scanned must be to protobuf-c's liking. */
+/* Unpacks and packs. protobuf-c must accept all bytes that the scan accepts. */
 static int repack(const struct mw_message_type *type, struct mw_slice bytes, size_t budget, struct mw_buf *packed) {
   struct mw_arena arena;
   mw_arena_init(&arena, budget);

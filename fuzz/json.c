@@ -1,5 +1,5 @@
-/* JSON from outside, whatever it is, becomes a message or an error within the budget; and what is written of a message
- * is read as the same message. The first byte of an input chooses the type. */
+/* Any text becomes a message or an error within the memory budget. The JSON of a message is read back as the same
+ * message. The first byte of an input chooses the type. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -19,7 +19,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv) {
   exit(1);
 }
 
-/* Reads and writes. Returns the code of reading; `written` is that of writing. */
+/* Reads JSON and writes it again. Returns the code of the reading; `written` gets the code of the writing. */
 static int rewrite(const struct mw_message_type *type, struct mw_slice text, size_t budget, struct mw_buf *out,
                    int *written) {
   struct mw_arena arena;

@@ -1,6 +1,6 @@
-/* Metadata that an application may set arrives as it was set, through the fields of engine http and the arrays of engine
- * core; so do the status' message and details. The input is lines of a key, a colon and a value; all of it is the message,
- * and each value also a grpc-timeout and a traceparent. */
+/* Metadata that an application may set arrives unchanged, through the header fields of engine http and the arrays of
+ * engine core; so do the message and the details of a status. An input consists of lines with a key, a colon and a
+ * value. All of it is the status message; each value is also tried as a grpc-timeout and as a traceparent. */
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -17,7 +17,7 @@ static bool is_field(const nghttp2_nv *nv, const char *name) {
   return mw_slice_eq_str(mw_slice(nv->name, nv->namelen), name);
 }
 
-/* By the specification's text: "%" and two hex digits are a byte, everything else is itself. */
+/* Decodes as the specification describes: "%" and two hex digits are a byte, any other byte is itself. */
 static void check_message(const nghttp2_nv *nv, struct mw_slice message) {
   size_t n = 0;
   for (size_t i = 0; i < nv->valuelen; i++, n++) {
@@ -29,7 +29,7 @@ static void check_message(const nghttp2_nv *nv, struct mw_slice message) {
   check(n == mw_status_message_cut(message).len);
 }
 
-/* HTTP/2 has no blanks at the ends of a value. */
+/* Removes the blanks at the ends of a value, which HTTP/2 forbids. */
 static struct mw_slice as_sent(const struct mw_metadata_entry *entry) {
   struct mw_slice value = entry->value;
   if (mw_metadata_is_binary(entry->key)) return value;
@@ -46,7 +46,7 @@ static void check_same(const struct mw_metadata *sent, const struct mw_metadata 
   }
 }
 
-/* As a client's: the fields of a response, and then all values of the first "-bin" key in one field. */
+/* Parses the fields of a response as those of a request; then all values of the first "-bin" key as one field. */
 static void check_http(const struct mw_metadata *sent, struct mw_slice all, struct mw_arena *arena) {
   struct mw_http_fields fields;
   struct mw_http_request request, joined;
@@ -60,7 +60,8 @@ static void check_http(const struct mw_metadata *sent, struct mw_slice all, stru
   for (size_t i = 0; i < fields.len; i++) {
     const nghttp2_nv *nv = &fields.nv[i];
     struct mw_slice name = mw_slice(nv->name, nv->namelen), value = mw_slice(nv->value, nv->valuelen);
-    check(nghttp2_check_header_name(nv->name, nv->namelen) && nghttp2_check_header_value_rfc9113(nv->value, nv->valuelen));
+    check(nghttp2_check_header_name(nv->name, nv->namelen) &&
+          nghttp2_check_header_value_rfc9113(nv->value, nv->valuelen));
     check(mw_http_request_add(&request, name, value) == 0);
     if (is_field(nv, "grpc-message")) check_message(nv, all);
     if (is_field(nv, "grpc-status-details-bin")) {
@@ -107,7 +108,8 @@ static void check_timeout(struct mw_slice value, struct mw_arena *arena) {
   size_t digits = 0;
   while (digits < value.len && value.data[digits] >= '0' && value.data[digits] <= '9') digits++;
   for (size_t i = 0; i < 6 && digits > 0 && digits <= 8 && value.len == digits + 1; i++) {
-    if (value.data[digits] == units[i].unit) expected = (double)strtoull((const char *)value.data, NULL, 10) * units[i].ns;
+    if (value.data[digits] != units[i].unit) continue;
+    expected = (double)strtoull((const char *)value.data, NULL, 10) * units[i].ns;
   }
   mw_http_request_init(&request, arena, SIZE_MAX);
   check(mw_http_request_add(&request, mw_slice_str("grpc-timeout"), value) == 0);
@@ -126,7 +128,7 @@ static void check_trace(struct mw_slice value) {
   check(strspn(id, "0123456789abcdef") == MW_TRACE_ID_LEN);
 }
 
-/* Adds a line to the metadata to send, if an application may set it. */
+/* Adds a line to `sent` if an application may set it. */
 static void add_line(struct mw_metadata *sent, struct mw_arena *arena, const uint8_t *line, size_t len) {
   const uint8_t *colon = len > 0 ? memchr(line, ':', len) : NULL;
   if (!colon) return;

@@ -1,6 +1,7 @@
-/* The pattern functions of src/script return what Lua's own do, or raise the same error, unless the budget cuts them.
+/* The pattern functions of src/script return the same results as Lua's own, or raise the same error, unless the budget
+ * is exceeded.
  *
- * An input: how to call, where to begin, the lengths of pattern and replacement; then these two and the subject. */
+ * An input: the function, the start index, the lengths of pattern and replacement; then these two, and the subject. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,13 +43,13 @@ static const char *push(lua_State *L, const uint8_t *data, size_t len) {
   return lua_pushlstring(L, (const char *)data, len);
 }
 
-/* Frees what a run has left: libFuzzer looks for leaks after each that frees less than it allocates. */
+/* Frees the garbage of a run: libFuzzer checks for leaks after each run that frees less than it allocates. */
 static void clean_up(lua_State *L) {
   lua_settop(L, 1);
   lua_gc(L, LUA_GCCOLLECT);
 }
 
-/* Leaves the result, or the error, at index 2. */
+/* Runs the script. Leaves the result, or the error, at index 2. */
 static int run(lua_State *L, const uint8_t *data, size_t size) {
   size_t pattern = data[2] % PATTERN, replacement = data[3] % PATTERN;
   const uint8_t *rest = data + HEAD;

@@ -1,5 +1,5 @@
-/* A descriptor set from anywhere becomes a pool or an error. The built-in services serve the pool, the imports of its
- * files are in it, and messages of its types are read and written. */
+/* Any bytes become a pool or an error. The built-in services serve the pool, it contains the imports of its files, and
+ * messages of its types can be read and written. */
 #include <stdlib.h>
 
 #include "rpc/engine.h"
@@ -9,7 +9,7 @@
 #include "server/health.h"
 #include "server/reflection.h"
 
-enum { TYPES = 16, BUDGET = 1 << 20 }; /* types tried: the given ones are first */
+enum { TYPES = 16, BUDGET = 1 << 20 }; /* TYPES: types to try; the pool lists those of the input first */
 
 static void check(bool ok) {
   if (!ok) abort();
@@ -49,13 +49,13 @@ static void call(struct mw_dispatch *dispatch, const char *path, struct mw_slice
   mw_buf_fini(&fake.reserved);
 }
 
-/* One request to reflection, of field `number` with a short text. */
+/* Sends a request to reflection, with a short text in field `number`. */
 static void ask(struct mw_dispatch *dispatch, unsigned number, const char *text) {
   static const char v1[] = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
   static const char v1alpha[] = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo";
   uint8_t request[2 + 4 + 127] = {(uint8_t)(number << 3 | 2)};
   size_t len = strnlen(text, 120);
-  bool extension = number == 5; /* a message: the type, and 50001 */
+  bool extension = number == 5; /* the field is a message: the type and the number 50001 */
   request[1] = (uint8_t)(len + (extension ? 6 : 0));
   uint8_t *at = request + 2;
   if (extension) {
@@ -71,7 +71,7 @@ static void ask(struct mw_dispatch *dispatch, unsigned number, const char *text)
 }
 
 static void serve(const struct mw_pool *pool, struct mw_slice bytes) {
-  static struct mw_pool *builtin; /* of all inputs */
+  static struct mw_pool *builtin; /* shared by all inputs */
   if (!builtin) check(mw_pool_new(&builtin, mw_slice(NULL, 0), NULL) == 0);
   struct mw_dispatch dispatch;
   struct mw_router router;
@@ -113,7 +113,7 @@ static void check_imports(const struct mw_pool *pool, const char *path) {
   for (size_t i = 0; i < n; i++) check(mw_pool_file(pool, imports[i]).data != NULL);
 }
 
-/* Reads `bytes` as a message of the type, and writes it in both forms. */
+/* Reads `bytes` as a message of the type; writes it as protobuf and as JSON. */
 static void use(const struct mw_pool *pool, const struct mw_message_type *type, struct mw_slice bytes) {
   struct mw_arena arena;
   struct mw_buf json = MW_BUF_INIT, packed = MW_BUF_INIT;

@@ -1,5 +1,5 @@
-/* The bytes of a stream are the same messages, or the same error, whether they come at once or in pieces of any size.
- * The first two bytes of an input choose the compression and the pieces. */
+/* The bytes of a stream yield the same messages, or the same error, whether they arrive at once or in pieces of any
+ * size. The first two bytes of an input choose the compression and the size of the pieces. */
 #include <stdlib.h>
 
 #include "engine/http/message.h"
@@ -10,7 +10,7 @@ static void check(bool holds) {
   if (!holds) abort();
 }
 
-/* Appends each message with its length, and what `next` said last, to `out`. `step` 0 is all at once. */
+/* Appends each message with its length, and the last result of next(), to `out`. `step` 0 feeds all bytes at once. */
 static void read_all(const uint8_t *data, size_t size, enum mw_compression compression, size_t step,
                      struct mw_buf *out) {
   struct mw_http_reader reader;

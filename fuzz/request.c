@@ -1,5 +1,5 @@
-/* Header fields of any kind, one a line, become a request or an answer that HTTP/2 can carry; what is shown to handlers
- * is metadata, and no more than was sent. */
+/* Any header fields, one a line, become a request or a refusal that HTTP/2 can carry. The metadata for handlers is
+ * valid, and no larger than the fields. */
 #include <stdlib.h>
 
 #include "base/clock.h"

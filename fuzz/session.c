@@ -1,4 +1,4 @@
-/* A client may send what it likes in whatever pieces: its calls end, and nothing of the connection stays behind. */
+/* A client may send any bytes in pieces of any size: all of its calls end, and no memory of the connection leaks. */
 #include "http_wire.h"
 
 static struct wire wire;

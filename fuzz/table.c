@@ -1,6 +1,6 @@
-/* Messages in Lua with the collector at every allocation: bytes become a table, the table is changed at random, and the
- * message that it packs to, if any, is read as the same one. The first byte of an input chooses the type, the second
- * how many of the bytes after it choose the changes. */
+/* Messages in Lua, with a garbage collection at every allocation. Bytes become a table, the table is changed at random,
+ * and if it can be packed, its bytes are read as the same message. The first byte of an input chooses the type, the
+ * second the number of the following bytes that choose the changes. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,7 +60,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv) {
   exit(1);
 }
 
-/* Pushes the packed bytes of the table at `index`, or nothing when it is no message. */
+/* Pushes the packed bytes of the table at `index`. Returns false, and pushes nothing, if it is not a valid message. */
 static bool pack(lua_State *L, int index, struct mw_slice *out) {
   ProtobufCMessage *message;
   if (mw_bind_to_message(L, index, &program, type, mw_vm_scratch(&vm), &message, NULL) != 0) return false;
@@ -92,8 +92,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   type = mw_pool_message(program.pool, types[data[0] % 4]);
   changes = mw_slice(data + HEAD, n);
   bytes = mw_slice(data + HEAD + n, size - HEAD - n);
-  vm.allocations = vm.run_allocations = 0; /* each input has every cycle (script/collect.h) */
+  vm.allocations = vm.run_allocations = 0; /* so that each input collects at every allocation (script/collect.h) */
   (void)mw_vm_protect(&vm, check, NULL, NULL);
-  lua_gc(vm.L, LUA_GCCOLLECT); /* or libFuzzer looks for leaks */
+  lua_gc(vm.L, LUA_GCCOLLECT); /* else libFuzzer checks for leaks */
   return 0;
 }
