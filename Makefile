@@ -12,12 +12,14 @@
 #                   every kind for MEMORY_SECONDS (600), after which the server must hold no more memory
 #   make crash      kills the server under writes, CYCLES times (1000)
 #   make conformance  runs other people's suites and clients (test/conformance.py); needs Go, at first a network too
-#   make layers     checks that every #include points down
+#   make lint       layers and loops, then the habits of prose (scripts/prose) and the format of C (scripts/format)
+#   make layers     checks that every #include points down, and that files of a folder form no new circle
 #   make loops      checks that loops in C that a script or a message can make long look at the budget
-#   make types      tells LuaLS, through build/types, of the messages in proto/ and in the examples
+#   make format     formats all C by .clang-format
+#   make types      writes LuaLS annotations of the messages in proto/ and in the examples to build/types
 #   make bench      races against gRPC servers of other languages (ARGS='--quick', '--help'): docs/performance.md
 #   make bench-reload  from a save to its being served, and what calls bear meanwhile (ARGS='--engine core')
-#   make install    PREFIX (/usr/local) and DESTDIR say where
+#   make install    installs into PREFIX (/usr/local), below DESTDIR
 #   make clean      removes everything built
 #
 # Each first installs the Debian packages that it misses (scripts/deps), or does nothing when all are there.
@@ -33,8 +35,8 @@ define build
 @cmake --build $(1) -j $(JOBS) -- --no-print-directory -s
 endef
 
-.PHONY: all run test asan gcstress tsan fuzz soak crash conformance layers loops types bench bench-reload install clean help \
-	build-deps test-deps
+.PHONY: all run test asan gcstress tsan fuzz soak crash conformance lint layers loops format types bench bench-reload \
+	install clean help build-deps test-deps lint-deps
 
 all: build-deps
 	$(call build,build,release)
@@ -75,11 +77,18 @@ conformance: all
 	@scripts/deps build conformance
 	@test/conformance.py $(CLIENTS)
 
+lint: lint-deps layers loops
+	@scripts/prose
+	@scripts/format --check
+
 layers:
 	@scripts/layers
 
 loops:
 	@scripts/loops
+
+format: lint-deps
+	@scripts/format
 
 types: test-deps
 	@mkdir -p build/types
@@ -109,3 +118,6 @@ build-deps:
 
 test-deps:
 	@scripts/deps build test
+
+lint-deps:
+	@scripts/deps lint
