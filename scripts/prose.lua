@@ -20,6 +20,7 @@ return {
   at("src/bind", { start = 22, what = 47, persons = 14, behind = 8, quantity = 1, wide = 70 }),
   at("src/server", { start = 36, what = 28, persons = 47, behind = 2, quantity = 4, wide = 67 }),
   at("src/cli", { start = 30, what = 43, persons = 33, behind = 10, quantity = 1, wide = 34 }),
+  at("docs/decisions", done),
   at("docs", { start = 22, what = 26, persons = 26, behind = 9, quantity = 3, wide = 582 }),
   at("library", { start = 1, what = 19, persons = 9, behind = 5, quantity = 1, wide = 11 }),
   at("lua", { start = 84, what = 84, persons = 125, behind = 1, quantity = 1, wide = 0 }),
@@ -30,5 +31,8 @@ return {
   at("fuzz", { start = 29, what = 86, persons = 8, behind = 29, quantity = 1, wide = 4 }),
   at("scripts", done),
   at("README.md", { start = 1, what = 40, persons = 8, behind = 1, quantity = 1, wide = 8 }),
+  at("CONTRIBUTING.md", done),
+  at("SECURITY.md", done),
+  at("CHANGELOG.md", done),
   at("Makefile", done),
 }
