@@ -7,6 +7,7 @@
 #   make gcstress   the specs with garbage collected at every allocation, and random calls of the whole Lua API for
 #                   WALK_SECONDS (60), or of WALK_SEED, under ASan and UBSan
 #   make tsan       what crosses threads and the client, under TSan
+#   make coverage   the unit tests and the specs, then the lines of each folder that they have run
 #   make fuzz       every fuzzer for FUZZ_SECONDS (10)
 #   make soak       saves in every way under load, SAVES times (1000), and reloads RELOADS times (10000); then calls of
 #                   every kind for MEMORY_SECONDS (600), after which the server must hold no more memory
@@ -35,8 +36,8 @@ define build
 @cmake --build $(1) -j $(JOBS) -- --no-print-directory -s
 endef
 
-.PHONY: all run test asan gcstress tsan fuzz soak crash conformance lint layers loops format types bench bench-reload \
-	install clean help build-deps test-deps lint-deps
+.PHONY: all run test asan gcstress tsan coverage fuzz soak crash conformance lint layers loops format types bench \
+	bench-reload install clean help build-deps test-deps lint-deps
 
 all: build-deps
 	$(call build,build,release)
@@ -62,6 +63,12 @@ gcstress: test-deps
 tsan: test-deps
 	$(call build,build-tsan,tsan)
 	@TEST_TIMEOUT=120 test/run --build build-tsan threads client
+
+# Counts of earlier runs are removed: those of another version of a file do not fit.
+coverage: test-deps
+	$(call build,build-coverage,coverage)
+	@find build-coverage -name '*.gcda' -delete
+	@test/run --build build-coverage unit spec; status=$$?; scripts/coverage build-coverage && exit $$status
 
 fuzz: test-deps
 	$(call build,build-fuzz,fuzz)
@@ -108,7 +115,7 @@ install: all
 	@cmake --install build --prefix $(PREFIX)
 
 clean:
-	rm -rf build build-dev build-asan build-tsan build-fuzz build-bench
+	rm -rf build build-dev build-asan build-tsan build-coverage build-fuzz build-bench
 
 help:
 	@sed -n 's/^#   //p' Makefile
