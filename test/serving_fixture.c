@@ -129,7 +129,8 @@ static const struct {
     {{.name = "Meta", .path = "/t.T/Meta", .service = &service}, &meta},
     {{.name = "Down", .path = "/t.T/Down", .service = &service, .server_streaming = true}, &down},
     {{.name = "Up", .path = "/t.T/Up", .service = &service, .client_streaming = true}, &up},
-    {{.name = "Chat", .path = "/t.T/Chat", .service = &service, .client_streaming = true, .server_streaming = true}, &chat},
+    {{.name = "Chat", .path = "/t.T/Chat", .service = &service, .client_streaming = true, .server_streaming = true},
+     &chat},
     {{.name = "Open", .path = "/t.T/Open", .service = &service, .client_streaming = true}, &opener},
 };
 

@@ -34,8 +34,8 @@ struct script {
   uint32_t down_size;
   uint32_t down_sent;
   uint64_t most_unsent;
-  bool headers_first;      /* Wait sends headers at once */
-  bool asks;               /* Down asks for room in the connection's backlog before each message */
+  bool headers_first; /* Wait sends headers at once */
+  bool asks;          /* Down asks for room in the connection's backlog before each message */
 };
 
 extern struct script script;
