@@ -138,6 +138,74 @@ describe("moonwire test", function()
     end
   end)
 
+  describe("with a folder that always has something due", function()
+    local lua <const> = 'local mw = require "moonwire" mw.every(0.05, function() end)'
+
+    it("fails a test that waits longer than its limit, with its place, and runs the others", function()
+      local folder <close> = folder_of(lua, [[
+        local mw, test = require "moonwire", require "moonwire.test"
+        it("listens", function()
+          mw.topic("never"):subscribe():receive()
+        end)
+        it("pauses", function()
+          test.pause(600)
+        end)
+        it("asks again and again", function()
+          while true do test.settle() end
+        end)
+        it("passes", function() mw.sleep(0.01) end)
+      ]])
+      local words <const> = ": the test has taken more than 0.3 s, the limit (--timeout, or the setting test.seconds), and waits here"
+      for _, by in ipairs { "flag", "setting" } do
+        if by == "setting" then folder:write("moonwire.lua", "return { test = { seconds = 0.3 } }") end
+        local code, out, err = folder:run("test", "--output=TAP", by == "flag" and "--timeout=0.3" or nil)
+        assert.are.equal(1, code, err)
+        for _, line in ipairs { "spec/p_spec.lua:3" .. words, "spec/p_spec.lua:6" .. words, "spec/p_spec.lua:9" .. words,
+                                "not ok 1 - listens", "not ok 2 - pauses", "not ok 3 - asks again and again", "ok 4 - passes" } do
+          assert.matches(line, out, 1, true)
+        end
+      end
+    end)
+
+    it("ends a test that runs longer than its limit without waiting", function()
+      local folder <close> = folder_of(lua, '\nit("spins", function()\nwhile true do end end)')
+      local code, _, err = folder:run("test", "--timeout=0.3")
+      assert.are.equal(1, code)
+      assert.matches('moonwire test: "spins" (spec/p_spec.lua:2) runs on at spec/p_spec.lua:3: ', err, 1, true)
+      assert.matches("ran for more than 300 ms without waiting", err, 1, true)
+    end)
+
+    it("names the test and its place at SIGINT", function()
+      for body, verb in pairs {
+        ['mw.topic("never"):subscribe():receive()'] = "waits", ['test.pause(600)'] = "waits", ['while true do end'] = "runs",
+      } do
+        local folder <close> = folder_of(lua, ([[
+          local mw, test = require "moonwire", require "moonwire.test"
+          it("hangs", function()
+            io.stdout:write "begun\n" io.stdout:flush()
+            %s
+          end)
+        ]]):format(body))
+        local process <close> = test.start { "test", folder.dir, "--output=TAP" }
+        test.eventually(function() return process:read_line() == "begun" end)
+        process:kill(2)
+        assert.are.equal(130, (process:wait()), body)
+        assert.matches('moonwire test: interrupted in "hangs" (spec/p_spec.lua:2), which ' .. verb .. " at spec/p_spec.lua:4",
+          process.stderr, 1, true)
+      end
+    end)
+
+    it("refuses a limit that is none", function()
+      local folder <close> = folder_of(lua, "")
+      for _, value in ipairs { "x", "-1", "nan", "1e9" } do
+        local code, _, err = folder:run("test", "--timeout", value)
+        assert.are.equal(2, code)
+        assert.are.equal("moonwire test: --timeout: expected seconds from 0 (no limit) to 86400, got " .. value ..
+          "\nTry moonwire test --help.\n", err)
+      end
+    end)
+  end)
+
   it("lets a test wait for what comes from elsewhere", function()
     local folder <close> = folder_of([[
       local mw = require "moonwire"

@@ -3,7 +3,7 @@
 #ifndef MW_CLI_CLI_H
 #define MW_CLI_CLI_H
 
-enum { MW_EXIT_OK = 0, MW_EXIT_FAILED = 1, MW_EXIT_USAGE = 2 };
+enum { MW_EXIT_OK = 0, MW_EXIT_FAILED = 1, MW_EXIT_USAGE = 2, MW_EXIT_INTERRUPTED = 130 };
 
 int mw_cli_serve(int argc, char **argv);
 int mw_cli_call(int argc, char **argv);

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "cli/cli.h"
 #include "cli/test.h"
 #include "cli/test_process.h"
@@ -19,12 +20,15 @@ static const char help[] =
     "Runs the busted specs of the project folder DIR (the working directory by default) inside the runtime. Each test\n"
     "begins with the folder's scripts freshly loaded and an empty store in memory, and may call what waits.\n"
     "\n"
-    "usage: moonwire test [DIR] [BUSTED OPTION]...\n"
+    "usage: moonwire test [DIR] [--timeout S] [BUSTED OPTION]...\n"
+    "\n"
+    "  --timeout S  seconds that one test may take, 0 for no limit (what DIR/moonwire.lua says as test.seconds, or 60)\n"
     "\n"
     "Specs are the files spec/**/*_spec.lua, or those named. `require \"moonwire\"` gives them the Lua API,\n"
     "`require \"moonwire.test\"` the folder's handlers without a network, a clock that the spec moves, and servers to\n"
     "test against; see docs/testing.md. Needs busted (Debian: lua-busted).\n"
-    "Exit code: 0 when all pass, 1 when some fail, 2 for wrong usage.\n"
+    "Exit code: 0 when all pass, 1 when some fail, 2 for wrong usage, 130 after SIGINT, which reports the test that runs\n"
+    "and the place where it waits.\n"
     "\n"
     "example:\n"
     "  moonwire test . spec/call_spec.lua\n";
@@ -67,18 +71,32 @@ static void prepare(lua_State *L, struct mw_test *test) {
   lua_setfield(L, -3, "moonwire");
   mw_test_process_open(L);
   mw_test_clock_open(L, test);
+  mw_test_watch_open(L, test);
   mw_test_world_open(L, test);
   mw_test_inspect_open(L, test);
   lua_setfield(L, -3, "moonwire.test");
   lua_settop(L, 1);
 }
 
+/* The specs have ended with the error at the top: an error of busted's, or a test that ran on without waiting. */
+static void report_end(lua_State *L, struct mw_test *test) {
+  const struct mw_account *account = &test->fiber->account;
+  if (account->cut && test->interrupted) {
+    mw_test_report_interrupt(test, "runs", account->place);
+  } else if (account->cut && test->name.len > 0) {
+    fprintf(stderr, "moonwire test: %s runs on at %s: %s\n", mw_buf_str(&test->name), account->place,
+            luaL_tolstring(L, -1, NULL));
+  } else {
+    fprintf(stderr, "moonwire test: %s\n", luaL_tolstring(L, -1, NULL));
+  }
+}
+
 static int after_busted(lua_State *L, int status, lua_KContext context) {
   struct mw_test *test = (struct mw_test *)context;
   if (test->code < 0) {
     bool failed = status != LUA_OK && status != LUA_YIELD;
-    if (failed) fprintf(stderr, "moonwire test: %s\n", luaL_tolstring(L, -1, NULL));
-    test->code = failed ? MW_EXIT_FAILED : MW_EXIT_OK;
+    if (failed) report_end(L, test);
+    if (test->code < 0) test->code = failed ? MW_EXIT_FAILED : MW_EXIT_OK;
   }
   mw_test_watch_stop(test);
   mw_test_clock_release(test);
@@ -109,7 +127,6 @@ static void start(struct mw_post *post) {
   struct mw_test *test = MW_CONTAINER(post, struct mw_test, start);
   struct mw_fiber *fiber = mw_fiber_new(&test->worker.vm, test->specs, on_done, test);
   if (!fiber) return;
-  fiber->account.slice = 0; /* specs may take their time */
   mw_test_watch_start(test, fiber);
   mw_fiber_start(fiber, test_main, test);
 }
@@ -154,6 +171,7 @@ static int run(struct mw_test *test, struct mw_err *err) {
   if (rc != 0) return rc;
   test->shared = &shared;
   test->generation = generation; /* `shared` has a reference */
+  if (test->limit < 0) test->limit = mw_span_of_seconds(generation->settings.test_seconds);
   mw_worker_init(&test->worker, &shared, 0);
   rc = mw_worker_open(&test->worker, err);
   if (rc == 0) {
@@ -182,6 +200,31 @@ static int test_folder(struct mw_test *test) {
 
 /* A server starts (server/gate.h): moonwire test --of=PID --copied-from=PROJECT DIR ... */
 static const char of[] = "--of=", copied_from[] = "--copied-from=";
+
+/* Takes --timeout S out of busted's arguments. Returns false, having reported it, when the value is wrong. */
+static bool take_timeout(struct mw_test *test) {
+  static const char name[] = "--timeout";
+  int kept = 0;
+  for (int i = 0; i < test->argc; i++) {
+    const char *arg = test->argv[i], *value = NULL;
+    if (strncmp(arg, "--timeout=", sizeof name) == 0) value = arg + sizeof name;
+    if (strcmp(arg, name) == 0) value = i + 1 < test->argc ? test->argv[++i] : "nothing";
+    if (!value) {
+      test->argv[kept++] = test->argv[i];
+      continue;
+    }
+    char *end;
+    double seconds = strtod(value, &end);
+    if (end == value || *end || !(seconds >= 0 && seconds <= 86400)) {
+      fprintf(stderr, "moonwire test: --timeout: expected seconds from 0 (no limit) to 86400, got %s\n"
+                      "Try moonwire test --help.\n", value);
+      return false;
+    }
+    test->limit = mw_span_of_seconds(seconds);
+  }
+  test->argc = kept;
+  return true;
+}
 
 int mw_cli_test(int argc, char **argv) {
   const char *project = NULL;
@@ -213,10 +256,13 @@ int mw_cli_test(int argc, char **argv) {
                          .log_lock = PTHREAD_MUTEX_INITIALIZER,
                          .log = MW_BUF_INIT,
                          .stuck = MW_BUF_INIT,
+                         .name = MW_BUF_INIT,
+                         .limit = -1,
                          .start.run = start};
   mw_list_init(&test.stores);
-  int code = test_folder(&test);
+  int code = take_timeout(&test) ? test_folder(&test) : MW_EXIT_USAGE;
   mw_buf_fini(&test.log);
   mw_buf_fini(&test.stuck);
+  mw_buf_fini(&test.name);
   return code;
 }

@@ -6,6 +6,8 @@
 #ifndef MW_CLI_TEST_H
 #define MW_CLI_TEST_H
 
+#include <signal.h>
+
 #include "base/buf.h"
 #include "server/worker.h"
 
@@ -22,6 +24,11 @@ struct mw_test {
   struct mw_fiber *fiber;           /* of the specs; NULL before and after; test_stuck.c, as the next two */
   struct mw_timer *look;
   struct mw_buf stuck;              /* words for the error of a wait without an end */
+  struct mw_buf name;               /* of the test that runs, with its place; "" for none */
+  int64_t limit;                    /* nanoseconds that a test may take; 0 for no limit, -1 until known */
+  int64_t since;                    /* mw_clock_real() when it began, or the last one ended */
+  volatile sig_atomic_t interrupted; /* by SIGINT */
+  struct mw_test_turn *pause;       /* the test.pause() under way, or NULL; test_clock.c */
   struct mw_list stores;            /* of earlier tests, still in use by what the collector has not found */
   pthread_mutex_t log_lock;         /* guards what follows */
   struct mw_buf log;                /* lines since the test began */
@@ -60,9 +67,24 @@ void mw_test_clock_open(lua_State *L, struct mw_test *test);   /* clock, settle;
 void mw_test_world_open(lua_State *L, struct mw_test *test);   /* begin, finish; test_world.c */
 void mw_test_inspect_open(lua_State *L, struct mw_test *test); /* client, disconnect, calls, logs, require */
 
-/* While the specs run in `fiber`: fails a wait of theirs that nothing is left to end. */
+void mw_test_watch_open(lua_State *L, struct mw_test *test);   /* begins; test_stuck.c */
+
+/* While the specs run in `fiber`: fails a wait of theirs that nothing is left to end, or of a test beyond its limit, and ends
+ * them at SIGINT. */
 void mw_test_watch_start(struct mw_test *test, struct mw_fiber *fiber);
 void mw_test_watch_stop(struct mw_test *test);
+
+/* True once the test has taken longer than its limit. */
+bool mw_test_is_overdue(const struct mw_test *test);
+
+/* Raises the error for that, in the spec. */
+int mw_test_raise_overdue(lua_State *L, struct mw_test *test);
+
+/* Reports on stderr that SIGINT has ended the specs in a test that "waits" or "runs" at `place`. */
+void mw_test_report_interrupt(struct mw_test *test, const char *verb, const char *place);
+
+/* Ends a test.pause() that is under way. */
+void mw_test_end_pause(struct mw_test *test);
 
 /* Lets the clocks go if a spec has stopped them. */
 void mw_test_clock_release(struct mw_test *test);

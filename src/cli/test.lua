@@ -3,8 +3,8 @@ local mw = require "moonwire"
 local test = require "moonwire.test"
 
 -- What is not for specs.
-local begin <const>, finish <const>, stop_clock <const> = test.begin, test.finish, test.stop_clock
-test.begin, test.finish, test.stop_clock = nil, nil, nil
+local begin <const>, finish <const>, stop_clock <const>, begins <const> = test.begin, test.finish, test.stop_clock, test.begins
+test.begin, test.finish, test.stop_clock, test.begins = nil, nil, nil, nil
 
 -- ---- the folder's own handlers ----
 
@@ -98,6 +98,14 @@ local function surround_tests()
   metatable.__call = function(self, busted)
     local result = initialise(self, busted)
     place_errors(busted)
+    busted.subscribe({ "test", "start" }, function(element)
+      begins(element.name, ("%s:%d"):format(element.trace.short_src, element.trace.currentline))
+      return nil, true
+    end)
+    busted.subscribe({ "test", "end" }, function()
+      begins()
+      return nil, true
+    end)
     busted.executors.before_each(function() begin() end)
     busted.executors.after_each(function() finish() end)
     return result

@@ -54,7 +54,7 @@ static void drive(void *arg) {
   struct drive *d = arg;
   struct mw_loop *loop = &d->turn.test->worker.loop;
   do {
-    if (!settle(d->turn.test) && mw_timer_start_real(loop, LOOK_AGAIN_NS, drive, d)) return;
+    if (!settle(d->turn.test) && !mw_test_is_overdue(d->turn.test) && mw_timer_start_real(loop, LOOK_AGAIN_NS, drive, d)) return;
   } while (fire_next(d));
   if (d->move && d->turn.err.code == 0 && d->turn.test->clock && d->until > mw_clock_mono()) mw_clock_move(d->until);
   mw_test_turn_end(&d->turn);
@@ -80,15 +80,32 @@ static int l_settle(lua_State *L) {
 struct pause {
   struct mw_test_turn turn;
   int64_t delay;
+  struct mw_timer *timer;
 };
 
-static void end_pause(void *arg) { mw_test_turn_end(arg); }
+static void end_pause(void *arg) {
+  struct pause *pause = arg;
+  struct mw_test *test = pause->turn.test;
+  if (test->pause == &pause->turn) test->pause = NULL;
+  mw_test_turn_end(&pause->turn);
+}
 
+/* A test has one under way, but for those of functions that it has spawned. */
 static void run_pause(struct mw_test_turn *turn) {
-  const struct pause *pause = MW_CONTAINER(turn, struct pause, turn);
-  if (mw_timer_start_real(&turn->test->worker.loop, pause->delay, end_pause, turn)) return;
+  struct pause *pause = MW_CONTAINER(turn, struct pause, turn);
+  if (turn->fiber == turn->test->fiber) turn->test->pause = turn;
+  pause->timer = mw_timer_start_real(&turn->test->worker.loop, pause->delay, end_pause, pause);
+  if (pause->timer) return;
+  turn->test->pause = NULL;
   mw_err_set(&turn->err, MW_ENOMEM, "out of memory");
   mw_test_turn_end(turn);
+}
+
+void mw_test_end_pause(struct mw_test *test) {
+  if (!test->pause) return;
+  struct pause *pause = MW_CONTAINER(test->pause, struct pause, turn);
+  mw_timer_stop(pause->timer);
+  end_pause(pause);
 }
 
 /* test.pause(seconds) */
@@ -96,7 +113,7 @@ static int l_pause(lua_State *L) {
   struct mw_test *test = mw_test_of(L);
   int64_t delay = mw_span_of_seconds(luaL_checknumber(L, 1));
   struct pause *pause = lua_newuserdatauv(L, sizeof *pause, 0);
-  *pause = (struct pause){{.test = test, .err = MW_ERR_INIT, .run = run_pause}, delay};
+  *pause = (struct pause){{.test = test, .err = MW_ERR_INIT, .run = run_pause}, delay, NULL};
   return mw_test_turn_wait(L, &pause->turn, "test.pause", after_wait);
 }
 

@@ -1,8 +1,11 @@
-/* Ends a wait of the specs that nothing can end: no timer is due, and no call, file or write to the store is under way.
- * The wait raises an error with its place, which fails the test; the others run. */
+/* Ends a wait of the specs that nothing can end: no timer is due, and no call, file or write to the store is under way;
+ * and that of a test which takes longer than its limit. The wait raises an error with its place, which fails the test; the
+ * others run. A test that runs on without waiting is cut by its budget, which ends the specs. So does SIGINT. */
+#include <signal.h>
 #include <stdio.h>
 
 #include "base/clock.h"
+#include "cli/cli.h"
 #include "cli/test.h"
 
 #define LOOK_EVERY_NS (10 * (int64_t)MW_NS_PER_MS)
@@ -33,6 +36,81 @@ static int raise_stuck(lua_State *L, int status, lua_KContext context) {
   return lua_error(L);
 }
 
+/* ---- a test that takes too long ---- */
+
+bool mw_test_is_overdue(const struct mw_test *test) {
+  return test->limit > 0 && mw_clock_real() - test->since > test->limit;
+}
+
+int mw_test_raise_overdue(lua_State *L, struct mw_test *test) {
+  luaL_where(L, 1);
+  lua_pushfstring(L, "the test has taken more than %f s, the limit (--timeout, or the setting test.seconds), and waits here",
+                  (double)test->limit / MW_NS_PER_S);
+  lua_pushlstring(L, mw_buf_str(&test->stuck), test->stuck.len);
+  lua_concat(L, 3);
+  mw_buf_clear(&test->stuck);
+  test->since = mw_clock_real(); /* for after_each */
+  return lua_error(L);
+}
+
+/* In the coroutine that waits, in place of the end of its wait. */
+static int raise_overdue(lua_State *L, int status, lua_KContext context) {
+  return mw_test_raise_overdue(L, (struct mw_test *)context);
+}
+
+/* begins(name, place): a test begins, or without arguments has ended. */
+static int l_begins(lua_State *L) {
+  struct mw_test *test = mw_test_of(L);
+  mw_buf_clear(&test->name);
+  test->since = mw_clock_real();
+  if (lua_isnoneornil(L, 1)) return 0;
+  mw_buf_printf(&test->name, "\"%s\" (%s)", luaL_checkstring(L, 1), luaL_checkstring(L, 2));
+  return 0;
+}
+
+void mw_test_watch_open(lua_State *L, struct mw_test *test) {
+  static const luaL_Reg functions[] = {{"begins", l_begins}, {NULL, NULL}};
+  lua_pushlightuserdata(L, test);
+  luaL_setfuncs(L, functions, 1);
+}
+
+/* ---- SIGINT ---- */
+
+static struct mw_test *interruptible; /* what the handler of the signal stops */
+
+/* Has a run without waits cut at the next look of its budget. The second SIGINT ends the process. */
+static void on_interrupt(int number) {
+  interruptible->interrupted = 1;
+  interruptible->fiber->account.slice = 1;
+}
+
+static void set_handler(struct mw_test *test, void (*handler)(int number)) {
+  struct sigaction action = {.sa_handler = handler, .sa_flags = SA_RESTART | (int)SA_RESETHAND};
+  sigemptyset(&action.sa_mask);
+  interruptible = test;
+  sigaction(SIGINT, &action, NULL);
+}
+
+void mw_test_report_interrupt(struct mw_test *test, const char *verb, const char *place) {
+  const char *name = test->name.len > 0 ? mw_buf_str(&test->name) : "no test";
+  fprintf(stderr, "moonwire test: interrupted in %s, which %s at %s%s\n", name, verb, place, mw_buf_str(&test->stuck));
+  mw_buf_clear(&test->stuck);
+  test->code = MW_EXIT_INTERRUPTED;
+}
+
+static void push_interrupt(lua_State *L, void *arg) { lua_pushliteral(L, "interrupted"); }
+
+static void interrupt(struct mw_test *test) {
+  char place[256];
+  mw_bind_fiber_place(test->fiber, place, sizeof place);
+  describe(test, &test->stuck);
+  mw_test_report_interrupt(test, "waits", place);
+  mw_fiber_abandon(test->fiber, push_interrupt, NULL);
+  mw_test_end_pause(test);
+}
+
+/* ---- the watch ---- */
+
 /* Records that expire wake watches, by the clock that may be stopped. */
 static bool awaits_expiry(const struct mw_test *test) {
   int64_t next = mw_store_next_expiry(test->worker.host.store);
@@ -50,10 +128,24 @@ static bool is_stuck(struct mw_test *test) {
   return !awaits_expiry(test) && !mw_loop_has_posts(loop);
 }
 
+/* Ends what the test waits for, where that can be; the end of a turn (test_turn.c) raises by itself. */
+static void end_overdue(struct mw_test *test) {
+  const struct mw_fiber *fiber = test->fiber;
+  mw_test_end_pause(test);
+  if (!fiber->waiting || !fiber->cancel || mw_fiber_is_queued(fiber)) return;
+  mw_buf_clear(&test->stuck);
+  describe(test, &test->stuck);
+  mw_fiber_interrupt(test->fiber, raise_overdue, (lua_KContext)test);
+}
+
 static void look(void *arg) {
   struct mw_test *test = arg;
   test->look = NULL;
-  if (is_stuck(test)) {
+  if (test->interrupted && test->code < 0) {
+    interrupt(test);
+  } else if (mw_test_is_overdue(test)) {
+    end_overdue(test);
+  } else if (is_stuck(test)) {
     describe(test, &test->stuck);
     mw_fiber_interrupt(test->fiber, raise_stuck, (lua_KContext)test);
   }
@@ -62,10 +154,14 @@ static void look(void *arg) {
 
 void mw_test_watch_start(struct mw_test *test, struct mw_fiber *fiber) {
   test->fiber = fiber;
+  test->since = mw_clock_real();
+  fiber->account.slice = test->limit;
+  set_handler(test, on_interrupt);
   test->look = mw_timer_start_real(&test->worker.loop, LOOK_EVERY_NS, look, test);
 }
 
 void mw_test_watch_stop(struct mw_test *test) {
+  set_handler(NULL, SIG_DFL);
   test->fiber = NULL;
   mw_timer_stop(test->look);
   test->look = NULL;

@@ -8,6 +8,7 @@ static void on_post(struct mw_post *post) {
 static int after_turn(lua_State *L, int status, lua_KContext context) {
   struct mw_test_turn *turn = (struct mw_test_turn *)context;
   if (turn->err.code != 0) return mw_bind_raise_err(L, &turn->err);
+  if (turn->fiber == turn->test->fiber && mw_test_is_overdue(turn->test)) return mw_test_raise_overdue(L, turn->test);
   return turn->k(L, status, context);
 }
 

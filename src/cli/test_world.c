@@ -64,6 +64,7 @@ static int after_turn(lua_State *L, int status, lua_KContext context) { return 0
 /* finish(): behind each test */
 static int l_finish(lua_State *L) {
   struct finish *f = lua_newuserdatauv(L, sizeof *f, 0);
+  mw_test_of(L)->since = mw_clock_real();
   *f = (struct finish){{.test = mw_test_of(L), .err = MW_ERR_INIT, .run = run_finish}, mw_clock_real() + PATIENCE};
   return mw_test_turn_wait(L, &f->turn, "the end of a test", after_turn);
 }

@@ -84,6 +84,7 @@ int mw_settings_init(struct mw_settings *settings, const char *dir) {
                                    .slice_ms = 100,
                                    .protoc_seconds = 60,
                                    .specs_seconds = 60,
+                                   .test_seconds = 60,
                                    .snapshot_seconds = 300,
                                    .health = true,
                                    .reflection = true,

@@ -46,6 +46,7 @@ struct mw_settings {
   double protoc_seconds;      /* that protoc may take */
   bool specs;                 /* a reload has to pass the folder's specs */
   double specs_seconds;       /* that they may take */
+  double test_seconds;        /* that one test of `moonwire test` may take; 0 for no limit */
 };
 
 /* What the command line says, which wins over moonwire.lua; zeros say nothing. Its strings are borrowed. */

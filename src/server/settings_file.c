@@ -44,6 +44,7 @@ static const struct setting settings_table[] = {
     {"reload", "specs", SWITCH, AT(specs), 0, 0, "true or false", false},
     {"reload", "protoc_seconds", NUMBER, AT(protoc_seconds), 1, 86400, "seconds from 1 to 86400", false},
     {"reload", "specs_seconds", NUMBER, AT(specs_seconds), 1, 86400, "seconds from 1 to 86400", false},
+    {"test", "seconds", NUMBER, AT(test_seconds), 0, 86400, "seconds from 0 (no limit) to 86400", false},
     {"tls", "cert", PATH, AT(tls_cert), 0, 0, "a PEM file", true},
     {"tls", "key", PATH, AT(tls_key), 0, 0, "a PEM file", true},
     {"tls", "client_ca", PATH, AT(tls_client_ca), 0, 0, "a PEM file", true},
