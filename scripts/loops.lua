@@ -40,7 +40,7 @@ return {
     ["bind/store_write.c"] = { attempt_update = 1, attempt_delete = 1, l_update = 1, parse_format = 1 },
     ["bind/value.c"] = { put_varint = 1, take_varint = 1 },
     ["script/budget.c"] = { find_place = 1, excuse = 1 },
-    ["script/collisions.h"] = { mw_place_of_integer = 1 },
+    ["script/layout.h"] = { mw_place_of_integer = 1 },
     ["script/environment.c"] = { check_member = 1, refuse_global = 1, l_print = 1, copy_names = 1, copy_all = 1,
       mw_environment_push = 1 },
     ["script/fiber.c"] = { is_closing = 1 },
@@ -72,7 +72,9 @@ return {
     ["bind/value.c"] = { encode_table = 1 },
   },
   ["within an allocation, where nothing may raise: some nanoseconds for each of a table's places"] = {
-    ["script/collisions.c"] = { follow = 1, try_frame = 2, collide = 1 },
+    ["script/collisions.c"] = { collide = 1 },
+    ["script/layout.c"] = { follow = 1, try_frame = 2 },
+    ["script/weak.c"] = { add_up = 1 },
   },
   ["on a thread of the pool, where no script runs"] = {
     ["bind/fs.c"] = { read_all = 1, list_folder = 1, release_list = 1 },
@@ -95,7 +97,7 @@ return {
     ["script/collect.c"] = { run_steps = 1 },
     ["script/pause.c"] = { mw_pause_stop = 1, release = 1 },
     ["script/ready.c"] = { run_list = 1, mw_ready_fini = 1 },
-    ["script/collisions.c"] = { is_in_place = 2, try_keys = 3, raw_fill = 1 },
+    ["script/layout.c"] = { is_in_place = 2, try_keys = 3, raw_fill = 1 },
     ["script/program.c"] = { find_file = 1, mw_program_retire = 1 },
     ["script/vm.c"] = { mw_vm_fini = 1 },
   },

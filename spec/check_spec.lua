@@ -376,6 +376,7 @@ return {
       unsent_messages = { 1, 1000000, "an integer from 1 to 1000000" },
       slice_ms = { 0, 3600000, "milliseconds from 0 to 3600000" },
       memory_bytes = { 0, 1e12, "bytes from 0 to 1e12" },
+      weak_keys = { 0, 1e9, "an integer from 0 to 1e9" },
       connections = { 1, 1000000, "an integer from 1 to 1000000" },
       streams = { 1, 1000000, "an integer from 1 to 1000000" },
       stream_resets = { 1, 1e9, "an integer from 1 to 1e9" },

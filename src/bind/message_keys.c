@@ -5,6 +5,7 @@
 
 #include "bind/message_push.h"
 #include "script/collisions.h"
+#include "script/layout.h"
 
 enum {
   FEW_BITS = 10,

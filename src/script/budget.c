@@ -10,6 +10,7 @@
 #include "script/fiber.h"
 #include "script/traceback.h"
 #include "script/vm.h"
+#include "script/weak.h"
 
 enum {
   TICKS = 10,                 /* looks in the time of a slice */
@@ -58,6 +59,10 @@ static void describe(const struct mw_vm *vm, const struct mw_account *account, c
       snprintf(out, size, "%s used up the memory of the worker's scripts, %zu bytes", subject(vm), vm->limits.memory);
       break;
     case MW_CUT_KEYS: snprintf(out, size, "%s filled a table with numbers as keys that collide", subject(vm)); break;
+    case MW_CUT_WEAK_KEYS:
+      snprintf(out, size, "%s filled tables with weak keys (__mode = 'k') beyond limits.weak_keys, %zu places: use __mode = "
+               "'kv', or keep the values in a field of their keys", subject(vm), vm->limits.weak_keys);
+      break;
     case MW_CUT_DEADLINE: snprintf(out, size, "%s ran on after its deadline", subject(vm)); break;
     case MW_CUT_STOP: snprintf(out, size, "the server is shutting down and %s ran on", subject(vm)); break;
     default:
@@ -76,7 +81,7 @@ static void push_error(lua_State *L, struct mw_account *account, const char *tra
     lua_rawgeti(L, LUA_REGISTRYINDEX, account->error_ref);
     return;
   }
-  char words[128];
+  char words[192];
   describe(vm, account, words, sizeof words);
   if (vm->running && vm->push_cut) {
     vm->push_cut(L, account->cut, words, account->place, traceback);
@@ -89,7 +94,7 @@ static void push_error(lua_State *L, struct mw_account *account, const char *tra
 
 static void log_cut(const struct mw_vm *vm, const struct mw_account *account, const char *traceback) {
   if (!vm->running) return; /* who loads the scripts reports their errors */
-  char words[128];
+  char words[192];
   describe(vm, account, words, sizeof words);
   struct mw_log_field fields[] = {{"at", account->place}, {NULL, NULL}};
   mw_log(MW_LOG_ERROR, fields, "%s%s%s", words, *traceback ? "\n" : "", traceback);
@@ -308,10 +313,10 @@ bool mw_budget_settle(lua_State *L, int status) {
   if (!account) return false;
   mw_vm_drop_scratch(vm); /* who raised the error may have filled it */
   if (!account->cut) {
-    if ((vm->limits.memory == 0 && !vm->collided) || !is_refusal(L, status)) return false;
+    if ((vm->limits.memory == 0 && !vm->refused_for) || !is_refusal(L, status)) return false;
     memcpy(account->place, vm->refused_at, sizeof account->place);
-    mark_cut(vm, account, vm->collided ? MW_CUT_KEYS : MW_CUT_MEMORY);
-    vm->collided = false;
+    mark_cut(vm, account, vm->refused_for ? vm->refused_for : MW_CUT_MEMORY);
+    vm->refused_for = MW_CUT_NONE;
     log_cut(vm, account, "");
   }
   luaL_checkstack(L, 8, NULL);
@@ -371,27 +376,34 @@ static bool may_borrow(struct mw_vm *vm, size_t after) {
   return true;
 }
 
-/* Notes the place. After the first refusal of a run its Lua functions may be gone, and what unwinds them be refused memory
+/* Notes reason and place. After the first refusal of a run its Lua functions may be gone, and what unwinds them be refused memory
  * as well. */
-static void note_refusal(struct mw_vm *vm, lua_State *L) {
+static void note_refusal(struct mw_vm *vm, lua_State *L, enum mw_cut why) {
+  vm->refused_for = why;
   char place[sizeof vm->refused_at];
   find_place(L, place, sizeof place);
   if (place[0]) memcpy(vm->refused_at, place, sizeof place);
+}
+
+/* Why a block is refused even if there is memory. */
+static enum mw_cut find_refusal(struct mw_vm *vm, size_t held, size_t size) {
+  if (held == 0 && mw_collisions_found(vm->current, size)) return MW_CUT_KEYS;
+  return mw_weak_found(vm, size) ? MW_CUT_WEAK_KEYS : MW_CUT_NONE;
 }
 
 bool mw_budget_allow(struct mw_vm *vm, size_t held, size_t size) {
   if (size <= held) return true;
   if (size >= MW_BUDGET_BULK) count_bulk(vm, size - held);
   bool collected = end_refusal(vm, size);
-  vm->collided = held == 0 && mw_collisions_found(vm->current, size);
-  if (!vm->collided) {
+  enum mw_cut why = find_refusal(vm, held, size);
+  if (!why) {
     size_t limit = vm->limits.memory, after = vm->memory.used - held + size;
     if (limit == 0) return true;
     if (!vm->collecting && !has_room(vm, ROOM_PART)) mw_collect_start(vm);
     if (after <= limit || may_borrow(vm, after)) return true;
     if (!collected) begin_refusal(vm, size);
   }
-  if (vm->current) note_refusal(vm, vm->current);
+  if (vm->current) note_refusal(vm, vm->current, why);
   return false;
 }
 
@@ -449,7 +461,7 @@ bool mw_budget_is_pressed(const struct mw_vm *vm) { return !has_room(vm, ROOM_PA
 
 int mw_budget_refuse(lua_State *L) {
   struct mw_vm *vm = mw_vm_of(L);
-  note_refusal(vm, L);
+  note_refusal(vm, L, MW_CUT_NONE);
   lua_pushliteral(L, REFUSAL);
   return lua_error(L);
 }

@@ -23,6 +23,7 @@ struct mw_vm;
 struct mw_limits {
   int64_t slice;  /* nanoseconds that a fiber may run without waiting; 0 for no limit */
   size_t memory;  /* bytes that the state may hold, with what C holds for scripts; 0 for no limit */
+  size_t weak_keys; /* places of all tables with weak keys (script/weak.h); 0 for no limit */
   bool brief;     /* loading scripts may take ten slices even if that is less than a second */
   bool warn_each; /* of each run that takes half of its slice, not of one a second */
 };
@@ -45,6 +46,7 @@ enum mw_cut {
   MW_CUT_SLICE,   /* it ran for too long without waiting */
   MW_CUT_MEMORY,  /* it ran when the memory was used up */
   MW_CUT_KEYS,     /* it filled a table with keys that collide (script/collisions.h) */
+  MW_CUT_WEAK_KEYS, /* it filled tables with weak keys (script/weak.h) */
   MW_CUT_DEADLINE, /* the time by which it had to end has passed */
   MW_CUT_STOP      /* it ran on after the state had to end (vm->ends) */
 };
@@ -131,7 +133,7 @@ static inline void mw_budget_bytes(lua_State *L, unsigned *steps, size_t len) {
 
 enum { MW_BUDGET_BULK = 64 * 1024 }; /* bytes: an allocation from here on is large */
 
-/* The size of a block of the state changes from `held` to `size` bytes. Returns whether it may. One that is not large
+/* The size of a block of the state changes from `held` to `size` bytes. Returns whether it may. One that is smaller than vm->bulk_from
  * and leaves at most vm->unasked bytes need not ask. */
 bool mw_budget_allow(struct mw_vm *vm, size_t held, size_t size);
 

@@ -4,9 +4,8 @@
  * 31 bits of it, without a seed: clients can choose keys that share one. Insertions of such keys are slow, and the budget
  * ends them between two. But a table that grows is filled again in one step, which nothing interrupts: for 2^17 keys at one
  * place it takes 10 seconds. So the allocator looks, before it gives a table its larger array, whether the keys that it will
- * get collide there, and refuses the memory if they do (script/budget.h, MW_CUT_KEYS). It finds the table by the instruction
- * that runs, or among the values of the C function that runs, and reads its array, all in the form that Lua 5.4 gives them;
- * where another Lua gives them another form, nothing is refused. Other tables with such keys are no reason to refuse.
+ * get collide there, and refuses the memory if they do (script/budget.h, MW_CUT_KEYS). Other tables with such keys are no
+ * reason to refuse.
  *
  * Of strings, Lua hashes every byte with a seed of the state. */
 #ifndef MW_SCRIPT_COLLISIONS_H
@@ -22,18 +21,8 @@ enum {
   MW_COLLISIONS_BITS = 12   /* of the smallest array that is looked at: with half of it at one place, Lua takes 3 ms */
 };
 
-/* Prepares a state. May raise for lack of memory. */
-void mw_collisions_open(lua_State *L);
-
 /* For the allocator: true when a block of `size` bytes is the array of nodes for a table that grows in the innermost call of
  * `L`, and its keys collide there. NULL for `L`: no script runs. */
 bool mw_collisions_found(lua_State *L, size_t size);
-
-/* The place of an integer in a table of 2^bits places. */
-static inline uint64_t mw_place_of_integer(uint64_t key, unsigned bits) {
-  uint64_t last = ((uint64_t)1 << bits) - 1;
-  while (key > last) key = (key & last) + (key >> bits);
-  return key == last ? 0 : key;
-}
 
 #endif

@@ -7,6 +7,7 @@
 #include "script/budget.h"
 #include "script/show.h"
 #include "script/vm.h"
+#include "script/weak.h"
 
 /* What scripts see of the global functions and of each library; load, print, rawset, getmetatable, setmetatable
  * and collectgarbage are ours. */
@@ -144,7 +145,10 @@ static int l_setmetatable(lua_State *L) {
   luaL_argexpected(L, type == LUA_TNIL || type == LUA_TTABLE, 2, "nil or table");
   if (luaL_getmetafield(L, 1, "__metatable") != LUA_TNIL) return luaL_error(L, "cannot change a protected metatable");
   lua_settop(L, 2);
-  if (type == LUA_TTABLE) luaL_argcheck(L, !mw_has_finalizer(L, 2), 2, MW_NO_FINALIZERS);
+  if (type == LUA_TTABLE) {
+    luaL_argcheck(L, !mw_has_finalizer(L, 2), 2, MW_NO_FINALIZERS);
+    mw_weak_check(L, 1);
+  }
   lua_setmetatable(L, 1);
   return 1;
 }

@@ -123,6 +123,7 @@ static void run(struct mw_fiber *fiber, int n_args, bool starts) {
   mw_account_begin_run(&fiber->account, starts ? shared_account(account) : NULL);
   vm->running = fiber;
   vm->refused_at[0] = '\0';
+  vm->refused_for = MW_CUT_NONE;
   vm->account = &fiber->account;
   vm->current = fiber->L;
   vm->unyieldable = 0;

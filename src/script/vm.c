@@ -6,13 +6,14 @@
 #include "base/clock.h"
 #include "observe/log.h"
 #include "script/collect.h"
-#include "script/collisions.h"
 #include "script/fiber.h"
+#include "script/layout.h"
 #include "script/libs.h"
+#include "script/weak.h"
 
 /* Whether Lua may have `size` bytes in the place of `held`. */
 static inline bool is_allowed(struct mw_vm *vm, size_t held, size_t size) {
-  return (size < MW_BUDGET_BULK && vm->memory.used - held + size <= vm->unasked) || mw_budget_allow(vm, held, size);
+  return (size < vm->bulk_from && vm->memory.used - held + size <= vm->unasked) || mw_budget_allow(vm, held, size);
 }
 
 static void *take(struct mw_vm *vm, size_t size) {
@@ -52,13 +53,14 @@ static int on_panic(lua_State *L) {
 static int open_libraries(lua_State *L) {
   luaL_openlibs(L);
   mw_libs_replace(L);
-  mw_collisions_open(L);
+  mw_layout_open(L);
+  mw_weak_open(L);
   mw_collect_space_out(mw_vm_of(L));
   return 0;
 }
 
 int mw_vm_init(struct mw_vm *vm, struct mw_loop *loop, size_t unpack_budget, struct mw_err *err) {
-  *vm = (struct mw_vm){.loop = loop, .unasked = SIZE_MAX, .ends = MW_NEVER};
+  *vm = (struct mw_vm){.loop = loop, .unasked = SIZE_MAX, .bulk_from = MW_BUDGET_BULK, .ends = MW_NEVER};
   mw_list_init(&vm->idle);
   mw_list_init(&vm->live);
   mw_ready_init(&vm->ready, loop);

@@ -45,7 +45,9 @@ struct mw_vm {
   struct mw_arena scratch;  /* for one C function at a time: see mw_vm_scratch() */
   struct mw_blocks blocks;  /* what Lua's values are made of */
   struct mw_quota memory;   /* what Lua holds, without the block of script/collect.h, and what C holds for scripts */
-  bool collided;            /* memory was last refused for keys that collide */
+  enum mw_cut refused_for;  /* why memory was last refused in this run; MW_CUT_NONE for its lack */
+  size_t bulk_from;         /* bytes: a block from here on is one that mw_budget_allow() looks at */
+  size_t weak_places;       /* of tables with weak keys (script/weak.h), at the most when the last was registered */
   atomic_size_t held_by_works; /* bytes that the pool's threads hold for it (bind/work.h) */
   struct mw_limits limits;
   size_t unasked;           /* bytes that Lua may hold without mw_budget_allow() */

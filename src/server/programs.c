@@ -55,16 +55,18 @@ static int route_builtin(struct mw_programs *programs, const struct mw_settings 
 static struct mw_limits limits_of(const struct mw_settings *settings) {
   return (struct mw_limits){.slice = (int64_t)(settings->slice_ms * MW_NS_PER_MS),
                             .memory = settings->memory_bytes,
+                            .weak_keys = settings->weak_keys,
                             .warn_each = settings->dev};
 }
 
-/* With a candidate beside the running program, its memory is allowed to both. */
+/* With a candidate beside the running program, its memory is allowed to both, and so are its tables with weak keys. */
 static void set_limits(const struct mw_programs *programs) {
   if (!programs->current) return;
   struct mw_limits limits = limits_of(&programs->current->generation->settings);
-  if (programs->candidate && limits.memory > 0) {
-    size_t memory = programs->candidate->generation->settings.memory_bytes;
-    if (memory == 0 || memory > limits.memory) limits.memory = memory;
+  if (programs->candidate) {
+    const struct mw_settings *next = &programs->candidate->generation->settings;
+    if (next->memory_bytes == 0 || next->memory_bytes > limits.memory) limits.memory = limits.memory > 0 ? next->memory_bytes : 0;
+    limits.weak_keys = limits.weak_keys > 0 && next->weak_keys > 0 ? limits.weak_keys + next->weak_keys : 0;
   }
   mw_budget_limit(programs->vm, limits);
 }

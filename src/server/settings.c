@@ -82,6 +82,7 @@ int mw_settings_init(struct mw_settings *settings, const char *dir) {
                                    .unpack_bytes = 64 * MIB,
                                    .unsent_messages = 32,
                                    .slice_ms = 100,
+                                   .weak_keys = 4096,
                                    .protoc_seconds = 60,
                                    .specs_seconds = 60,
                                    .test_seconds = 60,

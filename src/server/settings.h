@@ -38,6 +38,7 @@ struct mw_settings {
   unsigned unsent_messages;   /* that a call may have unsent before call:send waits */
   double slice_ms;            /* milliseconds that scripts may run without waiting; 0 for no limit */
   size_t memory_bytes;        /* that the scripts of a worker may hold; 0 for no limit */
+  unsigned weak_keys;         /* places of all tables with weak keys of a worker; 0 for no limit */
   struct mw_engine_limits clients; /* what they may ask for */
   struct mw_keepalive keepalive;
   size_t store_bytes;         /* most bytes the store may grow to; 0 for the store's default */

@@ -54,6 +54,7 @@ static const struct setting settings_table[] = {
     {"limits", "unsent_messages", INTEGER, AT(unsent_messages), 1, 1e6, "an integer from 1 to 1000000", false},
     {"limits", "slice_ms", NUMBER, AT(slice_ms), 0, 3600000, "milliseconds from 0 to 3600000", false},
     {"limits", "memory_bytes", SIZE, AT(memory_bytes), 0, 1e12, "bytes from 0 to 1e12", false},
+    {"limits", "weak_keys", INTEGER, AT(weak_keys), 0, 1e9, "an integer from 0 to 1e9", false},
     {"limits", "connections", INTEGER, AT(clients.connections), 1, 1e6, "an integer from 1 to 1000000", true},
     {"limits", "streams", INTEGER, AT(clients.streams), 1, 1e6, "an integer from 1 to 1000000", true},
     {"limits", "stream_resets", INTEGER, AT(clients.stream_resets), 1, 1e9, "an integer from 1 to 1e9", true},

@@ -466,6 +466,90 @@ ways["a table of numbers that collide, in pcall"] = function()
   while true do pcall(fill, function(i) return i * 0x3ffff end) end
 end
 
+-- The place of each of 25,000 values, in random order, in tables that `put` fills: a chain from key to key.
+local function chain_weak_keys(put)
+  local all = {}
+  for i = 1, 25000 do all[i] = {} end
+  for i = #all, 2, -1 do
+    local j = math.random(i)
+    all[i], all[j] = all[j], all[i]
+  end
+  mw.sleep(0)
+  for i = 1, #all - 1 do
+    put(i, all[i], all[i + 1])
+    if i % 1000 == 0 then mw.sleep(0) end
+  end
+  mw.sleep(1)
+end
+
+local weak_keys <const> = { __mode = "k" }
+local function weak() return setmetatable({}, weak_keys) end
+
+ways["a chain of weak keys"] = function()
+  local t = weak()
+  chain_weak_keys(function(_, key, value) t[key] = value end)
+end
+
+ways["a chain of weak keys in many tables"] = function()
+  local all = {}
+  for i = 1, 60 do all[i] = weak() end
+  chain_weak_keys(function(i, key, value) all[i % 60 + 1][key] = value end)
+end
+
+ways["a chain of weak keys in small tables"] = function()
+  local all = {}
+  chain_weak_keys(function(i, key, value)
+    local n = i // 24 + 1
+    all[n] = all[n] or weak()
+    all[n][key] = value
+  end)
+end
+
+ways["a chain of weak keys by rawset"] = function()
+  local t = weak()
+  chain_weak_keys(function(_, key, value) rawset(t, key, value) end)
+end
+
+ways["a chain of weak keys by __newindex"] = function()
+  local t = setmetatable({}, { __newindex = weak() })
+  chain_weak_keys(function(_, key, value) t[key] = value end)
+end
+
+ways["a chain of weak keys with a late __mode"] = function()
+  local meta = {}
+  local t = setmetatable({}, meta)
+  meta.__mode = "k"
+  chain_weak_keys(function(_, key, value) t[key] = value end)
+end
+
+ways["a chain of weak keys in coroutines, in pcall"] = function()
+  local t = weak()
+  while true do
+    pcall(chain_weak_keys, function(_, key, value) coroutine.wrap(function() t[key] = value end)() end)
+  end
+end
+
+-- Tables with weak keys that are allowed: forgotten ones, and those with weak values, too.
+ways["forgotten tables with weak keys"] = function()
+  for n = 1, 400 do
+    local t = weak()
+    for _ = 1, 100 do t[{}] = {} end
+    if n % 20 == 0 then mw.sleep(0) end
+  end
+  for _, mode in ipairs { "kv", "v" } do
+    local t = setmetatable({}, { __mode = mode })
+    chain_weak_keys(function(_, key, value) t[key] = value end)
+  end
+  return { text = "forgotten" }
+end
+
+ways["a filled table whose keys become weak"] = function()
+  local t = {}
+  for i = 1, 5000 do t[{}] = i end
+  setmetatable(t, weak_keys)
+  return { text = "weakened" }
+end
+
 -- A table whose fields are searched for in 1,900 tables.
 local function chain()
   local top <const> = {}

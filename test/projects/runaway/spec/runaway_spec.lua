@@ -78,6 +78,12 @@ describe("a runaway", function()
   ends("a table of numbers that collide, in pcall", keys)
   ends("a table of numbers that collide, by rawset", keys)
   ends("a table of numbers that collide, by __newindex", keys)
+  for _, way in ipairs {
+    "", " in many tables", " in small tables", " by rawset", " by __newindex", " with a late __mode", " in coroutines, in pcall",
+  } do
+    ends("a chain of weak keys" .. way, "the handler filled tables with weak keys (__mode = 'k') beyond limits.weak_keys, "
+      .. "4096 places: use __mode = 'kv', or keep the values in a field of their keys")
+  end
   ends("recursion", "the handler ") -- its time or its memory, whichever is used up first
   ends("string.rep", large)
   for _, what in ipairs {
@@ -90,6 +96,19 @@ describe("a runaway", function()
   } do
     ends(what, "the handler") -- whichever of the two it meets first
   end
+
+  it("by weak keys is none in forgotten tables, nor with weak values", function()
+    assert.equal("forgotten", assert(client:Run { what = "forgotten tables with weak keys" }).text)
+  end)
+
+  it("by a filled table whose keys become weak is refused", function()
+    local _, status <const> = client:Run { what = "a filled table whose keys become weak" }
+    assert.equal("INTERNAL", status.code)
+    test.eventually(function()
+      return server.stderr:find("tables with weak keys (__mode = 'k') would have 8192 places, expected 4096 at most "
+        .. "(limits.weak_keys): use __mode = 'kv', or keep the values in a field of their keys", 1, true)
+    end)
+  end)
 
   it("by a status with a long message is none", function()
     local since <const> = test.now()
