@@ -228,6 +228,11 @@ void mw_bind_add_debug_info(lua_State *L, const char *traceback);
 /* Puts a "?" for each byte of a text that belongs to no UTF-8 character: a status carries nothing else. */
 void mw_bind_make_utf8(char *text);
 
+/* ---- options.c: names ---- */
+
+/* The string at `arg`. Raises for other values, and for a string with a zero byte, where C would end it. */
+const char *mw_bind_check_name(lua_State *L, int arg);
+
 /* ---- status.c ---- */
 
 /* Pushes a status object: code (its name), message, and details when there are any. It is the call's own, or that of a

@@ -1,5 +1,6 @@
 /* The call object: what a handler gets as `call`. */
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -245,12 +246,15 @@ static int l_outcome(lua_State *L) {
 
 /* ---- metadata ---- */
 
-/* The one reserved trailer that is the handler's to set: when, or that, the client may retry. */
+/* The one reserved trailer that is the handler's to set: when, or that, the client may retry. Clients read 32 bits. */
 static void check_pushback(lua_State *L, const char *what, struct mw_slice value) {
+  enum { DIGITS = 10 };
   size_t sign = value.len > 0 && value.data[0] == '-', i = sign;
   while (i < value.len && value.data[i] >= '0' && value.data[i] <= '9') i++;
-  if (i < value.len || i == sign) {
-    luaL_error(L, "%s: grpc-retry-pushback-ms: expected an integer, got \"%s\"", what, (const char *)value.data);
+  bool is_integer = i == value.len && i > sign && i <= sign + DIGITS;
+  if (!is_integer || llabs(strtoll((const char *)value.data, NULL, 10)) > INT32_MAX) {
+    luaL_error(L, "%s: grpc-retry-pushback-ms: expected an integer from -2147483647 to 2147483647, got \"%s\"", what,
+               (const char *)value.data);
   }
 }
 

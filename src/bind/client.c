@@ -123,6 +123,7 @@ static const char *check_string(lua_State *L, const char *name, const char *base
   }
   check_length(L, -1, name, TEXT_MAX);
   const char *text = lua_tostring(L, -1);
+  if (strlen(text) != lua_rawlen(L, -1)) luaL_error(L, "mw.client: %s: expected a string without a zero byte", name);
   if (base && text[0] != '/') text = lua_pushfstring(L, "%s/%s", base, text);
   return text;
 }
@@ -225,8 +226,8 @@ static int l_client(lua_State *L) {
   bool wait_for_ready = false;
   lua_settop(L, 2);
   if (lua_type(L, 1) == LUA_TSTRING) {
-    check_length(L, 1, "target", TEXT_MAX);
-    config.target = lua_tostring(L, 1);
+    lua_pushvalue(L, 1);
+    config.target = check_string(L, "target", NULL);
     read_options(L, 2, program, &config, &wait_for_ready);
   } else {
     luaL_argexpected(L, lua_istable(L, 1), 1, "target or table");
@@ -361,7 +362,7 @@ static void add_stub_function(lua_State *L, const char *name, lua_CFunction f, c
 static int l_service(lua_State *L) {
   struct mw_bind_client *client = check_client(L, 1);
   const struct mw_service_type *service =
-      check_service(L, client->program, "client:service", luaL_checkstring(L, 2));
+      check_service(L, client->program, "client:service", mw_bind_check_name(L, 2));
   lua_createtable(L, 0, (int)service->n_methods);
   for (size_t i = 0; i < service->n_methods; i++) {
     lua_getiuservalue(L, 1, 2);
@@ -385,7 +386,7 @@ static int l_service(lua_State *L) {
 
 /* The method of "package.Service/Method", with or without a slash before it. */
 static const struct mw_method_type *check_method(lua_State *L, struct mw_program *program, const char *who) {
-  const char *path = luaL_checkstring(L, 2);
+  const char *path = mw_bind_check_name(L, 2);
   if (path[0] == '/') path++;
   const char *slash = strrchr(path, '/');
   if (!slash) luaL_error(L, "%s: expected \"package.Service/Method\", got \"%s\"", who, path);

@@ -5,13 +5,13 @@
 
 /* mw.env.NAME: nil when it is not set. */
 static int l_index(lua_State *L) {
-  lua_pushstring(L, getenv(luaL_checkstring(L, 2)));
+  lua_pushstring(L, getenv(mw_bind_check_name(L, 2)));
   return 1;
 }
 
 /* mw.env(NAME [, default]) */
 static int l_call(lua_State *L) {
-  const char *value = getenv(luaL_checkstring(L, 2));
+  const char *value = getenv(mw_bind_check_name(L, 2));
   lua_settop(L, 3);
   if (value) lua_pushstring(L, value);
   return 1;

@@ -70,7 +70,7 @@ static int l_intercept(lua_State *L) {
     lua_pushliteral(L, "");
     lua_insert(L, 1);
   }
-  const char *filter = luaL_checkstring(L, 1);
+  const char *filter = mw_bind_check_name(L, 1);
   luaL_checktype(L, 2, LUA_TFUNCTION);
   if (program->vm->loading != program) return luaL_error(L, "mw.intercept: interceptors are set while scripts load");
   if (*filter) check_filter(L, program->pool, filter);

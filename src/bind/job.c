@@ -43,6 +43,7 @@ struct job {
 
 enum { FUNCTION = 1, NAME = 2 }; /* user values */
 enum { NAME_MAX_BYTES = 64, FILE_COMPARED = 256 };
+enum { MOST_PERIODIC = 1000 }; /* of a program: a save compares each with each */
 
 /* ---- running ---- */
 
@@ -280,6 +281,10 @@ static const char *check_name(lua_State *L, const struct mw_program *program) {
 /* Registers the function at `function`. The name is at the top of the stack. */
 static void add_periodic(lua_State *L, int function, int64_t period, const char *name) {
   int named = lua_gettop(L);
+  struct mw_program *program = mw_bind_program(L);
+  if (++program->n_periodic > MOST_PERIODIC) {
+    luaL_error(L, "mw.every: expected at most %d jobs in the lua folder: let one do the work of several", MOST_PERIODIC);
+  }
   struct job *job = new_job(L, function, period);
   lua_Debug info;
   lua_pushvalue(L, function);

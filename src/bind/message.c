@@ -72,7 +72,7 @@ static const char *name_of_message(const void *ctx, size_t i) {
 }
 
 const struct mw_message_type *mw_bind_check_message_name(lua_State *L, int arg, struct mw_program *program) {
-  const char *name = luaL_checkstring(L, arg);
+  const char *name = mw_bind_check_name(L, arg);
   const struct mw_message_type *type = mw_pool_message(program->pool, name);
   if (type) return type;
   const char *nearest = mw_nearest(name, mw_pool_message_count(program->pool), name_of_message, program->pool);
@@ -103,7 +103,7 @@ static const char *name_of_enum(const void *ctx, size_t i) { return mw_pool_enum
 /* mw.enum(type_name): a table from the values' names to their numbers, and back; of aliases, back to the first. */
 static int l_enum(lua_State *L) {
   const struct mw_pool *pool = mw_bind_program(L)->pool;
-  const char *name = luaL_checkstring(L, 1);
+  const char *name = mw_bind_check_name(L, 1);
   const struct mw_enum_type *type = mw_pool_enum(pool, name);
   if (!type) {
     const char *nearest = mw_nearest(name, mw_pool_enum_count(pool), name_of_enum, pool);

@@ -244,7 +244,7 @@ static int l_histogram(lua_State *L) { return define(L, MW_METRIC_HISTOGRAM); }
 static int l_total(lua_State *L) {
   double total;
   uint64_t count;
-  const char *name = luaL_checkstring(L, 1);
+  const char *name = mw_bind_check_name(L, 1);
   if (!mw_metrics_total(mw_bind_program(L)->host->metrics, name, &total, &count)) return 0;
   lua_pushnumber(L, total);
   if (count == 0) return 1;

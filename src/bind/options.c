@@ -52,3 +52,10 @@ int mw_bind_get_option(lua_State *L, int arg, const char *name) {
   lua_pushstring(L, name);
   return lua_rawget(L, arg);
 }
+
+const char *mw_bind_check_name(lua_State *L, int arg) {
+  size_t len;
+  const char *name = luaL_checklstring(L, arg, &len);
+  luaL_argcheck(L, strlen(name) == len, arg, "expected a string without a zero byte");
+  return name;
+}

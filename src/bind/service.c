@@ -85,7 +85,7 @@ static void check_parameters(lua_State *L, const struct mw_method_type *method) 
 static int l_newindex(lua_State *L) {
   struct mw_program *program = mw_bind_program(L);
   const struct mw_service_type *service = lua_touserdata(L, lua_upvalueindex(2));
-  const char *name = luaL_checkstring(L, 2);
+  const char *name = mw_bind_check_name(L, 2);
   if (program->vm->loading != program) {
     return luaL_error(L, "%s.%s: handlers are set while the script loads, not later", service->full_name, name);
   }
@@ -130,7 +130,7 @@ static void push_new_service(lua_State *L, struct mw_program *program, const str
 /* mw.service(name): the same object each time. */
 static int l_service(lua_State *L) {
   struct mw_program *program = mw_bind_program(L);
-  const char *name = luaL_checkstring(L, 1);
+  const char *name = mw_bind_check_name(L, 1);
   const struct mw_service_type *service = mw_pool_service(program->pool, name);
   if (!service) {
     char services[256];

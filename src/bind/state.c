@@ -111,7 +111,7 @@ static void stage(lua_State *L, uint64_t generation) {
 
 static int l_state(lua_State *L) {
   struct mw_program *program = mw_bind_program(L);
-  const char *name = luaL_checkstring(L, 1);
+  const char *name = mw_bind_check_name(L, 1);
   lua_Integer version = luaL_checkinteger(L, 2), old = version;
   luaL_checktype(L, 3, LUA_TFUNCTION);
   lua_settop(L, 3);

@@ -199,7 +199,7 @@ static int l_construct(lua_State *L) {
 /* mw.status(code, [format, ...]): the code by name or number. */
 static int l_call(lua_State *L) {
   lua_remove(L, 1); /* mw.status itself */
-  int code = lua_isinteger(L, 1) ? (int)lua_tointeger(L, 1) : mw_code_from_name(luaL_checkstring(L, 1));
+  int code = lua_isinteger(L, 1) ? (int)lua_tointeger(L, 1) : mw_code_from_name(mw_bind_check_name(L, 1));
   luaL_argcheck(L, code > 0 && code < MW_CODE_COUNT, 1, "expected a status code such as \"NOT_FOUND\"");
   if (lua_gettop(L) > 1) luaL_checkstring(L, 2);
   push_message(L, 2);
@@ -229,7 +229,7 @@ static const ProtobufCMessage *check_message(lua_State *L, int index, const stru
 
 /* Pushes {type_url=, value=} of the message at 3, whose type is named at 2. */
 static void push_packed(lua_State *L) {
-  const char *name = luaL_checkstring(L, 2);
+  const char *name = mw_bind_check_name(L, 2);
   luaL_checktype(L, 3, LUA_TTABLE);
   const struct mw_message_type *type = find_type(L, name);
   const ProtobufCMessage *message = check_message(L, 3, type);

@@ -44,9 +44,7 @@ int mw_describe_message(struct mw_buf *out, const struct mw_message_type *messag
   int rc = mw_buf_printf(out, "message %s {\n", message->full_name);
   for (size_t i = 0; i < message->n_fields && rc == 0; i++) {
     const struct mw_field *field = &message->fields[i];
-    bool seen = false;
-    for (size_t k = 0; k < i && field->oneof && !seen; k++) seen = message->fields[k].oneof == field->oneof;
-    if (seen) continue;
+    if (field->oneof && field->oneof->members[0] != field) continue;
     rc = field->oneof ? put_oneof(out, field->oneof) : put_field(out, "  ", field);
   }
   return rc == 0 ? mw_buf_puts(out, "}\n") : rc;

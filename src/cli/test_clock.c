@@ -167,6 +167,8 @@ static int l_close(lua_State *L) {
   return 0;
 }
 
+static const char stopped_clock; /* key of the newest clock in the registry: a clock without a variable stays stopped */
+
 /* stop_clock([seconds since 1970]): for test.clock */
 static int l_stop_clock(lua_State *L) {
   struct mw_test *test = mw_test_of(L);
@@ -176,6 +178,8 @@ static int l_stop_clock(lua_State *L) {
   struct clock *clock = lua_newuserdatauv(L, sizeof *clock, 0);
   *clock = (struct clock){test, MW_NEVER, 0};
   luaL_setmetatable(L, CLOCK);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &stopped_clock);
   test->clock = clock;
   mw_clock_stop(lua_isnoneornil(L, 1) ? MW_NEVER : (int64_t)(wall * MW_NS_PER_S));
   mw_loop_hold(&test->worker.loop);
@@ -224,7 +228,7 @@ static void replace_os(lua_State *L, const char *name, lua_CFunction function) {
 
 void mw_test_clock_open(lua_State *L, struct mw_test *test) {
   static const luaL_Reg methods[] = {{"advance", l_advance}, {"step", l_step}, {"close", l_close}, {NULL, NULL}};
-  static const luaL_Reg metamethods[] = {{"__gc", l_close}, {"__close", l_close}, {NULL, NULL}};
+  static const luaL_Reg metamethods[] = {{"__close", l_close}, {NULL, NULL}};
   static const luaL_Reg functions[] = {
       {"stop_clock", l_stop_clock}, {"settle", l_settle}, {"pause", l_pause}, {NULL, NULL}};
   mw_bind_push_type(L, CLOCK, methods, metamethods);

@@ -5,6 +5,7 @@
 
 #include "observe/log.h"
 #include "script/budget.h"
+#include "script/collect.h"
 #include "script/show.h"
 #include "script/vm.h"
 #include "script/weak.h"
@@ -147,7 +148,7 @@ static int l_setmetatable(lua_State *L) {
   lua_settop(L, 2);
   if (type == LUA_TTABLE) {
     luaL_argcheck(L, !mw_has_finalizer(L, 2), 2, MW_NO_FINALIZERS);
-    mw_weak_check(L, 1);
+    if (mw_weak_check(L, 1) && !mw_vm_of(L)->collecting) mw_collect_start(mw_vm_of(L));
   }
   lua_setmetatable(L, 1);
   return 1;

@@ -41,7 +41,8 @@ struct mw_program {
   int interceptors_ref;        /* registry: bind/intercept.c's */
   int services_ref;            /* registry: bind/service.c's, service name -> handlers */
   struct mw_list jobs;         /* bind/job.c's */
-  size_t n_runs;               /* of mw.every, under way */
+  size_t n_periodic;           /* jobs of mw.every */
+  size_t n_runs;               /* of them, under way */
   struct mw_pause pause;       /* of its jobs */
   void *messages;              /* bind/message.c's per-type state */
   void (*close)(struct mw_program *program);

@@ -2,7 +2,6 @@
 
 #include <string.h>
 
-#include "script/collect.h"
 #include "script/layout.h"
 
 enum { LEAST = 8 }; /* places that a table counts at the least: smaller ones grow unseen */
@@ -62,21 +61,21 @@ static bool count(struct mw_vm *vm, lua_State *L, const struct mw_lua_table *tab
   return vm->weak_places <= most;
 }
 
-void mw_weak_check(lua_State *L, int index) {
+bool mw_weak_check(lua_State *L, int index) {
   struct mw_vm *vm = mw_vm_of(L);
-  if (!is_weak(L) || !mw_layout_is_known()) return;
+  if (!is_weak(L) || !mw_layout_is_known()) return false;
   index = lua_absindex(L, index);
   if (!count(vm, L, lua_topointer(L, index))) {
     luaL_error(L, "tables with weak keys (__mode = 'k') would have %d places, expected %d at most (limits.weak_keys): use "
                "__mode = 'kv', or keep the values in a field of their keys", (int)vm->weak_places, (int)vm->limits.weak_keys);
   }
-  if (vm->limits.weak_keys > 0 && vm->weak_places > vm->limits.weak_keys / 2 && !vm->collecting) mw_collect_start(vm);
   vm->bulk_from = MW_WEAK_BULK;
   lua_rawgetp(L, LUA_REGISTRYINDEX, &tables);
   lua_pushvalue(L, index);
   lua_pushboolean(L, true);
   lua_rawset(L, -3);
   lua_pop(L, 1);
+  return vm->limits.weak_keys > 0 && vm->weak_places > vm->limits.weak_keys / 2;
 }
 
 /* A table that is to have `places` places. */

@@ -20,8 +20,8 @@ enum { MW_WEAK_BULK = 384 };
 void mw_weak_open(lua_State *L);
 
 /* Before the table at `index` gets the metatable at the top: registers it if its keys become weak. Raises if their places are
- * beyond the limit. */
-void mw_weak_check(lua_State *L, int index);
+ * beyond the limit. Returns true when they are more than half of it, and a collection is due. */
+bool mw_weak_check(lua_State *L, int index);
 
 /* For the allocator: returns true when a block of `size` bytes is for a table with weak keys that grows in the innermost call, beyond the
  * limit. Allocates and raises nothing. */

@@ -500,9 +500,10 @@ describe("mw.client", function()
     end
     assert.equal("1", assert(call "1").pairs.before)
     assert.equal("UNAVAILABLE: again", tostring(select(2, call "-1")))
-    assert.equal("INTERNAL", select(2, call "1s").code)
-    test.eventually(function()
-      return server.stderr:find([[call:set_trailer: grpc-retry-pushback-ms: expected an integer, got \"1s\"]], 1, true)
-    end)
+    for _, wrong in ipairs { "1s", "2147483648", ("9"):rep(100) } do
+      assert.equal("INTERNAL", select(2, call(wrong)).code)
+      local words = [[grpc-retry-pushback-ms: expected an integer from -2147483647 to 2147483647, got \"%s\"]]
+      test.eventually(function() return server.stderr:find(words:format(wrong), 1, true) end)
+    end
   end)
 end)

@@ -427,6 +427,8 @@ mw.every(1, { name = "twice" }, print)
       "name: expected 1 to 64 bytes without control characters")
     folder:refused("lua/jobs.lua", 'require "moonwire".every(1, { nmae = "x" }, print)',
       "mw.every: unknown option nmae %(expected name%)")
+    folder:refused("lua/jobs.lua", 'for _ = 1, 1001 do require "moonwire".every(1, print) end',
+      "mw.every: expected at most 1000 jobs in the lua folder: let one do the work of several")
   end)
 end)
 
