@@ -594,7 +594,7 @@ static void every_file_is_a_module_that_runs_once(void **state) {
   load_files(files, 3, "");
   assert_logged("a a b x true");
   start("t.note(require 'a') t.note(select(2, pcall(require, 'util.c')))");
-  assert_logged("true module 'util.c' not found in the lua folder (did you mean 'util.b'?) end");
+  assert_logged("true test:1: module 'util.c' not found in the lua folder (did you mean 'util.b'?) end");
 }
 
 static void each_file_that_fails_is_told_once(void **state) {
