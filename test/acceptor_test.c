@@ -24,7 +24,7 @@ static socklen_t at_size;
 static int listening;
 static struct rlimit before;
 
-/* What the callbacks saw. */
+/* Results of the callbacks. */
 static int accepted, refused, waits, last_error, last_fd;
 static struct sockaddr_storage last_peer;
 static bool close_on_accept;
@@ -87,7 +87,7 @@ static int new_client(void) {
   return fd;
 }
 
-/* Leaves the process `more` descriptors beyond those that it has. */
+/* Leaves the process `more` free descriptors. */
 static void allow(int more) {
   int fds[MORE], n = 0;
   while (n <= more) fds[n++] = dup(STDIN_FILENO);
@@ -148,7 +148,7 @@ static void a_set_that_spends_its_reserve_serves_one_without_descriptors(void **
   for (int i = 0; i < 3; i++) close(clients[i]);
 }
 
-/* Another thread may take the reserve: the acceptor does not spin, and goes on when it gets a descriptor. */
+/* If another thread takes the reserve, the acceptor does not spin, and continues when it gets a descriptor. */
 static void without_a_reserve_connections_wait(void **state) {
   int client = new_client();
   assert_int_equal(setrlimit(RLIMIT_NOFILE, &(struct rlimit){3, before.rlim_max}), 0);

@@ -1,4 +1,4 @@
-/* Claims of addresses: one server at a time, and workers that share the port of their own. */
+/* Claims of addresses: one server at a time, and workers that share their server's port. */
 #include <arpa/inet.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -24,7 +24,7 @@ static int claim(const char *address, char out[MW_ADDRESS_MAX]) {
   return fd;
 }
 
-/* A listening socket as a worker makes it. */
+/* Opens a listening socket like a worker. */
 static int listen_as_worker(const char *address) {
   struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
   at.sin_port = htons((uint16_t)atoi(strrchr(address, ':') + 1));
@@ -36,7 +36,7 @@ static int listen_as_worker(const char *address) {
   return fd;
 }
 
-/* Connects to the listener, which is the first to end the connection: it lingers on the listener's side. */
+/* Connects to the listener, which ends the connection first, so that TIME_WAIT is on the listener's side. */
 static void leave_time_wait(int listener) {
   struct sockaddr_in at;
   socklen_t size = sizeof at;
@@ -80,7 +80,7 @@ static void workers_share_the_port(void **state) {
   }
   assert_int_equal(claim(address, other), MW_EBUSY);
   close(fd);
-  assert_int_equal(claim(address, other), MW_EBUSY); /* they listen still */
+  assert_int_equal(claim(address, other), MW_EBUSY); /* they still listen */
   close(one);
   close(two);
 }
@@ -108,7 +108,7 @@ static void the_wildcard_includes_every_address(void **state) {
   close(fd);
 }
 
-/* ---- many at once ---- */
+/* ---- many claims at once ---- */
 
 enum { CLAIMANTS = 8, ROUNDS = 50 };
 
@@ -116,7 +116,7 @@ static char contested[MW_ADDRESS_MAX];
 static pthread_barrier_t barrier;
 static atomic_int holders;
 
-/* Each round all claim the one port; whoever has it keeps it until all have tried. */
+/* In each round all claim the same port; the winner keeps it until all have tried. */
 static void *claim_again_and_again(void *arg) {
   for (int i = 0; i < ROUNDS; i++) {
     char out[MW_ADDRESS_MAX];

@@ -1,4 +1,4 @@
-/* The memory of what a connection has to send: which calls wait, and which one goes on. */
+/* The unsent bytes of a connection: which calls wait, and which one continues. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -37,7 +37,7 @@ static void calls_wait_in_order_for_room(void **state) {
   assert_int_equal(woken[2], 1);
 }
 
-/* The client reads one stream, and another not at all. */
+/* The client reads one stream but not the other. */
 static void the_call_whose_bytes_have_all_left_goes_on(void **state) {
   mw_backlog_count(&shares[0], LIMIT);
   mw_backlog_count(&shares[1], 20);

@@ -1,4 +1,4 @@
-/* The attempts of an RPC, against an engine that a test plays by hand, with the clocks stopped. */
+/* The attempts of an RPC, on a fake engine, with the clocks stopped. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -22,10 +22,11 @@ enum { MAX_CALLS = MW_REPEATS_MAX + 2 };
 #define RETRY                                                                                          \
   "{\"methodConfig\":[{" NAMES ",\"retryPolicy\":{\"maxAttempts\":3,\"initialBackoff\":\"1s\",\"maxBackoff\":\"10s\"," \
   "\"backoffMultiplier\":4,\"retryableStatusCodes\":[14,1]}}]}"
-#define HEDGE                                                                                                   \
-  "{\"methodConfig\":[{" NAMES ",\"hedgingPolicy\":{\"maxAttempts\":3,\"hedgingDelay\":\"1s\",\"nonFatalStatusCodes\":[14]}}]}"
+#define HEDGE                  \
+  "{\"methodConfig\":[{" NAMES \
+  ",\"hedgingPolicy\":{\"maxAttempts\":3,\"hedgingDelay\":\"1s\",\"nonFatalStatusCodes\":[14]}}]}"
 
-/* ---- an engine that takes notes ---- */
+/* ---- a fake engine that records its calls ---- */
 
 struct mw_client_call {
   const struct mw_client_events *events;
@@ -42,7 +43,7 @@ static struct {
   struct mw_client_call *calls[MAX_CALLS];
   unsigned n;
   struct mw_client_fate fate;
-  bool stalls; /* new calls */
+  bool stalls; /* number of new calls */
 } fake;
 
 static int fake_open(struct mw_engine *engine, const struct mw_channel_config *config, struct mw_channel **out,
@@ -59,7 +60,9 @@ static int fake_start(struct mw_channel *channel, const struct mw_client_request
   assert_true(fake.n < MAX_CALLS);
   fake.calls[fake.n++] = call;
   const struct mw_slice *previous = mw_metadata_get(request->metadata, "grpc-previous-rpc-attempts");
-  if (previous) snprintf(call->previous, sizeof call->previous, "%.*s", (int)previous->len, (const char *)previous->data);
+  if (previous) {
+    snprintf(call->previous, sizeof call->previous, "%.*s", (int)previous->len, (const char *)previous->data);
+  }
   assert_non_null(mw_metadata_get(request->metadata, "x-mine"));
   call->events = events;
   call->user = user;
@@ -264,7 +267,7 @@ static void a_cancel_is_not_retried(void **state) {
   request(RETRY, MW_NEVER);
   mw_client_rpc_cancel(rpc);
   assert_int_equal(call(0)->cancels, 1);
-  fails(0, MW_CODE_CANCELLED); /* which the policy retries */
+  fails(0, MW_CODE_CANCELLED); /* a code that the policy retries */
   assert_int_equal(seen.done, 1);
   assert_int_equal(seen.code, MW_CODE_CANCELLED);
 }
@@ -273,7 +276,7 @@ static void a_cancel_ends_a_backoff(void **state) {
   request(RETRY, MW_NEVER);
   fails(0, MW_CODE_UNAVAILABLE);
   mw_client_rpc_cancel(rpc);
-  assert_int_equal(seen.done, 0); /* never from within */
+  assert_int_equal(seen.done, 0); /* never from within an operation */
   pass(0);
   assert_int_equal(seen.code, MW_CODE_CANCELLED);
   pass(60 * (int64_t)MW_NS_PER_S);
@@ -306,7 +309,7 @@ static void a_closed_channel_ends_it(void **state) {
   assert_int_equal(fake.n, 1);
 }
 
-/* ---- repeating ---- */
+/* ---- transparent retries ---- */
 
 static void a_refusal_is_repeated_once(void **state) {
   request(NULL, MW_NEVER);
@@ -339,7 +342,7 @@ static void what_never_leaves_is_not_repeated_for_ever(void **state) {
   assert_int_equal(seen.code, MW_CODE_UNAVAILABLE);
 }
 
-/* ---- holding ---- */
+/* ---- held messages ---- */
 
 static void headers_commit(void **state) {
   request(RETRY, MW_NEVER);
@@ -354,7 +357,7 @@ static void headers_commit(void **state) {
 static void bare_headers_commit_unless_the_end_follows(void **state) {
   request(RETRY, MW_NEVER);
   call(0)->events->headers(call(0)->user, &none);
-  fails(0, MW_CODE_UNAVAILABLE); /* trailers alone */
+  fails(0, MW_CODE_UNAVAILABLE); /* trailers only */
   assert_int_equal(seen.headers + seen.done, 0);
   pass(1201 * MS);
   call(1)->events->headers(call(1)->user, &none);
@@ -463,7 +466,7 @@ static void a_failure_starts_the_next_hedge(void **state) {
   pass(MS);
   assert_int_equal(fake.n, 3);
   fails(2, MW_CODE_UNAVAILABLE);
-  assert_int_equal(seen.done, 0); /* one is left */
+  assert_int_equal(seen.done, 0); /* one token is left */
   fails(1, MW_CODE_UNAVAILABLE);
   assert_int_equal(seen.code, MW_CODE_UNAVAILABLE);
 }

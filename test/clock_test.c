@@ -1,4 +1,4 @@
-/* Spans of time and points in it, which end at MW_NEVER. */
+/* Durations and times, which saturate at MW_NEVER. */
 #include "base/clock.h"
 
 #include <math.h>

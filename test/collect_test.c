@@ -1,4 +1,4 @@
-/* When garbage is collected. */
+/* The schedule of garbage collection. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-/* Compression by name and both ways, whatever the pieces; the limit holds before memory is taken. */
+/* Compression by name, both ways, in any number of pieces; the limit applies before memory is allocated. */
 #include <dlfcn.h>
 #include <limits.h>
 #include <setjmp.h>
@@ -23,7 +23,7 @@ static struct mw_buf compressed(enum mw_compression compression, struct mw_slice
   return out;
 }
 
-/* `len` bytes that hardly shrink, or zeros. */
+/* Returns `len` bytes that hardly compress, or zeros. */
 static struct mw_buf bytes_of(size_t len, bool random) {
   struct mw_buf out = MW_BUF_INIT;
   assert_int_equal(mw_buf_reserve(&out, len), 0);
@@ -142,7 +142,7 @@ static void refuses_what_is_damaged(void **state) {
     enum mw_compression wrong = real[i] == MW_COMPRESSION_GZIP ? MW_COMPRESSION_DEFLATE : MW_COMPRESSION_GZIP;
     assert_refused(wrong, mw_buf_slice(&packed), 1000, MW_EFORMAT, damaged);
     assert_refused(real[i], mw_slice_str("no such thing"), 1000, MW_EFORMAT, damaged);
-    packed.data[packed.len - 1] ^= 1; /* the checksum, or the length */
+    packed.data[packed.len - 1] ^= 1; /* in the checksum or the length */
     assert_refused(real[i], mw_buf_slice(&packed), 1000, MW_EFORMAT, damaged);
     packed.data[packed.len - 1] ^= 1;
     assert_int_equal(mw_buf_putc(&packed, 0), 0);
@@ -157,10 +157,10 @@ static void refuses_what_is_damaged(void **state) {
 
 static bool deflate_fails;
 
-/* In place of zlib's, for all of this program. */
+/* Replaces zlib's deflate() in this program. */
 int deflate(z_streamp z, int flush) {
   int (*real)(z_streamp z, int flush) = (int (*)(z_streamp, int))dlsym(RTLD_NEXT, "deflate");
-  return deflate_fails ? Z_OK : real(z, flush); /* Z_OK: there is more to come */
+  return deflate_fails ? Z_OK : real(z, flush); /* Z_OK: the output is incomplete */
 }
 
 static void refuses_to_compress(enum mw_compression compression, struct mw_slice bytes, const char *words) {
@@ -178,7 +178,8 @@ static void refuses_to_compress(enum mw_compression compression, struct mw_slice
 static void says_what_it_cannot_compress(void **state) {
   for EACH(i, real) {
     refuses_to_compress(real[i], mw_slice("", UINT_MAX), "message of 4294967295 bytes cannot be compressed");
-    refuses_to_compress(real[i], mw_slice("", SIZE_MAX / 2), "message of 9223372036854775807 bytes cannot be compressed");
+    refuses_to_compress(real[i], mw_slice("", SIZE_MAX / 2),
+                        "message of 9223372036854775807 bytes cannot be compressed");
     deflate_fails = true;
     refuses_to_compress(real[i], mw_slice_str("a text"), "message of 6 bytes cannot be compressed");
     deflate_fails = false;

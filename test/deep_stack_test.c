@@ -1,4 +1,4 @@
-/* A stack of many thousand frames: the work that it causes when its fiber ends is that of a shallow one. */
+/* A stack of many thousand frames: the end of its fiber takes as much work as with a shallow one. */
 #include <dlfcn.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -19,10 +19,10 @@ static struct fixture {
   struct mw_vm vm;
   enum mw_cut cut; /* of the last fiber */
   bool cancelled;  /* the wait of the last fiber */
-  char *traceback; /* the one taken last */
+  char *traceback; /* the debug information returned last */
 } f;
 
-/* Frames that Lua has visited on its way to those it was asked for. */
+/* Counts the frames that Lua visits to find the requested ones. */
 static size_t visits;
 
 int lua_getstack(lua_State *L, int level, lua_Debug *info) {
@@ -74,9 +74,12 @@ static int after_code(lua_State *L, int status, lua_KContext context) { return 0
 static int run_code(lua_State *L) {
   lua_register(L, "wait", l_wait);
   lua_register(L, "traceback", l_traceback);
-  assert_int_equal(luaL_loadstring(L, "local deepest, n = ... "
-                                      "local function down(n) if n == 0 then deepest() end local r = down(n - 1) return r end "
-                                      "down(n)"), LUA_OK);
+  assert_int_equal(
+      luaL_loadstring(L,
+                      "local deepest, n = ... "
+                      "local function down(n) if n == 0 then deepest() end local r = down(n - 1) return r end "
+                      "down(n)"),
+      LUA_OK);
   assert_int_equal(luaL_loadstring(L, lua_touserdata(L, 1)), LUA_OK);
   lua_pushinteger(L, FRAMES);
   return after_code(L, lua_pcallk(L, 2, 0, 0, 0, after_code), 0);

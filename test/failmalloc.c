@@ -13,11 +13,11 @@
 #include "base/arena.h"
 #include "base/err.h"
 
-static _Thread_local size_t until; /* allocations until the one that fails; 0 when none is to fail */
+static _Thread_local size_t until; /* number of allocations up to the failing one; 0 for none */
 static _Thread_local size_t failed;
 static _Thread_local bool all_later;
 
-/* Whether the allocation that is being asked for has to fail. */
+/* True if the present allocation has to fail. */
 static bool fails(void) {
   if (until == 0 || --until > 0) return false;
   if (all_later) until = 1;

@@ -1,4 +1,4 @@
-/* The race's client counts durations in buckets: how far off what it tells may be. */
+/* The histogram of the benchmark's client: the error of its buckets. */
 #include "bench/load/histogram.h"
 
 #include <setjmp.h>

@@ -1,4 +1,4 @@
-/* HOST:PORT: what is one, and what is said of the rest. */
+/* HOST:PORT: valid forms, and the errors for others. */
 #include <netdb.h>
 #include <netinet/in.h>
 #include <setjmp.h>
@@ -47,7 +47,8 @@ static void refuses(const char *text) {
   struct mw_err err = MW_ERR_INIT;
   char words[512];
   snprintf(words, sizeof words,
-           "%s: expected HOST:PORT with a port from 0 to 65535, like 127.0.0.1:50051 or [::1]:50051, or unix:PATH", text);
+           "%s: expected HOST:PORT with a port from 0 to 65535, like 127.0.0.1:50051 or [::1]:50051, or unix:PATH",
+           text);
   assert_int_equal(mw_host_port_split(&parts, text, &err), MW_EINVAL);
   assert_string_equal(mw_err_text(&err), words);
   assert_string_equal(parts.host, "untouched");

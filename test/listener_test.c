@@ -74,7 +74,8 @@ static void one_that_is_in_use_is_refused(void **state) {
   struct mw_listener listener;
   char words[256];
   open_listener(&listener, address);
-  snprintf(words, sizeof words, "%s: the socket is in use: stop the server there, or choose another with --listen", address);
+  snprintf(words, sizeof words, "%s: the socket is in use: stop the server there, or choose another with --listen",
+           address);
   refuses(address, MW_EBUSY, words);
   assert_int_equal(connect_to_path(), 0);
   mw_listener_close(&listener);
@@ -83,7 +84,7 @@ static void one_that_is_in_use_is_refused(void **state) {
 static void one_that_nobody_listens_on_is_replaced(void **state) {
   struct mw_listener gone, listener;
   open_listener(&gone, address);
-  close(gone.fd); /* as when its process is killed */
+  close(gone.fd); /* as if its process was killed */
   assert_true(exists());
   assert_int_equal(connect_to_path(), -1);
   open_listener(&listener, address);
@@ -129,12 +130,12 @@ static void the_umask_says_who_may_connect(void **state) {
   mw_listener_close(&listener);
 }
 
-/* ---- inherited ones ---- */
+/* ---- inherited sockets ---- */
 
 static bool listen_fails;
 static atomic_uint refused_locks;
 
-/* These two are in place of libc's, for all of this program. */
+/* These two replace libc's in this program. */
 int listen(int fd, int backlog) {
   if (!listen_fails) return (int)syscall(SYS_listen, fd, backlog);
   errno = ENOBUFS;
@@ -197,7 +198,7 @@ static void an_inherited_socket_is_named_and_closed(void **state) {
   assert_string_equal(listener.address, address);
   assert_int_equal(fcntl(listener.fd, F_GETFD), FD_CLOEXEC);
   mw_listener_close(&listener);
-  assert_true(exists()); /* it belongs to whoever made it */
+  assert_true(exists()); /* it belongs to its creator */
   mw_listener_close(&first);
 
   int fd = socket(AF_INET6, SOCK_STREAM, 0);

@@ -1,4 +1,4 @@
-/* The log: the form of a line, what cannot forge one, and whole lines from several threads. */
+/* The log: the form of a line, attempts to forge one, and whole lines from several threads. */
 #include "observe/log.h"
 
 #include <fcntl.h>
@@ -17,7 +17,7 @@
 enum { THREADS = 4, EACH = 200, TEXT_MAX = 1 << 20 };
 
 struct fixture {
-  int file, saved; /* stderr goes to `file` meanwhile */
+  int file, saved; /* the previous stderr, while `file` replaces it */
   char *text;
 };
 
@@ -44,7 +44,7 @@ static int teardown(void **state) {
   return 0;
 }
 
-/* What was logged so far. */
+/* Returns the text logged so far. */
 static const char *logged(void **state) {
   struct fixture *f = *state;
   ssize_t n = pread(f->file, f->text, TEXT_MAX - 1, 0);
@@ -52,7 +52,7 @@ static const char *logged(void **state) {
   return f->text;
 }
 
-/* The one line that was logged, behind its time, which is checked. */
+/* Returns the only logged line after its time, which is checked. */
 static const char *line(void **state) {
   const char *text = logged(state), *shape = "dddd-dd-ddTdd:dd:dd.dddZ ";
   for (size_t i = 0; i < strlen(shape); i++) {

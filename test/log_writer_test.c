@@ -1,4 +1,4 @@
-/* The writer of the log: a stderr that nobody reads, what becomes of the lines, and the end of the process. */
+/* The writer of the log: a blocked stderr, queued and dropped lines, and the end of the process. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -18,12 +18,13 @@
 #include "observe/log.h"
 #include "observe/log_output.h"
 
-enum { MANY = 40000, STALL_S = 30 }; /* lines that exceed the queue and a pipe; seconds after which a stalled test dies */
+/* MANY lines exceed the queue and a pipe; a stalled test dies after STALL_S seconds */
+enum { MANY = 40000, STALL_S = 30 };
 
 static const char long_text[] = "a line of some length, so that many of them are more than the queue takes";
 
 struct fixture {
-  int ends[2], saved; /* stderr is ends[1] meanwhile */
+  int ends[2], saved; /* the previous stderr, while ends[1] replaces it */
 };
 
 static int setup(void **state) {
@@ -71,7 +72,7 @@ static void read_until(int fd, struct mw_buf *text, const char *words) {
   }
 }
 
-/* Checks that the lines are whole, in order from `*next` on, and adds the lines that others report as dropped. */
+/* Checks that the lines are whole, in order from `*next` on, and adds the reported numbers of dropped lines. */
 static void check_lines(const struct mw_buf *text, int *next, unsigned long *dropped) {
   for (const char *line = mw_buf_str(text); *line; line = strchr(line, '\n') + 1) {
     int n = -1, used = 0;
@@ -84,7 +85,9 @@ static void check_lines(const struct mw_buf *text, int *next, unsigned long *dro
       *next = n + 1;
     } else {
       assert_int_equal(
-          sscanf(line, "%*s warn  msg=\"log lines were dropped: stderr did not take them in time\" lines=%lu%n", &lines, &used), 1);
+          sscanf(line, "%*s warn  msg=\"log lines were dropped: stderr did not take them in time\" lines=%lu%n", &lines,
+                 &used),
+          1);
       assert_int_equal(line[used], '\n');
       *dropped += lines;
     }
@@ -96,7 +99,8 @@ static void a_stderr_that_nobody_reads_delays_nobody(void **state) {
   struct mw_metrics *metrics = mw_metrics_new();
   struct mw_metric_family *family;
   struct mw_metric *counter;
-  assert_int_equal(mw_metrics_family(metrics, MW_METRIC_COUNTER, "dropped_total", "", NULL, 0, NULL, 0, &family, NULL), 0);
+  assert_int_equal(mw_metrics_family(metrics, MW_METRIC_COUNTER, "dropped_total", "", NULL, 0, NULL, 0, &family, NULL),
+                   0);
   assert_int_equal(mw_metric_series(family, NULL, &counter, NULL), 0);
   mw_log_set_dropped_counter(counter);
   log_many(MANY); /* would wait for ever */
@@ -121,7 +125,7 @@ static void a_stderr_that_nobody_reads_delays_nobody(void **state) {
   mw_buf_fini(&text);
 }
 
-/* In a process of its own: leaves a thread that waits. Returns whether all was as it should be. */
+/* Leaves a blocked thread, in a process of its own. Returns true if everything was correct. */
 static bool stop_without_a_reader(int fd) {
   alarm(STALL_S);
   dup2(fd, STDERR_FILENO);
@@ -189,7 +193,7 @@ static void a_closed_stderr_loses_lines_and_nothing_else(void **state) {
   signal(SIGPIPE, SIG_DFL);
 }
 
-/* Runs in a process of its own, with a writer of its own. */
+/* Runs in a process of its own, with its own writer. */
 static void log_and_abort(int fd) {
   dup2(fd, STDERR_FILENO);
   for (int number = 1; number < NSIG; number++) signal(number, SIG_DFL); /* also the test runner's */

@@ -1,4 +1,4 @@
-/* The loop: order and coalescing of posts, timers that are never early, and an end that leaves nothing behind. */
+/* The loop: order and coalescing of posts, timers that are never early, and an end that leaves nothing open. */
 #include "loop/loop.h"
 
 #include <setjmp.h>
@@ -340,14 +340,14 @@ static void take_time(int *ran) {
 
 static void fire_slowly(void *arg) { take_time(arg); }
 
-/* Runs a turn, and returns how many more have run. */
+/* Runs a turn and returns how many timers or posts it ran. */
 static int ran_in_a_turn(struct mw_loop *loop, const int *ran) {
   int before = *ran;
   uv_run(&loop->uv, UV_RUN_NOWAIT);
   return *ran - before;
 }
 
-/* They are due together; each turn fires some, and the loop does not wait while some are left. */
+/* They are due together; each turn fires some, and the loop does not sleep while some are left. */
 static void timers_due_together_are_spread_over_turns(void **state) {
   struct mw_loop *loop = *state;
   int ran = 0;
@@ -356,7 +356,7 @@ static void timers_due_together_are_spread_over_turns(void **state) {
   while (mw_clock_real() < due) continue;
   int turns = 0;
   while (ran < SLOW) {
-    assert_in_range(ran_in_a_turn(loop, &ran), 1, 4); /* two as timers, two of those that had to wait */
+    assert_in_range(ran_in_a_turn(loop, &ran), 1, 4); /* two as timers, two from the list of due ones */
     turns++;
   }
   assert_in_range(turns, 2, SLOW);
@@ -390,7 +390,7 @@ static void posts_are_spread_over_turns(void **state) {
   while (ran < SLOW) assert_in_range(ran_in_a_turn(loop, &ran), 1, 2);
 }
 
-/* One that waits for its next turn is like any other. */
+/* A timer that waits for its next turn can be stopped like any other. */
 static void a_timer_that_had_to_wait_can_be_stopped(void **state) {
   struct mw_loop *loop = *state;
   int ran = 0;

@@ -1,4 +1,4 @@
-/* Metrics: what may be registered, what is counted from many threads, and the Prometheus text. */
+/* Metrics: validation of families, counting from many threads, and the Prometheus text. */
 #include "observe/metrics.h"
 
 #include <math.h>
@@ -179,11 +179,12 @@ static void a_registry_holds_so_many_bytes(void **state) {
   static char value[MW_METRICS_BYTES / 8];
   const char *values[] = {value};
   memset(value, 'x', sizeof value - 1);
-  static const char words[] = "metric n: the names and labels of all metrics take 67108864 bytes already, the most there "
-                              "can be: is one taken from input?";
+  static const char words[] =
+      "metric n: the names and labels of all metrics take 67108864 bytes already, the most there "
+      "can be: is one taken from input?";
   int n = 0;
   for (; mw_metric_series(of, values, &metric, &err) == 0; n++) value[n] = 'y';
-  assert_int_equal(n, 3); /* a value is there twice, in its key too */
+  assert_int_equal(n, 3); /* a value is stored twice, also in its key */
   assert_int_equal(err.code, MW_ELIMIT);
   assert_string_equal(mw_err_text(&err), words);
   mw_err_fini(&err);
@@ -222,7 +223,7 @@ static void *count_all(void *arg) {
   return NULL;
 }
 
-/* The same in parts of its own. */
+/* The same with a part for each thread. */
 static void *count_in_parts(void *arg) {
   void **state = arg;
   struct mw_metric *odd = mw_metric_part(series(family(state, MW_METRIC_COUNTER, "c", "l"), "odd"));
@@ -268,7 +269,8 @@ static void parts_count_in_their_series(void **state) {
   struct mw_buf text = MW_BUF_INIT;
   assert_int_equal(mw_metrics_write(*state, &text), 0);
   assert_int_equal(mw_buf_putc(&text, '\0'), 0);
-  assert_non_null(strstr((const char *)text.data, "h_bucket{l=\"x\",le=\"0.005\"} 0\nh_bucket{l=\"x\",le=\"0.01\"} 2\n"));
+  assert_non_null(
+      strstr((const char *)text.data, "h_bucket{l=\"x\",le=\"0.005\"} 0\nh_bucket{l=\"x\",le=\"0.01\"} 2\n"));
   assert_non_null(strstr((const char *)text.data, "h_count{l=\"x\"} 3\n"));
   assert_null(strstr(strstr((const char *)text.data, "h_count") + 1, "h_count"));
   mw_buf_fini(&text);

@@ -1,4 +1,4 @@
-/* What buffers and arenas with a quota take, give back, and are refused. */
+/* Buffers and arenas with a quota: bytes taken, returned, and refused. */
 #include "base/quota.h"
 
 #include <setjmp.h>
@@ -45,7 +45,7 @@ static void a_buffer_counts_what_it_allocates(void **state) {
   assert_int_equal(quota.outside, cap);
   mw_buf_fini(&buf);
   assert_int_equal(quota.outside, 0);
-  assert_int_equal(mw_buf_putc(&buf, 'x'), 0); /* after its end it counts as before */
+  assert_int_equal(mw_buf_putc(&buf, 'x'), 0); /* after fini it counts as before */
   assert_int_equal(quota.outside, buf.cap);
   mw_buf_fini(&buf);
 }

@@ -80,7 +80,7 @@ static void turn(void) {
   while (uv_now(&f.loop.uv) == before) uv_run(&f.loop.uv, UV_RUN_NOWAIT);
 }
 
-/* An event in each turn, as an engine brings them that reads its sockets after them. */
+/* An event in each turn, like those of an engine that reads its sockets after them. */
 static void work_after_long_work_is_queued_in_later_turns_too(void **state) {
   assert_true(mw_ready_run(&f.queue, piece(0, 'a', 30 * MW_NS_PER_MS), true));
   turn();
@@ -147,7 +147,7 @@ static void cut_jobs(unsigned n) {
   for (unsigned i = 0; i < n; i++) mw_pause_count(&f.pause, "a.lua:1");
 }
 
-/* Lets the pause end now: begin_trial() is its timer's function. */
+/* Ends the pause now: begin_trial() is its timer's function. */
 static void end_pause(void) {
   while (f.pause.timer) {
     assert_true(f.pause.length <= MW_NS_PER_S);
@@ -195,7 +195,7 @@ static void the_next_pause_is_longer_if_that_one_is_cut(void **state) {
   assert_string_equal("a", f.order);
 }
 
-/* A job that runs once is gone before it is judged. */
+/* A job that runs once has ended before the decision. */
 static void a_trial_that_ends_well_counts_although_its_job_is_gone(void **state) {
   cut_jobs(MW_PAUSE_CUTS);
   assert_true(mw_pause_hold(&f.pause, piece(0, 'a', 0)));
@@ -208,7 +208,7 @@ static void a_trial_that_ends_well_counts_although_its_job_is_gone(void **state)
   assert_false(f.pause.on);
 }
 
-/* Jobs that waited end well during the pause. */
+/* Waiting jobs end normally during the pause. */
 static void a_trial_that_is_cut_counts_whatever_ended_well_meanwhile(void **state) {
   cut_jobs(MW_PAUSE_CUTS);
   assert_true(mw_pause_hold(&f.pause, piece(0, 'a', 0)));

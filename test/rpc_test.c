@@ -1,4 +1,4 @@
-/* The neutral call, its dispatch, router, metadata and status, against an engine that only takes notes. */
+/* The call, dispatch, router, metadata and status, on a fake engine. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,7 +10,7 @@
 #include "rpc/dispatch.h"
 #include "rpc/engine.h"
 
-/* ---- an engine that takes notes ---- */
+/* ---- a fake engine that records its calls ---- */
 
 struct fake {
   struct mw_call call;
@@ -34,7 +34,8 @@ static void fake_finish(struct mw_call *call, const struct mw_status *status, bo
   snprintf(fake->message, sizeof fake->message, "%.*s", (int)status->message.len, (const char *)status->message.data);
 }
 
-static const struct mw_engine_call_ops fake_ops = {fake_read, fake_reserve, fake_send, fake_send_headers, fake_finish, NULL};
+static const struct mw_engine_call_ops fake_ops = {fake_read,         fake_reserve, fake_send,
+                                                   fake_send_headers, fake_finish,  NULL};
 
 /* ---- a handler that counts its events ---- */
 
@@ -177,7 +178,7 @@ static void sending_waits_for_few_large_messages(void **state) {
   mw_call_on_sent(call, 1);
   assert_int_equal(seen.writable, 1);
   mw_call_on_sent(call, 1);
-  assert_false(send_bytes(call, MW_CALL_UNSENT_BYTES)); /* one of any size is sent */
+  assert_false(send_bytes(call, MW_CALL_UNSENT_BYTES)); /* one message of any size is sent */
   mw_call_on_sent(call, 1);
   assert_int_equal(seen.writable, 2);
   mw_call_finish(call, &ok);
@@ -324,7 +325,8 @@ static void an_expired_call_does_not_begin(void **state) {
   assert_int_equal(router.calls, 0);
   struct mw_buf text = MW_BUF_INIT;
   assert_int_equal(mw_metrics_write(dispatch.metrics, &text), 0);
-  assert_non_null(strstr(mw_buf_str(&text), "moonwire_calls_total{method=\"/test.Echo/Get\",code=\"DEADLINE_EXCEEDED\"} 1"));
+  assert_non_null(
+      strstr(mw_buf_str(&text), "moonwire_calls_total{method=\"/test.Echo/Get\",code=\"DEADLINE_EXCEEDED\"} 1"));
   assert_non_null(strstr(mw_buf_str(&text), "moonwire_call_wait_seconds_count{method=\"/test.Echo/Get\"} 1"));
   mw_buf_fini(&text);
 }

@@ -1,4 +1,5 @@
-/* The order in which a run queue runs items, and for how long. The clock is stopped: items take as long as the test says. */
+/* The order in which a run queue runs items, and the time they get. The clock is stopped; each test sets the time of
+ * its items. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -103,7 +104,7 @@ static void test_first_ones_go_first(void **state) {
   assert_string_equal(ran, "1f");
 }
 
-/* The others get all of their time all the same. */
+/* The others still get all of their time. */
 static void test_first_ones_have_half_a_turn(void **state) {
   for (int i = 0; i < 8; i++) add(&queue.first, 'f', MW_RUN_TURN_NS / 4, MW_NEVER);
   for (int i = 0; i < 8; i++) add(&a, 'a', MW_RUN_TURN_NS / 4, MW_NEVER);
@@ -111,7 +112,7 @@ static void test_first_ones_have_half_a_turn(void **state) {
   assert_string_equal(ran, "ffaaaa");
 }
 
-/* Of a turn, however often the queue runs in it. */
+/* The limit holds for a whole turn, however often the queue runs in it. */
 static void test_first_ones_that_go_on_coming_have_half_a_turn(void **state) {
   for (int i = 0; i < 8; i++) add(&a, 'a', MW_RUN_TURN_NS / 4, MW_NEVER);
   for (int i = 0; i < 8; i++) {
@@ -134,7 +135,7 @@ static void test_requests_run_in_the_order_of_their_arrival(void **state) {
   assert_string_equal(ran, "123");
 }
 
-/* The oldest has used up half of its time: whoever waits as long would be late. */
+/* The oldest has used up half of its time: items that wait as long would be late. */
 static void test_the_newest_request_goes_first_once_they_wait_too_long(void **state) {
   for (char name = '1'; name <= '3'; name++) {
     add(&a, name, 0, 100 * MS);
@@ -152,7 +153,7 @@ static void test_others_take_turns_with_the_newest(void **state) {
   assert_string_equal(ran, "x3y2z1");
 }
 
-/* Wherever they are. */
+/* In any lane. */
 static void test_expired_requests_run_out_of_their_order(void **state) {
   add(&a, '1', MW_RUN_TURN_NS, MW_NEVER);
   for (char name = 'p'; name <= 's'; name++) add(&a, name, MW_RUN_TURN_NS, 1000 * MS);
@@ -167,7 +168,7 @@ static void test_expired_requests_run_out_of_their_order(void **state) {
   assert_string_equal(ran, "1epqrs");
 }
 
-/* Many of them: they take turns with the others, and their time is the turn's. */
+/* Many of them: they take turns with the others, within the time of the turn. */
 static void test_expired_requests_have_no_more_than_their_turns(void **state) {
   for (int i = 0; i < 6; i++) add(&a, 'e', MW_RUN_TURN_NS / 4, 10 * MS);
   pass(10 * MS);
@@ -208,7 +209,7 @@ static void remove_second(struct mw_run_item *item) {
   mw_run_item_remove(&works[1].item);
 }
 
-/* An item of those that have expired may take out another. */
+/* An expired item may remove another one. */
 static void test_items_can_be_taken_out_by_others(void **state) {
   add(&a, '1', 0, MS)->item.run = remove_second;
   add(&a, '2', 0, MS);

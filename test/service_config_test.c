@@ -1,4 +1,4 @@
-/* Service configs, and the arithmetic of retries that they ask for. */
+/* Service configs, and the arithmetic of their retries. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -84,8 +84,10 @@ static void errors_have_the_path(void **state) {
   } cases[] = {
       {"[]", "service config: expected an object, got an array"},
       {"{\"methodConfig\":1}", "service config: methodConfig: expected a list of method configs, got 1"},
-      {"{\"methodConfig\":[{\"name\":{}}]}", "service config: methodConfig[0].name: expected a list of names, got an object"},
-      {"{\"methodConfig\":[{\"name\":[[]]}]}", "service config: methodConfig[0].name[0]: expected an object, got an array"},
+      {"{\"methodConfig\":[{\"name\":{}}]}",
+       "service config: methodConfig[0].name: expected a list of names, got an object"},
+      {"{\"methodConfig\":[{\"name\":[[]]}]}",
+       "service config: methodConfig[0].name[0]: expected an object, got an array"},
       {"{\"methodConfig\":[{\"name\":[{\"service\":1}]}]}",
        "service config: methodConfig[0].name[0].service: expected a string, got 1"},
       {METHOD("\"timeout\":1"), "service config: methodConfig[1].timeout: expected a duration such as \"1.5s\", got 1"},
@@ -98,7 +100,8 @@ static void errors_have_the_path(void **state) {
       {METHOD("\"retryPolicy\":1"), WHERE ": expected an object, got 1"},
       {RETRY_WITH(""), WHERE ": maxAttempts is missing"},
       {RETRY_WITH("\"maxAttempts\":1"), WHERE ".maxAttempts: expected an integer of 2 or more, got 1"},
-      {RETRY_WITH("\"maxAttempts\":-99999999999"), WHERE ".maxAttempts: expected an integer of 2 or more, got -99999999999"},
+      {RETRY_WITH("\"maxAttempts\":-99999999999"),
+       WHERE ".maxAttempts: expected an integer of 2 or more, got -99999999999"},
       {RETRY_WITH("\"maxAttempts\":\"3\""), WHERE ".maxAttempts: expected an integer of 2 or more, got \"3\""},
       {RETRY_WITH("\"maxAttempts\":2.5"), WHERE ".maxAttempts: expected an integer of 2 or more, got 2.5"},
       {"{\"methodConfig\":[{\"name\":[{\"method\":\"Get\"}]}]}",
@@ -109,8 +112,8 @@ static void errors_have_the_path(void **state) {
        "service config: methodconfig: unknown member (expected methodConfig, retryThrottling, loadBalancingConfig, "
        "loadBalancingPolicy, healthCheckConfig)"},
       {METHOD("\"retrypolicy\":{}"),
-       "service config: methodConfig[1].retrypolicy: unknown member (expected name, timeout, retryPolicy, hedgingPolicy, "
-       "waitForReady, maxRequestMessageBytes, maxResponseMessageBytes)"},
+       "service config: methodConfig[1].retrypolicy: unknown member (expected name, timeout, retryPolicy, "
+       "hedgingPolicy, waitForReady, maxRequestMessageBytes, maxResponseMessageBytes)"},
       {"{\"methodConfig\":[{\"name\":[{\"svc\":1}]}]}",
        "service config: methodConfig[0].name[0].svc: unknown member (expected service, method)"},
       {RETRY_WITH("\"perAttemptRecvTimeout\":\"1s\""),
@@ -124,11 +127,14 @@ static void errors_have_the_path(void **state) {
       {RETRY_WITH("\"maxAttempts\":99999999999"), WHERE ": initialBackoff is missing"},
       {RETRY_WITH("\"initialBackoff\":\"0s\""),
        WHERE ".initialBackoff: expected a duration above 0 such as \"0.1s\", got \"0s\""},
-      {RETRY_WITH("\"maxBackoff\":\"1\""), WHERE ".maxBackoff: expected a duration above 0 such as \"0.1s\", got \"1\""},
+      {RETRY_WITH("\"maxBackoff\":\"1\""),
+       WHERE ".maxBackoff: expected a duration above 0 such as \"0.1s\", got \"1\""},
       {RETRY_WITH("\"maxAttempts\":2,\"initialBackoff\":\"1s\""), WHERE ": maxBackoff is missing"},
-      {RETRY_WITH("\"maxAttempts\":2,\"initialBackoff\":\"1s\",\"maxBackoff\":\"1s\""), WHERE ": backoffMultiplier is missing"},
+      {RETRY_WITH("\"maxAttempts\":2,\"initialBackoff\":\"1s\",\"maxBackoff\":\"1s\""),
+       WHERE ": backoffMultiplier is missing"},
       {RETRY_WITH("\"backoffMultiplier\":0"), WHERE ".backoffMultiplier: expected a number above 0, got 0"},
-      {RETRY_WITH("\"retryableStatusCodes\":14"), WHERE ".retryableStatusCodes: expected a list of status codes, got 14"},
+      {RETRY_WITH("\"retryableStatusCodes\":14"),
+       WHERE ".retryableStatusCodes: expected a list of status codes, got 14"},
       {RETRY_WITH("\"retryableStatusCodes\":[14,\"UNAVAILBLE\"]"),
        WHERE ".retryableStatusCodes[1]: expected a status code such as 14 or \"UNAVAILABLE\", got \"UNAVAILBLE\""},
       {RETRY_WITH("\"retryableStatusCodes\":[17]"),
@@ -161,7 +167,7 @@ static void errors_have_the_path(void **state) {
   }
 }
 
-/* Compared with each other, these take seconds. */
+/* A comparison of each with every other would take seconds. */
 static void many_names_are_found(void **state) {
   enum { N = 20000 };
   char *json = malloc(N * 64), *end = json + sprintf(json, "{\"methodConfig\":[{\"name\":[{}");
@@ -179,8 +185,8 @@ static void many_names_are_found(void **state) {
 
 static int parse_once(void *arg) {
   struct mw_service_config *config = NULL;
-  int rc = mw_service_config_new("{\"methodConfig\":[{\"name\":[{\"service\":\"a.B\",\"method\":\"C\"},{}]," RETRY "}]}",
-                                 &config, NULL);
+  int rc = mw_service_config_new(
+      "{\"methodConfig\":[{\"name\":[{\"service\":\"a.B\",\"method\":\"C\"},{}]," RETRY "}]}", &config, NULL);
   mw_service_config_free(config);
   return rc;
 }

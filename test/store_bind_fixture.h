@@ -1,4 +1,4 @@
-/* mw.store over a store of its own: a script, and fibers that run its functions. */
+/* mw.store on a new store: a script, and fibers that run its functions. */
 #ifndef MW_TEST_STORE_BIND_FIXTURE_H
 #define MW_TEST_STORE_BIND_FIXTURE_H
 
@@ -14,8 +14,8 @@ struct binding {
   struct mw_pool *pool;
   struct mw_program *program;
   struct mw_script_file file;
-  const char *function; /* of the script: what the fiber runs */
-  int ended;            /* fibers */
+  const char *function; /* of the script: the body of the fiber */
+  int ended;            /* number of fibers */
   bool failed, any_failed;
   char error[300];
 };
@@ -29,7 +29,8 @@ static void open_module(lua_State *L, struct mw_program *program) {
   mw_bind_open_store(L, program);
 }
 
-/* A worker of `workers` that has loaded `script` as the module "store"; the store may grow to `map_size` bytes. */
+/* Starts a worker of `workers` that has loaded `script` as the module "store"; the store may grow to `map_size`
+ * bytes. */
 static inline int binding_setup(void **state, const char *script, unsigned workers, size_t map_size) {
   void *fixture;
   if (fixture_setup(&fixture) != 0) return -1;
@@ -97,7 +98,7 @@ static void push_cancelled(lua_State *L, void *arg) {
   mw_bind_push_status(L, &status);
 }
 
-/* Kills a function in its first wait, and lets what it began come to its end. */
+/* Kills a function in its first wait, and lets its operation finish. */
 static inline void kill_in(struct binding *b, const char *function) {
   b->ended = 0;
   struct mw_fiber *fiber = start(b, function);

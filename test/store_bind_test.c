@@ -1,4 +1,4 @@
-/* mw.store where specs do not reach: calls that are killed while they wait, a full store, damaged values. */
+/* mw.store where specs do not reach: calls that are cancelled while they wait, a full store, damaged values. */
 #include "store_bind_fixture.h"
 #include "store_gate.h"
 
@@ -179,7 +179,7 @@ static void killed_readers_let_go_of_the_store(void **state) {
   for (size_t i = 0; i < sizeof readers / sizeof *readers; i++) {
     for (int round = 0; round < 3; round++) kill_in(b, readers[i]);
   }
-  put_raw(b, "new", "\x0a\x03new"); /* no watch is left to be told */
+  put_raw(b, "new", "\x0a\x03new"); /* no watch is left to notify */
   mw_loop_run_posts(&b->f->loop);
 }
 
@@ -190,7 +190,7 @@ static void a_value_that_is_no_message_is_data_loss(void **state) {
   run_to_end(*state, "damaged");
 }
 
-/* Zeros, under the open store, for each page that has the key. */
+/* Overwrites each page that has the key with zeros, while the store is open. */
 static void a_damaged_page_is_data_loss(void **state) {
   struct binding *b = *state;
   put_raw(b, "damaged", "");
@@ -213,7 +213,7 @@ static void a_damaged_page_is_data_loss(void **state) {
 
 /* ---- loops without a wait ---- */
 
-/* Tasks of no content, in one transaction. */
+/* Inserts empty tasks in one transaction. */
 static void put_many(struct binding *b, int n, int64_t expires) {
   struct mw_store_txn *txn = mw_store_txn_new();
   for (int i = 0; i < n; i++) {
@@ -242,7 +242,7 @@ static void a_count_that_takes_long_is_ended(void **state) {
   expect_cut(*state);
 }
 
-/* With a clock that moves after the last commit, and that the writer does not look at before its next turn. */
+/* With a clock that moves after the last commit and that the writer reads only in its next turn. */
 static void a_search_past_expired_messages_is_ended(void **state) {
   struct binding *b = *state;
   put_many(b, 300000, fixture_now + 1);
@@ -257,9 +257,9 @@ static void a_search_past_expired_messages_is_ended(void **state) {
 
 static void watches_that_are_behind_share_a_bound(void **state) { run_to_end(*state, "watches"); }
 
-/* ---- an update is shown what is queued, and others learn of that when it is durable ---- */
+/* ---- an update reads queued changes, and returns when they are durable ---- */
 
-/* Starts `first` and the others, NULL-ended, with a disk that waits, then has it go on, or fail once. */
+/* Starts `first` and the others, up to NULL, with a blocked disk; then lets it continue, or fail once. */
 static void run_together(struct binding *b, const char *first, const char *const *others, bool fails) {
   int n = 1;
   b->ended = 0;

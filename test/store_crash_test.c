@@ -1,7 +1,7 @@
-/* Kills a process under writes, a thousand times: what was acknowledged must be there, and no number comes twice.
+/* Kills a process under writes, a thousand times: acknowledged writes must survive, and no number may repeat.
  *
- * Each round a child opens the store, keeps transactions in flight and reports each acknowledged one through a pipe;
- * the parent kills it at a random moment, opens the store itself and looks for all of them. */
+ * In each round a child opens the store, keeps transactions in flight and reports each acknowledged one through a
+ * pipe. The parent kills it at a random moment, opens the store itself and checks all of them. */
 #include "store_fixture.h"
 
 #include <signal.h>
@@ -69,7 +69,7 @@ static unsigned seed = 20261121;
 
 static long random_below(long limit) { return rand_r(&seed) % limit; }
 
-/* Reads acknowledged numbers until `most` have come and a moment has passed; kills; reads the rest. */
+/* Reads acknowledged numbers until `most` have come and a moment has passed; kills the child; reads the rest. */
 static size_t kill_and_collect(pid_t child, int pipe, uint64_t *acks, size_t cap) {
   size_t n = 0, most = (size_t)random_below(MOST_ACKS) + 1;
   while (n < most && read(pipe, &acks[n], sizeof *acks) == sizeof *acks) n++;

@@ -1,4 +1,4 @@
-/* What the tests of a damaged store share: its file's bytes, and places in it. */
+/* Helpers of the tests of a damaged store: its file's bytes, and places in it. */
 #ifndef MW_TEST_STORE_DAMAGE_H
 #define MW_TEST_STORE_DAMAGE_H
 
@@ -27,13 +27,13 @@ static inline void write_at(const char *path, size_t at, const void *bytes, size
   close(fd);
 }
 
-/* Where `text` first is in the file from `from` on; the file's length when it is not there. */
+/* Returns the first offset of `text` in the file at or after `from`; the file's length if there is none. */
 static inline size_t find_text(const struct mw_buf *bytes, size_t from, const char *text) {
   uint8_t *at = memmem(bytes->data + from, bytes->len - from, text, strlen(text));
   return at ? (size_t)(at - bytes->data) : bytes->len;
 }
 
-/* Puts `len` bytes at `offset` from each place that has `text`: old states of a page stay in the file. */
+/* Writes `len` bytes at `offset` from each occurrence of `text`, because old states of a page stay in the file. */
 static inline void damage_text(const char *path, const char *text, int offset, const void *damage, size_t len) {
   struct mw_buf bytes = read_all(path);
   int found = 0;

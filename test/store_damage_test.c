@@ -1,5 +1,5 @@
 /* Damage in the store's file, at rest: a damaged page or record is an error for its readers, and never wrong data,
- * fewer records than there are, or the end of the process. Also stores of the format before checksums. */
+ * missing records, or a crash. Also stores of the format before checksums. */
 #include "store_damage.h"
 
 #include <lmdb.h>
@@ -57,7 +57,7 @@ static void a_damaged_record_can_be_deleted(void **state) {
   free(path);
 }
 
-/* Header and value of another record, which are sound by themselves. */
+/* Copies header and value of another record, which are sound by themselves. */
 static void a_record_under_another_key_is_reported(void **state) {
   struct fixture *f = *state;
   put(f, "a", "value of a");
@@ -72,7 +72,7 @@ static void a_record_under_another_key_is_reported(void **state) {
   free(path);
 }
 
-/* Each bit of header, value and key in turn. */
+/* Flips each bit of header, value and key in turn. */
 static void no_bit_of_a_record_changes_unnoticed(void **state) {
   struct fixture *f = *state;
   put(f, "key-of-it", "value of it");
@@ -137,7 +137,7 @@ static void fill(struct fixture *f) {
   assert_int_equal(next_number(f->store, &f->loop, "ids"), 1);
 }
 
-/* Reads everything. Each record is right, or an error. Returns whether there was any error. */
+/* Reads everything. Each record is right, or an error. Returns true if there was an error. */
 static bool read_everything(struct fixture *f) {
   bool reported = false;
   for (int i = 0; i < KEYS; i += 3) {
@@ -165,7 +165,7 @@ static bool read_everything(struct fixture *f) {
   return reported;
 }
 
-/* Writes all over the tree. Each write is done or refused. */
+/* Writes all over the tree. Each write succeeds or is refused. */
 static void write_everything(struct fixture *f) {
   for (int i = 0; i < KEYS; i += 300) {
     char key[16];
@@ -192,7 +192,7 @@ static void damage_page(const struct mw_buf *whole, uint8_t *bytes, size_t page,
   }
 }
 
-/* As a store that is too large to be checked whole when it is opened. */
+/* Opens it like a store that is too large to be checked completely. */
 static void damaged_pages_of_a_large_store_are_found(void **state) {
   struct fixture *f = *state;
   fill(f);
@@ -233,7 +233,7 @@ static void damaged_pages_of_a_large_store_are_found(void **state) {
   free(path);
 }
 
-/* A record may expire by its header alone, or by an entry that is not its own. */
+/* A record may expire by its header alone, or by the expiry entry of another one. */
 static void damage_expires_nothing(void **state) {
   struct fixture *f = *state;
   int64_t soon = fixture_now + MW_NS_PER_S;
@@ -273,16 +273,16 @@ static void damage_expires_nothing(void **state) {
   uint64_t after = mw_store_commits(f->store);
   put(f, "more", "of it");
   mw_store_flush(f->store);
-  assert_int_equal(mw_store_commits(f->store), after + 1); /* the entries are gone: nothing is tried again */
+  assert_int_equal(mw_store_commits(f->store), after + 1); /* the entries are gone, so nothing is retried */
   free(path);
 }
 
-/* ---- cut short while in use ---- */
+/* ---- truncated while in use ---- */
 
 static void a_file_cut_short_under_the_store_is_survived(void **state) {
   struct fixture *f = *state;
   fill(f);
-  fixture_reopen(f); /* after cmocka has set its handlers of signals */
+  fixture_reopen(f); /* after cmocka has installed its signal handlers */
   char *path = fixture_path(f, "store.mdb");
   assert_int_equal(truncate(path, 8 * PAGE), 0);
   assert_true(read_everything(f));
@@ -295,8 +295,8 @@ static void a_file_cut_short_under_the_store_is_survived(void **state) {
   free(path);
 }
 
-/* A delete has LMDB merge a page with the one before it. Keys that are put in reverse order give that the greater number:
- * so it is lost when the file is cut. */
+/* A delete makes LMDB merge a page with the previous one. Keys put in reverse order give that page the greater
+ * number, so that it is lost when the file is truncated. */
 static void deletes_in_a_file_cut_short_are_refused(void **state) {
   struct fixture *f = *state;
   enum { MERGED = 1000 };
@@ -327,7 +327,7 @@ static void put_raw(MDB_txn *txn, MDB_dbi dbi, const char *key, const void *valu
   assert_int_equal(mdb_put(txn, dbi, &k, &v, 0), 0);
 }
 
-/* A store as the version before wrote it. */
+/* Makes a store as the previous version wrote it. */
 static void write_old(const char *path) {
   MDB_env *env;
   MDB_txn *txn;
@@ -373,7 +373,7 @@ static void a_store_of_the_format_before_goes_on(void **state) {
   free(path);
 }
 
-/* ---- the whole check ---- */
+/* ---- the complete check ---- */
 
 struct findings {
   int count;
@@ -462,7 +462,7 @@ static void the_check_refuses_what_is_no_store(void **state) {
   check(f, &findings, MW_EFORMAT);
   unlink(path);
   check(f, &findings, MW_ENOTFOUND);
-  assert_int_equal(mkfifo(path, 0600), 0); /* which is not waited for */
+  assert_int_equal(mkfifo(path, 0600), 0); /* which must not block the check */
   check(f, &findings, MW_EIO);
   free(path);
 }

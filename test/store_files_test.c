@@ -1,4 +1,4 @@
-/* What can be wrong with a store's files: in use, foreign, newer, damaged, cut short, full. */
+/* Errors of a store's files: in use, foreign, newer, damaged, truncated, full. */
 #include "store_fixture.h"
 
 #include <fcntl.h>
@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-/* Closes the store, so that its files can be tampered with. */
+/* Closes the store, so that its files can be modified. */
 static char *closed_file(struct fixture *f) {
   mw_store_close(f->store);
   f->store = NULL;
@@ -67,14 +67,14 @@ static void a_foreign_file_is_refused(void **state) {
   expect_refusal(f, MW_EFORMAT, "store.mdb: not a Moonwire store");
   write_file(path, text, 10);
   expect_refusal(f, MW_EFORMAT, "store.mdb: not a Moonwire store");
-  write_file(path, "", 0); /* as a crash just after creation leaves it */
+  write_file(path, "", 0); /* the state after a crash just after creation */
   assert_int_equal(fixture_open(f, 0, NULL), 0);
   free(path);
 }
 
 static void expect_lmdb(int rc) { assert_int_equal(rc, 0); }
 
-/* Puts one value into an LMDB file as another program would. */
+/* Puts one value into an LMDB file like another program. */
 static void write_lmdb(const char *path, const char *database, const char *key, const void *value, size_t len) {
   MDB_env *env;
   MDB_txn *txn;
@@ -126,7 +126,7 @@ static void a_truncated_file_is_refused_and_left_as_it_is(void **state) {
   free(path);
 }
 
-/* Overwrites pages one by one: each is found out, or nothing refers to it. Nothing crashes. */
+/* Overwrites pages one by one: each is detected, or nothing refers to it. Nothing crashes. */
 static void damaged_pages_are_found(void **state) {
   struct fixture *f = *state;
   fill(f, 60, 500);
@@ -260,7 +260,7 @@ static void a_full_disk_fails_writes_and_only_them(void **state) {
   struct rlimit old, small;
   assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
   small = old;
-  small.rlim_cur = 300000; /* bytes a file may have: stands in for a full disk */
+  small.rlim_cur = 300000; /* greatest size of a file, in place of a full disk */
   assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
   struct outcome outcome = put_sized(f, "b", 1 << 20);
   assert_int_equal(outcome.code, MW_EFULL);

@@ -1,4 +1,4 @@
-/* What the store's tests share: a folder, a store, a loop, and calls that wait. */
+/* Helpers of the store's tests: a folder, a store, a loop, and calls that wait. */
 #ifndef MW_TEST_STORE_FIXTURE_H
 #define MW_TEST_STORE_FIXTURE_H
 
@@ -20,7 +20,7 @@ struct fixture {
   struct mw_loop loop;
 };
 
-static int64_t fixture_now = 1000000000000; /* what the store's clock says */
+static int64_t fixture_now = 1000000000000; /* the time of the store's clock */
 static int64_t fixture_clock(void) { return __atomic_load_n(&fixture_now, __ATOMIC_SEQ_CST); }
 
 static inline struct mw_slice str(const char *text) { return mw_slice_str(text); }
@@ -136,7 +136,7 @@ static inline uint64_t next_number(struct mw_store *store, struct mw_loop *loop,
   return outcome.revision;
 }
 
-/* Asserts what a key holds; NULL for nothing. */
+/* Asserts the value of a key; NULL for none. */
 static inline void expect(struct fixture *f, const char *key, const char *value) {
   struct mw_buf got = MW_BUF_INIT;
   int rc = mw_store_get(f->store, str(key), &got, NULL);

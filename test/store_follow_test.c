@@ -1,5 +1,5 @@
-/* Changes of one key that others change at the same time: a change goes on from the newest one that is queued, shares its
- * commit, fails with it, and nobody else sees either before both are durable. */
+/* Concurrent changes of one key: a change follows the newest queued one, shares its commit, fails with it, and no
+ * reader sees either before both are durable. */
 #include "store_fixture.h"
 #include "store_gate.h"
 
@@ -22,7 +22,7 @@ static struct mw_store_txn *following(const char *key, int number, const struct 
   return txn;
 }
 
-/* Queues an increment of `key`. Returns as mw_store_commit(). */
+/* Queues an increment of `key`. Returns like mw_store_commit(). */
 static int increment(struct mw_store *store, struct mw_loop *loop, const char *key, struct outcome *outcome) {
   struct mw_store_origin origin;
   int number = newest(store, key, &origin);
@@ -49,7 +49,7 @@ static void a_chain_of_changes_is_one_commit(void **state) {
   hold(f, &held);
   uint64_t commits = mw_store_commits(f->store);
   for (int i = 0; i < CALLERS; i++) assert_int_equal(increment(f->store, &f->loop, "hot", &outcomes[i]), 0);
-  expect(f, "hot", "0"); /* nobody sees what is not durable */
+  expect(f, "hot", "0"); /* readers see only durable writes */
   set_gate(false, 0);
   uint64_t before = 0;
   for (int i = 0; i < CALLERS; i++) {
@@ -105,7 +105,7 @@ static void a_queued_message_expires_too(void **state) {
   expect(f, "a", "7");
 }
 
-/* ---- losing ---- */
+/* ---- conflicts ---- */
 
 static void whoever_has_read_an_older_state_loses_at_once(void **state) {
   struct fixture *f = *state;
@@ -140,7 +140,8 @@ static void an_older_state_loses_when_it_is_applied_as_well(void **state) {
   expect(f, "a", "2");
 }
 
-/* What is bound to lose, as a second insert, does not break a chain of those that go on from what is before it. */
+/* A transaction that must conflict, such as a second insert, does not break a chain of followers of the write before
+ * it. */
 static void a_loser_in_the_queue_is_not_followed(void **state) {
   struct fixture *f = *state;
   struct outcome held = {0}, won = {0}, lost = {0}, next = {0};
@@ -158,7 +159,7 @@ static void a_loser_in_the_queue_is_not_followed(void **state) {
   expect(f, "a", "2");
 }
 
-/* A transaction reads what is committed only. Hurried, it is applied before a chain that never ends. */
+/* A transaction reads only committed state. Hurried, it is applied before an endless chain. */
 static void one_that_is_hurried_goes_first(void **state) {
   struct fixture *f = *state;
   for (int hurried = 0; hurried < 2; hurried++) {
@@ -196,7 +197,7 @@ static void nobody_overtakes_what_he_follows(void **state) {
   assert_int_equal(wait_for(&f->loop, &second).code, 0);
   expect(f, "a", "3");
 
-  /* Those who are hurried follow each other. */
+  /* Hurried transactions follow each other. */
   struct outcome again = {0};
   revision = put(f, "a", "1");
   hold(f, &again);
@@ -216,7 +217,7 @@ static void nobody_overtakes_what_he_follows(void **state) {
   expect(f, "a", "21");
 }
 
-/* ---- failing ---- */
+/* ---- failures ---- */
 
 static void what_follows_a_failed_commit_fails(void **state) {
   struct fixture *f = *state;
@@ -235,7 +236,7 @@ static void what_follows_a_failed_commit_fails(void **state) {
   assert_int_equal(wait_for(&f->loop, &other).code, MW_EIO);
   set_gate(false, 0);
   expect(f, "a", "1");
-  struct mw_store_txn *late = following("a", 5, &origin); /* of one that has failed long since */
+  struct mw_store_txn *late = following("a", 5, &origin); /* of a transaction that failed long ago */
   mw_store_origin_clear(&origin);
   assert_int_equal(commit(f->store, &f->loop, late).code, MW_ECONFLICT);
   assert_int_equal(newest(f->store, "a", &origin), 1);
@@ -250,7 +251,7 @@ static void to_await_is_to_wait_for_the_disk(void **state) {
   hold(f, &held);
   increment(f->store, &f->loop, "a", &made);
   newest(f->store, "a", &origin);
-  increment(f->store, &f->loop, "a", &later); /* does no harm */
+  increment(f->store, &f->loop, "a", &later); /* allowed */
   assert_int_equal(mw_store_commit(f->store, awaiting(&origin), &f->loop, take_outcome, &shown), 0);
   mw_store_origin_clear(&origin);
   mw_loop_run_posts(&f->loop);
@@ -298,7 +299,7 @@ static void what_is_followed_is_one_state_or_not_current(void **state) {
     assert_true(mw_store_txn_is_current(f->store, txn));
     mw_store_txn_free(txn);
   }
-  /* A large transaction is not listed: nothing is certain before it is settled. */
+  /* A large transaction is not listed, so that nothing is certain before it is settled. */
   hold(f, &second);
   struct mw_store_txn *large = txn_put("c", "1"), *txn = mw_store_txn_new();
   for (int i = 0; i < 100; i++) mw_store_txn_put(large, str("a"), str("3"), 0);
@@ -336,8 +337,8 @@ enum { THREADS = 4, CALLERS = 125, ROUNDS = 8 };
 struct caller {
   struct worker *worker;
   struct outcome outcome;
-  uint64_t begun; /* the number of commits then */
-  int rounds, waited; /* commits, at the most */
+  uint64_t begun; /* number of commits at that time */
+  int rounds, waited; /* greatest number of commits */
 };
 
 struct worker {

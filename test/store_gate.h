@@ -1,4 +1,4 @@
-/* A disk that waits or fails: fdatasync() stands in for the C library's, for LMDB too. */
+/* A disk that blocks or fails: fdatasync() replaces the C library's, also for LMDB. */
 #ifndef MW_TEST_STORE_GATE_H
 #define MW_TEST_STORE_GATE_H
 
@@ -11,7 +11,7 @@
 static pthread_mutex_t gate_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t gate_moved = PTHREAD_COND_INITIALIZER;
 static bool gate_closed;
-static int waiting, sync_failures; /* syncs that still are to fail */
+static int waiting, sync_failures; /* number of syncs that must still fail */
 
 int fdatasync(int fd) {
   pthread_mutex_lock(&gate_lock);
@@ -35,14 +35,14 @@ static inline void set_gate(bool closed, int failures) {
   pthread_mutex_unlock(&gate_lock);
 }
 
-/* Returns once the writer waits at the closed gate with a commit: what is queued from now on is another batch. */
+/* Returns once the writer waits at the closed gate with a commit: later transactions belong to another batch. */
 static inline void await_writer(void) {
   pthread_mutex_lock(&gate_lock);
   while (waiting == 0) pthread_cond_wait(&gate_moved, &gate_lock);
   pthread_mutex_unlock(&gate_lock);
 }
 
-/* Closes the gate and has the writer wait at it with a commit of another key, so that what is queued from now on is one
+/* Closes the gate and makes the writer wait at it with a commit of another key, so that later transactions form one
  * batch. */
 static inline void hold(struct fixture *f, struct outcome *outcome) {
   set_gate(true, 0);

@@ -1,4 +1,4 @@
-/* Snapshots that scripts hold open: how old they become, how many there are, and what becomes of their owners. */
+/* Snapshots that scripts hold open: their age, their number, and the end of their owners. */
 #include "store_bind_fixture.h"
 
 #include "base/clock.h"
@@ -29,7 +29,8 @@ static const char script[] =
     "  return seen\n"
     "end\n"
     "function M.old()\n"
-    "  aborted('tasks: the snapshot was closed: it was open for longer than store.snapshot_seconds: begin again', slowly)\n"
+    "  aborted('tasks: the snapshot was closed: it was open for longer than store.snapshot_seconds: begin again', "
+    "slowly)\n"
     "end\n"
     "function M.renewed()\n"
     "  local seen = slowly { snapshot = false }\n"
@@ -154,7 +155,7 @@ static void those_of_a_killed_or_cut_fiber_are_closed_at_once(void **state) {
   kill_in(b, "left");
   assert_int_equal(held(b), 0);
   mw_budget_limit(&b->vm, (struct mw_limits){.slice = 20 * MW_NS_PER_MS});
-  if (!b->vm.ticker.runs) skip(); /* ThreadSanitizer: the coroutine, made before the limit, has no hook */
+  if (!b->vm.ticker.runs) skip(); /* ThreadSanitizer: the coroutine, created before the limit, has no hook */
   b->ended = 0;
   start(b, "spins");
   assert_int_equal(b->ended, 1);

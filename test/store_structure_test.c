@@ -1,15 +1,15 @@
-/* Damage that leaves a page plausible: keys that are still in order, flags, counts and headers. */
+/* Damage that leaves a page plausible: keys still in order, flags, counts and headers. */
 #include "store_damage.h"
 
 #include "store/check.h"
 
-/* A store too large to be checked whole when it is opened. */
+/* Opens it like a store that is too large to be checked completely. */
 static int open_large(struct fixture *f) {
   struct mw_store_options options = {.path = f->folder, .clock = fixture_clock, .check_pages = 1};
   return mw_store_open(&f->store, &options, NULL);
 }
 
-/* Asserts that the store is not opened, for a reason that has `words`. */
+/* Asserts that the store does not open, with an error that contains `words`. */
 static void refuse(struct fixture *f, const char *words) {
   struct mw_err err = MW_ERR_INIT;
   assert_int_equal(fixture_open(f, 0, &err), MW_EFORMAT);
@@ -20,7 +20,7 @@ static void refuse(struct fixture *f, const char *words) {
 
 /* ---- keys ---- */
 
-/* The keys a1, c1 and k1, of which the second was changed to `changed`. */
+/* Writes the keys a1, c1 and k1, and changes the second to `changed`. */
 static void stray(struct fixture *f, const char *changed) {
   put(f, "a1", "first");
   put(f, "c1", "second");
@@ -50,7 +50,7 @@ static void a_record_with_a_damaged_key_is_not_absent(void **state) {
   assert_int_equal(insert(f, "c1"), 0);
 }
 
-/* The length of the key of c10, in its node, is one less: its last byte goes to the value. */
+/* The length of the key of c10, in its node, is one less: its last byte becomes part of the value. */
 static void a_record_with_a_damaged_length_of_its_key_is_not_absent(void **state) {
   struct fixture *f = *state;
   put(f, "a", "value of a");
@@ -82,7 +82,7 @@ static void a_damaged_value_beside_an_absent_key_is_nothing_to_it(void **state) 
   free(path);
 }
 
-/* Goes over the prefix `c`, whose only record has left it with the key `strayed`. */
+/* Scans the prefix `c`, whose only record has left it with the key `strayed`. */
 static void expect_stray(struct fixture *f, const char *after, bool reverse, const char *strayed) {
   struct mw_store_snapshot *snapshot;
   struct mw_store_entry entry;
@@ -165,7 +165,7 @@ static void headers_that_do_not_belong_together_are_refused(void **state) {
 
 /* ---- flags and counts ---- */
 
-/* LMDB reads flags of a page, a node or a database without a look at whether they can be. */
+/* LMDB uses flags of a page, a node or a database without validating them. */
 static void flags_that_cannot_be_are_damage(void **state) {
   static const struct {
     const char *text;
@@ -191,7 +191,7 @@ static void flags_that_cannot_be_are_damage(void **state) {
     write_at(path, 0, bytes.data, bytes.len);
   }
   size_t leaf = find_text(&bytes, 0, "value of it") / PAGE;
-  write_at(path, leaf * PAGE + 10, "\x12", 1); /* a page in memory, which LMDB would write to in place */
+  write_at(path, leaf * PAGE + 10, "\x12", 1); /* a page in memory, which LMDB would write in place */
   for (leaf++; leaf < bytes.len / PAGE; leaf++) {
     if (memmem(bytes.data + leaf * PAGE, PAGE, "value of it", 11)) write_at(path, leaf * PAGE + 10, "\x12", 1);
   }
@@ -210,7 +210,7 @@ static size_t find_run(const struct mw_buf *bytes, const char *text) {
   return 0;
 }
 
-/* LMDB frees as many pages as the first one names: then those of other records would be overwritten. */
+/* LMDB frees as many pages as the first one states, and would overwrite those of other records. */
 static void too_many_overflow_pages_are_not_freed(void **state) {
   struct fixture *f = *state;
   char *fat = calloc(1, 20001);
@@ -235,7 +235,7 @@ static void too_many_overflow_pages_are_not_freed(void **state) {
   free(fat);
 }
 
-/* A value that was written twice in one transaction, smaller the second time, keeps the pages of the first. */
+/* A value that one transaction wrote twice, smaller the second time, keeps the pages of the first. */
 static void surplus_overflow_pages_are_sound(void **state) {
   struct fixture *f = *state;
   char *fat = calloc(1, 40000);

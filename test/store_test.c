@@ -1,4 +1,4 @@
-/* The store's reading and writing: transactions, conflicts, order, snapshots, expiry, sequences. */
+/* Reading and writing of the store: transactions, conflicts, order, snapshots, expiry, sequences. */
 #include "store_fixture.h"
 
 #include <pthread.h>
@@ -169,7 +169,7 @@ static int read_number(struct mw_store *store, const char *key, uint64_t *revisi
   return number;
 }
 
-/* Adds one to `key`, again for as long as others come in between. */
+/* Adds one to `key`; retries while it conflicts. */
 static void increment(struct mw_store *store, struct mw_loop *loop, const char *key) {
   for (;;) {
     uint64_t revision;
@@ -309,7 +309,7 @@ static void *open_all(void *arg) {
 static void thousands_of_snapshots_can_be_open(void **state) {
   open_all(*state);
   put(*state, "a", "writes go on");
-  pthread_t other; /* what a thread has closed is there for others */
+  pthread_t other; /* the slots that a thread has released are available to others */
   assert_int_equal(pthread_create(&other, NULL, open_all, *state), 0);
   pthread_join(other, NULL);
   expect(*state, "a", "writes go on");
@@ -346,7 +346,7 @@ static void an_expired_key_is_gone_at_once(void **state) {
   mw_store_snapshot_close(before);
   mw_store_snapshot_close(after);
 
-  struct mw_store_txn *txn = txn_put("a", "again"); /* to a compare it is absent */
+  struct mw_store_txn *txn = txn_put("a", "again"); /* a compare treats it as absent */
   mw_store_txn_compare(txn, str("a"), MW_STORE_ABSENT);
   assert_int_equal(commit(f->store, &f->loop, txn).code, 0);
   advance(1000);

@@ -1,5 +1,5 @@
-/* Trouble while the store is in use: a disk that fails for a while, in each call that writes to it, and files that are
- * removed or replaced. Reads go on; a write is done or refused; acknowledged writes stay. */
+/* Failures while the store is in use: a disk that fails for a while, in each call that writes to it, and files that
+ * are removed or replaced. Reads continue; a write succeeds or is refused; acknowledged writes survive. */
 #include "store_fixture.h"
 
 #include <errno.h>
@@ -11,13 +11,13 @@
 
 #include "base/clock.h"
 
-/* ---- a disk that fails: these stand in for the C library's, for LMDB too ---- */
+/* ---- a failing disk: these replace the C library's functions, also for LMDB ---- */
 
 enum { META_END = 8192 };
 
-static _Atomic int fail_meta, fail_pages, fail_sync; /* the error; 0 when they work */
+static _Atomic int fail_meta, fail_pages, fail_sync; /* the error; 0 for none */
 static _Atomic int failures;
-static _Atomic bool fail_before; /* without the bytes having been written */
+static _Atomic bool fail_before; /* fail although the bytes were written */
 
 static ssize_t fail_with(int error) {
   atomic_fetch_add(&failures, 1);
@@ -63,7 +63,7 @@ static void wait_until_healthy(struct fixture *f, bool healthy) {
 
 static void goes_on(struct fixture *f) {
   disk_fails(0, 0, 0, false);
-  wait_until_healthy(f, true); /* without anybody who writes */
+  wait_until_healthy(f, true); /* without writers */
   expect(f, "a", "before");
   put(f, "a", "after");
   put(f, "b", "new");
@@ -116,7 +116,7 @@ static void a_sync_that_fails(void **state) { with_failures(state, 0, 0, EIO, fa
 
 static void all_that_fails(void **state) { with_failures(state, EIO, EIO, EIO, false, MW_EIO); }
 
-/* The process dies while the disk fails: the file is as it was. */
+/* The process dies while the disk fails: the file is unchanged. */
 static void a_crash_while_the_disk_fails_loses_nothing(void **state) {
   struct fixture *f = *state;
   mw_store_close(f->store);
@@ -144,7 +144,7 @@ static void a_crash_while_the_disk_fails_loses_nothing(void **state) {
 
 /* ---- the files ---- */
 
-/* Within a second, without traffic; then writes are refused and reads go on. */
+/* Within a second, without traffic; then writes are refused and reads continue. */
 static void expect_lost(struct fixture *f, const char *path) {
   int64_t start = mw_clock_real();
   wait_until_healthy(f, false);
@@ -171,7 +171,7 @@ static void a_lock_that_is_removed_lets_nobody_in(void **state) {
   assert_non_null(strstr(mw_err_text(&err), "store.mdb: in use by process"));
   mw_err_fini(&err);
   expect_lost(f, path);
-  fixture_reopen(f); /* which is the way out */
+  fixture_reopen(f); /* as its text advises */
   put(f, "a", "2");
   free(path);
 }

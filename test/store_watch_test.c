@@ -1,4 +1,4 @@
-/* Watches: every change after a revision, in order, none missed, none doubled. */
+/* Watches: every change after a revision, in order, exactly once. */
 #include "store_fixture.h"
 
 #include <pthread.h>
@@ -9,7 +9,7 @@ struct watcher {
   int events;
   uint64_t last;        /* revision */
   bool over;
-  int close_after;      /* events; 0 for never */
+  int close_after;      /* number of events; 0 for never */
   int pause_after;      /* the same */
 };
 
@@ -43,7 +43,7 @@ static void run_posts(struct fixture *f) {
   while (mw_loop_has_posts(&f->loop)) mw_loop_run_posts(&f->loop);
 }
 
-/* Waits until something was reported that contains `text`. */
+/* Waits until a reported event contains `text`. */
 static void wait_to_see(struct fixture *f, struct watcher *w, const char *text) {
   while (!w->over && !strstr(mw_buf_str(&w->seen), text)) uv_run(&f->loop.uv, UV_RUN_ONCE);
 }
@@ -153,7 +153,7 @@ static void a_closed_watch_may_outlast_its_store(void **state) {
   struct watcher w = {0};
   uint64_t revision = put(f, "a", "1");
   put(f, "b", "2");
-  watch(f, &w, "", revision); /* is behind already, and so has an event to come */
+  watch(f, &w, "", revision); /* lags already, and so has an event to come */
   end(&w);
   mw_store_close(f->store);
   f->store = NULL;
@@ -193,7 +193,7 @@ static void put_many(struct fixture *f, int count, size_t each) {
   free(value);
 }
 
-/* Writes three keys in one transaction, of which the watch reports the first. */
+/* Writes three keys in one transaction; the watch reports the first. */
 static void pause_after_one(struct fixture *f, struct watcher *w) {
   w->pause_after = 1;
   watch(f, w, "", put(f, "a", "1"));
@@ -297,7 +297,7 @@ static void *write_all(void *arg) {
   return NULL;
 }
 
-/* Reads what is there, then watches what follows: again and again, while others write. */
+/* Reads all records, then watches later changes, repeatedly, while others write. */
 static void a_snapshot_and_a_watch_see_each_key_once(void **state) {
   struct fixture *f = *state;
   pthread_t threads[WRITERS];

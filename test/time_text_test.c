@@ -66,7 +66,7 @@ static void test_timestamp_refuses(void **state) {
 }
 
 static void test_timestamp_round_trips(void **state) {
-  /* A day at a time through four centuries meets every kind of year. */
+  /* One day at a time, four centuries include every kind of year. */
   for (int64_t s = -62135596800; s <= 253402300799; s += 86400 * 11 + 3607) {
     char text[MW_TIME_TEXT];
     size_t len = mw_timestamp_format(s, 0, text);

@@ -1,5 +1,5 @@
-/* Certificates for a test, made by openssl(1): server.pem for localhost, client.pem, and a key for each. */
-#pragma GCC diagnostic ignored "-Wunused-function" /* a test uses what it needs */
+/* Certificates for a test, created by openssl(1): server.pem for localhost, client.pem, and a key for each. */
+#pragma GCC diagnostic ignored "-Wunused-function" /* a test uses only some */
 #ifndef MW_TEST_TLS_FILES_H
 #define MW_TEST_TLS_FILES_H
 
@@ -8,7 +8,7 @@
 
 static char tls_dir[64];
 
-/* Makes the certificate, or renews it. */
+/* Creates the certificate, or renews it. */
 static void make_certificate(const char *name, const char *options) {
   char command[512];
   snprintf(command, sizeof command,
@@ -35,7 +35,7 @@ static void remove_certificates(void) {
   assert_int_equal(system(command), 0);
 }
 
-/* The path of a file of theirs; good for eight calls. */
+/* Returns the path of one of the files, valid for the next eight calls. */
 static const char *in_dir(const char *name) {
   static char paths[8][96];
   static unsigned next;

@@ -1,4 +1,4 @@
-/* Topics: who gets what, what a full queue drops, and publishing from several threads at once. */
+/* Topics: delivery, drops of a full queue, and publishing from several threads at once. */
 #include "loop/topic.h"
 
 #include <setjmp.h>
@@ -93,7 +93,7 @@ static void a_full_queue_drops_the_oldest_and_counts(void **state) {
 
 enum { MIB = 1024 * 1024 };
 
-/* Publishes `size` bytes that nobody looks at. */
+/* Publishes `size` bytes of any content. */
 static int publish_bytes(struct fixture *f, const char *name, size_t size) {
   static uint8_t bytes[MW_TOPIC_QUEUE_BYTES + 1];
   return mw_topic_publish(f->topics, name, mw_slice(bytes, size));
@@ -117,9 +117,9 @@ static void a_queue_is_full_with_so_many_bytes(void **state) {
     assert_int_equal(dropped, 0);
     assert_true(mw_topics_bytes(f->topics) <= MW_TOPIC_QUEUE_BYTES + 2 * MIB);
   }
-  assert_int_equal(count(slow, &dropped), MW_TOPIC_QUEUE_BYTES / MIB - 1); /* payloads have heads */
+  assert_int_equal(count(slow, &dropped), MW_TOPIC_QUEUE_BYTES / MIB - 1); /* payloads have headers */
   assert_int_equal(dropped, 40 - (MW_TOPIC_QUEUE_BYTES / MIB - 1));
-  assert_int_equal(publish_bytes(f, "a", MW_TOPIC_QUEUE_BYTES), 2); /* the largest has a queue for itself */
+  assert_int_equal(publish_bytes(f, "a", MW_TOPIC_QUEUE_BYTES), 2); /* the largest fills a queue alone */
   assert_int_equal(count(slow, &dropped), 1);
   mw_subscription_close(slow);
   mw_subscription_close(quick);

@@ -1,4 +1,4 @@
-/* Trace ids: what counts as a traceparent, and what new ids are. */
+/* Trace ids: valid traceparent headers, and the form of new ids. */
 #include "observe/trace.h"
 
 #include <setjmp.h>

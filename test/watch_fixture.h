@@ -1,5 +1,5 @@
-/* What the tests of the watch share: a project in a temporary folder, a watch on it, and a way to know for certain
- * whether something was told. */
+/* Helpers of the watch tests: a project in a temporary folder, a watch on it, and a certain answer to whether a
+ * change was reported. */
 #ifndef MW_TEST_WATCH_FIXTURE_H
 #define MW_TEST_WATCH_FIXTURE_H
 
@@ -20,7 +20,7 @@
 #include "base/clock.h"
 #include "loop/watch.h"
 
-enum { TEST_SECONDS = 60 }; /* then a test has failed, and the process ends */
+enum { TEST_SECONDS = 60 }; /* then the test fails and the process ends */
 
 /* ---- a project on the disk ---- */
 
@@ -61,7 +61,7 @@ static inline void remove_tree(const char *name) { nftw(at(name), remove_one, 16
 struct fixture {
   struct mw_loop loop;
   struct mw_watch *watch;
-  int told, seen; /* times */
+  int told, seen; /* number of reports */
   int64_t told_at;
   void (*when_told)(struct fixture *f); /* may be NULL */
   uint64_t snapshot;
@@ -123,8 +123,9 @@ static inline void count_active(uv_handle_t *handle, void *arg) {
   if (handle->type == UV_TIMER && uv_is_active(handle)) ++*(int *)arg;
 }
 
-/* Runs the loop until the queue is empty and nothing is left to be told. The kernel queues an event before the call
- * that caused it returns: after this it is certain whether a change was told, and no test waits for time to pass. */
+/* Runs the loop until the queue is empty and all changes are reported. The kernel queues an event before the system
+ * call that caused it returns. So it is now certain whether a change was reported, and no test waits for time to
+ * pass. */
 static inline void settle(struct fixture *f) {
   for (;;) {
     int timers = 0;
@@ -145,7 +146,7 @@ static inline bool was_told(struct fixture *f) {
 #define assert_told(f) assert_true(was_told(f))
 #define assert_not_told(f) assert_false(was_told(f))
 
-/* A save to the file is told. */
+/* Asserts that a save to the file is reported. */
 static inline void assert_watched(struct fixture *f, const char *name) {
   put(name, "in place");
   assert_told(f);
@@ -156,7 +157,7 @@ static inline void assert_not_watched(struct fixture *f, const char *name) {
   assert_not_told(f);
 }
 
-/* How many folders the process watches. */
+/* Returns the number of folders that the process watches. */
 static inline int count_watches(void) {
   struct dirent **entries;
   int n = scandir("/proc/self/fdinfo", &entries, NULL, NULL), count = 0;

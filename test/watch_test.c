@@ -1,4 +1,4 @@
-/* The watch on files: every way in which a project changes on the disk is told, and what does not concern it is not. */
+/* The file watch reports every way in which a project changes on disk, and ignores changes outside it. */
 #include "watch_fixture.h"
 
 /* ---- files ---- */
@@ -91,7 +91,7 @@ static void new_folders_are_watched(void **state) {
   assert_watched(f, "lua/x/b.lua");
   make_dir("proto/x");
   make_dir("proto/x/y");
-  make_dir("proto/x/y/z"); /* made and filled before anybody looked */
+  make_dir("proto/x/y/z"); /* created and filled before the watch reads it */
   put("proto/x/y/z/b.proto", "1");
   assert_told(f);
   assert_watched(f, "proto/x/y/z/b.proto");
@@ -129,7 +129,7 @@ static void the_whole_folder_may_vanish_and_come_back(void **state) {
   put("lua/x/b.lua", "1");
   assert_told(f);
   assert_watched(f, "lua/x/b.lua");
-  for (int i = 0; i < 3; i++) { /* unseen meanwhile */
+  for (int i = 0; i < 3; i++) { /* not watched meanwhile */
     remove_tree("lua");
     make_dir("lua");
     make_dir("lua/x");
@@ -235,7 +235,7 @@ static void a_wide_tree_is_watched_whole(void **state) {
 
 /* ---- links ---- */
 
-/* A volume as container platforms mount it: every file is a link through "..data", which is swapped by a rename. */
+/* A volume as container platforms mount it: every file is a link through "..data", which a rename swaps. */
 static void mount_version(const char *folder, int version, const char *text) {
   char name[256], target[64];
   snprintf(target, sizeof target, "..version_%d", version);
@@ -271,7 +271,7 @@ static void a_swapped_volume_elsewhere_is_told(void **state) {
   struct fixture *f = *state;
   make_dir("mount");
   mount_version("mount", 1, "1");
-  make_link("../mount/..data/", "lua/volume"); /* a folder behind two links */
+  make_link("../mount/..data/", "lua/volume"); /* a folder after two links */
   assert_told(f);
   assert_watched(f, "mount/..version_1/b.lua");
   mount_version("mount", 2, "2");

@@ -1,5 +1,4 @@
-/* The watch on files: when it tells, that nothing is lost whatever happens at once, what it says at the limits of the
- * system, and that it leaves nothing behind. */
+/* The file watch: the time of its reports, changes under load, the limits of the system, and clean-up. */
 #include "watch_fixture.h"
 
 #include <pthread.h>
@@ -8,10 +7,10 @@
 
 #include "failmalloc.h"
 
-/* ---- the kernel, when it says no ---- */
+/* ---- failing system calls ---- */
 
-static int fake_error;        /* what the two calls below fail with; 0: they work */
-static const char *fake_path; /* only for paths that contain this, unless NULL */
+static int fake_error;        /* the error of the two calls below; 0 for none */
+static const char *fake_path; /* only for paths that contain this; NULL for all */
 
 int inotify_add_watch(int fd, const char *path, uint32_t mask) {
   if (fake_error != 0 && (!fake_path || strstr(path, fake_path))) {
@@ -29,7 +28,7 @@ int inotify_init1(int flags) {
   return (int)syscall(SYS_inotify_init1, flags);
 }
 
-/* ---- when it is told ---- */
+/* ---- the time of reports ---- */
 
 static void a_save_is_told_after_the_quiet_time(void **state) {
   struct fixture *f = *state;
@@ -45,7 +44,7 @@ static void a_loop_that_was_held_up_sees_what_came_meanwhile(void **state) {
   put("lua/a.lua", "2");
   uv_run(&f->loop.uv, UV_RUN_NOWAIT);
   int64_t until = mw_clock_mono() + 40 * MW_NS_PER_MS;
-  while (mw_clock_mono() < until) continue; /* now the quiet time seems to be over */
+  while (mw_clock_mono() < until) continue; /* the quiet time seems to be over */
   int64_t saved = mw_clock_mono();
   assert_watched(f, "lua/a.lua");
   assert_true(f->told_at >= saved + 30 * MW_NS_PER_MS);
@@ -56,7 +55,7 @@ static void a_new_folder_may_be_filled_in_quiet(void **state) {
   struct fixture *f = *state;
   watch_project(f, 30, 60000);
   int64_t made = mw_clock_mono();
-  make_dir("lua/x"); /* what happens in it is not seen until it is watched, and then has the quiet time again */
+  make_dir("lua/x"); /* changes in it are not seen until it is watched; then the quiet time starts again */
   assert_told(f);
   assert_true(f->told_at >= made + 60 * MW_NS_PER_MS);
   assert_int_equal(f->told, 1);
@@ -82,7 +81,7 @@ static void steady_writes_do_not_hold_it_back(void **state) {
   while (f->told < 3 && mw_clock_mono() < deadline) {
     put("lua/a.lua", "2");
     remove_tree("lua/x");
-    make_dir("lua/x"); /* nor do folders that come in */
+    make_dir("lua/x"); /* nor do new folders */
     uv_run(&f->loop.uv, UV_RUN_NOWAIT);
   }
   assert_true(f->told >= 3);
@@ -100,7 +99,7 @@ static void thousands_of_saves_lose_none(void **state) {
     if (i % 7 == 0) uv_run(&f->loop.uv, UV_RUN_NOWAIT);
   }
   assert_told(f);
-  assert_true(f->told <= (f->told_at - began) / MW_NS_PER_MS + 1); /* no more often than it is quiet */
+  assert_true(f->told <= (f->told_at - began) / MW_NS_PER_MS + 1); /* at most once in each quiet time */
   assert_watched(f, "lua/f7.lua");
 }
 
@@ -120,7 +119,7 @@ static void an_overflowing_queue_is_told_and_looked_through(void **state) {
   assert_watched(f, "lua/lost/b.lua");
 }
 
-/* ---- what must hold: who reads when told has the newest state in the end ---- */
+/* ---- the invariant: a reader on every report ends with the newest state ---- */
 
 static uint64_t mix(uint64_t hash, const char *bytes, size_t len) {
   for (size_t i = 0; i < len; i++) hash = (hash ^ (uint8_t)bytes[i]) * 1099511628211u;
@@ -129,7 +128,7 @@ static uint64_t mix(uint64_t hash, const char *bytes, size_t len) {
 
 static int visible(const struct dirent *entry) { return entry->d_name[0] != '.'; }
 
-/* A hash over names and contents of what is at `path`, links followed. */
+/* Returns a hash over names and contents at `path`, links followed. */
 static uint64_t hash_of(const char *path, uint64_t hash, int depth) {
   char bytes[4096];
   int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -165,7 +164,7 @@ static const char *pick(struct editor *editor, const char *const *names, unsigne
   return names[(unsigned)rand_r(&editor->seed) % n];
 }
 
-/* Does something to a project, most of it nonsense, some of it impossible. */
+/* Changes a project in a random way, mostly nonsensical, sometimes impossible. */
 static void edit(struct editor *editor, int number) {
   static const char *const folders[] = {"lua", "lua/a", "lua/a/b", "lua/a/b/c", "lua/d", "proto", "pool/1", "pool/2"};
   static const char *const targets[] = {"../pool/1", "../pool/2", "../pool/link", "../pool/1/f"};
@@ -221,7 +220,7 @@ static void who_reads_when_told_ends_up_with_the_newest(void **state) {
 
 /* ---- limits ---- */
 
-/* Runs the loop until it has told again. */
+/* Runs the loop until the next report. */
 static void await_told(struct fixture *f) {
   while (f->told == f->seen) uv_run(&f->loop.uv, UV_RUN_ONCE);
   f->seen = f->told;
@@ -266,7 +265,7 @@ static void a_folder_that_may_not_be_read_is_named_where_it_matters(void **state
   fake_error = EACCES;
   fake_path = "lua/x";
   make_dir("lua/x");
-  assert_told(f); /* nothing in it can be read anyhow */
+  assert_told(f); /* nothing in it can be read in any case */
   assert_null(mw_watch_problem(f->watch));
   make_link("x/b.lua", "lua/b.lua");
   await_told(f);

@@ -1,4 +1,4 @@
-/* Blocking work of fibers (bind/work.h): who gets what it made, when the fiber is killed meanwhile. */
+/* Blocking work of fibers (bind/work.h): the owner of its result if the fiber is cancelled meanwhile. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -105,7 +105,7 @@ static int setup(void **state) {
   struct mw_err err = MW_ERR_INIT;
   int rc = mw_loop_init(&f.loop, &err);
   if (rc == 0) rc = mw_vm_init(&f.vm, &f.loop, 1 << 20, &err);
-  if (rc == 0) lua_gc(f.vm.L, LUA_GCSTOP); /* which would release, some time */
+  if (rc == 0) lua_gc(f.vm.L, LUA_GCSTOP); /* which would release it later */
   mw_err_fini(&err);
   return rc;
 }
