@@ -51,7 +51,7 @@ static void half_a_preface_is_not_enough(void **state) {
   client_connect(&client, &server, false);
   client.silent = true;
   client_write(&client, NGHTTP2_CLIENT_MAGIC, 10);
-  assert_ended(NGHTTP2_SETTINGS_TIMEOUT, "the client did not begin to speak HTTP/2 in time");
+  assert_ended(NGHTTP2_SETTINGS_TIMEOUT, "the client did not start HTTP/2 in time");
 }
 
 static void a_client_that_has_begun_may_be_idle(void **state) {

@@ -124,10 +124,10 @@ static void a_name_keeps_its_kind_labels_and_buckets(void **state) {
   assert_refused(state, MW_EEXIST, MW_METRIC_GAUGE, "c", NULL, 0, NULL, 0,
                  "metric c is a counter already, so it cannot be a gauge");
   assert_refused(state, MW_EEXIST, MW_METRIC_COUNTER, "c", labels, 1, NULL, 0,
-                 "metric c is there already with other labels; give all of its users the same, and restart the server "
+                 "metric c exists with other labels; use the same ones everywhere, and restart the server "
                  "to change them");
   assert_refused(state, MW_EEXIST, MW_METRIC_HISTOGRAM, "h", NULL, 0, bounds, 2,
-                 "metric h is there already with other buckets; give all of its users the same, and restart the server "
+                 "metric h exists with other buckets; use the same ones everywhere, and restart the server "
                  "to change them");
 }
 
@@ -146,11 +146,11 @@ static void names_are_prometheus_names(void **state) {
   assert_refused(state, MW_EINVAL, MW_METRIC_COUNTER, "c", twice, 2, NULL, 0,
                  "metric c: the label \"a\" is given twice");
   assert_refused(state, MW_EINVAL, MW_METRIC_HISTOGRAM, "h", le, 1, NULL, 0,
-                 "metric h: the label \"le\" of a histogram is its buckets' own");
+                 "metric h: the label \"le\" is reserved for the buckets of a histogram");
   assert_refused(state, MW_EINVAL, MW_METRIC_HISTOGRAM, "h", NULL, 0, equal, 2,
                  "metric h: buckets must ascend, but 1 follows 1");
   assert_refused(state, MW_EINVAL, MW_METRIC_HISTOGRAM, "h", NULL, 0, endless, 2,
-                 "metric h: bucket 2 is no finite number; the last, infinite one is always there");
+                 "metric h: bucket 2 is not a finite number; the infinite bucket is always added");
 }
 
 static void a_family_holds_ten_thousand_series(void **state) {
@@ -166,7 +166,7 @@ static void a_family_holds_ten_thousand_series(void **state) {
   snprintf(value, sizeof value, "more");
   assert_int_equal(mw_metric_series(of, values, &metric, &err), MW_ELIMIT);
   assert_string_equal(mw_err_text(&err),
-                      "metric n has 10000 series already, the most there can be: is a label taken from input?");
+                      "metric n has 10000 series, the maximum: is a label taken from input?");
   mw_err_fini(&err);
   snprintf(value, sizeof value, "7");
   assert_int_equal(mw_metric_series(of, values, &metric, NULL), 0);
@@ -180,8 +180,7 @@ static void a_registry_holds_so_many_bytes(void **state) {
   const char *values[] = {value};
   memset(value, 'x', sizeof value - 1);
   static const char words[] =
-      "metric n: the names and labels of all metrics take 67108864 bytes already, the most there "
-      "can be: is one taken from input?";
+      "metric n: the names and labels of all metrics would take more than 67108864 bytes: is one taken from input?";
   int n = 0;
   for (; mw_metric_series(of, values, &metric, &err) == 0; n++) value[n] = 'y';
   assert_int_equal(n, 3); /* a value is stored twice, also in its key */

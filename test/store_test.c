@@ -299,7 +299,7 @@ static void *open_all(void *arg) {
   struct mw_err err = MW_ERR_INIT;
   while ((rc = mw_store_snapshot_open(f->store, &open[n], &err)) == 0 && n < MOST) n++;
   assert_int_equal(rc, MW_ELIMIT);
-  assert_non_null(strstr(mw_err_text(&err), "8190 snapshots are open already"));
+  assert_non_null(strstr(mw_err_text(&err), "8190 snapshots are open, the maximum"));
   mw_err_fini(&err);
   assert_true(n > 8000);
   for (int i = 0; i < n; i++) mw_store_snapshot_close(open[i]);

@@ -269,7 +269,7 @@ static void a_folder_that_may_not_be_read_is_named_where_it_matters(void **state
   assert_null(mw_watch_problem(f->watch));
   make_link("x/b.lua", "lua/b.lua");
   await_told(f);
-  assert_problem(f, "/lua/x: cannot be watched for 'b.lua': it may not be read; allow reading it");
+  assert_problem(f, "/lua/x: cannot be watched for 'b.lua': it is not readable; make it readable");
   fake_error = EIO;
   await_told(f);
   assert_problem(f, "/lua/x: cannot be watched: Input/output error");

@@ -32,7 +32,8 @@ int mw_base64_decode(struct mw_buf *out, struct mw_slice text);
 int mw_hex_encode(struct mw_buf *out, struct mw_slice bytes);
 
 /* Returns the name, of `count`, with the smallest edit distance from `word`, or NULL if every distance exceeds a
- * third of the word. Letter case costs nothing. `name_at` returns the i-th name, or NULL to skip it. */
+ * third of the word's length plus one. Letter case costs nothing. `name_at` returns the i-th name, or NULL to skip
+ * it. */
 const char *mw_nearest(const char *word, size_t count, const char *(*name_at)(const void *ctx, size_t i),
                        const void *ctx);
 

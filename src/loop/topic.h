@@ -29,8 +29,8 @@ int mw_topic_publish(struct mw_topics *topics, const char *name, struct mw_slice
 
 /* Subscribes with a queue of `capacity` payloads, at least one. `ready(arg)` runs on `loop` when the queue was empty
  * and no longer is. A payload for a queue that is full, or that would exceed MW_TOPIC_QUEUE_BYTES, drops the oldest
- * ones, which are counted. When all payloads reach MW_TOPICS_BYTES, the longest queues drop their oldest. Returns 0
- * or MW_ENOMEM. */
+ * ones, which are counted. When all payloads would exceed MW_TOPICS_BYTES, the longest queues drop their oldest.
+ * Returns 0 or MW_ENOMEM. */
 int mw_topic_subscribe(struct mw_topics *topics, const char *name, size_t capacity, struct mw_loop *loop,
                        void (*ready)(void *arg), void *arg, struct mw_subscription **out);
 

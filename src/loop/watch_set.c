@@ -96,7 +96,7 @@ static int watch_failed(struct scan *s, const char *path, const char *name, int 
                       "sysctl fs.inotify.max_user_watches=524288", path);
   }
   if (error == EACCES && name) {
-    return mw_err_set(s->err, MW_EIO, "%s: cannot be watched for '%s': it may not be read; allow reading it (chmod "
+    return mw_err_set(s->err, MW_EIO, "%s: cannot be watched for '%s': it is not readable; make it readable (chmod "
                       "a+r)", path, name);
   }
   return is_absence(error) ? MW_ENOTFOUND : fail(s, path, error);

@@ -67,8 +67,8 @@ static int take(struct mw_metrics *metrics, const char *name, size_t bytes, stru
   if (bytes <= MW_METRICS_BYTES && atomic_fetch_add(&metrics->bytes, bytes) + bytes <= MW_METRICS_BYTES) return 0;
   if (bytes <= MW_METRICS_BYTES) atomic_fetch_sub(&metrics->bytes, bytes);
   return mw_err_set(err, MW_ELIMIT,
-                    "metric %.100s: the names and labels of all metrics take %d bytes already, the most "
-                    "there can be: is one taken from input?",
+                    "metric %.100s: the names and labels of all metrics would take more than %d bytes: is one taken "
+                    "from input?",
                     name, MW_METRICS_BYTES);
 }
 
@@ -100,7 +100,7 @@ static int check_labels(enum mw_metric_kind kind, const char *name, const char *
                         name, labels[i]);
     }
     if (kind == MW_METRIC_HISTOGRAM && strcmp(labels[i], "le") == 0) {
-      return mw_err_set(err, MW_EINVAL, "metric %s: the label \"le\" of a histogram is its buckets' own", name);
+      return mw_err_set(err, MW_EINVAL, "metric %s: the label \"le\" is reserved for the buckets of a histogram", name);
     }
     for (size_t j = 0; j < i; j++) {
       if (strcmp(labels[i], labels[j]) == 0) {
@@ -115,7 +115,7 @@ static int check_bounds(const char *name, const double *bounds, size_t n_bounds,
   for (size_t i = 0; i < n_bounds; i++) {
     if (!isfinite(bounds[i])) {
       return mw_err_set(err, MW_EINVAL,
-                        "metric %s: bucket %zu is no finite number; the last, infinite one is always there", name,
+                        "metric %s: bucket %zu is not a finite number; the infinite bucket is always added", name,
                         i + 1);
     }
     if (i > 0 && bounds[i] <= bounds[i - 1]) {
@@ -163,7 +163,7 @@ static struct mw_metric_family *family_new(enum mw_metric_kind kind, const char 
 
 static int set_other(const struct mw_metric_family *family, const char *what, struct mw_err *err) {
   return mw_err_set(err, MW_EEXIST,
-                    "metric %s is there already with other %s; give all of its users the same, and restart the server "
+                    "metric %s exists with other %s; use the same ones everywhere, and restart the server "
                     "to change them",
                     family->name, what);
 }
@@ -281,7 +281,7 @@ static int add_series(struct mw_metric_family *family, struct mw_slice key, cons
                       struct mw_metric **out, struct mw_err *err) {
   if (family->by_values.len >= MAX_SERIES) {
     return mw_err_set(err, MW_ELIMIT,
-                      "metric %s has %d series already, the most there can be: is a label taken from input?",
+                      "metric %s has %d series, the maximum: is a label taken from input?",
                       family->name, MAX_SERIES);
   }
   size_t size = size_of_values(family) + key.len + size_of(values, family->n_labels);

@@ -10,8 +10,8 @@ static void count(struct mw_metrics *metrics, const char *reason) {
   struct mw_metric_family *family;
   struct mw_metric *series;
   if (mw_metrics_family(metrics, MW_METRIC_COUNTER, "moonwire_connections_ended_total",
-                        "Connections that were ended or refused for what the client did.", labels, 1, NULL, 0, &family,
-                        NULL) == 0 &&
+                        "Connections that were ended or refused because of the client's behaviour.", labels, 1, NULL, 0,
+                        &family, NULL) == 0 &&
       mw_metric_series(family, &reason, &series, NULL) == 0) {
     mw_metric_add(series, 1);
   }

@@ -7,8 +7,8 @@
 #include "observe/metrics.h"
 
 /* Texts for the reasons that all engines share. */
-#define MW_DISCONNECT_REFUSED "connection refused: there are too many"
-#define MW_DISCONNECT_HANDSHAKE "connection ended: the client did not begin to speak HTTP/2 in time"
+#define MW_DISCONNECT_REFUSED "connection refused: too many connections"
+#define MW_DISCONNECT_HANDSHAKE "connection ended: the client did not start HTTP/2 in time"
 #define MW_DISCONNECT_MEMORY "connection refused: out of memory"
 #define MW_DISCONNECT_WAITING "connections wait: none can be accepted"
 

@@ -24,7 +24,7 @@ static void open_families(struct mw_call_stats *stats, struct mw_metrics *metric
   stats->seconds = family(metrics, MW_METRIC_HISTOGRAM, "moonwire_call_seconds",
                           "Time from a call's headers to its status.", 1);
   stats->wait = family(metrics, MW_METRIC_HISTOGRAM, "moonwire_call_wait_seconds",
-                       "Time from a call's arrival until it began, of those that waited a millisecond or longer.", 1);
+                       "Time from a call's arrival until it began, for calls that waited a millisecond or longer.", 1);
   stats->received = family(metrics, MW_METRIC_COUNTER, "moonwire_messages_received_total",
                            "Messages that clients sent.", 1);
   stats->sent = family(metrics, MW_METRIC_COUNTER, "moonwire_messages_sent_total", "Messages sent to clients.", 1);

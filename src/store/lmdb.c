@@ -29,8 +29,8 @@ int mw_lmdb_fail(struct mw_lmdb *lm, int rc, struct mw_err *err) {
   int code = mw_lmdb_code(rc);
   switch (rc) {
     case MDB_MAP_FULL:
-      return mw_err_set(err, code, "%s: the store is full (%zu MiB): delete from it, or give it a larger map", lm->path,
-                        (lm->limit_pages * lm->page_size) >> 20);
+      return mw_err_set(err, code, "%s: the store is full (%zu MiB): delete from it, or raise store.map_bytes",
+                        lm->path, (lm->limit_pages * lm->page_size) >> 20);
     case MDB_TXN_FULL:
       return mw_err_set(err, code, "%s: the transaction is too large: split it", lm->path);
     case MDB_PANIC:

@@ -61,6 +61,6 @@ int mw_lmdb_check(int fd, const char *path, uint64_t budget, struct mw_pages *pa
   int rc = check_mapped(base, size, path, budget, &mapped, whole, err);
   mw_fault_unwatch(&fault);
   munmap(base, size);
-  if (rc == 0 && atomic_load(&fault.seen)) return mw_err_set(err, MW_EIO, "%s: the file cannot be read whole", path);
+  if (rc == 0 && atomic_load(&fault.seen)) return mw_err_set(err, MW_EIO, "%s: part of the file cannot be read", path);
   return rc;
 }

@@ -64,7 +64,7 @@ static int begin(struct mw_lmdb *lm, struct mw_view *view) {
 
 static int fail_begin(struct mw_lmdb *lm, int rc, struct mw_err *err) {
   if (rc != MDB_READERS_FULL) return mw_lmdb_fail(lm, rc, err);
-  return mw_err_set(err, MW_ELIMIT, "%s: %d snapshots are open already, the most there can be", lm->path,
+  return mw_err_set(err, MW_ELIMIT, "%s: %d snapshots are open, the maximum", lm->path,
                     MW_LMDB_READERS);
 }
 

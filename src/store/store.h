@@ -188,7 +188,7 @@ struct mw_store_watch;
 
 /* Reports every change of keys below `prefix` with a revision greater than `after`, which must be the newest
  * revision or that of a snapshot the caller has open. `event(arg, NULL)` ends the watch, and the watcher must start
- * over: it lagged more than MW_STORE_WATCH_BACKLOG changes (of any key) or MW_STORE_WATCH_BYTES. `event` returns
+ * over: it lagged by more than MW_STORE_WATCH_BACKLOG changes (of any key) or MW_STORE_WATCH_BYTES. `event` returns
  * true to receive more; after false, no event runs until mw_store_watch_go_on(). Returns 0 or MW_ENOMEM. */
 enum { MW_STORE_WATCH_BACKLOG = 16384, MW_STORE_WATCH_BYTES = 32 << 20 };
 int mw_store_watch_open(struct mw_store *store, struct mw_slice prefix, uint64_t after, struct mw_loop *loop,

@@ -49,7 +49,8 @@ static int check_metas(const uint8_t *base, size_t size, size_t *page_size, cons
   }
   *page_size = mw_read32(base + MW_PAGE_HEADER + 24);
   if (*page_size < 512 || *page_size > 65536 || (*page_size & (*page_size - 1)) != 0) {
-    return mw_err_set(err, MW_EFORMAT, "%s: damaged: a page size of %zu bytes cannot be", path, *page_size);
+    return mw_err_set(err, MW_EFORMAT, "%s: damaged: its page size of %zu bytes is invalid; restore a backup", path,
+                      *page_size);
   }
   if (size < 2 * *page_size || !is_meta(base + *page_size)) {
     return mw_err_set(err, MW_EFORMAT, "%s: damaged: the second header is missing; restore a backup", path);
@@ -68,7 +69,7 @@ static int open_meta(struct mw_walk *walk, const uint8_t *base, size_t size, siz
   if (walk->last < 1 || walk->last >= SIZE_MAX / page_size - 1 || walk->last / 8 > size ||
       !mw_tree_read(meta + META_FREE, MW_TREE_NUMBERS, &walk->free) ||
       !mw_tree_read(meta + META_MAIN, MW_TREE_NAMES, &walk->main)) {
-    return mw_err_set(err, MW_EFORMAT, "%s: damaged: the header is not one; restore a backup", path);
+    return mw_err_set(err, MW_EFORMAT, "%s: damaged: its header is invalid; restore a backup", path);
   }
   walk->pages->base = base;
   walk->pages->page_size = page_size;
@@ -217,11 +218,11 @@ bool mw_walk_tree(struct mw_walk *walk, const struct mw_tree *tree) {
   if (!walk_page(walk, tree, tree->root, tree->depth, (struct mw_bounds){0})) return false;
   if (walk->cut) return true;
   if (walk->entries != tree->entries) {
-    return mw_walk_found(walk, "%llu entries are there of %llu", (unsigned long long)walk->entries,
+    return mw_walk_found(walk, "%llu of %llu entries are present", (unsigned long long)walk->entries,
                          (unsigned long long)tree->entries);
   }
   if (walk->n_pages == tree->pages || !walk->found) return true; /* a wrong count only makes the store full too soon */
-  return mw_walk_found(walk, "%llu pages are there of %llu", (unsigned long long)walk->n_pages,
+  return mw_walk_found(walk, "%llu of %llu pages are present", (unsigned long long)walk->n_pages,
                        (unsigned long long)tree->pages);
 }
 
@@ -244,7 +245,7 @@ static bool free_entry(struct mw_walk *walk, struct mw_slice key, struct mw_slic
     uint64_t page = mw_read64(value.data + 8 * i);
     if (page < 2 || page >= before) return mw_walk_found(walk, "the list of free pages is damaged");
     if (!use(walk, page, 1)) {
-      return mw_walk_found(walk, "page %llu is free, and is used", (unsigned long long)page);
+      return mw_walk_found(walk, "page %llu is both free and used", (unsigned long long)page);
     }
     before = page;
   }
