@@ -12,7 +12,7 @@
 
 enum {
   BACKLOG = 4096,
-  BATCH = 64, /* connections accepted a turn from an own socket; from a shared one 1, for balance between loops */
+  BATCH = 64, /* connections accepted a turn; 1 from a shared socket, so that other loops get theirs */
   PAUSE_NS = 100 * MW_NS_PER_MS,
 };
 

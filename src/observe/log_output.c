@@ -34,7 +34,7 @@ static struct {
   char buffers[2][BUFFER];
   unsigned filling;    /* the buffer that threads append to */
   size_t len;          /* bytes in `filling` */
-  uint64_t missing;    /* lines dropped since `filling` was full */
+  uint64_t missing;    /* lines dropped since `filling` ran full */
   uint64_t dropped;    /* dropped lines that `counter` does not include */
   bool busy;           /* the other buffer is being written */
   bool asleep, hurried, ending;

@@ -103,7 +103,8 @@ int mw_lmdb_trapped(struct mw_lmdb *lm, int (*write)(struct mw_lmdb *lm, void *a
 
 void mw_lmdb_inspect(struct mw_backend *backend) {
   struct mw_lmdb *lm = mw_lmdb_of(backend);
-  int dead; /* frees the slots of killed readers (a backup, a check), whose snapshots would stay */
+  int dead;
+  /* Frees the slots of killed readers (a backup, a check), whose snapshots would stay. */
   if (!lm->broken) mdb_reader_check(lm->env, &dead);
   if (atomic_load(&lm->fault.seen)) {
     lose(lm, "%s: a page of the file cannot be read: it was cut short, or the disk fails; restart to recover",

@@ -259,8 +259,8 @@ static bool stands_on(const struct mw_cursor *cursor, struct mw_slice key) {
   return at.data == key.data ? at.len == key.len : mw_slice_eq(at, key);
 }
 
-/* Seeks to the start of a scan. Returns also MW_EDATA, with the key in `*strayed`, if a record has left the range on
- * that side. */
+/* Seeks to the start of a scan. May also return MW_EDATA, with the key in `*strayed`, if a record has left the range
+ * on that side. */
 static int start(struct mw_cursor *cursor, const struct range *range, struct mw_slice from, bool *exact,
                  struct mw_slice *strayed) {
   int rc = mw_cursor_seek(cursor, from, exact);

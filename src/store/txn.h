@@ -33,7 +33,7 @@ struct mw_store_txn {
   size_t n_ops, cap_ops;
   size_t n_changed;
   bool urgent, early; /* mw_store_txn_hurry(), mw_store_txn_lose_early() */
-  uint64_t checked;   /* writer->rounds when mw_store_txn_is_current() last read the followed keys */
+  uint64_t checked;   /* round of the writer when mw_store_txn_is_current() last read the followed keys */
 
   /* Set by mw_store_commit(). */
   struct mw_store_txn *next; /* in the writer's queue, then in the batch, then among those with the same loop */

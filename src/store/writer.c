@@ -170,8 +170,8 @@ static struct mw_store_txn *finish(struct mw_store *store, struct mw_store_txn *
   return txn;
 }
 
-/* Before the results of `n` settled transactions from `first` are delivered and new ones are queued: records how
- * many are in flight, and removes these from the pending writes. */
+/* Records how many transactions are in flight, and removes the `n` settled ones from `first` from the pending
+ * writes. Call it before their results are delivered, because callers then queue new ones. */
 static void expect_again(struct mw_writer *writer, struct mw_store_txn *first, size_t n) {
   pthread_mutex_lock(&writer->lock);
   writer->expected = n + (writer->queued - writer->taken);

@@ -21,7 +21,7 @@ struct mw_writer {
   struct mw_store_txn **ahead; /* place in the queue for the next hurried transaction */
   struct mw_pending pending;
   uint64_t queued, taken, settled; /* numbers of transactions since the start */
-  uint64_t rounds;                 /* number of settled batches, from 1 */
+  uint64_t rounds;                 /* how often transactions were settled, from 1 */
   uint64_t expected;               /* size of the next batch: the number last in flight together */
   bool stop;
 
