@@ -30,7 +30,7 @@ struct mw_core_call {
   struct mw_core_tag requested, received, closed, passed, sent, answered;
   unsigned pending;           /* batches under way, plus functions on the stack that still use the call */
   grpc_byte_buffer *incoming; /* core's output: a message */
-  grpc_byte_buffer *held;     /* an undelivered message; of a single request, until no second one can follow */
+  grpc_byte_buffer *held;     /* undelivered message; if the method takes one, held until no second can follow */
   const char *encoding;       /* encoding of the client's messages, and by default of the replies */
   int cancelled;              /* core's output: not 0 if the call did not end normally */
 

@@ -247,7 +247,8 @@ static bool goes_with_headers(const struct mw_client_call *call) {
 }
 
 /* Starts all operations that are due and possible. A message with another after it may wait in core for that one, so
- * that they share a write; but not the first, whose batch would only complete with it. */
+ * that they share a write. The first may not: its batch completes when the headers are written, which that would
+ * delay. */
 static void pump(struct mw_client_call *call) {
   if (!call->started && (call->done || call->expired)) return;
   struct mw_core_batch batch;

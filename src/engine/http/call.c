@@ -125,7 +125,7 @@ void mw_http_call_abandon(struct mw_http_call *c) {
 /* Returns true once the call can be recycled. */
 static bool is_over(const struct mw_http_call *c) { return c->lost && (!c->begun || c->call.finished); }
 
-/* Returns true until the handler has its first input: the call, or the message of a single request. */
+/* Returns true until the handler has the request: its start and, unless requests are streamed, its message. */
 static bool is_request(const struct mw_http_call *c) {
   if (!c->begun) return true;
   return !c->call.finished && c->call.received == 0 && !c->call.route->method->client_streaming;
@@ -224,7 +224,7 @@ static void deliver(struct mw_http_call *c, struct mw_slice message) {
   mw_call_on_message(&c->call, message);
 }
 
-/* Returns true while the first message of a single request may still be followed by another. It stays in the reader. */
+/* Returns true while a second message may follow the one that the method takes. Until then it stays in the reader. */
 static bool is_held(const struct mw_http_call *c) {
   return is_single(c) && !c->reader.ended && !c->surplus && mw_http_reader_is_alone(&c->reader);
 }
@@ -250,8 +250,8 @@ static void on_end(struct mw_http_call *c) {
   }
 }
 
-/* Reserves receive quota for a message that may exceed the window, and gives the client credit for it. "May": nghttp2
- * holds WINDOW_UPDATE back until half of the window is consumed. */
+/* Reserves receive quota for a message larger than half of the window, and gives the client credit for it. Half,
+ * because nghttp2 holds WINDOW_UPDATE back until half of the window is consumed. */
 static void borrow(struct mw_http_call *c) {
   struct mw_http_session *session = &c->conn->session;
   size_t limit = c->conn->engine->limits.buffer_bytes, size = mw_http_reader_begun(&c->reader);
@@ -327,7 +327,7 @@ static void op_read(struct mw_call *call) {
 
 /* ---- stalls ---- */
 
-/* Returns true while the handler waits for a message that the client has begun, or for that of a single request. */
+/* Returns true while the handler waits for a message that the client has begun, or for the only one of a request. */
 static bool owes_input(const struct mw_http_call *c) {
   if (!c->begun || !c->wanted || c->call.finished || c->call.cancelled || !mw_list_empty(&c->loan.link)) return false;
   return is_single(c) || mw_http_reader_held(&c->reader) > 0;

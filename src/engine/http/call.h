@@ -1,12 +1,12 @@
 /* A stream that is a gRPC call. Implements the operations of rpc/engine.h.
  *
- * Life: open (its headers are arriving); begun (the handler has it, or it was refused). Then, in either order, finished
- * by the handler and without a stream (closed, reset, or the connection lost): after both the call goes back to the
- * pool.
+ * Life: open while its headers arrive; begun once the handler has it, or it was refused. It ends in two steps, in
+ * either order: the handler finishes, and the stream is closed (normally, by a reset, or with the connection). Then the
+ * call goes back to the pool.
  *
- * nghttp2's callbacks record events in the call and make it ready. Its item in the run queue acts on them; only there
- * handlers get messages, the end of the request, and the loss of the stream. The exception is the deadline's timer,
- * which cancels at once.
+ * nghttp2's callbacks record events in the call and make it ready. Its item in the run queue acts on them: only there
+ * do handlers get messages, the end of the request, and the loss of the stream. The deadline's timer is the exception;
+ * it cancels at once.
  *
  * call.c holds the life and receives; reply.c sends. */
 #ifndef MW_ENGINE_HTTP_CALL_H

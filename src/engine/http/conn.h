@@ -48,8 +48,8 @@ struct mw_http_conn {
 /* Makes a connection without a socket and a session. Returns NULL without memory. */
 struct mw_http_conn *mw_http_conn_new(struct mw_http_engine *engine);
 
-/* Makes a connection for an accepted socket, which it takes. Returns false without memory; the socket is the caller's
- * then. */
+/* Makes a connection for an accepted socket, which it takes. Returns false without memory, and then leaves the socket
+ * to the caller. */
 bool mw_http_conn_accept(struct mw_http_engine *engine, int fd, const struct sockaddr_storage *peer, socklen_t size);
 
 /* Schedules a write of the session's pending output at the end of the turn. */

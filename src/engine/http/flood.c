@@ -11,8 +11,8 @@ enum {
   FRAME_GAIN = 10,
   REGAIN_MS = 10000,           /* time to refill an empty bucket */
   BLOCK_SPARE = 64 * 1024,     /* bytes by which a compressed block may exceed the accepted header list */
-  BLOCK_FRAMES = 8,            /* frames of any size that a block may have, */
-  BLOCK_FRAME = 4 * 1024,      /* and bytes for each further frame, on average */
+  BLOCK_FRAMES = 8,            /* frames that any block may have, */
+  BLOCK_FRAME = 4 * 1024,      /* plus one for each 4 KiB of its length */
 };
 
 void mw_http_flood_init(struct mw_http_flood *flood, uint32_t resets, uint32_t control, size_t metadata, uint64_t now) {

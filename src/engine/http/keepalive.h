@@ -23,7 +23,7 @@ struct mw_http_keeper {
   uint64_t due;           /* time at which it fires */
 };
 
-/* The state of a connection: times, unless a comment differs. */
+/* The state of a connection. The uint64_t members are times. */
 struct mw_http_keepalive {
   uint64_t heard;   /* last bytes from the client */
   uint64_t asked;   /* PING to a client that has sent nothing since; 0 for none */

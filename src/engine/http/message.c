@@ -130,7 +130,7 @@ void mw_http_reader_lend(struct mw_http_reader *reader) {
   claim(reader);
 }
 
-/* No message is complete: at the end of the stream that is its end or an error; before, the peer gets credit. */
+/* Handles an incomplete message: END or an error if the stream has ended; else gives the peer credit for the rest. */
 static int wait(struct mw_http_reader *reader, struct mw_err *err) {
   size_t held = mw_http_reader_held(reader);
   if (reader->ended && held == 0) return MW_HTTP_READ_END;

@@ -59,14 +59,18 @@ bool mw_http_remote_start(struct mw_http_call *call);
  * reference. */
 void mw_http_remote_end(struct mw_http_remote *remote);
 
-/* Functions of lanes: the guest's engine is closed; handles the guest's batches. */
+/* `fail` of to_guest: the guest's engine is closed. */
 void mw_http_remote_owner_fail(struct mw_http_lane *lane);
+
+/* `take` of to_owner: handles a batch of the guest. */
 void mw_http_remote_owner_take(struct mw_http_lane *lane, struct mw_http_parcel *parcel);
 
 /* ---- remote_guest.c: the guest's side ---- */
 
-/* Functions of lanes: handles the owner's batches; the owner's engine is closed. */
+/* `take` of to_guest: handles a batch of the owner. */
 void mw_http_remote_guest_take(struct mw_http_lane *lane, struct mw_http_parcel *parcel);
+
+/* `fail` of to_owner: the owner's engine is closed. */
 void mw_http_remote_guest_fail(struct mw_http_lane *lane);
 
 /* Begins the call, or delivers messages or the end to its handler. */

@@ -141,8 +141,8 @@ static struct mw_slice keep(struct mw_http_call *c, struct mw_slice bytes) {
   return copy ? mw_slice(copy, bytes.len) : mw_slice(NULL, 0);
 }
 
-/* Sends headers and status in one frame (Trailers-Only) if there is no header metadata: a client would take headers for
- * trailers. */
+/* Sends the status in the only header block (Trailers-Only), unless there is header metadata, which a client would take
+ * for trailers there. */
 static int answer_without_message(struct mw_http_call *c) {
   struct mw_http_fields fields;
   struct mw_arena *arena = &c->call.arena;

@@ -34,7 +34,7 @@ static void submit_goaway(struct mw_http_session *session, uint32_t error, const
   nghttp2_submit_goaway(session->ng, NGHTTP2_FLAG_NONE, last, error, (const uint8_t *)reason, strlen(reason));
 }
 
-/* The connection ends once its GOAWAY is written, or after a timeout: the watch, stopped here, restarts with that. */
+/* The connection ends once its GOAWAY is written, or after a timeout of the watch, which the next write restarts. */
 static void give_up(struct mw_http_session *session) {
   session->failed = true;
   mw_http_watch_stop(conn_of(session));
@@ -144,7 +144,7 @@ static int on_frame(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
 }
 
 /* Go clients send GOAWAY with the id of their own last stream instead of the server's (RFC 9113, 6.8). They have no
- * streams left. nghttp2 ends the connection; the log omits it as a normal end. */
+ * streams left. nghttp2 ends the connection, and nothing is logged, because this is a normal end. */
 static int on_invalid_frame(nghttp2_session *ng, const nghttp2_frame *frame, int error, void *user) {
   struct mw_http_session *session = user;
   if (frame->hd.type == NGHTTP2_GOAWAY) session->told = true;
@@ -163,8 +163,8 @@ static int on_stream_close(nghttp2_session *ng, int32_t stream, uint32_t error, 
   return 0;
 }
 
-/* Counts the resets that nghttp2 itself makes. The resets of reset() are counted already. Skipping as many is
- * enough, because the order in which both kinds are sent does not matter. */
+/* Counts the resets that nghttp2 itself makes. The resets of reset() are counted already. Skipping as many is enough,
+ * because the order in which both kinds are sent does not matter. */
 static void count_sent_reset(struct mw_http_session *session, uint32_t error) {
   if (error == NGHTTP2_NO_ERROR || error == NGHTTP2_CANCEL || error == NGHTTP2_INTERNAL_ERROR) return;
   if (session->own_resets > 0) {

@@ -36,7 +36,7 @@ struct mw_http_parcel {
 /* A channel: one direction of a remote call. */
 struct mw_http_lane {
   struct mw_http_seat *to;
-  atomic_uint *refs;           /* of the remote call: a pending batch holds one, a delivered one another */
+  atomic_uint *refs;           /* references of the remote call: a pending batch holds one, a delivered batch too */
   struct mw_http_parcel draft; /* the pending batch, on the sender's thread */
   struct mw_list drafted;      /* in the sender's engine->drafts */
   struct mw_http_parcel sent;  /* the delivered batch; guarded by to->lock */

@@ -100,7 +100,7 @@ static uint64_t interval(const struct mw_http_conn *conn) {
   return each < LOOK_MS_MAX ? each : LOOK_MS_MAX;
 }
 
-/* Advances the watch's time by one interval at most: a blocked thread has not read, and the client is not to blame. */
+/* Advances the watch's time. A time of two intervals or more counts as one: the thread was blocked and has not read. */
 static void pass_time(struct mw_http_conn *conn) {
   struct mw_http_watch *watch = &conn->watch;
   uint64_t each = interval(conn), passed = uv_now(&conn->engine->loop->uv) - watch->last;

@@ -55,8 +55,8 @@ static void deliver(struct mw_client_call *c) {
   free(message);
 }
 
-/* Runs the event that a read waits for, if there is one. A single request is delivered once it is known to have one
- * message. */
+/* Runs the event that a read waits for, if there is one. The message of a method that takes one is delivered only after
+ * the half-close. */
 static void answer(struct mw_client_call *c) {
   bool single = !c->call.route->method->client_streaming;
   bool first = c->call.received == 0;
