@@ -8,7 +8,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || defined(MW_COVERAGE)
 enum { ROUNDS = 60 };
 #else
 enum { ROUNDS = 1000 };
