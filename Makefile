@@ -68,7 +68,7 @@ tsan: test-deps
 coverage: test-deps
 	$(call build,build-coverage,coverage)
 	@find build-coverage -name '*.gcda' -delete
-	@test/run --build build-coverage unit spec; status=$$?; scripts/coverage build-coverage && exit $$status
+	@TEST_LIMIT=900 test/run --build build-coverage unit spec; status=$$?; scripts/coverage build-coverage && exit $$status
 
 fuzz: test-deps
 	$(call build,build-fuzz,fuzz)
