@@ -106,7 +106,6 @@ static void interrupt(struct mw_test *test) {
   describe(test, &test->stuck);
   mw_test_report_interrupt(test, "waits", place);
   mw_fiber_abandon(test->fiber, push_interrupt, NULL);
-  mw_test_end_pause(test);
 }
 
 /* ---- the watch ---- */
@@ -141,8 +140,9 @@ static void end_overdue(struct mw_test *test) {
 static void look(void *arg) {
   struct mw_test *test = arg;
   test->look = NULL;
-  if (test->interrupted && test->code < 0) {
-    interrupt(test);
+  if (test->interrupted) {
+    if (test->code < 0) interrupt(test);
+    mw_test_end_pause(test);
   } else if (mw_test_is_overdue(test)) {
     end_overdue(test);
   } else if (is_stuck(test)) {
