@@ -100,6 +100,85 @@ describe("moonwire check", function()
     assert.are.equal("ok: 1 service (1 more without a script), 2 methods, 2 scripts", select(2, folder:run "check"))
   end)
 
+  describe("names that have no value", function()
+    -- The warnings about the script, as "LINE: message", sorted.
+    local function warnings(script)
+      local code, stderr = check(script)
+      assert.are.equal(0, code, stderr)
+      local lines = {}
+      for message, line in stderr:gmatch 'warn[^\n]-msg="([^"]*)" at=[^\n ]*lua/greet.lua:(%d+)' do
+        lines[#lines + 1] = line .. ": " .. message
+      end
+      table.sort(lines)
+      return lines
+    end
+
+    it("are reported with file and line, without running them", function()
+      assert.are.same({
+        "10: undefined global pint (did you mean print?)",
+        "11: string has no trim",
+        "12: undefined global helper",
+        "13: os.getenv is not available to scripts: use mw.env",
+        "5: mw.status has no notfound (did you mean not_found?)",
+        "6: mw has no stor (did you mean store?)",
+        "8: mw.log has no warning (did you mean warn?)",
+      }, warnings [[
+        local mw <const> = require "moonwire" -- mw.nothing()
+        local Greeter = mw.service "greet.Greeter"
+        local text = "mw.nope()" .. [=[ mw.nope() ]=]
+        function Greeter.Hello(request)
+          if request.name == "" then return nil, mw.status.notfound("x", text) end
+          mw.stor.collection { name = "c" }
+          --[==[ mw.nope() ]==]
+          mw.log.warning "x"
+          local function use(a) a.foo() a:bar() end
+          pint(request)
+          string.trim(request.name)
+          helper { use }
+          os.getenv "HOME"
+        end
+        function Greeter.Goodbye() return {} end
+      ]])
+    end)
+
+    it("are not reported where they may have one", function()
+      assert.are.same({}, warnings [[
+        local mw = require("moonwire")
+        local Greeter = mw.service "greet.Greeter"
+        local unpack = unpack or table.unpack
+        local pow = math.pow or function(a, b) return a ^ b end
+        function Greeter.Hello(request, call)
+          if jit then jit.off() end
+          if rawget(mw, "http") then return {} end
+          for key, run in pairs {} do run(key) key.x.y() end
+          goto done
+          ::done::
+          local t = { mod = 1, print = 2 } t.mod.x() t:any()
+          return { text = (mw.env.SOME_NAME or ""):upper() .. unpack { "" } .. pow(1, 2) .. 0x1p4 .. 1 .. call.method:upper() }
+        end
+        local function shadowed(mw) return mw.anything() end
+        function Greeter.Goodbye() return { text = shadowed { anything = print } } end
+      ]])
+    end)
+
+    it("are the file's own when it declares _ENV", function()
+      assert.are.same({}, warnings [[
+        local mw = require "moonwire"
+        local Greeter = mw.service "greet.Greeter"
+        function Greeter.Hello() return {} end
+        function Greeter.Goodbye() local _ENV = { f = print } f "x" return {} end
+      ]])
+    end)
+  end)
+
+  it("raises for a field that a part of the API does not have, with the nearest", function()
+    local API = "local mw = require 'moonwire'\n"
+    assert_error("DIR/lua/greet.lua:2: mw.status has no notfound (did you mean not_found?)", API .. "local x = mw.status.notfound")
+    assert_error("DIR/lua/greet.lua:2: mw has no stor (did you mean store?)", API .. "local x = mw.stor")
+    assert_error("DIR/lua/greet.lua:2: mw.time has no xyzzy", API .. "local x = mw.time.xyzzy")
+    assert_error("DIR/lua/greet.lua:2: moonwire.Topic has no publsh (did you mean publish?)", API .. "mw.topic 't':publsh 'x'")
+  end)
+
   it("ends a script that runs on and on", function()
     local expected = "the script ran for more than 1000 ms while it was loaded"
     assert_error("lua/greet.lua:1: " .. expected, "while true do end")

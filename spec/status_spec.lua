@@ -15,8 +15,9 @@ describe("mw.status", function()
       assert.are.equal("words", status.message)
       assert.is_nil(status.details)
     end
-    assert.is_nil(mw.status.ok)
-    assert.is_nil(mw.status.no_such)
+    for name, words in pairs { ok = "mw.status has no ok", notfound = "mw.status has no notfound (did you mean not_found?)" } do
+      assert.are.equal(words, select(2, pcall(function() return mw.status[name] end)):match ": (.*)$")
+    end
   end)
 
   it("takes the code as a name or a number too", function()

@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "script/guard.h"
+
 void mw_bind_functions(lua_State *L, struct mw_program *program, const luaL_Reg *functions) {
   mw_program_push(L, program);
   luaL_setfuncs(L, functions, 1);
@@ -15,6 +17,7 @@ void mw_bind_make_type(lua_State *L, const char *name, const luaL_Reg *metametho
   lua_setfield(L, -3, "__name");
   lua_setfield(L, -2, "__metatable");
   lua_pushvalue(L, -2);
+  if (lua_istable(L, -1)) mw_guard_fields(L, name);
   lua_setfield(L, -2, "__index");
   lua_insert(L, -2);
   if (metamethods) {

@@ -22,6 +22,7 @@ void mw_bind_functions(lua_State *L, struct mw_program *program, const luaL_Reg 
 
 /* Pushes the metatable `name` ("moonwire.Type") of objects with these methods and metamethods, either NULL for none.
  * Scripts neither reach it nor replace it: its __metatable is the name.
+ * Reading a name that is no method raises; a type whose objects are tables takes the metatable off its table of methods.
  * It is made once for a state, and registered only when it is complete: memory may end in between. The metamethods
  * have the table of methods as their first upvalue; it is the __index unless that is one of them. */
 void mw_bind_push_type(lua_State *L, const char *name, const luaL_Reg *methods, const luaL_Reg *metamethods);

@@ -4,7 +4,9 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/text.h"
 #include "bind/call.h"
+#include "script/guard.h"
 
 /* The object at index 1. Nearly always it is that of the call whose handler runs, which is quick to see. */
 static struct mw_bind_object *check_object(lua_State *L) {
@@ -378,6 +380,17 @@ static void push_log(lua_State *L, struct mw_bind_call *c) {
   lua_getfield(L, -1, "log");
 }
 
+static const char *field_at(const void *ctx, size_t i) { return ((const char *const *)ctx)[i]; }
+
+/* Upvalue 1: the methods. */
+static int raise_unknown(lua_State *L, const char *name) {
+  static const char *const fields[] = {"method", "service", "vars", "deadline", "request_encoding", "metadata", "peer", "trace_id",
+                                       "log"};
+  const char *near = mw_nearest(name, sizeof fields / sizeof *fields, field_at, fields);
+  if (!near) near = mw_guard_nearest(L, lua_upvalueindex(1), name);
+  return luaL_error(L, "call has no %s%s%s%s", name, near ? " (did you mean " : "", near ? near : "", near ? "?)" : "");
+}
+
 /* __index: a method, a field, or what was stored in call.vars. Upvalue 1: the methods. */
 static int l_index(lua_State *L) {
   lua_pushvalue(L, 2);
@@ -412,7 +425,7 @@ static int l_index(lua_State *L) {
   } else if (strcmp(name, "log") == 0) {
     push_log(L, c);
   } else {
-    return 0;
+    return raise_unknown(L, name);
   }
   remember(L, name);
   return 1;

@@ -1,5 +1,18 @@
 /* What the module `moonwire` is made of, and what becomes of its parts when a program comes into force. */
 #include "bind/bind.h"
+#include "script/guard.h"
+
+/* Guards the module table, at the top, and the tables in it. */
+static void guard_all(lua_State *L) {
+  mw_guard_fields(L, "mw");
+  for (lua_pushnil(L); lua_next(L, -2) != 0; lua_pop(L, 1)) {
+    if (!lua_istable(L, -1)) continue;
+    lua_pushfstring(L, "mw.%s", lua_tostring(L, -2));
+    lua_pushvalue(L, -2);
+    mw_guard_fields(L, lua_tostring(L, -2));
+    lua_pop(L, 2);
+  }
+}
 
 void mw_bind_open(lua_State *L, struct mw_program *program) {
   static void (*const openers[])(lua_State *L, struct mw_program *program) = {
@@ -10,6 +23,7 @@ void mw_bind_open(lua_State *L, struct mw_program *program) {
       mw_bind_open_base64};
   lua_newtable(L);
   for (size_t i = 0; i < sizeof openers / sizeof *openers; i++) openers[i](L, program);
+  guard_all(L);
 }
 
 int mw_bind_program_new(struct mw_program **out, struct mw_vm *vm, const struct mw_host *host, struct mw_pool *pool,

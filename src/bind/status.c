@@ -292,6 +292,10 @@ static void make_type(lua_State *L, const char *name, bool failure) {
   static const luaL_Reg methods[] = {{"with_details", l_with_details}, {NULL, NULL}};
   static const luaL_Reg metamethods[] = {{"__tostring", l_tostring}, {NULL, NULL}};
   mw_bind_push_type(L, name, methods, metamethods);
+  lua_getfield(L, -1, "__index");
+  lua_pushnil(L);
+  lua_setmetatable(L, -2); /* a status may lack details */
+  lua_pop(L, 1);
   lua_pushboolean(L, failure);
   lua_rawsetp(L, -2, &is_failure);
   lua_pushliteral(L, STATUS);

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "script/collect.h"
+#include "script/names.h"
 
 enum { SWEEP_NS = 20 * MW_NS_PER_MS, SHOWN_METHODS = 8 };
 
@@ -30,6 +31,14 @@ static void log_all_unhandled(const struct mw_program *program) {
     const struct mw_service_type *service = mw_pool_service_at(program->pool, i);
     if (mw_router_service(&program->router, mw_slice_str(service->full_name))) log_unhandled(&program->router, service);
   }
+}
+
+/* What is likely a mistake, and no reason to refuse the program. */
+static void log_findings(struct mw_program *program) {
+  struct mw_err err = MW_ERR_INIT;
+  log_all_unhandled(program);
+  if (mw_names_check(program, &err) != 0) mw_log(MW_LOG_WARN, NULL, "names are not checked: %s", mw_err_text(&err));
+  mw_err_fini(&err);
 }
 
 static bool is_on(const struct mw_settings *settings, const struct mw_route *builtin) {
@@ -115,7 +124,7 @@ static int prepare(struct mw_programs *programs, struct mw_generation *generatio
   if (rc == 0) rc = route_builtin(programs, settings, program, err);
   if (rc == 0) rc = mw_bind_route(program, err);
   if (rc == 0) {
-    if (programs->host->worker == 0) log_all_unhandled(program); /* once for all workers */
+    if (programs->host->worker == 0) log_findings(program); /* once for all workers */
     programs->candidate = loaded;
   } else {
     retire(loaded);

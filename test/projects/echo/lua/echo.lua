@@ -287,6 +287,8 @@ end
 
 function unary.set_field(_, call) call.x = 1 end
 
+function unary.misspelt_field(_, call) return { text = call.metdata.x } end
+
 local kept
 
 function unary.keep_call(req, call)

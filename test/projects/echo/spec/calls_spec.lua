@@ -198,6 +198,8 @@ describe("a call", function()
       for _ = 1, 2 do assert.are.equal(1, assert(server:unary "vars").count) end
       echo.assert_status("INTERNAL", "internal error", server:unary "set_field")
       server:wait_logged "call.x cannot be set: keep your own values in call.vars"
+      echo.assert_status("INTERNAL", "internal error", server:unary "misspelt_field")
+      server:wait_logged "call has no metdata (did you mean metadata?)"
     end)
 
     it("that is kept says that its call has ended", function()
