@@ -608,14 +608,40 @@ return {
         data = "some/where",
         files = { folders = "/" },
       }]] }
-      local code, _, stderr = folder:run "check"
+      local code, _, stderr = folder:run "serve"
       assert.are.equal(1, code)
+      local _, _, checked = folder:run "check"
       for _, words in ipairs { "moonwire.lua:2: listen: cannot listen on 192.0.2.1:1", "moonwire.lua:2: listen: cannot listen on unix",
                                "moonwire.lua:3: tls.cert:", "moonwire.lua:5: files.folders:" } do
         assert.matches(words, stderr, 1, true)
+        assert.matches(words, checked, 1, true)
       end
       assert(not os.rename(folder.dir .. "/some", folder.dir .. "/other"))
     end)
+  end)
+
+  it("reports every setting that is wrong at once, each with its line", function()
+    local folder <close> = project.new { ["moonwire.lua"] = [[return {
+      listen = { "localhost", "192.0.2.1:1", 5 },
+      workers = 0, grcae = 1,
+      tls = { cert = 5, client_ca = "ca.pem" },
+      files = { folders = { "relative", "/x/../y" } },
+      proto = { "nope", "absent" },
+      data = "file/data",
+    }]], file = "" }
+    local code, _, stderr = folder:run "check"
+    assert.are.equal(1, code)
+    for _, words in ipairs {
+      "moonwire.lua:2: listen: localhost: expected HOST:PORT", "moonwire.lua:2: listen: cannot listen on 192.0.2.1:1",
+      'moonwire.lua:2: listen: expected "HOST:PORT"', "moonwire.lua:3: workers: expected", "moonwire.lua:3: grcae: no such setting",
+      "moonwire.lua:4: tls.cert: expected a PEM file\n", "moonwire.lua: tls.key: expected a PEM file, as tls has other settings",
+      "moonwire.lua:5: files.folders: expected an absolute path", "moonwire.lua:6: proto: DIR/nope: No such file",
+      "moonwire.lua:6: proto: DIR/absent: No such file", "moonwire.lua:7: data: cannot make the data folder DIR/file/data: Not a directory",
+    } do
+      assert.is_truthy(stderr:find(words, 1, true), ("expected %q in %q"):format(words, stderr))
+    end
+    assert.are.equal(2, select(2, stderr:gsub("files%.folders", "")))
+    assert.is_nil(stderr:find("tls.cert: expected a PEM file, as", 1, true))
   end)
 
   it("waits for no settings in a FIFO", function()

@@ -92,11 +92,12 @@ static int check_settings(const char *dir, char **data, struct mw_err *err) {
   struct mw_settings settings;
   if (mw_settings_init(&settings, dir) != 0) return mw_err_set(err, MW_ENOMEM, "out of memory");
   int rc = mw_settings_set(data, settings.data);
-  if (rc == 0) rc = mw_settings_read(&settings, dir, err);
-  if (rc == 0) rc = mw_settings_set(data, settings.data);
-  if (rc == 0) rc = mw_settings_check(&settings, *data, err);
+  int failed = rc == 0 ? mw_settings_read(&settings, dir, err) : rc;
+  if (failed == 0) rc = mw_settings_set(data, settings.data);
+  int unfit = rc == 0 ? mw_settings_check(&settings, settings.data, err) : 0;
+  if (failed != 0) (void)mw_generation_check_folders(&settings, err); /* else mw_generation_read() does */
   mw_settings_fini(&settings);
-  return rc;
+  return failed ? failed : rc ? rc : unfit;
 }
 
 /* With settings that are wrong, the rest is checked all the same, as if there were none. */

@@ -51,6 +51,7 @@ static void finish(void *arg) {
     if (mw_timer_start_real(&test->worker.loop, LOOK_AGAIN_NS, finish, f)) return;
   }
   if (!has_ended(test)) fail_left(test, &f->turn.err);
+  test->since = mw_clock_real();
   mw_test_turn_end(&f->turn);
 }
 
@@ -64,7 +65,6 @@ static int after_turn(lua_State *L, int status, lua_KContext context) { return 0
 /* finish(): behind each test */
 static int l_finish(lua_State *L) {
   struct finish *f = lua_newuserdatauv(L, sizeof *f, 0);
-  mw_test_of(L)->since = mw_clock_real();
   *f = (struct finish){{.test = mw_test_of(L), .err = MW_ERR_INIT, .run = run_finish}, mw_clock_real() + PATIENCE};
   return mw_test_turn_wait(L, &f->turn, "the end of a test", after_turn);
 }
@@ -147,6 +147,7 @@ static void run_begin(struct mw_test_turn *turn) {
   mw_buf_clear(&test->log);
   pthread_mutex_unlock(&test->log_lock);
   if (rc == 0) load_scripts(test, &turn->err);
+  test->since = mw_clock_real(); /* the limit is the test's, not the loading scripts' */
   mw_test_turn_end(turn);
 }
 

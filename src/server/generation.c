@@ -136,8 +136,7 @@ static int check_apart(const struct mw_settings *settings, const char *folder, s
   return mw_settings_blame(settings, NULL, "proto", err);
 }
 
-/* The default folder may be absent. A folder that moonwire.lua names must exist. */
-static int check_folders(const struct mw_settings *settings, struct mw_err *err) {
+int mw_generation_check_folders(const struct mw_settings *settings, struct mw_err *err) {
   int rc = 0;
   for (size_t i = settings->file_protos ? 0 : 1; i < settings->n_protos; i++) {
     struct stat info;
@@ -156,7 +155,7 @@ static int check_folders(const struct mw_settings *settings, struct mw_err *err)
 static int read_protos(struct mw_generation *g, const struct mw_generation *previous, struct mw_err *err) {
   const char *const *roots = (const char *const *)g->settings.protos;
   if (!roots[0]) return mw_err_set(err, MW_ENOMEM, "out of memory");
-  int rc = check_folders(&g->settings, err);
+  int rc = mw_generation_check_folders(&g->settings, err);
   if (rc == 0) rc = mw_generation_digest_protos(&g->protos, roots, err);
   if (rc != 0) return rc;
   if (previous && previous->protos == g->protos) {

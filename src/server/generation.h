@@ -49,4 +49,8 @@ bool mw_generation_same(const struct mw_generation *a, const struct mw_generatio
 struct mw_generation *mw_generation_ref(struct mw_generation *generation);
 void mw_generation_unref(struct mw_generation *generation);
 
+/* Checks the folders of protos: those that moonwire.lua names must exist and lie apart, the default one may be absent. Returns 0,
+ * MW_EINVAL or MW_EIO. */
+int mw_generation_check_folders(const struct mw_settings *settings, struct mw_err *err);
+
 #endif

@@ -134,7 +134,7 @@ int mw_server_open(struct mw_server **out, const char *dir, const struct mw_over
   int rc = mw_generation_read(&generation, dir, 1, NULL, overrides, err);
   if (rc != 0) return rc;
   rc = mw_generation_check_project(dir, err);
-  if (rc == 0) rc = mw_settings_check_tls(&generation->settings, err);
+  if (rc == 0) rc = mw_settings_check(&generation->settings, generation->settings.data, err);
   if (rc != 0) {
     mw_generation_unref(generation);
     return rc;

@@ -12,7 +12,7 @@
 
 int mw_settings_check_tls(const struct mw_settings *settings, struct mw_err *err) {
   static const char *const names[] = {[MW_PEM_CERT] = "cert", [MW_PEM_KEY] = "key", [MW_PEM_CA] = "client_ca"};
-  if (!settings->tls_cert) return 0;
+  if (!settings->tls_cert || !settings->tls_key) return 0;
   const struct mw_pem_files files = {settings->tls_cert, settings->tls_key, settings->tls_client_ca};
   struct mw_err one = MW_ERR_INIT;
   enum mw_pem_part part;

@@ -89,8 +89,12 @@ struct reading {
   struct mw_slice text;
   struct mw_err *err;
   int failed; /* the last error code */
+  const struct setting *setting; /* whose value is taken */
+  bool refused;  /* its value was reported */
   char why[512]; /* of a value that was refused, in place of the expectation; "" for none */
 };
+
+static void refuse_value(struct reading *reading);
 
 /* Sets a path; one that is relative to `dir` becomes relative to the working directory. */
 static int set_path(char **field, const char *dir, const char *path) {
@@ -136,17 +140,19 @@ static int add_protos(lua_State *L, struct reading *reading) {
   return rc;
 }
 
-/* The value at the top: one text or a sequence of them. */
+/* The value at the top: one text or a sequence of them, of which each that is wrong is a finding. */
 static int add_each(lua_State *L, struct reading *reading, int (*add)(lua_State *L, struct reading *reading)) {
   if (!lua_istable(L, -1)) return add(L, reading);
-  size_t n = lua_rawlen(L, -1);
-  int rc = 0;
-  for (size_t i = 1; i <= n && rc == 0; i++) {
+  int failed = 0;
+  for (size_t i = 1, n = lua_rawlen(L, -1); i <= n; i++) {
     lua_rawgeti(L, -1, (lua_Integer)i);
-    rc = add(L, reading);
+    int rc = add(L, reading);
     lua_pop(L, 1);
+    if (rc == MW_ENOMEM) return rc;
+    if (rc != 0) refuse_value(reading);
+    if (rc != 0) failed = rc;
   }
-  return rc;
+  return failed;
 }
 
 static int set_number(lua_State *L, const struct setting *setting, void *field) {
@@ -308,6 +314,15 @@ static void report(struct reading *reading, const char *group, const char *name,
   reading->failed = MW_EINVAL;
 }
 
+/* The value of reading->setting, or one of its list, is wrong. */
+static void refuse_value(struct reading *reading) {
+  const struct setting *setting = reading->setting;
+  bool why = reading->why[0] != '\0';
+  report(reading, setting->group, setting->name, why ? reading->why : "expected ", why ? "" : setting->expectation);
+  reading->why[0] = '\0';
+  reading->refused = true;
+}
+
 static void report_unknown(struct reading *reading, const char *group, const char *name) {
   const char *near = mw_nearest(name, (size_t)N_SETTINGS * 2, name_at, group);
   report(reading, group, name, near ? "no such setting; did you mean " : "no such setting", near ? near : "");
@@ -319,11 +334,12 @@ static void read_group(lua_State *L, struct reading *reading, const char *group)
 static void read_entry(lua_State *L, struct reading *reading, const char *group, const char *name) {
   const struct setting *setting = find(group, name);
   if (setting) {
+    reading->setting = setting;
+    reading->refused = false;
     reading->why[0] = '\0';
     int rc = set(L, reading, setting);
     if (rc == MW_ENOMEM) luaL_error(L, "out of memory");
-    if (rc != 0 && *reading->why) report(reading, group, name, reading->why, "");
-    if (rc != 0 && !*reading->why) report(reading, group, name, "expected ", setting->expectation);
+    if (rc != 0 && !reading->refused) refuse_value(reading);
   } else if (!group && is_group(name) && lua_istable(L, -1)) {
     read_group(L, reading, name);
   } else if (!group && is_group(name)) {
@@ -347,12 +363,20 @@ static void read_group(lua_State *L, struct reading *reading, const char *group)
   }
 }
 
-/* TLS needs its certificate and its key: without either the server would serve plain text or fail as it starts. */
-static void check_tls(struct reading *reading) {
-  const struct mw_settings *settings = reading->settings;
-  if (reading->failed || (!settings->tls_cert && !settings->tls_key && !settings->tls_client_ca)) return;
-  if (!settings->tls_cert) report(reading, "tls", "cert", "expected a PEM file, as tls has other settings", "");
-  if (!settings->tls_key) report(reading, "tls", "key", "expected a PEM file, as tls has other settings", "");
+/* TLS needs its certificate and its key: without either the server would serve plain text or fail as it starts. The table of
+ * settings is at the top; a value that was refused is there. */
+static void check_tls(lua_State *L, struct reading *reading) {
+  static const char *const names[] = {"cert", "key"};
+  lua_pushliteral(L, "tls");
+  bool used = lua_rawget(L, -2) == LUA_TTABLE;
+  lua_pushnil(L);
+  used = used && lua_next(L, -2) != 0;
+  if (!used) return;
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    lua_pushstring(L, names[i]);
+    if (lua_rawget(L, -4) == LUA_TNIL) report(reading, "tls", names[i], "expected a PEM file, as tls has other settings", "");
+    lua_pop(L, 1);
+  }
 }
 
 static int run_file(lua_State *L) {
@@ -372,7 +396,7 @@ static int run_file(lua_State *L) {
                       luaL_typename(L, -1));
   }
   read_group(L, reading, NULL);
-  check_tls(reading);
+  check_tls(L, reading);
   return 0;
 }
 
