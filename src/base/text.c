@@ -17,6 +17,15 @@ static size_t sequence(const uint8_t *p, size_t left) {
   return len;
 }
 
+const char *mw_text_wide_encoding(struct mw_slice text) {
+  uint8_t head[4] = {1, 1, 1, 1};
+  memcpy(head, text.data ? text.data : head, text.len < 4 ? text.len : 4);
+  bool little = head[0] == 0xff && head[1] == 0xfe, big = head[0] == 0xfe && head[1] == 0xff;
+  bool zeros = head[2] == 0 && head[3] == 0;
+  if ((zeros && (little || head[1] == 0)) || (head[0] == 0 && head[1] == 0)) return "UTF-32";
+  return little || big || head[0] == 0 || head[1] == 0 ? "UTF-16" : NULL;
+}
+
 bool mw_utf8_valid(struct mw_slice text) {
   const uint8_t *p = text.data;
   size_t left = text.len;

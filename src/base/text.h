@@ -8,6 +8,10 @@
 /* True if the bytes are well-formed UTF-8 (RFC 3629: no overlong forms, no surrogates, at most U+10FFFF). */
 bool mw_utf8_valid(struct mw_slice text);
 
+/* "UTF-16" or "UTF-32" for the text of a program in that encoding, by its byte order mark or by the NULs of its first character;
+ * else NULL. */
+const char *mw_text_wide_encoding(struct mw_slice text);
+
 /* True if the UTF-8 sequence of `len` bytes is safe to display: no control character (C0, DEL, C1), no line or
  * paragraph separator, no character that changes the direction of text (Unicode's Bidi_Control). False for 0 bytes. */
 bool mw_text_is_plain(const uint8_t *s, size_t len);

@@ -4,10 +4,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/text.h"
 #include "schema/protoc_remedy.h"
 #include "schema/roots.h"
 
-enum { FILE_LIMIT = 64 << 20 };
+enum { FILE_LIMIT = 64 << 20, SHOWN_LINES = 20 /* of one file */ };
 
 static int no_memory(struct mw_protoc_findings *f) {
   return mw_err_set(f->err, MW_ENOMEM, "%s: out of memory", f->roots[0]);
@@ -29,11 +30,21 @@ struct mw_slice mw_protoc_take_line(struct mw_slice *text) {
   return line;
 }
 
+/* Adds the number of findings about the file that are left out. */
+static void add_rest(struct mw_protoc_findings *f) {
+  if (f->lines > SHOWN_LINES) {
+    mw_err_add(f->err, f->code, "%s%s%s: %zu more errors", f->file ? mw_root_of(f->roots, f->file) : "protoc", f->file ? "/" : "",
+               f->file ? f->file : "", f->lines - SHOWN_LINES);
+  }
+  f->lines = 0;
+}
+
 /* Adds `line`, which names a file below a root unless it is of protoc itself, once. */
 static int add(struct mw_protoc_findings *f, int code, struct mw_slice line) {
   if (mw_map_get(&f->seen, line)) return 0;
   if (mw_map_set(&f->seen, line, f) != 0) return no_memory(f);
   if (f->code == 0) f->code = code;
+  if (++f->lines > SHOWN_LINES) return 0;
   mw_err_add(f->err, code, "%s%s%.*s", f->file ? mw_root_of(f->roots, f->file) : "protoc", f->file ? "/" : ": ",
              (int)line.len, (const char *)line.data);
   return 0;
@@ -65,7 +76,8 @@ static struct mw_slice file_of(struct mw_slice line) {
 /* Reads the file that `line` is about, unless the line before was about it too. A file that cannot be read is empty. */
 static int open_file(struct mw_protoc_findings *f, struct mw_slice line) {
   struct mw_slice name = file_of(line);
-  if (f->file && mw_slice_eq_str(name, f->file)) return 0;
+  if (f->file ? mw_slice_eq_str(name, f->file) : name.len == 0) return 0;
+  add_rest(f);
   free(f->file);
   mw_buf_clear(&f->text);
   f->file = name.len > 0 ? strndup((const char *)name.data, name.len) : NULL;
@@ -89,6 +101,8 @@ static int report_line(struct mw_protoc_findings *f, struct mw_slice line) {
   int rc = open_file(f, line);
   if (rc != 0) return rc;
   const struct mw_slice text = mw_buf_slice(&f->text);
+  const char *encoding = f->file ? mw_text_wide_encoding(text) : NULL;
+  if (encoding) return add_words(f, MW_EFORMAT, "%s: expected UTF-8, got %s", f->file, encoding);
   if (mw_proto_is_edition(text)) return report_edition(f);
   if (contains(line, label) && mw_proto_lacks_syntax(text)) {
     rc = add_words(f, MW_EFORMAT, "%s:1:1: no syntax line, so that protoc reads proto2: begin the file with syntax = "
@@ -109,6 +123,7 @@ int mw_protoc_report(struct mw_protoc_findings *f, struct mw_slice errors) {
     struct mw_slice line = mw_protoc_take_line(&errors);
     if (line.len > 0 && !mw_protoc_is_warning(line)) rc = report_line(f, line);
   }
+  add_rest(f);
   return rc;
 }
 

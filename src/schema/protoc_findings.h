@@ -14,6 +14,7 @@ struct mw_protoc_findings {
   struct mw_map seen;       /* findings: a bad import fails every file that has it */
   char *file;               /* owned: of the line before, */
   struct mw_buf text;       /* with its text */
+  size_t lines;             /* findings about it in a row; those beyond a limit are counted alone */
 };
 
 /* Adds a finding for each error in what protoc wrote: "ROOT/FILE:LINE:COL: message". Returns 0 or MW_ENOMEM. */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/text.h"
 #include "observe/log.h"
 #include "script/collect.h"
 #include "script/fiber.h"
@@ -145,6 +146,11 @@ int mw_vm_compile(lua_State *L, struct mw_slice text, const char *name) {
 
 /* Lua gives no place for a binary chunk, nor for levels too many. */
 int mw_vm_load(lua_State *L, struct mw_slice text, const char *path) {
+  const char *encoding = mw_text_wide_encoding(text);
+  if (encoding) {
+    lua_pushfstring(L, "%s: expected UTF-8, got %s", path, encoding);
+    return LUA_ERRSYNTAX;
+  }
   text = skip_head(text);
   const char *name = lua_pushfstring(L, "@%s", path);
   int rc = mw_vm_compile(L, text, name);
