@@ -229,9 +229,15 @@ describe("moonwire check", function()
     local files = { ["proto/greet.proto"] = proto:gsub("Goodbye%(Request%)", "Goodbye(stream Request)") }
     assert_error("DIR/lua/greet.lua:2: greet.Greeter.Goodbye takes a stream: expected function Service.Goodbye(call), " ..
       "with the messages in call:messages(), got (request, call)", Greeter .. "function Greeter.Goodbye(request, call) end", files)
-    local down = { ["proto/greet.proto"] = proto:gsub("returns %(", "returns (stream ", 1) }
-    assert_error("DIR/lua/greet.lua:2: greet.Greeter.Hello: the handler's first parameter is the request: " ..
-      "expected function Service.Hello(request, call), got (call)", Greeter .. "function Greeter.Hello(call) end", down)
+    files = { ["proto/greet.proto"] = proto:gsub("Goodbye%(Request%) returns %(", "Goodbye(Request) returns (stream ") }
+    for _, parameters in ipairs { "(call)", "(call, request)", "(call, req)" } do
+      assert_error("DIR/lua/greet.lua:2: greet.Greeter.Goodbye: the handler's first parameter is the request: expected function Service.Goodbye(request, call), got " ..
+        parameters, Greeter .. "function Greeter.Goodbye" .. parameters .. " end", files)
+    end
+    assert_error("greet.Greeter.Hello: the handler's first parameter is the request: expected function Service.Hello(request, call), got (call, request)",
+      Greeter .. "function Greeter.Hello(call, request) end")
+    assert.are.equal(0, (check(Greeter .. "function Greeter.Hello(call) return { text = call.name } end")))
+    files = { ["proto/greet.proto"] = proto:gsub("Goodbye%(Request%)", "Goodbye(stream Request)") }
     assert_error("greet.Greeter.Goodbye: the handler has a parameter self: define it with a dot, function Service.Goodbye(call),",
       Greeter .. "function Greeter:Goodbye(call) end", files)
     local folder <close> = project.new { ["proto/greet.proto"] = files["proto/greet.proto"], ["lua/greet.lua"] = Greeter .. [[
@@ -642,6 +648,58 @@ return {
     end
     assert.are.equal(2, select(2, stderr:gsub("files%.folders", "")))
     assert.is_nil(stderr:find("tls.cert: expected a PEM file, as", 1, true))
+  end)
+
+  it("refuses files in UTF-16 or UTF-32 in one line each", function()
+    local function wide(text, width, head)
+      return head .. text:gsub(".", "%0" .. ("\0"):rep(width - 1))
+    end
+    for name, encode in pairs {
+      ["UTF-16"] = function(text) return wide(text, 2, "\xff\xfe") end,
+      ["UTF-32"] = function(text) return wide(text, 4, "") end,
+    } do
+      local text = encode('syntax = "proto3"; message B {}\n')
+      local folder <close> = project.new {
+        ["proto/a.proto"] = 'syntax = "proto3"; import "b.proto"; message A { B b = 1; }', ["other/b.proto"] = text,
+        ["moonwire.lua"] = "return { proto = { 'proto', 'other' } }",
+      }
+      local code, _, stderr = folder:run "check"
+      assert.are.equal(1, code)
+      assert.matches("DIR/other/b.proto: expected UTF-8, got " .. name .. "\n", stderr, 1, true)
+      folder:write("moonwire.lua", encode "return {}")
+      folder:write("proto/a.proto", text)
+      folder:write("lua/a.lua", encode "local a = 1")
+      _, _, stderr = folder:run "check"
+      assert.are.equal(("DIR/moonwire.lua: expected UTF-8, got %s\nDIR/proto/a.proto: expected UTF-8, got %s\n"):format(name, name), stderr)
+      folder:write("proto/a.proto", "")
+      _, _, stderr = folder:run "check"
+      assert.matches("DIR/lua/a.lua: expected UTF-8, got " .. name, stderr, 1, true)
+    end
+  end)
+
+  it("bounds the errors of one proto file", function()
+    local fields = {}
+    for i = 1, 500 do fields[i] = ("Nope%d f%d = %d;"):format(i, i, i) end
+    local files = { ["proto/a.proto"] = 'syntax = "proto3"; message A {\n' .. table.concat(fields, "\n") .. "\n}" }
+    local folder <close> = project.new(files)
+    local code, _, stderr = folder:run "check"
+    assert.are.equal(1, code)
+    assert.are.equal(21, select(2, stderr:gsub("\n", "")))
+    assert.matches('DIR/proto/a.proto:21:1: "Nope20" is not defined.\nDIR/proto/a.proto: 480 more errors\n', stderr, 1, true)
+  end)
+
+  it("names a script that is empty", function()
+    for _, text in ipairs { "", " \n\n" } do
+      local code, stderr = check(text)
+      assert.are.equal(0, code)
+      assert.matches('msg="the script is empty" at=[^\n]*lua/greet.lua\n', stderr)
+    end
+  end)
+
+  it("refuses a time that is a text", function()
+    for _, call in ipairs { 'every("5", print)', 'sleep("5")', 'topic "t":subscribe():receive("5")' } do
+      assert_error("(number expected, got string)", ("require'moonwire'.%s"):format(call))
+    end
   end)
 
   it("waits for no settings in a FIFO", function()

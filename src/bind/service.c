@@ -54,6 +54,13 @@ static const char *push_place(lua_State *L, int index) {
   return lua_pushfstring(L, "%s:%d", info.short_src, info.linedefined);
 }
 
+/* True for parameters (call), where the handler could not send, and (call, request). A request may be named "call". */
+static bool takes_call_for_request(const struct mw_method_type *method, const char *first, const char *second) {
+  if (method->client_streaming || !first || strcmp(first, "call") != 0) return false;
+  if (!second) return method->server_streaming;
+  return strcmp(second, "request") == 0 || strcmp(second, "req") == 0;
+}
+
 /* Raises for a function at index 3 whose parameters show that it was written for another type of call: a colon adds `self`, and
  * a method that takes a stream has no request. */
 static void check_parameters(lua_State *L, const struct mw_method_type *method) {
@@ -70,10 +77,9 @@ static void check_parameters(lua_State *L, const struct mw_method_type *method) 
     luaL_error(L, "%s.%s: the handler has a parameter self: define it with a dot, function Service.%s%s, not with a colon", service,
                name, name, expected);
   }
-  bool takes_call = first && !second && strcmp(first, "call") == 0;
-  if (method->server_streaming && !method->client_streaming && takes_call) {
-    luaL_error(L, "%s.%s: the handler's first parameter is the request: expected function Service.%s(request, call), got (call)",
-               service, name, name);
+  if (takes_call_for_request(method, first, second)) {
+    luaL_error(L, "%s.%s: the handler's first parameter is the request: expected function Service.%s(request, call), got (%s%s%s)",
+               service, name, name, first, second ? ", " : "", second ? second : "");
   }
   if (method->client_streaming && second && strcmp(second, "call") == 0) {
     luaL_error(L, "%s.%s takes a stream: expected function Service.%s(call), with the messages in call:messages(), got (%s, call)",

@@ -21,7 +21,8 @@ static void stop_sleeping(void *arg) {
 static int after_sleep(lua_State *L, int status, lua_KContext context) { return 0; }
 
 int64_t mw_bind_check_seconds(lua_State *L, int index) {
-  lua_Number seconds = luaL_checknumber(L, index);
+  luaL_checktype(L, index, LUA_TNUMBER); /* "5" is no time: Lua would take it */
+  lua_Number seconds = lua_tonumber(L, index);
   luaL_argcheck(L, seconds >= 0 && seconds <= 1e9, index, "expected seconds from 0 to 1e9");
   return mw_span_of_seconds(seconds);
 }

@@ -104,9 +104,7 @@ static int receive(lua_State *L, int64_t timeout, const char *what) {
 /* subscription:receive([timeout]) */
 static int l_receive(lua_State *L) {
   if (lua_isnoneornil(L, 2)) return receive(L, MW_NEVER, "subscription:receive");
-  lua_Number seconds = luaL_checknumber(L, 2);
-  luaL_argcheck(L, seconds >= 0 && seconds <= 1e9, 2, "expected seconds from 0 to 1e9");
-  return receive(L, mw_span_of_seconds(seconds), "subscription:receive");
+  return receive(L, mw_bind_check_seconds(L, 2), "subscription:receive");
 }
 
 /* subscription() */

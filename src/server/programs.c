@@ -1,5 +1,6 @@
 #include "server/programs.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -33,10 +34,22 @@ static void log_all_unhandled(const struct mw_program *program) {
   }
 }
 
+/* Logs the scripts without a character but white space: a file that was made and not filled, or is being saved. */
+static void log_empty(const struct mw_program *program) {
+  for (size_t i = 0; i < program->n_files; i++) {
+    const struct mw_script_file *file = &program->files[i];
+    size_t at = 0;
+    while (at < file->bytes.len && isspace(file->bytes.data[at])) at++;
+    struct mw_log_field fields[] = {{"at", file->path}, {NULL, NULL}};
+    if (at == file->bytes.len) mw_log(MW_LOG_WARN, fields, "the script is empty");
+  }
+}
+
 /* What is likely a mistake, and no reason to refuse the program. */
 static void log_findings(struct mw_program *program) {
   struct mw_err err = MW_ERR_INIT;
   log_all_unhandled(program);
+  log_empty(program);
   if (mw_names_check(program, &err) != 0) mw_log(MW_LOG_WARN, NULL, "names are not checked: %s", mw_err_text(&err));
   mw_err_fini(&err);
 }
