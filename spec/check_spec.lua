@@ -702,6 +702,11 @@ return {
     end
   end)
 
+  it("names the place of a mw.live whose module is missing or does not load", function()
+    assert_error("DIR/lua/greet.lua:2: module 'missing.module' not found in the lua folder\n", "\nrequire'moonwire'.live 'missing.module'")
+    assert_error("DIR/lua/greet.lua:2: module 'other' failed to load", "\nrequire'moonwire'.live 'other'", { ["lua/other.lua"] = "error 'x'" })
+  end)
+
   it("waits for no settings in a FIFO", function()
     local folder <close> = project.new {}
     assert(os.execute("mkfifo " .. folder.dir .. "/moonwire.lua"))

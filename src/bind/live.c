@@ -119,16 +119,26 @@ static void push_proxy(lua_State *L) {
   lua_rawset(L, -5);
 }
 
+/* Loads the module with whoever uses it. Its errors get the place of the call of mw.live(): require() finds none, as it is called
+ * from here. */
+static void require_module(lua_State *L, const struct mw_program *loading) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, loading->env_ref);
+  lua_getfield(L, -1, "require");
+  lua_pushvalue(L, 1);
+  int rc = lua_pcall(L, 1, 0, 0);
+  if (rc != LUA_OK && (mw_budget_settle(L, rc) || lua_type(L, -1) != LUA_TSTRING)) lua_error(L);
+  if (rc == LUA_OK) return;
+  luaL_where(L, 1);
+  lua_insert(L, -2);
+  lua_concat(L, 2);
+  lua_error(L);
+}
+
 static int l_live(lua_State *L) {
   luaL_checkstring(L, 1);
   lua_settop(L, 1);
   struct mw_program *loading = mw_vm_of(L)->loading;
-  if (loading) { /* the module has to load with whoever uses it */
-    lua_rawgeti(L, LUA_REGISTRYINDEX, loading->env_ref);
-    lua_getfield(L, -1, "require");
-    lua_pushvalue(L, 1);
-    lua_call(L, 1, 0);
-  }
+  if (loading) require_module(L, loading);
   push_proxy(L);
   if (loading) return 1;
   if (lua_getiuservalue(L, -1, VALUE) == LUA_TNIL) {
