@@ -44,7 +44,7 @@ describe("moonwire serve", function()
     refuses("--log-level loud: expected debug, info, warn, error or off", 2, "--log-level", "loud")
     refuses("--listen needs a value", 2, "--listen")
     refuses("one folder at a time", 2, "another")
-    refuses("data: expected a folder or :memory:", 1, "--data", "", "--listen", "127.0.0.1:0")
+    refuses('--data "": expected a folder or :memory:\nTry moonwire serve --help.', 2, "--data", "", "--listen", "127.0.0.1:0")
   end)
 
   it("refuses addresses that cannot be", function()
@@ -86,7 +86,7 @@ describe("moonwire serve", function()
 
   it("refuses a data folder that is none, or holds something else", function()
     refuses("cannot make the data folder /dev/null/data: Not a directory", 1, "--data", "/dev/null/data")
-    refuses("data: expected a folder or :memory:, got nothing", 1, "--data", "")
+    refuses('--data "": expected a folder or :memory:', 2, "--data", "")
     local folder <close> = project.new { ["data/store/store.mdb"] = ("not a store"):rep(1000) }
     local code, _, stderr = folder:run("serve", "--listen", "127.0.0.1:0")
     assert.are.equal(1, code)

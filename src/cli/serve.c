@@ -94,6 +94,7 @@ static int parse(int argc, char **argv, struct options *o) {
         o->workers = optarg;
         break;
       case OPTION_DATA:
+        if (*optarg == '\0') return wrong_usage("--data %s: expected a folder or :memory:", "\"\"");
         given->data = optarg;
         break;
       case OPTION_LEVEL:
