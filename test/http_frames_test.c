@@ -60,7 +60,7 @@ static const struct {
     {{{MW_HTTP_BLAME_CONNECTION, NGHTTP2_PROTOCOL_ERROR, 3}}, {HEADERS(0, 5), HEADERS(0, 3)}},
     /* resets of streams that are not open yet */
     {{{0}}, {RESET(1), HEADERS(0, 1)}},
-    {{{MW_HTTP_BLAME_LIVE, NGHTTP2_PROTOCOL_ERROR, 3}}, {HEADERS(0, 1), RESET(3), HEADERS(0, 5)}},
+    {{{MW_HTTP_BLAME_FRAME, NGHTTP2_NO_ERROR, 3}}, {HEADERS(0, 1), RESET(3), HEADERS(0, 5)}},
     {{{0}}, {HEADERS(0, 3), RESET(1), RESET(4)}},
     /* faults of the payload */
     {{{MW_HTTP_BLAME_LIVE, NGHTTP2_PROTOCOL_ERROR, 1}}, {HEADERS(0, 1), WITH(WINDOW_UPDATE, 0, 4, "\x80\0\0\0")}},

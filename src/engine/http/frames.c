@@ -112,7 +112,7 @@ static bool judge_reset(struct mw_http_frames *frames, const uint8_t *frame, str
   }
   enum mw_http_excess excess = mw_http_flood_count_reset(&frames->flood, false);
   if (excess != MW_HTTP_NO_EXCESS) return judge_excess(frames, excess, frame, fault);
-  return blame(fault, MW_HTTP_BLAME_LIVE, NGHTTP2_PROTOCOL_ERROR, frame);
+  return blame(fault, MW_HTTP_BLAME_FRAME, NGHTTP2_NO_ERROR, frame);
 }
 
 static bool judge(struct mw_http_frames *frames, const uint8_t *frame, struct mw_http_fault *fault) {

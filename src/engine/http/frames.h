@@ -35,6 +35,7 @@ enum { MW_HTTP_FRAME_HEAD = 9, MW_HTTP_FRAME_START = MW_HTTP_FRAME_HEAD + 6 };
 /* The scope of an error. A stream is live while nghttp2 has it open. */
 enum mw_http_blame {
   MW_HTTP_BLAME_NOTHING,
+  MW_HTTP_BLAME_FRAME,     /* the frame alone: nothing follows, and nghttp2 gets it as one of an unknown type */
   MW_HTTP_BLAME_CONNECTION,
   MW_HTTP_BLAME_STREAM,
   MW_HTTP_BLAME_LIVE,      /* a live stream; else nothing */

@@ -322,7 +322,7 @@ static bool answer(struct mw_http_session *session, const struct mw_http_fault *
   enum mw_http_blame blame = fault->blame;
   bool live = is_live(session, fault->stream);
   if (blame == MW_HTTP_BLAME_CONNECTION || (blame == MW_HTTP_BLAME_EITHER && !live)) return end(session, fault->error);
-  if (blame == MW_HTTP_BLAME_LIVE && !live) return true;
+  if (blame == MW_HTTP_BLAME_FRAME || (blame == MW_HTTP_BLAME_LIVE && !live)) return true;
   if (blame == MW_HTTP_BLAME_OPENING && !live) {
     session->condemned = fault->stream;
     return true;
