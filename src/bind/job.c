@@ -7,7 +7,7 @@
  * A periodic job of a new program takes over the due time of the same job in the program that it replaces. A run under
  * way ends in its own program; until then the successor waits.
  *
- * Starts and kills go through the ready queue: any number of them may be due at one moment. Only a function that is
+ * Starts go through the ready queue: any number of them may be due at one moment. Only a function that is
  * spawned by code which itself was resumed by the loop begins within that code's run. */
 #include <inttypes.h>
 #include <stdio.h>
@@ -21,7 +21,7 @@
 
 struct job {
   struct mw_list link; /* in program->jobs */
-  struct mw_ready ready; /* to be started, or killed */
+  struct mw_ready ready; /* to be started */
   struct mw_program *program;
   int ref;                /* registry: the job itself */
   int64_t period;         /* nanoseconds; 0 for a job that runs once */
@@ -417,20 +417,13 @@ static void log_cut(const struct job *job) {
          (double)(mw_clock_mono() - job->started) / MW_NS_PER_S);
 }
 
-static void kill_ready(struct mw_ready *ready) {
-  struct job *job = MW_CONTAINER(ready, struct job, ready);
-  if (job->fiber->doom != MW_FIBER_ALIVE) return;
-  log_cut(job);
-  mw_fiber_kill(job->fiber, push_stopped, NULL);
-}
-
 static void stop(struct job *job) {
   job->stopped = true;
   if (!job->fiber) {
     drop(job);
-  } else if (job->fiber->doom == MW_FIBER_ALIVE && !mw_ready_is_queued(&job->ready)) {
-    job->ready.run = kill_ready;
-    mw_ready_run(&job->program->vm->ready, &job->ready, false);
+  } else if (job->fiber->doom == MW_FIBER_ALIVE) {
+    log_cut(job);
+    mw_fiber_kill(job->fiber, push_stopped, NULL);
   }
 }
 
