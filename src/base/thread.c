@@ -37,13 +37,17 @@ static void *thread_main(void *arg) {
   return NULL;
 }
 
-/* Timed waits use the monotonic clock, which nobody can set. */
-static void init_condition(pthread_cond_t *condition) {
+void mw_condition_init(pthread_cond_t *condition) {
   pthread_condattr_t attributes;
   pthread_condattr_init(&attributes);
   pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
   pthread_cond_init(condition, &attributes);
   pthread_condattr_destroy(&attributes);
+}
+
+bool mw_condition_wait(pthread_cond_t *condition, pthread_mutex_t *lock, int64_t due) {
+  struct timespec time = {due / MW_NS_PER_S, due % MW_NS_PER_S};
+  return pthread_cond_timedwait(condition, lock, &time) != ETIMEDOUT;
 }
 
 int mw_thread_start(struct mw_thread **out, const char *name, void (*run)(void *arg), void (*release)(void *arg),
@@ -54,7 +58,7 @@ int mw_thread_start(struct mw_thread **out, const char *name, void (*run)(void *
   thread->release = release;
   thread->arg = arg;
   pthread_mutex_init(&thread->lock, NULL);
-  init_condition(&thread->changed);
+  mw_condition_init(&thread->changed);
   if (pthread_create(&thread->id, NULL, thread_main, thread) == 0) {
     pthread_setname_np(thread->id, name);
     *out = thread;
@@ -68,10 +72,8 @@ int mw_thread_start(struct mw_thread **out, const char *name, void (*run)(void *
 
 bool mw_thread_end(struct mw_thread *thread, int64_t ns) {
   int64_t due = mw_clock_after(mw_clock_real(), ns);
-  struct timespec time = {due / MW_NS_PER_S, due % MW_NS_PER_S};
-  int rc = 0;
   pthread_mutex_lock(&thread->lock);
-  while (!thread->ended && rc != ETIMEDOUT) rc = pthread_cond_timedwait(&thread->changed, &thread->lock, &time);
+  while (!thread->ended && mw_condition_wait(&thread->changed, &thread->lock, due)) continue;
   bool ended = thread->ended;
   pthread_t id = thread->id;
   thread->left = !ended;

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/thread.h"
 
 enum { BUFFER = MW_LOG_QUEUE_BYTES / 2, NAP_NS = MW_NS_PER_MS, MAX_GAP = 512 };
 
@@ -149,22 +150,15 @@ static uint64_t write_buffer(struct gap *gap, const char *data, size_t len, uint
 
 /* ---- the writer's thread ---- */
 
-/* Waits for a signal until `due`, a mw_clock_real() time. Under the lock. Returns false on timeout. */
-static bool wait_until(pthread_cond_t *condition, int64_t due) {
-  if (due == MW_NEVER) return pthread_cond_wait(condition, &output.lock) == 0;
-  struct timespec time = {due / MW_NS_PER_S, due % MW_NS_PER_S};
-  return pthread_cond_timedwait(condition, &output.lock, &time) != ETIMEDOUT;
-}
-
 static void sleep_until_lines(void) {
   output.asleep = true;
-  while (output.len == 0 && output.missing == 0 && !output.ending) wait_until(&output.wake, MW_NEVER);
+  while (output.len == 0 && output.missing == 0 && !output.ending) pthread_cond_wait(&output.wake, &output.lock);
   output.asleep = false;
 }
 
 static void nap(void) {
   int64_t due = mw_clock_after(mw_clock_real(), NAP_NS);
-  while (output.len < BUFFER / 2 && !output.hurried && !output.ending && wait_until(&output.wake, due)) continue;
+  while (output.len < BUFFER / 2 && !output.hurried && !output.ending && mw_condition_wait(&output.wake, &output.lock, due)) continue;
 }
 
 static void *thread_main(void *unused) {
@@ -219,12 +213,8 @@ static void watch_faults(void) {
 /* ---- public functions ---- */
 
 static void init_conditions(void) {
-  pthread_condattr_t attributes;
-  pthread_condattr_init(&attributes);
-  pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-  pthread_cond_init(&output.wake, &attributes);
-  pthread_cond_init(&output.written, &attributes);
-  pthread_condattr_destroy(&attributes);
+  mw_condition_init(&output.wake);
+  mw_condition_init(&output.written);
 }
 
 int mw_log_start_writer(size_t (*format_gap)(char *out, size_t size, uint64_t dropped)) {
@@ -250,7 +240,7 @@ static bool flush(int64_t ns) {
   output.hurried = true;
   pthread_cond_signal(&output.wake);
   bool in_time = true;
-  while (in_time && (output.len > 0 || output.busy)) in_time = wait_until(&output.written, due);
+  while (in_time && (output.len > 0 || output.busy)) in_time = mw_condition_wait(&output.written, &output.lock, due);
   output.hurried = false;
   return output.len == 0 && !output.busy;
 }

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/clock.h"
+#include "base/thread.h"
 #include "observe/log.h"
 #include "store/inside.h"
 
@@ -325,12 +326,7 @@ static void expire(struct mw_store *store) {
 /* ---- the thread ---- */
 
 static void wait_for(struct mw_writer *writer, int64_t ns) {
-  struct timespec until;
-  clock_gettime(CLOCK_MONOTONIC, &until);
-  int64_t nsec = until.tv_nsec + ns;
-  until.tv_sec += (time_t)(nsec / MW_NS_PER_S);
-  until.tv_nsec = (long)(nsec % MW_NS_PER_S);
-  pthread_cond_timedwait(&writer->wake, &writer->lock, &until);
+  mw_condition_wait(&writer->wake, &writer->lock, mw_clock_real() + ns);
 }
 
 /* Waits briefly for the callers that just received results. Under the lock. */
@@ -404,11 +400,7 @@ static int start_thread(struct mw_store *store) {
 int mw_writer_start(struct mw_store *store, struct mw_err *err) {
   struct mw_writer *writer = &store->writer;
   pthread_mutex_init(&writer->lock, NULL);
-  pthread_condattr_t attributes;
-  pthread_condattr_init(&attributes);
-  pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-  pthread_cond_init(&writer->wake, &attributes);
-  pthread_condattr_destroy(&attributes);
+  mw_condition_init(&writer->wake);
   pthread_cond_init(&writer->rest, NULL);
   writer->tail = writer->ahead = &writer->queue;
   int rc = start_thread(store);
