@@ -233,10 +233,16 @@ static int after_wait(lua_State *L, int status, lua_KContext context) {
   return fiber->k(L, status, fiber->context);
 }
 
-static int wait(lua_State *L, struct mw_fiber *fiber) {
+static int wait(lua_State *L, struct mw_fiber *fiber, void (*cancel)(void *arg), void *cancel_arg, lua_KFunction k,
+                lua_KContext context, bool quiet) {
+  fiber->cancel = cancel;
+  fiber->cancel_arg = cancel_arg;
+  fiber->k = k;
+  fiber->context = context;
+  fiber->quiet = quiet;
   fiber->innermost = L;
-  if (fiber->cancel && is_due(fiber, L)) {
-    fiber->cancel(fiber->cancel_arg);
+  if (cancel && is_due(fiber, L)) {
+    cancel(cancel_arg);
     return after_wait(L, LUA_YIELD, (lua_KContext)fiber);
   }
   fiber->waiting = true;
@@ -245,22 +251,12 @@ static int wait(lua_State *L, struct mw_fiber *fiber) {
 
 int mw_fiber_wait(lua_State *L, struct mw_fiber *fiber, void (*cancel)(void *arg), void *cancel_arg, lua_KFunction k,
                   lua_KContext context) {
-  fiber->cancel = cancel;
-  fiber->cancel_arg = cancel_arg;
-  fiber->k = k;
-  fiber->context = context;
-  fiber->quiet = false;
-  return wait(L, fiber);
+  return wait(L, fiber, cancel, cancel_arg, k, context, false);
 }
 
 int mw_fiber_wait_quietly(lua_State *L, struct mw_fiber *fiber, void (*cancel)(void *arg), void *cancel_arg,
                           lua_KFunction k, lua_KContext context) {
-  fiber->cancel = cancel;
-  fiber->cancel_arg = cancel_arg;
-  fiber->k = k;
-  fiber->context = context;
-  fiber->quiet = true;
-  return wait(L, fiber);
+  return wait(L, fiber, cancel, cancel_arg, k, context, true);
 }
 
 void mw_fiber_set_cancel(struct mw_fiber *fiber, void (*cancel)(void *arg), void *cancel_arg) {
