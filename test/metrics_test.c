@@ -1,6 +1,7 @@
 /* Metrics: validation of families, counting from many threads, and the Prometheus text. */
 #include "observe/metrics.h"
 
+#include <malloc.h>
 #include <math.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -179,8 +180,7 @@ static void a_registry_holds_so_many_bytes(void **state) {
   static char value[MW_METRICS_BYTES / 8];
   const char *values[] = {value};
   memset(value, 'x', sizeof value - 1);
-  static const char words[] =
-      "metric n: the names and labels of all metrics would take more than 67108864 bytes: is one taken from input?";
+  static const char words[] = "metric n: all metrics take 67108864 bytes, the maximum: is a name or label taken from input?";
   int n = 0;
   for (; mw_metric_series(of, values, &metric, &err) == 0; n++) value[n] = 'y';
   assert_int_equal(n, 3); /* a value is stored twice, also in its key */
@@ -191,6 +191,35 @@ static void a_registry_holds_so_many_bytes(void **state) {
   assert_int_equal(mw_metrics_family(*state, MW_METRIC_GAUGE, "m", value, NULL, 0, NULL, 0, &other, &err), 0);
   assert_int_equal(mw_metrics_family(*state, MW_METRIC_GAUGE, "o", value, NULL, 0, NULL, 0, &other, &err), MW_ELIMIT);
   mw_err_fini(&err);
+}
+
+/* Makes a family and up to 9,000 series of it; false once the registry refuses. */
+static bool fill_family(struct mw_metrics *metrics, enum mw_metric_kind kind, int number, int n_series) {
+  char name[16], value[16];
+  const char *const labels[] = {"l"}, *values[] = {value};
+  struct mw_metric_family *of;
+  struct mw_metric *metric;
+  snprintf(name, sizeof name, "n%d", number);
+  bool fine = mw_metrics_family(metrics, kind, name, NULL, labels, n_series > 0, NULL, 0, &of, NULL) == 0;
+  for (int i = 0; i < n_series && fine; i++) {
+    snprintf(value, sizeof value, "%d", i);
+    fine = mw_metric_series(of, values, &metric, NULL) == 0 &&
+           (kind != MW_METRIC_COUNTER || mw_metric_part(metric) != NULL);
+  }
+  return fine;
+}
+
+static void small_series_and_families_count_what_they_take(void **state) {
+  static const struct { enum mw_metric_kind kind; int n_series; } cases[] = {
+      {MW_METRIC_GAUGE, 9000}, {MW_METRIC_COUNTER, 9000}, {MW_METRIC_HISTOGRAM, 9000}, {MW_METRIC_GAUGE, 1}, {MW_METRIC_GAUGE, 0}};
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    struct mw_metrics *metrics = mw_metrics_new();
+    size_t before = mallinfo2().uordblks;
+    for (int n = 0; fill_family(metrics, cases[i].kind, n, cases[i].n_series); n++) continue;
+    size_t taken = mallinfo2().uordblks - before;
+    mw_metrics_free(metrics);
+    assert_true(taken <= MW_METRICS_BYTES);
+  }
 }
 
 static void a_total_sums_all_series(void **state) {
@@ -326,6 +355,7 @@ int main(void) {
       TEST(names_are_prometheus_names),
       TEST(a_family_holds_ten_thousand_series),
       TEST(a_registry_holds_so_many_bytes),
+      TEST(small_series_and_families_count_what_they_take),
       TEST(a_total_sums_all_series),
       TEST(no_update_is_lost_between_threads),
       TEST(parts_count_in_their_series),

@@ -10,7 +10,12 @@
 
 #include "observe/metrics_internal.h"
 
-enum { MAX_SERIES = 10000, CACHE_LINE = 64 };
+enum {
+  MAX_SERIES = 10000,
+  CACHE_LINE = 64, /* and at most as much goes to waste beside a block that is aligned to one */
+  MAP_ENTRY = 128, /* bytes: most that an entry takes of a map's array, also while that is replaced by a larger one */
+  MAP_FIRST = 528  /* bytes of a map's first array */
+};
 
 /* The default buckets of Prometheus clients, for latencies in seconds. */
 static const double default_bounds[] = {0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10};
@@ -66,15 +71,21 @@ void mw_metrics_free(struct mw_metrics *metrics) {
 static int take(struct mw_metrics *metrics, const char *name, size_t bytes, struct mw_err *err) {
   if (bytes <= MW_METRICS_BYTES && atomic_fetch_add(&metrics->bytes, bytes) + bytes <= MW_METRICS_BYTES) return 0;
   if (bytes <= MW_METRICS_BYTES) atomic_fetch_sub(&metrics->bytes, bytes);
-  return mw_err_set(err, MW_ELIMIT,
-                    "metric %.100s: the names and labels of all metrics would take more than %d bytes: is one taken "
-                    "from input?",
+  return mw_err_set(err, MW_ELIMIT, "metric %.100s: all metrics take %d bytes, the maximum: is a name or label taken from input?",
                     name, MW_METRICS_BYTES);
 }
 
+/* Bytes that the heap takes for a block of `size`. */
+static size_t block(size_t size) {
+  enum { HEAD = 8, STEP = 16, LEAST = 32 };
+  size_t taken = (size + HEAD + STEP - 1) / STEP * STEP;
+  return taken < LEAST ? LEAST : taken;
+}
+
+/* The same for copy_strings(). */
 static size_t size_of(const char *const *strings, size_t count) {
-  size_t size = 0;
-  for (size_t i = 0; i < count; i++) size += sizeof *strings + strlen(strings[i]) + 1;
+  size_t size = block((count + 1) * sizeof *strings);
+  for (size_t i = 0; i < count; i++) size += block(strlen(strings[i]) + 1);
   return size;
 }
 
@@ -186,8 +197,8 @@ static int check_same(const struct mw_metric_family *family, enum mw_metric_kind
 static int add_family(struct mw_metrics *metrics, enum mw_metric_kind kind, const char *name, const char *help,
                       const char *const *labels, size_t n_labels, const double *bounds, size_t n_bounds,
                       struct mw_metric_family **out, struct mw_err *err) {
-  size_t size = sizeof **out + 2 * strlen(name) + strlen(help ? help : "") + size_of(labels, n_labels) +
-                n_bounds * sizeof *bounds;
+  size_t size = block(sizeof **out) + 2 * block(strlen(name) + 1) + block(strlen(help ? help : "") + 1) +
+                size_of(labels, n_labels) + block((n_bounds + 1) * sizeof *bounds) + MAP_ENTRY + MAP_FIRST;
   if (take(metrics, name, size, err) != 0) return MW_ELIMIT;
   struct mw_metric_family *family = family_new(kind, name, help, labels, n_labels, bounds, n_bounds);
   if (!family || mw_map_set(&metrics->by_name, mw_slice_str(name), family) != 0) {
@@ -284,7 +295,7 @@ static int add_series(struct mw_metric_family *family, struct mw_slice key, cons
                       "metric %s has %d series, the maximum: is a label taken from input?",
                       family->name, MAX_SERIES);
   }
-  size_t size = size_of_values(family) + key.len + size_of(values, family->n_labels);
+  size_t size = CACHE_LINE + size_of_values(family) + block(key.len + 1) + size_of(values, family->n_labels) + MAP_ENTRY;
   if (take(family->metrics, family->name, size, err) != 0) return MW_ELIMIT;
   struct mw_metric *metric = series_new(family, values);
   if (!metric || mw_map_set(&family->by_values, key, metric) != 0) {
@@ -319,7 +330,7 @@ int mw_metric_series(struct mw_metric_family *family, const char *const *values,
 struct mw_metric *mw_metric_part(struct mw_metric *metric) {
   struct mw_metric_family *family = metric->family;
   assert(family->kind != MW_METRIC_GAUGE);
-  if (take(family->metrics, family->name, size_of_values(family), NULL) != 0) return NULL;
+  if (take(family->metrics, family->name, CACHE_LINE + size_of_values(family), NULL) != 0) return NULL;
   struct mw_metric *part = part_new(family);
   if (!part) return NULL;
   pthread_mutex_lock(&family->lock);

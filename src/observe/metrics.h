@@ -20,7 +20,7 @@ struct mw_metric; /* a series */
 struct mw_metrics *mw_metrics_new(void);
 void mw_metrics_free(struct mw_metrics *metrics);
 
-/* Greatest number of bytes of names, labels, values and buckets in a registry. */
+/* Most bytes that a registry takes of the heap. */
 enum { MW_METRICS_BYTES = 64 * 1024 * 1024 };
 
 /* Finds or creates the family `name`. `bounds` are the ascending upper bounds of a histogram; NULL for the default
