@@ -109,7 +109,8 @@ static void on_change(void *arg) { mw_reload_look(((struct mw_server *)arg)->rel
 static int open_reload(struct mw_server *server, struct mw_err *err) {
   server->reload = mw_reload_new(&server->control, &server->shared, server->workers, server->n_workers);
   if (!server->reload) return mw_err_set(err, MW_ENOMEM, "out of memory");
-  int rc = mw_watcher_open(&server->watcher, &server->control, server->shared.dir, on_change, server, err);
+  int rc = mw_watcher_open(&server->watcher, &server->control, server->shared.dir,
+                           MW_WATCHER_OPEN_SECONDS * (int64_t)MW_NS_PER_S, on_change, server, err);
   if (rc == 0) mw_reload_start(server->reload, false, NULL, NULL);
   return rc;
 }

@@ -15,7 +15,7 @@
 #include "server/settings.h"
 
 enum { PROBLEM = 512 };
-static const int64_t patience = MW_NS_PER_S / 5; /* for the end of the thread */
+static const int64_t end_patience = MW_NS_PER_S / 5; /* for the end of the thread */
 
 struct mw_watcher {
   struct mw_loop *home;
@@ -33,6 +33,7 @@ struct mw_watcher {
   pthread_mutex_t lock; /* guards the rest */
   pthread_cond_t opened;
   bool ready, closed; /* watching, or failed; by the home thread */
+  bool reads;         /* moonwire.lua; before that the folders are watched */
   int rc;
   struct mw_err err;
   char problem[PROBLEM];
@@ -118,6 +119,9 @@ static int open_watch(struct mw_watcher *watcher, struct mw_err *err) {
   if (mw_settings_find_protos(&watcher->settings, watcher->dir) != 0) {
     return mw_err_set(err, MW_ENOMEM, "out of memory");
   }
+  pthread_mutex_lock(&watcher->lock);
+  watcher->reads = false;
+  pthread_mutex_unlock(&watcher->lock);
   int rc = mw_loop_init(&watcher->loop, err);
   if (rc != 0) return rc;
   rc = watch(watcher, &watcher->settings, &watcher->watch, err);
@@ -134,10 +138,11 @@ static void run(void *arg) {
   watcher->rc = rc;
   watcher->err = err;
   if (rc == 0) note_problem(watcher);
+  bool closed = watcher->closed; /* the home thread did not wait for so long */
   pthread_cond_signal(&watcher->opened);
   pthread_mutex_unlock(&watcher->lock);
   if (rc != 0) return;
-  uv_run(&watcher->loop.uv, UV_RUN_DEFAULT);
+  if (!closed) uv_run(&watcher->loop.uv, UV_RUN_DEFAULT);
   mw_watch_close(watcher->watch);
   mw_loop_fini(&watcher->loop);
 }
@@ -172,28 +177,37 @@ static struct mw_watcher *new_watcher(const char *dir) {
   struct mw_watcher *watcher = calloc(1, sizeof *watcher);
   if (!watcher) return NULL;
   pthread_mutex_init(&watcher->lock, NULL);
-  pthread_cond_init(&watcher->opened, NULL);
+  mw_condition_init(&watcher->opened);
   watcher->err = (struct mw_err)MW_ERR_INIT;
   watcher->stop.run = on_stop;
   watcher->to_home.run = on_told;
+  watcher->reads = true;
   watcher->dir = strdup(dir);
   if (watcher->dir) return watcher;
   free_watcher(watcher);
   return NULL;
 }
 
+static int fail_slow(const struct mw_watcher *watcher, int64_t patience, struct mw_err *err) {
+  const char *waited = watcher->reads ? "to read moonwire.lua" : "to watch moonwire.lua, lua and the folders of protos";
+  return mw_err_set(err, MW_EIO, "%s: the file system does not answer: waited %.1f s %s; expected one that is mounted and answers",
+                    watcher->dir, (double)patience / MW_NS_PER_S, waited);
+}
+
 /* Waits until the thread watches. */
-static int await(struct mw_watcher *watcher, struct mw_err *err) {
+static int await(struct mw_watcher *watcher, int64_t patience, struct mw_err *err) {
+  int64_t due = mw_clock_real() + patience;
   pthread_mutex_lock(&watcher->lock);
-  while (!watcher->ready) pthread_cond_wait(&watcher->opened, &watcher->lock);
-  int rc = watcher->rc;
-  if (rc != 0) mw_err_set(err, rc, "%s", mw_err_text(&watcher->err));
+  while (!watcher->ready && mw_condition_wait(&watcher->opened, &watcher->lock, due)) continue;
+  watcher->closed = !watcher->ready;
+  int rc = watcher->closed ? fail_slow(watcher, patience, err) : watcher->rc;
+  if (rc != 0 && !watcher->closed) mw_err_set(err, rc, "%s", mw_err_text(&watcher->err));
   pthread_mutex_unlock(&watcher->lock);
   return rc;
 }
 
-int mw_watcher_open(struct mw_watcher **out, struct mw_loop *home, const char *dir, void (*changed)(void *arg), void *arg,
-                    struct mw_err *err) {
+int mw_watcher_open(struct mw_watcher **out, struct mw_loop *home, const char *dir, int64_t patience,
+                    void (*changed)(void *arg), void *arg, struct mw_err *err) {
   struct mw_watcher *watcher = new_watcher(dir);
   if (!watcher) return mw_err_set(err, MW_ENOMEM, "out of memory");
   watcher->home = home;
@@ -204,9 +218,9 @@ int mw_watcher_open(struct mw_watcher **out, struct mw_loop *home, const char *d
     free_watcher(watcher);
     return mw_err_set(err, rc, "cannot start a thread that watches the folder");
   }
-  rc = await(watcher, err);
+  rc = await(watcher, patience, err);
   if (rc != 0) {
-    mw_thread_end(watcher->thread, patience);
+    mw_thread_end(watcher->thread, end_patience);
     return rc;
   }
   report(watcher);
@@ -221,5 +235,5 @@ void mw_watcher_close(struct mw_watcher *watcher) {
   if (watcher->told) mw_loop_unpost(watcher->home, &watcher->to_home);
   pthread_mutex_unlock(&watcher->lock);
   mw_loop_post(&watcher->loop, &watcher->stop);
-  mw_thread_end(watcher->thread, patience);
+  mw_thread_end(watcher->thread, end_patience);
 }
