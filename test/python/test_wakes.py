@@ -85,9 +85,8 @@ FEWEST = 8  # answers in between; a loop that runs all in one go lets through no
 
 
 class Wakes(unittest.TestCase):
-    def serve(self, settings=""):
-        self.folder = project(self, {"proto/wakes.proto": PROTO, "lua/wakes.lua": SCRIPT % (WORKS, WORK_MS),
-                                     "moonwire.lua": f"return {{ {settings} }}"})
+    def serve(self):
+        self.folder = project(self, {"proto/wakes.proto": PROTO, "lua/wakes.lua": SCRIPT % (WORKS, WORK_MS)})
         self.server = Server(self.folder, arguments=("--workers", "1"))
         self.addCleanup(lambda: self.assertEqual(self.server.stop(), 0, self.server.logged()))
         self.pb, services = stubs("wakes", self.folder)
@@ -153,12 +152,4 @@ class Wakes(unittest.TestCase):
     def test_calls_whose_deadline_passes(self):
         self.serve()
         self.hold(3)
-        self.assert_turns()
-
-    def test_calls_of_an_old_generation(self):
-        self.serve("generation_age = 1")
-        self.hold(TIMEOUT)
-        with open(self.folder / "lua" / "wakes.lua", "a") as script:
-            script.write("-- changed\n")
-        self.server.wait_logged("generation=2")
         self.assert_turns()
