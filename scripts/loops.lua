@@ -52,7 +52,7 @@ return {
   },
   ["bounded by limits.metadata_bytes"] = {
     ["bind/call_object.c"] = { l_metadata_values = 1, push_metadata = 1 },
-    ["bind/client_call.c"] = { keep_metadata = 1 },
+    ["bind/client_call.c"] = { keep_metadata = 1, pass_on = 1 },
     ["bind/client_info.c"] = { push_first = 1, mw_outbound_push_values = 1, push_all = 1 },
   },
   ["linear in bytes that the message or script holds, some nanoseconds each"] = {
@@ -101,7 +101,7 @@ return {
     ["script/pause.c"] = { mw_pause_stop = 1, release = 1 },
     ["script/ready.c"] = { run_list = 1, mw_ready_fini = 1 },
     ["script/layout.c"] = { is_in_place = 2, try_keys = 3, raw_fill = 1 },
-    ["script/program.c"] = { find_file = 1, mw_program_retire = 1 },
+    ["script/program.c"] = { find_file = 1, mw_program_load = 1, mw_program_retire = 1 },
     ["script/vm.c"] = { mw_vm_fini = 1 },
   },
 }
