@@ -48,6 +48,7 @@ return {
     ["script/pattern.c"] = { last_open = 1, mw_pattern_push_captures = 1 },
     ["script/program.c"] = { push_place = 1 },
     ["script/show.c"] = { put_quoted = 1, is_name = 1, put_entries = 2, put_table = 1 },
+    ["script/program.c"] = { push_place = 1 },
     ["script/traceback.c"] = { push_innermost = 1 },
   },
   ["bounded by limits.metadata_bytes"] = {

@@ -78,7 +78,8 @@ static void expect_failure(int calls, const char *waited) {
   int rc = mw_watcher_open(&watcher, &f.loop, f.dir, MW_NS_PER_S / 10, on_change, NULL, &err);
   assert_int_equal(rc, MW_EIO);
   snprintf(words, sizeof words,
-           "%s: the file system does not answer: waited 0.1 s to %s; expected one that is mounted and answers", f.dir, waited);
+           "%s: the file system does not answer: waited 0.1 s to %s; expected one that is mounted and answers", f.dir,
+           waited);
   assert_string_equal(mw_err_text(&err), words);
   assert_null(watcher);
   mw_err_fini(&err);
@@ -92,7 +93,8 @@ static void a_folder_that_cannot_be_watched_fails_it(void **state) {
 
 static void a_folder_that_answers_is_watched(void **state) {
   struct mw_watcher *watcher;
-  assert_int_equal(mw_watcher_open(&watcher, &f.loop, f.dir, TEST_SECONDS * (int64_t)MW_NS_PER_S, on_change, NULL, NULL), 0);
+  assert_int_equal(
+      mw_watcher_open(&watcher, &f.loop, f.dir, TEST_SECONDS * (int64_t)MW_NS_PER_S, on_change, NULL, NULL), 0);
   mw_watcher_close(watcher);
 }
 

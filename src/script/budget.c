@@ -376,8 +376,8 @@ static bool may_borrow(struct mw_vm *vm, size_t after) {
   return true;
 }
 
-/* Notes reason and place. After the first refusal of a run its Lua functions may be gone, and what unwinds them be refused memory
- * as well. */
+/* Notes reason and place. After the first refusal of a run its Lua functions may be gone, and what unwinds them be
+ * refused memory as well. */
 static void note_refusal(struct mw_vm *vm, lua_State *L, enum mw_cut why) {
   vm->refused_for = why;
   char place[sizeof vm->refused_at];

@@ -133,8 +133,8 @@ static inline void mw_budget_bytes(lua_State *L, unsigned *steps, size_t len) {
 
 enum { MW_BUDGET_BULK = 64 * 1024 }; /* bytes: an allocation from here on is large */
 
-/* The size of a block of the state changes from `held` to `size` bytes. Returns whether it may. One that is smaller than vm->bulk_from
- * and leaves at most vm->unasked bytes need not ask. */
+/* The size of a block of the state changes from `held` to `size` bytes. Returns whether it may. One that is smaller
+ * than vm->bulk_from and leaves at most vm->unasked bytes need not ask. */
 bool mw_budget_allow(struct mw_vm *vm, size_t held, size_t size);
 
 /* Returns whether there is memory for another job: a quarter is free, so that calls have room. Collects all garbage

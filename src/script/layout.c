@@ -93,7 +93,8 @@ static bool try_value(lua_State *L, const struct mw_table_search *search, bool s
 }
 
 /* All values of a frame, its function being at the top. */
-static bool try_frame(lua_State *L, const lua_Debug *frame, const struct mw_table_search *search, bool spent, bool same_size) {
+static bool try_frame(lua_State *L, const lua_Debug *frame, const struct mw_table_search *search, bool spent,
+                      bool same_size) {
   for (int i = 1; lua_getupvalue(L, -1, i); i++) {
     if (try_value(L, search, spent, same_size)) return true;
   }
@@ -107,12 +108,13 @@ static bool try_frame(lua_State *L, const lua_Debug *frame, const struct mw_tabl
 /* The newest instruction of a Lua function, at the top, that may raise; 0, which does not, before the first. */
 static uint32_t find_instruction(lua_State *L, const lua_Debug *frame) {
   const struct closure *closure = lua_topointer(L, -1);
-  const uint32_t *code = closure->prototype->code, *next = ((const struct call *)(const void *)frame->i_ci)->next_instruction;
+  const uint32_t *code = closure->prototype->code,
+                 *next = ((const struct call *)(const void *)frame->i_ci)->next_instruction;
   return next > code && next <= code + closure->prototype->n_code ? next[-1] : 0;
 }
 
-/* A Lua function, at the top, that assigns to a field: the table is the one that the instruction names. Otherwise it ends a
- * constructor whose elements need a larger array, with as many nodes as before. */
+/* A Lua function, at the top, that assigns to a field: the table is the one that the instruction names. Otherwise it
+ * ends a constructor whose elements need a larger array, with as many nodes as before. */
 static bool try_instruction(lua_State *L, const lua_Debug *frame, const struct mw_table_search *search) {
   uint32_t instruction = find_instruction(L, frame);
   int number = (int)(instruction >> 7 & 0xff) + 1;
@@ -125,8 +127,8 @@ static bool try_instruction(lua_State *L, const lua_Debug *frame, const struct m
   }
 }
 
-/* Within an allocation: allocates nothing and raises nothing. Lua guarantees five places above the top of its stack; this uses
- * four. */
+/* Within an allocation: allocates nothing and raises nothing. Lua guarantees five places above the top of its stack;
+ * this uses four. */
 bool mw_table_search(lua_State *L, const struct mw_table_search *search) {
   lua_Debug frame;
   if (!lua_getstack(L, 0, &frame)) return false;
@@ -144,8 +146,8 @@ static bool as_described;
 
 enum { TRIED_BITS = 3, TRIED_SIZE = sizeof(struct mw_lua_node) << TRIED_BITS };
 
-/* A state whose allocator notes the newest array of 2^TRIED_BITS nodes, and searches for its table when one of twice the
- * size is asked for. */
+/* A state whose allocator notes the newest array of 2^TRIED_BITS nodes, and searches for its table when one of twice
+ * the size is asked for. */
 struct trial {
   lua_State *L;
   const struct mw_lua_node *nodes;

@@ -1,7 +1,8 @@
 /* Lua's private structures, as Lua 5.4 lays them out, and the table that an allocation is for.
  *
- * The allocator bounds some tables (script/collisions.h, script/weak.h). It finds the one that grows by the instruction that
- * runs, or among the values of the C function that runs. mw_layout_is_known() is false for a Lua with another layout. */
+ * The allocator bounds some tables (script/collisions.h, script/weak.h). It finds the one that grows by the
+ * instruction that runs, or among the values of the C function that runs. mw_layout_is_known() is false for a Lua
+ * with another layout. */
 #ifndef MW_SCRIPT_LAYOUT_H
 #define MW_SCRIPT_LAYOUT_H
 
@@ -27,12 +28,18 @@ struct mw_lua_table {
   const struct mw_lua_node *nodes, *last_free;
 };
 
-enum { MW_LUA_TYPE = 0x0f, MW_LUA_INTEGER = LUA_TNUMBER, MW_LUA_FLOAT = LUA_TNUMBER | 1 << 4, MW_LUA_TABLE = LUA_TTABLE | 1 << 6 };
+enum {
+  MW_LUA_TYPE = 0x0f,
+  MW_LUA_INTEGER = LUA_TNUMBER,
+  MW_LUA_FLOAT = LUA_TNUMBER | 1 << 4,
+  MW_LUA_TABLE = LUA_TTABLE | 1 << 6
+};
 
 /* Searches for the table that grows in the innermost call. */
 struct mw_table_search {
   unsigned bits; /* it grows to 2^bits nodes; 0: its array grows, in a Lua function's assignment */
-  /* Returns whether `table`, which is at the top of the stack, is the one. May push two values; allocates and raises nothing. */
+  /* Returns whether `table`, which is at the top of the stack, is the one. May push two values; allocates and raises
+   * nothing. */
   bool (*accepts)(const struct mw_table_search *search, lua_State *L, const struct mw_lua_table *table);
   void *arg;
 };
@@ -43,10 +50,12 @@ void mw_layout_open(lua_State *L);
 /* Returns whether this Lua has the layout. Any thread. */
 bool mw_layout_is_known(void);
 
-/* For the allocator: returns whether the search accepts a table that may be the one that grows in the innermost call of `L`. */
+/* For the allocator: returns whether the search accepts a table that may be the one that grows in the innermost call
+ * of `L`. */
 bool mw_table_search(lua_State *L, const struct mw_table_search *search);
 
-/* Finds the place that a node's key has in a table of 2^bits. Returns false for one whose key is no number, or has no value. */
+/* Finds the place that a node's key has in a table of 2^bits. Returns false for one whose key is no number, or has no
+ * value. */
 bool mw_lua_place(const struct mw_lua_node *node, unsigned bits, uint64_t *place);
 
 /* The place of an integer in a table of 2^bits places. */

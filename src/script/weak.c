@@ -66,8 +66,10 @@ bool mw_weak_check(lua_State *L, int index) {
   if (!is_weak(L) || !mw_layout_is_known()) return false;
   index = lua_absindex(L, index);
   if (!count(vm, L, lua_topointer(L, index))) {
-    luaL_error(L, "tables with weak keys (__mode = 'k') would have %d places, expected %d at most (limits.weak_keys): use "
-               "__mode = 'kv', or keep the values in a field of their keys", (int)vm->weak_places, (int)vm->limits.weak_keys);
+    luaL_error(L,
+               "tables with weak keys (__mode = 'k') would have %d places, expected %d at most (limits.weak_keys): use "
+               "__mode = 'kv', or keep the values in a field of their keys",
+               (int)vm->weak_places, (int)vm->limits.weak_keys);
   }
   vm->bulk_from = MW_WEAK_BULK;
   lua_rawgetp(L, LUA_REGISTRYINDEX, &tables);

@@ -8,10 +8,10 @@ struct mw_watcher;
 
 enum { MW_WATCHER_OPEN_SECONDS = 30 };
 
-/* Watches DIR/moonwire.lua, DIR/lua and the folders of protos from now on (loop/watch.h): read them after this, not before.
- * `changed(arg)` runs on the home loop when they may have changed. Logs why the folder is not watched as it should be,
- * when that changes. On the home loop's thread, which waits for the file system for `patience` nanoseconds at the most. Returns 0
- * and an owned watcher, MW_EIO or MW_ENOMEM. */
+/* Watches DIR/moonwire.lua, DIR/lua and the folders of protos from now on (loop/watch.h): read them after this, not
+ * before. `changed(arg)` runs on the home loop when they may have changed. Logs why the folder is not watched as it
+ * should be, when that changes. On the home loop's thread, which waits for the file system for `patience` nanoseconds
+ * at the most. Returns 0 and an owned watcher, MW_EIO or MW_ENOMEM. */
 int mw_watcher_open(struct mw_watcher **out, struct mw_loop *home, const char *dir, int64_t patience,
                     void (*changed)(void *arg), void *arg, struct mw_err *err);
 

@@ -79,10 +79,11 @@ describe("a runaway", function()
   ends("a table of numbers that collide, by rawset", keys)
   ends("a table of numbers that collide, by __newindex", keys)
   for _, way in ipairs {
-    "", " in many tables", " in small tables", " by rawset", " by __newindex", " with a late __mode", " in coroutines, in pcall",
+    "", " in many tables", " in small tables", " by rawset", " by __newindex", " with a late __mode",
+    " in coroutines, in pcall",
   } do
-    ends("a chain of weak keys" .. way, "the handler filled tables with weak keys (__mode = 'k') beyond limits.weak_keys, "
-      .. "4096 places: use __mode = 'kv', or keep the values in a field of their keys")
+    ends("a chain of weak keys" .. way, "the handler filled tables with weak keys (__mode = 'k') beyond "
+      .. "limits.weak_keys, 4096 places: use __mode = 'kv', or keep the values in a field of their keys")
   end
   ends("recursion", "the handler ") -- its time or its memory, whichever is used up first
   ends("string.rep", large)
