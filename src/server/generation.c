@@ -272,7 +272,7 @@ bool mw_generation_same(const struct mw_generation *a, const struct mw_generatio
   for (size_t i = 0; i < a->n_files; i++) {
     if (!same_file(&a->files[i], &b->files[i])) return false;
   }
-  return same_file(&a->settings_file, &b->settings_file);
+  return mw_generation_same_settings(a, b);
 }
 
 struct mw_generation *mw_generation_ref(struct mw_generation *generation) {
@@ -292,3 +292,7 @@ void mw_generation_unref(struct mw_generation *generation) {
   mw_arena_fini(&generation->arena);
   free(generation);
 }
+bool mw_generation_same_settings(const struct mw_generation *a, const struct mw_generation *b) {
+  return same_file(&a->settings_file, &b->settings_file);
+}
+

@@ -54,3 +54,6 @@ void mw_generation_unref(struct mw_generation *generation);
 int mw_generation_check_folders(const struct mw_settings *settings, struct mw_err *err);
 
 #endif
+/* True if both hold the same moonwire.lua, or none. */
+bool mw_generation_same_settings(const struct mw_generation *a, const struct mw_generation *b);
+

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "schema/subprocess.h"
 #include "server/look.h"
+#include "server/settings_check.h"
 
 struct mw_reading_attempt {
   struct mw_reading *reading; /* of the loop alone */
@@ -58,12 +59,24 @@ static void put_off(struct mw_reading_attempt *attempt, const char *path, int64_
   }
 }
 
+/* Reads the folder. Refuses a new moonwire.lua with which a server could not start; an unchanged one is not checked again, so
+ * that a certificate that is being replaced does not refuse a save of a script. */
+static void read_folder(struct mw_reading_attempt *attempt) {
+  struct mw_generation *read = NULL;
+  int rc = mw_generation_read(&read, attempt->dir, attempt->number, attempt->previous, attempt->overrides, &attempt->err);
+  if (rc == 0 && attempt->previous && !mw_generation_same_settings(read, attempt->previous)) {
+    rc = mw_settings_check(&read->settings, read->settings.data, &attempt->err);
+  }
+  attempt->rc = rc;
+  attempt->generation = rc == 0 ? read : NULL;
+  if (rc != 0) mw_generation_unref(read);
+}
+
 /* Reads, and looks whether the files stayed as they are in `before`. */
 static void read_between(struct mw_reading_attempt *attempt, const struct mw_look *before) {
   struct mw_err err = MW_ERR_INIT;
   struct mw_look after;
-  attempt->rc = mw_generation_read(&attempt->generation, attempt->dir, attempt->number, attempt->previous,
-                                   attempt->overrides, &attempt->err);
+  read_folder(attempt);
   if (mw_look_take(&after, attempt->dir, mw_clock_wall, &err) != 0) {
     mw_generation_unref(attempt->generation);
     attempt->generation = NULL;

@@ -25,11 +25,23 @@ int mw_settings_check_tls(const struct mw_settings *settings, struct mw_err *err
   return rc;
 }
 
+/* An address can be listened on once; port 0 takes another port each time. */
+static int check_listener(const struct mw_settings *settings, size_t i, struct mw_err *err) {
+  const char *address = settings->listen[i], *colon = strrchr(address, ':');
+  for (size_t j = 0; j < i && (!colon || strcmp(colon, ":0") != 0); j++) {
+    if (strcmp(settings->listen[j], address) == 0) {
+      return mw_err_set(err, MW_EINVAL, "%s: given twice: expected different addresses", address);
+    }
+  }
+  return mw_listener_check(address, err);
+}
+
+/* Addresses of the command line are not checked: a running server listens there. */
 static int check_listeners(const struct mw_settings *settings, struct mw_err *err) {
   int failed = 0;
-  for (size_t i = 0; i < settings->n_listen; i++) {
+  for (size_t i = 0; i < settings->n_listen && settings->file_listen; i++) {
     struct mw_err one = MW_ERR_INIT;
-    int rc = mw_listener_check(settings->listen[i], &one);
+    int rc = check_listener(settings, i, &one);
     if (rc != 0) {
       failed = mw_err_add(err, rc, "%s", mw_err_text(&one));
       mw_settings_blame(settings, NULL, "listen", err);

@@ -7,6 +7,8 @@ local evaluates <const>, ask <const> = copy.evaluates, copy.ask
 
 local busy <const> = "local t = mw.time.monotonic() while mw.time.monotonic() - t < 0.3 do end return 'done'"
 
+local certificate <const> = "openssl req -x509 -newkey rsa:2048 -nodes -keyout k -out c -days 2 -subj /CN=localhost 2>/dev/null"
+
 local spin <const> = "while true do end"
 
 local function start(settings, args)
@@ -61,6 +63,39 @@ describe("a save of moonwire.lua", function()
     assert.is_nil(ask(folder, "error 'x'").message:find(": x", 1, true))
   end)
 
+  -- On a server whose command line gives neither addresses nor a data folder.
+  local function is_refused(what, setting, expected)
+    it("with " .. what .. ", with which no server could start, is refused at its line", function()
+      local folder <close> = start "return { workers = 1 }"
+      folder:write("moonwire.lua", 'return { workers = 1, listen = "127.0.0.1:0", data = "d" }')
+      local server <close> = test.start { "serve", folder.dir }
+      assert.matches("listening on", server:read_line())
+      folder:write("moonwire.lua", 'return {\n  workers = 1,\n  ' .. setting .. ',\n}\n')
+      test.eventually(function() return server.stderr:find("/moonwire.lua:3: " .. expected, 1, true) end)
+      folder:write("moonwire.lua", 'return { workers = 1, listen = "127.0.0.1:0", data = "d", grace = 1 }')
+      test.eventually(function() return server.stderr:find "generation %d+ is live" end)
+      assert.is_nil(server.stderr:find "restart to change")
+      server:kill()
+      assert.equal(0, (server:wait()), server.stderr)
+    end)
+  end
+
+  is_refused("a missing certificate", 'tls = { cert = "none.crt", key = "none.key" }', "tls.cert: TLS certificate: ")
+  is_refused("a data folder that is a file", 'data = "moonwire.lua"', "data: cannot make the data folder ")
+  is_refused("an address twice", 'listen = { "127.0.0.1:1999", "127.0.0.1:1999" }',
+    "listen: 127.0.0.1:1999: given twice: expected different addresses")
+  is_refused("an address of another machine", 'listen = "192.0.2.1:0"', "listen: cannot listen on 192.0.2.1:0: ")
+  is_refused("a folder of mw.fs that holds the data folder", 'data = "d", files = { folders = "/" }',
+    "files.folders: / holds the data folder ")
+
+  it("is live when another file is saved after its certificate has gone", function()
+    local folder <close> = start "return { workers = 2 }"
+    folder:shell(certificate)
+    folder:commit("moonwire.lua", 'return { workers = 2, tls = { cert = "c", key = "k" } }')
+    folder:delete "c"
+    folder:commit("lua/words.lua", "return 2")
+  end)
+
   it("that runs away is refused, and calls are answered meanwhile", function()
     local folder <close> = start()
     folder:write("moonwire.lua", "while true do end")
@@ -74,6 +109,7 @@ describe("a save of moonwire.lua", function()
 
   it("with what only a start can change says so, as long as that is so", function()
     local folder <close> = start("return { workers = 1 }", { "--engine", os.getenv "MOONWIRE_TEST_ENGINE" or "core" })
+    folder:shell(certificate)
     local fixed <const> = [[return { workers = 3, listen = "127.0.0.1:1", engine = "http", data = "elsewhere", tls = {
       cert = "c", key = "k" }, store = { map_bytes = 2^30 }, limits = { message_bytes = 1000, metadata_bytes = 2000,
         connections = 10, streams = 10, stream_resets = 10, control_frames = 100, handshake_seconds = 1,
