@@ -692,7 +692,7 @@ return {
     for _, text in ipairs { "", " \n\n" } do
       local code, stderr = check(text)
       assert.are.equal(0, code)
-      assert.matches('msg="the script is empty" at=[^\n]*lua/greet.lua\n', stderr)
+      assert.matches('msg="the script is empty: it registers nothing" at=[^\n]*lua/greet.lua\n', stderr)
     end
   end)
 

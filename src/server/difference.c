@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SHOWN_FILE_MAX = 1 << 20 };
+enum { SHOWN_FILE_MAX = 1 << 20, SHOWN_PROTOS = 20 };
 
 static const struct mw_script_file *find_file(const struct mw_generation *generation, const char *path) {
   for (size_t i = 0; i < generation->n_files; i++) {
@@ -47,6 +47,37 @@ static void add_scripts(struct mw_buf *out, const struct mw_generation *before, 
   }
 }
 
+static const struct mw_proto_file *find_proto(const struct mw_generation *generation, const char *path) {
+  for (size_t i = 0; i < generation->n_proto_files; i++) {
+    if (strcmp(generation->proto_files[i].path, path) == 0) return &generation->proto_files[i];
+  }
+  return NULL;
+}
+
+/* Lists the proto files of `a` that `b` lacks, or with `changed` has with other bytes. Returns how many there are. */
+static size_t add_proto_list(struct mw_buf *out, const char *title, const struct mw_generation *a, const struct mw_generation *b,
+                             bool changed) {
+  bool first = true;
+  size_t n = 0;
+  for (size_t i = 0; i < a->n_proto_files; i++) {
+    const struct mw_proto_file *other = find_proto(b, a->proto_files[i].path);
+    if (changed ? !other || other->digest == a->proto_files[i].digest : other != NULL) continue;
+    if (n++ < SHOWN_PROTOS) add(out, title, a->proto_files[i].path, &first);
+  }
+  if (n > SHOWN_PROTOS) mw_buf_printf(out, " and %zu more", n - SHOWN_PROTOS);
+  return n;
+}
+
+/* Links alone may have changed: then the folder is named. */
+static void add_protos(struct mw_buf *out, const struct mw_generation *before, const struct mw_generation *after) {
+  bool first = true;
+  if (before->protos == after->protos) return;
+  size_t n = add_proto_list(out, "changed ", after, before, true);
+  n += add_proto_list(out, "added ", after, before, false);
+  n += add_proto_list(out, "removed ", before, after, false);
+  if (n == 0) add(out, "changed ", after->settings.protos[0], &first);
+}
+
 /* Lists the methods of `a` that `b` has not. */
 static void add_methods(struct mw_buf *out, const char *title, const struct mw_pool *a, const struct mw_pool *b) {
   bool first = true;
@@ -63,8 +94,7 @@ void mw_difference_write(struct mw_buf *out, const struct mw_generation *before,
   size_t start = out->len;
   add_scripts(out, before, after);
   add_settings(out, &before->settings_file, &after->settings_file);
-  bool first = true;
-  if (before->protos != after->protos) add(out, "changed ", "proto", &first);
+  add_protos(out, before, after);
   if (before->pool != after->pool) {
     add_methods(out, "methods added ", after->pool, before->pool);
     add_methods(out, "methods removed ", before->pool, after->pool);

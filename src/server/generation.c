@@ -89,9 +89,31 @@ static uint64_t digest(uint64_t hash, struct mw_slice bytes) {
 /* With the terminator, so that no two sequences of names are the same bytes. */
 static uint64_t digest_name(uint64_t hash, const char *name) { return digest(hash, mw_slice(name, strlen(name) + 1)); }
 
+static const uint64_t digest_start = 0xcbf29ce484222325u;
+
+/* The files that were digested; `paths` may be NULL. */
+struct digested {
+  uint64_t all;
+  struct mw_arena *paths;
+  struct mw_proto_file *files; /* owned */
+  size_t n;
+};
+
+static int add_proto_file(struct digested *digested, const char *path, uint64_t digest) {
+  if (!digested->paths) return 0;
+  struct mw_proto_file *grown = realloc(digested->files, (digested->n + 1) * sizeof *grown);
+  if (!grown) return MW_ENOMEM;
+  digested->files = grown;
+  const char *copy = mw_arena_strndup(digested->paths, path, strlen(path));
+  if (!copy) return MW_ENOMEM;
+  grown[digested->n++] = (struct mw_proto_file){copy, digest};
+  return 0;
+}
+
 /* Adds names and contents of the files that end in `suffix`, and the links among them. */
-static int digest_files(uint64_t *hash, const char *folder, const char *suffix, struct mw_err *err) {
+static int digest_files(struct digested *digested, const char *folder, const char *suffix, struct mw_err *err) {
   struct mw_file_list list;
+  uint64_t *hash = &digested->all;
   int rc = mw_find_files(&list, folder, suffix, err);
   if (rc != 0) return rc;
   struct mw_buf path = MW_BUF_INIT, bytes = MW_BUF_INIT;
@@ -100,7 +122,9 @@ static int digest_files(uint64_t *hash, const char *folder, const char *suffix, 
     mw_buf_clear(&bytes);
     rc = mw_buf_printf(&path, "%s/%s", folder, list.paths[i]);
     if (rc == 0) rc = mw_buf_read_file(&bytes, mw_buf_str(&path), MW_POOL_SET_MAX, err);
-    *hash = digest(digest_name(*hash, list.paths[i]), mw_buf_slice(&bytes));
+    uint64_t one = digest(digest_start, mw_buf_slice(&bytes));
+    *hash = digest(digest_name(*hash, list.paths[i]), mw_slice(&one, sizeof one));
+    if (rc == 0 && add_proto_file(digested, mw_buf_str(&path), one) != 0) rc = mw_err_set(err, MW_ENOMEM, "out of memory");
   }
   for (size_t i = 0; i < list.n_aliases; i++) {
     *hash = digest_name(digest_name(*hash, list.aliases[i].name), list.aliases[i].other);
@@ -111,14 +135,21 @@ static int digest_files(uint64_t *hash, const char *folder, const char *suffix, 
   return rc;
 }
 
-int mw_generation_digest_protos(uint64_t *out, const char *const *roots, struct mw_err *err) {
-  *out = 0xcbf29ce484222325u;
-  int rc = digest_files(out, roots[0], ".proto", err);
-  if (rc == 0) rc = digest_files(out, roots[0], ".binpb", err);
+static int digest_protos(struct digested *digested, const char *const *roots, struct mw_err *err) {
+  digested->all = digest_start;
+  int rc = digest_files(digested, roots[0], ".proto", err);
+  if (rc == 0) rc = digest_files(digested, roots[0], ".binpb", err);
   for (size_t i = 1; roots[i] && rc == 0; i++) {
-    *out = digest_name(*out, "");
-    rc = digest_files(out, roots[i], ".proto", err);
+    digested->all = digest_name(digested->all, "");
+    rc = digest_files(digested, roots[i], ".proto", err);
   }
+  return rc;
+}
+
+int mw_generation_digest_protos(uint64_t *out, const char *const *roots, struct mw_err *err) {
+  struct digested digested = {.paths = NULL};
+  int rc = digest_protos(&digested, roots, err);
+  *out = digested.all;
   return rc;
 }
 
@@ -156,7 +187,11 @@ static int read_protos(struct mw_generation *g, const struct mw_generation *prev
   const char *const *roots = (const char *const *)g->settings.protos;
   if (!roots[0]) return mw_err_set(err, MW_ENOMEM, "out of memory");
   int rc = mw_generation_check_folders(&g->settings, err);
-  if (rc == 0) rc = mw_generation_digest_protos(&g->protos, roots, err);
+  struct digested digested = {.paths = &g->arena};
+  if (rc == 0) rc = digest_protos(&digested, roots, err);
+  g->protos = digested.all;
+  g->proto_files = digested.files;
+  g->n_proto_files = digested.n;
   if (rc != 0) return rc;
   if (previous && previous->protos == g->protos) {
     g->pool = mw_pool_ref(previous->pool);
@@ -254,6 +289,8 @@ struct mw_generation *mw_generation_renumber(struct mw_generation *old, uint64_t
   if (!g) return NULL;
   g->protos = old->protos;
   g->pool = mw_pool_ref(old->pool);
+  g->proto_files = old->proto_files;
+  g->n_proto_files = old->n_proto_files;
   g->files = old->files;
   g->n_files = old->n_files;
   g->settings_file = old->settings_file;
@@ -265,6 +302,10 @@ struct mw_generation *mw_generation_renumber(struct mw_generation *old, uint64_t
 static bool same_file(const struct mw_script_file *a, const struct mw_script_file *b) {
   if (!a->path || !b->path) return a->path == b->path;
   return strcmp(a->path, b->path) == 0 && mw_slice_eq(a->bytes, b->bytes);
+}
+
+bool mw_generation_same_settings(const struct mw_generation *a, const struct mw_generation *b) {
+  return same_file(&a->settings_file, &b->settings_file);
 }
 
 bool mw_generation_same(const struct mw_generation *a, const struct mw_generation *b) {
@@ -288,11 +329,8 @@ void mw_generation_unref(struct mw_generation *generation) {
   } else {
     mw_settings_fini(&generation->settings);
     free(generation->files);
+    free(generation->proto_files);
   }
   mw_arena_fini(&generation->arena);
   free(generation);
 }
-bool mw_generation_same_settings(const struct mw_generation *a, const struct mw_generation *b) {
-  return same_file(&a->settings_file, &b->settings_file);
-}
-

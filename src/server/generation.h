@@ -13,11 +13,18 @@
 #include "script/program.h"
 #include "server/settings.h"
 
+struct mw_proto_file {
+  const char *path; /* for messages: "proto/tasks.proto" */
+  uint64_t digest;  /* of its bytes */
+};
+
 struct mw_generation {
   atomic_uint refs;
   uint64_t number;
   struct mw_pool *pool;
   uint64_t protos;              /* a digest of all that the pool was made of */
+  struct mw_proto_file *proto_files; /* .proto and .binpb files, folder by folder */
+  size_t n_proto_files;
   struct mw_script_file *files; /* sorted by path */
   size_t n_files;
   struct mw_script_file settings_file; /* moonwire.lua, which is no module; all NULL without one */
@@ -46,6 +53,9 @@ int mw_generation_digest_protos(uint64_t *out, const char *const *roots, struct 
 /* Whether both hold the same protos, scripts and moonwire.lua. */
 bool mw_generation_same(const struct mw_generation *a, const struct mw_generation *b);
 
+/* True if both hold the same moonwire.lua, or none. */
+bool mw_generation_same_settings(const struct mw_generation *a, const struct mw_generation *b);
+
 struct mw_generation *mw_generation_ref(struct mw_generation *generation);
 void mw_generation_unref(struct mw_generation *generation);
 
@@ -54,6 +64,3 @@ void mw_generation_unref(struct mw_generation *generation);
 int mw_generation_check_folders(const struct mw_settings *settings, struct mw_err *err);
 
 #endif
-/* True if both hold the same moonwire.lua, or none. */
-bool mw_generation_same_settings(const struct mw_generation *a, const struct mw_generation *b);
-

@@ -34,6 +34,27 @@ static void log_all_unhandled(const struct mw_program *program) {
   }
 }
 
+/* The place of a handler that a script has for a method of `service`; NULL without one. */
+static const char *find_handler(const struct mw_router *router, const struct mw_service_type *service) {
+  for (size_t i = 0; i < service->n_methods; i++) {
+    const struct mw_route *route = mw_router_find(router, mw_slice_str(service->methods[i].path));
+    if (route && route->handler == &mw_bind_handler) return ((const struct mw_bind_target *)route->arg)->place;
+  }
+  return NULL;
+}
+
+/* Logs each service that scripts of `before` handle and those of `after` do not register: a script was deleted, or no longer
+ * calls mw.service. */
+static void log_removed(const struct mw_program *before, const struct mw_program *after) {
+  for (size_t i = 0; i < mw_pool_service_count(before->pool); i++) {
+    const struct mw_service_type *service = mw_pool_service_at(before->pool, i);
+    const char *place = find_handler(&before->router, service);
+    if (!place || mw_router_service(&after->router, mw_slice_str(service->full_name))) continue;
+    struct mw_log_field fields[] = {{"service", service->full_name}, {"script", place}, {NULL, NULL}};
+    mw_log(MW_LOG_WARN, fields, "no script handles the service any more: new calls are answered with UNIMPLEMENTED");
+  }
+}
+
 /* Logs the scripts without a character but white space: a file that was made and not filled, or is being saved. */
 static void log_empty(const struct mw_program *program) {
   for (size_t i = 0; i < program->n_files; i++) {
@@ -41,7 +62,7 @@ static void log_empty(const struct mw_program *program) {
     size_t at = 0;
     while (at < file->bytes.len && isspace(file->bytes.data[at])) at++;
     struct mw_log_field fields[] = {{"at", file->path}, {NULL, NULL}};
-    if (at == file->bytes.len) mw_log(MW_LOG_WARN, fields, "the script is empty");
+    if (at == file->bytes.len) mw_log(MW_LOG_WARN, fields, "the script is empty: it registers nothing");
   }
 }
 
@@ -231,6 +252,7 @@ void mw_programs_adopt(struct mw_programs *programs, bool start_jobs) {
   apply(programs, &loaded->generation->settings);
   mw_bind_adopted(loaded->program);
   mw_log_context()->generation = loaded->generation->number;
+  if (before && programs->host->worker == 0) log_removed(before->program, loaded->program); /* once for all workers */
   mw_health_follow(&programs->health);
   if (before) replace(programs, before);
   show_live(programs);

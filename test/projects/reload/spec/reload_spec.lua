@@ -31,6 +31,36 @@ describe("a save", function()
     end)
   end
 
+  it("names each proto file that was changed, added or removed", function()
+    local folder <close> = copy.serve()
+    local log = folder:commit("proto/more.proto", 'syntax = "proto3"; message More {}')
+    assert.matches(": added [^ ]*/proto/more.proto$", (log:match "is live after[^\n\"]*"))
+    log = folder:commit("proto/more.proto", 'syntax = "proto3"; message More { int32 n = 1; }')
+    assert.matches(": changed [^ ]*/proto/more.proto$", (log:match "is live after[^\n\"]*"))
+    log = folder:expect("generation %d+ is live", function() folder:delete "proto/more.proto" end)
+    assert.matches(": removed [^ ]*/proto/more.proto$", (log:match "is live after[^\n\"]*"))
+    log = folder:expect("generation %d+ is live", function() folder:shell "ln -s reload.proto proto/zlink.proto" end)
+    assert.matches(": added [^ ]*/proto/zlink.proto", (log:match "is live after[^\n\"]*"))
+  end)
+
+  local function ends_a_service(how, save)
+    it(how .. " that ends a service logs the service and its script", function()
+      local folder <close> = copy.serve()
+      assert.equal("one", say(folder.client))
+      assert.equal(0, folder:count "no script handles the service any more")
+      local log = folder:expect("is live after", function() save(folder) end)
+      local line <const> = 'warn [^\n]*msg="no script handles the service any more: new calls are answered with UNIMPLEMENTED" '
+        .. "service=reload.Reload script=[^ ]*/lua/reload.lua:%d+\n"
+      test.eventually(function() return folder.server.stderr:find(line) end)
+      assert.equal("UNIMPLEMENTED", select(2, folder.client:Say {}).code)
+      folder:commit("lua/words.lua", words "two")
+      assert.equal(1, folder:count "no script handles the service any more", log)
+    end)
+  end
+
+  ends_a_service("a deletion of a script", function(folder) folder:delete "lua/reload.lua" end)
+  ends_a_service("an edit of a script", function(folder) folder:write("lua/reload.lua", "return {}") end)
+
   is_live("in place", "two", function(folder) folder:write("lua/words.lua", words "two") end)
   is_live("by renaming over the file", "two", function(folder) folder:replace("lua/words.lua", words "two") end)
   is_live("in a new folder", "new", function(folder)

@@ -26,7 +26,7 @@ describe("moonwire rollback", function()
     local code, shown = folder:admin("rollback", "1")
     assert.equal(0, code)
     assert.matches("^generation 5 is live after [%d.]+ ms: removed %S+/lua/added.lua; changed %S+/moonwire.lua; "
-      .. "changed proto; methods removed reload.Reload/Added$", shown)
+      .. "changed %S+/proto/reload.proto; methods removed reload.Reload/Added$", shown)
     assert.matches(": x", ask(folder, "error 'x'").message, 1, true)
     assert.equal("UNIMPLEMENTED", select(2, folder.client:Added {}).code)
     -- Nothing but a save, or who asks for it, brings what is on the disk back.
