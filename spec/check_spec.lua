@@ -248,6 +248,22 @@ describe("moonwire check", function()
     assert.are.equal(0, code, stderr)
   end)
 
+  it("refuses seconds that are text", function()
+    local words <const> = "DIR/lua/greet.lua:2: bad argument #1 to 'every' (number expected, got string)"
+    assert_error(words, 'local mw = require "moonwire"\nmw.every("5", function() end)')
+    assert_error(words, 'local mw = require "moonwire"\nmw.every("5s", function() end)')
+  end)
+
+  it("warns of an empty script", function()
+    local folder <close> = project.new {
+      ["proto/greet.proto"] = proto, ["lua/empty.lua"] = "", ["lua/lines.lua"] = " \n\t\n", ["lua/words.lua"] = "return {}" }
+    local code, _, stderr = folder:run "check"
+    assert.are.equal(0, code, stderr)
+    assert.matches('msg="the script is empty: it registers nothing" script=[^ ]*lua/empty.lua', stderr)
+    assert.matches('msg="the script is empty: it registers nothing" script=[^ ]*lua/lines.lua', stderr)
+    assert.is_nil(stderr:find("words.lua", 1, true))
+  end)
+
   it("refuses a handler that is no method", function()
     assert_error("DIR/lua/greet.lua:2: greet.Greeter has no method Helo (did you mean Hello?)",
       "local Greeter = require'moonwire'.service 'greet.Greeter'\nfunction Greeter.Helo() end")
