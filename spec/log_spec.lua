@@ -33,6 +33,13 @@ describe("mw.log", function()
     ]])
   end)
 
+  it("writes each name once: a field takes the place of the line's own value", function()
+    assert.same({ 'info  msg="m" call=7 method=mine msg_=again trace_id=t', 'info  msg="m" generation=g worker=w' }, logged [[
+      mw.log.info("m", { method = "mine", msg = "again", call = 7, trace_id = "t" })
+      mw.log.info("m", { generation = "g", worker = "w" })
+    ]])
+  end)
+
   it("sorts the fields and quotes what needs it", function()
     local expected = [[info  msg="two\nlines" id=1 open=true ratio=0.5 status="NOT_FOUND: no task" zero="a\\0b"]]
     assert.same({ expected }, logged [[

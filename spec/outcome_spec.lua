@@ -136,7 +136,22 @@ describe("the recipe that counts how calls end", function()
     counts("grpc.health.v1.Health/Check", "NOT_FOUND", function() health:Check { service = "no.Such" } end)
   end)
 
+  it("counts the reflection of moonwire call as OK", function()
+    local method <const> = "grpc.reflection.v1.ServerReflection/ServerReflectionInfo"
+    for _, method_of_call in ipairs { "tasks.TaskService/GetTask", "tasks.TaskService/Absent" } do
+      counts(method, "OK", function()
+        local process <close> = test.start({ "call", server.address, method_of_call, "{}" }, { cwd = "/" })
+        process:wait()
+      end)
+    end
+    local text <const> = assert(tasks:GetTask {}).title
+    assert.is_nil(text:find('method="/?' .. method:gsub("%.", "%%.") .. '",code="CANCELLED"'))
+  end)
+
   it("logs what failed", function()
-    assert.matches('msg="call failed" code=NOT_FOUND method=tasks.TaskService/CreateTask', server.process.stderr, 1, true)
+    local log <const> = server.process.stderr
+    assert.matches('method=/tasks.TaskService/CreateTask msg="call failed" code=NOT_FOUND message=none', log, 1, true)
+    assert.matches('msg="call failed" code=PERMISSION_DENIED message="not yours"', log, 1, true)
+    assert.is_nil(log:find "method=[^\n]* method=")
   end)
 end)

@@ -4,7 +4,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "schema/wire.h"
+
+#define END_NS ((int64_t)MW_NS_PER_S) /* for the server's status after the last answer */
 
 /* Numbers of fields of the reflection and descriptor messages. */
 enum {
@@ -220,7 +223,24 @@ int mw_reflect_init(struct mw_reflect *reflect, struct mw_loop *loop, struct mw_
   return mw_pool_new(&reflect->base, mw_slice(NULL, 0), err);
 }
 
+static void on_late(void *arg) { ((struct mw_reflect *)arg)->late = true; }
+
+/* Half-closes the stream and reads the server's status, which a cancelled stream would replace by CANCELLED. Waits for END_NS at the
+ * most. */
+static void end(struct mw_reflect *reflect) {
+  struct mw_timer *timer = mw_timer_start(reflect->loop, END_NS, on_late, reflect);
+  if (!timer) return;
+  mw_client_rpc_half_close(reflect->rpc);
+  for (reflect->answered = true; !reflect->over && !reflect->late;) {
+    if (reflect->answered) mw_client_rpc_read(reflect->rpc);
+    reflect->answered = false;
+    uv_run(&reflect->loop->uv, UV_RUN_ONCE);
+  }
+  if (!reflect->late) mw_timer_stop(timer);
+}
+
 void mw_reflect_fini(struct mw_reflect *reflect) {
+  if (reflect->rpc && !reflect->over && !reflect->cancelled) end(reflect);
   stop(reflect);
   mw_pool_unref(reflect->base);
   mw_map_fini(&reflect->seen);
@@ -230,5 +250,6 @@ void mw_reflect_fini(struct mw_reflect *reflect) {
 }
 
 void mw_reflect_cancel(struct mw_reflect *reflect) {
+  reflect->cancelled = true;
   if (reflect->rpc && !reflect->over) mw_client_rpc_cancel(reflect->rpc);
 }

@@ -15,7 +15,8 @@ struct mw_reflect {
   const struct mw_client_request *like; /* whose metadata, deadline and wait_for_ready the stream has */
   struct mw_client_rpc *rpc;            /* NULL before the first question and after the end */
   unsigned version;                     /* index of the service that is asked */
-  bool answered, over;
+  bool answered, over, cancelled;
+  bool late;                            /* the server did not end the stream in time */
   struct mw_buf answer;                 /* a ServerReflectionResponse */
   enum mw_code code;                    /* of the stream once it is over, with the message */
   struct mw_buf message;
@@ -27,6 +28,8 @@ struct mw_reflect {
 /* Borrows all three until mw_reflect_fini(), before which the channel stays open. Returns 0 or MW_ENOMEM. */
 int mw_reflect_init(struct mw_reflect *reflect, struct mw_loop *loop, struct mw_client_channel *channel,
                     const struct mw_client_request *like, struct mw_err *err);
+
+/* Ends an open stream first: runs the loop until the server's status, for a second at the most. */
 void mw_reflect_fini(struct mw_reflect *reflect);
 
 /* Ends the stream with CANCELLED. */

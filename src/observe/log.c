@@ -146,20 +146,28 @@ static void append_time(struct line *line) {
   append_str(line, ms);
 }
 
-static void append_context(struct line *line) {
-  if (context.generation) append_number(line, "generation", context.generation);
-  if (context.worker >= 0) append_number(line, "worker", (uint64_t)context.worker);
-  if (context.call) append_number(line, "call", context.call);
-  if (context.method) append_field(line, "method", context.method);
-  if (context.trace_id) append_field(line, "trace_id", context.trace_id);
+static bool has(const struct mw_log_field *fields, const char *key) {
+  for (; fields && fields->key; fields++) {
+    if (fields->value && strcmp(fields->key, key) == 0) return true;
+  }
+  return false;
 }
 
-static void begin_line(struct line *line, enum mw_log_level level) {
+/* A name stands once in a line: a field takes the place of the context's value of that name. */
+static void append_context(struct line *line, const struct mw_log_field *fields) {
+  if (context.generation && !has(fields, "generation")) append_number(line, "generation", context.generation);
+  if (context.worker >= 0 && !has(fields, "worker")) append_number(line, "worker", (uint64_t)context.worker);
+  if (context.call && !has(fields, "call")) append_number(line, "call", context.call);
+  if (context.method && !has(fields, "method")) append_field(line, "method", context.method);
+  if (context.trace_id && !has(fields, "trace_id")) append_field(line, "trace_id", context.trace_id);
+}
+
+static void begin_line(struct line *line, enum mw_log_level level, const struct mw_log_field *fields) {
   line->len = 0;
   append_time(line);
   append_str(line, level_names[level]);
   if (strlen(level_names[level]) < 5) append(line, " ", 1);
-  append_context(line);
+  append_context(line, fields);
   append_str(line, " msg=");
 }
 
@@ -175,10 +183,10 @@ void mw_log(enum mw_log_level level, const struct mw_log_field *fields, const ch
 
   int saved = errno;
   struct line line;
-  begin_line(&line, level);
+  begin_line(&line, level, fields);
   append_quoted(&line, mw_slice(message, used), MAX_MESSAGE);
   for (; fields && fields->key; fields++) {
-    if (fields->value) append_field(&line, fields->key, fields->value);
+    if (fields->value) append_field(&line, strcmp(fields->key, "msg") == 0 ? "msg_" : fields->key, fields->value);
   }
   line.data[line.len++] = '\n';
   mw_log_output(line.data, line.len);
@@ -187,7 +195,7 @@ void mw_log(enum mw_log_level level, const struct mw_log_field *fields, const ch
 
 static size_t format_gap(char *out, size_t size, uint64_t dropped) {
   struct line line;
-  begin_line(&line, MW_LOG_WARN);
+  begin_line(&line, MW_LOG_WARN, NULL);
   append_quoted(&line, mw_slice_str("log lines were dropped: stderr did not take them in time"), MAX_MESSAGE);
   append_number(&line, "lines", dropped);
   line.data[line.len++] = '\n';
