@@ -206,9 +206,27 @@ describe("moonwire call", function()
     code, _, stderr = run(nil, address, "echo.Eco/Unary", "--proto", echo .. "/proto")
     assert.are.equal(1, code)
     assert.matches("no service echo.Eco; did you mean echo.Echo?", stderr, 1, true)
+    code, _, stderr = run(nil, address, "echo.Echo", "--proto", echo .. "/proto")
+    assert.are.equal(1, code)
+    assert.are.equal("moonwire call: echo.Echo is a service: expected echo.Echo/METHOD\n" ..
+      "there are: Unary, Expand, Collect, Chat, Unhandled\n", stderr)
     code, _, stderr = run(nil, address, "echo.Echo/Unary", "--proto", "/no/such")
     assert.are.equal(1, code)
     assert.are.equal("moonwire call: --proto /no/such: there is no such folder\n", stderr)
+  end)
+
+  it("takes the default port where none is given", function()
+    local function shown(...)
+      local _, _, stderr = run(nil, ...)
+      return stderr:match "at (%S+)"
+    end
+    local call <const> = { "echo.Echo/Unary", "{}", "--proto", echo .. "/proto", "--deadline", "0.2", "-v" }
+    assert.are.equal("127.0.0.3:50051", shown("127.0.0.3", table.unpack(call)))
+    assert.are.equal("[::1]:50051", shown("[::1]", table.unpack(call)))
+    assert.are.equal("unix:/no/such", shown("unix:/no/such", table.unpack(call)))
+    assert.are.equal("dns:///127.0.0.3", shown("dns:///127.0.0.3", table.unpack(call)))
+    call[#call + 1] = "--tls"
+    assert.are.equal("127.0.0.3:443", shown("127.0.0.3", table.unpack(call)))
   end)
 
   it("refuses wrong usage with 2", function()

@@ -113,6 +113,15 @@ static int not_found(struct mw_err *err, const char *what, const char *name,
   return rc;
 }
 
+/* "WHAT\nthere are: METHOD, ...". */
+static int list_methods(struct mw_err *err, const char *what, const struct candidates *c) {
+  struct mw_buf names = MW_BUF_INIT;
+  put_names(&names, method_at, c, c->service->n_methods);
+  int rc = mw_err_set(err, MW_ENOTFOUND, "%s\nthere are: %s", what, names.len ? mw_buf_str(&names) : "no methods");
+  mw_buf_fini(&names);
+  return rc;
+}
+
 /* Appends "SERVICE/METHOD" of the method whose simple name is nearest to `name`. */
 static void put_near_method(struct mw_buf *out, const struct mw_pool *pool, const char *name) {
   for (size_t i = 0; i < mw_pool_service_count(pool) && out->len == 0; i++) {
@@ -130,10 +139,13 @@ static int explain(const struct mw_pool *pool, const char *name, bool any, const
   const char *slash = strchr(name, '/');
   (void)mw_buf_printf(&part, "%.*s", slash ? (int)(slash - name) : (int)strlen(name), name);
   struct search search = {.name = mw_buf_str(&part), .names = MW_BUF_INIT};
-  if (slash) consider_services(&search, pool, true);
+  consider_services(&search, pool, true);
   c.service = search.count == 1 ? search.found.service : NULL;
   int rc;
-  if (c.service) {
+  if (c.service && !slash) {
+    (void)mw_buf_printf(&what, "%s is a service: expected %s/METHOD", c.service->full_name, c.service->full_name);
+    rc = list_methods(err, mw_buf_str(&what), &c);
+  } else if (c.service) {
     (void)mw_buf_printf(&what, "%s has no method", c.service->full_name);
     rc = not_found(err, mw_buf_str(&what), slash + 1, method_at, &c, c.service->n_methods);
   } else {
