@@ -49,6 +49,13 @@ static void write_request(struct mw_buf *out, const struct mw_message_type *type
   }
 }
 
+static void write_builtin(struct mw_buf *out, const struct mw_settings *settings) {
+  const char *health = settings->health ? "grpc.health.v1.Health" : "";
+  const char *reflection = settings->reflection ? "grpc.reflection.v1 and v1alpha.ServerReflection" : "";
+  const char *separator = *health && *reflection ? ", " : "";
+  mw_buf_printf(out, "  built in: %s%s%s\n\n", health, separator, *health || *reflection ? reflection : "none");
+}
+
 void mw_banner_write(struct mw_buf *out, const struct mw_server *server, const char *dir) {
   const struct mw_generation *generation = mw_server_generation(server);
   const struct mw_settings *settings = &generation->settings;
@@ -59,7 +66,7 @@ void mw_banner_write(struct mw_buf *out, const struct mw_server *server, const c
     const struct mw_service_type *service = mw_pool_service_at(generation->pool, i);
     if (handles_any(server, service)) write_service(out, server, service);
   }
-  mw_buf_printf(out, "  built in: grpc.health.v1.Health, grpc.reflection.v1 and v1alpha.ServerReflection\n\n");
+  write_builtin(out, settings);
   for (size_t i = 0; i < generation->n_files; i++) mw_buf_printf(out, "  %s\n", generation->files[i].path);
   const struct mw_method_type *example = find_example(server);
   if (example && mw_server_address(server, 0)) {

@@ -144,8 +144,10 @@ static int fail(struct mw_err *err) {
 
 /* Most likely the wrong folder. */
 static void warn_if_empty(const struct mw_server *server, const char *dir) {
-  if (mw_server_generation(server)->n_files > 0) return;
-  mw_log(MW_LOG_WARN, NULL, "no scripts in %s/lua: nothing but the built-in services is served", dir);
+  const struct mw_generation *generation = mw_server_generation(server);
+  if (generation->n_files > 0) return;
+  bool builtin = generation->settings.health || generation->settings.reflection;
+  mw_log(MW_LOG_WARN, NULL, "no scripts in %s/lua: nothing%s is served", dir, builtin ? " but the built-in services" : "");
 }
 
 /* On stdout, which nobody may read: waits for no longer than ANNOUNCE_NS. */
