@@ -119,6 +119,7 @@ static int channel_open(struct mw_engine *base, const struct mw_channel_config *
     free(channel);
     return rc;
   }
+  channel->tls = config->tls;
   channel->engine = mw_core_engine_of(base);
   mw_list_push(&channel->engine->channels, &channel->link);
   *out = channel;

@@ -9,6 +9,7 @@ struct mw_channel {
   struct mw_list link;           /* in engine->channels */
   grpc_channel *grpc;            /* NULL once the engine is closed */
   size_t max_receive_bytes;
+  bool tls;
 };
 
 extern const struct mw_channel_ops mw_core_channel_ops;

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "engine/core/batch.h"
 #include "engine/core/metadata.h"
+#include "engine/core/remedy.h"
 #include "engine/core/slices.h"
 #include "rpc/call.h"
 
@@ -120,13 +121,25 @@ static struct mw_status status_of(const struct mw_client_call *call) {
                             mw_core_metadata_find(&call->trailers, "grpc-status-details-bin")};
 }
 
+/* "MESSAGE: REMEDY" in the call's arena; without memory the message alone. */
+static struct mw_slice with_remedy(struct mw_client_call *call, struct mw_slice message, const char *remedy) {
+  size_t size = message.len + strlen(remedy) + sizeof "; ";
+  char *text = mw_arena_alloc(&call->arena, size);
+  if (!text) return message;
+  int len = snprintf(text, size, "%.*s; %s", (int)message.len, (const char *)message.data, remedy);
+  return mw_slice(text, (size_t)len);
+}
+
 static void report_done(struct mw_client_call *call, const struct mw_status *status) {
   struct mw_metadata trailers;
   call->done = true;
   mw_timer_stop(call->deadline);
   call->deadline = NULL;
   mw_core_metadata_view(&trailers, &call->trailers, &call->arena);
-  call->events->done(call->user, status, &trailers);
+  struct mw_status shown = *status;
+  const char *remedy = status->code == MW_CODE_UNAVAILABLE ? mw_core_remedy(status->message, call->tls) : NULL;
+  if (remedy) shown.message = with_remedy(call, status->message, remedy);
+  call->events->done(call->user, &shown, &trailers);
 }
 
 /* Ends the call for a response that cannot be used. The server's status is ignored. */
@@ -435,6 +448,7 @@ int mw_core_client_call_start(struct mw_channel *channel, const struct mw_client
     return mw_err_set(err, MW_ENOMEM, "out of memory");
   }
   call->channel = channel;
+  call->tls = channel->tls;
   call->events = events;
   call->user = user;
   call->single = request->single;

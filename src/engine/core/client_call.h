@@ -15,6 +15,7 @@
 struct mw_client_call {
   struct mw_core_engine *engine; /* NULL once the call is settled: core is done with it */
   struct mw_channel *channel;    /* NULL once it is closed */
+  bool tls;                      /* the channel's */
   struct mw_list link;           /* in engine->client_calls */
   struct mw_core_dirty dirty;
   const struct mw_client_events *events;
