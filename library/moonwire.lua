@@ -283,6 +283,7 @@ function json.decode(text, type, options) end
 ---@field metadata? table<string, string|string[]>
 ---@field compression? "gzip"|"deflate"
 ---@field wait_for_ready? boolean
+---@field trace_context? boolean false: leaves out traceparent, tracestate and baggage of the call that is being served
 ---@field async? boolean true: a unary method returns a moonwire.PendingCall at once
 
 ---@class moonwire.CallInfo

@@ -46,6 +46,7 @@ struct mw_outbound {
   bool arrived;                 /* `message` is for the reader */
   bool has_headers, done;
   bool closed;                  /* no more is sent */
+  bool untraced;                /* the trace context of the call that is being served stays here */
 };
 
 /* Pushes a call of `method` as a userdata with the metatable `type`, not started. `client` is at `index`. Its user values

@@ -191,10 +191,13 @@ static void read_option(lua_State *L, struct mw_outbound *o, struct mw_client_re
     request->compression = value;
   } else if (strcmp(name, "wait_for_ready") == 0) {
     request->wait_for_ready = lua_toboolean(L, -1);
+  } else if (strcmp(name, "trace_context") == 0) {
+    if (!lua_isboolean(L, -1)) luaL_error(L, "%s: trace_context: expected a boolean, got %s", what, luaL_typename(L, -1));
+    o->untraced = !lua_toboolean(L, -1);
   } else if (strcmp(name, "async") == 0) {
     check_async(L, o, what);
   } else {
-    luaL_error(L, "%s: no option \"%s\": there are deadline, metadata, compression, wait_for_ready and async", what,
+    luaL_error(L, "%s: no option \"%s\": there are deadline, metadata, compression, wait_for_ready, trace_context and async", what,
                luaL_tolstring(L, -2, NULL));
   }
 }
@@ -237,7 +240,7 @@ static void inherit(lua_State *L, struct mw_outbound *o, struct mw_client_reques
   const struct mw_call *parent = mw_bind_adopt(L, &o->child);
   if (!parent) return;
   if (parent->deadline < request->deadline) request->deadline = parent->deadline;
-  pass_trace(L, o, metadata, parent);
+  if (!o->untraced) pass_trace(L, o, metadata, parent);
 }
 
 /* ---- sending ---- */

@@ -23,9 +23,11 @@ end
 function M.forward_trace(req, call)
   local own = {}
   for key, value in pairs(req.pairs) do own[key] = value end
-  own.id = nil
+  own.id, own.trace_context = nil, nil
+  local options = { metadata = own }
+  if req.pairs.trace_context then options.trace_context = req.pairs.trace_context == "true" end
   local id = req.pairs.id and call.trace_id
-  local reply, status = mw.client(req.text):call("echo.Echo/Unary", { what = "trace", text = id }, { metadata = own })
+  local reply, status = mw.client(req.text):call("echo.Echo/Unary", { what = "trace", text = id }, options)
   if not reply then return nil, status end
   return reply
 end

@@ -47,6 +47,13 @@ describe("the trace context", function()
     assert.are.same({ PARENT, "a=1", "y=8" }, forwarded(metadata, { baggage = "y=8" }))
   end)
 
+  it("stays here with the option trace_context = false, but for the handler's own", function()
+    local metadata = { traceparent = PARENT, tracestate = "a=1", baggage = "b=2" }
+    assert.are.same({ "-", "-", "-" }, forwarded(metadata, { trace_context = "false" }))
+    assert.are.same({ "-", "-", "y=8" }, forwarded(metadata, { trace_context = "false", baggage = "y=8" }))
+    assert.are.same({ PARENT, "a=1", "b=2" }, forwarded(metadata, { trace_context = "true" }))
+  end)
+
   -- The trace_id of the log's line with the text; nil without one.
   local function logged(text)
     server:wait_logged(text)
