@@ -256,7 +256,8 @@ describe("moonwire check", function()
 
   it("warns of an empty script", function()
     local folder <close> = project.new {
-      ["proto/greet.proto"] = proto, ["lua/empty.lua"] = "", ["lua/lines.lua"] = " \n\t\n", ["lua/words.lua"] = "return {}" }
+      ["proto/greet.proto"] = proto, ["lua/empty.lua"] = "",
+      ["lua/lines.lua"] = " \n\t\n", ["lua/words.lua"] = "return {}" }
     local code, _, stderr = folder:run "check"
     assert.are.equal(0, code, stderr)
     assert.matches('msg="the script is empty: it registers nothing" script=[^ ]*lua/empty.lua', stderr)

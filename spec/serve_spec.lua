@@ -199,12 +199,13 @@ describe("moonwire serve", function()
     local server <close> = test.serve { dir = folder.dir }
     server:kill()
     server:wait()
-    assert.matches("no scripts in " .. folder.dir .. "/lua: nothing but the built-in services is served", server.stderr, 1, true)
+    local where <const> = "no scripts in " .. folder.dir .. "/lua: "
+    assert.matches(where .. "nothing but the built-in services is served", server.stderr, 1, true)
     folder:write("moonwire.lua", "return { health = false, reflection = false }")
     local bare <close> = test.serve { dir = folder.dir }
     bare:kill()
     bare:wait()
-    assert.matches("no scripts in " .. folder.dir .. "/lua: nothing is served", bare.stderr, 1, true)
+    assert.matches(where .. "nothing is served", bare.stderr, 1, true)
   end)
 end)
 

@@ -12,8 +12,9 @@ describe("a connection that fails for TLS", function()
   local folder, plain, plain_address, tls, tls_address, strict, strict_address
 
   local function certificate(name, options)
-    assert(os.execute(("cd '%s' && openssl req -x509 -newkey rsa:2048 -nodes -keyout %s.key -out %s.crt -days 2 -subj /CN=localhost %s"
-      .. " 2>/dev/null"):format(folder.dir, name, name, options or "")))
+    local make <const> = "cd '%s' && openssl req -x509 -newkey rsa:2048 -nodes -keyout %s.key -out %s.crt -days 2 "
+      .. "-subj /CN=localhost %s 2>/dev/null"
+    assert(os.execute(make:format(folder.dir, name, name, options or "")))
   end
 
   local function serve(settings)
@@ -24,7 +25,8 @@ describe("a connection that fails for TLS", function()
   setup(function()
     folder = project.new {
       ["proto/helloworld.proto"] = read "proto/helloworld.proto",
-      ["lua/greeter.lua"] = "require'moonwire'.service 'helloworld.Greeter'.SayHello = function(r) return { message = r.name } end",
+      ["lua/greeter.lua"] = [[
+        require "moonwire".service "helloworld.Greeter".SayHello = function(req) return { message = req.name } end]],
     }
     certificate("server", "-addext subjectAltName=IP:127.0.0.1")
     certificate "other"
@@ -44,8 +46,8 @@ describe("a connection that fails for TLS", function()
 
   -- Asserts the words of `moonwire call` with `options`, and of mw.client with the same ones as a table.
   local function fails(expected, address, options, of_client)
-    local process <close> = test.start({ "call", address, "helloworld.Greeter/SayHello", "{}", table.unpack(options) }, {
-      cwd = folder.dir })
+    local words <const> = { "call", address, "helloworld.Greeter/SayHello", "{}", table.unpack(options) }
+    local process <close> = test.start(words, { cwd = folder.dir })
     assert.are.equal(14, (process:wait()), process.stderr)
     assert.matches(expected, process.stderr, 1, true)
     local reply, status = mw.client(address, of_client):service "helloworld.Greeter":SayHello {}
@@ -57,14 +59,16 @@ describe("a connection that fails for TLS", function()
   local function path(name) return folder.dir .. "/" .. name end
 
   it("names the CA", function()
-    fails("the server's certificate is not signed by a trusted CA, has expired or is not valid yet: give the CA's file (--ca FILE; "
-      .. "ca = FILE), or renew the certificate", tls_address, { "--tls", "--ca", "other.crt" }, { ca = path "other.crt" })
+    fails("the server's certificate is not signed by a trusted CA, has expired or is not valid yet: give the CA's file "
+      .. "(--ca FILE; ca = FILE), or renew the certificate", tls_address, { "--tls", "--ca", "other.crt" },
+      { ca = path "other.crt" })
   end)
 
   it("names the authority", function()
-    fails("the server's certificate has another name: call the server by a name that the certificate has, or give that name as "
-      .. "the authority (--authority NAME; authority = NAME)", tls_address,
-      { "--tls", "--ca", "server.crt", "--authority", "example.org" }, { ca = path "server.crt", authority = "example.org" })
+    fails("the server's certificate has another name: call the server by a name that the certificate has, or give that "
+      .. "name as the authority (--authority NAME; authority = NAME)", tls_address,
+      { "--tls", "--ca", "server.crt", "--authority", "example.org" },
+      { ca = path "server.crt", authority = "example.org" })
   end)
 
   it("names TLS where a plaintext call reaches it", function()
@@ -77,13 +81,15 @@ describe("a connection that fails for TLS", function()
   end)
 
   it("names the client's certificate", function()
-    fails("if it requires a client certificate, give one that its CA signed (--cert FILE --key FILE; cert = FILE, key = FILE)",
+    fails("if it requires a client certificate, give one that its CA signed (--cert FILE --key FILE; cert = FILE, "
+      .. "key = FILE)",
       strict_address, { "--tls", "--ca", "server.crt" }, { ca = path "server.crt" })
   end)
 
   it("does not fail with all in place", function()
-    local process <close> = test.start({ "call", strict_address, "helloworld.Greeter/SayHello", '{"name": "x"}', "--tls", "--ca",
-      "server.crt", "--cert", "other.crt", "--key", "other.key" }, { cwd = folder.dir })
+    local words <const> = { "call", strict_address, "helloworld.Greeter/SayHello", '{"name": "x"}', "--tls",
+      "--ca", "server.crt", "--cert", "other.crt", "--key", "other.key" }
+    local process <close> = test.start(words, { cwd = folder.dir })
     assert.are.equal('{"message":"x"}', process:read_line(), process.stderr)
     assert.are.equal(0, (process:wait()))
   end)

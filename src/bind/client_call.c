@@ -192,13 +192,15 @@ static void read_option(lua_State *L, struct mw_outbound *o, struct mw_client_re
   } else if (strcmp(name, "wait_for_ready") == 0) {
     request->wait_for_ready = lua_toboolean(L, -1);
   } else if (strcmp(name, "trace_context") == 0) {
-    if (!lua_isboolean(L, -1)) luaL_error(L, "%s: trace_context: expected a boolean, got %s", what, luaL_typename(L, -1));
+    if (!lua_isboolean(L, -1))
+      luaL_error(L, "%s: trace_context: expected a boolean, got %s", what, luaL_typename(L, -1));
     o->untraced = !lua_toboolean(L, -1);
   } else if (strcmp(name, "async") == 0) {
     check_async(L, o, what);
   } else {
-    luaL_error(L, "%s: no option \"%s\": there are deadline, metadata, compression, wait_for_ready, trace_context and async", what,
-               luaL_tolstring(L, -2, NULL));
+    luaL_error(
+        L, "%s: no option \"%s\": there are deadline, metadata, compression, wait_for_ready, trace_context and async",
+        what, luaL_tolstring(L, -2, NULL));
   }
 }
 

@@ -19,8 +19,8 @@ static const char help[] =
     "       moonwire call HOST:PORT|unix:PATH --describe [NAME] [OPTION]... prints a service, method, message or enum\n"
     "\n"
     "The schema is the folder proto; where there is none, and for a list, the server's reflection. A method may be named by\n"
-    "the end of its name (Service/Method, Method) if no other ends so. :PORT is localhost:PORT; HOST without a port is\n"
-    "HOST:50051, with --tls HOST:443.\n"
+    "the end of its name (Service/Method, Method) if no other ends so. :PORT is localhost:PORT, HOST without a port\n"
+    "HOST:50051, or HOST:443 with --tls.\n"
     "\n"
     "REQUEST is JSON text, @FILE to read a file, or - to read standard input. Without it a method that takes one\n"
     "message gets {}, one that takes a stream reads standard input. A stream is any number of values one after\n"
@@ -230,10 +230,12 @@ static bool lacks_port(const char *target) {
   return !colon || (target[0] == '[' && target[strlen(target) - 1] == ']');
 }
 
-/* ":50051" is a port of this machine. Without a port, the server's default one is meant, or that of HTTPS with TLS: gRPC would
- * take 443 for both. */
+/* ":50051" is a port of this machine. Without a port, the server's default one is meant, or that of HTTPS with TLS:
+ * gRPC would take 443 for both. */
 static int parse_target(struct mw_call_options *o, const char *text) {
-  const char *host = text[0] == ':' ? "localhost" : "", *port = !lacks_port(text) ? "" : o->channel.tls ? ":443" : ":50051";
+  const char *host = text[0] == ':' ? "localhost" : "", *port = !lacks_port(text) ? ""
+                                                                : o->channel.tls  ? ":443"
+                                                                                  : ":50051";
   size_t size = strlen(host) + strlen(text) + strlen(port) + 1;
   char *target = mw_arena_alloc(&o->arena, size);
   if (!target) return wrong_usage("out of memory");

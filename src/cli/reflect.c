@@ -225,8 +225,8 @@ int mw_reflect_init(struct mw_reflect *reflect, struct mw_loop *loop, struct mw_
 
 static void on_late(void *arg) { ((struct mw_reflect *)arg)->late = true; }
 
-/* Half-closes the stream and reads the server's status, which a cancelled stream would replace by CANCELLED. Waits for END_NS at the
- * most. */
+/* Half-closes the stream and reads the server's status: the server would count a cancelled stream as CANCELLED. Waits
+ * for END_NS at the most. */
 static void end(struct mw_reflect *reflect) {
   struct mw_timer *timer = mw_timer_start(reflect->loop, END_NS, on_late, reflect);
   if (!timer) return;

@@ -147,7 +147,8 @@ static void warn_if_empty(const struct mw_server *server, const char *dir) {
   const struct mw_generation *generation = mw_server_generation(server);
   if (generation->n_files > 0) return;
   bool builtin = generation->settings.health || generation->settings.reflection;
-  mw_log(MW_LOG_WARN, NULL, "no scripts in %s/lua: nothing%s is served", dir, builtin ? " but the built-in services" : "");
+  mw_log(MW_LOG_WARN, NULL, "no scripts in %s/lua: nothing%s is served", dir,
+         builtin ? " but the built-in services" : "");
 }
 
 /* On stdout, which nobody may read: waits for no longer than ANNOUNCE_NS. */

@@ -55,8 +55,8 @@ static const struct mw_proto_file *find_proto(const struct mw_generation *genera
 }
 
 /* Lists the proto files of `a` that `b` lacks, or with `changed` has with other bytes. Returns how many there are. */
-static size_t add_proto_list(struct mw_buf *out, const char *title, const struct mw_generation *a, const struct mw_generation *b,
-                             bool changed) {
+static size_t add_proto_list(struct mw_buf *out, const char *title, const struct mw_generation *a,
+                             const struct mw_generation *b, bool changed) {
   bool first = true;
   size_t n = 0;
   for (size_t i = 0; i < a->n_proto_files; i++) {

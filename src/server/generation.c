@@ -124,7 +124,8 @@ static int digest_files(struct digested *digested, const char *folder, const cha
     if (rc == 0) rc = mw_buf_read_file(&bytes, mw_buf_str(&path), MW_POOL_SET_MAX, err);
     uint64_t one = digest(digest_start, mw_buf_slice(&bytes));
     *hash = digest(digest_name(*hash, list.paths[i]), mw_slice(&one, sizeof one));
-    if (rc == 0 && add_proto_file(digested, mw_buf_str(&path), one) != 0) rc = mw_err_set(err, MW_ENOMEM, "out of memory");
+    if (rc == 0 && add_proto_file(digested, mw_buf_str(&path), one) != 0)
+      rc = mw_err_set(err, MW_ENOMEM, "out of memory");
   }
   for (size_t i = 0; i < list.n_aliases; i++) {
     *hash = digest_name(digest_name(*hash, list.aliases[i].name), list.aliases[i].other);

@@ -43,8 +43,8 @@ static const char *find_handler(const struct mw_router *router, const struct mw_
   return NULL;
 }
 
-/* Logs each service that scripts of `before` handle and those of `after` do not register: a script was deleted, or no longer
- * calls mw.service. */
+/* Logs each service that scripts of `before` handle and those of `after` do not register: a script was deleted, or no
+ * longer calls mw.service. */
 static void log_removed(const struct mw_program *before, const struct mw_program *after) {
   for (size_t i = 0; i < mw_pool_service_count(before->pool); i++) {
     const struct mw_service_type *service = mw_pool_service_at(before->pool, i);

@@ -59,11 +59,12 @@ static void put_off(struct mw_reading_attempt *attempt, const char *path, int64_
   }
 }
 
-/* Reads the folder. Refuses a new moonwire.lua with which a server could not start; an unchanged one is not checked again, so
- * that a certificate that is being replaced does not refuse a save of a script. */
+/* Reads the folder. Refuses a new moonwire.lua with which a server could not start; an unchanged one is not checked
+ * again, so that a certificate that is being replaced does not refuse a save of a script. */
 static void read_folder(struct mw_reading_attempt *attempt) {
   struct mw_generation *read = NULL;
-  int rc = mw_generation_read(&read, attempt->dir, attempt->number, attempt->previous, attempt->overrides, &attempt->err);
+  int rc = mw_generation_read(&read, attempt->dir, attempt->number, attempt->previous, attempt->overrides,
+                              &attempt->err);
   if (rc == 0 && attempt->previous && !mw_generation_same_settings(read, attempt->previous)) {
     rc = mw_settings_check(&read->settings, read->settings.data, &attempt->err);
   }

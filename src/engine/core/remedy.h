@@ -6,7 +6,8 @@
 
 #include "base/slice.h"
 
-/* The remedy for core's message about a connection that failed, with or without TLS: a static text to append, or NULL. */
+/* The remedy for core's message about a connection that failed, with TLS or without: a static text to append, or
+ * NULL. */
 const char *mw_core_remedy(struct mw_slice message, bool tls);
 
 #endif

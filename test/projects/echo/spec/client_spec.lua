@@ -134,8 +134,8 @@ describe("mw.client", function()
 
     it("says what is wrong with an option", function()
       local function options(value) return failure(echo.Unary, echo, {}, value) end
-      assert.matches('no option "dedline": there are deadline, metadata, compression, wait_for_ready, trace_context and async',
-        options { dedline = 1 }, 1, true)
+      assert.matches('no option "dedline": there are deadline, metadata, compression, wait_for_ready, trace_context '
+        .. 'and async', options { dedline = 1 }, 1, true)
       assert.matches("trace_context: expected a boolean, got string", options { trace_context = "no" }, 1, true)
       assert.matches("deadline: expected a number, got string", options { deadline = "soon" }, 1, true)
       assert.matches("deadline: expected seconds from now, 0 or more", options { deadline = -1 }, 1, true)

@@ -49,8 +49,8 @@ describe("a save", function()
       assert.equal("one", say(folder.client))
       assert.equal(0, folder:count "no script handles the service any more")
       local log = folder:expect("is live after", function() save(folder) end)
-      local line <const> = 'warn [^\n]*msg="no script handles the service any more: new calls are answered with UNIMPLEMENTED" '
-        .. "service=reload.Reload script=[^ ]*/lua/reload.lua:%d+\n"
+      local line <const> = 'warn [^\n]*msg="no script handles the service any more: new calls are answered with '
+        .. 'UNIMPLEMENTED" ' .. "service=reload.Reload script=[^ ]*/lua/reload.lua:%d+\n"
       test.eventually(function() return folder.server.stderr:find(line) end)
       assert.equal("UNIMPLEMENTED", select(2, folder.client:Say {}).code)
       folder:commit("lua/words.lua", words "two")

@@ -7,7 +7,8 @@ local evaluates <const>, ask <const> = copy.evaluates, copy.ask
 
 local busy <const> = "local t = mw.time.monotonic() while mw.time.monotonic() - t < 0.3 do end return 'done'"
 
-local certificate <const> = "openssl req -x509 -newkey rsa:2048 -nodes -keyout k -out c -days 2 -subj /CN=localhost 2>/dev/null"
+local certificate <const> = "openssl req -x509 -newkey rsa:2048 -nodes -keyout k -out c -days 2 -subj /CN=localhost "
+  .. "2>/dev/null"
 
 local spin <const> = "while true do end"
 
