@@ -28,7 +28,8 @@ struct mw_test {
   int64_t limit;                    /* nanoseconds that a test may take; 0 for no limit, -1 until known */
   int64_t since;                    /* mw_clock_real() when it began, or the last one ended */
   volatile sig_atomic_t interrupted; /* by SIGINT */
-  struct mw_test_turn *pause;       /* the test.pause() under way, or NULL; test_clock.c */
+  struct mw_test_turn *pause;       /* the test.pause() under way, or NULL; test_clock.c, as the next */
+  void (*end_pause)(struct mw_test *test); /* ends it */
   struct mw_list stores;            /* of earlier tests, still in use by what the collector has not found */
   pthread_mutex_t log_lock;         /* guards what follows */
   struct mw_buf log;                /* lines since the test began */
@@ -82,9 +83,6 @@ int mw_test_raise_overdue(lua_State *L, struct mw_test *test);
 
 /* Reports on stderr that SIGINT has ended the specs in a test that "waits" or "runs" at `place`. */
 void mw_test_report_interrupt(struct mw_test *test, const char *verb, const char *place);
-
-/* Ends a test.pause() that is under way. */
-void mw_test_end_pause(struct mw_test *test);
 
 /* Lets the clocks go if a spec has stopped them. */
 void mw_test_clock_release(struct mw_test *test);

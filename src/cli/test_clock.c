@@ -90,22 +90,24 @@ static void end_pause(void *arg) {
   mw_test_turn_end(&pause->turn);
 }
 
+static void end_pause_early(struct mw_test *test) {
+  struct pause *pause = MW_CONTAINER(test->pause, struct pause, turn);
+  mw_timer_stop(pause->timer);
+  end_pause(pause);
+}
+
 /* A test has one under way, but for those of functions that it has spawned. */
 static void run_pause(struct mw_test_turn *turn) {
   struct pause *pause = MW_CONTAINER(turn, struct pause, turn);
-  if (turn->fiber == turn->test->fiber) turn->test->pause = turn;
+  if (turn->fiber == turn->test->fiber) {
+    turn->test->pause = turn;
+    turn->test->end_pause = end_pause_early;
+  }
   pause->timer = mw_timer_start_real(&turn->test->worker.loop, pause->delay, end_pause, pause);
   if (pause->timer) return;
   turn->test->pause = NULL;
   mw_err_set(&turn->err, MW_ENOMEM, "out of memory");
   mw_test_turn_end(turn);
-}
-
-void mw_test_end_pause(struct mw_test *test) {
-  if (!test->pause) return;
-  struct pause *pause = MW_CONTAINER(test->pause, struct pause, turn);
-  mw_timer_stop(pause->timer);
-  end_pause(pause);
 }
 
 /* test.pause(seconds) */

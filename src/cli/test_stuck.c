@@ -130,7 +130,7 @@ static bool is_stuck(struct mw_test *test) {
 /* Ends what the test waits for, where that can be; the end of a turn (test_turn.c) raises by itself. */
 static void end_overdue(struct mw_test *test) {
   const struct mw_fiber *fiber = test->fiber;
-  mw_test_end_pause(test);
+  if (test->pause) test->end_pause(test);
   if (!fiber->waiting || !fiber->cancel || mw_fiber_is_queued(fiber)) return;
   mw_buf_clear(&test->stuck);
   describe(test, &test->stuck);
@@ -142,7 +142,7 @@ static void look(void *arg) {
   test->look = NULL;
   if (test->interrupted) {
     if (test->code < 0) interrupt(test);
-    mw_test_end_pause(test);
+    if (test->pause) test->end_pause(test);
   } else if (mw_test_is_overdue(test)) {
     end_overdue(test);
   } else if (is_stuck(test)) {
