@@ -34,13 +34,19 @@ static void push_place(lua_State *L) {
   lua_pushliteral(L, "");
 }
 
+/* Raises words about `module` with that place. */
+static int raise_about(lua_State *L, const char *fmt, const char *module) {
+  push_place(L);
+  lua_pushfstring(L, fmt, module);
+  lua_concat(L, 2);
+  return lua_error(L);
+}
+
 static int raise_unknown(lua_State *L, const struct mw_program *program, const char *module) {
   const char *near = mw_nearest(module, program->n_files, module_at, program);
-  push_place(L);
-  lua_pushfstring(L, "module '%s' not found in the lua folder", module);
-  if (near) lua_pushfstring(L, " (did you mean '%s'?)", near);
-  lua_concat(L, near ? 3 : 2);
-  return lua_error(L);
+  if (!near) return raise_about(L, "module '%s' not found in the lua folder", module);
+  const char *words = lua_pushfstring(L, "'%s' not found in the lua folder (did you mean '%s'?)", module, near);
+  return raise_about(L, "module %s", words);
 }
 
 /* Turns an error of any type into words; one that is no string gets the place of the call of error(). */
@@ -96,17 +102,17 @@ static bool run_module(lua_State *L, struct mw_program *program, const struct mw
 static int load_module(lua_State *L, struct mw_program *program, const char *module) {
   luaL_checkstack(L, 10, "modules that require each other");
   if (lua_rawgeti(L, LUA_REGISTRYINDEX, program->modules_ref) != LUA_TTABLE) {
-    return luaL_error(L, "require '%s': the generation of this function has ended", module);
+    return raise_about(L, "require '%s': the generation of this function has ended", module);
   }
   int modules = lua_gettop(L);
   if (lua_getfield(L, modules, module) != LUA_TNIL) {
-    if (is_marker(L, -1, &is_loading)) return luaL_error(L, "module '%s' requires itself, by way of others", module);
-    if (is_marker(L, -1, &has_failed)) return luaL_error(L, "module '%s' failed to load", module);
+    if (is_marker(L, -1, &is_loading)) return raise_about(L, "module '%s' requires itself, by way of others", module);
+    if (is_marker(L, -1, &has_failed)) return raise_about(L, "module '%s' failed to load", module);
     return 1;
   }
   const struct mw_script_file *file = find_file(program, module);
   if (!file) return raise_unknown(L, program, module);
-  return run_module(L, program, file, modules) ? 1 : luaL_error(L, "module '%s' failed to load", module);
+  return run_module(L, program, file, modules) ? 1 : raise_about(L, "module '%s' failed to load", module);
 }
 
 static int l_require(lua_State *L) {
