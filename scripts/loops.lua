@@ -99,6 +99,7 @@ return {
     ["bind/state.c"] = { mw_bind_open_state = 1 },
     ["bind/store_hold.c"] = { look = 1, one_too_many = 1, on_broken = 1, mw_bind_list_snapshots = 1 },
     ["bind/store_watch.c"] = { drop_longest = 2, l_close = 1 },
+    ["script/names.c"] = { mw_names_check = 1 },
     ["script/collect.c"] = { run_steps = 1 },
     ["script/pause.c"] = { mw_pause_stop = 1, release = 1 },
     ["script/ready.c"] = { run_list = 1, mw_ready_fini = 1 },
