@@ -6,7 +6,6 @@ return {
       "message_push", "message_read", "message_scalar", "message_types", "status", "wellknown_push", "wellknown_read",
       "wellknown_time" },
   },
-  ["cli"] = { { "test_clock", "test_stuck", "test_turn" } },
   ["engine/core"] = {
     { "call", "server" },
     { "channel", "engine" },
