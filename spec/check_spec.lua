@@ -260,8 +260,8 @@ describe("moonwire check", function()
       ["lua/lines.lua"] = " \n\t\n", ["lua/words.lua"] = "return {}" }
     local code, _, stderr = folder:run "check"
     assert.are.equal(0, code, stderr)
-    assert.matches('msg="the script is empty: it registers nothing" script=[^ ]*lua/empty.lua', stderr)
-    assert.matches('msg="the script is empty: it registers nothing" script=[^ ]*lua/lines.lua', stderr)
+    assert.matches('msg="the script is empty: it registers nothing" at=[^ ]*lua/empty.lua', stderr)
+    assert.matches('msg="the script is empty: it registers nothing" at=[^ ]*lua/lines.lua', stderr)
     assert.is_nil(stderr:find("words.lua", 1, true))
   end)
 

@@ -228,6 +228,24 @@ static void a_cut_has_memory_for_its_error(void **state) {
   assert_non_null(strstr(f.error, "the job ran for more than 20 ms"));
 }
 
+static int fill_with_userdata(lua_State *L) {
+  lua_pushnil(L);
+  while (lua_newuserdatauv(L, 16, 1)) { /* raises in the end */
+    lua_insert(L, -2);
+    lua_setiuservalue(L, -2, 1);
+  }
+  return 0;
+}
+
+/* C may take the last byte of the loan before an instruction runs. */
+static void a_refusal_leaves_memory_for_close_handlers(void **state) {
+  lua_register(f.vm.L, "fill", fill_with_userdata);
+  run("local _ <close> = setmetatable({}, {__close = function() closed = ('x'):rep(1000) .. 'y' end}) fill()");
+  assert_int_equal(f.cut, MW_CUT_MEMORY);
+  assert_int_equal(lua_getglobal(f.vm.L, "closed"), LUA_TSTRING);
+  lua_pop(f.vm.L, 1);
+}
+
 static const char *const colliding[] = {
     "pcall(function() local t = {} for i = 1, 140000 do t[i * 0x3ffff] = true end end)",
     "pcall(function() local t = {} for i = 1, 140000 do t[i * -0x1ffff] = true end end)",
@@ -383,6 +401,7 @@ int main(void) {
       TEST(a_file_that_takes_long_to_compile_is_refused),
       TEST(work_below_is_over_with_the_budget),
       TEST(a_cut_has_memory_for_its_error),
+      TEST(a_refusal_leaves_memory_for_close_handlers),
       TEST(a_table_whose_keys_collide_ends_it),
       TEST(a_large_table_does_not),
       TEST(who_works_for_less_than_half_of_a_slice_is_not_ended),

@@ -133,6 +133,14 @@ static void mark_cut(struct mw_vm *vm, struct mw_account *account, enum mw_cut w
   if (vm->running) vm->running->doom = MW_FIBER_UNWINDING;
 }
 
+/* The same for memory that was refused: Lua raises the error by itself. */
+static void mark_refused(struct mw_vm *vm, struct mw_account *account) {
+  memcpy(account->place, vm->refused_at, sizeof account->place);
+  mark_cut(vm, account, vm->refused_for ? vm->refused_for : MW_CUT_MEMORY);
+  vm->refused_for = MW_CUT_NONE;
+  log_cut(vm, account, "");
+}
+
 static void raise_cut(lua_State *L, struct mw_account *account, const char *traceback) {
   luaL_checkstack(L, 8, NULL);
   push_error(L, account, traceback);
@@ -245,6 +253,7 @@ void mw_budget_check(lua_State *L) {
     arm(L);
     raise_cut(L, account, NULL);
   }
+  if (account->refused && !account->cut) mark_refused(vm, account); /* this is a `<close>` handler */
   if (vm->shortage.lent && !account->cut) cut(L, account, MW_CUT_MEMORY);
   int64_t now = look_at(account);
   if (account->cut) {
@@ -314,10 +323,7 @@ bool mw_budget_settle(lua_State *L, int status) {
   mw_vm_drop_scratch(vm); /* who raised the error may have filled it */
   if (!account->cut) {
     if ((vm->limits.memory == 0 && !vm->refused_for) || !is_refusal(L, status)) return false;
-    memcpy(account->place, vm->refused_at, sizeof account->place);
-    mark_cut(vm, account, vm->refused_for ? vm->refused_for : MW_CUT_MEMORY);
-    vm->refused_for = MW_CUT_NONE;
-    log_cut(vm, account, "");
+    mark_refused(vm, account);
   }
   luaL_checkstack(L, 8, NULL);
   push_error(L, account, NULL);
@@ -368,7 +374,7 @@ static bool end_refusal(struct mw_vm *vm, size_t size) {
 /* Whether a block may be had although `after` bytes are beyond the limit. */
 static bool may_borrow(struct mw_vm *vm, size_t after) {
   size_t most = vm->limits.memory + vm->limits.memory / LOAN_PART;
-  if (vm->account && vm->account->cut) return after <= most + RESERVE;
+  if (vm->account && (vm->account->cut || vm->account->refused)) return after <= most + RESERVE;
   if (!vm->shortage.on || after > most) return false;
   if (!vm->running) return true; /* no script: for what carries a call */
   vm->shortage.lent = true;
@@ -391,10 +397,7 @@ static enum mw_cut find_refusal(struct mw_vm *vm, size_t held, size_t size) {
   return mw_weak_found(vm, size) ? MW_CUT_WEAK_KEYS : MW_CUT_NONE;
 }
 
-bool mw_budget_allow(struct mw_vm *vm, size_t held, size_t size) {
-  if (size <= held) return true;
-  if (size >= MW_BUDGET_BULK) count_bulk(vm, size - held);
-  bool collected = end_refusal(vm, size);
+static bool allow(struct mw_vm *vm, size_t held, size_t size, bool collected) {
   enum mw_cut why = find_refusal(vm, held, size);
   if (!why) {
     size_t limit = vm->limits.memory, after = vm->memory.used - held + size;
@@ -405,6 +408,16 @@ bool mw_budget_allow(struct mw_vm *vm, size_t held, size_t size) {
   }
   if (vm->current) note_refusal(vm, vm->current, why);
   return false;
+}
+
+bool mw_budget_allow(struct mw_vm *vm, size_t held, size_t size) {
+  if (size <= held) return true;
+  if (size >= MW_BUDGET_BULK) count_bulk(vm, size - held);
+  bool collected = end_refusal(vm, size);
+  if (vm->account && collected) vm->account->refused = false; /* Lua asks again */
+  bool allowed = allow(vm, held, size, collected);
+  if (vm->account && !allowed) vm->account->refused = true;
+  return allowed;
 }
 
 /* Time that the account is not charged for. */
@@ -479,7 +492,7 @@ void mw_account_close(struct mw_account *account, lua_State *L) {
 void mw_account_begin_run(struct mw_account *account, struct mw_account *outer) {
   account->outer = outer;
   account->started = 0;
-  account->warned = false;
+  account->warned = account->refused = false;
 }
 
 void mw_account_end_run(struct mw_account *account, struct mw_account *outer, lua_State *L) {

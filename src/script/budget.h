@@ -59,6 +59,7 @@ struct mw_account {
   int64_t started; /* mw_clock_real() of the first look at this run; 0 before */
   int64_t busy;    /* the thread's processor time then */
   bool warned;     /* of this run */
+  bool refused;    /* memory was refused in this run: unless Lua asks again, an error unwinds it */
   enum mw_cut cut; /* why it was ended */
   bool hard;       /* nothing may run any more */
   int error_ref;   /* registry: the error of the cut; LUA_NOREF */
