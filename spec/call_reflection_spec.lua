@@ -249,9 +249,71 @@ describe("reflection of another server", function()
     local server <close> = with_upstream(upstream, [[
       if answer.file_descriptor_response then answer.file_descriptor_response.file_descriptor_proto = { "\x0a\xff" } end
     ]])
-    local code, _, stderr = call(nil, server.address, "greet.Greeter/Hello", hello)
-    assert.are.equal(1, code)
-    assert.is_true(#stderr > 0)
+    local words <const> = 'moonwire call: the server\'s reflection has sent a malformed answer about "greet.Greeter"\n'
+    for _, arguments in ipairs { { "greet.Greeter/Hello", hello }, { "Count" }, { "--describe" }, {} } do
+      assert.are.same({ 1, {}, words }, { call(nil, server.address, table.unpack(arguments)) })
+    end
+  end)
+
+  it("may send a descriptor without a name", function()
+    local upstream <close> = served()
+    local server <close> = with_upstream(upstream, [[
+      if answer.file_descriptor_response then answer.file_descriptor_response.file_descriptor_proto = { "\x12\x01p" } end
+    ]])
+    local words <const> = 'moonwire call: the server\'s reflection has sent a malformed answer about "greet.Greeter"\n'
+    assert.are.same({ 1, {}, words }, { call(nil, server.address, "--describe") })
+  end)
+
+  it("may list a service without a name", function()
+    local upstream <close> = served()
+    local words <const> = 'moonwire call: the server\'s reflection has sent a malformed answer about "*"\n'
+    for _, name in ipairs { [[""]], [["a\0b"]] } do
+      local server <close> = with_upstream(upstream, ([[
+        if answer.list_services_response then answer.list_services_response.service = { { name = %s } } end
+      ]]):format(name))
+      assert.are.same({ 1, {}, words }, { call(nil, server.address) })
+    end
+  end)
+
+  it("may send what is no answer", function()
+    local upstream <close> = served()
+    local server <close> = with_upstream(upstream, "answer = {}")
+    local function words(about, kind)
+      return ('moonwire call: the server\'s reflection has answered the question about "%s" with neither services, files nor an error: '
+        .. "expected %s\n"):format(about, kind)
+    end
+    assert.are.same({ 1, {}, words("*", "services") }, { call(nil, server.address) })
+    assert.are.same({ 1, {}, words("*", "services") }, { call(nil, server.address, "--describe") })
+    assert.are.same({ 1, {}, words("*", "services") }, { call(nil, server.address, "greet.Greeter/Hello", hello) })
+    local files <close> = with_upstream(upstream, "if not answer.list_services_response then answer = {} end")
+    assert.are.same({ 1, {}, words("greet.Greeter", "files") }, { call(nil, files.address) })
+  end)
+
+  it("may send the answer to another question", function()
+    local upstream <close> = served()
+    local twice <close> = with_upstream(upstream, "call:send(answer)")
+    local words <const> = 'moonwire call: the server\'s reflection has answered the question about "greet.Greeter" with services: ' ..
+      "expected files\n"
+    for _, arguments in ipairs { { "Count" }, { "--describe" }, {} } do
+      assert.are.same({ 1, {}, words }, { call(nil, twice.address, table.unpack(arguments)) })
+    end
+    local files <close> = with_upstream(upstream, [[
+      if answer.list_services_response then answer = { file_descriptor_response = {} } end
+    ]])
+    assert.are.same({ 1, {}, 'moonwire call: the server\'s reflection has answered the question about "*" with files: ' ..
+      "expected services\n" }, { call(nil, files.address) })
+  end)
+
+  it("may list a service that it does not define", function()
+    local upstream <close> = served()
+    local server <close> = with_upstream(upstream, [[
+      local list = answer.list_services_response
+      if list then list.service = { { name = "greet.Other" }, { name = "gone.Gone" } } end
+    ]])
+    local code, lines, stderr = call(nil, server.address)
+    assert.are.same({ 0, "gone.Gone (the server has no definition of it)", "" }, { code, lines[#lines], stderr })
+    code, lines, stderr = call(nil, server.address, "--describe")
+    assert.are.same({ 0, "", "// gone.Gone: the server has no definition of it", "" }, { code, lines[#lines - 1], lines[#lines], stderr })
   end)
 
   it("may end without an answer", function()

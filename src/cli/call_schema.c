@@ -138,7 +138,8 @@ static int put_methods(struct mw_buf *out, const char *name, const struct mw_ser
 
 static int put_definition(struct mw_buf *out, const char *name, const struct mw_service_type *service) {
   int rc = out->len > 0 ? mw_buf_puts(out, "\n") : 0;
-  return rc == 0 && service ? mw_describe_service(out, service) : rc;
+  if (rc != 0) return rc;
+  return service ? mw_describe_service(out, service) : mw_buf_printf(out, "// %s: the server has no definition of it\n", name);
 }
 
 /* Takes the text. */

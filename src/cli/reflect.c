@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "schema/wire.h"
+#include "server/wire_write.h"
 
 #define END_NS ((int64_t)MW_NS_PER_S) /* for the server's status after the last answer */
 
@@ -31,17 +32,19 @@ static int no_memory(struct mw_err *err) { return mw_err_set(err, MW_ENOMEM, "ou
 
 /* ---- the wire format ---- */
 
-static int put_length_delimited(struct mw_buf *out, uint32_t number, struct mw_slice bytes) {
-  int rc = mw_buf_putc(out, (char)(number << 3 | MW_WIRE_LEN));
-  size_t len = bytes.len;
-  for (; rc == 0 && len >= 0x80; len >>= 7) rc = mw_buf_putc(out, (char)(len | 0x80));
-  if (rc == 0) rc = mw_buf_putc(out, (char)len);
-  return rc == 0 ? mw_buf_append(out, bytes.data, bytes.len) : rc;
+enum { GROUPS = 16 }; /* within each other */
+
+static bool is_well_formed(struct mw_slice message) {
+  struct mw_wire_field field;
+  const uint8_t *at = message.data, *end = at + message.len;
+  for (; at < end; at = field.end) {
+    if (mw_wire_next(at, end, MW_WIRE_NUMBER_MAX, GROUPS, &field) != MW_WIRE_FINE) return false;
+  }
+  return true;
 }
 
 /* Moves to the next field of number `number` in `message`. Returns false after the last one, and at a malformed field. */
 static bool next_field(struct mw_slice *message, uint32_t number, struct mw_wire_field *field) {
-  enum { GROUPS = 16 };
   const uint8_t *at = message->data, *end = at + message->len;
   while (at < end && mw_wire_next(at, end, MW_WIRE_NUMBER_MAX, GROUPS, field) == MW_WIRE_FINE) {
     at = field->end;
@@ -122,7 +125,7 @@ static int exchange(struct mw_reflect *reflect, struct mw_slice question, struct
 /* Asks, and if the server does not have the service, the next version of it. The answer is left in `answer`. */
 static int ask(struct mw_reflect *reflect, uint32_t number, const char *text, struct mw_err *err) {
   struct mw_buf question = MW_BUF_INIT;
-  int rc = put_length_delimited(&question, number, mw_slice_str(text)) == 0 ? MW_ECLOSED : no_memory(err);
+  int rc = mw_write_bytes(&question, number, mw_slice_str(text)) == 0 ? MW_ECLOSED : no_memory(err);
   for (bool again = rc == MW_ECLOSED; again;) {
     rc = exchange(reflect, mw_buf_slice(&question), err);
     again = rc == MW_ECLOSED && reflect->code == MW_CODE_UNIMPLEMENTED && reflect->version + 1 < N_VERSIONS;
@@ -133,27 +136,57 @@ static int ask(struct mw_reflect *reflect, uint32_t number, const char *text, st
   return rc;
 }
 
-/* The error of an answer, if it is one. */
-static int check_answer(const struct mw_reflect *reflect, const char *text, struct mw_err *err) {
-  struct mw_slice error = mw_buf_slice(&reflect->answer);
-  if (!next_bytes(&error, ERROR_RESPONSE, &error)) return 0;
+/* ---- answers ---- */
+
+static int malformed(const char *text, struct mw_err *err) {
+  return mw_err_set(err, MW_EFORMAT, "the server's reflection has sent a malformed answer about \"%s\"", text);
+}
+
+/* The error that the server has sent in the place of an answer. */
+static int refused(struct mw_slice error, const char *text, struct mw_err *err) {
   struct mw_slice rest = error, words = first_bytes(error, 2);
   struct mw_wire_field code = {.varint = MW_CODE_UNKNOWN};
+  if (!is_well_formed(error)) return malformed(text, err);
   next_field(&rest, 1, &code);
   int rc = code.varint == MW_CODE_NOT_FOUND ? MW_ENOTFOUND : MW_EFORMAT;
   return mw_err_set(err, rc, "the server's reflection has no answer about \"%s\": %.*s", text, (int)words.len,
                     words.data ? (const char *)words.data : "");
 }
 
+/* Another answer than the question has. A server that answers a question twice sends them from then on. */
+static int misplaced(bool files, bool other, const char *text, struct mw_err *err) {
+  static const char *const kinds[] = {"services", "files"};
+  return mw_err_set(err, MW_EFORMAT, "the server's reflection has answered the question about \"%s\" with %s: expected %s", text,
+                    other ? kinds[!files] : "neither services, files nor an error", kinds[files]);
+}
+
+/* Gets the part `number` of the answer to the question about `text`. */
+static int open_answer(const struct mw_reflect *reflect, uint32_t number, const char *text, struct mw_slice *out,
+                       struct mw_err *err) {
+  const struct mw_slice answer = mw_buf_slice(&reflect->answer);
+  struct mw_slice rest = answer, body;
+  bool files = number == FILE_DESCRIPTOR_RESPONSE;
+  if (!is_well_formed(answer)) return malformed(text, err);
+  if (next_bytes(&rest, ERROR_RESPONSE, &body)) return refused(body, text, err);
+  rest = answer;
+  if (next_bytes(&rest, number, &body)) {
+    if (!is_well_formed(body)) return malformed(text, err);
+    *out = body;
+    return 0;
+  }
+  rest = answer;
+  return misplaced(files, next_bytes(&rest, files ? LIST_SERVICES_RESPONSE : FILE_DESCRIPTOR_RESPONSE, &body), text, err);
+}
+
 /* ---- questions ---- */
 
 int mw_reflect_list(struct mw_reflect *reflect, struct mw_buf *names, struct mw_err *err) {
+  struct mw_slice services = {NULL, 0}, one;
   int rc = ask(reflect, LIST_SERVICES, "*", err);
-  if (rc == 0) rc = check_answer(reflect, "*", err);
-  struct mw_slice services = first_bytes(mw_buf_slice(&reflect->answer), LIST_SERVICES_RESPONSE), one;
+  if (rc == 0) rc = open_answer(reflect, LIST_SERVICES_RESPONSE, "*", &services, err);
   while (rc == 0 && next_bytes(&services, 1, &one)) {
     struct mw_slice name = first_bytes(one, 1);
-    if (name.len == 0 || memchr(name.data, '\0', name.len)) continue;
+    if (!is_well_formed(one) || name.len == 0 || memchr(name.data, '\0', name.len)) return malformed("*", err);
     if (mw_buf_append(names, name.data, name.len) != 0 || mw_buf_putc(names, '\0') != 0) rc = no_memory(err);
   }
   return rc;
@@ -169,17 +202,24 @@ static bool is_new(struct mw_reflect *reflect, struct mw_slice path, int *rc) {
   return !mw_pool_file(reflect->base, name).data;
 }
 
-/* Adds the files of an answer to the set, and to `missing` their imports, each with its zero byte. */
-static int take_files(struct mw_reflect *reflect, struct mw_buf *missing, struct mw_err *err) {
-  struct mw_slice files = first_bytes(mw_buf_slice(&reflect->answer), FILE_DESCRIPTOR_RESPONSE), rest = files, file;
+static bool is_file(struct mw_slice descriptor) {
+  struct mw_slice path = first_bytes(descriptor, FILE_NAME);
+  return is_well_formed(descriptor) && path.len > 0 && path.len < PATH_MAX && !memchr(path.data, '\0', path.len);
+}
+
+/* Adds the files of the answer about `text` to the set, and to `missing` their imports, each with its zero byte. */
+static int take_files(struct mw_reflect *reflect, const char *text, struct mw_buf *missing, struct mw_err *err) {
+  struct mw_slice files, file;
   size_t begin = reflect->set.len;
-  int rc = 0;
-  while (rc == 0 && next_bytes(&rest, 1, &file)) {
+  int rc = open_answer(reflect, FILE_DESCRIPTOR_RESPONSE, text, &files, err);
+  if (rc != 0) return rc;
+  while (rc == 0 && next_bytes(&files, 1, &file)) {
+    if (!is_file(file)) return malformed(text, err);
     /* A file that was asked for by its path is marked already. */
     struct mw_slice path = first_bytes(file, FILE_NAME);
     bool asked = mw_map_get(&reflect->seen, path) == &reflect->set;
     if (asked && mw_map_set(&reflect->seen, path, reflect) != 0) rc = MW_ENOMEM;
-    if (rc == 0 && (asked || is_new(reflect, path, &rc))) rc = put_length_delimited(&reflect->set, 1, file);
+    if (rc == 0 && (asked || is_new(reflect, path, &rc))) rc = mw_write_bytes(&reflect->set, 1, file);
     if (reflect->set.len > MW_POOL_SET_MAX) return mw_err_set(err, MW_ELIMIT, "the server's schema is larger than 256 MiB");
   }
   struct mw_slice added = mw_slice(reflect->set.data + begin, reflect->set.len - begin), import;
@@ -197,15 +237,13 @@ static int take_files(struct mw_reflect *reflect, struct mw_buf *missing, struct
 int mw_reflect_fetch(struct mw_reflect *reflect, const char *symbol, struct mw_err *err) {
   struct mw_buf missing = MW_BUF_INIT;
   int rc = ask(reflect, FILE_CONTAINING_SYMBOL, symbol, err);
-  if (rc == 0) rc = check_answer(reflect, symbol, err);
-  if (rc == 0) rc = take_files(reflect, &missing, err);
+  if (rc == 0) rc = take_files(reflect, symbol, &missing, err);
   for (size_t at = 0; rc == 0 && at < missing.len;) {
     char path[PATH_MAX];
     at += (size_t)snprintf(path, sizeof path, "%s", mw_buf_str(&missing) + at) + 1;
     if (mw_map_get(&reflect->seen, mw_slice_str(path)) != &reflect->set) continue; /* it came with another */
     rc = ask(reflect, FILE_BY_FILENAME, path, err);
-    if (rc == 0) rc = check_answer(reflect, path, err);
-    if (rc == 0) rc = take_files(reflect, &missing, err);
+    if (rc == 0) rc = take_files(reflect, path, &missing, err);
   }
   mw_buf_fini(&missing);
   return rc;
