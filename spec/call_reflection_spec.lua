@@ -215,8 +215,58 @@ describe("reflection of another server", function()
       "call from the service's own folder, or name the folder of its .proto files with --proto DIR\n"):format(server.address)
     assert.are.same({ 1, {}, words }, { call(nil, server.address, "greet.Greeter/Hello", hello) })
     assert.are.same({ 1, {}, words }, { call(nil, server.address) })
-    local _, lines = call(server.folder.dir, server.address) -- of the folder there
-    assert.are.equal("greet.Greeter", lines[1])
+    local dir <const> = server.folder.dir
+    for _, arguments in ipairs { {}, { "--describe" } } do
+      local code, lines, stderr = call(dir, server.address, table.unpack(arguments)) -- of the folder there
+      assert.are.equal(0, code)
+      assert.matches("greet.Greeter", lines[1], 1, true)
+      assert.are.equal(('moonwire call: %s has no server reflection; the list is of the folder "proto"\n'):format(server.address), stderr)
+    end
+    assert.are.same({ 1, {}, ("moonwire call: %s has no server reflection\n" ..
+      'leave out --reflection to use the folder "proto"\n'):format(server.address) }, { call(dir, server.address, "Count", "--reflection") })
+    assert.are.same({ 0, { '{"text":"0"}' }, "" }, { call(dir, server.address, "Count") })
+  end)
+
+  it("may be off, and the folders of protos are those of moonwire.lua", function()
+    local server <close> = served { ["moonwire.lua"] = "return { reflection = false }" }
+    local folder <close> = project.new {
+      ["contracts/a.proto"] = 'syntax = "proto3"; package a; service Mine {}',
+      ["moonwire.lua"] = "return { proto = 'contracts' }",
+    }
+    assert.are.same({ 0, { "a.Mine" }, ('moonwire call: %s has no server reflection; the list is of the folder "contracts"\n')
+      :format(server.address) }, { call(folder.dir, server.address) })
+    assert.are.same({ 1, {}, "moonwire call: contracts: no service Bogus\nthere are: a.Mine\n" ..
+      "--reflection asks the server, not this folder\n" }, { call(folder.dir, server.address, "Bogus/Go") })
+    local second <close> = project.new {
+      ["more/b.proto"] = 'syntax = "proto3"; package b;',
+      ["contracts/a.proto"] = 'syntax = "proto3"; package a; service Mine {}',
+      ["moonwire.lua"] = "return { proto = { 'contracts', 'more' } }",
+    }
+    local _, _, stderr = call(second.dir, server.address, "Bogus/Go")
+    assert.matches("^moonwire call: contracts, more: no service Bogus\n", stderr)
+    local empty <close> = project.new { ["moonwire.lua"] = "return { proto = 'contracts' }" }
+    assert.matches('and there is no folder "contracts" here\n', select(3, call(empty.dir, server.address)), 1, true)
+  end)
+
+  it("may refuse to list its services, which is not to have no reflection", function()
+    local upstream <close> = served()
+    local server <close> = with_upstream(upstream, [[
+      answer = { error_response = { error_code = 5, error_message = "gone" } }
+    ]])
+    assert.are.same({ 1, {}, 'moonwire call: the server\'s reflection has no answer about "*": gone\n' },
+      { call(upstream.folder.dir, server.address) })
+  end)
+
+  it("is asked within the deadline of the call", function()
+    local server <close> = served { ["lua/slow.lua"] = [[
+      local mw = require "moonwire"
+      mw.intercept("grpc.reflection.v1.ServerReflection", function(_, next) mw.sleep(0.5) return next() end)
+      mw.service "greet.Greeter".Hello = function(_, call) return { text = tostring(call:time_remaining()) } end
+    ]], ["lua/greet.lua"] = "" }
+    local code, lines, stderr = call(nil, server.address, "greet.Greeter/Hello", "--deadline", "20s")
+    assert.are.same({ 0, "" }, { code, stderr })
+    local left = tonumber(lines[1]:match '"text":"([%d.]+)"')
+    assert.is_true(left <= 19.5, "left: " .. left)
   end)
 
   it("may send one file at a time", function()

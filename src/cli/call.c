@@ -26,6 +26,7 @@ struct client {
   const struct mw_pool *pool; /* the schema's */
   const struct mw_method_type *method;
   struct mw_reflect reflect;
+  int64_t reflected_ns; /* time that the server took for the schema, of the deadline */
   struct mw_loop loop;
   struct mw_engine *engine;
   struct mw_client_channel *channel;
@@ -113,7 +114,7 @@ static const struct mw_client_events events = {
 
 static int start_call(struct client *c, struct mw_err *err) {
   const struct mw_call_options *o = c->options;
-  int64_t deadline = mw_clock_after(mw_clock_mono(), o->timeout_ns);
+  int64_t deadline = mw_clock_after(mw_clock_mono() - c->reflected_ns, o->timeout_ns);
   const struct mw_client_request request = {
       .path = mw_slice_str(c->method->path),
       .metadata = &o->metadata,
@@ -230,8 +231,9 @@ static void finish_unreflected(struct client *c) {
 /* With a channel of its own, whose messages may be as large as a schema. */
 static int load_schema(struct client *c, struct mw_err *err) {
   const struct mw_call_options *o = c->options;
+  const int64_t began = mw_clock_mono();
   const struct mw_client_request like = {.metadata = &o->metadata,
-                                         .deadline = mw_clock_after(mw_clock_mono(), o->timeout_ns),
+                                         .deadline = mw_clock_after(began, o->timeout_ns),
                                          .wait_for_ready = o->wait};
   struct mw_channel_config config = o->channel;
   config.max_receive_bytes = SCHEMA_LIMIT;
@@ -247,6 +249,7 @@ static int load_schema(struct client *c, struct mw_err *err) {
   mw_reflect_fini(&c->reflect);
   mw_client_channel_close(channel);
   c->pool = c->schema.pool;
+  if (mw_call_schema_reflected(&c->schema)) c->reflected_ns = mw_clock_mono() - began;
   return rc;
 }
 

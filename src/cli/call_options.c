@@ -18,9 +18,10 @@ static const char help[] =
     "       moonwire call HOST:PORT|unix:PATH [OPTION]...                   lists services and methods\n"
     "       moonwire call HOST:PORT|unix:PATH --describe [NAME] [OPTION]... prints a service, method, message or enum\n"
     "\n"
-    "The schema is the folder proto; where there is none, and for a list, the server's reflection. A method may be named by\n"
-    "the end of its name (Service/Method, Method) if no other ends so. :PORT is localhost:PORT, HOST without a port\n"
-    "HOST:50051, or HOST:443 with --tls.\n"
+    "The schema is the folder proto; where there is none, and for a list, the server's reflection. A list of a server\n"
+    "without reflection is of the folder, after a line on stderr. A method may be named by the end of its name\n"
+    "(Service/Method, Method) if no other ends so. :PORT is localhost:PORT, HOST without a port HOST:50051, or HOST:443\n"
+    "with --tls.\n"
     "\n"
     "REQUEST is JSON text, @FILE to read a file, or - to read standard input. Without it a method that takes one\n"
     "message gets {}, one that takes a stream reads standard input. A stream is any number of values one after\n"
@@ -206,7 +207,6 @@ static int take_option(struct mw_call_options *o, int option, char *const *argv)
     case OPTION_AUTHORITY: o->channel.authority = optarg; return -1;
     case OPTION_PROTO:
       o->proto_dir = optarg;
-      o->proto_given = true;
       return -1;
     case ':': return wrong_usage("%s needs a value", argv[optind - 1]);
     default: return wrong_usage("no option %s", argv[optind - 1]);
@@ -250,12 +250,12 @@ static int check(const struct mw_call_options *o) {
   if (file && !c->tls) return wrong_usage("%s needs --tls", file);
   if (!c->cert_file != !c->key_file) return wrong_usage("--cert and --key go together");
   if (o->describe && o->request) return wrong_usage("--describe takes one name; %s is one too many", o->request);
-  if (o->reflection && o->proto_given) return wrong_usage("--proto and --reflection exclude each other");
+  if (o->reflection && o->proto_dir) return wrong_usage("--proto and --reflection exclude each other");
   return -1;
 }
 
 int mw_call_options_parse(struct mw_call_options *o, int argc, char **argv) {
-  *o = (struct mw_call_options){.proto_dir = "proto", .timeout_ns = MW_NEVER};
+  *o = (struct mw_call_options){.timeout_ns = MW_NEVER};
   mw_arena_init(&o->arena, SIZE_MAX);
   opterr = 0;
   int option, code = -1;

@@ -9,8 +9,7 @@ struct mw_call_options {
   const char *method;      /* "package.Service/Method" or the end of that; of --describe also another name; NULL: list */
   bool describe;           /* print the definition */
   const char *request;     /* JSON, "-", "@file"; NULL when absent */
-  const char *proto_dir;   /* where the schema is */
-  bool proto_given;        /* it is the one of --proto */
+  const char *proto_dir;   /* of --proto; NULL without it */
   bool reflection;         /* the server is asked for the schema, even if there is a folder */
   struct mw_metadata metadata;
   int64_t timeout_ns;      /* MW_NEVER without a deadline */

@@ -19,7 +19,7 @@ static bool is_folder(const char *path) {
 /* ---- loading ---- */
 
 static const char *name_of(const struct mw_call_schema *schema) {
-  return schema->folder ? schema->folder : "the server's reflection";
+  return mw_call_schema_reflected(schema) ? "the server's reflection" : mw_buf_str(&schema->folders);
 }
 
 /* Receives the files of all services that the server lists. */
@@ -49,41 +49,60 @@ static int ask_server(struct mw_call_schema *schema, const struct mw_call_option
     mw_err_fini(err);
     rc = fetch_all(schema, reflect, err);
   }
-  if (rc == MW_ECLOSED && reflect->code == MW_CODE_UNIMPLEMENTED) {
-    return mw_err_set(err, MW_ENOTFOUND, "%s has no server reflection, and there is no folder \"%s\" here\n"
-                      "call from the service's own folder, or name the folder of its .proto files with --proto DIR",
-                      options->channel.target, options->proto_dir);
-  }
   return rc == 0 ? mw_reflect_pool(reflect, &schema->pool, err) : rc;
 }
 
-/* The folder that was given, or those of the project that the command runs in. */
-static int load_folders(struct mw_call_schema *schema, const struct mw_call_options *options,
-                        const struct mw_settings *project, struct mw_err *err) {
-  schema->folder = options->proto_dir;
-  if (options->proto_given) return mw_schema_load(&schema->pool, options->proto_dir, err);
+/* The folder of --proto. */
+static int load_given(struct mw_call_schema *schema, const char *folder, struct mw_err *err) {
+  if (!is_folder(folder)) return mw_err_set(err, MW_ENOTFOUND, "--proto %s: there is no such folder", folder);
+  int rc = mw_buf_puts(&schema->folders, folder);
+  return rc == 0 ? mw_schema_load(&schema->pool, folder, err) : mw_err_set(err, rc, "out of memory");
+}
+
+/* The folders of the project that the command runs in. */
+static int load_folders(struct mw_call_schema *schema, const struct mw_settings *project, struct mw_err *err) {
+  int rc = 0;
+  for (size_t i = 0; rc == 0 && i < project->n_protos; i++) {
+    rc = mw_buf_printf(&schema->folders, "%s%s", i > 0 ? ", " : "", project->protos[i]);
+  }
+  if (rc != 0) return mw_err_set(err, rc, "out of memory");
   return mw_schema_load_from(&schema->pool, (const char *const *)project->protos, err);
+}
+
+/* The server has no reflection: lists the folder that is there, or fails. */
+static int load_unreflected(struct mw_call_schema *schema, const struct mw_call_options *options, bool there,
+                            const struct mw_settings *project, struct mw_err *err) {
+  const char *target = options->channel.target, *folder = project->protos[0];
+  mw_err_fini(err);
+  if (there && options->reflection) {
+    return mw_err_set(err, MW_ENOTFOUND, "%s has no server reflection\nleave out --reflection to use the folder \"%s\"", target,
+                      folder);
+  }
+  if (!there) {
+    return mw_err_set(err, MW_ENOTFOUND, "%s has no server reflection, and there is no folder \"%s\" here\n"
+                      "call from the service's own folder, or name the folder of its .proto files with --proto DIR", target, folder);
+  }
+  int rc = load_folders(schema, project, err);
+  if (rc == 0) fprintf(stderr, "moonwire call: %s has no server reflection; the list is of the folder \"%s\"\n", target, folder);
+  return rc;
 }
 
 static int load(struct mw_call_schema *schema, const struct mw_call_options *options, const struct mw_settings *project,
                 struct mw_reflect *reflect, struct mw_err *err) {
-  bool folder = is_folder(options->proto_given ? options->proto_dir : project->protos[0]), lists = !options->method;
-  if (options->proto_given && !folder) {
-    return mw_err_set(err, MW_ENOTFOUND, "--proto %s: there is no such folder", options->proto_dir);
-  }
-  if (options->proto_given || (folder && !lists && !options->reflection)) {
-    schema->unasked = !options->proto_given;
-    return load_folders(schema, options, project, err);
+  bool there = is_folder(project->protos[0]), lists = !options->method;
+  if (there && !lists && !options->reflection) {
+    schema->unasked = true;
+    return load_folders(schema, project, err);
   }
   int rc = ask_server(schema, options, reflect, err);
-  if (rc != MW_ENOTFOUND || !folder || options->reflection) return rc;
-  mw_err_fini(err);
-  return load_folders(schema, options, project, err);
+  bool none = rc == MW_ECLOSED && reflect->code == MW_CODE_UNIMPLEMENTED;
+  return none ? load_unreflected(schema, options, there, project, err) : rc;
 }
 
 int mw_call_schema_load(struct mw_call_schema *schema, const struct mw_call_options *options, struct mw_reflect *reflect,
                         struct mw_err *err) {
-  *schema = (struct mw_call_schema){.services = MW_BUF_INIT};
+  *schema = (struct mw_call_schema){.services = MW_BUF_INIT, .folders = MW_BUF_INIT};
+  if (options->proto_dir) return load_given(schema, options->proto_dir, err);
   struct mw_settings project;
   int rc = mw_settings_find_protos(&project, ".");
   if (rc != 0) return mw_err_set(err, rc, "out of memory");
@@ -95,6 +114,7 @@ int mw_call_schema_load(struct mw_call_schema *schema, const struct mw_call_opti
 void mw_call_schema_fini(struct mw_call_schema *schema) {
   mw_pool_unref(schema->pool);
   mw_buf_fini(&schema->services);
+  mw_buf_fini(&schema->folders);
 }
 
 /* ---- finding ---- */
@@ -104,7 +124,7 @@ int mw_call_schema_method(const struct mw_call_schema *schema, const char *name,
   struct mw_call_found found;
   int rc = mw_call_find(schema->pool, name, false, name_of(schema), &found, err);
   if (rc == 0) *out = found.method;
-  if (rc == MW_ENOTFOUND && schema->folder && schema->unasked) {
+  if (rc == MW_ENOTFOUND && schema->unasked) {
     mw_err_add(err, rc, "--reflection asks the server, not this folder");
   }
   return rc;
