@@ -105,7 +105,52 @@ describe("moonwire call without a proto folder", function()
     refuses("greet.Greeter has no method Helo; did you mean Hello?\nthere are: Hello, Watch, Count\n", "Greeter/Helo")
     refuses("the server's reflection: no service greet.Greter; did you mean greet.Greeter?" .. there, "greet.Greter/Hello")
     refuses("the server's reflection: no method Coun; did you mean greet.Greeter/Count?" .. there, "Coun")
-    refuses("the server's reflection: no service, method or type Foo" .. there, "--describe", "Foo")
+    refuses("the server's reflection: no service, method or type Zebra" .. there, "--describe", "Zebra")
+  end)
+
+  it("names what is near in a folder", function()
+    local folder <close> = project.new {
+      ["proto/a.proto"] = [[
+        syntax = "proto3";
+        package a;
+        service Svc { rpc Note(Rep) returns (Rep); rpc Up(Rep) returns (Rep); }
+        service One { rpc Up(Rep) returns (Rep); }
+        message Rep { message Inner {} }
+        enum Colour { RED = 0; }
+      ]],
+      ["proto/b.proto"] = 'syntax = "proto3"; package b; import "a.proto"; service Svc { rpc Down(a.Rep) returns (a.Rep); }',
+      ["moonwire.lua"] = 'print "moonwire.lua ran"',
+    }
+    local unasked <const> = "--reflection asks the server, not this folder\n"
+    local there <const> = "\nthere are: a.One, a.Svc, b.Svc\n"
+    local function refuses(words, ...)
+      local code, lines, stderr = call(folder.dir, server.address, ...)
+      assert.are.same({ 1, {} }, { code, lines })
+      assert.are.equal("moonwire call: " .. words, (stderr:gsub("^[^\n]*moonwire.lua ran[^\n]*\n", "")))
+    end
+    refuses("none of a.Svc, b.Svc has a method Nope; did you mean a.Svc/Note?\n" .. unasked, "Svc/Nope")
+    refuses("none of a.Svc, b.Svc has a method Zebra\n" .. unasked, "Svc/Zebra")
+    refuses("a.Svc, b.Svc are services: expected SERVICE/METHOD\n" .. unasked, "Svc")
+    refuses("a.One is a service: expected a.One/METHOD\nthere are: Up\n" .. unasked, "One")
+    refuses("proto: no service Ome; did you mean a.One?" .. there .. unasked, "Ome/Up")
+    refuses("proto: no service, method or type Rsp; did you mean a.Rep?" .. there .. unasked, "--describe", "Rsp")
+    refuses("proto: no service, method or type Iner; did you mean a.Rep.Inner?" .. there .. unasked, "--describe", "Iner")
+    refuses("proto: no service, method or type Color; did you mean a.Colour?" .. there .. unasked, "--describe", "Color")
+    refuses("proto: no service, method or type a.Rap; did you mean a.Rep?" .. there .. unasked, "--describe", "a.Rap")
+    refuses("proto: no method Noe; did you mean a.Svc/Note?" .. there .. unasked, "Noe")
+    refuses("proto: no method Zebra" .. there .. unasked, "Zebra")
+    refuses("Up could be any of: a.One/Up, a.Svc/Up\n", "Up")
+    refuses("Svc could be any of: a.Svc, b.Svc\n", "--describe", "Svc")
+  end)
+
+  it("runs no moonwire.lua with --proto", function()
+    local folder <close> = project.new {
+      ["proto/a.proto"] = 'syntax = "proto3"; package a; service Mine {}',
+      ["moonwire.lua"] = 'print "moonwire.lua ran"',
+    }
+    assert.are.same({ 0, { "a.Mine" }, "" }, { call(folder.dir, server.address, "--proto", "proto") })
+    assert.matches("moonwire.lua ran", select(3, call(folder.dir, server.address)), 1, true)
+    assert.are.same({ 1, {}, "moonwire call: --proto none: there is no such folder\n" }, { call(folder.dir, server.address, "--proto", "none") })
   end)
 
   it("lists services and methods", function()

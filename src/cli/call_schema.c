@@ -75,15 +75,18 @@ static int load_unreflected(struct mw_call_schema *schema, const struct mw_call_
   const char *target = options->channel.target, *folder = project->protos[0];
   mw_err_fini(err);
   if (there && options->reflection) {
-    return mw_err_set(err, MW_ENOTFOUND, "%s has no server reflection\nleave out --reflection to use the folder \"%s\"", target,
-                      folder);
+    return mw_err_set(err, MW_ENOTFOUND, "%s has no server reflection\n"
+                      "leave out --reflection to use the folder \"%s\"", target, folder);
   }
   if (!there) {
     return mw_err_set(err, MW_ENOTFOUND, "%s has no server reflection, and there is no folder \"%s\" here\n"
                       "call from the service's own folder, or name the folder of its .proto files with --proto DIR", target, folder);
   }
   int rc = load_folders(schema, project, err);
-  if (rc == 0) fprintf(stderr, "moonwire call: %s has no server reflection; the list is of the folder \"%s\"\n", target, folder);
+  if (rc == 0) {
+    fprintf(stderr, "moonwire call: %s has no server reflection; the list is of the folder \"%s\"\n", target,
+            mw_buf_str(&schema->folders));
+  }
   return rc;
 }
 
@@ -119,14 +122,19 @@ void mw_call_schema_fini(struct mw_call_schema *schema) {
 
 /* ---- finding ---- */
 
+/* With `any`, the definition of any kind. */
+static int find(const struct mw_call_schema *schema, const char *name, bool any, struct mw_call_found *out,
+                struct mw_err *err) {
+  int rc = mw_call_find(schema->pool, name, any, name_of(schema), out, err);
+  if (rc == MW_ENOTFOUND && schema->unasked) mw_err_add(err, rc, "--reflection asks the server, not this folder");
+  return rc;
+}
+
 int mw_call_schema_method(const struct mw_call_schema *schema, const char *name, const struct mw_method_type **out,
                           struct mw_err *err) {
   struct mw_call_found found;
-  int rc = mw_call_find(schema->pool, name, false, name_of(schema), &found, err);
+  int rc = find(schema, name, false, &found, err);
   if (rc == 0) *out = found.method;
-  if (rc == MW_ENOTFOUND && schema->unasked) {
-    mw_err_add(err, rc, "--reflection asks the server, not this folder");
-  }
   return rc;
 }
 
@@ -181,7 +189,7 @@ int mw_call_schema_describe(const struct mw_call_schema *schema, const char *nam
   struct mw_buf text = MW_BUF_INIT;
   struct mw_call_found found = {0};
   if (!name) return print(&text, each_service(schema, &text, put_definition), err);
-  int rc = mw_call_find(schema->pool, name, true, name_of(schema), &found, err);
+  int rc = find(schema, name, true, &found, err);
   if (rc != 0) return rc;
   if (found.method) rc = mw_describe_method(&text, found.method);
   if (found.service) rc = mw_describe_service(&text, found.service);

@@ -25,8 +25,8 @@ void mw_call_schema_fini(struct mw_call_schema *schema);
 static inline bool mw_call_schema_reflected(const struct mw_call_schema *schema) { return schema->folders.len == 0; }
 
 /* The method `name`: "package.Service/Method", or the end of that from after a dot or slash. A name that several methods end in
- * is that of the only one outside of the built-in services. Returns 0; or MW_ENOTFOUND with the nearest names, or with those
- * that it could be. */
+ * is that of the only one outside of the built-in services. Returns 0; MW_ENOTFOUND with the nearest names; or MW_EEXIST with
+ * those that it could be. */
 int mw_call_schema_method(const struct mw_call_schema *schema, const char *name, const struct mw_method_type **out,
                           struct mw_err *err);
 
