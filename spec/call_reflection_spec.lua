@@ -118,11 +118,13 @@ describe("moonwire call without a proto folder", function()
         message Rep { message Inner {} }
         enum Colour { RED = 0; }
       ]],
-      ["proto/b.proto"] = 'syntax = "proto3"; package b; import "a.proto"; service Svc { rpc Down(a.Rep) returns (a.Rep); }',
+      ["proto/b.proto"] = 'syntax = "proto3"; package b; import "a.proto"; ' ..
+        "service Svc { rpc Down(a.Rep) returns (a.Rep); }",
       ["moonwire.lua"] = 'print "moonwire.lua ran"',
     }
     local unasked <const> = "--reflection asks the server, not this folder\n"
     local there <const> = "\nthere are: a.One, a.Svc, b.Svc\n"
+    local no <const> = "proto: no service, method or type "
     local function refuses(words, ...)
       local code, lines, stderr = call(folder.dir, server.address, ...)
       assert.are.same({ 1, {} }, { code, lines })
@@ -133,10 +135,10 @@ describe("moonwire call without a proto folder", function()
     refuses("a.Svc, b.Svc are services: expected SERVICE/METHOD\n" .. unasked, "Svc")
     refuses("a.One is a service: expected a.One/METHOD\nthere are: Up\n" .. unasked, "One")
     refuses("proto: no service Ome; did you mean a.One?" .. there .. unasked, "Ome/Up")
-    refuses("proto: no service, method or type Rsp; did you mean a.Rep?" .. there .. unasked, "--describe", "Rsp")
-    refuses("proto: no service, method or type Iner; did you mean a.Rep.Inner?" .. there .. unasked, "--describe", "Iner")
-    refuses("proto: no service, method or type Color; did you mean a.Colour?" .. there .. unasked, "--describe", "Color")
-    refuses("proto: no service, method or type a.Rap; did you mean a.Rep?" .. there .. unasked, "--describe", "a.Rap")
+    refuses(no .. "Rsp; did you mean a.Rep?" .. there .. unasked, "--describe", "Rsp")
+    refuses(no .. "Iner; did you mean a.Rep.Inner?" .. there .. unasked, "--describe", "Iner")
+    refuses(no .. "Color; did you mean a.Colour?" .. there .. unasked, "--describe", "Color")
+    refuses(no .. "a.Rap; did you mean a.Rep?" .. there .. unasked, "--describe", "a.Rap")
     refuses("proto: no method Noe; did you mean a.Svc/Note?" .. there .. unasked, "Noe")
     refuses("proto: no method Zebra" .. there .. unasked, "Zebra")
     refuses("Up could be any of: a.One/Up, a.Svc/Up\n", "Up")
@@ -150,7 +152,8 @@ describe("moonwire call without a proto folder", function()
     }
     assert.are.same({ 0, { "a.Mine" }, "" }, { call(folder.dir, server.address, "--proto", "proto") })
     assert.matches("moonwire.lua ran", select(3, call(folder.dir, server.address)), 1, true)
-    assert.are.same({ 1, {}, "moonwire call: --proto none: there is no such folder\n" }, { call(folder.dir, server.address, "--proto", "none") })
+    assert.are.same({ 1, {}, "moonwire call: --proto none: there is no such folder\n" },
+      { call(folder.dir, server.address, "--proto", "none") })
   end)
 
   it("lists services and methods", function()
@@ -265,10 +268,12 @@ describe("reflection of another server", function()
       local code, lines, stderr = call(dir, server.address, table.unpack(arguments)) -- of the folder there
       assert.are.equal(0, code)
       assert.matches("greet.Greeter", lines[1], 1, true)
-      assert.are.equal(('moonwire call: %s has no server reflection; the list is of the folder "proto"\n'):format(server.address), stderr)
+      assert.are.equal(('moonwire call: %s has no server reflection; the list is of the folder "proto"\n')
+        :format(server.address), stderr)
     end
     assert.are.same({ 1, {}, ("moonwire call: %s has no server reflection\n" ..
-      'leave out --reflection to use the folder "proto"\n'):format(server.address) }, { call(dir, server.address, "Count", "--reflection") })
+      'leave out --reflection to use the folder "proto"\n'):format(server.address) },
+      { call(dir, server.address, "Count", "--reflection") })
     assert.are.same({ 0, { '{"text":"0"}' }, "" }, { call(dir, server.address, "Count") })
   end)
 
@@ -278,7 +283,8 @@ describe("reflection of another server", function()
       ["contracts/a.proto"] = 'syntax = "proto3"; package a; service Mine {}',
       ["moonwire.lua"] = "return { proto = 'contracts' }",
     }
-    assert.are.same({ 0, { "a.Mine" }, ('moonwire call: %s has no server reflection; the list is of the folder "contracts"\n')
+    assert.are.same({ 0, { "a.Mine" },
+      ('moonwire call: %s has no server reflection; the list is of the folder "contracts"\n')
       :format(server.address) }, { call(folder.dir, server.address) })
     assert.are.same({ 1, {}, "moonwire call: contracts: no service Bogus\nthere are: a.Mine\n" ..
       "--reflection asks the server, not this folder\n" }, { call(folder.dir, server.address, "Bogus/Go") })
@@ -353,7 +359,8 @@ describe("reflection of another server", function()
   it("may send a descriptor without a name", function()
     local upstream <close> = served()
     local server <close> = with_upstream(upstream, [[
-      if answer.file_descriptor_response then answer.file_descriptor_response.file_descriptor_proto = { "\x12\x01p" } end
+      local files = answer.file_descriptor_response
+      if files then files.file_descriptor_proto = { "\x12\x01p" } end
     ]])
     local words <const> = 'moonwire call: the server\'s reflection has sent a malformed answer about "greet.Greeter"\n'
     assert.are.same({ 1, {}, words }, { call(nil, server.address, "--describe") })
@@ -374,8 +381,8 @@ describe("reflection of another server", function()
     local upstream <close> = served()
     local server <close> = with_upstream(upstream, "answer = {}")
     local function words(about, kind)
-      return ('moonwire call: the server\'s reflection has answered the question about "%s" with neither services, files nor an error: '
-        .. "expected %s\n"):format(about, kind)
+      return ('moonwire call: the server\'s reflection has answered the question about "%s" with '
+        .. "neither services, files nor an error: expected %s\n"):format(about, kind)
     end
     assert.are.same({ 1, {}, words("*", "services") }, { call(nil, server.address) })
     assert.are.same({ 1, {}, words("*", "services") }, { call(nil, server.address, "--describe") })
@@ -387,16 +394,16 @@ describe("reflection of another server", function()
   it("may send the answer to another question", function()
     local upstream <close> = served()
     local twice <close> = with_upstream(upstream, "call:send(answer)")
-    local words <const> = 'moonwire call: the server\'s reflection has answered the question about "greet.Greeter" with services: ' ..
-      "expected files\n"
+    local words <const> = 'moonwire call: the server\'s reflection has answered the question about "greet.Greeter" ' ..
+      "with services: expected files\n"
     for _, arguments in ipairs { { "Count" }, { "--describe" }, {} } do
       assert.are.same({ 1, {}, words }, { call(nil, twice.address, table.unpack(arguments)) })
     end
     local files <close> = with_upstream(upstream, [[
       if answer.list_services_response then answer = { file_descriptor_response = {} } end
     ]])
-    assert.are.same({ 1, {}, 'moonwire call: the server\'s reflection has answered the question about "*" with files: ' ..
-      "expected services\n" }, { call(nil, files.address) })
+    assert.are.same({ 1, {}, 'moonwire call: the server\'s reflection has answered the question about "*" ' ..
+      "with files: expected services\n" }, { call(nil, files.address) })
   end)
 
   it("may list a service that it does not define", function()
@@ -408,7 +415,8 @@ describe("reflection of another server", function()
     local code, lines, stderr = call(nil, server.address)
     assert.are.same({ 0, "gone.Gone (the server has no definition of it)", "" }, { code, lines[#lines], stderr })
     code, lines, stderr = call(nil, server.address, "--describe")
-    assert.are.same({ 0, "", "// gone.Gone: the server has no definition of it", "" }, { code, lines[#lines - 1], lines[#lines], stderr })
+    assert.are.same({ 0, "", "// gone.Gone: the server has no definition of it", "" },
+      { code, lines[#lines - 1], lines[#lines], stderr })
   end)
 
   it("may end without an answer", function()

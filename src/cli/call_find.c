@@ -126,7 +126,7 @@ static void add_types(struct names *names, const struct mw_pool *pool) {
 static const char *full_at(const void *ctx, size_t i) { return known_at(ctx, i)->full; }
 static const char *simple_at(const void *ctx, size_t i) { return known_at(ctx, i)->simple; }
 
-/* Returns the full name of the one that is nearest to `name`, which is compared with simple names if it is one; or NULL. */
+/* Returns the full name of the one that is nearest to `name`, or NULL. A simple `name` is compared with simple names. */
 static const char *nearest(const struct names *names, const char *name) {
   size_t count = names->known.len / sizeof(struct known);
   const char *(*name_at)(const void *ctx, size_t i) = strpbrk(name, "./") ? full_at : simple_at;
@@ -144,7 +144,9 @@ static const char *service_at(const void *ctx, size_t i) {
   return mw_call_is_builtin(name) ? NULL : name;
 }
 
-static const char *method_at(const void *ctx, size_t i) { return ((const struct mw_service_type *)ctx)->methods[i].name; }
+static const char *method_at(const void *ctx, size_t i) {
+  return ((const struct mw_service_type *)ctx)->methods[i].name;
+}
 
 /* Sets "WHAT; did you mean NEAR?\nthere are: ..."; NEAR may be NULL. */
 static int not_found(struct mw_err *err, const char *what, const char *near,
@@ -154,8 +156,9 @@ static int not_found(struct mw_err *err, const char *what, const char *near,
     const char *name = name_at(ctx, i);
     if (name) (void)mw_buf_printf(&names, "%s%s", names.len > 0 ? ", " : "", name);
   }
-  int rc = mw_err_set(err, MW_ENOTFOUND, "%s%s%s%s\nthere are: %s", what, near ? "; did you mean " : "", near ? near : "",
-                      near ? "?" : "", names.len ? mw_buf_str(&names) : name_at == method_at ? "no methods" : "no services");
+  const char *none = name_at == method_at ? "no methods" : "no services";
+  int rc = mw_err_set(err, MW_ENOTFOUND, "%s%s%s%s\nthere are: %s", what, near ? "; did you mean " : "",
+                      near ? near : "", near ? "?" : "", names.len ? mw_buf_str(&names) : none);
   mw_buf_fini(&names);
   return rc;
 }

@@ -11,9 +11,10 @@ struct mw_call_found {
   const struct mw_enum_type *enumeration;
 };
 
-/* Finds the method, or with `any` the definition of any kind, that `name` stands for: a full name, or the end of one from after
- * a dot or slash. A full name wins over the end of one, and the schema's own over the built-in files'. `where` is for messages.
- * Returns 0; MW_ENOTFOUND with the nearest names; or MW_EEXIST with those that it could be. */
+/* Finds the method, or with `any` the definition of any kind, that `name` stands for: a full name, or the end of one
+ * from after a dot or slash. A full name wins over the end of one, and the schema's own over the built-in files'.
+ * `where` is for messages. Returns 0; MW_ENOTFOUND with the nearest names; or MW_EEXIST with those that it could
+ * be. */
 int mw_call_find(const struct mw_pool *pool, const char *name, bool any, const char *where, struct mw_call_found *out,
                  struct mw_err *err);
 

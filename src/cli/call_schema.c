@@ -80,7 +80,8 @@ static int load_unreflected(struct mw_call_schema *schema, const struct mw_call_
   }
   if (!there) {
     return mw_err_set(err, MW_ENOTFOUND, "%s has no server reflection, and there is no folder \"%s\" here\n"
-                      "call from the service's own folder, or name the folder of its .proto files with --proto DIR", target, folder);
+                      "call from the service's own folder, or name the folder of its .proto files with --proto DIR",
+                      target, folder);
   }
   int rc = load_folders(schema, project, err);
   if (rc == 0) {
@@ -167,7 +168,8 @@ static int put_methods(struct mw_buf *out, const char *name, const struct mw_ser
 static int put_definition(struct mw_buf *out, const char *name, const struct mw_service_type *service) {
   int rc = out->len > 0 ? mw_buf_puts(out, "\n") : 0;
   if (rc != 0) return rc;
-  return service ? mw_describe_service(out, service) : mw_buf_printf(out, "// %s: the server has no definition of it\n", name);
+  if (service) return mw_describe_service(out, service);
+  return mw_buf_printf(out, "// %s: the server has no definition of it\n", name);
 }
 
 /* Takes the text. */

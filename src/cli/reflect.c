@@ -156,7 +156,8 @@ static int refused(struct mw_slice error, const char *text, struct mw_err *err) 
 /* Another answer than the question has. A server that answers a question twice sends them from then on. */
 static int misplaced(bool files, bool other, const char *text, struct mw_err *err) {
   static const char *const kinds[] = {"services", "files"};
-  return mw_err_set(err, MW_EFORMAT, "the server's reflection has answered the question about \"%s\" with %s: expected %s", text,
+  return mw_err_set(err, MW_EFORMAT,
+                    "the server's reflection has answered the question about \"%s\" with %s: expected %s", text,
                     other ? kinds[!files] : "neither services, files nor an error", kinds[files]);
 }
 
@@ -175,7 +176,8 @@ static int open_answer(const struct mw_reflect *reflect, uint32_t number, const 
     return 0;
   }
   rest = answer;
-  return misplaced(files, next_bytes(&rest, files ? LIST_SERVICES_RESPONSE : FILE_DESCRIPTOR_RESPONSE, &body), text, err);
+  uint32_t other = files ? LIST_SERVICES_RESPONSE : FILE_DESCRIPTOR_RESPONSE;
+  return misplaced(files, next_bytes(&rest, other, &body), text, err);
 }
 
 /* ---- questions ---- */

@@ -35,9 +35,9 @@ void mw_reflect_fini(struct mw_reflect *reflect);
 /* Ends the stream with CANCELLED. */
 void mw_reflect_cancel(struct mw_reflect *reflect);
 
-/* Appends the names of the server's services, each with its zero byte, in the server's order. Returns 0; MW_ECLOSED (the
- * stream has ended, see `code` and `message`; UNIMPLEMENTED: the server has no reflection); MW_EFORMAT (an error, a malformed answer or the answer to
- * another question) or MW_ENOMEM. */
+/* Appends the names of the server's services, each with its zero byte, in the server's order. Returns 0; MW_ECLOSED
+ * (the stream has ended, see `code` and `message`; UNIMPLEMENTED: the server has no reflection); MW_EFORMAT (an error,
+ * a malformed answer or the answer to another question) or MW_ENOMEM. */
 int mw_reflect_list(struct mw_reflect *reflect, struct mw_buf *names, struct mw_err *err);
 
 /* Receives the file that defines `symbol`, and all that it imports. Returns as mw_reflect_list(); MW_ENOTFOUND (no such
