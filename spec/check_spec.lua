@@ -443,6 +443,30 @@ return {
     assert.matches("DIR/moonwire.lua:2: proto: DIR/moonwire.lua: Not a directory", stderr, 1, true)
   end)
 
+  it("looks up imports in the folders of protos also when other settings are wrong", function()
+    local files = {
+      ["contract/a.proto"] = 'syntax = "proto3"; import "b.proto"; message A { B b = 1; }',
+      ["third/b.proto"] = 'syntax = "proto3"; message B {}',
+      ["lua/a.lua"] = 'nope()',
+    }
+    local function assert_findings(settings, ...)
+      files["moonwire.lua"] = "return {\n proto = { " .. settings .. " }"
+      local folder <close> = project.new(files)
+      local code, _, stderr = folder:run "check"
+      assert.are.equal(1, code)
+      for _, finding in ipairs { ... } do assert.matches(finding, stderr, 1, true) end
+      assert.is_nil(stderr:find("b.proto", 1, true), stderr)
+      return select(2, stderr:gsub("moonwire%.lua:", ""))
+    end
+    local script <const> = "DIR/lua/a.lua:1: attempt to call a nil value (global 'nope')"
+    assert.are.equal(1, assert_findings("'contract', 'third' },\n lisen = 1", "DIR/moonwire.lua:3: lisen: ", script))
+    assert_findings("'contract', 'third' },\n tls = { cert = 'nope', key = 'nope' }", "DIR/moonwire.lua:3: tls.cert: ", script)
+    for _, wrong in ipairs { "lisen = 1", "tls = { cert = 'nope', key = 'nope' }" } do
+      local missing <const> = "DIR/moonwire.lua:2: proto: DIR/thrd: No such file or directory"
+      assert_findings("'contract', 'thrd' },\n " .. wrong, "DIR/moonwire.lua:3: " .. wrong:match "%a+", missing)
+    end
+  end)
+
   it("refuses a folder of imports within the one that is compiled", function()
     local folder <close> = project.new {
       ["proto/a.proto"] = 'syntax = "proto3"; import "t.proto"; message A { T t = 1; }',

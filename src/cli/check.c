@@ -87,23 +87,22 @@ static int load(const char *dir, struct mw_generation *generation, struct mw_buf
   return rc;
 }
 
-/* Also gives the data folder, which is to be freed; the default with settings that are wrong. */
-static int check_settings(const char *dir, char **data, struct mw_err *err) {
-  struct mw_settings settings;
-  if (mw_settings_init(&settings, dir) != 0) return mw_err_set(err, MW_ENOMEM, "out of memory");
-  int rc = mw_settings_set(data, settings.data);
-  int failed = rc == 0 ? mw_settings_read(&settings, dir, err) : rc;
-  if (failed == 0) rc = mw_settings_set(data, settings.data);
-  int unfit = rc == 0 ? mw_settings_check(&settings, settings.data, err) : 0;
-  if (failed != 0) (void)mw_generation_check_folders(&settings, err); /* else mw_generation_read() does */
-  mw_settings_fini(&settings);
+/* Reads initialised settings. Also gives the data folder, which is to be freed; the default with settings that are wrong. */
+static int check_settings(struct mw_settings *settings, const char *dir, char **data, struct mw_err *err) {
+  int rc = mw_settings_set(data, settings->data);
+  int failed = rc == 0 ? mw_settings_read(settings, dir, err) : rc;
+  if (failed == 0) rc = mw_settings_set(data, settings->data);
+  int unfit = rc == 0 ? mw_settings_check(settings, settings->data, err) : 0;
   return failed ? failed : rc ? rc : unfit;
 }
 
-/* With settings that are wrong, the rest is checked all the same, as if there were none. */
+/* With settings that are wrong, the rest is checked all the same, with the folders of protos that they name and the
+ * defaults otherwise. */
 static int check(const char *dir, char **data, struct mw_buf *summary, struct mw_err *err) {
-  int failed = check_settings(dir, data, err);
-  struct mw_overrides overrides = {.data = ":memory:", .no_file = failed != 0};
+  struct mw_settings settings;
+  if (mw_settings_init(&settings, dir) != 0) return mw_err_set(err, MW_ENOMEM, "out of memory");
+  int failed = check_settings(&settings, dir, data, err);
+  struct mw_overrides overrides = {.data = ":memory:", .wrong = failed ? &settings : NULL};
   struct mw_generation *generation = NULL;
   struct mw_err more = MW_ERR_INIT;
   int rc = mw_generation_read(&generation, dir, 1, NULL, &overrides, &more);
@@ -112,6 +111,7 @@ static int check(const char *dir, char **data, struct mw_buf *summary, struct mw
   if (rc != 0) mw_err_add(err, rc, "%s", mw_err_text(&more));
   mw_err_fini(&more);
   mw_generation_unref(generation);
+  mw_settings_fini(&settings);
   return failed ? failed : rc;
 }
 

@@ -210,7 +210,7 @@ static int read_settings(struct mw_generation *g, const char *dir, const struct 
   char *path = join(&g->arena, dir, "moonwire.lua");
   if (!path || mw_settings_init(&g->settings, dir) != 0) return mw_err_add(err, MW_ENOMEM, "out of memory");
   struct mw_slice text;
-  int rc = overrides->no_file ? MW_ENOTFOUND : read_file(g, path, &text, err);
+  int rc = overrides->wrong ? MW_ENOTFOUND : read_file(g, path, &text, err);
   if (rc == 0) {
     g->settings_file = (struct mw_script_file){.path = path, .bytes = text};
     rc = mw_settings_parse(&g->settings, dir, path, text, err);

@@ -137,6 +137,16 @@ static int follow_copy(struct mw_settings *settings, const char *original) {
   return rc;
 }
 
+/* Takes the folders of protos of `wrong`, and the text that mw_settings_blame() finds them in. */
+static int take_protos(struct mw_settings *settings, const struct mw_settings *wrong) {
+  int rc = wrong->file ? mw_settings_set(&settings->file, wrong->file) : 0;
+  if (rc == 0) rc = mw_buf_append(&settings->text, wrong->text.data, wrong->text.len);
+  settings->file_protos = wrong->file_protos;
+  mw_settings_clear_protos(settings);
+  for (size_t i = 0; i < wrong->n_protos && rc == 0; i++) rc = mw_settings_add_protos(settings, wrong->protos[i]);
+  return rc;
+}
+
 int mw_settings_override(struct mw_settings *settings, const struct mw_overrides *overrides) {
   int rc = 0;
   if (overrides->engine) rc = mw_settings_set(&settings->engine, overrides->engine);
@@ -156,6 +166,7 @@ int mw_settings_override(struct mw_settings *settings, const struct mw_overrides
   if (overrides->workers > 0) settings->workers = overrides->workers;
   if (overrides->dev) settings->dev = true;
   if (overrides->no_grace) settings->grace = 0;
+  if (rc == 0 && overrides->wrong) rc = take_protos(settings, overrides->wrong);
   if (rc == 0 && overrides->copied_from) rc = follow_copy(settings, overrides->copied_from);
   return rc;
 }

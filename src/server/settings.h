@@ -59,7 +59,8 @@ struct mw_overrides {
   unsigned workers;
   bool dev;
   bool no_grace; /* running calls get no time when the server stops */
-  bool no_file;  /* as if there were no moonwire.lua */
+  const struct mw_settings *wrong; /* settings as read from a moonwire.lua with mistakes: it is not read again, and of them
+                                      the folders of protos are taken alone; NULL to read it */
   const char *copied_from; /* the project folder of which DIR is a copy with its first folder of protos as "proto"; NULL
                               for none */
 };
