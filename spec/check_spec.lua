@@ -467,6 +467,34 @@ return {
     end
   end)
 
+  it("loads a script once for all of its names, links to it and to its folder", function()
+    local folder <close> = project.new {
+      ["proto/greet.proto"] = proto,
+      ["lua/n/x.lua"] = 'local mw = require "moonwire"\n' ..
+        'mw.service "greet.Greeter".Hello = function() return {} end\nreturn { name = ... }',
+      ["lua/z.lua"] = [[
+        local mw = require "moonwire"
+        for _, name in ipairs { "n.x", "a.x", "m.x", "up.n.x", "n.up.up.m.x", "b", "n.c" } do
+          assert(require(name) == require "n.x", name)
+          assert(mw.live(name).name == require "n.x".name, name)
+        end
+        local function fails(name, words)
+          local ok, err = pcall(require, name)
+          assert(not ok and err:find(words, 1, true), err)
+        end
+        fails("m.y", "lua/z.lua:7: module 'm.y' not found in the lua folder")
+        fails("up.z", "module 'up.z' requires itself")
+        fails("m." .. ("x"):rep(5000), "not found in the lua folder")
+      ]],
+    }
+    assert(os.execute("cd " .. folder.dir .. "/lua && ln -s n a && ln -s n m && ln -s .. n/up && ln -s n/x.lua b.lua && ln -s x.lua n/c.lua"
+      .. " && ln -s . up"))
+    local code, stdout, stderr = folder:run "check"
+    assert.are.equal("", (stderr:gsub("[^\n]*no handler[^\n]*\n", "")))
+    assert.are.equal(0, code)
+    assert.matches("2 scripts", stdout, 1, true)
+  end)
+
   it("refuses a folder of imports within the one that is compiled", function()
     local folder <close> = project.new {
       ["proto/a.proto"] = 'syntax = "proto3"; import "t.proto"; message A { T t = 1; }',

@@ -580,7 +580,7 @@ static void what_stops_or_blocks_the_server_is_refused(void **state) {
 #define FILE_OF(path, module, text) {path, module, {(const uint8_t *)(text), sizeof(text) - 1}}
 
 static void load_files(const struct mw_script_file *files, size_t n, const char *findings) {
-  int rc = mw_program_load(f.program, files, n, &f.err);
+  int rc = mw_program_load(f.program, files, n, NULL, &f.err);
   assert_string_equal(rc == 0 ? "" : mw_err_text(&f.err), findings);
   mw_err_fini(&f.err);
 }
@@ -643,7 +643,7 @@ static int scenario(void *arg) {
       "xpcall(pcall, function(e) return {} end, function() t.quiet() error {} end) t.wait()";
   int rc = open_fixture();
   if (rc != 0) return rc;
-  rc = mw_program_load(f.program, files, 2, &f.err);
+  rc = mw_program_load(f.program, files, 2, NULL, &f.err);
   struct source source = {code, NULL};
   if (rc == 0) rc = mw_vm_protect(&f.vm, start_source, &source, &f.err);
   for (int i = 0; i < 3 && !mw_list_empty(&f.waits); i++) wake();

@@ -106,7 +106,7 @@ static int load(struct world *w, const char *script, struct mw_err *err) {
   assert_int_equal(mw_schema_load(&pool, "../proto", err), 0);
   assert_int_equal(mw_bind_program_new(&program, &w->vm, &w->host, pool, ++w->generations, err), 0);
   mw_pool_unref(pool);
-  int rc = mw_program_load(program, &file, 1, err);
+  int rc = mw_program_load(program, &file, 1, NULL, err);
   if (rc == 0) rc = mw_bind_route(program, err);
   program->files = NULL;
   program->n_files = 0;

@@ -47,7 +47,7 @@ static inline int binding_setup(void **state, const char *script, unsigned worke
     rc = mw_program_new(&b->program, &b->vm, &b->host, b->pool, 1, open_module, mw_bind_close_messages, &err);
   }
   b->file = (struct mw_script_file){"lua/store.lua", "store", mw_slice_str(script)};
-  if (rc == 0) rc = mw_program_load(b->program, &b->file, 1, &err);
+  if (rc == 0) rc = mw_program_load(b->program, &b->file, 1, NULL, &err);
   if (rc != 0) print_error("%s\n", mw_err_text(&err));
   mw_err_fini(&err);
   return rc;

@@ -10,6 +10,8 @@
 #include "base/buf.h"
 #include "base/map.h"
 
+enum { PATH_LIMIT = 4096 };
+
 /* What makes two names the same file or folder. Without padding: it is a key of a map. */
 struct identity {
   uint64_t device, inode;
@@ -158,4 +160,36 @@ void mw_file_list_fini(struct mw_file_list *list) {
 size_t mw_file_list_find(const struct mw_file_list *list, const char *path) {
   char *const *found = list->n > 0 ? bsearch(&path, list->paths, list->n, sizeof path, compare_paths) : NULL;
   return found ? (size_t)(found - list->paths) : list->n;
+}
+
+bool mw_file_list_is_alias(const struct mw_file_list *list, const char *path) {
+  for (size_t i = 0; i < list->n_aliases; i++) {
+    if (strcmp(list->aliases[i].other, path) == 0) return true;
+  }
+  return false;
+}
+
+/* Replaces the name `alias->other` at the beginning of `path` by `alias->name`. Returns whether it was there. */
+static bool rename_by(const struct mw_file_alias *alias, char path[PATH_LIMIT]) {
+  char renamed[PATH_LIMIT];
+  size_t len = strlen(alias->other), name = strlen(alias->name);
+  if (strncmp(path, alias->other, len) != 0 || (path[len] != '/' && path[len] != '\0')) return false;
+  const char *rest = name == 0 && path[len] == '/' ? path + len + 1 : path + len;
+  if (name + strlen(rest) >= sizeof renamed) return false;
+  memcpy(renamed, alias->name, name);
+  strcpy(renamed + name, rest);
+  strcpy(path, renamed);
+  return true;
+}
+
+size_t mw_file_list_resolve(const struct mw_file_list *list, const char *name) {
+  char path[PATH_LIMIT];
+  if (strlen(name) >= sizeof path) return list->n;
+  strcpy(path, name);
+  bool again = true;
+  for (size_t steps = 0; again && steps < PATH_LIMIT; steps++) { /* one for each link on the way */
+    again = false;
+    for (size_t i = 0; i < list->n_aliases && !again; i++) again = rename_by(&list->aliases[i], path);
+  }
+  return mw_file_list_find(list, path);
 }

@@ -2,6 +2,7 @@
 #ifndef MW_SCHEMA_FIND_H
 #define MW_SCHEMA_FIND_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/err.h"
@@ -27,5 +28,11 @@ void mw_file_list_fini(struct mw_file_list *list);
 
 /* Finds `path` in the list. Returns its index, or n. */
 size_t mw_file_list_find(const struct mw_file_list *list, const char *path);
+
+/* The same of any name of a file, also one that leads through aliases. Of a file with two names, finds the first found. */
+size_t mw_file_list_resolve(const struct mw_file_list *list, const char *name);
+
+/* True if `path` is a second name. */
+bool mw_file_list_is_alias(const struct mw_file_list *list, const char *path);
 
 #endif

@@ -6,7 +6,7 @@
 #include "base/buf.h"
 #include "schema/proto_text.h"
 
-enum { FILE_LIMIT = 64 << 20, PATH_LIMIT = 4096 };
+enum { FILE_LIMIT = 64 << 20 };
 
 /* How one file of the list is imported. */
 struct use {
@@ -25,34 +25,8 @@ struct naming {
 
 static int no_memory(struct naming *n) { return mw_err_set(n->err, MW_ENOMEM, "%s: out of memory", n->dir); }
 
-/* Replaces the name `alias->other` at the beginning of `path` by `alias->name`. Returns whether it was there. */
-static bool rename_by(const struct mw_file_alias *alias, char path[PATH_LIMIT]) {
-  char renamed[PATH_LIMIT];
-  size_t len = strlen(alias->other), name = strlen(alias->name);
-  if (strncmp(path, alias->other, len) != 0 || (path[len] != '/' && path[len] != '\0')) return false;
-  const char *rest = name == 0 && path[len] == '/' ? path + len + 1 : path + len;
-  if (name + strlen(rest) >= sizeof renamed) return false;
-  memcpy(renamed, alias->name, name);
-  strcpy(renamed + name, rest);
-  strcpy(path, renamed);
-  return true;
-}
-
-/* The index of the file that `import` names, whatever links it leads through; n when the folder has none. */
-static size_t resolve(const struct mw_file_list *list, const char *import) {
-  char path[PATH_LIMIT];
-  if (strlen(import) >= sizeof path) return list->n;
-  strcpy(path, import);
-  bool again = true;
-  for (size_t steps = 0; again && steps < PATH_LIMIT; steps++) { /* one for each link on the way */
-    again = false;
-    for (size_t i = 0; i < list->n_aliases && !again; i++) again = rename_by(&list->aliases[i], path);
-  }
-  return mw_file_list_find(list, path);
-}
-
 static int use(struct naming *n, const char *import, const char *by, unsigned line) {
-  size_t index = resolve(n->list, import);
+  size_t index = mw_file_list_resolve(n->list, import);
   if (index == n->list->n) return 0;
   struct use *use = &n->uses[index];
   if (!use->as) {
@@ -91,7 +65,7 @@ static int compare_paths(const void *a, const void *b) {
 static void apply(struct naming *n) {
   struct mw_file_list *list = n->list;
   size_t kept = 0;
-  for (size_t i = 0; i < list->n; i++) n->uses[i].second = resolve(list, list->paths[i]) != i;
+  for (size_t i = 0; i < list->n; i++) n->uses[i].second = mw_file_list_resolve(list, list->paths[i]) != i;
   for (size_t i = 0; i < list->n; i++) {
     char *path = list->paths[i], *as = n->uses[i].as;
     if (as || n->uses[i].second) free(path);

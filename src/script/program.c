@@ -1,5 +1,6 @@
 #include "script/program.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,6 +14,27 @@ static const char is_loading, has_failed;
 static const struct mw_script_file *find_file(const struct mw_program *program, const char *module) {
   for (size_t i = 0; i < program->n_files; i++) {
     if (strcmp(program->files[i].module, module) == 0) return &program->files[i];
+  }
+  return NULL;
+}
+
+/* Makes "util/text.lua" of "util.text". A name that is too long gets cut, and then names no file. */
+static void module_path(const char *module, char *out, size_t size) {
+  size_t len = 0;
+  for (; module[len] && len + sizeof ".lua" < size; len++) out[len] = module[len] == '.' ? '/' : module[len];
+  snprintf(out + len, size - len, ".lua");
+}
+
+/* The same for a name that leads through links. The module is that of the file's first name, and loads once. */
+static const struct mw_script_file *find_linked(const struct mw_program *program, const char *module) {
+  const struct mw_file_list *names = program->names;
+  if (!names || names->n_aliases == 0) return NULL;
+  char path[4096];
+  module_path(module, path, sizeof path);
+  size_t index = mw_file_list_resolve(names, path);
+  for (size_t i = 0; i < program->n_files && index < names->n; i++) {
+    module_path(program->files[i].module, path, sizeof path);
+    if (strcmp(path, names->paths[index]) == 0) return &program->files[i];
   }
   return NULL;
 }
@@ -98,6 +120,15 @@ static bool run_module(lua_State *L, struct mw_program *program, const struct mw
   return rc == 0;
 }
 
+/* Pushes the value of `module` in the table at `modules`; returns false, with nil at the top, if it is not loaded. Raises an
+ * error about `name`, by which a script asked for it, if it is being loaded or has failed. */
+static bool push_loaded(lua_State *L, int modules, const char *module, const char *name) {
+  if (lua_getfield(L, modules, module) == LUA_TNIL) return false;
+  if (is_marker(L, -1, &is_loading)) raise_about(L, "module '%s' requires itself, by way of others", name);
+  if (is_marker(L, -1, &has_failed)) raise_about(L, "module '%s' failed to load", name);
+  return true;
+}
+
 /* Pushes what the module is, running its file the first time. Raises when that fails. */
 static int load_module(lua_State *L, struct mw_program *program, const char *module) {
   luaL_checkstack(L, 10, "modules that require each other");
@@ -105,13 +136,13 @@ static int load_module(lua_State *L, struct mw_program *program, const char *mod
     return raise_about(L, "require '%s': the generation of this function has ended", module);
   }
   int modules = lua_gettop(L);
-  if (lua_getfield(L, modules, module) != LUA_TNIL) {
-    if (is_marker(L, -1, &is_loading)) return raise_about(L, "module '%s' requires itself, by way of others", module);
-    if (is_marker(L, -1, &has_failed)) return raise_about(L, "module '%s' failed to load", module);
-    return 1;
-  }
+  if (push_loaded(L, modules, module, module)) return 1;
   const struct mw_script_file *file = find_file(program, module);
-  if (!file) return raise_unknown(L, program, module);
+  if (!file) {
+    file = find_linked(program, module);
+    if (!file) return raise_unknown(L, program, module);
+    if (push_loaded(L, modules, file->module, module)) return 1;
+  }
   return run_module(L, program, file, modules) ? 1 : raise_about(L, "module '%s' failed to load", module);
 }
 
@@ -124,7 +155,12 @@ bool mw_program_push_module(lua_State *L, const struct mw_program *program, int 
   int name = lua_absindex(L, index);
   lua_rawgeti(L, LUA_REGISTRYINDEX, program->modules_ref);
   lua_pushvalue(L, name);
-  lua_rawget(L, -2);
+  if (lua_rawget(L, -2) == LUA_TNIL) {
+    const struct mw_script_file *file = find_linked(program, lua_tostring(L, name));
+    lua_pop(L, 1);
+    lua_pushstring(L, file ? file->module : "");
+    lua_rawget(L, -2);
+  }
   lua_remove(L, -2);
   if (!lua_isnil(L, -1) && !is_marker(L, -1, &is_loading) && !is_marker(L, -1, &has_failed)) return true;
   lua_pop(L, 1);
@@ -223,6 +259,7 @@ void mw_program_retire(struct mw_program *program) {
                  &program->self_ref};
   program->files = NULL;
   program->n_files = 0;
+  program->names = NULL;
   for (size_t i = 0; i < sizeof refs / sizeof *refs; i++) {
     int ref = *refs[i];
     *refs[i] = LUA_NOREF;
@@ -264,10 +301,11 @@ static int load_one(lua_State *L) {
 }
 
 int mw_program_load(struct mw_program *program, const struct mw_script_file *files, size_t n_files,
-                    struct mw_err *err) {
+                    const struct mw_file_list *names, struct mw_err *err) {
   struct mw_vm *vm = program->vm;
   program->files = files;
   program->n_files = n_files;
+  program->names = names;
   program->findings = err;
   int rc = 0;
   vm->loading = program;

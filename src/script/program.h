@@ -11,6 +11,7 @@
 #define MW_SCRIPT_PROGRAM_H
 
 #include "rpc/router.h"
+#include "schema/find.h"
 #include "schema/pool.h"
 #include "script/pause.h"
 #include "script/vm.h"
@@ -33,6 +34,7 @@ struct mw_program {
   struct mw_router router;
   const struct mw_script_file *files; /* borrowed, sorted by path */
   size_t n_files;
+  const struct mw_file_list *names; /* borrowed; NULL without links */
   size_t n_fibers;             /* live ones that run its code */
   int env_ref;                 /* registry: the environment */
   int modules_ref;             /* registry: module name -> its value */
@@ -61,9 +63,10 @@ static inline void mw_program_push(lua_State *L, const struct mw_program *progra
 }
 
 /* Runs every file as a module. Each failure is a finding "FILE:LINE: message"; the others are run all the same, so
- * that one look shows every error. Borrows `files` until mw_program_retire(). Returns 0, MW_EINVAL or MW_ENOMEM. */
+ * that one look shows every error. `names` are the paths of the files below the folder of modules and the links to them, for
+ * require; or NULL. Borrows `files` and `names` until mw_program_retire(). Returns 0, MW_EINVAL or MW_ENOMEM. */
 int mw_program_load(struct mw_program *program, const struct mw_script_file *files, size_t n_files,
-                    struct mw_err *err);
+                    const struct mw_file_list *names, struct mw_err *err);
 
 /* Pushes what the module named by the string at `index` is, and returns true; pushes nothing when the program, which is
  * not retired, has no such module, or it did not load. */

@@ -45,6 +45,8 @@ static void add_scripts(struct mw_buf *out, const struct mw_generation *before, 
   for (size_t i = 0; i < before->n_files; i++) {
     if (!find_file(after, before->files[i].path)) add(out, "removed ", before->files[i].path, &first);
   }
+  first = true;
+  if (!mw_generation_same_links(before, after)) add(out, "changed ", "links in lua", &first);
 }
 
 static const struct mw_proto_file *find_proto(const struct mw_generation *generation, const char *path) {

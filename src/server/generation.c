@@ -10,7 +10,6 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
-#include "schema/find.h"
 #include "schema/load.h"
 #include "schema/subprocess.h"
 
@@ -64,17 +63,16 @@ static int read_script(struct mw_generation *g, const char *folder, const char *
 }
 
 static int read_scripts(struct mw_generation *g, const char *dir, struct mw_err *err) {
-  struct mw_file_list list = {0};
+  const struct mw_file_list *list = &g->names;
   char *folder = join(&g->arena, dir, "lua");
-  int rc = folder ? mw_find_files(&list, folder, ".lua", err) : mw_err_add(err, MW_ENOMEM, "out of memory");
+  int rc = folder ? mw_find_files(&g->names, folder, ".lua", err) : mw_err_add(err, MW_ENOMEM, "out of memory");
   if (rc != 0) return rc;
-  g->files = calloc(list.n + 1, sizeof *g->files);
+  g->files = calloc(list->n + 1, sizeof *g->files);
   if (!g->files) rc = mw_err_add(err, MW_ENOMEM, "out of memory");
-  for (size_t i = 0; i < list.n && g->files; i++) {
-    int one = read_script(g, folder, list.paths[i], err);
+  for (size_t i = 0; i < list->n && g->files; i++) {
+    int one = mw_file_list_is_alias(list, list->paths[i]) ? 0 : read_script(g, folder, list->paths[i], err);
     if (one != 0) rc = one;
   }
-  mw_file_list_fini(&list);
   return rc;
 }
 
@@ -294,6 +292,7 @@ struct mw_generation *mw_generation_renumber(struct mw_generation *old, uint64_t
   g->n_proto_files = old->n_proto_files;
   g->files = old->files;
   g->n_files = old->n_files;
+  g->names = old->names;
   g->settings_file = old->settings_file;
   g->settings = old->settings;
   g->origin = mw_generation_ref(old->origin ? old->origin : old);
@@ -309,12 +308,21 @@ bool mw_generation_same_settings(const struct mw_generation *a, const struct mw_
   return same_file(&a->settings_file, &b->settings_file);
 }
 
+bool mw_generation_same_links(const struct mw_generation *a, const struct mw_generation *b) {
+  bool same = a->names.n_aliases == b->names.n_aliases;
+  for (size_t i = 0; i < a->names.n_aliases && same; i++) {
+    const struct mw_file_alias *x = &a->names.aliases[i], *y = &b->names.aliases[i];
+    same = strcmp(x->name, y->name) == 0 && strcmp(x->other, y->other) == 0;
+  }
+  return same;
+}
+
 bool mw_generation_same(const struct mw_generation *a, const struct mw_generation *b) {
   if (a->protos != b->protos || a->n_files != b->n_files) return false;
   for (size_t i = 0; i < a->n_files; i++) {
     if (!same_file(&a->files[i], &b->files[i])) return false;
   }
-  return mw_generation_same_settings(a, b);
+  return mw_generation_same_links(a, b) && mw_generation_same_settings(a, b);
 }
 
 struct mw_generation *mw_generation_ref(struct mw_generation *generation) {
@@ -330,6 +338,7 @@ void mw_generation_unref(struct mw_generation *generation) {
   } else {
     mw_settings_fini(&generation->settings);
     free(generation->files);
+    mw_file_list_fini(&generation->names);
     free(generation->proto_files);
   }
   mw_arena_fini(&generation->arena);

@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 
 #include "base/arena.h"
+#include "schema/find.h"
 #include "schema/pool.h"
 #include "script/program.h"
 #include "server/settings.h"
@@ -27,6 +28,7 @@ struct mw_generation {
   size_t n_proto_files;
   struct mw_script_file *files; /* sorted by path */
   size_t n_files;
+  struct mw_file_list names;    /* of them, below lua, with the links to them */
   struct mw_script_file settings_file; /* moonwire.lua, which is no module; all NULL without one */
   struct mw_settings settings;  /* of it, and of the command line */
   struct mw_arena arena;        /* what the files point into */
@@ -50,8 +52,11 @@ struct mw_generation *mw_generation_renumber(struct mw_generation *old, uint64_t
 /* The digest of the protos in folders (schema/roots.h), such as DIR/proto. Returns 0, MW_EIO or MW_ENOMEM. */
 int mw_generation_digest_protos(uint64_t *out, const char *const *roots, struct mw_err *err);
 
-/* Whether both hold the same protos, scripts and moonwire.lua. */
+/* Whether both hold the same protos, scripts, links to them and moonwire.lua. */
 bool mw_generation_same(const struct mw_generation *a, const struct mw_generation *b);
+
+/* True if both have the same links to scripts. */
+bool mw_generation_same_links(const struct mw_generation *a, const struct mw_generation *b);
 
 /* True if both hold the same moonwire.lua, or none. */
 bool mw_generation_same_settings(const struct mw_generation *a, const struct mw_generation *b);

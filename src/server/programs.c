@@ -153,7 +153,7 @@ static int prepare(struct mw_programs *programs, struct mw_generation *generatio
   }
   loaded->program = program;
   loaded->generation = mw_generation_ref(generation);
-  rc = mw_program_load(program, generation->files, generation->n_files, err);
+  rc = mw_program_load(program, generation->files, generation->n_files, &generation->names, err);
   struct mw_settings *settings = &generation->settings;
   if (rc == 0) rc = route_builtin(programs, settings, program, err);
   if (rc == 0) rc = mw_bind_route(program, err);

@@ -33,17 +33,7 @@ static int write_file(const char *to, const char *name, struct mw_slice bytes, s
   return written && closed ? 0 : fail(err, path);
 }
 
-static int write_scripts(const struct mw_generation *generation, const char *dir, const char *to, struct mw_err *err) {
-  size_t prefix = strcmp(dir, ".") == 0 ? 0 : strlen(dir) + 1;
-  int rc = 0;
-  for (size_t i = 0; i < generation->n_files && rc == 0; i++) {
-    rc = write_file(to, generation->files[i].path + prefix, generation->files[i].bytes, err);
-  }
-  if (rc != 0 || !generation->settings_file.path) return rc;
-  return write_file(to, "moonwire.lua", generation->settings_file.bytes, err);
-}
-
-/* Links TO/OTHER to TO/NAME, which may be a folder without protos and so not yet there. */
+/* Links TO/OTHER to TO/NAME, which may be a folder without files to copy and so not yet there. */
 static int write_alias(const struct mw_file_alias *alias, const char *to, struct mw_err *err) {
   char path[PATH_MAX], target[PATH_MAX] = "";
   size_t len = 0;
@@ -64,11 +54,18 @@ static int write_alias(const struct mw_file_alias *alias, const char *to, struct
   return symlink(target, path) == 0 || errno == EEXIST ? 0 : fail(err, path);
 }
 
-static bool is_alias(const struct mw_file_list *list, const char *path) {
-  for (size_t i = 0; i < list->n_aliases; i++) {
-    if (strcmp(list->aliases[i].other, path) == 0) return true;
+static int write_scripts(const struct mw_generation *generation, const char *dir, const char *to, struct mw_err *err) {
+  size_t prefix = strcmp(dir, ".") == 0 ? 0 : strlen(dir) + 1;
+  int rc = 0;
+  for (size_t i = 0; i < generation->n_files && rc == 0; i++) {
+    rc = write_file(to, generation->files[i].path + prefix, generation->files[i].bytes, err);
   }
-  return false;
+  char lua[PATH_MAX];
+  snprintf(lua, sizeof lua, "%s/lua", to);
+  const struct mw_file_list *names = &generation->names;
+  for (size_t i = 0; i < names->n_aliases && rc == 0; i++) rc = write_alias(&names->aliases[i], lua, err);
+  if (rc != 0 || !generation->settings_file.path) return rc;
+  return write_file(to, "moonwire.lua", generation->settings_file.bytes, err);
 }
 
 static int copy_protos(const char *from, const char *to, const char *suffix, struct mw_err *err) {
@@ -77,7 +74,7 @@ static int copy_protos(const char *from, const char *to, const char *suffix, str
   int rc = mw_find_files(&list, from, suffix, err);
   if (rc != 0) return rc;
   for (size_t i = 0; i < list.n && rc == 0; i++) {
-    if (is_alias(&list, list.paths[i])) continue;
+    if (mw_file_list_is_alias(&list, list.paths[i])) continue;
     mw_buf_clear(&path);
     mw_buf_clear(&bytes);
     rc = mw_buf_printf(&path, "%s/%s", from, list.paths[i]);

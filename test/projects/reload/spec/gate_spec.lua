@@ -123,6 +123,23 @@ end)
     test.eventually(function() return say(folder) == "linked" end)
   end)
 
+  it("tests scripts behind links under all their names, and a link is a save", function()
+    local folder <close> = start(nil, [[
+local test = require "moonwire.test"
+it("sees them", function()
+  if test.require("words").word ~= "linked" then return end
+  assert.equal("deep", test.require("link.deep").word)
+end)
+]])
+    folder:shell "mkdir lua/a"
+    folder:expect("generation %d+ is live", function() folder:write("lua/a/deep.lua", words "deep") end)
+    folder:expect("generation %d+ is live[^\n]*changed links in lua", function() folder:shell "ln -s a lua/link" end)
+    folder:expect("generation %d+ is live", function()
+      folder:write("lua/words.lua", 'assert(require "link.deep" == require "a.deep") ' .. words "linked")
+    end)
+    test.eventually(function() return say(folder) == "linked" end)
+  end)
+
   it("has imports from folders outside, by paths that start at the project", function()
     local outside = os.tmpname()
     os.remove(outside)
