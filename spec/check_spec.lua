@@ -206,20 +206,23 @@ describe("moonwire check", function()
   end)
 
   it("refuses a service that is not in the schema", function()
-    assert_error("DIR/lua/greet.lua:1: no service greet.Greter in the schema (did you mean greet.Greeter?)",
+    assert_error("DIR/lua/greet.lua:1: mw.service: no service greet.Greter in the schema (did you mean greet.Greeter?)",
       "require'moonwire'.service 'greet.Greter'")
   end)
 
   it("lists the services if none is near", function()
-    assert_error("DIR/lua/greet.lua:1: no service tasks.TaskService in the schema (there are: greet.Greeter)",
+    assert_error("DIR/lua/greet.lua:1: mw.service: no service tasks.TaskService in the schema: there is greet.Greeter\n",
       "require'moonwire'.service 'tasks.TaskService'")
-    assert_error("no service greet.Greeter in the schema (the proto folder defines none)",
+    assert_error("mw.service: no service greet.Greeter in the schema, which has none\n",
       "require'moonwire'.service 'greet.Greeter'", { ["proto/greet.proto"] = 'syntax = "proto3";' })
     local many = { 'syntax = "proto3"; package p;' }
     for i = 1, 50 do many[#many + 1] = ("service Service%02d {}"):format(i) end
-    assert_error("(there are: p.Service01, p.Service02, p.Service03, p.Service04, p.Service05, p.Service06, ",
+    assert_error("in the schema: there are p.Service01, p.Service02, p.Service03, p.Service04, p.Service05, p.Service06, ",
       "require'moonwire'.service 'X'", { ["proto/greet.proto"] = table.concat(many, "\n") })
-    assert_error(", ...)", "require'moonwire'.service 'X'", { ["proto/greet.proto"] = table.concat(many, "\n") })
+    assert_error(", p.Service19, p.Service20 and 30 more\n", "require'moonwire'.service 'X'",
+      { ["proto/greet.proto"] = table.concat(many, "\n") })
+    assert_error("there are p.A and p.B\n", "require'moonwire'.service 'X'",
+      { ["proto/greet.proto"] = 'syntax = "proto3"; package p; service A {} service B {}' })
   end)
 
   it("refuses a handler with the parameters of another type of call", function()
@@ -266,7 +269,7 @@ describe("moonwire check", function()
   end)
 
   it("refuses a handler that is no method", function()
-    assert_error("DIR/lua/greet.lua:2: greet.Greeter has no method Helo (did you mean Hello?)",
+    assert_error("DIR/lua/greet.lua:2: greet.Greeter: no method Helo in the schema (did you mean Hello?)",
       "local Greeter = require'moonwire'.service 'greet.Greeter'\nfunction Greeter.Helo() end")
   end)
 
@@ -279,6 +282,10 @@ describe("moonwire check", function()
     assert_error("greet.Greeter.Hello has a handler already, at DIR/lua/greet.lua:2",
       "local Greeter = require'moonwire'.service 'greet.Greeter'\n" ..
       "function Greeter.Hello() end\nfunction Greeter.Hello() end")
+    local long = ("lua/%s/first.lua"):format(("long"):rep(20))
+    assert_error("greet.Greeter.Hello has a handler already, at DIR/" .. long .. ":1",
+      "require'moonwire'.service 'greet.Greeter'.Hello = function() end\nreturn 1",
+      { [long] = "require'moonwire'.service 'greet.Greeter'.Hello = function() end", ["lua/a.lua"] = ("require '%s.first'"):format(("long"):rep(20)) })
   end)
 
   it("refuses a write to a global", function()

@@ -160,17 +160,17 @@ describe("an error that is a table", function()
 
   it("is readable where a handler raises it", function()
     local folder <close> = project.new { ["proto/a.proto"] = 'syntax = "proto3"; package a; message M {} service S { rpc Get(M) returns (M); }',
-      ["lua/a.lua"] = "require 'moonwire'.service 'a.S'.Get = function() error { code = 7 } end" }
+      ["lua/a.lua"] = "require 'moonwire'.service 'a.S'.Get = function()\nerror { code = 7 }\nend" }
     local server <close>, address = test.serve { dir = folder.dir }
     local call <close> = test.start({ "call", address, "a.S/Get" }, { cwd = "/" })
     assert.equal(13, (call:wait()))
-    test.eventually(function() return server.stderr:find("{ code = 7 }", 1, true) end)
+    test.eventually(function() return server.stderr:find("lua/a.lua:2: { code = 7 }", 1, true) end)
     server:kill()
     assert.equal(0, (server:wait()))
   end)
 
   it("is readable where a job raises it", function()
     mw.spawn(function() error { code = 7 } end)
-    test.eventually(function() return table.concat(test.logs(), "\n"):find("a job failed: { code = 7 }", 1, true) end)
+    test.eventually(function() return table.concat(test.logs(), "\n"):find("a job failed: [^\n]*spec/log_spec.lua:%d+: { code = 7 }") end)
   end)
 end)

@@ -234,6 +234,13 @@ void mw_bind_make_utf8(char *text);
 /* The string at `arg`. Raises for other values, and for a string with a zero byte, where C would end it. */
 const char *mw_bind_check_name(lua_State *L, int arg);
 
+/* ---- unknown.c ---- */
+
+/* Raise "WHO: no service NAME in the schema" and the nearest name, or all. `word` is the method's own part of `name`. */
+int mw_bind_no_service(lua_State *L, const char *who, const struct mw_pool *pool, const char *name);
+int mw_bind_no_method(lua_State *L, const char *who, const struct mw_service_type *service, const char *name,
+                      const char *word);
+
 /* ---- status.c ---- */
 
 /* Pushes a status object: code (its name), message, and details when there are any. It is the call's own, or that of a

@@ -81,18 +81,6 @@ static void push_internal(lua_State *L, const char *text, const char *traceback)
   if (dev) mw_bind_add_debug_info(L, traceback);
 }
 
-/* The innermost Lua function that runs in a coroutine. Returns whether there is one. */
-static bool find_place(lua_State *L, char *out, size_t size) {
-  lua_Debug info;
-  for (int level = 0; lua_getstack(L, level, &info); level++) {
-    lua_getinfo(L, "Sl", &info);
-    if (info.currentline <= 0) continue;
-    snprintf(out, size, "%s:%d", *info.source == '@' ? info.source + 1 : info.short_src, info.currentline);
-    return true;
-  }
-  return false;
-}
-
 /* A call that is over, or whose deadline has passed, fails for that: so do the outbound calls made for it. */
 static bool is_over(const struct mw_bind_call *c) {
   return !c || c->call->cancelled || mw_clock_mono() >= c->call->deadline;
@@ -102,7 +90,7 @@ static bool is_over(const struct mw_bind_call *c) {
 static bool refuse_status(lua_State *L, const struct mw_status *status) {
   char place[256] = "";
   if (mw_bind_is_failure(L, 1) && !is_over(mw_bind_running(L))) {
-    bool found = find_place(L, place, sizeof place);
+    bool found = mw_place_find(L, place, sizeof place);
     lua_pushfstring(L, "%s%s%s (the handler raised a status that it did not make: \"return nil, status\" passes it on)",
                     place, found ? ": " : "", luaL_tolstring(L, 1, NULL));
   } else if (status->code == MW_CODE_OK) {
@@ -124,7 +112,7 @@ static int on_error(lua_State *L) {
     lua_settop(L, 1);
     return 1;
   }
-  const char *text = mw_show_push(L, 1);
+  const char *text = mw_show_push_error(L, 1);
   mw_traceback(L, L, NULL, 1);
   push_internal(L, text, lua_tostring(L, -1));
   return 1;
@@ -445,7 +433,7 @@ struct mw_bind_call *mw_bind_running(lua_State *L) {
 }
 
 void mw_bind_fiber_place(const struct mw_fiber *fiber, char *out, size_t size) {
-  if (!fiber->waiting || (!find_place(fiber->innermost, out, size) && !find_place(fiber->L, out, size))) {
+  if (!fiber->waiting || (!mw_place_find(fiber->innermost, out, size) && !mw_place_find(fiber->L, out, size))) {
     snprintf(out, size, "(no Lua code)");
   }
 }

@@ -9,7 +9,6 @@
 
 #include <stdio.h>
 
-#include "base/text.h"
 #include "bind/buffer.h"
 #include "script/collect.h"
 
@@ -276,62 +275,18 @@ static int l_method(lua_State *L) {
 
 /* ---- client:service(name) ---- */
 
-static const char *service_name(const void *ctx, size_t i) {
-  return mw_pool_service_at(((const struct mw_program *)ctx)->pool, i)->full_name;
-}
-
-static const char *method_name(const void *ctx, size_t i) {
-  return ((const struct mw_service_type *)ctx)->methods[i].name;
-}
-
-enum { MOST_NAMES = 20 }; /* in an error */
-
-/* Adds names in the manner of "A, B and C"; of many, the first and how many more there are. */
-static void add_names(lua_State *L, luaL_Buffer *out, size_t count, const char *(*name_at)(const void *ctx, size_t i),
-                      const void *ctx) {
-  size_t shown = count <= MOST_NAMES ? count : MOST_NAMES;
-  for (size_t i = 0; i < shown; i++) {
-    if (i > 0) luaL_addstring(out, i + 1 == count ? " and " : ", ");
-    luaL_addstring(out, name_at(ctx, i));
-  }
-  if (count == shown) return;
-  lua_pushfstring(L, " and %d more", (int)(count - shown));
-  luaL_addvalue(out);
-}
-
-/* Raises that there is no `what` named `name`, with the nearest of those that there are, or all. */
-static int no_such(lua_State *L, const char *who, const char *what, const char *name, size_t count,
-                   const char *(*name_at)(const void *ctx, size_t i), const void *ctx, const char *word) {
-  const char *nearest = mw_nearest(word, count, name_at, ctx);
-  if (nearest) return luaL_error(L, "%s: no %s %s in the schema (did you mean %s?)", who, what, name, nearest);
-  if (count == 0) return luaL_error(L, "%s: no %s %s in the schema, which has none", who, what, name);
-  luaL_Buffer names;
-  luaL_buffinit(L, &names);
-  add_names(L, &names, count, name_at, ctx);
-  luaL_pushresult(&names);
-  return luaL_error(L, "%s: no %s %s in the schema: there %s %s", who, what, name, count == 1 ? "is" : "are",
-                    lua_tostring(L, -1));
-}
-
 static const struct mw_service_type *check_service(lua_State *L, struct mw_program *program, const char *who,
                                                    const char *name) {
   const struct mw_service_type *service = mw_pool_service(program->pool, name);
-  if (!service) {
-    no_such(L, who, "service", name, mw_pool_service_count(program->pool), service_name, program, name);
-  }
+  if (!service) mw_bind_no_service(L, who, program->pool, name);
   return service;
-}
-
-static int no_such_method(lua_State *L, const char *who, const struct mw_service_type *service, const char *name,
-                          const char *word) {
-  return no_such(L, who, "method", name, service->n_methods, method_name, service, word);
 }
 
 /* __index of stubs. Upvalues: program, service. */
 static int l_no_method(lua_State *L) {
   const struct mw_service_type *service = lua_touserdata(L, lua_upvalueindex(2));
   const char *name = luaL_tolstring(L, 2, NULL);
-  return no_such_method(L, service->full_name, service, name, name);
+  return mw_bind_no_method(L, service->full_name, service, name, name);
 }
 
 /* __tostring of stubs: the service, and each method with its kind of streams. Upvalues: program, service. */
@@ -396,7 +351,7 @@ static const struct mw_method_type *check_method(lua_State *L, struct mw_program
   for (size_t i = 0; i < service->n_methods; i++) {
     if (strcmp(service->methods[i].name, slash + 1) == 0) return &service->methods[i];
   }
-  no_such_method(L, who, service, path, slash + 1);
+  mw_bind_no_method(L, who, service, path, slash + 1);
   return NULL;
 }
 

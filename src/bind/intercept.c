@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "bind/bind.h"
 #include "bind/intercept.h"
+#include "script/traceback.h"
 
 /* wrap(interceptor, handler, request_is_streamed, blame): the handler with the interceptor around it. */
 static const char wrap_source[] =
@@ -33,7 +34,7 @@ static int l_blame(lua_State *L) {
   lua_settop(L, 1);
   lua_getinfo(L, ">S", &info);
   return luaL_error(L, "%s:%d: the interceptor returned neither the handler's results nor a status: expected return next(), "
-                    "or return nil, status", *info.source == '@' ? info.source + 1 : info.short_src, info.linedefined);
+                    "or return nil, status", mw_place_source(&info), info.linedefined);
 }
 
 static const char *service_at(const void *ctx, size_t i) {

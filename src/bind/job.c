@@ -88,7 +88,7 @@ static void on_job_done(struct mw_fiber *fiber, void *owner) {
 static int on_job_error(lua_State *L) {
   mw_fiber_unwind(L);
   if (mw_fiber_is_doom(L, 1)) return 1;
-  mw_traceback(L, L, mw_show_push(L, 1), 1);
+  mw_traceback(L, L, mw_show_push_error(L, 1), 1);
   return 1;
 }
 
@@ -102,7 +102,7 @@ static void find_function(const struct job *job, char *out, size_t size) {
   if (lua_getinfo(L, ">S", &info) == 0 || info.linedefined <= 0) {
     snprintf(out, size, "%s", info.short_src);
   } else {
-    snprintf(out, size, "%s:%d", *info.source == '@' ? info.source + 1 : info.short_src, info.linedefined);
+    snprintf(out, size, "%s:%d", mw_place_source(&info), info.linedefined);
   }
 }
 

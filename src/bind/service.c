@@ -1,22 +1,13 @@
 /* mw.service: where scripts put their handlers, checked against the schema as they are assigned. */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/text.h"
 #include "bind/bind.h"
 #include "bind/builtin.h"
 #include "bind/intercept.h"
+#include "script/traceback.h"
 
 #define PATHS "moonwire.paths" /* in the registry: path -> itself */
-
-static const char *service_at(const void *ctx, size_t i) {
-  return mw_pool_service_at((const struct mw_pool *)ctx, i)->full_name;
-}
-
-static const char *method_at(const void *ctx, size_t i) {
-  return ((const struct mw_service_type *)ctx)->methods[i].name;
-}
 
 static const struct mw_method_type *find_method(const struct mw_service_type *service, const char *name) {
   for (size_t i = 0; i < service->n_methods; i++) {
@@ -25,33 +16,12 @@ static const struct mw_method_type *find_method(const struct mw_service_type *se
   return NULL;
 }
 
-/* Appends the services of the schema that are not built in, as far as there is room. */
-static void list_services(char *out, size_t size, const struct mw_pool *pool) {
-  const char *before = "there are: ";
-  snprintf(out, size, "the proto folder defines none");
-  for (size_t i = 0, at = 0; i < mw_pool_service_count(pool); i++) {
-    const char *name = service_at(pool, i);
-    if (strncmp(name, "grpc.health.", 12) == 0 || strncmp(name, "grpc.reflection.", 16) == 0) continue;
-    if (at + strlen(before) + strlen(name) + sizeof ", ..." > size) {
-      snprintf(out + at, size - at, ", ...");
-      return;
-    }
-    at += (size_t)snprintf(out + at, size - at, "%s%s", before, name);
-    before = ", ";
-  }
-}
-
-static int raise_near(lua_State *L, const char *what, const char *near) {
-  if (near) return luaL_error(L, "%s (did you mean %s?)", what, near);
-  return luaL_error(L, "%s", what);
-}
-
 /* Where a function was defined, as "lua/tasks.lua:12"; pushes it. The function is at `index`. */
 static const char *push_place(lua_State *L, int index) {
   lua_Debug info;
   lua_pushvalue(L, index);
   lua_getinfo(L, ">S", &info);
-  return lua_pushfstring(L, "%s:%d", info.short_src, info.linedefined);
+  return lua_pushfstring(L, "%s:%d", mw_place_source(&info), info.linedefined);
 }
 
 /* True for parameters (call), where the handler could not send, and (call, request). A request may be named "call". */
@@ -96,10 +66,7 @@ static int l_newindex(lua_State *L) {
     return luaL_error(L, "%s.%s: handlers are set while the script loads, not later", service->full_name, name);
   }
   const struct mw_method_type *method = find_method(service, name);
-  if (!method) {
-    const char *what = lua_pushfstring(L, "%s has no method %s", service->full_name, name);
-    return raise_near(L, what, mw_nearest(name, service->n_methods, method_at, service));
-  }
+  if (!method) return mw_bind_no_method(L, service->full_name, service, name, name);
   if (!lua_isfunction(L, 3)) {
     return luaL_error(L, "%s.%s: expected a function, got %s", service->full_name, name, luaL_typename(L, 3));
   }
@@ -138,14 +105,7 @@ static int l_service(lua_State *L) {
   struct mw_program *program = mw_bind_program(L);
   const char *name = mw_bind_check_name(L, 1);
   const struct mw_service_type *service = mw_pool_service(program->pool, name);
-  if (!service) {
-    char services[256];
-    const char *what = lua_pushfstring(L, "no service %s in the schema", name);
-    const char *near = mw_nearest(name, mw_pool_service_count(program->pool), service_at, program->pool);
-    if (near) return raise_near(L, what, near);
-    list_services(services, sizeof services, program->pool);
-    return luaL_error(L, "%s (%s)", what, services);
-  }
+  if (!service) return mw_bind_no_service(L, "mw.service", program->pool, name);
   if (lua_rawgeti(L, LUA_REGISTRYINDEX, program->services_ref) != LUA_TTABLE) {
     return luaL_error(L, "mw.service: the generation of this function has ended");
   }

@@ -19,7 +19,8 @@ bool mw_proto_lacks_syntax(struct mw_slice text) {
   return first.len > 0 && !mw_slice_eq_str(first, "syntax") && !mw_slice_eq_str(first, "edition");
 }
 
-/* What follows the first `keyword` in the text, and the `next` token when that is not NULL: the package, a message. */
+/* Finds the token after the first `keyword`, or after the first that is followed by `name` unless that is empty. Empty if there is
+ * none. */
 static struct mw_slice find_statement(struct mw_slice text, const char *keyword, struct mw_slice name) {
   struct mw_proto_text rest = mw_proto_text(text);
   for (struct mw_slice token; (token = mw_proto_next_token(&rest)).len > 0;) {

@@ -35,16 +35,8 @@ static void on_count(lua_State *L, lua_Debug *info);
 
 /* ---- where the code is ---- */
 
-/* Writes "FILE:LINE" of the innermost Lua function, and nothing when there is none. Allocates nothing. */
 static void find_place(lua_State *L, char *out, size_t size) {
-  lua_Debug info;
-  out[0] = '\0';
-  for (int level = 0; lua_getstack(L, level, &info); level++) {
-    lua_getinfo(L, "Sl", &info);
-    if (info.currentline <= 0) continue;
-    snprintf(out, size, "%s:%d", info.short_src, info.currentline);
-    return;
-  }
+  if (!mw_place_find(L, out, size)) out[0] = '\0';
 }
 
 static const char *subject(const struct mw_vm *vm) {

@@ -71,11 +71,9 @@ static int raise_unknown(lua_State *L, const struct mw_program *program, const c
   return raise_about(L, "module %s", words);
 }
 
-/* Turns an error of any type into words; one that is no string gets the place of the call of error(). */
+/* Turns an error of any type into words; one that is no string gets its place. */
 static int error_to_string(lua_State *L) {
-  if (lua_type(L, 1) != LUA_TSTRING) luaL_where(L, 2);
-  mw_show_push(L, 1);
-  lua_concat(L, lua_gettop(L) - 1);
+  mw_show_push_error(L, 1);
   return 1;
 }
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "script/budget.h"
+#include "script/traceback.h"
 
 enum { STRING_BYTES = 256 }; /* of a string within a table */
 
@@ -205,4 +206,14 @@ const char *mw_show_push(lua_State *L, int index) {
   if (is_full(&s)) memcpy(s.text + sizeof s.text - 3, "...", 3);
   lua_pushlstring(L, s.text, s.len);
   return replace_zeros(L);
+}
+
+const char *mw_show_push_error(lua_State *L, int index) {
+  char place[256];
+  index = lua_absindex(L, index);
+  const char *text = mw_show_push(L, index);
+  if (lua_type(L, index) == LUA_TSTRING || !mw_place_find(L, place, sizeof place)) return text;
+  lua_pushfstring(L, "%s: %s", place, text);
+  lua_remove(L, -2);
+  return lua_tostring(L, -1);
 }

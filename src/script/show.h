@@ -12,4 +12,7 @@ enum { MW_SHOW_BYTES = 8 * 1024, MW_SHOW_LEVELS = 4, MW_SHOW_ENTRIES = 64 };
  * and as mw_budget_check(). */
 const char *mw_show_push(lua_State *L, int index);
 
+/* The same of an error, in its message handler: one that is no string begins with "FILE:LINE: " of the innermost Lua function. */
+const char *mw_show_push_error(lua_State *L, int index);
+
 #endif

@@ -1,6 +1,7 @@
 #include "script/traceback.h"
 
 #include <lauxlib.h>
+#include <stdio.h>
 
 enum { SHOWN = 16 }; /* frames of a deep stack */
 
@@ -39,4 +40,15 @@ void mw_traceback(lua_State *L, lua_State *of, const char *text, int level) {
   } else {
     luaL_traceback(L, of, text, level);
   }
+}
+
+bool mw_place_find(lua_State *L, char *out, size_t size) {
+  lua_Debug info;
+  for (int level = 0; lua_getstack(L, level, &info); level++) {
+    lua_getinfo(L, "Sl", &info);
+    if (info.currentline <= 0) continue;
+    snprintf(out, size, "%s:%d", mw_place_source(&info), info.currentline);
+    return true;
+  }
+  return false;
 }

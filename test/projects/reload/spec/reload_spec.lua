@@ -530,7 +530,7 @@ function Reload.Added(req) return { text = "added " .. req.text } end
 
   it("and its script come to rest right, the script first", function()
     local folder <close> = copy.serve(nil, { ["proto/reload.proto"] = small })
-    assert.matches("reload.Reload has no method Added", folder:refused("lua/added.lua", added), 1, true)
+    assert.matches("reload.Reload: no method Added in the schema", folder:refused("lua/added.lua", added), 1, true)
     folder:write("proto/reload.proto", full)
     answers(folder)
     assert.equal("one", say(folder.client))
@@ -565,7 +565,7 @@ function Reload.Added(req) return { text = "added " .. req.text } end
   it("that takes a method from under its script is refused until the script is saved too", function()
     local folder <close> = copy.serve(nil, { ["lua/added.lua"] = added }, { "--dev" })
     local log = folder:refused("proto/reload.proto", small)
-    assert.matches("reload.Reload has no method Added", log, 1, true)
+    assert.matches("reload.Reload: no method Added in the schema", log, 1, true)
     answers(folder)
     folder:expect("generation %d+ is live", function() folder:delete "lua/added.lua" end)
     assert.equal("UNIMPLEMENTED", select(2, folder.client:Added {}).code)
