@@ -193,9 +193,9 @@ describe("a running server", function()
     assert.are.equal("", stdout)
     assert.matches("generation 1 is in force; the server would refuse the folder\n"
       .. "DIR/proto/greeter.proto:4: FIELD_[A-Z_]+: helloworld.HelloReply.message: [^\n]+\n"
-      .. "to accept an edit that breaks clients: moonwire reload DIR %-%-force, or serve with %-%-dev\n$", stderr)
+      .. "to accept an edit that breaks clients, or if none uses yet what it takes away: moonwire reload DIR %-%-force, or serve with %-%-dev\n$", stderr)
     local _, _, refused = folder:run "reload"
-    assert.matches("\nto accept an edit that breaks clients: moonwire reload DIR --force, or serve with --dev\n", refused, 1, true)
+    assert.matches("\nto accept an edit that breaks clients, or if none uses yet what it takes away: moonwire reload DIR --force, or serve with --dev\n", refused, 1, true)
     folder:write("lua/greeter.lua", "local x = = 1")
     local broken, _, errors = folder:run "check"
     assert.are.equal(1, broken)

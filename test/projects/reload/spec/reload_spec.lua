@@ -590,7 +590,7 @@ function Reload.Added(req) return { text = "added " .. req.text } end
     local folder <close> = copy.serve()
     local log = folder:refused("proto/reload.proto", full:gsub("string text = 1;", "int32 text = 1;"))
     assert.matches("proto/reload.proto:6: FIELD_[A-Z_]+: reload.Text.text", log)
-    local remedy = "reload refused: to accept an edit that breaks clients: moonwire reload [^\n]+ %-%-force, or serve with %-%-dev"
+    local remedy = "reload refused: to accept an edit that breaks clients, or if none uses yet what it takes away: moonwire reload [^\n]+ %-%-force, or serve with %-%-dev"
     test.eventually(function() return folder.server.stderr:find(remedy) end)
     assert.equal("one", say(folder.client))
   end)
