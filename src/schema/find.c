@@ -193,3 +193,12 @@ size_t mw_file_list_resolve(const struct mw_file_list *list, const char *name) {
   }
   return mw_file_list_find(list, path);
 }
+
+bool mw_file_list_same_aliases(const struct mw_file_list *a, const struct mw_file_list *b) {
+  bool same = a->n_aliases == b->n_aliases;
+  for (size_t i = 0; i < a->n_aliases && same; i++) {
+    const struct mw_file_alias *x = &a->aliases[i], *y = &b->aliases[i];
+    same = strcmp(x->name, y->name) == 0 && strcmp(x->other, y->other) == 0;
+  }
+  return same;
+}

@@ -35,4 +35,7 @@ size_t mw_file_list_resolve(const struct mw_file_list *list, const char *name);
 /* True if `path` is a second name. */
 bool mw_file_list_is_alias(const struct mw_file_list *list, const char *path);
 
+/* True if both have the same aliases in the same order. */
+bool mw_file_list_same_aliases(const struct mw_file_list *a, const struct mw_file_list *b);
+
 #endif

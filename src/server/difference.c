@@ -46,7 +46,7 @@ static void add_scripts(struct mw_buf *out, const struct mw_generation *before, 
     if (!find_file(after, before->files[i].path)) add(out, "removed ", before->files[i].path, &first);
   }
   first = true;
-  if (!mw_generation_same_links(before, after)) add(out, "changed ", "links in lua", &first);
+  if (!mw_file_list_same_aliases(&before->names, &after->names)) add(out, "changed ", "links in lua", &first);
 }
 
 static const struct mw_proto_file *find_proto(const struct mw_generation *generation, const char *path) {

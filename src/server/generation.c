@@ -308,21 +308,12 @@ bool mw_generation_same_settings(const struct mw_generation *a, const struct mw_
   return same_file(&a->settings_file, &b->settings_file);
 }
 
-bool mw_generation_same_links(const struct mw_generation *a, const struct mw_generation *b) {
-  bool same = a->names.n_aliases == b->names.n_aliases;
-  for (size_t i = 0; i < a->names.n_aliases && same; i++) {
-    const struct mw_file_alias *x = &a->names.aliases[i], *y = &b->names.aliases[i];
-    same = strcmp(x->name, y->name) == 0 && strcmp(x->other, y->other) == 0;
-  }
-  return same;
-}
-
 bool mw_generation_same(const struct mw_generation *a, const struct mw_generation *b) {
   if (a->protos != b->protos || a->n_files != b->n_files) return false;
   for (size_t i = 0; i < a->n_files; i++) {
     if (!same_file(&a->files[i], &b->files[i])) return false;
   }
-  return mw_generation_same_links(a, b) && mw_generation_same_settings(a, b);
+  return mw_file_list_same_aliases(&a->names, &b->names) && mw_generation_same_settings(a, b);
 }
 
 struct mw_generation *mw_generation_ref(struct mw_generation *generation) {

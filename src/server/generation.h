@@ -55,9 +55,6 @@ int mw_generation_digest_protos(uint64_t *out, const char *const *roots, struct 
 /* Whether both hold the same protos, scripts, links to them and moonwire.lua. */
 bool mw_generation_same(const struct mw_generation *a, const struct mw_generation *b);
 
-/* True if both have the same links to scripts. */
-bool mw_generation_same_links(const struct mw_generation *a, const struct mw_generation *b);
-
 /* True if both hold the same moonwire.lua, or none. */
 bool mw_generation_same_settings(const struct mw_generation *a, const struct mw_generation *b);
 
