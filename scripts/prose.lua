@@ -24,7 +24,7 @@ return {
   at("docs", { start = 21, what = 24, persons = 24, behind = 8, quantity = 3, wide = 600 }),
   at("library", { start = 1, what = 19, persons = 9, behind = 5, quantity = 1, wide = 11 }),
   at("lua", { start = 84, what = 84, persons = 125, behind = 1, quantity = 1, wide = 0 }),
-  at("spec", { start = 73, what = 121, persons = 61, behind = 1, quantity = 1, wide = 90 }),
+  at("spec", { start = 73, what = 121, persons = 61, behind = 1, quantity = 1, wide = 100 }),
   at("test", { start = 38, what = 42, persons = 46, behind = 8, quantity = 1, wide = 160 }),
   at("examples", { start = 41, what = 51, persons = 91, behind = 1, quantity = 1, wide = 4 }),
   at("bench", done),
