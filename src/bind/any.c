@@ -3,7 +3,7 @@
 
 #define PREFIX "type.googleapis.com/"
 
-/* The full name behind the last slash of a type URL; the whole when there is none. */
+/* The full name after the last slash of a type URL, or the whole URL if it has none. */
 static const char *name_of_url(const char *url) {
   const char *slash = strrchr(url, '/');
   return slash ? slash + 1 : url;
@@ -14,7 +14,7 @@ static void set_bytes(ProtobufCMessage *message, const struct mw_field *field, c
   mw_field_mark(message, field);
 }
 
-/* An Any around `message`, whose type URL is `url`; NULL without memory. */
+/* Wraps `message` in an Any with the type URL `url`. Returns NULL without memory. */
 static ProtobufCMessage *wrap(const struct mw_message_type *any, const ProtobufCMessage *message, const char *url,
                               struct mw_arena *arena) {
   size_t size = mw_message_size(message);
@@ -27,7 +27,7 @@ static ProtobufCMessage *wrap(const struct mw_message_type *any, const ProtobufC
   return out;
 }
 
-/* mw.any.pack(type_name, message): an Any. */
+/* mw.any.pack(type_name, message): returns an Any. */
 static int l_pack(lua_State *L) {
   struct mw_program *program = mw_bind_program(L);
   const struct mw_message_type *type = mw_bind_check_message_name(L, 1, program);
@@ -44,7 +44,7 @@ static int l_pack(lua_State *L) {
   return 1;
 }
 
-/* A field of the Any at 1, which must be a string or absent. */
+/* Returns a field of the Any at index 1. Raises unless the field is a string or absent. */
 static struct mw_slice get_bytes(lua_State *L, const char *name) {
   size_t len = 0;
   lua_pushstring(L, name);
@@ -54,7 +54,8 @@ static struct mw_slice get_bytes(lua_State *L, const char *name) {
   return mw_slice(data ? data : "", len);
 }
 
-/* mw.any.unpack(any): the message in it; nil and a status when its type is not known or its bytes are malformed. */
+/* mw.any.unpack(any): returns the message in it. Returns nil and a status if the schema lacks its type or its bytes are
+ * malformed. */
 static int l_unpack(lua_State *L) {
   struct mw_program *program = mw_bind_program(L);
   luaL_checktype(L, 1, LUA_TTABLE);

@@ -1,4 +1,4 @@
-/* mw.base64: bytes as text (RFC 4648). Long strings are worked off in pieces, between which the budget is looked at. */
+/* mw.base64: bytes as text (RFC 4648). Long strings are processed in pieces, with a check of the budget after each. */
 #include <ctype.h>
 
 #include "base/text.h"
@@ -6,7 +6,7 @@
 
 enum { PIECE = 3 * 4 * 4096 }; /* bytes: whole groups, of bytes and of digits */
 
-/* The digits that the URL alphabet has in the place of the standard one's. */
+/* Replaces the digits + and / of the standard alphabet by those of the URL alphabet. */
 static void make_url(uint8_t *digits, size_t len) {
   for (size_t i = 0; i < len; i++) {
     if (digits[i] == '+') digits[i] = '-';
@@ -24,7 +24,7 @@ static struct mw_slice piece_at(struct mw_slice text, size_t at) {
   return mw_slice(text.data + at, text.len - at < PIECE ? text.len - at : PIECE);
 }
 
-/* mw.base64.encode(bytes [, "url"]): the standard alphabet with padding, or the URL alphabet without. */
+/* mw.base64.encode(bytes [, "url"]): the standard alphabet with padding, or the URL alphabet without padding. */
 static int l_encode(lua_State *L) {
   static const char *const alphabets[] = {"standard", "url", NULL};
   struct mw_slice bytes = check_text(L, 1);
@@ -45,7 +45,8 @@ static int l_encode(lua_State *L) {
 
 static bool is_digit(uint8_t c) { return isalnum(c) || c == '+' || c == '/' || c == '-' || c == '_'; }
 
-/* Returns nil and a status with the place of the first byte that is not base64 in the piece `at`, or with the length. */
+/* Returns nil and a status with the place of the first byte that is not base64 in the piece `at`. If there is none, the
+ * status has the length. */
 static int fail(lua_State *L, struct mw_slice text, size_t at) {
   struct mw_slice piece = piece_at(text, at);
   size_t i = 0;
@@ -57,7 +58,8 @@ static int fail(lua_State *L, struct mw_slice text, size_t at) {
   return mw_bind_fail(L, MW_CODE_INVALID_ARGUMENT, "base64: %zu characters, cut short or padded wrongly", text.len);
 }
 
-/* mw.base64.decode(text): the bytes; both alphabets, padding may be missing. Nil and a status for other text. */
+/* mw.base64.decode(text): returns the bytes. Accepts both alphabets, with or without padding. Returns nil and a status
+ * for other text. */
 static int l_decode(lua_State *L) {
   struct mw_slice text = check_text(L, 1);
   luaL_Buffer buffer;

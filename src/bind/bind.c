@@ -39,7 +39,7 @@ void mw_bind_push_type(lua_State *L, const char *name, const luaL_Reg *methods, 
   mw_bind_make_type(L, name, metamethods);
 }
 
-/* The name of the function that runs, if it was called with a dot; else NULL. */
+/* The name of the running function if it was called with a dot, else NULL. */
 static const char *name_after_dot(lua_State *L) {
   lua_Debug info;
   if (!lua_getstack(L, 0, &info) || !lua_getinfo(L, "n", &info) || !info.name) return NULL;
@@ -57,7 +57,7 @@ void *mw_bind_check_self(lua_State *L, const char *type) {
 }
 
 void mw_bind_push_err(lua_State *L, struct mw_err *err) {
-  char text[2048]; /* pushing may raise, and `err` would leak */
+  char text[2048]; /* lua_pushstring() may raise, and `err` would leak */
   snprintf(text, sizeof text, "%s", mw_err_text(err));
   mw_err_fini(err);
   lua_pushstring(L, text);

@@ -4,7 +4,7 @@
 
 #define BUFFER "moonwire.Buffer"
 
-/* After a hard cut no function runs, and the collector frees what __close has not. */
+/* Runs as __close and as __gc: after a hard cut no function runs, and the collector frees the bytes. */
 static int l_free(lua_State *L) {
   mw_buf_fini(lua_touserdata(L, 1));
   return 0;

@@ -1,15 +1,14 @@
 /* Interceptors around methods that C handles, such as health and reflection.
  *
- * Where an interceptor wraps such a method, the route's handler is a Lua function, l_handle. It serves the outer call
- * by an inner one, which the C handler gets:
+ * If an interceptor wraps such a method, the route's handler is a Lua function, l_handle. It serves the outer call
+ * through an inner call, which the C handler receives:
  *
  *   engine  --->  mw_bind_handler: interceptors --next()--> l_handle  --->  the C handler
  *   struct mw_call (outer)                                  struct inner, an engine for one call
  *
- * l_handle feeds the inner call, and waits in the coroutine of the outer one until the C handler has finished it; it
- * returns as a Lua handler does. Messages of the C handler go out at once, also from an event of its own, such as a
- * change of health. Only the coroutine of the outer call waits here, so that the outer call lives as long as the inner
- * one. */
+ * l_handle feeds the inner call, waits in the coroutine of the outer call until the C handler has finished it, and
+ * returns as a Lua handler does. Messages of the C handler are sent at once, also from its own events, such as a change
+ * of health. Only the coroutine of the outer call waits here: the outer call lives as long as the inner one. */
 #include <string.h>
 
 #include "bind/builtin.h"
@@ -19,24 +18,24 @@
 
 struct inner {
   struct mw_call call;
-  struct mw_dispatch dispatch;  /* its own, with no other call in it: nothing is counted twice */
+  struct mw_dispatch dispatch;  /* its own, without other calls: nothing is counted twice */
   struct mw_bind_call *outer;
   struct mw_bind_waiter waiter; /* of the outer call's fiber */
   bool begun, over;
   bool waiting;                 /* in mw_fiber_wait_quietly() */
   bool unsent;                  /* the last message stalled the outer call */
-  struct mw_slice request;      /* of a method whose request is not streamed; in the arena of the inner call */
-  uint8_t *reply;               /* reserved, of a method whose reply is not streamed; in the same arena */
+  struct mw_slice request;      /* for a method with one request; in the arena of the inner call */
+  uint8_t *reply;               /* reserved, for a method with one reply; in the same arena */
   size_t reply_len;
   bool has_reply;
-  struct mw_status status;      /* of the end; in the same arena */
+  struct mw_status status;      /* the final status; in the same arena */
 };
 
 static struct inner *inner_of(struct mw_call *call) { return MW_CONTAINER(call, struct inner, call); }
 
 /* ---- the engine of the inner call ---- */
 
-static void op_read(struct mw_call *call) {} /* drive() looks at call->reading */
+static void op_read(struct mw_call *call) {} /* drive() checks call->reading */
 
 static uint8_t *op_reserve(struct mw_call *call, size_t size) {
   struct inner *inner = inner_of(call);
@@ -72,7 +71,7 @@ static void op_finish(struct mw_call *call, const struct mw_status *status, bool
 
 static const struct mw_engine_call_ops inner_ops = {op_read, op_reserve, op_send, op_send_headers, op_finish, NULL};
 
-/* The inner call has ended, and nothing on the C stack uses it any more. */
+/* Runs when the inner call has ended and nothing on the C stack uses it. */
 static void on_idle(void *arg) {
   struct inner *inner = arg;
   if (inner->waiting) mw_fiber_wake(inner->waiter.fiber);
@@ -88,7 +87,7 @@ static void leave_lists(struct inner *inner) {
 
 static void stop_waiting(void *arg) { leave_lists(arg); }
 
-/* Pushes what next() returns. */
+/* Pushes the results of next(). */
 static int push_results(lua_State *L, struct inner *inner) {
   const struct mw_method_type *method = inner->outer->method;
   if (inner->status.code != MW_CODE_OK) {
@@ -103,7 +102,7 @@ static int push_results(lua_State *L, struct inner *inner) {
   return rc == 0 ? 1 : mw_bind_fail_err(L, MW_CODE_INTERNAL, &err);
 }
 
-/* Gives the C handler the message that it reads, or the end. Returns false when neither has arrived. */
+/* Delivers the message or the end that the C handler has asked for. Returns false if neither has arrived. */
 static bool feed(struct inner *inner) {
   struct mw_call *outer = inner->outer->call;
   enum mw_bind_arrival arrived = inner->waiter.arrived;
@@ -140,7 +139,7 @@ static int drive(lua_State *L, int status, lua_KContext context) {
   return mw_fiber_wait_quietly(L, inner->waiter.fiber, stop_waiting, inner, drive, (lua_KContext)inner);
 }
 
-/* Ends the inner call if next() was left by an error. */
+/* Ends the inner call if an error has left next(). */
 static int l_close(lua_State *L) {
   struct inner *inner = luaL_checkudata(L, 1, INNER);
   if (!inner->begun) return 0;

@@ -1,4 +1,4 @@
-/* Runs Lua functions as gRPC methods: from the events of a call to a coroutine and back. */
+/* Runs Lua functions as gRPC methods: connects the events of a call with a coroutine. */
 #include "bind/call.h"
 
 #include <inttypes.h>
@@ -9,7 +9,7 @@
 #include "script/show.h"
 #include "script/traceback.h"
 
-/* Bytes of an error's text that its caller is shown: the trailers of a call have room for some thousands. */
+/* Bytes of an error's text in its status. A call's trailers have room for a few thousand. */
 enum { SHOWN_TEXT = 1024 };
 
 /* ---- the end of a call ---- */
@@ -18,7 +18,7 @@ static struct mw_bind_waiter *waiter_at(struct mw_list *node) {
   return MW_CONTAINER(node, struct mw_bind_waiter, link);
 }
 
-/* Takes a waiter out of a list whose fiber is not the call's own; NULL when there is none. */
+/* Removes a waiter whose fiber is not `own` from a list. Returns NULL if there is none. */
 static struct mw_bind_waiter *take_from(struct mw_list *list, const struct mw_fiber *own) {
   for (struct mw_list *node = list->next; node != list; node = node->next) {
     struct mw_bind_waiter *waiter = waiter_at(node);
@@ -29,7 +29,7 @@ static struct mw_bind_waiter *take_from(struct mw_list *list, const struct mw_fi
   return NULL;
 }
 
-/* The same, out of those that wait. */
+/* Removes a sender or the receiver of another fiber. Returns NULL if none waits. */
 static struct mw_bind_waiter *take_other(struct mw_bind_call *c) {
   struct mw_bind_waiter *sender = take_from(&c->senders, c->fiber);
   if (sender) return sender;
@@ -39,7 +39,7 @@ static struct mw_bind_waiter *take_other(struct mw_bind_call *c) {
   return receiver;
 }
 
-/* Ends the call; `c` is gone afterwards. */
+/* Ends the call and frees `c`. */
 static void finish(struct mw_bind_call *c, const struct mw_status *status) {
   struct mw_list others, *node;
   mw_list_init(&others);
@@ -48,7 +48,7 @@ static void finish(struct mw_bind_call *c, const struct mw_status *status) {
     waiter->call = NULL;
     mw_list_push(&others, &waiter->link);
   }
-  while (mw_list_shift(&c->children)) continue; /* who still runs goes on alone */
+  while (mw_list_shift(&c->children)) continue; /* outbound calls that still run go on alone */
   if (c->object) c->object->call = NULL;
   if (c->fiber) c->fiber->owner = NULL;
   for (struct mw_bind_watch *watch = c->watch; watch; watch = watch->outer) watch->ended = true;
@@ -65,8 +65,8 @@ static void make_error_id(char out[9]) {
   snprintf(out, 9, "%08" PRIx32, number);
 }
 
-/* Logs a handler's mistake and pushes the status its caller gets: an id to find it by, with --dev the words and the
- * traceback too. `traceback` may be NULL. */
+/* Logs a handler's mistake, and pushes the status for its caller: an error id to find the log line by, with --dev the
+ * words and the traceback too. `traceback` may be NULL. */
 static void push_internal(lua_State *L, const char *text, const char *traceback) {
   char id[9], words[SHOWN_TEXT];
   make_error_id(id);
@@ -81,12 +81,13 @@ static void push_internal(lua_State *L, const char *text, const char *traceback)
   if (dev) mw_bind_add_debug_info(L, traceback);
 }
 
-/* A call that is over, or whose deadline has passed, fails for that: so do the outbound calls made for it. */
+/* True for a call that is over or past its deadline. Its outbound calls fail for the same reason, and their failures
+ * pass. */
 static bool is_over(const struct mw_bind_call *c) {
   return !c || c->call->cancelled || mw_clock_mono() >= c->call->deadline;
 }
 
-/* Replaces the status at index 1 by words for the log if a handler must not raise it. Returns false if it may. */
+/* If a handler must not raise the status at index 1, replaces it by words for the log and returns true. */
 static bool refuse_status(lua_State *L, const struct mw_status *status) {
   char place[256] = "";
   if (mw_bind_is_failure(L, 1) && !is_over(mw_bind_running(L))) {
@@ -102,8 +103,8 @@ static bool refuse_status(lua_State *L, const struct mw_status *status) {
   return true;
 }
 
-/* The message handler of a handler's pcall: statuses pass unless they are failures, anything else becomes INTERNAL while
- * the stack that raised it can still be shown. */
+/* The message handler of a handler's pcall. Statuses other than failures pass. Any other error becomes INTERNAL here,
+ * while the stack that raised it can still be printed. */
 static int on_error(lua_State *L) {
   struct mw_status status;
   mw_fiber_unwind(L);
@@ -128,7 +129,7 @@ static int finish_internal(lua_State *L, struct mw_bind_call *c, const char *tex
   return 0;
 }
 
-/* The same for what the handler has returned: the line begins with the place of the handler. */
+/* Ends the call with INTERNAL for wrong results. The log line begins with the place of the handler. */
 static int finish_mistake(lua_State *L, struct mw_bind_call *c, const char *text) {
   const struct mw_bind_target *target = c->call->route->arg;
   return finish_internal(L, c, lua_pushfstring(L, "%s: %s", target->place, text));
@@ -142,7 +143,7 @@ static int after_room(lua_State *L, int status, lua_KContext context) {
   return after_results(L, status, (lua_KContext)waiter->call);
 }
 
-/* Waits until the client has taken more of what its connection has to send; then the reply is packed again. */
+/* Waits until the connection's queue of unsent bytes has room; then the reply is packed again. */
 static int wait_for_room(lua_State *L, struct mw_bind_call *c) {
   struct mw_bind_waiter *waiter = mw_bind_push_waiter(L, c, c->fiber);
   mw_list_push(&c->senders, &waiter->link);
@@ -192,7 +193,7 @@ const char *mw_bind_find_mistake(lua_State *L, const struct mw_method_type *meth
   return is_status ? "the handler returned a status as its reply: return nil and the status" : NULL;
 }
 
-/* The handler has returned its results, from index 3 on. */
+/* Runs after the handler has returned. Its results begin at index 3. */
 static int after_results(lua_State *L, int unused, lua_KContext context) {
   struct mw_bind_call *c = (struct mw_bind_call *)context;
   const int first = 3;
@@ -205,7 +206,7 @@ static int after_results(lua_State *L, int unused, lua_KContext context) {
   return 0;
 }
 
-/* Pushes the request, or finishes the call with what is wrong with it. */
+/* Pushes the request. If it is malformed, finishes the call and returns false. */
 static bool push_request(lua_State *L, struct mw_bind_call *c) {
   struct mw_err err = MW_ERR_INIT;
   int rc = mw_bind_push_bytes(L, c->program, c->method->input, c->request, &err);
@@ -217,8 +218,8 @@ static bool push_request(lua_State *L, struct mw_bind_call *c) {
   return false;
 }
 
-/* Calls the handler and ends the call with what it returns; whatever is raised here, the call has not ended. Stack:
- * 1 call (light), 2 call object or nil, 3 handler, then its arguments. */
+/* Calls the handler and ends the call with its results. An error that is raised here leaves the call open. Stack: 1
+ * call (light), 2 call object or nil, 3 handler, then its arguments. */
 static int run_handler(lua_State *L) {
   struct mw_bind_call *c = lua_touserdata(L, 1);
   lua_rawgeti(L, LUA_REGISTRYINDEX, c->function);
@@ -234,8 +235,8 @@ static int check_status(lua_State *L) {
   return 1;
 }
 
-/* True when the error at the top is a status that can be sent. Otherwise an error text is at the top: a `<close>` handler
- * may have changed the details after on_error() has seen them. Not after a cut, when no function may be called. */
+/* True if the error at the top is a status that can be sent; else replaces it by an error text. A `<close>` handler may
+ * have changed the details after on_error() checked them. Not for use after a cut, when no function may be called. */
 static bool is_good_status(lua_State *L) {
   lua_pushcfunction(L, check_status);
   lua_pushvalue(L, -2);
@@ -245,7 +246,8 @@ static bool is_good_status(lua_State *L) {
   return good;
 }
 
-/* Ends the call with the error at the top, if there was one: a status, unless on_error() could not make one. */
+/* If there was an error, ends the call with it. The error at the top is a status, unless on_error() could not make
+ * one. */
 static int after_handler(lua_State *L, int rc, lua_KContext context) {
   struct mw_bind_call *c = (struct mw_bind_call *)context;
   if (rc == LUA_OK || rc == LUA_YIELD) return 0;
@@ -262,7 +264,7 @@ static int after_handler(lua_State *L, int rc, lua_KContext context) {
 }
 
 /* The body of the fiber. Stack: 1 call (light), 2 call object or nil, 3 on_error(). The object stays here until the
- * call has ended, also when an error has unwound the handler: finish() writes to it. */
+ * call has ended, also after an error has unwound the handler, because finish() writes to it. */
 static int handler_main(lua_State *L) {
   struct mw_bind_call *c = lua_touserdata(L, 1);
   const struct mw_bind_target *target = c->call->route->arg;
@@ -279,7 +281,7 @@ static int handler_main(lua_State *L) {
   return after_handler(L, rc, (lua_KContext)c);
 }
 
-/* The coroutine ended and the call did not: only for lack of memory outside of the handler. */
+/* The coroutine has ended and the call has not. The only cause is lack of memory outside of the handler. */
 static void on_fiber_done(struct mw_fiber *fiber, void *owner) {
   struct mw_status status = mw_status(MW_CODE_RESOURCE_EXHAUSTED, "out of memory");
   finish(owner, &status);
@@ -337,7 +339,7 @@ static void keep(struct mw_bind_call *c, struct mw_slice bytes) {
   if (!c->has_unread) mw_call_on_cancel(c->call, mw_status(MW_CODE_RESOURCE_EXHAUSTED, "out of memory for a message"));
 }
 
-/* Hands a message or the end to the fiber that waits for it. */
+/* Resumes the waiting fiber with a message or the end. */
 static void deliver(struct mw_bind_call *c, enum mw_bind_arrival arrived, struct mw_slice bytes) {
   struct mw_bind_waiter *receiver = c->receiver;
   if (!receiver) {
@@ -362,13 +364,14 @@ static void on_message(struct mw_call *call, struct mw_slice bytes) {
 
 static void on_end(struct mw_call *call) { deliver(call->state, MW_BIND_END, mw_slice(NULL, 0)); }
 
-/* Lets a waiter that was taken out go on. Until then the end of the call finds it. */
+/* Wakes a waiter that was removed from its list. Until its fiber goes on, it stays in `woken`, where the end of the
+ * call finds it. */
 static void wake(struct mw_bind_call *c, struct mw_bind_waiter *waiter) {
   mw_list_push(&c->woken, &waiter->link);
   mw_fiber_wake(waiter->fiber);
 }
 
-/* Wakes the senders that wait now; one that must wait again joins the list behind them. */
+/* Wakes the senders that wait now. A sender that must wait again joins the end of the list. */
 static void on_writable(struct mw_call *call) {
   struct mw_bind_call *c = call->state;
   size_t n = 0;
@@ -425,7 +428,7 @@ void mw_bind_push_cut(lua_State *L, enum mw_cut why, const char *words, const ch
   if (dev) mw_bind_add_debug_info(L, traceback);
 }
 
-/* ---- what other bindings ask ---- */
+/* ---- for other bindings ---- */
 
 struct mw_bind_call *mw_bind_running(lua_State *L) {
   struct mw_fiber *fiber = mw_vm_of(L)->running;

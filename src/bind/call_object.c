@@ -1,4 +1,4 @@
-/* The call object: what a handler gets as `call`. */
+/* The call object: the argument `call` of a handler. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,21 +8,21 @@
 #include "bind/call.h"
 #include "script/guard.h"
 
-/* The object at index 1. Nearly always it is that of the call whose handler runs, which is quick to see. */
+/* The object at index 1. The fast path is the object of the call whose handler runs, which is nearly always the one. */
 static struct mw_bind_object *check_object(lua_State *L) {
   const struct mw_bind_call *c = mw_bind_running(L);
   if (c && c->object && lua_touserdata(L, 1) == c->object) return c->object;
   return (struct mw_bind_object *)mw_bind_check_self(L, MW_BIND_CALL);
 }
 
-/* The call of the object at index 1; raises when it has ended. */
+/* The call of the object at index 1. Raises if it has ended. */
 static struct mw_bind_call *check_live(lua_State *L, const char *what) {
   struct mw_bind_object *object = check_object(L);
   if (!object->call) luaL_error(L, "%s: the call %s has ended", what, object->path);
   return object->call;
 }
 
-/* Pushes nil and why the call is over. */
+/* Pushes nil and the reason of the call's end. */
 static int push_over(lua_State *L, struct mw_bind_call *c) {
   if (!c) return mw_bind_fail(L, MW_CODE_CANCELLED, "the call has ended");
   lua_pushnil(L);
@@ -44,15 +44,16 @@ void mw_bind_stop_sending(void *arg) {
   mw_list_remove(&waiter->link);
 }
 
-/* Of a wait that ends without an error: until its fiber goes on, the end of the call finds the waiter. */
+/* Stops a wait that ends without an error. The waiter moves to `woken`, where the end of the call finds it until its
+ * fiber goes on. */
 static void stop_quietly(void *arg) {
   struct mw_bind_waiter *waiter = arg;
   mw_list_remove(&waiter->link);
   if (waiter->call) mw_list_push(&waiter->call->woken, &waiter->link);
 }
 
-/* The end of the call ends the waits of its handler's fiber, which reports it by its results. Any other fiber that is killed
- * leaves a call that goes on: its wait raises. */
+/* Waits. If the call ends, the wait of its handler's fiber returns the reason as results. If another fiber is killed,
+ * the call goes on, and the fiber's wait raises. */
 static int wait(lua_State *L, struct mw_bind_waiter *waiter, void (*cancel)(void *arg), void (*cancel_own)(void *arg),
                 lua_KFunction k) {
   struct mw_fiber *fiber = waiter->fiber;
@@ -79,7 +80,7 @@ static int raise_bad_message(lua_State *L, const struct mw_bind_call *c, struct 
   return mw_bind_raise_err(L, err);
 }
 
-/* Reads what comes with the message: the options at index 3. Returns whether it is not to be compressed. */
+/* Reads the options at index 3. Returns true if the message is not to be compressed. */
 static bool check_plain(lua_State *L) {
   static const char *const allowed[] = {"compress", NULL};
   luaL_checkany(L, 2);
@@ -93,7 +94,8 @@ static bool check_plain(lua_State *L) {
 
 static int l_send(lua_State *L);
 
-/* There may be room for the message now. It is packed again: the table may have changed, and the scratch arena is another's. */
+/* Retries after a wait for room. Packs the message again: the table may have changed, and others have used the scratch
+ * arena. */
 static int after_room(lua_State *L, int status, lua_KContext context) {
   struct mw_bind_waiter *waiter = (struct mw_bind_waiter *)context;
   mw_list_remove(&waiter->link);
@@ -141,7 +143,7 @@ static void leave(struct mw_bind_waiter *waiter) {
   if (waiter->call && waiter->call->receiver == waiter) waiter->call->receiver = NULL;
 }
 
-/* The read stays under way: the next receive() takes it over, or the message that has arrived until then. */
+/* Leaves the read under way. The next receive() takes it over, or takes the message that has arrived. */
 static void stop_receiving(void *arg) {
   struct mw_bind_waiter *waiter = arg;
   leave(waiter);
@@ -154,7 +156,7 @@ static void stop_receiving_quietly(void *arg) {
   stop_quietly(waiter);
 }
 
-/* Pushes the message that has arrived; one that is malformed ends the handler with INVALID_ARGUMENT. */
+/* Pushes the message that has arrived. A malformed message ends the handler with INVALID_ARGUMENT. */
 static int push_arrived(lua_State *L, struct mw_bind_call *c, struct mw_slice bytes) {
   struct mw_err err = MW_ERR_INIT;
   int rc = mw_bind_push_bytes(L, c->program, c->method->input, bytes, &err);
@@ -238,7 +240,7 @@ static enum mw_code outcome(lua_State *L, struct mw_bind_call *c, int index) {
   return lua_isnil(L, index) || is_good_reply(L, c, index) ? MW_CODE_OK : MW_CODE_INTERNAL;
 }
 
-/* The code that the call ends with if its handler returns these. */
+/* Returns the code with which the call ends if its handler returns these values. */
 static int l_outcome(lua_State *L) {
   struct mw_bind_call *c = check_live(L, "call:outcome");
   lua_settop(L, 3);
@@ -248,7 +250,8 @@ static int l_outcome(lua_State *L) {
 
 /* ---- metadata ---- */
 
-/* The one reserved trailer that is the handler's to set: when, or that, the client may retry. Clients read 32 bits. */
+/* Checks grpc-retry-pushback-ms, the one reserved trailer that a handler may set: the delay in ms before a retry;
+ * negative for no retry. Clients read 32 bits. */
 static void check_pushback(lua_State *L, const char *what, struct mw_slice value) {
   enum { DIGITS = 10 };
   size_t sign = value.len > 0 && value.data[0] == '-', i = sign;
@@ -322,7 +325,7 @@ static int l_metadata_values(lua_State *L) {
   return 1;
 }
 
-/* The first value of each key, as a table. */
+/* Pushes a table with the first value of each key. */
 static void push_metadata(lua_State *L, struct mw_bind_call *c) {
   lua_createtable(L, 0, (int)c->call->request.len);
   for (size_t i = c->call->request.len; i-- > 0;) {
@@ -349,12 +352,12 @@ static void push_deadline(lua_State *L, struct mw_bind_call *c) {
     return;
   }
   int64_t left = c->call->deadline - mw_clock_mono();
-  lua_pushnumber(L, ((double)mw_clock_wall() + (double)left) / MW_NS_PER_S); /* it may be beyond what 64 bits hold */
+  lua_pushnumber(L, ((double)mw_clock_wall() + (double)left) / MW_NS_PER_S); /* may be out of the range of 64 bits */
 }
 
 /* ---- fields ---- */
 
-/* Keeps the value at the top in the object's own table, so that it is made once, and leaves it there. */
+/* Stores the value at the top in the object's own table, so that it is made once. The value stays at the top. */
 static void remember(lua_State *L, const char *name) {
   if (lua_getiuservalue(L, 1, 1) != LUA_TTABLE) {
     lua_pop(L, 1);
@@ -373,7 +376,7 @@ static bool push_remembered(lua_State *L, const char *name) {
   return false;
 }
 
-/* mw.log of the program: lines carry the call by themselves, as its fiber's context. */
+/* Pushes mw.log of the program. The context of the call's fiber adds the call to each line. */
 static void push_log(lua_State *L, struct mw_bind_call *c) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, c->program->modules_ref);
   lua_getfield(L, -1, "moonwire");
@@ -391,7 +394,7 @@ static int raise_unknown(lua_State *L, const char *name) {
   return luaL_error(L, "call has no %s%s%s%s", name, near ? " (did you mean " : "", near ? near : "", near ? "?)" : "");
 }
 
-/* __index: a method, a field, or what was stored in call.vars. Upvalue 1: the methods. */
+/* __index: a method, a field, or call.vars. Upvalue 1: the methods. */
 static int l_index(lua_State *L) {
   lua_pushvalue(L, 2);
   if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL) return 1;

@@ -29,7 +29,7 @@ static int l_channel_gc(lua_State *L) {
 
 static const luaL_Reg channel_metamethods[] = {{"__gc", l_channel_gc}, {NULL, NULL}};
 
-/* The open channels by their keys; those that nobody uses go. */
+/* Pushes the open channels by their keys. The table is weak: unused channels are collected. */
 static void push_channels(lua_State *L) {
   if (lua_getfield(L, LUA_REGISTRYINDEX, CHANNELS) == LUA_TTABLE) return;
   lua_pop(L, 1);
@@ -42,7 +42,7 @@ static void push_channels(lua_State *L) {
   lua_setfield(L, LUA_REGISTRYINDEX, CHANNELS);
 }
 
-/* Appends "name=value;" to the key that channels are found by. */
+/* Appends "name=value;" to the key of a channel. */
 static void add_key(lua_State *L, struct mw_buf *key, const char *name, const char *value) {
   if (!value) return;
   if (mw_buf_printf(key, "%s=%zu:%s;", name, strlen(value), value) != 0) mw_budget_refuse(L);
@@ -82,7 +82,7 @@ static struct mw_bind_channel *push_new_channel(lua_State *L, struct mw_program 
   return channel;
 }
 
-/* Pushes the channel of `config`, opened if it is new. */
+/* Pushes the channel of `config`. Opens it if there is none. */
 static struct mw_bind_channel *push_channel(lua_State *L, struct mw_program *program,
                                             const struct mw_channel_config *config) {
   push_channels(L);
@@ -104,7 +104,7 @@ static struct mw_bind_channel *push_channel(lua_State *L, struct mw_program *pro
 
 /* ---- mw.client(target, options) ---- */
 
-enum { TEXT_MAX = 64 * 1024, SERVICE_CONFIG_MAX = 1024 * 1024 }; /* bytes of an option; the engine copies it many times */
+enum { TEXT_MAX = 64 * 1024, SERVICE_CONFIG_MAX = 1024 * 1024 }; /* bytes; the engine copies an option many times */
 
 /* Raises for an option of more than `most` bytes at `index`. */
 static void check_length(lua_State *L, int index, const char *name, size_t most) {
@@ -114,8 +114,8 @@ static void check_length(lua_State *L, int index, const char *name, size_t most)
   }
 }
 
-/* The string option at the top of the stack; `base` is a folder that a relative path starts from, NULL for no path. The
- * string stays on the stack. */
+/* Returns the string option at the top of the stack. `base` is the folder of a relative path, or NULL if the option is
+ * no path. The string stays on the stack. */
 static const char *check_string(lua_State *L, const char *name, const char *base) {
   if (lua_type(L, -1) != LUA_TSTRING) {
     luaL_error(L, "mw.client: %s: expected a string, got %s", name, luaL_typename(L, -1));
@@ -127,7 +127,7 @@ static const char *check_string(lua_State *L, const char *name, const char *base
   return text;
 }
 
-/* JSON text as it is; a table is encoded by mw.json. */
+/* Returns JSON text. mw.json encodes a table. */
 static const char *check_json(lua_State *L, struct mw_program *program) {
   if (lua_type(L, -1) == LUA_TSTRING) {
     check_length(L, -1, "service_config", SERVICE_CONFIG_MAX);
@@ -153,7 +153,7 @@ static size_t check_size(lua_State *L, const char *name) {
   return (size_t)size;
 }
 
-/* The option `name` is at the top of the stack. What it leaves there keeps its strings alive. */
+/* Reads the option `name` at the top of the stack. The values that it leaves there keep the strings alive. */
 static void read_option(lua_State *L, struct mw_program *program, const char *name, struct mw_channel_config *config,
                         bool *wait_for_ready) {
   const char *dir = program->host->dir ? program->host->dir : ".";
@@ -200,7 +200,7 @@ static void read_options(lua_State *L, int index, struct mw_program *program, st
 
 static void push_client_type(lua_State *L);
 
-/* Replaces the program at the top and the channel below it by a client. */
+/* Makes a client. It replaces the program at the top and the channel below. */
 static void make_client(lua_State *L, struct mw_program *program, struct mw_bind_channel *channel, bool wait_for_ready) {
   struct mw_bind_client *client = lua_newuserdatauv(L, sizeof *client, 2);
   *client = (struct mw_bind_client){program, channel, wait_for_ready};
@@ -246,7 +246,7 @@ static struct mw_bind_client *check_client(lua_State *L, int index) {
   return index == 1 ? mw_bind_check_self(L, CLIENT) : luaL_checkudata(L, index, CLIENT);
 }
 
-/* Raises unless the value at 1 is a stub: called with a dot, a method would take its request for one. */
+/* Raises unless the value at index 1 is a stub: after a dot in place of a colon, it is the request. */
 static void check_stub(lua_State *L, const struct mw_method_type *method) {
   bool is = luaL_getmetafield(L, 1, "__metatable") == LUA_TSTRING && strcmp(lua_tostring(L, -1), STUB) == 0;
   if (!is) {
@@ -256,7 +256,7 @@ static void check_stub(lua_State *L, const struct mw_method_type *method) {
   lua_pop(L, 1);
 }
 
-/* stub:Method(request, options), without the request where it is streamed. Upvalues: program, method, client. */
+/* stub:Method(request, options). A streamed request has no argument. Upvalues: program, method, client. */
 static int l_method(lua_State *L) {
   const struct mw_method_type *method = lua_touserdata(L, lua_upvalueindex(2));
   int client_index = lua_upvalueindex(3);
@@ -289,7 +289,7 @@ static int l_no_method(lua_State *L) {
   return mw_bind_no_method(L, service->full_name, service, name, name);
 }
 
-/* __tostring of stubs: the service, and each method with its kind of streams. Upvalues: program, service. */
+/* __tostring of stubs: the service and its methods, each with its kind of stream. Upvalues: program, service. */
 static int l_show_stub(lua_State *L) {
   static const char *const kinds[2][2] = {{"", " (server streaming)"}, {" (client streaming)", " (bidirectional)"}};
   const struct mw_service_type *service = lua_touserdata(L, lua_upvalueindex(2));
@@ -306,7 +306,7 @@ static int l_show_stub(lua_State *L) {
   return 1;
 }
 
-/* Adds a metamethod with the program and the service as upvalues to the table at the top. The client is at 1. */
+/* Adds a metamethod to the table at the top. Its upvalues are the program and the service. The client is at index 1. */
 static void add_stub_function(lua_State *L, const char *name, lua_CFunction f, const struct mw_service_type *service) {
   lua_getiuservalue(L, 1, 2);
   lua_pushlightuserdata(L, (void *)(uintptr_t)service);
@@ -339,7 +339,7 @@ static int l_service(lua_State *L) {
 
 /* ---- client:call(path, ...), client:stream(path, ...) ---- */
 
-/* The method of "package.Service/Method", with or without a slash before it. */
+/* The method of "package.Service/Method". A slash may precede the name. */
 static const struct mw_method_type *check_method(lua_State *L, struct mw_program *program, const char *who) {
   const char *path = mw_bind_check_name(L, 2);
   if (path[0] == '/') path++;
@@ -367,7 +367,7 @@ static int l_call(lua_State *L) {
   return mw_bind_call_unary(L, 1, client, method, 3, 4);
 }
 
-/* client:stream("package.Service/Method" [, request], options): with a request where it is not streamed. */
+/* client:stream("package.Service/Method" [, request], options). The request is absent if it is streamed. */
 static int l_stream(lua_State *L) {
   struct mw_bind_client *client = check_client(L, 1);
   const struct mw_method_type *method = check_method(L, client->program, "client:stream");

@@ -1,13 +1,13 @@
 /* One outbound call: its start, its events, its end.
  *
- * Events come from the loop and touch no Lua: they store what has arrived and resume the fiber that waits for it. */
+ * Events run in the loop and touch no Lua. They store the data and resume the waiting fiber. */
 #include "bind/client.h"
 
 #include <math.h>
 
 #include "base/clock.h"
 
-enum { LARGE = 16 * 1024 }; /* bytes of a message that is not copied for a reader that has to wait for its turn */
+enum { LARGE = 16 * 1024 }; /* bytes; a longer message is not copied: its reader runs at once */
 
 /* ---- the end ---- */
 
@@ -19,7 +19,7 @@ static void let_go(struct mw_outbound *o) {
 
 static bool wake(struct mw_fiber *waiter) { return waiter && mw_fiber_wake(waiter); }
 
-/* Its userdata is on the stack of every fiber that waits; the last one that runs may drop it. */
+/* Wakes all waiting fibers. Each holds the userdata on its stack; the last that runs may release it. */
 static void wake_all(struct mw_outbound *o) {
   struct mw_fiber *waiters[3] = {o->watcher, o->sender, o->reader};
   for (size_t i = 0; i < 3; i++) wake(waiters[i]);
@@ -56,7 +56,8 @@ static void on_headers(void *user, const struct mw_metadata *headers) {
   wake(o->watcher);
 }
 
-/* Of a call with one reply: it counts once the status is known, and a second one is the server's mistake. */
+/* Handles a message of a call with one reply. The reply is delivered with the status. A second reply is an error of the
+ * server. */
 static void on_reply(struct mw_outbound *o, struct mw_slice bytes) {
   if (++o->messages > 1) {
     end_with(o, mw_status(MW_CODE_UNIMPLEMENTED, "the server sent more than one reply, the method has one"));
@@ -70,7 +71,7 @@ static void on_reply(struct mw_outbound *o, struct mw_slice bytes) {
   }
 }
 
-/* The message outlives its event: its reader has to wait for its turn. */
+/* Copies the message, because its reader waits for its turn and the message lives only during its event. */
 static void keep_message(struct mw_outbound *o) {
   o->message = keep(&o->held, o->message);
   if (o->message.data) return;
@@ -108,7 +109,7 @@ static void on_done(void *user, const struct mw_status *status, const struct mw_
 
 static const struct mw_client_events events = {on_headers, on_message, on_writable, on_done};
 
-/* The call that is being served was cancelled. `done` will follow. */
+/* Runs when the served call is cancelled. on_done() follows. */
 static void on_parent_cancelled(struct mw_bind_child *child) {
   struct mw_outbound *o = MW_CONTAINER(child, struct mw_outbound, child);
   if (o->rpc) mw_client_rpc_cancel(o->rpc);
@@ -139,7 +140,7 @@ static void add_metadata(lua_State *L, struct mw_outbound *o, struct mw_metadata
   if (mw_metadata_add(metadata, &o->arena, key, value) != 0) mw_budget_refuse(L);
 }
 
-/* The table at the top: key -> string, or a list of strings. */
+/* Reads the table at the top: key -> string, or key -> list of strings. */
 static void read_metadata(lua_State *L, struct mw_outbound *o, struct mw_metadata *metadata, const char *what) {
   int table = lua_gettop(L);
   unsigned steps = 0;
@@ -165,7 +166,7 @@ static int64_t deadline_after(lua_State *L, lua_Number seconds, const char *what
   return mw_clock_after(mw_clock_mono(), mw_span_of_seconds(seconds));
 }
 
-/* Of a unary call alone; mw_bind_call_unary() looks at its value. */
+/* Checks the option, which only a unary call has. mw_bind_call_unary() reads its value. */
 static void check_async(lua_State *L, const struct mw_outbound *o, const char *what) {
   if (!lua_isboolean(L, -1)) luaL_error(L, "%s: async: expected a boolean, got %s", what, luaL_typename(L, -1));
   if (lua_toboolean(L, -1) && (o->method->client_streaming || o->method->server_streaming)) {
@@ -173,7 +174,7 @@ static void check_async(lua_State *L, const struct mw_outbound *o, const char *w
   }
 }
 
-/* The option at the top of the stack, whose name is below it. */
+/* Reads the option at the top of the stack. Its name is below. */
 static void read_option(lua_State *L, struct mw_outbound *o, struct mw_client_request *request,
                         struct mw_metadata *metadata, const char *what) {
   const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
@@ -211,7 +212,7 @@ static void read_options(lua_State *L, int index, struct mw_outbound *o, struct 
   for (lua_pushnil(L); lua_next(L, index) != 0; lua_pop(L, 1)) read_option(L, o, request, metadata, what);
 }
 
-/* Adds the values that the call which is being served has of `key`, unchanged, as far as they may be sent. */
+/* Copies the values of `key` from the served call's metadata, except those that may not be sent. */
 static void pass_on(lua_State *L, struct mw_outbound *o, struct mw_metadata *metadata, const struct mw_call *parent,
                     const char *key) {
   for (size_t i = 0; i < parent->request.len; i++) {
@@ -225,8 +226,8 @@ static void pass_on(lua_State *L, struct mw_outbound *o, struct mw_metadata *met
   }
 }
 
-/* The trace context, where the script has set none of its own; a tracestate belongs to its traceparent. This server has no
- * spans: a traceparent of its own would name a parent that nobody records. */
+/* Passes on the trace context, unless the script has set its own. A tracestate belongs to its traceparent. This server
+ * records no spans: a traceparent of its own would name a parent that no trace has. */
 static void pass_trace(lua_State *L, struct mw_outbound *o, struct mw_metadata *metadata, const struct mw_call *parent) {
   bool traced = mw_metadata_get(metadata, "traceparent") != NULL;
   bool stated = mw_metadata_get(metadata, "tracestate") != NULL;
@@ -236,7 +237,7 @@ static void pass_trace(lua_State *L, struct mw_outbound *o, struct mw_metadata *
   if (!laden) pass_on(L, o, metadata, parent, "baggage");
 }
 
-/* What the call that is being served hands on. */
+/* Takes deadline, cancellation and trace context from the served call. */
 static void inherit(lua_State *L, struct mw_outbound *o, struct mw_client_request *request,
                     struct mw_metadata *metadata) {
   const struct mw_call *parent = mw_bind_adopt(L, &o->child);
@@ -302,7 +303,7 @@ int mw_outbound_start(lua_State *L, struct mw_outbound *o, const struct mw_bind_
   const ProtobufCMessage *message = request_index ? check_message(L, o, request_index, what) : NULL;
   int rc = mw_client_rpc_start(client->channel->channel, &request, &events, o, &o->rpc, err);
   if (rc != 0) return rc;
-  if (!o->method->server_streaming) mw_client_rpc_read(o->rpc); /* so that an early end is known while more is sent */
+  if (!o->method->server_streaming) mw_client_rpc_read(o->rpc); /* reports an early end while more is sent */
   if (!message) return 0;
   pack(L, o, message, what);
   o->closed = true;
@@ -312,7 +313,7 @@ int mw_outbound_start(lua_State *L, struct mw_outbound *o, const struct mw_bind_
 
 /* ---- waiting and results ---- */
 
-/* The fiber that waits was killed: what it waited for is of no use to anybody. */
+/* The waiting fiber was killed: nothing else uses the result. */
 static void stop_waiting(void *arg) {
   struct mw_outbound *o = arg;
   o->reader = NULL;
@@ -359,7 +360,7 @@ int mw_outbound_close(lua_State *L) {
 
 int mw_outbound_gc(lua_State *L) {
   struct mw_outbound *o = lua_touserdata(L, 1);
-  o->reader = o->sender = o->watcher = NULL; /* a fiber that waits would hold it */
+  o->reader = o->sender = o->watcher = NULL; /* no fiber waits: it would hold the userdata */
   mw_outbound_abandon(o);
   mw_outbound_drop(o);
   return 0;

@@ -1,10 +1,10 @@
-/* The headers and trailers that an outbound call received, for Lua: tables with the first value of each key, and functions
- * that return every value of one. */
+/* The headers and trailers that an outbound call received, for Lua: tables with the first value of each key, and
+ * functions that return all values of a key. */
 #include "bind/client.h"
 
 #define INFO "moonwire.CallInfo"
 
-/* The first value of each key, as a table. Returns true if a key repeats. */
+/* Pushes a table with the first value of each key. Returns true if a key repeats. */
 static bool push_first(lua_State *L, const struct mw_metadata *metadata) {
   bool repeats = false;
   lua_createtable(L, 0, (int)metadata->len);
@@ -37,7 +37,7 @@ void mw_outbound_push_values(lua_State *L, const struct mw_metadata *metadata, i
 
 /* ---- the info of a call: {headers = {...}, trailers = {...}} with two methods ---- */
 
-/* Appends the values of the sequence below the top to the one at the top. */
+/* Appends the values of the sequence below the top to the sequence at the top. */
 static void append_all(lua_State *L) {
   unsigned steps = 0;
   for (lua_Integer i = 1; lua_rawgeti(L, -2, i) != LUA_TNIL; i++) {
@@ -47,8 +47,8 @@ static void append_all(lua_State *L) {
   lua_pop(L, 1);
 }
 
-/* Returns the values of a key as a sequence. The first upvalue is a table of key -> sequence; where no key repeats there
- * is none, and the info's own table `field` has the only value. */
+/* Pushes the values of a key as a sequence. The first upvalue is a table of key -> sequence. If no key repeats there is
+ * no such table, and the info's own table `field` has the only value. */
 static int push_values_of(lua_State *L, const char *field) {
   luaL_checktype(L, 1, LUA_TTABLE);
   luaL_checkstring(L, 2);
@@ -78,7 +78,7 @@ static int l_header_values(lua_State *L) { return push_values_of(L, "headers"); 
 
 static int l_trailer_values(lua_State *L) { return push_values_of(L, "trailers"); }
 
-/* Every value of each key: key -> sequence. */
+/* Pushes all values of each key: key -> sequence. */
 static void push_all(lua_State *L, const struct mw_metadata *metadata) {
   lua_createtable(L, 0, (int)metadata->len);
   for (size_t i = 0; i < metadata->len; i++) {
@@ -98,7 +98,7 @@ static void push_all(lua_State *L, const struct mw_metadata *metadata) {
   }
 }
 
-/* Pushes a metatable for the info of one call, whose methods hold all values. */
+/* Pushes a metatable for the info of one call. The upvalues of its methods hold all values. */
 static void push_own_type(lua_State *L, const struct mw_outbound *o) {
   lua_createtable(L, 0, 3);
   lua_createtable(L, 0, 2);

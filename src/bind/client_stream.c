@@ -1,11 +1,10 @@
-/* The object of an outbound call that streams, in either direction: send, close_send, receive, messages, headers,
- * header_values, trailers, trailer_values, status, finish, cancel. Its names are those of the call object of the serving
- * side. */
+/* The object of an outbound call that streams in either direction: send, close_send, receive, messages, headers,
+ * header_values, trailers, trailer_values, status, finish, cancel. The names are those of the server's call object. */
 #include "bind/client.h"
 
 static struct mw_outbound *check_stream(lua_State *L) { return mw_bind_check_self(L, MW_BIND_STREAM); }
 
-/* Pushes nil and how the call ended. */
+/* Pushes nil and the status of the call. */
 static int push_end(lua_State *L, const struct mw_outbound *o) {
   lua_pushnil(L);
   mw_bind_push_failure(L, &o->status);
@@ -20,8 +19,8 @@ static void stop_sending(void *arg) {
   mw_outbound_abandon(o);
 }
 
-/* Whether nothing that is sent arrives any more. There may be messages left to receive before the status is known,
- * which then is OK. */
+/* True if the server discards further messages. Messages may still arrive before the status; until then it is pushed as
+ * OK. */
 static bool is_over(const struct mw_outbound *o) { return o->done || mw_client_rpc_over(o->rpc); }
 
 static int push_over(lua_State *L, const struct mw_outbound *o) {
@@ -70,7 +69,7 @@ static void stop_receiving(void *arg) {
   mw_outbound_abandon(o);
 }
 
-/* Nil at a clean end; nil and a status, or for messages() an error, at a dirty one. */
+/* Pushes the end. After OK: nil. After another status: nil and the status; messages() raises it. */
 static int push_last(lua_State *L, struct mw_outbound *o, bool raising) {
   if (o->status.code == MW_CODE_OK) {
     lua_pushnil(L);
@@ -103,7 +102,7 @@ static int after_next(lua_State *L, int status, lua_KContext context) {
   return o->arrived ? push_message(L, o, true) : push_last(L, o, true);
 }
 
-/* A stream that may be read, by one fiber at a time. */
+/* Returns a stream with replies to read. Raises if another fiber reads it. */
 static struct mw_outbound *check_reader(lua_State *L, const char *what) {
   struct mw_outbound *o = check_stream(L);
   if (!o->method->server_streaming) {
@@ -127,7 +126,7 @@ static int l_receive(lua_State *L) { return receive(L, "stream:receive", after_r
 /* stream() */
 static int l_next(lua_State *L) { return receive(L, "stream:messages", after_next); }
 
-/* stream:messages(): itself */
+/* stream:messages() returns the stream itself, which is callable */
 static int l_messages(lua_State *L) {
   check_reader(L, "stream:messages");
   lua_settop(L, 1);
@@ -152,13 +151,13 @@ static int after_finish(lua_State *L, int status, lua_KContext context) {
   struct mw_outbound *o = (struct mw_outbound *)context;
   o->reader = NULL;
   if (o->done) return push_finished(L, o);
-  o->arrived = false; /* a message that nobody wants */
+  o->arrived = false; /* an unread message is discarded */
   mw_arena_reset(&o->held);
   struct mw_fiber *fiber = mw_fiber_check(L, "stream:finish");
   return mw_outbound_wait_done(L, o, fiber, after_finish);
 }
 
-/* stream:finish(): sends no more and waits for the end: the reply, or true when the reply is streamed. */
+/* stream:finish() half-closes and waits for the end. Returns the reply, or true if the reply is streamed. */
 static int l_finish(lua_State *L) {
   struct mw_outbound *o = check_stream(L);
   if (o->reader) return luaL_error(L, "stream:finish: another fiber reads this stream");
@@ -168,7 +167,7 @@ static int l_finish(lua_State *L) {
   return mw_outbound_wait_done(L, o, fiber, after_finish);
 }
 
-/* ---- what is known of it ---- */
+/* ---- headers, trailers, status ---- */
 
 static void stop_watching(void *arg) {
   struct mw_outbound *o = arg;
@@ -197,7 +196,7 @@ static int after_header_values(lua_State *L, int status, lua_KContext context) {
   return push_header_values(L, o);
 }
 
-/* Waits until there are headers, or the call has ended. */
+/* Waits until the headers have arrived or the call has ended. */
 static int await_headers(lua_State *L, const char *what, lua_KFunction k,
                          int (*push)(lua_State *L, const struct mw_outbound *o)) {
   struct mw_outbound *o = check_stream(L);
@@ -225,7 +224,7 @@ static int l_trailer_values(lua_State *L) {
   return 1;
 }
 
-/* stream:status(): nil while it runs. */
+/* stream:status() returns nil until the end. */
 static int l_status(lua_State *L) {
   struct mw_outbound *o = check_stream(L);
   if (!o->done) return 0;

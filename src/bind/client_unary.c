@@ -1,12 +1,12 @@
-/* Outbound calls with one message each way: the caller waits for the reply, or with the option `async` gets an object
- * whose wait() does, and whose cancel() ends the call. */
+/* Outbound calls with one message each way. The caller waits for the reply. With the option `async` it gets an object
+ * instead: wait() waits for the reply, and cancel() ends the call. */
 #include "bind/client.h"
 
 #define OUTBOUND "moonwire.Outbound"
 
 static struct mw_outbound *check_call(lua_State *L) { return luaL_checkudata(L, 1, OUTBOUND); }
 
-/* What was received is freed at once: the collector does not count it. */
+/* Frees the received data at once, because the collector does not count it. */
 static int push_and_drop(lua_State *L, struct mw_outbound *o) {
   int n_results = mw_outbound_push_result(L, o);
   mw_outbound_drop(o);
@@ -21,7 +21,7 @@ static int after_call(lua_State *L, int status, lua_KContext context) {
 
 /* ---- call:wait() ---- */
 
-enum { RESULTS = 3 }; /* the user value that keeps what wait() has returned: reply, status, info */
+enum { RESULTS = 3 }; /* the user value that keeps the results of wait(): reply, status, info */
 
 static int push_kept(lua_State *L) {
   if (lua_getiuservalue(L, 1, RESULTS) != LUA_TTABLE) return 0;
@@ -40,7 +40,7 @@ static int push_and_keep(lua_State *L, struct mw_outbound *o) {
   return 3;
 }
 
-/* Another fiber may have taken the results before this one's turn came. */
+/* Another fiber may have stored the results before this one's turn came. */
 static int after_wait(lua_State *L, int status, lua_KContext context) {
   struct mw_outbound *o = (struct mw_outbound *)context;
   o->reader = NULL;

@@ -1,4 +1,4 @@
-/* With --dev the caller of a call that fails is told where: google.rpc.DebugInfo among the status's details. */
+/* With --dev, the status of a failed call has a google.rpc.DebugInfo among its details. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,7 +8,7 @@
 
 #define DEBUG_INFO "google.rpc.DebugInfo"
 
-/* Trailers have room for some thousands of bytes, in base64, and the message has its share of them. */
+/* Trailers have room for a few thousand bytes in base64, which the details share with the message. */
 enum { ENTRIES = 20, ENTRY_BYTES = 160, ALL_BYTES = 1800 };
 
 void mw_bind_make_utf8(char *text) {

@@ -1,9 +1,9 @@
-/* mw.env: the environment of the process, to be read. */
+/* mw.env: the environment of the process, read only. */
 #include <stdlib.h>
 
 #include "bind/bind.h"
 
-/* mw.env.NAME: nil when it is not set. */
+/* mw.env.NAME: nil if it is not set. */
 static int l_index(lua_State *L) {
   lua_pushstring(L, getenv(mw_bind_check_name(L, 2)));
   return 1;

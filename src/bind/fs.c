@@ -1,4 +1,5 @@
-/* mw.fs: files and folders. Each function waits for the disk on a thread of the pool and never holds up the worker. */
+/* mw.fs: files and folders. Each function waits for the disk on a thread of the pool, so that the worker never
+ * blocks. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -11,10 +12,10 @@
 #include "bind/fs_file.h"
 #include "bind/fs_path.h"
 
-enum { READ_LIMIT = 64 << 20, /* bytes that mw.fs.read() takes unless told otherwise */
+enum { READ_LIMIT = 64 << 20, /* bytes: the default limit of mw.fs.read() */
        STEP = 64 << 10 };
 
-/* What most functions need: up to two paths, and a result that is true. */
+/* The data of most functions: up to two paths, and a result that is true. */
 struct task {
   struct mw_work work;
   const struct mw_files *files;
@@ -23,7 +24,7 @@ struct task {
   struct stat info;
 };
 
-/* nil and a status for what the script called by its first argument, or true. */
+/* Pushes true, or nil and a status that names the path in the script's first argument. */
 static int deliver_done(lua_State *L, struct mw_work *work) {
   if (work->error) return mw_fs_fail(L, work->error, lua_tostring(L, 1));
   lua_pushboolean(L, 1);
@@ -55,14 +56,14 @@ struct reading {
   struct mw_buf data;
 };
 
-/* Makes room for `more` bytes. Returns 0, ENOMEM, or EDQUOT when all reads together hold too much. */
+/* Makes room for `more` bytes. Returns 0, ENOMEM, or EDQUOT if all reads of the worker together hold too much. */
 static int reserve(struct reading *r, size_t more) {
   if (r->data.cap - r->data.len > more) return 0;
   if (!mw_work_hold(&r->work, more + 1)) return EDQUOT;
   return mw_buf_reserve_exact(&r->data, more) == 0 ? 0 : ENOMEM;
 }
 
-/* The size is a guess: the file may change, and those of /proc have none. */
+/* Reads until the end of the file. Its size is only a guess: the file may change, and files of /proc report 0. */
 static int read_all(int fd, struct reading *r) {
   struct stat info;
   if (fstat(fd, &info) != 0) return errno;
@@ -155,7 +156,7 @@ static int run_write(struct mw_work *work) {
   return error;
 }
 
-/* mw.fs.write(path, bytes): all or nothing. */
+/* mw.fs.write(path, bytes): writes all of the file or nothing. */
 static int l_write(lua_State *L) {
   size_t len;
   const char *bytes = luaL_checklstring(L, 2, &len);
@@ -206,7 +207,7 @@ static int run_mkdir(struct mw_work *work) {
 
 static int l_mkdir(lua_State *L) { return start(L, "mw.fs.mkdir", mw_slice(NULL, 0), run_mkdir, deliver_done); }
 
-/* ---- what there is ---- */
+/* ---- attributes ---- */
 
 static const char *type_name(mode_t mode) { return S_ISREG(mode) ? "file" : S_ISDIR(mode) ? "folder" : "other"; }
 
@@ -290,7 +291,7 @@ static int by_name(const void *a, const void *b) {
   return strcmp(((const struct entry *)a)->name, ((const struct entry *)b)->name);
 }
 
-/* A link shows the file that it leads to; one that leads out, or to itself, is neither file nor folder. */
+/* Follows a link to its target. A link out of the folder, or to itself, has the type "other". */
 static int stat_entry(const struct listing *l, int folder, const char *name, struct stat *info) {
   if (fstatat(folder, name, info, AT_SYMLINK_NOFOLLOW) != 0) return errno;
   if (!S_ISLNK(info->st_mode)) return 0;
@@ -312,7 +313,7 @@ static int list_folder(struct listing *l, DIR *folder) {
     error = stat_entry(l, dirfd(folder), found->d_name, &info);
     if (error == 0) {
       error = add_entry(l, found->d_name, &info);
-    } else if (error == ENOENT) { /* gone meanwhile, or a link that leads nowhere */
+    } else if (error == ENOENT) { /* removed meanwhile, or a link without a target */
       error = 0;
     }
   }

@@ -1,8 +1,8 @@
-/* A file: "moonwire.File". One operation at a time: while a fiber waits for one, the file is busy, and another is a
- * mistake of the script's. A temporary file is one whose `temp` is set: unless it is committed, it is removed when it
- * is closed, and closed when it is collected.
+/* A file: "moonwire.File". It does one operation at a time: while a fiber waits for one, the file is busy, and another
+ * operation raises. A temporary file has `temp` set: unless it is committed, closing it removes it, and the collector
+ * closes it.
  *
- * The file's own name, for messages, is its user value. */
+ * The user value is the file's name, for messages. */
 #include "bind/fs_file.h"
 
 #include <errno.h>
@@ -19,15 +19,15 @@
 enum { READ_DEFAULT = 65536, READ_MAX = 1 << 30 };
 
 struct file {
-  int fd;     /* -1: closed */
+  int fd;     /* -1 if closed */
   bool busy;
   char *temp; /* path of a temporary file, owned; NULL for other files */
-  const struct mw_files *files; /* that `temp` lies in */
+  const struct mw_files *files; /* the folders in which `temp` lies */
 };
 
 /* ---- the object ---- */
 
-/* Gives everything back; blocks as long as close() and unlink() do. Returns 0 or an errno. */
+/* Frees all resources. Blocks until close() and unlink() return. Returns 0 or an errno. */
 static int dispose(const struct mw_files *files, int fd, char *temp) {
   int error = fd >= 0 && close(fd) != 0 ? errno : 0;
   if (temp) mw_fs_remove(files, temp);
@@ -35,7 +35,7 @@ static int dispose(const struct mw_files *files, int fd, char *temp) {
   return error;
 }
 
-/* The descriptor of a file, open or not, that is closed now. */
+/* Takes the descriptor out of the file, which is then closed. Returns -1 if it was closed. */
 static int take_descriptor(lua_State *L, struct file *file) {
   int fd = file->fd;
   file->fd = -1;
@@ -43,7 +43,7 @@ static int take_descriptor(lua_State *L, struct file *file) {
   return fd;
 }
 
-/* The file at index 1, open or not, that no operation is under way on. */
+/* Returns the file at index 1, open or closed. Raises if an operation on it is under way. */
 static struct file *check_idle(lua_State *L, const char *what) {
   struct file *file = mw_bind_check_self(L, FILE_TYPE);
   if (file->busy) luaL_error(L, "%s: another operation on this file is under way", what);
@@ -63,7 +63,7 @@ static const char *name_of(lua_State *L) {
 
 static void push_file(lua_State *L, int name_index);
 
-/* Hands descriptor and path over to a new file object, which a raised error cannot come between. */
+/* Moves descriptor and path to a new file object. Nothing raises between its creation and the move. */
 static int deliver_file(lua_State *L, int name_index, int *fd, char **temp) {
   push_file(L, name_index);
   struct file *file = lua_touserdata(L, -1);
@@ -124,7 +124,7 @@ static int deliver_open(lua_State *L, struct mw_work *work) {
   return deliver_file(L, 1, &o->fd, NULL);
 }
 
-/* From C's fopen(): r, w or a; + for both ways; x for a file that must be new; b says nothing here. */
+/* The modes of C's fopen(): r, w or a; + for both ways; x for a file that must be new; b has no effect. */
 static int check_mode(lua_State *L, int index) {
   const char *mode = luaL_optstring(L, index, "r"), *rest = mode + (mode[0] != '\0');
   bool both = false, exclusive = false;
@@ -147,7 +147,7 @@ int mw_fs_open(lua_State *L) {
   if (!path) return 2;
   struct opening *o = push_opening(L, "mw.fs.open");
   o->path = path;
-  o->flags = flags | O_NONBLOCK; /* a pipe without another end must not hold a thread of the pool */
+  o->flags = flags | O_NONBLOCK; /* opening a pipe without another end must not block a thread of the pool */
   o->work.run = run_open;
   o->work.deliver = deliver_open;
   return mw_work_wait(L, &o->work);
@@ -243,7 +243,7 @@ static int run_sync(struct mw_work *work) {
   return fsync(w->fd) == 0 ? 0 : errno;
 }
 
-/* true, or nil and the status. */
+/* Pushes true, or nil and a status. */
 static int deliver_done(lua_State *L, struct mw_work *work) {
   if (work->error) return mw_fs_fail(L, work->error, name_of(L));
   lua_pushboolean(L, 1);
@@ -273,7 +273,7 @@ static int l_sync(lua_State *L) {
   return start_writing(L, check_open(L, "file:sync"), mw_slice(NULL, 0), run_sync, "file:sync");
 }
 
-/* The position lives in the kernel and is moved without touching the disk. */
+/* Moves the position, which the kernel holds. Does not touch the disk. */
 static int l_seek(lua_State *L) {
   static const char *const names[] = {"set", "cur", "end", NULL};
   static const int whence[] = {SEEK_SET, SEEK_CUR, SEEK_END};
@@ -300,18 +300,18 @@ static int run_commit(struct mw_work *work) {
   return mw_fs_publish(c->files, c->fd, c->from, c->to, c->replace);
 }
 
-/* A fiber killed meanwhile does not get here: its file stays open, and the name it then removes is gone already. */
+/* Runs unless the fiber was killed meanwhile. After a kill the file stays open, and its later removal finds no file. */
 static int deliver_commit(lua_State *L, struct mw_work *work) {
   if (work->error) return mw_fs_fail(L, work->error, lua_tostring(L, 2));
   struct file *file = lua_touserdata(L, 1);
   free(file->temp);
   file->temp = NULL;
-  close(take_descriptor(L, file)); /* all of it is on the disk: nothing can be lost or take long here */
+  close(take_descriptor(L, file)); /* all data is on the disk: close() neither loses any nor blocks */
   lua_pushboolean(L, 1);
   return 1;
 }
 
-/* file:commit(name [, {replace = true}]): a relative name lies in the folder of the temporary file. */
+/* file:commit(name [, {replace = true}]). A relative name starts from the folder of the temporary file. */
 static int l_commit(lua_State *L) {
   static const char *const allowed[] = {"replace", NULL};
   mw_bind_check_options(L, 3, "file:commit", allowed);
@@ -335,7 +335,7 @@ static int l_commit(lua_State *L) {
 
 /* ---- closing ---- */
 
-/* Closing takes descriptor and path out of the file first, so that nothing can close them twice. */
+/* Takes descriptor and path out of the file first, so that nothing closes them twice. */
 struct closing {
   struct mw_work work;
   const struct mw_files *files;
@@ -372,7 +372,7 @@ static int l_gc(lua_State *L) {
   return 0;
 }
 
-/* The end of a `local file <close>`; where nothing can wait any more it closes at once. */
+/* __close of `local file <close>`. Where no wait is possible, closes at once. */
 static int l_close_variable(lua_State *L) {
   struct mw_vm *vm = mw_vm_of(L);
   struct file *file = check_idle(L, "file:close");

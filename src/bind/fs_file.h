@@ -1,4 +1,4 @@
-/* The file object of mw.fs: made by fs_file.c for mw.fs.open() and mw.fs.temp(). */
+/* The file object of mw.fs. fs_file.c makes it for mw.fs.open() and mw.fs.temp(). */
 #ifndef MW_BIND_FS_FILE_H
 #define MW_BIND_FS_FILE_H
 
