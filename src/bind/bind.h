@@ -108,8 +108,7 @@ void mw_bind_start_jobs(struct mw_program *program);
 /* Kinds of jobs and spawned functions. */
 enum {
   MW_JOBS_OF_CALLS = 1,   /* spawned by calls, directly or through a spawned function */
-  MW_JOBS_OF_RUNS = 2,    /* current runs of mw.every; while program->n_runs is not 0, also functions that runs
-                           * spawned */
+  MW_JOBS_OF_RUNS = 2,    /* live runs of mw.every; while program->n_runs is not 0, also functions that runs spawned */
   MW_JOBS_BACKGROUND = 4, /* the rest: registered while the program loaded, or spawned by such a job */
   MW_JOBS_ALL = 7
 };

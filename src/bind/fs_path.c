@@ -23,7 +23,7 @@ static bool is_own(const char *path) {
   return false;
 }
 
-/* Pushes the path at `index`, a relative one as seen from the first `folder_len` bytes of `folder`. */
+/* Pushes the path at `index`. A relative path starts from the first `folder_len` bytes of `folder`. */
 static const char *push_below(lua_State *L, int index, const char *folder, size_t folder_len) {
   size_t len;
   const char *path = luaL_checklstring(L, index, &len);
@@ -143,11 +143,11 @@ int mw_fs_write_all(int fd, struct mw_slice bytes) {
   return 0;
 }
 
-/* So that a new name survives a loss of power. */
+/* Makes a new name survive a power loss. */
 static int sync_folder(int folder) {
   int fd = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0) return errno;
-  int error = fsync(fd) != 0 && errno != EINVAL ? errno : 0; /* EINVAL: a file system that cannot */
+  int error = fsync(fd) != 0 && errno != EINVAL ? errno : 0; /* EINVAL: the file system does not support it */
   close(fd);
   return error;
 }
@@ -159,11 +159,11 @@ struct move {
   const char *to;
   int from_folder;
   const char *from_name;
-  bool publish; /* for good: the folder is synced */
+  bool publish; /* to its final name: sync the folder */
   bool replace;
 };
 
-/* Not every file system can rename without replacing; a link can, in two steps. */
+/* Renames without replacing a file. Where the file system cannot do that, links and unlinks. */
 static int rename_to_new(const struct move *move, int folder, const char *name) {
   if (renameat2(move->from_folder, move->from_name, folder, name, RENAME_NOREPLACE) == 0) return 0;
   if (errno != EINVAL && errno != ENOSYS) return errno;

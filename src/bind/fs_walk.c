@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { LINKS_MAX = 40 }; /* on one path, as in the kernel */
+enum { LINKS_MAX = 40 }; /* links on one path; the kernel's limit */
 
 /* ---- text ---- */
 
@@ -41,7 +41,8 @@ bool mw_fs_tidy(char *path) {
   return inside;
 }
 
-/* Finds the innermost folder of files.folders that `path` lies in. Returns how much of `path` it is; 0 for none. */
+/* Finds the innermost folder of files.folders that contains `path`. Returns the length of that prefix of `path`, or
+ * 0. */
 static size_t match_folder(const struct mw_files *files, const char *path, const char **folder) {
   size_t most = 0;
   for (size_t i = 0; i < files->n_folders; i++) {
@@ -60,12 +61,12 @@ static size_t match_folder(const struct mw_files *files, const char *path, const
 struct walk {
   const struct mw_files *files;
   char *path;  /* owned */
-  size_t name; /* where in `path` the part begins that is next */
-  int folder;  /* that it lies in; -1 for none */
+  size_t name; /* offset in `path` of the next part */
+  int folder;  /* descriptor of its folder, or -1 */
   unsigned links;
 };
 
-/* Opens the folder that the path starts from. */
+/* Opens the folder from which the path starts. */
 static int open_start(struct walk *walk) {
   if (walk->path[0] != '/') {
     walk->name = 0;
@@ -74,7 +75,7 @@ static int open_start(struct walk *walk) {
     const char *folder;
     walk->name = match_folder(walk->files, walk->path, &folder);
     if (walk->name == 0) return MW_FS_OUTSIDE;
-    walk->folder = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC); /* a link here is the operator's */
+    walk->folder = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC); /* a link here is the operator's choice */
   }
   return walk->folder < 0 ? errno : 0;
 }
@@ -83,7 +84,7 @@ static int open_folder(int folder, const char *name) {
   return openat(folder, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 }
 
-/* Opens the folder `name`, making it where it is missing. */
+/* Opens the folder `name`. With `make`, makes it if it is missing. */
 static int open_or_make(int folder, const char *name, bool make, int *out) {
   *out = open_folder(folder, name);
   if (*out < 0 && errno == ENOENT && make) {
@@ -95,7 +96,7 @@ static int open_or_make(int folder, const char *name, bool make, int *out) {
   return error == ENOTDIR && mw_fs_leads_on(folder, name) ? MW_FS_LINK : error;
 }
 
-/* Replaces the part of `len` bytes that is next, a link, by its target. */
+/* Replaces the next part, a link of `len` bytes, by its target. */
 static int follow(struct walk *walk, size_t len) {
   if (++walk->links > LINKS_MAX) return ELOOP;
   char target[PATH_MAX], *name = walk->path + walk->name, *path;
@@ -103,7 +104,7 @@ static int follow(struct walk *walk, size_t len) {
   name[len] = '\0';
   ssize_t got = readlinkat(walk->folder, len > 0 ? name : ".", target, sizeof target - 1);
   name[len] = end;
-  if (got < 0) return errno == EINVAL ? 0 : errno; /* a link no more: the walk begins again */
+  if (got < 0) return errno == EINVAL ? 0 : errno; /* no longer a link: the walk begins again */
   target[got] = '\0';
   if (asprintf(&path, "%.*s%s%s", target[0] == '/' ? 0 : (int)walk->name, walk->path, target, name + len) < 0) {
     return ENOMEM;
@@ -113,7 +114,7 @@ static int follow(struct walk *walk, size_t len) {
   return mw_fs_tidy(path) || path[0] == '/' ? 0 : MW_FS_OUTSIDE;
 }
 
-/* Goes from the start to the folder of the last part; MW_FS_LINK when the part that is next is a link. */
+/* Walks from the start to the folder of the last part. Returns MW_FS_LINK if the next part is a link. */
 static int descend(struct walk *walk, bool make) {
   int error = strlen(walk->path) < PATH_MAX ? open_start(walk) : ENAMETOOLONG;
   char *slash;

@@ -1,11 +1,11 @@
-/* From the path of a script to the folder that its last part lies in, without a way out.
+/* Finds the folder that holds the last part of a script's path, without a way out of the allowed folders.
  *
- * A path starts from data/files when it is relative, and from a folder of the setting files.folders when it is absolute.
- * It is walked one name at a time, each opened as a folder below the one before and never through a symbolic link or
- * "..": whatever is renamed meanwhile, the walk stays below its start. A link is read instead, and its target walked from
- * a start of its own; one that leads to neither is MW_FS_OUTSIDE.
+ * A relative path starts from data/files, an absolute path from a folder of the setting files.folders. The walk opens
+ * one name at a time as a folder below the previous one, and never through a symbolic link or "..". Therefore it stays
+ * below its start, even if folders are renamed meanwhile. A link is read, and its target is walked from its own start.
+ * MW_FS_OUTSIDE is the error for a target outside of these folders.
  *
- * Everything here blocks and runs on a pool thread; it returns 0, an errno, or one of the codes below. */
+ * All functions here block and run on a pool thread. They return 0, an errno, or one of the codes below. */
 #ifndef MW_BIND_FS_WALK_H
 #define MW_BIND_FS_WALK_H
 
@@ -14,24 +14,25 @@
 #include "bind/host.h"
 
 enum {
-  MW_FS_OUTSIDE = -1, /* the path, or a link on it, leads out of data/files and of all folders of files.folders */
-  MW_FS_LINK = -2     /* from an operation: the name is a link, which is to be followed */
+  MW_FS_OUTSIDE = -1, /* the path, or a link on it, leads out of data/files and all of files.folders */
+  MW_FS_LINK = -2     /* returned by an operation: the name is a link; follow it */
 };
 
-/* An operation on `name`, one part of a path, in the open folder `folder`. It must not follow links itself. */
+/* An operation on `name`, the last part of a path, in the open folder `folder`. It must not follow links. */
 typedef int mw_fs_op_fn(int folder, const char *name, void *arg);
 
-/* Runs `op` on the last part of `path` ("." for the start itself), and again on the target of each link that it reports.
- * With `make`, folders on the way that are missing are made. `path` is as mw_fs_tidy() leaves it. */
+/* Runs `op` on the last part of `path` ("." for the start itself). If `op` returns MW_FS_LINK, runs it again on the
+ * link's target. With `make`, makes missing folders on the way. `path` has the form that mw_fs_tidy() makes. */
 int mw_fs_at(const struct mw_files *files, const char *path, bool make, mw_fs_op_fn *op, void *arg);
 
-/* Whether one of the path's parts is "..". */
+/* True if one of the path's parts is "..". */
 bool mw_fs_climbs(const char *path);
 
-/* Removes empty and "." parts, and ".." with the part before it. Returns whether none leads above the start. */
+/* Removes empty and "." parts, and ".." with its parent. Returns false if a ".." leads above the start. */
 bool mw_fs_tidy(char *path);
 
-/* Whether `name`, which was no folder a moment ago, is a link, or a folder after all: MW_FS_LINK is due for both. */
+/* Call it if `name` was no folder a moment ago. True if it is a link or has become a folder: return MW_FS_LINK for
+ * both. */
 bool mw_fs_leads_on(int folder, const char *name);
 
 #endif

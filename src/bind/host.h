@@ -1,4 +1,4 @@
-/* What the bindings work with: the process's shared parts and this worker's own, all borrowed. */
+/* The parts of the process and of this worker that the bindings use. All are borrowed. */
 #ifndef MW_BIND_HOST_H
 #define MW_BIND_HOST_H
 
@@ -9,25 +9,25 @@
 #include "script/program.h"
 #include "store/store.h"
 
-/* Where the paths of mw.fs start; any thread. */
+/* The start folders of mw.fs. Any thread. */
 struct mw_files {
-  int fd;               /* data/files, open: relative paths start there */
-  char *const *folders; /* of the setting files.folders, without a "/" at the end: absolute paths start there */
+  int fd;               /* data/files, open: the start of relative paths */
+  char *const *folders; /* of the setting files.folders, without a "/" at the end: the starts of absolute paths */
   size_t n_folders;
 };
 
 struct mw_host {
   struct mw_loop *loop;
-  struct mw_engine *channels; /* opens outbound channels; NULL where there are none */
+  struct mw_engine *channels; /* opens outbound channels, or NULL */
   struct mw_dispatch *dispatch;
   struct mw_store *store;
   struct mw_topics *topics;
   struct mw_metrics *metrics;
   const char *dir;           /* the project folder */
-  const char *data_dir;      /* no status contains it; NULL for none */
+  const char *data_dir;      /* no status contains it; may be NULL */
   const struct mw_files *files;
-  int64_t snapshot_age;      /* nanoseconds that a script may hold a snapshot of the store open; 0 for no limit */
-  unsigned worker, workers;  /* this worker's number, from 0, and how many there are */
+  int64_t snapshot_age;      /* nanoseconds for which a script may hold a store snapshot open; 0 for no limit */
+  unsigned worker, workers;  /* this worker's number, from 0, and the number of workers */
   bool dev;
 };
 

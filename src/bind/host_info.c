@@ -1,5 +1,5 @@
-/* mw.host: figures of this machine and process, as the kernel has them. /proc is answered from memory: reading it does
- * not wait. */
+/* mw.host: figures of this machine and process, as the kernel reports them. The kernel generates /proc in memory:
+ * reading it does not block. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -7,11 +7,12 @@
 #include "base/clock.h"
 #include "bind/bind.h"
 
-/* Two samples closer than this would be compared by a few ticks of the kernel's clock: mostly noise. */
+/* The least time between two samples. Closer samples would differ by a few ticks of the kernel's clock, which is mostly
+ * noise. */
 enum { SAMPLE_INTERVAL_MS = 100 };
 
 struct cpu_times {
-  uint64_t busy, total; /* in ticks, since the machine started */
+  uint64_t busy, total; /* in ticks since the machine's start */
 };
 
 struct sampler {
@@ -37,7 +38,7 @@ static bool read_cpu(struct cpu_times *times) {
   return true;
 }
 
-/* mw.host.cpu_usage(): percent of all processors since the last sample. Upvalue 2: the sampler. */
+/* mw.host.cpu_usage(): load of all processors since the last sample, in percent. Upvalue 2: the sampler. */
 static int l_cpu_usage(lua_State *L) {
   struct sampler *sampler = lua_touserdata(L, lua_upvalueindex(2));
   struct cpu_times now;
@@ -71,7 +72,7 @@ static void set_bytes(lua_State *L, const char *name, uint64_t bytes) {
   lua_setfield(L, -2, name);
 }
 
-/* mw.host.memory(): of the machine, in bytes */
+/* mw.host.memory(): memory of the machine, in bytes */
 static int l_memory(lua_State *L) {
   uint64_t total, available;
   if (!read_memory(&total, &available)) return mw_bind_fail(L, MW_CODE_UNAVAILABLE, "/proc/meminfo cannot be read");
@@ -82,7 +83,7 @@ static int l_memory(lua_State *L) {
   return 1;
 }
 
-/* mw.host.process(): of this process; resident memory in bytes */
+/* mw.host.process(): figures of this process; resident memory in bytes */
 static int l_process(lua_State *L) {
   size_t rss;
   uv_rusage_t usage;
@@ -99,7 +100,7 @@ static int l_process(lua_State *L) {
   return 1;
 }
 
-/* mw.host.requests(): how many calls this process has served to their end, on all workers */
+/* mw.host.requests(): number of calls that all workers of this process have completed */
 static int l_requests(lua_State *L) {
   double total = 0;
   mw_metrics_total(mw_bind_program(L)->host->metrics, "moonwire_calls_total", &total, NULL);

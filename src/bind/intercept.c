@@ -1,9 +1,9 @@
-/* mw.intercept: functions around handlers, for what concerns many methods (who may call, what is logged).
+/* mw.intercept: functions around handlers, for concerns that many methods share, such as authorization and logging.
  *
- * An interceptor gets (call, next) and decides: `return next()` runs what it stands around and passes its results on,
- * or it returns nil and a status without. One that returns nothing has forgotten that, unless the handler returned nothing
- * either. Those registered first stand outermost. The table of them is program->interceptors_ref: a sequence of
- * {filter, function}. */
+ * An interceptor gets (call, next). `return next()` runs the wrapped handler and passes its results on; `return nil,
+ * status` ends the call without it. An interceptor that returns nothing is a mistake and raises, unless the handler
+ * returned nothing too. Interceptors that are registered first are outermost. The table program->interceptors_ref is a
+ * sequence of {filter, function}. */
 #include <string.h>
 
 #include "base/text.h"
@@ -11,7 +11,7 @@
 #include "bind/intercept.h"
 #include "script/traceback.h"
 
-/* wrap(interceptor, handler, request_is_streamed, blame): the handler with the interceptor around it. */
+/* wrap(interceptor, handler, request_is_streamed, blame): returns the handler wrapped in the interceptor. */
 static const char wrap_source[] =
     "local interceptor, handler, streamed, blame = ...\n"
     "local select <const> = select\n"
@@ -28,7 +28,7 @@ static const char wrap_source[] =
     "  return check(interceptor(streamed and request or call, function() return note(handler(request, call)) end))\n"
     "end\n";
 
-/* blame(interceptor): raises an error with the place where it is defined. */
+/* blame(interceptor): raises an error with the place of the interceptor's definition. */
 static int l_blame(lua_State *L) {
   lua_Debug info;
   lua_settop(L, 1);
@@ -45,7 +45,7 @@ static const char *method_at(const void *ctx, size_t i) {
   return ((const struct mw_service_type *)ctx)->methods[i].path + 1;
 }
 
-/* Raises an error unless the schema has the service, or the method, that `filter` names. */
+/* Raises unless the schema has the service, or the method, `filter`. */
 static void check_filter(lua_State *L, const struct mw_pool *pool, const char *filter) {
   const char *slash = strchr(filter, '/');
   const char *name = lua_pushlstring(L, filter, slash ? (size_t)(slash - filter) : strlen(filter));

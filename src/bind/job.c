@@ -1,14 +1,15 @@
-/* mw.spawn, mw.every: work beside the calls.
+/* mw.spawn, mw.every: work outside of calls.
  *
- * A job is a function that runs in a fiber of its own: once (spawn) or again and again (every). Jobs belong to their
- * program: those registered while it loads start when it does, and all are killed when it ends. A job is a userdata, so
- * that the memory of many counts for the limit of the scripts; its user values are the function and the name.
+ * A job is a function that runs in a fiber of its own: once (spawn) or periodically (every). Jobs belong to their
+ * program: jobs that are registered during its load start when it starts, and all are killed when it ends. A job is a
+ * userdata, so that the memory of many jobs counts towards the limit of scripts. Its user values are the function and
+ * the name.
  *
- * A periodic job of a new program takes over the due time of the same job in the program that it replaces. A run under
- * way ends in its own program; until then the successor waits.
+ * A periodic job of a new program takes the due time of the same job in the replaced program. A live run ends in its
+ * own program, and the successor waits for it.
  *
- * Starts go through the ready queue: any number of them may be due at one moment. Only a function that is
- * spawned by code which itself was resumed by the loop begins within that code's run. */
+ * Starts go through the ready queue, because any number of them may be due at one moment. A spawned function starts at
+ * once only if the loop itself resumed the code that spawns it. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,36 +22,36 @@
 
 struct job {
   struct mw_list link; /* in program->jobs */
-  struct mw_ready ready; /* to be started */
+  struct mw_ready ready; /* queued to start */
   struct mw_program *program;
   int ref;                /* registry: the job itself */
   int64_t period;         /* nanoseconds; 0 for a job that runs once */
   int64_t due;            /* mw_clock_mono() of the next run */
-  int64_t started;        /* and of the last one */
-  uint64_t call;          /* that has spawned it; 0 for none */
-  struct mw_timer *timer; /* that starts the next run, NULL while it runs */
-  struct mw_fiber *fiber; /* NULL while it does not run */
-  bool queued;            /* its run was started by the ready queue */
-  bool background;        /* registered while the program loaded, or spawned by such a job: not for a call */
-  bool of_run;            /* spawned by a run of mw.every, or by what that has spawned */
-  bool stopped;           /* no further run */
-  const char *name;       /* NULL for none; borrowed from the user value */
-  const char *file;       /* Lua's source of the function, which keeps it; NULL for a job that runs once */
-  bool matched;           /* it was found in the program before, or in the next one */
-  struct job *before;     /* the job of an older program whose run has to end first; NULL for none */
-  struct job *successor;  /* the job whose `before` this is */
+  int64_t started;        /* mw_clock_mono() of the last run's start */
+  uint64_t call;          /* the call that spawned it, or 0 */
+  struct mw_timer *timer; /* starts the next run; NULL while it runs */
+  struct mw_fiber *fiber; /* NULL between runs */
+  bool queued;            /* the ready queue started its run */
+  bool background;        /* registered while the program loaded, or spawned by such a job */
+  bool of_run;            /* spawned by a run of mw.every, directly or through a spawned function */
+  bool stopped;           /* no further runs */
+  const char *name;       /* may be NULL; borrowed from the user value */
+  const char *file;       /* Lua's source of the function, which owns it; NULL for a job that runs once */
+  bool matched;           /* matched to a job of the previous or the next program */
+  struct job *before;     /* the job of an older program whose run must end first, or NULL */
+  struct job *successor;  /* the job whose `before` is this one, or NULL */
 };
 
 enum { FUNCTION = 1, NAME = 2 }; /* user values */
 enum { NAME_MAX_BYTES = 64, FILE_COMPARED = 256 };
-enum { MOST_PERIODIC = 1000 }; /* of a program: a save compares each with each */
+enum { MOST_PERIODIC = 1000 }; /* a reload compares each job with each */
 
 /* ---- running ---- */
 
 static void schedule(struct job *job);
 static void schedule_ready(struct mw_ready *ready);
 
-/* The job that waits for the end of this run is due one period after it was, or now. */
+/* Releases the job that waits for the end of this run. It is due one period after this job was due, or now. */
 static void release_successor(struct job *job) {
   struct job *next = job->successor;
   if (!next) return;
@@ -59,7 +60,7 @@ static void release_successor(struct job *job) {
   if (next->ready.run != schedule_ready) schedule(next); /* else its program starts it */
 }
 
-/* The collector frees the job itself. */
+/* Unlinks the job. The collector frees it. */
 static void drop(struct job *job) {
   if (job->before) job->before->successor = NULL;
   mw_timer_stop(job->timer);
@@ -84,7 +85,7 @@ static void on_job_done(struct mw_fiber *fiber, void *owner) {
   }
 }
 
-/* Adds a traceback where the error was raised. */
+/* The message handler of a job: adds a traceback. */
 static int on_job_error(lua_State *L) {
   mw_fiber_unwind(L);
   if (mw_fiber_is_doom(L, 1)) return 1;
@@ -92,7 +93,7 @@ static int on_job_error(lua_State *L) {
   return 1;
 }
 
-/* Where the function of a job is defined. Pushes and pops two values, and allocates nothing. */
+/* Writes the place where the function of a job is defined. Pushes and pops two values, and allocates nothing. */
 static void find_function(const struct job *job, char *out, size_t size) {
   lua_State *L = job->program->vm->L;
   lua_Debug info;
@@ -106,7 +107,7 @@ static void find_function(const struct job *job, char *out, size_t size) {
   }
 }
 
-/* The name of the job, or the place of its function. */
+/* Writes the name of the job, or the place of its function. */
 static void find_name(const struct job *job, char *out, size_t size) {
   if (job->name) {
     snprintf(out, size, "%s", job->name);
@@ -156,7 +157,7 @@ static void run(struct job *job) {
   mw_fiber_start(job->fiber, job_main, job);
 }
 
-/* Counts as a cut. */
+/* Ends the job for lack of memory, which counts as a cut. */
 static void refuse(struct job *job) {
   char place[96];
   find_function(job, place, sizeof place);
@@ -167,7 +168,8 @@ static void refuse(struct job *job) {
   on_job_done(NULL, job);
 }
 
-/* From the ready queue. What a handler spawns within its own slice is the handler's affair: it neither pauses nor counts. */
+/* Runs from the ready queue. Functions that a handler spawns within its own slice do not come here: they neither pause
+ * nor count. */
 static void run_ready(struct mw_ready *ready) {
   struct job *job = MW_CONTAINER(ready, struct job, ready);
   struct mw_pause *pause = &job->program->pause;
@@ -187,7 +189,7 @@ static void on_due(void *arg) {
   mw_ready_run(&job->program->vm->ready, &job->ready, false);
 }
 
-/* Starts the timer of the next run; runs that were missed are left out. */
+/* Starts the timer of the next run. Missed runs are skipped. */
 static void schedule(struct job *job) {
   int64_t now = mw_clock_mono();
   job->ready.run = run_ready;
@@ -202,21 +204,21 @@ static void schedule_ready(struct mw_ready *ready) {
   if (!job->before) schedule(job);
 }
 
-/* Whether what runs now is not there for a call. */
+/* True if the running code does not serve a call. */
 static bool in_background(const struct mw_program *program) {
   const struct mw_fiber *running = program->vm->running;
-  if (!running) return true; /* a script that loads */
+  if (!running) return true; /* a script is loading */
   return running->done == on_job_done && running->owner && ((struct job *)running->owner)->background;
 }
 
-/* True for what a run of mw.every spawns. */
+/* True for functions that a run of mw.every spawns. */
 static bool is_of_run(const struct mw_fiber *running) {
   if (!running || running->done != on_job_done || !running->owner) return false;
   const struct job *job = running->owner;
   return job->period > 0 || job->of_run;
 }
 
-/* The call that L runs for, as a handler or as what one has spawned; 0 for none. */
+/* The call that L serves, as its handler or as a function that it spawned; 0 for none. */
 static uint64_t call_of(lua_State *L) {
   const struct mw_fiber *running = mw_vm_of(L)->running;
   const struct mw_call *call = mw_bind_current_call(L);
@@ -224,7 +226,7 @@ static uint64_t call_of(lua_State *L) {
   return running && running->done == on_job_done && running->owner ? ((struct job *)running->owner)->call : 0;
 }
 
-/* A job belongs to the program that asks: code of a live module may be another's, and that may end before. */
+/* Makes a job of the running program. Code of a live module may belong to another program, which may end earlier. */
 static struct job *new_job(lua_State *L, int function, int64_t period) {
   struct mw_program *program = mw_fiber_program(L);
   if (!program) program = mw_bind_program(L);
@@ -259,7 +261,7 @@ static int l_spawn(lua_State *L) {
   return 0;
 }
 
-/* The name at the top of the stack, NULL for nil. */
+/* Returns the name at the top of the stack, or NULL for nil. */
 static const char *check_name(lua_State *L, const struct mw_program *program) {
   if (lua_isnil(L, -1)) return NULL;
   size_t len;
@@ -320,10 +322,10 @@ static int l_every(lua_State *L) {
 
 /* ---- from one program to the next ---- */
 
-/* How a job is found in the program before: by its name, else by its place. */
+/* Ways to match a job to one of the previous program: by its name, else by its place. */
 enum { BY_NAME, BY_PERIOD, BY_FILE, N_WAYS };
 
-/* Nothing is to be found for it, or was. */
+/* True if the job needs no match or has one. */
 static bool is_settled(const struct job *job) { return job->period == 0 || job->matched; }
 
 static bool is_same(const struct job *old, const struct job *job, int way) {
@@ -333,7 +335,8 @@ static bool is_same(const struct job *old, const struct job *job, int way) {
          (way == BY_FILE || old->period == job->period);
 }
 
-/* A run that takes longer than its period may never end, and keeps the saved function from running. */
+/* Warns of a run that takes longer than its period: it may never end, and until then the saved function does not
+ * run. */
 static void warn_of_long_run(const struct job *runs) {
   int64_t took = mw_clock_mono() - runs->started;
   if (took <= runs->period) return;
@@ -345,7 +348,8 @@ static void warn_of_long_run(const struct job *runs) {
          "generation_age limits that", runs->program->generation, (double)took / MW_NS_PER_S);
 }
 
-/* `job` goes on where `old` is: after its run, or when it is due; a new period counts from the due time before. */
+/* `job` continues the schedule of `old`: after its run, or at its due time. If the period differs, the next run is one
+ * new period after the last due time. */
 static void take_over(struct job *job, struct job *old) {
   struct job *runs = old->fiber ? old : old->before;
   job->matched = old->matched = true;
@@ -360,7 +364,8 @@ static void take_over(struct job *job, struct job *old) {
   }
 }
 
-/* Those in the same order are found at once: `first` skips those that were. */
+/* Matches jobs of both programs. `first` skips those that are matched, so that jobs in the same order are found at
+ * once. */
 static void match(struct mw_program *from, struct mw_program *to, int way) {
   struct mw_list *first = from->jobs.next, *end = &from->jobs;
   for (struct mw_list *node = to->jobs.next; node != &to->jobs; node = node->next) {
@@ -404,7 +409,7 @@ static void push_stopped(lua_State *L, void *unused) {
   mw_bind_push_status(L, &status);
 }
 
-/* Spawned functions are expected to end with their program, periodic runs are not. */
+/* Logs the kill of a run. A spawned function is expected to end with its program, a periodic run is not. */
 static void log_cut(const struct job *job) {
   enum mw_log_level level = job->period > 0 ? MW_LOG_WARN : MW_LOG_DEBUG;
   if (!mw_log_enabled(level)) return;
@@ -427,7 +432,7 @@ static void stop(struct job *job) {
   }
 }
 
-/* True for a run of mw.every that is under way, and for what such runs have spawned. */
+/* True for a live run of mw.every, and for functions that live runs have spawned. */
 static bool is_of_live_run(const struct job *job) {
   return job->period > 0 ? job->fiber != NULL : job->of_run && job->program->n_runs > 0;
 }
@@ -437,7 +442,7 @@ static unsigned kind_of(const struct job *job) {
   return is_of_live_run(job) ? MW_JOBS_OF_RUNS : MW_JOBS_BACKGROUND;
 }
 
-/* Killing one may end others, which leave the list that they are in. */
+/* Killing one job may end others, which then leave their list. */
 void mw_bind_stop_jobs(struct mw_program *program, unsigned kinds) {
   if (kinds == MW_JOBS_ALL) mw_pause_stop(&program->pause);
   struct mw_list left, *node;

@@ -1,7 +1,7 @@
 /* mw.json: values and messages as JSON text, and back.
  *
- * A message table (one with a message's metatable) is written by the proto3 JSON mapping, wherever it stands in a
- * value; everything else as what it is. */
+ * A message table (a table with a message's metatable) is written by the proto3 JSON mapping, at any depth of a value.
+ * Other values are written as they are. */
 #include <math.h>
 
 #include "base/text.h"
@@ -17,11 +17,11 @@ enum { LARGEST_INDENT = 16 };
 
 /* ---- encoding ---- */
 
-/* A table that is being written, and the one that it is in. */
+/* A table that is being written, and the table around it. */
 struct level {
   const struct level *outer;
   const void *table;
-  struct mw_json_path path; /* of the value within it that is being written; indices count from 1, as in Lua */
+  struct mw_json_path path; /* the path of the current value in the table; indices count from 1, as in Lua */
 };
 
 struct encoder {
@@ -29,7 +29,7 @@ struct encoder {
   struct mw_program *program;
   struct mw_json_printer printer;
   struct mw_pace pace; /* of the printer */
-  unsigned steps; /* towards the next look at the budget */
+  unsigned steps; /* towards the next check of the budget */
 };
 
 /* Raises "mw.json.encode: PATH: WHAT". */
@@ -46,7 +46,7 @@ static void encode_float(struct encoder *e, const struct mw_json_path *path, dou
   if (!isfinite(value)) refuse(e, path, "NaN and infinity have no form in JSON");
   mw_json_format_double(value, text);
   mw_json_put(&e->printer, text);
-  if (!strpbrk(text, ".e")) mw_json_put(&e->printer, ".0"); /* to be read as a float again */
+  if (!strpbrk(text, ".e")) mw_json_put(&e->printer, ".0"); /* so that it is read back as a float */
 }
 
 static void encode_string(struct encoder *e, const struct mw_json_path *path) {
@@ -58,7 +58,7 @@ static void encode_string(struct encoder *e, const struct mw_json_path *path) {
   mw_json_put_string(&e->printer, mw_slice(text, len));
 }
 
-/* Raises `err`, or the end of the budget for which the work below has ended early. */
+/* Raises `err`. If the budget is exceeded, which is why the work ended early, raises that instead. */
 static void raise_or_cut(lua_State *L, int rc, struct mw_err *err) {
   if (rc == MW_ELIMIT && mw_budget_is_over(L)) {
     mw_err_fini(err);
@@ -79,7 +79,7 @@ static void encode_message(struct encoder *e, const struct mw_message_type *type
   if (rc != 0) raise_or_cut(e->L, rc, &err);
 }
 
-/* The table at the top holds 1 to `count` and nothing else; raises otherwise. */
+/* Writes the table at the top as an array. Raises unless its keys are exactly 1 to `count`. */
 static void encode_array(struct encoder *e, struct level *level, lua_Unsigned count) {
   lua_Unsigned keys = 0;
   for (lua_pushnil(e->L); lua_next(e->L, -2); lua_pop(e->L, 1)) {
@@ -108,7 +108,7 @@ static int compare_keys(struct encoder *e, struct mw_slice left, struct mw_slice
   return order ? order : (left.len > right.len) - (left.len < right.len);
 }
 
-/* Moves keys[i] down in the heap of `n` keys until none below it comes later. */
+/* Moves keys[i] down in the heap of `n` keys until no key below is greater. */
 static void sift(struct encoder *e, struct mw_slice *keys, size_t i, size_t n) {
   const struct mw_slice key = keys[i];
   for (size_t below; (below = 2 * i + 1) < n; i = below) {
@@ -130,7 +130,7 @@ static void sort_keys(struct encoder *e, struct mw_slice *keys, size_t n) {
   }
 }
 
-/* Pushes the sorted keys of the table at the top, which keeps their bytes alive: it is not weak. */
+/* Pushes the sorted keys of the table at the top. The table, which is not weak, keeps their bytes alive. */
 static struct mw_slice *push_keys(struct encoder *e, const struct level *level, size_t *count) {
   *count = 0;
   for (lua_pushnil(e->L); lua_next(e->L, -2); lua_pop(e->L, 1)) {
@@ -150,7 +150,7 @@ static struct mw_slice *push_keys(struct encoder *e, const struct level *level, 
   return keys;
 }
 
-/* Keys come in their order, so that the same value is always the same text. */
+/* Writes the keys in sorted order, so that a value always has the same text. */
 static void encode_object(struct encoder *e, struct level *level) {
   size_t count;
   const struct mw_slice *keys = push_keys(e, level, &count);
@@ -218,7 +218,7 @@ static void encode_value(struct encoder *e, const struct level *outer, const str
   }
 }
 
-/* The option `indent` of the table at `arg`, which may be absent. */
+/* Returns the option `indent` of the table at `arg`, which may be absent. */
 static unsigned check_indent(lua_State *L, int arg) {
   static const char *const allowed[] = {"indent", NULL};
   mw_bind_check_options(L, arg, "mw.json.encode", allowed);
@@ -230,7 +230,7 @@ static unsigned check_indent(lua_State *L, int arg) {
   return (unsigned)indent;
 }
 
-/* mw.json.encode(value, [{indent=}]): the text. Raises for what has no form in JSON. */
+/* mw.json.encode(value, [{indent=}]): returns the text. Raises for a value that JSON cannot represent. */
 static int l_encode(lua_State *L) {
   static const struct mw_json_path root = {.kind = MW_PATH_TYPE, .name = "value"};
   luaL_checkany(L, 1);
@@ -256,7 +256,7 @@ struct decoder {
   struct mw_json_lexer lexer;
   struct mw_json_token token;
   struct mw_err *err;
-  unsigned steps; /* towards the next look at the budget */
+  unsigned steps; /* towards the next check of the budget */
 };
 
 static int decode_value(struct decoder *d);
@@ -282,7 +282,7 @@ static void push_string(struct decoder *d) {
   luaL_pushresultsize(&buffer, mw_json_unescape(text, out));
 }
 
-/* As Lua reads its own numerals: digits alone are an integer if it fits, all else is a float. */
+/* Pushes a number as Lua reads numerals: digits alone are an integer if it fits; all else is a float. */
 static int push_number(struct decoder *d) {
   const struct mw_slice text = d->token.text;
   bool digits = true;
@@ -329,7 +329,7 @@ static int decode_object(struct decoder *d) {
   return rc;
 }
 
-/* Pushes the value that the newest token begins. On failure the stack holds what was half done. */
+/* Pushes the value that begins with the newest token. On failure, partial values stay on the stack. */
 static int decode_value(struct decoder *d) {
   luaL_checkstack(d->L, 8, "mw.json.decode");
   mw_budget_tick(d->L, &d->steps);
@@ -349,7 +349,7 @@ static int decode_any(lua_State *L, struct mw_slice text) {
   mw_json_lexer_init(&d.lexer, text);
   int rc = advance(&d);
   if (rc == 0) rc = decode_value(&d);
-  if (rc == 0) rc = advance(&d); /* to the end of the text */
+  if (rc == 0) rc = advance(&d); /* checks that the text ends here */
   return rc == 0 ? 1 : mw_bind_fail_err(L, mw_code_of_error(rc), &err);
 }
 
@@ -367,7 +367,7 @@ static int decode_message(lua_State *L, struct mw_slice text, const struct mw_me
   return 1;
 }
 
-/* The option `ignore_unknown` of the table at `arg`, which may be absent. */
+/* Returns the option `ignore_unknown` of the table at `arg`, which may be absent. */
 static bool check_ignore_unknown(lua_State *L, int arg) {
   static const char *const allowed[] = {"ignore_unknown", NULL};
   mw_bind_check_options(L, arg, "mw.json.decode", allowed);
@@ -378,8 +378,8 @@ static bool check_ignore_unknown(lua_State *L, int arg) {
   return ignore;
 }
 
-/* mw.json.decode(text, [type, [{ignore_unknown=}]]): the value, or with the full name of a message type that message;
- * nil and a status when the text is not it. */
+/* mw.json.decode(text, [type, [{ignore_unknown=}]]): returns the value, or with the full name of a message type the
+ * message. Returns nil and a status if the text is malformed or does not fit the type. */
 static int l_decode(lua_State *L) {
   size_t len;
   const char *text = luaL_checklstring(L, 1, &len);
@@ -389,7 +389,7 @@ static int l_decode(lua_State *L) {
   return decode_message(L, mw_slice(text, len), type, ignore_unknown);
 }
 
-/* ---- */
+/* ---- opener ---- */
 
 static const luaL_Reg functions[] = {{"encode", l_encode}, {"decode", l_decode}, {NULL, NULL}};
 

@@ -1,8 +1,8 @@
-/* mw.live(name): the module `name` as the newest committed generation has it.
+/* mw.live(name): the module `name` of the newest committed generation.
  *
- * A proxy ("moonwire.Live") holds the module's value as its first user value and the name as its second. A state has
- * one for each name, whichever generation asks: the registry's table LIVE knows those that somebody holds, and each
- * adoption gives them the value of the program that comes into force. A program without the module leaves the last. */
+ * A proxy ("moonwire.Live") has the module's value as its first user value and the name as its second. A state has one
+ * proxy for each name, for all generations: the registry's table LIVE has the proxies in use. Each adoption sets their
+ * values to those of the new program. If the program lacks the module, the last value stays. */
 #include "bind/bind.h"
 
 #define PROXY "moonwire.Live"
@@ -12,7 +12,7 @@ enum { VALUE = 1, NAME = 2 };
 
 /* ---- the proxy ---- */
 
-/* Pushes what the proxy at the bottom of the stack stands for: while scripts load, their own module. */
+/* Pushes the value of the proxy at the bottom of the stack. While scripts load, this is their own module. */
 static void push_value(lua_State *L) {
   struct mw_vm *vm = mw_vm_of(L);
   lua_getiuservalue(L, 1, NAME);
@@ -62,7 +62,7 @@ static int next_pair(lua_State *L) {
   return 1;
 }
 
-/* pairs() goes over the value that the module has when the loop begins. */
+/* pairs() traverses the value that the module has when the loop begins. */
 static int proxy_pairs(lua_State *L) {
   push_value(L);
   if (luaL_getmetafield(L, -1, "__pairs") != LUA_TNIL) {
@@ -119,8 +119,8 @@ static void push_proxy(lua_State *L) {
   lua_rawset(L, -5);
 }
 
-/* Loads the module with whoever uses it. Its errors get the place of the call of mw.live(): require() finds none, as it is called
- * from here. */
+/* Loads the module in the program that is loading. Prefixes errors with the place of the call of mw.live(): require()
+ * finds none, because C calls it. */
 static void require_module(lua_State *L, const struct mw_program *loading) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, loading->env_ref);
   lua_getfield(L, -1, "require");
@@ -155,7 +155,7 @@ void mw_bind_open_live(lua_State *L, struct mw_program *program) {
 
 /* ---- adoption ---- */
 
-/* Says that nothing but the last version of the module at the top is left, on one worker for all. */
+/* Logs that only the last version of the module at the top is left. One worker logs for all. */
 static void log_kept(lua_State *L, const struct mw_program *program) {
   if (program->host->worker != 0) return;
   mw_log(MW_LOG_WARN, NULL, "mw.live: module '%s' is no longer in the lua folder; its last version stays in force",

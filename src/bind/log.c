@@ -1,4 +1,4 @@
-/* mw.log: lines of the server's log. Who is speaking (generation, worker, call) is added by the fiber's context. */
+/* mw.log: lines of the server's log. The fiber's context adds generation, worker and call. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,7 +11,7 @@ static int by_key(const void *a, const void *b) {
   return strcmp(((const struct mw_log_field *)a)->key, ((const struct mw_log_field *)b)->key);
 }
 
-/* Whether the arguments are a message and fields: one table of at most MAX_FIELDS names, which is no object. */
+/* True if the arguments are a message and fields: a table of at most MAX_FIELDS names that is no object. */
 static bool has_fields(lua_State *L) {
   size_t n = 0;
   if (lua_gettop(L) != 2 || !lua_istable(L, 2)) return false;
@@ -25,7 +25,7 @@ static bool has_fields(lua_State *L) {
   return true;
 }
 
-/* Pushes the keys and values of the table at index 2, in pairs. Returns how many pairs. */
+/* Pushes the keys and values of the table at index 2, in pairs. Returns the number of pairs. */
 static size_t push_pairs(lua_State *L) {
   size_t n = 0;
   luaL_checkstack(L, 2 * MAX_FIELDS + 8, "log fields");
@@ -33,8 +33,8 @@ static size_t push_pairs(lua_State *L) {
   return n;
 }
 
-/* The fields of the table at index 2, sorted, with an end mark; keys and texts stay on the stack. A value's __tostring
- * may change the table: it runs after the last pair was taken from it. */
+/* Returns the fields of the table at index 2, sorted, with an end mark. Keys and texts stay on the stack. A value's
+ * __tostring may change the table; it runs after the traversal. */
 static const struct mw_log_field *read_fields(lua_State *L) {
   struct mw_log_field *fields = lua_newuserdatauv(L, (MAX_FIELDS + 1) * sizeof *fields, 0);
   int first = lua_gettop(L) + 1;
@@ -49,7 +49,7 @@ static const struct mw_log_field *read_fields(lua_State *L) {
   return fields;
 }
 
-/* Pushes the text of all arguments, with spaces between. */
+/* Pushes the text of all arguments, separated by spaces. */
 static const char *push_joined(lua_State *L) {
   int n = lua_gettop(L);
   luaL_Buffer line;

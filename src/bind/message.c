@@ -4,11 +4,11 @@
 
 #define ARRAY "moonwire.array"
 
-static const char array_key; /* of its metatable in the registry */
+static const char array_key; /* registry key of the array metatable */
 
 /* ---- for the other bindings ---- */
 
-/* What lua-cjson and others use for null, so that values can be handed over as they are. */
+/* The null of lua-cjson and other libraries, so that values pass between them unchanged. */
 void mw_bind_push_null(lua_State *L) { lua_pushlightuserdata(L, NULL); }
 
 bool mw_bind_is_null(lua_State *L, int index) {
@@ -54,7 +54,7 @@ const struct mw_message_type *mw_bind_message_type(lua_State *L, int index, stru
 
 /* ---- the module ---- */
 
-/* mw.type(value): the full name of a message's type; nil for anything else. */
+/* mw.type(value): returns the full name of a message's type, or nil for other values. */
 static int l_type(lua_State *L) {
   luaL_checkany(L, 1);
   const struct mw_message_state *state = mw_message_state_at(L, 1);
@@ -83,7 +83,7 @@ const struct mw_message_type *mw_bind_check_message_name(lua_State *L, int arg, 
   return NULL;
 }
 
-/* mw.message(type_name, value): a message of what the value says, which is checked as for sending. */
+/* mw.message(type_name, value): returns a message with the value's fields. The value is checked as for sending. */
 static int l_message(lua_State *L) {
   struct mw_program *program = mw_bind_program(L);
   const struct mw_message_type *type = mw_bind_check_message_name(L, 1, program);
@@ -100,7 +100,8 @@ static int l_message(lua_State *L) {
 
 static const char *name_of_enum(const void *ctx, size_t i) { return mw_pool_enum_at(ctx, i)->full_name; }
 
-/* mw.enum(type_name): a table from the values' names to their numbers, and back; of aliases, back to the first. */
+/* mw.enum(type_name): returns a table from names to numbers and from numbers to names. A number with aliases maps to
+ * the first name. */
 static int l_enum(lua_State *L) {
   const struct mw_pool *pool = mw_bind_program(L)->pool;
   const char *name = mw_bind_check_name(L, 1);
@@ -122,7 +123,7 @@ static int l_enum(lua_State *L) {
   return 1;
 }
 
-/* mw.array([table]): the table, marked as a list where a list and an object look alike. */
+/* mw.array([table]): marks the table as a list, where a list and an object look alike, and returns it. */
 static int l_array(lua_State *L) {
   lua_settop(L, 1);
   if (lua_isnil(L, 1)) {

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* How `byte` reads in quotes. Bytes past ASCII are left alone in UTF-8. */
+/* Writes the escape of `byte` in quotes. In UTF-8, bytes beyond ASCII stay as they are. */
 static size_t escape(uint8_t byte, bool utf8, char out[5]) {
   static const char named[] = "\"\\\n\r\t", letters[] = "\"\\nrt";
   const char *found = byte ? strchr(named, byte) : NULL;
@@ -16,15 +16,16 @@ static size_t escape(uint8_t byte, bool utf8, char out[5]) {
 
 void mw_quote(struct mw_slice text, char out[MW_QUOTED]) {
   static const char more[] = "...";
-  enum { ROOM = MW_QUOTED - sizeof more - 2 }; /* of the text: the closing quote, the dots and the terminator follow */
-  size_t len = 0, i = 0, seen = text.len < ROOM ? text.len : ROOM; /* no more is shown; not a part of a character */
+  enum { ROOM = MW_QUOTED - sizeof more - 2 }; /* for the text; the closing quote, the dots and the terminator follow */
+  size_t len = 0, i = 0, seen = text.len < ROOM ? text.len : ROOM; /* bytes that may be shown, without a partial
+                                                                    * character */
   while (seen > 0 && seen < text.len && (text.data[seen] & 0xc0) == 0x80) seen--;
   bool utf8 = mw_utf8_valid(mw_slice(text.data, seen));
   out[len++] = '"';
   for (; i < text.len; i++) {
     char escaped[5];
     size_t n = escape(text.data[i], utf8, escaped);
-    bool starts = (text.data[i] & 0xc0) != 0x80; /* a character is not cut in two */
+    bool starts = (text.data[i] & 0xc0) != 0x80; /* a character is not split */
     if (len + n > ROOM || (utf8 && starts && len + 4 > ROOM)) break;
     memcpy(out + len, escaped, n);
     len += n;
@@ -87,7 +88,7 @@ static const char *describe_table(lua_State *L, int index) {
   return mw_bind_is_array(L, index) ? "a list" : "a table";
 }
 
-/* As Lua prints it: a float looks like one. */
+/* Writes a float as Lua prints it, with a point or an exponent. */
 static void describe_float(lua_Number number, char out[MW_QUOTED]) {
   int len = snprintf(out, MW_QUOTED, "%.14g", number);
   if (isnan(number)) {

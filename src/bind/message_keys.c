@@ -1,4 +1,4 @@
-/* The size of the table that a map becomes: one in which its integer keys do not collide (script/collisions.h). */
+/* The size of a map's Lua table: one in which its integer keys do not collide (script/collisions.h). */
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,7 +9,7 @@
 
 enum {
   FEW_BITS = 10,
-  SIZES = 3 /* that are tried: the smallest that the keys fit in, and those of twice and four times as many places */
+  SIZES = 3 /* sizes to try: the smallest that fits the keys, and two and four times that */
 };
 static_assert(1 << FEW_BITS == MW_FEW_KEYS, "the smallest table that is looked at");
 
@@ -33,7 +33,7 @@ static int compare(const void *a, const void *b) {
   return (left > right) - (left < right);
 }
 
-/* Sorts the keys and drops those that are there already; returns how many are left. */
+/* Sorts the keys and drops duplicates. Returns the number of distinct keys. */
 static size_t drop_repeated(uint64_t *keys, size_t n) {
   size_t kept = 1;
   qsort(keys, n, sizeof *keys, compare);
@@ -43,7 +43,7 @@ static size_t drop_repeated(uint64_t *keys, size_t n) {
   return kept;
 }
 
-/* "tasks.Task.scores": the entry's type is "tasks.Task.ScoresEntry". */
+/* Raises with the name of the map, such as "tasks.Task.scores". The entry's type is "tasks.Task.ScoresEntry". */
 static void refuse(lua_State *L, const struct mw_field *field, unsigned bits) {
   char words[512];
   const char *entry = field->message->full_name, *dot = strrchr(entry, '.');
@@ -68,7 +68,7 @@ size_t mw_map_table_size(struct mw_pusher *p, const struct mw_field *field, Prot
   uint16_t *counts = lua_newuserdatauv(L, sizeof *counts << (least + SIZES - 1), 0);
   for (size_t i = 0; i < n; i++) keys[i] = key_at(key, entries[i]);
   unsigned bits = least;
-  if (collide(keys, n, bits, counts)) n = drop_repeated(keys, n); /* of one key given several times, one counts */
+  if (collide(keys, n, bits, counts)) n = drop_repeated(keys, n); /* a repeated key counts once */
   while (bits < least + SIZES && collide(keys, n, bits, counts)) {
     mw_budget_spend(L, &p->steps, n);
     bits++;

@@ -1,17 +1,17 @@
-/* The metatables of messages: defaults, the names of oneofs, and a readable form. */
+/* The metatables of messages: defaults, the names of oneofs, and tostring. */
 #include "bind/message_push.h"
 #include "bind/message_error.h"
 
-/* ---- reading what is not stored ---- */
+/* ---- fields that are not stored ---- */
 
-/* Whether an unset field reads as a default that the .proto declares. The first value of an enum does not count: it is
- * what every enum falls back to. A member of a oneof stays nil, so that it tells whether it is the one. */
+/* True if an unset field has a default that the .proto declares. The first value of an enum does not count, because
+ * every enum falls back to it. A member of a oneof stays nil when it is not set, so that scripts can test it. */
 static bool declares_default(const struct mw_field *field) {
   if (!field->default_value || field->oneof) return false;
   return !field->enumeration || *(const int32_t *)field->default_value != field->enumeration->values[0].number;
 }
 
-/* Pushes a table of what the fields read as while they are not set. */
+/* Pushes a table with the values of unset fields. */
 static void push_defaults(lua_State *L, const struct mw_message_state *state, int atoms) {
   static const ProtobufCBinaryData zero; /* of every kind */
   struct mw_pusher pusher = {.L = L, .messages = state->owner, .atoms = atoms};
@@ -26,7 +26,7 @@ static void push_defaults(lua_State *L, const struct mw_message_state *state, in
   }
 }
 
-/* The name of the member that is set in the message at 1, as a string, or nil. */
+/* Pushes the name of the member that is set in the message at 1, or nil. */
 static void push_set_member(lua_State *L, const struct mw_oneof *oneof) {
   for (size_t i = 0; i < oneof->n_members; i++) {
     lua_pushstring(L, oneof->members[i]->name);
@@ -60,7 +60,7 @@ static int index_message(lua_State *L) {
 
 enum { PRINT_DEPTH = 8, PRINT_PIECES = 1000 };
 
-/* Collects the pieces of a text in the table at `pieces`, up to a bound. */
+/* Collects the pieces of a text in the table at `pieces`, at most PRINT_PIECES. */
 struct printer {
   lua_State *L;
   int pieces;
@@ -70,7 +70,7 @@ struct printer {
 
 static void print_value(struct printer *p, int at, const struct mw_field *field);
 
-/* Takes the string at the top. */
+/* Pops the string at the top and appends it. */
 static void print_top(struct printer *p) {
   if (p->n < PRINT_PIECES) {
     lua_rawseti(p->L, p->pieces, ++p->n);
@@ -163,7 +163,7 @@ static void print_string(struct printer *p, int at, const struct mw_field *field
   }
 }
 
-/* `field` is what the value belongs to, NULL when it is not known. */
+/* `field` is the field of the value, or NULL if it is unknown. */
 static void print_value(struct printer *p, int at, const struct mw_field *field) {
   luaL_checkstack(p->L, 8, NULL);
   if (lua_type(p->L, at) == LUA_TSTRING) {

@@ -79,7 +79,7 @@ static size_t varint(uint64_t value, char *out) {
   return n;
 }
 
-/* Remembers the unknown fields of `message`, as the bytes they were, for the table at the top. */
+/* Keeps the unknown fields of `message`, in their wire format, for the table at the top. */
 static void keep_unknowns(struct mw_pusher *p, const ProtobufCMessage *message) {
   lua_State *L = p->L;
   luaL_Buffer buffer;
@@ -98,7 +98,7 @@ static void keep_unknowns(struct mw_pusher *p, const ProtobufCMessage *message) 
   p->messages->unknowns = true;
 }
 
-/* Whether the table gets a key for the field: what reads as its default by itself is left out. */
+/* True if the table gets a key for the field. An unset field is left out: the metatable has its default. */
 static bool is_stored(const ProtobufCMessage *message, const struct mw_field *field) {
   return field->repeated || (message && mw_field_is_set(message, field));
 }
@@ -108,7 +108,7 @@ static void push_fields(struct mw_pusher *p, const struct mw_message_state *stat
   const struct mw_message_type *type = state->type;
   mw_budget_spend(p->L, &p->steps, 1 + type->n_fields / 4);
   enum { NOTED = 64 };
-  uint64_t stored = 0; /* of the first fields, so that they are looked at once */
+  uint64_t stored = 0; /* bits of the first fields, to test each once */
   int n = 0;
   for (size_t i = 0; i < type->n_fields; i++) {
     bool is = is_stored(message, &type->fields[i]);
@@ -131,7 +131,7 @@ static void push_fields(struct mw_pusher *p, const struct mw_message_state *stat
   }
 }
 
-/* Timestamp and Duration always have both of their fields. */
+/* Pushes a Timestamp or Duration, which always has both of its fields. */
 static void push_time(struct mw_pusher *p, const struct mw_message_state *state,
                       const ProtobufCMessage *message) {
   lua_createtable(p->L, 0, 2);

@@ -17,7 +17,7 @@ int mw_read_new(struct mw_reader *r, const struct mw_message_type *type, const s
   return *out ? 0 : mw_read_no_memory(r, path);
 }
 
-/* Refuses a table with weak references: a message borrows its strings from the tables that it is read from, which must
+/* Rejects a table with weak references. A message borrows its strings from the tables that it is read from, which must
  * keep their values until it is packed. */
 static int check_strong(struct mw_reader *r, int at, const struct mw_path *path) {
   if (!mw_bind_is_weak(r->L, at)) return 0;
@@ -72,7 +72,7 @@ static int fail_hole(struct mw_reader *r, lua_Integer beyond, int at, const stru
                       (LUAI_UACINT)beyond);
 }
 
-/* Reads every pair of the table as element of a sequence of `n`. */
+/* Reads every pair of the table as an element of a sequence of `n`. */
 static int read_elements(struct mw_reader *r, int at, const struct mw_field *field, const struct mw_path *path,
                          size_t n, char *slots) {
   lua_State *L = r->L;
@@ -118,7 +118,7 @@ int mw_read_sequence(struct mw_reader *r, int at, const struct mw_field *field, 
   return 0;
 }
 
-/* A key is what its field in the entry can hold. */
+/* Reads a pair. The key must fit the key field of the entry. */
 static int read_entry(struct mw_reader *r, int key, const struct mw_field *field, const struct mw_path *path,
                       ProtobufCMessage **out) {
   const struct mw_field *fields = field->message->fields;
@@ -178,7 +178,7 @@ static const char *name_of_field(const void *ctx, size_t i) {
   return type->fields[i].name;
 }
 
-/* The key at `key` names no field. */
+/* Returns the error for a key that names no field. */
 static int fail_key(struct mw_reader *r, int key, const struct mw_message_type *type, const struct mw_path *path) {
   struct mw_path here = {.parent = path, .key = key};
   if (lua_type(r->L, key) != LUA_TSTRING) {
@@ -226,7 +226,8 @@ static int check_required(struct mw_reader *r, const struct mw_message_type *typ
   return 0;
 }
 
-/* Takes the tag off the front of `bytes`. What follows it, further fields included, is packed behind it as it is. */
+/* Splits the tag off `bytes`. The rest, which may contain further fields, follows the tag unchanged when the message is
+ * packed. */
 static ProtobufCMessageUnknownField as_unknown_field(const char *bytes, size_t len) {
   uint64_t tag = 0;
   size_t n = 0;
@@ -239,7 +240,7 @@ static ProtobufCMessageUnknownField as_unknown_field(const char *bytes, size_t l
                                         .data = (uint8_t *)(uintptr_t)(bytes + n)};
 }
 
-/* Gives the message the unknown fields that came with the table. */
+/* Adds the unknown fields that came with the table to the message. */
 static int attach_unknowns(struct mw_reader *r, int at, const struct mw_path *path, ProtobufCMessage *message) {
   lua_State *L = r->L;
   mw_messages_push_unknowns(L);
@@ -257,8 +258,8 @@ static int attach_unknowns(struct mw_reader *r, int at, const struct mw_path *pa
   return 0;
 }
 
-/* A table that is a message of another type is a mistake, even when its fields would fit. A message of another
- * program's type of this name is fine; `carries` says whether the table can have unknown fields. */
+/* Rejects a table that is a message of another type, even if its fields fit. Accepts a message of the same type of
+ * another program. Sets `carries` if the table can have unknown fields. */
 static int check_metatable(struct mw_reader *r, int at, const struct mw_message_state *state,
                            const struct mw_path *path, bool *carries) {
   *carries = false;
@@ -284,7 +285,8 @@ int mw_read_fields(struct mw_reader *r, int at, const struct mw_message_type *ty
   ProtobufCMessage *message;
   bool carries;
   if (!lua_istable(L, at)) return mw_path_fail_value(r->err, L, path, at, type->full_name, "");
-  if (r->depth > 1) luaL_checkstack(L, 8, "message nested too deep"); /* mw_bind_to_message() does for the outermost */
+  if (r->depth > 1) luaL_checkstack(L, 8, "message nested too deep"); /* mw_bind_to_message() checks for the
+                                                                       * outermost */
   int rc = check_metatable(r, at, state, path, &carries);
   if (rc == 0) rc = mw_read_new(r, type, path, &message);
   if (rc != 0) return rc;

@@ -1,4 +1,4 @@
-/* Numbers, strings and enums of a table: strictly what the field's type can hold. */
+/* Reads numbers, strings and enums of a table. Each must fit its field's type exactly. */
 #include <math.h>
 #include <stdio.h>
 
@@ -42,7 +42,7 @@ static int read_enum(struct mw_reader *r, int at, const struct mw_field *field, 
   return 0;
 }
 
-/* A float past the integers of Lua still names a uint64. */
+/* Converts a float beyond Lua's integers that is in the range of uint64. */
 static bool large_uint64(lua_State *L, int at, uint64_t *out) {
   lua_Number number = lua_tonumber(L, at);
   if (!(number >= 0x1p63 && number < 0x1p64)) return false;

@@ -2,8 +2,8 @@
 
 #define MESSAGES "moonwire.messages"
 
-/* Keys that scripts cannot make: of the unknown fields in the registry; of the state, and of the userdata that it
- * belongs to, in a metatable. */
+/* Keys that scripts cannot make. In the registry: the unknown fields. In a metatable: the state, and the userdata that
+ * owns it. */
 static const char unknowns_key, state_key, owner_key;
 
 static int collect(lua_State *L) {
@@ -45,14 +45,14 @@ static void index_add(struct mw_name_index *index, const void *name, unsigned po
   index->slots[i] = (struct mw_name_slot){name, position};
 }
 
-/* Puts the string at atom `atom` of the table at the top and into the index. */
+/* Stores the string as atom `atom` of the table at the top, and adds it to the index. */
 static void add_name(lua_State *L, struct mw_name_index *index, const char *name, unsigned position, int atom) {
   lua_pushstring(L, name);
   index_add(index, lua_topointer(L, -1), position);
   lua_rawseti(L, -2, atom);
 }
 
-/* With the atoms at the top: their count after the type's names were added. */
+/* Adds the type's names to the atoms at the top. Returns the next free atom. */
 static int add_message_names(lua_State *L, struct mw_messages *messages, const struct mw_message_type *type, int atom) {
   struct mw_message_state *state = &messages->types[type->index];
   *state = (struct mw_message_state){.type = type, .owner = messages, .metatable_atom = atom, .name_atom = atom + 1};
@@ -64,7 +64,7 @@ static int add_message_names(lua_State *L, struct mw_messages *messages, const s
   return state->name_atom + (int)type->n_fields;
 }
 
-/* An array from the numbers that are small, as they are in nearly every enum, to atoms. */
+/* Makes an array from small numbers, which nearly all enums use, to atoms. */
 static void add_small_numbers(lua_State *L, struct mw_messages *messages, struct mw_enum_state *state) {
   enum { SMALL = 256 };
   const struct mw_enum_type *type = state->type;
@@ -91,7 +91,7 @@ static int add_enum_names(lua_State *L, struct mw_messages *messages, const stru
   return atom + (int)type->n_values;
 }
 
-/* Pushes the metatable of a type, with the atoms at the top. The state's userdata is at `owner`. */
+/* Pushes the metatable of a type. The atoms are at the top, the state's userdata at `owner`. */
 static void push_metatable(lua_State *L, struct mw_message_state *state, int owner) {
   enum mw_wellknown wellknown = state->type->wellknown;
   int atoms = lua_gettop(L);

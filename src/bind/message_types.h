@@ -1,22 +1,22 @@
-/* What the conversions between tables and messages keep for each type of a program's pool.
+/* The state of the conversions between tables and messages, for each type of a program's pool.
  *
- * Everything that a table takes from its type exists once, as a Lua value in one table, the atoms, at a known integer:
- * the metatable, the names of fields and of enum values. To push a name is then one lua_rawgeti(). The way back, from
- * a key of a table to its field, goes by the address of Lua's interned string, which the atoms keep alive.
+ * A type's metatable, its field names and its enum values exist once, as Lua values at known integers of one table, the
+ * atoms. One lua_rawgeti() pushes a name. To find the field of a table's key, the conversion looks up the address of
+ * Lua's interned string, which the atoms keep alive.
  *
- * The state is a userdata. The program's registry reference to the atoms keeps it, and so does every metatable: a
- * message may outlive its program, and its type with it. One thread. */
+ * The state is a userdata. The program's registry reference to the atoms keeps it alive, and so does every metatable,
+ * because a message and its type may outlive the program. One thread. */
 #ifndef MW_BIND_MESSAGE_TYPES_H
 #define MW_BIND_MESSAGE_TYPES_H
 
 #include "bind/bind.h"
 #include "schema/message.h"
 
-/* From the address (lua_topointer()) of an interned Lua string to a position. Open addressing, a power of two of
- * them. */
+/* Maps the address (lua_topointer()) of an interned Lua string to a position. Open addressing; the number of slots is a
+ * power of two. */
 struct mw_name_index {
   struct mw_name_slot {
-    const void *name; /* NULL: free */
+    const void *name; /* NULL if free */
     unsigned position;
   } *slots;
   unsigned bits;
@@ -29,27 +29,27 @@ struct mw_message_state {
   const void *metatable;      /* lua_topointer() of the metatable */
   int metatable_atom;
   int name_atom;              /* of the first field; the others follow in order */
-  bool has_required;          /* fields of its own that are required */
+  bool has_required;          /* the type itself has required fields */
 };
 
 struct mw_enum_state {
   const struct mw_enum_type *type;
   struct mw_name_index names; /* to a position in type->values */
   int name_atom;              /* of the first value; the others follow in order */
-  int *atom_of;               /* by number from 0 to n_atom_of - 1; 0 where there is no value */
+  int *atom_of;               /* atom of a number from 0 to n_atom_of - 1; 0 if it has no value */
   int n_atom_of;
 };
 
 struct mw_messages {
   struct mw_pool *pool;            /* a reference */
-  struct mw_arena arena;           /* of all that follows */
+  struct mw_arena arena;           /* memory of the members below */
   struct mw_message_state *types;  /* by mw_message_type.index */
   struct mw_enum_state *enums;     /* by mw_enum_type.index */
   int ref;                         /* registry: the atoms */
-  bool unknowns;                   /* some message of this program carries unknown fields */
+  bool unknowns;                   /* a message of this program has unknown fields */
 };
 
-/* Makes the state of a program, with all metatables, and sets program->messages. Raises without memory. */
+/* Makes the state of a program with all metatables, and sets program->messages. Raises for lack of memory. */
 void mw_messages_open(lua_State *L, struct mw_program *program);
 
 /* The state of a program. */
@@ -57,19 +57,19 @@ static inline struct mw_messages *mw_messages_of(struct mw_program *program) {
   return (struct mw_messages *)program->messages;
 }
 
-/* The state behind the metatable of the table at `index`, of any program; NULL when it is no message. */
+/* The state in the metatable of the table at `index`, of any program; NULL if the value is no message. */
 const struct mw_message_state *mw_message_state_at(lua_State *L, int index);
 
-/* Where the search for a name begins. The low bits of an address say little. */
+/* The slot where the search for a name begins. The low bits of an address are not distinct enough. */
 static inline unsigned mw_name_index_home(const struct mw_name_index *index, const void *name) {
   return (unsigned)((uintptr_t)name >> 4) * 0x9e3779b1u >> (32 - index->bits);
 }
 
-/* Pushes the metatable of the type `name` from where the message at `index` has its own. */
+/* Pushes the metatable of the type `name`, of the program whose message is at `index`. */
 void mw_messages_push_sibling(lua_State *L, int index, const char *name);
 
-/* The position of the value with the address `name`, or -1 when that is not in the index: it may still be a name, if a
- * long one. NULL, which is what values without an address have, is not in it. */
+/* Returns the position of the name with the address `name`, or -1. A long string that is a name may also give -1. NULL,
+ * the address of values without one, gives -1. */
 static inline int mw_name_index_find(const struct mw_name_index *index, const void *name) {
   unsigned mask = (1u << index->bits) - 1;
   for (unsigned i = mw_name_index_home(index, name);; i = (i + 1) & mask) {
@@ -79,10 +79,10 @@ static inline int mw_name_index_find(const struct mw_name_index *index, const vo
   }
 }
 
-/* Pushes the table of unknown fields, from messages to raw bytes. Its keys are weak. */
+/* Pushes the table of unknown fields: message -> bytes. Its keys are weak. */
 void mw_messages_push_unknowns(lua_State *L);
 
-/* message_meta.c: fills the metatable at the top, of `state`. The state's userdata is at `owner`, the atoms at
+/* message_meta.c: fills the metatable of `state`, at the top. The state's userdata is at `owner`, the atoms at
  * `atoms`. */
 void mw_message_meta_fill(lua_State *L, struct mw_message_state *state, int owner, int atoms);
 

@@ -1,5 +1,5 @@
-/* mw.metrics: counters, gauges and histograms of the scripts, next to the runtime's own, in one registry that all
- * workers share. A metric is a userdata, "moonwire.Counter" and so on; its family lives as long as the process. */
+/* mw.metrics: counters, gauges and histograms of the scripts. They share one registry with the runtime's own metrics
+ * and all workers. A metric is a userdata, "moonwire.Counter" and so on; its family lives as long as the process. */
 #include <math.h>
 #include <string.h>
 
@@ -12,12 +12,12 @@ static const char *const types[] = {"moonwire.Counter", "moonwire.Gauge", "moonw
 
 struct metric {
   struct mw_metric_family *family;
-  struct mw_metric *only; /* the series of a family without labels; NULL until it is used */
+  struct mw_metric *only; /* the series of a family without labels; NULL until its first use */
 };
 
-/* ---- from labels to a series ---- */
+/* ---- labels and series ---- */
 
-/* "method, code": pushes it. */
+/* Pushes the label names, such as "method, code". */
 static const char *push_label_names(lua_State *L, const struct mw_metric_family *family) {
   size_t n;
   const char *const *labels = mw_metric_family_labels(family, &n);
@@ -34,7 +34,7 @@ static int raise_labels(lua_State *L, const struct mw_metric_family *family, con
                     push_label_names(L, family));
 }
 
-/* Pushes the value of a label as text, which the stack keeps alive. */
+/* Pushes the value of a label as text. The stack keeps it alive. */
 static const char *push_label_value(lua_State *L, const struct mw_metric_family *family, const char *label) {
   lua_pushstring(L, label);
   int type = lua_rawget(L, 2);
@@ -48,7 +48,7 @@ static const char *push_label_value(lua_State *L, const struct mw_metric_family 
   return text;
 }
 
-/* Raises when the table at index 2 has keys that are no labels. */
+/* Raises if the table at index 2 has keys that are no labels. */
 static void check_no_others(lua_State *L, const struct mw_metric_family *family) {
   size_t n;
   const char *const *labels = mw_metric_family_labels(family, &n);
@@ -62,8 +62,8 @@ static void check_no_others(lua_State *L, const struct mw_metric_family *family)
   }
 }
 
-/* The series for the labels at index 2, or NULL with nil and a status pushed. A family without labels has no such
- * argument: `*next` is where the further ones begin. */
+/* Returns the series for the labels at index 2. On failure returns NULL and pushes nil and a status. A family without
+ * labels has no such argument. `*next` is the index of the next argument. */
 static struct mw_metric *check_series(lua_State *L, struct metric *metric, int *next) {
   size_t n;
   const char *const *labels = mw_metric_family_labels(metric->family, &n);
@@ -174,14 +174,14 @@ static int raise_field(lua_State *L, const char *field, const char *expected) {
   return luaL_error(L, "%s: expected %s, got %s", field, expected, luaL_typename(L, -1));
 }
 
-/* A string of the definition at index 1, or NULL when it may be and is absent. */
+/* Returns a string of the definition at index 1. Returns NULL if it is absent and not required. */
 static const char *get_string(lua_State *L, const char *field, bool required) {
   int type = mw_bind_get_option(L, 1, field);
   if (type != LUA_TSTRING && (required || type != LUA_TNIL)) raise_field(L, field, "a string");
   return lua_tostring(L, -1);
 }
 
-/* The sequence `field` of the definition at index 1, left on the stack; 0 when it is absent. */
+/* Pushes the sequence `field` of the definition at index 1 and returns its length, or 0 if it is absent. */
 static size_t get_list(lua_State *L, const char *field, size_t most) {
   int type = mw_bind_get_option(L, 1, field);
   if (type == LUA_TNIL) return 0;
@@ -191,7 +191,7 @@ static size_t get_list(lua_State *L, const char *field, size_t most) {
   return n;
 }
 
-/* Strings stay alive in the definition's own table: no script runs that could change it. */
+/* Reads the labels. The definition's table keeps the strings alive, because no script runs that could change it. */
 static size_t get_labels(lua_State *L, const char *labels[MAX_LABELS]) {
   size_t n = get_list(L, "labels", MAX_LABELS);
   for (size_t i = 0; i < n; i++) {
@@ -240,7 +240,7 @@ static int l_counter(lua_State *L) { return define(L, MW_METRIC_COUNTER); }
 static int l_gauge(lua_State *L) { return define(L, MW_METRIC_GAUGE); }
 static int l_histogram(lua_State *L) { return define(L, MW_METRIC_HISTOGRAM); }
 
-/* mw.metrics.total(name): the sum over all series, and a histogram's count; nil when there is no such metric. */
+/* mw.metrics.total(name): returns the sum over all series, and a histogram's count; nil if there is no such metric. */
 static int l_total(lua_State *L) {
   double total;
   uint64_t count;
@@ -252,7 +252,7 @@ static int l_total(lua_State *L) {
   return 2;
 }
 
-/* mw.metrics.text(): everything, as Prometheus reads it. */
+/* mw.metrics.text(): returns all metrics in the text format of Prometheus. */
 static int l_text(lua_State *L) {
   struct mw_buf *text = mw_bind_push_buffer(L);
   int rc = mw_metrics_write_within(mw_bind_program(L)->host->metrics, text, mw_budget_is_over, L);

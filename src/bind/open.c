@@ -1,4 +1,4 @@
-/* What the module `moonwire` is made of, and what becomes of its parts when a program comes into force. */
+/* The openers of the module `moonwire`, and the adoption of a program's states and live modules. */
 #include "bind/bind.h"
 #include "script/guard.h"
 

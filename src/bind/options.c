@@ -1,4 +1,4 @@
-/* Tables of options. They are read raw, so that no metamethod of a script runs between two of a binding's steps. */
+/* Tables of options. They are read raw, so that no metamethod of a script runs while a binding reads them. */
 #include <string.h>
 
 #include "bind/bind.h"
@@ -21,7 +21,7 @@ static const char *push_joined(lua_State *L, const char *const *words) {
   return lua_tostring(L, -1);
 }
 
-/* Pushes the key at the top in words. A script's own __tostring does not run. */
+/* Pushes the key at the top as text. Runs no __tostring of a script. */
 static const char *push_key(lua_State *L) {
   switch (lua_type(L, -1)) {
     case LUA_TSTRING:
