@@ -17,8 +17,7 @@ static size_t escape(uint8_t byte, bool utf8, char out[5]) {
 void mw_quote(struct mw_slice text, char out[MW_QUOTED]) {
   static const char more[] = "...";
   enum { ROOM = MW_QUOTED - sizeof more - 2 }; /* for the text; the closing quote, the dots and the terminator follow */
-  size_t len = 0, i = 0, seen = text.len < ROOM ? text.len : ROOM; /* bytes that may be shown, without a partial
-                                                                    * character */
+  size_t len = 0, i = 0, seen = text.len < ROOM ? text.len : ROOM; /* bytes to show; no partial character */
   while (seen > 0 && seen < text.len && (text.data[seen] & 0xc0) == 0x80) seen--;
   bool utf8 = mw_utf8_valid(mw_slice(text.data, seen));
   out[len++] = '"';

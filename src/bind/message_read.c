@@ -285,8 +285,7 @@ int mw_read_fields(struct mw_reader *r, int at, const struct mw_message_type *ty
   ProtobufCMessage *message;
   bool carries;
   if (!lua_istable(L, at)) return mw_path_fail_value(r->err, L, path, at, type->full_name, "");
-  if (r->depth > 1) luaL_checkstack(L, 8, "message nested too deep"); /* mw_bind_to_message() checks for the
-                                                                       * outermost */
+  if (r->depth > 1) luaL_checkstack(L, 8, "message nested too deep"); /* for the outermost: mw_bind_to_message() */
   int rc = check_metatable(r, at, state, path, &carries);
   if (rc == 0) rc = mw_read_new(r, type, path, &message);
   if (rc != 0) return rc;

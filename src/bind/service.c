@@ -1,4 +1,4 @@
-/* mw.service: where scripts put their handlers, checked against the schema as they are assigned. */
+/* mw.service: scripts assign their handlers to its objects. Each assignment is checked against the schema. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,7 +16,7 @@ static const struct mw_method_type *find_method(const struct mw_service_type *se
   return NULL;
 }
 
-/* Where a function was defined, as "lua/tasks.lua:12"; pushes it. The function is at `index`. */
+/* Pushes the place where the function at `index` is defined, as "lua/tasks.lua:12". */
 static const char *push_place(lua_State *L, int index) {
   lua_Debug info;
   lua_pushvalue(L, index);
@@ -24,15 +24,16 @@ static const char *push_place(lua_State *L, int index) {
   return lua_pushfstring(L, "%s:%d", mw_place_source(&info), info.linedefined);
 }
 
-/* True for parameters (call), where the handler could not send, and (call, request). A request may be named "call". */
+/* True for the parameters (call, request), and for (call) if the handler then could not send. A request alone may be
+ * named "call". */
 static bool takes_call_for_request(const struct mw_method_type *method, const char *first, const char *second) {
   if (method->client_streaming || !first || strcmp(first, "call") != 0) return false;
   if (!second) return method->server_streaming;
   return strcmp(second, "request") == 0 || strcmp(second, "req") == 0;
 }
 
-/* Raises for a function at index 3 whose parameters show that it was written for another type of call: a colon adds `self`, and
- * a method that takes a stream has no request. */
+/* Raises if the parameters of the function at index 3 show a mistake: `self`, from a colon in place of a dot, or the
+ * parameters of a method with other streams. */
 static void check_parameters(lua_State *L, const struct mw_method_type *method) {
   lua_Debug info;
   lua_pushvalue(L, 3);
@@ -57,7 +58,7 @@ static void check_parameters(lua_State *L, const struct mw_method_type *method) 
   }
 }
 
-/* service.Name = function: upvalues program, service, handlers. */
+/* service.Name = function. Upvalues: program, service, handlers. */
 static int l_newindex(lua_State *L) {
   struct mw_program *program = mw_bind_program(L);
   const struct mw_service_type *service = lua_touserdata(L, lua_upvalueindex(2));
@@ -81,12 +82,12 @@ static int l_newindex(lua_State *L) {
   return 0;
 }
 
-/* Makes the object of a service and leaves it at the top: an empty table that passes assignments to l_newindex. The
- * metatable is locked: route_all() reads through it outside of any script. */
+/* Pushes the object of a service: an empty table whose assignments go to l_newindex. The metatable is locked, because
+ * route_all() reads the handlers through it while no script runs. */
 static void push_new_service(lua_State *L, struct mw_program *program, const struct mw_service_type *service) {
   lua_newtable(L);
   lua_createtable(L, 0, 4);
-  lua_newtable(L); /* handlers */
+  lua_newtable(L); /* the table of handlers */
   mw_program_push(L, program);
   lua_pushlightuserdata(L, (void *)(uintptr_t)service);
   lua_pushvalue(L, -3);
@@ -100,7 +101,7 @@ static void push_new_service(lua_State *L, struct mw_program *program, const str
   lua_setmetatable(L, -2);
 }
 
-/* mw.service(name): the same object each time. */
+/* mw.service(name): returns the same object each time. */
 static int l_service(lua_State *L) {
   struct mw_program *program = mw_bind_program(L);
   const char *name = mw_bind_check_name(L, 1);
@@ -124,7 +125,7 @@ void mw_bind_open_service(lua_State *L, struct mw_program *program) {
 
 /* ---- routes ---- */
 
-/* Whether the function at the top of the stack has a parameter for the call object, the last one of a handler. */
+/* True if the function at the top has a parameter for the call object, which is a handler's last. */
 static bool takes_call(lua_State *L, const struct mw_method_type *method) {
   lua_Debug info;
   lua_pushvalue(L, -1);
@@ -132,7 +133,7 @@ static bool takes_call(lua_State *L, const struct mw_method_type *method) {
   return info.isvararg || info.nparams > (method->client_streaming ? 0 : 1);
 }
 
-/* Returns a copy of the path that lives as long as the Lua state; equal paths share one. */
+/* Returns a copy of the path that lives as long as the Lua state. Equal paths share one copy. */
 static const char *keep_path(lua_State *L, const char *path) {
   luaL_getsubtable(L, LUA_REGISTRYINDEX, PATHS);
   if (lua_getfield(L, -1, path) != LUA_TSTRING) {
@@ -146,7 +147,7 @@ static const char *keep_path(lua_State *L, const char *path) {
   return kept;
 }
 
-/* Adds a route to the function at the top of the stack, which it pops. */
+/* Adds a route to the function at the top, and pops it. */
 static void add_route(lua_State *L, struct mw_program *program, const struct mw_method_type *method,
                       const struct mw_handler *handler) {
   const char *place = lua_iscfunction(L, -1) ? lua_pushstring(L, method->path) : push_place(L, -1);
@@ -166,7 +167,8 @@ static void add_route(lua_State *L, struct mw_program *program, const struct mw_
   luaL_error(L, "out of memory");
 }
 
-/* Pushes the handlers of a service, and returns true; or nil, for one that no script has asked for. */
+/* Pushes the handlers of a service and returns true. If no script has named the service, pushes nil and returns
+ * false. */
 static bool push_handlers(lua_State *L, int services, const struct mw_service_type *service) {
   if (lua_getfield(L, services, service->full_name) == LUA_TNIL) return false;
   luaL_getmetafield(L, -1, "__index");

@@ -3,7 +3,7 @@
 #include "bind/bind.h"
 
 struct sleeper {
-  struct mw_timer *timer; /* NULL once it has fired */
+  struct mw_timer *timer; /* NULL after it has fired */
   struct mw_fiber *fiber;
 };
 
@@ -21,7 +21,7 @@ static void stop_sleeping(void *arg) {
 static int after_sleep(lua_State *L, int status, lua_KContext context) { return 0; }
 
 int64_t mw_bind_check_seconds(lua_State *L, int index) {
-  luaL_checktype(L, index, LUA_TNUMBER); /* "5" is no time: Lua would take it */
+  luaL_checktype(L, index, LUA_TNUMBER); /* rejects "5", which Lua would convert */
   lua_Number seconds = lua_tonumber(L, index);
   luaL_argcheck(L, seconds >= 0 && seconds <= 1e9, index, "expected seconds from 0 to 1e9");
   return mw_span_of_seconds(seconds);

@@ -1,8 +1,9 @@
 /* mw.state(name, version, init_or_migrate): a table of this worker that outlives the generation that made it.
  *
- * The registry's table STATES has what is in force, name -> {table, version, generation that last asked}. A program
- * begins with a copy of it, STAGED, where its scripts put what they ask for; adopting the program puts that in force as
- * a whole, which needs no memory, and forgetting it leaves STATES as it was. There is at most one candidate at a time. */
+ * The registry's table STATES has the states in force: name -> {table, version, generation that last declared it}. A
+ * program begins with a copy, STAGED, to which its scripts add the states that they declare. Adopting the program
+ * replaces STATES by STAGED, which needs no memory. Dropping the program leaves STATES as it is. There is at most one
+ * candidate at a time. */
 #include "bind/bind.h"
 #include "script/environment.h"
 
@@ -13,7 +14,8 @@ enum { TABLE = 1, VERSION = 2, ASKED_BY = 3 };
 
 /* ---- copying ---- */
 
-/* Replaces the value at the top by its copy if it is a table: one that `copies` has, or a new one, added to `queue`. */
+/* Replaces the value at the top by its copy if it is a table: the copy in `copies`, or a new one, which is added to
+ * `queue`. */
 static void copy_value(lua_State *L, int copies, int queue) {
   if (!lua_istable(L, -1)) return;
   lua_pushvalue(L, -1);
@@ -31,7 +33,7 @@ static void copy_value(lua_State *L, int copies, int queue) {
   lua_remove(L, -2);
 }
 
-/* Gives the copy at the top the metatable of its original at `table`. */
+/* Sets the metatable of the original at `table` on the copy at the top. */
 static void copy_metatable(lua_State *L, int table, const char *name) {
   if (!lua_getmetatable(L, table)) return;
   if (mw_has_finalizer(L, -1)) {
@@ -40,7 +42,7 @@ static void copy_metatable(lua_State *L, int table, const char *name) {
   lua_setmetatable(L, -2);
 }
 
-/* Fills the copy of the table at the top, which it pops. */
+/* Fills the copy of the table at the top, and pops the table. */
 static void fill_copy(lua_State *L, int copies, int queue, const char *name, unsigned *steps) {
   int table = lua_gettop(L);
   lua_pushvalue(L, table);
@@ -58,8 +60,8 @@ static void fill_copy(lua_State *L, int copies, int queue, const char *name, uns
   lua_settop(L, table - 1);
 }
 
-/* Replaces the table at the top by a copy of it and all tables that it leads to. Metatables, functions and objects are
- * shared. Without recursion: a list may be long. */
+/* Replaces the table at the top by a deep copy. Metatables, functions and objects are shared. Works without recursion,
+ * because a linked list may be long. */
 static void deep_copy(lua_State *L, const char *name) {
   luaL_checkstack(L, 12, NULL);
   lua_newtable(L);
@@ -79,7 +81,8 @@ static void deep_copy(lua_State *L, const char *name) {
 
 /* ---- mw.state ---- */
 
-/* Stack: 1 name, 2 version, 3 function, 4 STAGED, 5 the entry there or nil. Leaves what the function makes of it. */
+/* Stack: 1 name, 2 version, 3 function, 4 STAGED, 5 the entry there or nil. Pushes the table that the function
+ * returns. */
 static void make(lua_State *L, const char *name) {
   lua_pushvalue(L, 3);
   if (lua_isnil(L, 5)) {
@@ -96,7 +99,7 @@ static void make(lua_State *L, const char *name) {
   }
 }
 
-/* Puts the table at the top into STAGED; leaves it. */
+/* Puts the table at the top into STAGED. The table stays at the top. */
 static void stage(lua_State *L, uint64_t generation) {
   lua_pushvalue(L, 1);
   lua_createtable(L, 3, 0);
@@ -115,7 +118,7 @@ static int l_state(lua_State *L) {
   lua_Integer version = luaL_checkinteger(L, 2), old = version;
   luaL_checktype(L, 3, LUA_TFUNCTION);
   lua_settop(L, 3);
-  lua_pushinteger(L, version); /* of a string, the number */
+  lua_pushinteger(L, version); /* converts a numeric string */
   lua_replace(L, 2);
   if (program->vm->loading != program) {
     return luaL_error(L, "mw.state: ask for a state while the script loads, and keep it in a local");

@@ -1,10 +1,12 @@
 /* mw.status: gRPC statuses as Lua objects.
  *
- * A status is a table with the metatable "moonwire.Status": `code` (the name), `message`, `details` (a sequence of
- * Any tables, {type_url=, value=}, or nil). Handlers return or raise them, and what fails returns nil and one.
+ * A status is a table with the metatable "moonwire.Status": `code` (the name), `message`, `details` (a sequence of Any
+ * tables, {type_url=, value=}, or nil). Handlers return or raise statuses. Functions of the runtime that fail return
+ * nil and a status.
  *
- * A failure is a status that a function of the runtime has returned, or an outbound call has raised: it has a metatable of
- * its own, in which the entry at &is_failure is true. A handler that raises one has not chosen it for its caller (call.c). */
+ * A failure is a status that a function of the runtime has returned, or an outbound call has raised. Its metatable is
+ * another one, in which the entry at &is_failure is true. A handler that raises a failure has not chosen it for its
+ * caller (call.c). */
 #include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -17,7 +19,7 @@
 
 static const char is_failure; /* key of a boolean in the metatables of statuses */
 
-/* Pushes that boolean, and returns true, for a status; pushes nothing otherwise. */
+/* For a status, pushes that boolean and returns true. Otherwise pushes nothing. */
 static bool push_kind(lua_State *L, int index) {
   if (!lua_istable(L, index) || !lua_getmetatable(L, index)) return false;
   bool found = lua_rawgetp(L, -1, &is_failure) == LUA_TBOOLEAN;
@@ -32,7 +34,7 @@ static bool is_status(lua_State *L, int index) {
   return is;
 }
 
-/* True for the codes of a damaged store and of a disk that fails. */
+/* True for the codes of a damaged store and of a failing disk. */
 static bool is_broken(enum mw_code code) {
   return code == MW_CODE_DATA_LOSS || code == MW_CODE_UNAVAILABLE || code == MW_CODE_INTERNAL;
 }
@@ -52,14 +54,14 @@ bool mw_bind_is_failure(lua_State *L, int index) {
 
 static void check_status(lua_State *L, int index) { luaL_argexpected(L, is_status(L, index), index, "status"); }
 
-/* The field `name` of the status at `index`, without metamethods. */
+/* Pushes the field `name` of the status at `index`, without metamethods. Returns its type. */
 static int get(lua_State *L, int index, const char *name) {
   index = lua_absindex(L, index);
   lua_pushstring(L, name);
   return lua_rawget(L, index);
 }
 
-/* Pushes a status of `type` with the message at the top of the stack, which it replaces. */
+/* Makes a status of type `type`. The top of the stack is its message; the status replaces it. */
 static void push_with_message(lua_State *L, const char *type, enum mw_code code) {
   lua_createtable(L, 0, 3);
   lua_insert(L, -2);
@@ -69,7 +71,7 @@ static void push_with_message(lua_State *L, const char *type, enum mw_code code)
   luaL_setmetatable(L, type);
 }
 
-/* Unpacks a google.rpc.Status and sets its details on the status object at the top; malformed bytes are left out. */
+/* Unpacks a google.rpc.Status and sets its details on the status object at the top. Ignores malformed bytes. */
 static void set_details(lua_State *L, struct mw_slice bytes) {
   struct mw_program *program = mw_fiber_program(L);
   const struct mw_message_type *type = program ? mw_pool_message(program->pool, "google.rpc.Status") : NULL;
@@ -109,7 +111,8 @@ int mw_bind_fail_err(lua_State *L, enum mw_code code, struct mw_err *err) {
   return 2;
 }
 
-/* Pushes the message of the status at `index`, as much as is sent of it, as one that a field of type string can hold. */
+/* Pushes the message of the status at `index`, cut to the length that is sent, in a form that is valid for a field of
+ * type string. */
 static void push_text(lua_State *L, int index) {
   if (get(L, index, "message") != LUA_TSTRING) return;
   struct mw_slice message;
@@ -124,7 +127,7 @@ static void push_text(lua_State *L, int index) {
   lua_remove(L, -2);
 }
 
-/* Packs code, message and details as a google.rpc.Status; leaves the bytes as a string on the stack. */
+/* Packs code, message and details as a google.rpc.Status. The string stays on the stack. */
 static struct mw_slice pack_details(lua_State *L, int index, enum mw_code code) {
   struct mw_program *program = mw_fiber_program(L);
   const struct mw_message_type *type = program ? mw_pool_message(program->pool, "google.rpc.Status") : NULL;
@@ -159,7 +162,7 @@ bool mw_bind_to_status(lua_State *L, int index, struct mw_status *out) {
   if (get(L, index, "message") == LUA_TSTRING) {
     out->message.data = (const uint8_t *)lua_tolstring(L, -1, &out->message.len);
   }
-  lua_pop(L, 2); /* both stay alive in the object */
+  lua_pop(L, 2); /* the object keeps both alive */
   if (get(L, index, "details") == LUA_TTABLE) {
     lua_pop(L, 1);
     out->details = pack_details(L, index, out->code); /* leaves its string on the stack */
@@ -171,7 +174,8 @@ bool mw_bind_to_status(lua_State *L, int index, struct mw_status *out) {
 
 /* ---- the constructors ---- */
 
-/* The message of (format, ...) from argument `first` on: as it is when nothing is to be put into it. */
+/* Pushes the message of the arguments (format, ...) from `first` on. A format without further arguments is the message
+ * itself. */
 static void push_message(lua_State *L, int first) {
   if (lua_gettop(L) < first) {
     lua_pushliteral(L, "");
@@ -196,7 +200,7 @@ static int l_construct(lua_State *L) {
   return 1;
 }
 
-/* mw.status(code, [format, ...]): the code by name or number. */
+/* mw.status(code, [format, ...]): code is a name or a number. */
 static int l_call(lua_State *L) {
   lua_remove(L, 1); /* mw.status itself */
   int code = lua_isinteger(L, 1) ? (int)lua_tointeger(L, 1) : mw_code_from_name(mw_bind_check_name(L, 1));
@@ -216,7 +220,7 @@ static const struct mw_message_type *find_type(lua_State *L, const char *name) {
   return type;
 }
 
-/* The value at `index` as a message, which borrows its strings. */
+/* Converts the value at `index` to a message, which borrows its strings. */
 static const ProtobufCMessage *check_message(lua_State *L, int index, const struct mw_message_type *type) {
   struct mw_program *program = mw_fiber_program(L);
   struct mw_err err = MW_ERR_INIT;
@@ -227,7 +231,7 @@ static const ProtobufCMessage *check_message(lua_State *L, int index, const stru
   return message;
 }
 
-/* Pushes {type_url=, value=} of the message at 3, whose type is named at 2. */
+/* Pushes {type_url=, value=} of the message at 3. The name of its type is at 2. */
 static void push_packed(lua_State *L) {
   const char *name = mw_bind_check_name(L, 2);
   luaL_checktype(L, 3, LUA_TTABLE);
@@ -257,8 +261,8 @@ static void push_any(lua_State *L) {
   }
 }
 
-/* status:with_details(type_name, message) or status:with_details(any): adds a detail and returns the status, which is one
- * for the caller from now on. */
+/* status:with_details(type_name, message) or status:with_details(any): adds a detail and returns the status. A failure
+ * becomes a status that the handler has chosen. */
 static int l_with_details(lua_State *L) {
   check_status(L, 1);
   if (lua_istable(L, 2) && lua_isnoneornil(L, 3)) {
@@ -287,14 +291,14 @@ static int l_tostring(lua_State *L) {
   return 1;
 }
 
-/* Makes one of the two metatables; scripts see the same name for both. */
+/* Makes one of the two metatables. Both have the same name for scripts. */
 static void make_type(lua_State *L, const char *name, bool failure) {
   static const luaL_Reg methods[] = {{"with_details", l_with_details}, {NULL, NULL}};
   static const luaL_Reg metamethods[] = {{"__tostring", l_tostring}, {NULL, NULL}};
   mw_bind_push_type(L, name, methods, metamethods);
   lua_getfield(L, -1, "__index");
   lua_pushnil(L);
-  lua_setmetatable(L, -2); /* a status may lack details */
+  lua_setmetatable(L, -2); /* no guard: a status may lack details */
   lua_pop(L, 1);
   lua_pushboolean(L, failure);
   lua_rawsetp(L, -2, &is_failure);

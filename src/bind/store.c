@@ -5,7 +5,8 @@
 
 /* ---- mw.store.collection ---- */
 
-/* The string option `name` of the table at 1, or `otherwise`; NULL otherwise makes it required. */
+/* Returns the string option `name` of the table at 1, or `otherwise` if it is absent. It is required if `otherwise` is
+ * NULL. */
 static const char *string_option(lua_State *L, const char *name, const char *otherwise) {
   int type = mw_bind_get_option(L, 1, name);
   if (type == LUA_TNIL && otherwise) return otherwise;
@@ -39,7 +40,7 @@ static const struct mw_field *find_key(lua_State *L, const struct mw_message_typ
   return field;
 }
 
-/* Two scripts may share a collection, but only as the same thing. Upvalue 2: name -> "message by key". */
+/* Scripts may share a collection if they declare the same message and key. Upvalue 2: name -> "message by key". */
 static void declare(lua_State *L, const struct mw_collection *collection) {
   lua_pushfstring(L, "%s by %s", collection->type->full_name, collection->key->name);
   if (lua_getfield(L, lua_upvalueindex(2), collection->name) == LUA_TSTRING && !lua_rawequal(L, -1, -2)) {
@@ -76,7 +77,7 @@ static int l_collection(lua_State *L) {
 
 /* ---- reading ---- */
 
-/* collection:get(key): the message; nil when there is none; nil and a status when reading failed. */
+/* collection:get(key): returns the message, or nil if there is none, or nil and a status if the read failed. */
 static int l_get(lua_State *L) {
   struct mw_collection *collection = mw_collection_check(L, 1);
   struct mw_store_key key;

@@ -1,7 +1,9 @@
-/* mw.store's inside, shared by the store_*.c files: collections, their keys, and writes that a fiber waits for.
+/* The internals of mw.store, which the store_*.c files share: collections, their keys, and writes that a fiber waits
+ * for.
  *
- * A collection's keys in the store are its name, a zero byte (which no name has), and the message's key: the bytes of a
- * string, or an integer as eight bytes, big-endian, with the sign turned over, so that bytes sort as numbers do. */
+ * A key of a collection in the store is the collection's name, a zero byte (which no name contains), and the message's
+ * key: the bytes of a string, or an integer as eight bytes, big-endian, with the sign bit inverted, so that bytes sort
+ * as numbers do. */
 #ifndef MW_BIND_STORE_H
 #define MW_BIND_STORE_H
 
@@ -11,16 +13,16 @@
 
 enum {
   MW_COLLECTION_NAME_MAX = 64, /* bytes */
-  MW_STORE_ATTEMPTS = 1000,    /* of an optimistic change before it gives up */
-  MW_STORE_PATIENCE = 3        /* attempts that are lost before the next is hurried: mw_store_txn_hurry() */
+  MW_STORE_ATTEMPTS = 1000,    /* attempts of an optimistic change before it fails */
+  MW_STORE_PATIENCE = 3        /* failed attempts before the next is hurried: mw_store_txn_hurry() */
 };
 
-/* The userdata of a collection. Borrows from its program, whose scripts alone can reach it. */
+/* The userdata of a collection. Borrows from its program; only that program's scripts have a reference. */
 struct mw_collection {
   struct mw_program *program;
   const struct mw_message_type *type;
   const struct mw_field *key;
-  struct mw_buf value; /* what was read last, kept for reuse */
+  struct mw_buf value; /* the last read value, kept for reuse */
   char name[MW_COLLECTION_NAME_MAX + 1];
 };
 
@@ -42,37 +44,37 @@ static inline struct mw_store *mw_collection_store(const struct mw_collection *c
 
 struct mw_collection *mw_collection_check(lua_State *L, int arg);
 
-/* Reads `key` into collection->value. Returns as mw_store_get(). */
+/* Reads `key` into collection->value. Returns the codes of mw_store_get(). */
 int mw_collection_read(struct mw_collection *collection, const struct mw_store_key *key, struct mw_store_entry *out);
 
-/* The same as mw_store_get_newest(). */
+/* The same with mw_store_get_newest(). */
 int mw_collection_read_newest(struct mw_collection *collection, const struct mw_store_key *key,
                               struct mw_store_entry *out, struct mw_store_origin *origin);
 
-/* Pushes the message that `bytes` hold; raises DATA_LOSS when they are not of the collection's type. */
+/* Pushes the message in `bytes`. Raises DATA_LOSS if they are not of the collection's type. */
 void mw_collection_push(lua_State *L, struct mw_collection *collection, struct mw_slice bytes);
 
-/* Packs the message table at `arg` into a string, pushed, that `bytes` is a view of, and finds its key. Raises when the
- * table is no such message. Returns false, with nil and a status pushed instead, when its key cannot be one. */
+/* Packs the message table at `arg` into a string, which it pushes and `bytes` borrows, and finds the key. Raises if the
+ * table does not fit the type. If the key is not valid, returns false and pushes nil and a status instead. */
 bool mw_collection_pack(lua_State *L, struct mw_collection *collection, int arg, struct mw_slice *bytes,
                         struct mw_store_key *key);
 
-/* When what is written with the options table at `arg` ({ttl = seconds}) expires; 0 for never. Raises on others. */
+/* Returns the expiry of a record that is written with the options table at `arg` ({ttl = seconds}); 0 for never. Raises
+ * for other options. */
 int64_t mw_collection_expiry(lua_State *L, int arg, const char *what);
 
-/* Pushes nil and the status for an MW_E* of the store, with `text`, or NULL for the code's own words. The status has no
- * path of the server. Logs nothing: the store logs commits that fail. */
+/* Pushes nil and the status for an MW_E* of the store, with `text`, or the code's own words if that is NULL. The status
+ * contains no path of the server. Logs nothing, because the store logs failed commits. */
 int mw_store_fail(lua_State *L, const struct mw_collection *collection, int code, const char *text);
 
-/* The same for a snapshot that cannot be opened, from an mw_err, which is freed. Logs its text as it is. */
+/* The same for a snapshot that cannot be opened. Frees `err` and logs its text unchanged. */
 int mw_store_fail_err(lua_State *L, int code, struct mw_err *err);
 
-/* Pushes nil and the status for an MW_E* met while the record of `key` was read, and logs it. `key` has no data when no
- * record is known. */
+/* Pushes nil and the status for an MW_E* of a read of `key`, and logs it. key.data is NULL if no record is known. */
 int mw_store_fail_at(lua_State *L, const struct mw_collection *collection, int code, struct mw_slice key);
 
-/* Returns the iterator at 3, a userdata with __call, and the values by which `for` closes it. Raises a status if `rc` is
- * not 0; takes the words of `err`. */
+/* Returns the iterator at 3, a userdata with __call, and the values by which `for` closes it. If `rc` is not 0, raises
+ * a status with the words of `err`, which is freed. */
 int mw_collection_iterate(lua_State *L, int rc, struct mw_err *err);
 
 extern const luaL_Reg mw_collection_writes[];     /* store_write.c */
@@ -81,21 +83,21 @@ extern const luaL_Reg mw_collection_watches[];    /* store_watch.c */
 
 /* ---- store_key.c ---- */
 
-/* Whether messages can be stored by this field: a single string or integer. */
+/* True if a message can be stored by this field: a single string or integer. */
 bool mw_store_key_allowed(const struct mw_field *field);
 static inline bool mw_store_key_is_text(const struct mw_field *field) { return field->kind == MW_KIND_STRING; }
 
 /* The prefix of all keys of a collection. */
 void mw_store_key_start(const struct mw_collection *collection, struct mw_store_key *key);
 
-/* The key that the Lua value at `arg` stands for; raises when it has the wrong type. Returns false when no message can
- * have it: empty or too long. */
+/* Converts the Lua value at `arg` to a key. Raises for a wrong type. Returns false if no message can have the key,
+ * because it is empty or too long. */
 bool mw_store_key_check(lua_State *L, int arg, const struct mw_collection *collection, struct mw_store_key *key);
 
-/* The prefix of all keys that begin with the string at `arg`, or of all when it is nil. */
+/* Makes the prefix of the keys that begin with the string at `arg`, or of all keys if that is nil. */
 bool mw_store_key_prefix(lua_State *L, int arg, const struct mw_collection *collection, struct mw_store_key *key);
 
-/* The key of a message. Returns false with words in `why` when it is unset, empty or too long. */
+/* Returns the key of a message. If it is unset, empty or too long, returns false with words in `why`. */
 bool mw_store_key_of(const struct mw_collection *collection, const ProtobufCMessage *message, struct mw_store_key *key,
                      const char **why);
 
@@ -103,44 +105,45 @@ bool mw_store_key_of(const struct mw_collection *collection, const ProtobufCMess
 void mw_store_key_push(lua_State *L, const struct mw_collection *collection, struct mw_slice key);
 
 /* ---- store_wait.c: a fiber that waits for the store ----
- * What was begun completes also when the fiber is killed; its result is then dropped. */
+ * An operation that has begun completes even if the fiber is killed; its result is then dropped. */
 
 struct mw_store_wait;
 
-/* Pushes a wait, at first for nothing. Raises without memory. */
+/* Pushes a wait without an operation. Raises for lack of memory. */
 struct mw_store_wait *mw_store_wait_new(lua_State *L, struct mw_fiber *fiber);
 
 /* The wait at `index`. */
 struct mw_store_wait *mw_store_wait_check(lua_State *L, int index);
 
-/* The `done` of an operation of the store and, as its argument, one more reference to `wait`. */
+/* The `done` of a store's operation. Its argument is one reference to `wait`, which it releases. */
 void mw_store_wait_done(void *arg, const struct mw_store_result *result);
 struct mw_store_wait *mw_store_wait_ref(struct mw_store_wait *wait);
 void mw_store_wait_unref(struct mw_store_wait *wait);
 
-/* Commits `txn`, which is taken, and suspends; `k` runs with the wait, which stays on the stack, as its context. */
+/* Commits `txn`, which it takes, and suspends. `k` runs with the wait, which stays on the stack, as its context. */
 int mw_store_wait_commit(lua_State *L, struct mw_store_wait *wait, struct mw_store *store, struct mw_store_txn *txn,
                          lua_KFunction k);
 
-/* Where the state comes from that the fiber's change depends on; the wait clears it in the end. */
+/* The origin of the state on which the fiber's change depends. The wait clears it at its end. */
 struct mw_store_origin *mw_store_wait_origin(struct mw_store_wait *wait);
 
-/* Makes the wait at `index` a to-be-closed variable when its state is not durable. An error that leaves the function then
- * waits until it is, or is replaced by ABORTED: it may be all that others will know of that state. */
+/* If the state is not durable, makes the wait at `index` a to-be-closed variable. An error that leaves the function
+ * then waits until the state is durable, because the error may reveal it. If that fails, ABORTED replaces the error. */
 void mw_store_wait_guard(lua_State *L, int index);
 
-/* Pops the wait at `index`, if there is one, and all above it. For lua_settop() alone may go on with a stack that has moved
- * meanwhile, in Lua 5.4.4, where it closes a variable. */
+/* Pops the wait at `index`, if there is one, and all values above. lua_settop() alone is not safe in Lua 5.4.4: where
+ * it closes a variable, the stack may move meanwhile. */
 void mw_store_wait_drop(lua_State *L, int index);
 
-/* Commits `txn`, which is taken. Returns false when it lost already: what it follows has changed. */
+/* Commits `txn`, which it takes. Returns false if it has already lost, because the state that it follows has
+ * changed. */
 bool mw_store_wait_begin(struct mw_store_wait *wait, struct mw_store *store, struct mw_store_txn *txn);
 
-/* Suspends until the state is durable that `wait` has the origin of: the result is MW_ECONFLICT when it will never be. Must not be
- * called when it is. Returns nil and a status without memory. */
+/* Suspends until the state in the wait's origin is durable. The result is MW_ECONFLICT if it never will be. Must not be
+ * called for a durable state. Returns nil and a status for lack of memory. */
 int mw_store_wait_confirm(lua_State *L, struct mw_store_wait *wait, struct mw_store *store, lua_KFunction k);
 
-/* Suspends until an operation that was begun with mw_store_wait_done() has its result. */
+/* Suspends until an operation that was begun with mw_store_wait_done() has a result. */
 int mw_store_wait_yield(lua_State *L, struct mw_store_wait *wait, lua_KFunction k);
 
 const struct mw_store_result *mw_store_wait_result(const struct mw_store_wait *wait);
@@ -154,43 +157,45 @@ void mw_store_scan_types(lua_State *L);
 void mw_store_watch_types(lua_State *L);
 
 /* ---- store_hold.c: snapshots that scripts hold open ----
- * Whoever waits, or may never come back, reads from a snapshot that the worker can close ahead of him. */
+ * A script that waits may never continue. Therefore the worker can close its snapshot. */
 
 struct mw_store_hold {
   struct mw_list link;                /* in the worker's list, oldest first */
-  struct mw_list client_link;         /* the same of its client */
-  struct mw_store_snapshot *snapshot; /* NULL when it is not open */
-  void (*let_go)(struct mw_store_hold *hold); /* copies what is borrowed from it, which the worker will close; or NULL */
-  const char *ended;                  /* why the worker closed it; NULL when it did not */
+  struct mw_list client_link;         /* in the client's list, oldest first */
+  struct mw_store_snapshot *snapshot; /* NULL if it is not open */
+  void (*let_go)(struct mw_store_hold *hold); /* before the worker closes the snapshot: copies data that is borrowed
+                                               * from it; or NULL */
+  const char *ended;                  /* the reason why the worker closed it, or NULL */
   struct mw_store_holds *holds;
-  const char *name;                   /* what it is of, for people */
+  const char *name;                   /* for display */
   int64_t opened;                     /* mw_clock_mono() */
-  uint64_t fiber, call;               /* of whom: serial and id; 0 for none */
-  uint64_t client;                    /* a hash: of the call's connection, or a job; 0 while a script is loaded */
+  uint64_t fiber, call;               /* serial and id of the owners, or 0 */
+  uint64_t client;                    /* a hash of the call's connection, or a job; 0 for a loading script */
 };
 
-/* Opens a snapshot for the running fiber. `name` is borrowed while it is open. Returns as mw_store_snapshot_open(). */
+/* Opens a snapshot for the running fiber. Borrows `name` while it is open. Returns the codes of
+ * mw_store_snapshot_open(). */
 int mw_store_hold_open(lua_State *L, struct mw_store *store, struct mw_store_hold *hold, const char *name,
                        struct mw_err *err);
 
-/* Closes it, unless it is closed. */
+/* Closes it if it is open. */
 void mw_store_hold_close(struct mw_store_hold *hold);
 
-/* Pushes nil and ABORTED, with the reason why the worker closed it. */
+/* Pushes nil and ABORTED, with the reason why the worker closed the snapshot. */
 int mw_store_hold_fail(lua_State *L, const struct mw_collection *collection, const struct mw_store_hold *hold);
 
 /* Runs `show` for each, oldest first. */
 void mw_bind_list_snapshots(const struct mw_vm *vm, void (*show)(void *arg, const struct mw_store_hold *hold),
                             void *arg);
 
-/* The changes that the watches of a worker have not taken yet. */
+/* Changes that wait in the queues of a worker's watches. */
 struct mw_store_queues {
   struct mw_list list; /* struct watch.link */
-  size_t bytes;        /* of all */
+  size_t bytes;        /* of all queues */
 };
 struct mw_store_queues *mw_store_queues_of(const struct mw_vm *vm);
 
-/* Once in a state, before any snapshot. Borrows `host`. */
+/* Call it once for a state, before any snapshot. Borrows `host`. */
 void mw_store_hold_types(lua_State *L, const struct mw_host *host);
 
 #endif

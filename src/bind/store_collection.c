@@ -6,7 +6,7 @@
 #include "base/clock.h"
 #include "bind/store.h"
 
-enum { VALUE_KEPT = 64 << 10 }; /* most bytes of the read buffer that are kept for the next read */
+enum { VALUE_KEPT = 64 << 10 }; /* bytes of the read buffer that are kept at most for the next read */
 
 struct mw_collection *mw_collection_check(lua_State *L, int arg) {
   return arg == 1 ? mw_bind_check_self(L, MW_COLLECTION) : luaL_checkudata(L, arg, MW_COLLECTION);
@@ -97,7 +97,7 @@ static enum mw_code code_of(int code) {
   }
 }
 
-/* Logs why a read failed, once a second at most. */
+/* Logs the reason of a failed read, at most once a second. */
 static void log_failure(const struct mw_collection *collection, const char *text) {
   static _Atomic int64_t last;
   int64_t now = mw_clock_real(), before = atomic_load(&last);

@@ -1,14 +1,14 @@
 /* The snapshots that scripts of a worker hold open.
  *
- * A snapshot takes one of the store's reader slots, and the file grows by what is changed while it is open. Both belong to
- * all calls, so a worker closes a snapshot ahead of its owner
- *  - when it is host->snapshot_age old;
- *  - when its call or job holds HOLDS_OF_FIBER others that are newer;
- *  - when its connection holds as many as the worker has free, so that however many connections are greedy, the next one
- *    gets some;
+ * A snapshot takes one of the store's reader slots, and while it is open the file grows with each change. All calls
+ * share slots and disk, so a worker closes a snapshot before its owner does
+ *  - when its age is host->snapshot_age;
+ *  - when its call or job holds HOLDS_OF_FIBER newer ones;
+ *  - when its connection holds as many as the worker has free: even with many greedy connections, the next one gets
+ *    some;
  *  - when it is the oldest, and the worker's share of the slots is used up;
  *  - when its call or job was cut or killed.
- * Its owner is asked to let go of what it borrows, and finds `ended` set afterwards. */
+ * let_go() then copies the data that the owner borrows, and `ended` is set. */
 #include <stdio.h>
 
 #include "base/clock.h"
@@ -19,7 +19,7 @@
 
 enum { HOLDS_OF_FIBER = 64, CLIENTS = 1024 };
 
-/* The snapshots of a client; several clients may share one, and its bounds. */
+/* The snapshots of a client. Clients with the same hash share an entry and its bounds. */
 struct client {
   struct mw_list list; /* oldest first */
   size_t n;
@@ -37,17 +37,17 @@ static const struct {
     [BY_CUT] = {"cut", "its call or job was ended"},
 };
 
-/* Of a worker; the registry has it, and `vm->holds` points to it. */
+/* The snapshots of a worker. The registry holds it, and `vm->holds` points to it. */
 struct mw_store_holds {
   const struct mw_host *host;
   struct mw_list list; /* oldest first */
   size_t n, most;
   struct client clients[CLIENTS];
-  struct mw_store_queues queues; /* store_watch.c's */
-  struct mw_timer *timer; /* looks for old ones while there are any; NULL when none is due */
+  struct mw_store_queues queues; /* for store_watch.c */
+  struct mw_timer *timer; /* checks ages while snapshots are open; else NULL */
   struct mw_metric *open_gauge, *age_gauge, *ended[N_REASONS]; /* may be NULL */
   uint64_t n_ended;
-  int64_t logged; /* mw_clock_real() of the newest line; 0 for none */
+  int64_t logged; /* mw_clock_real() of the last line; 0 for none */
 };
 
 /* ---- metrics ---- */
@@ -98,7 +98,7 @@ void mw_store_hold_close(struct mw_store_hold *hold) {
   set_open(hold->holds, hold->holds->n - 1);
 }
 
-/* A line a second at the most, with the count so far. */
+/* Logs at most one line a second, with the count so far. */
 static void report(struct mw_store_holds *holds, const struct mw_store_hold *hold, enum reason reason) {
   if (holds->ended[reason]) mw_metric_add(holds->ended[reason], 1);
   holds->n_ended++;
@@ -160,7 +160,7 @@ static struct mw_store_hold *oldest_of(const struct client *client) {
   return MW_CONTAINER(client->list.next, struct mw_store_hold, client_link);
 }
 
-/* The oldest of a fiber that holds as many as it may; NULL for one that holds fewer. */
+/* Returns the oldest snapshot of a fiber that holds the maximum, or NULL if it holds fewer. */
 static struct mw_store_hold *one_too_many(const struct client *client, uint64_t fiber) {
   struct mw_store_hold *of_fiber = NULL;
   size_t n = 0;
@@ -173,7 +173,7 @@ static struct mw_store_hold *one_too_many(const struct client *client, uint64_t 
   return n < HOLDS_OF_FIBER ? NULL : of_fiber;
 }
 
-/* Where `hold` would exceed a bound, another is closed for it. It is not in the lists yet. */
+/* If `hold` would exceed a bound, closes another snapshot. `hold` is not in the lists yet. */
 static void make_room(struct mw_store_holds *holds, const struct mw_store_hold *hold) {
   struct client *client = client_at(holds, hold->client);
   struct mw_store_hold *of_fiber = client->n < HOLDS_OF_FIBER ? NULL : one_too_many(client, hold->fiber);
@@ -182,12 +182,12 @@ static void make_room(struct mw_store_holds *holds, const struct mw_store_hold *
   else if (holds->n >= holds->most) end(holds, oldest(holds), BY_WORKER);
 }
 
-/* Connections differ by their peers' names, jobs by their fibers. */
+/* A connection is identified by the name of its peer, a job by its fiber. */
 static uint64_t client_of(const struct mw_bind_call *call, uint64_t fiber) {
   if (!call) return fiber;
   uint64_t hash = 0xcbf29ce484222325u;
   for (const char *c = call->call->peer; c && *c; c++) hash = (hash ^ (unsigned char)*c) * 0x100000001b3u;
-  return (hash ^ hash >> 32) | (uint64_t)1 << 63; /* the low bits of those that differ in few characters differ little */
+  return (hash ^ hash >> 32) | (uint64_t)1 << 63; /* similar names differ little in the low bits */
 }
 
 int mw_store_hold_open(lua_State *L, struct mw_store *store, struct mw_store_hold *hold, const char *name,
@@ -204,7 +204,7 @@ int mw_store_hold_open(lua_State *L, struct mw_store *store, struct mw_store_hol
   if (vm->running) vm->running->store_client = hold->client;
   make_room(holds, hold);
   int rc = mw_store_snapshot_open(store, &hold->snapshot, err);
-  if (rc == MW_ELIMIT) { /* of all workers together; those that a script has left are closed when they are collected */
+  if (rc == MW_ELIMIT) { /* the limit of all workers together; collecting closes snapshots that scripts have dropped */
     mw_err_fini(err);
     lua_gc(L, LUA_GCCOLLECT);
     rc = mw_store_snapshot_open(store, &hold->snapshot, err);
@@ -219,9 +219,9 @@ int mw_store_hold_open(lua_State *L, struct mw_store *store, struct mw_store_hol
   return 0;
 }
 
-/* ---- of all ---- */
+/* ---- lists and state ---- */
 
-/* A fiber that was killed or cut has ended: what it holds is not left to the collector. */
+/* Runs after a fiber was killed or cut. Closes its snapshots now, because the collector may run late. */
 static void on_broken(struct mw_vm *vm, const struct mw_fiber *fiber) {
   struct mw_store_holds *holds = vm->holds;
   if (fiber->store_client == 0) return;

@@ -27,7 +27,7 @@ void mw_store_key_start(const struct mw_collection *collection, struct mw_store_
   memcpy(key->bytes, collection->name, key->len);
 }
 
-/* Appends; false when it gets too long. */
+/* Appends bytes. Returns false if the key gets too long. */
 static bool add(struct mw_store_key *key, const void *bytes, size_t len) {
   if (len > sizeof key->bytes - key->len) return false;
   if (len > 0) memcpy(key->bytes + key->len, bytes, len);
@@ -35,7 +35,7 @@ static bool add(struct mw_store_key *key, const void *bytes, size_t len) {
   return true;
 }
 
-/* Eight bytes that sort as the numbers of the field's type do. */
+/* Appends eight bytes that sort as the numbers of the field's type do. */
 static bool add_integer(struct mw_store_key *key, const struct mw_field *field, int64_t number) {
   uint64_t bits = (uint64_t)number;
   if (!is_unsigned(field)) bits ^= (uint64_t)1 << 63;

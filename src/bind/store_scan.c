@@ -1,4 +1,4 @@
-/* collection:each and count: over one snapshot. */
+/* collection:each and count: traverse one snapshot. */
 #include "bind/store.h"
 
 #define SCAN "moonwire.Scan"
@@ -10,21 +10,21 @@ struct scan {
   struct mw_collection *collection; /* in the first user value */
   struct mw_store_hold hold;
   struct mw_store_key prefix;
-  struct mw_slice at; /* where it is; borrowed from the snapshot, or from `start` */
+  struct mw_slice at; /* the current key; borrowed from the snapshot, or from `start` */
   struct mw_store_key start;
-  lua_Integer left; /* messages still to be seen */
+  lua_Integer left; /* messages that remain within the limit */
   bool reverse;
-  bool renews;      /* goes on from another snapshot when the worker closes this one */
+  bool renews;      /* continues on another snapshot if the worker closes this one */
 };
 
-/* For each message of a loop: reads no metatable. */
+/* Runs for each message of a loop: the fast path reads no metatable. */
 static struct scan *check_scan(lua_State *L, int arg) {
   struct scan *scan = lua_touserdata(L, arg);
   bool sized = scan && lua_rawlen(L, arg) == sizeof *scan;
   return sized && scan->tag == &tag ? scan : luaL_checkudata(L, arg, SCAN);
 }
 
-/* By __close, by __gc, or at the end, whichever comes first. */
+/* Runs as __close, as __gc, or at the end of the loop. */
 static int l_close(lua_State *L) {
   struct scan *scan = check_scan(L, 1);
   mw_store_hold_close(&scan->hold);
@@ -40,13 +40,13 @@ static void let_go(struct mw_store_hold *hold) {
   scan->at = mw_store_key_slice(&scan->start);
 }
 
-/* Returns as mw_store_snapshot_open(). */
+/* Returns the codes of mw_store_snapshot_open(). */
 static int open_snapshot(lua_State *L, struct scan *scan, struct mw_err *err) {
   scan->hold.let_go = let_go;
   return mw_store_hold_open(L, mw_collection_store(scan->collection), &scan->hold, scan->collection->name, err);
 }
 
-/* Moves on. Returns as mw_store_snapshot_next(), without MW_EBUSY. */
+/* Moves to the next message. Returns the codes of mw_store_snapshot_next(), except MW_EBUSY. */
 static int advance(lua_State *L, struct scan *scan, struct mw_store_entry *entry) {
   if (!scan->hold.snapshot || scan->left == 0) return MW_ENOTFOUND;
   struct mw_slice prefix = mw_store_key_slice(&scan->prefix);
@@ -72,7 +72,7 @@ static lua_Integer limit_option(lua_State *L, int arg, const char *what) {
   return limit;
 }
 
-/* A key that no message has, being too long or empty, is still a place: the messages around it are found. */
+/* Reads the start. An empty or overlong key, which no message has, is still a position between messages. */
 static void after_option(lua_State *L, int arg, struct scan *scan) {
   if (mw_bind_get_option(L, arg, "after") == LUA_TNIL) return;
   int index = lua_gettop(L);
@@ -86,7 +86,7 @@ static void after_option(lua_State *L, int arg, struct scan *scan) {
   scan->at = mw_store_key_slice(&scan->start);
 }
 
-/* Pushes a scan by the options at 2, its snapshot not yet open. Returns false when no key can have the prefix. */
+/* Pushes a scan with the options at 2. Its snapshot is not open yet. Returns false if no key can have the prefix. */
 static bool push_scan(lua_State *L, const char *what, const char *const *allowed, struct scan **out) {
   struct mw_collection *collection = mw_collection_check(L, 1);
   mw_bind_check_options(L, 2, what, allowed);
@@ -110,7 +110,7 @@ static bool push_scan(lua_State *L, const char *what, const char *const *allowed
 
 /* ---- each ---- */
 
-/* The worker has closed the snapshot: opens another one, or raises. */
+/* After the worker has closed the snapshot: opens another one, or raises. */
 static void renew(lua_State *L, struct scan *scan) {
   if (!scan->renews) {
     mw_store_hold_fail(L, scan->collection, &scan->hold);
@@ -123,7 +123,7 @@ static void renew(lua_State *L, struct scan *scan) {
   mw_bind_raise_status(L);
 }
 
-/* scan(). What fails half-way is raised, since a loop cannot return it. */
+/* scan(). Raises a failure, because a loop cannot return it. */
 static int l_next(lua_State *L) {
   struct scan *scan = check_scan(L, 1);
   struct mw_store_entry entry = {.key = {NULL, 0}};

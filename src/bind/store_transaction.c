@@ -1,26 +1,26 @@
 /* mw.store.transaction(f): reads one state, writes all or nothing.
  *
- * Every key that f reads is compared when the transaction is committed; when one was changed by another meanwhile, f
- * runs again. What f writes it also reads back.
+ * The commit compares every key that f has read. If another writer has changed one, f runs again. f reads back its own
+ * writes.
  *
- * The first attempt reads from a snapshot. One that loses to a queued transaction is followed by those that go on from what is
- * queued (store.h), so that transactions of one key share a commit. Each of their reads makes sure that all of them still are one
- * state; else an error leaves f, which begins again. What f returns without writing waits until all that it has read is durable;
- * after an error it waits as well, and then f runs on a snapshot, to raise the error from there. After MOST_NEWEST attempts all
- * read from snapshots. */
+ * The first attempt reads from a snapshot. If it loses to a queued transaction, the next attempts read the newest
+ * queued state (store.h), so that transactions of one key share a commit. Each of their reads checks that all reads
+ * still are of one state; if not, an error leaves f, which begins again. If f returns without writing, its results wait
+ * until everything that it has read is durable. After an error the transaction waits as well; then f runs on a
+ * snapshot, to raise the error from there. After MOST_NEWEST attempts all attempts read from snapshots. */
 #include "bind/store.h"
 
 #define TRANSACTION "moonwire.Transaction"
 
-/* User values: 1 the keys that were read, 2 what was written: key -> bytes, or false for a delete. */
+/* User values: 1 the keys that were read; 2 the writes: key -> bytes, or false for a delete. */
 struct transaction {
   struct mw_store_hold hold;
-  struct mw_store_txn *txn; /* NULL once handed over or closed */
+  struct mw_store_txn *txn; /* NULL after it was committed or closed */
   struct mw_store *store;
-  struct mw_store_origin origin; /* of what is being read */
+  struct mw_store_origin origin; /* of the current read */
   bool writes;
-  bool newest; /* it reads what is queued */
-  bool stale;  /* what it has read is not one state any more: it begins again */
+  bool newest; /* reads the queued state */
+  bool stale;  /* its reads are no longer of one state: it begins again */
 };
 
 enum { READS = 1, WRITES = 2 };
@@ -74,7 +74,8 @@ static void push_key(lua_State *L, const struct mw_store_key *key) {
   lua_pushlstring(L, (const char *)key->bytes, key->len);
 }
 
-/* Whether this transaction has written `key`; then pushes the bytes, or false. Else pushes nothing. */
+/* If this transaction has written `key`, pushes the bytes, or false for a delete, and returns true. Otherwise pushes
+ * nothing. */
 static bool push_written(lua_State *L, const struct mw_store_key *key) {
   lua_getiuservalue(L, 1, WRITES);
   push_key(L, key);
@@ -98,7 +99,7 @@ static int compare(struct transaction *tx, const struct mw_store_key *key, uint6
   return tx->newest ? mw_store_txn_follow(tx->txn, slice, &tx->origin) : mw_store_txn_compare(tx->txn, slice, revision);
 }
 
-/* Has `key` compared at the commit, once. */
+/* Adds `key`, once, to those that the commit compares. */
 static void note_read(lua_State *L, struct transaction *tx, const struct mw_store_key *key, uint64_t revision) {
   lua_getiuservalue(L, 1, READS);
   push_key(L, key);
@@ -111,18 +112,18 @@ static void note_read(lua_State *L, struct transaction *tx, const struct mw_stor
   lua_pop(L, 2);
 }
 
-/* Returns as mw_store_snapshot_get(). Pushes a value that keeps entry->value alive. */
+/* Returns the codes of mw_store_snapshot_get(). Pushes a value that keeps entry->value alive. */
 static int read_snapshot(lua_State *L, struct transaction *tx, const struct mw_store_key *key,
                          struct mw_store_entry *entry) {
   if (tx->hold.ended) {
     mw_store_hold_fail(L, NULL, &tx->hold);
     mw_bind_raise_status(L);
   }
-  lua_pushnil(L); /* the snapshot does */
+  lua_pushnil(L); /* the snapshot keeps it alive */
   return mw_store_snapshot_get(tx->hold.snapshot, mw_store_key_slice(key), entry);
 }
 
-/* The same of what is queued. */
+/* The same for the queued state. */
 static int read_newest(lua_State *L, struct transaction *tx, struct mw_collection *collection,
                        const struct mw_store_key *key, struct mw_store_entry *entry) {
   mw_store_origin_clear(&tx->origin);
@@ -142,7 +143,8 @@ static void check_current(lua_State *L, struct transaction *tx) {
   if (tx->stale) luaL_error(L, "the transaction begins again: what it has read has changed");
 }
 
-/* Reads a key as this transaction sees it: pushes one value that keeps `bytes` alive, and returns whether it exists. */
+/* Reads a key with this transaction's own writes. Pushes one value that keeps `bytes` alive. Returns true if the key
+ * exists. */
 static bool read_key(lua_State *L, struct transaction *tx, struct mw_collection *collection,
                      const struct mw_store_key *key, struct mw_slice *bytes) {
   if (push_written(L, key)) {
@@ -178,7 +180,7 @@ static int l_get(lua_State *L) {
   return 1;
 }
 
-/* Packs the message at 3; a key that cannot be one is raised, since nothing may be left out of a transaction. */
+/* Packs the message at 3. Raises for an invalid key, because a transaction must not leave out a write. */
 static struct mw_slice pack(lua_State *L, struct mw_collection *collection, struct mw_store_key *key) {
   struct mw_slice bytes;
   if (!mw_collection_pack(L, collection, 3, &bytes, key)) mw_bind_raise_status(L);
@@ -224,11 +226,11 @@ static int l_delete(lua_State *L) {
 }
 
 /* ---- the transaction as a whole ----
- * Stack: 1 function, 2 how many attempts were made, 3 tx (a to-be-closed variable), then the function's results. */
+ * Stack: 1 function, 2 number of attempts, 3 tx (a to-be-closed variable), then the function's results. */
 
 enum { TX = 3 };
 
-/* What a function returns that has to be followed by another attempt. */
+/* Results of a function after which another attempt follows. */
 enum { AGAIN_NEWEST = -1, AGAIN_DURABLE = -2 };
 
 static int attempt(lua_State *L, bool newest);
@@ -239,7 +241,7 @@ static int return_results(lua_State *L) {
   return 1;
 }
 
-/* The wait was put below the results, at TX + 1. */
+/* The wait is below the results, at TX + 1. */
 static int after_commit(lua_State *L, int status, lua_KContext context) {
   const struct mw_store_result *result = mw_store_wait_result((struct mw_store_wait *)context);
   if (result->code == MW_ECONFLICT) return attempt(L, true);
@@ -250,7 +252,7 @@ static int after_commit(lua_State *L, int status, lua_KContext context) {
 
 static int after_error(lua_State *L, int status, lua_KContext context) { return attempt(L, false); }
 
-/* Commits `txn` and goes on with `k`. */
+/* Commits `txn` and continues with `k`. */
 static int begin(lua_State *L, struct mw_store_txn *txn, lua_KFunction k) {
   struct transaction *tx = lua_touserdata(L, TX);
   struct mw_store_wait *wait = mw_store_wait_check(L, TX + 1);
@@ -263,7 +265,7 @@ static void push_wait(lua_State *L) {
   lua_insert(L, TX + 1);
 }
 
-/* Goes on with `k` once all that was read is durable. Returns `otherwise` when it is. */
+/* Continues with `k` when everything that was read is durable. If it is already, returns `otherwise`. */
 static int confirm(lua_State *L, struct transaction *tx, lua_KFunction k, int otherwise) {
   if (!tx->newest || !tx->txn) return otherwise;
   push_wait(L);
@@ -275,7 +277,7 @@ static int confirm(lua_State *L, struct transaction *tx, lua_KFunction k, int ot
   return otherwise;
 }
 
-/* The function has returned or, when it read what is queued, raised. */
+/* Runs after the function has returned or, if it read the queued state, raised. */
 static int finish(lua_State *L, int status) {
   struct transaction *tx = luaL_checkudata(L, TX, TRANSACTION);
   if (status != LUA_OK && (mw_budget_settle(L, status) || mw_fiber_is_doom(L, -1))) return lua_error(L);
@@ -298,9 +300,10 @@ static int after_function(lua_State *L, int status, lua_KContext context) {
   return n < 0 ? attempt(L, n == AGAIN_NEWEST) : n;
 }
 
-/* Returns as finish(). */
+/* Returns the results of finish(). */
 static int try_once(lua_State *L, bool newest) {
-  if (lua_gettop(L) >= TX) lua_closeslot(L, TX); /* lua_settop() may go on with a stack that has moved, in Lua 5.4.4 */
+  if (lua_gettop(L) >= TX) lua_closeslot(L, TX); /* lua_settop() is not safe in Lua 5.4.4: the stack may move
+                                                  * meanwhile */
   lua_settop(L, 2);
   lua_Integer attempts = lua_tointeger(L, 2);
   if (attempts == MW_STORE_ATTEMPTS) {

@@ -5,14 +5,14 @@
 
 #define WAIT "moonwire.StoreWait"
 
-/* Shared by the waiting fiber, through a userdata on its stack, and the operation under way. One thread. */
+/* Shared by the waiting fiber, through a userdata on its stack, and the current operation. One thread. */
 struct mw_store_wait {
   unsigned refs;
-  struct mw_fiber *fiber; /* to be resumed; NULL once nobody waits */
+  struct mw_fiber *fiber; /* the fiber to resume, or NULL */
   struct mw_store_origin origin;
-  bool guarded; /* mw_store_wait_guard() */
+  bool guarded; /* by mw_store_wait_guard() */
   struct mw_store_result result;
-  char text[256]; /* of the result */
+  char text[256]; /* the words of the result */
 };
 
 struct mw_store_wait *mw_store_wait_ref(struct mw_store_wait *wait) {
@@ -86,7 +86,7 @@ bool mw_store_wait_begin(struct mw_store_wait *wait, struct mw_store *store, str
 
 int mw_store_wait_commit(lua_State *L, struct mw_store_wait *wait, struct mw_store *store, struct mw_store_txn *txn,
                          lua_KFunction k) {
-  mw_store_wait_begin(wait, store, txn); /* `txn` follows nothing: it is queued */
+  mw_store_wait_begin(wait, store, txn); /* `txn` follows no state: it is always queued */
   return mw_store_wait_yield(L, wait, k);
 }
 
@@ -97,7 +97,7 @@ int mw_store_wait_confirm(lua_State *L, struct mw_store_wait *wait, struct mw_st
   return mw_store_fail(L, NULL, MW_ENOMEM, NULL);
 }
 
-/* ---- an error that depends on what is not durable ---- */
+/* ---- an error that depends on a state that is not durable ---- */
 
 static int after_error(lua_State *L, int status, lua_KContext context) {
   const struct mw_store_result *result = mw_store_wait_result((struct mw_store_wait *)context);
@@ -106,7 +106,7 @@ static int after_error(lua_State *L, int status, lua_KContext context) {
   return mw_bind_raise_status(L);
 }
 
-/* Stack: 1 the wait, 2 the error or nil. The error of a fiber that is killed or cut depends on nothing. */
+/* Stack: 1 the wait, 2 the error or nil. The error of a killed or cut fiber depends on no state. */
 static int l_close(lua_State *L) {
   struct mw_store_wait **box = luaL_checkudata(L, 1, WAIT), *wait = *box;
   struct mw_vm *vm = mw_vm_of(L);

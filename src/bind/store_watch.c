@@ -1,9 +1,9 @@
-/* collection:watch: an iterator over changes, at first if wanted over what exists already.
+/* collection:watch: an iterator over changes, and before them, if wanted, over the existing messages.
  *
- * The watch begins at the revision of the snapshot that what exists is read from, so that nothing is missed or doubled
- * between the two. Changes are copied into a queue as they come; a loop that falls too far behind is told so by an
- * error, for it cannot go on without a gap. When the queues of a worker take too many bytes together, the longest is
- * dropped. */
+ * The watch begins at the revision of the snapshot from which the existing messages are read, so that no change is
+ * missed or repeated. Changes are copied into a queue as they arrive. If the queue of a slow loop overflows, the loop
+ * gets an error, because it cannot continue without a gap. If the queues of a worker together exceed WORKER_BYTES, the
+ * longest is dropped. */
 #include <stdlib.h>
 
 #include "bind/store.h"
@@ -24,13 +24,13 @@ struct watch {
   struct mw_store_queues *queues;   /* of the worker */
   struct mw_collection *collection; /* in the user value */
   struct mw_store_key prefix;
-  struct mw_store_hold hold;          /* of what exists, while that is read */
-  struct mw_slice at;                 /* the last key read from it */
+  struct mw_store_hold hold;          /* snapshot of the existing messages, while they are read */
+  struct mw_slice at;                 /* the last key that was read from it */
   struct mw_store_watch *watch;       /* NULL once closed */
   struct change *first, **last;
   size_t count, bytes;
   bool behind; /* changes were lost */
-  struct mw_fiber *fiber; /* waits for a change; NULL when none does */
+  struct mw_fiber *fiber; /* waits for a change, or NULL */
 };
 
 static struct watch *check_watch(lua_State *L) { return mw_bind_check_self(L, WATCH); }
@@ -64,7 +64,7 @@ static void drop_first(struct watch *w) {
   free(change);
 }
 
-/* All queues are above their bound: the longest one is given up. */
+/* All queues together exceed their bound: drops the longest. */
 static void drop_longest(struct mw_store_queues *queues) {
   struct watch *longest = NULL;
   for (struct mw_list *link = queues->list.next; link != &queues->list; link = link->next) {
@@ -75,13 +75,13 @@ static void drop_longest(struct mw_store_queues *queues) {
   while (longest->first) drop_first(longest);
 }
 
-/* While the fiber waits for its turn of the loop, the other changes wait in the store. */
+/* Receives a change. If the fiber is queued for its turn, returns false, and further changes wait in the store. */
 static bool on_event(void *arg, const struct mw_store_event *event) {
   struct watch *w = arg;
   if (w->behind) return true;
   if (!event || !append(w, event)) w->behind = true;
   if (w->queues->bytes > WORKER_BYTES) drop_longest(w->queues);
-  return !w->fiber || mw_fiber_wake(w->fiber); /* `w` may be gone if it has run */
+  return !w->fiber || mw_fiber_wake(w->fiber); /* `w` may be freed if the fiber has run */
 }
 
 static int l_close(lua_State *L) {
@@ -91,11 +91,11 @@ static int l_close(lua_State *L) {
   w->watch = NULL;
   mw_list_remove(&w->link);
   while (w->first) drop_first(w);
-  if (w->fiber) mw_fiber_wake(w->fiber); /* where next_change() raises */
+  if (w->fiber) mw_fiber_wake(w->fiber); /* next_change() then raises */
   return 0;
 }
 
-/* Nobody waits: a fiber that did would hold the watch. */
+/* No fiber waits: it would hold the watch. */
 static int l_gc(lua_State *L) {
   check_watch(L)->fiber = NULL;
   return l_close(L);
@@ -103,7 +103,7 @@ static int l_gc(lua_State *L) {
 
 /* ---- the iterator ---- */
 
-/* Pushes {type=, key=, message=}. The message is made before anything that `value` lives in is let go. */
+/* Pushes {type=, key=, message=}. Makes the message before the memory of `value` is released. */
 static int push_event(lua_State *L, struct watch *w, struct mw_slice key, bool put, struct mw_slice value) {
   lua_createtable(L, 0, 3);
   lua_pushstring(L, put ? "put" : "delete");
@@ -117,7 +117,7 @@ static int push_event(lua_State *L, struct watch *w, struct mw_slice key, bool p
   return 1;
 }
 
-/* Pushes what exists next; returns false at the end of it. */
+/* Pushes the next existing message. Returns false at the end. */
 static bool push_existing(lua_State *L, struct watch *w) {
   struct mw_store_entry entry;
   int rc;

@@ -1,14 +1,14 @@
-/* collection:insert, put, update, delete, next_id: what waits until it is on disk.
+/* collection:insert, put, update, delete, next_id: operations that wait until the change is on disk.
  *
- * Nothing here raises between making a transaction and handing it over, so that none leaks. */
+ * No function raises between making a transaction and committing it, so that none leaks. */
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "bind/store.h"
 
-/* A transaction that puts `bytes`, or with data NULL deletes, if the key still is as `origin` has it; NULL for in any
- * case. Returns NULL without memory. */
+/* Makes a transaction that puts `bytes`, or deletes if bytes.data is NULL. With `origin`, it succeeds only if the key
+ * is unchanged since then. Returns NULL without memory. */
 static struct mw_store_txn *change_txn(const struct mw_store_key *key, struct mw_slice bytes, int64_t expires,
                                        const struct mw_store_origin *origin) {
   struct mw_store_txn *txn = mw_store_txn_new();
@@ -30,7 +30,7 @@ static int after_write(lua_State *L, int status, lua_KContext context) {
   if (result->code == 0) {
     size_t len;
     const char *bytes = lua_tolstring(L, 5, &len);
-    mw_collection_push(L, collection, mw_slice(bytes, len)); /* defaults filled in, values in their one form */
+    mw_collection_push(L, collection, mw_slice(bytes, len)); /* with defaults, and values in their canonical form */
     return 1;
   }
   if (result->code != MW_ECONFLICT) return mw_store_fail(L, collection, result->code, result->text);
@@ -63,18 +63,18 @@ static int l_insert(lua_State *L) { return write_message(L, "insert", true); }
 static int l_put(lua_State *L) { return write_message(L, "put", false); }
 
 /* ---- update ----
- * A chain of updates of one key shares a commit: each goes on from the newest change that is queued, and its function runs
- * again at once when another worker was faster. What a function did not write, for it returned nothing or raised, waits
- * all the same until what it was shown is durable.
+ * A chain of updates of one key shares a commit: each continues from the newest queued change, and its function runs
+ * again at once if another worker was faster. If a function writes nothing, because it returned nothing or raised, the
+ * update still waits until the state that the function has read is durable.
  *
- * Stack: 1 collection, 2 key, 3 function, 4 options, 5 how many attempts were made, 6 expiry, 7 the wait, 8 and 9 what the
- * function returned, then what an attempt needs. */
+ * Stack: 1 collection, 2 key, 3 function, 4 options, 5 number of attempts, 6 expiry, 7 the wait, 8 and 9 the function's
+ * results, then the values of an attempt. */
 
 enum { UPDATE_WAIT = 7, AGAIN = -1 };
 
 static int attempt_update(lua_State *L);
 
-/* Counts the attempt at `index`; returns false, with nil and a status pushed, when there were too many. */
+/* Counts an attempt in the number at `index`. If there were too many, returns false and pushes nil and a status. */
 static bool count_attempt(lua_State *L, const struct mw_collection *collection, int index) {
   lua_Integer attempts = lua_tointeger(L, index);
   lua_pushinteger(L, attempts + 1);
@@ -84,7 +84,8 @@ static bool count_attempt(lua_State *L, const struct mw_collection *collection, 
   return false;
 }
 
-/* Begins to commit `txn`, NULL without memory, of the attempt counted at `index`. Returns false when it lost already. */
+/* Begins to commit `txn`, which may be NULL without memory. The number of attempts is at `index`. Returns false if it
+ * has already lost. */
 static bool begin_change(lua_State *L, struct mw_store_wait *wait, struct mw_store_txn *txn, int index) {
   if (lua_tointeger(L, index) > MW_STORE_PATIENCE) mw_store_txn_hurry(txn);
   return mw_store_wait_begin(wait, mw_collection_store(mw_collection_check(L, 1)), txn);
@@ -107,13 +108,13 @@ static int after_nothing(lua_State *L, int status, lua_KContext context) {
   return result->code == 0 ? 2 : mw_store_fail(L, mw_collection_check(L, 1), result->code, result->text);
 }
 
-/* Returns the two values at the top, once what they depend on is durable. */
+/* Returns the two values at the top when the state that they depend on is durable. */
 static int return_unwritten(lua_State *L, struct mw_store_wait *wait) {
   if (!mw_store_wait_origin(wait)->txn) return 2;
   return mw_store_wait_confirm(L, wait, mw_collection_store(mw_collection_check(L, 1)), after_nothing);
 }
 
-/* Raises unless the function has kept the key. */
+/* Raises if the function has changed the key. */
 static void check_same_key(lua_State *L, const struct mw_collection *collection, const struct mw_store_key *new_key,
                            struct mw_store_key *key) {
   mw_store_key_check(L, 2, collection, key);
@@ -121,10 +122,11 @@ static void check_same_key(lua_State *L, const struct mw_collection *collection,
   luaL_error(L, "update: the function changed the key, %s.%s", collection->type->full_name, collection->key->name);
 }
 
-/* The function has returned. Returns AGAIN when another was faster. */
+/* Runs after the function has returned. Returns AGAIN if another writer was faster. */
 static int commit_update(lua_State *L, struct mw_store_wait *wait) {
   struct mw_collection *collection = mw_collection_check(L, 1);
-  if (!lua_toboolean(L, 8)) return return_unwritten(L, wait); /* cancelled: nil, and a status if it gave one */
+  if (!lua_toboolean(L, 8)) return return_unwritten(L, wait); /* cancelled: nil, and a status if the function returned
+                                                               * one */
   if (!lua_istable(L, 8)) {
     return luaL_error(L, "update: the function returned a %s, not a message", luaL_typename(L, 8));
   }
@@ -143,7 +145,7 @@ static int after_function(lua_State *L, int status, lua_KContext context) {
   return n == AGAIN ? attempt_update(L) : n;
 }
 
-/* Reads the message and calls the function with it. Returns as commit_update(). */
+/* Reads the message and calls the function with it. Returns the results of commit_update(). */
 static int update_once(lua_State *L) {
   struct mw_collection *collection = mw_collection_check(L, 1);
   mw_store_wait_drop(L, UPDATE_WAIT);
@@ -189,7 +191,7 @@ static int l_update(lua_State *L) {
 }
 
 /* ---- delete ----
- * Stack: 1 collection, 2 key, 3 how many attempts were made, 4 the wait. */
+ * Stack: 1 collection, 2 key, 3 number of attempts, 4 the wait. */
 
 static int attempt_delete(lua_State *L);
 
@@ -209,8 +211,8 @@ static int after_absence(lua_State *L, int status, lua_KContext context) {
   return 1;
 }
 
-/* Compares, so that of two deletes at once only one returns true. A damaged record has no revision that could be read: it
- * is deleted without a compare. Returns AGAIN when another was faster. */
+/* Compares revisions, so that only one of two concurrent deletes returns true. A damaged record, whose revision cannot
+ * be read, is deleted without a comparison. Returns AGAIN if another writer was faster. */
 static int delete_once(lua_State *L) {
   struct mw_collection *collection = mw_collection_check(L, 1);
   struct mw_fiber *fiber = mw_fiber_check(L, "delete");
@@ -253,7 +255,8 @@ static int l_delete(lua_State *L) {
 
 enum { MAX_WIDTH = 99 };
 
-/* Splits "task-%04d" into what is around the conversion and its width; raises for any other. */
+/* Checks a format such as "task-%04d". Returns the width of its conversion, and the text after it in `rest`. Raises for
+ * other formats. */
 static int parse_format(lua_State *L, const char *format, const char **rest) {
   const char *at = strchr(format, '%');
   const char *p = at ? at + 1 : "";
@@ -268,7 +271,7 @@ static int parse_format(lua_State *L, const char *format, const char **rest) {
   return width;
 }
 
-/* Pushes the number alone when there is no format at 2. */
+/* Pushes the number in the format at 2, or as an integer if that is nil. */
 static int push_id(lua_State *L, uint64_t number) {
   if (lua_isnil(L, 2)) {
     lua_pushinteger(L, (lua_Integer)number);

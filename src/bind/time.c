@@ -1,5 +1,5 @@
-/* mw.time: the clocks, and points in time in their three forms: a number of seconds since 1970, RFC 3339 text, and the
- * Timestamp of messages. Whatever takes a point in time takes each form, as the fields of messages do. */
+/* mw.time: the clocks, and points in time in three forms: a number of seconds since 1970, RFC 3339 text, and the
+ * Timestamp of messages. Functions that take a point in time accept all three, as the fields of messages do. */
 #include "base/clock.h"
 #include "bind/bind.h"
 #include "schema/time_text.h"
@@ -28,7 +28,7 @@ static const struct mw_message_type *timestamp_type(struct mw_program *program) 
   return mw_pool_message(program->pool, "google.protobuf.Timestamp");
 }
 
-/* The point in time at `index`, as a message in the scratch arena. */
+/* Converts the point in time at `index` to a message in the scratch arena. */
 static const ProtobufCMessage *check_time(lua_State *L, int index) {
   struct mw_program *program = mw_bind_program(L);
   struct mw_err err = MW_ERR_INIT;
@@ -61,7 +61,7 @@ static int push_timestamp(lua_State *L, int64_t seconds, int32_t nanos) {
   return 1;
 }
 
-/* mw.time.timestamp([time]): now, when nothing is given */
+/* mw.time.timestamp([time]): the default is now */
 static int l_timestamp(lua_State *L) {
   if (lua_isnoneornil(L, 1)) {
     int64_t now = mw_clock_wall();
@@ -89,7 +89,7 @@ static int l_format(lua_State *L) {
   return 1;
 }
 
-/* mw.time.parse(text): a Timestamp; nil and a status for what is none */
+/* mw.time.parse(text): returns a Timestamp; nil and a status for other text */
 static int l_parse(lua_State *L) {
   struct mw_slice text;
   int64_t seconds;

@@ -1,7 +1,7 @@
 /* mw.topic: publish and subscribe across all workers of the process.
  *
- * A topic ("moonwire.Topic") is only a name. A subscription ("moonwire.Subscription") owns a queue in C; what it holds
- * is a payload for each value, decoded when it is received. At most one fiber waits on a subscription. */
+ * A topic ("moonwire.Topic") is only a name. A subscription ("moonwire.Subscription") owns a queue in C with a payload
+ * for each value, which is decoded when it is received. At most one fiber waits on a subscription. */
 #include <string.h>
 
 #include "base/clock.h"
@@ -15,16 +15,16 @@ enum { MAX_NAME = 256, DEFAULT_CAPACITY = 64, MAX_CAPACITY = 65536 };
 
 struct topic {
   struct mw_program *program;
-  char name[]; /* ends in a zero byte */
+  char name[]; /* ends with a zero byte */
 };
 
 struct subscription {
   struct mw_program *program;
-  struct mw_subscription *queue; /* NULL once it is gone */
+  struct mw_subscription *queue; /* NULL after it was freed */
   size_t size;                   /* bytes of the queue, which count in the worker's memory */
-  bool closed;                   /* takes no more; what is in the queue can be received */
-  struct mw_fiber *waiter;       /* who is in receive(), or NULL */
-  struct mw_timer *timer;        /* that ends the wait; NULL without a timeout, and once it has fired */
+  bool closed;                   /* accepts no further values; queued values can be received */
+  struct mw_fiber *waiter;       /* the fiber in receive(), or NULL */
+  struct mw_timer *timer;        /* ends the wait; NULL without a timeout and after it has fired */
 };
 
 /* ---- receiving ---- */
@@ -38,7 +38,7 @@ static void stop_waiting(void *arg) {
   s->waiter = NULL;
 }
 
-/* Lets the fiber that waits go on, whatever for. It is the waiter until it does. */
+/* Wakes the waiting fiber, for any reason. It stays the waiter until it runs. */
 static void wake(struct subscription *s) {
   mw_timer_stop(s->timer);
   s->timer = NULL;
@@ -53,7 +53,8 @@ static void on_timeout(void *arg) {
   wake(s);
 }
 
-/* Pushes the oldest value and how many were dropped before it. Returns how many results these are, 0 for none. */
+/* Pushes the oldest value and the number of values that were dropped before it. Returns the number of results, 0 for an
+ * empty queue. */
 static int push_next(lua_State *L, struct subscription *s) {
   struct mw_slice payload;
   uint64_t dropped;
@@ -67,7 +68,7 @@ static int push_next(lua_State *L, struct subscription *s) {
   return 2;
 }
 
-/* Nil, and a status unless the subscription was closed. */
+/* Pushes nil, and a status unless the subscription was closed. */
 static int push_nothing(lua_State *L, bool closed) {
   if (!closed) return mw_bind_fail(L, MW_CODE_DEADLINE_EXCEEDED, "nothing was published in time");
   lua_pushnil(L);
@@ -81,7 +82,7 @@ static int after_wait(lua_State *L, int status, lua_KContext context) {
   return n > 0 ? n : push_nothing(L, s->closed);
 }
 
-/* Waits at most `timeout` nanoseconds, MW_NEVER for as long as it takes. */
+/* Waits at most `timeout` nanoseconds; MW_NEVER for no limit. */
 static int wait(lua_State *L, struct subscription *s, int64_t timeout, const char *what) {
   struct mw_fiber *fiber = mw_fiber_check(L, what);
   if (timeout != MW_NEVER) {
@@ -110,7 +111,7 @@ static int l_receive(lua_State *L) {
 /* subscription() */
 static int l_next(lua_State *L) { return receive(L, MW_NEVER, "subscription:messages"); }
 
-/* subscription:messages(): itself */
+/* subscription:messages() returns the subscription itself */
 static int l_messages(lua_State *L) {
   check_subscription(L);
   lua_settop(L, 1);
@@ -119,7 +120,7 @@ static int l_messages(lua_State *L) {
 
 /* ---- closing ---- */
 
-/* subscription:close(): who waits gets nil, and so does who has received what is left. */
+/* subscription:close(): a waiting receive() gets nil. Later ones get the queued values, then nil. */
 static int l_close(lua_State *L) {
   struct subscription *s = check_subscription(L);
   s->closed = true;
@@ -135,7 +136,7 @@ static void drop_queue(lua_State *L, struct subscription *s) {
   s->size = 0;
 }
 
-/* The end of a `local s <close>`: what is left is dropped. */
+/* __close of `local s <close>`: drops queued values. */
 static int l_close_variable(lua_State *L) {
   struct subscription *s = check_subscription(L);
   s->closed = true;
@@ -144,7 +145,7 @@ static int l_close_variable(lua_State *L) {
   return 0;
 }
 
-/* Nobody waits: a fiber that did would hold the subscription. */
+/* No fiber waits: it would hold the subscription. */
 static int l_gc(lua_State *L) {
   struct subscription *s = check_subscription(L);
   stop_waiting(s);
@@ -174,7 +175,7 @@ static int fail_to_publish(lua_State *L, int rc, size_t size) {
   return mw_bind_fail(L, code, "out of memory for a value to publish");
 }
 
-/* topic:publish(value): how many subscribers got it */
+/* topic:publish(value): returns the number of subscribers that got it */
 static int l_publish(lua_State *L) {
   struct topic *topic = check_topic(L);
   luaL_argcheck(L, !lua_isnoneornil(L, 2), 2, "expected a value, nil cannot be sent");
@@ -207,7 +208,7 @@ static int l_subscribe(lua_State *L) {
   lua_setmetatable(L, -2);
   size_t size = mw_subscription_size(capacity);
   mw_collect_pace(L, size);
-  bool short_of = mw_budget_is_pressed(program->vm); /* what lives long leaves Lua an eighth */
+  bool short_of = mw_budget_is_pressed(program->vm); /* long-lived memory must leave Lua an eighth of the limit */
   if (short_of || !mw_quota_take(&program->vm->memory, size)) return mw_budget_refuse(L);
   s->size = size;
   struct mw_topics *topics = program->host->topics;

@@ -1,7 +1,7 @@
 /* mw.u64: unsigned 64-bit integers in Lua's signed ones.
  *
- * A uint64 above 2^63-1 is the negative integer with the same bits. Adding, subtracting, multiplying and the bitwise
- * operators need no help: they are the same for both. What differs is here. */
+ * A uint64 above 2^63-1 is the negative integer with the same bits. Addition, subtraction, multiplication and the
+ * bitwise operators are the same for both. This module has the operations that differ. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -16,7 +16,7 @@ static int push(lua_State *L, uint64_t value) {
   return 1;
 }
 
-/* mw.u64.to_string(n, [base]): decimal digits, or with base 16 hexadecimal ones without "0x". */
+/* mw.u64.to_string(n, [base]): decimal digits, or with base 16 hexadecimal digits without "0x". */
 static int l_to_string(lua_State *L) {
   lua_Integer base = luaL_optinteger(L, 2, 10);
   luaL_argcheck(L, base == 10 || base == 16, 2, "expected 10 or 16");
@@ -26,7 +26,8 @@ static int l_to_string(lua_State *L) {
   return 1;
 }
 
-/* mw.u64.parse(text): the number, of decimal digits or "0x" and hexadecimal ones; nil and a status for other text. */
+/* mw.u64.parse(text): returns the number of decimal digits, or of "0x" and hexadecimal digits; nil and a status for
+ * other text. */
 static int l_parse(lua_State *L) {
   size_t len;
   const char *text = luaL_checklstring(L, 1, &len);
@@ -74,13 +75,13 @@ static int l_rem(lua_State *L) {
   return push(L, check(L, 1) % divisor);
 }
 
-/* mw.u64.to_number(n): the nearest float. */
+/* mw.u64.to_number(n): returns the nearest float. */
 static int l_to_number(lua_State *L) {
   lua_pushnumber(L, (lua_Number)check(L, 1));
   return 1;
 }
 
-/* mw.u64.from_number(f): of a float that is whole and in range. */
+/* mw.u64.from_number(f): converts a float that is whole and in range. */
 static int l_from_number(lua_State *L) {
   lua_Number number = luaL_checknumber(L, 1);
   bool whole = number >= 0 && number < 0x1p64 && number == (lua_Number)(uint64_t)number;

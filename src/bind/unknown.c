@@ -1,10 +1,10 @@
-/* Errors about names of services and methods that the schema does not have. */
+/* Errors for services and methods that are not in the schema. */
 #include <string.h>
 
 #include "base/text.h"
 #include "bind/bind.h"
 
-enum { MOST_NAMES = 20 }; /* in an error */
+enum { MOST_NAMES = 20 }; /* names in an error */
 
 struct names {
   size_t count;
@@ -31,7 +31,7 @@ static size_t count_own(const struct names *names) {
   return n;
 }
 
-/* Pushes "A, B and C", of `own` names; of many, the first and how many more there are. */
+/* Pushes "A, B and C": the `own` names. Of more than MOST_NAMES, pushes the first and the number of the rest. */
 static const char *push_list(lua_State *L, const struct names *names, size_t own) {
   size_t shown = own <= MOST_NAMES ? own : MOST_NAMES;
   luaL_Buffer out;
@@ -51,7 +51,7 @@ static const char *push_list(lua_State *L, const struct names *names, size_t own
   return lua_tostring(L, -1);
 }
 
-/* Raises that there is no `what` named `name`, with the name that is nearest to `word`, or all. */
+/* Raises: there is no `what` named `name`. The error has the name nearest to `word`, or all names. */
 static int raise_unknown(lua_State *L, const char *who, const char *what, const char *name, const char *word,
                          const struct names *names) {
   const char *nearest = mw_nearest(word, names->count, names->at, names->ctx);

@@ -1,4 +1,4 @@
-/* A value is a tag and what follows it; lengths are varints. A table is its pairs and an end mark:
+/* A value is a tag and its data; lengths are varints. A table is its pairs and an end mark:
  *
  *   NULL FALSE TRUE | INTEGER zigzag | FLOAT 8 bytes | STRING len bytes | MESSAGE len name len bytes |
  *   (TABLE | ARRAY) (key value)* END */
@@ -18,11 +18,11 @@ enum { MAX_PATH = 200 };
 struct encoder {
   lua_State *L;
   struct mw_program *program;
-  struct mw_buf *out; /* a userdata's: raising frees it */
+  struct mw_buf *out; /* owned by a userdata: raising frees it */
   char path[MAX_PATH];
   size_t path_len;
   int depth;
-  unsigned steps; /* towards the next look at the budget */
+  unsigned steps; /* towards the next check of the budget */
 };
 
 static void encode(struct encoder *e, int index);
@@ -78,7 +78,7 @@ static void encode_message(struct encoder *e, int index, const struct mw_message
   e->out->len += size;
 }
 
-/* ".name", "[3]" or "[true]" behind the path, for the key at `index`. A path that is too long ends early. */
+/* Appends ".name", "[3]" or "[true]" to the path, for the key at `index`. A path that is too long is cut. */
 static void extend_path(struct encoder *e, int index) {
   char *end = e->path + e->path_len;
   size_t room = sizeof e->path - e->path_len;
@@ -161,7 +161,7 @@ struct decoder {
   const uint8_t *next, *end;
   struct mw_err *err;
   int depth;
-  unsigned steps; /* towards the next look at the budget */
+  unsigned steps; /* towards the next check of the budget */
 };
 
 static int malformed(struct decoder *d) { return mw_err_set(d->err, MW_EFORMAT, "not the bytes of a value"); }

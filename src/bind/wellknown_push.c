@@ -1,4 +1,4 @@
-/* The types with a form of their own in Lua, on the way in: Struct, Value, ListValue and the wrappers. */
+/* Pushes the types that have a Lua form of their own: Struct, Value, ListValue and the wrappers. */
 #include "bind/message_push.h"
 
 static void push_value(struct mw_pusher *p, const struct mw_message_type *type, const ProtobufCMessage *message) {

@@ -1,4 +1,4 @@
-/* The types with a form of their own in Lua, on the way out. */
+/* Reads the types that have a Lua form of their own. */
 #include <math.h>
 
 #include "bind/message_read.h"
@@ -18,7 +18,7 @@ struct time_form {
   const char *expected;
   bool (*valid)(int64_t seconds, int32_t nanos);
   bool (*parse)(struct mw_slice text, int64_t *seconds, int32_t *nanos);
-  bool backwards; /* nanoseconds have the sign of the seconds; else they count forward */
+  bool backwards; /* nanoseconds have the sign of the seconds; else they are never negative */
 };
 
 static const struct time_form timestamp_form = {
@@ -30,10 +30,10 @@ static const struct time_form duration_form = {
     "or text like \"1.5s\")",
     mw_duration_valid, mw_duration_parse, true};
 
-/* True for a table with a message's metatable: a received time may hold any numbers, and is sent on unchanged. */
+/* True for a table with a message's metatable: a received time may hold any numbers, and is sent unchanged. */
 static bool is_message(lua_State *L, int at) { return mw_message_state_at(L, at) != NULL; }
 
-/* A number of seconds, to the nearest nanosecond. */
+/* Splits a number of seconds, rounded to the nearest nanosecond. */
 static bool split_seconds(lua_State *L, int at, bool backwards, int64_t *seconds, int32_t *nanos) {
   *nanos = 0;
   if (lua_isinteger(L, at)) {
@@ -88,7 +88,7 @@ static int read_time(struct mw_reader *r, int at, const struct mw_message_type *
 
 /* ---- FieldMask ---- */
 
-/* "a,b.c" as the paths a and b.c; they stay inside of the text. */
+/* Splits "a,b.c" into the paths a and b.c, which borrow from the text. */
 static int split_paths(struct mw_reader *r, struct mw_slice text, const struct mw_field *paths,
                        const struct mw_path *path, ProtobufCMessage *message) {
   size_t n = text.len > 0;
@@ -124,10 +124,10 @@ static int read_field_mask(struct mw_reader *r, int at, const struct mw_message_
 
 /* ---- Struct, Value and ListValue ---- */
 
-/* The members of Value's oneof, which are its fields 1 to 6. */
+/* The members of Value's oneof: its fields 1 to 6. */
 enum value_member { NULL_VALUE, NUMBER_VALUE, STRING_VALUE, BOOL_VALUE, STRUCT_VALUE, LIST_VALUE };
 
-/* Which member holds the value at `at`; -1 when none can. */
+/* Returns the member for the value at `at`, or -1 if there is none. */
 static int value_member(lua_State *L, int at) {
   switch (lua_type(L, at)) {
     case LUA_TNUMBER: return NUMBER_VALUE;

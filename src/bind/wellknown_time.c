@@ -25,7 +25,8 @@ static lua_Integer integer_at(lua_State *L, int index, const char *name) {
   return value;
 }
 
-/* The time at `index`, whose kind its metatable tells. It may be out of range: received messages may hold any numbers. */
+/* Returns the time at `index`; its metatable determines the kind. It may be out of range, because received messages may
+ * hold any numbers. */
 static struct time_value check_time(lua_State *L, int index) {
   struct time_value time = {MW_WKT_NONE, 0, 0};
   const struct mw_message_state *state = mw_message_state_at(L, index);
@@ -40,7 +41,7 @@ static struct time_value check_time(lua_State *L, int index) {
   return time;
 }
 
-/* A duration: the value at `index`, or that many seconds. */
+/* Returns a duration: the value at `index`, or a number of seconds. */
 static struct time_value check_duration(lua_State *L, int index) {
   if (lua_type(L, index) == LUA_TNUMBER) {
     lua_Number number = lua_tonumber(L, index);
@@ -57,7 +58,7 @@ static bool is_valid(enum mw_wellknown kind, int64_t seconds, int32_t nanos) {
   return (kind == MW_WKT_TIMESTAMP ? mw_timestamp_valid : mw_duration_valid)(seconds, nanos);
 }
 
-/* Pushes a time of `kind`, with the metatable for it that the message at `like` leads to. */
+/* Pushes a time of `kind`. The message at `like` leads to the metatable. */
 static int push_time(lua_State *L, enum mw_wellknown kind, __int128 total, int like) {
   static const char *const names[] = {[MW_WKT_TIMESTAMP] = "google.protobuf.Timestamp",
                                       [MW_WKT_DURATION] = "google.protobuf.Duration"};
@@ -85,14 +86,14 @@ static __int128 total(struct time_value time) { return (__int128)time.seconds * 
 
 /* ---- methods ---- */
 
-/* time:number(): seconds as a float. */
+/* time:number(): returns seconds as a float. */
 static int l_number(lua_State *L) {
   struct time_value time = check_time(L, 1);
   lua_pushnumber(L, (lua_Number)time.seconds + (lua_Number)time.nanos / NANOS);
   return 1;
 }
 
-/* timestamp:iso() and tostring(): "2026-11-21T10:33:54.123Z"; of a duration, "1.5s". */
+/* timestamp:iso() and tostring(): "2026-11-21T10:33:54.123Z"; for a duration, "1.5s". */
 static int l_text(lua_State *L) {
   struct time_value time = check_time(L, 1);
   char text[MW_TIME_TEXT];
@@ -103,7 +104,7 @@ static int l_text(lua_State *L) {
   return 1;
 }
 
-/* tostring() of a time that is out of range must not raise. */
+/* tostring() must not raise for a time that is out of range. */
 static int l_tostring(lua_State *L) {
   lua_pushcfunction(L, l_text);
   lua_pushvalue(L, 1);
@@ -133,7 +134,7 @@ static int l_le(lua_State *L) {
   return 1;
 }
 
-/* Equality asks about any two tables. */
+/* Lua calls __eq for any two tables. */
 static int l_eq(lua_State *L) {
   const struct mw_message_state *a = mw_message_state_at(L, 1), *b = mw_message_state_at(L, 2);
   bool same = a && b && a->type->wellknown == b->type->wellknown;

@@ -62,14 +62,14 @@ static void set_busy(struct mw_work *work, bool busy) {
   if (work->busy) *work->busy = busy;
 }
 
-/* Gives up the outcome: the fiber was killed. */
+/* Drops the outcome of a killed fiber. */
 static void drop(void *arg) {
   struct mw_work *work = arg;
   set_busy(work, false);
   release(work);
 }
 
-/* Until the fiber goes on, which may be turns later, it owns the outcome: the work stays busy. */
+/* The fiber owns the outcome until it goes on, which may be turns later. The work stays busy. */
 static void resume(struct mw_post *post) {
   struct mw_work *work = MW_CONTAINER(post, struct mw_work, post);
   if (mw_fiber_will_raise(work->fiber)) {
@@ -86,8 +86,8 @@ static void on_done(uv_work_t *request, int status) {
   mw_loop_post(work->fiber->vm->loop, &work->post);
 }
 
-/* What the fiber will not take is not left to the collector: it may be a file, and a worker that is idle collects nothing.
- * To close or remove one takes its time, too. */
+/* Releases an outcome that the fiber will not take on the pool. It may be a file, which an idle worker would not
+ * collect, and closing or removing it may block. */
 static void on_run(uv_work_t *request, int status) {
   struct mw_work *work = work_of(request);
   if (work->release && mw_fiber_will_raise(work->fiber)) {
@@ -97,7 +97,7 @@ static void on_run(uv_work_t *request, int status) {
   }
 }
 
-/* Counts it, and logs it once a second at most. */
+/* Counts it in a metric, and logs it at most once a second. */
 static void report_shortage(lua_State *L, int error) {
   static _Atomic int64_t last;
   const struct mw_program *program = mw_fiber_program(L);
@@ -118,7 +118,7 @@ static void report_shortage(lua_State *L, int error) {
                             "close files, or raise the limit of open files", strerror(error));
 }
 
-/* Whether the work, for want of a descriptor, is to be run again. */
+/* True if the work failed for lack of a descriptor and is to run again. */
 static bool lacked_descriptor(lua_State *L, struct mw_work *work) {
   if (work->error != EMFILE && work->error != ENFILE) return false;
   report_shortage(L, work->error);
@@ -139,7 +139,7 @@ static int after_work(lua_State *L, int status, lua_KContext context) {
 }
 
 int mw_work_wait(lua_State *L, struct mw_work *work) {
-  uv_queue_work(&work->fiber->vm->loop->uv, &work->request, run, on_run); /* fails for no `run` alone */
+  uv_queue_work(&work->fiber->vm->loop->uv, &work->request, run, on_run); /* fails only without a `run` */
   set_busy(work, true);
   return mw_fiber_wait(L, work->fiber, NULL, NULL, after_work, (lua_KContext)work);
 }
