@@ -19,7 +19,7 @@ static void stop_sending(void *arg) {
   mw_outbound_abandon(o);
 }
 
-/* True if the server discards further messages. Messages may still arrive before the status; until then it is pushed as
+/* True if the server receives no further messages. Replies may still arrive before the status; push_over() then pushes
  * OK. */
 static bool is_over(const struct mw_outbound *o) { return o->done || mw_client_rpc_over(o->rpc); }
 

@@ -302,8 +302,7 @@ static int after_function(lua_State *L, int status, lua_KContext context) {
 
 /* Returns the results of finish(). */
 static int try_once(lua_State *L, bool newest) {
-  if (lua_gettop(L) >= TX) lua_closeslot(L, TX); /* lua_settop() is not safe in Lua 5.4.4: the stack may move
-                                                  * meanwhile */
+  if (lua_gettop(L) >= TX) lua_closeslot(L, TX); /* lua_settop() is not safe here in Lua 5.4.4 */
   lua_settop(L, 2);
   lua_Integer attempts = lua_tointeger(L, 2);
   if (attempts == MW_STORE_ATTEMPTS) {

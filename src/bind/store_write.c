@@ -125,8 +125,7 @@ static void check_same_key(lua_State *L, const struct mw_collection *collection,
 /* Runs after the function has returned. Returns AGAIN if another writer was faster. */
 static int commit_update(lua_State *L, struct mw_store_wait *wait) {
   struct mw_collection *collection = mw_collection_check(L, 1);
-  if (!lua_toboolean(L, 8)) return return_unwritten(L, wait); /* cancelled: nil, and a status if the function returned
-                                                               * one */
+  if (!lua_toboolean(L, 8)) return return_unwritten(L, wait); /* cancelled: nil, and the function's status if any */
   if (!lua_istable(L, 8)) {
     return luaL_error(L, "update: the function returned a %s, not a message", luaL_typename(L, 8));
   }

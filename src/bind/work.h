@@ -37,8 +37,7 @@ struct mw_work {
   atomic_size_t *holding; /* bytes of all works of the worker; outlives them, while the fiber may not */
   int (*run)(struct mw_work *work);
   int (*deliver)(lua_State *L, struct mw_work *work);
-  void (*release)(struct mw_work *work); /* frees results of `run` that were not delivered; any thread, once or more; or
-                                          * NULL */
+  void (*release)(struct mw_work *work); /* frees undelivered results of `run`; any thread, once or more; or NULL */
 };
 
 /* Pushes a zeroed work of `size` bytes, a struct that begins with a struct mw_work. Where a wait is not possible,

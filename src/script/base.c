@@ -3,7 +3,7 @@
 #include "script/fiber.h"
 #include "script/libs.h"
 
-/* After the called function: `extra` values at the bottom of the stack are not results. */
+/* Runs after the called function. The `extra` values at the bottom of the stack are not results. */
 static int after_call(lua_State *L, int status, lua_KContext extra) {
   if (status == LUA_OK || status == LUA_YIELD) return lua_gettop(L) - (int)extra;
   if (mw_budget_settle(L, status) || mw_fiber_is_doom(L, -1)) return lua_error(L);
@@ -20,7 +20,7 @@ static int l_pcall(lua_State *L) {
   return after_call(L, status, 0);
 }
 
-/* The message handler of xpcall: the script's own, upvalue 1, does not get to replace the error that ends the fiber. */
+/* The message handler of xpcall. The script's own handler, upvalue 1, cannot replace the error that ends the fiber. */
 static int handle_message(lua_State *L) {
   lua_settop(L, 1);
   if (mw_fiber_is_doom(L, 1)) return 1;

@@ -13,27 +13,27 @@
 #include "script/weak.h"
 
 enum {
-  TICKS = 10,                 /* looks in the time of a slice */
-  INSTRUCTIONS = 1000,        /* between two looks without a ticker */
-  EARLY_CALLS = 16,           /* of C functions by C functions after a tick without an instruction */
-  BULK_TURN = 1024 * 1024,    /* bytes of large allocations that make the hook fire at once */
-  RESERVE = 1024 * 1024,      /* bytes beyond limit and loan for reporting that memory was refused */
-  LOAN_PART = 16,             /* of the limit: lent beyond it while memory is short */
-  ROOM_PART = 8,              /* of the limit: free after a collection that has freed enough */
-  OUTSIDE_PART = 4,           /* of the limit: beyond it for C, which cannot collect garbage before it takes more */
-  CALLS_PART = 4,             /* of the limit: free while fibers may be spawned */
-  ROOM_PERIOD = 16,           /* times that a collection for room took, from one to the next */
-  LOAD_FACTOR = 10            /* loading scripts may take this many slices, a second at the least */
+  TICKS = 10,                 /* checks in the time of a slice */
+  INSTRUCTIONS = 1000,        /* between two checks without a ticker */
+  EARLY_CALLS = 16,           /* calls of C functions by C functions after a tick, without an instruction */
+  BULK_TURN = 1024 * 1024,    /* bytes of large allocations after which the hook fires at once */
+  RESERVE = 1024 * 1024,      /* bytes beyond limit and loan, for reporting a refusal of memory */
+  LOAN_PART = 16,             /* part of the limit that is lent beyond it while memory is short */
+  ROOM_PART = 8,              /* part of the limit that must be free after a collection */
+  OUTSIDE_PART = 4,           /* part of the limit beyond it for C, which cannot collect garbage first */
+  CALLS_PART = 4,             /* part of the limit that must be free to spawn fibers */
+  ROOM_PERIOD = 16,           /* least time from one collection for room to the next, in durations of one */
+  LOAD_FACTOR = 10            /* slices for loading scripts, at least one second in total */
 };
-#define REFUSAL "not enough memory" /* as Lua words it */
+#define REFUSAL "not enough memory" /* Lua's own text */
 #define LONGEST_TICK (10 * (int64_t)MW_NS_PER_MS)
 #define LEAST_GRACE (10 * (int64_t)MW_NS_PER_MS)
 #define WARN_EVERY ((int64_t)MW_NS_PER_S)
-#define CROWDED (60 * (int64_t)MW_NS_PER_S) /* for which a heap counts as full without another collection */
+#define CROWDED (60 * (int64_t)MW_NS_PER_S) /* time for which a heap counts as full without another collection */
 
 static void on_count(lua_State *L, lua_Debug *info);
 
-/* ---- where the code is ---- */
+/* ---- place and words ---- */
 
 static void find_place(lua_State *L, char *out, size_t size) {
   if (!mw_place_find(L, out, size)) out[0] = '\0';
@@ -66,7 +66,7 @@ static void describe(const struct mw_vm *vm, const struct mw_account *account, c
 
 /* ---- cutting ---- */
 
-/* Pushes the error of the cut, made when it is first asked for. `traceback` may be NULL. */
+/* Pushes the error of the cut, and makes it the first time. `traceback` may be NULL. */
 static void push_error(lua_State *L, struct mw_account *account, const char *traceback) {
   struct mw_vm *vm = mw_vm_of(L);
   if (account->error_ref != LUA_NOREF) {
@@ -85,14 +85,14 @@ static void push_error(lua_State *L, struct mw_account *account, const char *tra
 }
 
 static void log_cut(const struct mw_vm *vm, const struct mw_account *account, const char *traceback) {
-  if (!vm->running) return; /* who loads the scripts reports their errors */
+  if (!vm->running) return; /* the caller that loads the scripts reports their errors */
   char words[192];
   describe(vm, account, words, sizeof words);
   struct mw_log_field fields[] = {{"at", account->place}, {NULL, NULL}};
   mw_log(MW_LOG_ERROR, fields, "%s%s%s", words, *traceback ? "\n" : "", traceback);
 }
 
-/* Pushes the stacks of the thread that runs and of the fiber around it. */
+/* Pushes the stacks of the running thread and of its fiber. */
 static void push_traceback(lua_State *L, const struct mw_vm *vm) {
   lua_State *outer = vm->running ? vm->running->L : L;
   mw_traceback(L, L, NULL, 0);
@@ -106,7 +106,7 @@ static void begin_run(struct mw_account *account, int64_t now) {
   account->busy = mw_clock_read(CLOCK_THREAD_CPUTIME_ID);
 }
 
-/* The first look at a run. */
+/* Runs at the first check of a run: sets its beginning. */
 static void find_beginning(struct mw_account *account, int64_t now) {
   struct mw_account *outer = account->outer;
   if (!outer) {
@@ -118,14 +118,14 @@ static void find_beginning(struct mw_account *account, int64_t now) {
   account->busy = outer->busy;
 }
 
-/* The error is on its way: waits of `<close>` handlers work as usual, and nobody else kills the fiber. */
+/* The error is raised: waits of `<close>` handlers work as usual, and no further kill of the fiber has an effect. */
 static void mark_cut(struct mw_vm *vm, struct mw_account *account, enum mw_cut why) {
   account->cut = why;
-  begin_run(account, mw_clock_real()); /* of the handlers */
+  begin_run(account, mw_clock_real()); /* budget of the handlers */
   if (vm->running) vm->running->doom = MW_FIBER_UNWINDING;
 }
 
-/* The same for memory that was refused: Lua raises the error by itself. */
+/* The same after refused memory: Lua itself raises the error. */
 static void mark_refused(struct mw_vm *vm, struct mw_account *account) {
   memcpy(account->place, vm->refused_at, sizeof account->place);
   mark_cut(vm, account, vm->refused_for ? vm->refused_for : MW_CUT_MEMORY);
@@ -140,7 +140,7 @@ static void raise_cut(lua_State *L, struct mw_account *account, const char *trac
 }
 
 static void cut(lua_State *L, struct mw_account *account, enum mw_cut why) {
-  mw_vm_drop_scratch(mw_vm_of(L)); /* who uses it is ended, and the error needs memory */
+  mw_vm_drop_scratch(mw_vm_of(L)); /* its user is ended, and the error needs memory */
   find_place(L, account->place, sizeof account->place);
   mark_cut(mw_vm_of(L), account, why);
   luaL_checkstack(L, 8, NULL);
@@ -150,13 +150,13 @@ static void cut(lua_State *L, struct mw_account *account, enum mw_cut why) {
 }
 
 /* Makes the hook fire at the next instruction or call: C functions that call each other, as metamethods or `<close>`
- * handlers, run no instruction. Also in a signal handler, wherever it meets the thread. */
+ * handlers, run no instruction. Safe in a signal handler, at any point of the thread. */
 static void arm(lua_State *L) { lua_sethook(L, on_count, LUA_MASKCALL | LUA_MASKCOUNT, 1); }
 
-/* The hook of all threads when there is no ticker. */
+/* Sets the hook of all threads if there is no ticker. */
 static void set_hook(lua_State *L) { lua_sethook(L, on_count, LUA_MASKCOUNT, INSTRUCTIONS); }
 
-/* True once the hook fires at the next instruction or call. */
+/* True if the hook is set to fire at the next instruction or call. */
 static bool is_armed(lua_State *L) { return lua_gethookmask(L) != 0 && lua_gethookcount(L) == 1; }
 
 static void disarm(lua_State *L) {
@@ -167,8 +167,8 @@ static void disarm(lua_State *L) {
   }
 }
 
-/* Time that the account was busy in this run. A thread that waits for a processor has not run, but time passes for the
- * other calls: half of the time must be its own. */
+/* True if this run has been busy for longer than `limit`. A thread that waits for a processor does not run, but the
+ * other calls wait all the same: the thread's own processor time must be more than half of the limit. */
 static bool is_beyond(const struct mw_account *account, int64_t now, int64_t limit) {
   if (now - account->started <= limit) return false;
   return mw_clock_read(CLOCK_THREAD_CPUTIME_ID) - account->busy > limit / 2;
@@ -201,26 +201,26 @@ void mw_budget_begin(struct mw_vm *vm, lua_State *L) {
   arm(L);
 }
 
-/* Returns the time, mw_clock_real(), after the beginning of the run is noted if this is the first look at it. */
+/* Returns mw_clock_real(). At the first check of a run, sets its beginning. */
 static int64_t look_at(struct mw_account *account) {
   int64_t now = mw_clock_real();
   if (account->started == 0) find_beginning(account, now);
   return now;
 }
 
-/* What a `<close>` handler may use. */
+/* The time budget of a `<close>` handler. */
 static int64_t grace(const struct mw_vm *vm, const struct mw_account *account, int64_t now) {
   int64_t part = has_ended(vm, now) ? 0 : account->slice / 4;
   return part > LEAST_GRACE ? part : LEAST_GRACE;
 }
 
-/* Deadlines go by the clock that can be stopped, budgets by `now`, the machine's. */
+/* Deadlines use the clock that tests can stop; budgets use `now`, of the machine's clock. */
 static bool has_expired(const struct mw_vm *vm, const struct mw_account *account, int64_t now) {
   if (mw_clock_is_stopped()) now = mw_clock_mono();
   return vm->running && vm->running->doom == MW_FIBER_ALIVE && now >= account->expires;
 }
 
-/* Why the account of what runs, which is not cut, must be now. */
+/* Returns the reason to cut the running code, which is not cut yet, or MW_CUT_NONE. */
 static enum mw_cut reason_to_cut(const struct mw_vm *vm, const struct mw_account *account, int64_t now) {
   if (has_expired(vm, account, now)) return MW_CUT_DEADLINE;
   if (has_ended(vm, now) && is_beyond(account, now, LEAST_GRACE)) return MW_CUT_STOP;
@@ -245,7 +245,7 @@ void mw_budget_check(lua_State *L) {
     arm(L);
     raise_cut(L, account, NULL);
   }
-  if (account->refused && !account->cut) mark_refused(vm, account); /* this is a `<close>` handler */
+  if (account->refused && !account->cut) mark_refused(vm, account); /* runs in a `<close>` handler */
   if (vm->shortage.lent && !account->cut) cut(L, account, MW_CUT_MEMORY);
   int64_t now = look_at(account);
   if (account->cut) {
@@ -260,8 +260,9 @@ void mw_budget_check(lua_State *L) {
   if (vm->running && !account->warned && now - account->started > account->slice / 2) warn(L, vm, account, now);
 }
 
-/* True for a call before which Lua may have run an instruction since the hook was armed, and for a few more: the next
- * instruction is the place to raise, as the function may close a variable or buffer. */
+/* True for a call that is too early to raise in: Lua may have run an instruction since the hook was armed. It is better
+ * to raise at the next instruction, because the called function may close a variable or buffer. Only the first
+ * EARLY_CALLS calls are exempt. */
 static bool is_early(struct mw_vm *vm, const lua_Debug *info) {
   if (info->event == LUA_HOOKCOUNT || (vm->account && vm->account->hard)) return false;
   return vm->missed == 0 || ++vm->early_calls <= EARLY_CALLS;
@@ -275,7 +276,7 @@ static void on_count(lua_State *L, lua_Debug *info) {
   mw_budget_check(L);
 }
 
-/* Whether mw_budget_check() has something to do; notes the beginning of a run. Also in a signal handler. */
+/* True if mw_budget_check() would act. Sets the beginning of a run. Safe in a signal handler. */
 static bool is_due(const struct mw_vm *vm, struct mw_account *account) {
   if (account->hard) return true;
   int64_t now = look_at(account);
@@ -285,13 +286,13 @@ static bool is_due(const struct mw_vm *vm, struct mw_account *account) {
   return account->slice != 0 && ran > (vm->running && !account->warned ? account->slice / 2 : account->slice);
 }
 
-/* Runs in a signal handler: what it reads is set before the code runs that it is about, and a coroutine that has begun
- * or ended to run just now is met by the next tick.
+/* Runs in a signal handler. The data that it reads is set before the code runs to which it belongs. If a coroutine
+ * begins or ends to run at this moment, the next tick finds it.
  *
- * Setting a hook visits every frame of the coroutine: with 300,000 frames it takes 10 ms, so that it is done only when
- * the hook has something to do. Lua may lose a hook that is set here, so it is set again. That may take longer than the
- * interval of the ticks, and no instruction would run between two: a hook that is still armed is set again only after
- * 1, 2, 4, 8 ... ticks. */
+ * Setting a hook visits every frame of the coroutine: with 300,000 frames it takes 10 ms, so it is done only when the
+ * hook has work. Lua may lose a hook that is set here, so it is set again. That may take longer than the interval of
+ * the ticks, and no instruction would run in between. Therefore a hook that is still armed is set again only after 1,
+ * 2, 4, 8 ... ticks. */
 static void on_tick(void *arg) {
   struct mw_vm *vm = arg;
   lua_State *current = vm->current;
@@ -302,7 +303,7 @@ static void on_tick(void *arg) {
 
 /* ---- lack of memory ---- */
 
-/* Whether the error at the top says that memory was refused; that of a luaL_Buffer is an ordinary one. */
+/* True if the error at the top reports refused memory. The error of a luaL_Buffer is an ordinary one. */
 static bool is_refusal(lua_State *L, int status) {
   if (status == LUA_ERRMEM) return true;
   return lua_type(L, -1) == LUA_TSTRING && strcmp(lua_tostring(L, -1), REFUSAL) == 0;
@@ -312,7 +313,7 @@ bool mw_budget_settle(lua_State *L, int status) {
   struct mw_vm *vm = mw_vm_of(L);
   struct mw_account *account = vm->account;
   if (!account) return false;
-  mw_vm_drop_scratch(vm); /* who raised the error may have filled it */
+  mw_vm_drop_scratch(vm); /* the code that raised the error may have filled it */
   if (!account->cut) {
     if ((vm->limits.memory == 0 && !vm->refused_for) || !is_refusal(L, status)) return false;
     mark_refused(vm, account);
@@ -323,7 +324,7 @@ bool mw_budget_settle(lua_State *L, int status) {
   return true;
 }
 
-/* Lets the hook fire at the next instruction once many bytes were asked for: each of them took time. */
+/* Counts bytes of large allocations, which take time. After BULK_TURN bytes the hook fires at the next instruction. */
 static void count_bulk(struct mw_vm *vm, size_t size) {
   vm->bulk += size;
   if (vm->bulk < BULK_TURN || !vm->current) return;
@@ -336,7 +337,7 @@ static bool has_room(const struct mw_vm *vm, size_t part) {
   return limit == 0 || vm->memory.used <= limit - limit / part;
 }
 
-/* A whole collection has ended. */
+/* Runs after a full collection: decides if memory is short. */
 static void judge(struct mw_vm *vm) {
   vm->shortage.on = !has_room(vm, ROOM_PART);
   if (vm->shortage.on) vm->shortage.full = mw_clock_real();
@@ -347,13 +348,13 @@ static void set_unasked(struct mw_vm *vm) {
   vm->unasked = limit > 0 ? limit - limit / ROOM_PART : SIZE_MAX;
 }
 
-/* Lua collects garbage, and then asks once more for the block: nothing else asks before that. */
+/* Lua now collects garbage and asks once more for the block. No other code asks in between. */
 static void begin_refusal(struct mw_vm *vm, size_t size) {
   vm->shortage.refused = size;
   vm->unasked = 0;
 }
 
-/* Returns whether `size` is the block that Lua has collected garbage for. */
+/* Returns true if `size` is the block for which Lua has collected garbage. */
 static bool end_refusal(struct mw_vm *vm, size_t size) {
   bool again = vm->shortage.refused == size;
   if (vm->shortage.refused == 0) return false;
@@ -363,19 +364,19 @@ static bool end_refusal(struct mw_vm *vm, size_t size) {
   return again;
 }
 
-/* Whether a block may be had although `after` bytes are beyond the limit. */
+/* True if a block is lent although `after` bytes are beyond the limit. */
 static bool may_borrow(struct mw_vm *vm, size_t after) {
   size_t most = vm->limits.memory + vm->limits.memory / LOAN_PART;
   if (vm->account && (vm->account->cut || vm->account->refused)) return after <= most + RESERVE;
   if (!vm->shortage.on || after > most) return false;
-  if (!vm->running) return true; /* no script: for what carries a call */
+  if (!vm->running) return true; /* no script: memory for the call itself */
   vm->shortage.lent = true;
   if (!is_armed(vm->current)) arm(vm->current);
   return true;
 }
 
-/* Notes reason and place. After the first refusal of a run its Lua functions may be gone, and what unwinds them be
- * refused memory as well. */
+/* Records reason and place of a refusal. After the first refusal of a run its Lua functions may be gone, and the code
+ * that unwinds them may be refused memory too. */
 static void note_refusal(struct mw_vm *vm, lua_State *L, enum mw_cut why) {
   vm->refused_for = why;
   char place[sizeof vm->refused_at];
@@ -383,7 +384,7 @@ static void note_refusal(struct mw_vm *vm, lua_State *L, enum mw_cut why) {
   if (place[0]) memcpy(vm->refused_at, place, sizeof place);
 }
 
-/* Why a block is refused even if there is memory. */
+/* Returns the reason to refuse a block even if there is memory. */
 static enum mw_cut find_refusal(struct mw_vm *vm, size_t held, size_t size) {
   if (held == 0 && mw_collisions_found(vm->current, size)) return MW_CUT_KEYS;
   return mw_weak_found(vm, size) ? MW_CUT_WEAK_KEYS : MW_CUT_NONE;
@@ -412,7 +413,7 @@ bool mw_budget_allow(struct mw_vm *vm, size_t held, size_t size) {
   return allowed;
 }
 
-/* Time that the account is not charged for. */
+/* Does not charge the account for this time. */
 static void excuse(struct mw_account *account, int64_t time, int64_t busy) {
   for (; account; account = account->outer) {
     if (account->started == 0) continue;
@@ -452,7 +453,7 @@ void mw_budget_check_room(lua_State *L) {
 void mw_budget_reclaim(struct mw_vm *vm, size_t grown) {
   int64_t now = mw_clock_real();
   bool vain = vm->shortage.vain > 0 && now - vm->shortage.vain < CROWDED && grown < vm->limits.memory / ROOM_PART;
-  if (vain) return; /* and a collection in steps is under way */
+  if (vain) return; /* a collection in steps is under way */
   lua_gc(vm->L, LUA_GCCOLLECT);
   judge(vm);
   vm->shortage.vain = vm->shortage.on ? mw_clock_real() : 0;
@@ -478,7 +479,7 @@ void mw_account_open(struct mw_account *account, int64_t slice) {
 }
 
 void mw_account_close(struct mw_account *account, lua_State *L) {
-  luaL_unref(L, LUA_REGISTRYINDEX, account->error_ref); /* ignores LUA_NOREF */
+  luaL_unref(L, LUA_REGISTRYINDEX, account->error_ref); /* accepts LUA_NOREF */
 }
 
 void mw_account_begin_run(struct mw_account *account, struct mw_account *outer) {

@@ -5,20 +5,20 @@
 #include "base/clock.h"
 
 enum {
-  CYCLES = 3,                     /* ends the one under way; finds the garbage and finalizes it; frees it */
-  STEP_NS = MW_NS_PER_MS / 5,     /* how long the calls of a worker may be held up at once */
+  CYCLES = 3,                     /* end the current one; find and finalize the garbage; free it */
+  STEP_NS = MW_NS_PER_MS / 5,     /* the longest delay of the worker's calls */
   PAUSE_NS = MW_NS_PER_MS,
   DESCRIPTORS = 64,
   PRESSED_STEP_NS = 5 * MW_NS_PER_MS, /* the same while memory is almost used up */
   PRESSED_PAUSE_NS = 5 * MW_NS_PER_MS,
-  REST_NS = MW_NS_PER_S,              /* between two rounds of cycles while it stays so */
-  PACE = 64 * 1024,               /* bytes outside of Lua that are worth a step */
-  SPACE = 1024 * 1024             /* bytes; with much more, garbage would not fit into the processor's caches */
+  REST_NS = MW_NS_PER_S,              /* between two rounds of cycles while memory stays almost used up */
+  PACE = 64 * 1024,               /* bytes outside of Lua that are due a step */
+  SPACE = 1024 * 1024             /* bytes; with much more, garbage would exceed the processor's caches */
 };
 
 #ifdef __SANITIZE_ADDRESS__
 enum {
-  WHOLE_CYCLE = 127,           /* a step size of 2^127 bytes, which Lua takes for "to the end of the cycle" */
+  WHOLE_CYCLE = 127,           /* a step size of 2^127 bytes: Lua runs to the end of the cycle */
   RUN = 1024,                  /* allocations of a run (a fiber between two waits) after which cycles become rarer */
   LIFE = 8 * 1024,             /* the same of a state */
   SMALL_HEAP = 4 * 1024 * 1024 /* bytes: the same, once a run has made RUN allocations */
@@ -34,7 +34,7 @@ void mw_collect_stress_run(struct mw_vm *vm) {
   vm->run_allocations = vm->skipped_allocations = 0;
 }
 
-/* The distances vary, so that loops have a cycle in each of their places. */
+/* Forces a cycle. The distances vary, so that loops get a cycle at each of their places. */
 void mw_collect_stress(struct mw_vm *vm) {
   if (!vm->stressed) return;
   vm->run_allocations++;
@@ -45,7 +45,7 @@ void mw_collect_stress(struct mw_vm *vm) {
   size_t all = vm->allocations + vm->run_allocations;
   size_t mean = vm->run_allocations / RUN * (1 + vm->memory.used / SMALL_HEAP) + all / LIFE;
   vm->skipped_allocations = all * 2654435761u / 65536 % (2 * mean + 1);
-  lua_gc(vm->L, LUA_GCRESTART); /* only sets the collector's debt to zero: it is positive after the allocation */
+  lua_gc(vm->L, LUA_GCRESTART); /* only sets the collector's debt to zero; the allocation makes it positive */
 }
 #else
 static void set_stress(struct mw_vm *vm, bool on) {}
@@ -68,7 +68,7 @@ static void wait(struct mw_vm *vm, int64_t time) {
   vm->collecting = mw_timer_start_real(vm->loop, time, collect, vm);
 }
 
-/* Runs steps until a cycle ends, at most for `time`. */
+/* Runs steps until a cycle ends, for at most `time` nanoseconds. */
 static void run_steps(struct mw_vm *vm, int64_t time) {
   int64_t end = mw_clock_real() + time;
   bool ended = false;
@@ -126,5 +126,5 @@ void mw_collect_now(lua_State *L) {
 void mw_collect_stop(struct mw_vm *vm) {
   mw_timer_stop(vm->collecting);
   vm->collecting = NULL;
-  set_stress(vm, false); /* lua_close() frees all of it anyway */
+  set_stress(vm, false); /* lua_close() frees everything anyway */
 }

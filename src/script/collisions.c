@@ -4,14 +4,14 @@
 
 #include "script/layout.h"
 
-/* The bits of an array of nodes that has `size` bytes; 0 for a block that is none, or a small one. */
+/* Returns the bits of a node array of `size` bytes; 0 for another block or a small array. */
 static unsigned bits_of(size_t size) {
   size_t n = size / sizeof(struct mw_lua_node);
   if (size % sizeof(struct mw_lua_node) != 0 || (n & (n - 1)) != 0 || n < 1 << MW_COLLISIONS_BITS) return 0;
   return (unsigned)__builtin_ctzll(n);
 }
 
-/* True when the keys of `table` collide in one of 2^bits nodes. */
+/* True if the keys of `table` collide in an array of 2^bits nodes. */
 static bool collide(const struct mw_table_search *search, lua_State *L, const struct mw_lua_table *table) {
   uint16_t *counts = calloc((size_t)1 << search->bits, sizeof *counts);
   uint64_t place;

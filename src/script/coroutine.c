@@ -1,10 +1,9 @@
-/* Coroutines of a script's own, inside a fiber.
+/* Coroutines that scripts make inside a fiber.
  *
- * When code in such a coroutine waits (mw.sleep, a store write), the coroutine yields like for coroutine.yield(); the
- * functions here tell the two apart by fiber->waiting, and for a wait they yield in turn, so that the chain of
- * coroutines suspends up to the fiber. When the fiber goes on, each level resumes the one inside it.
- * Nobody else may resume or close a coroutine of the chain meanwhile: what it waits for holds pointers into its
- * stack. */
+ * When code in such a coroutine waits (mw.sleep, a store write), the coroutine yields as for coroutine.yield(). The
+ * functions here distinguish the two by fiber->waiting. For a wait they yield in turn, so that the chain of coroutines
+ * suspends up to the fiber. When the fiber goes on, each level resumes the next inner one. No other code may resume or
+ * close a coroutine of the chain meanwhile, because the pending operation holds pointers into its stack. */
 #include <lauxlib.h>
 
 #include "script/fiber.h"
@@ -15,7 +14,7 @@ static bool fiber_waits(lua_State *L) {
   return fiber && fiber->waiting;
 }
 
-/* The body of a fiber is to its script what the main thread is elsewhere. */
+/* True for the body of a fiber. To its script it is like the main thread of standard Lua. */
 static bool is_body(lua_State *L) {
   struct mw_fiber *fiber = mw_vm_of(L)->running;
   return fiber && fiber->L == L;
@@ -26,7 +25,7 @@ static int l_yield(lua_State *L) {
   return lua_yield(L, lua_gettop(L));
 }
 
-/* Whether `co` is suspended by a wait: any function but l_yield() has suspended it. */
+/* True if `co` is suspended by a wait, and not by l_yield(). */
 static bool is_waiting(lua_State *co) {
   lua_Debug info;
   if (lua_status(co) != LUA_YIELD || !lua_getstack(co, 0, &info)) return false;
@@ -36,11 +35,11 @@ static bool is_waiting(lua_State *co) {
   return waiting;
 }
 
-/* Resumes `inside` with the n values on top of its stack. Returns like lua_resume(), with what it left on its stack. A
- * wait that has ended goes on waiting where the C stack has no room for its coroutine. */
+/* Resumes `inside` with the n values on top of its stack. Returns as lua_resume() does; the results are on the stack of
+ * `inside`. If the C stack has no room for a coroutine whose wait has ended, the wait continues. */
 static int resume_inside(lua_State *L, lua_State *inside, int n, int *n_results) {
   struct mw_vm *vm = mw_vm_of(L);
-  int bound = !lua_isyieldable(L); /* a wait in there could not suspend us */
+  int bound = !lua_isyieldable(L); /* a wait in there could not suspend L */
   lua_State *outside = vm->current;
   vm->unyieldable += bound;
   vm->current = inside;
@@ -48,12 +47,12 @@ static int resume_inside(lua_State *L, lua_State *inside, int n, int *n_results)
   vm->current = outside;
   vm->unyieldable -= bound;
   if (rc == LUA_OK || rc == LUA_YIELD || !is_waiting(inside)) return rc;
-  lua_pop(inside, 1); /* "C stack overflow", which leaves a coroutine as it was */
+  lua_pop(inside, 1); /* "C stack overflow", which leaves a coroutine unchanged */
   vm->running->waiting = vm->running->refused = true;
   return LUA_YIELD;
 }
 
-/* Moves `n` values between the stacks of two threads; without room, leaves a message in `to` and returns false. */
+/* Moves `n` values between the stacks of two threads. Without room, leaves a message in `to` and returns false. */
 static bool move(lua_State *from, lua_State *to, int n) {
   if (!lua_checkstack(to, n + 2)) {
     lua_pop(from, n);
@@ -64,7 +63,7 @@ static bool move(lua_State *from, lua_State *to, int n) {
   return true;
 }
 
-/* What a level does with the end of lua_resume(): the number of results on L, or -1 with the error on top of L. */
+/* Takes the results of lua_resume(). Returns the number of results on L, or -1 with the error on top of L. */
 static int deliver(lua_State *L, lua_State *inside, int rc, int n_results) {
   if (rc == LUA_OK || rc == LUA_YIELD) return move(inside, L, n_results) ? n_results : -1;
   lua_xmove(inside, L, 1);
@@ -115,8 +114,8 @@ static int l_resume(lua_State *L) {
 
 /* ---- coroutine.wrap ---- */
 
-/* Closes a coroutine that has failed: its `<close>` handlers run, which cannot wait. The error that these leave replaces
- * the one at the top of L. Once nothing may run any more, they do not. */
+/* Closes a coroutine that has failed. Its `<close>` handlers run and cannot wait; their error replaces the one at the
+ * top of L. After a hard cut they do not run. */
 static void close_failed(lua_State *L, lua_State *inside) {
   struct mw_vm *vm = mw_vm_of(L);
   lua_State *outside = vm->current;
@@ -139,7 +138,7 @@ static int go_on_wrap(lua_State *L, lua_State *inside, int n) {
   if (delivered >= 0) return delivered;
   close_failed(L, inside);
   if (mw_budget_settle(L, rc)) return lua_error(L);
-  if (rc != LUA_ERRMEM && lua_type(L, -1) == LUA_TSTRING) { /* say where the wrapped coroutine was called */
+  if (rc != LUA_ERRMEM && lua_type(L, -1) == LUA_TSTRING) { /* add the place where the wrapped coroutine was called */
     luaL_where(L, 1);
     lua_insert(L, -2);
     lua_concat(L, 2);
@@ -178,7 +177,7 @@ static int l_wrap(lua_State *L) {
 
 /* ---- coroutine.close ---- */
 
-/* Upvalue: Lua's own. It runs `<close>` handlers, in the coroutine. */
+/* Upvalue: Lua's own function. It runs `<close>` handlers in the coroutine. */
 static int l_close(lua_State *L) {
   struct mw_vm *vm = mw_vm_of(L);
   lua_State *inside = check_thread(L), *outside = vm->current;

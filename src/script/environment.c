@@ -10,15 +10,15 @@
 #include "script/vm.h"
 #include "script/weak.h"
 
-/* What scripts see of the global functions and of each library; load, print, rawset, getmetatable, setmetatable
- * and collectgarbage are ours. */
+/* Global functions and library functions that scripts see. load, print, rawset, getmetatable, setmetatable and
+ * collectgarbage are replaced. */
 static const char *const base_names[] = {"_VERSION", "assert", "error",  "ipairs",   "next",     "pairs", "pcall",
                                          "rawequal", "rawget", "rawlen", "select",   "tonumber", "tostring",
                                          "type",     "xpcall", NULL};
 static const char *const library_names[] = {"coroutine", "table", "string", "math", "utf8", NULL};
 static const char *const os_names[] = {"time", "date", "clock", "difftime", NULL};
 
-/* Names that scripts might look for, and what serves instead. */
+/* Names that scripts might use, and their replacements. */
 struct refusal {
   const char *library, *name, *reason;
 };
@@ -49,7 +49,7 @@ static void check_member(lua_State *L) {
   }
 }
 
-/* __index of a library table: any name that is not refused is nil. Upvalue: the library's name. */
+/* __index of a library table: nil for a name that is not refused. Upvalue: the library's name. */
 static int refuse_member(lua_State *L) {
   check_member(L);
   return 0;
@@ -103,8 +103,8 @@ static int l_collectgarbage(lua_State *L) {
   return 1;
 }
 
-/* getmetatable() of what scripts make: the metatables of strings, of userdata and of the server's own tables are shared
- * by all programs. */
+/* getmetatable() for tables that scripts make. All programs share the metatables of strings, of userdata and of the
+ * server's own tables. */
 static int l_getmetatable(lua_State *L) {
   luaL_checkany(L, 1);
   if (!lua_getmetatable(L, 1)) return lua_pushnil(L), 1;
@@ -154,7 +154,7 @@ static int l_setmetatable(lua_State *L) {
   return 1;
 }
 
-/* The reader of load(): calls the function at index 1 and keeps its string alive at index 5. */
+/* The reader of load(): calls the function at index 1, and keeps its string alive at index 5. */
 static const char *read_piece(lua_State *L, void *unused, size_t *size) {
   luaL_checkstack(L, 2, "too many nested functions");
   lua_pushvalue(L, 1);
@@ -169,7 +169,7 @@ static const char *read_piece(lua_State *L, void *unused, size_t *size) {
   return lua_tolstring(L, 5, size);
 }
 
-/* Stack: 1 text or reader, 2 the chunk's name. Returns the function, or raises what is wrong. */
+/* Stack: 1 text or reader, 2 the chunk's name. Returns the function, or raises the error. */
 static int compile(lua_State *L) {
   size_t size;
   const char *name = lua_tostring(L, 2), *text = lua_tolstring(L, 1, &size);
@@ -178,8 +178,8 @@ static int compile(lua_State *L) {
   return rc == LUA_OK ? 1 : lua_error(L);
 }
 
-/* Replaces the error at the top, of a binary chunk, by one with the chunk's name in front, if that is a file's or its own:
- * Lua gives none. */
+/* Adds the chunk's name to the error at the top, of a binary chunk, if the name is a file's or the chunk's own. Lua
+ * adds none. */
 static void name_chunk(lua_State *L, const char *name) {
   if ((*name != '@' && *name != '=') || lua_type(L, -1) != LUA_TSTRING) return;
   if (strncmp(lua_tostring(L, -1), "attempt to load a binary chunk", 30) != 0) return;
@@ -187,8 +187,8 @@ static void name_chunk(lua_State *L, const char *name) {
   lua_remove(L, -2);
 }
 
-/* load(chunk [, name [, mode [, env]]]): text only; the environment is the script's own. Upvalue: the environment.
- * lua_load() would run the message handler of the handler or job around it, which logs. */
+/* load(chunk [, name [, mode [, env]]]): text only. The environment is the script's own. Upvalue: the environment. It
+ * runs protected, because lua_load() would run the message handler of the surrounding handler or job, which logs. */
 static int l_load(lua_State *L) {
   const char *text = lua_tostring(L, 1);
   const char *name = luaL_optstring(L, 2, text ? text : "=(load)");
@@ -227,7 +227,7 @@ static void copy_all(lua_State *L, int from) {
   }
 }
 
-/* Gives the table at the top a metatable; `index` and `newindex` get `name` as upvalue. */
+/* Sets a metatable on the table at the top. `index` and `newindex` have `name` as upvalue. */
 static void guard(lua_State *L, lua_CFunction index, lua_CFunction newindex, const char *name) {
   lua_createtable(L, 0, 3);
   lua_pushstring(L, name);
@@ -258,7 +258,7 @@ static void add_library(lua_State *L, const char *name, const char *const *names
   lua_setfield(L, -2, name);
 }
 
-/* Methods of strings (s:upper()) come from a table that all programs share: no script gets hold of it. */
+/* All programs share the table of string methods (s:upper()). No script can get it. */
 static void protect_strings(lua_State *L) {
   lua_pushliteral(L, "");
   lua_getmetatable(L, -1);

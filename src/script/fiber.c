@@ -12,8 +12,8 @@
 #include "script/program.h"
 
 enum {
-  MAX_IDLE = 1024,     /* coroutines kept for reuse: those beyond came with a burst of calls and go with it */
-  CLOSING_LEVELS = 200 /* innermost frames among which a `<close>` handler is looked for */
+  MAX_IDLE = 1024,     /* coroutines kept for reuse; more exist only during a burst of calls */
+  CLOSING_LEVELS = 200 /* innermost frames that are searched for a `<close>` handler */
 };
 
 /* Makes the coroutine of a new fiber. Runs protected. */
@@ -47,7 +47,8 @@ static struct mw_fiber *from_pool(struct mw_vm *vm) {
   return NULL;
 }
 
-/* Back to the pool when the coroutine ended cleanly and there is room; one that ended by an error is not used again. */
+/* Returns the fiber to the pool if its coroutine ended cleanly and there is room. A coroutine that ended by an error is
+ * not reused. */
 static void retire(struct mw_fiber *fiber, bool clean) {
   struct mw_vm *vm = fiber->vm;
   mw_list_remove(&fiber->link);
@@ -57,12 +58,12 @@ static void retire(struct mw_fiber *fiber, bool clean) {
   if (clean && vm->n_idle < MAX_IDLE) {
     lua_settop(fiber->L, 0);
     mw_list_init(&fiber->link);
-    /* Newest first: its stack is the one that is still in the processor's cache. */
+    /* Newest first: its stack is still in the processor's cache. */
     mw_list_push(vm->idle.next, &fiber->link);
     vm->n_idle++;
     return;
   }
-  if (vm->current == fiber->L) vm->current = NULL; /* which may be collected now */
+  if (vm->current == fiber->L) vm->current = NULL; /* it may be collected now */
   luaL_unref(vm->L, LUA_REGISTRYINDEX, fiber->ref);
   free(fiber);
 }
@@ -84,8 +85,8 @@ static void end(struct mw_fiber *fiber, int rc) {
 }
 
 #if defined(__SANITIZE_THREAD__)
-/* Lua leaves C functions by longjmp(), and was not built to tell ThreadSanitizer, on whose stack they stay: so each run
- * has a stack of its own there, which goes with it. */
+/* ThreadSanitizer does not see the longjmp() by which Lua leaves C functions, and keeps them on its own stack of calls.
+ * So each run has a stack of its own there, which is freed after the run. */
 static int resume(lua_State *L, lua_State *from, int n_args, int *n_results) {
   void *outer = __tsan_get_current_fiber(), *inner = __tsan_create_fiber(0);
   __tsan_switch_to_fiber(inner, 0);
@@ -100,14 +101,14 @@ static int resume(lua_State *L, lua_State *from, int n_args, int *n_results) {
 
 static void run_again(void *arg) { mw_fiber_resume(arg); }
 
-/* Of a waiting fiber that found no room on the C stack of the one that resumes it: it goes on in a turn of the loop,
- * where there is room. Returns false without memory. */
+/* Continues a waiting fiber in a turn of the loop, because the C stack of its resumer had no room. Returns false
+ * without memory. */
 static bool put_off(struct mw_fiber *fiber) {
   fiber->refused = fiber->waiting = false;
   return mw_timer_start_real(fiber->vm->loop, 0, run_again, fiber) != NULL;
 }
 
-/* The account whose slice a start from within its run shares: one that is limited. */
+/* The account whose slice a start within its run shares: only one with a limit. */
 static struct mw_account *shared_account(struct mw_account *account) {
   return account && account->slice > 0 ? account : NULL;
 }
@@ -132,14 +133,14 @@ static void run(struct mw_fiber *fiber, int n_args, bool starts) {
   mw_collect_stress_run(vm);
   *mw_log_context() = fiber->log;
   int n_results;
-  int rc = resume(fiber->L, current, n_args, &n_results); /* Lua limits the depth of the C stack: `current` counts */
+  int rc = resume(fiber->L, current, n_args, &n_results); /* Lua limits the depth of the C stack: pass `current` */
   mw_account_end_run(&fiber->account, account, current);
   mw_vm_drop_scratch(vm);
   bool collect = rc != LUA_YIELD && fiber->account.cut == MW_CUT_MEMORY;
   if (rc == LUA_YIELD) {
     lua_pop(fiber->L, n_results);
   } else if (rc != LUA_OK && lua_status(fiber->L) == LUA_YIELD) {
-    lua_pop(fiber->L, 1); /* "C stack overflow", which leaves a coroutine as it was */
+    lua_pop(fiber->L, 1); /* "C stack overflow", which leaves a coroutine unchanged */
     fiber->refused = true;
   }
   if (fiber->refused ? !put_off(fiber) : rc != LUA_YIELD) end(fiber, rc == LUA_YIELD ? LUA_ERRMEM : rc);
@@ -191,14 +192,14 @@ struct mw_fiber *mw_fiber_check(lua_State *L, const char *what) {
   return vm->running;
 }
 
-/* Raises the error that a killed fiber is due, and remembers it so that pcall can tell it from others. */
+/* Raises the error of a killed fiber, and stores it so that pcall recognises it. */
 static int raise_doom(lua_State *L, struct mw_fiber *fiber) {
   fiber->push_doom(L, fiber->doom_arg);
   lua_pushvalue(L, -1);
-  luaL_unref(L, LUA_REGISTRYINDEX, fiber->doom_ref); /* of one that is abandoned; ignores LUA_NOREF */
+  luaL_unref(L, LUA_REGISTRYINDEX, fiber->doom_ref); /* the earlier error of an abandoned fiber; accepts LUA_NOREF */
   fiber->doom_ref = LUA_NOREF;
   fiber->doom_ref = luaL_ref(L, LUA_REGISTRYINDEX);
-  fiber->doom = MW_FIBER_UNWINDING; /* not before: what failed for lack of memory is due at the next wait */
+  fiber->doom = MW_FIBER_UNWINDING; /* last: after a failure for lack of memory, the next wait raises */
   return lua_error(L);
 }
 
@@ -207,8 +208,8 @@ int mw_fiber_raise(lua_State *L) {
   return fiber && (fiber->doom == MW_FIBER_KILLED || fiber->abandoned) ? raise_doom(L, fiber) : lua_error(L);
 }
 
-/* Whether L is in a `<close>` handler of a function that returns: it cleans up, and is let to. lua_getstack() counts
- * from the innermost frame each time, so that looking at all of a deep stack would take the square of its depth. */
+/* True if L is in a `<close>` handler of a returning function, which is allowed to clean up. lua_getstack() counts from
+ * the innermost frame each time: a search of the whole stack would take quadratic time. */
 static bool is_closing(lua_State *L) {
   lua_Debug info;
   for (int level = 0; level < CLOSING_LEVELS && lua_getstack(L, level, &info); level++) {
@@ -218,7 +219,7 @@ static bool is_closing(lua_State *L) {
   return false;
 }
 
-/* True when the wait in L of a killed fiber must raise: L does not clean up. */
+/* True if the wait in L of a killed fiber must raise, because L is not cleaning up. */
 static bool is_due(const struct mw_fiber *fiber, lua_State *L) {
   if (fiber->abandoned) return true;
   return fiber->doom == MW_FIBER_KILLED && (fiber->quiet || (fiber->unwinding != L && !is_closing(L)));
@@ -228,7 +229,7 @@ bool mw_fiber_will_raise(const struct mw_fiber *fiber) { return !fiber->quiet &&
 
 static int after_wait(lua_State *L, int status, lua_KContext context) {
   struct mw_fiber *fiber = (struct mw_fiber *)context;
-  assert(mw_vm_of(L)->running == fiber && !fiber->waiting); /* script/coroutine.c lets nobody else resume it */
+  assert(mw_vm_of(L)->running == fiber && !fiber->waiting); /* script/coroutine.c lets no other code resume it */
   if (mw_fiber_will_raise(fiber)) return raise_doom(L, fiber);
   return fiber->k(L, status, fiber->context);
 }
@@ -278,7 +279,7 @@ bool mw_fiber_wake(struct mw_fiber *fiber) {
   return false;
 }
 
-/* Detaches the pending operation. The wait cannot be cancelled again. */
+/* Detaches the pending operation. Afterwards the wait cannot be cancelled again. */
 static void cancel_wait(struct mw_fiber *fiber) {
   void (*cancel)(void *arg) = fiber->cancel;
   fiber->cancel = NULL;

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* lstate.h, CallInfo, of a Lua function: the instruction before `next_instruction` runs. */
+/* lstate.h, CallInfo of a Lua function. The running instruction is the one before `next_instruction`. */
 struct call {
   void *function, *top;
   struct call *previous, *next;
@@ -30,7 +30,7 @@ struct closure {
   const struct prototype *prototype;
 };
 
-/* lopcodes.h: instructions that assign to a field. Register or upvalue of the table: bits 7 to 14. */
+/* lopcodes.h: instructions that assign to a field. Bits 7 to 14 are the register or upvalue of the table. */
 enum { SET_UPVALUE = 15, SET_ANY = 16, SET_INTEGER = 17, SET_FIELD = 18 };
 
 /* ltable.c, l_hashfloat() */
@@ -56,18 +56,18 @@ bool mw_lua_place(const struct mw_lua_node *node, unsigned bits, uint64_t *place
   return true;
 }
 
-/* ---- the table that grows ---- */
+/* ---- the growing table ---- */
 
-enum { CHAIN = 2000 }; /* of __newindex; Lua gives up after as many */
+enum { CHAIN = 2000 }; /* length of a chain of __newindex; Lua's own limit */
 
-static const char newindex; /* its address: where the registry has the text "__newindex" */
+static const char newindex; /* its address is the registry key of the text "__newindex" */
 
 void mw_layout_open(lua_State *L) {
   lua_pushliteral(L, "__newindex");
   lua_rawsetp(L, LUA_REGISTRYINDEX, &newindex);
 }
 
-/* Replaces the value at the top by the one that an assignment to it reaches through __newindex. */
+/* Replaces the value at the top by the one that an assignment reaches through __newindex. */
 static void follow(lua_State *L) {
   for (int i = 0; i < CHAIN && lua_getmetatable(L, -1); i++) {
     lua_rawgetp(L, LUA_REGISTRYINDEX, &newindex);
@@ -81,7 +81,7 @@ static void follow(lua_State *L) {
   }
 }
 
-/* Pops the value at the top, a table that might be the one; `spent`: only one without a free node. */
+/* Tries the value at the top, which may be the table, and pops it. `spent`: accept only a table without a free node. */
 static bool try_value(lua_State *L, const struct mw_table_search *search, bool spent, bool same_size) {
   follow(L);
   const struct mw_lua_table *table = lua_istable(L, -1) ? lua_topointer(L, -1) : NULL;
@@ -92,7 +92,7 @@ static bool try_value(lua_State *L, const struct mw_table_search *search, bool s
   return accepted;
 }
 
-/* All values of a frame, its function being at the top. */
+/* Tries all values of a frame. Its function is at the top. */
 static bool try_frame(lua_State *L, const lua_Debug *frame, const struct mw_table_search *search, bool spent,
                       bool same_size) {
   for (int i = 1; lua_getupvalue(L, -1, i); i++) {
@@ -105,7 +105,8 @@ static bool try_frame(lua_State *L, const lua_Debug *frame, const struct mw_tabl
   return false;
 }
 
-/* The newest instruction of a Lua function, at the top, that may raise; 0, which does not, before the first. */
+/* Returns the newest instruction that may raise, of the Lua function at the top; before the first, returns 0, which
+ * cannot raise. */
 static uint32_t find_instruction(lua_State *L, const lua_Debug *frame) {
   const struct closure *closure = lua_topointer(L, -1);
   const uint32_t *code = closure->prototype->code,
@@ -113,8 +114,8 @@ static uint32_t find_instruction(lua_State *L, const lua_Debug *frame) {
   return next > code && next <= code + closure->prototype->n_code ? next[-1] : 0;
 }
 
-/* A Lua function, at the top, that assigns to a field: the table is the one that the instruction names. Otherwise it
- * ends a constructor whose elements need a larger array, with as many nodes as before. */
+/* Tries the Lua function at the top. If it assigns to a field, the instruction names the table. Otherwise it ends a
+ * constructor whose elements need a larger array, with as many nodes as before. */
 static bool try_instruction(lua_State *L, const lua_Debug *frame, const struct mw_table_search *search) {
   uint32_t instruction = find_instruction(L, frame);
   int number = (int)(instruction >> 7 & 0xff) + 1;
@@ -127,8 +128,8 @@ static bool try_instruction(lua_State *L, const lua_Debug *frame, const struct m
   }
 }
 
-/* Within an allocation: allocates nothing and raises nothing. Lua guarantees five places above the top of its stack;
- * this uses four. */
+/* Runs within an allocation: allocates and raises nothing. Lua guarantees five stack slots above the top; this uses
+ * four. */
 bool mw_table_search(lua_State *L, const struct mw_table_search *search) {
   lua_Debug frame;
   if (!lua_getstack(L, 0, &frame)) return false;
@@ -140,14 +141,14 @@ bool mw_table_search(lua_State *L, const struct mw_table_search *search) {
   return found;
 }
 
-/* ---- whether this Lua is as described ---- */
+/* ---- test of the layout ---- */
 
 static bool as_described;
 
 enum { TRIED_BITS = 3, TRIED_SIZE = sizeof(struct mw_lua_node) << TRIED_BITS };
 
-/* A state whose allocator notes the newest array of 2^TRIED_BITS nodes, and searches for its table when one of twice
- * the size is asked for. */
+/* A state whose allocator stores the newest array of 2^TRIED_BITS nodes. When an array of twice the size is allocated,
+ * it searches for the table of the first. */
 struct trial {
   lua_State *L;
   const struct mw_lua_node *nodes;
@@ -176,7 +177,7 @@ static void *note(void *arg, void *block, size_t old_size, size_t new_size) {
   return out;
 }
 
-/* True when the key at the top of the stack, put into an empty table, is where the functions above say. */
+/* True if the key at the top of the stack, put into an empty table, is at the place that mw_lua_place() gives. */
 static bool is_in_place(lua_State *L, const struct trial *trial) {
   uint64_t place;
   lua_createtable(L, 0, 1 << TRIED_BITS);
@@ -195,14 +196,14 @@ static bool is_in_place(lua_State *L, const struct trial *trial) {
   return false;
 }
 
-/* Runs `code` with a table that it makes grow; true when the search has found that one. */
+/* Runs `code`, which makes a table grow. True if the search has found that table. */
 static bool is_found(lua_State *L, struct trial *trial, const char *code, bool through_newindex) {
   if (luaL_loadstring(L, code) != LUA_OK) return false;
   lua_createtable(L, 0, 1 << TRIED_BITS);
   if (through_newindex) {
     lua_newtable(L);
     lua_newtable(L);
-    lua_rotate(L, -3, -1); /* table, metatable: below them the value */
+    lua_rotate(L, -3, -1); /* table, metatable; the value is below */
     lua_setfield(L, -2, "__newindex");
     lua_setmetatable(L, -2);
   }

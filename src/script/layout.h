@@ -1,8 +1,8 @@
-/* Lua's private structures, as Lua 5.4 lays them out, and the table that an allocation is for.
+/* Lua's private structures, in the layout of Lua 5.4, and the search for the table of an allocation.
  *
- * The allocator bounds some tables (script/collisions.h, script/weak.h). It finds the one that grows by the
- * instruction that runs, or among the values of the C function that runs. mw_layout_is_known() is false for a Lua
- * with another layout. */
+ * The allocator bounds some tables (script/collisions.h, script/weak.h). It finds the growing table by the current
+ * instruction, or among the values of the running C function. mw_layout_is_known() is false for a Lua with another
+ * layout. */
 #ifndef MW_SCRIPT_LAYOUT_H
 #define MW_SCRIPT_LAYOUT_H
 
@@ -19,7 +19,7 @@ struct mw_lua_node {
   uint64_t key;
 };
 
-/* lobject.h, Table. It has 2^bits nodes; all those from `last_free` on have had a key. */
+/* lobject.h, Table. It has 2^bits nodes. All nodes from `last_free` on have had a key. */
 struct mw_lua_table {
   void *next;
   uint8_t type, marked, flags, bits;
@@ -38,8 +38,7 @@ enum {
 /* Searches for the table that grows in the innermost call. */
 struct mw_table_search {
   unsigned bits; /* it grows to 2^bits nodes; 0: its array grows, in a Lua function's assignment */
-  /* Returns whether `table`, which is at the top of the stack, is the one. May push two values; allocates and raises
-   * nothing. */
+  /* Returns true if `table`, at the top of the stack, is the one. May push two values. Must not allocate or raise. */
   bool (*accepts)(const struct mw_table_search *search, lua_State *L, const struct mw_lua_table *table);
   void *arg;
 };
@@ -47,15 +46,14 @@ struct mw_table_search {
 /* Prepares a state. May raise for lack of memory. */
 void mw_layout_open(lua_State *L);
 
-/* Returns whether this Lua has the layout. Any thread. */
+/* Returns true if this Lua has the layout. Any thread. */
 bool mw_layout_is_known(void);
 
-/* For the allocator: returns whether the search accepts a table that may be the one that grows in the innermost call
- * of `L`. */
+/* For the allocator: returns true if the search accepts a table that may be the growing one of the innermost call of
+ * `L`. */
 bool mw_table_search(lua_State *L, const struct mw_table_search *search);
 
-/* Finds the place that a node's key has in a table of 2^bits. Returns false for one whose key is no number, or has no
- * value. */
+/* Returns the place of a node's key in a table of 2^bits. Returns false if the key is no number or has no value. */
 bool mw_lua_place(const struct mw_lua_node *node, unsigned bits, uint64_t *place);
 
 /* The place of an integer in a table of 2^bits places. */

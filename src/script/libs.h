@@ -1,6 +1,6 @@
-/* Lua's own functions that would defeat the runtime, replaced for the whole state: pcall and xpcall let the error
- * that ends a fiber pass (base.c); the coroutine library lets a wait inside a script's coroutine suspend the fiber
- * around it (coroutine.c); the libraries string and table keep within the budget (string.c, table.c). */
+/* Replacements, in the whole state, of Lua functions that would defeat the runtime. pcall and xpcall let the error that
+ * ends a fiber pass (base.c). In the coroutine library, a wait inside a script's coroutine suspends the fiber around it
+ * (coroutine.c). The libraries string and table keep within the budget (string.c, table.c). */
 #ifndef MW_SCRIPT_LIBS_H
 #define MW_SCRIPT_LIBS_H
 
@@ -9,7 +9,7 @@
 /* Replaces them in the globals of a state whose standard libraries are open. Raises for lack of memory. */
 void mw_libs_replace(lua_State *L);
 
-/* The parts of it. */
+/* The parts of mw_libs_replace(). */
 void mw_libs_replace_base(lua_State *L);
 void mw_libs_replace_coroutine(lua_State *L);
 void mw_libs_replace_string(lua_State *L);

@@ -8,7 +8,7 @@
 #include "observe/log.h"
 #include "script/guard.h"
 
-enum { CHAIN_NAMES = 6 }; /* of a chain that are looked at */
+enum { CHAIN_NAMES = 6 }; /* names of a chain that are checked */
 
 /* ---- tokens ---- */
 
@@ -28,7 +28,7 @@ struct scanner {
 
 static bool is_name(int c) { return isalnum((unsigned char)c) || c == '_'; }
 
-/* The level of a long bracket that opens at `p`; -1 for none. */
+/* Returns the level of a long bracket that opens at `p`, or -1. */
 static int long_level(const struct scanner *s, const char *p) {
   const char *q = p + 1;
   if (p >= s->end || *p != '[') return -1;
@@ -36,7 +36,7 @@ static int long_level(const struct scanner *s, const char *p) {
   return q < s->end && *q == '[' ? (int)(q - p - 1) : -1;
 }
 
-/* Takes one byte. */
+/* Consumes one byte. */
 static void step(struct scanner *s) {
   mw_budget_tick(s->L, &s->steps);
   s->line += *s->at++ == '\n';
@@ -76,7 +76,7 @@ static void skip_space(struct scanner *s) {
   }
 }
 
-/* "..", "...", "::" and "==" are one token each, so that none is taken for "." ":" or "=". */
+/* "..", "...", "::" and "==" are one token each, so that they are not mistaken for "." ":" or "=". */
 static void take_symbol(struct scanner *s) {
   char first = *s->at++;
   while (strchr(".:=", first) && s->at < s->end && *s->at == first) s->at++;
@@ -124,13 +124,13 @@ static bool is_word(const struct scanner *s) {
   return false;
 }
 
-/* ---- declarations and uses: tables at these places of the stack ---- */
+/* ---- declarations and uses: tables at these stack indices ---- */
 
 enum {
   DECLARED = 2, /* name -> true */
-  API,          /* name -> true: of `local NAME = require "moonwire"` */
-  USED,         /* chain -> line where it is first called or indexed */
-  OTHER         /* chain -> true: there is another use */
+  API,          /* name -> true, for `local NAME = require "moonwire"` */
+  USED,         /* chain -> line of the first call or index */
+  OTHER         /* chain -> true, for another use */
 };
 
 static void mark(const struct scanner *s, int table, const char *text, size_t len) {
@@ -144,7 +144,7 @@ static void declare(struct scanner *s) {
   next(s);
 }
 
-/* `NAME [<attribute>] {, NAME ...}`, with the scanner at the first. */
+/* `NAME [<attribute>] {, NAME ...}`, with the scanner at the first name. */
 static void declare_list(struct scanner *s) {
   while (s->kind == NAME && !is_word(s)) {
     declare(s);
@@ -245,7 +245,7 @@ static void scan(struct scanner *s) {
   }
 }
 
-/* ---- what has no value ---- */
+/* ---- names without a value ---- */
 
 static bool has(lua_State *L, int table, const char *name, size_t len) {
   lua_pushlstring(L, name, len);
@@ -254,14 +254,14 @@ static bool has(lua_State *L, int table, const char *name, size_t len) {
   return found;
 }
 
-/* The value of the key at index 2 in the table at index 1, as a script reads it. */
+/* Reads the key at index 2 of the table at index 1, as a script does. */
 static int read_field(lua_State *L) {
   lua_gettable(L, 1);
   return 1;
 }
 
-/* Pushes words for the field `key` of the table at the top, which it lacks, and returns true; pushes nothing if it may have one
- * by other means. `parent` is NULL for globals. */
+/* Pushes words for the field `key`, which the table at the top lacks, and returns true. If the field may exist by other
+ * means, pushes nothing and returns false. `parent` is NULL for globals. */
 static bool push_words(lua_State *L, bool api, const char *parent, const char *key) {
   lua_pushcfunction(L, read_field);
   lua_pushvalue(L, -2);
@@ -282,8 +282,8 @@ static bool push_words(lua_State *L, bool api, const char *parent, const char *k
   return true;
 }
 
-/* Pushes words for the chain, from the table at the top, and returns true if a part of it has no value and is used in this way
- * alone. */
+/* Follows the chain from the table at the top. If a part has no value and is never used in another way, pushes words
+ * and returns true. */
 static bool push_missing(lua_State *L, const char *chain, bool api) {
   size_t len = strlen(chain), begin = 0;
   const char *parent = NULL;
@@ -298,7 +298,7 @@ static bool push_missing(lua_State *L, const char *chain, bool api) {
     lua_pushvalue(L, -1);
     if (lua_rawget(L, -3) == LUA_TNIL) {
       lua_pop(L, 1);
-      lua_insert(L, -2); /* the key, below its table */
+      lua_insert(L, -2); /* the key, below the table */
       return !has(L, OTHER, chain, begin + n) && push_words(L, api, parent, key);
     }
     if (!lua_istable(L, -1)) return false;
@@ -314,7 +314,7 @@ struct checking {
   const struct mw_script_file *file;
 };
 
-/* Logs the chain at `chain`, which is used on `line`, if it has no value. */
+/* If the chain `chain`, used on `line`, has no value, logs it. */
 static void check_chain(lua_State *L, const struct checking *checking, const char *chain, lua_Integer line) {
   size_t root = strcspn(chain, ".");
   bool api = has(L, API, chain, root);

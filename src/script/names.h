@@ -1,14 +1,15 @@
-/* Names in a script that have no value, found in its text: functions of the API that do not exist, and undefined globals.
+/* Finds names without a value in the text of a script: functions of the API that do not exist, and undefined globals.
  *
- * The scan reports only code that would raise when it runs: a name that is called or indexed, `mw.status.notfound(...)`, `pint "x"`.
- * It follows `local NAME = require "moonwire"` and the globals. A name that the file declares anywhere else, as a local, a
- * parameter or a loop's variable, is left out; so is one that it also uses in another way, as in `if jit then jit.off() end`. */
+ * The scan reports only code that would raise when it runs: a name that is called or indexed,
+ * `mw.status.notfound(...)`, `pint "x"`. It follows `local NAME = require "moonwire"` and the globals. It ignores a
+ * name that the file declares anywhere, as a local, a parameter or a loop's variable, and a name that is also used in
+ * another way, as in `if jit then jit.off() end`. */
 #ifndef MW_SCRIPT_NAMES_H
 #define MW_SCRIPT_NAMES_H
 
 #include "script/program.h"
 
-/* Logs a warning with FILE:LINE for each such name in the files of the program, which are loaded. Returns 0 or MW_ENOMEM. */
+/* Logs a warning with FILE:LINE for each such name in the files of a loaded program. Returns 0 or MW_ENOMEM. */
 int mw_names_check(struct mw_program *program, struct mw_err *err);
 
 #endif

@@ -14,7 +14,7 @@ static int byte_at(const char *p) { return (unsigned char)*p; }
 
 /* ---- single characters ---- */
 
-/* The end of the class that begins at `p`: a character, an escape or a set. */
+/* Returns the end of the class that begins at `p`: a character, an escape or a set. */
 static const char *class_end(struct mw_pattern *m, const char *p) {
   char first = *p++;
   if (first == ESCAPE) {
@@ -23,7 +23,7 @@ static const char *class_end(struct mw_pattern *m, const char *p) {
   }
   if (first != '[') return p;
   if (*p == '^') p++;
-  do { /* a ']' that comes first stands for itself */
+  do { /* a ']' that comes first is a literal */
     if (p == m->pattern_end) luaL_error(m->L, "malformed pattern (missing ']')");
     if (*p++ == ESCAPE && p < m->pattern_end) p++;
   } while (*p != ']');
@@ -43,7 +43,7 @@ static bool in_class(int c, int letter) {
     case 'u': in = isupper(c); break;
     case 'w': in = isalnum(c); break;
     case 'x': in = isxdigit(c); break;
-    case 'z': in = c == 0; break; /* of Lua 5.1, and still there */
+    case 'z': in = c == 0; break; /* deprecated since Lua 5.2, but still supported */
     default: return letter == c;
   }
   return isupper(letter) ? !in : in;
@@ -69,7 +69,7 @@ static bool in_set(int c, const char *p, const char *last) {
   return !found;
 }
 
-/* Whether the character at `s` is of the class from `p` to `end`. A set may be long. */
+/* True if the character at `s` is of the class from `p` to `end`. A set may be long. */
 static bool matches_one(struct mw_pattern *m, const char *s, const char *p, const char *end) {
   if (s >= m->subject_end) return false;
   switch (*p) {
@@ -80,7 +80,7 @@ static bool matches_one(struct mw_pattern *m, const char *s, const char *p, cons
   }
 }
 
-/* ---- repetition: of the class from `p` to `end`, with the rest of the pattern behind `end` ---- */
+/* ---- repetition of the class from `p` to `end`; the rest of the pattern follows `end` ---- */
 
 static const char *match_longest(struct mw_pattern *m, const char *s, const char *p, const char *end) {
   ptrdiff_t n = 0;
@@ -129,7 +129,7 @@ static const char *close_capture(struct mw_pattern *m, const char *s, const char
   return found;
 }
 
-/* %1 to %9: what the capture holds, again. */
+/* %1 to %9: matches the text of the capture again. */
 static const char *skip_same(struct mw_pattern *m, const char *s, int digit) {
   int i = digit - '1';
   if (i < 0 || i >= m->n_captures || m->captures[i].len == MW_CAPTURE_OPEN) {
@@ -143,7 +143,7 @@ static const char *skip_same(struct mw_pattern *m, const char *s, int digit) {
 
 /* ---- %b and %f ---- */
 
-/* %bxy, with `p` at the x: the end of what is balanced from `s` on. */
+/* %bxy, with `p` at the x. Returns the end of the balanced text from `s` on. */
 static const char *skip_balanced(struct mw_pattern *m, const char *s, const char *p) {
   if (p >= m->pattern_end - 1) luaL_error(m->L, "malformed pattern (missing arguments to '%%b')");
   char open = p[0], close = p[1];
@@ -160,7 +160,7 @@ static const char *skip_balanced(struct mw_pattern *m, const char *s, const char
   return NULL;
 }
 
-/* %f[set], with `p` at the '[' and `end` behind the ']': whether `s` is where the set begins. */
+/* %f[set], with `p` at the '[' and `end` after the ']'. True if `s` is a transition into the set. */
 static bool is_frontier(struct mw_pattern *m, const char *s, const char *p, const char *end) {
   mw_budget_spend(m->L, &m->steps, (size_t)(end - p));
   int before = s == m->subject ? 0 : byte_at(s - 1);
@@ -170,7 +170,7 @@ static bool is_frontier(struct mw_pattern *m, const char *s, const char *p, cons
 
 /* ---- the pattern ---- */
 
-/* What an item did: on with the pattern at `*s` and `*p`, or the end of the match at `*s`, NULL for none. */
+/* Result of an item: continue with the pattern at `*s` and `*p`, or the match has ended at `*s`, NULL for none. */
 enum outcome { GO_ON, ENDED };
 
 static enum outcome end_with(const char **s, const char *found) {
@@ -178,7 +178,7 @@ static enum outcome end_with(const char **s, const char *found) {
   return ENDED;
 }
 
-/* A class with what follows it: nothing, or how often it may repeat. */
+/* Matches a class and its suffix, if it has one: * + - or ?. */
 static enum outcome match_class(struct mw_pattern *m, const char **s, const char **p) {
   const char *end = class_end(m, *p);
   bool one;
@@ -237,7 +237,7 @@ static enum outcome match_item(struct mw_pattern *m, const char **s, const char 
   }
 }
 
-/* Matches the pattern from `p` on at `s`. */
+/* Matches the pattern from `p` on at `s`. Returns the end of the match, or NULL. */
 static const char *match(struct mw_pattern *m, const char *s, const char *p) {
   if (++m->depth > MAX_DEPTH) luaL_error(m->L, "pattern too complex");
   enum outcome outcome = GO_ON;

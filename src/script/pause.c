@@ -27,7 +27,7 @@ bool mw_pause_hold(struct mw_pause *pause, struct mw_ready *job) {
   return true;
 }
 
-/* All that is held may start. */
+/* Starts all held jobs. */
 static void release(struct mw_pause *pause) {
   struct mw_list *node;
   pause->on = false;

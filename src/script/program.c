@@ -8,7 +8,7 @@
 #include "script/environment.h"
 #include "script/show.h"
 
-/* What the table of modules holds for one that is being loaded, and for one that failed. */
+/* Values in the table of modules: the module is loading, or has failed. */
 static const char is_loading, has_failed;
 
 static const struct mw_script_file *find_file(const struct mw_program *program, const char *module) {
@@ -18,14 +18,14 @@ static const struct mw_script_file *find_file(const struct mw_program *program, 
   return NULL;
 }
 
-/* Makes "util/text.lua" of "util.text". A name that is too long gets cut, and then names no file. */
+/* Makes "util/text.lua" from "util.text". A name that is too long is cut, and then names no file. */
 static void module_path(const char *module, char *out, size_t size) {
   size_t len = 0;
   for (; module[len] && len + sizeof ".lua" < size; len++) out[len] = module[len] == '.' ? '/' : module[len];
   snprintf(out + len, size - len, ".lua");
 }
 
-/* The same for a name that leads through links. The module is that of the file's first name, and loads once. */
+/* Finds the file of a name that leads through links. The module is that of the file's first name, and loads once. */
 static const struct mw_script_file *find_linked(const struct mw_program *program, const char *module) {
   const struct mw_file_list *names = program->names;
   if (!names || names->n_aliases == 0) return NULL;
@@ -44,7 +44,7 @@ static const char *module_at(const void *ctx, size_t i) {
   return program->files[i].module;
 }
 
-/* Pushes "FILE:LINE: " of the innermost Lua function, "" without one. mw.live calls require from C. */
+/* Pushes "FILE:LINE: " of the innermost Lua function, or "". mw.live calls require from C. */
 static void push_place(lua_State *L) {
   lua_Debug info;
   int level = 0;
@@ -56,7 +56,7 @@ static void push_place(lua_State *L) {
   lua_pushliteral(L, "");
 }
 
-/* Raises words about `module` with that place. */
+/* Raises an error about `module`, with that place. */
 static int raise_about(lua_State *L, const char *fmt, const char *module) {
   push_place(L);
   lua_pushfstring(L, fmt, module);
@@ -71,7 +71,7 @@ static int raise_unknown(lua_State *L, const struct mw_program *program, const c
   return raise_about(L, "module %s", words);
 }
 
-/* Turns an error of any type into words; one that is no string gets its place. */
+/* Converts an error of any type to words. One that is no string gets its place. */
 static int error_to_string(lua_State *L) {
   mw_show_push_error(L, 1);
   return 1;
@@ -81,7 +81,7 @@ static bool is_marker(lua_State *L, int index, const char *marker) {
   return lua_type(L, index) == LUA_TLIGHTUSERDATA && lua_touserdata(L, index) == marker;
 }
 
-/* Compiles and runs `file`; leaves its value, or the error as a string. Returns 0, MW_EINVAL or MW_ENOMEM. */
+/* Compiles and runs `file`. Pushes its value, or the error as a string. Returns 0, MW_EINVAL or MW_ENOMEM. */
 static int run_file(lua_State *L, struct mw_program *program, const struct mw_script_file *file) {
   lua_pushcfunction(L, error_to_string);
   int handler = lua_gettop(L);
@@ -102,8 +102,8 @@ static int run_file(lua_State *L, struct mw_program *program, const struct mw_sc
   return 0;
 }
 
-/* Runs the file of a module for the first time and keeps its value in the table of modules at `modules`. Leaves the
- * value, or the error, which is reported. */
+/* Runs the file of a module and stores its value in the table of modules at `modules`. Pushes the value, or the error,
+ * which is reported. */
 static bool run_module(lua_State *L, struct mw_program *program, const struct mw_script_file *file, int modules) {
   lua_pushlightuserdata(L, (void *)(uintptr_t)&is_loading);
   lua_setfield(L, modules, file->module);
@@ -118,8 +118,8 @@ static bool run_module(lua_State *L, struct mw_program *program, const struct mw
   return rc == 0;
 }
 
-/* Pushes the value of `module` in the table at `modules`; returns false, with nil at the top, if it is not loaded. Raises an
- * error about `name`, by which a script asked for it, if it is being loaded or has failed. */
+/* Pushes the value of `module` from the table at `modules`. If it is not loaded, pushes nil and returns false. If it is
+ * loading or has failed, raises an error with `name`, the name in the script. */
 static bool push_loaded(lua_State *L, int modules, const char *module, const char *name) {
   if (lua_getfield(L, modules, module) == LUA_TNIL) return false;
   if (is_marker(L, -1, &is_loading)) raise_about(L, "module '%s' requires itself, by way of others", name);
@@ -127,7 +127,7 @@ static bool push_loaded(lua_State *L, int modules, const char *module, const cha
   return true;
 }
 
-/* Pushes what the module is, running its file the first time. Raises when that fails. */
+/* Pushes the value of the module; runs its file the first time. Raises if that fails. */
 static int load_module(lua_State *L, struct mw_program *program, const char *module) {
   luaL_checkstack(L, 10, "modules that require each other");
   if (lua_rawgeti(L, LUA_REGISTRYINDEX, program->modules_ref) != LUA_TTABLE) {
@@ -272,7 +272,7 @@ struct loading {
   const struct mw_script_file *file;
 };
 
-/* Whether the file can be a module under its name; else adds a finding. */
+/* Returns true if the file can be a module under its name; else adds a finding. */
 static bool check_name(struct mw_program *program, const struct mw_script_file *file) {
   const struct mw_script_file *first = find_file(program, file->module);
   if (strcmp(file->module, "moonwire") == 0) {
@@ -287,7 +287,7 @@ static bool check_name(struct mw_program *program, const struct mw_script_file *
   return false;
 }
 
-/* Loads one file as a module unless another has required it already. */
+/* Loads one file as a module unless another script has required it. */
 static int load_one(lua_State *L) {
   struct loading *loading = lua_touserdata(L, 1);
   if (!check_name(loading->program, loading->file)) return 0;
@@ -310,7 +310,7 @@ int mw_program_load(struct mw_program *program, const struct mw_script_file *fil
   for (size_t i = 0; i < n_files && rc == 0; i++) {
     struct loading loading = {program, &files[i]};
     rc = mw_vm_protect(vm, load_one, &loading, err);
-    if (program->failed && vm->loading_account.cut) break; /* others would hold up the worker's calls for as long */
+    if (program->failed && vm->loading_account.cut) break; /* the others would delay the worker's calls just as long */
   }
   vm->loading = NULL;
   program->findings = NULL;

@@ -2,8 +2,8 @@
 
 #include "base/clock.h"
 
-#define TURN_NS (5 * (int64_t)MW_NS_PER_MS)      /* for work of a list in one turn */
-#define LONG_TURN_NS (10 * (int64_t)MW_NS_PER_MS) /* from here on the jobs pause */
+#define TURN_NS (5 * (int64_t)MW_NS_PER_MS)      /* for the work of a list in one turn */
+#define LONG_TURN_NS (10 * (int64_t)MW_NS_PER_MS) /* jobs pause after a turn this long */
 
 static void start_turn(struct mw_ready_queue *queue) {
   if (queue->posted || (mw_list_empty(&queue->calls) && (mw_list_empty(&queue->jobs) || queue->pause))) return;
@@ -11,7 +11,7 @@ static void start_turn(struct mw_ready_queue *queue) {
   mw_loop_post(queue->loop, &queue->post);
 }
 
-/* Runs at least one. */
+/* Runs at least one unit of work. */
 static void run_list(struct mw_list *list) {
   int64_t end = mw_clock_real() + TURN_NS;
   struct mw_list *node;
@@ -28,8 +28,8 @@ static void end_pause(void *arg) {
   start_turn(queue);
 }
 
-/* After jobs have run since `began`. With stopped clocks a test waits until all that needs no time has happened: nothing
- * pauses then. */
+/* Runs after jobs have run since `began`. With stopped clocks jobs do not pause, because a test then waits until all
+ * work that needs no time is done. */
 static void rest(struct mw_ready_queue *queue, int64_t began) {
   int64_t took = mw_clock_real() - began;
   if (took < LONG_TURN_NS || queue->loop->held || queue->pause) return;

@@ -10,14 +10,14 @@
 #include "script/budget.h"
 #include "script/traceback.h"
 
-enum { STRING_BYTES = 256 }; /* of a string within a table */
+enum { STRING_BYTES = 256 }; /* bytes of a string within a table */
 
 struct shown {
   lua_State *L;
   char text[MW_SHOW_BYTES];
   size_t len;
   unsigned steps;
-  const void *path[MW_SHOW_LEVELS]; /* the tables around */
+  const void *path[MW_SHOW_LEVELS]; /* the surrounding tables */
 };
 
 /* ---- text ---- */
@@ -59,19 +59,19 @@ static bool is_name(const char *text, size_t len) {
 }
 
 struct key {
-  const char *name; /* NULL for a key that is no string */
-  int index;        /* on the stack */
+  const char *name; /* NULL if the key is no string */
+  int index;        /* stack index */
 };
 
-/* Names in their order, after them other keys in that of the table. */
+/* Orders names alphabetically; other keys follow in the order of the table. */
 static int compare_keys(const void *a, const void *b) {
   const struct key *x = a, *y = b;
   if (!x->name || !y->name) return x->name ? -1 : y->name ? 1 : x->index - y->index;
   return strcmp(x->name, y->name);
 }
 
-/* Pushes up to MW_SHOW_ENTRIES keys of the table that are not 1 to `n`. Returns how many, and whether there are `more`. A
- * __tostring may change the table: it runs after the walk. */
+/* Pushes up to MW_SHOW_ENTRIES keys of the table that are not 1 to `n`. Returns their number, and sets `more` if there
+ * are others. A __tostring may change the table; it runs after the traversal. */
 static size_t push_keys(struct shown *s, int table, lua_Integer n, struct key *keys, bool *more) {
   lua_State *L = s->L;
   size_t count = 0;
@@ -173,7 +173,7 @@ static void put_value(struct shown *s, int index, unsigned level) {
   lua_settop(L, top);
 }
 
-/* Pushes the text at the top with "\0" for zero bytes, in its place. */
+/* Replaces the text at the top by one with "\0" for zero bytes. Returns it. */
 static const char *replace_zeros(lua_State *L) {
   size_t len;
   const char *text = lua_tolstring(L, -1, &len);

@@ -1,5 +1,5 @@
-/* The functions of the library `string` that Lua's own would run beyond any budget: those with patterns, rep, and those
- * that follow a format. */
+/* Replacements of `string` functions that would exceed any budget: those with patterns, rep, and those that follow a
+ * format. */
 #include <ctype.h>
 #include <lauxlib.h>
 #include <limits.h>
@@ -11,8 +11,8 @@
 #include "script/pattern.h"
 
 enum {
-  CHUNK = 1024 * 1024, /* bytes that are copied between two looks at the budget */
-  LONG = 64 * 1024,    /* bytes of the shortest string whose quoting looks at the budget */
+  CHUNK = 1024 * 1024, /* bytes that are copied between two checks of the budget */
+  LONG = 64 * 1024,    /* bytes of the shortest string whose quoting checks the budget */
   FORMAT = 256 * 1024, /* bytes of the longest format */
   ITEMS = 8192         /* most '%' in a format of string.format: each may take 10 microseconds */
 };
@@ -25,14 +25,15 @@ static void check_match(lua_State *L, struct mw_pattern *m) {
   mw_pattern_init(m, L, subject, subject_len, pattern, pattern_len);
 }
 
-/* Takes the '^' off the pattern; returns whether there was one. */
+/* Removes a '^' from the pattern. Returns true if there was one. */
 static bool take_anchor(struct mw_pattern *m) {
   bool anchored = *m->pattern == '^';
   if (anchored) m->pattern++;
   return anchored;
 }
 
-/* Where to begin: the position at `arg`, from 1 or, negative, from the end, as an offset, which may be past the end. */
+/* Returns the start as an offset, which may be past the end. The position at `arg` counts from 1 or, if negative, from
+ * the end. */
 static size_t opt_offset(lua_State *L, int arg, size_t len) {
   lua_Integer position = luaL_optinteger(L, arg, 1);
   if (position > 0) return (size_t)position - 1;
@@ -87,7 +88,7 @@ static int l_match(lua_State *L) { return search(L, false); }
 struct iteration {
   struct mw_pattern match;
   const char *from; /* where the next match may begin */
-  const char *last; /* where the last one ended: none may be empty there; NULL at first */
+  const char *last; /* the end of the last match: an empty match here is skipped; NULL at first */
 };
 
 /* Upvalues: the iteration, and the strings it points into. */
@@ -121,7 +122,7 @@ static int l_gmatch(lua_State *L) {
 
 /* ---- gsub ---- */
 
-/* Adds the replacement string at 3, with %0 to %9 replaced. */
+/* Adds the replacement string at 3, with %0 to %9 expanded. */
 static void add_template(struct mw_pattern *m, luaL_Buffer *out, const char *start, const char *end) {
   size_t len;
   const char *text = lua_tolstring(m->L, 3, &len), *text_end = text + len, *escape;
@@ -149,7 +150,8 @@ static void add_template(struct mw_pattern *m, luaL_Buffer *out, const char *sta
   luaL_addlstring(out, text, (size_t)(text_end - text));
 }
 
-/* Adds what the table or function at 3 has for the match; false or nil keeps it. Returns whether there was anything. */
+/* Adds the value that the table or function at 3 gives for the match. False or nil keeps the match. Returns true if
+ * there was a value. */
 static bool add_value(struct mw_pattern *m, luaL_Buffer *out, const char *start, const char *end) {
   lua_State *L = m->L;
   if (lua_isfunction(L, 3)) {
@@ -214,7 +216,7 @@ static int l_gsub(lua_State *L) {
 
 /* ---- rep ---- */
 
-/* Fills up `size` bytes, of which the first `unit` are there, by copying them again and again. */
+/* Fills `size` bytes with copies of the first `unit` bytes. */
 static void repeat(lua_State *L, char *bytes, size_t unit, size_t size) {
   for (size_t done = unit; done < size;) {
     size_t whole = done < CHUNK ? done : CHUNK / unit > 0 ? CHUNK / unit * unit : unit;
@@ -243,9 +245,9 @@ static int l_rep(lua_State *L) {
   return 1;
 }
 
-/* ---- format, pack, packsize, unpack: Lua's own, with a format that is not too long ---- */
+/* ---- format, pack, packsize, unpack: Lua's own functions, with a limited format ---- */
 
-/* The character `c` of a string, as %q writes it before `next`. */
+/* Adds the character `c` of a string in the form of %q. `next` is the character after it. */
 static void add_quoted(luaL_Buffer *out, char c, char next) {
   char digits[5];
   if (c == '"' || c == '\\' || c == '\n') {
@@ -259,7 +261,7 @@ static void add_quoted(luaL_Buffer *out, char c, char next) {
   }
 }
 
-/* Replaces the string at `arg` by what %q writes for it. */
+/* Replaces the string at `arg` by its form of %q. */
 static void quote(lua_State *L, int arg) {
   unsigned steps = 0;
   size_t len;
@@ -276,7 +278,7 @@ static void quote(lua_State *L, int arg) {
   lua_replace(L, arg);
 }
 
-/* Quotes the long strings that the format at 1 has a %q for, which becomes a %s. */
+/* Quotes the long strings for which the format at 1 has a %q. The %q becomes a %s. */
 static void quote_long(lua_State *L) {
   size_t len;
   const char *given = lua_tolstring(L, 1, &len);
@@ -299,7 +301,8 @@ static void quote_long(lua_State *L) {
   lua_settop(L, last);
 }
 
-/* Upvalue: Lua's own, which reads its arguments from this function's stack: an error names this function. */
+/* Upvalue: Lua's own function. It reads its arguments from this function's stack, so that an error names this
+ * function. */
 static int with_format(lua_State *L) {
   bool is_long = lua_type(L, 1) == LUA_TSTRING && lua_rawlen(L, 1) > FORMAT;
   luaL_argcheck(L, !is_long, 1, "format too long, expected at most 262144 bytes");
@@ -321,7 +324,7 @@ static int l_format(lua_State *L) {
   return with_format(L);
 }
 
-/* Replaces the function `name` of the table at the top by `function`, with the one that was there as upvalue. */
+/* Replaces the function `name` of the table at the top by `function`, whose upvalue is the old function. */
 static void wrap(lua_State *L, const char *name, lua_CFunction function) {
   lua_getfield(L, -1, name);
   lua_pushcclosure(L, function, 1);
@@ -342,7 +345,7 @@ void mw_libs_replace_string(lua_State *L) {
   wrap(L, "date", with_format);
   lua_pop(L, 1);
   lua_pushliteral(L, "");
-  lua_getmetatable(L, -1); /* its __index is the library for every script */
+  lua_getmetatable(L, -1); /* its __index is the library, for every script */
   lua_pushliteral(L, "protected");
   lua_setfield(L, -2, "__metatable");
   lua_pop(L, 2);

@@ -1,12 +1,12 @@
-/* The functions of the library `table` that loop over as many elements as a length says, and a metamethod may say any:
- * Lua's own, but within the budget. */
+/* Replacements of `table` functions that loop over a length, which a metamethod may make arbitrary. They are Lua's own
+ * functions within the budget. */
 #include <lauxlib.h>
 #include <limits.h>
 
 #include "script/budget.h"
 #include "script/libs.h"
 
-/* What a function does with its table: a value of another type needs the metamethods for it. */
+/* Uses of a function's table. A value of another type needs the metamethods for them. */
 enum { READS = 1, WRITES = 2, MEASURES = 4 };
 
 static bool has_metamethod(lua_State *L, int index, const char *name) {
@@ -102,7 +102,7 @@ static int l_unpack(lua_State *L) {
     mw_budget_turn(L, &steps);
     lua_geti(L, 1, first);
   }
-  lua_geti(L, 1, last); /* apart, as `first` must not exceed the greatest integer */
+  lua_geti(L, 1, last); /* last, because `first` must not exceed the greatest integer */
   return (int)n;
 }
 
@@ -135,9 +135,9 @@ static int l_concat(lua_State *L) {
   return 1;
 }
 
-/* ---- sort: quicksort, the smaller part first, so that it nests no deeper than the length has bits ---- */
+/* ---- sort: quicksort, the smaller part first, so that its depth is at most the bits of the length ---- */
 
-/* Whether the value at `a` comes before that at `b`, by the function at 2 if there is one. */
+/* True if the value at `a` comes before the value at `b`, by the function at 2 if there is one. */
 static bool comes_before(lua_State *L, int a, int b, unsigned *steps) {
   mw_budget_turn(L, steps);
   mw_budget_bytes(L, steps, lua_type(L, a) == LUA_TSTRING ? lua_rawlen(L, a) : 0);
@@ -168,14 +168,14 @@ static void order(lua_State *L, lua_Integer i, lua_Integer j, unsigned *steps) {
   }
 }
 
-/* Parts t[low] to t[high], four elements or more whose first, middle and last are in order, at the middle one. Returns
- * where that went. */
+/* Partitions t[low] to t[high] around the middle element. There are at least four, and the first, middle and last are
+ * in order. Returns the new position of the middle element. */
 static lua_Integer part(lua_State *L, lua_Integer low, lua_Integer high, unsigned *steps) {
   lua_Integer middle = low + (high - low) / 2, i = low, j = high - 1;
   lua_geti(L, 1, middle);
   lua_pushvalue(L, -1);
   lua_geti(L, 1, high - 1);
-  set_pair(L, middle, high - 1); /* the pivot, of which a copy stays on the stack, waits out of the way */
+  set_pair(L, middle, high - 1); /* moves the pivot out of the way; a copy stays on the stack */
   for (;;) {
     while (lua_geti(L, 1, ++i), comes_before(L, -1, -2, steps)) {
       if (i == high - 1) luaL_error(L, "invalid order function for sorting");

@@ -6,7 +6,7 @@
 
 #include "base/clock.h"
 
-/* One that no library here uses: a signal of a timer is its own. */
+/* A signal that no library here uses for its timers. */
 #define SIGNAL (SIGRTMIN + 3)
 
 #if defined(__SANITIZE_THREAD__)
@@ -17,7 +17,7 @@ static const bool held_back = false;
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-/* One that somebody has sent has no ticker. */
+/* Ignores a signal from another sender, which has no ticker. */
 static void on_signal(int number, siginfo_t *info, void *context) {
   if (info->si_code != SI_TIMER) return;
   const struct mw_ticker *ticker = info->si_value.sival_ptr;
@@ -30,7 +30,7 @@ static void install(void) {
   sigaction(SIGNAL, &action, NULL);
 }
 
-/* Not blocked here, a signal that is pending is handled before the call that deletes its timer returns. */
+/* Unblocks the signal here, so that a pending one is handled before the call that deletes its timer returns. */
 static void unblock(void) {
   sigset_t set;
   sigemptyset(&set);

@@ -12,7 +12,7 @@
 #include "script/libs.h"
 #include "script/weak.h"
 
-/* Whether Lua may have `size` bytes in the place of `held`. */
+/* True if Lua may replace `held` bytes by `size` bytes. */
 static inline bool is_allowed(struct mw_vm *vm, size_t held, size_t size) {
   return (size < vm->bulk_from && vm->memory.used - held + size <= vm->unasked) || mw_budget_allow(vm, held, size);
 }
@@ -34,7 +34,7 @@ static void *resize(struct mw_vm *vm, void *block, size_t old, size_t size) {
   return moved;
 }
 
-/* Lua's allocator: blocks, counted. Without a block, old_size is a type tag and not a size. */
+/* Lua's allocator: counted blocks. Without a block, old_size is a type tag and not a size. */
 static void *allocate(void *arg, void *block, size_t old_size, size_t new_size) {
   struct mw_vm *vm = arg;
   if (new_size > 0) return block ? resize(vm, block, old_size, new_size) : take(vm, new_size);
@@ -44,7 +44,7 @@ static void *allocate(void *arg, void *block, size_t old_size, size_t new_size) 
   return NULL;
 }
 
-/* Only a bug gets here: Lua is entered in protected mode everywhere. */
+/* Reached only by a bug, because Lua is always entered in protected mode. */
 static int on_panic(lua_State *L) {
   const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "no message";
   mw_log(MW_LOG_ERROR, NULL, "unprotected error in Lua: %s", text);
@@ -117,8 +117,8 @@ int mw_vm_protect(struct mw_vm *vm, lua_CFunction function, void *arg, struct mw
   return rc;
 }
 
-/* The text without a byte order mark and a first line that begins with "#", as luaL_loadfilex() skips them. The end of that
- * line stays, for the numbers of the others. */
+/* Returns the text without a byte order mark and without a first line that begins with "#", as luaL_loadfilex() does.
+ * The newline of that line stays, so that line numbers are right. */
 static struct mw_slice skip_head(struct mw_slice text) {
   size_t skipped = text.len >= 3 && memcmp(text.data, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
   if (skipped < text.len && text.data[skipped] == '#') {
@@ -128,8 +128,8 @@ static struct mw_slice skip_head(struct mw_slice text) {
   return mw_slice(text.data + skipped, text.len - skipped);
 }
 
-/* Hands Lua the text in pieces, with a look at the budget before each. Some instructions lengthen a list that each further one
- * walks: with 20,000 `elseif`, reading a piece takes 30 ms. */
+/* The reader of lua_load(): passes the text in pieces, and checks the budget before each. Some instructions lengthen a
+ * list that each further one traverses: with 20,000 `elseif`, reading a piece takes 30 ms. */
 static const char *read_piece(lua_State *L, void *arg, size_t *size) {
   enum { PIECE = 4 * 1024 };
   struct mw_slice *left = arg;
@@ -144,7 +144,7 @@ int mw_vm_compile(lua_State *L, struct mw_slice text, const char *name) {
   return lua_load(L, read_piece, &text, name, "t");
 }
 
-/* Lua gives no place for a binary chunk, nor for levels too many. */
+/* Adds the path to errors without one: Lua gives no place for a binary chunk and for too many levels. */
 int mw_vm_load(lua_State *L, struct mw_slice text, const char *path) {
   const char *encoding = mw_text_wide_encoding(text);
   if (encoding) {

@@ -4,9 +4,9 @@
 
 #include "script/layout.h"
 
-enum { LEAST = 8 }; /* places that a table counts at the least: smaller ones grow unseen */
+enum { LEAST = 8 }; /* places that a table counts at least: smaller tables grow unchecked */
 
-/* Their addresses: where the registry has the registered tables, as keys, and the text "__mode". */
+/* Their addresses are registry keys: of the table whose keys are the registered tables, and of the text "__mode". */
 static const char tables, mode;
 
 void mw_weak_open(lua_State *L) {
@@ -20,7 +20,7 @@ void mw_weak_open(lua_State *L) {
   lua_rawsetp(L, LUA_REGISTRYINDEX, &mode);
 }
 
-/* True for a metatable, at the top, of tables whose keys alone are weak. Uses one place of the stack. */
+/* True if the metatable at the top makes keys weak and values not. Uses one stack slot. */
 static bool is_weak(lua_State *L) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &mode);
   const char *text = lua_rawget(L, -2) == LUA_TSTRING ? lua_tostring(L, -1) : "";
@@ -34,7 +34,7 @@ static size_t places_of(const struct mw_lua_table *table) {
   return n < LEAST ? LEAST : n;
 }
 
-/* The places of all registered tables but one. */
+/* Adds up the places of all registered tables except `but`. */
 static size_t add_up(lua_State *L, const struct mw_lua_table *but) {
   size_t sum = 0;
   lua_rawgetp(L, LUA_REGISTRYINDEX, &tables);
@@ -49,7 +49,7 @@ static size_t add_up(lua_State *L, const struct mw_lua_table *but) {
   return sum;
 }
 
-/* Counts a further table. Returns whether all are within the limit. */
+/* Counts a further table. Returns true if all are within the limit. */
 static bool count(struct mw_vm *vm, lua_State *L, const struct mw_lua_table *table) {
   size_t most = vm->limits.weak_keys, own = places_of(table);
   vm->weak_places += own;
@@ -80,7 +80,7 @@ bool mw_weak_check(lua_State *L, int index) {
   return vm->limits.weak_keys > 0 && vm->weak_places > vm->limits.weak_keys / 2;
 }
 
-/* A table that is to have `places` places. */
+/* Growth of a table to `places` places. */
 struct growth {
   size_t places, most;
 };
