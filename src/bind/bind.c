@@ -50,8 +50,9 @@ void *mw_bind_check_self(lua_State *L, const char *type) {
   void *self = luaL_testudata(L, 1, type);
   const char *name = self ? NULL : name_after_dot(L);
   if (name) {
-    luaL_error(L, "%s: expected %s before a colon, got %s as the first argument: write object:%s(...), not object.%s(...)", name,
-               type, luaL_typename(L, 1), name, name);
+    luaL_error(L,
+               "%s: expected %s before a colon, got %s as the first argument: write object:%s(...), not object.%s(...)",
+               name, type, luaL_typename(L, 1), name, name);
   }
   return self ? self : luaL_checkudata(L, 1, type);
 }

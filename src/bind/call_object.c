@@ -387,8 +387,8 @@ static const char *field_at(const void *ctx, size_t i) { return ((const char *co
 
 /* Upvalue 1: the methods. */
 static int raise_unknown(lua_State *L, const char *name) {
-  static const char *const fields[] = {"method", "service", "vars", "deadline", "request_encoding", "metadata", "peer", "trace_id",
-                                       "log"};
+  static const char *const fields[] = {"method",   "service", "vars",     "deadline", "request_encoding",
+                                       "metadata", "peer",    "trace_id", "log"};
   const char *near = mw_nearest(name, sizeof fields / sizeof *fields, field_at, fields);
   if (!near) near = mw_guard_nearest(L, lua_upvalueindex(1), name);
   return luaL_error(L, "call has no %s%s%s%s", name, near ? " (did you mean " : "", near ? near : "", near ? "?)" : "");

@@ -133,7 +133,8 @@ static const char *check_json(lua_State *L, struct mw_program *program) {
     check_length(L, -1, "service_config", SERVICE_CONFIG_MAX);
     return lua_tostring(L, -1);
   }
-  if (!lua_istable(L, -1)) luaL_error(L, "mw.client: service_config: expected a table or JSON, got %s", luaL_typename(L, -1));
+  if (!lua_istable(L, -1))
+    luaL_error(L, "mw.client: service_config: expected a table or JSON, got %s", luaL_typename(L, -1));
   if (lua_rawgeti(L, LUA_REGISTRYINDEX, program->modules_ref) != LUA_TTABLE) {
     luaL_error(L, "mw.client: service_config: expected JSON text, got a table: "
                   "the generation of this function has ended");
@@ -201,7 +202,8 @@ static void read_options(lua_State *L, int index, struct mw_program *program, st
 static void push_client_type(lua_State *L);
 
 /* Makes a client. It replaces the program at the top and the channel below. */
-static void make_client(lua_State *L, struct mw_program *program, struct mw_bind_channel *channel, bool wait_for_ready) {
+static void make_client(lua_State *L, struct mw_program *program, struct mw_bind_channel *channel,
+                        bool wait_for_ready) {
   struct mw_bind_client *client = lua_newuserdatauv(L, sizeof *client, 2);
   *client = (struct mw_bind_client){program, channel, wait_for_ready};
   lua_insert(L, -3);
@@ -250,7 +252,8 @@ static struct mw_bind_client *check_client(lua_State *L, int index) {
 static void check_stub(lua_State *L, const struct mw_method_type *method) {
   bool is = luaL_getmetafield(L, 1, "__metatable") == LUA_TSTRING && strcmp(lua_tostring(L, -1), STUB) == 0;
   if (!is) {
-    luaL_error(L, "%s: expected a stub before a colon, got %s as the first argument: write stub:%s(...), not stub.%s(...)",
+    luaL_error(L,
+               "%s: expected a stub before a colon, got %s as the first argument: write stub:%s(...), not stub.%s(...)",
                method->path, luaL_typename(L, 1), method->name, method->name);
   }
   lua_pop(L, 1);

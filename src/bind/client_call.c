@@ -179,7 +179,8 @@ static void read_option(lua_State *L, struct mw_outbound *o, struct mw_client_re
                         struct mw_metadata *metadata, const char *what) {
   const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
   if (strcmp(name, "deadline") == 0) {
-    if (lua_type(L, -1) != LUA_TNUMBER) luaL_error(L, "%s: deadline: expected a number, got %s", what, luaL_typename(L, -1));
+    if (lua_type(L, -1) != LUA_TNUMBER)
+      luaL_error(L, "%s: deadline: expected a number, got %s", what, luaL_typename(L, -1));
     request->deadline = deadline_after(L, lua_tonumber(L, -1), what);
   } else if (strcmp(name, "metadata") == 0) {
     if (!lua_istable(L, -1)) luaL_error(L, "%s: metadata: expected a table, got %s", what, luaL_typename(L, -1));
@@ -228,7 +229,8 @@ static void pass_on(lua_State *L, struct mw_outbound *o, struct mw_metadata *met
 
 /* Passes on the trace context, unless the script has set its own. A tracestate belongs to its traceparent. This server
  * records no spans: a traceparent of its own would name a parent that no trace has. */
-static void pass_trace(lua_State *L, struct mw_outbound *o, struct mw_metadata *metadata, const struct mw_call *parent) {
+static void pass_trace(lua_State *L, struct mw_outbound *o, struct mw_metadata *metadata,
+                       const struct mw_call *parent) {
   bool traced = mw_metadata_get(metadata, "traceparent") != NULL;
   bool stated = mw_metadata_get(metadata, "tracestate") != NULL;
   bool laden = mw_metadata_get(metadata, "baggage") != NULL;

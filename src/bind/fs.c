@@ -105,8 +105,8 @@ static int deliver_read(lua_State *L, struct mw_work *work) {
   struct reading *r = (struct reading *)work;
   if (work->error == EFBIG && r->limit == work->limit) {
     return mw_bind_fail(L, MW_CODE_RESOURCE_EXHAUSTED,
-                        "%s: larger than limits.memory_bytes, %zu bytes; read pieces with mw.fs.open", lua_tostring(L, 1),
-                        r->limit);
+                        "%s: larger than limits.memory_bytes, %zu bytes; read pieces with mw.fs.open",
+                        lua_tostring(L, 1), r->limit);
   }
   if (work->error == EDQUOT) {
     return mw_bind_fail(L, MW_CODE_RESOURCE_EXHAUSTED,

@@ -122,7 +122,8 @@ int mw_fs_make_temp(const struct mw_files *files, const char *folder, int *fd, c
     if (getrandom(&number, sizeof number, 0) != (ssize_t)sizeof number) return errno;
     char *name;
     const char *slash = *folder ? "/" : "";
-    if (asprintf(&name, "%s%s" MW_FS_TEMP_PREFIX "%016llx", folder, slash, (unsigned long long)number) < 0) return ENOMEM;
+    if (asprintf(&name, "%s%s" MW_FS_TEMP_PREFIX "%016llx", folder, slash, (unsigned long long)number) < 0)
+      return ENOMEM;
     int error = mw_fs_at(files, name, true, create, fd);
     if (error == 0) {
       *path = name;

@@ -33,8 +33,11 @@ static int l_blame(lua_State *L) {
   lua_Debug info;
   lua_settop(L, 1);
   lua_getinfo(L, ">S", &info);
-  return luaL_error(L, "%s:%d: the interceptor returned neither the handler's results nor a status: expected return next(), "
-                    "or return nil, status", mw_place_source(&info), info.linedefined);
+  return luaL_error(
+      L,
+      "%s:%d: the interceptor returned neither the handler's results nor a status: expected return next(), "
+      "or return nil, status",
+      mw_place_source(&info), info.linedefined);
 }
 
 static const char *service_at(const void *ctx, size_t i) {

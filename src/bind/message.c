@@ -144,7 +144,8 @@ static void make_array_metatable(lua_State *L) {
 }
 
 void mw_bind_open_message(lua_State *L, struct mw_program *program) {
-  static const luaL_Reg functions[] = {{"type", l_type}, {"message", l_message}, {"enum", l_enum}, {"array", l_array}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {
+      {"type", l_type}, {"message", l_message}, {"enum", l_enum}, {"array", l_array}, {NULL, NULL}};
   luaL_checkstack(L, 20, NULL);
   make_array_metatable(L);
   mw_messages_open(L, program);

@@ -47,11 +47,12 @@ static size_t drop_repeated(uint64_t *keys, size_t n) {
 static void refuse(lua_State *L, const struct mw_field *field, unsigned bits) {
   char words[512];
   const char *entry = field->message->full_name, *dot = strrchr(entry, '.');
-  snprintf(words, sizeof words,
-           "%.*s%s: the keys collide in a Lua table: more than %d leave the same remainder modulo %lu, others modulo %lu "
-           "and %lu",
-           (int)(dot ? dot + 1 - entry : 0), entry, field->name, MW_COLLISIONS_MOST, (1ul << bits) - 1,
-           (2ul << bits) - 1, (4ul << bits) - 1);
+  snprintf(
+      words, sizeof words,
+      "%.*s%s: the keys collide in a Lua table: more than %d leave the same remainder modulo %lu, others modulo %lu "
+      "and %lu",
+      (int)(dot ? dot + 1 - entry : 0), entry, field->name, MW_COLLISIONS_MOST, (1ul << bits) - 1, (2ul << bits) - 1,
+      (4ul << bits) - 1);
   struct mw_status status = mw_status(MW_CODE_RESOURCE_EXHAUSTED, words);
   mw_bind_push_status(L, &status);
   lua_error(L);

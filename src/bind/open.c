@@ -30,10 +30,11 @@ int mw_bind_program_new(struct mw_program **out, struct mw_vm *vm, const struct 
                         uint64_t generation, struct mw_err *err) {
   int rc = mw_program_new(out, vm, host, pool, generation, mw_bind_open, mw_bind_close_messages, err);
   if (rc != MW_ENOMEM) return rc;
-  return mw_err_set(err, rc,
-                    "not enough memory for the schema, which has %zu message types: expected larger limits.memory_bytes, or "
-                    "fewer types",
-                    mw_pool_message_count(pool));
+  return mw_err_set(
+      err, rc,
+      "not enough memory for the schema, which has %zu message types: expected larger limits.memory_bytes, or "
+      "fewer types",
+      mw_pool_message_count(pool));
 }
 
 static int adopted(lua_State *L) {

@@ -45,16 +45,23 @@ static void check_parameters(lua_State *L, const struct mw_method_type *method) 
   const char *service = method->service->full_name, *name = method->name;
   const char *expected = method->client_streaming ? "(call)" : "(request, call)";
   if (first && strcmp(first, "self") == 0) {
-    luaL_error(L, "%s.%s: the handler has a parameter self: define it with a dot, function Service.%s%s, not with a colon", service,
-               name, name, expected);
+    luaL_error(L,
+               "%s.%s: the handler has a parameter self: define it with a dot, function Service.%s%s, not with a colon",
+               service, name, name, expected);
   }
   if (takes_call_for_request(method, first, second)) {
-    luaL_error(L, "%s.%s: the handler's first parameter is the request: expected function Service.%s(request, call), got (%s%s%s)",
-               service, name, name, first, second ? ", " : "", second ? second : "");
+    luaL_error(
+        L,
+        "%s.%s: the handler's first parameter is the request: expected function Service.%s(request, call), "
+        "got (%s%s%s)",
+        service, name, name, first, second ? ", " : "", second ? second : "");
   }
   if (method->client_streaming && second && strcmp(second, "call") == 0) {
-    luaL_error(L, "%s.%s takes a stream: expected function Service.%s(call), with the messages in call:messages(), got (%s, call)",
-               service, name, name, first);
+    luaL_error(
+        L,
+        "%s.%s takes a stream: expected function Service.%s(call), with the messages in call:messages(), "
+        "got (%s, call)",
+        service, name, name, first);
   }
 }
 

@@ -255,7 +255,8 @@ static void push_any(lua_State *L) {
   lua_createtable(L, 0, 2);
   for (int i = 0; i < 2; i++) {
     const ProtobufCBinaryData *bytes = mw_field_value((ProtobufCMessage *)(uintptr_t)message, &any->fields[i]);
-    if (i == 0 && bytes->len == 0) luaL_error(L, "with_details: google.protobuf.Any.type_url is empty, expected a type URL");
+    if (i == 0 && bytes->len == 0)
+      luaL_error(L, "with_details: google.protobuf.Any.type_url is empty, expected a type URL");
     lua_pushlstring(L, bytes->len > 0 ? (const char *)bytes->data : "", bytes->len);
     lua_setfield(L, -2, names[i]);
   }

@@ -156,7 +156,8 @@ static int l_gc(lua_State *L) {
 static void push_subscription_type(lua_State *L) {
   static const luaL_Reg methods[] = {
       {"receive", l_receive}, {"messages", l_messages}, {"close", l_close}, {NULL, NULL}};
-  static const luaL_Reg metamethods[] = {{"__call", l_next}, {"__close", l_close_variable}, {"__gc", l_gc}, {NULL, NULL}};
+  static const luaL_Reg metamethods[] = {
+      {"__call", l_next}, {"__close", l_close_variable}, {"__gc", l_gc}, {NULL, NULL}};
   mw_bind_push_type(L, SUBSCRIPTION, methods, metamethods);
 }
 
@@ -167,10 +168,12 @@ static struct topic *check_topic(lua_State *L) { return mw_bind_check_self(L, TO
 static int fail_to_publish(lua_State *L, int rc, size_t size) {
   enum mw_code code = MW_CODE_RESOURCE_EXHAUSTED;
   if (rc == MW_ELIMIT) {
-    return mw_bind_fail(L, code, "a value of %zu bytes is too long for a topic, which takes %d", size, MW_TOPIC_QUEUE_BYTES);
+    return mw_bind_fail(L, code, "a value of %zu bytes is too long for a topic, which takes %d", size,
+                        MW_TOPIC_QUEUE_BYTES);
   }
   if (rc == MW_EFULL) {
-    return mw_bind_fail(L, code, "the topics of this process hold %d bytes that subscribers have not received", MW_TOPICS_BYTES);
+    return mw_bind_fail(L, code, "the topics of this process hold %d bytes that subscribers have not received",
+                        MW_TOPICS_BYTES);
   }
   return mw_bind_fail(L, code, "out of memory for a value to publish");
 }

@@ -52,8 +52,10 @@ static void describe(const struct mw_vm *vm, const struct mw_account *account, c
       break;
     case MW_CUT_KEYS: snprintf(out, size, "%s filled a table with numbers as keys that collide", subject(vm)); break;
     case MW_CUT_WEAK_KEYS:
-      snprintf(out, size, "%s filled tables with weak keys (__mode = 'k') beyond limits.weak_keys, %zu places: use __mode = "
-               "'kv', or keep the values in a field of their keys", subject(vm), vm->limits.weak_keys);
+      snprintf(out, size,
+               "%s filled tables with weak keys (__mode = 'k') beyond limits.weak_keys, %zu places: use __mode = "
+               "'kv', or keep the values in a field of their keys",
+               subject(vm), vm->limits.weak_keys);
       break;
     case MW_CUT_DEADLINE: snprintf(out, size, "%s ran on after its deadline", subject(vm)); break;
     case MW_CUT_STOP: snprintf(out, size, "the server is shutting down and %s ran on", subject(vm)); break;

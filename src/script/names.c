@@ -115,9 +115,9 @@ static bool is(const struct scanner *s, const char *text) {
 }
 
 static bool is_word(const struct scanner *s) {
-  static const char *const words[] = {"and",   "break", "do",     "else", "elseif", "end",  "false", "for", "function", "goto",
-                                      "if",    "in",    "local",  "nil",  "not",    "or",   "repeat", "return", "then", "true",
-                                      "until", "while"};
+  static const char *const words[] = {"and",      "break",  "do",   "else", "elseif", "end",  "false", "for",
+                                      "function", "goto",   "if",   "in",   "local",  "nil",  "not",   "or",
+                                      "repeat",   "return", "then", "true", "until",  "while"};
   for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
     if (is(s, words[i])) return true;
   }

@@ -36,8 +36,7 @@ struct mw_vm {
   size_t n_idle, n_live;
   struct mw_metric *live_gauge; /* shows n_live; may be NULL */
   uint64_t n_started;       /* number of fibers started */
-  void (*broken)(struct mw_vm *vm, const struct mw_fiber *fiber); /* runs after a killed or cut fiber has ended; or
-                                                                   * NULL */
+  void (*broken)(struct mw_vm *vm, const struct mw_fiber *fiber); /* after a killed or cut fiber has ended; or NULL */
   struct mw_store_holds *holds; /* for bind/store_hold.c; NULL before it opens */
   struct mw_metric *memory_gauge, *outside_gauge; /* show parts of `memory`; may be NULL */
   struct mw_program *newest; /* program of the newest committed generation; NULL before the first */
