@@ -12,7 +12,7 @@
 #include "schema/message.h"
 #include "script/fiber.h"
 
-/* The program whose module table this C function came from. */
+/* The program of this C function, whose first upvalue it is. */
 static inline struct mw_program *mw_bind_program(lua_State *L) {
   return (struct mw_program *)lua_touserdata(L, lua_upvalueindex(1));
 }
@@ -151,7 +151,7 @@ struct mw_bind_target {
   char place[];     /* "lua/tasks.lua:12", where the handler begins; for a method that C handles, its path */
 };
 
-/* The same, for methods that C handles and interceptors wrap. */
+/* Serves methods that C handles and interceptors wrap; `arg` as above. */
 extern const struct mw_handler mw_bind_builtin_handler;
 
 /* True if a Lua function, the handler or an interceptor, runs the route's calls. */
@@ -175,7 +175,8 @@ struct mw_bind_child {
   void (*cancel)(struct mw_bind_child *child); /* runs when the served call is cancelled; runs no Lua */
 };
 
-/* Links `child` to the call that L serves: both are cancelled together. Returns that call, or NULL outside of calls. */
+/* Links `child` to the call that L serves, so that it is cancelled with that call. Returns the call, or NULL outside of
+ * calls. */
 struct mw_call *mw_bind_adopt(lua_State *L, struct mw_bind_child *child);
 
 /* ---- message.c: between Lua tables and messages ----
@@ -231,8 +232,8 @@ void mw_bind_forget_states(lua_State *L);
 
 /* ---- debug_info.c ---- */
 
-/* Adds a google.rpc.DebugInfo to the status at the top: the lines of `traceback`, which may be NULL, and the running
- * function. */
+/* Adds a google.rpc.DebugInfo to the status at the top: the lines of `traceback`, which may be NULL, and the
+ * generation, worker and call. */
 void mw_bind_add_debug_info(lua_State *L, const char *traceback);
 
 /* Replaces each byte that belongs to no UTF-8 character by "?", because a status carries only UTF-8. */

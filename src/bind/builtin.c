@@ -20,9 +20,9 @@ struct inner {
   struct mw_call call;
   struct mw_dispatch dispatch;  /* its own, without other calls: nothing is counted twice */
   struct mw_bind_call *outer;
-  struct mw_bind_waiter waiter; /* of the outer call's fiber */
+  struct mw_bind_waiter waiter; /* waits in the outer call's fiber */
   bool begun, over;
-  bool waiting;                 /* in mw_fiber_wait_quietly() */
+  bool waiting;                 /* while in mw_fiber_wait_quietly() */
   bool unsent;                  /* the last message stalled the outer call */
   struct mw_slice request;      /* for a method with one request; in the arena of the inner call */
   uint8_t *reply;               /* reserved, for a method with one reply; in the same arena */

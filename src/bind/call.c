@@ -235,8 +235,9 @@ static int check_status(lua_State *L) {
   return 1;
 }
 
-/* True if the error at the top is a status that can be sent; else replaces it by an error text. A `<close>` handler may
- * have changed the details after on_error() checked them. Not for use after a cut, when no function may be called. */
+/* True if the error at the top is a status that can be sent. If the check raises, pushes that error, because a
+ * `<close>` handler may have changed the details after on_error() checked them. Not for use after a cut, when no
+ * function may be called. */
 static bool is_good_status(lua_State *L) {
   lua_pushcfunction(L, check_status);
   lua_pushvalue(L, -2);

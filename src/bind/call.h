@@ -20,7 +20,7 @@ enum mw_bind_arrival { MW_BIND_NOTHING, MW_BIND_MESSAGE, MW_BIND_END };
 /* A fiber that waits in call:send or call:receive. Lives in a userdata on its coroutine's stack. */
 struct mw_bind_waiter {
   struct mw_list link;       /* in the call's `senders` or `woken`, or in no list */
-  struct mw_bind_call *call; /* NULL once the call has ended */
+  struct mw_bind_call *call; /* NULL after the call has ended */
   struct mw_fiber *fiber;
   bool raising;              /* for call:messages(): raises if the call was cancelled */
   enum mw_bind_arrival arrived;

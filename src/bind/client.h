@@ -24,7 +24,7 @@ struct mw_bind_channel {
 
 struct mw_bind_client {
   struct mw_program *program;
-  struct mw_bind_channel *channel; /* the user value */
+  struct mw_bind_channel *channel; /* its first user value */
   bool wait_for_ready;
 };
 

@@ -89,7 +89,7 @@ static void on_message(void *user, struct mw_slice bytes) {
   o->message = bytes;
   o->arrived = true;
   if (o->reader && bytes.len > LARGE) {
-    mw_fiber_resume(o->reader); /* `o` may be gone afterwards */
+    mw_fiber_resume(o->reader); /* `o` may be freed by now */
   } else if (!wake(o->reader)) {
     keep_message(o);
   }

@@ -51,7 +51,8 @@ enum { MOST_PERIODIC = 1000 }; /* a reload compares each job with each */
 static void schedule(struct job *job);
 static void schedule_ready(struct mw_ready *ready);
 
-/* Releases the job that waits for the end of this run. It is due one period after this job was due, or now. */
+/* Releases the job that waits for the end of this run. Its next run is one period after its due time, or now if that
+ * has passed. */
 static void release_successor(struct job *job) {
   struct job *next = job->successor;
   if (!next) return;

@@ -28,7 +28,7 @@ struct encoder {
   lua_State *L;
   struct mw_program *program;
   struct mw_json_printer printer;
-  struct mw_pace pace; /* of the printer */
+  struct mw_pace pace; /* pace of the printer */
   unsigned steps; /* towards the next check of the budget */
 };
 

@@ -13,7 +13,7 @@ static bool declares_default(const struct mw_field *field) {
 
 /* Pushes a table with the values of unset fields. */
 static void push_defaults(lua_State *L, const struct mw_message_state *state, int atoms) {
-  static const ProtobufCBinaryData zero; /* of every kind */
+  static const ProtobufCBinaryData zero; /* zero for a value of any kind */
   struct mw_pusher pusher = {.L = L, .messages = state->owner, .atoms = atoms};
   lua_newtable(L);
   for (size_t i = 0; i < state->type->n_fields; i++) {

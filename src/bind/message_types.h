@@ -28,14 +28,14 @@ struct mw_message_state {
   struct mw_name_index names; /* to a position in type->fields */
   const void *metatable;      /* lua_topointer() of the metatable */
   int metatable_atom;
-  int name_atom;              /* of the first field; the others follow in order */
+  int name_atom;              /* atom of the first field; the others follow in order */
   bool has_required;          /* the type itself has required fields */
 };
 
 struct mw_enum_state {
   const struct mw_enum_type *type;
   struct mw_name_index names; /* to a position in type->values */
-  int name_atom;              /* of the first value; the others follow in order */
+  int name_atom;              /* atom of the first value; the others follow in order */
   int *atom_of;               /* atom of a number from 0 to n_atom_of - 1; 0 if it has no value */
   int n_atom_of;
 };
@@ -43,8 +43,8 @@ struct mw_enum_state {
 struct mw_messages {
   struct mw_pool *pool;            /* a reference */
   struct mw_arena arena;           /* memory of the members below */
-  struct mw_message_state *types;  /* by mw_message_type.index */
-  struct mw_enum_state *enums;     /* by mw_enum_type.index */
+  struct mw_message_state *types;  /* indexed by mw_message_type.index */
+  struct mw_enum_state *enums;     /* indexed by mw_enum_type.index */
   int ref;                         /* registry: the atoms */
   bool unknowns;                   /* a message of this program has unknown fields */
 };

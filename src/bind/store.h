@@ -166,7 +166,7 @@ struct mw_store_hold {
   void (*let_go)(struct mw_store_hold *hold); /* copies data borrowed from the closing snapshot; or NULL */
   const char *ended;                  /* the reason why the worker closed it, or NULL */
   struct mw_store_holds *holds;
-  const char *name;                   /* for display */
+  const char *name;                   /* name of its user, for display */
   int64_t opened;                     /* mw_clock_mono() */
   uint64_t fiber, call;               /* serial and id of the owners, or 0 */
   uint64_t client;                    /* a hash of the call's connection, or a job; 0 for a loading script */

@@ -16,17 +16,17 @@ struct change {
   struct change *next;
   bool put;
   size_t key_len, value_len;
-  uint8_t bytes[]; /* key, value */
+  uint8_t bytes[]; /* the key, then the value */
 };
 
 struct watch {
   struct mw_list link;              /* in queues->list until it is closed */
-  struct mw_store_queues *queues;   /* of the worker */
+  struct mw_store_queues *queues;   /* queues of the worker */
   struct mw_collection *collection; /* in the user value */
   struct mw_store_key prefix;
   struct mw_store_hold hold;          /* snapshot of the existing messages, while they are read */
   struct mw_slice at;                 /* the last key that was read from it */
-  struct mw_store_watch *watch;       /* NULL once closed */
+  struct mw_store_watch *watch;       /* NULL after it was closed */
   struct change *first, **last;
   size_t count, bytes;
   bool behind; /* changes were lost */

@@ -12,7 +12,7 @@ static void push_value(struct mw_pusher *p, const struct mw_message_type *type, 
 }
 
 bool mw_push_wellknown(struct mw_pusher *p, const struct mw_message_type *type, const ProtobufCMessage *message) {
-  static const ProtobufCBinaryData zero; /* of every kind */
+  static const ProtobufCBinaryData zero; /* zero for a value of any kind */
   const struct mw_field *first = type->fields;
   switch (type->wellknown) {
     case MW_WKT_STRUCT: mw_push_map(p, first, message); return true;

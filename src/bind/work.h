@@ -33,7 +33,7 @@ struct mw_work {
   bool *busy; /* set until the fiber has the outcome; or NULL */
   int error;  /* result of `run` */
   bool again; /* this is the second run, after there was no free descriptor */
-  size_t held, limit;     /* bytes: mw_work_hold() */
+  size_t held, limit;     /* bytes counted by mw_work_hold(), and their limit */
   atomic_size_t *holding; /* bytes of all works of the worker; outlives them, while the fiber may not */
   int (*run)(struct mw_work *work);
   int (*deliver)(lua_State *L, struct mw_work *work);

@@ -38,13 +38,13 @@ struct mw_shortage {
   size_t refused;   /* bytes of the block for which Lua is collecting garbage, or 0 */
   int64_t full;     /* mw_clock_real() of the last collection that left no room for spawned fibers; 0 for never */
   int64_t next;     /* mw_clock_real() from which mw_budget_has_room() may collect garbage */
-  int64_t vain;     /* mw_clock_real() of the last full collection after a cut that freed little; 0 for none */
+  int64_t vain;     /* mw_clock_real() of the last full collection that freed little; 0 for none */
 };
 
 enum mw_cut {
   MW_CUT_NONE,
   MW_CUT_SLICE,   /* it ran too long without a wait */
-  MW_CUT_MEMORY,  /* it used up the memory */
+  MW_CUT_MEMORY,  /* it ran when the memory was used up */
   MW_CUT_KEYS,     /* it filled a table with keys that collide (script/collisions.h) */
   MW_CUT_WEAK_KEYS, /* it filled tables with weak keys (script/weak.h) */
   MW_CUT_DEADLINE, /* its deadline has passed */
@@ -77,7 +77,7 @@ void mw_account_close(struct mw_account *account, lua_State *L);
 void mw_account_begin_run(struct mw_account *account, struct mw_account *outer);
 
 /* Ends a run within that of `outer`, which may be NULL. After a long run the hook fires as soon as the outer code
- * continues: if the outer code only starts such runs, ticks meet none but the inner code. */
+ * continues: while the outer code only starts such runs, ticks meet only the inner code. */
 void mw_account_end_run(struct mw_account *account, struct mw_account *outer, lua_State *L);
 
 /* Nanoseconds for loading scripts; 0 for no limit. */

@@ -9,7 +9,7 @@ enum {
   STEP_NS = MW_NS_PER_MS / 5,     /* the longest delay of the worker's calls */
   PAUSE_NS = MW_NS_PER_MS,
   DESCRIPTORS = 64,
-  PRESSED_STEP_NS = 5 * MW_NS_PER_MS, /* the same while memory is almost used up */
+  PRESSED_STEP_NS = 5 * MW_NS_PER_MS, /* the longest delay while memory is almost used up */
   PRESSED_PAUSE_NS = 5 * MW_NS_PER_MS,
   REST_NS = MW_NS_PER_S,              /* between two rounds of cycles while memory stays almost used up */
   PACE = 64 * 1024,               /* bytes outside of Lua that are due a step */
@@ -19,9 +19,9 @@ enum {
 #ifdef __SANITIZE_ADDRESS__
 enum {
   WHOLE_CYCLE = 127,           /* a step size of 2^127 bytes: Lua runs to the end of the cycle */
-  RUN = 1024,                  /* allocations of a run (a fiber between two waits) after which cycles become rarer */
-  LIFE = 8 * 1024,             /* the same of a state */
-  SMALL_HEAP = 4 * 1024 * 1024 /* bytes: the same, once a run has made RUN allocations */
+  RUN = 1024,                  /* allocations in a run (a fiber between two waits) after which cycles become rarer */
+  LIFE = 8 * 1024,             /* allocations of a state after which cycles become rarer */
+  SMALL_HEAP = 4 * 1024 * 1024 /* bytes beyond which cycles become rarer, after RUN allocations */
 };
 
 static void set_stress(struct mw_vm *vm, bool on) {

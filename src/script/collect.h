@@ -31,7 +31,7 @@ void mw_collect_now(lua_State *L);
  * up. Runs finalizers. */
 void mw_collect_pace(lua_State *L, size_t bytes);
 
-/* For mw_vm_fini(). */
+/* Call it before the state is closed. */
 void mw_collect_stop(struct mw_vm *vm);
 
 /* GC stress, under AddressSanitizer with MOONWIRE_GCSTRESS in the environment. The allocator calls mw_collect_stress()

@@ -30,7 +30,7 @@ struct mw_program;
 
 enum mw_fiber_doom {
   MW_FIBER_ALIVE,
-  MW_FIBER_KILLED,   /* the error is due */
+  MW_FIBER_KILLED,   /* the error was not raised yet */
   MW_FIBER_UNWINDING /* the error was raised */
 };
 
@@ -50,7 +50,7 @@ struct mw_fiber {
   void *cancel_arg;
   struct mw_ready ready;      /* queued if the pending wait has ended and `k` has not run */
   bool of_job;                /* waits of jobs end after those of calls (script/ready.h) */
-  lua_KFunction k;            /* of the pending wait */
+  lua_KFunction k;            /* continuation of the pending wait */
   lua_KContext context;
   bool quiet;                 /* the pending wait returns after a kill and does not raise */
   enum mw_fiber_doom doom;

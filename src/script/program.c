@@ -170,7 +170,7 @@ bool mw_program_push_module(lua_State *L, const struct mw_program *program, int 
 #define PROGRAM "moonwire.Program"
 
 struct opening {
-  struct mw_program *program; /* NULL until made */
+  struct mw_program *program; /* NULL until it is made */
   struct mw_vm *vm;
   const struct mw_host *host;
   struct mw_pool *pool;
@@ -187,7 +187,7 @@ static int collect(lua_State *L) {
   return 0;
 }
 
-/* Pushes a new program and anchors it. */
+/* Pushes a new program, and makes its registry reference. */
 static struct mw_program *push_new(lua_State *L, const struct opening *opening) {
   if (luaL_newmetatable(L, PROGRAM)) {
     lua_pushcfunction(L, collect);

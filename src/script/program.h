@@ -45,7 +45,7 @@ struct mw_program {
   struct mw_list jobs;         /* for bind/job.c */
   size_t n_periodic;           /* jobs of mw.every */
   size_t n_runs;               /* their current runs */
-  struct mw_pause pause;       /* of its jobs */
+  struct mw_pause pause;       /* pause of its jobs */
   void *messages;              /* state of each type, for bind/message.c */
   void (*close)(struct mw_program *program);
 };
