@@ -77,7 +77,7 @@ void mw_bind_open_host(lua_State *L, struct mw_program *program);         /* hos
 
 /* ---- service.c: the handlers of a program ---- */
 
-/* Call it after the scripts are loaded. Puts every handler, and every service that a script has named, into
+/* Call it after the scripts are loaded. Puts every handler, and every service that a script has asked for, into
  * program->router. Returns 0 or MW_ENOMEM. */
 int mw_bind_route(struct mw_program *program, struct mw_err *err);
 

@@ -76,9 +76,9 @@ int mw_outbound_push_result(lua_State *L, struct mw_outbound *outbound);
 /* Frees the received data of a call that is done. It must not be used afterwards. */
 void mw_outbound_drop(struct mw_outbound *outbound);
 
-/* Push, in this order of functions: {headers = {...}, trailers = {...}}, with the first value of each key and methods
- * that return all values of a key; a table with the first value of each key; all values of the key at `index`, which
- * raises unless that is a string. */
+/* Push, in this order: {headers = {...}, trailers = {...}}, with the first value of each key and methods that return
+ * all values of a key; a table with the first value of each key; all values of the key at `index`, which raises unless
+ * that is a string. */
 void mw_outbound_push_info(lua_State *L, const struct mw_outbound *outbound);
 void mw_outbound_push_metadata(lua_State *L, const struct mw_metadata *metadata);
 void mw_outbound_push_values(lua_State *L, const struct mw_metadata *metadata, int index);

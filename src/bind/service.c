@@ -174,7 +174,7 @@ static void add_route(lua_State *L, struct mw_program *program, const struct mw_
   luaL_error(L, "out of memory");
 }
 
-/* Pushes the handlers of a service and returns true. If no script has named the service, pushes nil and returns
+/* Pushes the handlers of a service and returns true. If no script has asked for the service, pushes nil and returns
  * false. */
 static bool push_handlers(lua_State *L, int services, const struct mw_service_type *service) {
   if (lua_getfield(L, services, service->full_name) == LUA_TNIL) return false;

@@ -37,7 +37,7 @@ static const struct {
     [BY_CUT] = {"cut", "its call or job was ended"},
 };
 
-/* The snapshots of a worker. The registry holds it, and `vm->holds` points to it. */
+/* The state of a worker's snapshots. The registry holds it, and `vm->holds` points to it. */
 struct mw_store_holds {
   const struct mw_host *host;
   struct mw_list list; /* oldest first */

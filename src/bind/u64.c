@@ -26,8 +26,8 @@ static int l_to_string(lua_State *L) {
   return 1;
 }
 
-/* mw.u64.parse(text): returns the number of decimal digits, or of "0x" and hexadecimal digits; nil and a status for
- * other text. */
+/* mw.u64.parse(text): converts decimal digits, or "0x" and hexadecimal digits. Returns nil and a status for other
+ * text. */
 static int l_parse(lua_State *L) {
   size_t len;
   const char *text = luaL_checklstring(L, 1, &len);

@@ -86,8 +86,8 @@ static void on_done(uv_work_t *request, int status) {
   mw_loop_post(work->fiber->vm->loop, &work->post);
 }
 
-/* Releases an outcome that the fiber will not take on the pool. It may be a file, which an idle worker would not
- * collect, and closing or removing it may block. */
+/* If the fiber will not take the outcome, releases it on the pool. It may be a file: an idle worker would not collect
+ * it, and closing or removing it may block. */
 static void on_run(uv_work_t *request, int status) {
   struct mw_work *work = work_of(request);
   if (work->release && mw_fiber_will_raise(work->fiber)) {
