@@ -13,7 +13,7 @@ static const struct mw_script_file *find_file(const struct mw_generation *genera
   return NULL;
 }
 
-/* Appends `name` to a list under `title`; `first` is the list's own. */
+/* Appends `name` to the list with the title `title`. `first` is true before the list's first name. */
 static void add(struct mw_buf *out, const char *title, const char *name, bool *first) {
   if (*first && out->len > 0 && out->data[out->len - 1] != ' ') mw_buf_puts(out, "; ");
   mw_buf_printf(out, "%s%s", *first ? title : ", ", name);
@@ -56,7 +56,7 @@ static const struct mw_proto_file *find_proto(const struct mw_generation *genera
   return NULL;
 }
 
-/* Lists the proto files of `a` that `b` lacks, or with `changed` has with other bytes. Returns how many there are. */
+/* Lists the .proto files of `a` that `b` lacks or, with `changed`, has with other bytes. Returns their number. */
 static size_t add_proto_list(struct mw_buf *out, const char *title, const struct mw_generation *a,
                              const struct mw_generation *b, bool changed) {
   bool first = true;
@@ -70,7 +70,7 @@ static size_t add_proto_list(struct mw_buf *out, const char *title, const struct
   return n;
 }
 
-/* Links alone may have changed: then the folder is named. */
+/* If only links have changed, names the folder. */
 static void add_protos(struct mw_buf *out, const struct mw_generation *before, const struct mw_generation *after) {
   bool first = true;
   if (before->protos == after->protos) return;
@@ -80,7 +80,7 @@ static void add_protos(struct mw_buf *out, const struct mw_generation *before, c
   if (n == 0) add(out, "changed ", after->settings.protos[0], &first);
 }
 
-/* Lists the methods of `a` that `b` has not. */
+/* Lists the methods of `a` that `b` lacks. */
 static void add_methods(struct mw_buf *out, const char *title, const struct mw_pool *a, const struct mw_pool *b) {
   bool first = true;
   for (size_t i = 0; i < mw_pool_service_count(a); i++) {
@@ -104,7 +104,7 @@ void mw_difference_write(struct mw_buf *out, const struct mw_generation *before,
   if (out->len == start) mw_buf_puts(out, "the same files");
 }
 
-/* Line `line` of a text that ends with a zero byte, without indentation. */
+/* Copies line `line` of a zero-terminated text, without indentation. */
 static bool line_of(struct mw_slice bytes, long line, char *out, size_t size) {
   const char *text = (const char *)bytes.data, *end = text + bytes.len;
   for (; line > 1 && text < end; line--) {

@@ -1,6 +1,6 @@
-/* Files are moved by renames: each name into the folder ".moonwire-files", and in the end that folder to "files". After
- * a crash, the next start goes on with ".moonwire-files". A mark distinguishes the new "files" from a folder of that name
- * that scripts have made, which is moved like any other. */
+/* Files are moved by renames: each entry into the folder ".moonwire-files", and finally that folder to "files". After a
+ * crash, the next start continues with ".moonwire-files". A mark distinguishes the new "files" from a folder of that
+ * name that scripts have made. The latter is moved like any other. */
 #include "server/files.h"
 
 #include <dirent.h>
@@ -25,7 +25,7 @@ static int open_folder(int folder, const char *name) {
   return openat(folder, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
-static int sync_folder(int folder) { return fsync(folder) == 0 || errno == EINVAL ? 0 : -1; } /* EINVAL: cannot */
+static int sync_folder(int folder) { return fsync(folder) == 0 || errno == EINVAL ? 0 : -1; } /* EINVAL: unsupported */
 
 static int put_mark(int folder) {
   int fd = openat(folder, MARK, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
@@ -56,7 +56,8 @@ int mw_files_make(const char *data, struct mw_err *err) {
 
 /* ---- paths ---- */
 
-/* Resolves the links in the part of the path that exists, and appends the rest. Owned; NULL without memory. */
+/* Resolves the links in the existing part of the path, and appends the rest. Returns an owned path; NULL without
+ * memory. */
 static char *real(const char *path) {
   char *head = strdup(path), *out = NULL;
   for (size_t len = head ? strlen(head) : 0; head && !out;) {
@@ -104,13 +105,13 @@ int mw_files_check_folders(const struct mw_settings *settings, const char *data,
 struct move {
   const char *data, *dir;
   const struct mw_settings *settings;
-  char *place;       /* `data` without links */
-  int at, stage;     /* the folders, open */
-  struct mw_buf names; /* to be moved, each with its zero byte */
+  char *place;       /* `data` with links resolved */
+  int at, stage;     /* open folders */
+  struct mw_buf names; /* names to move, each with its zero byte */
   size_t count;
 };
 
-/* Whether the part of `path` from `part` to `end` is the entry `name` of the data folder. */
+/* True if the part of `path` from `part` to `end` is the entry `name` of the data folder. */
 static bool is_entry(const struct move *move, const char *name, char *path, size_t part, size_t end) {
   char before = path[part], after = path[end];
   path[part] = '\0';
@@ -123,8 +124,8 @@ static bool is_entry(const struct move *move, const char *name, char *path, size
   return same;
 }
 
-/* Whether `path`, of a file that the server reads, leads through the entry `name` of the data folder: as it is written, or
- * without its links. */
+/* True if `path`, of a file that the server reads, leads through the entry `name` of the data folder, either as written
+ * or with links resolved. */
 static bool leads_into(const struct move *move, const char *name, const char *path) {
   char *texts[] = {path ? strdup(path) : NULL, path ? realpath(path, NULL) : NULL};
   bool found = false;
@@ -155,7 +156,7 @@ static bool is_moved(const struct move *move, int folder, const char *name) {
   return (S_ISREG(info.st_mode) || S_ISDIR(info.st_mode) || S_ISLNK(info.st_mode)) && !is_own(move, name);
 }
 
-/* Collects the names in a folder that are to be moved; takes the descriptor. */
+/* Collects the names of the entries to move. Takes the descriptor. */
 static int collect(struct move *move, int folder, struct mw_err *err) {
   DIR *entries = folder < 0 ? NULL : fdopendir(folder);
   if (!entries) {
@@ -172,7 +173,7 @@ static int collect(struct move *move, int folder, struct mw_err *err) {
   return rc == 0 ? 0 : mw_err_set(err, rc, "out of memory");
 }
 
-/* Replaces nothing, unless another process makes `new_name` at the same time and the kernel has no RENAME_NOREPLACE. */
+/* Replaces no file, unless another process makes `new_name` at the same time and the kernel lacks RENAME_NOREPLACE. */
 static int rename_to_new(int from, const char *name, int to, const char *new_name) {
   struct stat info;
   if (renameat2(from, name, to, new_name, RENAME_NOREPLACE) == 0) return 0;
@@ -195,7 +196,7 @@ static int move_all(struct move *move, int from, int to, struct mw_err *err) {
   return rc;
 }
 
-/* Fills the open stage and renames it to "files"; if that fails, moves everything back. */
+/* Fills the open folder ".moonwire-files" and renames it to "files". If that fails, moves everything back. */
 static int run_stages(struct move *move, struct mw_err *err) {
   int rc = move_all(move, move->at, move->stage, err);
   if (rc == 0 && (put_mark(move->stage) != 0 || rename_to_new(move->at, STAGE, move->at, ROOT) != 0)) {
@@ -222,7 +223,7 @@ static int move_staged(struct move *move, struct mw_err *err) {
   return 0;
 }
 
-/* In the project folder, or one above it, nothing distinguishes the files of scripts from others. */
+/* If the data folder contains the project folder, files of scripts cannot be distinguished from others. */
 static int move_entries(struct move *move, struct mw_err *err) {
   char *dir = real(move->dir);
   int rc = dir && move->place ? 0 : mw_err_set(err, MW_ENOMEM, "out of memory");

@@ -16,9 +16,10 @@
 #include "server/temporary.h"
 
 enum { NICENESS = 10 };
-enum { OUTPUT_LIMIT = 1 << 20, OUTPUT_NS = MW_NS_PER_S }; /* how long output may still come once the process has ended */
+enum { OUTPUT_LIMIT = 1 << 20, OUTPUT_NS = MW_NS_PER_S }; /* OUTPUT_NS: time that output may still arrive after the end
+                                                             of the process */
 
-/* What the process writes; what is beyond the limit is left out. */
+/* Output of the process, truncated at the limit. */
 struct output {
   uv_pipe_t pipe;
   struct mw_buf text;
@@ -30,11 +31,11 @@ struct mw_gate {
   struct mw_temporary folder;
   uv_process_t process;
   struct output out, errors;
-  unsigned handles; /* that are not closed */
+  unsigned handles; /* number of open handles */
   bool started;
   int64_t code;
   struct mw_timer *timer;
-  char why[128];    /* it was stopped; "" when it ended by itself */
+  char why[128];    /* reason of a stop; "" if the process ended by itself */
   mw_gate_done_fn done;
   void *arg;
 };
@@ -44,7 +45,7 @@ bool mw_gate_wanted(const struct mw_generation *candidate, const char *dir) {
   struct mw_file_list list;
   if (!candidate->settings.specs) return false;
   snprintf(folder, sizeof folder, "%s/spec", dir);
-  if (mw_find_files(&list, folder, "_spec.lua", NULL) != 0) return true; /* the run says what is wrong */
+  if (mw_find_files(&list, folder, "_spec.lua", NULL) != 0) return true; /* the run reports the error */
   bool any = list.n > 0;
   mw_file_list_fini(&list);
   return any;
@@ -60,7 +61,7 @@ static void free_gate(struct mw_gate *gate) {
   free(gate);
 }
 
-/* All handles are closed. */
+/* Runs when all handles are closed. */
 static void finish(struct mw_gate *gate) {
   struct mw_err err = MW_ERR_INIT;
   int rc = 0;
@@ -85,7 +86,7 @@ static void close_handle(uv_handle_t *handle) {
   if (!uv_is_closing(handle)) uv_close(handle, on_closed);
 }
 
-/* The process is the first of a group, to which all belong that it starts. */
+/* The process leads a group that contains its children. */
 static void kill_all(struct mw_gate *gate) { kill(-gate->process.pid, SIGKILL); }
 
 static void give_up_output(void *arg) {
@@ -148,7 +149,7 @@ static void open_pipe(struct mw_gate *gate, struct output *output) {
 
 static int spawn(struct mw_gate *gate) {
   static char self[] = "/proc/self/exe", test[] = "test", plain[] = "--output=plainTerminal";
-  char of[32]; /* so that it ends when the server is killed */
+  char of[32]; /* makes the process end when the server is killed */
   char original[PATH_MAX] = "", from[PATH_MAX + 16];
   char *args[] = {self, test, of, from, gate->folder.path, plain, NULL};
   snprintf(of, sizeof of, "--of=%d", (int)getpid());
@@ -178,10 +179,10 @@ static int start(struct mw_gate *gate, double seconds, struct mw_err *err) {
     close_handle((uv_handle_t *)&gate->out.pipe);
     close_handle((uv_handle_t *)&gate->errors.pipe);
     close_handle((uv_handle_t *)&gate->process);
-    return MW_EIO; /* freed when they are closed */
+    return MW_EIO; /* on_closed() frees the gate */
   }
   gate->started = true;
-  setpriority(PRIO_PROCESS, (id_t)gate->process.pid, NICENESS); /* calls come first */
+  setpriority(PRIO_PROCESS, (id_t)gate->process.pid, NICENESS); /* lower than calls */
   uv_read_start((uv_stream_t *)&gate->out.pipe, on_alloc, on_read);
   uv_read_start((uv_stream_t *)&gate->errors.pipe, on_alloc, on_read);
   gate->timer = mw_timer_start(gate->home, mw_span_of_seconds(seconds), on_late, gate);

@@ -1,5 +1,5 @@
-/* busted's plain output has, for each failure, "Failure -> FILE @ LINE" (or "Error"), the name, and the words on lines
- * up to an empty one; for a file that does not load, FILE is the name. */
+/* For each failure, busted's plain output has the line "Failure -> FILE @ LINE" (or "Error"), the name, and the message
+ * on the lines up to an empty one. For a file that does not load, the name is FILE. */
 #include "server/gate_report.h"
 
 #include <stdio.h>
@@ -8,7 +8,7 @@
 
 #include "base/buf.h"
 
-/* The start of a line after a title of a failure, or NULL. */
+/* Returns the rest of a failure's title line, or NULL. */
 static const char *after_title(const char *line) {
   static const char *const titles[] = {"Failure -> ", "Error -> "};
   for (size_t i = 0; i < sizeof titles / sizeof *titles; i++) {
@@ -24,7 +24,7 @@ static const char *next_line(const char *line) {
 
 static int line_length(const char *line) { return (int)strcspn(line, "\n"); }
 
-/* Appends what stands between two places as one line. */
+/* Appends the text between two positions as one line. */
 static void put_joined(struct mw_buf *out, const char *from, const char *to) {
   while (from < to) {
     int len = line_length(from);
@@ -33,7 +33,7 @@ static void put_joined(struct mw_buf *out, const char *from, const char *to) {
   }
 }
 
-/* Adds the failure whose title is `title`, without its first word, and whose end is `end`. */
+/* Adds the failure that lies between `title`, its title line without the first word, and `end`. */
 static void add_failure(const char *prefix, const char *title, const char *end, struct mw_err *err) {
   const char *at = strstr(title, " @ ");
   if (!at || at > title + line_length(title)) {
@@ -43,7 +43,7 @@ static void add_failure(const char *prefix, const char *title, const char *end, 
   const char *name = next_line(title), *words = next_line(name), *file = title;
   int file_len = (int)(at - title);
   long line = strtol(at + 3, NULL, 10);
-  if (strncmp(words, file, (size_t)file_len) == 0 && words[file_len] == ':') { /* has the exact line */
+  if (strncmp(words, file, (size_t)file_len) == 0 && words[file_len] == ':') { /* the message has the exact line */
     char *rest;
     line = strtol(words + file_len + 1, &rest, 10);
     words = *rest == ':' ? rest + 1 + strspn(rest + 1, " ") : rest;
@@ -68,7 +68,7 @@ static size_t add_failures(const char *prefix, const char *out, struct mw_err *e
   return n;
 }
 
-/* Adds what follows "moonwire test: ", one finding for each line. */
+/* Adds the lines after "moonwire test: " as findings, one for each line. */
 static size_t add_errors(const char *prefix, const char *errors, struct mw_err *err) {
   static const char title[] = "moonwire test: ";
   const char *line = strstr(errors, title);

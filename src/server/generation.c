@@ -13,9 +13,9 @@
 #include "schema/load.h"
 #include "schema/subprocess.h"
 
-enum { FILE_LIMIT = 64 << 20 }; /* of a script and the settings */
+enum { FILE_LIMIT = 64 << 20 }; /* bytes of a script or of moonwire.lua */
 
-/* "DIR/name" in the arena; a DIR of "." is left out, so that messages name files as a person would. */
+/* Returns "DIR/name", allocated in the arena. Omits a DIR of ".", so that messages have the short name. */
 static char *join(struct mw_arena *arena, const char *dir, const char *name) {
   if (strcmp(dir, ".") == 0) return mw_arena_strndup(arena, name, strlen(name));
   size_t len = strlen(dir) + 1 + strlen(name);
@@ -26,7 +26,7 @@ static char *join(struct mw_arena *arena, const char *dir, const char *name) {
 
 /* ---- scripts ---- */
 
-/* "util.text" of "util/text.lua", in the arena. */
+/* Returns "util.text" for "util/text.lua", allocated in the arena. */
 static char *module_name(struct mw_arena *arena, const char *below) {
   char *module = mw_arena_strndup(arena, below, strlen(below) - strlen(".lua"));
   for (char *c = module; c && *c; c++) {
@@ -35,7 +35,7 @@ static char *module_name(struct mw_arena *arena, const char *below) {
   return module;
 }
 
-/* The bytes of a file, in the arena. On failure adds a finding, but for MW_ENOTFOUND. */
+/* Reads a file into the arena. Adds a finding on failure, except for MW_ENOTFOUND. */
 static int read_file(struct mw_generation *g, const char *path, struct mw_slice *out, struct mw_err *err) {
   struct mw_buf text = MW_BUF_INIT;
   struct mw_err one = MW_ERR_INIT;
@@ -76,20 +76,20 @@ static int read_scripts(struct mw_generation *g, const char *dir, struct mw_err 
   return rc;
 }
 
-/* ---- protos ---- */
+/* ---- .proto files ---- */
 
-/* FNV-1a over `bytes`, going on from `hash`. */
+/* Continues the FNV-1a hash `hash` with `bytes`. */
 static uint64_t digest(uint64_t hash, struct mw_slice bytes) {
   for (size_t i = 0; i < bytes.len; i++) hash = (hash ^ bytes.data[i]) * 0x100000001b3u;
   return hash;
 }
 
-/* With the terminator, so that no two sequences of names are the same bytes. */
+/* Includes the zero byte, so that different sequences of names give different bytes. */
 static uint64_t digest_name(uint64_t hash, const char *name) { return digest(hash, mw_slice(name, strlen(name) + 1)); }
 
 static const uint64_t digest_start = 0xcbf29ce484222325u;
 
-/* The files that were digested; `paths` may be NULL. */
+/* The digest, and the digested files; without `paths` it holds no files. */
 struct digested {
   uint64_t all;
   struct mw_arena *paths;
@@ -108,7 +108,7 @@ static int add_proto_file(struct digested *digested, const char *path, uint64_t 
   return 0;
 }
 
-/* Adds names and contents of the files that end in `suffix`, and the links among them. */
+/* Adds names and contents of the files that end in `suffix`, and the links to them. */
 static int digest_files(struct digested *digested, const char *folder, const char *suffix, struct mw_err *err) {
   struct mw_file_list list;
   uint64_t *hash = &digested->all;
@@ -152,7 +152,7 @@ int mw_generation_digest_protos(uint64_t *out, const char *const *roots, struct 
   return rc;
 }
 
-/* Refuses a folder of imports in the folder that is compiled: each of its files would have two paths, and its messages two
+/* Refuses a folder of imports inside the compiled folder: each of its files would have two paths, and its messages two
  * definitions. */
 static int check_apart(const struct mw_settings *settings, const char *folder, struct mw_err *err) {
   char *compiled = realpath(settings->protos[0], NULL), *imported = realpath(folder, NULL);
@@ -181,7 +181,8 @@ int mw_generation_check_folders(const struct mw_settings *settings, struct mw_er
   return rc;
 }
 
-/* Makes the pool, or shares the one of `previous`. The digest is taken first: what changes after it is a change again. */
+/* Makes the pool, or shares the one of `previous`. Computes the digest first, so that a later change of a file counts
+ * as a change. */
 static int read_protos(struct mw_generation *g, const struct mw_generation *previous, struct mw_err *err) {
   const char *const *roots = (const char *const *)g->settings.protos;
   if (!roots[0]) return mw_err_set(err, MW_ENOMEM, "out of memory");
@@ -231,7 +232,7 @@ static struct mw_generation *new_generation(uint64_t number) {
   return g;
 }
 
-/* The same within the bounds that the settings give to protoc. */
+/* Reads the .proto files within the time that the settings allow protoc. */
 static int read_protos_within(struct mw_generation *g, const struct mw_generation *previous, struct mw_err *err) {
   struct mw_subprocess_bounds own = {0}, *outer = mw_subprocess_bounds(), *bounds = outer ? outer : &own;
   bounds->time = mw_span_of_seconds(g->settings.protoc_seconds);
@@ -241,7 +242,7 @@ static int read_protos_within(struct mw_generation *g, const struct mw_generatio
   return rc;
 }
 
-/* Findings are in the order of protos, scripts and settings. */
+/* Adds findings in the order .proto files, scripts, settings. */
 static int read_all(struct mw_generation *g, const char *dir, const struct mw_generation *previous,
                     const struct mw_overrides *overrides, struct mw_err *err) {
   struct mw_err settings_err = MW_ERR_INIT;

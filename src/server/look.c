@@ -1,5 +1,5 @@
-/* The change time of a file is the kernel's own: no program can set it. It is read off a clock that ticks every 1 to 10
- * ms, hence MW_LOOK_FRESH_MS: once a file is older than that, whatever is done to it gives it another time. */
+/* The kernel alone sets the change time of a file. It takes it from a clock that ticks every 1 to 10 ms, hence
+ * MW_LOOK_FRESH_MS: once a file is older than that, every further change gives it another time. */
 #include "server/look.h"
 
 #include <errno.h>
@@ -13,7 +13,7 @@
 #include "schema/find.h"
 #include "server/settings.h"
 
-/* What follows a path and its NUL in `stamps`. */
+/* Follows each path and its zero byte in `stamps`. */
 struct stamp {
   uint64_t device, inode;
   int64_t size, changed, modified;
@@ -21,21 +21,22 @@ struct stamp {
 
 static int64_t nanoseconds(struct timespec time) { return (int64_t)time.tv_sec * MW_NS_PER_S + time.tv_nsec; }
 
-/* Whether a program has the file open for writing: then the kernel grants no lease for reading. False when it cannot be
- * known: the file belongs to another user, or its file system has no leases. The lease is given back at once, and who
- * opens the file for writing in between waits for that. */
+/* True if a program has the file open for writing: the kernel then refuses a read lease. False if this cannot be
+ * determined: the file belongs to another user, or its file system has no leases. Releases the lease at once; a program
+ * that opens the file for writing in between waits for the release. */
 static bool is_open_for_writing(const char *path) {
   int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) return false;
-  fcntl(fd, F_SETSIG, SIGURG); /* tells of who waits, and is ignored unlike SIGIO */
+  fcntl(fd, F_SETSIG, SIGURG); /* the signal for a waiting program; ignored by default, unlike SIGIO */
   bool refused = fcntl(fd, F_SETLEASE, F_RDLCK) != 0 && errno == EAGAIN;
   if (!refused) fcntl(fd, F_SETLEASE, F_UNLCK);
   close(fd);
   return refused;
 }
 
-/* Nanoseconds until the file may have come to rest; 0 when it has. A change in the future is one by another clock, which
- * tells nothing. A file that is empty and open has been emptied by who is about to write it, however long that takes. */
+/* Returns the nanoseconds until the file may be stable; 0 if it is. A change time in the future comes from another
+ * clock and is no evidence. An open, empty file has been emptied by its writer and is unstable for any length of
+ * time. */
 static int64_t unrest(const char *path, int64_t age, bool empty) {
   const int64_t fresh = (int64_t)MW_LOOK_FRESH_MS * MW_NS_PER_MS, open = (int64_t)MW_LOOK_OPEN_MS * MW_NS_PER_MS;
   if (age >= 0 && age < fresh) return fresh - age;
@@ -43,7 +44,7 @@ static int64_t unrest(const char *path, int64_t age, bool empty) {
   return is_open_for_writing(path) ? (int64_t)MW_LOOK_AGAIN_MS * MW_NS_PER_MS : 0;
 }
 
-/* A file that is gone meanwhile is left out, as it will be from the next look. */
+/* Skips a file that was deleted meanwhile. The next check will not find it either. */
 static int add_file(struct mw_look *look, const char *path, int64_t (*now)(void)) {
   struct stat info;
   if (stat(path, &info) != 0) return 0;

@@ -1,9 +1,8 @@
-/* A look at the files that a generation is read from: whether somebody is writing to them, and what tells one state of
- * them from another.
+/* File stability check: finds files that are being written, and records the state of all files of a generation.
  *
- * A save is not one step. An editor that writes in place empties the file first, and what is empty or cut short may
- * still be a valid script; of a save of several files some come first. So a reading counts when no file was being
- * written to before it, and a look after it finds what the one before it found. */
+ * A save is not one step. An editor that writes in place empties the file first, and an empty or truncated file may
+ * still be a valid script. A save of several files writes one after another. A reading is therefore valid if no file
+ * was being written before it, and if a second check after it finds the same state as the first. */
 #ifndef MW_SERVER_LOOK_H
 #define MW_SERVER_LOOK_H
 
@@ -13,25 +12,25 @@
 #include "base/err.h"
 
 enum {
-  MW_LOOK_FRESH_MS = 10,  /* a file that was changed less than so long ago may be changed again without its times telling */
-  MW_LOOK_OPEN_MS = 2000, /* who has not written for so long to a file that is open, and not empty, has written all */
-  MW_LOOK_AGAIN_MS = 10   /* when to look again at a file that is open for writing */
+  MW_LOOK_FRESH_MS = 10,  /* granularity of the change time: a later write within this time may leave it unchanged */
+  MW_LOOK_OPEN_MS = 2000, /* an open file that is not empty and was not written for this time is complete */
+  MW_LOOK_AGAIN_MS = 10   /* interval at which a file open for writing is checked again */
 };
 
 struct mw_look {
   struct mw_buf stamps; /* path, identity, size and times of every file, in the order of their paths */
-  struct mw_buf busy;   /* the path of a file that is being written to; empty when none is */
-  int64_t wait;         /* nanoseconds after which to look again; 0 when no file is being written to */
+  struct mw_buf busy;   /* path of a file that is being written; empty if there is none */
+  int64_t wait;         /* nanoseconds after which to check again; 0 if no file is being written */
 };
 
-/* Looks at DIR's protos, scripts and settings. `now`: mw_clock_wall, which is asked again after each file: a file that
- * changes during the look has changed before that. Returns 0 and a look, which mw_look_fini() frees; MW_EIO (a folder
- * that cannot be read) or MW_ENOMEM. */
+/* Checks DIR's .proto files, scripts and settings. Calls `now`, normally mw_clock_wall, after reading each file's
+ * state, so that a change during the check is older than the time that it is compared with. Returns 0 and a state,
+ * which mw_look_fini() frees; MW_EIO (a folder cannot be read) or MW_ENOMEM. */
 int mw_look_take(struct mw_look *out, const char *dir, int64_t (*now)(void), struct mw_err *err);
 void mw_look_fini(struct mw_look *look);
 
-/* The path of a file that is not the same in both looks, or is in one alone; NULL when nothing is different. Borrowed
- * from the looks. */
+/* Returns the path of a file that differs between the two states or exists in one alone; NULL if there is none.
+ * Borrowed from the states. */
 const char *mw_look_difference(const struct mw_look *a, const struct mw_look *b);
 
 #endif

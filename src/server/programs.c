@@ -9,9 +9,9 @@
 
 enum { SWEEP_NS = 20 * MW_NS_PER_MS, SHOWN_METHODS = 8 };
 
-/* ---- what scripts do not handle ---- */
+/* ---- methods without a handler ---- */
 
-/* Logs the methods of `service` without a handler, in one line. */
+/* Logs the methods of `service` without a handler in one line. */
 static void log_unhandled(const struct mw_router *router, const struct mw_service_type *service) {
   struct mw_buf names = MW_BUF_INIT;
   size_t n = 0;
@@ -26,7 +26,7 @@ static void log_unhandled(const struct mw_router *router, const struct mw_servic
   mw_buf_fini(&names);
 }
 
-/* Those of the services that scripts or the built-in ones handle. The schema may hold others, for outbound calls. */
+/* Checks the services that scripts or the built-in services handle. The schema may hold others, for outbound calls. */
 static void log_all_unhandled(const struct mw_program *program) {
   for (size_t i = 0; i < mw_pool_service_count(program->pool); i++) {
     const struct mw_service_type *service = mw_pool_service_at(program->pool, i);
@@ -34,7 +34,7 @@ static void log_all_unhandled(const struct mw_program *program) {
   }
 }
 
-/* The place of a handler that a script has for a method of `service`; NULL without one. */
+/* Returns the place of a script's handler for a method of `service`; NULL without one. */
 static const char *find_handler(const struct mw_router *router, const struct mw_service_type *service) {
   for (size_t i = 0; i < service->n_methods; i++) {
     const struct mw_route *route = mw_router_find(router, mw_slice_str(service->methods[i].path));
@@ -43,7 +43,7 @@ static const char *find_handler(const struct mw_router *router, const struct mw_
   return NULL;
 }
 
-/* Logs each service that scripts of `before` handle and those of `after` do not register: a script was deleted, or no
+/* Logs each service that scripts of `before` handle and scripts of `after` do not register: a script was deleted, or no
  * longer calls mw.service. */
 static void log_removed(const struct mw_program *before, const struct mw_program *after) {
   for (size_t i = 0; i < mw_pool_service_count(before->pool); i++) {
@@ -55,7 +55,7 @@ static void log_removed(const struct mw_program *before, const struct mw_program
   }
 }
 
-/* Logs the scripts without a character but white space: a file that was made and not filled, or is being saved. */
+/* Logs scripts that contain only white space: files that were created and not filled, or that are being saved. */
 static void log_empty(const struct mw_program *program) {
   for (size_t i = 0; i < program->n_files; i++) {
     const struct mw_script_file *file = &program->files[i];
@@ -66,7 +66,7 @@ static void log_empty(const struct mw_program *program) {
   }
 }
 
-/* What is likely a mistake, and no reason to refuse the program. */
+/* Logs likely mistakes that are no reason to refuse the program. */
 static void log_findings(struct mw_program *program) {
   struct mw_err err = MW_ERR_INIT;
   log_all_unhandled(program);
@@ -79,8 +79,8 @@ static bool is_on(const struct mw_settings *settings, const struct mw_route *bui
   return builtin->handler == &mw_reflection_handler ? settings->reflection : settings->health;
 }
 
-/* Adds the routes of the built-in services, which a script's handlers may replace. A folder's own copy of a service may
- * lack some methods: these are left out. */
+/* Adds the routes of the built-in services. A script's handlers may replace them. Omits methods that the folder's own
+ * copy of a service lacks. */
 static int route_builtin(struct mw_programs *programs, const struct mw_settings *settings, struct mw_program *program,
                          struct mw_err *err) {
   const struct mw_route *builtin;
@@ -102,7 +102,7 @@ static struct mw_limits limits_of(const struct mw_settings *settings) {
                             .warn_each = settings->dev};
 }
 
-/* With a candidate beside the running program, its memory is allowed to both, and so are its tables with weak keys. */
+/* With a candidate, the memory limit is the larger of both programs', and the limit of weak-keyed slots their sum. */
 static void set_limits(const struct mw_programs *programs) {
   if (!programs->current) return;
   struct mw_limits limits = limits_of(&programs->current->generation->settings);
@@ -168,7 +168,7 @@ static int prepare(struct mw_programs *programs, struct mw_generation *generatio
 
 int mw_programs_prepare(struct mw_programs *programs, struct mw_generation *generation, struct mw_err *err) {
   uint64_t running = mw_log_context()->generation;
-  mw_log_context()->generation = generation->number; /* of what its scripts log while they load */
+  mw_log_context()->generation = generation->number; /* for log lines of its scripts while they load */
   mw_budget_limit(programs->vm, limits_of(&generation->settings));
   int rc = prepare(programs, generation, err);
   set_limits(programs);
@@ -185,20 +185,21 @@ void mw_programs_discard(struct mw_programs *programs) {
 
 /* ---- replacing ---- */
 
-/* Ends the calls of a program whose time is over. */
+/* Cancels the calls of a program that has reached its age limit. */
 static void cancel_calls(struct mw_programs *programs, const struct mw_program *program) {
   struct mw_status status = mw_status(MW_CODE_UNAVAILABLE, "the call began before a reload, whose age limit it reached");
   struct mw_list left, *node;
   mw_list_init(&left);
   mw_list_splice(&left, &programs->dispatch->calls);
-  while ((node = mw_list_shift(&left)) != NULL) { /* handlers may end others, which leave the list that they are in */
+  while ((node = mw_list_shift(&left)) != NULL) { /* handlers may end other calls, which leave their list */
     struct mw_call *call = MW_CONTAINER(node, struct mw_call, link);
     mw_list_push(&programs->dispatch->calls, node);
     if (call->route->router == &program->router && !call->cancelled) mw_call_on_cancel(call, status);
   }
 }
 
-/* With the last run of mw.every what such runs have spawned ends, with the last call what calls have. */
+/* Stops functions spawned by runs of mw.every after the last run, and functions spawned by calls after the last
+ * call. */
 static void stop_jobs(struct mw_loaded *loaded, bool aged) {
   struct mw_program *program = loaded->program;
   unsigned kinds = aged ? MW_JOBS_OF_RUNS : 0;
@@ -208,7 +209,7 @@ static void stop_jobs(struct mw_loaded *loaded, bool aged) {
   if (kinds) mw_bind_stop_jobs(program, kinds);
 }
 
-/* Frees programs that nothing runs any more. */
+/* Frees programs without calls and fibers. */
 static void sweep(void *arg) {
   struct mw_programs *programs = arg;
   int64_t now = mw_clock_mono();
@@ -259,7 +260,7 @@ void mw_programs_adopt(struct mw_programs *programs, bool start_jobs) {
   if (start_jobs) mw_bind_start_jobs(loaded->program);
 }
 
-/* ---- the whole ---- */
+/* ---- all programs ---- */
 
 int mw_programs_init(struct mw_programs *programs, struct mw_vm *vm, struct mw_host *host,
                      struct mw_dispatch *dispatch, const struct mw_pool *builtin, struct mw_err *err) {

@@ -1,6 +1,6 @@
-/* An attempt belongs to its thread until that posts it to the loop, and to the loop from then on. The loop gives an attempt
- * up by marking it, under its lock, which is held while it is posted: so a thread that is late posts nothing to a loop that
- * may be gone, and frees the attempt itself. */
+/* An attempt belongs to its thread until the thread posts it to the loop, and to the loop from then on. The loop
+ * abandons an attempt by marking it under its lock. The thread posts under the same lock: so a late thread posts
+ * nothing to a loop that may no longer exist, and frees the attempt itself. */
 #include "server/reading.h"
 
 #include <pthread.h>
@@ -12,7 +12,7 @@
 #include "server/settings_check.h"
 
 struct mw_reading_attempt {
-  struct mw_reading *reading; /* of the loop alone */
+  struct mw_reading *reading; /* used by the loop alone */
   struct mw_loop *loop;
   const char *dir;
   uint64_t number;
@@ -24,7 +24,8 @@ struct mw_reading_attempt {
   bool given_up, posted;
   struct mw_post post;
   /* The outcome: */
-  int64_t wait;       /* nanoseconds after which to try again, as `busy` is being written to; else 0, and: */
+  int64_t wait;       /* nanoseconds after which to try again, because `busy` is being written; 0 if the members below
+                         are set */
   struct mw_buf busy;
   int rc;
   struct mw_generation *generation;
@@ -33,7 +34,7 @@ struct mw_reading_attempt {
 
 static const int64_t limit = MW_READING_LIMIT_MS * (int64_t)MW_NS_PER_MS;
 
-static atomic_uint left_behind; /* threads of attempts that were given up */
+static atomic_uint left_behind; /* threads of abandoned attempts */
 
 static void attempt_free(struct mw_reading_attempt *attempt) {
   mw_generation_unref(attempt->previous);
@@ -44,9 +45,9 @@ static void attempt_free(struct mw_reading_attempt *attempt) {
   free(attempt);
 }
 
-/* ---- on the thread that reads ---- */
+/* ---- on the reading thread ---- */
 
-/* Notes that `path` is being written to. */
+/* Records that `path` is being written. */
 static void put_off(struct mw_reading_attempt *attempt, const char *path, int64_t wait) {
   mw_err_fini(&attempt->err);
   mw_generation_unref(attempt->generation);
@@ -59,8 +60,8 @@ static void put_off(struct mw_reading_attempt *attempt, const char *path, int64_
   }
 }
 
-/* Reads the folder. Refuses a new moonwire.lua with which a server could not start; an unchanged one is not checked
- * again, so that a certificate that is being replaced does not refuse a save of a script. */
+/* Reads the folder. Refuses a new moonwire.lua with which a server could not start. Does not check an unchanged one, so
+ * that the replacement of a certificate does not refuse a save of a script. */
 static void read_folder(struct mw_reading_attempt *attempt) {
   struct mw_generation *read = NULL;
   int rc = mw_generation_read(&read, attempt->dir, attempt->number, attempt->previous, attempt->overrides,
@@ -73,7 +74,7 @@ static void read_folder(struct mw_reading_attempt *attempt) {
   if (rc != 0) mw_generation_unref(read);
 }
 
-/* Reads, and looks whether the files stayed as they are in `before`. */
+/* Reads, and checks that the files are still the same as in `before`. */
 static void read_between(struct mw_reading_attempt *attempt, const struct mw_look *before) {
   struct mw_err err = MW_ERR_INIT;
   struct mw_look after;
@@ -138,7 +139,7 @@ static void stop_timer(struct mw_reading *reading) {
   reading->timer = NULL;
 }
 
-/* Reads later, as `path` is being written to, unless that has been so for too long. */
+/* Schedules the next attempt, because `path` is being written. Fails after MW_READING_LIMIT_MS. */
 static void postpone(struct mw_reading *reading, const char *path, int64_t wait) {
   struct mw_err err = MW_ERR_INIT;
   int64_t left = reading->began + limit - mw_clock_mono();
@@ -176,7 +177,7 @@ static void watch_stall(struct mw_reading *reading) {
   reading->timer = mw_timer_start_real(reading->loop, MW_READING_STALL_S * (int64_t)MW_NS_PER_S, on_stalled, reading);
 }
 
-/* protoc has a bound of its own. */
+/* While protoc runs, its own time limit applies. */
 static void on_stalled(void *arg) {
   struct mw_reading *reading = arg;
   reading->timer = NULL;
@@ -221,7 +222,7 @@ static void begin(void *arg) {
   watch_stall(reading);
 }
 
-/* Leaves the thread to itself, unless its post is on its way. */
+/* Leaves the thread to itself, or frees the attempt if it has been posted. */
 static void give_up(struct mw_reading *reading) {
   struct mw_reading_attempt *attempt = reading->attempt;
   reading->attempt = NULL;

@@ -12,22 +12,23 @@
 #include "server/reading.h"
 #include "server/reload_stats.h"
 
-/* What one worker is asked, and its answer. */
+/* A task for one worker, and its answer. */
 struct step {
   struct mw_post to_worker, to_home;
   struct mw_reload *reload;
   struct mw_worker *worker;
-  bool commit; /* of the second step */
+  bool commit; /* of the second step: commit or discard */
   int rc;
   struct mw_err err;
 };
 
-/* What was asked for while another was under way; all reloads of it are one, and so are all checks, all rollbacks. */
+/* A request that waits for the reload under way to end. Waiting reloads are merged into one request, and so are checks
+ * and rollbacks. */
 struct request {
   bool wanted, forced;
-  bool asked; /* by somebody who wants to have what is on the disk, see mw_reload_look() */
-  bool check; /* only tells what would become of it */
-  struct mw_generation *back; /* a reference: to roll back to; NULL for the folder */
+  bool asked; /* requested by a user or command, not by a change of the folder: see mw_reload_look() */
+  bool check; /* reports the outcome without a commit */
+  struct mw_generation *back; /* generation to roll back to, a reference; NULL for the folder */
   mw_reload_done_fn done;
   void *arg;
 };
@@ -35,26 +36,26 @@ struct request {
 struct mw_reload {
   struct mw_loop *home;
   struct mw_shared *shared;
-  unsigned n_workers, waiting; /* for the answers of so many */
+  unsigned n_workers, waiting; /* `waiting`: workers that have not answered */
   uint64_t last_number;
   struct mw_generation *kept[MW_RELOAD_KEPT]; /* newest first; [0] is the running one */
-  struct mw_reading reading;                  /* of the candidate */
-  struct mw_generation *candidate;            /* NULL when none is under way, or it is being read */
-  struct mw_generation *on_disk; /* what the folder held when it last came into force; NULL when not known */
+  struct mw_reading reading;                  /* reads the candidate */
+  struct mw_generation *candidate;            /* NULL if no reload is under way, or while the candidate is read */
+  struct mw_generation *on_disk; /* content of the folder when it last came into force; NULL if unknown */
   bool forced, asked, rolling_back, checking;
-  struct mw_gate *gate;          /* that the candidate has to pass; NULL when no specs run */
+  struct mw_gate *gate;          /* specs that the candidate must pass; NULL if none run */
   int64_t started;
   mw_reload_done_fn done;
   void *arg;
-  struct request next_rollback, next, next_check; /* in this order */
+  struct request next_rollback, next, next_check; /* in order of precedence */
   struct mw_reload_stats stats;
   bool stopping;
-  void (*stopped)(void *arg); /* NULL when nobody waits for it */
+  void (*stopped)(void *arg); /* NULL unless mw_reload_stop() waits */
   void *stopped_arg;
   struct step steps[];
 };
 
-/* ---- the end of one ---- */
+/* ---- ending ---- */
 
 static void start(struct mw_reload *reload, const struct request *request);
 
@@ -78,7 +79,7 @@ static void finish(struct mw_reload *reload, bool committed, const char *text) {
   tell_stopped(reload);
 }
 
-/* The end of a check: what is in force, and what the folder is next to that; then findings, if there are any. */
+/* Ends a check. The text has the running generation, the verdict on the folder, then the findings. */
 static void finish_check(struct mw_reload *reload, bool accepted, const char *verdict, const char *findings) {
   struct mw_buf text = MW_BUF_INIT;
   mw_buf_printf(&text, "generation %" PRIu64 " is in force; %s%s%s", reload->kept[0]->number, verdict,
@@ -87,7 +88,7 @@ static void finish_check(struct mw_reload *reload, bool accepted, const char *ve
   mw_buf_fini(&text);
 }
 
-/* Logs each finding on a line of its own, with the text of the line that it is about. */
+/* Logs each finding on its own line, with the source line that it refers to. */
 static void log_findings(const struct mw_reload *reload, const struct mw_err *err) {
   const char *line = mw_err_text(err);
   while (*line) {
@@ -101,7 +102,7 @@ static void log_findings(const struct mw_reload *reload, const struct mw_err *er
   }
 }
 
-/* Remembers what is on the disk; takes a reference. */
+/* Replaces the known content of the folder; takes a reference. */
 static void set_on_disk(struct mw_reload *reload, struct mw_generation *generation) {
   if (generation) mw_generation_ref(generation);
   mw_generation_unref(reload->on_disk);
@@ -140,7 +141,7 @@ static void keep(struct mw_reload *reload) {
   atomic_store(&reload->shared->grace, mw_span_of_seconds(reload->candidate->settings.grace));
 }
 
-/* Adds which settings the server goes on with as they were when it started. */
+/* Adds the names of changed settings that take effect only at a restart. */
 static void add_fixed(struct mw_buf *text, const struct mw_reload *reload) {
   struct mw_buf names = MW_BUF_INIT;
   mw_settings_fixed(&names, reload->shared->settings, &reload->candidate->settings);
@@ -148,7 +149,7 @@ static void add_fixed(struct mw_buf *text, const struct mw_reload *reload) {
   mw_buf_fini(&names);
 }
 
-/* The line of a commit is logged when either level lets it. */
+/* Logs the commit if the old or the new log level permits it. */
 static void report_commit(struct mw_reload *reload) {
   struct mw_buf text = MW_BUF_INIT;
   enum mw_log_level level = reload->candidate->settings.log_level;
@@ -167,7 +168,7 @@ static void report_commit(struct mw_reload *reload) {
   mw_buf_fini(&text);
 }
 
-/* Of a check that the candidate has passed. */
+/* Reports a check that the candidate has passed. */
 static void report_check(struct mw_reload *reload) {
   struct mw_buf verdict = MW_BUF_INIT;
   mw_buf_puts(&verdict, "the folder would replace it: ");
@@ -241,7 +242,7 @@ static void prepare(struct mw_reload *reload, struct mw_generation *candidate) {
 
 /* ---- starting ---- */
 
-/* Adds the command that accepts what was refused; `what` begins the line. */
+/* Adds the command that accepts the refused folder. `what` begins the line. */
 static int add_remedy(const struct mw_reload *reload, int rc, const char *what, const char *more, struct mw_err *err) {
   const char *dir = reload->shared->dir;
   bool here = strcmp(dir, ".") == 0;
@@ -249,14 +250,14 @@ static int add_remedy(const struct mw_reload *reload, int rc, const char *what, 
   return mw_err_add(err, rc, "%s: moonwire reload%s%s --force%s", what, here ? "" : " ", here ? "" : dir, more);
 }
 
-/* Whether clients can go on with the candidate's schema. */
+/* Checks that clients can continue with the candidate's schema. */
 static int check_wire(const struct mw_reload *reload, const struct mw_generation *candidate, struct mw_err *err) {
   const char *const *protos = (const char *const *)candidate->settings.protos;
   int rc = mw_compat_check(reload->kept[0]->pool, candidate->pool, protos, err);
   return add_remedy(reload, rc, "to accept an edit that breaks clients, or if none uses yet what it takes away", ", or serve with --dev", err);
 }
 
-/* Whether the candidate, just read, changes nothing. */
+/* True if the candidate, just read, changes nothing. */
 static bool is_in_force(struct mw_reload *reload, struct mw_generation *candidate) {
   if (!reload->asked && reload->on_disk && mw_generation_same(candidate, reload->on_disk)) return true;
   if (!mw_generation_same(candidate, reload->kept[0])) return false;
@@ -264,7 +265,7 @@ static bool is_in_force(struct mw_reload *reload, struct mw_generation *candidat
   return true;
 }
 
-/* The specs have run. The candidate was not loaded meanwhile: it takes over states as they are now. */
+/* Runs when the specs have ended. The candidate has not been loaded before, so it takes over the present states. */
 static void on_passed(void *arg, int rc, struct mw_err *err) {
   struct mw_reload *reload = arg;
   reload->gate = NULL;
@@ -310,7 +311,7 @@ static void begin(struct mw_reload *reload, bool rolling_back, mw_reload_done_fn
   reload->arg = arg;
 }
 
-/* Takes over `old`. */
+/* Takes `old`. */
 static void start_rollback(struct mw_reload *reload, struct mw_generation *old, mw_reload_done_fn done, void *arg) {
   struct mw_generation *copy = mw_generation_renumber(old, reload->last_number + 1);
   mw_generation_unref(old);
@@ -341,7 +342,7 @@ static void start(struct mw_reload *reload, const struct request *request) {
                    shared->overrides, on_read, reload);
 }
 
-/* Starts, now or when what is under way has ended. */
+/* Starts a request now, or after the reload under way. */
 static void want(struct mw_reload *reload, const struct request *request) {
   if (!mw_reload_busy(reload)) {
     start(reload, request);
@@ -373,8 +374,8 @@ void mw_reload_check(struct mw_reload *reload, mw_reload_done_fn done, void *arg
 
 void mw_reload_look(struct mw_reload *reload) { want(reload, &(struct request){.asked = false}); }
 
-/* Ends what a rollback would have to wait for: files that are being written, and specs. What they were to bring into
- * force, the rollback was asked for in its place. */
+/* Ends the waits that would delay a rollback: for files being written, and for specs. The rollback replaces the
+ * generation that they would bring into force. */
 static void give_way(struct mw_reload *reload) {
   static const char why[] = "a rollback was asked for meanwhile";
   if (!reload->next_rollback.wanted) return;

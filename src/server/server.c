@@ -16,14 +16,14 @@
 
 struct mw_server {
   struct mw_shared shared;
-  struct mw_loop control;  /* of the thread that runs the server */
-  struct mw_post end_post; /* the last worker has ended */
-  struct mw_watcher *watcher; /* of the folder; NULL before all workers serve */
+  struct mw_loop control;  /* loop of the thread that runs the server */
+  struct mw_post end_post; /* posted when the last worker has ended */
+  struct mw_watcher *watcher; /* watches the project folder; NULL before all workers serve */
   struct mw_reload *reload;
-  struct mw_admin *admin;  /* NULL when its socket cannot be */
-  struct mw_trim *trim;    /* NULL while it starts or stops */
-  atomic_uint running; /* workers that have not ended */
-  unsigned n_workers;  /* that were started */
+  struct mw_admin *admin;  /* NULL if its socket cannot be opened */
+  struct mw_trim *trim;    /* NULL while the server starts or stops */
+  atomic_uint running; /* number of workers that have not ended */
+  unsigned n_workers;  /* number of workers started */
   struct mw_worker workers[];
 };
 
@@ -64,13 +64,13 @@ static int open_listeners(struct mw_server *server, struct mw_err *err) {
   return rc;
 }
 
-/* Another server may listen there now. Those of the workers end by themselves. */
+/* Frees the addresses for another server. The workers close their own sockets when they end. */
 static void close_listeners(struct mw_server *server) {
   struct mw_shared *shared = &server->shared;
   for (size_t i = 0; i < shared->n_listeners; i++) mw_listener_close(&shared->listeners[i]);
 }
 
-/* Waits until all workers are in `state`; the first failure is the one to tell. */
+/* Waits until all workers are in `state`. Returns the first failure. */
 static int await_all(struct mw_server *server, enum mw_worker_state state, struct mw_err *err) {
   int failed = 0;
   for (unsigned i = 0; i < server->n_workers; i++) {
@@ -105,7 +105,7 @@ static int start_workers(struct mw_server *server, struct mw_err *err) {
 
 static void on_change(void *arg) { mw_reload_look(((struct mw_server *)arg)->reload); }
 
-/* What was saved while the workers started is noticed by the first look. */
+/* The first stability check notices files saved while the workers started. */
 static int open_reload(struct mw_server *server, struct mw_err *err) {
   server->reload = mw_reload_new(&server->control, &server->shared, server->workers, server->n_workers);
   if (!server->reload) return mw_err_set(err, MW_ENOMEM, "out of memory");
@@ -115,7 +115,7 @@ static int open_reload(struct mw_server *server, struct mw_err *err) {
   return rc;
 }
 
-/* A server serves without it, too. */
+/* Opens the admin socket. The server serves without one too. */
 static void open_admin(struct mw_server *server) {
   struct mw_err err = MW_ERR_INIT;
   struct mw_crew crew = {&server->control, server->workers, server->n_workers};
@@ -198,7 +198,7 @@ static void drain_workers(void *arg) {
 
 int64_t mw_server_grace(const struct mw_server *server) { return atomic_load(&server->shared.grace); }
 
-/* A reload that is under way comes to its end first: it speaks with workers that serve. */
+/* A reload under way finishes first, because it needs workers that serve. */
 void mw_server_drain(struct mw_server *server) {
   int64_t ends = mw_clock_after(mw_clock_real(), mw_server_grace(server));
   for (unsigned i = 0; i < server->n_workers; i++) mw_worker_end_at(&server->workers[i], ends);
@@ -218,7 +218,8 @@ void mw_server_close(struct mw_server *server) {
   mw_watcher_close(server->watcher);
   mw_trim_stop(server->trim);
   mw_admin_close(server->admin);
-  mw_loop_run_posts(&server->control); /* the last answers of the workers, to who asks about the reload too */
+  mw_loop_run_posts(&server->control); /* delivers the last answers of the workers, also to clients that asked about the
+                                          reload */
   mw_reload_free(server->reload);
   mw_loop_fini(&server->control);
   mw_shared_close(&server->shared);

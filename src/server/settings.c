@@ -123,10 +123,10 @@ void mw_settings_fini(struct mw_settings *settings) {
   *settings = (struct mw_settings){0};
 }
 
-/* Names of the copy's settings lead to where those of the original do. */
+/* Adjusts relative paths of a copied project folder, so that they lead to the same folders as in the original. */
 static int follow_copy(struct mw_settings *settings, const char *original) {
   int rc = mw_settings_set(&settings->protos[0], "proto");
-  settings->file_protos = false; /* the copy of an empty folder is none */
+  settings->file_protos = false; /* an empty folder has no copy */
   for (size_t i = 1; i < settings->n_protos && rc == 0; i++) {
     char *path;
     if (settings->protos[i][0] == '/') continue;
@@ -137,7 +137,7 @@ static int follow_copy(struct mw_settings *settings, const char *original) {
   return rc;
 }
 
-/* Takes the folders of protos of `wrong`, and the text that mw_settings_blame() finds them in. */
+/* Copies the folders of .proto files of `wrong`, and the text in which mw_settings_blame() finds them. */
 static int take_protos(struct mw_settings *settings, const struct mw_settings *wrong) {
   int rc = wrong->file ? mw_settings_set(&settings->file, wrong->file) : 0;
   if (rc == 0) rc = mw_buf_append(&settings->text, wrong->text.data, wrong->text.len);

@@ -25,7 +25,7 @@ int mw_settings_check_tls(const struct mw_settings *settings, struct mw_err *err
   return rc;
 }
 
-/* An address can be listened on once; port 0 takes another port each time. */
+/* An address may occur once. Port 0 may repeat, as it stands for another port each time. */
 static int check_listener(const struct mw_settings *settings, size_t i, struct mw_err *err) {
   const char *address = settings->listen[i], *colon = strrchr(address, ':');
   for (size_t j = 0; j < i && (!colon || strcmp(colon, ":0") != 0); j++) {
@@ -36,7 +36,7 @@ static int check_listener(const struct mw_settings *settings, size_t i, struct m
   return mw_listener_check(address, err);
 }
 
-/* Addresses of the command line are not checked: a running server listens there. */
+/* Skips addresses of the command line: a running server may listen there. */
 static int check_listeners(const struct mw_settings *settings, struct mw_err *err) {
   int failed = 0;
   for (size_t i = 0; i < settings->n_listen && settings->file_listen; i++) {
@@ -51,7 +51,7 @@ static int check_listeners(const struct mw_settings *settings, struct mw_err *er
   return failed;
 }
 
-/* Returns 0 if the folder is there or could be made, else the cause, of errno. Shortens `path`. */
+/* Returns 0 if the folder exists or can be created, else the errno value of the cause. Shortens `path`. */
 static int try_folder(char *path) {
   const char *nearest = path;
   struct stat info;
@@ -65,7 +65,7 @@ static int try_folder(char *path) {
   return access(nearest, W_OK | X_OK) == 0 ? 0 : errno;
 }
 
-/* A default is not tried: the server may be started with --data. */
+/* Skips the default: the server may be started with --data. */
 static int check_data(const struct mw_settings *settings, const char *data, struct mw_err *err) {
   char *path = settings->file_data ? strdup(data) : NULL;
   int cause = !settings->file_data ? 0 : path ? try_folder(path) : ENOMEM;

@@ -1,5 +1,5 @@
-/* moonwire.lua: a Lua file that returns a table of settings. It runs in a state of its own, in an environment such as
- * scripts have and within limits like theirs, so that a mistake in it can hold up nothing. */
+/* moonwire.lua: a Lua file that returns a table of settings. It runs in a Lua state of its own, in the environment of
+ * scripts and within limits like theirs, so that a mistake in it cannot block the server. */
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,17 +13,17 @@
 #include "server/server.h"
 #include "server/settings.h"
 
-/* How a setting is written. */
+/* The type of a setting's value. */
 enum kind { NUMBER, INTEGER, SIZE, ENGINE, PATH, SWITCH, LEVEL, ADDRESSES, FOLDERS, PROTOS };
 
 struct setting {
-  const char *group; /* "limits", or NULL at the top */
+  const char *group; /* "limits"; NULL at the top level */
   const char *name;
   enum kind kind;
-  size_t offset; /* of its member in struct mw_settings */
+  size_t offset; /* of the member in struct mw_settings */
   double min, max;
   const char *expectation;
-  bool fixed; /* takes effect when a server starts, and not later */
+  bool fixed; /* takes effect only when a server starts */
 };
 
 #define AT(member) offsetof(struct mw_settings, member)
@@ -76,8 +76,8 @@ static const struct setting settings_table[] = {
 enum { N_SETTINGS = sizeof settings_table / sizeof *settings_table };
 
 enum {
-  SLICE_MS = 100,     /* of the file; it is loaded within ten slices */
-  LOOK_SLICE_MS = 10, /* of a look at its folders alone, of which there are several for a save */
+  SLICE_MS = 100,     /* slice of the file; the file may run for ten slices */
+  LOOK_SLICE_MS = 10, /* slice when only the folders of .proto files are read, which a save causes several times */
   MEMORY = 64 << 20,
   FILE_LIMIT = 1 << 20
 };
@@ -88,15 +88,15 @@ struct reading {
   const char *file;
   struct mw_slice text;
   struct mw_err *err;
-  int failed; /* the last error code */
-  const struct setting *setting; /* whose value is taken */
-  bool refused;  /* its value was reported */
-  char why[512]; /* of a value that was refused, in place of the expectation; "" for none */
+  int failed; /* last error code */
+  const struct setting *setting; /* the setting being read */
+  bool refused;  /* its value has been reported */
+  char why[512]; /* error text in place of the expectation; "" for none */
 };
 
 static void refuse_value(struct reading *reading);
 
-/* Sets a path; one that is relative to `dir` becomes relative to the working directory. */
+/* Sets a path. A path relative to `dir` becomes relative to the working directory. */
 static int set_path(char **field, const char *dir, const char *path) {
   if (path[0] == '/' || strcmp(dir, ".") == 0 || strcmp(path, ":memory:") == 0) return mw_settings_set(field, path);
   char *joined;
@@ -114,7 +114,7 @@ static int add_address(struct reading *reading, const char *address) {
   return rc == 0 ? mw_settings_add_listener(reading->settings, address) : rc;
 }
 
-/* A Unix socket's path is one that is relative to `dir`, too. */
+/* The path of a Unix socket is relative to `dir` too. */
 static int add_listener(lua_State *L, struct reading *reading) {
   if (lua_type(L, -1) != LUA_TSTRING) return MW_EINVAL;
   const char *address = lua_tostring(L, -1);
@@ -140,7 +140,7 @@ static int add_protos(lua_State *L, struct reading *reading) {
   return rc;
 }
 
-/* The value at the top: one text or a sequence of them, of which each that is wrong is a finding. */
+/* Adds the value at the top: one string or a sequence of them. Each wrong string is a finding. */
 static int add_each(lua_State *L, struct reading *reading, int (*add)(lua_State *L, struct reading *reading)) {
   if (!lua_istable(L, -1)) return add(L, reading);
   int failed = 0;
@@ -187,7 +187,7 @@ static int set_text(lua_State *L, const struct reading *reading, const struct se
   return 0;
 }
 
-/* A wrong value changes nothing, so that there always is a folder. */
+/* A wrong value leaves the folders unchanged, so that there always is one. */
 static int set_protos(lua_State *L, struct reading *reading) {
   struct mw_settings *settings = reading->settings, before = *settings;
   if (lua_istable(L, -1) && lua_rawlen(L, -1) == 0) return MW_EINVAL;
@@ -205,7 +205,7 @@ static int set_protos(lua_State *L, struct reading *reading) {
   return rc;
 }
 
-/* Takes the value at the top. Returns 0, MW_ENOMEM, or another error when it is not what the setting expects. */
+/* Applies the value at the top. Returns 0, MW_ENOMEM, or another error if the setting does not accept the value. */
 static int set(lua_State *L, struct reading *reading, const struct setting *setting) {
   void *field = (char *)reading->settings + setting->offset;
   switch (setting->kind) {
@@ -252,7 +252,7 @@ static bool is_group(const char *name) {
   return false;
 }
 
-/* A name that could stand in `group`: of a setting, and at the top of a group too. */
+/* Returns a name that is valid in `group`: a setting's, or at the top level a group's too. NULL if `i` has none. */
 static const char *name_at(const void *group, size_t i) {
   if (i >= N_SETTINGS) return group ? NULL : settings_table[i - N_SETTINGS].group;
   return in_group(&settings_table[i], group) ? settings_table[i].name : NULL;
@@ -260,10 +260,11 @@ static const char *name_at(const void *group, size_t i) {
 
 /* ---- places ---- */
 
-/* Where in `text` the word `name` is followed by "=", from `from` on; its length when nowhere. Comments do not count. */
+/* Returns the offset in `text`, from `from` on, at which the word `name` is followed by "="; text.len if there is none.
+ * Skips comments. */
 static size_t find_key(struct mw_slice text, size_t from, const char *name) {
   size_t len = strlen(name);
-  bool comment = false, within = false; /* within: the character before belongs to a name */
+  bool comment = false, within = false; /* within: the previous character belongs to a name */
   for (size_t i = from; i < text.len; i++) {
     const char *at = (const char *)text.data + i;
     size_t left = text.len - i;
@@ -280,7 +281,7 @@ static size_t find_key(struct mw_slice text, size_t from, const char *name) {
   return text.len;
 }
 
-/* The line on which the file sets it, as far as its text shows; 0 when it does not. */
+/* Returns the line on which the text of the file sets the setting; 0 if none is found. */
 static unsigned find_line(struct mw_slice text, const char *group, const char *name) {
   size_t at = group ? find_key(text, 0, group) : 0;
   at = find_key(text, at, name);
@@ -292,7 +293,7 @@ static unsigned find_line(struct mw_slice text, const char *group, const char *n
 
 /* ---- the file ---- */
 
-/* Puts the place and the name of a setting before the newest finding. */
+/* Prefixes the newest finding with the place and the name of a setting. */
 static int blame(const char *file, struct mw_slice text, const char *group, const char *name, struct mw_err *err) {
   const char *dot = group ? "." : "", *before = group ? group : "";
   unsigned line = find_line(text, group, name);
@@ -314,7 +315,7 @@ static void report(struct reading *reading, const char *group, const char *name,
   reading->failed = MW_EINVAL;
 }
 
-/* The value of reading->setting, or one of its list, is wrong. */
+/* Reports a wrong value of reading->setting, or a wrong element of its list. */
 static void refuse_value(struct reading *reading) {
   const struct setting *setting = reading->setting;
   bool why = reading->why[0] != '\0';
@@ -330,7 +331,7 @@ static void report_unknown(struct reading *reading, const char *group, const cha
 
 static void read_group(lua_State *L, struct reading *reading, const char *group);
 
-/* Takes the entry whose value is at the top. */
+/* Applies the entry whose value is at the top. */
 static void read_entry(lua_State *L, struct reading *reading, const char *group, const char *name) {
   const struct setting *setting = find(group, name);
   if (setting) {
@@ -349,7 +350,7 @@ static void read_entry(lua_State *L, struct reading *reading, const char *group,
   }
 }
 
-/* Reads the table at the top; every wrong entry is a finding. */
+/* Reads the table at the top. Every wrong entry is a finding. */
 static void read_group(lua_State *L, struct reading *reading, const char *group) {
   luaL_checkstack(L, 6, NULL);
   lua_pushnil(L);
@@ -363,8 +364,8 @@ static void read_group(lua_State *L, struct reading *reading, const char *group)
   }
 }
 
-/* TLS needs its certificate and its key: without either the server would serve plain text or fail as it starts. The table of
- * settings is at the top; a value that was refused is there. */
+/* TLS needs both certificate and key: without one of them the server would serve plain text, or fail at start. The
+ * table of settings is at the top; it holds refused values too. */
 static void check_tls(lua_State *L, struct reading *reading) {
   static const char *const names[] = {"cert", "key"};
   lua_pushliteral(L, "tls");
@@ -387,7 +388,7 @@ static int run_file(lua_State *L) {
   lua_getglobal(L, "os");
   lua_pushliteral(L, "getenv");
   lua_getfield(L, -2, "getenv");
-  lua_rawset(L, -4); /* as the environment refuses it */
+  lua_rawset(L, -4); /* rawset, because the environment refuses assignments */
   lua_pop(L, 2);
   lua_setupvalue(L, -2, 1);
   lua_call(L, 0, 1);
@@ -469,7 +470,7 @@ int mw_settings_find_data(char **out, const char *dir, struct mw_err *err) {
   return rc;
 }
 
-/* ---- what cannot change ---- */
+/* ---- settings that cannot change ---- */
 
 static bool same_text(const char *a, const char *b) { return a && b ? strcmp(a, b) == 0 : a == b; }
 

@@ -9,7 +9,7 @@ enum { WATCH_NS = 5 * MW_NS_PER_MS };
 
 /* ---- opening and closing ---- */
 
-/* This worker's series of a gauge; NULL when there is no memory for it. */
+/* Returns this worker's series of a gauge; NULL without memory. */
 static struct mw_metric *open_gauge(const struct mw_worker *worker, const char *name, const char *help) {
   static const char *const labels[] = {"worker"};
   char index[12];
@@ -52,7 +52,7 @@ static int open_engines(struct mw_worker *worker, struct mw_err *err) {
   return rc;
 }
 
-/* Runs before each new call: from the moment a generation is published, no call begins in the one before. */
+/* Runs before each new call: once a generation is published, no call begins in the previous one. */
 static void adopt_published(void *arg) {
   struct mw_worker *worker = arg;
   const struct mw_loaded *candidate = worker->programs.candidate;
@@ -119,7 +119,7 @@ void mw_worker_close(struct mw_worker *worker) {
   mw_timer_stop(worker->watch);
   mw_programs_fini(&worker->programs);
   mw_vm_fini(&worker->vm);
-  mw_store_flush(worker->host.store); /* writes that nobody waits for any more still report to this loop */
+  mw_store_flush(worker->host.store); /* writes without a waiting fiber still report to this loop */
   close_engines(worker);
   mw_dispatch_fini(&worker->dispatch);
   mw_loop_fini(&worker->loop);
@@ -132,7 +132,7 @@ void mw_worker_run(struct mw_worker *worker) {
 
 /* ---- stopping ---- */
 
-/* Whether nothing of a call is left: no handler that runs and, within the grace period, no answer that has to leave. */
+/* True if no handler runs and, within the grace period, all responses have been sent. */
 static bool is_idle(struct mw_worker *worker) {
   return mw_dispatch_is_idle(&worker->dispatch) && (!worker->grace || worker->engine->ops->is_quiet(worker->engine));
 }
@@ -144,18 +144,18 @@ void mw_worker_end_at(struct mw_worker *worker, int64_t when) {
   while (when < told && !atomic_compare_exchange_weak(&worker->vm.ends, &told, when)) continue;
 }
 
-/* Nanoseconds of the grace period that are left; negative after it. */
+/* Nanoseconds until the grace period ends; negative after it. */
 static int64_t left_until_end(const struct mw_worker *worker) {
   return atomic_load(&worker->vm.ends) - mw_clock_real();
 }
 
-/* Looks again and again whether everything has ended: calls first, then jobs, then what still runs to its end. */
+/* Polls until everything has ended: first calls, then jobs, then fibers that still run to their end. */
 static void watch_end(void *arg) {
   struct mw_worker *worker = arg;
   worker->watch = NULL;
   if (left_until_end(worker) < -closing) mw_bind_abandon(&worker->vm);
   bool idle = is_idle(worker);
-  if (idle) mw_programs_stop_jobs(&worker->programs); /* each time: jobs may spawn more */
+  if (idle) mw_programs_stop_jobs(&worker->programs); /* repeatedly, as jobs may spawn more */
   if (idle && worker->vm.n_live == 0) {
     worker->engine->ops->stop(worker->engine);
     return;
@@ -170,7 +170,7 @@ static void cancel_calls(void *arg) {
   mw_dispatch_cancel_all(&worker->dispatch, mw_status_shutting_down());
 }
 
-/* While a reload is under way, a cancel comes before the drain. */
+/* During a reload, a cancel may come before the drain. */
 static void on_drain(struct mw_post *post) {
   struct mw_worker *worker = MW_CONTAINER(post, struct mw_worker, drain_post);
   mw_programs_stop_builtin(&worker->programs);
@@ -193,7 +193,7 @@ bool mw_worker_post(struct mw_worker *worker, struct mw_post *post) {
   return taken;
 }
 
-/* Posts, the first time, to a worker that may be about to end by itself. */
+/* Posts once. The worker may be about to end by itself. */
 static void post(struct mw_worker *worker, struct mw_post *post, bool *posted) {
   pthread_mutex_lock(&worker->lock);
   if (!worker->closing && !*posted) mw_loop_post(&worker->loop, post);
@@ -236,7 +236,7 @@ static void enter(struct mw_worker *worker, enum mw_worker_state state) {
   pthread_mutex_unlock(&worker->lock);
 }
 
-/* Waits to be led on. Returns whether to go on, not to give up. */
+/* Waits until the worker may take its next step. Returns false to give up. */
 static bool wait_for(struct mw_worker *worker, unsigned steps) {
   pthread_mutex_lock(&worker->lock);
   while (worker->allowed < steps && !worker->give_up) pthread_cond_wait(&worker->changed, &worker->lock);
