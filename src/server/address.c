@@ -20,8 +20,9 @@ static int fail(const char *address, struct mw_err *err) {
 
 static int set(int fd, int option, int value) { return setsockopt(fd, SOL_SOCKET, option, &value, sizeof value); }
 
-/* Takes the port for `probe`, which must be alone in listening there, then for the claim, which holds it: once without
- * SO_REUSEADDR it lets in only sockets with SO_REUSEPORT, and another's probe is none. Writes the port into `at`. */
+/* Listens with `probe`, which fails if another socket listens on the port. Then binds the claim, which holds the port:
+ * with SO_REUSEADDR cleared, it admits only sockets with SO_REUSEPORT, and the probe of another process has none.
+ * Writes the port into `at`. Returns the claim, or -1 with errno. */
 static int claim(int probe, struct sockaddr_storage *at, socklen_t size) {
   if (listen(probe, 1) != 0 || getsockname(probe, (struct sockaddr *)at, &size) != 0) return -1;
   if (set(probe, SO_REUSEPORT, 1) != 0) return -1;
@@ -31,20 +32,21 @@ static int claim(int probe, struct sockaddr_storage *at, socklen_t size) {
   return -1;
 }
 
-/* The place of the port, in network byte order. */
+/* Returns the port of the address, in network byte order. */
 static in_port_t *port_at(struct sockaddr *at) {
   return at->sa_family == AF_INET6 ? &((struct sockaddr_in6 *)(void *)at)->sin6_port
                                    : &((struct sockaddr_in *)(void *)at)->sin_port;
 }
 
-/* Whether a socket can be bound to `at` for a moment. */
+/* True if a socket can be bound to `at`. Closes it again. */
 static bool can_bind(const struct sockaddr *at, socklen_t size) {
   int fd = mw_host_port_bind(at, size, false);
   if (fd >= 0) close(fd);
   return fd >= 0;
 }
 
-/* Only a privileged port is bound itself: permission is refused before use is. */
+/* Binds port 0 in place of the port, which may be in use. Also binds a privileged port itself: the kernel checks the
+ * permission before the use. */
 int mw_address_check(const char *address, struct mw_err *err) {
   struct addrinfo *info;
   int rc = mw_host_port_resolve(&info, address, err);

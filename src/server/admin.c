@@ -17,7 +17,8 @@
 #include "server/status.h"
 
 enum { LINE_LIMIT = PATH_MAX + 64, CLIENTS = 16, LOG_NS = 50 * MW_NS_PER_MS };
-static const int64_t patience = 5 * (int64_t)MW_NS_PER_S; /* for a line to come, and for an answer to be taken */
+static const int64_t patience = 5 * (int64_t)MW_NS_PER_S; /* nanoseconds for a client to send its line, and to receive
+                                                             its answer */
 
 struct mw_admin {
   struct mw_crew crew;
@@ -26,10 +27,10 @@ struct mw_admin {
   struct mw_acceptors acceptors;
   struct mw_list clients;
   unsigned n_clients;
-  char *path; /* of the socket */
+  char *path; /* path of the socket */
 };
 
-/* A connection. While a command is under way it is not read and not timed, so that it outlives the command. */
+/* A connection. While its command runs, it is neither read nor timed, so that it outlives the command. */
 struct client {
   struct mw_list link;
   struct mw_admin *admin;
@@ -67,7 +68,8 @@ static void on_late(void *arg) {
 
 static void on_written(uv_write_t *write, int status) { drop(MW_CONTAINER(write, struct client, write)); }
 
-/* Sends what a command has to say, and ends the connection. The log has the lines of the command by then, if it is read. */
+/* Sends the answer of a command and ends the connection. First flushes the log, so that the lines of the command are in
+ * it if it is read. */
 static void answer(void *arg, bool ok, const char *text) {
   struct client *client = arg;
   mw_log_flush(LOG_NS);
@@ -84,7 +86,7 @@ static void answer(void *arg, bool ok, const char *text) {
 
 /* ---- commands ---- */
 
-/* A whole number without a sign. */
+/* Parses a whole number without a sign. */
 static bool to_number(const char *text, uint64_t *out) {
   char *end;
   errno = 0;
@@ -174,7 +176,7 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf) {
 
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf) {
   struct client *client = MW_CONTAINER(stream, struct client, pipe);
-  if (n < 0) { /* gone; or UV_ENOBUFS: the line is too long */
+  if (n < 0) { /* disconnected; or UV_ENOBUFS: the line is too long */
     drop(client);
     return;
   }
@@ -205,12 +207,12 @@ static void on_accepted(void *arg, int fd, const struct sockaddr_storage *peer, 
   if (!opened || !client->timer || uv_read_start((uv_stream_t *)&client->pipe, on_alloc, on_read) != 0) drop(client);
 }
 
-/* The command reports it. */
+/* Does nothing: the client's command reports the failure. */
 static void on_failed(void *arg, int error, bool waits) {}
 
 /* ---- the socket ---- */
 
-/* A socket bound to the path. Its mode is set before it has a name, so that nobody else can ever open it. */
+/* Returns a socket bound to the path. Sets its mode before binding, so that no other user can ever open it. */
 static int bind_socket(const char *path, struct mw_err *err) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   size_t len = strlen(path);

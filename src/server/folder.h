@@ -1,13 +1,13 @@
-/* Folders that the server makes and removes. */
+/* Makes and removes folders. */
 #ifndef MW_SERVER_FOLDER_H
 #define MW_SERVER_FOLDER_H
 
 #include "base/err.h"
 
-/* Makes `path` and the folders above it. Returns 0, MW_EIO (errno says why) or MW_ENOMEM. */
+/* Makes `path` and its parent folders. Returns 0, MW_EIO (with errno) or MW_ENOMEM. */
 int mw_folder_make(const char *path);
 
-/* Removes a folder and all in it, as far as that is possible; links are not followed. */
+/* Removes a folder with its content, as far as possible. Does not follow links. */
 void mw_folder_remove(const char *path);
 
 #endif

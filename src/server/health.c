@@ -14,7 +14,7 @@ enum serving_status { SERVING = 1, NOT_SERVING = 2, SERVICE_UNKNOWN = 3 };
 struct watcher {
   struct mw_list link;
   struct mw_call *call;
-  struct mw_slice name; /* of the service; in the call's arena */
+  struct mw_slice name; /* name of the service, in the call's arena */
   enum serving_status sent;
 };
 
@@ -22,14 +22,14 @@ static struct mw_health *health_of(const struct mw_call *call) { return call->ro
 
 /* ---- statuses ---- */
 
-/* Of the server as a whole, and of each service that it has. */
+/* Status of the server, which is also the status of each of its services. */
 static enum serving_status overall(const struct mw_health *health) {
   char why[8];
   bool sick = health->store && mw_store_unhealthy(*health->store, why, sizeof why);
   return health->serving && !sick ? SERVING : NOT_SERVING;
 }
 
-/* True if any method of the service has a handler; the empty name is the server. */
+/* True if any method of the service has a handler. The empty name stands for the server. */
 static bool exists(const struct mw_health *health, struct mw_slice name) {
   const struct mw_router *router = health->dispatch->router;
   const struct mw_service_type *service = mw_router_service(router, name);
@@ -63,7 +63,7 @@ static void finish(struct mw_call *call, enum mw_code code, const char *text) {
 
 static void finish_without_memory(struct mw_call *call) { finish(call, MW_CODE_RESOURCE_EXHAUSTED, "out of memory"); }
 
-/* Unpacks the request into the arena of the call. Returns 0 or the error, after which the call is finished. */
+/* Unpacks the request into the arena of the call. Returns 0, or an error after finishing the call with it. */
 static int unpack(struct mw_call *call, struct mw_slice bytes, ProtobufCMessage **request) {
   struct mw_err err = MW_ERR_INIT;
   int rc = mw_message_unpack(call->route->method->input, bytes, &call->arena, request, &err);
@@ -72,7 +72,7 @@ static int unpack(struct mw_call *call, struct mw_slice bytes, ProtobufCMessage 
   return rc;
 }
 
-/* The same, of HealthCheckRequest; reads the name. */
+/* Unpacks a HealthCheckRequest in the same way and reads its name. */
 static int read_request(struct mw_call *call, struct mw_slice bytes, struct mw_slice *name) {
   ProtobufCMessage *request;
   int rc = unpack(call, bytes, &request);
@@ -118,7 +118,7 @@ static void on_check(struct mw_call *call, struct mw_slice bytes) {
 
 /* ---- List ---- */
 
-/* An entry of HealthListResponse.statuses. */
+/* Appends an entry of HealthListResponse.statuses. */
 static int put_status(struct mw_buf *out, const char *name, enum serving_status status) {
   struct mw_buf entry = MW_BUF_INIT;
   uint8_t response[RESPONSE_LEN];
@@ -130,7 +130,7 @@ static int put_status(struct mw_buf *out, const char *name, enum serving_status 
   return rc;
 }
 
-/* The server, and the services with a handler. */
+/* Lists the server and the services with a handler. */
 static void on_list(struct mw_call *call, struct mw_slice bytes) {
   ProtobufCMessage *request;
   if (unpack(call, bytes, &request) != 0) return;
@@ -153,7 +153,7 @@ static void on_list(struct mw_call *call, struct mw_slice bytes) {
 
 /* ---- Watch ---- */
 
-/* Sends the status if it is another one. A client that does not read is sent the newest when it does. */
+/* Sends the status if it has changed. A client that does not read receives the newest status once it reads. */
 static void update(struct watcher *watcher, enum serving_status status) {
   if (watcher->sent == status || watcher->call->stalled || !fill(watcher->call, status)) return;
   watcher->sent = status;
@@ -186,14 +186,14 @@ void mw_health_follow(struct mw_health *health) {
   mw_loop_post(health->loop, &health->follow);
 }
 
-/* Sends the last status, unless the client has been sent that there is no such service. */
+/* Sends NOT_SERVING, unless the client has received SERVICE_UNKNOWN, and ends the call. */
 static void end_watch(struct mw_call *call, bool known) {
   if (known && fill(call, NOT_SERVING)) mw_call_fill_last(call);
   struct mw_status status = mw_status_shutting_down();
   mw_call_finish(call, &status);
 }
 
-/* Sends the status; the call stays open until the client leaves. */
+/* Sends the status. The call stays open until the client cancels it. */
 static void on_watch(struct mw_call *call, struct mw_slice bytes) {
   struct mw_slice name;
   if (read_request(call, bytes, &name) != 0) return;

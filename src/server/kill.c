@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* One worker at most has the call, and alone writes what it found. */
+/* State of a search for a call. At most one worker has the call, and only that worker writes the outcome. */
 struct hunt {
   uint64_t id;
   bool killed;

@@ -1,4 +1,4 @@
-/* Ends one call from outside. */
+/* Cancels a call on request of the operator. */
 #ifndef MW_SERVER_KILL_H
 #define MW_SERVER_KILL_H
 

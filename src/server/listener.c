@@ -30,7 +30,7 @@ static int fail_no_socket(const char *address, struct mw_err *err) {
 
 static int new_socket(void) { return socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0); }
 
-/* Whether somebody listens on the socket at `at`; a full queue of one who does says so as well. */
+/* True if a process listens on the socket at `at`. A full queue counts as listening. */
 static bool answers(const struct sockaddr_un *at) {
   int fd = new_socket();
   if (fd < 0) return true;
@@ -39,7 +39,7 @@ static bool answers(const struct sockaddr_un *at) {
   return !refused;
 }
 
-/* Removes the file of a socket that nobody listens on. */
+/* Removes the file of a socket on which no process listens. */
 static int clear_path(const char *address, const struct sockaddr_un *at, struct mw_err *err) {
   struct stat info;
   if (lstat(at->sun_path, &info) != 0) return errno == ENOENT ? 0 : fail(address, err);
@@ -69,9 +69,9 @@ static int bind_path(struct mw_listener *listener, const struct sockaddr_un *at,
   return 0;
 }
 
-/* Two servers that start at once must not both find the file of a third that is gone: they take turns, by a lock on the
- * folder, where it can be had. Nobody needs it for long. Returns 0 and the folder, -1 when it cannot be opened; or
- * MW_EBUSY. */
+/* Takes a lock on the folder of the socket, where locks are supported, so that two servers that start at once do not
+ * both replace the file of a third one that has ended. A server holds it only briefly. Returns 0 and the folder, or -1
+ * for it if it cannot be opened; or MW_EBUSY. */
 static int lock_folder(int *folder, const char *address, const char *path, struct mw_err *err) {
   char name[sizeof((struct sockaddr_un *)0)->sun_path + 2];
   const char *slash = strrchr(path, '/');
@@ -117,7 +117,7 @@ static int open_unix(struct mw_listener *listener, const char *path, struct mw_e
 
 /* ---- checks ---- */
 
-/* The path of a Unix socket's address; NULL for another address. */
+/* Returns the path in the address of a Unix socket; NULL for other addresses. */
 static const char *unix_path(const char *address) { return strncmp(address, "unix:", 5) == 0 ? address + 5 : NULL; }
 
 int mw_listener_check_form(const char *address, struct mw_err *err) {
@@ -143,7 +143,7 @@ int mw_listener_check(const char *address, struct mw_err *err) {
   return path ? check_unix(address, path, err) : mw_address_check(address, err);
 }
 
-/* ---- any address ---- */
+/* ---- all addresses ---- */
 
 int mw_listener_open(struct mw_listener *listener, const char *address, struct mw_err *err) {
   *listener = (struct mw_listener){.claim = -1, .fd = -1};
@@ -156,7 +156,7 @@ int mw_listener_open(struct mw_listener *listener, const char *address, struct m
 void mw_listener_close(struct mw_listener *listener) {
   struct stat info;
   const char *path = listener->address + 5;
-  /* As long as the socket is open, no other file can get its number. */
+  /* While the socket is open, no other file can get its inode number. */
   if (listener->has_file && lstat(path, &info) == 0 && info.st_dev == listener->device &&
       info.st_ino == listener->inode) {
     unlink(path);
@@ -175,7 +175,7 @@ static bool has_option(int fd, int option, int expected) {
   return getsockopt(fd, SOL_SOCKET, option, &value, &size) == 0 && value == expected;
 }
 
-/* Writes the address of a socket as --listen takes it. Returns whether it is of a kind that can be listened on. */
+/* Writes the address of a socket in the form of --listen. Returns false if its kind cannot be listened on. */
 static bool name(int fd, char out[MW_ADDRESS_MAX]) {
   struct sockaddr_storage at = {0};
   socklen_t size = sizeof at;
@@ -195,14 +195,15 @@ int mw_listener_inherit(struct mw_listener *listener, int fd, struct mw_err *err
   *listener = (struct mw_listener){.claim = -1, .fd = fd};
   if (has_option(fd, SO_TYPE, SOCK_STREAM) && has_option(fd, SO_ACCEPTCONN, 1) && name(fd, listener->address)) {
     fcntl(fd, F_SETFD, FD_CLOEXEC);
-    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK); /* the worker that is too late must not wait */
+    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK); /* a worker whose connection another has accepted must not
+                                                            block */
     return 0;
   }
   mw_listener_close(listener);
   return mw_err_set(err, MW_EINVAL, "LISTEN_FDS: descriptor %d is not a stream socket that listens", fd);
 }
 
-/* The number in the variable; -1 when it has another form. */
+/* Returns the number in the variable; -1 if it has another form. */
 static long number(const char *variable) {
   const char *text = getenv(variable);
   char *end;

@@ -7,7 +7,7 @@
 #include "schema/wire.h"
 #include "server/wire_write.h"
 
-/* The numbers of ServerReflectionRequest's and ServerReflectionResponse's fields. */
+/* Field numbers of ServerReflectionRequest and ServerReflectionResponse. */
 enum {
   FILE_BY_FILENAME = 3,
   FILE_CONTAINING_SYMBOL = 4,
@@ -23,7 +23,7 @@ enum {
   ERROR_RESPONSE = 7
 };
 
-enum { SOURCE_CODE_INFO = 9 }; /* of google.protobuf.FileDescriptorProto */
+enum { SOURCE_CODE_INFO = 9 }; /* field number in google.protobuf.FileDescriptorProto */
 
 /* ---- writing the response ---- */
 
@@ -38,7 +38,7 @@ static int put_error(struct mw_buf *out, enum mw_code code, const char *text) {
 
 /* ---- files ---- */
 
-/* Files to write, in order and each once. */
+/* Files to write, in order, each once. */
 struct queue {
   struct mw_map seen;
   const char **paths; /* borrowed */
@@ -58,8 +58,8 @@ static int queue_add(struct queue *queue, const char *path) {
   return mw_map_set(&queue->seen, mw_slice_str(path), queue);
 }
 
-/* Replaces `out` by the file without its source_code_info: comments and positions, which are most of a large file, and which
- * generated code, the source of other servers' reflection, does not have. */
+/* Replaces `out` with the file without its source_code_info. The comments and positions in it are most of a large file.
+ * Other servers, which reflect generated code, do not have them either. */
 static int strip(struct mw_buf *out, struct mw_slice file) {
   const uint8_t *at = file.data, *end = file.data + file.len;
   int rc = 0;
@@ -72,7 +72,8 @@ static int strip(struct mw_buf *out, struct mw_slice file) {
   return rc;
 }
 
-/* A file and all that it imports, each once, imports last. Without recursion: a chain of imports may be long. */
+/* Appends a file and all its imports, each once, imports last. Avoids recursion, because a chain of imports may be
+ * long. */
 static int put_file_and_imports(struct mw_buf *files, const struct mw_pool *pool, const char *path) {
   struct queue queue = {MW_MAP_INIT, NULL, 0, 0};
   struct mw_buf file = MW_BUF_INIT;
@@ -90,7 +91,7 @@ static int put_file_and_imports(struct mw_buf *files, const struct mw_pool *pool
   return rc;
 }
 
-/* `path` is NULL when no file has what the request names. */
+/* Answers with NOT_FOUND if `path` is NULL or has no file. */
 static int put_file(struct mw_buf *out, const struct mw_pool *pool, const char *path) {
   if (!path || !mw_pool_file(pool, path).data) return put_error(out, MW_CODE_NOT_FOUND, "not found");
   struct mw_buf files = MW_BUF_INIT;
@@ -102,7 +103,8 @@ static int put_file(struct mw_buf *out, const struct mw_pool *pool, const char *
 
 /* ---- the answers ---- */
 
-/* The pool also has built-in services that are turned off, and contracts for outbound calls. */
+/* Lists only services with a handler. The pool also has built-in services that are turned off, and services for
+ * outbound calls. */
 static int put_services(struct mw_buf *out, const struct mw_router *router) {
   const struct mw_pool *pool = router->pool;
   struct mw_buf list = MW_BUF_INIT, one = MW_BUF_INIT;
@@ -132,7 +134,7 @@ static int put_extension_numbers(struct mw_buf *out, const struct mw_pool *pool,
   return rc;
 }
 
-/* A string field as a C string in the arena; NULL without memory. */
+/* Returns a string field as a C string in the arena; NULL without memory. */
 static const char *text_of(const ProtobufCMessage *message, const struct mw_message_type *type, uint32_t number,
                            struct mw_arena *arena) {
   const ProtobufCBinaryData *value = mw_field_value(message, mw_field_by_number(type, number));
@@ -147,7 +149,7 @@ static int put_extension_file(struct mw_buf *out, const struct mw_pool *pool, co
   return type ? put_file(out, pool, mw_pool_file_of_extension(pool, type, number)) : MW_ENOMEM;
 }
 
-/* Answers by the generation that is in force, however long ago the stream began. */
+/* Answers from the generation in force, even if the stream began in an earlier one. */
 static int put_answer(struct mw_buf *out, const struct mw_route *route, const ProtobufCMessage *request,
                       struct mw_arena *arena) {
   const struct mw_router *router = ((const struct mw_reflection *)route->arg)->dispatch->router;
@@ -209,7 +211,7 @@ static void on_start(struct mw_call *call) {
   }
 }
 
-/* Answers one request; the next is read once the answer has room. */
+/* Answers one request. Reads the next one once the send backlog has room. */
 static void on_message(struct mw_call *call, struct mw_slice bytes) {
   struct mw_arena arena;
   struct mw_buf response = MW_BUF_INIT;

@@ -1,5 +1,5 @@
-/* The built-in services grpc.reflection.v1 and v1alpha.ServerReflection: one protocol under two names, of one worker. They
- * answer by the schema and the routes of the generation in force, `dispatch->router`, which replaces another under an open
+/* The built-in services grpc.reflection.v1 and v1alpha.ServerReflection of one worker: one protocol under two names.
+ * They report the schema and the routes of the generation in force, `dispatch->router`, which may be replaced during a
  * stream. */
 #ifndef MW_SERVER_REFLECTION_H
 #define MW_SERVER_REFLECTION_H
@@ -12,17 +12,17 @@ struct mw_reflection {
   bool stopped;
 };
 
-/* Of all its methods. */
+/* The handler of all its methods. */
 extern const struct mw_handler mw_reflection_handler;
 
 /* Borrows `dispatch`. */
 void mw_reflection_init(struct mw_reflection *reflection, const struct mw_dispatch *dispatch);
 
-/* Adds its methods, which `pool` has, to `router`. Borrows `reflection` and `pool`. Returns 0 or MW_ENOMEM. */
+/* Adds the methods, which `pool` has, to `router`. Borrows `reflection` and `pool`. Returns 0 or MW_ENOMEM. */
 int mw_reflection_route(struct mw_reflection *reflection, struct mw_router *router, const struct mw_pool *pool);
 
-/* Ends the streams, and those that begin from now on, with UNAVAILABLE: clients keep them open between their questions, and
- * a server that drains would wait for them. */
+/* Ends all streams, and later ones at their start, with UNAVAILABLE. Clients keep streams open between their requests,
+ * and a server that drains would wait for them. */
 void mw_reflection_stop(struct mw_reflection *reflection);
 
 #endif

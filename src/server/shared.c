@@ -14,8 +14,9 @@
 #include "server/server.h"
 
 enum {
-  MOST_DESCRIPTORS = 1 << 20,             /* to which the soft limit is raised */
-  OTHERS = 32, OTHERS_OF_WORKER = 8       /* that are not connections: at least, and for each worker */
+  MOST_DESCRIPTORS = 1 << 20,             /* maximum to which the soft limit is raised */
+  OTHERS = 32, OTHERS_OF_WORKER = 8       /* descriptors reserved for other uses than connections: in all, and for each
+                                             worker */
 };
 
 static bool in_memory(const struct mw_settings *settings) { return strcmp(settings->data, ":memory:") == 0; }
@@ -40,7 +41,7 @@ static void close_data(struct mw_shared *shared) {
   mw_temporary_remove(&shared->temporary);
 }
 
-/* data/files is made before a new store, and an older data folder's files are moved under the lock of the store. */
+/* Makes data/files before a new store. Moves the files of an older data folder under the lock of the store. */
 static int open_store(struct mw_shared *shared, struct mw_err *err) {
   struct mw_store_options options = {.path = ":memory:", .map_size = shared->settings->store_bytes};
   char *path = NULL;
@@ -55,7 +56,7 @@ static int open_store(struct mw_shared *shared, struct mw_err *err) {
   return rc;
 }
 
-/* Raises the limit of open files to the most that the process may have. Returns it; 0 when it is not known. */
+/* Raises the soft limit of open files to the maximum of this process. Returns the limit; 0 if it is unknown. */
 static rlim_t raise_descriptors(void) {
   struct rlimit files;
   if (getrlimit(RLIMIT_NOFILE, &files) != 0) return 0;
@@ -64,7 +65,7 @@ static rlim_t raise_descriptors(void) {
   return soft < files.rlim_cur && setrlimit(RLIMIT_NOFILE, &files) == 0 ? files.rlim_cur : soft;
 }
 
-/* As many as there may be descriptors, without those that workers, files and clients need. */
+/* The default maximum is the limit of open files without those that workers, files and clients need. */
 static unsigned most_connections(const struct mw_settings *settings) {
   rlim_t all = raise_descriptors(), others = all / 8 + OTHERS + OTHERS_OF_WORKER * settings->workers;
   if (settings->clients.connections > 0) return settings->clients.connections;
@@ -72,7 +73,7 @@ static unsigned most_connections(const struct mw_settings *settings) {
   return (unsigned)(others < all / 2 ? all - others : all / 2);
 }
 
-/* Lines are dropped without it, too. */
+/* Ignores a lack of memory: lines are dropped without the counter too. */
 static void count_dropped_lines(struct mw_metrics *metrics) {
   struct mw_metric_family *family;
   struct mw_metric *counter;

@@ -1,14 +1,15 @@
-/* Making and unmaking what the workers of a server share: data folder, store, topics, metrics. */
+/* Opens and closes the objects that the workers of a server share: data folder, store, topics, metrics. */
 #ifndef MW_SERVER_SHARED_H
 #define MW_SERVER_SHARED_H
 
 #include "server/worker.h"
 
-/* Opens the data folder (made when absent; a temporary one for ":memory:") and the store in it, as the settings of
- * `generation` say, of which it takes a reference. Returns 0; MW_EBUSY, MW_EIO, MW_EFORMAT, ... as the store says; with nothing left open on failure. */
+/* Opens the data folder and the store in it, by the settings of `generation`, of which it takes a reference. Makes the
+ * data folder if it does not exist; ":memory:" stands for a temporary one. Returns 0, or an error such as MW_EBUSY,
+ * MW_EIO or MW_EFORMAT of the store, with nothing left open. */
 int mw_shared_open(struct mw_shared *shared, const char *dir, struct mw_generation *generation, struct mw_err *err);
 
-/* Every worker has ended. */
+/* Requires that every worker has ended. */
 void mw_shared_close(struct mw_shared *shared);
 
 #endif

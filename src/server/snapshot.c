@@ -1,4 +1,5 @@
-/* The bytes of protos are not kept with a generation: they are copied, and the digest of the copy must be its own. */
+/* A generation does not keep the bytes of its .proto files. The snapshot copies them from the disk, and the digest of
+ * the copy must be the generation's. */
 #include "server/snapshot.h"
 
 #include <dirent.h>
@@ -17,7 +18,7 @@ static int fail(struct mw_err *err, const char *path) {
   return mw_err_set(err, MW_EIO, "%s: %s", path, strerror(errno));
 }
 
-/* Writes TO/NAME, making the folders that it is in. */
+/* Writes TO/NAME, and makes its parent folders. */
 static int write_file(const char *to, const char *name, struct mw_slice bytes, struct mw_err *err) {
   char path[PATH_MAX];
   int len = snprintf(path, sizeof path, "%s/%s", to, name);
@@ -33,7 +34,7 @@ static int write_file(const char *to, const char *name, struct mw_slice bytes, s
   return written && closed ? 0 : fail(err, path);
 }
 
-/* Links TO/OTHER to TO/NAME, which may be a folder without files to copy and so not yet there. */
+/* Makes TO/OTHER a link to TO/NAME. Makes TO/NAME if it does not exist: it may be a folder without files to copy. */
 static int write_alias(const struct mw_file_alias *alias, const char *to, struct mw_err *err) {
   char path[PATH_MAX], target[PATH_MAX] = "";
   size_t len = 0;
@@ -103,7 +104,7 @@ static int write_protos(const struct mw_generation *generation, const char *to, 
   return mw_err_set(err, MW_ECONFLICT, "%s: changed before the specs could run; it is read again", from);
 }
 
-/* Whether the entry of a project folder is to be linked to. */
+/* True if the snapshot links to this entry of the project folder. */
 static bool is_other(const char *name, const char *target, const char *but) {
   static const char *const own[] = {".", "..", "lua", "proto", "moonwire.lua"};
   for (size_t i = 0; i < sizeof own / sizeof *own; i++) {

@@ -9,14 +9,15 @@
 #include "bind/store.h"
 #include "server/table.h"
 
-enum { SHOWN_CALLS = 100, SHOWN_JOBS = 100, SHOWN_SNAPSHOTS = 20, SHOWN_PINS = 8 }; /* of each worker, and of each old generation on it */
+enum { SHOWN_CALLS = 100, SHOWN_JOBS = 100, SHOWN_SNAPSHOTS = 20, SHOWN_PINS = 8 }; /* of each worker; SHOWN_PINS of
+                                                                                       each old generation on it */
 
-/* What one worker says: rows of the tables below. */
+/* The answer of one worker: rows of the tables below. */
 struct part {
   struct mw_buf worker, old, calls, jobs, pauses, snapshots;
   size_t n_jobs, n_snapshots;
-  const struct mw_worker *asked;    /* while it is filled in: */
-  const struct mw_program *program; /* whose jobs are being listed */
+  const struct mw_worker *asked;    /* used while the rows are collected: */
+  const struct mw_program *program; /* program whose jobs are being listed */
   int64_t now;
 };
 
@@ -24,12 +25,12 @@ struct inquiry {
   struct mw_crew crew;
   const struct mw_reload *reload;
   int64_t opened;
-  void (*done)(void *arg, bool ok, const char *text); /* NULL once it ran */
+  void (*done)(void *arg, bool ok, const char *text); /* NULL after its run */
   void *arg;
   struct part parts[];
 };
 
-/* ---- numbers for people ---- */
+/* ---- numbers ---- */
 
 static const char *show_age(int64_t ns, char out[32]) {
   int64_t s = ns / MW_NS_PER_S;
@@ -55,7 +56,7 @@ static void add_call(struct mw_buf *rows, const struct mw_worker *worker, const 
                 call->cancelled ? ", cancelled" : "");
 }
 
-/* Oldest first, as the list is. */
+/* Adds calls in the order of the list, oldest first. */
 static void add_calls(struct mw_buf *rows, const struct mw_worker *worker, int64_t now) {
   const struct mw_list *calls = &worker->dispatch.calls;
   size_t n = 0;
@@ -67,7 +68,7 @@ static void add_calls(struct mw_buf *rows, const struct mw_worker *worker, int64
   }
 }
 
-/* The ids of the calls that pin a program, and how many runs do. */
+/* Adds the ids of the calls, and the number of the runs, that keep a program alive. */
 static void add_pins(struct mw_buf *rows, const struct mw_worker *worker, const struct mw_program *program) {
   const struct mw_router *router = &program->router;
   const struct mw_list *calls = &worker->dispatch.calls;
@@ -143,7 +144,7 @@ static void add_jobs_of(struct part *part, const struct mw_program *program) {
   part->n_jobs += mw_bind_list_jobs(program, left, add_job, part);
 }
 
-/* Of all generations, the old ones first. */
+/* Adds the jobs of all generations, oldest generation first. */
 static void add_jobs(struct part *part) {
   const struct mw_programs *programs = &part->asked->programs;
   for (const struct mw_list *node = programs->old.next; node != &programs->old; node = node->next) {
@@ -155,7 +156,7 @@ static void add_jobs(struct part *part) {
   }
 }
 
-/* Oldest first, as the list is. */
+/* Called for each snapshot, oldest first. */
 static void add_snapshot(void *arg, const struct mw_store_hold *hold) {
   struct part *part = arg;
   if (++part->n_snapshots > SHOWN_SNAPSHOTS) return;
@@ -188,7 +189,7 @@ static void ask(void *arg, struct mw_worker *worker) {
   add_snapshots(part);
 }
 
-/* ---- at home ---- */
+/* ---- on the home loop ---- */
 
 static void write_head(struct mw_buf *out, const struct inquiry *inquiry) {
   size_t resident = 0;
@@ -210,7 +211,7 @@ static void write_head(struct mw_buf *out, const struct inquiry *inquiry) {
   if (topics > 0) mw_buf_printf(out, "topics hold %.1f MiB\n", mib(topics));
 }
 
-/* One table of the rows of those workers that have answered (NULL: all); left out when there are none. */
+/* Writes one table from the rows of the workers that have answered (NULL: all). Writes nothing without rows. */
 static void write_table(struct mw_buf *out, const struct inquiry *inquiry, const bool *answered, const char *title,
                         size_t rows_at) {
   struct mw_buf rows = MW_BUF_INIT;
@@ -234,7 +235,7 @@ static void write_late(struct mw_buf *out, const struct inquiry *inquiry, const 
   }
 }
 
-/* Reports what the workers say that have answered (NULL: all). */
+/* Reports the rows of the workers that have answered (NULL: all). */
 static void report(struct inquiry *inquiry, const bool *answered) {
   struct mw_buf out = MW_BUF_INIT;
   write_head(&out, inquiry);

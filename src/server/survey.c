@@ -16,8 +16,8 @@ struct survey {
   struct mw_loop *home;
   struct mw_survey what;
   void *arg;
-  struct mw_timer *timer; /* NULL once `late` ran */
-  unsigned waiting; /* for so many answers */
+  struct mw_timer *timer; /* NULL after `late` has run */
+  unsigned waiting; /* number of missing answers */
   bool *answered;
   struct question questions[];
 };
@@ -60,7 +60,7 @@ int mw_survey(const struct mw_crew *crew, const struct mw_survey *what, void *ar
   for (unsigned i = 0; i < n; i++) {
     struct question *question = &survey->questions[i];
     *question = (struct question){{.run = on_asked}, {.run = on_answered}, survey, &crew->workers[i]};
-    /* For one that has ended the answer is none; it is handed in like the others. */
+    /* A worker that has ended gives an empty answer. */
     if (!mw_worker_post(question->worker, &question->to_worker)) mw_loop_post(crew->home, &question->to_home);
   }
   return 0;

@@ -1,4 +1,5 @@
-/* Asks every worker something, each on its own thread, and goes on at home when all have answered. */
+/* A broadcast: runs a question on the thread of every worker, then continues on the home loop when all have
+ * answered. */
 #ifndef MW_SERVER_SURVEY_H
 #define MW_SERVER_SURVEY_H
 
@@ -12,16 +13,18 @@ struct mw_crew {
 };
 
 struct mw_survey {
-  void (*ask)(void *arg, struct mw_worker *worker); /* runs on each worker's thread, unless that has ended; several at a
-                                                     * time, so that it writes nothing but the worker's own part */
-  void (*done)(void *arg);    /* runs on the home loop once all have answered */
-  void (*late)(void *arg, const bool *answered); /* runs before that, once, when some have not answered within
-                                                  * MW_SURVEY_PATIENCE_MS: those of their index. May be NULL */
+  void (*ask)(void *arg, struct mw_worker *worker); /* runs on each worker's thread, unless the worker has ended. It
+                                                       runs on several threads at once, so it writes only to the
+                                                       worker's own part. */
+  void (*done)(void *arg);    /* runs on the home loop after all answers */
+  void (*late)(void *arg, const bool *answered); /* runs before `done`, once, if answers are missing after
+                                                    MW_SURVEY_PATIENCE_MS. `answered` is indexed by worker. May be
+                                                    NULL. */
 };
 
 enum { MW_SURVEY_PATIENCE_MS = 1000 };
 
-/* From the home loop's thread. Copies `survey`. Returns 0, or MW_ENOMEM with nothing asked. */
+/* Starts a broadcast, from the home loop's thread. Copies `survey`. Returns 0, or MW_ENOMEM with no worker asked. */
 int mw_survey(const struct mw_crew *crew, const struct mw_survey *survey, void *arg);
 
 #endif

@@ -23,7 +23,7 @@ static int open_folder(const char *path) { return open(path, O_RDONLY | O_DIRECT
 
 static bool take_lock(int fd) { return flock(fd, LOCK_EX | LOCK_NB) == 0; }
 
-/* Those that this process has made, for mw_temporary_remove_all(). */
+/* Folders that this process has made, for mw_temporary_remove_all(). */
 struct made {
   struct mw_list link;
   char path[];
@@ -62,9 +62,9 @@ void mw_temporary_remove_all(void) {
   pthread_mutex_unlock(&lock);
 }
 
-/* ---- what others have left ---- */
+/* ---- folders of processes that have ended ---- */
 
-/* Whether it is one of ours, by its looks. */
+/* True if the folder's owner and mode are those of a temporary folder of this user. */
 static bool is_private(int fd) {
   struct stat info;
   return fstat(fd, &info) == 0 && info.st_uid == geteuid() && (info.st_mode & 07777) == 0700;
@@ -88,10 +88,10 @@ static void sweep(const char *place) {
   closedir(folder);
 }
 
-/* ---- one's own ---- */
+/* ---- folders of this process ---- */
 
-/* Until it is locked, another's sweep may take it; where there are no locks there are no sweeps either. Returns 0, an errno,
- * or EAGAIN when it was taken. */
+/* Locks a new folder. Until then, the sweep of another process may remove it. Without support for locks there are no
+ * sweeps either. Returns 0, an errno value, or EAGAIN if the folder was removed. */
 static int keep(struct mw_temporary *made) {
   struct stat info;
   made->lock = open_folder(made->path);
@@ -100,7 +100,7 @@ static int keep(struct mw_temporary *made) {
   return fstat(made->lock, &info) == 0 && info.st_nlink > 0 ? 0 : EAGAIN;
 }
 
-/* The same of a new one; what could not be kept is gone. */
+/* Makes a folder and locks it. Leaves nothing on failure. Returns 0 or an errno value, as keep(). */
 static int make(const char *place, struct mw_temporary *made) {
   *made = (struct mw_temporary)MW_TEMPORARY_INIT;
   if (asprintf(&made->path, "%s/%sXXXXXX", place, name_begins) < 0) {

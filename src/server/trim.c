@@ -10,26 +10,26 @@
 
 enum {
   PERIOD_NS = 2 * MW_NS_PER_S,
-  GROWTH = 32 * 1024 * 1024, /* bytes since the last trim that are worth another */
-  IDLE_SHARE = 4,            /* a process is idle that uses less than this part of a processor */
-  WORK_NS = MW_NS_PER_S / 4, /* processor time since the last trim that may have left as much */
-  COST_SHARE = 10            /* trims take no more than this part of a processor */
+  GROWTH = 32 * 1024 * 1024, /* bytes of growth since the last trim that justify another */
+  IDLE_SHARE = 4,            /* a process that uses less than this fraction of a processor is idle */
+  WORK_NS = MW_NS_PER_S / 4, /* processor time since the last trim that may have left as much garbage */
+  COST_SHARE = 10            /* trims use at most this fraction of a processor */
 };
 
 struct mw_trim {
   struct mw_crew crew;
-  struct mw_timer *timer;    /* of the next look */
-  struct mw_metric *resident, *topics; /* NULL without memory for them */
-  size_t floor;              /* the least private resident bytes since the last trim */
-  int64_t looked, busy;      /* the time and the processor time of the last look */
-  int64_t begun, done;       /* processor time when the last trim began and ended */
-  int64_t next;              /* when another may begin */
-  bool started;              /* the workers have begun to collect */
-  bool asking, stopped;      /* both: to be freed when the workers have answered */
-  atomic_uint collecting;    /* workers that are not done */
+  struct mw_timer *timer;    /* timer of the next check */
+  struct mw_metric *resident, *topics; /* NULL without memory */
+  size_t floor;              /* least private resident bytes since the last trim */
+  int64_t looked, busy;      /* clock time and processor time of the last check */
+  int64_t begun, done;       /* processor time at the start and the end of the last trim */
+  int64_t next;              /* earliest time of the next trim */
+  bool started;              /* the workers have started to collect */
+  bool asking, stopped;      /* both set: freed when the workers have answered */
+  atomic_uint collecting;    /* workers that are still collecting */
 };
 
-/* Reads the resident bytes, and those among them that no file stands for. Zeros where the system does not say. */
+/* Reads the resident bytes, in all and without those that files back. Zeros if the system does not report them. */
 static void read_resident(size_t *all, size_t *own) {
   size_t pages = 0, shared = 0, page = (size_t)sysconf(_SC_PAGESIZE);
   FILE *file = fopen("/proc/self/statm", "re");
@@ -54,7 +54,7 @@ static void show(const struct mw_trim *trim, size_t resident) {
   if (trim->topics) mw_metric_set(trim->topics, (double)mw_topics_bytes(trim->crew.workers[0].shared->topics));
 }
 
-/* Since the last look. */
+/* True if the process was idle since the last check. */
 static bool is_idle(struct mw_trim *trim) {
   int64_t now = mw_clock_real(), busy = mw_clock_read(CLOCK_PROCESS_CPUTIME_ID);
   bool idle = busy - trim->busy < (now - trim->looked) / IDLE_SHARE;
@@ -63,7 +63,7 @@ static bool is_idle(struct mw_trim *trim) {
   return idle;
 }
 
-/* Memory that was in use when it was trimmed last may be free by now, with no growth to show it. */
+/* Memory in use at the last trim may be free by now without growth, so processor time counts too. */
 static bool is_worthwhile(const struct mw_trim *trim, size_t own) {
   return own >= trim->floor + GROWTH || (own >= GROWTH && trim->busy - trim->done >= WORK_NS);
 }
@@ -71,7 +71,7 @@ static bool is_worthwhile(const struct mw_trim *trim, size_t own) {
 static void look(void *arg);
 
 static void wait(struct mw_trim *trim) {
-  trim->timer = mw_timer_start_real(trim->crew.home, PERIOD_NS, look, trim); /* without memory it is over */
+  trim->timer = mw_timer_start_real(trim->crew.home, PERIOD_NS, look, trim); /* without memory, checks end */
 }
 
 /* On a worker's thread. */
@@ -95,7 +95,7 @@ static void on_answered(void *arg) {
     read_resident(&all, &trim->floor);
     show(trim, all);
     trim->started = false;
-    is_idle(trim); /* what this has taken is not load */
+    is_idle(trim); /* the trim's own processor time is not load */
     trim->done = trim->busy;
     trim->next = trim->looked + (trim->done - trim->begun) * COST_SHARE;
   }

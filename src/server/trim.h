@@ -1,8 +1,9 @@
-/* Gives memory back to the system after a burst.
+/* Returns free memory to the system after a burst.
  *
- * Lua keeps its garbage while nothing runs, and the C library keeps what is freed. So the process's own resident memory is
- * looked at every few seconds. Once it has grown a lot, or the process has worked a while, since the last trim and is mostly idle,
- * the workers collect their garbage and malloc_trim() returns the free pages. A process that is busy would soon take them again. */
+ * Lua keeps its garbage while no code runs, and the C library keeps freed memory. The trim therefore checks the
+ * process's private resident memory every two seconds. Once that has grown by much, or the process has worked for a
+ * while, since the last trim, and the process is mostly idle, the workers collect their garbage and malloc_trim()
+ * returns the free pages. A busy process would soon need them again. */
 #ifndef MW_SERVER_TRIM_H
 #define MW_SERVER_TRIM_H
 
@@ -10,11 +11,11 @@
 
 struct mw_trim;
 
-/* Begins to look, on the home loop, and shows moonwire_resident_bytes and moonwire_topic_bytes. Returns owned, NULL without
- * memory. */
+/* Starts the checks on the home loop, and sets moonwire_resident_bytes and moonwire_topic_bytes. Returns owned; NULL
+ * without memory. */
 struct mw_trim *mw_trim_start(const struct mw_crew *crew);
 
-/* Stops. On the home loop's thread, with the workers still there or gone. NULL is allowed. */
+/* Stops the checks. On the home loop's thread, before or after the end of the workers. Accepts NULL. */
 void mw_trim_stop(struct mw_trim *trim);
 
 #endif

@@ -1,5 +1,5 @@
-/* The thread has a loop with the watch in it, and reads moonwire.lua for the folders of protos. Under `lock` it posts to the home loop unless the watcher was closed; so it
- * posts nothing to a loop that is gone. */
+/* The thread runs a loop with the watch, and reads moonwire.lua for the folders of .proto files. It posts to the home
+ * loop under `lock`, unless the watcher was closed: so it posts nothing to a loop that no longer exists. */
 #include "server/watcher.h"
 
 #include <pthread.h>
@@ -15,29 +15,29 @@
 #include "server/settings.h"
 
 enum { PROBLEM = 512 };
-static const int64_t end_patience = MW_NS_PER_S / 5; /* for the end of the thread */
+static const int64_t end_patience = MW_NS_PER_S / 5; /* nanoseconds to wait for the end of the thread */
 
 struct mw_watcher {
   struct mw_loop *home;
   void (*changed)(void *arg);
   void *arg;
-  char reported[PROBLEM]; /* the last problem that was logged; "" for none. Of the home loop */
+  char reported[PROBLEM]; /* last logged problem; "" for none; used by the home loop */
 
   struct mw_thread *thread;
   char *dir;
-  struct mw_settings settings; /* whose folders of protos are watched */
-  struct mw_loop loop; /* of the thread, like the watch */
+  struct mw_settings settings; /* name the watched folders of .proto files */
+  struct mw_loop loop; /* loop of the thread, like the watch */
   struct mw_watch *watch;
   struct mw_post stop;
 
-  pthread_mutex_t lock; /* guards the rest */
+  pthread_mutex_t lock; /* guards the members below */
   pthread_cond_t opened;
-  bool ready, closed; /* watching, or failed; by the home thread */
-  bool reads;         /* moonwire.lua; before that the folders are watched */
+  bool ready, closed; /* `ready`: watching, or failed; `closed`: set by the home thread */
+  bool reads;         /* the thread reads moonwire.lua; false once it watches the folders */
   int rc;
   struct mw_err err;
   char problem[PROBLEM];
-  bool told; /* `to_home` waits */
+  bool told; /* `to_home` is queued */
   struct mw_post to_home;
 };
 
@@ -51,9 +51,9 @@ static void free_watcher(void *arg) {
   free(watcher);
 }
 
-/* ---- on its thread ---- */
+/* ---- on the watcher's thread ---- */
 
-/* Under the lock. */
+/* Called under the lock. */
 static void note_problem(struct mw_watcher *watcher) {
   const char *problem = mw_watch_problem(watcher->watch);
   snprintf(watcher->problem, sizeof watcher->problem, "%s", problem ? problem : "");
@@ -68,7 +68,7 @@ static char *join(const char *dir, const char *name) {
   return NULL;
 }
 
-/* Watches the folder with the folders of protos of `settings`. Returns 0 and a new watch, or MW_ENOMEM. */
+/* Watches the folder, and the folders of .proto files of `settings`. Returns 0 and a new watch, or MW_ENOMEM. */
 static int watch(struct mw_watcher *watcher, const struct mw_settings *settings, struct mw_watch **out,
                  struct mw_err *err) {
   char *lua = join(watcher->dir, "lua"), *file = join(watcher->dir, "moonwire.lua");
@@ -88,7 +88,7 @@ static bool same_protos(const struct mw_settings *a, const struct mw_settings *b
   return same;
 }
 
-/* Watches other folders of protos when moonwire.lua names others. Without memory they stay the same. */
+/* Watches the folders of .proto files that moonwire.lua names now. Without memory, keeps the previous ones. */
 static void follow_settings(struct mw_watcher *watcher) {
   struct mw_settings settings;
   struct mw_watch *next;
@@ -138,7 +138,7 @@ static void run(void *arg) {
   watcher->rc = rc;
   watcher->err = err;
   if (rc == 0) note_problem(watcher);
-  bool closed = watcher->closed; /* the home thread did not wait for so long */
+  bool closed = watcher->closed; /* the home thread has given up waiting */
   pthread_cond_signal(&watcher->opened);
   pthread_mutex_unlock(&watcher->lock);
   if (rc != 0) return;
@@ -147,9 +147,9 @@ static void run(void *arg) {
   mw_loop_fini(&watcher->loop);
 }
 
-/* ---- at home ---- */
+/* ---- on the home loop ---- */
 
-/* Logs the problem when it has changed. */
+/* Logs the problem if it has changed. */
 static void report(struct mw_watcher *watcher) {
   char problem[PROBLEM];
   pthread_mutex_lock(&watcher->lock);
@@ -194,7 +194,7 @@ static int fail_slow(const struct mw_watcher *watcher, int64_t patience, struct 
                     watcher->dir, (double)patience / MW_NS_PER_S, waited);
 }
 
-/* Waits until the thread watches. */
+/* Waits until the thread watches, for at most `patience` nanoseconds. */
 static int await(struct mw_watcher *watcher, int64_t patience, struct mw_err *err) {
   int64_t due = mw_clock_real() + patience;
   pthread_mutex_lock(&watcher->lock);

@@ -1,4 +1,5 @@
-/* Watches a project folder on a thread of its own: a file system that does not answer delays neither signals nor commands. */
+/* Watches a project folder on a thread of its own, so that an unresponsive file system delays neither signals nor
+ * commands. */
 #ifndef MW_SERVER_WATCHER_H
 #define MW_SERVER_WATCHER_H
 
@@ -8,15 +9,15 @@ struct mw_watcher;
 
 enum { MW_WATCHER_OPEN_SECONDS = 30 };
 
-/* Watches DIR/moonwire.lua, DIR/lua and the folders of protos from now on (loop/watch.h): read them after this, not
- * before. `changed(arg)` runs on the home loop when they may have changed. Logs why the folder is not watched as it
- * should be, when that changes. On the home loop's thread, which waits for the file system for `patience` nanoseconds
- * at the most. Returns 0 and an owned watcher, MW_EIO or MW_ENOMEM. */
+/* Watches DIR/moonwire.lua, DIR/lua and the folders of .proto files from now on (loop/watch.h). The caller reads them
+ * after this, not before. `changed(arg)` runs on the home loop after a possible change. Logs the reason why the folder
+ * cannot be watched fully, when it changes. On the home loop's thread, which waits for the file system for at most
+ * `patience` nanoseconds. Returns 0 and an owned watcher, MW_EIO or MW_ENOMEM. */
 int mw_watcher_open(struct mw_watcher **out, struct mw_loop *home, const char *dir, int64_t patience,
                     void (*changed)(void *arg), void *arg, struct mw_err *err);
 
-/* On the home loop's thread; `changed` does not run after it. A thread that waits for a file system is left to itself. NULL
- * is allowed. */
+/* On the home loop's thread. `changed` does not run after it. Abandons a thread that waits for a file system. Accepts
+ * NULL. */
 void mw_watcher_close(struct mw_watcher *watcher);
 
 #endif
