@@ -1,4 +1,5 @@
-/* moonwire status, reload, rollback and kill: ask a running server through the socket in its data folder. */
+/* moonwire status, reload, rollback and kill: send a command to a running server through the socket in its data
+ * folder. */
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,12 +19,12 @@
 
 #define EXIT_HELP "\nExit code: 0 when done, 1 when refused or when there is no server, 2 for wrong usage.\n\nexample:\n"
 
-/* A command of the four. */
+/* One of the four commands. */
 struct command {
   const char *name, *help;
   bool numbered; /* takes a number before DIR */
-  bool required; /* and not without */
-  double seconds; /* to wait by default */
+  bool required; /* the number is required */
+  double seconds; /* default of --timeout */
   bool forceable;
 };
 
@@ -88,7 +89,7 @@ static int wrong_usage(const struct command *command, const char *problem, const
 
 static bool is_number(const char *text) { return *text && strspn(text, "0123456789") == strlen(text); }
 
-/* What is left once the options are taken: [number] [DIR]. Returns -1 to go on, or the exit code. */
+/* Takes the arguments after the options: [number] [DIR]. Returns -1 to continue, or the exit code. */
 static int take_operands(const struct command *command, int argc, char **argv, struct request *request) {
   if (command->numbered && optind < argc && is_number(argv[optind])) request->number = argv[optind++];
   if (command->required && !request->number) {
@@ -99,7 +100,7 @@ static int take_operands(const struct command *command, int argc, char **argv, s
   return -1;
 }
 
-/* Returns -1 to go on, or the exit code. */
+/* Returns -1 to continue, or the exit code. */
 static int parse(const struct command *command, int argc, char **argv, struct request *request) {
   opterr = 0;
   int option;
@@ -123,7 +124,7 @@ static int parse(const struct command *command, int argc, char **argv, struct re
 
 /* ---- asking ---- */
 
-/* The data folder as the server finds it. Returns 0 and an owned path, or an error. */
+/* Finds the data folder by the server's settings. Returns 0 and an owned path, or an error. */
 static int find_data(const struct request *request, char **out, struct mw_err *err) {
   *out = NULL;
   if (request->data) return mw_settings_set(out, request->data);
@@ -135,7 +136,7 @@ static int find_data(const struct request *request, char **out, struct mw_err *e
                     "names, with --data", request->dir);
 }
 
-/* Asks, and takes the answer. */
+/* Sends the request and receives the answer. */
 static int ask(const struct command *command, const struct request *request, struct mw_buf *answer,
                struct mw_err *err) {
   char *data;

@@ -1,4 +1,4 @@
-/* Printing to a stdout that nobody may read: a full pipe, a terminal that is stopped. */
+/* Prints to a stdout that may not be read, such as a full pipe or a stopped terminal. */
 #ifndef MW_CLI_ASIDE_H
 #define MW_CLI_ASIDE_H
 
@@ -6,8 +6,8 @@
 
 #include "base/buf.h"
 
-/* Writes `text` to stdout on a thread of its own, and waits for it for `ns` nanoseconds at most; after that the thread goes
- * on alone. Takes the text. */
+/* Writes `text` to stdout on a thread of its own. Waits for it for at most `ns` nanoseconds; after that the thread
+ * continues alone. Takes the text. */
 void mw_aside_print(struct mw_buf *text, int64_t ns);
 
 #endif

@@ -15,7 +15,8 @@
 
 enum { ACTIVITY_SECONDS = 2 };
 
-/* A connection to the server of a data folder, or an error; MW_ELIMIT and `late` when its queue is full for `seconds`. */
+/* Connects to the server of a data folder. Returns the connection or an error. MW_ELIMIT, with `late` set, if the
+ * server's queue stays full for `seconds`. */
 static int connect_to(const char *data, double seconds, bool *late, struct mw_err *err) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   int len = snprintf(address.sun_path, sizeof address.sun_path, "%s/" MW_ADMIN_SOCKET, data);
@@ -40,7 +41,7 @@ static int connect_to(const char *data, double seconds, bool *late, struct mw_er
   return mw_err_set(err, MW_EIO, "%s: %s", address.sun_path, strerror(failed));
 }
 
-/* Waits for bytes, or the end. Returns 0, MW_ELIMIT after `due`, or MW_EIO. */
+/* Waits for bytes or the end of the stream. Returns 0, MW_ELIMIT after `due`, or MW_EIO. */
 static int await(int fd, int64_t due, struct mw_err *err) {
   for (;;) {
     int64_t left = due - mw_clock_real();
@@ -69,7 +70,7 @@ static int exchange(int fd, struct mw_slice line, int64_t due, struct mw_buf *an
   return 0;
 }
 
-/* As mw_ask(), but MW_ELIMIT also when there is no answer in time; `late` then. */
+/* The same as mw_ask(), but sets `late` and returns MW_ELIMIT if no answer arrives in time. */
 static int ask(const char *data, const char *command, const char *argument, double seconds, struct mw_buf *answer,
                bool *late, struct mw_err *err) {
   int64_t due = mw_clock_after(mw_clock_real(), mw_span_of_seconds(seconds));
@@ -84,7 +85,7 @@ static int ask(const char *data, const char *command, const char *argument, doub
   return rc;
 }
 
-/* Reports what the server does in place of an answer. */
+/* Reports the server's activity in place of an answer. */
 static int explain(const char *data, double seconds, struct mw_err *err) {
   struct mw_buf answer = MW_BUF_INIT;
   bool late = false;

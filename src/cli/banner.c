@@ -24,7 +24,7 @@ static void write_service(struct mw_buf *out, const struct mw_server *server, co
   }
 }
 
-/* A unary method that a script handles; the simplest request is the best example. */
+/* Finds a unary method with a handler, the one whose request has the fewest fields. */
 static const struct mw_method_type *find_example(const struct mw_server *server) {
   const struct mw_pool *pool = mw_server_generation(server)->pool;
   const struct mw_method_type *best = NULL;
@@ -39,7 +39,7 @@ static const struct mw_method_type *find_example(const struct mw_server *server)
   return best;
 }
 
-/* The request of the example: its first string, if it has one. */
+/* Writes the request of the example, with its first string field if it has one. */
 static void write_request(struct mw_buf *out, const struct mw_message_type *type) {
   for (size_t i = 0; i < type->n_fields; i++) {
     const struct mw_field *field = &type->fields[i];

@@ -1,8 +1,8 @@
-/* moonwire call: a client for every call type, with JSON in and out.
+/* moonwire call: a client for every call type, with JSON input and output.
  *
- * The input is pumped: a value is read, sent, and the next one is asked for only while the call can take it. A method
- * that takes one message is called once the input has ended, so that a second message is noticed before anything is
- * sent. Replies are asked for one by one, each when the one before was printed. */
+ * The input is pumped: a value is read and sent, and the next one is requested only when the call has room for it. A
+ * method that takes one message is called after the end of the input, so that a second message is detected before
+ * anything is sent. Each reply is requested after the previous one has been printed. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,26 +23,26 @@ enum { METADATA_LIMIT = 64 * 1024, SCHEMA_LIMIT = MW_POOL_SET_MAX };
 struct client {
   const struct mw_call_options *options;
   struct mw_call_schema schema;
-  const struct mw_pool *pool; /* the schema's */
+  const struct mw_pool *pool; /* pool of the schema */
   const struct mw_method_type *method;
   struct mw_reflect reflect;
-  int64_t reflected_ns; /* time that the server took for the schema, of the deadline */
+  int64_t reflected_ns; /* part of the deadline that loading the schema from the server took */
   struct mw_loop loop;
   struct mw_engine *engine;
   struct mw_client_channel *channel;
   struct mw_client_rpc *call; /* NULL before it starts */
   struct mw_call_input input;
   uv_signal_t interrupt;
-  struct mw_arena arena;       /* of the request that is being made */
-  ProtobufCMessage *request;   /* of a method that takes one */
+  struct mw_arena arena;       /* holds the request under construction */
+  ProtobufCMessage *request;   /* request of a method that takes one message */
   size_t replies;
   bool may_send, half_closed, over, interrupted;
   int exit_code;
 };
 
-/* ---- the end ---- */
+/* ---- ending ---- */
 
-/* The words may quote the server. */
+/* Escapes the text, which may quote the server. */
 static void print_problem(const char *words) {
   fputs("moonwire call: ", stderr);
   mw_shown_print(stderr, mw_slice_str(words));
@@ -57,7 +57,7 @@ static void finish(struct client *c, int exit_code) {
   uv_stop(&c->loop.uv);
 }
 
-/* Something is wrong on this side: says what, and gives the call up. Takes the words of `err`. */
+/* Reports a local failure and gives the call up. Takes the text of `err`. */
 static void fail(struct client *c, struct mw_err *err) {
   print_problem(mw_err_text(err));
   mw_err_fini(err);
@@ -133,7 +133,7 @@ static int start_call(struct client *c, struct mw_err *err) {
   return 0;
 }
 
-/* Makes a message of a value, in the arena. */
+/* Parses a value into a message in the arena. */
 static int read_value(struct client *c, const struct mw_call_value *value, ProtobufCMessage **out, struct mw_err *err) {
   const struct mw_json_options options = {.line = value->line, .column = value->column};
   int rc = mw_json_read(value->text, c->pool, c->method->input, &options, &c->arena, out, err);
@@ -179,7 +179,7 @@ static int end_of_input(struct client *c, struct mw_err *err) {
   return rc;
 }
 
-/* Moves values from the input to the call until either has to wait. */
+/* Moves values from the input to the call until one of them has to wait. */
 static void pump(struct client *c) {
   while (!c->over && !c->half_closed && (c->may_send || !c->call)) {
     struct mw_call_value value;
@@ -198,7 +198,7 @@ static void on_input(void *arg) { pump(arg); }
 
 /* ---- running ---- */
 
-/* The first one cancels the call, the second one does not wait for anything. */
+/* The first SIGINT cancels the call. The second ends the process without any wait. */
 static void on_interrupt(uv_signal_t *handle, int number) {
   struct client *c = handle->data;
   if (c->interrupted) _exit(MW_CODE_CANCELLED);
@@ -220,7 +220,7 @@ static int watch_interrupt(struct client *c, struct mw_err *err) {
 
 /* ---- the schema ---- */
 
-/* Reflection has ended with a status: prints it, and exits with its code. */
+/* Prints the status with which reflection has ended, and exits with its code. */
 static void finish_unreflected(struct client *c) {
   struct mw_status status = {c->reflect.code, mw_buf_slice(&c->reflect.message), {NULL, 0}};
   if (status.code == MW_CODE_OK) status = mw_status(MW_CODE_INTERNAL, "the server ended the reflection stream without an answer");
@@ -228,7 +228,7 @@ static void finish_unreflected(struct client *c) {
   finish(c, (int)status.code);
 }
 
-/* With a channel of its own, whose messages may be as large as a schema. */
+/* Opens a channel of its own, whose messages may be as large as a schema. */
 static int load_schema(struct client *c, struct mw_err *err) {
   const struct mw_call_options *o = c->options;
   const int64_t began = mw_clock_mono();
@@ -253,7 +253,7 @@ static int load_schema(struct client *c, struct mw_err *err) {
   return rc;
 }
 
-/* Prints what is asked for, if that is no call. */
+/* Finds the method of a call; otherwise prints the list or the definition. */
 static int look_up(struct client *c, struct mw_err *err) {
   const struct mw_call_options *o = c->options;
   if (o->method && !o->describe) return mw_call_schema_method(&c->schema, o->method, &c->method, err);
@@ -262,9 +262,9 @@ static int look_up(struct client *c, struct mw_err *err) {
   return rc;
 }
 
-/* ---- running it ---- */
+/* ---- running the call ---- */
 
-/* With everything open: makes the call. */
+/* Makes the call once everything is open. */
 static int talk(struct client *c, struct mw_err *err) {
   int rc = c->method->client_streaming ? start_call(c, err) : 0;
   if (rc != 0) return rc;

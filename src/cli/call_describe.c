@@ -39,7 +39,7 @@ static int put_oneof(struct mw_buf *out, const struct mw_oneof *oneof) {
   return rc == 0 ? mw_buf_puts(out, "  }\n") : rc;
 }
 
-/* A oneof stands in the place of its first member. */
+/* Writes a oneof at the place of its first member. */
 int mw_describe_message(struct mw_buf *out, const struct mw_message_type *message) {
   int rc = mw_buf_printf(out, "message %s {\n", message->full_name);
   for (size_t i = 0; i < message->n_fields && rc == 0; i++) {

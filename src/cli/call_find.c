@@ -16,7 +16,7 @@ enum rank { NONE, BUILTIN_END, OWN_END, FULL };
 
 static bool is_separator(char c) { return c == '.' || c == '/'; }
 
-/* How `name` fits `full`; a dot and a slash are the same. */
+/* Returns how well `name` matches `full`. Dot and slash are equivalent. */
 static enum rank rank(const char *full, const char *name) {
   size_t whole = strlen(full), len = strlen(name);
   if (len == 0 || len > whole) return NONE;
@@ -32,9 +32,9 @@ static enum rank rank(const char *full, const char *name) {
 struct search {
   const char *name;
   enum rank best;
-  size_t count;            /* of those with the best rank */
-  struct mw_buf names;     /* of them, separated by commas */
-  struct mw_call_found found; /* the first of them */
+  size_t count;            /* number of names with the best rank */
+  struct mw_buf names;     /* these names, separated by commas */
+  struct mw_call_found found; /* the definition of the first of them */
 };
 
 static void consider(struct search *search, const char *full, struct mw_call_found found) {
@@ -83,7 +83,7 @@ struct known {
   const char *full, *simple;
 };
 
-/* Names to compare with one that is not there: an array of `struct known`. */
+/* Candidates for the name nearest to an unknown one: an array of `struct known`. */
 struct names {
   struct mw_buf known;
 };
@@ -106,7 +106,7 @@ static void add_services(struct names *names, const struct mw_pool *pool) {
   for (size_t i = 0; i < mw_pool_service_count(pool); i++) add_dotted(names, mw_pool_service_at(pool, i)->full_name);
 }
 
-/* Adds the methods of the services that `part` is the end of, or with NULL of all. */
+/* Adds the methods of the services that end in `part`; NULL for all services. */
 static void add_methods(struct names *names, const struct mw_pool *pool, const char *part) {
   for (size_t i = 0; i < mw_pool_service_count(pool); i++) {
     const struct mw_service_type *service = mw_pool_service_at(pool, i);
@@ -126,7 +126,7 @@ static void add_types(struct names *names, const struct mw_pool *pool) {
 static const char *full_at(const void *ctx, size_t i) { return known_at(ctx, i)->full; }
 static const char *simple_at(const void *ctx, size_t i) { return known_at(ctx, i)->simple; }
 
-/* Returns the full name of the one that is nearest to `name`, or NULL. A simple `name` is compared with simple names. */
+/* Returns the full name of the candidate nearest to `name`, or NULL. Compares a simple `name` with simple names. */
 static const char *nearest(const struct names *names, const char *name) {
   size_t count = names->known.len / sizeof(struct known);
   const char *(*name_at)(const void *ctx, size_t i) = strpbrk(name, "./") ? full_at : simple_at;
@@ -163,13 +163,13 @@ static int not_found(struct mw_err *err, const char *what, const char *near,
   return rc;
 }
 
-/* No service ends in `part`, which stands before a slash if `slash` is set, or is the whole name. */
+/* Reports that no service ends in `part`: the text before a slash if `slash` is set, else the whole name. */
 static int explain_part(const struct mw_pool *pool, const char *part, bool slash, bool any, const char *where,
                         struct mw_err *err) {
   struct names names = {MW_BUF_INIT};
   struct mw_buf what = MW_BUF_INIT;
   const char *kind = slash ? "service" : any ? "service, method or type" : "method";
-  if (!slash) add_methods(&names, pool, NULL); /* they win over services that are as near */
+  if (!slash) add_methods(&names, pool, NULL); /* methods take precedence over equally near services */
   add_services(&names, pool);
   if (!slash && any) add_types(&names, pool);
   (void)mw_buf_printf(&what, "%s: no %s %s", where, kind, part);
@@ -179,7 +179,7 @@ static int explain_part(const struct mw_pool *pool, const char *part, bool slash
   return rc;
 }
 
-/* One service is meant; `method` is NULL for a name without a slash. */
+/* Reports an error in the name of a method of one service. `method` is NULL for a name without a slash. */
 static int explain_method(const struct mw_service_type *service, const char *method, struct mw_err *err) {
   struct mw_buf what = MW_BUF_INIT;
   if (method) {
@@ -193,7 +193,7 @@ static int explain_method(const struct mw_service_type *service, const char *met
   return rc;
 }
 
-/* Several services end in `part`. */
+/* Reports an error in the name of a method if several services end in `part`. */
 static int explain_methods(const struct mw_pool *pool, const char *part, const char *services, const char *method,
                            struct mw_err *err) {
   if (!method) return mw_err_set(err, MW_ENOTFOUND, "%s are services: expected SERVICE/METHOD", services);
@@ -206,7 +206,7 @@ static int explain_methods(const struct mw_pool *pool, const char *part, const c
   return MW_ENOTFOUND;
 }
 
-/* The part of "Service/Method" that is wrong, or a name of one part. */
+/* Reports the wrong part of "Service/Method", or a wrong name of one part. */
 static int explain(const struct mw_pool *pool, const char *name, bool any, const char *where, struct mw_err *err) {
   struct mw_buf before = MW_BUF_INIT;
   const char *slash = strchr(name, '/'), *method = slash ? slash + 1 : NULL;

@@ -1,4 +1,4 @@
-/* Finding a definition by its name or the end of it. */
+/* Finds a definition by its name or the end of its name. */
 #ifndef MW_CLI_CALL_FIND_H
 #define MW_CLI_CALL_FIND_H
 
@@ -11,14 +11,14 @@ struct mw_call_found {
   const struct mw_enum_type *enumeration;
 };
 
-/* Finds the method, or with `any` the definition of any kind, that `name` stands for: a full name, or the end of one
- * from after a dot or slash. A full name wins over the end of one, and the schema's own over the built-in files'.
- * `where` is for messages. Returns 0; MW_ENOTFOUND with the nearest names; or MW_EEXIST with those that it could
- * be. */
+/* Finds the method, or with `any` the definition of any kind, called `name`: a full name, or the end of one after a dot
+ * or slash. A full name takes precedence over the end of one, and a definition of the schema over one of the built-in
+ * files. `where` names the schema in messages. Returns 0; MW_ENOTFOUND with the nearest names; or MW_EEXIST with all
+ * matching names. */
 int mw_call_find(const struct mw_pool *pool, const char *name, bool any, const char *where, struct mw_call_found *out,
                  struct mw_err *err);
 
-/* Whether a service is one of those that every pool has. */
+/* True if every pool has the service. */
 bool mw_call_is_builtin(const char *full_name);
 
 #endif

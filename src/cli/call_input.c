@@ -9,7 +9,7 @@
 
 /* ---- reading ---- */
 
-/* `got` as from read(2): bytes, 0 at the end, or a negative error of libuv. */
+/* Handles a read. `got`: bytes, 0 at the end, or a negative error of libuv. */
 static void on_read(struct mw_call_input *input, ssize_t got) {
   input->reading = false;
   if (input->closed) return;
@@ -24,9 +24,9 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf) {
   *buf = uv_buf_init(input->chunk, sizeof input->chunk);
 }
 
-/* One piece at a time: what the call cannot take yet stays where it comes from. */
+/* Reads one piece at a time. Input that the call has no room for stays in its source. */
 static void on_stream_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *buf) {
-  if (got == 0) return; /* nothing yet */
+  if (got == 0) return; /* no data yet */
   uv_read_stop(stream);
   on_read(stream->data, got == UV_EOF ? 0 : got);
 }
@@ -52,13 +52,13 @@ void mw_call_input_more(struct mw_call_input *input) {
 
 /* ---- values ---- */
 
-/* Drops `len` bytes from the front of what is left. */
+/* Consumes `len` bytes of the rest. */
 static void take(struct mw_call_input *input, size_t len) {
   mw_json_locate(mw_slice(input->text.data + input->taken, len), len, &input->line, &input->column);
   input->taken += len;
 }
 
-/* Passes over a byte order mark at the beginning. Returns false while that may be the beginning of one. */
+/* Skips a byte order mark at the start. Returns false while the input may be an incomplete one. */
 static bool begin(struct mw_call_input *input) {
   static const char mark[] = "\xef\xbb\xbf";
   size_t size = sizeof mark - 1, len = input->text.len < size ? input->text.len : size;
@@ -69,7 +69,7 @@ static bool begin(struct mw_call_input *input) {
   return true;
 }
 
-/* Forgets what was taken, once that is most of the text. */
+/* Removes consumed bytes, once they are most of the text. */
 static void compact(struct mw_call_input *input) {
   if (input->taken * 2 < input->text.len) return;
   input->text.len -= input->taken;
@@ -95,8 +95,8 @@ int mw_call_input_next(struct mw_call_input *input, struct mw_call_value *value,
 
 /* ---- opening and closing ---- */
 
-/* Reads pipes, terminals and sockets as streams; files, and what else there is, in libuv's threads. libuv makes a
- * descriptor non-blocking for everybody who shares it: closing puts that back. */
+/* Reads pipes, terminals and sockets as streams; files and everything else in libuv's thread pool. libuv makes the
+ * descriptor non-blocking for all processes that share it. Closing restores its flags. */
 static int open_descriptor(struct mw_call_input *input, struct mw_err *err) {
   uv_loop_t *uv = &input->loop->uv;
   int rc = 0;

@@ -105,7 +105,7 @@ static int wrong_usage(const char *fmt, ...) {
   return MW_EXIT_USAGE;
 }
 
-/* ---- values of options; each returns -1 to go on ---- */
+/* ---- values of options; each function returns -1 to continue ---- */
 
 static int parse_deadline(struct mw_call_options *o, const char *text) {
   static const struct {
@@ -159,7 +159,7 @@ static struct mw_slice trimmed(const char *text, size_t len) {
   return mw_slice(text, len);
 }
 
-/* Adds checked metadata. `key` is lower case already. */
+/* Adds metadata after a check. `key` is in lower case. */
 static int add_metadata(struct mw_call_options *o, const char *text, struct mw_slice key, struct mw_slice value) {
   struct mw_err err = MW_ERR_INIT;
   int rc = mw_metadata_check(key, value, &err);
@@ -185,7 +185,7 @@ static int parse_header(struct mw_call_options *o, const char *text) {
   return code;
 }
 
-/* ---- */
+/* ---- arguments ---- */
 
 static int take_option(struct mw_call_options *o, int option, char *const *argv) {
   switch (option) {
@@ -213,7 +213,7 @@ static int take_option(struct mw_call_options *o, int option, char *const *argv)
   }
 }
 
-/* "package.Service/Method", with or without a slash in front, or the end of that. */
+/* Parses "package.Service/Method", with or without a slash in front, or the end of it. */
 static int parse_method(struct mw_call_options *o, const char *text) {
   const char *name = text[0] == '/' ? text + 1 : text;
   const char *slash = strchr(name, '/');
@@ -224,14 +224,14 @@ static int parse_method(struct mw_call_options *o, const char *text) {
   return -1;
 }
 
-/* True for "HOST" and "[IPV6]". An address with a scheme, such as dns:///HOST, is gRPC's own to complete. */
+/* True for "HOST" and "[IPV6]". gRPC completes an address with a scheme, such as dns:///HOST. */
 static bool lacks_port(const char *target) {
   const char *colon = strchr(target, ':');
   return !colon || (target[0] == '[' && target[strlen(target) - 1] == ']');
 }
 
-/* ":50051" is a port of this machine. Without a port, the server's default one is meant, or that of HTTPS with TLS:
- * gRPC would take 443 for both. */
+/* ":50051" is a port of this machine. The default port is the server's, or the one of HTTPS with TLS. gRPC's own
+ * default is 443 for both. */
 static int parse_target(struct mw_call_options *o, const char *text) {
   const char *host = text[0] == ':' ? "localhost" : "", *port = !lacks_port(text) ? ""
                                                                 : o->channel.tls  ? ":443"

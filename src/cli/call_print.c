@@ -9,7 +9,7 @@
 #include "schema/json.h"
 #include "schema/json_print.h"
 
-/* Most memory that one reply may take, whatever it claims. */
+/* Memory limit of one unpacked reply. */
 enum { REPLY_BUDGET = 1 << 30 };
 
 /* Appends a packed message as JSON. */
@@ -61,7 +61,7 @@ static struct mw_slice bytes_at(const ProtobufCMessage *message, const struct mw
   return mw_slice(bytes->data, bytes->len);
 }
 
-/* A detail whose type the schema does not have is shown as it came. */
+/* Prints a detail as it arrived if the schema lacks its type. */
 static int put_raw_detail(struct mw_buf *out, const struct mw_message_type *any, const ProtobufCMessage *detail) {
   struct mw_buf value = MW_BUF_INIT;
   int rc = mw_base64_encode(&value, bytes_at(detail, mw_field_by_number(any, 2)), true);
@@ -90,8 +90,8 @@ static bool is_debug_info(struct mw_slice url) {
   return url.len >= len && memcmp(url.data + url.len - len, name, len) == 0;
 }
 
-/* Prints where a call failed as a person reads it: the stack, a line for each entry, and then what else is known.
- * Returns whether it could be read. */
+/* Prints a failure's origin: the stack, one line for each entry, then the detail. Returns false if it cannot be
+ * unpacked. */
 static bool print_debug_info(const struct mw_pool *pool, struct mw_slice bytes) {
   const struct mw_message_type *type = mw_pool_message(pool, "google.rpc.DebugInfo");
   struct mw_arena arena;

@@ -28,12 +28,13 @@ static int fetch_all(struct mw_call_schema *schema, struct mw_reflect *reflect, 
   const char *names = mw_buf_str(&schema->services);
   for (size_t at = 0; rc == 0 && at < schema->services.len; at += strlen(names + at) + 1) {
     rc = mw_reflect_fetch(reflect, names + at, err);
-    if (rc == MW_ENOTFOUND) rc = 0; /* listed without a definition */
+    if (rc == MW_ENOTFOUND) rc = 0; /* the server lists it without a definition */
   }
   return rc;
 }
 
-/* Receives the file of the service of "Service/Method", or of any other name. MW_ENOTFOUND if that is not a full name. */
+/* Receives the file that defines the service of "Service/Method", or another name. Returns MW_ENOTFOUND if that is not
+ * a full name. */
 static int fetch_one(struct mw_reflect *reflect, const char *name, struct mw_err *err) {
   char symbol[512];
   size_t len = strcspn(name, "/");
@@ -52,14 +53,14 @@ static int ask_server(struct mw_call_schema *schema, const struct mw_call_option
   return rc == 0 ? mw_reflect_pool(reflect, &schema->pool, err) : rc;
 }
 
-/* The folder of --proto. */
+/* Loads the folder of --proto. */
 static int load_given(struct mw_call_schema *schema, const char *folder, struct mw_err *err) {
   if (!is_folder(folder)) return mw_err_set(err, MW_ENOTFOUND, "--proto %s: there is no such folder", folder);
   int rc = mw_buf_puts(&schema->folders, folder);
   return rc == 0 ? mw_schema_load(&schema->pool, folder, err) : mw_err_set(err, rc, "out of memory");
 }
 
-/* The folders of the project that the command runs in. */
+/* Loads the folders of the project in the working directory. */
 static int load_folders(struct mw_call_schema *schema, const struct mw_settings *project, struct mw_err *err) {
   int rc = 0;
   for (size_t i = 0; rc == 0 && i < project->n_protos; i++) {
@@ -69,7 +70,7 @@ static int load_folders(struct mw_call_schema *schema, const struct mw_settings 
   return mw_schema_load_from(&schema->pool, (const char *const *)project->protos, err);
 }
 
-/* The server has no reflection: lists the folder that is there, or fails. */
+/* Handles a server without reflection: lists the existing folder, or fails. */
 static int load_unreflected(struct mw_call_schema *schema, const struct mw_call_options *options, bool there,
                             const struct mw_settings *project, struct mw_err *err) {
   const char *target = options->channel.target, *folder = project->protos[0];
@@ -123,7 +124,7 @@ void mw_call_schema_fini(struct mw_call_schema *schema) {
 
 /* ---- finding ---- */
 
-/* With `any`, the definition of any kind. */
+/* Finds a method, or with `any` a definition of any kind. */
 static int find(const struct mw_call_schema *schema, const char *name, bool any, struct mw_call_found *out,
                 struct mw_err *err) {
   int rc = mw_call_find(schema->pool, name, any, name_of(schema), out, err);
@@ -141,7 +142,7 @@ int mw_call_schema_method(const struct mw_call_schema *schema, const char *name,
 
 /* ---- printing ---- */
 
-/* Runs `put` for each service, in order; NULL for one that has no definition, by its name. */
+/* Runs `put` for each service, in order. A service without a definition has a name only; `service` is NULL for it. */
 static int each_service(const struct mw_call_schema *schema, struct mw_buf *out,
                         int (*put)(struct mw_buf *out, const char *name, const struct mw_service_type *service)) {
   int rc = 0;

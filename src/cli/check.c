@@ -1,5 +1,5 @@
-/* moonwire check: loads a folder as serve would, says what is wrong, serves nothing; and asks the server that runs on
- * it, if there is one, what it would do with the folder. */
+/* moonwire check: loads a folder as serve would, reports errors, and serves nothing. If a server runs on the folder, it
+ * also asks the server for the effect of a reload. */
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,14 +38,14 @@ struct options {
   double seconds;
 };
 
-/* ---- by itself ---- */
+/* ---- the folder ---- */
 
-/* "1 script", "2 scripts". */
+/* Appends "1 script" or "2 scripts". */
 static int put_count(struct mw_buf *out, size_t n, const char *what) {
   return mw_buf_printf(out, "%zu %s%s", n, what, n == 1 ? "" : "s");
 }
 
-/* Of services that scripts ask for; the others are counted. */
+/* Counts methods of the services that scripts register. Other services are only counted themselves. */
 static void summarise(struct mw_buf *out, const struct mw_worker *worker, const struct mw_generation *generation) {
   const struct mw_router *router = &worker->programs.current->program->router;
   size_t services = 0, others = 0, methods = 0, handled = 0;
@@ -70,7 +70,7 @@ static void summarise(struct mw_buf *out, const struct mw_worker *worker, const 
   (void)put_count(out, generation->n_files, "script");
 }
 
-/* Loads the generation into a worker of its own, without a thread and with a store in memory. */
+/* Loads the generation into a temporary worker, without a thread and with a store in memory. */
 static int load(const char *dir, struct mw_generation *generation, struct mw_buf *summary, struct mw_err *err) {
   struct mw_shared shared;
   int rc = mw_shared_open(&shared, dir, generation, err);
@@ -87,7 +87,8 @@ static int load(const char *dir, struct mw_generation *generation, struct mw_buf
   return rc;
 }
 
-/* Reads initialised settings. Also gives the data folder, which is to be freed; the default with settings that are wrong. */
+/* Reads and checks initialised settings. Also returns the data folder, owned; the default one if the settings are
+ * wrong. */
 static int check_settings(struct mw_settings *settings, const char *dir, char **data, struct mw_err *err) {
   int rc = mw_settings_set(data, settings->data);
   int failed = rc == 0 ? mw_settings_read(settings, dir, err) : rc;
@@ -96,8 +97,7 @@ static int check_settings(struct mw_settings *settings, const char *dir, char **
   return failed ? failed : rc ? rc : unfit;
 }
 
-/* With settings that are wrong, the rest is checked all the same, with the folders of protos that they name and the
- * defaults otherwise. */
+/* If the settings are wrong, checks everything else with their folders of .proto files and otherwise the defaults. */
 static int check(const char *dir, char **data, struct mw_buf *summary, struct mw_err *err) {
   struct mw_settings settings;
   if (mw_settings_init(&settings, dir) != 0) return mw_err_set(err, MW_ENOMEM, "out of memory");
@@ -115,10 +115,10 @@ static int check(const char *dir, char **data, struct mw_buf *summary, struct mw
   return failed ? failed : rc;
 }
 
-/* ---- with the server's help ---- */
+/* ---- the server's answer ---- */
 
-/* Prints the summary of a folder that is right, and the server's answer; only the first line of that when its findings were
- * printed already. Returns whether the server accepts the folder. */
+/* Prints the summary of a correct folder, then the server's answer; only its first line if its findings were printed
+ * before. Returns true if the server accepts the folder. */
 static bool show(struct mw_buf *answer, const char *summary) {
   const char *text;
   bool accepted = mw_ask_succeeded(answer, &text), shown = !*summary;
@@ -128,11 +128,12 @@ static bool show(struct mw_buf *answer, const char *summary) {
   return accepted;
 }
 
-/* A server that nobody has named need not be there, nor be ours. `summary` is "" if the folder is wrong by itself. */
+/* Without --data, no server need be running, and another user's server is no error. `summary` is "" if the folder is
+ * wrong by itself. */
 static bool ask_server(const struct options *options, const char *data, const char *summary) {
   bool named = options->data != NULL;
   char path[PATH_MAX];
-  if (!data || !realpath(options->dir, path)) return true; /* which the findings tell */
+  if (!data || !realpath(options->dir, path)) return true; /* the findings report the folder */
   struct mw_buf answer = MW_BUF_INIT;
   struct mw_err err = MW_ERR_INIT;
   int rc = mw_ask(data, "check", path, options->seconds, &answer, &err);
@@ -151,7 +152,7 @@ static int wrong_usage(const char *problem, const char *what) {
   return MW_EXIT_USAGE;
 }
 
-/* Returns -1 to go on, or the exit code. */
+/* Returns -1 to continue, or the exit code. */
 static int parse(int argc, char **argv, struct options *o) {
   static const struct option options[] = {{"data", required_argument, NULL, 'd'},
                                           {"timeout", required_argument, NULL, 't'},

@@ -1,5 +1,5 @@
-/* The commands. Each takes the arguments from its own name on, and returns the exit code: 0 fine, 1 the work failed,
- * 2 wrong usage; `call` returns the status code of its call. */
+/* The commands. Each takes the arguments from its own name on, and returns the exit code: 0 for success, 1 for a
+ * failure, 2 for wrong usage. `call` returns the status code of its call. */
 #ifndef MW_CLI_CLI_H
 #define MW_CLI_CLI_H
 

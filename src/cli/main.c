@@ -38,12 +38,14 @@ enum { N_COMMANDS = sizeof commands / sizeof *commands };
 
 static const char *name_at(const void *unused, size_t i) { return commands[i].name; }
 
-/* Opens /dev/null for each of the standard descriptors that is closed: else the next file or socket takes its number, and
- * receives the log. Runs before the libraries initialise themselves, as the gRPC C core opens a descriptor then. */
+/* Opens /dev/null for each closed standard descriptor. Otherwise the next file or socket would get its number and
+ * receive the log. Runs before the initialisers of libraries, because the gRPC C core opens a descriptor in its own. */
 static void open_standard_descriptors(void) {
   for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
     if (fcntl(fd, F_GETFD) >= 0 || errno != EBADF) continue;
-    if (open("/dev/null", fd == STDIN_FILENO ? O_RDONLY : O_WRONLY) != fd) _exit(MW_EXIT_FAILED); /* the lowest free one */
+    if (open("/dev/null", fd == STDIN_FILENO ? O_RDONLY : O_WRONLY) != fd) _exit(MW_EXIT_FAILED); /* open() returns the
+                                                                                                     lowest free
+                                                                                                     number */
   }
 }
 

@@ -8,9 +8,9 @@
 #include "schema/wire.h"
 #include "server/wire_write.h"
 
-#define END_NS ((int64_t)MW_NS_PER_S) /* for the server's status after the last answer */
+#define END_NS ((int64_t)MW_NS_PER_S) /* time to wait for the server's status after the last answer */
 
-/* Numbers of fields of the reflection and descriptor messages. */
+/* Field numbers of the reflection and descriptor messages. */
 enum {
   FILE_BY_FILENAME = 3,
   FILE_CONTAINING_SYMBOL = 4,
@@ -32,7 +32,7 @@ static int no_memory(struct mw_err *err) { return mw_err_set(err, MW_ENOMEM, "ou
 
 /* ---- the wire format ---- */
 
-enum { GROUPS = 16 }; /* within each other */
+enum { GROUPS = 16 }; /* depth of nested groups */
 
 static bool is_well_formed(struct mw_slice message) {
   struct mw_wire_field field;
@@ -43,7 +43,8 @@ static bool is_well_formed(struct mw_slice message) {
   return true;
 }
 
-/* Moves to the next field of number `number` in `message`. Returns false after the last one, and at a malformed field. */
+/* Advances to the next field with the number `number` in `message`. Returns false after the last one, and at a
+ * malformed field. */
 static bool next_field(struct mw_slice *message, uint32_t number, struct mw_wire_field *field) {
   const uint8_t *at = message->data, *end = at + message->len;
   while (at < end && mw_wire_next(at, end, MW_WIRE_NUMBER_MAX, GROUPS, field) == MW_WIRE_FINE) {
@@ -54,7 +55,7 @@ static bool next_field(struct mw_slice *message, uint32_t number, struct mw_wire
   return false;
 }
 
-/* The same for a field that is a message, a string or bytes. */
+/* Advances to the next such field that is a message, a string or bytes. */
 static bool next_bytes(struct mw_slice *message, uint32_t number, struct mw_slice *value) {
   struct mw_wire_field field;
   while (next_field(message, number, &field)) {
@@ -122,7 +123,7 @@ static int exchange(struct mw_reflect *reflect, struct mw_slice question, struct
                     mw_buf_str(&reflect->message));
 }
 
-/* Asks, and if the server does not have the service, the next version of it. The answer is left in `answer`. */
+/* Asks a question. If the server lacks the service, asks the next version of it. Leaves the answer in `answer`. */
 static int ask(struct mw_reflect *reflect, uint32_t number, const char *text, struct mw_err *err) {
   struct mw_buf question = MW_BUF_INIT;
   int rc = mw_write_bytes(&question, number, mw_slice_str(text)) == 0 ? MW_ECLOSED : no_memory(err);
@@ -142,7 +143,7 @@ static int malformed(const char *text, struct mw_err *err) {
   return mw_err_set(err, MW_EFORMAT, "the server's reflection has sent a malformed answer about \"%s\"", text);
 }
 
-/* The error that the server has sent in the place of an answer. */
+/* Sets the error that the server sent in place of an answer. */
 static int refused(struct mw_slice error, const char *text, struct mw_err *err) {
   struct mw_slice rest = error, words = first_bytes(error, 2);
   struct mw_wire_field code = {.varint = MW_CODE_UNKNOWN};
@@ -153,7 +154,7 @@ static int refused(struct mw_slice error, const char *text, struct mw_err *err) 
                     words.data ? (const char *)words.data : "");
 }
 
-/* Another answer than the question has. A server that answers a question twice sends them from then on. */
+/* Sets the error for an answer to another question. A server that answers one question twice causes it from then on. */
 static int misplaced(bool files, bool other, const char *text, struct mw_err *err) {
   static const char *const kinds[] = {"services", "files"};
   return mw_err_set(err, MW_EFORMAT,
@@ -161,7 +162,7 @@ static int misplaced(bool files, bool other, const char *text, struct mw_err *er
                     other ? kinds[!files] : "neither services, files nor an error", kinds[files]);
 }
 
-/* Gets the part `number` of the answer to the question about `text`. */
+/* Returns part `number` of the answer to the question about `text`. */
 static int open_answer(const struct mw_reflect *reflect, uint32_t number, const char *text, struct mw_slice *out,
                        struct mw_err *err) {
   const struct mw_slice answer = mw_buf_slice(&reflect->answer);
@@ -194,7 +195,7 @@ int mw_reflect_list(struct mw_reflect *reflect, struct mw_buf *names, struct mw_
   return rc;
 }
 
-/* Marks a path. Returns whether it is new, and no built-in file's. */
+/* Marks a path. Returns true if it is new and not a built-in file. */
 static bool is_new(struct mw_reflect *reflect, struct mw_slice path, int *rc) {
   char name[PATH_MAX];
   if (path.len == 0 || path.len >= sizeof name || mw_map_get(&reflect->seen, path)) return false;
@@ -209,7 +210,7 @@ static bool is_file(struct mw_slice descriptor) {
   return is_well_formed(descriptor) && path.len > 0 && path.len < PATH_MAX && !memchr(path.data, '\0', path.len);
 }
 
-/* Adds the files of the answer about `text` to the set, and to `missing` their imports, each with its zero byte. */
+/* Adds the files of the answer about `text` to the set, and their imports, each with its zero byte, to `missing`. */
 static int take_files(struct mw_reflect *reflect, const char *text, struct mw_buf *missing, struct mw_err *err) {
   struct mw_slice files, file;
   size_t begin = reflect->set.len;
@@ -217,7 +218,7 @@ static int take_files(struct mw_reflect *reflect, const char *text, struct mw_bu
   if (rc != 0) return rc;
   while (rc == 0 && next_bytes(&files, 1, &file)) {
     if (!is_file(file)) return malformed(text, err);
-    /* A file that was asked for by its path is marked already. */
+    /* A file requested by its path is marked already. */
     struct mw_slice path = first_bytes(file, FILE_NAME);
     bool asked = mw_map_get(&reflect->seen, path) == &reflect->set;
     if (asked && mw_map_set(&reflect->seen, path, reflect) != 0) rc = MW_ENOMEM;
@@ -243,7 +244,7 @@ int mw_reflect_fetch(struct mw_reflect *reflect, const char *symbol, struct mw_e
   for (size_t at = 0; rc == 0 && at < missing.len;) {
     char path[PATH_MAX];
     at += (size_t)snprintf(path, sizeof path, "%s", mw_buf_str(&missing) + at) + 1;
-    if (mw_map_get(&reflect->seen, mw_slice_str(path)) != &reflect->set) continue; /* it came with another */
+    if (mw_map_get(&reflect->seen, mw_slice_str(path)) != &reflect->set) continue; /* it arrived with another file */
     rc = ask(reflect, FILE_BY_FILENAME, path, err);
     if (rc == 0) rc = take_files(reflect, path, &missing, err);
   }
@@ -265,8 +266,8 @@ int mw_reflect_init(struct mw_reflect *reflect, struct mw_loop *loop, struct mw_
 
 static void on_late(void *arg) { ((struct mw_reflect *)arg)->late = true; }
 
-/* Half-closes the stream and reads the server's status: the server would count a cancelled stream as CANCELLED. Waits
- * for END_NS at the most. */
+/* Half-closes the stream and reads the server's status, for at most END_NS. The server would count a stream cancelled
+ * instead as CANCELLED. */
 static void end(struct mw_reflect *reflect) {
   struct mw_timer *timer = mw_timer_start(reflect->loop, END_NS, on_late, reflect);
   if (!timer) return;

@@ -1,4 +1,4 @@
-/* moonwire serve: runs a server until it is told to stop. */
+/* moonwire serve: runs a server until a signal stops it. */
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
@@ -77,7 +77,7 @@ static int add_listener(struct mw_overrides *given, const char *address) {
   return -1;
 }
 
-/* Returns -1 to go on, or the exit code. */
+/* Returns -1 to continue, or the exit code. */
 static int parse(int argc, char **argv, struct options *o) {
   struct mw_overrides *given = &o->overrides;
   opterr = 0;
@@ -118,7 +118,7 @@ static int parse(int argc, char **argv, struct options *o) {
   return -1;
 }
 
-/* Checks the values of the options. Returns -1 to go on, or the exit code. */
+/* Checks the values of the options. Returns -1 to continue, or the exit code. */
 static int check_values(struct options *o) {
   struct mw_overrides *given = &o->overrides;
   if (o->workers) {
@@ -142,7 +142,7 @@ static int fail(struct mw_err *err) {
   return MW_EXIT_FAILED;
 }
 
-/* Most likely the wrong folder. */
+/* Warns of a folder without scripts, which is most likely the wrong one. */
 static void warn_if_empty(const struct mw_server *server, const char *dir) {
   const struct mw_generation *generation = mw_server_generation(server);
   if (generation->n_files > 0) return;
@@ -151,7 +151,7 @@ static void warn_if_empty(const struct mw_server *server, const char *dir) {
          builtin ? " but the built-in services" : "");
 }
 
-/* On stdout, which nobody may read: waits for no longer than ANNOUNCE_NS. */
+/* Prints to stdout, which may not be read: waits for at most ANNOUNCE_NS. */
 static void announce(const struct mw_server *server, const char *dir) {
   mw_log_flush(ANNOUNCE_NS);
   struct mw_buf text = MW_BUF_INIT;
@@ -163,7 +163,7 @@ static void announce(const struct mw_server *server, const char *dir) {
   mw_aside_print(&text, ANNOUNCE_NS);
 }
 
-/* Runs a server that was opened to its end. */
+/* Runs an open server until its end. */
 static void run(struct mw_signals *signals, struct mw_server *server, const char *dir) {
   mw_signals_attach(signals, server);
   warn_if_empty(server, dir);
@@ -173,7 +173,7 @@ static void run(struct mw_signals *signals, struct mw_server *server, const char
   mw_server_close(server);
 }
 
-/* Nanoseconds for which the end waits for who reads the log. */
+/* Returns the nanoseconds to wait at the end for the reader of the log. */
 static int64_t last_lines(struct mw_signals *signals) {
   int64_t left = mw_signals_left(signals);
   return left < LAST_LINES_NS ? left : LAST_LINES_NS;

@@ -3,7 +3,7 @@
 #include "base/text.h"
 #include "observe/utf8.h"
 
-/* Appends the character or byte at the front, escaped. Returns how many bytes that was. */
+/* Appends the first character or byte of `text`, escaped. Returns the number of bytes read. */
 static size_t put_escape(struct mw_buf *out, struct mw_slice text, size_t step, int *rc) {
   static const uint8_t lead_bits[] = {0, 0x7f, 0x1f, 0x0f, 0x07};
   uint32_t code = text.data[0] & lead_bits[step];
@@ -14,7 +14,7 @@ static size_t put_escape(struct mw_buf *out, struct mw_slice text, size_t step, 
 
 static bool is_layout(uint8_t c) { return c == '\n' || c == '\t'; }
 
-/* Of JSON, only characters of several bytes are escaped here: it has its own escapes for the others. */
+/* JSON escapes single bytes itself, so only characters of several bytes are escaped in it here. */
 static int escape(struct mw_buf *out, struct mw_slice text) {
   int rc = 0;
   while (text.len > 0 && rc == 0) {

@@ -1,4 +1,4 @@
-/* Text of a peer, made fit for a terminal. Every print of what a server has sent goes through here. */
+/* Escapes the text of a peer for a terminal. All text from a server is printed through these functions. */
 #ifndef MW_CLI_SHOWN_H
 #define MW_CLI_SHOWN_H
 
@@ -6,11 +6,11 @@
 
 #include "base/buf.h"
 
-/* Prints text with its control characters (but for tab and newline), characters that change its direction, and bytes
- * that are no UTF-8 as \xNN or \uNNNN. */
+/* Prints text. Writes control characters (except tab and newline), characters that change the text direction, and bytes
+ * that are not UTF-8 as \xNN or \uNNNN. */
 void mw_shown_print(FILE *out, struct mw_slice text);
 
-/* Appends JSON with such characters as \uNNNN: they stand in strings alone, so that it remains the same JSON. Returns 0
+/* Appends JSON, with such characters as \uNNNN. They occur only in strings, so the JSON value is unchanged. Returns 0
  * or MW_ENOMEM. */
 int mw_shown_json(struct mw_buf *out, struct mw_slice json);
 

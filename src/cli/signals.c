@@ -1,5 +1,5 @@
-/* What takes time, such as the removal of temporary folders, is done by a further thread shortly before the end; the
- * thread of the signals only posts, and ends the process. */
+/* The signal thread only posts, and ends the process. Shortly before the end, another thread does work that takes time,
+ * such as the removal of temporary folders. */
 #include "cli/signals.h"
 
 #include <errno.h>
@@ -16,7 +16,7 @@
 #include "schema/subprocess.h"
 #include "server/temporary.h"
 
-enum { GIVE_UP_MS = 200 }; /* before the end: the cleanup begins without the workers that are late */
+enum { GIVE_UP_MS = 200 }; /* time before the end at which the cleanup starts without late workers */
 
 static const int64_t last = MW_SIGNALS_LAST_MS * (int64_t)MW_NS_PER_MS, give_up = GIVE_UP_MS * (int64_t)MW_NS_PER_MS;
 
@@ -25,15 +25,15 @@ struct order {
   struct mw_post post;
   struct mw_signals *signals;
   void (*run)(struct mw_signals *signals);
-  bool waits; /* it was posted and has not run */
+  bool waits; /* posted, and has not run */
 };
 
 struct mw_signals {
   pthread_t thread;
-  pthread_mutex_t lock; /* guards the rest */
-  struct mw_server *server; /* NULL when none is attached */
+  pthread_mutex_t lock; /* guards the members below */
+  struct mw_server *server; /* NULL without a server */
   unsigned stops;
-  int64_t ends; /* mw_clock_real() time by which the process ends; MW_NEVER */
+  int64_t ends; /* mw_clock_real() time by which the process ends; MW_NEVER for none */
   bool given_up, closing;
   struct order drain, cancel, reload;
 };
@@ -59,22 +59,22 @@ static void on_order(struct mw_post *post) {
   order->run(order->signals);
 }
 
-/* Under the lock. */
+/* Called under the lock. */
 static void give(struct order *order) {
   if (!order->signals->server || order->waits) return;
   order->waits = true;
   mw_loop_post(mw_server_loop(order->signals->server), &order->post);
 }
 
-/* Under the lock. */
+/* Called under the lock. */
 static void take_back(struct order *order) {
   if (order->waits) mw_loop_unpost(mw_server_loop(order->signals->server), &order->post);
   order->waits = false;
 }
 
-/* ---- the end ---- */
+/* ---- ending ---- */
 
-/* Without _exit(), in place of which a sanitizer reports to stderr first. */
+/* Does not call _exit(), which a sanitizer replaces by one that first reports to stderr. */
 static void end_now(void) {
   mw_subprocess_stop_all();
   syscall(SYS_exit_group, MW_EXIT_FAILED);
@@ -88,14 +88,14 @@ static void *give_up_main(void *unused) {
   return NULL;
 }
 
-/* Under the lock. */
+/* Called under the lock. */
 static void start_to_give_up(struct mw_signals *signals) {
   pthread_t thread;
   signals->given_up = true;
   if (pthread_create(&thread, NULL, give_up_main, NULL) == 0) pthread_detach(thread);
 }
 
-/* When the thread has to look again. */
+/* Returns the time of the thread's next check. */
 static int64_t next_look(const struct mw_signals *signals) {
   return signals->ends == MW_NEVER || signals->given_up ? signals->ends : signals->ends - give_up;
 }
@@ -151,7 +151,7 @@ static void *thread_main(void *arg) {
   return NULL;
 }
 
-/* ---- from outside ---- */
+/* ---- other threads ---- */
 
 int mw_signals_open(struct mw_signals **out, struct mw_err *err) {
   struct mw_signals *signals = calloc(1, sizeof *signals);
@@ -208,7 +208,7 @@ void mw_signals_detach(struct mw_signals *signals) {
   pthread_mutex_unlock(&signals->lock);
 }
 
-/* A signal of the set wakes the thread. */
+/* Wakes the thread with a signal of its set. */
 void mw_signals_close(struct mw_signals *signals) {
   pthread_mutex_lock(&signals->lock);
   signals->closing = true;

@@ -1,4 +1,4 @@
-/* moonwire store check: looks at the data of a folder. */
+/* moonwire store check: checks the store of a folder. */
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,7 +29,7 @@ static int wrong_usage(const char *problem, const char *what) {
   return MW_EXIT_USAGE;
 }
 
-/* The words may quote damaged bytes. */
+/* Escapes the text, which may quote damaged bytes. */
 static void print_found(void *arg, const char *words) {
   mw_shown_print(stdout, mw_slice_str(words));
   putchar('\n');
@@ -69,7 +69,7 @@ static int check_folder(const char *dir, const char *named) {
   return code;
 }
 
-/* Returns -1 to go on, or the exit code. */
+/* Returns -1 to continue, or the exit code. */
 static int parse(int argc, char **argv, const char **dir, const char **data) {
   static const struct option options[] = {
       {"data", required_argument, NULL, 'd'}, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};

@@ -1,4 +1,4 @@
-/* moonwire test: runs a folder's busted specs inside the runtime, in a worker without a listener. */
+/* moonwire test: runs the busted specs of a folder inside the runtime, in a worker without a listener. */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -35,7 +35,7 @@ static const char help[] =
 
 enum { LOG_MAX = 16 * 1024 * 1024 }; /* bytes kept of a test's log */
 
-/* os.exit: remembers the code and unwinds. Upvalue: the test. */
+/* os.exit: stores the code and unwinds. Upvalue: the test. */
 static int l_exit(lua_State *L) {
   struct mw_test *test = mw_test_of(L);
   if (lua_isboolean(L, 1)) {
@@ -50,7 +50,7 @@ static int l_exit(lua_State *L) {
 extern const unsigned char mw_test_lua[];
 extern const unsigned long mw_test_lua_len;
 
-/* Gives the globals what the specs see. */
+/* Sets the globals and modules of the specs. */
 static void prepare(lua_State *L, struct mw_test *test) {
   lua_createtable(L, test->argc, 1);
   for (int i = 0; i < test->argc; i++) {
@@ -78,7 +78,8 @@ static void prepare(lua_State *L, struct mw_test *test) {
   lua_settop(L, 1);
 }
 
-/* The specs have ended with the error at the top: an error of busted's, or a test that ran on without waiting. */
+/* Reports why the specs have ended: an error of busted's at the top of the stack, or a test that ran without
+ * waiting. */
 static void report_end(lua_State *L, struct mw_test *test) {
   const struct mw_account *account = &test->fiber->account;
   if (account->cut && test->interrupted) {
@@ -110,7 +111,7 @@ static int add_traceback(lua_State *L) {
   return 1;
 }
 
-/* The body of the specs' fiber. */
+/* The main function of the specs' fiber. */
 static int test_main(lua_State *L) {
   struct mw_test *test = lua_touserdata(L, 1);
   prepare(L, test);
@@ -141,7 +142,8 @@ static bool keep_line(void *arg, const char *line, size_t len) {
   return taken;
 }
 
-/* In the worker, which is open: the specs' program and the engine that calls handlers, until all has ended. */
+/* Runs the specs in the open worker: makes their program and the engine that calls handlers, and returns when all have
+ * ended. */
 static int run_specs(struct mw_test *test, struct mw_err *err) {
   struct mw_worker *worker = &test->worker;
   struct mw_engine_config config = {.loop = &worker->loop,
@@ -198,10 +200,10 @@ static int test_folder(struct mw_test *test) {
   return test->code;
 }
 
-/* A server starts (server/gate.h): moonwire test --of=PID --copied-from=PROJECT DIR ... */
+/* Options of a server's spec gate (server/gate.h): moonwire test --of=PID --copied-from=PROJECT DIR ... */
 static const char of[] = "--of=", copied_from[] = "--copied-from=";
 
-/* Takes --timeout S out of busted's arguments. Returns false, having reported it, when the value is wrong. */
+/* Removes --timeout S from busted's arguments. Reports a wrong value and returns false. */
 static bool take_timeout(struct mw_test *test) {
   static const char name[] = "--timeout";
   int kept = 0;

@@ -1,27 +1,27 @@
--- Runs first in `moonwire test`: completes the module moonwire.test, then hands over to busted.
+-- Runs first in `moonwire test`: completes the module moonwire.test, then runs busted.
 local mw = require "moonwire"
 local test = require "moonwire.test"
 
--- What is not for specs.
-local begin <const>, finish <const>, stop_clock <const>, begins <const> = test.begin, test.finish, test.stop_clock, test.begins
+-- Internal functions, removed from the specs' module.
+local begin <const>, finish <const>, stop_clock <const>, begins <const> =
+  test.begin, test.finish, test.stop_clock, test.begins
 test.begin, test.finish, test.stop_clock, test.begins = nil, nil, nil, nil
 
 -- ---- the folder's own handlers ----
 
--- A stub of one of the folder's services, over an in-process channel: as mw.client(...):service(name).
+-- Returns a stub of one of the folder's services on an in-process channel, like mw.client(...):service(name).
 function test.service(name)
   return test.client():service(name)
 end
 
 local Clock = debug.getregistry()["moonwire.test.Clock"].__index
 
--- Stops the clock that scripts see, at `time` or at now; the object moves it.
+-- Stops the scripts' clock at `time`, or at the present time. Returns an object that moves it.
 function test.clock(time)
   return stop_clock(time and mw.time.seconds(time))
 end
 
--- Runs `f`, and lets time pass, from one timer to the next, for as long as it waits, but not more than `seconds` (3600).
--- Returns its results.
+-- Runs `f`, and moves the clock from timer to timer while `f` waits, by at most `seconds` (3600). Returns its results.
 function Clock:run(f, seconds)
   local limit <const> = mw.time.monotonic() + (seconds or 3600)
   local results
@@ -37,7 +37,7 @@ end
 
 -- ---- servers ----
 
--- Servers are on the engine that the specs are to run on, whatever moonwire.lua says.
+-- Servers use the engine of MOONWIRE_TEST_ENGINE, if it is set, rather than the one in moonwire.lua.
 local engine <const> = os.getenv "MOONWIRE_TEST_ENGINE"
 local start <const> = test.start
 
@@ -61,7 +61,7 @@ function test.serve(options)
   return process, address
 end
 
--- Waits until `condition` returns something true, and returns that; raises after `seconds` (30).
+-- Waits until `condition` returns a true value, and returns that value. Raises an error after `seconds` (30).
 function test.eventually(condition, seconds)
   local limit <const> = test.now() + (seconds or 30)
   local pause = 0.001
@@ -76,8 +76,8 @@ end
 
 -- ---- busted ----
 
--- An error outside of tests has no place in busted (a spec that does not compile, none found), which its TAP handler cannot
--- print: it gets the one in the message.
+-- busted gives errors outside of tests (a spec that does not compile, no spec found) no place, and its TAP handler cannot
+-- print them then. This adds the place that the message names.
 local function place_errors(busted)
   local publish <const> = busted.publish
   function busted.publish(channel, element, parent, message, trace, ...)
@@ -90,8 +90,8 @@ local function place_errors(busted)
   end
 end
 
--- Has each test begin with begin(), before what a spec has for before_each, and end with finish(), behind its
--- after_each: both are of the context that busted has its files in.
+-- Makes each test start with begin(), before the spec's before_each, and end with finish(), after its after_each: both
+-- belong to the context that contains busted's files.
 local function surround_tests()
   local metatable = getmetatable(require "busted")
   local initialise = metatable.__call

@@ -1,31 +1,31 @@
-/* The clock of a test: stopped, and moved by the spec. What is due meanwhile happens in order, and between any two
- * timers everything happens that can: posts, answers of the store, work in other threads. */
+/* The clock of a test, which the spec stops and moves. Timers fire in order. Between two of them, everything runs that
+ * is ready: posts, answers of the store, work of other threads. */
 #include "base/clock.h"
 #include "cli/test.h"
 
 #define CLOCK "moonwire.test.Clock"
 
 enum { SAME_MOMENT_MAX = 10000, LOOK_AGAIN_NS = MW_NS_PER_MS };
-#define STEP_LIMIT 9e9 /* seconds: what nanoseconds have room for */
+#define STEP_LIMIT 9e9 /* seconds; the maximum that fits in nanoseconds */
 
 struct drive {
   struct mw_test_turn turn;
-  int64_t until;   /* fires the timers that are due by then */
-  size_t left;     /* how many, at most */
-  bool move;       /* at last the clock shows `until` */
+  int64_t until;   /* fire the timers due by then */
+  size_t left;     /* maximum number of timers to fire */
+  bool move;       /* finally set the clock to `until` */
   bool fired;
 };
 
-/* What "moonwire.test.Clock" holds. It is in force while it is test->clock. */
+/* The content of "moonwire.test.Clock". The clock is in force while it is test->clock. */
 struct clock {
   struct mw_test *test;
-  int64_t moment; /* of the timer that was fired last */
-  size_t at_once; /* how many were fired then */
+  int64_t moment; /* time of the last timer */
+  size_t at_once; /* number of timers fired at that time */
 };
 
 /* ---- driving ---- */
 
-/* Runs all that needs no time to pass. Returns false while other threads work for the loop. */
+/* Runs everything that is ready without time passing. Returns false while other threads work for the loop. */
 static bool settle(struct mw_test *test) {
   struct mw_loop *loop = &test->worker.loop;
   do {
@@ -75,7 +75,7 @@ static int l_settle(lua_State *L) {
   return mw_test_turn_wait(L, &push_drive(L, mw_test_of(L))->turn, "test.settle", after_wait);
 }
 
-/* ---- waiting by the machine's clock ---- */
+/* ---- waiting by the real clock ---- */
 
 struct pause {
   struct mw_test_turn turn;
@@ -96,7 +96,7 @@ static void end_pause_early(struct mw_test *test) {
   end_pause(pause);
 }
 
-/* A test has one under way, but for those of functions that it has spawned. */
+/* Records the pause, unless a spawned function waits: the test itself has at most one. */
 static void run_pause(struct mw_test_turn *turn) {
   struct pause *pause = MW_CONTAINER(turn, struct pause, turn);
   if (turn->fiber == turn->test->fiber) {
@@ -144,7 +144,7 @@ static int after_step(lua_State *L, int status, lua_KContext context) {
   return 1;
 }
 
-/* clock:step([limit]): moves to the next timer, fires it, and returns whether there was one, by `limit` of
+/* clock:step([limit]): moves to the next timer and fires it. Returns true if there was one by `limit`, a time of
  * mw.time.monotonic(). */
 static int l_step(lua_State *L) {
   struct mw_test *test = check_clock(L);
@@ -169,7 +169,8 @@ static int l_close(lua_State *L) {
   return 0;
 }
 
-static const char stopped_clock; /* key of the newest clock in the registry: a clock without a variable stays stopped */
+static const char stopped_clock; /* registry key of the newest clock, so that a clock without a variable stays
+                                    stopped */
 
 /* stop_clock([seconds since 1970]): for test.clock */
 static int l_stop_clock(lua_State *L) {
@@ -192,7 +193,7 @@ static int l_stop_clock(lua_State *L) {
 
 static void push_now(lua_State *L) { lua_pushinteger(L, mw_clock_wall() / MW_NS_PER_S); }
 
-/* Calls Lua's own function, upvalue 1, with what is on the stack. */
+/* Calls the original Lua function, upvalue 1, with the arguments on the stack. */
 static int call_original(lua_State *L) {
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_insert(L, 1);
@@ -219,7 +220,7 @@ static int l_date(lua_State *L) {
   return call_original(L);
 }
 
-/* Scripts loaded from now on see the clock that can be stopped there too. */
+/* Scripts loaded from now on read the clock that can be stopped from os as well. */
 static void replace_os(lua_State *L, const char *name, lua_CFunction function) {
   lua_getglobal(L, "os");
   lua_getfield(L, -1, name);

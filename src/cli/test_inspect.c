@@ -1,10 +1,10 @@
-/* What a spec calls the folder's handlers with, and what it sees of them. */
+/* Functions with which a spec calls the folder's handlers and inspects them. */
 #include <string.h>
 
 #include "cli/test.h"
 #include "engine/inproc/inproc.h"
 
-/* test.client(): what mw.client() returns, over an in-process channel of its own */
+/* test.client(): a client as mw.client() returns it, on an in-process channel of its own */
 static int l_client(lua_State *L) {
   struct mw_test *test = mw_test_of(L);
   struct mw_channel_config config = {.target = "inproc"};
@@ -18,7 +18,7 @@ static int l_disconnect(lua_State *L) {
   return 0;
 }
 
-/* test.require(name): a module as the handlers have it */
+/* test.require(name): the handlers' instance of a module */
 static int l_require(lua_State *L) {
   struct mw_test *test = mw_test_of(L);
   const char *name = luaL_checkstring(L, 1);
@@ -46,7 +46,7 @@ static void push_call(lua_State *L, const struct mw_call *call) {
   lua_setfield(L, -2, "cancelled");
 }
 
-/* test.calls(): those that handlers have, in the order they came */
+/* test.calls(): the live calls of handlers, in order of arrival */
 static int l_calls(lua_State *L) {
   const struct mw_list *calls = &mw_test_of(L)->worker.dispatch.calls;
   lua_Integer n = 0;
@@ -58,7 +58,7 @@ static int l_calls(lua_State *L) {
   return 1;
 }
 
-/* Pushes a copy of the log, taken outside of Lua, which may raise. */
+/* Pushes a copy of the log. Copies outside of Lua calls, which may raise, under the lock. */
 static void push_log(lua_State *L, struct mw_test *test) {
   pthread_mutex_lock(&test->log_lock);
   size_t len = test->log.len;
@@ -70,7 +70,7 @@ static void push_log(lua_State *L, struct mw_test *test) {
   lua_pushlstring(L, copy, len);
 }
 
-/* test.logs(): the lines since the test began */
+/* test.logs(): the lines since the start of the test */
 static int l_logs(lua_State *L) {
   push_log(L, mw_test_of(L));
   const char *text = lua_tostring(L, -1), *end;

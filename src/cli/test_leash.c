@@ -7,7 +7,7 @@
 
 static void end_all(int number) { kill(0, SIGKILL); }
 
-/* The parent may have ended before the kernel was told to say so. */
+/* Checks the parent at the end: it may have ended before the death signal was set. */
 bool mw_test_leash(const char *parent) {
   struct sigaction action = {.sa_handler = end_all};
   if (getpgrp() != getpid()) return false;

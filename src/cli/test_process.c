@@ -11,22 +11,22 @@
 
 #define PROCESS "moonwire.test.Process"
 
-/* Owned by libuv's handles: freed when the last of them is closed, which outlives the Lua object. */
+/* A process, owned by libuv's handles: freed when the last of them is closed, which may be after the Lua object. */
 struct process {
   uv_process_t uv;
   uv_pipe_t in, out, err;
   unsigned open_handles;
   struct mw_buf out_text, err_text;
-  size_t out_read;   /* of out_text, by read_line */
+  size_t out_read;   /* bytes of out_text that read_line has returned */
   bool out_ended, exited, spawned;
   int64_t code;
   int signal;
-  struct mw_fiber *waiter; /* in read_line or wait */
+  struct mw_fiber *waiter; /* fiber in read_line or wait */
   struct mw_timer *timer;
 };
 
 struct object {
-  struct process *process; /* NULL once closed */
+  struct process *process; /* NULL after close */
 };
 
 static struct process *check_process(lua_State *L) {
@@ -101,20 +101,21 @@ static void open_pipe(uv_loop_t *loop, uv_pipe_t *pipe, struct process *p) {
   p->open_handles++;
 }
 
-/* Lua strings of the sequence at `index` as a NULL-terminated vector in a userdata, after `first` free places. */
+/* Pushes a userdata with a NULL-terminated vector of the strings in the sequence at `index`, after `first` free
+ * places. */
 static char **push_strings(lua_State *L, int index, size_t first) {
   size_t n = (size_t)luaL_len(L, index);
   char **strings = lua_newuserdatauv(L, (first + n + 1) * sizeof *strings, 0);
   for (size_t i = 0; i < n; i++) {
     lua_rawgeti(L, index, (lua_Integer)i + 1);
     strings[first + i] = (char *)(uintptr_t)luaL_checkstring(L, -1);
-    lua_pop(L, 1); /* the table keeps it */
+    lua_pop(L, 1); /* the table keeps the string */
   }
   strings[first + n] = NULL;
   return strings;
 }
 
-/* This process's environment with the variables of the table at `index` before it, as a vector in a userdata. */
+/* Pushes this process's environment, after the variables of the table at `index`, as a vector in a userdata. */
 static char **push_environment(lua_State *L, int index) {
   size_t n_own = 0, n = 0;
   while (environ[n_own]) n_own++;
@@ -207,7 +208,7 @@ static void stop_waiting(void *arg) {
   p->waiter = NULL;
 }
 
-/* Waits until something happens to the process, or for the seconds at index 2; then `k` looks again. */
+/* Waits for an event of the process, or for the time limit at index 2. Then `k` checks again. */
 static int wait_for_event(lua_State *L, struct process *p, const char *what, lua_KFunction k) {
   struct mw_fiber *fiber = mw_fiber_check(L, what);
   if (p->waiter) return luaL_error(L, "%s: another fiber waits for this process", what);
@@ -215,14 +216,14 @@ static int wait_for_event(lua_State *L, struct process *p, const char *what, lua
   return mw_fiber_wait(L, fiber, stop_waiting, p, k, 0);
 }
 
-/* Turns the seconds at index 2 into the monotonic time to wait until. */
+/* Replaces the seconds at index 2 with the monotonic time of the limit. */
 static void set_limit(lua_State *L) {
   lua_Number seconds = luaL_optnumber(L, 2, 30);
   lua_settop(L, 1);
   lua_pushnumber(L, (lua_Number)mw_clock_real() / MW_NS_PER_S + seconds);
 }
 
-/* Starts the timer for the limit at index 2. Returns whether there is time left. */
+/* Starts the timer for the limit at index 2. Returns true if there is time left. */
 static bool start_timer(lua_State *L, struct process *p) {
   lua_Number left = lua_tonumber(L, 2) - (lua_Number)mw_clock_real() / MW_NS_PER_S;
   if (left <= 0) return false;
@@ -266,7 +267,7 @@ static int l_wait(lua_State *L) {
   return wait_exit(L, LUA_OK, 0);
 }
 
-/* ---- the rest ---- */
+/* ---- other methods ---- */
 
 static void on_written(uv_write_t *request, int status) { free(request); }
 

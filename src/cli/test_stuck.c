@@ -1,6 +1,7 @@
-/* Ends a wait of the specs that nothing can end: no timer is due, and no call, file or write to the store is under way;
- * and that of a test which takes longer than its limit. The wait raises an error with its place, which fails the test; the
- * others run. A test that runs on without waiting is cut by its budget, which ends the specs. So does SIGINT. */
+/* Ends a wait of the specs that nothing can end, because no timer is due, and no call, file operation or write to the
+ * store is under way. Also ends the wait of a test that exceeds its limit. The wait raises an error with its place,
+ * which fails the test; the other tests run. A test that runs without waiting is stopped by its budget, which ends the
+ * specs. SIGINT also ends the specs. */
 #include <signal.h>
 #include <stdio.h>
 
@@ -12,7 +13,7 @@
 
 enum { SHOWN_CALLS = 5 };
 
-/* Adds where the calls of the folder's handlers wait, and that the clock is stopped. */
+/* Adds the places at which the folder's handlers wait, and a note if the clock is stopped. */
 static void describe(const struct mw_test *test, struct mw_buf *words) {
   const struct mw_list *calls = &test->worker.dispatch.calls;
   int n = 0;
@@ -25,7 +26,7 @@ static void describe(const struct mw_test *test, struct mw_buf *words) {
   if (test->clock) mw_buf_printf(words, "; the clock is stopped: clock:run() lets time pass while a function waits");
 }
 
-/* In the coroutine that waits, in place of the end of its wait. */
+/* Raises the error in the waiting coroutine, in place of the result of its wait. */
 static int raise_stuck(lua_State *L, int status, lua_KContext context) {
   struct mw_buf *words = &((struct mw_test *)context)->stuck;
   luaL_where(L, 1);
@@ -36,7 +37,7 @@ static int raise_stuck(lua_State *L, int status, lua_KContext context) {
   return lua_error(L);
 }
 
-/* ---- a test that takes too long ---- */
+/* ---- a test beyond its limit ---- */
 
 bool mw_test_is_overdue(const struct mw_test *test) {
   return test->limit > 0 && mw_clock_real() - test->since > test->limit;
@@ -49,16 +50,16 @@ int mw_test_raise_overdue(lua_State *L, struct mw_test *test) {
   lua_pushlstring(L, mw_buf_str(&test->stuck), test->stuck.len);
   lua_concat(L, 3);
   mw_buf_clear(&test->stuck);
-  test->since = mw_clock_real(); /* for after_each */
+  test->since = mw_clock_real(); /* time for after_each */
   return lua_error(L);
 }
 
-/* In the coroutine that waits, in place of the end of its wait. */
+/* Raises the error in the waiting coroutine, in place of the result of its wait. */
 static int raise_overdue(lua_State *L, int status, lua_KContext context) {
   return mw_test_raise_overdue(L, (struct mw_test *)context);
 }
 
-/* begins(name, place): a test begins, or without arguments has ended. */
+/* begins(name, place): a test starts; without arguments, a test has ended. */
 static int l_begins(lua_State *L) {
   struct mw_test *test = mw_test_of(L);
   mw_buf_clear(&test->name);
@@ -76,9 +77,9 @@ void mw_test_watch_open(lua_State *L, struct mw_test *test) {
 
 /* ---- SIGINT ---- */
 
-static struct mw_test *interruptible; /* what the handler of the signal stops */
+static struct mw_test *interruptible; /* the test that the signal handler stops */
 
-/* Has a run without waits cut at the next look of its budget. The second SIGINT ends the process. */
+/* Makes the next budget check stop a run without waits. A second SIGINT ends the process. */
 static void on_interrupt(int number) {
   interruptible->interrupted = 1;
   interruptible->fiber->account.slice = 1;
@@ -110,14 +111,14 @@ static void interrupt(struct mw_test *test) {
 
 /* ---- the watch ---- */
 
-/* Records that expire wake watches, by the clock that may be stopped. */
+/* True if a record will expire, by a clock that may be stopped. An expiry wakes watches. */
 static bool awaits_expiry(const struct mw_test *test) {
   int64_t next = mw_store_next_expiry(test->worker.host.store);
   return next != MW_NEVER && (!test->clock || next <= mw_clock_wall());
 }
 
-/* True when the specs wait and nothing can wake them. Other threads' results are in the loop once the store is flushed:
- * posts are looked at last. */
+/* True if the specs wait and nothing can wake them. Flushing the store moves the results of other threads into the
+ * loop, so posts are checked last. */
 static bool is_stuck(struct mw_test *test) {
   struct mw_loop *loop = &test->worker.loop;
   const struct mw_fiber *fiber = test->fiber;
@@ -127,7 +128,7 @@ static bool is_stuck(struct mw_test *test) {
   return !awaits_expiry(test) && !mw_loop_has_posts(loop);
 }
 
-/* Ends what the test waits for, where that can be; the end of a turn (test_turn.c) raises by itself. */
+/* Ends the test's wait, if it can be ended. The end of a turn (test_turn.c) raises the error by itself. */
 static void end_overdue(struct mw_test *test) {
   const struct mw_fiber *fiber = test->fiber;
   if (test->pause) test->end_pause(test);

@@ -1,5 +1,5 @@
-/* What each test begins with, and what becomes of it: the folder's scripts in a fresh environment, an empty store, no
- * states, no log lines; and at the end no call, job or spawned function that goes on. */
+/* The start and the end of each test. At the start: the folder's scripts in a fresh environment, an empty store, no
+ * states, no log lines. At the end: no call, job or spawned function still runs. */
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -13,10 +13,10 @@ enum { LOOK_AGAIN_NS = MW_NS_PER_MS };
 
 struct finish {
   struct mw_test_turn turn;
-  int64_t until; /* mw_clock_real() */
+  int64_t until; /* mw_clock_real() time */
 };
 
-/* Names the calls and functions that go on. */
+/* Reports the calls and functions that still run. */
 static void fail_left(struct mw_test *test, struct mw_err *err) {
   const struct mw_list *calls = &test->worker.dispatch.calls;
   for (const struct mw_list *node = calls->next; node != calls; node = node->next) {
@@ -35,11 +35,11 @@ static void fail_left(struct mw_test *test, struct mw_err *err) {
 
 static bool has_ended(const struct mw_test *test) {
   const struct mw_worker *worker = &test->worker;
-  /* The specs' own fiber is the one that is left. */
+  /* The specs' own fiber remains. */
   return worker->dispatch.live == 0 && worker->programs.current->program->n_fibers == 0 && test->specs->n_fibers == 1;
 }
 
-/* Looks again and again: what is told to end may wait, and spawn more. */
+/* Polls: cancelled functions may wait, and spawn more. */
 static void finish(void *arg) {
   struct finish *f = arg;
   struct mw_test *test = f->turn.test;
@@ -62,7 +62,7 @@ static void run_finish(struct mw_test_turn *turn) {
 
 static int after_turn(lua_State *L, int status, lua_KContext context) { return 0; }
 
-/* finish(): behind each test */
+/* finish(): after each test */
 static int l_finish(lua_State *L) {
   struct finish *f = lua_newuserdatauv(L, sizeof *f, 0);
   *f = (struct finish){{.test = mw_test_of(L), .err = MW_ERR_INIT, .run = run_finish}, mw_clock_real() + PATIENCE};
@@ -93,8 +93,8 @@ static int collect(lua_State *L) {
   return 0;
 }
 
-/* Puts an empty store in the place of one that was written to. Scans and watches that a spec has left open keep the old
- * one from being closed until the collector finds them. */
+/* Replaces a store that was written to with an empty one. The old store stays open while scans and watches of a spec
+ * use it, until the collector finds them. */
 static int replace_store(struct mw_test *test, struct mw_err *err) {
   struct mw_shared *shared = test->shared;
   if (mw_store_commits(shared->store) == 0) return 0;
@@ -130,7 +130,7 @@ static void set_quiet(struct mw_test *test, bool quiet) {
   pthread_mutex_unlock(&test->log_lock);
 }
 
-/* What the scripts say while they load, they have said before. */
+/* Discards log lines of the loading scripts: the first load has logged them. */
 static void load_scripts(struct mw_test *test, struct mw_err *err) {
   struct mw_programs *programs = &test->worker.programs;
   int rc = mw_vm_protect(&test->worker.vm, forget_states, NULL, err);
@@ -147,7 +147,7 @@ static void run_begin(struct mw_test_turn *turn) {
   mw_buf_clear(&test->log);
   pthread_mutex_unlock(&test->log_lock);
   if (rc == 0) load_scripts(test, &turn->err);
-  test->since = mw_clock_real(); /* the limit is the test's, not the loading scripts' */
+  test->since = mw_clock_real(); /* the limit does not include the loading of scripts */
   mw_test_turn_end(turn);
 }
 

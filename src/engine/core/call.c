@@ -10,7 +10,7 @@
 #include "engine/core/metadata.h"
 #include "engine/core/slices.h"
 
-/* Core reports within VERDICT that a client has gone, after it has dropped the client's messages. */
+/* VERDICT: core drops the messages of a client that has disconnected, and reports the disconnect within this time. */
 enum { VERDICT = 200 * MW_NS_PER_MS, POOL_MAX = 256 };
 
 static const struct mw_engine_call_ops ops;
@@ -19,7 +19,7 @@ static void run(struct mw_run_item *item);
 
 static struct mw_core_call *core_of(struct mw_call *call) { return MW_CONTAINER(call, struct mw_core_call, call); }
 
-/* ---- life ---- */
+/* ---- lifetime ---- */
 
 static void reset(struct mw_core_call *core) {
   core->grpc = NULL;
@@ -34,7 +34,7 @@ static void reset(struct mw_core_call *core) {
   core->finishing = core->judged = core->gone = core->detached = core->unsure = false;
 }
 
-/* Lets go of everything that belongs to one call. */
+/* Releases everything that belongs to one call. */
 static void clear(struct mw_core_call *core) {
   if (core->held) grpc_byte_buffer_destroy(core->held);
   if (core->has_reserved) grpc_slice_unref(core->reserved);
@@ -70,7 +70,7 @@ static void recycle(struct mw_core_call *core) {
   }
 }
 
-/* The call is used until the matching leave(): it cannot be recycled in between. */
+/* Keeps the call until the matching leave(), so that it is not recycled in between. */
 static void enter(struct mw_core_call *core) { core->pending++; }
 
 static void leave(struct mw_core_call *core) {
@@ -89,7 +89,7 @@ static void stop_verdict(struct mw_core_call *core) {
   leave(core);
 }
 
-/* Takes it out of the run queue. */
+/* Removes the call from the run queue. */
 static void unqueue(struct mw_core_call *core) {
   if (!core->item.lane) return;
   mw_run_item_remove(&core->item);
@@ -99,7 +99,7 @@ static void unqueue(struct mw_core_call *core) {
 void mw_core_call_detach(struct mw_core_call *core) {
   core->detached = true;
   mw_list_remove(&core->call.link);
-  if (!core->grpc) return; /* a request: core answers it when the server goes down */
+  if (!core->grpc) return; /* not requested yet: core completes the request when the server shuts down */
   enter(core);
   stop_verdict(core);
   unqueue(core);
@@ -111,14 +111,14 @@ void mw_core_call_detach(struct mw_core_call *core) {
 
 static bool is_single(const struct mw_core_call *core) { return !core->call.route->method->client_streaming; }
 
-/* True until the handler has what it begins with. */
+/* True until the handler has started and, for a method with one request, has received it. */
 static bool is_request(const struct mw_core_call *core) {
   return !core->begun || (core->call.received == 0 && is_single(core));
 }
 
 static void watch(struct mw_core_call *core);
 
-/* A call that runs soon is not watched: its final batch does that. */
+/* Starts no close batch for a call that runs soon: its final batch includes one. */
 static void queue(struct mw_core_call *core) {
   struct mw_run_queue *queue = &core->engine->dispatch->queue;
   if (core->item.lane) return;
@@ -144,9 +144,10 @@ static void make_end_ready(struct mw_core_call *core) {
   queue(core);
 }
 
-/* ---- the end ---- */
+/* ---- ending ---- */
 
-/* Waits for the client's going away, whenever no other batch of ours would notice. */
+/* Starts a close batch, which completes when the client disconnects or the call ends. The final batch has the operation
+ * too. */
 static void watch(struct mw_core_call *core) {
   if (core->watched || core->call.finished || core->detached) return;
   core->watched = true;
@@ -167,7 +168,7 @@ static struct mw_status end_status(const struct mw_core_call *core) {
   return mw_status(MW_CODE_CANCELLED, "the client has cancelled the call or gone away");
 }
 
-/* Its message has waited for its turn until the deadline. */
+/* Counts a call whose message has waited for its turn until the deadline. */
 static void note_expired(const struct mw_core_call *core) {
   bool waits = core->item.lane && core->item.deadline != MW_NEVER;
   if (waits && is_late(core)) mw_dispatch_note_expired(core->engine->dispatch, &core->call);
@@ -189,7 +190,7 @@ static void on_closed(struct mw_core_tag *tag, bool ok) {
   leave(core);
 }
 
-/* Ends the call with a status of the engine's own; what the handler says is not heard. */
+/* Ends the call with a status of the engine, which replaces the handler's. */
 static void reject(struct mw_core_call *core, enum mw_code code, const char *text) {
   char *copy = mw_arena_strndup(&core->call.arena, text, strlen(text));
   core->judged = true;
@@ -206,7 +207,7 @@ static void receive(struct mw_core_call *core) {
   start(core, &batch, &core->received);
 }
 
-/* Takes the message. */
+/* Takes the message and passes it to the handler. */
 static void deliver(struct mw_core_call *core, grpc_byte_buffer *message) {
   struct mw_slice bytes;
   struct mw_err err = MW_ERR_INIT;
@@ -229,7 +230,7 @@ static void on_message(struct mw_core_call *core, grpc_byte_buffer *message) {
     make_ready(core);
   } else if (!core->held) {
     core->held = message;
-    receive(core); /* whether it is the only one; answered at once when the client has half-closed */
+    receive(core); /* a second message is an error; the read completes at once if the client has half-closed */
   } else {
     grpc_byte_buffer_destroy(message);
     reject(core, MW_CODE_UNIMPLEMENTED, "more than one request message, the method takes one");
@@ -252,7 +253,7 @@ static bool is_wanted(const struct mw_core_call *core) {
   return !core->call.finished && !core->call.cancelled && !core->detached;
 }
 
-/* A stream whose end is unsure is not taken for a complete one. */
+/* Rejects a stream whose end is unsure, rather than pass it to the handler as complete. */
 static void end_request(struct mw_core_call *core) {
   if (is_late(core)) {
     mw_call_on_cancel(&core->call, end_status(core));
@@ -274,7 +275,7 @@ static void on_verdict(void *arg) {
   leave(core);
 }
 
-/* Ends the request unless core reports within VERDICT that the client has gone. */
+/* Ends the request, unless core reports within VERDICT that the client has disconnected. */
 static void await_verdict(struct mw_core_call *core) {
   core->verdict = mw_timer_start_real(core->engine->loop, VERDICT, on_verdict, core);
   if (core->verdict) {
@@ -290,17 +291,18 @@ static void on_passed(struct mw_core_tag *tag, bool ok) {
   leave(core);
 }
 
-/* Ends the request after the events that core has now: that of the close batch, if the client has gone, is one of them. */
+/* Ends the request after the events that core has queued. If the client has disconnected, the close batch's event is
+ * one of them. */
 static void end_after_events(struct mw_core_call *core) {
   watch(core);
   enter(core);
   mw_core_queue_make_event(&core->engine->queue, &core->passed);
 }
 
-/* Core has no further message. That is so after a half-close; after trailers, which HTTP/2 allows a request to have and gRPC
- * does not; and when the call has ended, by the client or by its deadline: core then drops messages that nobody has read,
- * and the event of the close batch follows, perhaps from another thread of core's. A complete request of one message needs
- * no such care. */
+/* Handles the end of messages. It has one of three causes: a half-close; trailers, which HTTP/2 permits in a request
+ * and gRPC does not; or the end of the call, by the client or the deadline. In the last case core drops unread
+ * messages, and the event of the close batch follows, perhaps from another of core's threads. A complete request of one
+ * message does not wait for that event. */
 static void on_no_message(struct mw_core_call *core) {
   core->unsure = grpc_call_failed_before_recv_message(core->grpc) != 0;
   if (core->held && !core->unsure) {
@@ -324,15 +326,15 @@ static void on_received(struct mw_core_tag *tag, bool ok) {
   } else if (ok && is_wanted(core)) {
     on_no_message(core);
   }
-  bool followed = core->ready || (message && core->held == message); /* by its turn, or by another read */
-  if (!followed) watch(core); /* after a failed read it reports the end */
+  bool followed = core->ready || (message && core->held == message); /* followed by its turn, or by another read */
+  if (!followed) watch(core); /* after a failed read, the close batch reports the end */
   leave(core);
 }
 
 static void op_read(struct mw_call *call) {
   struct mw_core_call *core = core_of(call);
   if (is_single(core) && call->received > 0) {
-    make_end_ready(core); /* not from within the read */
+    make_end_ready(core); /* the handler must not be called from within its read */
   } else {
     receive(core);
   }
@@ -361,7 +363,7 @@ static void add_headers(struct mw_core_call *core, struct mw_core_batch *batch) 
   if (wanted) mw_core_batch_compress(batch, wanted);
 }
 
-/* Everything that is left in one batch: headers, the last message, the status. */
+/* Sends everything left in one batch: headers, the last message, the status. */
 static void send_final(struct mw_core_call *core, struct mw_core_outgoing last, const struct mw_status *status) {
   struct mw_core_batch batch;
   mw_core_batch_init(&batch);
@@ -378,9 +380,9 @@ static void send_final(struct mw_core_call *core, struct mw_core_outgoing last, 
   start(core, &batch, &core->answered);
 }
 
-/* Starts the next batch to send, if there is something and none is under way. All but the last message of what is
- * queued may wait in core for the next, so that they share a write; not the first, whose batch would wait for its
- * headers to be written. */
+/* Starts the next batch, if there is something to send and no batch is under way. All queued messages but the last
+ * carry the buffer hint, so that core writes several at once. The message sent with the headers does not carry it: its
+ * batch would wait until the headers are written. */
 static void pump(struct mw_core_call *core) {
   if (core->sending || core->detached || core->gone) return;
   if (core->finishing && core->outbox.len <= 1) {
@@ -408,7 +410,7 @@ static void on_sent(struct mw_core_tag *tag, bool ok) {
   core->leaving = 0;
   count(core);
   if (!ok) {
-    watch(core); /* it says why */
+    watch(core); /* the close batch reports the cause */
   } else if (core->sent_message && core->call.stalled && is_wanted(core)) {
     core->departed++;
     queue(core);
@@ -478,7 +480,7 @@ static void op_finish(struct mw_call *call, const struct mw_status *status, bool
 
 static const struct mw_engine_call_ops ops = {op_read, op_reserve, op_send, op_send_headers, op_finish, op_has_room};
 
-/* ---- the beginning ---- */
+/* ---- starting ---- */
 
 static int64_t deadline_of(const struct mw_core_call *core) {
   gpr_timespec deadline = core->details.deadline;
@@ -487,7 +489,7 @@ static int64_t deadline_of(const struct mw_core_call *core) {
   return mw_clock_after(mw_clock_mono(), mw_clock_after(mw_span(left.tv_sec, MW_NS_PER_S), left.tv_nsec));
 }
 
-/* Core writes peers as URIs: "ipv6:%5B::1%5D:50123". Freed by gpr_free(). */
+/* Returns the peer, without the URI escapes that core writes: "ipv6:%5B::1%5D:50123". Freed by gpr_free(). */
 static const char *peer_of(const struct mw_core_call *core) {
   char *peer = grpc_call_get_peer(core->grpc);
   if (!peer) return NULL;
@@ -504,7 +506,7 @@ static const char *peer_of(const struct mw_core_call *core) {
 
 static void on_requested(struct mw_core_tag *tag, bool ok) {
   struct mw_core_call *core = MW_CONTAINER(tag, struct mw_core_call, requested);
-  if (!ok) { /* the server goes down */
+  if (!ok) { /* the server shuts down */
     core->grpc = NULL;
     recycle(core);
     return;
@@ -529,7 +531,7 @@ static void begin(struct mw_core_call *core) {
   if (!call->finished && !is_single(core)) watch(core);
 }
 
-/* One step at a time: what follows has its own turn. */
+/* Runs one step. The next one waits for a turn of its own. */
 static void step(struct mw_core_call *core) {
   if (core->ready) {
     core->ready = false;
