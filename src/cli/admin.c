@@ -30,7 +30,8 @@ struct command {
 
 static const struct command status_command = {
     .name = "status",
-    .help = "Shows what a running server is doing: its workers, its calls and jobs with the file and line each waits at,\n"
+    .help = "Shows what a running server is doing: its workers, its calls and jobs with the file and line each waits "
+            "at,\n"
             "its generations and what still holds the old ones.\n"
             "\nusage: moonwire status [DIR] [--data DIR] [--timeout S]\n\n" COMMON_HELP "(10)\n" EXIT_HELP
             "  moonwire status examples/users\n",
@@ -41,7 +42,8 @@ static const struct command reload_command = {
     .help = "Has a running server read its folder now, and waits for what becomes of it: the new generation and what\n"
             "changed, or every error as FILE:LINE: message.\n"
             "\nusage: moonwire reload [DIR] [--force] [--data DIR] [--timeout S]\n\n" COMMON_HELP "(150)\n"
-            "  --force      takes edits of protos that break clients and what specs would refuse, and reloads even when\n"
+            "  --force      takes edits of protos that break clients and what specs would refuse, and reloads even "
+            "when\n"
             "               nothing has changed\n"
             EXIT_HELP
             "  moonwire reload --force\n",

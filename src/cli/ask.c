@@ -96,8 +96,10 @@ static int explain(const char *data, double seconds, struct mw_err *err) {
     mw_err_set(err, MW_ECLOSED, "the server has not answered within %g s (--timeout): %.*s", seconds,
                (int)strcspn(activity, "\n"), activity);
   } else {
-    mw_err_set(err, MW_ECLOSED, "the server has not answered within %g s (--timeout), nor does it report its activity: its "
-               "process is stopped, or its control thread waits for a disk", seconds);
+    mw_err_set(err, MW_ECLOSED,
+               "the server has not answered within %g s (--timeout), nor does it report its activity: its "
+               "process is stopped, or its control thread waits for a disk",
+               seconds);
   }
   mw_buf_fini(&answer);
   return MW_ECLOSED;

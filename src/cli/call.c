@@ -223,7 +223,8 @@ static int watch_interrupt(struct client *c, struct mw_err *err) {
 /* Prints the status with which reflection has ended, and exits with its code. */
 static void finish_unreflected(struct client *c) {
   struct mw_status status = {c->reflect.code, mw_buf_slice(&c->reflect.message), {NULL, 0}};
-  if (status.code == MW_CODE_OK) status = mw_status(MW_CODE_INTERNAL, "the server ended the reflection stream without an answer");
+  if (status.code == MW_CODE_OK)
+    status = mw_status(MW_CODE_INTERNAL, "the server ended the reflection stream without an answer");
   mw_call_print_error(c->reflect.base, &status, c->options->indent);
   finish(c, (int)status.code);
 }

@@ -1,6 +1,7 @@
 #include "cli/call_describe.h"
 
-static int put_signature(struct mw_buf *out, const char *before, const struct mw_method_type *method, const char *after) {
+static int put_signature(struct mw_buf *out, const char *before, const struct mw_method_type *method,
+                         const char *after) {
   return mw_buf_printf(out, "  %s%s(%s%s) returns (%s%s)%s\n", before, method->name,
                        method->client_streaming ? "stream " : "", method->input->full_name,
                        method->server_streaming ? "stream " : "", method->output->full_name, after);

@@ -104,8 +104,8 @@ static int load(struct mw_call_schema *schema, const struct mw_call_options *opt
   return none ? load_unreflected(schema, options, there, project, err) : rc;
 }
 
-int mw_call_schema_load(struct mw_call_schema *schema, const struct mw_call_options *options, struct mw_reflect *reflect,
-                        struct mw_err *err) {
+int mw_call_schema_load(struct mw_call_schema *schema, const struct mw_call_options *options,
+                        struct mw_reflect *reflect, struct mw_err *err) {
   *schema = (struct mw_call_schema){.services = MW_BUF_INIT, .folders = MW_BUF_INIT};
   if (options->proto_dir) return load_given(schema, options->proto_dir, err);
   struct mw_settings project;

@@ -19,8 +19,8 @@ struct mw_call_schema {
  * the folder, after a line on stderr. `reflect` is initialised. Returns 0; MW_ECLOSED (reflection has ended with
  * reflect->code); MW_ENOTFOUND (no such name, or no schema, with advice); or the errors of mw_schema_load() and
  * mw_reflect_fetch(). The caller calls mw_call_schema_fini() in all cases. */
-int mw_call_schema_load(struct mw_call_schema *schema, const struct mw_call_options *options, struct mw_reflect *reflect,
-                        struct mw_err *err);
+int mw_call_schema_load(struct mw_call_schema *schema, const struct mw_call_options *options,
+                        struct mw_reflect *reflect, struct mw_err *err);
 void mw_call_schema_fini(struct mw_call_schema *schema);
 
 /* True if the schema comes from the server. */

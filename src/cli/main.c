@@ -49,7 +49,8 @@ static void open_standard_descriptors(void) {
   }
 }
 
-__attribute__((section(".preinit_array"), used)) static void (*const before_libraries)(void) = open_standard_descriptors;
+__attribute__((section(".preinit_array"),
+               used)) static void (*const before_libraries)(void) = open_standard_descriptors;
 
 int main(int argc, char **argv) {
   if (argc < 2) {

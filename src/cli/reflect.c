@@ -223,7 +223,8 @@ static int take_files(struct mw_reflect *reflect, const char *text, struct mw_bu
     bool asked = mw_map_get(&reflect->seen, path) == &reflect->set;
     if (asked && mw_map_set(&reflect->seen, path, reflect) != 0) rc = MW_ENOMEM;
     if (rc == 0 && (asked || is_new(reflect, path, &rc))) rc = mw_write_bytes(&reflect->set, 1, file);
-    if (reflect->set.len > MW_POOL_SET_MAX) return mw_err_set(err, MW_ELIMIT, "the server's schema is larger than 256 MiB");
+    if (reflect->set.len > MW_POOL_SET_MAX)
+      return mw_err_set(err, MW_ELIMIT, "the server's schema is larger than 256 MiB");
   }
   struct mw_slice added = mw_slice(reflect->set.data + begin, reflect->set.len - begin), import;
   while (rc == 0 && next_bytes(&added, 1, &file)) {

@@ -2,10 +2,9 @@
 local mw = require "moonwire"
 local test = require "moonwire.test"
 
--- Internal functions, removed from the specs' module.
 local begin <const>, finish <const>, stop_clock <const>, begins <const> =
   test.begin, test.finish, test.stop_clock, test.begins
-test.begin, test.finish, test.stop_clock, test.begins = nil, nil, nil, nil
+test.begin, test.finish, test.stop_clock, test.begins = nil, nil, nil, nil -- not for specs
 
 -- ---- the folder's own handlers ----
 
@@ -21,7 +20,8 @@ function test.clock(time)
   return stop_clock(time and mw.time.seconds(time))
 end
 
--- Runs `f`, and moves the clock from timer to timer while `f` waits, by at most `seconds` (3600). Returns its results.
+-- Runs `f`, and moves the clock from timer to timer while `f` waits, by at most `seconds` (3600). Returns the results
+-- of `f`.
 function Clock:run(f, seconds)
   local limit <const> = mw.time.monotonic() + (seconds or 3600)
   local results
@@ -76,8 +76,8 @@ end
 
 -- ---- busted ----
 
--- busted gives errors outside of tests (a spec that does not compile, no spec found) no place, and its TAP handler cannot
--- print them then. This adds the place that the message names.
+-- busted gives no place to errors outside of tests (a spec that does not compile, no spec found), and its TAP handler
+-- cannot print them then. This adds the place that the message names.
 local function place_errors(busted)
   local publish <const> = busted.publish
   function busted.publish(channel, element, parent, message, trace, ...)

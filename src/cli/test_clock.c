@@ -54,7 +54,9 @@ static void drive(void *arg) {
   struct drive *d = arg;
   struct mw_loop *loop = &d->turn.test->worker.loop;
   do {
-    if (!settle(d->turn.test) && !mw_test_is_overdue(d->turn.test) && mw_timer_start_real(loop, LOOK_AGAIN_NS, drive, d)) return;
+    if (!settle(d->turn.test) && !mw_test_is_overdue(d->turn.test) &&
+        mw_timer_start_real(loop, LOOK_AGAIN_NS, drive, d))
+      return;
   } while (fire_next(d));
   if (d->move && d->turn.err.code == 0 && d->turn.test->clock && d->until > mw_clock_mono()) mw_clock_move(d->until);
   mw_test_turn_end(&d->turn);

@@ -45,7 +45,9 @@ bool mw_test_is_overdue(const struct mw_test *test) {
 
 int mw_test_raise_overdue(lua_State *L, struct mw_test *test) {
   luaL_where(L, 1);
-  lua_pushfstring(L, "the test has taken more than %f s, the limit (--timeout, or the setting test.seconds), and waits here",
+  lua_pushfstring(L,
+                  "the test has taken more than %f s, the limit (--timeout, or the setting test.seconds), and waits "
+                  "here",
                   (double)test->limit / MW_NS_PER_S);
   lua_pushlstring(L, mw_buf_str(&test->stuck), test->stuck.len);
   lua_concat(L, 3);

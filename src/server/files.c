@@ -90,8 +90,8 @@ int mw_files_check_folders(const struct mw_settings *settings, const char *data,
       rc = mw_err_set(err, MW_ENOMEM, "out of memory");
     } else if (lies_in(place, folder) || lies_in(folder, place)) {
       const char *verb = !lies_in(place, folder) ? "lies in" : lies_in(folder, place) ? "is" : "holds";
-      mw_err_add(err, MW_EINVAL, "%s %s the data folder %s: expected a folder apart from it", settings->folders[i], verb,
-                 data);
+      mw_err_add(err, MW_EINVAL, "%s %s the data folder %s: expected a folder apart from it", settings->folders[i],
+                 verb, data);
       rc = mw_settings_blame(settings, "files", "folders", err);
     }
     free(folder);
@@ -189,8 +189,9 @@ static int move_all(struct move *move, int from, int to, struct mw_err *err) {
     if (rename_to_new(from, name, to, name) == 0) {
       move->count++;
     } else {
-      rc = mw_err_set(err, MW_EIO, "cannot move %s/%s to %s/" ROOT "/%s, where mw.fs looks for it: %s: move it yourself",
-                      move->data, name, move->data, name, strerror(errno));
+      rc = mw_err_set(err, MW_EIO,
+                      "cannot move %s/%s to %s/" ROOT "/%s, where mw.fs looks for it: %s: move it yourself", move->data,
+                      name, move->data, name, strerror(errno));
     }
   }
   return rc;
@@ -231,8 +232,10 @@ static int move_entries(struct move *move, struct mw_err *err) {
     if (faccessat(move->at, ROOT, F_OK, 0) == 0) {
       rc = make_marked(move->at, ROOT, move->data, err);
     } else {
-      rc = mw_err_set(err, MW_EIO, "the data folder %s holds the project folder: make %s/" ROOT " and move the files of "
-                      "scripts there, where mw.fs looks for them", move->data, move->data);
+      rc = mw_err_set(err, MW_EIO,
+                      "the data folder %s holds the project folder: make %s/" ROOT " and move the files of "
+                      "scripts there, where mw.fs looks for them",
+                      move->data, move->data);
     }
   } else if (rc == 0) {
     rc = move_staged(move, err);

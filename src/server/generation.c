@@ -280,8 +280,10 @@ int mw_generation_check_project(const char *dir, struct mw_err *err) {
     snprintf(path, sizeof path, "%s/%s", dir, parts[i]);
     if (access(path, F_OK) == 0) return 0;
   }
-  return mw_err_set(err, MW_ENOTFOUND, "%s: there is neither a folder proto nor a folder lua in it: expected a project folder "
-                    "(mkdir %s/proto %s/lua makes it one)", dir, dir, dir);
+  return mw_err_set(err, MW_ENOTFOUND,
+                    "%s: there is neither a folder proto nor a folder lua in it: expected a project folder "
+                    "(mkdir %s/proto %s/lua makes it one)",
+                    dir, dir, dir);
 }
 
 struct mw_generation *mw_generation_renumber(struct mw_generation *old, uint64_t number) {

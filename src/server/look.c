@@ -82,7 +82,8 @@ static int add_protos(struct mw_look *look, const char *dir, struct mw_buf *path
     for (size_t k = 0; k < (i == 0 ? 2 : 1) && rc == 0; k++) {
       mw_buf_clear(path);
       rc = mw_buf_puts(path, settings.protos[i]);
-      rc = rc == 0 ? add_folder(look, path, k == 0 ? ".proto" : ".binpb", now, err) : mw_err_set(err, rc, "out of memory");
+      rc = rc == 0 ? add_folder(look, path, k == 0 ? ".proto" : ".binpb", now, err)
+                   : mw_err_set(err, rc, "out of memory");
     }
   }
   mw_settings_fini(&settings);

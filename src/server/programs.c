@@ -108,7 +108,8 @@ static void set_limits(const struct mw_programs *programs) {
   struct mw_limits limits = limits_of(&programs->current->generation->settings);
   if (programs->candidate) {
     const struct mw_settings *next = &programs->candidate->generation->settings;
-    if (next->memory_bytes == 0 || next->memory_bytes > limits.memory) limits.memory = limits.memory > 0 ? next->memory_bytes : 0;
+    if (next->memory_bytes == 0 || next->memory_bytes > limits.memory)
+      limits.memory = limits.memory > 0 ? next->memory_bytes : 0;
     limits.weak_keys = limits.weak_keys > 0 && next->weak_keys > 0 ? limits.weak_keys + next->weak_keys : 0;
   }
   mw_budget_limit(programs->vm, limits);
@@ -187,7 +188,8 @@ void mw_programs_discard(struct mw_programs *programs) {
 
 /* Cancels the calls of a program that has reached its age limit. */
 static void cancel_calls(struct mw_programs *programs, const struct mw_program *program) {
-  struct mw_status status = mw_status(MW_CODE_UNAVAILABLE, "the call began before a reload, whose age limit it reached");
+  struct mw_status status =
+      mw_status(MW_CODE_UNAVAILABLE, "the call began before a reload, whose age limit it reached");
   struct mw_list left, *node;
   mw_list_init(&left);
   mw_list_splice(&left, &programs->dispatch->calls);

@@ -145,7 +145,8 @@ static void postpone(struct mw_reading *reading, const char *path, int64_t wait)
   int64_t left = reading->began + limit - mw_clock_mono();
   if (left <= 0) {
     mw_err_set(&err, MW_EBUSY,
-               "%s: does not come to rest: written to, or open and still empty; it is read after its next change", path);
+               "%s: does not come to rest: written to, or open and still empty; it is read after its next change",
+               path);
     end(reading, err.code, NULL, &err);
     return;
   }

@@ -254,7 +254,8 @@ static int add_remedy(const struct mw_reload *reload, int rc, const char *what, 
 static int check_wire(const struct mw_reload *reload, const struct mw_generation *candidate, struct mw_err *err) {
   const char *const *protos = (const char *const *)candidate->settings.protos;
   int rc = mw_compat_check(reload->kept[0]->pool, candidate->pool, protos, err);
-  return add_remedy(reload, rc, "to accept an edit that breaks clients, or if none uses yet what it takes away", ", or serve with --dev", err);
+  return add_remedy(reload, rc, "to accept an edit that breaks clients, or if none uses yet what it takes away",
+                    ", or serve with --dev", err);
 }
 
 /* True if the candidate, just read, changes nothing. */

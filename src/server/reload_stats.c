@@ -16,8 +16,8 @@ static struct mw_metric *gauge(struct mw_metrics *metrics, const char *name, con
 static void open_outcomes(struct mw_reload_stats *stats, struct mw_metrics *metrics) {
   static const char *const labels[] = {"outcome"};
   struct mw_metric_family *family;
-  if (mw_metrics_family(metrics, MW_METRIC_COUNTER, "moonwire_reloads_total", "Reloads, by what became of them.", labels,
-                        1, NULL, 0, &family, NULL) != 0) {
+  if (mw_metrics_family(metrics, MW_METRIC_COUNTER, "moonwire_reloads_total", "Reloads, by what became of them.",
+                        labels, 1, NULL, 0, &family, NULL) != 0) {
     return;
   }
   for (int i = 0; i < MW_RELOAD_OUTCOMES; i++) mw_metric_series(family, &outcome_names[i], &stats->outcomes[i], NULL);

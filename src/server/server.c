@@ -181,7 +181,8 @@ const char *mw_server_address(const struct mw_server *server, size_t i) {
 const struct mw_generation *mw_server_generation(const struct mw_server *server) { return server->shared.generation; }
 
 bool mw_server_handles(const struct mw_server *server, const struct mw_method_type *method) {
-  const struct mw_route *route = mw_router_find(&server->workers[0].programs.current->program->router, mw_slice_str(method->path));
+  const struct mw_route *route = mw_router_find(&server->workers[0].programs.current->program->router,
+                                                mw_slice_str(method->path));
   return route && route->handler == &mw_bind_handler;
 }
 

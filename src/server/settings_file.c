@@ -59,7 +59,8 @@ static const struct setting settings_table[] = {
     {"limits", "streams", INTEGER, AT(clients.streams), 1, 1e6, "an integer from 1 to 1000000", true},
     {"limits", "stream_resets", INTEGER, AT(clients.stream_resets), 1, 1e9, "an integer from 1 to 1e9", true},
     {"limits", "control_frames", INTEGER, AT(clients.control_frames), 100, 1e9, "an integer from 100 to 1e9", true},
-    {"limits", "handshake_seconds", NUMBER, AT(clients.handshake_seconds), 0.01, 86400, "seconds from 0.01 to 86400", true},
+    {"limits", "handshake_seconds", NUMBER, AT(clients.handshake_seconds), 0.01, 86400, "seconds from 0.01 to 86400",
+     true},
     {"limits", "message_seconds", NUMBER, AT(clients.message_seconds), 0.01, 86400, "seconds from 0.01 to 86400", true},
     {"limits", "send_seconds", NUMBER, AT(clients.send_seconds), 0.01, 86400, "seconds from 0.01 to 86400", true},
     {"limits", "buffer_bytes", SIZE, AT(clients.buffer_bytes), 65536, 1e12, "bytes from 65536 to 1e12", true},
@@ -375,7 +376,8 @@ static void check_tls(lua_State *L, struct reading *reading) {
   if (!used) return;
   for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
     lua_pushstring(L, names[i]);
-    if (lua_rawget(L, -4) == LUA_TNIL) report(reading, "tls", names[i], "expected a PEM file, as tls has other settings", "");
+    if (lua_rawget(L, -4) == LUA_TNIL)
+      report(reading, "tls", names[i], "expected a PEM file, as tls has other settings", "");
     lua_pop(L, 1);
   }
 }

@@ -38,7 +38,8 @@ static int write_file(const char *to, const char *name, struct mw_slice bytes, s
 static int write_alias(const struct mw_file_alias *alias, const char *to, struct mw_err *err) {
   char path[PATH_MAX], target[PATH_MAX] = "";
   size_t len = 0;
-  for (const char *slash = strchr(alias->other, '/'); slash && len < sizeof target - 4; slash = strchr(slash + 1, '/')) {
+  for (const char *slash = strchr(alias->other, '/'); slash && len < sizeof target - 4;
+       slash = strchr(slash + 1, '/')) {
     len += (size_t)snprintf(target + len, sizeof target - len, "../");
   }
   len += (size_t)snprintf(target + len, sizeof target - len, "%s", *alias->name ? alias->name : ".");

@@ -123,7 +123,8 @@ static void add_job(void *arg, const struct mw_bind_job *job) {
     snprintf(place, sizeof place, "next run in %s", show_age(job->time - part->now, left));
   }
   mw_buf_printf(&part->jobs, "%s\t%s\t%s\t%" PRIu64 "\t%u\t%s\n", job->name, show_kind(job, kind),
-                runs ? show_age(part->now - job->time, age) : "-", part->program->generation, part->asked->index, place);
+                runs ? show_age(part->now - job->time, age) : "-", part->program->generation, part->asked->index,
+                place);
 }
 
 static void add_pause(struct part *part, const struct mw_program *program) {

@@ -190,7 +190,8 @@ static struct mw_watcher *new_watcher(const char *dir) {
 
 static int fail_slow(const struct mw_watcher *watcher, int64_t patience, struct mw_err *err) {
   const char *waited = watcher->reads ? "to read moonwire.lua" : "to watch moonwire.lua, lua and the folders of protos";
-  return mw_err_set(err, MW_EIO, "%s: the file system does not answer: waited %.1f s %s; expected one that is mounted and answers",
+  return mw_err_set(err, MW_EIO,
+                    "%s: the file system does not answer: waited %.1f s %s; expected one that is mounted and answers",
                     watcher->dir, (double)patience / MW_NS_PER_S, waited);
 }
 
