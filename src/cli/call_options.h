@@ -6,8 +6,7 @@
 
 struct mw_call_options {
   struct mw_channel_config channel;
-  const char *method;      /* "package.Service/Method" or the end of it; for --describe also another name; NULL to
-                              list */
+  const char *method;      /* "package.Service/Method" or its end; of --describe any name; NULL to list */
   bool describe;           /* print the definition */
   const char *request;     /* JSON, "-" or "@file"; NULL if absent */
   const char *proto_dir;   /* folder of --proto; NULL without it */

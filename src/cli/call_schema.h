@@ -7,8 +7,7 @@
 
 struct mw_call_schema {
   struct mw_pool *pool;         /* a reference */
-  struct mw_buf services;       /* names of the services that the server lists, each with its zero byte; empty for all
-                                   services of the pool */
+  struct mw_buf services;       /* names that the server lists, each with its zero byte; empty for all services */
   struct mw_buf folders;        /* folders of .proto files, separated by commas; empty for the server's reflection */
   bool unasked;                 /* the folder existed, so the server was not asked */
 };

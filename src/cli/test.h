@@ -21,8 +21,7 @@ struct mw_test {
   struct mw_engine *inproc;         /* calls handlers of the worker's current program */
   struct mw_shared *shared;
   struct clock *clock;              /* the object that has stopped the clocks, or NULL; for test_clock.c */
-  struct mw_fiber *fiber;           /* fiber of the specs; NULL before and after; this and the next two for
-                                       test_stuck.c */
+  struct mw_fiber *fiber;           /* of the specs; NULL before and after; this and the next two for test_stuck.c */
   struct mw_timer *look;
   struct mw_buf stuck;              /* error text for a wait that cannot end */
   struct mw_buf name;               /* name and place of the running test; "" for none */

@@ -171,8 +171,7 @@ static int l_close(lua_State *L) {
   return 0;
 }
 
-static const char stopped_clock; /* registry key of the newest clock, so that a clock without a variable stays
-                                    stopped */
+static const char stopped_clock; /* registry key of the newest clock; the reference keeps it stopped */
 
 /* stop_clock([seconds since 1970]): for test.clock */
 static int l_stop_clock(lua_State *L) {

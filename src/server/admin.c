@@ -17,8 +17,7 @@
 #include "server/status.h"
 
 enum { LINE_LIMIT = PATH_MAX + 64, CLIENTS = 16, LOG_NS = 50 * MW_NS_PER_MS };
-static const int64_t patience = 5 * (int64_t)MW_NS_PER_S; /* nanoseconds for a client to send its line, and to receive
-                                                             its answer */
+static const int64_t patience = 5 * (int64_t)MW_NS_PER_S; /* nanoseconds to send a line, and to receive an answer */
 
 struct mw_admin {
   struct mw_crew crew;

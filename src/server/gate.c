@@ -16,8 +16,7 @@
 #include "server/temporary.h"
 
 enum { NICENESS = 10 };
-enum { OUTPUT_LIMIT = 1 << 20, OUTPUT_NS = MW_NS_PER_S }; /* OUTPUT_NS: time that output may still arrive after the end
-                                                             of the process */
+enum { OUTPUT_LIMIT = 1 << 20, OUTPUT_NS = MW_NS_PER_S }; /* OUTPUT_NS: wait for output after the process has ended */
 
 /* Output of the process, truncated at the limit. */
 struct output {

@@ -195,8 +195,7 @@ int mw_listener_inherit(struct mw_listener *listener, int fd, struct mw_err *err
   *listener = (struct mw_listener){.claim = -1, .fd = fd};
   if (has_option(fd, SO_TYPE, SOCK_STREAM) && has_option(fd, SO_ACCEPTCONN, 1) && name(fd, listener->address)) {
     fcntl(fd, F_SETFD, FD_CLOEXEC);
-    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK); /* a worker whose connection another has accepted must not
-                                                            block */
+    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK); /* accept() must not block after another worker's */
     return 0;
   }
   mw_listener_close(listener);

@@ -23,8 +23,7 @@ struct mw_loaded {
   struct mw_generation *generation; /* a reference */
   struct mw_program *program;
   int64_t replaced; /* mw_clock_mono() at its replacement; 0 before */
-  bool had_runs;    /* runs of mw.every were under way at the last sweep; functions that they have spawned may still
-                       run */
+  bool had_runs;    /* at the last sweep it had runs of mw.every; functions spawned by them may remain */
 };
 
 struct mw_programs {

@@ -24,8 +24,7 @@ struct mw_reading_attempt {
   bool given_up, posted;
   struct mw_post post;
   /* The outcome: */
-  int64_t wait;       /* nanoseconds after which to try again, because `busy` is being written; 0 if the members below
-                         are set */
+  int64_t wait;       /* nanoseconds until the next attempt, as `busy` is being written; 0: see the rest */
   struct mw_buf busy;
   int rc;
   struct mw_generation *generation;

@@ -219,8 +219,7 @@ void mw_server_close(struct mw_server *server) {
   mw_watcher_close(server->watcher);
   mw_trim_stop(server->trim);
   mw_admin_close(server->admin);
-  mw_loop_run_posts(&server->control); /* delivers the last answers of the workers, also to clients that asked about the
-                                          reload */
+  mw_loop_run_posts(&server->control); /* delivers the workers' last answers, also about the reload */
   mw_reload_free(server->reload);
   mw_loop_fini(&server->control);
   mw_shared_close(&server->shared);

@@ -13,8 +13,7 @@
 enum { MW_SETTINGS_LISTENERS = 16, MW_SETTINGS_FOLDERS = 16 };
 
 struct mw_settings {
-  char *file;                 /* path of moonwire.lua as messages name it, and its text; NULL and empty without one;
-                                 owned */
+  char *file;                 /* moonwire.lua as messages name it, and its text; NULL and empty without one; owned */
   struct mw_buf text;
   bool file_listen, file_data; /* `listen` and `data` come from the file, not from a default or an option */
   char *listen[MW_SETTINGS_LISTENERS]; /* HOST:PORT or unix:PATH; owned */
@@ -24,8 +23,7 @@ struct mw_settings {
   char *engine;               /* "core", "http" */
   unsigned workers;           /* serving threads; 1 to 256 */
   char *data;                 /* a folder, or ":memory:" */
-  char *folders[MW_SETTINGS_FOLDERS]; /* folders outside the project folder that mw.fs may use; absolute, without a
-                                         trailing "/"; owned */
+  char *folders[MW_SETTINGS_FOLDERS]; /* absolute folders that mw.fs may use, without a trailing "/"; owned */
   size_t n_folders;
   char *protos[MW_SETTINGS_FOLDERS + 1]; /* folders of .proto files (schema/roots.h); at least one; owned */
   size_t n_protos;
@@ -63,11 +61,11 @@ struct mw_overrides {
   unsigned workers;
   bool dev;
   bool no_grace; /* running calls get no time when the server stops */
-  const struct mw_settings *wrong; /* settings read from a moonwire.lua with mistakes, or NULL. With it moonwire.lua is
-                                      not read again, and only the folders of .proto files are taken from these
-                                      settings. */
-  const char *copied_from; /* project folder of which DIR is a copy, with the first folder of .proto files copied to
-                              "proto"; NULL for none */
+  /* Settings read from a moonwire.lua with mistakes, or NULL. If set, moonwire.lua is not read again, and only the
+   * folders of .proto files are taken from here. */
+  const struct mw_settings *wrong;
+  /* Project folder of which DIR is a copy, with its first folder of .proto files copied to "proto"; NULL for none. */
+  const char *copied_from;
 };
 
 /* Sets the defaults for the project folder `dir`: workers = usable cores, data = DIR/data. Returns 0 or MW_ENOMEM. */

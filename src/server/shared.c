@@ -15,8 +15,7 @@
 
 enum {
   MOST_DESCRIPTORS = 1 << 20,             /* maximum to which the soft limit is raised */
-  OTHERS = 32, OTHERS_OF_WORKER = 8       /* descriptors reserved for other uses than connections: in all, and for each
-                                             worker */
+  OTHERS = 32, OTHERS_OF_WORKER = 8       /* other descriptors than connections: in all, and for each worker */
 };
 
 static bool in_memory(const struct mw_settings *settings) { return strcmp(settings->data, ":memory:") == 0; }

@@ -9,8 +9,8 @@
 #include "bind/store.h"
 #include "server/table.h"
 
-enum { SHOWN_CALLS = 100, SHOWN_JOBS = 100, SHOWN_SNAPSHOTS = 20, SHOWN_PINS = 8 }; /* of each worker; SHOWN_PINS of
-                                                                                       each old generation on it */
+/* Maximum rows of each worker; SHOWN_PINS: calls of each old generation on it. */
+enum { SHOWN_CALLS = 100, SHOWN_JOBS = 100, SHOWN_SNAPSHOTS = 20, SHOWN_PINS = 8 };
 
 /* The answer of one worker: rows of the tables below. */
 struct part {

@@ -13,13 +13,13 @@ struct mw_crew {
 };
 
 struct mw_survey {
-  void (*ask)(void *arg, struct mw_worker *worker); /* runs on each worker's thread, unless the worker has ended. It
-                                                       runs on several threads at once, so it writes only to the
-                                                       worker's own part. */
+  /* Runs on each worker's thread, unless the worker has ended; on several at once. It writes only to its worker's part
+   * of `arg`. */
+  void (*ask)(void *arg, struct mw_worker *worker);
   void (*done)(void *arg);    /* runs on the home loop after all answers */
-  void (*late)(void *arg, const bool *answered); /* runs before `done`, once, if answers are missing after
-                                                    MW_SURVEY_PATIENCE_MS. `answered` is indexed by worker. May be
-                                                    NULL. */
+  /* Runs before `done`, once, if answers are missing after MW_SURVEY_PATIENCE_MS. `answered` is indexed by worker. May
+   * be NULL. */
+  void (*late)(void *arg, const bool *answered);
 };
 
 enum { MW_SURVEY_PATIENCE_MS = 1000 };

@@ -24,8 +24,7 @@ struct mw_shared {
   const struct mw_settings *settings; /* settings of the first generation; they hold for settings that cannot change */
   const struct mw_engine_ops *engine;   /* the engine that serves */
   const struct mw_engine_ops *channels; /* the engine that opens outbound channels; may be the same */
-  struct mw_engine_team *team;     /* worker pool of the serving engines; NULL for one worker, or without work
-                                      sharing */
+  struct mw_engine_team *team;     /* worker pool of the serving engines; NULL for one worker or without sharing */
   const char *dir;                 /* project folder */
   const struct mw_overrides *overrides; /* command-line settings for all generations; NULL for none */
   char *data_dir;                  /* owned by the server, or the path of `temporary` */
@@ -41,8 +40,7 @@ struct mw_shared {
   size_t n_listeners;
   unsigned connections;            /* maximum of open connections */
   _Atomic unsigned *open;          /* number of open connections; owned */
-  _Atomic int64_t grace;           /* nanoseconds that running calls get when the server stops; from the newest
-                                      generation */
+  _Atomic int64_t grace;           /* nanoseconds for running calls when the server stops; newest generation's */
   void (*ended)(void *arg);        /* runs on a worker's thread when the worker ends; may be NULL */
   void *ended_arg;
 };
