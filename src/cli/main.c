@@ -43,7 +43,8 @@ static const char *name_at(const void *unused, size_t i) { return commands[i].na
 static void open_standard_descriptors(void) {
   for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
     if (fcntl(fd, F_GETFD) >= 0 || errno != EBADF) continue;
-    if (open("/dev/null", fd == STDIN_FILENO ? O_RDONLY : O_WRONLY) != fd) _exit(MW_EXIT_FAILED); /* the lowest free one */
+    if (open("/dev/null", fd == STDIN_FILENO ? O_RDONLY : O_WRONLY) != fd)
+      _exit(MW_EXIT_FAILED); /* open() returns the lowest free number */
   }
 }
 

@@ -89,7 +89,7 @@ static uint64_t digest_name(uint64_t hash, const char *name) { return digest(has
 
 static const uint64_t digest_start = 0xcbf29ce484222325u;
 
-/* The digest, and the digested files; without `paths` it holds no files. */
+/* The digest, and the digested files. With `paths` NULL, only the digest. */
 struct digested {
   uint64_t all;
   struct mw_arena *paths;

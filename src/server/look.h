@@ -23,9 +23,9 @@ struct mw_look {
   int64_t wait;         /* nanoseconds after which to check again; 0 if no file is being written */
 };
 
-/* Checks DIR's .proto files, scripts and settings. Calls `now`, normally mw_clock_wall, after reading each file's
- * state, so that a change during the check is older than the time that it is compared with. Returns 0 and a state,
- * which mw_look_fini() frees; MW_EIO (a folder cannot be read) or MW_ENOMEM. */
+/* Checks DIR's .proto files, scripts and settings. Calls `now`, in the server mw_clock_wall, after reading each file's
+ * times: so a change during the check never lies in the future. Returns 0 and a state, which mw_look_fini() frees;
+ * MW_EIO (a folder cannot be read) or MW_ENOMEM. */
 int mw_look_take(struct mw_look *out, const char *dir, int64_t (*now)(void), struct mw_err *err);
 void mw_look_fini(struct mw_look *look);
 
