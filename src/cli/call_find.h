@@ -18,7 +18,7 @@ struct mw_call_found {
 int mw_call_find(const struct mw_pool *pool, const char *name, bool any, const char *where, struct mw_call_found *out,
                  struct mw_err *err);
 
-/* True if every pool has the service. */
+/* True if the name is in a package of the built-in files, which every pool has. */
 bool mw_call_is_builtin(const char *full_name);
 
 #endif

@@ -46,7 +46,7 @@ static int put_count(struct mw_buf *out, size_t n, const char *what) {
   return mw_buf_printf(out, "%zu %s%s", n, what, n == 1 ? "" : "s");
 }
 
-/* Counts methods of the services that scripts register. Other services are only counted themselves. */
+/* Counts methods of the services that scripts register. Of other services, counts the services alone. */
 static void summarise(struct mw_buf *out, const struct mw_worker *worker, const struct mw_generation *generation) {
   const struct mw_router *router = &worker->programs.current->program->router;
   size_t services = 0, others = 0, methods = 0, handled = 0;

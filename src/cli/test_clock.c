@@ -6,7 +6,7 @@
 #define CLOCK "moonwire.test.Clock"
 
 enum { SAME_MOMENT_MAX = 10000, LOOK_AGAIN_NS = MW_NS_PER_MS };
-#define STEP_LIMIT 9e9 /* seconds; the maximum that fits in nanoseconds */
+#define STEP_LIMIT 9e9 /* seconds; fits in nanoseconds */
 
 struct drive {
   struct mw_test_turn turn;
@@ -171,7 +171,7 @@ static int l_close(lua_State *L) {
   return 0;
 }
 
-static const char stopped_clock; /* registry key of the newest clock; the reference keeps it stopped */
+static const char stopped_clock; /* registry key of the newest clock, which keeps it alive without a variable */
 
 /* stop_clock([seconds since 1970]): for test.clock */
 static int l_stop_clock(lua_State *L) {
@@ -221,7 +221,7 @@ static int l_date(lua_State *L) {
   return call_original(L);
 }
 
-/* Scripts loaded from now on read the clock that can be stopped from os as well. */
+/* Replaces a function of os, so that scripts loaded from now on read the clock that can be stopped. */
 static void replace_os(lua_State *L, const char *name, lua_CFunction function) {
   lua_getglobal(L, "os");
   lua_getfield(L, -1, name);

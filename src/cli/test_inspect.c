@@ -58,7 +58,7 @@ static int l_calls(lua_State *L) {
   return 1;
 }
 
-/* Pushes a copy of the log. Copies outside of Lua calls, which may raise, under the lock. */
+/* Pushes a copy of the log. Calls no function of Lua, which may raise, under the lock. */
 static void push_log(lua_State *L, struct mw_test *test) {
   pthread_mutex_lock(&test->log_lock);
   size_t len = test->log.len;

@@ -113,7 +113,7 @@ static void interrupt(struct mw_test *test) {
 
 /* ---- the watch ---- */
 
-/* True if a record will expire, by a clock that may be stopped. An expiry wakes watches. */
+/* True if an expiring record will wake watches. With a stopped clock, only a record that is due counts. */
 static bool awaits_expiry(const struct mw_test *test) {
   int64_t next = mw_store_next_expiry(test->worker.host.store);
   return next != MW_NEVER && (!test->clock || next <= mw_clock_wall());

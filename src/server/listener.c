@@ -70,8 +70,8 @@ static int bind_path(struct mw_listener *listener, const struct sockaddr_un *at,
 }
 
 /* Takes a lock on the folder of the socket, where locks are supported, so that two servers that start at once do not
- * both replace the file of a third one that has ended. A server holds it only briefly. Returns 0 and the folder, or -1
- * for it if it cannot be opened; or MW_EBUSY. */
+ * both replace the file of a third one that has ended. A server holds it only briefly. Returns 0 with the open folder,
+ * or with -1 if it cannot be opened; or MW_EBUSY. */
 static int lock_folder(int *folder, const char *address, const char *path, struct mw_err *err) {
   char name[sizeof((struct sockaddr_un *)0)->sun_path + 2];
   const char *slash = strrchr(path, '/');
