@@ -67,8 +67,8 @@ static void on_late(void *arg) {
 
 static void on_written(uv_write_t *write, int status) { drop(MW_CONTAINER(write, struct client, write)); }
 
-/* Sends the answer of a command and ends the connection. First flushes the log, for at most LOG_NS: unless its reader is
- * slow, the log has the lines of the command before the client has the answer. */
+/* Sends the answer of a command and ends the connection. First flushes the log, for at most LOG_NS: unless its reader
+ * is slow, the log has the lines of the command before the client has the answer. */
 static void answer(void *arg, bool ok, const char *text) {
   struct client *client = arg;
   mw_log_flush(LOG_NS);

@@ -23,8 +23,9 @@ struct mw_reading_attempt {
   pthread_mutex_t lock; /* guards the next two */
   bool given_up, posted;
   struct mw_post post;
-  /* The outcome: */
-  int64_t wait;       /* nanoseconds until the next attempt, as `busy` is being written; 0: see the rest */
+  /* Outcome: nanoseconds until the next attempt, because the file `busy` is being written; 0 if the last three members
+   * are set. */
+  int64_t wait;
   struct mw_buf busy;
   int rc;
   struct mw_generation *generation;
