@@ -1,14 +1,14 @@
-/* Choosing between a built-in file and the folder's copies of it. */
+/* Chooses between each built-in file and the folder's copies of it. */
 #include "schema/builtin.h"
 
 #include <stdlib.h>
 
 typedef Google__Protobuf__FileDescriptorProto FileProto;
 
-/* How a built-in file stands to the files given. */
+/* The types of a built-in file that the given files declare already. */
 struct standing {
-  size_t types, declared; /* messages, enums and services of the file, and how many of them are declared already */
-  const struct mw_pool_file **declarers; /* the files that do, each once */
+  size_t types, declared; /* messages, enums and services of the file, and the number of them already declared */
+  const struct mw_pool_file **declarers; /* files that declare them, each once */
   size_t n_declarers;
 };
 
@@ -40,7 +40,7 @@ static int examine(struct mw_builder *b, const FileProto *file, struct standing 
   return rc;
 }
 
-/* Sets `complete` unless a type of a file that `file` imports is declared nowhere. */
+/* Sets `complete` unless `file` imports a built-in file with a type that is not declared. */
 static int check_imports(struct mw_builder *b, const struct mw_descriptor_set *own, const FileProto *file,
                          bool *complete) {
   *complete = true;

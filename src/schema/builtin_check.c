@@ -1,4 +1,4 @@
-/* Comparing copies of built-in types with the built-in ones, by their text. */
+/* Compares copies of built-in types with the built-in ones, as text. */
 #include <stdlib.h>
 
 #include "base/buf.h"
@@ -35,7 +35,7 @@ static const char *label(const FieldProto *field, bool proto3) {
   }
 }
 
-/* The entry type of a map field; NULL for other fields. */
+/* Returns the entry type of a map field; NULL for other fields. */
 static const MessageProto *map_entry(const MessageProto *message, const FieldProto *field) {
   const char *dot = strrchr(type_name(field), '.');
   for (size_t i = 0; dot && i < message->n_nested_type; i++) {
@@ -64,7 +64,7 @@ static int compare_numbers(const void *a, const void *b) {
   return x->number < y->number ? -1 : x->number > y->number;
 }
 
-/* "{ int64 seconds = 1; int32 nanos = 2; }", by number; "NAME: " before a field is its oneof. */
+/* Writes "{ int64 seconds = 1; int32 nanos = 2; }", sorted by number. A field in a oneof has the prefix "ONEOF: ". */
 static int put_message(struct mw_buf *out, struct mw_arena *scratch, const MessageProto *message, bool proto3) {
   const FieldProto **fields = mw_arena_calloc(scratch, message->n_field, sizeof *fields);
   if (!fields) return MW_ENOMEM;
@@ -78,7 +78,7 @@ static int put_message(struct mw_buf *out, struct mw_arena *scratch, const Messa
   return rc == 0 ? mw_buf_putc(out, '}') : rc;
 }
 
-/* "{ UNKNOWN = 0; SERVING = 1; }" */
+/* Writes "{ UNKNOWN = 0; SERVING = 1; }". */
 static int put_enum(struct mw_buf *out, const EnumProto *proto) {
   int rc = mw_buf_puts(out, "{ ");
   for (size_t i = 0; i < proto->n_value && rc == 0; i++) {
@@ -87,16 +87,16 @@ static int put_enum(struct mw_buf *out, const EnumProto *proto) {
   return rc == 0 ? mw_buf_putc(out, '}') : rc;
 }
 
-/* "rpc Watch(grpc.health.v1.HealthCheckRequest) returns (stream grpc.health.v1.HealthCheckResponse)" */
+/* Writes "rpc Watch(grpc.health.v1.HealthCheckRequest) returns (stream grpc.health.v1.HealthCheckResponse)". */
 static int put_method(struct mw_buf *out, const MethodProto *method) {
   return mw_buf_printf(out, "rpc %s(%s%s) returns (%s%s)", method->name, method->client_streaming ? "stream " : "",
                        without_dot(method->input_type), method->server_streaming ? "stream " : "",
                        without_dot(method->output_type));
 }
 
-/* ---- comparing ---- */
+/* ---- comparison ---- */
 
-/* Whether the names and numbers that both enums have go together; either may have values of its own. */
+/* True if each name or number that both enums have belongs to the same pair in both. Either may have further values. */
 static bool enums_agree(const EnumProto *own, const EnumProto *copy) {
   for (size_t i = 0; i < own->n_value; i++) {
     bool number = false, pair = false;
@@ -114,12 +114,12 @@ static bool enums_agree(const EnumProto *own, const EnumProto *copy) {
 
 struct comparison {
   struct mw_builder *b;
-  const struct mw_symbol *symbol; /* the copy's */
+  const struct mw_symbol *symbol; /* of the copy */
   const char *full_name;
   struct mw_buf expected, got;
 };
 
-/* Releases the texts. `rc` is from writing them; fails with both unless `same`. */
+/* Releases the texts. `rc` is the result of writing them. Fails with both texts unless `same`. */
 static int end(struct comparison *c, int rc, bool same) {
   if (rc != 0) {
     rc = mw_build_no_memory(c->b);
@@ -136,7 +136,8 @@ static int end(struct comparison *c, int rc, bool same) {
 
 static const char *const kinds[] = {"a message", "an enum", "a service", "a field, value or method"};
 
-/* The copy of a built-in type: NULL in `copy` for none, which is fine as long as nothing needs the type. */
+/* Finds the copy of a built-in type. Sets `copy` to NULL if there is none: a missing type is an error only where one
+ * refers to it. */
 static int find_copy(struct mw_builder *b, const char *full_name, enum mw_symbol_kind kind,
                      const struct mw_symbol **copy) {
   const struct mw_symbol *symbol = mw_build_find(b, full_name);
@@ -182,7 +183,7 @@ static const ServiceProto *service_proto(const struct mw_builder *b, const struc
   return b->services[i].proto;
 }
 
-/* Methods that the copy lacks, or has besides, are its own business. */
+/* The copy may lack methods, or have more. */
 static int check_service(struct mw_builder *b, const char *scope, const ServiceProto *own) {
   const char *full_name = mw_build_join(b, scope, own->name);
   const struct mw_symbol *copy;
@@ -210,8 +211,8 @@ static bool is_one_of(const char *name, const char *const *names) {
   return false;
 }
 
-/* Whether code relies on a top-level message, enum or service of a built-in file: newer copies of the others may have
- * more than the built-in ones. */
+/* True if code relies on a top-level message, enum or service of a built-in file. Newer copies of the others may have
+ * further fields. */
 static bool relied_on(const FileProto *file, const char *name) {
   static const char *const free_files[] = {"google/protobuf/api.proto",    "google/protobuf/descriptor.proto",
                                            "google/protobuf/source_context.proto", "google/protobuf/type.proto",
@@ -232,7 +233,8 @@ static int check_file(struct mw_builder *b, const FileProto *own) {
   return rc;
 }
 
-/* Types that code looks up by name for every folder. Only a file at the path of theirs can leave them out. */
+/* Checks that the types which code looks up by name in every pool exist. Only a copy at the path of their file can omit
+ * them. */
 static int check_present(struct mw_builder *b, const FileProto *own) {
   static const char *const needed[] = {"google/protobuf/any.proto", "google/protobuf/duration.proto",
                                        "google/protobuf/timestamp.proto", NULL};

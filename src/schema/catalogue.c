@@ -16,7 +16,7 @@ static char *join(struct mw_arena *arena, const char *scope, const char *name) {
   return joined;
 }
 
-/* Adds SCOPE.NAME, whose descriptor the caller fills in. NULL without memory. */
+/* Adds SCOPE.NAME; the caller fills in its descriptor. Returns NULL without memory. */
 static struct mw_definition *define(struct mw_catalogue *c, const struct mw_catalogue_file *file, const char *scope,
                                     const char *name, enum mw_definition_kind kind, struct mw_source_path path) {
   struct mw_definition *definition = mw_arena_alloc(&c->arena, sizeof *definition);
@@ -37,7 +37,7 @@ static int define_enum(struct mw_catalogue *c, const struct mw_catalogue_file *f
   return 0;
 }
 
-/* Recursion is bounded: pools are made of sets that were checked for their nesting. */
+/* Recursion is bounded: a pool's set was checked for nesting. */
 static int define_message(struct mw_catalogue *c, const struct mw_catalogue_file *file, const char *scope,
                           const Google__Protobuf__DescriptorProto *proto, struct mw_source_path path) {
   struct mw_definition *definition = define(c, file, scope, proto->name, MW_DEFINES_MESSAGE, path);
@@ -100,7 +100,7 @@ static int read_files(struct mw_catalogue *c, const struct mw_descriptor_set *we
     own->path = file->path;
     own->bytes = file->bytes;
     int rc = mw_descriptor_file_unpack(&c->arena, file->bytes, &own->proto);
-    if (rc != 0) return MW_ENOMEM; /* what made the pool can be read */
+    if (rc != 0) return MW_ENOMEM; /* the bytes were unpacked before, when the pool was made */
   }
   qsort(c->files, c->n_files, sizeof *c->files, compare_files);
   return 0;

@@ -1,8 +1,8 @@
-/* What the files of a project define, by name, as their descriptors say it: reserved numbers, groups and positions in
- * the text are there, which the types of a pool leave out.
+/* Indexes the definitions in a project's .proto files by name, as descriptors. Descriptors have reserved numbers,
+ * groups and source positions, which the types of a pool omit.
  *
- * A project's own files are all but those that come with every pool. Everything lives in the catalogue's arena and the
- * pool, which must outlive it. One thread at a time. */
+ * A project's own files are all but those built into every pool. Everything lives in the catalogue's arena or in the
+ * pool, which must outlive the catalogue. One thread at a time. */
 #ifndef MW_SCHEMA_CATALOGUE_H
 #define MW_SCHEMA_CATALOGUE_H
 
@@ -12,7 +12,7 @@
 
 struct mw_catalogue_file {
   const char *path;
-  struct mw_slice bytes; /* serialised */
+  struct mw_slice bytes; /* the serialised FileDescriptorProto */
   const Google__Protobuf__FileDescriptorProto *proto;
 };
 
@@ -28,7 +28,7 @@ struct mw_definition {
     const Google__Protobuf__EnumDescriptorProto *enumeration;
     const Google__Protobuf__ServiceDescriptorProto *service;
   };
-  struct mw_definition *next; /* the one behind it, in the order of the files */
+  struct mw_definition *next; /* next definition in the order of the files */
 };
 
 struct mw_catalogue {
@@ -40,15 +40,15 @@ struct mw_catalogue {
   struct mw_map by_name;
 };
 
-/* Lists what `pool` defines. Returns 0 or MW_ENOMEM; on failure nothing needs to be released. */
+/* Lists the definitions of `pool`. Returns 0 or MW_ENOMEM; on failure nothing needs to be released. */
 int mw_catalogue_init(struct mw_catalogue *catalogue, const struct mw_pool *pool);
 void mw_catalogue_fini(struct mw_catalogue *catalogue);
 
-/* What has this full name and is of this kind; NULL when there is none. */
+/* Finds a definition by kind and full name. Returns NULL if there is none. */
 const struct mw_definition *mw_catalogue_find(const struct mw_catalogue *catalogue, enum mw_definition_kind kind,
                                               const char *full_name);
 
-/* The file at a path; NULL when there is none. */
+/* Finds a file by path. Returns NULL if there is none. */
 const struct mw_catalogue_file *mw_catalogue_file(const struct mw_catalogue *catalogue, const char *path);
 
 #endif

@@ -33,7 +33,7 @@ static bool has_symbol(const struct mw_catalogue *catalogue, const char *full_na
   return mw_pool_file_of_symbol(catalogue->pool, full_name) != NULL;
 }
 
-/* Whether the old file is there with another package. */
+/* True if the file still exists, with another package. */
 static bool changed_package(const struct mw_compat *compat, const struct mw_catalogue_file *old) {
   const struct mw_catalogue_file *file = mw_catalogue_file(&compat->new, old->path);
   return file && strcmp(package_of(old), package_of(file)) != 0;
@@ -57,7 +57,7 @@ static void check_package(struct mw_compat *compat, const struct mw_catalogue_fi
 
 /* ---- definitions ---- */
 
-/* A service that is nowhere any more. A change of its file's package has been reported as such. */
+/* Reports a service that no new file has. A changed package of its file has already been reported. */
 static void check_lost_service(struct mw_compat *compat, const struct mw_definition *old) {
   if (old->service->n_method == 0 || has_symbol(&compat->new, old->full_name)) return;
   if (changed_package(compat, old->file)) return;
@@ -89,9 +89,9 @@ static void check_definition(struct mw_compat *compat, const struct mw_definitio
   }
 }
 
-/* ---- all of it ---- */
+/* ---- entry point ---- */
 
-/* Whether both pools are of the same files, as they are when a save was one of scripts alone. */
+/* True if both pools have the same files, as after a change of scripts alone. */
 static bool same_files(const struct mw_pool *a, const struct mw_pool *b) {
   if (a == b) return true;
   if (a->files.len != b->files.len) return false;

@@ -1,4 +1,4 @@
-/* The rules for one field: what its number stands for on the wire stays readable. */
+/* The rules for one field: values encoded before the edit stay readable. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,11 +7,11 @@
 
 typedef Google__Protobuf__FieldDescriptorProto FieldProto;
 
-/* One side of the comparison. */
+/* The old or the new field. */
 struct side {
   const Google__Protobuf__DescriptorProto *message;
   const FieldProto *proto;
-  const struct mw_field *field; /* NULL for a group, which pools leave out */
+  const struct mw_field *field; /* NULL for a group, which pools omit */
 };
 
 struct field_pair {
@@ -26,7 +26,7 @@ static struct side side_of(const struct mw_catalogue *catalogue, const struct mw
   return (struct side){definition->message, proto, mw_field_by_number(type, (uint32_t)proto->number)};
 }
 
-/* Adds "MESSAGE.FIELD: words", and the field's old name when that is another. */
+/* Adds "MESSAGE.FIELD: words", with the field's old name if it was renamed. */
 static void report(const struct field_pair *pair, const char *rule, const char *fmt, ...) MW_PRINTF(3, 4);
 
 static void report(const struct field_pair *pair, const char *rule, const char *fmt, ...) {
@@ -46,7 +46,7 @@ static void report(const struct field_pair *pair, const char *rule, const char *
 
 /* ---- type ---- */
 
-/* Types whose values are read as each other's; 0 for those that are not. */
+/* Returns the group of kinds that decode each other's values; 0 for a kind without one. */
 static unsigned group_of(enum mw_kind kind) {
   switch (kind) {
     case MW_KIND_INT32:
@@ -69,9 +69,9 @@ static const char *short_name(const char *full_name) {
   return dot ? dot + 1 : full_name;
 }
 
-/* The same enum, or one that was moved to another scope and has all of the old values. */
+/* True for the same enum, or for one in another scope that has the same short name and all of the old values. */
 static bool compatible_enums(const struct mw_enum_type *old, const struct mw_enum_type *new) {
-  if (strcmp(old->full_name, new->full_name) == 0) return true; /* its values have rules of their own */
+  if (strcmp(old->full_name, new->full_name) == 0) return true; /* its values are checked as an enum of their own */
   if (strcmp(short_name(old->full_name), short_name(new->full_name)) != 0) return false;
   for (size_t i = 0; i < old->n_values; i++) {
     const struct mw_enum_value *value = mw_enum_by_name(new, mw_slice_str(old->values[i].name));
@@ -93,7 +93,7 @@ static const struct mw_field *value_of(const struct mw_field *map) { return &map
 
 static bool is_map(const struct side *side) { return side->field && side->field->map; }
 
-/* The message that a group is, in one way to write it; pools do not look into groups. */
+/* Returns the name of a group's message without a leading dot. Pools omit groups, so their fields are not compared. */
 static const char *group_name(const struct side *side) {
   const char *name = side->proto->type_name ? side->proto->type_name : "";
   return *name == '.' ? name + 1 : name;
@@ -154,7 +154,7 @@ static void check_required(const struct field_pair *pair) {
 
 /* ---- oneof ---- */
 
-/* The name of the field's oneof; NULL when it is in none, as one that is just `optional`. */
+/* Returns the name of the field's oneof; NULL without one, or if the oneof only implements `optional`. */
 static const char *oneof_of(const struct side *side) {
   bool real = side->proto->has_oneof_index && !side->proto->proto3_optional;
   return real ? side->message->oneof_decl[side->proto->oneof_index]->name : NULL;
@@ -169,7 +169,7 @@ static void check_oneof(const struct field_pair *pair) {
 
 /* ---- default ---- */
 
-/* A default as a number: for integers exactly, in sign and size. */
+/* A default as a number. Integers are exact: sign and magnitude. */
 struct number {
   double real;
   bool negative;
@@ -202,7 +202,7 @@ static struct mw_slice bytes_of(const struct mw_field *field) {
   return value ? mw_slice(value->data, value->len) : mw_slice(NULL, 0);
 }
 
-/* Of fields whose types are compatible. */
+/* The types of both fields are compatible. */
 static bool same_default(const struct mw_field *old, const struct mw_field *new) {
   if (old->kind == MW_KIND_STRING || old->kind == MW_KIND_BYTES) return mw_slice_eq(bytes_of(old), bytes_of(new));
   struct number a = number_of(old), b = number_of(new);
@@ -229,7 +229,7 @@ static void check_default(const struct field_pair *pair) {
   report(pair, "FIELD_SAME_DEFAULT", "the default was %s, is %s", default_text(old), default_text(new));
 }
 
-/* ---- all of it ---- */
+/* ---- entry point ---- */
 
 void mw_compat_field(const struct mw_compat_pair *messages, size_t i, size_t k) {
   const struct field_pair pair = {
@@ -239,7 +239,7 @@ void mw_compat_field(const struct mw_compat_pair *messages, size_t i, size_t k) 
       .path = mw_source_path_join(&messages->new->path, MW_MESSAGE_FIELD, k),
   };
   bool same_cardinality = check_cardinality(&pair);
-  /* What ceased to be a map is of another type too, of course. */
+  /* A change from or to a map also changes the type: report it once. */
   bool said = !same_cardinality && (is_map(&pair.old) || is_map(&pair.new));
   bool same_type = said || check_type(&pair);
   check_required(&pair);

@@ -1,4 +1,4 @@
-/* What the files that hold the rules of schema/compat.h share; not for others. */
+/* Declarations shared by the files that implement the rules of schema/compat.h; private to them. */
 #ifndef MW_SCHEMA_COMPAT_RULES_H
 #define MW_SCHEMA_COMPAT_RULES_H
 
@@ -8,19 +8,19 @@ struct mw_compat {
   struct mw_catalogue old, new;
   const char *const *roots; /* schema/roots.h */
   struct mw_err *err;
-  bool broken; /* there is a finding */
+  bool broken; /* set by the first finding */
 };
 
-/* What a rule says about a pair: the same definition, before and after. */
+/* The same definition before and after the edit: the subject of a rule. */
 struct mw_compat_pair {
   struct mw_compat *compat;
   const struct mw_definition *old, *new;
 };
 
-/* Where a finding is. */
+/* The file and line of a finding. */
 struct mw_compat_place {
   const char *file;
-  unsigned line; /* 0 when there is none to name */
+  unsigned line; /* 0 for none */
 };
 
 static inline struct mw_compat_place mw_compat_place(const struct mw_definition *definition,
@@ -36,7 +36,7 @@ void mw_compat_report(struct mw_compat *compat, struct mw_compat_place place, co
 void mw_compat_message(const struct mw_compat_pair *pair);
 void mw_compat_enum(const struct mw_compat_pair *pair);
 
-/* compat_field.c: fields `i` of the old message and `k` of the new one, which have the same number. */
+/* compat_field.c: compares field `i` of the old message with field `k` of the new one. Both have the same number. */
 void mw_compat_field(const struct mw_compat_pair *pair, size_t i, size_t k);
 
 /* compat_service.c */

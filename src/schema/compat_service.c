@@ -1,14 +1,14 @@
 /* The rules for services: a method stays, and keeps its signature. */
 #include "schema/compat_rules.h"
 
-/* Where the method's descriptor is; n_method when there is none. */
+/* Returns the index of the method's descriptor; n_method if there is none. */
 static size_t find_method(const Google__Protobuf__ServiceDescriptorProto *service, const char *name) {
   size_t i = 0;
   while (i < service->n_method && strcmp(service->method[i]->name, name) != 0) i++;
   return i;
 }
 
-/* Both pools hold the types by their full names, whether the descriptors say ".tasks.Task" or "tasks.Task". */
+/* Descriptors may name a type ".tasks.Task" or "tasks.Task". */
 static const char *type_name(const char *reference) { return *reference == '.' ? reference + 1 : reference; }
 
 static void check_type(const struct mw_compat_pair *pair, const struct mw_source_path *path, const char *rule,

@@ -1,13 +1,13 @@
-/* The rules for messages and enums as a whole: which numbers are in use, and which are reserved. */
+/* The rules for messages and enums as a whole: the numbers in use, and the reserved ones. */
 #include "schema/compat_rules.h"
 
 typedef Google__Protobuf__DescriptorProto MessageProto;
 typedef Google__Protobuf__FieldDescriptorProto FieldProto;
 
-/* ---- reserved numbers and names, of messages and enums alike ---- */
+/* ---- reserved numbers and names, of messages and enums ---- */
 
 struct range {
-  int64_t start, end; /* the first number, and the one behind the last */
+  int64_t start, end; /* the first number, and one past the last */
 };
 
 static size_t count_ranges(const struct mw_definition *d) {
@@ -19,10 +19,10 @@ static struct range range_at(const struct mw_definition *d, size_t i) {
     return (struct range){d->message->reserved_range[i]->start, d->message->reserved_range[i]->end};
   }
   const Google__Protobuf__EnumDescriptorProto__EnumReservedRange *range = d->enumeration->reserved_range[i];
-  return (struct range){range->start, (int64_t)range->end + 1}; /* descriptor.proto has it inclusive here */
+  return (struct range){range->start, (int64_t)range->end + 1}; /* descriptor.proto's end is inclusive for enums */
 }
 
-/* The first number from range.start on that `d` does not reserve, or range.end or more when it reserves all. */
+/* Returns the first number from range.start that `d` does not reserve; range.end or more if it reserves all. */
 static int64_t first_free(const struct mw_definition *d, struct range range) {
   int64_t at = range.start;
   for (bool moved = true; moved && at < range.end;) {
@@ -73,7 +73,7 @@ static void check_reserved(const struct mw_compat_pair *pair, const char *rule) 
   }
 }
 
-/* A member is gone and its number with it. */
+/* Reports a deleted member whose number is not reserved. */
 static void check_deleted(const struct mw_compat_pair *pair, const char *rule, const char *name, int32_t number) {
   const struct mw_definition *new = pair->new;
   if (reserves_number(new, number)) return;
@@ -84,7 +84,8 @@ static void check_deleted(const struct mw_compat_pair *pair, const char *rule, c
 
 /* ---- messages ---- */
 
-/* Where the field with this number is, n_field when there is none. Most stay where they were, at `guess`. */
+/* Returns the index of the field with this number, n_field if there is none. Tries `guess` first: most fields keep
+ * their place. */
 static size_t find_field(const MessageProto *message, int32_t number, size_t guess) {
   if (guess < message->n_field && message->field[guess]->number == number) return guess;
   size_t i = 0;
@@ -104,7 +105,8 @@ static void check_fields(const struct mw_compat_pair *pair) {
   }
 }
 
-/* Required fields that came or went; what became required or ceased to be is the field's own affair. */
+/* Reports required fields that were added or deleted. A field that became or ceased to be required is reported by
+ * compat_field.c. */
 static void check_required(const struct mw_compat_pair *pair) {
   static const char rule[] = "MESSAGE_SAME_REQUIRED_FIELDS";
   const MessageProto *old = pair->old->message, *new = pair->new->message;
@@ -133,7 +135,7 @@ static bool is_message_set(const MessageProto *message) {
 
 void mw_compat_message(const struct mw_compat_pair *pair) {
   const MessageProto *old = pair->old->message, *new = pair->new->message;
-  if (is_map_entry(old) && is_map_entry(new)) return; /* part of the type of its field */
+  if (is_map_entry(old) && is_map_entry(new)) return; /* compared with the field that it belongs to */
   if (is_message_set(old) != is_message_set(new)) {
     mw_compat_report(pair->compat, mw_compat_place(pair->new, &pair->new->path), "MESSAGE_SAME_MESSAGE_SET_WIRE_FORMAT",
                      "%s: message_set_wire_format was %s, is %s", pair->new->full_name,

@@ -7,7 +7,7 @@
 #include "schema/roots.h"
 #include "schema/source_line.h"
 
-/* ---- small helpers of all passes ---- */
+/* ---- helpers for all passes ---- */
 
 int mw_build_no_memory(struct mw_builder *b) { return mw_err_set(b->err, MW_ENOMEM, "schema: out of memory"); }
 
@@ -60,7 +60,7 @@ const struct mw_symbol *mw_build_find(const struct mw_builder *b, const char *fu
 
 static bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
 
-/* Identifiers, with dots between them when `dotted`. */
+/* True for an identifier; with `dotted`, for identifiers joined by dots. */
 static bool valid_name(const char *name, bool dotted) {
   bool start = true;
   for (; *name; name++) {
@@ -76,7 +76,7 @@ static bool valid_name(const char *name, bool dotted) {
   return !start;
 }
 
-/* Names the folder's own file first, as the one that can be changed. */
+/* Names the folder's own file first, because the user can change that one. */
 static int fail_defined(struct mw_builder *b, const char *full_name, const struct mw_symbol *other) {
   const struct mw_pool_file *first = other->file;
   if (b->builtin) {
@@ -87,7 +87,7 @@ static int fail_defined(struct mw_builder *b, const char *full_name, const struc
                           first->builtin ? ", which is built in" : "");
 }
 
-/* Declares SCOPE.NAME and returns the full name in `full_name`. */
+/* Declares SCOPE.NAME and sets `full_name`. */
 static int declare(struct mw_builder *b, const char *scope, const char *name, enum mw_symbol_kind kind, void *type,
                    const char **full_name) {
   if (!name || !valid_name(name, false)) {
@@ -110,7 +110,7 @@ static int declare_member(struct mw_builder *b, const char *scope, const char *n
   return declare(b, scope, name, MW_SYMBOL_MEMBER, NULL, NULL);
 }
 
-/* ---- enums: complete as soon as they are declared ---- */
+/* ---- enums: complete once declared ---- */
 
 static int declare_enum(struct mw_builder *b, const char *scope, const Google__Protobuf__EnumDescriptorProto *proto) {
   size_t index = b->pool->n_enums;
@@ -161,7 +161,7 @@ static int declare_members(struct mw_builder *b, const char *scope, const Google
   return rc;
 }
 
-/* Recursion is bounded: the descriptor set was checked for its nesting. */
+/* Recursion is bounded: the descriptor set was checked for nesting. */
 static int declare_message(struct mw_builder *b, const char *scope, const Google__Protobuf__DescriptorProto *proto) {
   size_t index = b->pool->n_messages;
   struct mw_message_type *type = &b->pool->messages[index];
@@ -249,7 +249,7 @@ int mw_build_declare(struct mw_builder *b, const struct mw_descriptor_file *sour
   return rc;
 }
 
-/* ---- room ---- */
+/* ---- allocation ---- */
 
 struct counts {
   size_t messages, enums, services, extensions;

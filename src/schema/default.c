@@ -1,4 +1,4 @@
-/* The text of a proto2 [default = ...] as a value in memory. */
+/* Parses the text of a proto2 [default = ...] into a value in memory. */
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -43,7 +43,7 @@ static bool read_scalar(const struct mw_field *field, const char *text, union sc
   int64_t i = 0;
   uint64_t u = 0;
   switch (field->kind) {
-    case MW_KIND_DOUBLE: /* too large a number is infinity, as for protoc */
+    case MW_KIND_DOUBLE: /* an overflow is infinity, as in protoc */
       out->d = strtod(text, &end);
       return end != text && !*end;
     case MW_KIND_FLOAT:
@@ -77,7 +77,7 @@ static int hex_digit(char c) {
   return -1;
 }
 
-/* One C escape behind its backslash; moves *text past it. -1 when it is none. */
+/* Decodes one C escape after its backslash and moves *text past it. Returns -1 if it is malformed. */
 static int unescape_one(const char **text) {
   static const char letters[] = "abfnrtv\\'\"?", values[] = "\a\b\f\n\r\t\v\\'\"?";
   const char *p = *text;
@@ -97,7 +97,7 @@ static int unescape_one(const char **text) {
   return digits > 0 && value <= UCHAR_MAX ? value : -1;
 }
 
-/* Bytes are escaped in descriptors, strings are not. In place; false when malformed. */
+/* Decodes escapes in place. Descriptors escape default bytes but not strings. False if malformed. */
 static bool unescape(ProtobufCBinaryData *bytes) {
   const char *in = (const char *)bytes->data;
   uint8_t *out = bytes->data;

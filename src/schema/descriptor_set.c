@@ -2,7 +2,7 @@
 
 #include "base/buf.h"
 
-static const size_t max_memory = (size_t)4 << 30; /* for a set unpacked: some times its size, unless it means harm */
+static const size_t max_memory = (size_t)4 << 30; /* of an unpacked set; a normal one takes a few times its size */
 
 /* Field numbers of descriptor.proto. */
 enum { SET_FILE = 1, FILE_MESSAGE_TYPE = 4, FILE_SOURCE_CODE_INFO = 9, MESSAGE_NESTED_TYPE = 3 };
@@ -13,7 +13,7 @@ struct record {
   uint32_t number;
   unsigned wire_type;
   struct mw_slice whole;   /* tag and value */
-  struct mw_slice payload; /* of a length-delimited one */
+  struct mw_slice payload; /* value of a length-delimited field */
 };
 
 static bool take_varint(struct mw_slice *in, uint64_t *out) {
@@ -30,7 +30,7 @@ static bool take_varint(struct mw_slice *in, uint64_t *out) {
   return false;
 }
 
-/* Takes the next field off `in`, which is not empty. False when it is malformed or a group. */
+/* Takes the next field off `in`, which is not empty. False if it is malformed or a group. */
 static bool take_record(struct mw_slice *in, struct record *out) {
   const uint8_t *start = in->data;
   uint64_t tag, len = 0;
@@ -55,7 +55,8 @@ static bool take_record(struct mw_slice *in, struct record *out) {
   return true;
 }
 
-/* Checks the framing of a message and of all messages nested in it; `number` is the field that nests. */
+/* Checks the framing of a message and of all messages nested in it. `number` is the field that holds nested
+ * messages. */
 static int check_nesting(struct mw_slice message, uint32_t number, unsigned depth) {
   if (depth > MW_DESCRIPTOR_NESTING) return MW_ELIMIT;
   while (message.len > 0) {
@@ -68,7 +69,7 @@ static int check_nesting(struct mw_slice message, uint32_t number, unsigned dept
   return 0;
 }
 
-/* protobuf-c's allocator: pieces of an arena, and whether it ran out. */
+/* State of the allocator for protobuf-c: an arena, and a flag for its exhaustion. */
 struct claim {
   struct mw_arena *arena;
   bool failed;
@@ -83,8 +84,8 @@ static void *claim_alloc(void *data, size_t size) {
 
 static void claim_free(void *data, void *piece) {}
 
-/* The bytes without source information, in `copy` when there was some: unpacked it takes five times its size, and
- * schema/source_line.h reads it as it is. */
+/* Strips source information, into `copy` if there is some. Unpacked, it would take five times its size;
+ * schema/source_line.h reads it from the bytes. */
 static struct mw_slice meaning_of(struct mw_slice bytes, struct mw_buf *copy) {
   struct mw_slice rest = bytes;
   size_t kept = 0;
@@ -92,7 +93,7 @@ static struct mw_slice meaning_of(struct mw_slice bytes, struct mw_buf *copy) {
     if (record.number != FILE_SOURCE_CODE_INFO) kept += record.whole.len;
   }
   if (kept == bytes.len || rest.len > 0) return bytes;
-  if (mw_buf_reserve_exact(copy, kept) != 0) return bytes; /* it will do with more memory, or end for want of it */
+  if (mw_buf_reserve_exact(copy, kept) != 0) return bytes; /* unpack all, which takes more memory */
   rest = bytes;
   for (struct record record; rest.len > 0 && take_record(&rest, &record);) {
     if (record.number != FILE_SOURCE_CODE_INFO) (void)mw_buf_append(copy, record.whole.data, record.whole.len);
@@ -140,7 +141,7 @@ static int read_file(struct mw_descriptor_set *set, struct mw_slice bytes, struc
   return 0;
 }
 
-/* Counts the files of a set. False when it is malformed. */
+/* Counts the files of a set. False if it is malformed. */
 static bool count_files(struct mw_slice set, size_t *count) {
   *count = 0;
   while (set.len > 0) {
@@ -162,7 +163,7 @@ int mw_descriptor_set_init(struct mw_descriptor_set *set, struct mw_slice bytes,
   int rc = set->files ? 0 : mw_err_set(err, MW_ENOMEM, "descriptor set: out of memory");
   while (rc == 0 && bytes.len > 0) {
     struct record record;
-    if (!take_record(&bytes, &record)) break; /* cannot be: it was counted */
+    if (!take_record(&bytes, &record)) break; /* impossible: it was counted */
     if (record.number == SET_FILE && record.wire_type == WIRE_LENGTH) rc = read_file(set, record.payload, err);
   }
   if (rc != 0) mw_descriptor_set_fini(set);
@@ -171,7 +172,7 @@ int mw_descriptor_set_init(struct mw_descriptor_set *set, struct mw_slice bytes,
 
 void mw_descriptor_set_fini(struct mw_descriptor_set *set) { mw_arena_fini(&set->arena); }
 
-/* The next field that is not source information; an empty one at the end. */
+/* Returns the next field other than source information; an empty slice at the end. */
 static struct mw_slice next_meaningful(struct mw_slice *in) {
   struct record record;
   while (in->len > 0 && take_record(in, &record)) {

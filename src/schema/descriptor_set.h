@@ -1,8 +1,7 @@
-/* Reading a serialised google.protobuf.FileDescriptorSet.
+/* Reads a serialised google.protobuf.FileDescriptorSet.
  *
- * Each file is kept twice: as the bytes it was given as, so that options unknown here survive, and unpacked. Sets come
- * from protoc and from the operator's files: they may be damaged, and are checked before protobuf-c, which trusts its
- * input, sees them. */
+ * Each file is kept twice: as its original bytes, so that options unknown here survive, and unpacked. Sets come from
+ * protoc and from the operator's files, and may be damaged. protobuf-c trusts its input, so they are checked first. */
 #ifndef MW_SCHEMA_DESCRIPTOR_SET_H
 #define MW_SCHEMA_DESCRIPTOR_SET_H
 
@@ -14,8 +13,7 @@
 
 struct mw_descriptor_file {
   struct mw_slice bytes;                            /* the FileDescriptorProto, borrowed from the set */
-  const Google__Protobuf__FileDescriptorProto *proto; /* in the set's arena, without source information; `name` is never
-                                                         NULL */
+  const Google__Protobuf__FileDescriptorProto *proto; /* in the set's arena, no source information; `name` is set */
 };
 
 struct mw_descriptor_set {
@@ -24,21 +22,22 @@ struct mw_descriptor_set {
   size_t n_files;
 };
 
-/* Most messages within each other: far above what people write (protoc refuses at 32), far below what a stack bears. */
+/* Greatest nesting of messages: far above real use (protoc stops at 32), far below the limit of the stack. */
 enum { MW_DESCRIPTOR_NESTING = 64 };
 
-/* Reads `bytes`, which must outlive the set. Returns 0, MW_EFORMAT (not a set), MW_ELIMIT (too much memory, or
- * messages nested too deeply) or MW_ENOMEM; on failure nothing needs to be released. */
+/* Reads `bytes`, which must outlive the set. Returns 0, MW_EFORMAT (not a set), MW_ELIMIT (too much memory, or messages
+ * nested too deeply) or MW_ENOMEM; on failure nothing needs to be released. */
 int mw_descriptor_set_init(struct mw_descriptor_set *set, struct mw_slice bytes, struct mw_err *err);
 void mw_descriptor_set_fini(struct mw_descriptor_set *set);
 
-/* Unpacks one file, without source information, into `arena`. `bytes` must have come from a set that was read: they are not checked again.
- * Returns 0, MW_ELIMIT (over the arena's budget), MW_EFORMAT (they did not) or MW_ENOMEM, without words. */
+/* Unpacks one file, without source information, into `arena`. `bytes` must come from a set that was read: they are not
+ * checked again. Returns 0, MW_ELIMIT (over the arena's budget), MW_EFORMAT (not from such a set) or MW_ENOMEM, without
+ * words. */
 int mw_descriptor_file_unpack(struct mw_arena *arena, struct mw_slice bytes,
                               const Google__Protobuf__FileDescriptorProto **out);
 
-/* Whether two serialised FileDescriptorProtos say the same, source information (comments, positions) aside. Both must
- * have come from a set that was read. */
+/* True if two serialised FileDescriptorProtos are equal, source information (comments, positions) aside. Both must come
+ * from a set that was read. */
 bool mw_descriptor_file_same(struct mw_slice a, struct mw_slice b);
 
 #endif

@@ -1,7 +1,7 @@
 /* Extensions: their numbers for each message, and the layout of their values.
  *
- * A message keeps an extension as unknown fields. The extension's holder is a message type with the extension as its only
- * field: those unknown fields unpack as a message of that type. */
+ * A message keeps an extension as unknown fields. The extension's holder is a message type with the extension as its
+ * only field: those unknown fields unpack as a message of that type. */
 #include <stdlib.h>
 
 #include "schema/build.h"
@@ -17,9 +17,9 @@ static int compare(const void *a, const void *b) {
   return order != 0 ? order : x->number < y->number ? -1 : x->number > y->number;
 }
 
-/* ---- making them ---- */
+/* ---- linking ---- */
 
-/* "[pkg.name]" */
+/* Returns "[pkg.name]". */
 static char *bracketed(struct mw_builder *b, const char *name) {
   size_t len = strlen(name);
   char *text = mw_arena_alloc(&b->pool->arena, len + 3);
@@ -30,7 +30,7 @@ static char *bracketed(struct mw_builder *b, const char *name) {
   return text;
 }
 
-/* Groups have none, nor do extensions of a message set, which have a form of their own in bytes. */
+/* Groups have no holder, nor have extensions of a message set, which are encoded differently. */
 static bool has_holder(const struct mw_builder *b, const struct mw_message_type *extendee, const FieldProto *proto) {
   const Google__Protobuf__DescriptorProto *message = b->messages[extendee->index].proto;
   bool set = message->options && message->options->message_set_wire_format;
@@ -47,7 +47,7 @@ static int make_holder(struct mw_builder *b, const struct mw_extension_plan *pla
   char *name = bracketed(b, plan->full_name);
   if (!holder || !desc || !field || !index || !name) return mw_build_no_memory(b);
   FieldProto proto = *plan->proto;
-  proto.has_oneof_index = false; /* of the synthetic oneof of `optional`, which is of no message */
+  proto.has_oneof_index = false; /* index of the synthetic oneof of `optional`, which the holder lacks */
   b->proto3 = plan->proto3;
   int rc = mw_build_field(b, extendee->full_name, &proto, field);
   if (rc != 0) return rc;
@@ -93,9 +93,10 @@ int mw_build_extensions(struct mw_builder *b) {
   return 0;
 }
 
-/* ---- finding them ---- */
+/* ---- lookup ---- */
 
-/* The first extension from `extendee` and `number` on, in their order; n_extensions when all come before. */
+/* Returns the index of the first extension that does not sort before `extendee` and `number`; n_extensions if there is
+ * none. */
 static size_t first_from(const struct mw_pool *pool, const char *extendee, int32_t number) {
   const struct mw_extension wanted = {extendee, number, NULL, NULL};
   size_t low = 0, high = pool->n_extensions;

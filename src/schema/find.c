@@ -12,7 +12,7 @@
 
 enum { PATH_LIMIT = 4096 };
 
-/* What makes two names the same file or folder. Without padding: it is a key of a map. */
+/* Identity of a file or folder, whatever its name. A key of a map, so it has no padding. */
 struct identity {
   uint64_t device, inode;
 };
@@ -22,13 +22,14 @@ struct search {
   const char *suffix;
   struct mw_file_list list;
   size_t cap, aliases_cap;
-  struct mw_map found; /* identity -> the path it was first found at; the values are owned */
+  struct mw_map found; /* identity -> first path found; the values are owned */
   struct mw_err *err;
 };
 
 static int no_memory(struct search *s) { return mw_err_set(s->err, MW_ENOMEM, "%s: out of memory", s->root); }
 
-/* Makes room for one more of `n` elements of `size` bytes. NULL without memory, the old array is then as it was. */
+/* Makes room for one more of `n` elements of `size` bytes. Returns NULL without memory; the old array is then
+ * unchanged. */
 static void *grow(void *array, size_t n, size_t *cap, size_t size) {
   if (n < *cap) return array;
   size_t bigger = *cap ? *cap * 2 : 16;
@@ -62,7 +63,7 @@ static int add_alias(struct search *s, const char *name, const char *other) {
   return alias->name && alias->other ? 0 : no_memory(s);
 }
 
-/* Notes that a file or folder is found at `path`. `again` is set when it was found before, by another name. */
+/* Records that a file or folder was found at `path`. Sets `again` if it was found before under another name. */
 static int note(struct search *s, const struct stat *info, const char *path, bool *again) {
   const struct identity identity = {info->st_dev, info->st_ino};
   const struct mw_slice key = mw_slice(&identity, sizeof identity);
@@ -77,7 +78,7 @@ static int note(struct search *s, const struct stat *info, const char *path, boo
 
 static int search_folder(struct search *s, const char *path);
 
-/* A reader of one would wait for a writer, or for ever. */
+/* Opening a FIFO would wait for a writer; reading a device may never end. */
 static int refuse(struct search *s, const char *path, mode_t mode) {
   const char *kind = S_ISFIFO(mode) ? "a FIFO" : S_ISSOCK(mode) ? "a socket" : "a device";
   return mw_err_set(s->err, MW_EIO, "%s/%s: expected a regular file, got %s", s->root, path, kind);
@@ -90,7 +91,7 @@ static int look_at(struct search *s, const char *path, const char *name) {
   if (mw_buf_printf(&full, "%s/%s", s->root, path) != 0) return no_memory(s);
   int found = stat(mw_buf_str(&full), &info);
   mw_buf_fini(&full);
-  if (found != 0) return 0; /* a dangling link, or gone meanwhile */
+  if (found != 0) return 0; /* a dangling link, or deleted meanwhile */
   bool again, folder = S_ISDIR(info.st_mode);
   if (!folder && !has_suffix(name, s->suffix)) return 0;
   if (!folder && !S_ISREG(info.st_mode)) return refuse(s, path, info.st_mode);
@@ -101,7 +102,8 @@ static int look_at(struct search *s, const char *path, const char *name) {
 
 static int visible(const struct dirent *entry) { return entry->d_name[0] != '.'; }
 
-/* `path` is "" for the root. In order of names, so that of two ways to a folder always the same one is found. */
+/* `path` is "" for the root. Entries are sorted by name: of two paths to a folder, always the same one is found
+ * first. */
 static int search_folder(struct search *s, const char *path) {
   struct mw_buf full = MW_BUF_INIT;
   if (mw_buf_printf(&full, "%s%s%s", s->root, *path ? "/" : "", path) != 0) return no_memory(s);
@@ -169,7 +171,7 @@ bool mw_file_list_is_alias(const struct mw_file_list *list, const char *path) {
   return false;
 }
 
-/* Replaces the name `alias->other` at the beginning of `path` by `alias->name`. Returns whether it was there. */
+/* Replaces the prefix `alias->other` of `path` by `alias->name`. False if `path` has no such prefix. */
 static bool rename_by(const struct mw_file_alias *alias, char path[PATH_LIMIT]) {
   char renamed[PATH_LIMIT];
   size_t len = strlen(alias->other), name = strlen(alias->name);
@@ -187,7 +189,7 @@ size_t mw_file_list_resolve(const struct mw_file_list *list, const char *name) {
   if (strlen(name) >= sizeof path) return list->n;
   strcpy(path, name);
   bool again = true;
-  for (size_t steps = 0; again && steps < PATH_LIMIT; steps++) { /* one for each link on the way */
+  for (size_t steps = 0; again && steps < PATH_LIMIT; steps++) { /* one step for each link in the path */
     again = false;
     for (size_t i = 0; i < list->n_aliases && !again; i++) again = rename_by(&list->aliases[i], path);
   }

@@ -8,18 +8,18 @@
 
 enum { FILE_LIMIT = 64 << 20 };
 
-/* How one file of the list is imported. */
+/* The imports of one file of the list. */
 struct use {
-  char *as;           /* owned; NULL when it is not */
-  const char *by;     /* the first file that imports it, */
-  unsigned line;      /* and where */
-  bool second;        /* another path of the list is the same file */
+  char *as;           /* the imported name, owned; NULL without an import */
+  const char *by;     /* the first file that imports it */
+  unsigned line;      /* the line of that import */
+  bool second;        /* another path of the list, for the same file, comes first */
 };
 
 struct naming {
   struct mw_file_list *list;
   const char *dir;
-  struct use *uses; /* of each path */
+  struct use *uses; /* parallel to list->paths */
   struct mw_err *err;
 };
 
@@ -44,7 +44,7 @@ static int scan(struct naming *n, const char *file) {
   struct mw_buf path = MW_BUF_INIT, text = MW_BUF_INIT;
   int rc = mw_buf_printf(&path, "%s/%s", n->dir, file) == 0 ? 0 : no_memory(n);
   if (rc == 0) rc = mw_buf_read_file(&text, mw_buf_str(&path), FILE_LIMIT, n->err);
-  if (rc == MW_ENOTFOUND) rc = MW_EIO; /* it was there a moment ago */
+  if (rc == MW_ENOTFOUND) rc = MW_EIO; /* it existed a moment ago */
   struct mw_proto_text rest = mw_proto_text(mw_buf_slice(&text));
   struct mw_slice import;
   for (unsigned line; rc == 0 && mw_proto_next_import(&rest, &import, &line);) {
@@ -61,7 +61,7 @@ static int compare_paths(const void *a, const void *b) {
   return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* Names the files. A file that is a link is in the list by both names: one of them goes. */
+/* Renames the files. A linked file is in the list under both names: removes one of them. */
 static void apply(struct naming *n) {
   struct mw_file_list *list = n->list;
   size_t kept = 0;

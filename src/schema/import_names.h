@@ -1,12 +1,13 @@
-/* Links give a file several names. protoc takes each name for a file of its own and refuses the second definition. */
+/* Chooses the name of each linked .proto file. Links give a file several names; protoc takes each name for a separate
+ * file and refuses the second definition. */
 #ifndef MW_SCHEMA_IMPORT_NAMES_H
 #define MW_SCHEMA_IMPORT_NAMES_H
 
 #include "schema/find.h"
 
-/* Gives each .proto file in the list, which was found in `dir`, the name by which the others import it, and leaves out
- * its other names. Returns 0; MW_EFORMAT with "DIR/FILE:LINE: ..." when it is imported by two names, MW_EIO or
- * MW_ENOMEM; the list is still to be freed then. */
+/* Gives each .proto file in the list, which was found in `dir`, the name by which the others import it, and removes its
+ * other names. Returns 0; MW_EFORMAT with "DIR/FILE:LINE: ..." if it is imported by two names, MW_EIO or MW_ENOMEM. On
+ * failure the caller still frees the list. */
 int mw_import_names(struct mw_file_list *list, const char *dir, struct mw_err *err);
 
 #endif

@@ -1,14 +1,14 @@
-/* Any out of JSON: {"@type": URL, the message's own fields}, or {"@type": URL, "value": X} for the types whose JSON
- * is no object with their fields. "@type" may stand anywhere, so the object is gone through twice. */
+/* Reads Any from JSON: {"@type": URL, the message's own fields}, or {"@type": URL, "value": X} for types whose JSON is
+ * not an object of their fields. "@type" may stand anywhere, so the object is read twice. */
 #include "schema/json_reader.h"
 
-/* Any's fields. */
+/* Field numbers of Any. */
 enum { ANY_TYPE_URL = 1, ANY_VALUE };
 
 static const char type_key[] = "@type";
 
-/* Finds "@type" in the object whose OBJECT token is taken, and comes back to there. `url` has data NULL without one;
- * `empty` says that there was no member at all. */
+/* Finds "@type" in the object whose OBJECT token is taken, then rewinds to there. Sets `url` to data NULL if there is
+ * no "@type", and `empty` if there is no member at all. */
 static int find_type(struct mw_json_reader *r, struct mw_slice *url, bool *empty) {
   const struct mw_json_lexer bookmark = r->lexer;
   const struct mw_json_token begin = r->token;
@@ -31,7 +31,7 @@ static int find_type(struct mw_json_reader *r, struct mw_slice *url, bool *empty
   return rc;
 }
 
-/* The type named behind the last slash of a URL. */
+/* Finds the type named after the last slash of a URL. */
 static int resolve(struct mw_json_reader *r, struct mw_slice url, const struct mw_message_type **out) {
   size_t start = url.len;
   while (start > 0 && url.data[start - 1] != '/') start--;
@@ -45,7 +45,7 @@ static int resolve(struct mw_json_reader *r, struct mw_slice url, const struct m
   return *out ? 0 : mw_json_fail(r, "the schema has no message type \"%s\", which \"@type\" names", name);
 }
 
-/* {"@type": ..., "value": X}. */
+/* Reads {"@type": ..., "value": X}. */
 static int read_special(struct mw_json_reader *r, const struct mw_message_type *type, ProtobufCMessage **out) {
   int rc;
   *out = NULL;
@@ -76,7 +76,7 @@ static void set_bytes(ProtobufCMessage *message, const struct mw_field *field, s
   mw_field_mark(message, field);
 }
 
-/* `url` may point into the text, which does not live as long as the message. */
+/* Copies `url`, which may point into the JSON text: the text may be freed before the message. */
 static int fill(struct mw_json_reader *r, const struct mw_message_type *any, ProtobufCMessage *message,
                 struct mw_slice url, const ProtobufCMessage *inner) {
   size_t size = mw_message_size(inner);
@@ -97,7 +97,7 @@ int mw_json_read_any(struct mw_json_reader *r, const struct mw_message_type *any
   int rc = mw_json_expect(r, MW_JSON_OBJECT, "an object with \"@type\"");
   if (rc == 0) rc = find_type(r, &url, &empty);
   if (rc != 0) return rc;
-  if (empty) return mw_json_advance(r); /* {} is an Any that holds nothing */
+  if (empty) return mw_json_advance(r); /* {} is an empty Any */
   if (!url.data) return mw_json_mismatch(r, "\"@type\" in the object");
   if ((rc = resolve(r, url, &type)) != 0) return rc;
   const struct mw_json_path here = {.up = r->path, .kind = MW_PATH_TYPE, .name = type->full_name};

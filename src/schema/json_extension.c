@@ -1,21 +1,21 @@
-/* Extensions in JSON: members "[pkg.name]" after the message's own fields. A message holds an extension as unknown fields;
- * a message of the extension's holder (schema/pool.h) converts between these and the value. */
+/* Extensions in JSON: members "[pkg.name]" after the message's own fields. A message holds an extension as unknown
+ * fields; they unpack as a message of the extension's holder (schema/pool.h), which has the value. */
 #include "schema/json_reader.h"
 #include "schema/json_writer.h"
 #include "schema/wire.h"
 
 /* ---- writing ---- */
 
-/* The unknown fields of a message, put together by extension. */
+/* Sorts the unknown fields of a message by extension. */
 struct sorting {
   struct mw_json_writer *w;
-  const int32_t *numbers; /* of the type's extensions, in their order */
+  const int32_t *numbers; /* numbers of the type's extensions, sorted */
   size_t n;
-  size_t *ends;   /* of the bytes of each in `bytes` */
+  size_t *ends;   /* end of each extension's fields in `bytes` */
   uint8_t *bytes;
 };
 
-/* The unknown fields as they are packed. One of them may hold several. */
+/* Packs the unknown fields. One entry may hold several fields. */
 static struct mw_slice pack_unknowns(struct mw_json_writer *w, const ProtobufCMessage *message) {
   ProtobufCMessageDescriptor bare = *message->descriptor;
   bare.n_fields = 0;
@@ -27,7 +27,7 @@ static struct mw_slice pack_unknowns(struct mw_json_writer *w, const ProtobufCMe
   return mw_slice(bytes, size);
 }
 
-/* The index of an extension; n when there is none of that number. */
+/* Returns the index of an extension by number; n if there is none. */
 static size_t index_of(const struct sorting *s, uint32_t number) {
   size_t low = 0, high = s->n;
   while (low < high) {
@@ -42,7 +42,7 @@ static size_t index_of(const struct sorting *s, uint32_t number) {
   return s->n;
 }
 
-/* Adds the length of each field to its extension's end; with `place`, copies the field to there first. */
+/* Adds the length of each field to its extension's end. With `place`, first copies the field to that end. */
 static void walk(struct sorting *s, struct mw_slice fields, bool place) {
   const uint8_t *at = fields.data, *end = at + fields.len;
   struct mw_wire_field field;
@@ -72,8 +72,8 @@ static bool sort(struct sorting *s, struct mw_slice fields) {
   return true;
 }
 
-/* Writes the extension that `bytes` are the fields of. One that is malformed is left out like other unknown fields: the
- * message is good without it. */
+/* Writes the extension whose fields are `bytes`. Omits a malformed one like other unknown fields: the rest of the
+ * message is valid. */
 static int write_one(struct mw_json_writer *w, const struct mw_message_type *holder, struct mw_slice bytes) {
   const struct mw_field *field = &holder->fields[0];
   ProtobufCMessage *message = NULL;
@@ -82,7 +82,7 @@ static int write_one(struct mw_json_writer *w, const struct mw_message_type *hol
   if (rc == MW_EFORMAT && w->err) mw_err_fini(w->err);
   if (rc != 0) return rc == MW_EFORMAT ? 0 : rc;
   bool written = field->repeated ? *mw_field_count(message, field) > 0 : mw_field_is_set(message, field);
-  if (!written) return 0; /* the bytes are of another wire type */
+  if (!written) return 0; /* the fields have another wire type */
   const struct mw_json_path here = {.up = w->path, .kind = MW_PATH_FIELD, .name = field->name};
   w->path = &here;
   mw_json_key(&w->printer, mw_slice_str(field->json_name));
@@ -117,7 +117,7 @@ const struct mw_message_type *mw_json_find_extension(struct mw_json_reader *r, c
   return holder && strcmp(holder->full_name, type->full_name) == 0 ? holder : NULL;
 }
 
-/* Adds the fields that `bytes` are, which begin with their tag and last as long as the message. */
+/* Adds encoded fields to the unknown fields. `bytes` begins with the first tag and must live as long as the message. */
 static int add_unknown(struct mw_json_reader *r, ProtobufCMessage *message, struct mw_slice bytes) {
   ProtobufCMessageUnknownField *all = mw_arena_alloc(r->arena, (message->n_unknown_fields + 1) * sizeof *all);
   if (!all) return mw_json_no_memory(r);

@@ -1,4 +1,4 @@
-/* Repeated fields and maps out of JSON. */
+/* Reads repeated fields and maps from JSON. */
 #include "base/map.h"
 #include "schema/json_reader.h"
 
@@ -19,7 +19,7 @@ int mw_json_grow(struct mw_json_reader *r, ProtobufCMessage *message, const stru
   return 0;
 }
 
-/* The newest token begins an element: a value of the field's kind into `slot`. */
+/* Reads the element that the last token begins into `slot`. */
 static int read_element(struct mw_json_reader *r, const struct mw_field *field, void *slot, bool *skipped) {
   *skipped = false;
   if (r->token.kind == MW_JSON_NULL && !mw_json_takes_null(field))
@@ -48,14 +48,14 @@ int mw_json_read_repeated(struct mw_json_reader *r, ProtobufCMessage *message, c
 
 /* ---- maps ---- */
 
-/* What makes two keys the same: the bytes of the text, or of the number. */
+/* Returns the bytes that identify a key: of its text, or of its number. */
 static struct mw_slice identity(const struct mw_field *field, const void *slot) {
   if (field->kind != MW_KIND_STRING) return mw_slice(slot, mw_kind_size(field->kind));
   const ProtobufCBinaryData *text = slot;
   return mw_slice(text->data, text->len);
 }
 
-/* The newest token is the key. `keys` are those of the map so far. */
+/* Reads the key in the last token. `keys` holds the map's keys read before. */
 static int read_key(struct mw_json_reader *r, ProtobufCMessage *entry, const struct mw_field *field,
                     struct mw_map *keys) {
   void *slot = mw_field_value(entry, field);

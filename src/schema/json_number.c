@@ -14,7 +14,7 @@ bool mw_json_is_number(struct mw_slice text) {
   return mw_json_next(&lexer, &token, NULL) == 0 && token.kind == MW_JSON_NUMBER && token.text.len == text.len;
 }
 
-/* A number's digits without point and zeros at either end: value = digits * 10^exponent. */
+/* A number's digits without the point and without zeros at either end: value = digits * 10^exponent. */
 struct decimal {
   char digits[MW_JSON_NUMBER_LEN];
   size_t len;
@@ -27,7 +27,7 @@ static int64_t parse_exponent(struct mw_slice text, size_t at) {
   if (negative || text.data[at] == '+') at++;
   int64_t value = 0;
   for (; at < text.len; at++) {
-    if (value < 1000000) value = value * 10 + (text.data[at] - '0'); /* more is as far out of range */
+    if (value < 1000000) value = value * 10 + (text.data[at] - '0'); /* a greater exponent is out of range too */
   }
   return negative ? -value : value;
 }
@@ -54,7 +54,7 @@ static void split_decimal(struct mw_slice number, struct decimal *out) {
   }
 }
 
-/* Sign and magnitude of an integer. */
+/* Splits an integer into sign and magnitude. */
 static int to_magnitude(struct mw_slice number, bool *negative, uint64_t *magnitude) {
   struct decimal decimal;
   split_decimal(number, &decimal);
@@ -116,8 +116,8 @@ int mw_json_to_float(struct mw_slice number, float *out) {
   return 0;
 }
 
-/* "%g" with the fewest digits that `same` accepts. Below `least` digits the text is only lossless where %g drops zeros
- * anyway, so the search starts there. */
+/* Prints with "%g" and the fewest digits that `same` accepts. The search starts at `least` digits: fewer are enough
+ * only where %g drops trailing zeros anyway. */
 static size_t format_shortest(double value, int least, int most, bool (*same)(const char *text, double value),
                               char out[MW_JSON_NUMBER_TEXT]) {
   if (value == 0) return (size_t)snprintf(out, MW_JSON_NUMBER_TEXT, signbit(value) ? "-0.0" : "0");
@@ -131,7 +131,7 @@ static size_t format_shortest(double value, int least, int most, bool (*same)(co
 static bool same_double(const char *text, double value) { return strtod(text, NULL) == value; }
 static bool same_float(const char *text, double value) { return (double)strtof(text, NULL) == value; }
 
-/* Subnormal numbers have fewer digits than others. */
+/* Subnormal numbers have fewer digits than others, so their search starts at 1. */
 size_t mw_json_format_double(double value, char out[MW_JSON_NUMBER_TEXT]) {
   return format_shortest(value, fabs(value) < DBL_MIN ? 1 : DBL_DIG, DBL_DECIMAL_DIG, same_double, out);
 }

@@ -1,5 +1,5 @@
-/* Where in a value an error is: "tasks.Task.steps[2].labels["a"].title". Nodes live on the C stack of whoever descends;
- * indices count from 0, as in JSON. */
+/* The place of an error in a value: "tasks.Task.steps[2].labels["a"].title". Each level of the descent keeps its node
+ * on the C stack. Indices count from 0, as in JSON. */
 #ifndef MW_SCHEMA_JSON_PATH_H
 #define MW_SCHEMA_JSON_PATH_H
 
@@ -8,7 +8,7 @@
 struct mw_json_path {
   const struct mw_json_path *up; /* NULL at the root */
   enum { MW_PATH_TYPE, MW_PATH_FIELD, MW_PATH_INDEX, MW_PATH_KEY } kind;
-  const char *name;              /* TYPE (the root, or what an Any holds), FIELD */
+  const char *name;              /* TYPE (the root, or the message in an Any), FIELD */
   size_t index;                  /* INDEX */
   struct mw_slice key;           /* KEY */
 };

@@ -12,7 +12,7 @@ static void put(struct mw_json_printer *printer, const void *data, size_t len) {
 
 void mw_json_put(struct mw_json_printer *printer, const char *literal) { put(printer, literal, strlen(literal)); }
 
-/* A new line at the current depth, when there are lines at all. */
+/* Begins a new line at the current depth if the output is indented. */
 static void put_line(struct mw_json_printer *printer) {
   if (printer->indent == 0) return;
   put(printer, "\n", 1);
@@ -28,7 +28,7 @@ void mw_json_open(struct mw_json_printer *printer, char bracket) {
 void mw_json_close(struct mw_json_printer *printer, char bracket) {
   printer->depth--;
   if (!printer->first) put_line(printer);
-  printer->first = false; /* what was closed stands in the level outside */
+  printer->first = false; /* the enclosing level now has an element */
   put(printer, &bracket, 1);
 }
 

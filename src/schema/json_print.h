@@ -1,5 +1,5 @@
 /* Prints JSON piece by piece: brackets, separators, keys, indentation. Errors stick: after the first one nothing is
- * printed, and whoever prints looks at `rc` once, at the end. */
+ * printed. The caller checks `rc` once, at the end. */
 #ifndef MW_SCHEMA_JSON_PRINT_H
 #define MW_SCHEMA_JSON_PRINT_H
 
@@ -10,8 +10,8 @@ struct mw_json_printer {
   struct mw_buf *out;
   unsigned indent; /* spaces a level; 0 for one line */
   unsigned depth;
-  bool first;      /* nothing stands in the current array or object yet */
-  int rc;          /* 0, MW_ENOMEM, or MW_ELIMIT when its time is over */
+  bool first;      /* the current array or object is still empty */
+  int rc;          /* 0, MW_ENOMEM, or MW_ELIMIT once the time of `pace` is over */
   struct mw_pace *pace; /* borrowed; NULL for none */
 };
 
@@ -23,13 +23,13 @@ static inline struct mw_json_printer mw_json_printer(struct mw_buf *out, unsigne
 void mw_json_open(struct mw_json_printer *printer, char bracket);
 void mw_json_close(struct mw_json_printer *printer, char bracket);
 
-/* Before each element of an array. */
+/* Call it before each element of an array. */
 void mw_json_item(struct mw_json_printer *printer);
 
-/* Before each value of an object. Valid UTF-8, as below. */
+/* Call it before each value of an object. `key` must be valid UTF-8. */
 void mw_json_key(struct mw_json_printer *printer, struct mw_slice key);
 
-/* Values. The string must be valid UTF-8, the double finite. */
+/* Print a value. The string must be valid UTF-8, the double finite. */
 void mw_json_put(struct mw_json_printer *printer, const char *literal);
 void mw_json_put_string(struct mw_json_printer *printer, struct mw_slice text);
 void mw_json_put_int(struct mw_json_printer *printer, int64_t value);

@@ -1,5 +1,5 @@
-/* ProtoJSON into messages: objects and their members. Scalars are in json_scalar.c, lists and maps in json_list.c,
- * the types with a form of their own in json_wellknown.c and json_any.c. */
+/* Reads ProtoJSON into messages: objects and their members. Scalars are in json_scalar.c, lists and maps in
+ * json_list.c, types with a JSON form of their own in json_wellknown.c and json_any.c. */
 #include "schema/json.h"
 
 #include <stdio.h>
@@ -29,7 +29,8 @@ static int unknown_field(struct mw_json_reader *r, const struct mw_message_type 
   return mw_json_fail(r, "%s has no field %s", type->full_name, key);
 }
 
-/* The field of the newest token, a key; NULL when there is none and that is to be ignored. Each may come once. */
+/* Finds the field of the last token, a key; NULL for an unknown field that is to be ignored. Refuses a second
+ * occurrence. */
 static int find_field(struct mw_json_reader *r, const struct mw_message_type *type, struct mw_slice name, uint8_t *seen,
                       const struct mw_field **out) {
   *out = mw_field_by_json_name(type, name);
@@ -140,7 +141,7 @@ int mw_json_read(struct mw_slice text, const struct mw_pool *pool, const struct 
   if (options && options->column > 0) r.lexer.column = options->column;
   int rc = mw_json_advance(&r);
   if (rc == 0) rc = mw_json_read_message(&r, type, &message);
-  if (rc == 0) rc = mw_json_advance(&r); /* to the end of the text */
+  if (rc == 0) rc = mw_json_advance(&r); /* the end of the text */
   if (rc == 0 && type->has_required) rc = mw_message_check_required(type, message, err);
   if (rc == 0) *out = message;
   return rc;

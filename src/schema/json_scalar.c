@@ -1,4 +1,4 @@
-/* Numbers, strings, bytes, booleans and enums out of JSON, as values and as keys of maps. */
+/* Reads numbers, strings, bytes, booleans and enums from JSON, as values and as keys of maps. */
 #include <math.h>
 #include <stdio.h>
 
@@ -6,14 +6,14 @@
 #include "schema/json_number.h"
 #include "schema/json_reader.h"
 
-/* "expected int32, got 1.5 (WHY)". */
+/* Fails with "expected int32, got 1.5 (WHY)". */
 static int wrong(struct mw_json_reader *r, const struct mw_field *field, const char *why) {
   char got[MW_JSON_SHOW_LEN];
   mw_json_show(&r->token, got);
   return mw_json_fail(r, "expected %s, got %s (%s)", mw_field_type_name(field), got, why);
 }
 
-/* The number of a NUMBER, or of a STRING or KEY that holds one. */
+/* Returns the text of a NUMBER, or of a STRING or KEY that contains a number. */
 static int number_text(struct mw_json_reader *r, const struct mw_field *field, struct mw_slice *out) {
   if (r->token.kind == MW_JSON_NUMBER) {
     *out = r->token.text;
@@ -65,7 +65,7 @@ static int read_integer(struct mw_json_reader *r, const struct mw_field *field, 
   }
 }
 
-/* "NaN", "Infinity" and "-Infinity". Returns whether the text is one of them. */
+/* Parses "NaN", "Infinity" and "-Infinity". False for other text. */
 static bool named_number(struct mw_slice text, double *out) {
   if (mw_slice_eq_str(text, "NaN")) {
     *out = NAN;
@@ -106,7 +106,7 @@ static int read_bool(struct mw_json_reader *r, void *slot) {
 
 /* ---- strings and bytes ---- */
 
-/* The text as it will be in the message: the arena's, whether it had escapes or not. */
+/* Copies the text into the arena, with or without escapes. */
 static int read_string(struct mw_json_reader *r, ProtobufCBinaryData *out) {
   struct mw_slice text;
   int rc = mw_json_text(r, &text);
@@ -187,7 +187,7 @@ static int read_enum(struct mw_json_reader *r, const struct mw_field *field, int
   return 0;
 }
 
-/* ---- */
+/* ---- dispatch by kind ---- */
 
 int mw_json_read_scalar(struct mw_json_reader *r, const struct mw_field *field, void *slot, bool *skipped) {
   int rc;

@@ -2,7 +2,7 @@
 
 static bool is_space(uint8_t c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
 
-/* Takes a byte inside of a string. */
+/* Consumes a byte of a string. */
 static void scan_string(struct mw_json_split *split, uint8_t c) {
   if (split->escaped) {
     split->escaped = false;
@@ -13,7 +13,7 @@ static void scan_string(struct mw_json_split *split, uint8_t c) {
   }
 }
 
-/* Takes the byte at `at`. Returns whether the value is over, at `at`. */
+/* Consumes the byte `c` at `at`. True if the value ends at the new `at`. */
 static bool scan(struct mw_json_split *split, uint8_t c) {
   bool bracket = c == '{' || c == '[', closing = c == '}' || c == ']';
   if (split->in_string) {
@@ -22,7 +22,7 @@ static bool scan(struct mw_json_split *split, uint8_t c) {
     return !split->in_string && split->depth == 0;
   }
   bool first = split->at == split->start;
-  if (split->depth == 0 && !first && (is_space(c) || bracket || c == '"')) return true; /* a number or a word ends */
+  if (split->depth == 0 && !first && (is_space(c) || bracket || c == '"')) return true; /* end of a number or a word */
   split->at++;
   split->in_string = c == '"';
   if (bracket) split->depth++;

@@ -32,7 +32,7 @@ static int fail_at(const struct mw_json_lexer *lexer, size_t at, int code, struc
   return mw_err_set(err, code, "%u:%u: %s", line, column, words);
 }
 
-/* "expected WHAT, got 'x'" at the current place. */
+/* Fails with "expected WHAT, got 'x'" at the current position. */
 static int unexpected(const struct mw_json_lexer *lexer, struct mw_err *err, const char *what) {
   if (lexer->at >= lexer->text.len)
     return fail_at(lexer, lexer->at, MW_EFORMAT, err, "expected %s, got the end of the text", what);
@@ -41,7 +41,7 @@ static int unexpected(const struct mw_json_lexer *lexer, struct mw_err *err, con
   return fail_at(lexer, lexer->at, MW_EFORMAT, err, "expected %s, got the byte 0x%02x", what, c);
 }
 
-/* The byte `ahead` of the current one; -1 behind the end. */
+/* Returns the byte `ahead` of the current one; -1 past the end. */
 static int peek(const struct mw_json_lexer *lexer, size_t ahead) {
   return ahead < lexer->text.len - lexer->at ? lexer->text.data[lexer->at + ahead] : -1;
 }
@@ -59,7 +59,7 @@ static int hex_value(int c) {
   return -1;
 }
 
-/* The value of four hexadecimal digits at `at` of the text; -1 when they are not. */
+/* Returns the value of four hexadecimal digits at `at`; -1 if they are malformed. */
 static int hex4(struct mw_slice text, size_t at) {
   int value = 0;
   if (at > text.len || text.len - at < 4) return -1;
@@ -74,7 +74,7 @@ static int hex4(struct mw_slice text, size_t at) {
 static bool is_high_surrogate(int unit) { return unit >= 0xd800 && unit < 0xdc00; }
 static bool is_low_surrogate(int unit) { return unit >= 0xdc00 && unit < 0xe000; }
 
-/* How many bytes the escape at `at`, a backslash, takes; 0 when it is none. */
+/* Returns the length of the escape at `at`, a backslash; 0 if it is malformed. */
 static size_t escape_len(struct mw_slice text, size_t at) {
   if (at + 1 >= text.len) return 0;
   if (text.data[at + 1] != 'u') return strchr("\"\\/bfnrt", text.data[at + 1]) && text.data[at + 1] ? 2 : 0;
@@ -150,7 +150,7 @@ size_t mw_json_unescape(struct mw_slice text, char *out) {
 
 static bool is_digit(int c) { return c >= '0' && c <= '9'; }
 
-/* Takes digits. Returns whether there was one. */
+/* Skips digits. False if there is none. */
 static bool skip_digits(struct mw_json_lexer *lexer) {
   if (!is_digit(peek(lexer, 0))) return false;
   while (is_digit(peek(lexer, 0))) lexer->at++;
@@ -250,7 +250,7 @@ static int lex_key(struct mw_json_lexer *lexer, struct mw_json_token *token, str
   return 0;
 }
 
-/* Behind a value: the end, a closing bracket, or a comma, which is taken. */
+/* Reads after a value: the end, a closing bracket, or a comma, which is taken. */
 static int lex_more(struct mw_json_lexer *lexer, struct mw_json_token *token, struct mw_err *err, bool *comma) {
   *comma = false;
   if (lexer->depth == 0) {

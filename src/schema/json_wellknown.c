@@ -1,9 +1,9 @@
-/* Well-known types out of JSON, in the forms that are their own: Timestamp, Duration, FieldMask, Struct, Value,
- * ListValue and the wrappers. Their fields are found by number, as google/protobuf defines them. */
+/* Reads well-known types with a JSON form of their own: Timestamp, Duration, FieldMask, Struct, Value, ListValue and
+ * the wrappers. Their fields are found by number, as google/protobuf defines them. */
 #include "schema/json_reader.h"
 #include "schema/time_text.h"
 
-/* Value's fields. */
+/* Field numbers of Value. */
 enum { VALUE_NULL = 1, VALUE_NUMBER, VALUE_STRING, VALUE_BOOL, VALUE_STRUCT, VALUE_LIST };
 
 /* Sets seconds and nanos, fields 1 and 2 of Timestamp and Duration. */
@@ -85,7 +85,7 @@ static int read_value(struct mw_json_reader *r, const struct mw_message_type *ty
   return mw_json_read_field(r, message, mw_field_by_number(type, value_member(r->token.kind)));
 }
 
-/* A wrapper holds its zero as an absent field; null was dealt with outside. */
+/* A wrapper with the zero value has no field on the wire. The caller has handled null. */
 static int read_wrapper(struct mw_json_reader *r, const struct mw_message_type *type, ProtobufCMessage *message) {
   const struct mw_field *value = mw_field_by_number(type, 1);
   if (r->token.kind == MW_JSON_NULL) return mw_json_mismatch(r, mw_field_type_name(value));

@@ -1,13 +1,13 @@
-/* Well-known types into JSON, in the forms that are their own. Their fields are found by number. */
+/* Writes well-known types with a JSON form of their own. Their fields are found by number. */
 #include <math.h>
 
 #include "base/text.h"
 #include "schema/json_writer.h"
 #include "schema/time_text.h"
 
-enum { PATH_SHOWN = 100 /* bytes of a path in an error */ };
+enum { PATH_SHOWN = 100 /* greatest number of a path's bytes in an error */ };
 
-/* The value of a field that may be unset: its zero then. */
+/* Returns the value of a field; empty if unset. */
 static ProtobufCBinaryData bytes_of(const ProtobufCMessage *message, const struct mw_field *field) {
   static const ProtobufCBinaryData none;
   return mw_field_is_set(message, field) ? *(const ProtobufCBinaryData *)mw_field_value(message, field) : none;
@@ -30,7 +30,7 @@ static int write_time(struct mw_json_writer *w, const struct mw_message_type *ty
 
 /* ---- FieldMask ---- */
 
-/* "a_b.c" as "aB.c", appended behind `out`. Returns false when the way back would give something else. */
+/* Appends "a_b.c" as "aB.c" to `out`. False if the result would not convert back to `path`. */
 static bool camel_case(struct mw_slice path, struct mw_buf *out, int *rc) {
   bool upper = false;
   for (size_t i = 0; i < path.len && *rc == 0; i++) {
@@ -80,7 +80,7 @@ static int write_value(struct mw_json_writer *w, const struct mw_message_type *t
 
 /* ---- Any ---- */
 
-/* The bytes of an Any, unpacked. */
+/* Unpacks the bytes of an Any. */
 static int open_any(struct mw_json_writer *w, struct mw_slice url, struct mw_slice bytes,
                     const struct mw_message_type **type, ProtobufCMessage **out) {
   size_t start = url.len;
@@ -132,6 +132,6 @@ int mw_json_write_wellknown(struct mw_json_writer *w, const struct mw_message_ty
     case MW_WKT_FIELD_MASK: return write_mask(w, type, message);
     case MW_WKT_VALUE: return write_value(w, type, message);
     case MW_WKT_ANY: return write_any(w, type, message);
-    default: return mw_json_write_field(w, message, first); /* Struct, ListValue, wrappers: their one field */
+    default: return mw_json_write_field(w, message, first); /* Struct, ListValue, wrappers: their only field */
   }
 }

@@ -1,4 +1,5 @@
-/* Messages into ProtoJSON: fields of every kind. The types with a form of their own are in json_wellknown_write.c. */
+/* Writes messages as ProtoJSON: fields of every kind. Types with a JSON form of their own are in
+ * json_wellknown_write.c. */
 #include "schema/json.h"
 
 #include <inttypes.h>
@@ -11,7 +12,7 @@
 #include "schema/json_number.h"
 #include "schema/json_writer.h"
 
-enum { ANY_BUDGET = 64 << 20 /* bytes of memory for all that the Anys of one message hold */ };
+enum { ANY_BUDGET = 64 << 20 /* greatest memory, in bytes, of the messages in a message's Anys */ };
 
 int mw_json_refuse(struct mw_json_writer *w, const char *fmt, ...) {
   char words[256];
@@ -28,7 +29,7 @@ int mw_json_refuse(struct mw_json_writer *w, const char *fmt, ...) {
 
 /* ---- scalars ---- */
 
-/* The value at `slot` as text; for integers and booleans, which are keys of maps too. */
+/* Formats the integer or boolean at `slot`. Keys of maps use it too. */
 static void format_integer(enum mw_kind kind, const void *slot, char out[MW_JSON_NUMBER_TEXT]) {
   switch (kind) {
     case MW_KIND_BOOL: strcpy(out, *(const protobuf_c_boolean *)slot ? "true" : "false"); break;
@@ -46,7 +47,7 @@ static void format_integer(enum mw_kind kind, const void *slot, char out[MW_JSON
 static void write_integer(struct mw_json_writer *w, enum mw_kind kind, const void *slot) {
   char text[MW_JSON_NUMBER_TEXT];
   format_integer(kind, slot, text);
-  if (kind != MW_KIND_BOOL && mw_kind_size(kind) == 8) { /* JavaScript's numbers end at 2^53 */
+  if (kind != MW_KIND_BOOL && mw_kind_size(kind) == 8) { /* JavaScript's integers are exact up to 2^53 */
     mw_json_put_string(&w->printer, mw_slice_str(text));
   } else {
     mw_json_put(&w->printer, text);
@@ -94,7 +95,7 @@ static void write_enum(struct mw_json_writer *w, const struct mw_enum_type *type
   }
 }
 
-/* One value of the field's kind. */
+/* Writes one value of the field's kind. */
 static int write_value(struct mw_json_writer *w, const struct mw_field *field, const void *slot) {
   switch (field->kind) {
     case MW_KIND_DOUBLE:
@@ -125,7 +126,7 @@ static int write_repeated(struct mw_json_writer *w, const ProtobufCMessage *mess
   return rc;
 }
 
-/* An entry's key as text, in `number` or the entry's own. */
+/* Returns an entry's key as text, in `number` or borrowed from the entry. */
 static struct mw_slice key_text(const ProtobufCMessage *entry, const struct mw_field *key,
                                 char number[MW_JSON_NUMBER_TEXT]) {
   const void *slot = mw_field_value(entry, key);
@@ -152,7 +153,7 @@ static int write_entry(struct mw_json_writer *w, const struct mw_field *field, c
   return rc;
 }
 
-/* The bytes of a message may hold a key more than once: the last one counts. `last` gets it for each key. */
+/* Maps each key to its last entry: a key may occur several times in the bytes of a message, and the last one counts. */
 static int last_entries(const struct mw_field *field, ProtobufCMessage *const *entries, size_t count,
                         struct mw_map *last) {
   const struct mw_field *key = mw_field_by_number(field->message, 1);
@@ -225,7 +226,7 @@ int mw_json_write_message(struct mw_json_writer *w, const struct mw_message_type
                           const ProtobufCMessage *message) {
   if (w->depth == MW_MESSAGE_DEPTH)
     return mw_err_set(w->err, MW_ELIMIT, "%s: nested deeper than %d messages", type->full_name, MW_MESSAGE_DEPTH);
-  if (!message) message = mw_message_new(type, &w->arena); /* a map's value that was left out */
+  if (!message) message = mw_message_new(type, &w->arena); /* a map entry without a value */
   if (!message) return mw_err_set(w->err, MW_ENOMEM, "out of memory");
   w->depth++;
   int rc = write_present(w, type, message);

@@ -4,7 +4,7 @@
  *   everything aligned to 8     counts and arrays of repeated fields, oneofs, strings, bytes, messages, 64-bit scalars
  *   everything aligned to 4     32-bit scalars, has flags, oneof cases
  *
- * so that there are no holes. A oneof is one union, large enough for any member: protobuf-c clears it as a whole. */
+ * This order leaves no holes. A oneof is one union, large enough for any member: protobuf-c clears it as a whole. */
 #include "schema/layout.h"
 
 #include <assert.h>
@@ -26,7 +26,7 @@ static ProtobufCType type_of(enum mw_kind kind) {
     case MW_KIND_FIXED32: return PROTOBUF_C_TYPE_FIXED32;
     case MW_KIND_BOOL: return PROTOBUF_C_TYPE_BOOL;
     case MW_KIND_MESSAGE: return PROTOBUF_C_TYPE_MESSAGE;
-    case MW_KIND_STRING: /* the same on the wire, but with a length */
+    case MW_KIND_STRING: /* encoded alike, and has a length in memory */
     case MW_KIND_BYTES: return PROTOBUF_C_TYPE_BYTES;
     case MW_KIND_UINT32: return PROTOBUF_C_TYPE_UINT32;
     case MW_KIND_ENUM: return PROTOBUF_C_TYPE_ENUM;
@@ -35,17 +35,17 @@ static ProtobufCType type_of(enum mw_kind kind) {
     case MW_KIND_SINT32: return PROTOBUF_C_TYPE_SINT32;
     case MW_KIND_SINT64: return PROTOBUF_C_TYPE_SINT64;
   }
-  abort(); /* a field of no kind: a bug of the linking */
+  abort(); /* no kind: a bug in linking */
 }
 
 static unsigned take(size_t *at, size_t size) {
   size_t offset = *at;
   *at += size;
-  assert(*at <= UINT_MAX); /* a set of 256 MiB cannot have the fields for more */
+  assert(*at <= UINT_MAX); /* a set of 256 MiB is too small to define so large a message */
   return (unsigned)offset;
 }
 
-/* The length-and-pointer parts and the 64-bit scalars. */
+/* Places fields aligned to 8: counts, pointers, lengths and 64-bit scalars. */
 static void place_wide(ProtobufCFieldDescriptor *desc, const struct mw_field *field, size_t *at) {
   if (field->repeated) {
     desc->quantifier_offset = take(at, sizeof(size_t));
@@ -55,7 +55,7 @@ static void place_wide(ProtobufCFieldDescriptor *desc, const struct mw_field *fi
   }
 }
 
-/* The 32-bit scalars, and the has flag of what is neither repeated nor a message. */
+/* Places 32-bit scalars, and the has flags of singular fields other than messages. */
 static void place_narrow(ProtobufCFieldDescriptor *desc, const struct mw_field *field, size_t *at) {
   if (field->repeated || field->oneof) return;
   if (mw_kind_size(field->kind) == 4) desc->offset = take(at, 4);
@@ -76,7 +76,7 @@ static void place_oneofs(const struct mw_message_type *type, struct mw_oneof *on
   }
 }
 
-/* How many bytes of `type` are aligned to 8, the header included. */
+/* Returns the size of the parts of `type` that are aligned to 8, the header included. */
 static size_t wide_size(const struct mw_message_type *type) {
   size_t size = sizeof(ProtobufCMessage) + type->n_oneofs * UNION_SIZE;
   ProtobufCFieldDescriptor unused;
@@ -84,7 +84,7 @@ static size_t wide_size(const struct mw_message_type *type) {
   return size;
 }
 
-/* Returns the size of the message. */
+/* Places all fields. Returns the size of the message. */
 static size_t place(const struct mw_message_type *type, struct mw_oneof *oneofs, ProtobufCFieldDescriptor *descs) {
   size_t wide = sizeof(ProtobufCMessage), narrow = wide_size(type);
   for (size_t i = 0; i < type->n_fields; i++) {
@@ -95,7 +95,7 @@ static size_t place(const struct mw_message_type *type, struct mw_oneof *oneofs,
   return (narrow + 7) / 8 * 8;
 }
 
-/* Everything of a field but its place. */
+/* Returns the descriptor of a field without its offsets. */
 static ProtobufCFieldDescriptor describe(const struct mw_field *field) {
   ProtobufCFieldDescriptor desc = {
       .name = field->name,
@@ -111,8 +111,8 @@ static ProtobufCFieldDescriptor describe(const struct mw_field *field) {
   return desc;
 }
 
-/* Runs of consecutive numbers among `n` sorted, distinct ones, and the sentinel that protobuf-c reads behind them.
- * NULL without memory. */
+/* Makes ranges of consecutive numbers from `n` sorted, distinct ones, and the sentinel that protobuf-c reads after
+ * them. Returns NULL without memory. */
 static ProtobufCIntRange *make_ranges(struct mw_arena *arena, size_t n, int (*number_at)(const void *of, size_t i),
                                       const void *of, unsigned *count) {
   size_t runs = 0;
@@ -141,7 +141,7 @@ int mw_layout_message(struct mw_arena *arena, const struct mw_message_type *type
       .package_name = "",
       .sizeof_message = sizeof(ProtobufCMessage),
   };
-  if (type->n_fields == 0) return 0; /* `fields` must stay NULL: protobuf-c looks at fields[0] when there is any */
+  if (type->n_fields == 0) return 0; /* `fields` must stay NULL: protobuf-c reads fields[0] unless it is */
 
   ProtobufCFieldDescriptor *descs = mw_arena_calloc(arena, type->n_fields, sizeof *descs);
   unsigned *by_name = mw_arena_calloc(arena, type->n_fields, sizeof *by_name);
@@ -166,7 +166,7 @@ static int compare_names(const void *a, const void *b) {
   return strcmp(x->name, y->name);
 }
 
-/* By number, and in the order of the file among aliases. */
+/* Sorts by number; aliases stay in the order of the file. */
 static int compare_numbers(const void *a, const void *b) {
   const struct mw_enum_value *x = *(const struct mw_enum_value *const *)a, *y = *(const struct mw_enum_value *const *)b;
   if (x->number != y->number) return x->number < y->number ? -1 : 1;
@@ -191,7 +191,7 @@ static int index_enum(struct mw_arena *arena, struct mw_enum_type *type) {
 
 static int enum_number_at(const void *values, size_t i) { return ((const ProtobufCEnumValue *)values)[i].value; }
 
-/* Where a number is among the distinct ones; it is there. */
+/* Returns the index of a number, which must be present, among the distinct ones. */
 static unsigned index_of_number(const struct mw_enum_type *type, int32_t number) {
   size_t low = 0, high = type->n_numbers;
   while (high - low > 1) {

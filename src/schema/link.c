@@ -24,7 +24,7 @@ int mw_build_check_number(struct mw_builder *b, const char *type, const FieldPro
                        proto->number, MAX_FIELD_NUMBER, FIRST_RESERVED_NUMBER, LAST_RESERVED_NUMBER);
 }
 
-/* Sets the field's kind and, for messages and enums, the type its name refers to. */
+/* Sets the field's kind and, for messages and enums, the type that its name refers to. */
 static int link_type(struct mw_builder *b, const char *where, const FieldProto *proto, struct mw_field *field) {
   const struct mw_symbol *symbol = proto->type_name ? mw_build_find(b, proto->type_name) : NULL;
   int kind = proto->has_type ? (int)proto->type : 0;
@@ -44,7 +44,7 @@ static int link_type(struct mw_builder *b, const char *where, const FieldProto *
   return 0;
 }
 
-/* "status_filter" becomes "statusFilter", as protoc does. NULL without memory. */
+/* Converts "status_filter" to "statusFilter", as protoc does. Returns NULL without memory. */
 static char *json_name_of(struct mw_builder *b, const char *name) {
   char *copy = mw_build_copy(b, name);
   if (!copy) return NULL;
@@ -71,7 +71,7 @@ static int name_field(struct mw_builder *b, const char *where, const FieldProto 
   return field->name && field->json_name ? 0 : mw_build_no_memory(b);
 }
 
-/* Label and options: the field's kind is known. */
+/* Applies label and options. The field's kind is already set. */
 static int qualify(struct mw_builder *b, const char *where, const FieldProto *proto, struct mw_field *field) {
   int label = proto->has_label ? (int)proto->label : LABEL_OPTIONAL;
   if (label < LABEL_OPTIONAL || label > LABEL_REPEATED) {
@@ -100,7 +100,7 @@ static int link_default(struct mw_builder *b, const char *where, const FieldProt
     }
     return mw_build_default(b, where, proto->default_value, field);
   }
-  /* A proto2 enum need not begin with 0; its first value is what an unset field reads as. */
+  /* A proto2 enum need not begin with 0; an unset field reads as its first value. */
   bool enum_default = singular && field->kind == MW_KIND_ENUM && field->has_presence;
   if (enum_default && field->enumeration->values[0].number != 0) {
     field->default_value = &field->enumeration->values[0].number;
@@ -139,7 +139,7 @@ static int compare_json_names(const void *a, const void *b) {
   return strcmp(x->json_name, y->json_name);
 }
 
-/* The declared fields by number, in scratch memory; groups, which are kept as unknown fields, left out. */
+/* Sorts the declared fields by number, in scratch memory. Omits groups, which are kept as unknown fields. */
 static int sort_fields(struct mw_builder *b, const char *type, const Google__Protobuf__DescriptorProto *proto,
                        const FieldProto ***out, size_t *n) {
   const FieldProto **sorted = mw_arena_calloc(&b->scratch, proto->n_field, sizeof *sorted);
@@ -164,11 +164,11 @@ static int sort_fields(struct mw_builder *b, const char *type, const Google__Pro
   return 0;
 }
 
-/* What is found out about each declared oneof before the real ones get their place. */
+/* Counts for a declared oneof, made before the real ones are placed. */
 struct oneof_tally {
   size_t declared;  /* members, groups included */
-  size_t kept;      /* members that are fields here */
-  bool synthetic;   /* stands for proto3 `optional` */
+  size_t kept;      /* members that are fields of the type */
+  bool synthetic;   /* implements proto3 `optional` */
   struct mw_oneof *oneof;
   const struct mw_field **members;
 };
@@ -251,9 +251,9 @@ static int link_message(struct mw_builder *b, struct mw_message_plan *plan, stru
   return rc == 0 ? index_fields(b, type) : rc;
 }
 
-/* ---- what needs all messages linked ---- */
+/* ---- after all messages are linked ---- */
 
-/* A map's entry: `key` and `value`, and a key that can be one. */
+/* Checks a map's entry type: `key` and `value`, and a kind that is allowed for keys. */
 static int check_map_entry(struct mw_builder *b, const struct mw_message_type *type) {
   const struct mw_field *fields = type->fields;
   bool ok = type->n_fields == 2 && type->n_oneofs == 0 && fields[0].number == 1 && fields[1].number == 2 &&
@@ -271,7 +271,7 @@ static int check_map_entry(struct mw_builder *b, const struct mw_message_type *t
   }
 }
 
-/* Spreads has_required from messages to those that contain them, until nothing changes any more. */
+/* Propagates has_required from messages to those that contain them, until nothing changes. */
 static void spread_required(struct mw_pool *pool) {
   for (bool changed = true; changed;) {
     changed = false;

@@ -8,7 +8,7 @@
 #include "schema/protoc.h"
 #include "schema/roots.h"
 
-/* Appends the descriptor sets that are there as files. Serialised sets put behind each other are one set. */
+/* Appends the folder's descriptor set files. Concatenated serialised sets are one set. */
 static int read_sets(struct mw_buf *out, const char *dir, const struct mw_file_list *files, struct mw_err *err) {
   struct mw_buf path = MW_BUF_INIT;
   int rc = 0;
@@ -20,7 +20,7 @@ static int read_sets(struct mw_buf *out, const char *dir, const struct mw_file_l
       break;
     }
     rc = mw_buf_read_file(out, mw_buf_str(&path), MW_POOL_SET_MAX, err);
-    if (rc == MW_ENOTFOUND) rc = MW_EIO; /* it was there a moment ago */
+    if (rc == MW_ENOTFOUND) rc = MW_EIO; /* it existed a moment ago */
     if (rc != 0) break;
     struct mw_descriptor_set set;
     rc = mw_descriptor_set_init(&set, mw_slice(out->data + start, out->len - start), err);

@@ -1,4 +1,4 @@
-/* Messages without their encoding: making them, and what is set in them. */
+/* Messages without their encoding: creation, and presence of fields. */
 #include "schema/message.h"
 
 ProtobufCMessage *mw_message_new(const struct mw_message_type *type, struct mw_arena *arena) {
@@ -26,7 +26,7 @@ static protobuf_c_boolean *has_flag(const ProtobufCMessage *message, const struc
   return (protobuf_c_boolean *)(void *)((char *)(uintptr_t)message + field->desc->quantifier_offset);
 }
 
-/* Whether the value differs from the zero of its kind. By its bits: -0.0 does. Strings begin with their length. */
+/* True if the value's bits are not all zero: -0.0 counts as nonzero. Strings begin with their length. */
 static bool is_nonzero(const ProtobufCMessage *message, const struct mw_field *field) {
   const void *value = mw_field_value(message, field);
   return mw_kind_size(field->kind) == 4 ? *(const uint32_t *)value != 0 : *(const uint64_t *)value != 0;
@@ -34,7 +34,7 @@ static bool is_nonzero(const ProtobufCMessage *message, const struct mw_field *f
 
 bool mw_field_is_set(const ProtobufCMessage *message, const struct mw_field *field) {
   if (field->oneof) {
-    /* A message that was not given is as good as unset. */
+    /* A NULL message counts as unset. */
     return *mw_field_case(message, field) == field->number &&
            (field->kind != MW_KIND_MESSAGE || is_nonzero(message, field));
   }
@@ -52,13 +52,13 @@ void mw_field_mark(ProtobufCMessage *message, const struct mw_field *field) {
 
 /* ---- required fields ---- */
 
-/* The way from the root to a message: kept on the stack, written out only for an error. */
+/* A step of the path from the root to a message. Steps are on the stack, and printed only for an error. */
 struct step {
   const struct step *outer; /* NULL at the root */
   const struct mw_message_type *type;
   const ProtobufCMessage *message;
-  const struct mw_field *field; /* the one being looked at */
-  size_t index;                 /* of its elements */
+  const struct mw_field *field; /* current field */
+  size_t index;                 /* current element of `field` */
 };
 
 static int write_path(struct mw_buf *out, const struct step *step) {

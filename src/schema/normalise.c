@@ -1,20 +1,20 @@
-/* The invariant: of the output, every message holds each singular submessage at most once and nothing that
- * protobuf-c refuses, so mw_scan() finds it plain; and it means what the input meant.
+/* Invariant of the output: every message holds each singular submessage at most once and nothing that protobuf-c
+ * refuses, so that mw_scan() finds it plain; and it has the meaning of the input.
  *
- * How a field of the input gets there:
- *   - A singular submessage may come several times, and the specification says that the copies are merged. Merging
- *     is the same as parsing the concatenation of their bytes, so the copies are noted as a list of pieces and written
- *     once, as one message made of all the pieces, at the end of the message that holds them. Each byte is visited once
- *     for its own level, however the copies are spread: linear.
- *   - In a oneof the last member wins, and what came before is void, a submessage of the same member too when another
- *     member came between. Setting a member forgets the pieces of the one before.
- *   - A field of a wrong wire type, a group, or a value that a closed enum does not know is to be kept as an unknown
- *     field. protobuf-c would not keep it under its number, so its bytes, tag and all, travel in a carrier, a field
- *     that no message can have; mw_normalise_restore() unpacks the carriers once protobuf-c is done. Of a map
- *     with closed enum values the whole entry is kept so, if the last value in it is the unknown one.
+ * Rules for a field of the input:
+ *   - A singular submessage may occur several times; the specification requires that the copies are merged. Merging
+ *     is the same as parsing the concatenation of their bytes. So the copies are recorded as a list of pieces and
+ *     written once, as one message made of all the pieces, at the end of the message that holds them. Each byte is
+ *     visited once for its own level, however the copies are spread: the time is linear.
+ *   - In a oneof the last member wins and earlier ones are void. A submessage of the same member is void too if another
+ *     member came between. Setting a member drops the pieces of the previous one.
+ *   - A field of a wrong wire type, a group, or an unknown value of a closed enum is to be kept as an unknown field.
+ *     protobuf-c would not keep it under its number, so its bytes, tag included, travel in a carrier, a field that no
+ *     message can have; mw_normalise_restore() unpacks the carriers after protobuf-c. A map entry with a closed enum
+ *     value is carried as a whole if the last value in it is unknown.
  *   - Everything else is copied.
- * Moving a submessage behind its siblings changes nothing: order matters only among fields of one number, of one
- * oneof, and among unknown fields, and these stay in order.
+ * A submessage may move after its siblings: order matters only among fields of one number, of one oneof, and among
+ * unknown fields, and these stay in order.
  *
  * Lengths of written messages take five bytes, padded, so that they can be filled in afterwards. */
 #include "schema/normalise.h"
@@ -25,27 +25,27 @@
 
 enum { LENGTH_SIZE = 5, NONE = 0 };
 
-/* A stretch of the input that is part of a message. */
+/* A range of the input that is part of a message. */
 struct piece {
   uint32_t start, len; /* in bytes; a message has less than 2 GiB */
-  uint32_t next;       /* the index of the next piece of the same message, or NONE */
+  uint32_t next;       /* index of the next piece of the same message, or NONE */
 };
 
-/* What is known of a field while its message is being written. */
+/* State of a field while its message is being written. */
 struct slot {
-  uint32_t first, last; /* of the pieces noted for a singular submessage, or NONE */
-  uint32_t holder;      /* in the slot of a oneof's first member: the number of the member that is set, or 0 */
+  uint32_t first, last; /* pieces of a singular submessage, or NONE */
+  uint32_t holder;      /* in the slot of a oneof's first member: number of the set member, or 0 */
 };
 
 struct normaliser {
   const uint8_t *input;
   struct mw_buf *out;
-  struct piece *pieces; /* a stack: a message's are dropped when it is written; the first is not used, see NONE */
+  struct piece *pieces; /* a stack: a message's pieces are popped once it is written; the first is unused, see NONE */
   size_t n_pieces, cap_pieces;
   size_t cost, budget;
 };
 
-/* Writes a varint at `at`; returns what follows it. */
+/* Writes a varint at `at`. Returns the first byte after it. */
 static uint8_t *encode_varint(uint8_t *at, uint64_t value) {
   for (; value >= 0x80; value >>= 7) *at++ = (uint8_t)(value | 0x80);
   *at++ = (uint8_t)value;
@@ -71,7 +71,7 @@ static int put_carrier(struct mw_buf *out, const uint8_t *begin, const uint8_t *
   return code ? code : put_bytes(out, begin, end);
 }
 
-/* Notes a piece of the input behind the others of its message. */
+/* Appends a piece of the input to those of its message. */
 static int note_piece(struct normaliser *n, struct slot *slot, const uint8_t *begin, const uint8_t *end) {
   if (n->n_pieces >= n->cap_pieces) {
     size_t cap = n->cap_pieces * 2 + 32;
@@ -110,7 +110,7 @@ static int write_submessage(struct normaliser *n, const struct mw_field *field, 
   return 0;
 }
 
-/* Whether the value of a map entry is one that its closed enum does not know: its last value counts. */
+/* True if the last value of a map entry is unknown to its closed enum. */
 static bool entry_is_stray(const struct mw_field *map, const struct mw_wire_field *entry) {
   const struct mw_field *value = mw_field_by_number(map->message, 2);
   if (!value || value->kind != MW_KIND_ENUM || !value->enumeration->closed) return false;
@@ -123,7 +123,7 @@ static bool entry_is_stray(const struct mw_field *map, const struct mw_wire_fiel
   return stray;
 }
 
-/* Of packed values of a closed enum, those that it knows are written one by one, the others are carried. */
+/* Splits packed values of a closed enum: writes known ones one by one, carries unknown ones. */
 static int write_packed_enum(struct normaliser *n, const struct mw_field *field, const struct mw_wire_field *f) {
   int code = 0;
   for (const uint8_t *at = f->value; at < f->end && code == 0;) {
@@ -136,7 +136,7 @@ static int write_packed_enum(struct normaliser *n, const struct mw_field *field,
   return code;
 }
 
-/* Makes `field` the set member of its oneof and forgets the pieces of the one that was. */
+/* Makes `field` the set member of its oneof and drops the pieces of the previous one. */
 static void set_member(const struct mw_message_type *type, struct slot *slots, const struct mw_field *field) {
   uint32_t *holder = &slots[field->oneof->members[0] - type->fields].holder;
   if (*holder != 0 && *holder != field->number) {
@@ -146,8 +146,8 @@ static void set_member(const struct mw_message_type *type, struct slot *slots, c
   *holder = field->number;
 }
 
-/* Whether a value of a map entry that is not stray as a whole is stray: a later value has replaced it. To keep it among
- * the entry's unknown fields would let it come last when they are packed, and win. */
+/* True for an unknown enum value that a later value of the map entry replaces. Kept among the entry's unknown fields,
+ * it would be packed last and win. */
 static bool is_replaced(const struct mw_message_type *type, const struct mw_field *field,
                         const struct mw_wire_field *f) {
   return type->map_entry && field->kind == MW_KIND_ENUM && f->wire == MW_WIRE_VARINT &&
@@ -160,7 +160,7 @@ static bool is_unknown(const struct mw_field *field, const struct mw_wire_field 
   return field->kind == MW_KIND_ENUM && f->wire == MW_WIRE_VARINT && mw_wire_stray(field->enumeration, f->varint);
 }
 
-/* Writes, notes or carries one field, which begins at `begin`. */
+/* Writes, records or carries one field, which begins at `begin`. */
 static int write_field(struct normaliser *n, const struct mw_message_type *type, struct slot *slots,
                        const uint8_t *begin, const struct mw_wire_field *f) {
   const struct mw_field *field = mw_field_by_number(type, f->number);
@@ -181,7 +181,7 @@ static int write_field(struct normaliser *n, const struct mw_message_type *type,
   return put_bytes(n->out, begin, f->end);
 }
 
-/* Writes the message that is made of the pieces from `first` on: first its plain fields, then its submessages. */
+/* Writes the message made of the pieces from `first` on: its plain fields, then its submessages. */
 static int write_message(struct normaliser *n, const struct mw_message_type *type, uint32_t first) {
   n->cost += type->desc->sizeof_message;
   if (n->cost > n->budget) return MW_ELIMIT;

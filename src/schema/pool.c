@@ -1,4 +1,4 @@
-/* A pool's life, and finding things in it. */
+/* Making, releasing and searching a pool. */
 #include "schema/pool.h"
 
 #include <stdlib.h>
@@ -9,7 +9,7 @@
 #include "schema/load.h"
 #include "schema/pool_impl.h"
 
-/* ---- making one ---- */
+/* ---- construction ---- */
 
 static void pool_free(struct mw_pool *pool) {
   if (!pool) return;
@@ -37,7 +37,7 @@ static int declare_given(struct mw_builder *b, const struct mw_descriptor_set *s
     if (!other) {
       rc = mw_build_declare(b, file);
     } else if (!has_file(own, file->proto->name) && !mw_descriptor_file_same(file->bytes, other->bytes)) {
-      /* A well-known file may differ: sets bring it along as their compiler knows it, and the first will do. */
+      /* A well-known file may differ: each set contains its compiler's version. The first one is kept. */
       b->file = other;
       rc = mw_build_fail(b, MW_EEXIST, "the file is in the descriptor sets twice, with different contents");
     }
@@ -46,7 +46,7 @@ static int declare_given(struct mw_builder *b, const struct mw_descriptor_set *s
   return 0;
 }
 
-/* Every import of the given files must be there, for clients that ask for files by reflection. */
+/* Checks that the pool has every import of the given files, for clients that request files by reflection. */
 static int check_imports(struct mw_builder *b, const struct mw_descriptor_set *set) {
   for (size_t i = 0; i < set->n_files; i++) {
     b->file = mw_map_get(&b->pool->files, mw_slice_str(set->files[i].proto->name));

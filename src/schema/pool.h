@@ -1,17 +1,17 @@
-/* The descriptor pool: every message, enum and service of a set of .proto files, with the protobuf-c descriptors that
- * were laid out for them at run time.
+/* The descriptor pool: every message, enum and service of a set of .proto files, with protobuf-c descriptors that were
+ * laid out at run time.
  *
- * A pool is immutable once made, reference counted and readable from every thread. All pointers reachable from it
- * live until the last mw_pool_unref(). The well-known types (google.protobuf.*), google.rpc's status and error details,
- * and gRPC's health and reflection services are built in: they are in every pool, save what a folder's own copy of
- * their file leaves out. Any, Timestamp and Duration are always there, and what is there of the types that code relies
- * on has the built-in shape (schema/builtin.h). Names are full names without a leading dot ("tasks.Task").
+ * A pool is immutable once made, reference counted and readable from every thread. All pointers reachable from it live
+ * until the last mw_pool_unref(). The well-known types (google.protobuf.*), google.rpc's status and error details, and
+ * gRPC's health and reflection services are built into every pool, except for types that the folder's own copy of their
+ * file omits. Any, Timestamp and Duration always exist. A built-in type that code relies on always has the built-in
+ * shape (schema/builtin.h). Names are full names without a leading dot ("tasks.Task").
  *
- * In memory a message is a protobuf-c message whose layout differs from generated code in two ways: a `string` is
- * stored as ProtobufCBinaryData, so that it keeps its length and its NULs; and every singular scalar field outside of
+ * In memory a message is a protobuf-c message whose layout differs from generated code in two ways. A `string` is
+ * stored as ProtobufCBinaryData, so that it keeps its length and its NULs. Every singular scalar field outside of
  * oneofs has an int "has" quantifier like a proto2 optional one: fields without presence, so that -0.0 and merges
- * survive, and required ones, so that it is known whether they are set. protobuf-c therefore does not check that they
- * are: mw_message_check_required() does. `schema/message.h` reads and writes it. */
+ * survive, and required ones, so that their absence is detected. protobuf-c therefore does not check required fields;
+ * mw_message_check_required() does. `schema/message.h` reads and writes messages. */
 #ifndef MW_SCHEMA_POOL_H
 #define MW_SCHEMA_POOL_H
 
@@ -79,7 +79,7 @@ struct mw_field {
 
 struct mw_oneof {
   const char *name;
-  size_t case_offset; /* of a uint32 in the message: the number of the set member, 0 for none */
+  size_t case_offset; /* offset of a uint32 in the message: the number of the set member, 0 for none */
   const struct mw_field *const *members;
   size_t n_members;
 };
@@ -87,7 +87,7 @@ struct mw_oneof {
 struct mw_message_type {
   const char *full_name;
   const char *file; /* "tasks.proto" */
-  unsigned index;   /* dense, 0 .. mw_pool_message_count() - 1: for side tables */
+  unsigned index;   /* dense, 0 .. mw_pool_message_count() - 1, for side tables */
   const ProtobufCMessageDescriptor *desc;
   const struct mw_field *fields; /* sorted by number, parallel to desc->fields */
   size_t n_fields;
@@ -95,8 +95,8 @@ struct mw_message_type {
   size_t n_oneofs;
   enum mw_wellknown wellknown;
   bool map_entry;
-  bool has_required;                 /* here or in any message reachable from here */
-  bool has_defaults;                 /* some field of its own has a default_value */
+  bool has_required;                 /* the type, or any message reachable from it, has a required field */
+  bool has_defaults;                 /* a field of the type itself has a default_value */
   const struct mw_field **by_name;      /* sorted by name */
   const struct mw_field **by_json_name; /* sorted by JSON name */
 };
@@ -136,29 +136,29 @@ struct mw_service_type {
 
 struct mw_pool;
 
-enum { MW_POOL_SET_MAX = 256 << 20 }; /* most bytes of a set */
+enum { MW_POOL_SET_MAX = 256 << 20 }; /* greatest size of a set, in bytes */
 
-/* Makes a pool of a serialised google.protobuf.FileDescriptorSet, all or nothing; later duplicates of a file with the
- * same bytes are ignored. Borrows `set` for the call. Everything that would make protobuf-c abort is refused first.
- * Returns 0 and a reference in `out`; MW_EFORMAT (not a set, a dangling reference, a type that cannot be),
+/* Makes a pool from a serialised google.protobuf.FileDescriptorSet, all or nothing. Ignores later duplicates of a file
+ * with the same bytes. Borrows `set` for the call. Refuses everything that would make protobuf-c abort. A copy of a
+ * built-in file in the set, at any path, replaces the built-in file. Returns 0 and a reference in `out`; MW_EFORMAT
+ * (not a set, a dangling reference, an impossible type, or another shape of a built-in type that code relies on),
  * MW_EEXIST (a name defined twice), MW_EUNSUPPORTED (editions), MW_ELIMIT (over MW_POOL_SET_MAX, or nested over 64
- * deep) or MW_ENOMEM. A copy of a built-in file in the set, at whatever path, takes its place; MW_EFORMAT when a type
- * that code relies on has another shape in it. Findings about a file begin with "ROOT/FILE:", and with
- * "ROOT/FILE:LINE:" where a line is known; ROOT is that of `roots` (schema/roots.h, may be empty) which has the file. */
+ * deep) or MW_ENOMEM. Findings about a file begin with "ROOT/FILE:LINE:", or with "ROOT/FILE:" if the line is unknown.
+ * ROOT is the one of `roots` (schema/roots.h, may be empty) that has the file. */
 int mw_pool_load(struct mw_pool **out, struct mw_slice set, const char *const *roots, struct mw_err *err);
 
-/* The same with findings that begin with "FILE:". */
+/* As mw_pool_load() with findings that begin with "FILE:". */
 int mw_pool_new(struct mw_pool **out, struct mw_slice set, struct mw_err *err);
 
 struct mw_pool *mw_pool_ref(struct mw_pool *pool);
 void mw_pool_unref(struct mw_pool *pool);
 
-/* By full name; NULL when there is none. */
+/* Find a type by full name. Return NULL if there is none. */
 const struct mw_message_type *mw_pool_message(const struct mw_pool *pool, const char *full_name);
 const struct mw_enum_type *mw_pool_enum(const struct mw_pool *pool, const char *full_name);
 const struct mw_service_type *mw_pool_service(const struct mw_pool *pool, const char *full_name);
 
-/* By path, "/package.Service/Method". */
+/* Finds a method by path, "/package.Service/Method". Returns NULL if there is none. */
 const struct mw_method_type *mw_pool_method(const struct mw_pool *pool, struct mw_slice path);
 
 /* Iterate: i from 0 to the count. Services are sorted by name. */
@@ -169,9 +169,9 @@ const struct mw_enum_type *mw_pool_enum_at(const struct mw_pool *pool, size_t i)
 size_t mw_pool_service_count(const struct mw_pool *pool);
 const struct mw_service_type *mw_pool_service_at(const struct mw_pool *pool, size_t i);
 
-/* For reflection: the serialised FileDescriptorProto of a file (data NULL when there is none); the path of the file
- * that defines a symbol (message, field, enum, enum value, service, method, extension), or of the one that extends
- * message `type` by field `number` (NULL when there is none); the numbers of all extensions of `type`; the paths a file
+/* For reflection: the serialised FileDescriptorProto of a file (data NULL if there is none); the path of the file that
+ * defines a symbol (message, field, enum, enum value, service, method, extension), or of the file that extends message
+ * `type` by field `number` (NULL if there is none); the numbers of all extensions of `type`; the paths that a file
  * imports. */
 struct mw_slice mw_pool_file(const struct mw_pool *pool, const char *path);
 const char *mw_pool_file_of_symbol(const struct mw_pool *pool, const char *symbol);
@@ -179,22 +179,23 @@ const char *mw_pool_file_of_extension(const struct mw_pool *pool, const char *ty
 size_t mw_pool_extensions(const struct mw_pool *pool, const char *type, const int32_t **numbers);
 size_t mw_pool_imports(const struct mw_pool *pool, const char *path, const char *const **imports);
 
-/* The holder of an extension: a message type that has it as the only field, with "[full.name]" as the names, and the name
- * of the extended message. It is in no list, and its index is none. The fields of a message that belong to the extension
- * are a message of this type. NULL when there is no such extension, or when it is a group or of a message set. */
+/* Return the holder of an extension: a message type with the name of the extended message and the extension as its only
+ * field, named "[full.name]". It is in no list and has no index. The unknown fields of a message that belong to the
+ * extension unpack as a message of this type. Return NULL if there is no such extension, or if it is a group or extends
+ * a message set. */
 const struct mw_message_type *mw_pool_extension(const struct mw_pool *pool, const char *type, uint32_t number);
 const struct mw_message_type *mw_pool_extension_by_name(const struct mw_pool *pool, struct mw_slice full_name);
 
-/* A field by its name or, second, by its JSON name too; NULL when there is none. */
+/* Find a field by name, by JSON name or else name, or by number. Return NULL if there is none. */
 const struct mw_field *mw_field_by_name(const struct mw_message_type *type, struct mw_slice name);
 const struct mw_field *mw_field_by_json_name(const struct mw_message_type *type, struct mw_slice name);
 const struct mw_field *mw_field_by_number(const struct mw_message_type *type, uint32_t number);
 
-/* The first value with this number or name; NULL when there is none. */
+/* Find the first value with this number or name. Return NULL if there is none. */
 const struct mw_enum_value *mw_enum_by_number(const struct mw_enum_type *type, int32_t number);
 const struct mw_enum_value *mw_enum_by_name(const struct mw_enum_type *type, struct mw_slice name);
 
-/* "int32", "tasks.Priority", ...: how a person would name the field's type. */
+/* Returns the name of the field's type for error messages: "int32", "tasks.Priority", ... */
 const char *mw_field_type_name(const struct mw_field *field);
 
 #endif

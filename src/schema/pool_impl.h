@@ -1,4 +1,4 @@
-/* The inside of a pool: for the files that make one and look things up in it, nobody else. */
+/* The inside of a pool, private to the files that make one and look things up in it. */
 #ifndef MW_SCHEMA_POOL_IMPL_H
 #define MW_SCHEMA_POOL_IMPL_H
 
@@ -20,21 +20,21 @@ enum mw_symbol_kind {
   MW_SYMBOL_MESSAGE,
   MW_SYMBOL_ENUM,
   MW_SYMBOL_SERVICE,
-  MW_SYMBOL_MEMBER /* a field, oneof, enum value, method or extension: known by name for reflection alone */
+  MW_SYMBOL_MEMBER /* a field, oneof, enum value, method or extension: listed for reflection alone */
 };
 
-/* What a full name stands for. */
+/* The type or member that a full name refers to. */
 struct mw_symbol {
   enum mw_symbol_kind kind;
   const struct mw_pool_file *file;
-  void *type; /* mw_message_type, mw_enum_type, mw_service_type; of an extension its holder; NULL for other members */
+  void *type; /* mw_message_type, mw_enum_type, mw_service_type; the holder of an extension; NULL for other members */
 };
 
 struct mw_extension {
   const char *extendee;
   int32_t number;
   const struct mw_pool_file *file;
-  const struct mw_message_type *holder; /* mw_pool_extension() */
+  const struct mw_message_type *holder; /* see mw_pool_extension() */
 };
 
 struct mw_pool {
@@ -49,8 +49,8 @@ struct mw_pool {
   size_t n_enums;
   const struct mw_service_type **services; /* sorted by name */
   size_t n_services;
-  struct mw_extension *extensions; /* sorted by extendee and number, */
-  int32_t *extension_numbers;      /* and their numbers alone */
+  struct mw_extension *extensions; /* sorted by extendee and number */
+  int32_t *extension_numbers;      /* the numbers of `extensions`, in the same order */
   size_t n_extensions;
 };
 

@@ -11,13 +11,13 @@ static bool is_word(uint8_t c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.';
 }
 
-/* Bytes up to and with `end`; all when it is nowhere. */
+/* Returns the number of bytes up to and including `end`; all if `end` does not occur. */
 static size_t up_to(struct mw_slice text, const char *end) {
   const uint8_t *found = memmem(text.data, text.len, end, strlen(end));
   return found ? (size_t)(found - text.data) + strlen(end) : text.len;
 }
 
-/* Bytes of white space or of one comment at the beginning. */
+/* Returns the length of the white space or the one comment at the beginning. */
 static size_t blank(struct mw_slice text) {
   size_t n = 0;
   while (n < text.len && is_space(text.data[n])) n++;
@@ -26,7 +26,8 @@ static size_t blank(struct mw_slice text) {
   return text.data[1] == '*' ? 2 + up_to(mw_slice(text.data + 2, text.len - 2), "*/") : 0;
 }
 
-/* Bytes of the string at the beginning, its quotes included. It ends with its line at the latest. */
+/* Returns the length of the string at the beginning, quotes included. A string ends at the end of its line at the
+ * latest. */
 static size_t quoted(struct mw_slice text) {
   size_t n = 1;
   while (n < text.len && text.data[n] != text.data[0] && text.data[n] != '\n') n += text.data[n] == '\\' ? 2 : 1;
@@ -44,7 +45,8 @@ struct mw_slice mw_proto_next_token(struct mw_proto_text *text) {
 }
 
 static bool is_string(struct mw_slice token) {
-  return token.len >= 2 && (token.data[0] == '"' || token.data[0] == '\'') && token.data[token.len - 1] == token.data[0];
+  return token.len >= 2 && (token.data[0] == '"' || token.data[0] == '\'') &&
+         token.data[token.len - 1] == token.data[0];
 }
 
 bool mw_proto_next_import(struct mw_proto_text *text, struct mw_slice *path, unsigned *line) {

@@ -1,6 +1,6 @@
-/* protoc takes the types of options from the descriptor.proto that it has loaded, or else from its own, and loads it only
- * when something imports it. The project's own, which is newer, stands in for every other one; when protoc does not know
- * an option, it runs again with that file as the first. */
+/* protoc takes the types of options from the descriptor.proto that it has loaded, or else from its built-in one. It
+ * loads the file only if another imports it. The project's own descriptor.proto, which is newer, replaces every other
+ * one. If protoc does not recognise an option, it runs again with that file first. */
 #include "schema/protoc.h"
 
 #include <errno.h>
@@ -21,24 +21,24 @@
 extern const unsigned char mw_descriptor_text[];
 extern const unsigned long mw_descriptor_text_len;
 
-enum { WELLKNOWN, DESCRIPTOR_TEXT, FIRST_ROOT }; /* the descriptors that protoc inherits */
+enum { WELLKNOWN, DESCRIPTOR_TEXT, FIRST_ROOT }; /* descriptors that protoc inherits */
 
 struct compilation {
   const char *const *roots;
   const char *const *files;
   size_t n;
-  int *inherited; /* -1 for those that are not open; those of the roots are of all but the first, which it runs in */
+  int *inherited; /* -1 for those not open. Of the roots, all but the first, which is protoc's working directory */
   size_t n_inherited;
-  bool options; /* protoc is to load DESCRIPTOR first */
+  bool options; /* load DESCRIPTOR first */
   struct mw_protoc_findings findings;
   struct mw_err *err;
 };
 
 static int no_memory(struct compilation *c) { return mw_err_set(c->err, MW_ENOMEM, "%s: out of memory", c->roots[0]); }
 
-/* ---- what it inherits ---- */
+/* ---- inherited descriptors ---- */
 
-/* A file that exists in memory alone. */
+/* Makes a file that exists only in memory. */
 static int open_memory(struct compilation *c, int *fd, struct mw_slice bytes) {
   *fd = memfd_create("moonwire", MFD_CLOEXEC);
   if (*fd < 0) return mw_err_set(c->err, MW_EIO, "%s: memfd_create: %s", c->roots[0], strerror(errno));
@@ -50,7 +50,7 @@ static int open_memory(struct compilation *c, int *fd, struct mw_slice bytes) {
   return 0;
 }
 
-/* Roots are passed as descriptors: a path may have characters in it that mean something to --proto_path. */
+/* Roots are passed as descriptors, because --proto_path gives some characters of a path a meaning. */
 static int open_all(struct compilation *c) {
   size_t roots = 1;
   while (c->roots[roots]) roots++;
@@ -77,7 +77,7 @@ static void close_all(struct compilation *c) {
   free(c->inherited);
 }
 
-/* ---- running it ---- */
+/* ---- invocation ---- */
 
 /* Appends the arguments, each with its NUL, to `out`. */
 static int put_arguments(struct compilation *c, size_t first, struct mw_buf *out, size_t *count) {
@@ -95,7 +95,7 @@ static int put_arguments(struct compilation *c, size_t first, struct mw_buf *out
   if (rc == 0 && c->options) rc = mw_buf_append(out, DESCRIPTOR, sizeof DESCRIPTOR);
   *count += c->options;
   for (size_t i = first; i < c->n && rc == 0; i++, ++*count) {
-    rc = mw_buf_printf(out, "./%s%c", c->files[i], 0); /* "./" keeps a leading dash from being an option */
+    rc = mw_buf_printf(out, "./%s%c", c->files[i], 0); /* "./" keeps a name with a leading dash from being an option */
   }
   return rc == 0 ? 0 : no_memory(c);
 }
@@ -124,14 +124,15 @@ static int run(struct compilation *c, size_t first, struct mw_buf *out, struct m
                     c->roots[0]);
 }
 
-/* Whether protoc does not know an option that is not in parentheses, or a type of DESCRIPTOR. */
+/* True if protoc does not recognise an option without parentheses, or a type of DESCRIPTOR. */
 static bool lacks_options(struct mw_slice errors) {
   return memmem(errors.data, errors.len, ": Option \"", 10) ||
          memmem(errors.data, errors.len, "\"google.protobuf.", 17);
 }
 
-/* The same, and again with DESCRIPTOR when that is needed. The set then begins with that file, which every pool has. */
-static int run_with_options(struct compilation *c, size_t first, struct mw_buf *set, struct mw_buf *errors, int *status) {
+/* As run(), and again with DESCRIPTOR if protoc needs it. The set then begins with that file, which every pool has. */
+static int run_with_options(struct compilation *c, size_t first, struct mw_buf *set, struct mw_buf *errors,
+                            int *status) {
   int rc = run(c, first, set, errors, status);
   if (rc != 0 || *status == 0 || c->options || !lacks_options(mw_buf_slice(errors))) return rc;
   c->options = true;
@@ -140,15 +141,15 @@ static int run_with_options(struct compilation *c, size_t first, struct mw_buf *
   return run(c, first, set, errors, status);
 }
 
-/* ---- putting it together ---- */
+/* ---- compilation ---- */
 
-/* Whether `line` is about `file`: "FILE:..." */
+/* True if `line` is about `file`: "FILE:..." */
 static bool is_about(struct mw_slice line, const char *file) {
   size_t len = strlen(file);
   return line.len > len && memcmp(line.data, file, len) == 0 && line.data[len] == ':';
 }
 
-/* The file that protoc stopped at, of those from `first` on: the first one that it complains about; n for none. */
+/* Returns the index of the file that protoc stopped at: from `first` on, the first file with an error; n for none. */
 static size_t find_culprit(const struct compilation *c, size_t first, struct mw_slice errors) {
   size_t culprit = c->n;
   while (errors.len > 0) {
@@ -161,9 +162,9 @@ static size_t find_culprit(const struct compilation *c, size_t first, struct mw_
   return culprit;
 }
 
-/* Leaves out DESCRIPTOR, which protoc was made to load: it stands first. */
+/* Removes DESCRIPTOR from the beginning of the set if protoc was made to load it. */
 static struct mw_slice without_descriptor(const struct compilation *c, struct mw_slice set) {
-  static const char name[] = "\x0a\x20" DESCRIPTOR; /* begins the file: field 1, 32 bytes */
+  static const char name[] = "\x0a\x20" DESCRIPTOR; /* start of the file: field 1, 32 bytes */
   size_t len = 0, at = 1;
   for (unsigned shift = 0; at < set.len && shift < 35; shift += 7) {
     len |= (size_t)(set.data[at] & 0x7f) << shift;
@@ -175,7 +176,7 @@ static struct mw_slice without_descriptor(const struct compilation *c, struct mw
   return first ? mw_slice(set.data + at + len, set.len - at - len) : set;
 }
 
-/* protoc stops at the first bad file. Goes on after each, so that all of them are reported in one go. */
+/* protoc stops at the first bad file. Runs it again on the files after each bad one, to report all errors at once. */
 static int compile(struct compilation *c, struct mw_buf *out) {
   struct mw_buf set = MW_BUF_INIT, errors = MW_BUF_INIT;
   int rc = 0;

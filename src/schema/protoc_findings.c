@@ -8,7 +8,7 @@
 #include "schema/protoc_remedy.h"
 #include "schema/roots.h"
 
-enum { FILE_LIMIT = 64 << 20, SHOWN_LINES = 20 /* of one file */ };
+enum { FILE_LIMIT = 64 << 20, SHOWN_LINES = 20 /* for each file */ };
 
 static int no_memory(struct mw_protoc_findings *f) {
   return mw_err_set(f->err, MW_ENOMEM, "%s: out of memory", f->roots[0]);
@@ -30,16 +30,16 @@ struct mw_slice mw_protoc_take_line(struct mw_slice *text) {
   return line;
 }
 
-/* Adds the number of findings about the file that are left out. */
+/* Adds a count of the findings that were omitted for the file. */
 static void add_rest(struct mw_protoc_findings *f) {
   if (f->lines > SHOWN_LINES) {
-    mw_err_add(f->err, f->code, "%s%s%s: %zu more errors", f->file ? mw_root_of(f->roots, f->file) : "protoc", f->file ? "/" : "",
-               f->file ? f->file : "", f->lines - SHOWN_LINES);
+    mw_err_add(f->err, f->code, "%s%s%s: %zu more errors", f->file ? mw_root_of(f->roots, f->file) : "protoc",
+               f->file ? "/" : "", f->file ? f->file : "", f->lines - SHOWN_LINES);
   }
   f->lines = 0;
 }
 
-/* Adds `line`, which names a file below a root unless it is of protoc itself, once. */
+/* Adds `line` once. The line begins with a file below a root; without a file, it is about protoc itself. */
 static int add(struct mw_protoc_findings *f, int code, struct mw_slice line) {
   if (mw_map_get(&f->seen, line)) return 0;
   if (mw_map_set(&f->seen, line, f) != 0) return no_memory(f);
@@ -63,7 +63,7 @@ MW_PRINTF(3, 4) static int add_words(struct mw_protoc_findings *f, int code, con
 
 /* ---- the file of a line ---- */
 
-/* The file that `line` is about, "FILE:..." or "FILE: File not found."; empty for none. */
+/* Returns the file named in `line`, "FILE:..." or "FILE: File not found."; empty for none. */
 static struct mw_slice file_of(struct mw_slice line) {
   static const char *const ends[] = {".proto:", ": File not found."};
   for (size_t i = 0; i < 2; i++) {
@@ -73,7 +73,8 @@ static struct mw_slice file_of(struct mw_slice line) {
   return mw_slice(NULL, 0);
 }
 
-/* Reads the file that `line` is about, unless the line before was about it too. A file that cannot be read is empty. */
+/* Reads the file that `line` is about, unless the previous line was about it too. An unreadable file counts as
+ * empty. */
 static int open_file(struct mw_protoc_findings *f, struct mw_slice line) {
   struct mw_slice name = file_of(line);
   if (f->file ? mw_slice_eq_str(name, f->file) : name.len == 0) return 0;
@@ -91,13 +92,14 @@ static int open_file(struct mw_protoc_findings *f, struct mw_slice line) {
 
 /* ---- lines ---- */
 
-/* For a file of an edition protoc 3.21 reports whatever it stumbles over. */
+/* For a file with an edition, protoc 3.21 reports some syntax error. Reports the edition instead. */
 static int report_edition(struct mw_protoc_findings *f) {
   return add_words(f, MW_EUNSUPPORTED, "%s:1:1: " MW_PROTO_NO_EDITIONS, f->file);
 }
 
 static int report_line(struct mw_protoc_findings *f, struct mw_slice line) {
-  static const char label[] = ": Expected \"required\", \"optional\", or \"repeated\"."; /* of a field, as proto2 wants it */
+  /* proto2 requires a label of each field. */
+  static const char label[] = ": Expected \"required\", \"optional\", or \"repeated\".";
   int rc = open_file(f, line);
   if (rc != 0) return rc;
   const struct mw_slice text = mw_buf_slice(&f->text);

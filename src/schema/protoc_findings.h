@@ -7,23 +7,23 @@
 
 struct mw_protoc_findings {
   const char *const *roots; /* schema/roots.h; borrowed, like the rest */
-  const char *const *files; /* that protoc compiles */
+  const char *const *files; /* the files that protoc compiles */
   size_t n_files;
   struct mw_err *err;       /* receives the findings */
   int code;                 /* of the first finding; 0 for none */
-  struct mw_map seen;       /* findings: a bad import fails every file that has it */
-  char *file;               /* owned: of the line before, */
-  struct mw_buf text;       /* with its text */
-  size_t lines;             /* findings about it in a row; those beyond a limit are counted alone */
+  struct mw_map seen;       /* texts of findings: a bad import fails every file that has it */
+  char *file;               /* owned: the file of the previous line */
+  struct mw_buf text;       /* the text of `file` */
+  size_t lines;             /* consecutive findings about `file`; those beyond a limit are only counted */
 };
 
-/* Adds a finding for each error in what protoc wrote: "ROOT/FILE:LINE:COL: message". Returns 0 or MW_ENOMEM. */
+/* Adds a finding for each error in protoc's output: "ROOT/FILE:LINE:COL: message". Returns 0 or MW_ENOMEM. */
 int mw_protoc_report(struct mw_protoc_findings *findings, struct mw_slice errors);
 
-/* Whether `line` of protoc's is a warning. */
+/* True if `line` of protoc's output is a warning. */
 bool mw_protoc_is_warning(struct mw_slice line);
 
-/* Takes the next line off `text`, its end left out. */
+/* Takes the next line off `text`. Returns it without its line end. */
 struct mw_slice mw_protoc_take_line(struct mw_slice *text);
 
 void mw_protoc_findings_fini(struct mw_protoc_findings *findings);

@@ -19,8 +19,8 @@ bool mw_proto_lacks_syntax(struct mw_slice text) {
   return first.len > 0 && !mw_slice_eq_str(first, "syntax") && !mw_slice_eq_str(first, "edition");
 }
 
-/* Finds the token after the first `keyword`, or after the first that is followed by `name` unless that is empty. Empty if there is
- * none. */
+/* Finds the token after the first `keyword`; with `name`, after the first `keyword` followed by `name`. Returns an
+ * empty slice if there is none. */
 static struct mw_slice find_statement(struct mw_slice text, const char *keyword, struct mw_slice name) {
   struct mw_proto_text rest = mw_proto_text(text);
   for (struct mw_slice token; (token = mw_proto_next_token(&rest)).len > 0;) {
@@ -33,8 +33,8 @@ static struct mw_slice find_statement(struct mw_slice text, const char *keyword,
 
 /* ---- built-in types ---- */
 
-/* The top-level message or enum `name` of a built-in file, "google.protobuf.Timestamp" or "Timestamp". Returns the file
- * and the package in `package`; NULL for none. */
+/* Finds the top-level message or enum `name` of a built-in file, "google.protobuf.Timestamp" or "Timestamp". Returns
+ * the file, and its package in `package`; NULL for none. */
 static const FileProto *find_builtin(const struct mw_descriptor_set *set, struct mw_slice name) {
   for (size_t i = 0; i < set->n_files; i++) {
     const FileProto *file = set->files[i].proto;
@@ -51,7 +51,7 @@ static const FileProto *find_builtin(const struct mw_descriptor_set *set, struct
   return NULL;
 }
 
-/* A short name is of many; those of google/protobuf that messages have as fields are meant. */
+/* True for the files whose types a short name can mean: those of google/protobuf that messages use as fields. */
 static bool is_common(const FileProto *file) {
   return strcmp(file->package, "google.protobuf") == 0 && strcmp(file->name, "google/protobuf/descriptor.proto") != 0 &&
          strcmp(file->name, "google/protobuf/type.proto") != 0 && strcmp(file->name, "google/protobuf/api.proto") != 0;
@@ -75,7 +75,7 @@ static struct mw_slice base_of(struct mw_slice path) {
   return mw_slice(path.data + start, path.len - start);
 }
 
-/* Whether `path` ends in the name of the file `import`, which may lack its ".proto". */
+/* True if `path` ends in the name of the file `import`, which may lack its ".proto". */
 static bool is_named(const char *path, struct mw_slice import) {
   struct mw_slice base = base_of(mw_slice_str(path)), name = base_of(import);
   size_t bare = base.len - strlen(".proto");
@@ -92,12 +92,13 @@ static int put_path(struct mw_buf *out, const struct mw_descriptor_set *builtin,
     if (is_named(builtin->files[i].proto->name, import)) near = builtin->files[i].proto->name;
   }
   if (near) return mw_buf_printf(out, " Did you mean \"%s\"?", near);
-  return mw_buf_puts(out, " An import is a path below the folder of the protos, or below another one of the setting proto.");
+  return mw_buf_puts(out, " An import is a path below the folder of the protos, or below another one of the "
+                          "setting proto.");
 }
 
-/* ---- which of them ---- */
+/* ---- choice of a remedy ---- */
 
-/* The text in quotes at the end of which `line` has `words`. */
+/* Returns the quoted text before `words` in `line`. */
 static bool quoted_before(struct mw_slice line, const char *words, struct mw_slice *name) {
   const uint8_t *end = memmem(line.data, line.len, words, strlen(words));
   const uint8_t *start = end;

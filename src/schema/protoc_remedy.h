@@ -8,8 +8,8 @@
   "protobuf editions are not supported: expected syntax = \"proto3\" or \"proto2\""
 
 struct mw_protoc_context {
-  struct mw_slice text;     /* of the .proto file that the error is about; empty when it cannot be read */
-  const char *const *files; /* that protoc compiles */
+  struct mw_slice text;     /* the .proto file with the error; empty if unreadable */
+  const char *const *files; /* the files that protoc compiles */
   size_t n_files;
 };
 
@@ -20,7 +20,8 @@ struct mw_protoc_context {
  * Returns 0 or MW_ENOMEM. */
 int mw_protoc_remedy(struct mw_buf *out, struct mw_slice line, const struct mw_protoc_context *context);
 
-/* Whether the first statement of a .proto file is `edition`; whether it has one that is neither that nor `syntax`. */
+/* mw_proto_is_edition(): true if the first statement of a .proto file is `edition`. mw_proto_lacks_syntax(): true if it
+ * is neither `edition` nor `syntax`. */
 bool mw_proto_is_edition(struct mw_slice text);
 bool mw_proto_lacks_syntax(struct mw_slice text);
 

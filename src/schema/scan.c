@@ -1,5 +1,5 @@
-/* Messages are scanned by recursion, one C frame a level. The path of an error is not kept while scanning: each
- * level adds its step on the way out, and only then counts which element of a repeated field it was in. */
+/* Messages are scanned by recursion, one C frame a level. The path of an error is not kept while scanning: on failure
+ * each level adds its step on the way out, and only then counts the index in a repeated field. */
 #include "schema/scan.h"
 
 #include <limits.h>
@@ -10,9 +10,9 @@
 #include "schema/wire.h"
 
 struct step {
-  const struct mw_field *field; /* NULL: the message does not know it */
-  uint32_t number;              /* 0: the message itself */
-  size_t index;                 /* of a repeated field */
+  const struct mw_field *field; /* NULL for an unknown field */
+  uint32_t number;              /* 0 for the message itself */
+  size_t index;                 /* in a repeated field */
 };
 
 struct scanner {
@@ -23,14 +23,14 @@ struct scanner {
   size_t n_trail;
 };
 
-/* What protobuf-c allocates besides the values, found out from 1.4.1 and 1.5.2. */
+/* Allocations of protobuf-c besides the values, as versions 1.4.1 and 1.5.2 make them. */
 enum {
-  MEMBERS_ON_STACK = 16, /* fields that it notes before it needs memory for the notes, twice as much each time */
+  MEMBERS_ON_STACK = 16, /* fields it tracks before it allocates more room, doubled each time */
   MEMBER_SIZE = 32,
   REQUIRED_BITS_ON_STACK = 128
 };
 
-static size_t arena_size(size_t size) { return (size + 15) / 16 * 16; } /* 0 for nothing: protobuf-c does not ask */
+static size_t arena_size(size_t size) { return (size + 15) / 16 * 16; } /* 0 for 0: protobuf-c does not allocate then */
 
 static size_t message_cost(const struct mw_message_type *type, size_t members, size_t unknown) {
   size_t cost = arena_size(type->desc->sizeof_message) + arena_size(unknown * sizeof(ProtobufCMessageUnknownField));
@@ -59,7 +59,7 @@ static int fail(struct scanner *s, enum mw_wire_fault fault) {
   return fault == MW_WIRE_TOO_DEEP ? MW_ELIMIT : MW_EFORMAT;
 }
 
-/* How many fields with this number lie in the bytes, all of which were read before. */
+/* Counts the fields with this number in bytes that were already scanned. */
 static size_t count_before(const uint8_t *begin, const uint8_t *end, uint32_t number) {
   size_t count = 0;
   struct mw_wire_field f;
@@ -76,7 +76,7 @@ static void add_step(struct scanner *s, const struct mw_field *field, uint32_t n
   s->trail[s->n_trail++] = (struct step){field, number, index};
 }
 
-/* Most fields come in the order of their numbers, or again and again. */
+/* Tries the last field and the next one first: most fields are in the order of their numbers, or repeated. */
 static inline const struct mw_field *find(const struct mw_message_type *type, uint32_t number,
                                           const struct mw_field **last) {
   const struct mw_field *near = *last;
@@ -127,8 +127,8 @@ static int scan_packed(struct scanner *s, const struct mw_field *field, const st
   return 0;
 }
 
-/* `seen` has a bit for each of the first 64 fields, and shares it from there on: two fields that share one look like
- * a repetition, which costs the detour through the normaliser and is right all the same. */
+/* `seen` has a bit for each of the first 64 fields; later fields share them. Two fields that share a bit look like a
+ * repetition: the message then goes through the normaliser, which is slower but correct. */
 static int scan_submessage(struct scanner *s, const struct mw_message_type *type, const struct mw_field *field,
                            const struct mw_wire_field *f, uint64_t *seen, unsigned depth) {
   if (depth == MW_MESSAGE_DEPTH) return fail(s, MW_WIRE_TOO_DEEP);
@@ -195,7 +195,7 @@ static int scan_message(struct scanner *s, const struct mw_message_type *type, c
   return 0;
 }
 
-/* "tasks.Task.tags[3].x", or "tasks.Task: field 7" for one that the message does not know. */
+/* Writes "tasks.Task.tags[3].x", or "tasks.Task: field 7" for an unknown field. */
 static void write_path(const struct scanner *s, const struct mw_message_type *type, struct mw_buf *path) {
   int code = mw_buf_puts(path, type->full_name);
   for (size_t i = s->n_trail; i > 0 && code == 0; i--) {
@@ -213,7 +213,7 @@ static void write_path(const struct scanner *s, const struct mw_message_type *ty
 int mw_scan(const struct mw_message_type *type, struct mw_slice bytes, uint32_t last_number, struct mw_scan *out,
             struct mw_err *err) {
   if (bytes.len > INT_MAX) return mw_err_set(err, MW_ELIMIT, "%s: over 2 GiB, the limit of protobuf", type->full_name);
-  struct scanner s; /* the trail is written before it is read: not cleared */
+  struct scanner s; /* not cleared: the trail is written before it is read */
   s.result = (struct mw_scan){.plain = true};
   s.last_number = last_number;
   s.n_trail = 0;

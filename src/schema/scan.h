@@ -1,8 +1,8 @@
-/* The look that is taken at bytes from outside before protobuf-c sees one of them.
+/* Checks bytes from outside before they reach protobuf-c.
  *
- * One pass, no allocation, a bounded stack. It refuses what is malformed, finds what protobuf-c would get wrong
- * although it is valid (then `plain` is false and schema/normalise.h comes first), and adds up the memory that
- * unpacking will ask for. Any thread. */
+ * One pass, no allocation, a bounded stack. The scan refuses malformed bytes and adds up the memory that unpacking will
+ * allocate. It also detects valid bytes that protobuf-c would misread: `plain` is then false, and schema/normalise.h
+ * has to rewrite them. Any thread. */
 #ifndef MW_SCHEMA_SCAN_H
 #define MW_SCHEMA_SCAN_H
 
@@ -10,16 +10,16 @@
 #include "schema/pool.h"
 
 struct mw_scan {
-  /* Bytes that protobuf-c will ask its allocator for: never more than it takes, and less only by the rounding of
-   * arrays of repeated fields, so that what fits is not refused. Exact in this sense when `plain`. */
+  /* Bytes that protobuf-c will allocate. Never more than it takes; less only by the rounding of arrays of repeated
+   * fields, so that a message that fits is not refused. Exact in this sense when `plain`. */
   size_t cost;
-  bool plain; /* protobuf-c reads these bytes as the encoding's specification says */
+  bool plain; /* protobuf-c reads these bytes as the encoding specifies */
 };
 
 /* Checks that `bytes` are a `type`: tags, lengths, wire types, groups, nesting of at most MW_MESSAGE_DEPTH below the
- * outermost message, and UTF-8 in every string, of proto2 too: what is handed on is promised to be text. Field
- * numbers up to `last_number` are accepted: MW_WIRE_NUMBER_MAX, or for the normaliser's output MW_CARRIER_NUMBER.
- * Returns 0; MW_EFORMAT or MW_ELIMIT (nesting, 2 GiB) with the field's path. */
+ * outermost message, and UTF-8 in every string. proto2 strings are checked too, because callers expect text. Accepts
+ * field numbers up to `last_number`: MW_WIRE_NUMBER_MAX, or for the normaliser's output MW_CARRIER_NUMBER. Returns 0;
+ * MW_EFORMAT or MW_ELIMIT (nesting, 2 GiB) with the field's path. */
 int mw_scan(const struct mw_message_type *type, struct mw_slice bytes, uint32_t last_number, struct mw_scan *out,
             struct mw_err *err);
 

@@ -15,15 +15,15 @@ struct mw_source_path mw_source_path_join(const struct mw_source_path *path, int
 /* Field numbers of descriptor.proto. */
 enum { FILE_SOURCE_CODE_INFO = 9, INFO_LOCATION = 1, LOCATION_PATH = 1, LOCATION_SPAN = 2 };
 
-/* A Location as far as it counts here. */
+/* The parts of a Location that are used here. */
 struct location {
-  size_t n;         /* numbers in its path */
-  bool encloses;    /* so far they are those of the path that is looked for */
+  size_t n;         /* length of its path */
+  bool encloses;    /* its path, so far read, is a prefix of the wanted one */
   bool has_line;
-  int32_t line;     /* the first number of the span */
+  int32_t line;     /* first number of the span */
 };
 
-/* Takes the next field off `bytes`. False at the end, or where it is damaged. */
+/* Takes the next field off `bytes`. False at the end, or if it is damaged. */
 static bool take_field(struct mw_slice *bytes, struct mw_wire_field *field) {
   const uint8_t *end = bytes->data + bytes->len;
   if (bytes->len == 0 || mw_wire_next(bytes->data, end, MW_WIRE_NUMBER_MAX, 1, field) != MW_WIRE_FINE) return false;
@@ -42,8 +42,9 @@ static void add_number(struct location *location, const struct mw_source_path *p
   }
 }
 
-/* Numbers come one by one or packed. */
-static void add_numbers(struct location *location, const struct mw_source_path *path, const struct mw_wire_field *field) {
+/* Numbers are packed or single. */
+static void add_numbers(struct location *location, const struct mw_source_path *path,
+                        const struct mw_wire_field *field) {
   bool of_path = field->number == LOCATION_PATH;
   if (field->wire == MW_WIRE_VARINT) add_number(location, path, of_path, field->varint);
   const uint8_t *at = field->wire == MW_WIRE_LEN ? field->value : field->end;
@@ -53,7 +54,7 @@ static void add_numbers(struct location *location, const struct mw_source_path *
   }
 }
 
-/* Whether the location is `path` or something around it, and has a line. */
+/* True if the location has a line and is of `path` or of a definition that encloses it. */
 static bool read_location(struct mw_slice bytes, const struct mw_source_path *path, struct location *location) {
   *location = (struct location){.encloses = true};
   for (struct mw_wire_field field; take_field(&bytes, &field);) {
@@ -78,10 +79,10 @@ unsigned mw_source_line(struct mw_slice file, const struct mw_source_path *path)
   return nearest.has_line ? (unsigned)nearest.line + 1 : 0;
 }
 
-/* ---- by name ---- */
+/* ---- lookup by name ---- */
 
-/* `full_name` without `name` and the dot after it; "" when `name` is all of it, NULL when it is no part of it. Names in
- * a damaged set may be missing. */
+/* Returns the rest of `full_name` after `name` and a dot; "" if they are equal, NULL if `name` is not a prefix. In a
+ * damaged set, `name` may be NULL. */
 static const char *after(const char *full_name, const char *name) {
   size_t len = name ? strlen(name) : 0;
   if (len == 0 || strncmp(full_name, name, len) != 0) return NULL;
@@ -92,7 +93,7 @@ static void step(struct mw_source_path *path, int32_t number, size_t index) {
   *path = mw_source_path_join(path, number, index);
 }
 
-/* Extends `path` to an enum called `name`. */
+/* Extends `path` to the enum `name`. */
 static void find_enum(struct mw_source_path *path, int32_t number, Google__Protobuf__EnumDescriptorProto *const *enums,
                       size_t n, const char *name) {
   for (size_t i = 0; i < n; i++) {
@@ -101,7 +102,7 @@ static void find_enum(struct mw_source_path *path, int32_t number, Google__Proto
   }
 }
 
-/* Extends `path` to what is called `name` among the messages and in them. Recursion is bounded by their nesting. */
+/* Extends `path` to the definition `name` among the messages and inside them. Recursion is bounded by their nesting. */
 static void find_message(struct mw_source_path *path, int32_t number,
                          Google__Protobuf__DescriptorProto *const *messages, size_t n, const char *name) {
   for (size_t i = 0; i < n; i++) {

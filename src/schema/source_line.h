@@ -1,4 +1,4 @@
-/* Where in a .proto file something is defined.
+/* Finds the line of a definition in a .proto file.
  *
  * SourceCodeInfo of descriptor.proto names a part of a file by its path: field numbers of descriptor.proto and indices
  * in turn, {4, 2, 2, 0} for field 0 of message 2. Pure; any thread. */
@@ -19,7 +19,7 @@ enum {
   MW_SERVICE_METHOD = 2
 };
 
-/* Room for messages nested as deeply as a set may, and a member of the innermost one. */
+/* Room for the greatest nesting of messages in a set, and a member of the innermost one. */
 enum { MW_SOURCE_PATH_MAX = 2 * (MW_DESCRIPTOR_NESTING + 2) };
 
 struct mw_source_path {
@@ -27,15 +27,16 @@ struct mw_source_path {
   size_t n;
 };
 
-/* The path of the `index`-th of what is in field `number` of `path`. */
+/* Returns the path of element `index` of field `number` of `path`. */
 struct mw_source_path mw_source_path_join(const struct mw_source_path *path, int32_t number, size_t index);
 
-/* The line where `path` begins in a serialised FileDescriptorProto, from 1. When the file does not say (the entry type of a map is nowhere in the text),
- * the line of the nearest thing around it. 0 when the file has no source information. */
+/* Returns the line, from 1, on which `path` begins in a serialised FileDescriptorProto. If the path has no position (a
+ * map's entry type does not appear in the text), returns the line of the nearest enclosing definition. Returns 0 if the
+ * file has no source information. */
 unsigned mw_source_line(struct mw_slice file, const struct mw_source_path *path);
 
-/* The line of the message, enum, service or method `full_name`, or of the nearest thing around it. 0 when the file has
- * no source information. */
+/* Returns the line of the message, enum, service or method `full_name`, or of the nearest enclosing definition. Returns
+ * 0 if the file has no source information. */
 unsigned mw_source_line_of(const struct mw_descriptor_file *file, const char *full_name);
 
 #endif

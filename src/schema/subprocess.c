@@ -1,5 +1,5 @@
-/* The program is started with vfork(): only the child can ask the kernel to be killed with its parent, and a copy of a
- * server's page tables takes too long. */
+/* Uses vfork(): only the child can ask the kernel to be killed with its parent, and a copy of a server's page tables
+ * takes too long. */
 #include "schema/subprocess.h"
 
 #include <errno.h>
@@ -16,13 +16,13 @@
 
 enum { OUT, ERRORS, N_STREAMS };
 enum {
-  LOOK_MS = 10,      /* between two looks for the end, where the kernel has no descriptors of processes */
-  LAST_MS = 1000     /* how long the output may still come, and a killed program stay, after the end */
+  LOOK_MS = 10,      /* interval of polling for the end, on kernels without pidfd */
+  LAST_MS = 1000     /* after the end or a kill: time for the rest of the output and for the process to go */
 };
 
 /* ---- pipes ---- */
 
-/* The reading and the writing end of each stream; -1 when closed. */
+/* The read end and the write end of each stream; -1 when closed. */
 struct pipes {
   int read[N_STREAMS], write[N_STREAMS];
 };
@@ -50,10 +50,10 @@ static int open_pipes(struct pipes *pipes) {
   return 0;
 }
 
-/* ---- what can be stopped ---- */
+/* ---- running programs ---- */
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards the rest, and the bounds */
-static struct mw_list running = {&running, &running};    /* bounds whose program runs */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards the variables below, and the bounds */
+static struct mw_list running = {&running, &running};    /* bounds with a running program */
 static bool stopped_all;
 
 static _Thread_local struct mw_subprocess_bounds *current;
@@ -62,7 +62,7 @@ void mw_subprocess_bound(struct mw_subprocess_bounds *bounds) { current = bounds
 
 struct mw_subprocess_bounds *mw_subprocess_bounds(void) { return current; }
 
-/* Under the lock: a program whose `group` is set is not reaped yet, so the kernel cannot reuse its number. */
+/* Call it under the lock: a program whose `group` is set is not reaped yet, so the kernel cannot reuse its number. */
 static void kill_group(const struct mw_subprocess_bounds *bounds) {
   if (bounds->group > 0) kill(-bounds->group, SIGKILL);
 }
@@ -97,7 +97,7 @@ static bool is_stopped(const struct mw_subprocess_bounds *bounds) {
   return stopped;
 }
 
-/* From here on it can be stopped. */
+/* Registers the program; from now on it can be stopped. */
 static void begin(struct mw_subprocess_bounds *bounds, pid_t pid) {
   pthread_mutex_lock(&lock);
   bounds->group = pid;
@@ -113,16 +113,16 @@ static void end(struct mw_subprocess_bounds *bounds) {
   pthread_mutex_unlock(&lock);
 }
 
-/* ---- starting ---- */
+/* ---- start ---- */
 
-/* In the child, which may share the parent's memory until it runs the program. Returns an errno. */
+/* Runs in the child, which may share the parent's memory until execvp(). Returns an errno. */
 static int become(const struct mw_command *command, const struct pipes *pipes, pid_t parent) {
   sigset_t none;
   sigemptyset(&none);
   struct sigaction usual = {.sa_handler = SIG_DFL};
   int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
   if (null < 0 || setpgid(0, 0) != 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) return errno;
-  if (getppid() != parent) _exit(1); /* it has ended already */
+  if (getppid() != parent) _exit(1); /* the parent has already ended */
   if (dup2(null, STDIN_FILENO) < 0 || dup2(pipes->write[OUT], STDOUT_FILENO) < 0 ||
       dup2(pipes->write[ERRORS], STDERR_FILENO) < 0) {
     return errno;
@@ -132,12 +132,13 @@ static int become(const struct mw_command *command, const struct pipes *pipes, p
   }
   if (chdir(command->dir) != 0 || sigaction(SIGPIPE, &usual, NULL) != 0) return errno;
   sigprocmask(SIG_SETMASK, &none, NULL);
-  /* execvp() does not write to the arguments, whatever its prototype says. */
+  /* execvp() does not write to the arguments, although its prototype allows it. */
   execvp(command->argv[0], (char *const *)(uintptr_t)command->argv);
   return errno;
 }
 
-/* The child; no handler of a signal may run in it. Writes an errno to `report`, which the program's start closes. */
+/* Starts the child with signals blocked: no signal handler may run in it. On failure the child writes an errno to
+ * `report`; execvp() closes it. */
 static pid_t spawn_blocked(const struct mw_command *command, const struct pipes *pipes, int report) {
   pid_t parent = getpid();
   pid_t pid = vfork();
@@ -166,22 +167,22 @@ static int spawn(const struct mw_command *command, const struct pipes *pipes, pi
   return error;
 }
 
-/* ---- its output and its end ---- */
+/* ---- output and end ---- */
 
 struct run {
   const char *name;
   struct mw_subprocess_bounds *bounds;
   pid_t pid;
-  int exit; /* readable once the program has ended; -1 where the kernel has no such descriptors */
+  int exit; /* pidfd, readable once the program has ended; -1 on kernels without pidfd */
   bool exited;
   struct pipes pipes;
   struct mw_buf *into[N_STREAMS];
   size_t starts[N_STREAMS];
-  int64_t due; /* mw_clock_real() */
+  int64_t due; /* deadline, mw_clock_real() */
   struct mw_err *err;
 };
 
-/* Reads from a stream whatever there is. Returns 0, or MW_ENOMEM or MW_EIO; closes the end when the stream has ended. */
+/* Reads available output of a stream, and closes the read end at its end. Returns 0, MW_ENOMEM or MW_EIO. */
 static int drain(int *fd, struct mw_buf *into) {
   if (mw_buf_reserve(into, 65536) != 0) return MW_ENOMEM;
   ssize_t got = read(*fd, into->data + into->len, into->cap - into->len - 1);
@@ -197,7 +198,7 @@ static bool has_exited(const struct run *run) {
   return waitid(P_PID, (id_t)run->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == run->pid;
 }
 
-/* Kills the group; what is left to come has LAST_MS. */
+/* Kills the group. The rest of the output has LAST_MS to arrive. */
 static void kill_all(struct run *run) {
   kill(-run->pid, SIGKILL);
   run->due = mw_clock_after(mw_clock_real(), LAST_MS * (int64_t)MW_NS_PER_MS);
@@ -224,7 +225,7 @@ static int wait_once(struct run *run) {
   return rc;
 }
 
-/* Returns 0, or MW_ELIMIT for a program that has exceeded a bound; time bounds one that has not ended. */
+/* Returns 0, or MW_ELIMIT if the program has exceeded a bound. The bound of time ends with the program. */
 static int check_bounds(struct run *run) {
   size_t out = run->into[OUT]->len - run->starts[OUT], errors = run->into[ERRORS]->len - run->starts[ERRORS];
   size_t limit = run->bounds->out_bytes ? run->bounds->out_bytes : MW_SUBPROCESS_OUT_BYTES;
@@ -241,23 +242,23 @@ static int check_bounds(struct run *run) {
                     (double)time / MW_NS_PER_S);
 }
 
-/* Until the program has ended and both streams with it: one stream alone could fill up and block the program. */
+/* Reads until the program and both streams have ended. Both are read, because a full pipe would block the program. */
 static int collect(struct run *run) {
   int rc = 0;
   while (rc == 0 && !is_over(run)) {
     rc = wait_once(run);
     if (rc != 0) mw_err_set(run->err, rc, "%s: its output cannot be read: %s", run->name, mw_err_name(rc));
     if (rc == 0) rc = check_bounds(run);
-    if (run->exited && mw_clock_real() >= run->due) break; /* a process that has left the group holds the streams */
+    if (run->exited && mw_clock_real() >= run->due) break; /* a process outside the group keeps the streams open */
     if (run->exited || !has_exited(run)) continue;
     run->exited = true;
-    kill_all(run); /* processes that the program has started */
+    kill_all(run); /* processes that the program started */
   }
   return rc;
 }
 
-/* Waits for the end of a program that was killed: not for ever, as it may wait for a disk. One that is late is reaped by
- * nobody. */
+/* Waits for the end of a killed program, for a limited time: the program may wait for a disk. A later one is not
+ * reaped. */
 static void wait_killed(struct run *run) {
   while (!run->exited && mw_clock_real() < run->due) {
     poll(&(struct pollfd){.fd = run->exit, .events = POLLIN}, 1, LOOK_MS);

@@ -3,7 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-enum { DAY = 86400, NANOS = 1000000000, DAYS_TO_1970 = 719468 /* from 0000-03-01 */ };
+enum { DAY = 86400, NANOS = 1000000000, DAYS_TO_1970 = 719468 /* counted from 0000-03-01 */ };
 
 static const int64_t first_second = -62135596800;  /* 0001-01-01T00:00:00Z */
 static const int64_t last_second = 253402300799;   /* 9999-12-31T23:59:59Z */
@@ -18,7 +18,7 @@ bool mw_duration_valid(int64_t seconds, int32_t nanos) {
   return seconds == 0 || nanos == 0 || (seconds > 0) == (nanos > 0);
 }
 
-/* Days from 0000-03-01 to the first of March of `year`: years that begin in March have their leap day at the end. */
+/* Returns the days from 0000-03-01 to March 1 of `year`. Years that begin in March have their leap day at the end. */
 static int64_t days_before(int64_t year) { return year * 365 + year / 4 - year / 100 + year / 400; }
 
 static int64_t days_of_date(int year, int month, int day) {
@@ -29,7 +29,7 @@ static int64_t days_of_date(int year, int month, int day) {
 
 static void date_of_days(int64_t days, int *year, int *month, int *day) {
   days += DAYS_TO_1970;
-  int64_t march_year = days * 400 / 146097; /* at most one off, for 400 years have 146,097 days */
+  int64_t march_year = days * 400 / 146097; /* at most one off: 400 years have 146,097 days */
   if (days_before(march_year) > days) march_year--;
   if (days_before(march_year + 1) <= days) march_year++;
   int day_of_year = (int)(days - days_before(march_year));
@@ -39,7 +39,7 @@ static void date_of_days(int64_t days, int *year, int *month, int *day) {
   *year = (int)march_year + (*month <= 2);
 }
 
-/* ---- parsing: each takes its part off the front of `in` ---- */
+/* ---- parsing: each function takes its part off the front of `in` ---- */
 
 static bool take_char(struct mw_slice *in, char c) {
   if (in->len == 0 || in->data[0] != (uint8_t)c) return false;
@@ -55,7 +55,7 @@ static int take_digit(struct mw_slice *in) {
   return digit;
 }
 
-/* Exactly `count` digits, up to `max`. */
+/* Takes exactly `count` digits with a value of at most `max`. */
 static bool take_number(struct mw_slice *in, int count, int max, int *out) {
   *out = 0;
   for (int i = 0; i < count; i++) {
@@ -65,7 +65,7 @@ static bool take_number(struct mw_slice *in, int count, int max, int *out) {
   return *out <= max;
 }
 
-/* An optional ".123", as nanoseconds. */
+/* Takes an optional ".123" as nanoseconds. */
 static bool take_fraction(struct mw_slice *in, int32_t *nanos) {
   *nanos = 0;
   if (!take_char(in, '.')) return true;
@@ -79,7 +79,7 @@ static bool take_fraction(struct mw_slice *in, int32_t *nanos) {
   return true;
 }
 
-/* "Z" or "+01:00", in seconds east of UTC. */
+/* Takes "Z" or "+01:00" as seconds east of UTC. */
 static bool take_offset(struct mw_slice *in, int *offset) {
   *offset = 0;
   if (take_char(in, 'Z')) return true;
@@ -147,7 +147,7 @@ bool mw_duration_parse(struct mw_slice text, int64_t *seconds, int32_t *nanos) {
 
 /* ---- formatting ---- */
 
-/* Appends the shortest of no, 3, 6 or 9 digits. Returns the length. */
+/* Appends a fraction of 0, 3, 6 or 9 digits, the fewest that are exact. Returns the length. */
 static size_t format_fraction(char *out, size_t room, int32_t nanos) {
   if (nanos == 0) return 0;
   int len;

@@ -1,7 +1,7 @@
-/* Looking things up in a type. */
+/* Finds fields and enum values of a type. */
 #include "schema/pool.h"
 
-/* Orders a name that has a length before, with or behind one that is terminated. */
+/* Compares a name of known length with a terminated one. */
 static int compare(struct mw_slice name, const char *other) {
   size_t len = strlen(other);
   int order = memcmp(name.data, other, name.len < len ? name.len : len);

@@ -1,5 +1,5 @@
-/* protobuf-c trusts its input. This is the only place that calls protobuf_c_message_unpack() on bytes from outside, and
- * it hands over nothing that mw_scan() has not found plain and affordable, as it came or after mw_normalise(). */
+/* Guards protobuf-c, which trusts its input. Only this file calls protobuf_c_message_unpack() on bytes from outside,
+ * and only with bytes that mw_scan() has found plain and affordable, unchanged or after mw_normalise(). */
 #include <string.h>
 
 #include "schema/message.h"
@@ -20,7 +20,7 @@ static void *allocate(void *data, size_t size) {
   return piece;
 }
 
-/* protobuf-c calls it without asking whether it is there. */
+/* protobuf-c calls it without a check for NULL. */
 static void release(void *data, void *piece) {
   (void)data;
   (void)piece;
@@ -69,9 +69,10 @@ static int unpack_normalised(const struct mw_message_type *type, struct mw_slice
 
 /* ---- views ---- */
 
-enum { LONG = 4096 }; /* bytes of a message, from which on a copy is worth avoiding */
+enum { LONG = 4096 }; /* smallest message, in bytes, for which a view pays */
 
-/* Finds the string or bytes field of the message itself that makes up half of it, and that nothing behind it voids. */
+/* Finds a singular string or bytes field of the message itself that makes up at least half of it. Nothing after it may
+ * replace it. */
 static const struct mw_field *find_bulk(const struct mw_message_type *type, struct mw_slice bytes,
                                         struct mw_wire_field *bulk) {
   const uint8_t *at = bytes.data, *end = at + bytes.len;
@@ -92,7 +93,7 @@ static const struct mw_field *find_bulk(const struct mw_message_type *type, stru
   return field;
 }
 
-/* Unpacks the message as if the bulk of it was empty, and then has that point to where it lies. */
+/* Unpacks the message as if the bulk field were empty, then points the field at its bytes. */
 static int unpack_around(const struct mw_message_type *type, struct mw_slice bytes, const struct mw_field *field,
                          const struct mw_wire_field *bulk, struct mw_arena *arena, ProtobufCMessage **out,
                          struct mw_err *err) {
@@ -100,7 +101,7 @@ static int unpack_around(const struct mw_message_type *type, struct mw_slice byt
   uint8_t *rest = mw_arena_alloc(arena, before + 1 + after);
   if (!rest) return mw_err_set(err, MW_ENOMEM, "%s: no memory to unpack %zu bytes", type->full_name, bytes.len);
   memcpy(rest, bytes.data, before);
-  rest[before] = 0; /* its length */
+  rest[before] = 0; /* the length */
   if (after > 0) memcpy(rest + before + 1, bulk->end, after);
   int code = unpack_plain(type, mw_slice(rest, before + 1 + after), arena, out, err);
   if (code != 0) return code;
@@ -110,7 +111,7 @@ static int unpack_around(const struct mw_message_type *type, struct mw_slice byt
   return 0;
 }
 
-/* ---- all of it ---- */
+/* ---- entry points ---- */
 
 static int unpack(const struct mw_message_type *type, struct mw_slice bytes, bool view, struct mw_arena *arena,
                   ProtobufCMessage **out, struct mw_err *err) {

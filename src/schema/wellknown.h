@@ -4,7 +4,8 @@
 
 #include "schema/pool.h"
 
-/* By full name. mw_builtin_check() has made sure that a type of such a name has the fields that code relies on. */
+/* Finds the kind by full name. mw_builtin_check() ensures that a type of such a name has the fields that code relies
+ * on. */
 enum mw_wellknown mw_wellknown_kind(const char *full_name);
 
 #endif

@@ -1,7 +1,7 @@
-/* Reading the protobuf wire format one field at a time (protobuf.dev, "Encoding").
+/* Reads the protobuf wire format one field at a time (protobuf.dev, "Encoding").
  *
- * What is accepted is what the reference implementation accepts: a tag or a length of up to five bytes and a value
- * of up to ten, with padding allowed; field numbers 1 to 536870911; groups that are balanced. Pure; any thread. */
+ * Accepts the same input as the reference implementation: tags and lengths of up to five bytes and values of up to ten,
+ * with padding allowed; field numbers 1 to 536870911; balanced groups. Pure; any thread. */
 #ifndef MW_SCHEMA_WIRE_H
 #define MW_SCHEMA_WIRE_H
 
@@ -22,29 +22,29 @@ enum mw_wire_type {
 
 enum mw_wire_fault {
   MW_WIRE_FINE,
-  MW_WIRE_TRUNCATED,    /* a tag or a value goes on past the end */
-  MW_WIRE_OVERLONG,     /* a varint of too many bytes */
+  MW_WIRE_TRUNCATED,    /* a tag or a value extends past the end */
+  MW_WIRE_OVERLONG,     /* a varint with too many bytes */
   MW_WIRE_BAD_NUMBER,   /* field number 0, or above the greatest */
   MW_WIRE_BAD_TYPE,     /* wire type 6 or 7 */
-  MW_WIRE_UNBALANCED,   /* a group that ends without its start, or the other way round */
-  MW_WIRE_TOO_DEEP      /* groups within each other, more than allowed */
+  MW_WIRE_UNBALANCED,   /* a group without its end, or an end without its group */
+  MW_WIRE_TOO_DEEP      /* groups nested deeper than allowed */
 };
 
 enum { MW_WIRE_TAG_MAX = 5, MW_WIRE_VARINT_MAX = 10 }; /* bytes */
-enum { MW_WIRE_NUMBER_MAX = (1 << 29) - 1 };           /* the greatest field number */
+enum { MW_WIRE_NUMBER_MAX = (1 << 29) - 1 };           /* greatest field number */
 
-/* One field as it lies in the bytes. */
+/* One encoded field. */
 struct mw_wire_field {
-  uint32_t number;      /* 0 when even the tag could not be read */
+  uint32_t number;      /* 0 if even the tag was unreadable */
   unsigned wire;        /* enum mw_wire_type */
-  const uint8_t *body;  /* behind the tag */
-  const uint8_t *value; /* behind the length of MW_WIRE_LEN; else the same as `body` */
-  const uint8_t *end;   /* of the field; of a group, behind its end tag */
+  const uint8_t *body;  /* first byte after the tag */
+  const uint8_t *value; /* first byte after the length of MW_WIRE_LEN; else `body` */
+  const uint8_t *end;   /* end of the field; of a group, after its end tag */
   uint64_t varint;      /* the value of MW_WIRE_VARINT */
 };
 
-/* Reads a varint of at most `max` bytes, whose bits above 64 are dropped. Returns what follows it; NULL when it is
- * longer or cut off. */
+/* Reads a varint of at most `max` bytes and drops bits above 64. Returns the first byte after it; NULL if it is longer
+ * or cut off. */
 static inline const uint8_t *mw_wire_varint(const uint8_t *at, const uint8_t *end, unsigned max, uint64_t *value) {
   uint64_t sum = 0;
   for (unsigned i = 0; i < max && at < end; i++) {
@@ -62,10 +62,11 @@ static inline enum mw_wire_fault mw_wire_varint_fault(const uint8_t *at, const u
   return (size_t)(end - at) < max ? MW_WIRE_TRUNCATED : MW_WIRE_OVERLONG;
 }
 
-/* Finds the end of a group: `field` holds its start, and gets its end. `levels` groups may be within each other. */
+/* Finds the end of a group. `field` holds its start; sets field->end. `levels` bounds the nesting of groups. */
 enum mw_wire_fault mw_wire_group(struct mw_wire_field *field, const uint8_t *end, unsigned levels);
 
-/* Reads tag and extent of the field at `at`, which is before `end`; a group's start or end as if it had no value. */
+/* Reads tag and extent of the field at `at`, which is before `end`. A group's start or end tag counts as a field
+ * without a value. */
 static inline enum mw_wire_fault mw_wire_read(const uint8_t *at, const uint8_t *end, uint32_t last_number,
                                               struct mw_wire_field *field) {
   uint64_t tag, len;
@@ -102,8 +103,8 @@ static inline enum mw_wire_fault mw_wire_read(const uint8_t *at, const uint8_t *
   }
 }
 
-/* Reads the field at `at`, which is before `end`. Numbers up to `last_number` are accepted, and `levels` groups
- * within each other. On a fault only `field->number` is defined. */
+/* Reads the field at `at`, which is before `end`. Accepts numbers up to `last_number` and groups nested up to `levels`
+ * deep. On a fault only `field->number` is defined. */
 static inline enum mw_wire_fault mw_wire_next(const uint8_t *at, const uint8_t *end, uint32_t last_number,
                                               unsigned levels, struct mw_wire_field *field) {
   enum mw_wire_fault fault = mw_wire_read(at, end, last_number, field);
@@ -112,7 +113,7 @@ static inline enum mw_wire_fault mw_wire_next(const uint8_t *at, const uint8_t *
   return field->wire == MW_WIRE_END_GROUP ? MW_WIRE_UNBALANCED : MW_WIRE_FINE;
 }
 
-/* The wire type that one value of `kind` has. */
+/* Returns the wire type of one value of `kind`. */
 static inline unsigned mw_wire_of_kind(enum mw_kind kind) {
   static const uint8_t wires[] = {
       [MW_KIND_DOUBLE] = MW_WIRE_I64,      [MW_KIND_FLOAT] = MW_WIRE_I32,    [MW_KIND_INT64] = MW_WIRE_VARINT,
@@ -124,13 +125,13 @@ static inline unsigned mw_wire_of_kind(enum mw_kind kind) {
   return wires[kind];
 }
 
-/* Whether `field` may lie in the bytes with wire type `wire`: its own, or packed. */
+/* True if `field` may be encoded with wire type `wire`: its own, or packed. */
 static inline bool mw_wire_fits(const struct mw_field *field, unsigned wire) {
   unsigned own = mw_wire_of_kind(field->kind);
   return wire == own || (wire == MW_WIRE_LEN && field->repeated);
 }
 
-/* Whether `value` is one that a closed enum does not know. */
+/* True if `value` is unknown to a closed enum. */
 static inline bool mw_wire_stray(const struct mw_enum_type *type, uint64_t value) {
   return type->closed && !protobuf_c_enum_descriptor_get_value(type->desc, (int32_t)(uint32_t)value);
 }
