@@ -1,8 +1,8 @@
 ---@meta moonwire
--- What messages offer beside their fields, for LuaLS; docs/messages.md is the reference.
+-- Annotations of messages and of mw.any, mw.base64 and mw.u64 for LuaLS; docs/messages.md is the reference.
 
----A google.protobuf.Timestamp. Compares with others; minus a Timestamp it is a Duration; plus or minus a Duration, or
----that many seconds, a Timestamp.
+---A google.protobuf.Timestamp. Timestamps compare by time. The difference of two is a Duration; a Timestamp plus or
+---minus a Duration or a number of seconds is a Timestamp.
 ---@class moonwire.Timestamp
 ---@field seconds integer since 1970 UTC
 ---@field nanos integer 0 to 999999999, counting forward
@@ -11,24 +11,24 @@
 ---@operator sub(moonwire.Duration|number): moonwire.Timestamp
 local Timestamp = {}
 
----Seconds since 1970 UTC.
+---Returns seconds since 1970 UTC.
 ---@return number
 function Timestamp:number() end
 
----RFC 3339, in UTC; tostring gives the same.
+---Formats the time as RFC 3339, in UTC, as tostring does.
 ---@return string
 function Timestamp:iso() end
 
----A google.protobuf.Duration. Compares with others, and adds up with them and with numbers of seconds.
+---A google.protobuf.Duration. Durations compare by length; sums and differences take Durations and numbers of seconds.
 ---@class moonwire.Duration
 ---@field seconds integer
----@field nanos integer of the same sign
+---@field nanos integer -999999999 to 999999999, with the sign of `seconds`
 ---@operator add(moonwire.Duration|number): moonwire.Duration
 ---@operator sub(moonwire.Duration|number): moonwire.Duration
 ---@operator unm: moonwire.Duration
 local Duration = {}
 
----Seconds.
+---Returns the length in seconds.
 ---@return number
 function Duration:number() end
 
@@ -39,13 +39,13 @@ function Duration:number() end
 ---@class moonwire.any
 local any = {}
 
----An Any of a message, which is checked as for sending.
+---Packs a message into an Any. The message is checked as for sending.
 ---@param type_name string such as "google.rpc.ErrorInfo"
 ---@param value any
 ---@return google.protobuf.Any
 function any.pack(type_name, value) end
 
----The message in an Any; nil and a status when the schema has no such type or the bytes are not one.
+---Unpacks the message in an Any. Fails if the schema lacks its type or the bytes are malformed.
 ---@param packed google.protobuf.Any
 ---@return any? message
 ---@return moonwire.Status? status
@@ -56,17 +56,17 @@ function any.unpack(packed) end
 local base64 = {}
 
 ---@param bytes string
----@param alphabet? "standard"|"url" "standard", with padding, unless given; "url" is without
+---@param alphabet? "standard"|"url" "standard", with padding, by default; "url" has no padding
 ---@return string
 function base64.encode(bytes, alphabet) end
 
----Of either alphabet, with or without padding; nil and a status for other text.
+---Decodes either alphabet, with or without padding. Returns nil and a status for other text.
 ---@param text string
 ---@return string? bytes
 ---@return moonwire.Status? status INVALID_ARGUMENT
 function base64.decode(text) end
 
----Help with uint64 above 2^63-1, which is the negative integer with the same bits.
+---Arithmetic for uint64. A number above 2^63-1 is the negative Lua integer with the same bits.
 ---@class moonwire.u64
 ---@field max integer 2^64-1
 local u64 = {}
@@ -76,7 +76,7 @@ local u64 = {}
 ---@return string digits
 function u64.to_string(n, base) end
 
----The number of decimal digits, or of "0x" and hexadecimal ones; nil and a status for other text.
+---Parses decimal digits, or "0x" and hexadecimal ones. Returns nil and a status for other text.
 ---@param text string
 ---@return integer? n
 ---@return moonwire.Status? status
@@ -107,12 +107,12 @@ function u64.div(a, b) end
 ---@return integer
 function u64.rem(a, b) end
 
----The nearest float.
+---Returns the nearest float.
 ---@param n integer
 ---@return number
 function u64.to_number(n) end
 
----The number is whole and in range; raises otherwise.
+---Converts a float. Raises unless it is whole and in range.
 ---@param x number
 ---@return integer
 function u64.from_number(x) end

@@ -1,8 +1,8 @@
 ---@meta moonwire
--- What the module `moonwire` offers, for LuaLS: completion, types and the words an editor shows.
+-- Annotations of the module `moonwire` for LuaLS: completion, types and the descriptions that an editor shows.
 
 ---@class moonwire
----@field null lightuserdata JSON's null, in google.protobuf.Value and mw.json
+---@field null lightuserdata JSON's null, for google.protobuf.Value and mw.json
 ---@field status moonwire.StatusModule
 ---@field store moonwire.store
 ---@field any moonwire.any
@@ -17,47 +17,47 @@
 ---@field env table<string, string?> the process's environment; read only
 local mw = {}
 
----The service of that full name. Assign a function to each of its methods while the script loads:
----unary `function(request, call) return reply end`, server streaming `function(request, call)`, client streaming
----`function(call) return reply end`, bidirectional `function(call)`. Calls of a method without one end with UNIMPLEMENTED.
+---Returns the table of a service's handlers. Assign a function to each method while the script loads: unary
+---`function(request, call) return reply end`, server streaming `function(request, call)`, client streaming
+---`function(call) return reply end`, bidirectional `function(call)`. Methods without a function are UNIMPLEMENTED.
 ---@param full_name string such as "tasks.TaskService"
 ---@return table<string, function>
 function mw.service(full_name) end
 
----Wraps handlers in a function, while scripts load: it returns `next()` to go on, or nil and a status. Those
----registered first stand outermost.
----@param name string a service, or "service/Method"; left out for every method, those of health and reflection too
+---Wraps handlers in a function, which returns `next()` to go on, or nil and a status. Call it while the script loads.
+---The interceptor registered first is the outermost.
+---@param name string a service, or "service/Method"; without it, every method, health and reflection included
 ---@param f fun(call: moonwire.Call, next: fun(): any, moonwire.Status?): any, moonwire.Status?
 ---@overload fun(f: fun(call: moonwire.Call, next: fun(): any, moonwire.Status?): any, moonwire.Status?)
 function mw.intercept(name, f) end
 
----Waits. Other calls run on meanwhile.
+---Waits; other calls run meanwhile.
 ---@param seconds number
 function mw.sleep(seconds) end
 
----Runs a function beside the caller: at once until it first waits, or when the program starts if called while it loads. A
----function that was started at once and has not waited yet spawns others for a following turn of the loop.
+---Runs a function concurrently with its caller: at once until it first waits, or when the program starts if spawned
+---while it loads. Functions that it spawns before its own first wait run in a later turn of the loop.
 ---@param f fun()
 function mw.spawn(f) end
 
 ---@class moonwire.JobOptions
----@field name? string 1 to 64 bytes, of one job at most: for logs and `moonwire status`, and to find the job after a save
+---@field name? string 1 to 64 bytes, unique: for logs, `moonwire status`, and to match the job after a save
 
----Runs a function again and again, on one worker of the process. Only while the script loads. The due time survives
----saves, and a run that is under way finishes.
+---Runs a function periodically, on one worker of the process. Call it while the script loads. A save keeps the due
+---time, and a run in progress finishes.
 ---@param seconds number the period; the first run is one period later
 ---@param options moonwire.JobOptions
 ---@param f fun()
 ---@overload fun(seconds: number, f: fun())
 function mw.every(seconds, options, f) end
 
----A proxy to the module `name` that always reads its newest committed version.
+---Returns a proxy for the module `name` that always reads its newest committed version.
 ---@param name string
 ---@return any
 function mw.live(name) end
 
----A table of this worker that outlives reloads, while scripts load: the same one as long as the version is the same.
----The function makes it, from nothing (both arguments are nil) or from a copy of its last version.
+---Returns a table of this worker that survives reloads while its version stays the same. Call it while the script
+---loads. The function makes the table: from nothing (both arguments are nil), or from a copy of an earlier version.
 ---@generic T: table
 ---@param name string
 ---@param version integer
@@ -65,35 +65,35 @@ function mw.live(name) end
 ---@return T
 function mw.state(name, version, init_or_migrate) end
 
----The topic of that name, which all workers share.
+---Returns the topic of that name, which all workers share.
 ---@param name string
 ---@return moonwire.Topic
 function mw.topic(name) end
 
----A client for outbound calls. Deadline, cancellation and trace context of the current call go along.
+---Returns a client for outbound calls. They inherit deadline, cancellation and trace context of the current call.
 ---@param target string|moonwire.ClientOptions "HOST:PORT", "unix:PATH", or any name that gRPC resolves
 ---@param options? moonwire.ClientOptions
 ---@return moonwire.Client
 function mw.client(target, options) end
 
----The full name of a message's type; nil for anything that is no message.
+---Returns the full name of a message's type; nil for a value that is not a message.
 ---@param value any
 ---@return string?
 function mw.type(value) end
 
----A message of the type: the value, checked as for sending, with defaults filled in.
+---Returns a message made from the value: checked as for sending, with defaults filled in.
 ---@generic T
 ---@param type_name string
 ---@param value T
 ---@return T
 function mw.message(type_name, value) end
 
----The numbers of an enum's values by name, and their names by number; a new table each time.
+---Returns a new table of an enum's numbers by name and names by number.
 ---@param type_name string such as "tasks.Priority"
 ---@return table<string|integer, integer|string>
 function mw.enum(type_name) end
 
----The table, marked as a list where a list and an object look alike (Struct, JSON).
+---Marks a table as a list and returns it, for Struct and JSON, where an empty table is ambiguous.
 ---@generic T
 ---@param list? T[]
 ---@return T[]
@@ -120,15 +120,15 @@ function mw.array(list) end
 ---| "DATA_LOSS"
 ---| "UNAUTHENTICATED"
 
----A gRPC status: `return nil, status` from a handler, or `error(status)` from any depth. A handler that raises the status of a
----function that has failed, by assert or error, ends its call with INTERNAL.
+---A gRPC status. A handler ends its call with it by `return nil, status`, or by `error(status)` at any depth. If the
+---handler raises the status that a failed function returned, by assert or error, the call ends with INTERNAL.
 ---@class moonwire.Status
 ---@field code moonwire.Code
 ---@field message string
 ---@field details? google.protobuf.Any[]
 local Status = {}
 
----Adds a detail, of a message or an Any as it is, and returns the status.
+---Adds a detail, packed from a message or given as an Any. Returns the status.
 ---@param type_name string such as "google.rpc.BadRequest"
 ---@param message table
 ---@return moonwire.Status
@@ -157,84 +157,84 @@ function Status:with_details(type_name, message) end
 
 -- ---- calls ----
 
----A call that is being served.
+---A call on the server.
 ---@class moonwire.Call
 ---@field method string the method's name
 ---@field service string the service's full name
 ---@field peer string the client's address
 ---@field metadata table<string, string> the first value of each key; keys ending in -bin carry raw bytes
----@field deadline? number seconds since 1970; nil when the client set none
----@field request_encoding "gzip"|"deflate"|"identity" how the newest message of the request was compressed
----@field vars table for what interceptors and handlers tell each other
----@field trace_id string 32 hex digits: the caller's, or an own id for the log
+---@field deadline? number seconds since 1970; nil if the client set none
+---@field request_encoding "gzip"|"deflate"|"identity" compression of the last message received
+---@field vars table for values that interceptors and handlers share
+---@field trace_id string 32 hex digits: the caller's, or a new one for the log
 ---@field log moonwire.log
 local Call = {}
 
----Sends a message of the streamed reply; waits while the client does not keep up.
+---Sends a message of the streamed reply. Waits while the client is slower.
 ---@param message table
----@param options? { compress: boolean } false leaves this message uncompressed
----@return boolean? sent nil when the client is gone
----@return moonwire.Status? status why it is gone
+---@param options? { compress: boolean } false sends this message uncompressed
+---@return boolean? sent nil if the client is gone
+---@return moonwire.Status? status the reason
 function Call:send(message, options) end
 
----The next message of the streamed request.
----@return any? message nil at the client's end
----@return moonwire.Status? status of an end that is not clean: reset, lost connection
+---Waits for the next message of the streamed request.
+---@return any? message nil at the end of the stream
+---@return moonwire.Status? status if the stream was reset or the connection lost
 function Call:receive() end
 
----Iterates over the messages of the streamed request; raises at an end that is not clean.
+---Iterates over the messages of the streamed request. Raises if the stream is reset or the connection lost.
 ---@return fun(): any?
 function Call:messages() end
 
----For interceptors: the code that the call ends with if its handler returns these values, "INTERNAL" for what cannot be
----sent. Raises when the call has ended.
+---For interceptors: returns the code of the call if its handler returns these values, "INTERNAL" if they cannot be
+---sent. Raises if the call has ended.
 ---@param reply any
 ---@param status moonwire.Status?
 ---@return string code
 function Call:outcome(reply, status) end
 
----Adds a header; with a key that is set already, another value of it. Headers are 64 KiB at the most, where each entry counts
----32 bytes more. So are trailers.
+---Adds a header. A key that is already set gets another value. All headers together take at most 64 KiB, counting 32
+---bytes more for each; the same limit applies to trailers.
 ---@param key string
 ---@param value string raw bytes for a key ending in -bin
 function Call:set_header(key, value) end
 
----Adds a trailer, as set_header() does a header.
+---Adds a trailer. As set_header().
 ---@param key string
 ---@param value string raw bytes for a key ending in -bin
 function Call:set_trailer(key, value) end
 
----How replies are compressed, before the first leaves; without it, as the client's messages were. A client that does not
----accept the one gets the other if it accepts that, or messages as they are.
+---Sets the compression of replies, before the first one; by default, that of the client's messages. A client that does
+---not accept the encoding gets the other one if it accepts that, else uncompressed messages.
 ---@param encoding "gzip"|"deflate"|"identity"
 function Call:set_compression(encoding) end
 
----Sends the headers now rather than with the first message.
+---Sends the headers now instead of with the first message.
 function Call:send_headers() end
 
----All values of a key of the client's metadata.
+---Returns all values of a key of the client's metadata.
 ---@param key string
 ---@return string[]
 function Call:metadata_values(key) end
 
----@return number? seconds until the deadline, 0 when it has passed; nil without one
+---@return number? seconds until the deadline, 0 once it has passed; nil without one
 function Call:time_remaining() end
 
 ---@class moonwire.json
 local json = {}
 
----A value as JSON text. A message, wherever it stands in the value, by the proto3 JSON mapping. Keys come sorted. Raises
----for what has no form in JSON, with the path to it.
----@param value any tables with 1 to n are arrays, as are those of mw.array; others objects; mw.null is null
----@param options? { indent: integer } spaces per level; one line without
+---Encodes a value as JSON text. Messages in it follow the proto3 JSON mapping. Keys are sorted. Raises, with the path,
+---for a value without a form in JSON.
+---@param value any tables with keys 1 to n and those of mw.array are arrays; others objects; mw.null is null
+---@param options? { indent: integer } spaces per level; without it, one line
 ---@return string
 function json.encode(value, options) end
 
----The value of JSON text: arrays are marked like mw.array's, null is mw.null, whole numbers that fit are integers.
----With the name of a message type, that message, by the proto3 JSON mapping.
+---Decodes JSON text. Arrays are marked as by mw.array, null is mw.null, whole numbers that fit are integers. With the
+---name of a message type, returns that message, by the proto3 JSON mapping.
 ---@param text string
 ---@param type? string such as "tasks.Task"
----@param options? { ignore_unknown: boolean } skip fields and names of enum values that the schema does not have
+---@param options? { ignore_unknown: boolean } skip fields and enum names that the schema lacks
 ---@return any? value
 ---@return moonwire.Status? status
 function json.decode(text, type, options) end
@@ -244,7 +244,7 @@ function json.decode(text, type, options) end
 ---@class moonwire.ClientOptions
 ---@field target? string
 ---@field tls? boolean
----@field ca? string PEM file of the roots to trust; the system's without it
+---@field ca? string PEM file of trusted roots; without it, the system's
 ---@field cert? string PEM file
 ---@field key? string PEM file
 ---@field authority? string
@@ -255,16 +255,16 @@ function json.decode(text, type, options) end
 
 ---@class moonwire.ServiceConfig
 ---@field methodConfig? moonwire.MethodConfig[]
----@field retryThrottling? { maxTokens: integer, tokenRatio: number } 1 to 1000 tokens; per target
----@field [string] any load balancing and the like
+---@field retryThrottling? { maxTokens: integer, tokenRatio: number } 1 to 1000 tokens, for each target
+---@field [string] any other settings, such as load balancing
 
----Settings of the methods that `name` lists: a method, a service's methods, or (with an empty service) all.
+---Settings of the methods in `name`: one method, a service's methods, or (with an empty service) all.
 ---@class moonwire.MethodConfig
 ---@field name { service?: string, method?: string }[]
 ---@field timeout? string such as "1.5s"; spans all attempts
 ---@field waitForReady? boolean
 ---@field retryPolicy? moonwire.RetryPolicy
----@field hedgingPolicy? moonwire.HedgingPolicy not together with a retryPolicy
+---@field hedgingPolicy? moonwire.HedgingPolicy excludes a retryPolicy
 
 ---@class moonwire.RetryPolicy
 ---@field maxAttempts integer 2 or more, the first one included; more than 5 count as 5
@@ -283,47 +283,47 @@ function json.decode(text, type, options) end
 ---@field metadata? table<string, string|string[]>
 ---@field compression? "gzip"|"deflate"
 ---@field wait_for_ready? boolean
----@field trace_context? boolean false: leaves out traceparent, tracestate and baggage of the call that is being served
----@field async? boolean true: a unary method returns a moonwire.PendingCall at once
+---@field trace_context? boolean false omits traceparent, tracestate and baggage of the current call
+---@field async? boolean true makes a unary method return a moonwire.PendingCall at once
 
 ---@class moonwire.CallInfo
 ---@field headers table<string, string> the first value of each key
 ---@field trailers table<string, string> the first value of each key
 local CallInfo = {}
 
----All values of a key of the headers.
+---Returns all values of a key of the headers.
 ---@param key string
 ---@return string[]
 function CallInfo:header_values(key) end
 
----All values of a key of the trailers.
+---Returns all values of a key of the trailers.
 ---@param key string
 ---@return string[]
 function CallInfo:trailer_values(key) end
 
----A unary call with `async = true`. It is cancelled when its `<close>` variable ends or when it is collected.
+---A unary call with `async = true`. The end of its `<close>` variable, or garbage collection, cancels it.
 ---@class moonwire.PendingCall
 local PendingCall = {}
 
----Waits for the end. Returns the same values when it is called again.
+---Waits for the end of the call. A second wait() returns the same values.
 ---@return any? reply
 ---@return moonwire.Status? status
 ---@return moonwire.CallInfo? info
 function PendingCall:wait() end
 
----Ends the call on this side: wait() returns nil and CANCELLED.
+---Cancels the call: wait() returns nil and CANCELLED.
 function PendingCall:cancel() end
 
 ---@class moonwire.Client
 local Client = {}
 
----The service's methods: `stub:Method(request, options)`, without the request where it is streamed. Unary methods return
----reply, status and info, or with `async = true` a moonwire.PendingCall; others a stream. `tostring(stub)` lists them.
+---Returns a stub: `stub:Method(request, options)`, without the request if it is streamed. Unary methods return reply,
+---status and info, or a moonwire.PendingCall with `async = true`; others a stream. `tostring(stub)` lists the methods.
 ---@param full_name string
 ---@return table<string, fun(stub: table, ...: any): any, moonwire.Status?, moonwire.CallInfo?>
 function Client:service(full_name) end
 
----A unary call by its path.
+---Makes a unary call by path.
 ---@param path string such as "tasks.TaskService/GetTask"
 ---@param request table
 ---@param options? moonwire.CallOptions
@@ -332,7 +332,7 @@ function Client:service(full_name) end
 ---@return moonwire.CallInfo? info
 function Client:call(path, request, options) end
 
----A streaming call by its path; the request is left out where it is streamed.
+---Makes a streaming call by path. Omit the request if it is streamed.
 ---@param path string
 ---@param ... table request and options
 ---@return moonwire.Stream
@@ -342,49 +342,49 @@ function Client:stream(path, ...) end
 ---@overload fun(): any?
 local Stream = {}
 
----Sends a message; waits while the server does not keep up.
+---Sends a message. Waits while the server is slower.
 ---@param message table
----@return boolean? sent nil when the call is over
+---@return boolean? sent nil if the call has ended
 ---@return moonwire.Status? status
 function Stream:send(message) end
 
----No more messages from this side.
+---Half-closes the stream: no more messages follow from this side.
 function Stream:close_send() end
 
 ---@return any? message nil at the end
----@return moonwire.Status? status when the end is not a clean one
+---@return moonwire.Status? status unless the call ended with OK
 function Stream:receive() end
 
----Itself, as an iterator over the messages; raises the status of an end that is not clean.
+---Returns the stream itself, an iterator over the messages. Raises the status unless the call ends with OK.
 ---@return moonwire.Stream
 function Stream:messages() end
 
----Sends no more and waits for the end.
----@return any? reply of a client-streaming call, true of others
+---Half-closes the stream and waits for the end of the call.
+---@return any? reply for a client-streaming call; true for others
 ---@return moonwire.Status? status
 ---@return moonwire.CallInfo? info
 function Stream:finish() end
 
----Waits for the server's headers: the first value of each key.
+---Waits for the server's headers. Returns the first value of each key.
 ---@return table<string, string>
 function Stream:headers() end
 
----Waits for the server's headers: all values of a key.
+---Waits for the server's headers. Returns all values of a key.
 ---@param key string
 ---@return string[]
 function Stream:header_values(key) end
 
----The first value of each key; empty before the end.
+---Returns the first value of each key of the trailers; empty before the end of the call.
 ---@return table<string, string>
 function Stream:trailers() end
 
----All values of a key of the trailers; empty before the end.
+---Returns all values of a key of the trailers; empty before the end of the call.
 ---@param key string
 ---@return string[]
 function Stream:trailer_values(key) end
 
----@return moonwire.Status? status nil while the call runs
+---@return moonwire.Status? status nil until the call ends
 function Stream:status() end
 
----Ends the call on this side.
+---Cancels the call.
 function Stream:cancel() end

@@ -1,5 +1,5 @@
 ---@meta moonwire
--- Log, metrics, time, files, topics and host figures, for LuaLS; docs/ has a page on each.
+-- Annotations of log, metrics, time, files, topics and host figures for LuaLS; docs/ has a page on each.
 
 -- ---- log ----
 
@@ -33,7 +33,7 @@ function log.error(message, fields, ...) end
 ---@class moonwire.Counter
 local Counter = {}
 
----Adds `by`, 1 unless given. A metric without labels takes no table: `counter:inc(by)`.
+---Adds `by`, 1 by default. A metric without labels takes no table: `counter:inc(by)`.
 ---@param labels? moonwire.Labels
 ---@param by? number not negative
 ---@overload fun(self: moonwire.Counter, by?: number): nil, moonwire.Status?
@@ -104,13 +104,13 @@ function metrics.gauge(definition) end
 ---@return moonwire.Histogram
 function metrics.histogram(definition) end
 
----The sum over all label values; nil when there is no such metric.
+---Returns the sum over all label values; nil if there is no such metric.
 ---@param name string
 ---@return number? total
----@return integer? count of a histogram
+---@return integer? count for a histogram
 function metrics.total(name) end
 
----Everything in the Prometheus text format.
+---Returns all metrics in the Prometheus text format.
 ---@return string
 function metrics.text() end
 
@@ -130,10 +130,10 @@ function time.now_ms() end
 ---@return integer nanoseconds since 1970
 function time.now_ns() end
 
----@return number seconds of a clock that never goes back
+---@return number seconds of a monotonic clock
 function time.monotonic() end
 
----@param t? moonwire.Time now unless given
+---@param t? moonwire.Time now by default
 ---@return moonwire.Timestamp
 function time.timestamp(t) end
 
@@ -141,7 +141,7 @@ function time.timestamp(t) end
 ---@return number seconds since 1970
 function time.seconds(t) end
 
----RFC 3339, in UTC.
+---Formats a time as RFC 3339, in UTC.
 ---@param t moonwire.Time
 ---@return string
 function time.format(t) end
@@ -156,8 +156,8 @@ function time.parse(text) end
 ---@class moonwire.File
 local File = {}
 
----The next bytes; nil at the end.
----@param n? integer 65536 unless given
+---Reads at most `n` bytes; nil at the end of the file.
+---@param n? integer 65536 by default
 ---@return string?
 ---@return moonwire.Status?
 function File:read(n) end
@@ -167,7 +167,7 @@ function File:read(n) end
 ---@return moonwire.Status?
 function File:write(bytes) end
 
----Waits until all that was written is on the disk.
+---Waits until all written bytes are on disk.
 ---@return boolean?
 ---@return moonwire.Status?
 function File:sync() end
@@ -182,9 +182,9 @@ function File:seek(whence, offset) end
 ---@return moonwire.Status?
 function File:close() end
 
----Gives a temporary file its final name, in its folder, and closes it.
+---Renames a temporary file to its final name, in its folder, and closes it.
 ---@param name string
----@param options? { replace?: boolean } true unless given
+---@param options? { replace?: boolean } true by default
 ---@return boolean?
 ---@return moonwire.Status? status ALREADY_EXISTS with `replace = false`
 function File:commit(name, options) end
@@ -197,13 +197,13 @@ function File:commit(name, options) end
 ---@class moonwire.FolderEntry : moonwire.FileInfo
 ---@field name string
 
----Relative paths start from `files` in the data folder; absolute ones lead to folders of the setting `files.folders`. All
----others, and links that lead elsewhere, are PERMISSION_DENIED; `..` in a path is INVALID_ARGUMENT.
+---Relative paths start at `files` in the data folder; absolute ones must be in a folder of the setting `files.folders`.
+---Other paths, and links to other places, fail with PERMISSION_DENIED; paths with `..` fail with INVALID_ARGUMENT.
 ---@class moonwire.fs
 local fs = {}
 
 ---@param path string
----@param limit? integer most bytes to read, 64 MiB unless given; never more than limits.memory_bytes
+---@param limit? integer greatest size in bytes, 64 MiB by default; limits.memory_bytes bounds it too
 ---@return string?
 ---@return moonwire.Status?
 function fs.read(path, limit) end
@@ -216,19 +216,19 @@ function fs.read(path, limit) end
 function fs.write(path, bytes) end
 
 ---@param path string
----@param mode? string as in C; "r" unless given, "x" for a file that must be new
+---@param mode? string as in C; "r" by default, "x" for a file that must be new
 ---@return moonwire.File?
 ---@return moonwire.Status?
 function fs.open(path, mode) end
 
----A file with a temporary name in the folder; see File:commit.
+---Creates a file with a temporary name in the folder; see File:commit.
 ---@param folder? string
 ---@return moonwire.File?
 ---@return moonwire.Status?
 function fs.temp(folder) end
 
 ---@param from string
----@param to string replaced when it is there
+---@param to string replaced if it exists
 ---@return boolean?
 ---@return moonwire.Status?
 function fs.rename(from, to) end
@@ -238,7 +238,7 @@ function fs.rename(from, to) end
 ---@return moonwire.Status?
 function fs.remove(path) end
 
----Makes a folder, and those above it.
+---Makes a folder and its missing parents.
 ---@param path string
 ---@return boolean?
 ---@return moonwire.Status?
@@ -264,32 +264,32 @@ function fs.list(folder) end
 ---@class moonwire.Topic
 local Topic = {}
 
----Hands a copy of the value to every subscription. Nil and a RESOURCE_EXHAUSTED status for a value of more than 16 MiB.
+---Sends a copy of the value to every subscription. A value of more than 16 MiB fails with RESOURCE_EXHAUSTED.
 ---@param value any a message, string, number, boolean or table of these
----@return integer? reached how many subscriptions got it
+---@return integer? reached number of subscriptions
 ---@return moonwire.Status?
 function Topic:publish(value) end
 
----@param options? { capacity?: integer } 64 unless given
+---@param options? { capacity?: integer } values in its queue, 64 by default
 ---@return moonwire.Subscription
 function Topic:subscribe(options) end
 
----An iterator: `for value, dropped in subscription do`, or `subscription()`, which is subscription:receive().
+---An iterator: `for value, dropped in subscription do`. `subscription()` is subscription:receive().
 ---@class moonwire.Subscription
 ---@overload fun(): any?, integer
 local Subscription = {}
 
----The next value; nil once it is closed.
+---Waits for the next value. Returns nil once the subscription is closed, and nil and DEADLINE_EXCEEDED after `timeout`.
 ---@param timeout? number seconds
 ---@return any? value
----@return integer|moonwire.Status|nil dropped how many were dropped before it; DEADLINE_EXCEEDED when nothing came in time
+---@return integer|moonwire.Status|nil dropped number of values dropped before this one
 function Subscription:receive(timeout) end
 
----Itself: iterates over values, each with how many were dropped before it, until it is closed.
+---Returns the subscription itself: an iterator over values, each with the number dropped before it, until it is closed.
 ---@return moonwire.Subscription
 function Subscription:messages() end
 
----Takes no more; what is in the queue can still be received.
+---Closes the subscription to new values. Values in its queue can still be received.
 function Subscription:close() end
 
 -- ---- host ----
@@ -299,21 +299,21 @@ function Subscription:close() end
 ---@field cpus integer
 local host = {}
 
----Percent of all processors that were busy since the last sample.
+---Returns the load of all processors since the last sample, in percent.
 ---@return number?
 ---@return moonwire.Status?
 function host.cpu_usage() end
 
----Of the machine, in bytes.
+---Returns the machine's memory, in bytes.
 ---@return { total: integer, used: integer, available: integer }?
 ---@return moonwire.Status?
 function host.memory() end
 
----Of this process; memory in bytes.
+---Returns figures of this process; memory in bytes.
 ---@return { pid: integer, memory: integer, cpu_seconds: number }?
 ---@return moonwire.Status?
 function host.process() end
 
----How many calls the process has served to their end.
+---Returns the number of calls that the process has finished.
 ---@return integer
 function host.requests() end

@@ -1,39 +1,39 @@
 ---@meta moonwire
--- mw.store, for LuaLS; docs/store.md says more.
+-- Annotations of mw.store for LuaLS; docs/store.md is the reference.
 
 ---@class moonwire.CollectionDefinition
 ---@field name string 1 to 64 letters, digits, _ - .
----@field message string the full name of the messages it holds
----@field key? string the field they are kept by, a string or an integer; "id" unless given
+---@field message string full name of the type of its messages
+---@field key? string the field with the key, a string or an integer; "id" by default
 
 ---@class moonwire.store
 local store = {}
 
----A typed collection. While the script loads; errors name what the schema lacks.
+---Declares a typed collection, while the script loads. Raises if the schema lacks the type or the key's field.
 ---@param definition moonwire.CollectionDefinition
 ---@return moonwire.Collection
 function store.collection(definition) end
 
----Writes to several keys, all or nothing. Runs `f` again when a key it read was changed meanwhile. Returns what `f`
----returns, true for nothing; nil or false first writes nothing.
+---Writes to several keys, all or nothing. Runs `f` again if a key that it read has changed meanwhile. Returns the
+---results of `f`, or true without any. A first result of nil or false writes nothing.
 ---@param f fun(tx: moonwire.Transaction): ...
 ---@return any result
 ---@return any ...
 function store.transaction(f) end
 
 ---@class moonwire.WriteOptions
----@field ttl? number seconds to live
+---@field ttl? number seconds until the message expires
 
 ---@class moonwire.EachOptions
 ---@field prefix? string of string keys
----@field after? string|integer goes on behind this key
+---@field after? string|integer starts after this key
 ---@field limit? integer
 ---@field reverse? boolean
----@field snapshot? boolean false: goes on from a new snapshot where the server closes one that is old; else it raises ABORTED
+---@field snapshot? boolean false continues in a new snapshot when the server closes an old one; else raises ABORTED
 
 ---@class moonwire.WatchOptions
 ---@field prefix? string of string keys
----@field existing? boolean first what exists, as puts
+---@field existing? boolean starts with existing messages, as puts
 
 ---@class moonwire.StoreEvent
 ---@field type "put"|"delete"
@@ -44,26 +44,26 @@ function store.transaction(f) end
 local Collection = {}
 
 ---@param key string|integer
----@return any? message nil alone when there is none
----@return moonwire.Status? status when reading failed
+---@return any? message nil if there is none, without a status
+---@return moonwire.Status? status if reading failed
 function Collection:get(key) end
 
----ALREADY_EXISTS when the key is there. Waits until it is on disk.
+---Stores a new message; ALREADY_EXISTS if its key exists. Waits until it is on disk.
 ---@param message table
 ---@param options? moonwire.WriteOptions
 ---@return any? message as stored
 ---@return moonwire.Status? status
 function Collection:insert(message, options) end
 
----Whether the key is there or not. Waits until it is on disk.
+---Stores a message; replaces one with the same key. Waits until it is on disk.
 ---@param message table
 ---@param options? moonwire.WriteOptions
 ---@return any? message as stored
 ---@return moonwire.Status? status
 function Collection:put(message, options) end
 
----Stores what `f` makes of the message; runs it again when another write came in between. NOT_FOUND when there is none.
----`f` may get a message that another write is about to store: it should have no effects other than its result.
+---Stores the result of `f` for the stored message; NOT_FOUND if there is none. Runs `f` again if another write came in
+---between. `f` may receive a message that another write is about to store, so it must have no side effects.
 ---@param key string|integer
 ---@param f fun(message: any): any?, moonwire.Status? nil writes nothing
 ---@param options? moonwire.WriteOptions
@@ -72,15 +72,15 @@ function Collection:put(message, options) end
 function Collection:update(key, f, options) end
 
 ---@param key string|integer
----@return boolean? deleted false when there was none
+---@return boolean? deleted false if there was none
 ---@return moonwire.Status? status
 function Collection:delete(key) end
 
----An iterator: `for task in it do`, or `it()` for the next message, nil at the end. A `<close>` variable ends it.
+---An iterator: `for task in it do`. `it()` returns the next message, nil at the end. A `<close>` variable ends it.
 ---@class moonwire.Scan
 ---@overload fun(): any?
 
----Iterates over one moment's messages in key order.
+---Iterates over the messages of one snapshot in key order.
 ---@param options? moonwire.EachOptions
 ---@return moonwire.Scan
 function Collection:each(options) end
@@ -90,17 +90,17 @@ function Collection:each(options) end
 ---@return moonwire.Status? status
 function Collection:count(options) end
 
----The next number of this collection, never given out twice: 1, 2, 3, ...
----@param format? string with one %d or %0Nd; the number itself without
+---Returns the next number of this collection: 1, 2, 3, ... No number is issued twice.
+---@param format? string with one %d or %0Nd; without it, returns the number
 ---@return string|integer? id
 ---@return moonwire.Status? status
 function Collection:next_id(format) end
 
----An iterator: `for event in it do`, or `it()` for the next event, which waits. A `<close>` variable ends it.
+---An iterator: `for event in it do`. `it()` waits for the next event. A `<close>` variable ends it.
 ---@class moonwire.Watch
 ---@overload fun(): moonwire.StoreEvent
 
----Iterates over changes as they come; waits between them.
+---Iterates over changes as they are made, and waits for the next one.
 ---@param options? moonwire.WatchOptions
 ---@return moonwire.Watch
 function Collection:watch(options) end
@@ -113,7 +113,7 @@ local Transaction = {}
 ---@return any? message
 function Transaction:get(collection, key) end
 
----Raises ALREADY_EXISTS when the key is there.
+---Raises ALREADY_EXISTS if the key exists.
 ---@param collection moonwire.Collection
 ---@param message table
 ---@param options? moonwire.WriteOptions
