@@ -1,13 +1,13 @@
--- A file is written to disk as its chunks come in, beside its final place, and gets its name only when it is complete.
--- However an upload ends, by an error or by a client that vanishes, `<close>` removes what is not complete.
+-- Writes each chunk to a temporary file beside the final place, and renames the file once it is complete. If the upload
+-- fails or the client disconnects, `<close>` removes the temporary file.
 local mw = require "moonwire"
 
-local LONGEST_NAME <const> = 255 -- bytes; what file systems take
+local LONGEST_NAME <const> = 255 -- bytes, the limit of most file systems
 
 local FileUploadService = mw.service "fileupload.FileUploadService"
 local invalid = mw.status.invalid_argument
 
--- What is wrong with a file name, as a status, or nil.
+-- Checks a file name. Returns a status if it is invalid, else nil.
 local function check_name(name)
   if name == "" then
     return invalid("filename: the first chunk must name the file")
@@ -18,7 +18,7 @@ local function check_name(name)
   end
 end
 
--- What is wrong with a chunk, as a status, or nil.
+-- Checks a chunk. Returns a status if it is invalid, else nil.
 local function check_chunk(chunk, name, expected, complete)
   if complete then
     return invalid("chunk_index: got chunk %d after the one with is_last", chunk.chunk_index)

@@ -1,4 +1,4 @@
--- The smallest service there is.
+-- The smallest possible service: one unary method.
 local mw = require "moonwire"
 
 local Greeter = mw.service "helloworld.Greeter"

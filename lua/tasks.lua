@@ -1,5 +1,5 @@
--- Tasks live in the store and nowhere else: they survive a crash, a restart and a reload, and every worker sees the
--- same ones.
+-- Keeps tasks only in the store: they survive a crash, a restart and a reload, and all workers share
+-- them.
 local mw = require "moonwire"
 
 local tasks = mw.store.collection { name = "tasks", message = "tasks.Task", key = "id" }
@@ -47,7 +47,7 @@ end
 ---@param req tasks.UpdateStatusRequest
 ---@return tasks.Task?, moonwire.Status?
 function TaskService.UpdateStatus(req)
-  -- An enum's value is its name; a number is one that the schema does not know.
+  -- An enum's value is its name; a value that the schema lacks is a number.
   if req.status == "STATUS_UNSPECIFIED" or math.type(req.status) then
     return nil, mw.status.invalid_argument("status: expected TODO, IN_PROGRESS, DONE or CANCELLED, got %s", req.status)
   end

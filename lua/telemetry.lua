@@ -1,10 +1,10 @@
--- Services report through LiveFeed and hear at once when a report breaks a rule of thresholds.lua; anybody reads the
--- latest reports, or this host's own figures.
+-- Services send reports to LiveFeed and receive an alert for each report that breaks a rule of thresholds.lua. Other
+-- clients read the latest reports, or this host's own figures.
 local mw = require "moonwire"
 
 local SHORTEST_INTERVAL <const> = 500 -- milliseconds
 
--- The latest report of each service. In the store, because the next request may come in on another worker.
+-- The latest report of each service. It is in the store, because the next request may arrive on another worker.
 local reports = mw.store.collection {
   name = "telemetry.reports", message = "telemetry.MetricsResponse", key = "service_name",
 }
@@ -35,7 +35,7 @@ local function count(report, earlier)
   }
 end
 
--- Makes `report` the latest of its service, and counts it. By update, since many feeds may report for one service.
+-- Stores `report` as the latest of its service, and counts it. Several feeds may report on one service: hence update().
 local function keep(report)
   if report.service_name == "" then return end
   local kept, status
@@ -48,7 +48,7 @@ local function keep(report)
   end
 end
 
--- The alert that a rule raises for a report, or nil.
+-- Returns the alert that a rule raises for a report, or nil.
 local function alert(rule, report)
   local value = report[rule.metric]
   if value <= rule.above then return end
@@ -85,12 +85,12 @@ function TelemetryService.LiveFeed(call)
       local raised = listening and alert(rule, report)
       if raised then listening = call:send(raised) end
     end
-    keep(report) -- last: an alert does not wait for the disk
+    keep(report) -- last, so that an alert does not wait for the disk
     if not listening then return end
   end
 end
 
--- A mistake in the rules is found when they are saved, and the rules before it stay in force.
+-- Checks the rules when they are saved. If one is invalid, the previous rules stay in force.
 for number, rule in ipairs(require "thresholds") do
   local function check(condition, words)
     if not condition then error(("lua/thresholds.lua: rule %d: %s"):format(number, words), 0) end

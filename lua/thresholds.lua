@@ -1,11 +1,11 @@
--- When to raise an alert. Every report that comes in is held against each rule below.
+-- Rules that raise alerts. Every incoming report is compared with each rule below.
 --
--- Change a number, add a line, save: it counts from the next report on, for everybody already connected too.
+-- Change a number or add a rule, and save: it applies from the next report on, on open streams too.
 --
---   metric    what is looked at: cpu_usage (in percent) or memory_mb
---   above     the alert goes out when the figure is larger than this
+--   metric    the figure to compare: cpu_usage (in percent) or memory_mb
+--   above     the limit: a greater figure raises the alert
 --   alert     the alert's type
---   message   what it says; {value} is the figure, {above} the limit
+--   message   the alert's text; {value} is the figure, {above} the limit
 
 return {
   { metric = "cpu_usage", above = 90.0, alert = "CPU_HIGH",
