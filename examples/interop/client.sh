@@ -1,5 +1,5 @@
 #!/bin/sh
-# Calls everything once. usage: ./client.sh [HOST:PORT]
+# Calls every method once. usage: ./client.sh [HOST:PORT]
 cd "$(dirname "$0")" || exit 1
 server=${1:-127.0.0.1:50051}
 moonwire=${MOONWIRE:-moonwire}

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Places an order, moves it along, and lists it. usage: ./client.sh [HOST:PORT]
+# Places an order, advances it, and lists it. usage: ./client.sh [HOST:PORT]
 cd "$(dirname "$0")" || exit 1
 server=${1:-127.0.0.1:50051}
 moonwire=${MOONWIRE:-moonwire}

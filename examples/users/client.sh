@@ -1,5 +1,5 @@
 #!/bin/sh
-# Calls everything this service offers once. usage: ./client.sh [HOST:PORT]
+# Calls every method once. usage: ./client.sh [HOST:PORT]
 cd "$(dirname "$0")" || exit 1
 server=${1:-127.0.0.1:50051}
 moonwire=${MOONWIRE:-moonwire}
@@ -23,7 +23,7 @@ printf '{"username": "%s", "email": "a@example.com"}\n{"username": "%s", "email"
   "$name-a" "$name-b" |
   call BulkCreateUsers -
 
-# Streams without an end: a deadline ends them here.
+# This stream has no end of its own: a deadline ends it.
 call WatchUsers --deadline 1s '{"roleFilter": "admin"}'
 printf '{"sender": "%s", "text": "hello"}\n{"sender": "%s", "text": "anybody there?"}\n' "$name" "$name" |
   call UserChat -

@@ -1,13 +1,13 @@
--- grpc.testing.TestService: the server that clients of every gRPC implementation test themselves against.
+-- grpc.testing.TestService, the server for the interoperability tests of gRPC clients.
 local mw = require "moonwire"
 
 local TestService = mw.service "grpc.testing.TestService"
 
--- Which server this is: a record that every worker finds in the store.
+-- The id of this server, a record in the store that all workers share.
 local servers = mw.store.collection { name = "servers", message = "grpc.testing.SimpleResponse", key = "hostname" }
 local HOSTNAME <const> = mw.env("HOSTNAME", "localhost")
 
--- Metadata of these keys comes back: one as a header, the other as a trailer.
+-- Echoes the metadata of two keys: one as a header, the other as a trailer.
 mw.intercept("grpc.testing.TestService", function(call, next)
   local initial <const> = call.metadata["x-grpc-test-echo-initial"]
   local trailing <const> = call.metadata["x-grpc-test-echo-trailing-bin"]
@@ -28,7 +28,7 @@ local function payload(size)
   return { type = "COMPRESSABLE", body = ("\0"):rep(size) }
 end
 
--- Raises the status that the request asks for.
+-- Raises the requested status.
 local function end_as_asked(status)
   if not status or status.code == 0 then return end
   if status.code < 0 or status.code > 16 then
@@ -37,21 +37,21 @@ local function end_as_asked(status)
   error(mw.status(status.code, status.message))
 end
 
--- Raises when the newest request did not come as it says.
+-- Raises unless the last request was compressed as it declares.
 local function check_compression(expected, call)
   if not expected or expected.value == (call.request_encoding ~= "identity") then return end
   error(mw.status.invalid_argument("expect_compressed: %s, but the request came with encoding %s", expected.value,
     call.request_encoding))
 end
 
--- Sends what one response of a stream is to be. Returns whether the client is still there.
+-- Sends one response of a stream. Returns true unless the client is gone.
 local function respond(call, parameters)
   if parameters.interval_us > 0 then mw.sleep(parameters.interval_us / 1e6) end
   local plain = parameters.compressed and not parameters.compressed.value
   return call:send({ payload = payload(parameters.size) }, plain and { compress = false } or nil)
 end
 
--- Compression is a matter of the call; a response can only be left out of it.
+-- Compression is set for the whole call; a single response can only be exempted.
 local function compress_if_asked(call, all_parameters)
   for _, parameters in ipairs(all_parameters) do
     if parameters.compressed then return call:set_compression "gzip" end

@@ -1,7 +1,7 @@
 local mw = require "moonwire"
 local test = require "moonwire.test"
 
--- Asserts that a call failed so. `message` is a plain part of the status' message.
+-- Asserts that a call failed with `code` and with a message that contains `message`.
 local function assert_status(code, message, reply, status)
   assert.is_nil(reply)
   assert.is_table(status)
@@ -103,7 +103,7 @@ describe("grpc.testing.TestService", function()
     for _, compression in ipairs { false, "gzip" } do
       local stream <close> = service:StreamingInputCall { compression = compression or nil }
       for _, size in ipairs(REQUESTS) do
-        -- What would not become smaller goes as it is.
+        -- Messages that compression would not shrink are sent uncompressed.
         stream:send { payload = zeros(size), expect_compressed = { value = compression ~= false and size > 100 } }
       end
       assert.are.equal(74922, assert(stream:finish()).aggregated_payload_size)

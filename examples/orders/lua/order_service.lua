@@ -1,4 +1,4 @@
--- Orders and the events that move them along, from PENDING to DELIVERED, one state at a time.
+-- Orders, and the events that advance them from PENDING to DELIVERED, one state at a time.
 local mw = require "moonwire"
 local page_token = require "page_token"
 
@@ -7,7 +7,7 @@ local PAGE_SIZE <const>, MAX_PAGE_SIZE <const> = 10, 1000
 local orders = mw.store.collection { name = "orders", message = "com.example.orders.Order", key = "id" }
 local OrderService = mw.service "com.example.orders.OrderService"
 
--- Event type: the state an order must be in, and the one it comes to.
+-- Event type: the state that an order must have, and its next state.
 local steps <const> = {
   CONFIRMED = { from = "ORDER_STATUS_PENDING", to = "ORDER_STATUS_CONFIRMED" },
   SHIPPED = { from = "ORDER_STATUS_CONFIRMED", to = "ORDER_STATUS_SHIPPED" },
@@ -42,7 +42,7 @@ function OrderService.ListOrders(req)
   local page = {}
   for order in orders:each { after = after } do
     if order.user_id == req.user_id then
-      if #page == size then -- another one: a page follows
+      if #page == size then -- a further order: another page follows
         return { orders = page, next_page_token = page_token.new(list, page[size].id) }
       end
       page[#page + 1] = order
@@ -72,7 +72,7 @@ local function place(event)
   return order or error(status)
 end
 
--- Takes one step with an order, atomically: of two events at once, one finds the order moved on.
+-- Advances an order by one step, atomically: of two concurrent events, one finds the order already advanced and fails.
 local function move(event)
   local step = steps[event.type] or error(mw.status.invalid_argument("type: got %s", event.type))
   local moved, status = orders:update(event.order_id, function(order)
@@ -101,7 +101,7 @@ function OrderService.UploadEvents(call)
   return result
 end
 
--- One room for each order; the first message says which.
+-- One room for each order. The first message names the order.
 ---@param call moonwire.Call
 function OrderService.Chat(call)
   local first = call:receive()
@@ -116,7 +116,7 @@ function OrderService.Chat(call)
       message.order_id = first.order_id
       room:publish(message)
     end
-    heard:close() -- what is already in the queue is still told
+    heard:close() -- values in its queue are still sent
   end)
   for message in heard:messages() do
     if not call:send(message) then return end

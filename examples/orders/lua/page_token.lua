@@ -1,6 +1,6 @@
--- Page tokens: opaque to clients. A token names the last item of a page; its checksum tells a token of ours from one
--- that was made up or belongs to another list. It is no signature, and needs to be none: a token lets nobody see what
--- they could not reach by paging.
+-- Page tokens, opaque to clients. A token names the last item of a page. Its checksum detects tokens that were made up
+-- or belong to another list. The checksum is not a signature and need not be one: a token gives access to nothing that
+-- paging would not reach.
 local M = {}
 
 -- FNV-1a, 64 bits.
@@ -12,7 +12,7 @@ local function checksum(text)
   return ("%016x"):format(hash)
 end
 
--- The token that continues the list `scope` after the item with `key`, a string.
+-- Returns the token that continues the list `scope` after the item with `key`, a string.
 ---@param scope string
 ---@param key string
 ---@return string
@@ -21,7 +21,7 @@ function M.new(scope, key)
   return checksum(scope .. "\0" .. key) .. hex
 end
 
--- The key in a token of the list `scope`; nil when it is no such token.
+-- Returns the key in a token of the list `scope`; nil for any other text.
 ---@param scope string
 ---@param token string
 ---@return string?

@@ -1,7 +1,7 @@
 local mw = require "moonwire"
 local test = require "moonwire.test"
 
--- Asserts that a call failed so. `message` is a plain part of the status' message.
+-- Asserts that a call failed with `code` and with a message that contains `message`.
 local function assert_status(code, message, reply, status)
   assert.is_nil(reply)
   assert.is_table(status)
@@ -13,7 +13,7 @@ describe("com.example.orders.OrderService", function()
   local server, address, orders
   local connections = 0
 
-  -- A client over a connection of its own, which may end up on the other worker.
+  -- Returns a client over a connection of its own, which either worker may accept.
   local function connect()
     connections = connections + 1
     return mw.client(address, { max_receive_bytes = (8 << 20) + connections }):service "com.example.orders.OrderService"

@@ -1,4 +1,4 @@
--- The people we know, by id. A plain Lua table: save this file and the service answers with what it says now.
+-- The people, by id. A plain Lua table: once this file is saved, the service answers from the new one.
 return {
   ["1"] = {
     name = "Ada", email = "ada@example.com",

@@ -1,4 +1,4 @@
--- Serves what people.lua says.
+-- Serves the people of people.lua.
 local mw = require "moonwire"
 local people = require "people"
 

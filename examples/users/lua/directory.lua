@@ -1,4 +1,4 @@
--- The users, in the store: by id, and by username so that no two share one. Both are written in one transaction.
+-- The users in the store, by id and by username, so that usernames are unique. One transaction writes both.
 local mw = require "moonwire"
 
 local M = {}
@@ -6,14 +6,14 @@ local M = {}
 local by_id = mw.store.collection { name = "users", message = "userservice.User", key = "id" }
 local by_name = mw.store.collection { name = "users.by_name", message = "userservice.User", key = "username" }
 
--- Who is there from the start.
+-- The initial users.
 local founders <const> = {
   { id = 1, username = "alice", email = "alice@example.com", roles = { "admin" } },
   { id = 2, username = "bob", email = "bob@example.com", roles = { "user" } },
 }
 local founded = false
 
--- Every access comes through here: the first one on each worker sees to the founders.
+-- Every access goes through users(): the first one on each worker adds the founders.
 local function users()
   if not founded then
     assert(mw.store.transaction(function(tx)
@@ -29,7 +29,7 @@ local function users()
   return by_id
 end
 
--- Adds all the requested users, or none when a username is taken. Returns them, or nil and a status.
+-- Adds all requested users, or none if a username is taken. Returns them, or nil and a status.
 ---@param requests userservice.CreateUserRequest[]
 ---@return userservice.User[]?, moonwire.Status?
 function M.add(requests)
@@ -56,7 +56,7 @@ function M.get(id)
   return users():get(id)
 end
 
--- At most `limit` users in id order, those after the user `id`.
+-- Returns at most `limit` users in id order, after the user `id`.
 ---@param id integer?
 ---@param limit integer
 ---@return userservice.User[]
@@ -68,7 +68,7 @@ function M.page(id, limit)
   return page
 end
 
--- Iterates over the users that exist, then over each new one, for ever.
+-- Iterates over the existing users, then over each new one, without end.
 function M.watch()
   return users():watch { existing = true }
 end

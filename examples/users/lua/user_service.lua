@@ -1,4 +1,4 @@
--- The user service: checks what comes in, and leaves the keeping to directory.lua.
+-- The user service: checks requests; directory.lua stores the users.
 local mw = require "moonwire"
 local directory = require "directory"
 local page_token = require "page_token"
@@ -16,7 +16,7 @@ local function bad_field(field, words)
   })
 end
 
--- What is wrong with a request for a new user, as a status, or nil.
+-- Checks a request for a new user. Returns a status if it is invalid, else nil.
 local function check_new(req)
   if req.username == "" then
     return bad_field("username", "expected a name, got nothing")
@@ -59,7 +59,7 @@ function UserService.ListUsers(req)
   end
 
   local size <const> = req.page_size == 0 and PAGE_SIZE or math.min(req.page_size, MAX_PAGE_SIZE)
-  local page = directory.page(after, size + 1) -- one more, to know whether a further page follows
+  local page = directory.page(after, size + 1) -- one more, to detect a further page
   local more <const> = page[size + 1] ~= nil
   page[size + 1] = nil
   return { users = page, next_page_token = more and page_token.new(PAGES, tostring(page[size].id)) or "" }
@@ -99,8 +99,8 @@ function UserService.BulkCreateUsers(call)
   return { created_count = #added }
 end
 
--- One fiber reads what this client says, the other tells it what everybody says: a client that reads slowly fills its
--- own queue, then loses the oldest messages, and delays nobody else.
+-- One fiber publishes this client's messages, the other sends it all messages. A client that reads slowly fills its own
+-- queue and then loses the oldest messages; it delays nobody else.
 ---@param call moonwire.Call
 function UserService.UserChat(call)
   local heard <close> = room:subscribe { capacity = 1024 }
@@ -108,7 +108,7 @@ function UserService.UserChat(call)
     for message in call.receive, call do
       room:publish(message)
     end
-    heard:close() -- what is already in the queue is still told
+    heard:close() -- values in its queue are still sent
   end)
   for message in heard:messages() do
     if not call:send(message) then return end

@@ -1,4 +1,4 @@
--- The user service without a server: what is hard to arrange over a network is one line here.
+-- Tests the user service in process: slow readers and lost connections take one line each.
 local mw = require "moonwire"
 local test = require "moonwire.test"
 
@@ -11,7 +11,7 @@ describe("userservice.UserService in process", function()
     return assert(users:CreateUser { username = name, email = email(name) }).user
   end
 
-  -- Each test has its own users: alice, bob, and those that it creates.
+  -- Each test has its own store: alice, bob, and the users that it creates.
   for _ = 1, 2 do
     it("numbers the first new user 3", function()
       assert.are.equal(3, create("carol").id)
@@ -60,7 +60,7 @@ describe("userservice.UserService in process", function()
     local room = mw.topic "userservice.chat"
     for i = 1, 2000 do room:publish { sender = "bob", text = tostring(i) } end
     test.settle()
-    assert.are.equal("977", slow:receive().text) -- 1024 find room, see UserChat
+    assert.are.equal("977", slow:receive().text) -- the queue holds 1024, see UserChat
   end)
 
   it("finds the page of users that the directory has", function()

@@ -1,7 +1,7 @@
 local mw = require "moonwire"
 local test = require "moonwire.test"
 
--- Asserts that a call failed so. `message` is a plain part of the status' message.
+-- Asserts that a call failed with `code` and with a message that contains `message`.
 local function assert_status(code, message, reply, status)
   assert.is_nil(reply)
   assert.is_table(status)
@@ -15,7 +15,7 @@ describe("userservice.UserService", function()
   local server, address, users
   local connections = 0
 
-  -- A client over a connection of its own, which may end up on the other worker.
+  -- Returns a client over a connection of its own, which either worker may accept.
   local function connect()
     connections = connections + 1
     return mw.client(address, { max_receive_bytes = (8 << 20) + connections }):service "userservice.UserService"
@@ -150,7 +150,7 @@ describe("userservice.UserService", function()
         end)
       end
       local streams = {}
-      for i = 1, 3 do -- they begin while users are created
+      for i = 1, 3 do -- started while users are created
         streams[i] = connect():WatchUsers {}
       end
       local total = 2 + writers * 25
@@ -206,7 +206,7 @@ describe("userservice.UserService", function()
   end)
 
   describe("UserChat", function()
-    -- Joins, and waits until it is heard.
+    -- Joins the chat, and waits for the echo of its greeting.
     local function join(name)
       local stream = connect():UserChat()
       assert.is_true(stream:send { sender = name, text = "hello" })
