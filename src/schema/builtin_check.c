@@ -64,7 +64,8 @@ static int compare_numbers(const void *a, const void *b) {
   return x->number < y->number ? -1 : x->number > y->number;
 }
 
-/* Writes "{ int64 seconds = 1; int32 nanos = 2; }", sorted by number. A field in a oneof has the prefix "ONEOF: ". */
+/* Writes "{ int64 seconds = 1; int32 nanos = 2; }", sorted by number. A field of a oneof begins with the oneof's name
+ * and ": ". */
 static int put_message(struct mw_buf *out, struct mw_arena *scratch, const MessageProto *message, bool proto3) {
   const FieldProto **fields = mw_arena_calloc(scratch, message->n_field, sizeof *fields);
   if (!fields) return MW_ENOMEM;
@@ -96,7 +97,8 @@ static int put_method(struct mw_buf *out, const MethodProto *method) {
 
 /* ---- comparison ---- */
 
-/* True if each name or number that both enums have belongs to the same pair in both. Either may have further values. */
+/* True if every name that both enums have has the same number in both, and every such number the same name. Either may
+ * have further values. */
 static bool enums_agree(const EnumProto *own, const EnumProto *copy) {
   for (size_t i = 0; i < own->n_value; i++) {
     bool number = false, pair = false;

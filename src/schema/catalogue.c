@@ -100,7 +100,7 @@ static int read_files(struct mw_catalogue *c, const struct mw_descriptor_set *we
     own->path = file->path;
     own->bytes = file->bytes;
     int rc = mw_descriptor_file_unpack(&c->arena, file->bytes, &own->proto);
-    if (rc != 0) return MW_ENOMEM; /* the bytes were unpacked before, when the pool was made */
+    if (rc != 0) return MW_ENOMEM; /* not malformed: the pool was made from these bytes */
   }
   qsort(c->files, c->n_files, sizeof *c->files, compare_files);
   return 0;

@@ -202,7 +202,7 @@ static struct mw_slice bytes_of(const struct mw_field *field) {
   return value ? mw_slice(value->data, value->len) : mw_slice(NULL, 0);
 }
 
-/* The types of both fields are compatible. */
+/* True if the defaults are equal. The types of both fields are compatible. */
 static bool same_default(const struct mw_field *old, const struct mw_field *new) {
   if (old->kind == MW_KIND_STRING || old->kind == MW_KIND_BYTES) return mw_slice_eq(bytes_of(old), bytes_of(new));
   struct number a = number_of(old), b = number_of(new);

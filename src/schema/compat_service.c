@@ -8,7 +8,7 @@ static size_t find_method(const Google__Protobuf__ServiceDescriptorProto *servic
   return i;
 }
 
-/* Descriptors may name a type ".tasks.Task" or "tasks.Task". */
+/* Returns a type's name without the leading dot, which descriptors may omit. */
 static const char *type_name(const char *reference) { return *reference == '.' ? reference + 1 : reference; }
 
 static void check_type(const struct mw_compat_pair *pair, const struct mw_source_path *path, const char *rule,

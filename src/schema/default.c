@@ -97,7 +97,7 @@ static int unescape_one(const char **text) {
   return digits > 0 && value <= UCHAR_MAX ? value : -1;
 }
 
-/* Decodes escapes in place. Descriptors escape default bytes but not strings. False if malformed. */
+/* Decodes escapes in place. Descriptors escape the defaults of bytes fields, not of strings. False if malformed. */
 static bool unescape(ProtobufCBinaryData *bytes) {
   const char *in = (const char *)bytes->data;
   uint8_t *out = bytes->data;

@@ -13,7 +13,7 @@ struct use {
   char *as;           /* the imported name, owned; NULL without an import */
   const char *by;     /* the first file that imports it */
   unsigned line;      /* the line of that import */
-  bool second;        /* another path of the list, for the same file, comes first */
+  bool second;        /* another path of the list names the same file */
 };
 
 struct naming {

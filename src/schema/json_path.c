@@ -1,6 +1,6 @@
 #include "schema/json_path.h"
 
-enum { KEY_SHOWN = 40 /* greatest number of a key's characters in a path */ };
+enum { KEY_SHOWN = 40 /* characters of a map's key, at most */ };
 
 static int print_node(const struct mw_json_path *node, struct mw_buf *out) {
   switch (node->kind) {

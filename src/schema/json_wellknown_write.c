@@ -5,7 +5,7 @@
 #include "schema/json_writer.h"
 #include "schema/time_text.h"
 
-enum { PATH_SHOWN = 100 /* greatest number of a path's bytes in an error */ };
+enum { PATH_SHOWN = 100 /* bytes of a path in an error, at most */ };
 
 /* Returns the value of a field; empty if unset. */
 static ProtobufCBinaryData bytes_of(const ProtobufCMessage *message, const struct mw_field *field) {

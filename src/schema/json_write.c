@@ -12,7 +12,7 @@
 #include "schema/json_number.h"
 #include "schema/json_writer.h"
 
-enum { ANY_BUDGET = 64 << 20 /* greatest memory, in bytes, of the messages in a message's Anys */ };
+enum { ANY_BUDGET = 64 << 20 /* bytes of memory for the messages in all Anys of a message, at most */ };
 
 int mw_json_refuse(struct mw_json_writer *w, const char *fmt, ...) {
   char words[256];

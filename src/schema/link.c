@@ -164,7 +164,7 @@ static int sort_fields(struct mw_builder *b, const char *type, const Google__Pro
   return 0;
 }
 
-/* Counts for a declared oneof, made before the real ones are placed. */
+/* Tally of a declared oneof's members, taken before the real oneofs are placed. */
 struct oneof_tally {
   size_t declared;  /* members, groups included */
   size_t kept;      /* members that are fields of the type */

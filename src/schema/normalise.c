@@ -146,8 +146,8 @@ static void set_member(const struct mw_message_type *type, struct slot *slots, c
   *holder = field->number;
 }
 
-/* True for an unknown enum value that a later value of the map entry replaces. Kept among the entry's unknown fields,
- * it would be packed last and win. */
+/* True for an unknown enum value in a map entry that is not carried as a whole: a later value replaces it. Kept among
+ * the entry's unknown fields, it would be packed last and win. */
 static bool is_replaced(const struct mw_message_type *type, const struct mw_field *field,
                         const struct mw_wire_field *f) {
   return type->map_entry && field->kind == MW_KIND_ENUM && f->wire == MW_WIRE_VARINT &&

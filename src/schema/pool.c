@@ -1,4 +1,4 @@
-/* Making, releasing and searching a pool. */
+/* Makes, releases and searches pools. */
 #include "schema/pool.h"
 
 #include <stdlib.h>

@@ -10,8 +10,8 @@
 #include "schema/pool.h"
 
 struct mw_scan {
-  /* Bytes that protobuf-c will allocate. Never more than it takes; less only by the rounding of arrays of repeated
-   * fields, so that a message that fits is not refused. Exact in this sense when `plain`. */
+  /* Estimate of the bytes that protobuf-c will allocate. It is never too high, so that a message that fits is not
+   * refused. When `plain`, it is too low only by the rounding of arrays of repeated fields. */
   size_t cost;
   bool plain; /* protobuf-c reads these bytes as the encoding specifies */
 };

@@ -182,7 +182,8 @@ struct run {
   struct mw_err *err;
 };
 
-/* Reads available output of a stream, and closes the read end at its end. Returns 0, MW_ENOMEM or MW_EIO. */
+/* Reads available output of a stream, and closes the read end once the stream has ended. Returns 0, MW_ENOMEM or
+ * MW_EIO. */
 static int drain(int *fd, struct mw_buf *into) {
   if (mw_buf_reserve(into, 65536) != 0) return MW_ENOMEM;
   ssize_t got = read(*fd, into->data + into->len, into->cap - into->len - 1);
@@ -225,7 +226,7 @@ static int wait_once(struct run *run) {
   return rc;
 }
 
-/* Returns 0, or MW_ELIMIT if the program has exceeded a bound. The bound of time ends with the program. */
+/* Returns 0, or MW_ELIMIT if the program has exceeded a bound. The bound of time applies until the program ends. */
 static int check_bounds(struct run *run) {
   size_t out = run->into[OUT]->len - run->starts[OUT], errors = run->into[ERRORS]->len - run->starts[ERRORS];
   size_t limit = run->bounds->out_bytes ? run->bounds->out_bytes : MW_SUBPROCESS_OUT_BYTES;
@@ -257,8 +258,8 @@ static int collect(struct run *run) {
   return rc;
 }
 
-/* Waits for the end of a killed program, for a limited time: the program may wait for a disk. A later one is not
- * reaped. */
+/* Waits for the end of a killed program, for a limited time: the program may wait for a disk. A program that ends later
+ * is not reaped. */
 static void wait_killed(struct run *run) {
   while (!run->exited && mw_clock_real() < run->due) {
     poll(&(struct pollfd){.fd = run->exit, .events = POLLIN}, 1, LOOK_MS);

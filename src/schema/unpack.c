@@ -71,8 +71,8 @@ static int unpack_normalised(const struct mw_message_type *type, struct mw_slice
 
 enum { LONG = 4096 }; /* smallest message, in bytes, for which a view pays */
 
-/* Finds a singular string or bytes field of the message itself that makes up at least half of it. Nothing after it may
- * replace it. */
+/* Finds a singular string or bytes field of the message itself that has at least half of its bytes. Returns NULL if
+ * there is none, or if a later field overrides it. */
 static const struct mw_field *find_bulk(const struct mw_message_type *type, struct mw_slice bytes,
                                         struct mw_wire_field *bulk) {
   const uint8_t *at = bytes.data, *end = at + bytes.len;
