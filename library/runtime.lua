@@ -266,7 +266,7 @@ local Topic = {}
 
 ---Sends a copy of the value to every subscription. A value of more than 16 MiB fails with RESOURCE_EXHAUSTED.
 ---@param value any a message, string, number, boolean or table of these
----@return integer? reached number of subscriptions
+---@return integer? reached number of subscriptions that received it
 ---@return moonwire.Status?
 function Topic:publish(value) end
 
