@@ -1,4 +1,4 @@
-"""A connection whose every frame a test makes by hand, and that keeps count of what the server says."""
+"""A connection whose frames a test makes by hand. It counts the frames that the server sends."""
 
 import collections
 import socket
@@ -10,8 +10,8 @@ import http2
 from http2 import (ACK, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PIECE, PING, PREFACE, RST_STREAM, SETTINGS,
                    WINDOW_UPDATE)
 
-CHECK = "/grpc.health.v1.Health/Check"  # what every server has: a unary call
-WATCH = "/grpc.health.v1.Health/Watch"  # and one that goes on
+CHECK = "/grpc.health.v1.Health/Check"  # a unary method of every server
+WATCH = "/grpc.health.v1.Health/Watch"  # a streaming method, which does not end by itself
 MAX_CONCURRENT_STREAMS, INITIAL_WINDOW_SIZE, MAX_FRAME_SIZE = 3, 4, 5
 
 
@@ -29,7 +29,7 @@ def connect(address, tls=None):
 
 
 class Connection:
-    """PINGs and SETTINGS are answered while `answers`."""
+    """Acknowledges PINGs and SETTINGS while `answers` is true."""
 
     def __init__(self, address, tls=None, settings=()):
         self.sock = connect(address, tls)
@@ -37,9 +37,9 @@ class Connection:
         self.pings = self.acks = self.goaways = 0
         self.code, self.reason = None, b""  # of the last GOAWAY
         self.messages = 0
-        self.settings = {}                  # the server's
-        self.credit = collections.Counter() # stream -> bytes that it may send beyond the first window
-        self.resets, self.statuses = {}, {} # stream -> error of HTTP/2's; status of gRPC's
+        self.settings = {}                  # of the server
+        self.credit = collections.Counter() # stream -> bytes that the server has added to its initial window
+        self.resets, self.statuses = {}, {} # stream -> HTTP/2 error code; gRPC status
         self.decoder = hpack.Decoder()
         self.frames = http2.read_frames(self.sock)
         self.send(SETTINGS, payload=b"".join(struct.pack(">HI", *each) for each in settings), before=PREFACE)
@@ -54,13 +54,13 @@ class Connection:
         try:
             self.sock.sendall(before + http2.frame(kind, flags, stream, payload))
         except (BrokenPipeError, ConnectionResetError):
-            pass  # what was said before is still to be read
+            pass  # frames that the server sent before are still to be read
 
     def ping(self):
         self.send(PING, payload=b"01234567")
 
     def call(self, path, stream=1, body=http2.message(), end=True):
-        """A request, or its beginning."""
+        """Sends a request, or its beginning unless `end`."""
         block = hpack.Encoder().encode(http2.header_list(path, ()))
         self.send(HEADERS, END_HEADERS, stream, block)
         while len(body) > PIECE:
@@ -69,7 +69,7 @@ class Connection:
         self.send(DATA, END_STREAM if end else 0, stream, body)
 
     def watch(self):
-        """Begins a call, and waits for its first message."""
+        """Begins a call and waits for its first message."""
         self.call(WATCH)
         self.until(lambda: self.messages)
 
@@ -101,7 +101,7 @@ class Connection:
                 self.send(kind, ACK, 0, payload if kind == PING else b"")
 
     def until(self, condition):
-        """Reads until the condition holds; False when the connection ends before."""
+        """Reads until the condition holds. Returns False if the connection ends before."""
         while not condition():
             frame = next(self.frames, None)
             if frame is None:
@@ -110,7 +110,7 @@ class Connection:
         return True
 
     def settle(self):
-        """Waits until the server has taken all that was sent."""
+        """Waits until the server has processed all frames sent so far."""
         answered = self.acks + 1
         self.ping()
         return self.until(lambda: self.acks == answered)

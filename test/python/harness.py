@@ -1,6 +1,6 @@
-"""What the client tests share: generated stubs, a server of their own, and a few helpers.
+"""Helpers of the client tests: generated stubs, a server of their own, request streams.
 
-The stubs are made from the project's .proto files with protoc and gRPC's own Python plugin, by Debian's packages alone.
+The stubs are made from the project's .proto files with protoc and gRPC's Python plugin; Debian's packages suffice.
 """
 
 import importlib
@@ -20,7 +20,7 @@ import grpc
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 MOONWIRE = os.environ.get("MOONWIRE", str(ROOT / "build" / "moonwire"))
 ENGINE = ["--engine", os.environ["MOONWIRE_TEST_ENGINE"]] if "MOONWIRE_TEST_ENGINE" in os.environ else []
-TIMEOUT = int(os.environ.get("TEST_TIMEOUT", 30))  # seconds; for whatever should be there at once
+TIMEOUT = int(os.environ.get("TEST_TIMEOUT", 30))  # seconds, for events that are due at once
 
 _stubs = tempfile.TemporaryDirectory()
 sys.path.insert(0, _stubs.name)
@@ -38,7 +38,7 @@ def stubs(name, folder=ROOT):
 
 
 def project(test, files):
-    """The path of a folder with these files, {path: text}, for the time of the test."""
+    """Creates a folder with `files`, {path: text}, which lives until the test ends. Returns its path."""
     folder = tempfile.TemporaryDirectory()
     test.addCleanup(folder.cleanup)
     for name, text in files.items():
@@ -54,7 +54,8 @@ class Server:
     def __init__(self, folder=ROOT, data=":memory:", arguments=(), prefix=()):
         self.log = tempfile.TemporaryFile("w+")
         self.process = subprocess.Popen(
-            [*prefix, MOONWIRE, "serve", str(folder), "--listen", "127.0.0.1:0", "--data", str(data), *ENGINE, *arguments],
+            [*prefix, MOONWIRE, "serve", str(folder), "--listen", "127.0.0.1:0", "--data", str(data), *ENGINE,
+             *arguments],
             stdout=subprocess.PIPE, stderr=self.log, text=True)
         watchdog = threading.Timer(TIMEOUT, self.process.kill)
         watchdog.start()
@@ -67,13 +68,13 @@ class Server:
         self.address = line.split()[-1]
 
     def logged(self, since=0):
-        """What it has logged, from that byte on. Opened anew: the server writes where a file of ours would stand."""
+        """Returns the log from byte `since` on. Opens the file anew: self.log shares its offset with the server."""
         with open(f"/proc/self/fd/{self.log.fileno()}", errors="replace") as log:
             log.seek(since)
             return log.read()
 
     def wait_logged(self, *words):
-        """Waits for a line with all of the words: a thread of its own writes the log. Returns what was logged."""
+        """Waits for a line with all of the words, as the server's log thread writes later. Returns the log."""
         ends = time.monotonic() + TIMEOUT
         while True:
             log = self.logged()
@@ -101,7 +102,7 @@ class Server:
 
 
 class ServiceTest(unittest.TestCase):
-    """A server and a channel for all tests of a class; the server must end well."""
+    """A server and a channel for all tests of a class. The server must exit with status 0."""
 
     folder = ROOT
     data = ":memory:"
@@ -120,13 +121,13 @@ class ServiceTest(unittest.TestCase):
             raise AssertionError(f"the server ended with status {status}:\n{cls.server.logged()}")
 
     def new_channel(self):
-        """A connection of its own, which may end up on another worker."""
+        """A channel with a connection of its own, which another worker may accept."""
         channel = grpc.insecure_channel(self.server.address, options=[("grpc.use_local_subchannel_pool", 1)])
         self.addCleanup(channel.close)
         return channel
 
     def assertFails(self, code, call, *args, **kwargs):
-        """Runs a call that must fail with the code; returns the error, for a look at its words."""
+        """Runs a call that must fail with the code. Returns the error."""
         kwargs.setdefault("timeout", TIMEOUT)
         with self.assertRaises(grpc.RpcError) as caught:
             result = call(*args, **kwargs)

@@ -1,4 +1,4 @@
-"""HTTP/2 as it is on the wire, with nothing made right on the way: one request, on a connection of its own.
+"""One request as bytes of HTTP/2, on a connection of its own, with no library that corrects mistakes.
 
     answer = exchange(address, path="/x.Y/Z", headers=[("te", None)], body=message(b"..."))
     answer.status, answer.headers["grpc-encoding"], answer.trailers["grpc-status"], answer.messages, answer.end
@@ -30,7 +30,7 @@ def frame(kind, flags, stream, payload=b""):
 
 
 def header_list(path, asked):
-    """What a gRPC request has; `asked` replaces headers of the same name, and leaves out those whose value is None."""
+    """The headers of a gRPC request. `asked` replaces headers of the same name; None as the value removes one."""
     names = {name for name, _ in asked}
     usual = [(name, path if name == ":path" else value) for name, value in GRPC if name not in names]
     both = [field for field in usual + list(asked) if field[1] is not None]
@@ -43,7 +43,7 @@ def headers_frame(path, stream):
 
 
 def request(path, headers=(), body=b"", pieces=None, end=True):
-    """The bytes of a request on stream 1; `pieces` are DATA frames, in place of those that `body` makes."""
+    """The bytes of a request on stream 1. `pieces` are the payloads of its DATA frames, in place of `body`."""
     block = hpack.Encoder().encode(header_list(path, headers))
     if pieces is None:
         pieces = [body[at:at + PIECE] for at in range(0, len(body), PIECE)]
@@ -78,7 +78,7 @@ def read_frames(sock):
 
 
 class Answer:
-    """What came back. `end` is "stream", "reset CODE", "goaway CODE" or "closed"."""
+    """The response. `end` is "stream", "reset CODE", "goaway CODE" or "closed"."""
 
     def __init__(self):
         self.blocks, self.body, self.end = [], b"", "closed"
@@ -147,8 +147,8 @@ class Answer:
 
 
 def exchange(address, path, then=None, **how):
-    """Sends a request as request() makes it, and returns the Answer. `then` are bytes to send behind it; with them, it is
-    read on until the server closes the connection."""
+    """Sends a request as request() makes it, and returns the Answer. `then` are bytes to send after the answer; with
+    them, it reads on until the server closes the connection."""
     host, port = address.rsplit(":", 1)
     answer = Answer()
     with socket.create_connection((host, int(port)), timeout=TIMEOUT) as sock:

@@ -1,10 +1,11 @@
-"""A load of unary calls over connections of its own, for tests of a server that has more to do than it can.
+"""A load of unary calls over connections of its own, for tests of an overloaded server.
 
     with Load(address, connections=4) as load:
         peak = load.closed(callers=8, seconds=1, call=call)
         open = load.open(rate=800, seconds=2, call=call, also=[(CHECK, b"", 20)])
 
-One thread, so that the client needs little of the machine. Calls are not reset at their deadline: the server has to keep it."""
+It uses one thread, so that the client needs little processor time. It does not reset calls at their deadline: the
+server has to enforce it."""
 
 import collections
 import selectors
@@ -18,7 +19,8 @@ from connection import connect
 from http2 import ACK, DATA, END_HEADERS, END_STREAM, HEADERS, PING, PREFACE, RST_STREAM, SETTINGS, WINDOW_UPDATE
 
 Call = collections.namedtuple("Call", "path body timeout_ms", defaults=(b"", None))
-Result = collections.namedtuple("Result", "call status seconds connection meanwhile")  # OK ones of its home that came meanwhile
+# `meanwhile`: OK results from the worker of its connection while the call was under way
+Result = collections.namedtuple("Result", "call status seconds connection meanwhile")
 PATIENCE = 30  # seconds, for answers after the last call
 
 
@@ -31,13 +33,13 @@ class Connection:
         self.input, self.output = b"", PREFACE + http2.frame(SETTINGS, 0, 0, struct.pack(">HI", 4, 1 << 30))
         self.output += http2.frame(WINDOW_UPDATE, 0, 0, struct.pack(">I", 1 << 30))
         self.stream = 1
-        self.waiting = {}  # stream -> call, time, OK results of `home` then
-        self.messages = {} # stream -> the newest one that came
-        self.message = b""  # and of all streams
-        self.home = None    # what its worker answers
+        self.waiting = {}  # stream -> call, time sent, OK results of `home` at that time
+        self.messages = {} # stream -> its newest message
+        self.message = b""  # newest message of all streams
+        self.home = None    # message by which its worker answers, see find_homes()
 
     def send(self, call, blocks={}):  # pylint: disable=dangerous-default-value
-        """The block of a path is the same each time: a decoder takes the first one of an encoder at any time."""
+        """Encodes the headers of a path and timeout once: a decoder accepts an encoder's first block at any time."""
         block = blocks.get((call.path, call.timeout_ms))
         if block is None:
             headers = [("grpc-timeout", f"{call.timeout_ms}m")] if call.timeout_ms else []
@@ -65,7 +67,8 @@ class Connection:
             size = 9 + int.from_bytes(self.input[at:at + 3], "big")
             if len(self.input) - at < size:
                 break
-            kind, flags, stream = self.input[at + 3], self.input[at + 4], int.from_bytes(self.input[at + 5:at + 9], "big")
+            kind, flags, stream = (self.input[at + 3], self.input[at + 4],
+                                   int.from_bytes(self.input[at + 5:at + 9], "big"))
             yield from self.take(kind, flags, stream, self.input[at + 9:at + size])
             at += size
         self.input = self.input[at:]
@@ -90,7 +93,7 @@ class Connection:
 class Load:
     def __init__(self, address, connections):
         self.selector = selectors.DefaultSelector()
-        self.succeeded = collections.Counter()  # OK results, by their message
+        self.succeeded = collections.Counter()  # message -> OK results with it
         self.connections = [Connection(self, address, i) for i in range(connections)]
         for connection in self.connections:
             self.selector.register(connection.sock, selectors.EVENT_READ, connection)
@@ -104,7 +107,7 @@ class Load:
         self.selector.close()
 
     def turn(self, seconds):
-        """Sends what there is, and waits at most so long for results."""
+        """Sends buffered frames and waits at most `seconds` for results."""
         for connection in self.connections:
             connection.flush()
         results = []
@@ -113,7 +116,7 @@ class Load:
         return results
 
     def finish(self):
-        """The results of the calls that are under way."""
+        """Waits for the calls under way. Returns their results."""
         results, last = [], time.monotonic() + PATIENCE
         while any(connection.waiting for connection in self.connections):
             assert time.monotonic() < last, "calls without an answer"
@@ -121,14 +124,14 @@ class Load:
         return results
 
     def find_homes(self, call):
-        """Makes one call on each connection, of a server that has nothing else to do: its message is different for each worker."""
+        """Makes `call` once on each connection, while the server is idle. Its message has to identify the worker."""
         for connection in self.connections:
             connection.send(call)
             self.finish()
             connection.home = connection.message
 
     def closed(self, callers, seconds, call):
-        """`callers` call again and again. Returns the results."""
+        """Keeps `callers` calls under way for `seconds`. Returns the results."""
         results, last = [], time.monotonic() + seconds
         for i in range(callers):
             self.connections[i % len(self.connections)].send(call)
@@ -140,8 +143,8 @@ class Load:
         return results
 
     def open(self, rate, seconds, call, also=()):
-        """`rate` calls a second, whatever becomes of them, the connections in turn; so for each (call, rate) of `also`.
-        Returns the results."""
+        """Makes `rate` calls a second, without waiting for results, on the connections in turn; likewise for each
+        (call, rate) of `also`. Returns the results."""
         began, results = time.monotonic(), []
         kinds = [[call, rate, 0], *([other, more, 0] for other, more in also)]
         while time.monotonic() < began + seconds:

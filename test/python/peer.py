@@ -1,10 +1,10 @@
-"""A server of HTTP/2 that a test makes by hand: it answers each request as wrongly as it is told to.
+"""An HTTP/2 server whose responses a test makes by hand, malformed ones too.
 
     with Peer(lambda request: request.reply(trailers=[])) as peer:
         ... peer.address, peer.requests, peer.faults
 
-A function gets each request once its headers, and the end of its body, are in. It runs on the thread of its connection.
-`faults` are mistakes of the client's: frames of streams that it never began.
+The function receives each request after its headers and the end of its body have arrived. It runs on the thread of the
+connection. `faults` lists the client's errors: frames of streams that it never began.
 """
 
 import fcntl
@@ -39,14 +39,14 @@ class Request:
         self.connection.send(RST_STREAM, 0, self.stream, struct.pack(">I", code))
 
     def reply(self, body=http2.message(), headers=OK, trailers=STATUS_OK):
-        """A whole answer; without trailers the last DATA frame ends the stream."""
+        """Sends a whole response. If `trailers` is None, the last DATA frame ends the stream."""
         self.send_headers(headers)
         self.send_data(body, end=trailers is None)
         if trailers is not None:
             self.send_headers(trailers, end=True)
 
     def fail(self, code, *more):
-        """Trailers alone."""
+        """Sends a trailers-only response."""
         self.send_headers([*OK, ("grpc-status", str(code)), *more], end=True)
 
 
@@ -62,7 +62,7 @@ class Connection:
             with self.lock:
                 self.sock.sendall(data)
         except OSError:
-            pass  # the client has had enough
+            pass  # the client has closed the connection
 
     def send(self, kind, flags=0, stream=0, payload=b""):
         self.raw(http2.frame(kind, flags, stream, payload))
@@ -114,7 +114,7 @@ class Peer:
     def __init__(self, answer=None, settings=()):
         self.answer, self.settings = answer, settings
         self.requests, self.faults, self.resets, self.connections = [], [], [], []
-        self.reading = threading.Event()  # cleared: takes nothing off its connections
+        self.reading = threading.Event()  # cleared: connections are not read
         self.reading.set()
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.address = "127.0.0.1:%d" % self.listener.getsockname()[1]
@@ -130,14 +130,14 @@ class Peer:
             connection.close()
 
     def until(self, condition):
-        """Waits for what a connection's thread brings about."""
+        """Waits for a condition that the thread of a connection makes true."""
         until = time.monotonic() + http2.TIMEOUT
         while not condition():
             assert time.monotonic() < until, "waited in vain"
             time.sleep(0.001)
 
     def until_full(self):
-        """Waits until the client cannot write any more, while nothing is read."""
+        """Waits until the client cannot write any more. `reading` must be cleared."""
         def unread():
             return fcntl.ioctl(self.connections[0].sock, termios.FIONREAD, bytes(4))
 

@@ -1,4 +1,4 @@
-"""The banner of `moonwire serve`, which a terminal shows."""
+"""The banner that `moonwire serve` prints to a terminal."""
 
 import os
 import pty

@@ -1,4 +1,4 @@
-"""What `moonwire call` shows of a server."""
+"""The output of `moonwire call`."""
 
 import concurrent.futures
 import json
@@ -19,7 +19,7 @@ SHOWN = "a\\x1b]0;title\\x07b\\x0dc\\u009b31m\\x7f \t ünï ☽\nd"
 
 
 def read_all(terminal):
-    """What was written to a terminal that nobody has open any more: its end is an error."""
+    """Reads the output left in a terminal after its last writer has closed it: the end is reported as an error."""
     shown = b""
     try:
         while part := os.read(terminal, 4096):
@@ -34,7 +34,7 @@ class Terminal(ServiceTest):
     folder = PROJECT
 
     def call(self, stderr):
-        """Has a call fail with the hostile message, and a detail."""
+        """Makes a call that fails with the hostile message and a detail."""
         request = json.dumps({"code": 10, "message": HOSTILE, "withDetail": True})
         done = subprocess.run([MOONWIRE, "call", self.server.address, "probe.Probe/Fail", request, "-v", "--proto",
                                str(PROJECT / "proto")], stderr=stderr, stdout=subprocess.DEVNULL, timeout=TIMEOUT)
@@ -61,7 +61,7 @@ def field(number, data):
 
 
 class HostileServer(unittest.TestCase):
-    """Whatever a server sends, no control character of its own reaches the output."""
+    """No control character that a server sends reaches the output."""
 
     PROTO = """
         syntax = "proto3";
@@ -101,8 +101,9 @@ class HostileServer(unittest.TestCase):
         context.abort(grpc.StatusCode.ABORTED, "")
 
     def call(self, method):
-        done = subprocess.run([MOONWIRE, "call", self.address, "evil.Evil/" + method, "{}", "-v", "--proto", self.proto],
-                              capture_output=True, timeout=TIMEOUT)
+        done = subprocess.run(
+            [MOONWIRE, "call", self.address, "evil.Evil/" + method, "{}", "-v", "--proto", self.proto],
+            capture_output=True, timeout=TIMEOUT)
         for output in (done.stdout.decode(), done.stderr.decode()):
             for evil in self.EVIL[1:-1].replace("[31m", "").replace("31m", ""):
                 self.assertNotIn(evil, output)

@@ -1,4 +1,4 @@
-"""What holds for every call, seen by a client: unknown names, metadata, deadlines, cancels, limits, bad bytes."""
+"""Behaviour common to all calls, seen by a client: unknown names, metadata, deadlines, cancels, limits, bad bytes."""
 
 import grpc
 

@@ -1,4 +1,5 @@
-"""File descriptors run short: forgotten files are closed, connections leave some, and the log and a metric say so."""
+"""Shortage of file descriptors: unreferenced files are closed, connections leave some descriptors free, and the log and
+a metric report the shortage."""
 
 import os
 import resource
@@ -62,7 +63,7 @@ class Descriptors(unittest.TestCase):
         return len(os.listdir(f"/proc/{self.server.process.pid}/fd"))
 
     def leave(self, free):
-        """Lowers the limit, so that the server has that many free descriptors."""
+        """Lowers the limit so that the server has `free` descriptors left."""
         pid = self.server.process.pid
         _, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
         highest = max(int(fd) for fd in os.listdir(f"/proc/{pid}/fd"))
@@ -89,7 +90,7 @@ class Descriptors(unittest.TestCase):
         before = self.descriptors()
         outcome = self.open(count=250, target=self.server.address)
         self.assertEqual((outcome.opened, outcome.status), (250, "OK"))
-        self.assertLess(self.descriptors(), before + 400)  # of both ends
+        self.assertLess(self.descriptors(), before + 400)  # descriptors of both ends of the connections
 
     def test_files_that_are_in_use_are_not(self):
         self.serve("--workers", "1")
@@ -97,7 +98,7 @@ class Descriptors(unittest.TestCase):
         outcome = self.open(count=300, keep=True)
         self.assertEqual(outcome.status, "RESOURCE_EXHAUSTED")
         self.assertLess(outcome.opened, 300)
-        self.assertGreaterEqual(outcome.exhausted, 2)  # it was tried again
+        self.assertGreaterEqual(outcome.exhausted, 2)  # the first failure and at least one retry
 
     def test_the_limit_is_raised(self):
         self.serve("--workers", "1", prefix=("prlimit", "--nofile=200:1000"))

@@ -1,4 +1,4 @@
-"""A server that is asked to stop, frame by frame: calls that are on their way to it, and answers that are on theirs."""
+"""A server that is asked to stop, frame by frame: requests and responses that are in flight at that moment."""
 
 import gzip
 import os
@@ -15,7 +15,7 @@ from harness import ROOT, TIMEOUT, Server, stubs
 
 FOLDER = ROOT / "test" / "projects" / "echo"
 pb, _ = stubs("echo", FOLDER)
-LARGE = 1 << 20  # bytes of an answer: more than has gone when the server stops
+LARGE = 1 << 20  # bytes of a response, which is not fully sent when the server stops
 
 
 def message(flag=0, **fields):
@@ -44,7 +44,7 @@ class Drain(unittest.TestCase):
         self.decoder = hpack.Decoder()
 
     def read_until(self, kind, flags=0, stream=0):
-        """Reads on to that frame; returns its payload, of HEADERS the fields."""
+        """Reads on to that frame. Returns its payload; for HEADERS, the fields."""
         for found, has, of, payload in self.frames:
             payload = dict(self.decoder.decode(payload)) if found == http2.HEADERS else payload
             if (found, of) == (kind, stream) and has & flags == flags:
@@ -91,7 +91,7 @@ class Drain(unittest.TestCase):
         self.assert_stops()
 
     def ask_for_much(self):
-        """A call whose handler is done at once, and whose answer is larger than the window."""
+        """Makes a call whose handler returns at once and whose response is larger than the window."""
         self.socket.sendall(http2.PREFACE + http2.frame(http2.SETTINGS, 0, 0) +
                             headers("Unary", 1, ("grpc-encoding", "gzip")) +
                             http2.frame(http2.DATA, http2.END_STREAM, 1, message(1, what="echo", data=bytes(LARGE))))
@@ -119,7 +119,7 @@ class Drain(unittest.TestCase):
         self.read_until(http2.HEADERS, 0, 1)
         self.stop()
         try:
-            self.server.process.wait(0.2)  # it must not: this client still reads
+            self.server.process.wait(0.2)  # must time out: this client has not read the response yet
         except subprocess.TimeoutExpired:
             pass
         self.socket.sendall(http2.frame(http2.WINDOW_UPDATE, 0, 0, struct.pack(">I", 1)))

@@ -1,4 +1,4 @@
-"""How requests end that are given up, or end by trailers: their status, and how the metrics count them."""
+"""Requests that the client gives up or ends by trailers: their status, and their place in the metrics."""
 
 import os
 import pathlib
@@ -23,7 +23,7 @@ CORE = os.environ.get("MOONWIRE_TEST_ENGINE") == "core"
 PATH = "/probe.Probe/"
 OK, UNIMPLEMENTED, INTERNAL = 0, 12, 13
 EMPTY, BLOB = b"", pb.Blob(data=b"0123456789").SerializeToString()
-FLOOD = pb.FloodRequest(count=1000, size=10000).SerializeToString()  # more than the window takes
+FLOOD = pb.FloodRequest(count=1000, size=10000).SerializeToString()  # exceeds the window
 METHODS = {"Look": EMPTY, "Wait": EMPTY, "Flood": FLOOD, "Sink": BLOB, "Echo": BLOB}
 GIVE_UP = http2.frame(RST_STREAM, 0, 1, struct.pack(">I", 8))
 
@@ -32,7 +32,7 @@ def data(payload, flags=0):
     return http2.frame(DATA, flags, 1, payload)
 
 
-# How far a request has come; the last one is complete.
+# Phases of a request; the last one is complete.
 PHASES = {
     "headers": lambda body: b"",
     "part of a prefix": lambda body: data(http2.message(body)[:3]),
@@ -52,13 +52,13 @@ class EndingsTest(ServiceTest):
         return http2.frame(HEADERS, END_HEADERS, 1, block)
 
     def counts(self):
-        """(method, code) -> calls that ended with it, but for those of Metrics."""
+        """(method, code) -> calls that ended with the code, except calls of Metrics."""
         text = services.ProbeStub(self.channel).Metrics(pb.Empty(), timeout=TIMEOUT).data.decode()
         found = re.findall(r'moonwire_calls_total\{method="/probe\.Probe/(\w+)",code="(\w+)"\} (\S+)', text)
         return {(method, code): float(value) for method, code, value in found if method != "Metrics"}
 
     def counted(self, before):
-        """The calls that have ended since `before`."""
+        """Calls that have ended since `before`."""
         now = self.counts()
         return [each for each in now if now[each] != before.get(each, 0)]
 
@@ -100,7 +100,7 @@ class GivenUp(EndingsTest):
             self.assertCounted(before, (method, "CANCELLED"))
 
     def test_by_reset_with_all_that_was_sent(self):
-        """The server has both at once; engine http does not begin such a call, and so does not count it."""
+        """Request and reset arrive together. Engine http does not begin such a call, and so does not count it."""
         for client, method, body, before in self.each():
             client.sock.sendall(self.headers(method) + body + GIVE_UP)
             client.settle()
@@ -150,7 +150,7 @@ class LateDeadlines(EndingsTest):
 
 class CutShort(unittest.TestCase):
     def test_a_stream_that_the_server_ends_is_not_ok(self):
-        """Its handler returns when call:send fails."""
+        """The handler returns when call:send fails."""
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         for name in ("proto", "lua"):
@@ -159,7 +159,7 @@ class CutShort(unittest.TestCase):
         server = Server(folder.name, arguments=("--workers", "1"))
         self.addCleanup(server.kill)
         with grpc.insecure_channel(server.address) as channel:
-            request = pb.FloodRequest(count=100000, size=10000)  # more than all buffers take
+            request = pb.FloodRequest(count=100000, size=10000)  # exceeds all buffers
             replies = services.ProbeStub(channel).Flood(request, timeout=TIMEOUT)
             next(replies)
             server.process.send_signal(signal.SIGTERM)
@@ -202,7 +202,8 @@ class EndedByTrailers(EndingsTest):
             self.assertEqual(answer.end, "stream")
             if CORE:
                 self.assertEqual(answer.grpc_status, INTERNAL)
-                self.assertEqual(answer.trailers["grpc-message"], "a streamed request must not end by trailers on engine core")
+                self.assertEqual(answer.trailers["grpc-message"],
+                                 "a streamed request must not end by trailers on engine core")
             else:
                 self.assertEqual((answer.grpc_status, len(answer.messages)), (OK, 1))
 

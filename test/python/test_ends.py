@@ -1,4 +1,4 @@
-"""The end of a server, whatever its handlers, its threads and the reader of its log do."""
+"""The shutdown of a server whose handlers, threads or log reader are busy, stuck or gone."""
 
 import contextlib
 import ctypes
@@ -93,7 +93,7 @@ end
 
 GRACE = 0.3
 LAST = 2  # seconds after the grace period
-SLACK = TIMEOUT / 30  # for a machine that is busy
+SLACK = TIMEOUT / 30  # factor of time limits, for a busy machine
 
 folder = tempfile.TemporaryDirectory()
 pathlib.Path(folder.name, "proto").mkdir()
@@ -102,7 +102,7 @@ pb, rpc = stubs("ends", pathlib.Path(folder.name))
 
 
 class Project(tempfile.TemporaryDirectory):
-    """A project folder, with a place for temporary folders of its server."""
+    """A project folder, with a folder for the temporary folders of its server."""
 
     def __init__(self, settings=f"grace = {GRACE}"):
         super().__init__()
@@ -144,7 +144,7 @@ class EndsTest(unittest.TestCase):
             self.process.stderr.close()
 
     def data_folder(self):
-        """The temporary one, which has the socket."""
+        """The temporary data folder, which has the control socket."""
         return next((self.project.path / "tmp").glob("moonwire-tmp-*"))
 
     def moonwire(self, command, *arguments):
@@ -161,13 +161,13 @@ class EndsTest(unittest.TestCase):
             time.sleep(0.01)
 
     def run_calls(self, text, n=1):
-        """Starts `n` calls; returns once one of them runs."""
+        """Starts `n` calls. Returns them after one of them has begun to run."""
         calls = [self.stub.Run.future(pb.Text(text=text)) for _ in range(n)]
         self.wait_until(lambda: f"runs {text}" in self.logged(), "no call runs")
         return calls
 
     def stop(self):
-        """Returns once a signal that follows is not taken for this one."""
+        """Sends SIGTERM. Returns after it was delivered, so that a following signal is not merged with it."""
         self.stopped = time.monotonic()
         self.process.send_signal(signal.SIGTERM)
         self.wait_until(lambda: not self.pending(), "the signal is not taken")
@@ -177,7 +177,8 @@ class EndsTest(unittest.TestCase):
             status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
         except FileNotFoundError:
             return False
-        return "State:\tZ" not in status and int(re.search(r"^ShdPnd:\s*(\w+)", status, re.M)[1], 16) >> signal.SIGTERM - 1 & 1
+        return ("State:\tZ" not in status
+                and int(re.search(r"^ShdPnd:\s*(\w+)", status, re.M)[1], 16) >> signal.SIGTERM - 1 & 1)
 
     def assert_ends(self, within, status=0):
         try:
@@ -218,7 +219,7 @@ class Handlers(EndsTest):
         self.assert_ends(GRACE + LAST)
         codes = {call.exception(TIMEOUT).code() for call in calls}
         self.assertLessEqual(codes, {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED,
-                                     grpc.StatusCode.CANCELLED})  # of core, for calls that come while it drains
+                                     grpc.StatusCode.CANCELLED})  # engine core, for calls that arrive while it drains
 
     def test_a_hundred_handlers_whose_close_spins(self):
         self.assert_stops("close_that_spins", 100)
@@ -262,7 +263,7 @@ WALL = 0x40000000
 
 
 class Stuck(EndsTest):
-    """Threads that a debugger stops stand for those that wait for a disk."""
+    """Stuck threads. Threads stopped by a debugger stand in for threads that wait for a disk."""
 
     def stop_thread(self, thread):
         if libc.ptrace(PTRACE_ATTACH, thread, None, None) != 0:
@@ -292,7 +293,7 @@ class Stuck(EndsTest):
         self.start()
         self.run_calls("sleep")
         for thread in os.listdir(f"/proc/{self.process.pid}/task"):
-            with contextlib.suppress(FileNotFoundError):  # others may end meanwhile
+            with contextlib.suppress(FileNotFoundError):  # another thread may end meanwhile
                 if pathlib.Path(f"/proc/{self.process.pid}/task/{thread}/comm").read_text() == "worker-0\n":
                     self.stop_thread(int(thread))
         done = self.moonwire("status")
@@ -311,8 +312,8 @@ class Admin(EndsTest):
         for command in ("status", "reload"):
             done = self.moonwire(command, "--timeout", "0.3")
             self.assertEqual(done.returncode, 1)
-            self.assertIn("the server has not answered within 0.3 s (--timeout), nor does it report its activity: its process "
-                          "is stopped, or its control thread waits for a disk", done.stderr)
+            self.assertIn("the server has not answered within 0.3 s (--timeout), nor does it report its activity: "
+                          "its process is stopped, or its control thread waits for a disk", done.stderr)
         self.process.send_signal(signal.SIGCONT)
         self.assertEqual(self.moonwire("status").returncode, 0)
 
@@ -351,7 +352,7 @@ exec {protoc} "$@"
 
 
 class Protoc(EndsTest):
-    """A protoc that does not end, in PATH."""
+    """A protoc in PATH that does not end."""
 
     def start_with(self, mode="", settings="grace = 0.1", wait=True):
         self.bin = pathlib.Path(tempfile.mkdtemp(dir=folder.name))
@@ -364,7 +365,7 @@ class Protoc(EndsTest):
         (self.bin / "mode").write_text(mode)
 
     def runs(self):
-        """The processes that live of those that protoc has been, and of their groups."""
+        """Living processes of the process groups in which protoc has run."""
         groups = {int(line) for line in (self.bin / "pids").read_text().split()}
         living = set()
         for name in os.listdir("/proc"):
@@ -394,8 +395,8 @@ class Protoc(EndsTest):
         self.wait_until(lambda: "it runs protoc" in self.moonwire("status").stdout, "status does not report it")
         done = self.moonwire("reload", "--timeout", "0.5")
         self.assertEqual(done.returncode, 1)
-        self.assertRegex(done.stderr, r"moonwire reload: the server has not answered within 0\.5 s \(--timeout\): a reload is "
-                                      r"under way for \d+\.\ds: it runs protoc")
+        self.assertRegex(done.stderr, r"moonwire reload: the server has not answered within 0\.5 s \(--timeout\): "
+                                      r"a reload is under way for \d+\.\ds: it runs protoc")
         call = self.run_calls("sleep")[0]
         done = self.moonwire("kill", "2")
         self.assertEqual(done.returncode, 0, done.stderr)

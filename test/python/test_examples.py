@@ -14,7 +14,7 @@ orders, order_services = stubs("orders", ORDERS)
 
 
 class Example(ServiceTest):
-    """What every example has: a script that calls everything once."""
+    """An example has a script, client.sh, that calls each method once."""
 
     def run_client(self):
         """The lines that the example's client.sh prints."""
@@ -159,7 +159,7 @@ class Users(Example):
             requests = Requests()
             stub = user_services.UserServiceStub(self.new_channel())
             members.append((requests, stub.UserChat(iter(requests), timeout=TIMEOUT)))
-            # Its own message back says that it is in the room.
+            # Receiving its own message confirms that it is in the room.
             requests.send(users.ChatMessage(sender=f"m{n}", text="hello"))
             while next(members[-1][1]).sender != f"m{n}":
                 pass
@@ -173,7 +173,7 @@ class Users(Example):
                     heard.add(message.sender)
             requests.end()
         for _, responses in members:
-            list(responses)  # ends well
+            list(responses)  # raises unless the stream ends with OK
 
     def test_chat_tells_everything_before_it_ends(self):
         said = [users.ChatMessage(sender="solo", text=str(n)) for n in range(50)]

@@ -30,12 +30,12 @@ class FileUpload(ServiceTest):
         return self.stub.Upload(iter(messages), timeout=TIMEOUT)
 
     def files(self):
-        """The names of everything in the upload folder, half-finished files too."""
+        """The names of all files in the upload folder, incomplete ones too."""
         folder = self.data / "files" / "uploads"
         return sorted(path.name for path in folder.rglob("*") if path.is_file()) if folder.exists() else []
 
     def probe_until(self, condition):
-        """Uploads a file that is there, again and again, until the condition holds."""
+        """Uploads a file that exists already, repeatedly, until the condition holds."""
         limit = time.monotonic() + TIMEOUT
         while not condition():
             self.assertLess(time.monotonic(), limit, self.files())

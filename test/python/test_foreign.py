@@ -1,4 +1,5 @@
-"""Clients of other protocols that reach a port of gRPC: each gets an answer that it can read, and the log has a line."""
+"""Clients of other protocols that connect to a gRPC port: each receives a response that it understands, and the log has
+a line."""
 
 import http.client
 import os
@@ -24,7 +25,8 @@ def read_all(sock):
 @unittest.skipUnless(ON_HTTP, "the C core closes such connections without an answer")
 class Foreign(unittest.TestCase):
     def setUp(self):
-        self.server = Server(project(self, {"moonwire.lua": "return {}"}), arguments=("--workers", "1", "--log-level", "debug"))
+        self.server = Server(project(self, {"moonwire.lua": "return {}"}),
+                             arguments=("--workers", "1", "--log-level", "debug"))
         self.addCleanup(self.server.stop)
         self.host, port = self.server.address.rsplit(":", 1)
         self.port = int(port)
@@ -47,7 +49,8 @@ class Foreign(unittest.TestCase):
                                 "reason=http1", 'detail="GET / HTTP/1.1"')
 
     def test_http1_may_come_in_pieces(self):
-        for pieces in ((b"P", b"OST / HTTP/1.1\r\n\r\n"), (b"G", b"ET / HTTP/1.1\r\n\r\n"), (b"PRI * HTTP/1.1\r\n\r\n",)):
+        for pieces in ((b"P", b"OST / HTTP/1.1\r\n\r\n"), (b"G", b"ET / HTTP/1.1\r\n\r\n"),
+                       (b"PRI * HTTP/1.1\r\n\r\n",)):
             with self.subTest(pieces), connect(self.server.address) as sock:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 try:

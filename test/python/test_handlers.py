@@ -1,4 +1,4 @@
-"""How calls look to a handler, and what becomes of its errors: with a service made for it, project/."""
+"""Calls as a handler sees them, and the handling of its errors. The service is in project/."""
 
 import pathlib
 import random
@@ -13,7 +13,7 @@ pb, services = stubs("probe", PROJECT)
 
 class Handlers(ServiceTest):
     folder = PROJECT
-    arguments = ("--workers", "1")  # one Lua state, so that Ended counts what Wait did
+    arguments = ("--workers", "1")  # one Lua state, so that Ended counts the calls of Wait
 
     def setUp(self):
         self.stub = services.ProbeStub(self.channel)
@@ -62,7 +62,7 @@ class Handlers(ServiceTest):
     def test_a_lua_error_is_internal_and_logged(self):
         error = self.assertFails(grpc.StatusCode.INTERNAL, self.stub.Crash, pb.Empty())
         self.assertNotIn("boom", error.details())
-        number = error.details().split()[-1]  # the error's id
+        number = error.details().split()[-1]  # id of the error
         self.server.wait_logged(number, "boom", "lua/probe.lua:")
         self.stub.Look(pb.Empty(), timeout=TIMEOUT)
 
@@ -93,7 +93,7 @@ class Handlers(ServiceTest):
         self.assertEqual(list(echo), [])
 
     def ended(self, count):
-        """Whether that many Waits have ended; asks until they have, or the test's time is over."""
+        """True once `count` calls of Wait have ended. Polls the server up to 20,000 times."""
         for _ in range(20_000):
             if self.stub.Ended(pb.Empty(), timeout=TIMEOUT).messages >= count:
                 return True
@@ -105,7 +105,7 @@ class Handlers(ServiceTest):
         self.assertTrue(self.ended(before + 1), "after its deadline")
 
         call = self.stub.Wait.future(pb.Empty(), timeout=TIMEOUT)
-        self.stub.Look(pb.Empty(), timeout=TIMEOUT)  # on the same connection, so Wait has begun
+        self.stub.Look(pb.Empty(), timeout=TIMEOUT)  # same connection: when it returns, Wait has begun
         call.cancel()
         self.assertTrue(self.ended(before + 2), "after a cancel")
 

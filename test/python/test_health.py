@@ -1,4 +1,4 @@
-"""Health as load balancers and clients with health checking use it, while saves add and remove services."""
+"""The health service as load balancers and clients with health checking use it, while saves add and remove services."""
 
 import json
 import queue
@@ -16,7 +16,7 @@ UNKNOWN, SERVING, NOT_SERVING, SERVICE_UNKNOWN = range(4)
 
 
 def raw(channel, method, stream=False):
-    """A call of bytes: requests and replies are as short as their encoding by hand."""
+    """A callable for requests and replies as bytes, which tests encode by hand."""
     kind = channel.unary_stream if stream else channel.unary_unary
     return kind(method, request_serializer=bytes, response_deserializer=bytes)
 
@@ -38,11 +38,11 @@ class Health(unittest.TestCase):
         return channel
 
     def checked_channel(self, service):
-        """A channel whose client makes no call before Watch has sent it SERVING."""
+        """A channel whose client makes no call before Watch has returned SERVING."""
         return self.channel(healthCheckConfig={"serviceName": service}, loadBalancingConfig=[{"round_robin": {}}])
 
     def commit(self, script):
-        """Waits for the generation that has the change of the script."""
+        """Reloads, and waits for the generation that has the script's change."""
         self.server.process.send_signal(signal.SIGHUP)
         self.server.wait_logged("is live", script)
 

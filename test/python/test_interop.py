@@ -1,5 +1,5 @@
-"""The gRPC interoperability cases against examples/interop, by a client that was generated from its contract, and that
-contract against the one that all implementations share."""
+"""Runs the gRPC interoperability cases against examples/interop, with a client generated from its .proto files, and
+compares those files with the ones that all implementations share."""
 
 import gzip
 import pathlib
@@ -195,7 +195,7 @@ class Interop(Example):
 class Contract(unittest.TestCase):
     @staticmethod
     def described(folder, *names):
-        """full name -> what is on the wire of each field, value or method."""
+        """full name -> the properties of a field, value or method that the wire format depends on."""
         with tempfile.NamedTemporaryFile() as out:
             subprocess.run(["protoc", f"-I{folder}", f"--descriptor_set_out={out.name}", "--include_imports", *names],
                            check=True)

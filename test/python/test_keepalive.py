@@ -1,4 +1,4 @@
-"""How connections live and end: PINGs of either side, idle time and age, as every client of gRPC sees them."""
+"""The lifetime of connections as gRPC clients see it: PINGs of either side, idle time and age."""
 
 import pathlib
 import tempfile
@@ -25,7 +25,7 @@ class Keepalive(unittest.TestCase):
     def test_a_client_that_pings_too_often_is_told_to_calm_down(self):
         with Connection(self.serve("min_time = 1000")) as client:
             client.watch()
-            for _ in range(4):  # the first is free, and there are three strikes
+            for _ in range(4):  # the first PING is free; the third strike ends the connection
                 client.ping()
             client.ends()
             self.assertEqual((client.code, client.reason), (ENHANCE_YOUR_CALM, b"too_many_pings"))

@@ -1,4 +1,4 @@
-"""Each of the limits on clients that moonwire.lua sets acts on the wire, and the log says so."""
+"""The limits on clients that moonwire.lua sets: each takes effect on the wire and is logged."""
 
 import os
 import pathlib
@@ -26,7 +26,7 @@ function Large.Get(request) return { data = data } end"""
 
 
 def beginning(size):
-    """As much of a message of `size` bytes as the first window takes; the name of a service, for Check."""
+    """The part of a message of `size` bytes that fits into the initial window. Check reads it as a service name."""
     return http2.message(bytes(size))[:FIRST_WINDOW]
 
 
@@ -47,7 +47,7 @@ class LimitsTest(unittest.TestCase):
         self.server.wait_logged(*words)
 
     def assertEnded(self, client, code, reason):
-        """The connection ends, with that error and that reason."""
+        """Asserts that the connection ends with `code` and `reason`."""
         self.assertTrue(client.ends())
         self.assertEqual(client.code, code)
         self.assertLogged("connection ended: ", f"reason={reason}", "peer=ipv4:127.0.0.1:")
@@ -55,7 +55,7 @@ class LimitsTest(unittest.TestCase):
 
 class OfBoth(LimitsTest):
     def assertServed(self, tls=None):
-        """A connection that is made now is served, after at most as many refusals as there are tries."""
+        """Asserts that a new connection is served; earlier attempts may be refused."""
         for _ in range(100):
             try:
                 with Connection(self.server.address, tls) as client:
@@ -81,12 +81,12 @@ class OfBoth(LimitsTest):
         served = [client for client in clients if client.settle()]
         for client in clients:
             client.sock.close()
-        self.assertIn(len(served), range(most, most + 3))  # workers may count at the same moment
+        self.assertIn(len(served), range(most, most + 3))  # workers that accept at the same moment may exceed the limit
         self.assertServed()
 
     def exhaust_descriptors(self, settings="", client_tls=None):
-        """Idle connections use up all descriptors; each one beyond is refused at once, and when they are gone, new ones are
-        served."""
+        """Opens idle connections until no descriptors are left. Asserts that further ones are refused at once, and that
+        new ones are served after all have closed."""
         idle, spare = 60, 20
         self.serve("connections = 100000", settings, workers=2)
         self.assertServed(client_tls)
@@ -100,14 +100,15 @@ class OfBoth(LimitsTest):
             ready, _, _ = select.select([each for each in sockets if each not in refused], [], [], http2.TIMEOUT)
             self.assertNotEqual(ready, [], f"only {len(refused)} were refused:\n{self.server.logged()}")
             refused += [each for each in ready if not self.speaks(each)]
-        self.assertLogged("connection refused: too many connections", "reason=connections", 'detail="Too many open files"')
+        self.assertLogged("connection refused: too many connections", "reason=connections",
+                          'detail="Too many open files"')
         self.assertLess(self.server.logged().count("connection refused"), len(refused))
         for each in sockets:
             each.close()
         self.assertServed(client_tls)
 
     def speaks(self, sock):
-        """Reads what has come; false at the end."""
+        """Reads once. Returns False if the connection has ended."""
         try:
             return sock.recv(4096) != b""
         except ConnectionResetError:
@@ -150,7 +151,7 @@ class OfBoth(LimitsTest):
 class OfOurs(LimitsTest):
     def test_streams(self):
         with Connection(self.serve("streams = 2")) as client:
-            for stream in (1, 3, 5):  # before it can know
+            for stream in (1, 3, 5):  # before the server's SETTINGS have arrived
                 client.call(WATCH, stream)
             self.assertTrue(client.until(lambda: client.resets and client.messages == 2))
             self.assertEqual(client.resets, {5: REFUSED_STREAM})
@@ -190,7 +191,7 @@ class OfOurs(LimitsTest):
     def test_handshake_seconds_of_a_header_block(self):
         with Connection(self.serve("handshake_seconds = 0.5")) as client:
             client.settle()
-            client.send(http2.HEADERS, 0, 1, b"")  # END_HEADERS is to come
+            client.send(http2.HEADERS, 0, 1, b"")  # END_HEADERS does not follow
             self.assertEnded(client, ENHANCE_YOUR_CALM, "slow_headers")
 
     def test_message_seconds(self):
@@ -215,7 +216,7 @@ class OfOurs(LimitsTest):
             self.assertTrue(client.settle())
 
     def begin_two_large_messages(self, client):
-        client.settle()  # now it knows the windows
+        client.settle()  # the server has applied the windows
         for stream in (1, 3):
             client.call(CHECK, stream, beginning(1 << 20), end=False)
 

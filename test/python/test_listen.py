@@ -1,4 +1,4 @@
-"""Sockets that `moonwire serve` inherits, as systemd hands them over: LISTEN_FDS and LISTEN_PID."""
+"""Sockets that `moonwire serve` inherits from systemd: LISTEN_FDS and LISTEN_PID."""
 
 import fcntl
 import os
@@ -18,7 +18,8 @@ hello, hello_services = stubs("helloworld")
 
 class Inherited(unittest.TestCase):
     def start(self, sockets, *arguments):
-        """A server that has the sockets as its descriptors 3 and on; bash becomes it, so that its number is known."""
+        """Starts a server that has the sockets as descriptors 3, 4 and so on. bash sets LISTEN_PID to its own process
+        id, then executes the server."""
         copies = [fcntl.fcntl(s.fileno(), fcntl.F_DUPFD_CLOEXEC, 20) for s in sockets]
         moves = " ".join(f"{3 + i}<&{fd}" for i, fd in enumerate(copies))
         process = subprocess.Popen(
@@ -52,8 +53,8 @@ class Inherited(unittest.TestCase):
                 self.greet(address)
             process.send_signal(signal.SIGTERM)
             self.assertEqual(process.wait(TIMEOUT), 0)
-            self.assertEqual(process.stdout.read(), "")  # there were no more
-            self.assertTrue(pathlib.Path(path).exists())  # it belongs to whoever made it
+            self.assertEqual(process.stdout.read(), "")  # no more lines
+            self.assertTrue(pathlib.Path(path).exists())  # the server does not remove a socket that it inherited
 
     def test_what_is_asked_for_is_listened_on_too(self):
         with socket.create_server(("::1", 0), family=socket.AF_INET6) as tcp:

@@ -1,4 +1,4 @@
-"""One busy connection: its calls run on the other workers too, and nobody can tell where."""
+"""One busy connection: its calls run on other workers too, with the same results."""
 
 import os
 import threading
@@ -13,7 +13,8 @@ pb, services = stubs("busy", FOLDER)
 CALLERS, TURNS = 32, 20
 
 
-@unittest.skipUnless(os.environ.get("MOONWIRE_TEST_ENGINE") == "http", "C core keeps the calls of a connection together")
+@unittest.skipUnless(os.environ.get("MOONWIRE_TEST_ENGINE") == "http",
+                     "C core keeps the calls of a connection together")
 class OneConnection(ServiceTest):
     folder = FOLDER
     arguments = ("--workers", "3")
@@ -22,8 +23,8 @@ class OneConnection(ServiceTest):
         self.stub = services.BusyStub(self.channel)
 
     def work(self, call):
-        """Has many callers at work, until calls have been passed on; `call(n)` makes one, checks it, and returns the
-        worker that ran it. Returns the workers."""
+        """Makes calls from many threads until several workers have run some. `call(n)` makes call number `n`, checks
+        it, and returns the worker that ran it. Returns the workers."""
         seen, wrong, lock = set(), [], threading.Lock()
 
         def run(first):
@@ -32,7 +33,7 @@ class OneConnection(ServiceTest):
                     worker = call(n)
                     with lock:
                         seen.add(worker)
-            except Exception as error:  # noqa: BLE001 -- whatever it is, the test has failed
+            except Exception as error:  # noqa: BLE001 -- any exception fails the test
                 wrong.append(error)
 
         for _ in range(50):

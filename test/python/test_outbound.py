@@ -1,4 +1,4 @@
-"""A server that calls a peer which answers wrongly: each call ends with the status that gRPC's mapping of HTTP's gives
+"""A server that calls a peer with malformed responses: each call ends with the status of gRPC's mapping from HTTP
 (grpc/doc/http-grpc-status-mapping.md), the process lives, and its other calls go on."""
 
 import gzip
@@ -34,7 +34,7 @@ class OutboundTest(ServiceTest):
 
 
 def status(*values, body=message()):
-    """An answer with those grpc-status values."""
+    """A response with those grpc-status values in its trailers."""
     return lambda request: request.reply(body, trailers=[("x-end", "yes"), *(("grpc-status", each) for each in values)])
 
 
@@ -58,7 +58,7 @@ def informational(code):
 
 
 def raw(kind, flags, payload, before=True, stream=None):
-    """Headers, a message, a frame of its own making, and a good end."""
+    """A response of headers, a message, the frame given, and correct trailers."""
     def answer(request):
         if before:
             request.send_headers(OK)
@@ -85,9 +85,9 @@ GZIP = ("grpc-encoding", "gzip")
 HTML = [(":status", "200"), ("content-type", "text/html")]
 RESETS = {7: "UNAVAILABLE", 8: "CANCELLED", 11: "RESOURCE_EXHAUSTED", 12: "PERMISSION_DENIED"}
 
-UNREADABLE = "INTERNAL", "UNKNOWN"  # C core may end the call by the error, or by the missing message alone
+UNREADABLE = "INTERNAL", "UNKNOWN"  # C core ends the call for the error, or for the missing message
 
-# name -> answer, the status or statuses it gives; None where there is no right answer, and the process is to live.
+# name -> response, expected status or statuses. None if no status is right: then the process just has to live.
 WRONG = {
     "END_STREAM and no status": (body(message(), None), "UNKNOWN"),
     "trailers without a status": (status(), "UNKNOWN"),
@@ -160,7 +160,7 @@ GOAWAYS = {
 
 class ServersDeadline(OutboundTest):
     def test_a_reset_at_the_deadline_is_the_deadline_s(self):
-        """The server's timer may run before the client's, which then reads RST_STREAM with CANCEL."""
+        """If the peer's timer runs before the client's, the client reads RST_STREAM with CANCEL."""
         pending = queue.PriorityQueue()
 
         def note(request):
@@ -171,7 +171,7 @@ class ServersDeadline(OutboundTest):
         def reset_all():
             while (each := pending.get())[2]:
                 while time.monotonic() < each[0]:
-                    pass  # a sleep would end too late to be before the client's timer
+                    pass  # spins: a sleep could end after the client's timer
                 each[2].reset(8)
 
         resets = threading.Thread(target=reset_all)

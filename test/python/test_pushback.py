@@ -1,4 +1,4 @@
-"""What a handler sees of the retries of grpcio, and how it steers them (gRFC A6)."""
+"""Retries by grpcio as a handler sees them, and their control by pushback (gRFC A6)."""
 
 import json
 import time

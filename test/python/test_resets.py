@@ -1,7 +1,7 @@
-"""Clients that vanish, cancel, reset and lose interest at random, on all four call types at once: afterwards the server
-answers as before, nothing of their calls is left, and it ends well (which the sanitizers have a say in).
+"""Clients that disconnect, cancel, reset and stop reading at random, on all four call types at once. Afterwards the
+server answers as before, holds nothing of their calls, and exits with status 0, which sanitizers check too.
 
-RESETS_SECONDS (4) and RESETS_SEED (a new one each time, told when a test fails) say how long, and what exactly.
+RESETS_SECONDS (4) is the duration. RESETS_SEED (random; printed when a test fails) fixes the random choices.
 """
 
 import os
@@ -21,7 +21,7 @@ ECHO = ROOT / "test" / "projects" / "echo"
 pb, services = stubs("echo", ECHO)
 SECONDS = float(os.environ.get("RESETS_SECONDS", 4))
 SEED = int(os.environ.get("RESETS_SEED", time.time_ns() & 0xffffffff))
-CLIENTS, ENOUGH = 8, 5  # answers that each has to get, however long that takes
+CLIENTS, ENOUGH = 8, 5  # responses that each client has to receive, after RESETS_SECONDS too
 WINDOWS = (0, 10, 1000, 65535, 1 << 20)
 CODES = (0, 2, 5, 7, 8)  # NO_ERROR, INTERNAL_ERROR, STREAM_CLOSED, REFUSED_STREAM, CANCEL
 
@@ -36,7 +36,7 @@ BLOCKS = {(method, timeout): headers(method, timeout)
 
 
 class Client(threading.Thread):
-    """One connection after the other, each with some streams, and each with an end of its own."""
+    """Opens one connection after the other, each with some streams and a random end."""
 
     def __init__(self, address, number, until):
         super().__init__()
@@ -52,7 +52,7 @@ class Client(threading.Thread):
                 self.connections += 1
                 with socket.create_connection(self.address, timeout=TIMEOUT) as self.sock:
                     self.connection()
-        except Exception as error:  # for the test to show: a thread has nobody to raise it to
+        except Exception as error:  # for the test, which raises it
             self.error = error
 
     def connection(self):
@@ -61,10 +61,11 @@ class Client(threading.Thread):
         try:
             self.sock.sendall(http2.PREFACE + http2.frame(http2.SETTINGS, 0, 0, struct.pack(">HI", 4, window)))
             for _ in range(self.random.randrange(80)):
-                self.random.choice((self.call, self.call, self.say, self.say, self.end, self.reset, self.let, self.read))()
+                self.random.choice((self.call, self.call, self.say, self.say, self.end, self.reset, self.let,
+                                    self.read))()
             self.leave()
         except (ConnectionError, EOFError):
-            pass  # the server has had enough of this one
+            pass  # the server has closed this connection
 
     def send(self, kind, flags, stream, payload=b""):
         self.sock.sendall(http2.frame(kind, flags, stream, payload))
@@ -86,7 +87,7 @@ class Client(threading.Thread):
         stream, self.next = self.next, self.next + 2
         self.send(http2.HEADERS, http2.END_HEADERS, stream, block)
         if self.random.random() < 0.1:
-            self.open.append((stream, None))  # no message yet, or ever
+            self.open.append((stream, None))  # headers only so far
             return
         first = http2.message(self.request(method).SerializeToString())
         single = method in ("Unary", "Expand") and self.random.random() < 0.9
@@ -95,13 +96,14 @@ class Client(threading.Thread):
         self.open.append((stream, None if single else first[cut:]))
 
     def say(self):
-        """The rest of a message, or another one."""
+        """Sends the rest of a message, or another one."""
         if not self.open:
             return
         at = self.random.randrange(len(self.open))
         stream, rest = self.open[at]
         if rest is not None:
-            self.send(http2.DATA, 0, stream, rest or http2.message(pb.Message(text="more", count=1).SerializeToString()))
+            self.send(http2.DATA, 0, stream,
+                      rest or http2.message(pb.Message(text="more", count=1).SerializeToString()))
             self.open[at] = (stream, b"")
 
     def take(self):
@@ -118,13 +120,13 @@ class Client(threading.Thread):
             self.send(http2.RST_STREAM, 0, stream, struct.pack(">I", self.random.choice(CODES)))
 
     def let(self):
-        """Lets the server send more."""
+        """Sends WINDOW_UPDATE."""
         more = struct.pack(">I", self.random.choice((1, 100, 100_000)))
         for stream in [0] + [stream for stream, _ in self.open]:
             self.send(http2.WINDOW_UPDATE, 0, stream, more)
 
     def read(self, timeout=0.001):
-        """Takes what there is. Returns whether anything came in time."""
+        """Reads frames for `timeout` seconds. Returns False if none has arrived."""
         self.sock.settimeout(timeout)
         try:
             more = self.sock.recv(1 << 18)
@@ -160,7 +162,7 @@ class Client(threading.Thread):
             while self.read(TIMEOUT):
                 pass
         elif how == "patient":
-            for _ in range(30):  # some streams have no end
+            for _ in range(30):  # some streams do not end by themselves
                 if not self.read(0.2):
                     break
                 self.let()
@@ -184,7 +186,7 @@ class Resets(ServiceTest):
         self.assertNothingLeft(words)
 
     def assertNothingLeft(self, words):
-        """Of all calls but the one that asks."""
+        """Asserts that no call is left except the one that asks."""
         echo = services.EchoStub(self.channel)
         deadline = time.monotonic() + TIMEOUT
         while True:

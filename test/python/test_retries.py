@@ -1,5 +1,5 @@
-"""Retries, hedging, throttling and transparent retries of outbound calls (gRFC A6), against a peer made by hand; and
-cancelled calls, which must not cost the others on their connection anything."""
+"""Retries, hedging, throttling and transparent retries of outbound calls (gRFC A6), against a peer made by hand.
+Cancelled calls, which must not affect others on their connection."""
 
 import json
 import threading
@@ -30,7 +30,7 @@ def config(policy="retryPolicy", throttling=None, **fields):
 
 
 def fails(times, code=UNAVAILABLE, *more):
-    """Fails so many requests, then replies."""
+    """Fails the first `times` requests, then replies."""
     left = [times]
 
     def answer(request):
@@ -40,7 +40,7 @@ def fails(times, code=UNAVAILABLE, *more):
 
 
 def once(first, then=lambda request: request.reply()):
-    """The first request is answered by the one, all others by the other."""
+    """Answers the first request by `first`, all others by `then`."""
     seen = []
 
     def answer(request):
@@ -85,16 +85,19 @@ class Retries(OutboundTest):
         for name, answer, code in (
                 ("another status", fails(1, INVALID), "INVALID_ARGUMENT"),
                 ("pushback", fails(1, UNAVAILABLE, ("grpc-retry-pushback-ms", "-1")), "UNAVAILABLE"),
-                ("pushback that is no number", fails(1, UNAVAILABLE, ("grpc-retry-pushback-ms", "soon")), "UNAVAILABLE"),
+                ("pushback that is no number", fails(1, UNAVAILABLE, ("grpc-retry-pushback-ms", "soon")),
+                 "UNAVAILABLE"),
                 ("headers", after_headers, "UNAVAILABLE"), ("a message", after_a_message, "UNAVAILABLE")):
             with self.subTest(name), Peer(answer) as peer:
                 self.assertEqual(self.run_call(peer, "Expand", service_config=config()).code, code)
                 self.assertEqual(len(peer.requests), 1)
 
     def test_other_methods_are_not_retried(self):
-        other = json.dumps({"methodConfig": [{"name": [{"service": "outbound.Peer", "method": "Expand"}], "retryPolicy": {
-            "maxAttempts": 3, "initialBackoff": "0.001s", "maxBackoff": "0.01s", "backoffMultiplier": 2,
-            "retryableStatusCodes": ["UNAVAILABLE"]}}]})
+        other = json.dumps({"methodConfig": [{
+            "name": [{"service": "outbound.Peer", "method": "Expand"}],
+            "retryPolicy": {
+                "maxAttempts": 3, "initialBackoff": "0.001s", "maxBackoff": "0.01s", "backoffMultiplier": 2,
+                "retryableStatusCodes": ["UNAVAILABLE"]}}]})
         with Peer(fails(9)) as peer:
             self.run_call(peer, "Unary", service_config=other)
             self.assertEqual(len(peer.requests), 1)
@@ -144,8 +147,10 @@ class Retries(OutboundTest):
 
     def test_a_wrong_config_is_refused(self):
         for text, words in (
-                (config(maxAttempts=1), "methodConfig[0].retryPolicy.maxAttempts: expected an integer of 2 or more, got 1"),
-                (config(maxAttempts=2.5), "methodConfig[0].retryPolicy.maxAttempts: expected an integer of 2 or more, got 2.5"),
+                (config(maxAttempts=1),
+                 "methodConfig[0].retryPolicy.maxAttempts: expected an integer of 2 or more, got 1"),
+                (config(maxAttempts=2.5),
+                 "methodConfig[0].retryPolicy.maxAttempts: expected an integer of 2 or more, got 2.5"),
                 (config(initialBackoff="0s"),
                  'methodConfig[0].retryPolicy.initialBackoff: expected a duration above 0 such as "0.1s", got "0s"'),
                 (config("hedgingPolicy", hedgingDelay="-1s"),
@@ -184,7 +189,7 @@ class Transparent(OutboundTest):
                 self.assertEqual(len(peer.requests), 1)
 
     def test_what_never_left_is_repeated(self):
-        """A stream beyond the peer's limit waits on this side."""
+        """A stream beyond the peer's limit waits in the client."""
         for end in ("goaway", "close"):
             def first(request):
                 if len(peer.connections) == 1:
@@ -309,7 +314,7 @@ class Cancelling(OutboundTest):
 
     def test_a_call_that_waits_for_a_connection_never_leaves(self):
         class Late(Peer):
-            """Takes connections, and completes none before it is told to."""
+            """Accepts connections, and completes none before `ready` is set."""
             ready = threading.Event()
 
             def on_connection(self, connection):
@@ -326,7 +331,7 @@ class Cancelling(OutboundTest):
 
 class Balancing(OutboundTest):
     def call_until(self, condition, target, **order):
-        """Makes calls in turn to the servers that are connected, which all have to go well."""
+        """Makes calls, one after the other, to the connected servers until the condition holds. All have to succeed."""
         until = time.monotonic() + TIMEOUT
         while not condition():
             self.assertLess(time.monotonic(), until)

@@ -1,4 +1,4 @@
-"""Clients that read nothing of their streams leave snapshots of the store to the others."""
+"""Clients that do not read their streams must not take all snapshots of the store."""
 
 import os
 import unittest
@@ -26,7 +26,7 @@ function Items.List(_, call)
 end
 """
 
-GREEDY, STREAMS = 34, 250  # together more than the store has reader slots
+GREEDY, STREAMS = 34, 250  # clients, streams of each; together they exceed the reader slots of the store
 
 
 @unittest.skipUnless(os.environ.get("MOONWIRE_TEST_ENGINE") == "http", "the bound is not the engine's")

@@ -16,7 +16,7 @@ class Telemetry(ServiceTest):
         return (stub or self.stub).GetSnapshot(pb.MetricsRequest(service_name=name), timeout=TIMEOUT)
 
     def feed(self, *payloads, stub=None):
-        """Sends the payloads, ends, and returns the alerts."""
+        """Sends the payloads and half-closes. Returns the alerts."""
         return list((stub or self.stub).LiveFeed(iter(payloads), timeout=TIMEOUT))
 
     def test_a_snapshot_is_measured(self):
@@ -32,7 +32,7 @@ class Telemetry(ServiceTest):
     def test_a_reporting_service_answers_with_its_latest_report(self):
         self.feed(pb.MetricsPayload(service_name="db", cpu_usage=10, memory_mb=100, timestamp_ms=1),
                   pb.MetricsPayload(service_name="db", cpu_usage=12.5, memory_mb=256, timestamp_ms=2))
-        for _ in range(8):  # whichever worker it comes to
+        for _ in range(8):  # enough connections to reach each worker
             latest = self.snapshot("db", services.TelemetryServiceStub(self.new_channel()))
             self.assertEqual((latest.service_name, latest.cpu_usage, latest.memory_mb, latest.timestamp_ms),
                              ("db", 12.5, 256, 2))

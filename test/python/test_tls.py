@@ -1,4 +1,4 @@
-"""Calls over TLS, with and without certificates of clients, and how its connections begin and end."""
+"""Calls over TLS, with and without client certificates, and the handshake and end of TLS connections."""
 
 import os
 import pathlib
@@ -20,7 +20,7 @@ OURS = os.environ.get("MOONWIRE_TEST_ENGINE") == "http"
 
 
 def make_certificate(folder, name, subject, *options):
-    """NAME.pem, which signs itself, and NAME.key."""
+    """Writes NAME.pem, a self-signed certificate, and NAME.key."""
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
          "-keyout", f"{folder}/{name}.key", "-out", f"{folder}/{name}.pem", "-subj", f"/CN={subject}", *options],
@@ -52,14 +52,14 @@ class TlsTest(unittest.TestCase):
         return pathlib.Path(self.folder.name, name).read_bytes()
 
     def stub(self, *of_client):
-        """Over a connection of its own; `of_client` are the client's key and certificate."""
+        """A stub with a connection of its own. `of_client` is the client's key and certificate."""
         credentials = grpc.ssl_channel_credentials(self.read("server.pem"), *of_client)
         channel = grpc.secure_channel(self.server.address, credentials, [("grpc.use_local_subchannel_pool", 1)])
         self.addCleanup(channel.close)
         return services.EchoStub(channel)
 
     def context(self, *protocols):
-        """For a connection by hand."""
+        """An SSLContext for a connection by hand."""
         context = ssl.create_default_context(cafile=f"{self.folder.name}/server.pem")
         if protocols:
             context.set_alpn_protocols(protocols)
@@ -112,7 +112,7 @@ class Calls(TlsTest):
         before = self.stub()
         self.check_all_types(before)
         make_server_certificate(self.folder.name)
-        self.check_all_types(self.stub())  # which trusts the new one alone
+        self.check_all_types(self.stub())  # the new stub trusts only the new certificate
         self.check_all_types(before)
 
     def connects(self, context=None):
@@ -120,7 +120,7 @@ class Calls(TlsTest):
             return sock.getpeercert()["serialNumber"]
 
     def assertRefused(self, number, file, cause):
-        """Connections go on with the old certificate; the change is logged once."""
+        """Asserts that connections use the old certificate and that the change is logged once."""
         for _ in range(6):  # on both workers
             self.assertEqual(self.connects(), self.serial)
         log = self.server.wait_logged("the renewed TLS files are not used, the old certificate stays", file, cause)
@@ -134,7 +134,7 @@ class Calls(TlsTest):
         self.serve()
         pem, key = (pathlib.Path(self.folder.name, name) for name in ("server.pem", "server.key"))
         old, old_key = pem.read_bytes(), key.read_bytes()
-        context = self.context("h2")  # which trusts the old one
+        context = self.context("h2")  # trusts the old certificate
         self.context = lambda *_: context
         self.serial = self.connects()
         pem.unlink()
@@ -178,7 +178,7 @@ class Handshakes(TlsTest):
                 self.assertEqual(sock.selected_alpn_protocol(), "h2")
 
     def test_another_protocol_is_refused(self):
-        """Within the handshake, or at once after it."""
+        """The refusal comes within the handshake or at once after it."""
         address = self.serve()
         try:
             with connect(address, self.context("http/1.1")) as sock:
@@ -188,7 +188,7 @@ class Handshakes(TlsTest):
             self.assertRegex(str(error), NO_PROTOCOL)
 
     def test_no_protocol_at_all_is_refused(self):
-        """After the handshake, by a clean end."""
+        """The refusal comes after the handshake, by a clean close."""
         address = self.serve()
         with connect(address, self.context()) as sock:
             self.assertEqual(sock.recv(1), b"")
@@ -238,15 +238,15 @@ class Handshakes(TlsTest):
 
     @unittest.skipUnless(OURS, "C core closes the socket without a word")
     def test_the_end_is_said(self):
-        """By close_notify, so that the client knows that nobody has cut the connection."""
+        """The server sends close_notify, so that the client can rule out a truncation attack."""
         def read_to_the_end(client):
-            while client.sock.recv(65536):  # an end without it is an error here
+            while client.sock.recv(65536):  # raises at an end without close_notify
                 pass
         address = self.serve("grace = 0, keepalive = { max_connection_idle = 0.2 }")
         with Connection(address, self.context("h2")) as client:
             read_to_the_end(client)
         with Connection(address, self.context("h2")) as client:
-            client.send(http2.DATA, 0, 1, b"x")  # of a stream that there is not
+            client.send(http2.DATA, 0, 1, b"x")  # DATA of an idle stream
             read_to_the_end(client)
         with Connection(address, self.context("h2")) as client:
             client.watch()

@@ -1,5 +1,5 @@
-"""Connections take turns, deadlines count from a request's arrival, and a server with four times the work that it can do does
-mostly work that is of use."""
+"""Connections take turns, deadlines count from a request's arrival, and a server under four times its capacity mostly
+does useful work."""
 
 import collections
 import os
@@ -13,9 +13,9 @@ from load import Call, Load
 
 FOLDER = ROOT / "test" / "python" / "project"
 OK, DEADLINE_EXCEEDED = 0, 4
-CANCEL = 8  # of HTTP/2
+CANCEL = 8  # HTTP/2 error code
 PEAK_SECONDS, SECONDS = 1.5, 2.5
-TRIES = 3  # of what a busy machine can spoil
+TRIES = 3  # attempts for assertions that a busy machine can break
 
 pb, _ = stubs("busy", FOLDER)
 
@@ -40,7 +40,7 @@ class Turns(unittest.TestCase):
         return load
 
     def until(self, load, condition):
-        """The results up to the one after which the condition on them holds."""
+        """Takes results until the condition holds for them. Returns them."""
         results, last = [], time.monotonic() + 30
         while not condition(results):
             self.assertLess(time.monotonic(), last, results)
@@ -48,7 +48,7 @@ class Turns(unittest.TestCase):
         return results
 
     def begun(self):
-        """How many Spin calls have begun."""
+        """Number of Spin calls that have begun."""
         return self.asked("Begun")
 
     def asked(self, method):
@@ -63,7 +63,7 @@ class Turns(unittest.TestCase):
         connection.flush()
 
     def test_connections_take_turns(self):
-        """A connection with many calls delays another's by a few of them."""
+        """A connection with many calls delays a call of another one by a few of them at most."""
         self.serve()
         load = self.load(2)
         busy, other = load.connections
@@ -74,7 +74,7 @@ class Turns(unittest.TestCase):
         self.assertLess(before + len(results), 60)
 
     def test_health_goes_first(self):
-        """Also on the connection whose calls wait."""
+        """This also holds on the connection whose calls wait."""
         self.serve()
         load = self.load(1)
         connection = load.connections[0]
@@ -85,7 +85,7 @@ class Turns(unittest.TestCase):
         self.assertLess(before + len(results), 60)
 
     def test_waits_that_end_together(self):
-        """Handlers that go on at the same time let others in between."""
+        """Other calls run between handlers that resume at the same time."""
         self.serve()
         load = self.load(2)
         busy, other = load.connections
@@ -97,7 +97,7 @@ class Turns(unittest.TestCase):
 
     def test_an_expired_call_does_not_begin(self):
         self.serve()
-        ended = self.asked("Ended") + 1  # that call itself
+        ended = self.asked("Ended") + 1  # includes that call itself
         load = self.load(3)
         for connection in load.connections:
             self.send_burst(connection, [job("Spin", 5, 150)] * 200)
@@ -109,8 +109,8 @@ class Turns(unittest.TestCase):
 
     @unittest.skipUnless(os.environ.get("MOONWIRE_TEST_ENGINE") == "http", "C core has no time of what it has not read")
     def test_a_deadline_counts_from_arrival(self):
-        """While a handler runs, its worker reads nothing: such a request is as old as its bytes. On a busy machine the
-        request may come so late that it begins before its deadline."""
+        """While a handler runs, its worker does not read: a request's age counts from the arrival of its bytes. On a
+        busy machine the request may arrive so late that it begins before its deadline."""
         self.serve()
         for _ in range(10):
             begun = self.begun()
@@ -119,7 +119,7 @@ class Turns(unittest.TestCase):
         self.fail("each of the requests began")
 
     def arrive_meanwhile(self):
-        """The statuses of a call that comes while a handler runs for longer than its deadline."""
+        """The statuses of a call that arrives while a handler runs for longer than the call's deadline."""
         load = self.load(2)
         busy, other = load.connections
         self.send_burst(busy, [job("Announce", 80)])
@@ -141,7 +141,7 @@ class Turns(unittest.TestCase):
         self.assertLess(self.begun(), 100)
 
     def overload(self, workers):
-        """Returns the results of the most that the server can do, and those of four times as many calls."""
+        """Returns the results at the server's peak rate, and at four times that rate."""
         self.serve(workers)
         load = self.load(8)
         call, patient, health = job("Spin", 5, 200), job("Spin", 1), Call(CHECK)
@@ -151,12 +151,14 @@ class Turns(unittest.TestCase):
         return peak, results
 
     def check_overload(self, workers):
-        """On a busy machine time says little: health checks wait for at most the handlers of 50 ms of their worker."""
+        """Measures health checks in handlers, as a busy machine distorts time: they wait for at most the handlers that
+        their worker runs in 50 ms."""
         shares, waits, most = [], [], 50 // 5
         for _ in range(TRIES):
             peak, results = self.overload(workers)
             at_peak = sum(each.status == OK for each in peak) / PEAK_SECONDS
-            good = sum(each.status == OK and each.call.timeout_ms == 200 and each.seconds <= 0.2 for each in results) / SECONDS
+            good = sum(each.status == OK and each.call.timeout_ms == 200 and each.seconds <= 0.2
+                       for each in results) / SECONDS
             shares.append(good / at_peak)
             waits.append(percentile([each.meanwhile for each in results if each.call.path == CHECK], 0.99))
             patient = [each for each in results if each.call.path != CHECK and not each.call.timeout_ms]

@@ -1,4 +1,5 @@
-"""Fibers and calls that may all go on at one moment take turns of the loop: others are answered in between."""
+"""Fibers and calls that become runnable at one moment resume over several turns of the loop: others are served in
+between."""
 
 import time
 import unittest
@@ -81,7 +82,7 @@ end
 function Wakes.Count() return { works = state.works, ready = state.ready } end
 """
 
-FEWEST = 8  # answers in between; a loop that runs all in one go lets through none, or one a commit
+FEWEST = 8  # responses in between; a loop that resumes all in one turn allows none, or one a commit
 
 
 class Wakes(unittest.TestCase):
@@ -105,7 +106,8 @@ class Wakes(unittest.TestCase):
         return self.other.Count(self.pb.Item(), timeout=TIMEOUT)
 
     def until(self, condition):
-        """The counts of works that the other connection gets until the condition on the newest answer holds."""
+        """Polls on the other connection until the condition holds for the newest response. Returns the counts of works
+        that it has received."""
         seen, last = set(), time.monotonic() + TIMEOUT
         while True:
             counts = self.counts()

@@ -1,4 +1,4 @@
-"""What requests that no client library would send, or not so, get for an answer: bytes against bytes."""
+"""Responses, byte by byte, to requests that client libraries do not send."""
 
 import base64
 import os
@@ -26,14 +26,14 @@ class WireTest(ServiceTest):
         return http2.exchange(self.server.address, SERVICE + method, headers=headers, **how)
 
     def assertEnds(self, code, answer):
-        """An answer of gRPC's own with the code; an error that comes before any message is trailers only."""
+        """Asserts a gRPC response with the code. An error before any message must be trailers-only."""
         self.assertEqual((answer.end, answer.status, answer.grpc_status), ("stream", "200", code), answer.blocks)
         self.assertTrue(answer.headers["content-type"].startswith("application/grpc"))
         if code != OK:
             self.assertTrue(answer.trailers_only)
 
     def echoed(self, *values):
-        """The trailer's value when each of `values` was sent, in base64, as a header of its own."""
+        """Sends each of `values`, base64, as a header of its own. Returns the value of the trailer."""
         key = "x-grpc-test-echo-trailing-bin"
         answer = self.call(headers=[(key, value) for value in values])
         self.assertEnds(OK, answer)
@@ -119,7 +119,7 @@ class Wire(WireTest):
 
 @unittest.skipUnless(ENGINE == "core", "the engine of our own is strict")
 class Lenient(WireTest):
-    """What C core makes of requests that are not gRPC's, as docs/engines.md tells."""
+    """C core's handling of requests that break gRPC's rules, see docs/engines.md."""
 
     def assertServed(self, answer, size=5):
         self.assertEnds(OK, answer)
@@ -164,10 +164,10 @@ class Lenient(WireTest):
 
 @unittest.skipUnless(ENGINE == "http", "C core is not as strict")
 class Strict(WireTest):
-    """What only the engine of our own can see to."""
+    """Rules that engine http alone enforces."""
 
     def assertTurnedAway(self, status, words, answer):
-        """An answer of HTTP's: a status, and what is wrong in text."""
+        """Asserts an HTTP response: its status, and the error as text."""
         self.assertEqual((answer.end, answer.status, answer.body.decode()), ("stream", status, words))
         self.assertTrue(answer.headers["content-type"].startswith("text/plain"))
         self.assertNotIn("grpc-status", answer.trailers)
@@ -198,7 +198,7 @@ class Strict(WireTest):
 
     def test_the_rest_of_a_request_that_is_answered_is_not_wanted(self):
         goaway = http2.frame(http2.GOAWAY, 0, 0, bytes(8))  # with no stream left, the connection ends
-        much = {"body": bytes(60_000)}  # who reads a text is not stopped before that
+        much = {"body": bytes(60_000)}  # after a text response only a long body resets the stream
         for headers, how in (([(":path", "/x.Y/Z")], {}), ([(":path", "/x.Y/Z")], much), ([(":method", "PUT")], much),
                              ([("content-type", "text/plain")], much)):
             answer = self.call(headers=headers, end=False, then=goaway, **how)
@@ -207,7 +207,8 @@ class Strict(WireTest):
     def test_a_goodbye_with_the_number_of_an_own_stream_is_no_trouble(self):
         server = Server(self.folder, arguments=["--workers", "1"])
         self.addCleanup(server.kill)
-        goodbye = http2.frame(http2.GOAWAY, 0, 0, struct.pack(">II", 1, 0) + b"client transport shutdown")  # as Go's
+        # as grpc-go sends it
+        goodbye = http2.frame(http2.GOAWAY, 0, 0, struct.pack(">II", 1, 0) + b"client transport shutdown")
         for then, lines in ((goodbye, 0), (http2.frame(http2.PING, 0, 1, bytes(8)), 1)):
             http2.exchange(server.address, SERVICE + "EmptyCall", body=http2.message(), then=then)
             log = server.wait_logged("connection ended") if lines else server.logged()
@@ -245,7 +246,7 @@ class Strict(WireTest):
         self.assertEnds(INTERNAL, self.call("StreamingInputCall", body=http2.message() + whole[:4]))
 
     def test_binary_values_may_be_joined_by_commas(self):
-        self.assertEqual(self.echoed("AAE,AAEC"), b"\0\1")  # the handler takes the first
+        self.assertEqual(self.echoed("AAE,AAEC"), b"\0\1")  # the handler returns the first value
         self.assertEqual(self.echoed("AAE=, AAEC"), b"\0\1")
         self.assertEqual(self.echoed("AAE", "AAEC"), b"\0\1")
 
@@ -260,7 +261,7 @@ class Strict(WireTest):
         self.assertEnds(OK, self.call(pieces=[whole[:http2.PIECE], whole[http2.PIECE:]]))
         with Connection(self.server.address) as client:
             client.settle()
-            self.assertNotIn(MAX_FRAME_SIZE, client.settings)  # so it is what HTTP/2 begins with
+            self.assertNotIn(MAX_FRAME_SIZE, client.settings)  # so HTTP/2's initial value applies
             client.send(http2.DATA, 0, 1, bytes(http2.PIECE + 1))
             self.assertTrue(client.ends())
             self.assertEqual(client.code, FRAME_SIZE_ERROR)

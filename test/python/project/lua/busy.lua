@@ -1,8 +1,8 @@
--- Handlers that have something to do.
+-- Handlers that use processor time.
 local mw = require "moonwire"
 
 local Busy = mw.service "busy.Busy"
-local worker <const> = tostring({}) -- a name of its own in each Lua state
+local worker <const> = tostring({}) -- a name that differs between Lua states
 
 local spins <const> = mw.metrics.counter { name = "busy_spins_total" }
 

@@ -1,4 +1,4 @@
--- Outbound calls for tests whose other side is a peer that they make by hand.
+-- Outbound calls to a peer that the test implements.
 local mw = require "moonwire"
 
 local Caller = mw.service "outbound.Caller"
@@ -42,7 +42,7 @@ end
 
 local methods = { Unary = unary, Expand = expand, Collect = collect, Chat = chat }
 
--- Cancels calls, one after the other, each a while after its start.
+-- Makes calls, one after the other, and cancels each `cancel_after` seconds after its start.
 local function cancelled(client, order, options)
   for _ = 1, math.max(order.messages, 1) do
     local stream <close> = client:stream("outbound.Peer/Expand", { data = ("x"):rep(order.size) }, options)

@@ -1,4 +1,4 @@
--- What the client tests need to see from inside a handler.
+-- Handlers that report a call's state to the client tests.
 local mw = require "moonwire"
 
 local Probe = mw.service "probe.Probe"
