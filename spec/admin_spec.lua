@@ -1,10 +1,10 @@
--- moonwire status, reload, check, rollback and kill: what they ask of a running server.
+-- The commands moonwire status, reload, check, rollback and kill, against a running server.
 local project = require "support.project"
 local servers = require "support.server"
 local mw = require "moonwire"
 local test = require "moonwire.test"
 
--- The Greeter that specs know from this folder; it keeps who is called "wait" waiting.
+-- The Greeter of this folder's proto. A call whose name is "wait" waits.
 local proto <const> = [[
   syntax = "proto3";
   package helloworld;
@@ -42,7 +42,7 @@ describe("a running server", function()
     test.eventually(function() return assert(greeter:SayHello {}).message == text end)
   end
 
-  -- Starts a call that waits; returns its number and a function that returns its status once it has ended.
+  -- Starts a call that waits. Returns its number, and a function that waits for its end and returns its status.
   local function start_waiting()
     local ended
     mw.spawn(function()

@@ -1,4 +1,4 @@
--- mw.base64: both alphabets, padding, and what is refused.
+-- mw.base64: both alphabets, padding, invalid input.
 local mw = require "moonwire"
 
 local encode, decode = mw.base64.encode, mw.base64.decode
@@ -32,7 +32,7 @@ describe("mw.base64", function()
       assert.is_true(decode(encode(part)) == part)
       assert.is_true(decode(encode(part, "url")) == part)
     end
-    for n = 49150, 49154 do -- about a piece
+    for n = 49150, 49154 do -- around the size of a piece
       local part = bytes:sub(1, n)
       assert.is_true(decode(encode(part)) == part)
     end

@@ -1,4 +1,4 @@
--- The built-in services, health and reflection, under interceptors and turned off.
+-- The built-in services, health and reflection: with interceptors, and disabled.
 local mw = require "moonwire"
 local project = require "support.project"
 local servers = require "support.server"
@@ -17,7 +17,7 @@ message HelloReply { string message = 1; }
 service Greeter { rpc SayHello(HelloRequest) returns (HelloReply); }
 ]]
 
--- Starts a server that greets, and has the script `lua`; "mw" is there.
+-- Starts a server with a Greeter and the script `lua`, which may use "mw".
 local function start(lua, settings)
   local folder = project.new {
     ["proto/greeter.proto"] = greeter,
@@ -97,7 +97,7 @@ describe("an interceptor without a name", function()
     for _, watch in ipairs(watches) do watch:cancel() end
     test.eventually(function() return left() == before + 20 end)
     local late <close> = health:Watch({}, { metadata = let_in.metadata, deadline = 0.05 })
-    local reply, status = late:receive() -- on a busy machine the deadline may come before the first message
+    local reply, status = late:receive() -- on a busy machine the deadline may pass before the first message
     if reply then reply, status = late:receive() end
     assert_status("DEADLINE_EXCEEDED", "", reply, status)
   end)

@@ -1,5 +1,5 @@
 -- A folder's own copies of built-in files: health, reflection, google.protobuf, google.rpc. Copies of the same shape
--- take the place of the built-in ones, others are refused at file:line, and no call of a client ends the server.
+-- replace the built-in ones, others are refused at file:line, and no call of a client ends the server.
 local mw = require "moonwire"
 local project = require "support.project"
 local servers = require "support.server"
@@ -14,7 +14,7 @@ message HealthCheckResponse {
 }
 ]]
 
--- As NVIDIA Triton and Qdrant have it.
+-- The health service of NVIDIA Triton and Qdrant.
 local without_watch = proto("grpc.health.v1", [[
 message HealthCheckRequest { string service = 1; }
 ]] .. response .. [[
@@ -47,7 +47,7 @@ local refused = {
     "DIR/proto/x.proto:2: google.protobuf.Any: expected a message, as the built-in definition is, got an enum" },
 }
 
--- A service of the folder's own, which answers as long as the server lives.
+-- A service of the folder, by which specs check that the server lives.
 local echo = {
   ["proto/echo.proto"] = proto("echo", "message M { string text = 1; }\nservice Echo { rpc Say(M) returns (M); }"),
   ["lua/echo.lua"] = [[
@@ -67,7 +67,7 @@ local function folder_of(files)
   return folder
 end
 
--- Reflection of a server by either version: the answer to one question.
+-- Sends one request to a server's reflection service of either version. Returns the answer.
 local function reflect(server, question, version)
   local service = ("grpc.reflection.%s.ServerReflection"):format(version or "v1")
   local stream = server:connect(service):ServerReflectionInfo()
@@ -77,13 +77,13 @@ local function reflect(server, question, version)
   return answer, status
 end
 
--- Asks by reflection for a file, which proves that the server is alive.
+-- Requests a file by reflection, which proves that the server is alive.
 local function assert_alive(server)
   local answer = assert(reflect(server, { file_containing_symbol = "echo.Echo" }))
   assert.is_truthy(answer.file_descriptor_response)
 end
 
--- The files that an answer consists of, by name.
+-- The files of an answer, by name.
 local function files_of(answer)
   local files = {}
   for _, bytes in ipairs(assert(answer.file_descriptor_response).file_descriptor_proto) do
@@ -94,7 +94,7 @@ local function files_of(answer)
   return files
 end
 
--- Calls with `moonwire call`, which must end with the given status code; returns what it prints on stderr.
+-- Runs `moonwire call`, which must exit with the given status code. Returns its stderr.
 local function call(folder, server, code, method, request)
   local process <close> = test.start { "call", "--proto", folder.dir .. "/proto", server.address, method, request }
   assert.are.equal(code, process:wait(), process.stderr)
@@ -217,7 +217,7 @@ describe("a folder's copy of a built-in file", function()
                                 ["google.rpc.RetryInfo"] = "google/rpc/error_details.proto" } do
       local files, n = files_of(assert(reflect(server, { file_containing_symbol = symbol }))), 0
       assert.is_truthy(files[path])
-      for _, file in pairs(files) do -- its imports are there, and each type once
+      for _, file in pairs(files) do -- all imports are in the answer, and each type once
         for _, import in ipairs(file.dependency) do assert.is_truthy(files[import], import) end
         for _, message in ipairs(file.message_type) do
           if message.name == "Any" or message.name == "Duration" then n = n + 1 end

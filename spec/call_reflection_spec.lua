@@ -1,4 +1,4 @@
--- `moonwire call` without a proto folder: the schema comes from the server, by reflection.
+-- `moonwire call` without a proto folder: it requests the schema from the server by reflection.
 local project = require "support.project"
 local test = require "moonwire.test"
 
@@ -40,8 +40,8 @@ function Greeter.Watch(request, call) call:send { text = "a" } call:send { text 
 function Greeter.Count(call) local n = 0 for _ in call:messages() do n = n + 1 end return { text = tostring(n) } end
 ]]
 
--- Runs `moonwire call ADDRESS ...` in `cwd`, "/" by default, where no folder proto is. The resolver of C core, c-ares, leaks the
--- name "localhost".
+-- Runs `moonwire call ADDRESS ...` in `cwd`: "/" by default, which has no folder proto. C core's resolver, c-ares,
+-- leaks the name "localhost".
 local function call(cwd, ...)
   local env = (...):find "^:" and { ASAN_OPTIONS = "detect_leaks=0" } or nil
   local process <close> = test.start({ "call", ... }, { cwd = cwd or "/", env = env })
@@ -87,7 +87,7 @@ describe("moonwire call without a proto folder", function()
       assert.are.same({ 0, { '{"text":"Hello you"}' }, "" }, { call(nil, server.address, name, hello) })
     end
     assert.are.same({ 0, { '{"text":"0"}' }, "" }, { call(nil, server.address, "Count") })
-    assert.are.same({ 0, { '{"text":"a"}', '{"text":"b"}' }, "" }, { call(nil, server.address, "Watch") }) -- not Health's
+    assert.are.same({ 0, { '{"text":"a"}', '{"text":"b"}' }, "" }, { call(nil, server.address, "Watch") }) -- not Health/Watch
     assert.are.same({ 0, { '{"status":"SERVING"}' }, "" }, { call(nil, server.address, "Check") })
     assert.are.same({ 1, {}, "moonwire call: Hello could be any of: greet.Greeter/Hello, greet.Other/Hello\n" },
       { call(nil, server.address, "Hello", hello) })
@@ -227,7 +227,7 @@ describe("moonwire call without a proto folder", function()
 end)
 
 describe("reflection of another server", function()
-  -- A handler in the place of the built-in one, which passes questions on to the server at UPSTREAM.
+  -- A handler that replaces the built-in reflection service and forwards requests to the server at UPSTREAM.
   local function proxied(answer)
     return ([[
       local mw = require "moonwire"
@@ -265,7 +265,7 @@ describe("reflection of another server", function()
     assert.are.same({ 1, {}, words }, { call(nil, server.address) })
     local dir <const> = server.folder.dir
     for _, arguments in ipairs { {}, { "--describe" } } do
-      local code, lines, stderr = call(dir, server.address, table.unpack(arguments)) -- of the folder there
+      local code, lines, stderr = call(dir, server.address, table.unpack(arguments)) -- the folder's schema
       assert.are.equal(0, code)
       assert.matches("greet.Greeter", lines[1], 1, true)
       assert.are.equal(('moonwire call: %s has no server reflection; the list is of the folder "proto"\n')
@@ -328,7 +328,7 @@ describe("reflection of another server", function()
     ]])
     local code, lines = call(nil, server.address, "--describe", "parts.Name")
     assert.are.same({ 0, { "message parts.Name {", "  string first = 1;", "}" } }, { code, lines })
-    assert.are.equal(12, (call(nil, server.address, "greet.Greeter/Hello", hello))) -- known, and not served here
+    assert.are.equal(12, (call(nil, server.address, "greet.Greeter/Hello", hello))) -- UNIMPLEMENTED
   end)
 
   it("may lack a file", function()

@@ -1,4 +1,4 @@
--- `moonwire call`: what it prints, what it refuses, and its exit codes, against a running server.
+-- `moonwire call` against a running server: output, refused arguments, exit codes.
 local project = require "support.project"
 local test = require "moonwire.test"
 
@@ -27,7 +27,7 @@ describe("moonwire call", function()
     local moonwire = os.getenv "MOONWIRE" or "build/moonwire"
     if moonwire:sub(1, 1) ~= "/" then moonwire = "$OLDPWD/" .. moonwire end
     local _, _, code = os.execute(("cd %s && %s call 127.0.0.1:1 S/Get '{}' 2>error"):format(folder.dir, moonwire))
-    assert.are.equal(14, code) -- nobody listens there; without the schema it is another
+    assert.are.equal(14, code) -- UNAVAILABLE: nothing listens there; without a schema the code differs
   end)
 
   local server, address

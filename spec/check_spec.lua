@@ -1,4 +1,4 @@
--- `moonwire check`: every mistake of a folder is found before it is served, with its place and what would be right.
+-- `moonwire check`: reports mistakes in a folder before it is served, with the place and the correction.
 local project = require "support.project"
 local test = require "moonwire.test"
 
@@ -13,7 +13,7 @@ message Request { string name = 1; }
 message Reply { string text = 1; }
 ]]
 
--- Checks a folder with the given script and returns what went to stderr.
+-- Checks a folder with the given script. Returns stderr.
 local function check(script, files)
   files = files or {}
   files["proto/greet.proto"] = files["proto/greet.proto"] or proto
@@ -394,7 +394,7 @@ return {
     assert.matches("DIR/moonwire.lua:6: wrkers: no such setting; did you mean workers", stderr, 1, true)
     assert.matches("DIR/moonwire.lua:6: grace: expected seconds from 0 to 86400", stderr, 1, true)
     assert.matches("DIR/moonwire.lua: limits.message_byte: no such setting; did you mean message_bytes",
-      stderr, 1, true) -- its group is set on another line
+      stderr, 1, true) -- the group that it belongs to is set on another line
     assert.matches("DIR/moonwire.lua:8: tls: expected a table", stderr, 1, true)
     assert.matches("DIR/moonwire.lua:8: reload.specs: expected true or false", stderr, 1, true)
     assert.matches("DIR/moonwire.lua:8: reload.protoc_seconds: expected seconds from 1 to 86400", stderr, 1, true)
@@ -529,7 +529,7 @@ return {
   end)
 
   describe("limits in the settings", function()
-    -- name -> the smallest and the largest value, and how the error says that
+    -- name -> smallest value, largest value, their form in the error
     local limits <const> = {
       message_bytes = { 1, 2147483647, "bytes from 1 to 2147483647" },
       metadata_bytes = { 1024, 16777216, "bytes from 1024 to 16777216" },
@@ -548,7 +548,7 @@ return {
       buffer_bytes = { 65536, 1e12, "bytes from 65536 to 1e12" },
     }
 
-    -- Checks a folder whose moonwire.lua sets each limit, on a line of its own, to the Lua text that `value` gives.
+    -- Checks a folder whose moonwire.lua sets each limit, on a line of its own, to the Lua text that `value` returns.
     local function check_limits(value)
       local lines, names = { "return { limits = {" }, {}
       for name, limit in pairs(limits) do
@@ -606,7 +606,7 @@ return {
   end)
 
   describe("what serve would refuse in the settings", function()
-    -- Checks that both commands refuse the folder with the same words.
+    -- Asserts that `check` and `serve` refuse the folder with the same words.
     local function refuses(words, settings, files)
       files = files or {}
       files["moonwire.lua"] = settings

@@ -1,6 +1,6 @@
 local mw = require "moonwire"
 
--- A coroutine of a script's own that waits, and the fiber it waits in, which ends with the variable.
+-- Returns a coroutine that waits, and a variable whose close waits for the fiber that resumes it.
 local function waiting(make)
   local done = false
   local co = make(function() mw.sleep(0.005) end)

@@ -1,4 +1,4 @@
--- data/files: what mw.fs reaches of a server's machine, and what of a data folder from before comes into it.
+-- data/files: the files that mw.fs can reach, and the move of files from an older data folder into it.
 local mw = require "moonwire"
 local project = require "support.project"
 local servers = require "support.server"
@@ -48,7 +48,7 @@ local function start(folder, args)
   return servers.start { dir = folder.dir, data = folder.dir .. "/data", args = args }
 end
 
--- A function that runs mw.fs[name](a, b) in the server, and returns the result as text, or nil and the status.
+-- Returns a function that runs mw.fs[name](a, b) in the server, and returns the result as text, or nil and the status.
 local function doer(server)
   local stub = server:connect "helloworld.Greeter"
   return function(...)
@@ -67,7 +67,7 @@ local function read(folder, path)
   return file:read "a"
 end
 
--- The names in a folder, hidden ones too.
+-- Names of the files in a folder, hidden ones too.
 local function names(folder, path)
   local list <close> = assert(io.popen(("ls -A %s/%s 2>/dev/null"):format(folder.dir, path)))
   local out = {}
@@ -115,7 +115,7 @@ describe("mw.fs in a server", function()
         assert_status("PERMISSION_DENIED", "", run("rename", "real/f", whole))
       end
     end
-    assert.equal("true", run("write", "store/store.mdb", "x")) -- a file like any other
+    assert.equal("true", run("write", "store/store.mdb", "x")) -- an ordinary file below data/files
     assert.is_true(#read(folder, "data/store/store.mdb") > 1000)
     assert.equal("true", run("remove", "store/store.mdb"))
     assert.is_nil(run("list", "."):find(".moonwire-", 1, true))
@@ -129,7 +129,7 @@ describe("mw.fs in a server", function()
     assert.equal("committed", read(folder, "data/files/real/committed"))
     assert.equal("true", run("mkdir", "near"))
     assert.matches('"name":"f2"', run("list", "near"), 1, true)
-    assert.equal("true", run("remove", "real/f2")) -- the link itself
+    assert.equal("true", run("remove", "real/f2")) -- removes the link, not its target
     assert.equal("inside", run("read", "real/f"))
     assert_status("INVALID_ARGUMENT", "too many symbolic links", run("read", "loop"))
     assert_status("INVALID_ARGUMENT", "too many symbolic links", run("read", "loop/x"))
@@ -157,15 +157,15 @@ describe("mw.fs in a server", function()
     assert.same({ "secret" }, names(folder, "outside"))
     local list = run("list", ".")
     assert.matches('"name":"file"', list, 1, true)
-    assert.is_nil(list:find('"size":6', 1, true)) -- of the file that the link leads to
-    assert.equal("true", run("write", "file", "replaced")) -- the link itself
+    assert.is_nil(list:find('"size":6', 1, true)) -- size of the link's target
+    assert.equal("true", run("write", "file", "replaced")) -- replaces the link, not its target
     assert.equal("secret", read(folder, "outside/secret"))
   end)
 
   it("reaches the folders that a setting names", function()
     local media = folder.dir .. "/media"
     assert.equal("a", run("read", media .. "/a.txt"))
-    assert.equal("a", run("read", "media/a.txt")) -- the operator's link to it
+    assert.equal("a", run("read", "media/a.txt")) -- through a link that the operator made
     assert.equal("true", run("write", media .. "/new/c.txt", "c"))
     assert.equal("true", run("rename", media .. "/new/c.txt", "media/sub/c.txt"))
     assert.equal("c", read(folder, "media/sub/c.txt"))
@@ -173,7 +173,7 @@ describe("mw.fs in a server", function()
     assert.equal("true", run("commit", ".", media .. "/e.txt"))
     assert.same({ "a.txt", "away", "d.txt", "e.txt", "new", "sub" }, names(folder, "media"))
     assert_status("PERMISSION_DENIED", "leads out", run("read", media .. "x/a.txt"))
-    assert.matches("^%d", run("read", "/proc/uptime")) -- whose size the kernel does not know
+    assert.matches("^%d", run("read", "/proc/uptime")) -- the kernel reports no size for it
     assert.matches('"type":"other"', run("stat", "/dev/null"), 1, true)
   end)
 
@@ -196,7 +196,7 @@ describe("a data folder from before", function()
     end
   end
 
-  -- Undoes what makes a data folder a new one.
+  -- Makes a data folder look as older versions left it.
   local function make_old(folder)
     start(folder):stop()
     shell(folder, "rm -r data/files")
@@ -281,7 +281,7 @@ describe("a data folder from before", function()
     ]])
     local code, _, stderr = folder:run("serve", "--listen", "192.0.2.1:1")
     assert.equal(1, code)
-    assert.matches("cannot listen on 192.0.2.1:1", stderr, 1, true) -- after the move
+    assert.matches("cannot listen on 192.0.2.1:1", stderr, 1, true) -- fails after the move
     assert.same({ "ca", "files", "link", "store", "tls" }, names(folder, "data"))
     assert.same({ ".moonwire-root", "other" }, names(folder, "data/files"))
   end)

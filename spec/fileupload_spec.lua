@@ -7,7 +7,7 @@ describe("fileupload.FileUploadService", function()
   local server, client, folder
   setup(function()
     folder = project.new {}
-    -- So that what AddressSanitizer keeps of freed memory is not taken for the server's.
+    -- A small quarantine, so that freed memory that AddressSanitizer keeps does not count as the server's.
     local env = { ASAN_OPTIONS = "quarantine_size_mb=4:" .. (os.getenv "ASAN_OPTIONS" or "") }
     server = servers.start { data = folder.dir, args = { "--workers", "2" }, env = env }
     client = mw.client(server.address):service "fileupload.FileUploadService"
@@ -17,7 +17,7 @@ describe("fileupload.FileUploadService", function()
     folder:__close()
   end)
 
-  -- The names in the upload folder, hidden ones too.
+  -- Names of the files in the upload folder, hidden ones too.
   local function uploads()
     local names = {}
     local list <close> = assert(io.popen(("ls -A %s/files/uploads 2>/dev/null"):format(folder.dir)))
@@ -30,7 +30,7 @@ describe("fileupload.FileUploadService", function()
     return file:read "a"
   end
 
-  -- Sends the chunks, in which what is left out is filled in, and returns reply and status.
+  -- Sends the chunks, with default indices. Returns reply and status.
   local function upload(chunks)
     local stream <close> = client:Upload()
     for i, chunk in ipairs(chunks) do
@@ -43,7 +43,7 @@ describe("fileupload.FileUploadService", function()
   local function refuses(message, chunks)
     local before = uploads()
     servers.assert_status("INVALID_ARGUMENT", message, upload(chunks))
-    test.eventually(function() return #uploads() == #before end) -- nothing is left behind
+    test.eventually(function() return #uploads() == #before end) -- no temporary file is left
   end
 
   it("keeps a file of one chunk", function()

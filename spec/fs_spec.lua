@@ -6,7 +6,7 @@ local assert_status = servers.assert_status
 
 local folders = 0
 
--- An empty folder that no other test uses, below data/files.
+-- Path of a folder below data/files that no other test uses.
 local function fresh()
   folders = folders + 1
   local path = ("spec-%d/%d"):format(mw.time.now_ns(), folders)
@@ -22,7 +22,7 @@ end
 
 describe("mw.fs", function()
   it("writes and reads whole files", function()
-    local path = fresh() .. "/a/b/c.bin" -- the folders are made
+    local path = fresh() .. "/a/b/c.bin" -- creates the folders
     for _, bytes in ipairs { "", "x", "a\0b\xff\n", ("0123456789"):rep(100000) } do
       assert.is_true(mw.fs.write(path, bytes))
       assert.equal(bytes, mw.fs.read(path))

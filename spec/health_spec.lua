@@ -1,5 +1,5 @@
--- grpc.health.v1.Health: what load balancers ask. (That it says NOT_SERVING while the server stops is in the echo
--- project's specs.)
+-- grpc.health.v1.Health, which load balancers call. (Specs of the echo project test that it reports NOT_SERVING while
+-- the server stops.)
 local project = require "support.project"
 local servers = require "support.server"
 local mw = require "moonwire"
@@ -51,7 +51,7 @@ describe("grpc.health.v1.Health", function()
     local other = servers.start { dir = folder.dir }
     local client = other:connect "grpc.health.v1.Health"
     assert.are.equal("NOT_SERVING", assert(client:Check {}).status)
-    local watch <close> = client:Watch {} -- not replaced
+    local watch <close> = client:Watch {} -- the script replaces Check only
     assert.are.equal("SERVING", watch:receive().status)
     watch:cancel()
     other:stop()

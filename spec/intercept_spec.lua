@@ -1,4 +1,4 @@
--- Interceptors that forget what they owe: the results of next(), or a status.
+-- Interceptors that return neither the results of next() nor a status.
 local project = require "support.project"
 local servers = require "support.server"
 local test = require "moonwire.test"

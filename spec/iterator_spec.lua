@@ -1,10 +1,10 @@
--- What the API iterates over: in a loop, by calls, and within iterators of the script's own.
+-- Iterators of the API: in a loop, called as functions, and wrapped in iterators of a script.
 local mw = require "moonwire"
 local project = require "support.project"
 local servers = require "support.server"
 local test = require "moonwire.test"
 
--- Ways to take `n` values from the iterator that open() makes. Handlers run them too, from this text.
+-- Ways to take `n` values from the iterator that open() returns. Handlers run them too, from this text.
 local ways_source <const> = [[
 return {
   ["a loop"] = function(open, n)

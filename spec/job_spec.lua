@@ -1,10 +1,10 @@
--- Work beside the calls: mw.sleep, mw.spawn, mw.every, mw.live.
+-- Work outside calls: mw.sleep, mw.spawn, mw.every, mw.live.
 local mw = require "moonwire"
 local project = require "support.project"
 local servers = require "support.server"
 local test = require "moonwire.test"
 
--- Serves a folder of one script on two workers until `condition(log)` holds; returns the whole log.
+-- Serves a folder of one script on two workers until `condition(log)` holds. Returns the whole log.
 local function log_of(script, condition, files)
   files = files or {}
   files["lua/jobs.lua"] = 'local mw = require "moonwire"\n' .. script

@@ -1,7 +1,7 @@
 local mw = require "moonwire"
 local test = require "moonwire.test"
 
--- Every name that a table of functions has, and nothing that is no identifier.
+-- The keys of a module that are identifiers, sorted.
 local function names_of(module)
   local names = {}
   for name in pairs(module) do

@@ -1,9 +1,9 @@
--- `moonwire serve --listen unix:PATH`: whose the file is, and that calls come through it.
+-- `moonwire serve --listen unix:PATH`: ownership of the socket file, and calls through it.
 local mw = require "moonwire"
 local project = require "support.project"
 local test = require "moonwire.test"
 
--- A folder whose greeter says who calls.
+-- A folder whose Greeter returns the peer of the call.
 local function new_folder(settings)
   local file <close> = assert(io.open "proto/helloworld.proto")
   return project.new {

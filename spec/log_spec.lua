@@ -2,7 +2,7 @@ local mw = require "moonwire"
 local project = require "support.project"
 local test = require "moonwire.test"
 
--- What a script logs while `moonwire check` loads it, without the times.
+-- The log lines of a script that `moonwire check` loads, without their times.
 local function logged(script)
   local folder <close> = project.new { ["lua/script.lua"] = 'local mw = require "moonwire"\n' .. script }
   local code, _, stderr = folder:run "check"

@@ -1,4 +1,4 @@
--- mw.type, mw.message, mw.enum, mw.array, mw.null, mw.any, mw.u64. (Every kind of field is in the C tests.)
+-- mw.type, mw.message, mw.enum, mw.array, mw.null, mw.any, mw.u64. (C tests cover each kind of field.)
 local mw = require "moonwire"
 
 local function raises(message, f, ...)

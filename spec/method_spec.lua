@@ -1,4 +1,4 @@
--- Methods of the runtime's objects that are called with a dot in place of a colon.
+-- Methods of the runtime's objects, called with a dot in place of a colon.
 local mw = require "moonwire"
 
 describe("a method that is called with a dot", function()

@@ -1,6 +1,6 @@
 local mw = require "moonwire"
 
--- The registry belongs to the process: every test uses names of its own.
+-- All tests share the registry of the process, so each uses names of its own.
 describe("mw.metrics", function()
   local function raises(pattern, f, ...)
     local ok, err = pcall(f, ...)

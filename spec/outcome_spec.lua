@@ -1,5 +1,5 @@
--- The recipe of docs/handlers.md that counts how calls end, run as it stands there: against every way in which one can end
--- it counts what the server itself does.
+-- Runs the recipe of docs/handlers.md that counts how calls end, and compares its counts with the server's for each way
+-- in which a call can end.
 local mw = require "moonwire"
 local project = require "support.project"
 local servers = require "support.server"
@@ -81,13 +81,13 @@ describe("the recipe that counts how calls end", function()
     folder:__close()
   end)
 
-  -- How often `metric` has counted the method with the code.
+  -- The value of `metric` for the method and code.
   local function counted(metric, method, code)
     local text <const> = assert(tasks:GetTask {}).title
     return tonumber(text:match(('\n%s{method="/?%s",code="%s"} (%%d+)'):format(metric, method, code)) or 0)
   end
 
-  -- Asserts that the recipe and the server have counted one more such end after `f`.
+  -- Runs `f`, and asserts that the recipe and the server each count one more call with this method and code.
   local function counts(method, code, f)
     local name <const> = method:gsub("%.", "%%.")
     local before <const> = counted("calls_ended_total", name, code)

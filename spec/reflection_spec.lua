@@ -1,4 +1,4 @@
--- Server reflection: a client without any .proto file finds out what is served.
+-- Server reflection: a client without .proto files lists the services and reads their schema.
 local mw = require "moonwire"
 local project = require "support.project"
 local servers = require "support.server"
@@ -23,7 +23,7 @@ for _, version in ipairs { "v1", "v1alpha" } do
       return assert(stream:receive())
     end
 
-    -- The names of the files of an answer, in order.
+    -- Names of the files in an answer, in order.
     local function files(answer)
       local names = {}
       for i, bytes in ipairs(assert(answer.file_descriptor_response).file_descriptor_proto) do
@@ -169,7 +169,7 @@ describe("grpc.reflection.v1.ServerReflection", function()
 
   -- A descriptor set of files that import each other in a chain: a0 imports a1, and so on.
   local function chain(n)
-    local function field(number, bytes) -- shorter than 128 bytes
+    local function field(number, bytes) -- `bytes` are shorter than 128, so that the length is one byte
       return string.char(number << 3 | 2, #bytes) .. bytes
     end
     local files = {}

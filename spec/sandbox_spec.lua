@@ -1,4 +1,4 @@
--- What a script tries to get out of its environment, and what it is told.
+-- Attempts of a script to leave its environment, and the errors that it receives.
 local project = require "support.project"
 
 -- code -> the error it raises while it is loaded
@@ -49,7 +49,7 @@ local refused = {
   ["load 'x = 1' ()"] = "assignment to undefined global 'x': declare it with 'local x' first",
 }
 
--- What is harmless, and allowed.
+-- Harmless code that is allowed.
 local allowed = {
   "local _ENV = {} x = 1",
   "assert(load('x = 1 return x', 'chunk', 't', {})() == 1)",

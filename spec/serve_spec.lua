@@ -1,4 +1,4 @@
--- `moonwire serve`: what it prints, what it refuses, how it stops.
+-- `moonwire serve`: output, refused arguments, shutdown.
 local project = require "support.project"
 local test = require "moonwire.test"
 

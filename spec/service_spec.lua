@@ -1,5 +1,5 @@
--- What belongs to the loading of scripts is refused later, in a handler or a job. (What is wrong with handlers is in
--- check_spec.lua; a handler that sets one is in test/projects/inproc.)
+-- Functions that are allowed while scripts load are refused later, in handlers and jobs. (check_spec.lua tests mistakes
+-- with handlers; test/projects/inproc has a handler that registers one.)
 local mw = require "moonwire"
 
 describe("after the scripts were loaded", function()

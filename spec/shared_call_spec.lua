@@ -1,4 +1,4 @@
--- A call that another call's handler sends on and receives from, as in a chat: that handler's end is not the call's.
+-- A call that the handler of another call sends on and receives from, as in a chat. It outlives that handler.
 local project = require "support.project"
 local servers = require "support.server"
 local test = require "moonwire.test"

@@ -1,4 +1,4 @@
--- mw.status: statuses as values. (What becomes of one that a handler returns is in the echo project's specs.)
+-- mw.status: statuses as values. (Specs of the echo project test statuses that handlers return.)
 local mw = require "moonwire"
 
 local codes = {

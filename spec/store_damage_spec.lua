@@ -1,9 +1,9 @@
--- Damage in the store and files that are taken away, as callers, `moonwire store check` and load balancers see them.
+-- Damage in the store, and removed files, as callers, `moonwire store check` and load balancers see them.
 local project = require "support.project"
 local servers = require "support.server"
 local test = require "moonwire.test"
 
--- Greeter, which this folder's schema has too, carries "ACTION KEY" to the script and its answer back.
+-- The Greeter carries "ACTION KEY" to the script and returns its answer. The folder's schema has it too.
 local proto = [[
 syntax = "proto3";
 package helloworld;
@@ -85,7 +85,7 @@ describe("A store", function()
     local server = serve(folder)
     local shelf = server:connect "helloworld.Greeter"
     assert(shelf:SayHello { name = "fill" })
-    local code, out = store_check(folder) -- while the server runs
+    local code, out = store_check(folder) -- the server runs meanwhile
     assert.are.equal(0, code, out)
     assert.matches("DIR/data/store: 4 records in %d+ pages, while a server runs; sound", out)
     server:stop()
@@ -106,11 +106,11 @@ describe("A store", function()
     end
     assert.matches("the title of one", assert(shelf:SayHello { name = "get one" }).message)
     for _, action in ipairs { "get", "update", "insert", "count" } do lost(action, "two") end
-    for _, action in ipairs { "transaction", "each", "watch" } do -- these raise the status
+    for _, action in ipairs { "transaction", "each", "watch" } do -- these functions raise the status
       servers.assert_status("INTERNAL", "internal error", shelf:SayHello { name = action .. " two" })
     end
     servers.assert_status("DATA_LOSS", "numbers: the record of 42 is damaged", shelf:SayHello { name = "number" })
-    assert.are.equal("", assert(shelf:SayHello { name = "after two" }).message) -- a listing can go on after it
+    assert.are.equal("", assert(shelf:SayHello { name = "after two" }).message) -- a listing can continue after it
     assert.are.equal("true", assert(shelf:SayHello { name = "delete two" }).message)
     assert.are.equal("one three", assert(shelf:SayHello { name = "each" }).message)
     assert(shelf:SayHello { name = "put two" })

@@ -5,7 +5,7 @@ local test = require "moonwire.test"
 
 local names = 0
 
--- A collection that no other test uses.
+-- Returns a collection that no other test uses.
 local function fresh(options)
   names = names + 1
   local o = { name = "spec." .. names, message = "tasks.Task" }
@@ -162,7 +162,7 @@ describe("a collection", function()
     tasks:insert({ id = "b" }, { ttl = 1000 })
     clock:advance(19)
     assert.is_truthy(tasks:get "a")
-    tasks:update("a", function(task) return task end) -- keeps the time
+    tasks:update("a", function(task) return task end) -- does not extend the lifetime
     clock:advance(1)
     assert.is_nil((tasks:get "a"))
     assert.same({ "b" }, keys(tasks))
@@ -277,7 +277,7 @@ describe("update", function()
     end
     test.eventually(function() return ended == 500 end)
     assert.equal(500, tasks:get("a").created_at)
-    assert.is_true(runs < 3000, runs) -- once on a snapshot, and again on what is queued, or after a commit that came between
+    assert.is_true(runs < 3000, runs) -- a run on a snapshot, another on queued changes or after a commit in between
   end)
 
   it("does not starve transactions and deletes of the same key", function()
@@ -360,7 +360,7 @@ describe("each", function()
     for _ = 1, 10000 do
       for _ in tasks:each() do break end
     end
-    for _ = 1, 10000 do tasks:each() end -- released by the collector
+    for _ = 1, 10000 do tasks:each() end -- the collector releases their snapshots
     assert.equal(2, tasks:count())
   end)
 end)
@@ -543,7 +543,7 @@ describe("mw.store.transaction", function()
 end)
 
 describe("watch", function()
-  -- Follows changes in a fiber of its own until `stop` is seen.
+  -- Follows changes in a fiber of its own until it reads `stop`.
   local function follow(collection, options, stop)
     local seen = { done = false }
     mw.spawn(function()
@@ -663,7 +663,7 @@ describe("a store that is full", function()
       assert.is_nil(status.message:find("/tmp", 1, true) or status.message:find("/dev", 1, true))
       local log = server:stop()
       assert.matches('store: %d+ transactions? failed: /[^"]*/store.mdb: the store is full', log)
-      assert.is_nil(log:find("the store failed", 1, true)) -- a second line of the same failure
+      assert.is_nil(log:find("the store failed", 1, true)) -- would be a second line about the same failure
     end
   end)
 end)

@@ -67,7 +67,7 @@ describe("telemetry.TelemetryService", function()
     it("raises an alert at once for each rule that a report breaks", function()
       local feed <close> = telemetry:LiveFeed()
       report(feed, "db", 95.25, 100)
-      local alert = feed:receive() -- while this side still sends
+      local alert = feed:receive() -- this side has not half-closed yet
       assert.are.equal("CPU_HIGH", alert.alert_type)
       assert.are.equal("CPU at 95.2 %, the limit is 90.0 %", alert.message)
       assert.are.equal(95.25, alert.value)

@@ -1,4 +1,4 @@
--- `moonwire test` itself: what it prints, and what it exits with. (What specs can do is in test/projects/inproc.)
+-- `moonwire test` itself: output and exit status. (test/projects/inproc tests the functions for specs.)
 local project = require "support.project"
 local test = require "moonwire.test"
 

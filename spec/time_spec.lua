@@ -65,7 +65,7 @@ describe("mw.time", function()
 
   it("raises for what is no time", function()
     local ok, err = pcall(mw.time.format, {})
-    assert.is_true(ok, err) -- the default: 1970
+    assert.is_true(ok, err) -- the default time: 1970
     ok, err = pcall(mw.time.format, true)
     assert.is_false(ok)
     assert.matches("expected google.protobuf.Timestamp", err)

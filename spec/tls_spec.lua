@@ -1,4 +1,4 @@
--- Mistakes about TLS: `moonwire call` and mw.client name the mistake and the option that mends it.
+-- Mistakes with TLS: `moonwire call` and mw.client name the mistake and the option that corrects it.
 local mw = require "moonwire"
 local project = require "support.project"
 local test = require "moonwire.test"
@@ -44,7 +44,7 @@ describe("a connection that fails for TLS", function()
     folder:__close()
   end)
 
-  -- Asserts the words of `moonwire call` with `options`, and of mw.client with the same ones as a table.
+  -- Asserts the error of `moonwire call` with `options`, and of mw.client with the same options as a table.
   local function fails(expected, address, options, of_client)
     local words <const> = { "call", address, "helloworld.Greeter/SayHello", "{}", table.unpack(options) }
     local process <close> = test.start(words, { cwd = folder.dir })

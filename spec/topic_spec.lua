@@ -4,7 +4,7 @@ local test = require "moonwire.test"
 
 local names = 0
 
--- A topic that no other test uses.
+-- Returns a topic that no other test uses.
 local function fresh()
   names = names + 1
   return mw.topic("spec." .. names)

@@ -1,10 +1,10 @@
--- Project folders for specs: written to a temporary place, gone with the variable that holds them.
+-- Temporary project folders for specs. Closing the variable removes the folder.
 local test = require "moonwire.test"
 
 local project = {}
 project.__index = project
 
---- Makes a folder of `files` (path -> text), with a folder lua in any case.
+--- Makes a folder of `files` (path -> text). It always has a folder lua.
 ---@param files table<string, string>
 function project.new(files)
   local dir = os.tmpname()

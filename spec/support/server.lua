@@ -1,4 +1,4 @@
--- This folder's server for a describe block: server.start in setup, server:stop in teardown.
+-- A server of this folder for a describe block: server.start in setup, server:stop in teardown.
 local assert = require "luassert"
 local mw = require "moonwire"
 local test = require "moonwire.test"
@@ -14,20 +14,20 @@ function M.start(options)
   return setmetatable({ process = process, address = address, connections = 0 }, Server)
 end
 
--- A client of the service over a connection of its own, which may end up on another worker.
+-- Returns a client of the service with a connection of its own, which another worker may accept.
 function Server:connect(service)
   self.connections = self.connections + 1
   return mw.client(self.address, { max_receive_bytes = (8 << 20) + self.connections }):service(service)
 end
 
--- The server's resident memory in bytes.
+-- Returns the server's resident memory in bytes.
 function Server:memory()
   local file <close> = assert(io.open(("/proc/%d/statm"):format(self.process.pid)))
   local _, pages = file:read("n", "n")
   return pages * 4096
 end
 
--- Stops the server, which must end well: a sanitizer's finding would show here. Returns its log.
+-- Stops the server, which must exit with 0: a sanitizer's finding changes the status. Returns its log.
 function Server:stop()
   self.process:kill()
   assert.are.equal(0, (self.process:wait()), self.process.stderr)
@@ -36,7 +36,7 @@ function Server:stop()
   return log
 end
 
--- Asserts that a call failed so. `message` is a plain part of the status' message.
+-- Asserts that a call failed with `code` and a status message that contains `message`, a plain string.
 function M.assert_status(code, message, reply, status)
   assert.is_nil(reply)
   assert.is_table(status)
@@ -44,7 +44,7 @@ function M.assert_status(code, message, reply, status)
   assert.is_truthy(status.message:find(message, 1, true), ("expected %q in %q"):format(message, status.message))
 end
 
--- The messages of a stream, to its clean end, or the first `n` of them.
+-- Reads a stream to its end, whose status must be OK, or the first `n` messages. Returns the messages.
 function M.collect(stream, n)
   local list = {}
   while not n or #list < n do
@@ -56,7 +56,7 @@ function M.collect(stream, n)
   return list
 end
 
--- Runs the functions side by side and waits for all of them.
+-- Runs each function in a fiber and waits for all of them.
 function M.all(functions)
   local left, failure = #functions, nil
   for _, f in ipairs(functions) do
