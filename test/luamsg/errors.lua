@@ -1,4 +1,4 @@
--- What is refused, and in which words.
+-- Values that the encoder refuses, and the errors.
 
 t.fails("tasks.Task", { priority = "HIHG" },
         'tasks.Task.priority: expected tasks.Priority, got "HIHG" (did you mean "HIGH"?)')
@@ -104,11 +104,11 @@ t.same(t.trip("tasks.Task", trapped), { title = "x" })
 local list = setmetatable({ trapped }, { __index = trap, __len = trap, __pairs = trap })
 t.same(t.trip("tasks.TaskList", { tasks = list }), { tasks = { { title = "x" } } })
 
--- mw.message raises the same words, with the position of the script.
+-- mw.message raises the same text, with the position in the script.
 t.raises('tasks.Task.titel: no such field (did you mean "title"?)', mw.message, "tasks.Task", { titel = "x" })
 t.raises('no message type "tasks.Taks" in the schema (did you mean "tasks.Task"?)', mw.message, "tasks.Taks", {})
 
--- Whatever depth is accepted can be read again.
+-- A message of any accepted depth can be decoded again.
 local function deepest(type_name, make)
   for depth = 1, 200 do
     local bytes = t.encode(type_name, make(depth))

@@ -1,4 +1,4 @@
--- Every kind of field, in every shape, at the edges of its range; protoc says what the bytes are.
+-- Every kind of field, in every shape, at the limits of its range. protoc gives the expected bytes.
 
 local limits = {
   { text = [[f_double: 1.7976931348623157e308 f_float: 3.4028235e38 f_int64: 9223372036854775807
@@ -30,7 +30,7 @@ for i, case in ipairs(limits) do
   t.is(t.encode("kinds.Plain", case.value), bytes, "encoded " .. i)
 end
 
--- A field without presence always reads as its value or its default, and a default is not sent.
+-- A field without presence reads as its value or its default. A default is not sent.
 local empty = t.decode("kinds.Plain", "")
 t.same(next(empty), nil)
 t.is(empty.f_double, 0.0) t.is(math.type(empty.f_double), "float")
@@ -39,14 +39,14 @@ t.is(empty.f_bool, false) t.is(empty.f_string, "") t.is(empty.f_bytes, "") t.is(
 t.is(empty.f_message, nil) t.is(empty.no_such_field, nil) t.is(empty[1], nil)
 t.is(t.encode("kinds.Plain", { f_double = 0, f_int32 = 0, f_bool = false, f_string = "", f_enum = "NONE" }), "")
 
--- An optional one is nil when it is not set, and its zero is sent.
+-- An optional field is nil when it is not set. Its zero is sent.
 local zeros = { f_double = 0.0, f_float = 0.0, f_int64 = 0, f_uint64 = 0, f_int32 = 0, f_bool = false, f_string = "",
                 f_bytes = "", f_uint32 = 0, f_enum = "NONE" }
 t.same(t.oracle("kinds.Optional", zeros), zeros)
 t.same(t.oracle("kinds.Optional", {}), {})
 for name in next, zeros do t.is(t.decode("kinds.Optional", "")[name], nil, name) end
 
--- Repeated fields are sequences that are always there.
+-- A repeated field always reads as a sequence.
 local text = [[f_double: 1.5 f_double: 0 f_float: 0.25 f_int64: [-1, 0, 1] f_uint64: 18446744073709551615 f_int32: -7
   f_fixed64: 5 f_fixed32: [0, 4294967295] f_bool: [true, false] f_string: ["", "b"]
   f_message {} f_message { f_int32: 2 } f_bytes: "\000" f_uint32: [1, 2, 3] f_enum: [CRIMSON, NONE, 9]
@@ -64,7 +64,7 @@ for name in next, lists do t.same(rawget(none, name), {}, name) end
 assert(none.f_int32 ~= t.decode("kinds.Repeated", "").f_int32, "empty lists are shared")
 t.is(t.encode("kinds.Repeated", none), "")
 
--- So are maps.
+-- A map field always reads as a table.
 local maps = { labels = { a = "1", [""] = "" }, by_int32 = { [-5] = { f_int32 = 5 }, [0] = {} },
                by_uint64 = { [-1] = "x" }, by_bool = { [true] = "GREEN", [false] = 12 }, by_sint64 = { [-9] = -0.5 },
                by_fixed32 = { [4294967295] = 2.0 }, values = { n = mw.null, l = mw.array { 1.0 } },
@@ -78,12 +78,12 @@ t.same(t.decode("kinds.Maps", "\10\0\10\3\10\1k\18\0\58\0\66\0"),
        { labels = { [""] = "", k = "" }, by_int32 = { [0] = {} }, by_uint64 = {}, by_bool = {}, by_sint64 = {},
          by_fixed32 = {}, values = { [""] = mw.null }, wrapped = { [""] = 0 } })
 
--- Whole floats are integers, every number is a float, a number of an enum is its value, an alias its name.
+-- Integer fields take whole floats, float fields take any number, enum fields take numbers and aliases.
 t.same(t.trip("kinds.Plain", { f_int32 = 3.0, f_double = 3, f_float = 1, f_uint64 = 2.0 ^ 63, f_enum = 2 }),
        { f_int32 = 3, f_double = 3.0, f_float = 1.0, f_uint64 = math.mininteger, f_enum = "GREEN" })
 t.same(t.trip("kinds.Plain", { f_enum = "CRIMSON" }), { f_enum = "RED" })
 t.same(t.trip("kinds.Plain", { f_float = 3.4028235e38 }), { f_float = 3.4028234663852886e38 })
 
--- A name that Lua does not intern.
+-- A name too long for Lua to intern.
 local long = { a_field_name_that_is_longer_than_lua_interns_strings = "x" }
 t.same(t.oracle("kinds.AFieldNameThatIsLonger", long), long)

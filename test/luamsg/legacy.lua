@@ -1,6 +1,6 @@
 -- proto2: defaults, required fields, closed enums, packed or not, extensions.
 
--- A field that declares a default reads as it while it is not set; rawget tells.
+-- An unset field with a declared default reads as the default; rawget returns nil.
 local unset = t.decode("legacy.Settings", "")
 t.is(unset.retries, 5) t.is(unset.name, "anonymous") t.is(unset.level, "SECOND") t.is(unset.ratio, -1.5)
 t.is(unset.salt, "a\0b") t.is(unset.on, true) t.is(unset.plain, nil) t.is(unset.plain_level, nil)
@@ -12,7 +12,7 @@ t.same(t.oracle("legacy.Settings", zeros), zeros)
 local same_as_default = { retries = 5, level = "SECOND", unpacked = {}, packed = {}, levels = {} }
 t.same(t.oracle("legacy.Settings", same_as_default), same_as_default)
 
--- Closed enums: a number without a name is no value, and one from the wire is kept aside.
+-- Closed enums: a number without a name is refused; from the wire it is kept as an unknown field.
 t.fails("legacy.Settings", { level = 9 }, "legacy.Settings.level: expected legacy.Level, got 9")
 t.fails("legacy.Settings", { levels = { "FIRST", 0 } }, "legacy.Settings.levels[2]: expected legacy.Level, got 0")
 t.same(t.trip("legacy.Settings", { level = 3 }).level, "FIRST")
@@ -20,7 +20,7 @@ local kept = t.decode("legacy.Settings", "\24\9")
 t.is(rawget(kept, "level"), nil)
 t.is(t.encode("legacy.Settings", kept), "\24\9")
 
--- Both forms of repeated fields, each as the .proto says.
+-- Both forms of repeated fields, each as the .proto declares it.
 local numbers = { unpacked = { 1, 2 }, packed = { 3, 4 }, levels = { "SECOND", "FIRST" } }
 local bytes = t.encode("legacy.Settings", numbers)
 t.is(bytes, t.protoc_encode("legacy.Settings", "unpacked: [1, 2] packed: [3, 4] levels: [SECOND, FIRST]"))

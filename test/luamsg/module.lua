@@ -1,6 +1,6 @@
 -- mw.message, mw.type, tostring, mw.array, mw.null, mw.any, mw.u64.
 
--- A checked message: what decoding would give.
+-- A checked message equals a decoded one.
 local task = mw.message("tasks.Task", { id = "task-0001", priority = 3, title = "" })
 t.same(task, { id = "task-0001", priority = "HIGH" })
 t.is(task.description, "") t.is(task.created_at, 0)

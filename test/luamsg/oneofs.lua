@@ -1,4 +1,4 @@
--- Oneofs: one member at most, and the name of the one that is set.
+-- Oneofs: one member at most, and the name of the member that is set.
 
 local m = t.trip("kinds.Choice", { text = "" })
 t.same(m, { text = "" })
@@ -8,7 +8,7 @@ m.text, m.color = nil, "RED"
 t.is(m.kind, "color")
 m.color = nil
 t.is(m.kind, nil)
-t.is(m.before, 0) -- defaults are read in such a type too
+t.is(m.before, 0) -- fields outside the oneof still read as their defaults
 t.is(m.no_such_field, nil) t.is(m[1], nil)
 
 for name, value in next, { text = "", number = 0, message = {}, color = "NONE", raw = "", wrapped = "" } do

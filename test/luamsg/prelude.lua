@@ -1,4 +1,4 @@
--- What every file of checks uses. `t` is the harness: t.encode, t.decode, t.protoc_encode, t.protoc_decode.
+-- Helpers of the files of checks. `t` is the harness: t.encode, t.decode, t.protoc_encode, t.protoc_decode.
 
 local function show(value, depth)
   depth = depth or 0
@@ -30,7 +30,7 @@ function t.is(got, expected, what)
   if got ~= expected then error((what or "value") .. ": expected " .. show(expected) .. ", got " .. show(got), 2) end
 end
 
--- Encoding `value` as `type_name` fails with exactly `message`.
+-- Asserts that encoding `value` as `type_name` fails with exactly `message`.
 function t.fails(type_name, value, message)
   local bytes, text = t.encode(type_name, value)
   if bytes then error("encoded, but expected: " .. message, 2) end
@@ -45,14 +45,14 @@ function t.raises(message, f, ...)
   end
 end
 
--- Through the encoder and the decoder.
+-- Encodes and decodes `value`.
 function t.trip(type_name, value)
   local bytes, text = t.encode(type_name, value)
   if not bytes then error(text, 2) end
   return (assert(t.decode(type_name, bytes)))
 end
 
--- Through the encoder, protoc both ways, and the decoder.
+-- Passes `value` through the encoder, protoc in both directions, and the decoder.
 function t.oracle(type_name, value)
   local bytes = assert(t.encode(type_name, value))
   return (assert(t.decode(type_name, t.protoc_encode(type_name, t.protoc_decode(type_name, bytes)))))

@@ -1,4 +1,4 @@
--- A few hundred random messages: what we encode is what protoc reads, and the other way round.
+-- A few hundred random messages: protoc reads the encoder's bytes, and the decoder reads protoc's.
 
 math.randomseed(20261121)
 local random = math.random

@@ -1,4 +1,4 @@
--- Fields that the schema does not know survive decode and encode, at every depth.
+-- Fields missing in the schema survive decode and encode, at every depth.
 
 local newer = { id = "task-0001", title = "t", owner = "me", votes = { 1, 2 }, offset = -3, mask = 255,
                 parent = { id = "task-0000" } }
@@ -7,7 +7,7 @@ local task = t.decode("tasks.Task", bytes)
 t.same(task, { id = "task-0001", title = "t" })
 t.is(t.encode("tasks.Task", task), bytes)
 
--- A change elsewhere in the message leaves them.
+-- A change of another field keeps them.
 task.title = "changed"
 newer.title = "changed"
 t.is(t.encode("tasks.Task", task), t.encode("tasks.NewerTask", newer))
@@ -18,7 +18,7 @@ local older = t.decode("tasks.TaskList", bytes)
 t.is(t.encode("tasks.TaskList", older), bytes)
 t.same(t.decode("tasks.NewerTaskList", t.encode("tasks.TaskList", older)), t.trip("tasks.NewerTaskList", list))
 
--- They are the table's own: a copy by hand does not have them, a moved message does.
+-- They belong to the table: a copy made field by field lacks them, a moved message keeps them.
 local copy = {}
 for k, v in pairs(older.tasks[1]) do copy[k] = v end
 t.same(t.trip("tasks.NewerTask", t.decode("tasks.NewerTask", t.encode("tasks.Task", copy))).owner, "")
@@ -33,7 +33,7 @@ t.same(group, { before = 1, after = 2 })
 t.same(t.protoc_decode("legacy.WithGroup", t.encode("legacy.WithGroup", group)),
        t.protoc_decode("legacy.WithGroup", bytes))
 
--- They are forgotten with their message.
+-- They are released with their message.
 local weak = setmetatable({ group }, { __mode = "v" })
 group = nil
 collectgarbage()

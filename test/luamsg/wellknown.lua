@@ -1,4 +1,4 @@
--- The well-known types have a form of their own.
+-- Well-known types have Lua forms of their own.
 
 local function decode(text) return t.decode("kinds.Wellknown", t.protoc_encode("kinds.Wellknown", text)) end
 local function trip(value) return t.oracle("kinds.Wellknown", value) end
@@ -69,7 +69,7 @@ t.raises("out of range", bad.number, bad)
 bad.nanos = "x"
 t.raises("expected an integer in field 'nanos'", bad.number, bad)
 
--- Times that JSON cannot show: they go on as they came, are compared and counted with, and are refused as text.
+-- Times out of JSON's range: they survive encoding, support comparison and arithmetic, and have no text form.
 for text, fields in next, { ["seconds: 253402300800"] = { seconds = 253402300800, nanos = 0 },
                             ["seconds: -9223372036854775808 nanos: -5"] = { seconds = math.mininteger, nanos = -5 },
                             ["nanos: 2000000000"] = { seconds = 0, nanos = 2000000000 } } do

@@ -13,7 +13,7 @@ FOLDER = pathlib.Path(__file__).parent / "connect"
 
 
 def project():
-    """The handlers of both modes, beside the contracts of the suite."""
+    """A folder with the handlers of both modes and the suite's .proto files."""
     folder = TOOLS / "connect"
     shutil.rmtree(folder, ignore_errors=True)
     for name in ("lua", "proto"):
@@ -27,7 +27,7 @@ def project():
 
 
 def known(kind, mode, engine):
-    """The list of cases that fail, or may, and its lines of comments that are not in docs/engines.md."""
+    """Reads the list of cases that fail or may fail. Returns it, and its comment lines that docs/engines.md lacks."""
     path = FOLDER / f"{kind}-{mode}-{engine}.txt"
     if not path.exists():
         return [], []

@@ -1,4 +1,4 @@
-"""grpcurl, as a user of the default services and of examples/interop calls it: by reflection, and by a .proto file."""
+"""Calls of grpcurl to the default services and examples/interop: by reflection, and by a .proto file."""
 
 import re
 
@@ -7,7 +7,7 @@ from tools import ROOT, Server, install, run
 PACKAGE = "github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.3"
 NOT_FOUND = 64 + 5  # grpcurl adds 64 to the code
 
-# name: arguments before and after the address, exit status, patterns that the output has
+# name: arguments before and after the address, exit status, patterns in the output
 TASKS = {
     "list": ([], ["list"], 0, [r"^tasks\.TaskService$", r"^grpc\.health\.v1\.Health$"]),
     "list of a service": ([], ["list", "tasks.TaskService"], 0, [r"^tasks\.TaskService\.CreateTask$"]),

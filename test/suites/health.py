@@ -1,7 +1,7 @@
-"""grpc-go's and grpc-java's clients with health checking, while the folder that is served changes.
+"""Clients of grpc-go and grpc-java with health checking, while the served folder changes.
 
-health/main.go and health/Health.java read the calls to make from their input. Built into build/conformance; the one of
-Java needs a JDK and Maven, and is left out without them."""
+health/main.go and health/Health.java read the calls to make from stdin. They are built into build/conformance. The Java
+client needs a JDK and Maven, and is left out without them."""
 
 import pathlib
 import shutil
@@ -13,7 +13,7 @@ import time
 from tools import TOOLS, Server, setup
 
 FOLDER = pathlib.Path(__file__).parent / "health"
-WAIT = 30  # seconds, for whatever should be there at once
+WAIT = 30  # seconds, for events that are due at once
 
 PROTO = """syntax = "proto3";
 package {name};
@@ -31,7 +31,7 @@ def is_old(program, *sources):
 
 
 def go():
-    """Returns the command."""
+    """Builds the client of grpc-go. Returns its command."""
     program, sources = TOOLS / "health-go", [FOLDER / "main.go", FOLDER / "go.mod"]
     if is_old(program, *sources):
         copy = TOOLS / "health-go-source"
@@ -46,7 +46,7 @@ def go():
 
 
 def java():
-    """Returns the command, or None where there is no JDK or Maven."""
+    """Builds the client of grpc-java. Returns its command, or None without a JDK or Maven."""
     if not shutil.which("mvn") or not shutil.which("javac"):
         return None
     folder = TOOLS / "health-java"
@@ -87,7 +87,7 @@ class Client:
         self.process.stdin.flush()
 
     def status(self):
-        """In capitals: grpc-go writes NotFound where others write NOT_FOUND."""
+        """Reads a status, as capitals without underscores: grpc-go prints NotFound, grpc-java NOT_FOUND."""
         return self.process.stdout.readline().strip().replace("_", "").upper()
 
     def call(self, *arguments):
@@ -124,7 +124,8 @@ class Project:
 
 
 def follows_the_folder(command, project, server):
-    """A save adds the client's service, and a later one removes it: it is called while it is there, and only then."""
+    """A save adds the client's service, a later one removes it. Calls succeed while the service exists, and only
+    then."""
     with Client(command, server.address, "b.S") as client:
         first = client.call("/b.S/Get", 0.5)
         if first != "DEADLINEEXCEEDED":
@@ -146,7 +147,7 @@ def follows_the_folder(command, project, server):
 
 
 def bears_reloads(command, project, server):
-    """Calls with saves among them, each of which is another generation."""
+    """Makes calls with saves in between, each of which is a new generation."""
     with Client(command, server.address, "a.S") as client:
         if (first := client.call("/a.S/Get")) != "OK":
             return f"the first call: {first}"

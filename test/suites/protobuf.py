@@ -1,5 +1,5 @@
-"""protobuf's conformance runner, of the release of the system's libprotobuf and protoc. It is built from the source in
-Go's module of that release, with jsoncpp."""
+"""protobuf's conformance runner, in the release of the system's libprotobuf and protoc. It is built with jsoncpp from
+the source in the Go module of that release."""
 
 import os
 import pathlib
@@ -17,7 +17,8 @@ FLAGS = ["-O0", "-w", "-I.", "-I/usr/include/jsoncpp"]
 
 
 def source():
-    """The release's source; None for a release that has no such module, or a runner that needs more (from 22 on)."""
+    """The folder of the release's source. None for a release without such a module, or from 22 on, where the runner has
+    more dependencies."""
     version = re.search(r"3\.\d+\.\d+", run(["protoc", "--version"])[1])
     return version and module(f"github.com/protocolbuffers/protobuf@v{version.group()}+incompatible")
 
@@ -42,7 +43,7 @@ def build(protobuf):
 
 
 def project(protobuf, folder):
-    """The handler, beside the contracts of the suite."""
+    """Fills `folder` with the handler and the suite's .proto files."""
     for name in ("lua", "proto"):
         shutil.copytree(FOLDER / name, folder / name)
     (folder / "proto" / "google" / "protobuf").mkdir(parents=True)

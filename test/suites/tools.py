@@ -1,4 +1,4 @@
-"""Helpers of the suites of test/conformance.py: Go's packages, a server, programs with a time limit, tables."""
+"""Helpers of the suites of test/conformance.py: Go packages, a server, programs with a time limit, tables."""
 
 import json
 import os
@@ -41,7 +41,7 @@ class Server:
 
 
 def setup(command, failed, **options):
-    """Runs a step of an installation, and returns its output."""
+    """Runs a step of an installation. Returns its output."""
     done = subprocess.run([str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                           **options)
     if done.returncode != 0:
@@ -50,7 +50,7 @@ def setup(command, failed, **options):
 
 
 def install(package):
-    """The program of a Go package."""
+    """Installs a Go package. Returns the path of its program."""
     path = TOOLS / package.split("@")[0].split("/")[-1]
     if not path.exists():
         print(f"conformance: go install {package}", flush=True)
@@ -59,13 +59,13 @@ def install(package):
 
 
 def module(name):
-    """The folder of a Go module's source."""
+    """Downloads a Go module. Returns the folder of its source."""
     output = setup(["go", "mod", "download", "-json", name], f"{name} cannot be downloaded", cwd="/")
     return pathlib.Path(json.loads(output[output.index("{"):])["Dir"])
 
 
 def run(command, timeout=TIMEOUT, **options):
-    """Returns the exit status and the output."""
+    """Runs a program. Returns its exit status and output."""
     try:
         done = subprocess.run([str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                               timeout=timeout, text=True, errors="replace", **options)
@@ -75,7 +75,7 @@ def run(command, timeout=TIMEOUT, **options):
 
 
 class Results:
-    """Counts by row and column: passed, failed, and a third number, which is neither."""
+    """Counts by row and column: passed, failed, and a third number for other results."""
 
     def __init__(self, third="skipped"):
         self.names = ("ok", "FAILED", third)

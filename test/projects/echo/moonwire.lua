@@ -1,2 +1,2 @@
--- Some handlers here run for as long as it takes.
+-- Some handlers here run for long without waiting.
 return { limits = { slice_ms = 0 } }

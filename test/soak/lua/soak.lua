@@ -1,4 +1,4 @@
--- Answers each call with the version of everything that it was loaded with.
+-- Answers each call with the versions of all files of its generation.
 local mw = require "moonwire"
 
 local version = require "version"

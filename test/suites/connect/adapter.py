@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 """usage: adapter.py server|client
 
-For connectconformance, which starts it: speaks the suite's protocol on stdin and stdout, and has `moonwire serve` do the
-work, in the folder CONNECT_PROJECT, on ENGINE. As a server it serves the suite's calls; as a client it hands each call
-that the suite asks for to a handler (lua/driver.lua), which makes it."""
+connectconformance starts it. It speaks the suite's protocol on stdin and stdout, and runs `moonwire serve` in the
+folder CONNECT_PROJECT, on ENGINE. As a server it serves the suite's calls; as a client it passes each call that the
+suite requests to a handler (lua/driver.lua), which makes the call."""
 
 import concurrent.futures
 import os
@@ -32,7 +32,7 @@ def length_delimited(number, data):
 
 
 def fields(data):
-    """The varint and length-delimited fields of a message, {number: value}."""
+    """Decodes the varint and length-delimited fields of a message, {number: value}."""
     values, at = {}, 0
 
     def take():
@@ -70,7 +70,7 @@ def unblock():
 
 
 class Moonwire:
-    """The server, in a copy of the project with these settings, until stop()."""
+    """A server in a copy of the project with these settings, until stop()."""
 
     def __init__(self, settings, files=()):
         self.folder = pathlib.Path(tempfile.mkdtemp())
@@ -97,7 +97,7 @@ class Moonwire:
 
 def serve():
     stops = [signal.SIGTERM, signal.SIGINT]
-    signal.pthread_sigmask(signal.SIG_BLOCK, stops)  # before there are threads, and until sigwait()
+    signal.pthread_sigmask(signal.SIG_BLOCK, stops)  # before threads start, which inherit the mask, and until sigwait()
     request = fields(read_message())
     settings, files = ['log_level = "off", grace = 1'], {}
     if request.get(6):
@@ -131,7 +131,7 @@ def call():
 
     def one(request):
         try:
-            response = run.future(request).result(60)  # a deadline would go on to the call that it makes
+            response = run.future(request).result(60)  # no gRPC deadline: the handler's outbound call would inherit it
         except (grpc.RpcError, grpc.FutureTimeoutError) as error:
             name = fields(request)[1]
             words = str(error).encode()

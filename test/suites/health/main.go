@@ -15,7 +15,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
-	_ "google.golang.org/grpc/health" // has connections follow grpc.health.v1.Health/Watch
+	_ "google.golang.org/grpc/health" // makes connections follow grpc.health.v1.Health/Watch
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/emptypb"
 )

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 """usage: testee.py
 
-For protobuf's conformance runner, which starts it: takes each request on stdin (a length of four bytes, little-endian, and
-the message), has the server at TESTEE_ADDRESS answer it, and writes the answer in the same form."""
+protobuf's conformance runner starts it. It reads each request on stdin (a length of four bytes, little-endian, and the
+message), passes it to the server at TESTEE_ADDRESS, and writes the answer in the same form."""
 
 import os
 import sys

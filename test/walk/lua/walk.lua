@@ -1,12 +1,12 @@
--- Calls everything that `require "moonwire"` leads to, at random and with hostile arguments, in handlers of all four call
--- types, in spawned functions and while the script loads. `round` (seed, number) and `names` (methods and fields of the
--- library) are written by test/walk.py, which also saves this folder over and over. Errors are fine.
+-- Calls the functions and methods reachable from `require "moonwire"`, at random and with hostile arguments, in
+-- handlers of all four call types, in spawned functions and while the script loads. test/walk.py writes `round` (seed,
+-- number) and `names` (methods and fields of the library), and saves this folder repeatedly. Errors are allowed.
 local mw = require "moonwire"
 local names, round = require "names", require "round"
 
 local STEPS <const>, DEPTH <const>, POOL <const>, SPAWNED <const> = 30, 3, 200, 30
 
--- ---- chance ----
+-- ---- random numbers ----
 
 local word = round.seed * 0x9E3779B97F4A7C15 | 1
 
@@ -19,9 +19,9 @@ end
 
 local function pick(list) return list[random(#list)] end
 
--- ---- what there is ----
+-- ---- collected values ----
 
--- Values that calls have returned. They outlive saves, and the version changes now and then, so that they are copied.
+-- Values that calls have returned. They outlive saves; the version changes at times, so that they are copied.
 local kept = mw.state("kept", round.number // 3, function(old) return old or { values = {} } end)
 local pool = kept.values
 
@@ -104,7 +104,7 @@ local function hostile(t)
     meta[event] = event == "__mode" and "k" or event == "__name" and "moonwire.Call" or random(5) > 1 and reaction() or value()
   end
   if random(2) == 1 then return select(2, pcall(setmetatable, t, meta)) end
-  local smuggled = { __index = meta.__index } -- set before it has its fields
+  local smuggled = { __index = meta.__index } -- set as the metatable before it has its fields
   pcall(setmetatable, t, smuggled)
   for k, v in pairs(meta) do smuggled[k] = v end
   return t
@@ -158,7 +158,7 @@ function value()
   return pick(generators)()
 end
 
--- ---- arguments that get far ----
+-- ---- plausible arguments ----
 
 local function key() return pick { "a", "b", "c", 1, 2, 3 } end
 local function file() return pick { "a", "b", "d/c", "d", "x.tmp" } end
@@ -204,7 +204,7 @@ end
 
 -- ---- a step ----
 
-local NEVER <const> = { every = true, intercept = true } -- but while the script loads
+local NEVER <const> = { every = true, intercept = true } -- called only while the script loads
 
 local function call_function()
   local f = pick(functions)

@@ -1,4 +1,4 @@
--- Handlers whose behaviour the request names, so that specs can provoke each of them in a running server.
+-- Handlers whose behaviour the request names, so that specs can cause each of them in a running server.
 local mw = require "moonwire"
 local failures = require "failures"
 local tracing = require "tracing"
@@ -6,7 +6,7 @@ local tracing = require "tracing"
 local Echo = mw.service "echo.Echo"
 local unary, expand, collect, chat = {}, {}, {}, {}
 
--- What outlives a call here is in the store, so that every worker sees it.
+-- Data that outlives a call is in the store, so that every worker sees it.
 local notes = mw.store.collection { name = "notes", message = "echo.Message", key = "what" }
 
 local function note(name, text)
@@ -34,7 +34,7 @@ function unary.details()
   })
 end
 
--- Details that are Any messages already: packed by hand, and those of another status.
+-- Details that are Any messages already: packed by hand, and taken from another status.
 function unary.ready_details(req)
   local other = mw.status.not_found("other"):with_details("google.rpc.ErrorInfo", { reason = "OTHER" })
   local status = mw.status.aborted("see details"):with_details(mw.any.pack("google.rpc.ErrorInfo", { reason = "PACKED" }))
@@ -61,7 +61,7 @@ function unary.status_as_reply() return mw.status.not_found("x") end
 
 function unary.second_result() return nil, "not a status" end
 
--- A status that a script has made a success of.
+-- A status whose code a script has changed to OK.
 local function ok_status()
   local status = mw.status.unknown ""
   status.code = "OK"
@@ -77,7 +77,7 @@ function expand.ok_status(_, call)
   return nil, ok_status()
 end
 
--- A detail that is no Any: the status cannot be sent.
+-- A detail is no Any, so the status cannot be sent.
 local function bad_status()
   local status = mw.status.invalid_argument "x"
   status.details = { 42 }
@@ -88,7 +88,7 @@ function unary.bad_status() return nil, bad_status() end
 
 function unary.raise_bad_status() error(bad_status()) end
 
--- A status whose details a <close> handler spoils on its way out.
+-- A status whose details a <close> variable spoils after it was raised.
 function unary.spoil_status()
   local status = mw.status.invalid_argument("x"):with_details("google.rpc.BadRequest", {})
   local _ <close> = setmetatable({}, { __close = function() status.details[1] = 42 end })
@@ -114,7 +114,7 @@ function unary.spin()
   while true do end
 end
 
--- Jobs, and a handler, whose <close> handlers wait without end, or spawn without end.
+-- Jobs and a handler whose <close> variables wait, or spawn jobs, without end.
 local function endless(f)
   local _ <close> = setmetatable({}, { __close = f })
   mw.sleep(1000)
@@ -136,7 +136,7 @@ function unary.endless(req)
   return req
 end
 
--- A job that spawns another one, just like it, when it is told to end.
+-- A job that spawns an equal one when it is ended; three jobs in all.
 function unary.respawn(req)
   local left = 3
   local function job()
@@ -163,7 +163,7 @@ end
 
 function unary.large(req) return { text = ("x"):rep(req.count) } end
 
--- Leaves a job behind that only the end of the server ends.
+-- Starts a job that lasts until the server stops.
 function unary.job(req)
   mw.spawn(function()
     local _ <close> = setmetatable({}, {
@@ -174,13 +174,13 @@ function unary.job(req)
   return req
 end
 
--- Its headers tell the client that it waits.
+-- Sends headers, so that the client can detect that the handler waits.
 function unary.hold(_, call)
   call:send_headers()
   mw.sleep(600)
 end
 
--- What this server is busy with, this call included.
+-- Live calls and coroutines of this server, this call included.
 function unary.counts()
   return { pairs = {
     calls = tostring(mw.metrics.total "moonwire_calls_live"),
@@ -193,7 +193,7 @@ function unary.announce(req)
   return unary.sleep(req)
 end
 
--- Notes how its wait ended, from a <close> variable, which may itself wait.
+-- Notes the end of its wait from a <close> variable, which may itself wait.
 function unary.cleanup(req)
   local _ <close> = setmetatable({}, {
     __close = function(_, err)
@@ -257,7 +257,7 @@ function unary.bad_header(req, call)
   return req
 end
 
--- Fails the first attempt, with the pushback that the request has.
+-- Fails the first attempt, with the pushback of the request.
 function unary.pushed_back(req, call)
   local before = call.metadata["grpc-previous-rpc-attempts"]
   if before then return { pairs = { before = before } } end
@@ -265,7 +265,7 @@ function unary.pushed_back(req, call)
   return nil, mw.status.unavailable "again"
 end
 
--- A generator that waits: a coroutine of the script's own inside of the handler's.
+-- A generator that waits: a coroutine of the script inside the handler's.
 function unary.generator(req)
   local function items()
     for i = 1, req.count do
@@ -308,7 +308,7 @@ function unary.spawn(req)
   return req
 end
 
--- Calls the server at `text` in turn.
+-- Makes a call to the server at `text`.
 function unary.forward(req)
   local request = { what = req.pairs.what, text = req.pairs.text, seconds = req.seconds }
   local reply, status = mw.client(req.text):call("echo.Echo/Unary", request)
@@ -364,7 +364,7 @@ function expand.bad_option(req, call) call:send({}, options[req.text]) end
 
 function expand.wrong_field(_, call) call:send { txt = "x" } end
 
--- Never waits, and so never hears of its end.
+-- Never waits, so the call's end cannot unwind it.
 function expand.spin()
   mw.log.info "spins"
   while true do end
@@ -372,7 +372,7 @@ end
 
 function expand.returns() return { text = "x" } end
 
--- Counts in the store how many messages it could send before it had to wait for good.
+-- Notes the number of messages that it sent before call:send began to wait without end.
 function expand.flood(req, call)
   local payload = ("x"):rep(1000)
   local sent = 0
@@ -395,14 +395,14 @@ function expand.forever(_, call)
   local n = 0
   while true do
     n = n + 1
-    call:send { count = n } -- does not look at the result: the next wait ends it
+    call:send { count = n } -- ignores the result: the next wait ends it
     mw.sleep(0.001)
   end
 end
 
 local held = {}
 
--- Keeps a stream from the server at `text` beyond its own end.
+-- Keeps a stream from the server at `text` after its own end.
 function expand.hold(req, call)
   local request = { what = "flood", text = req.pairs.text, count = 1000000 }
   held[#held + 1] = mw.client(req.text):stream("echo.Echo/Expand", request)
@@ -418,7 +418,7 @@ function collect.sum(first, call)
   return { count = sum }
 end
 
--- How each message came.
+-- Lists the encoding of each message.
 function collect.encodings(first, call)
   local list = { call.request_encoding }
   for _ in call:messages() do list[#list + 1] = call.request_encoding end
@@ -427,7 +427,7 @@ end
 
 function collect.first_only(first) return first end
 
--- Notes how a receive that is under way ends.
+-- Notes the result of a receive under way when the call ends.
 function collect.receive_end(first, call)
   local message, status = call:receive()
   note(first.text, tostring(message) .. " " .. tostring(status))
@@ -457,7 +457,7 @@ function chat.echo(first, call)
   end
 end
 
--- Takes up a message that came while it slept, and asks the server at `text` for the reply to it.
+-- Receives a message that came while it slept, and forwards it to the server at `text` for the reply.
 function chat.forward(first, call)
   mw.sleep(0.1)
   call:send(assert(mw.client(first.text):call("echo.Echo/Unary", call:receive())))
@@ -507,14 +507,14 @@ end
 
 function waits.client(call)
   local _, status = mw.client(call.vars.address):service("echo.Echo"):Unary { what = "hold" }
-  error(status) -- the outbound call has the same deadline, and may end first
+  error(status) -- the outbound call has the same deadline and may end first
 end
 
 function waits.messages(call)
   for _ in call:messages() do end
 end
 
--- These two tell of the end by what they return; what waits next raises it.
+-- call:receive returns the status of the end; the next wait raises it.
 function waits.receive(call)
   local message, status = call:receive()
   assert(message == nil and call.vars.ended == nil)
@@ -540,10 +540,10 @@ function waits.send(call)
   mw.sleep(600)
 end
 
--- These end by themselves, and clean up while the call ends.
+-- These handlers end by themselves, and clean up while the call ends.
 local unawaited = { nothing = true, fail = true }
 
--- Says that it is there, waits, and notes from a <close> variable, which may itself wait, how that ended.
+-- Sends a message, waits, and notes the end of the wait from a <close> variable, which may itself wait.
 function chat.wait(first, call)
   call.vars.address = first.pairs.address
   local _ <close> = setmetatable({}, {
@@ -559,7 +559,7 @@ function chat.wait(first, call)
   note(first.text, "it went on")
 end
 
--- What may be done with a stream, and what not.
+-- Permitted and forbidden uses of a stream.
 local rules = {}
 
 function rules.two_receives(call)

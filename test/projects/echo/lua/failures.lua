@@ -1,4 +1,4 @@
--- Functions of the runtime that fail, each returning nil and a status, and what a handler does with that status.
+-- Functions of the runtime that fail, each with nil and a status, and ways in which handlers treat that status.
 local mw = require "moonwire"
 
 local M = {}
@@ -7,7 +7,7 @@ local scores = mw.store.collection { name = "scores", message = "echo.Message", 
 local gauge = mw.metrics.gauge { name = "echo_failures", labels = { "n" } }
 local nobody <const> = "127.0.0.1:1"
 
--- Each fails, by returning or by raising.
+-- Each function fails, by returning or by raising.
 local failing = {}
 
 function failing.read() return mw.fs.read "absent.txt" end
@@ -60,13 +60,13 @@ function failing.metric()
   end
 end
 
--- The store raises this by itself.
+-- The store raises this failure.
 function M.transaction()
   scores:put { what = "there" }
   return mw.store.transaction(function(tx) tx:insert(scores, { what = "there" }) end)
 end
 
--- ---- the ways from there to the caller ----
+-- ---- ways to pass the failure to the caller ----
 
 function M.assert_failure(req) return assert(failing[req.text]()) end
 
@@ -89,7 +89,7 @@ function M.return_failure(req)
   return nil, ok and status or reply
 end
 
--- A <close> variable that notes the error which ends the call, and raises it again.
+-- A <close> variable logs the error that ends the call and raises it again.
 function M.close_by_failure(req)
   local _ <close> = setmetatable({}, { __close = function(_, err)
     mw.log.info("closed by " .. err.code)

@@ -1,4 +1,4 @@
--- Interceptors around the echo service, for the specs: what each does shows in the reply's trailers and status.
+-- Interceptors around the echo service, for specs: the reply's trailers and status show the effect of each.
 local mw = require "moonwire"
 
 mw.intercept(function(call, next)

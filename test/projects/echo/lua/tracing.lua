@@ -1,9 +1,9 @@
--- Behaviours that show which trace context a handler gets, and which its outbound calls carry.
+-- Behaviours that return the trace context of a handler and of its outbound calls.
 local mw = require "moonwire"
 
 local M = {}
 
--- Every value of each key, joined by a bar; "-" for none. Logs a line, whose trace_id is the call's.
+-- Returns every value of each key, joined by a bar; "-" for none. Logs a line, which has the call's trace_id.
 function M.trace(req, call)
   local seen = { trace_id = call.trace_id }
   for _, key in ipairs { "traceparent", "tracestate", "baggage" } do
@@ -19,7 +19,7 @@ function M.log(req)
   return req
 end
 
--- Calls the server at `text`; `pairs` are metadata of the handler's own.
+-- Calls the server at `text`; `pairs` is metadata that the handler adds.
 function M.forward_trace(req, call)
   local own = {}
   for key, value in pairs(req.pairs) do own[key] = value end

@@ -1,4 +1,4 @@
--- The four call types and what a handler can do while it serves one.
+-- The four call types, and the functions of a call that handlers use.
 local echo = require "support.echo"
 local test = require "moonwire.test"
 

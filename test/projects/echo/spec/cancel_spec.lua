@@ -1,8 +1,8 @@
--- However a call ends before its time, and wherever its handler waits: it unwinds and its <close> variables run.
+-- Calls that are cancelled or pass their deadline, in each kind of wait: the handler unwinds and closes its variables.
 local echo = require "support.echo"
 local test = require "moonwire.test"
 
--- Where the handler waits, and what its <close> variable then notes: what the handler knew of the end, and the error.
+-- wait of the handler -> the note of its <close> variable: the status that the handler has received, and the error.
 local waits = {
   sleep = "^ CODE: ", pcall = "^ CODE: ", xpcall = "^ CODE: ", generator = "^ CODE: ", protected_coroutine = "^ CODE: ",
   topic = "^ CODE: ", client = "^ CODE: ", messages = "^ CODE: ", receive = "^CODE CODE: ", send = "^CODE CODE: ",
@@ -14,7 +14,7 @@ describe("a call that ends before its time", function()
   setup(function() server = echo.start { args = { "--workers", "2" } } end)
   teardown(function() server:stop() end)
 
-  -- A stream whose handler is about to wait; nil and a status when its deadline passed before.
+  -- Returns a stream whose handler is about to wait; nil and a status if its deadline passed before.
   local function start(how, key, options)
     local stream = server.echo:Chat(options)
     stream:send { what = "wait", text = key, pairs = { how = how, address = server.address } }
@@ -23,7 +23,7 @@ describe("a call that ends before its time", function()
     return nil, status
   end
 
-  -- The shortest deadline that a handler reaches its wait within, on a busy machine too. Returns its key as well.
+  -- Starts a stream with the shortest deadline that lets the handler reach its wait. Returns the stream and its key.
   local function start_with_deadline(how)
     local stream, status
     for _, deadline in ipairs { 0.2, 1, 5, 25 } do
@@ -50,10 +50,10 @@ describe("a call that ends before its time", function()
     it(("because of its deadline unwinds its handler (%s)"):format(how), function()
       local started, key = start_with_deadline(how)
       local stream <close> = started
-      if how ~= "send" and how ~= "nothing" and how ~= "fail" then -- there is nothing to read
+      if how ~= "send" and how ~= "nothing" and how ~= "fail" then -- no messages are left to read
         echo.assert_status("DEADLINE_EXCEEDED", "", stream:receive())
       end
-      assert_unwound(how, key, "%%u+[_%%u]*") -- the client's own clock may be faster: CANCELLED
+      assert_unwound(how, key, "%%u+[_%%u]*") -- CANCELLED if the client's timer runs first
     end)
   end
 

@@ -1,4 +1,4 @@
--- What cannot be done with an outbound stream: each mistake says what it was.
+-- Forbidden uses of an outbound stream: each error names the mistake.
 local mw = require "moonwire"
 local echo = require "support.echo"
 

@@ -5,14 +5,14 @@ local test = require "moonwire.test"
 local server, address
 local client, echo
 
--- The words of what `f(...)` raises.
+-- Returns the text of the error that `f(...)` raises.
 local function failure(f, ...)
   local ok, err = pcall(f, ...)
   assert.is_false(ok)
   return tostring(err)
 end
 
--- What a handler has noted under `key`, as soon as it has.
+-- Waits for a handler's note under `key`. Returns its text.
 local function noted(key)
   return test.eventually(function()
     collectgarbage()

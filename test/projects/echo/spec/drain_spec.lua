@@ -1,4 +1,4 @@
--- A server that stops: no new calls, time for those that run, then the end with UNAVAILABLE; exit code 0.
+-- A server that stops: no new calls, a grace period for running ones, which then end with UNAVAILABLE; exit code 0.
 local mw = require "moonwire"
 local echo = require "support.echo"
 local project = require "support.folder"
@@ -8,7 +8,7 @@ describe("a server that is asked to stop", function()
   local folder
   teardown(function() if folder then folder:close() end end)
 
-  -- A server of this folder's scripts with that grace period, and the text of other settings.
+  -- Starts a server of this folder's scripts with that grace period, seconds, and other settings, Lua text.
   local function start(grace, others)
     if folder then folder:close() end
     folder = project.with_settings(("return { grace = %g, %s }"):format(grace, others or ""))
@@ -73,7 +73,7 @@ describe("a server that is asked to stop", function()
     for _, stream in ipairs(streams) do
       local message, status
       repeat message, status = stream:receive() until not message
-      -- The words may be lost with the connection, which is reset where data is on its way to a server that is gone.
+      -- The message may be lost: data on its way to a server that is gone causes a reset of the connection.
       assert.are.equal("UNAVAILABLE", status.code)
     end
     assert_exits(server)

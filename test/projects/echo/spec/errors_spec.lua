@@ -1,4 +1,4 @@
--- How calls fail: statuses with code, message and details; mistakes of handlers, which callers see as an id only.
+-- Failures of calls: statuses with code, message and details; errors in handlers, of which callers receive only an id.
 local mw = require "moonwire"
 local echo = require "support.echo"
 local test = require "moonwire.test"
@@ -9,7 +9,7 @@ local codes = {
   "DATA_LOSS", "UNAUTHENTICATED",
 }
 
--- What a handler does wrong: what the log says of it.
+-- mistake of a handler -> pattern of the log line
 local mistakes = {
   raise = "lua/echo.lua:%d+: some text",
   raise_table = "lua/echo.lua:%d+",
@@ -115,7 +115,7 @@ describe("a failing call", function()
     assert.are.equal("OK", stream:status().code)
   end)
 
-  -- The log's line of an error id.
+  -- Returns the log line of an error id.
   local function logged(server_, id)
     server_:wait_logged("error_id=" .. id)
     for line in server_.process.stderr:gmatch "[^\n]+" do
@@ -124,7 +124,7 @@ describe("a failing call", function()
   end
 
   describe("because a function of the runtime has failed", function()
-    -- Asserts that the status is INTERNAL, and returns the line of the log.
+    -- Asserts that the status is INTERNAL. Returns the log line.
     local function internal(reply, status)
       assert.is_nil(reply)
       assert.are.equal("INTERNAL", status.code, tostring(status))
@@ -224,7 +224,7 @@ describe("a failing call", function()
     setup(function() debug = echo.start { args = { "--log-level", "debug" } } end)
     teardown(function() debug:stop() end)
 
-    -- Waits for the line of a failed call whose message has `text`, and returns it.
+    -- Waits for the log line of a failed call whose message contains `text`. Returns the line.
     local function failed(text)
       return test.eventually(function()
         for line in debug.process.stderr:gmatch "[^\n]+" do

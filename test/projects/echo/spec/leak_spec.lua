@@ -1,4 +1,4 @@
--- A client may vanish at any point of any call: nothing of it stays.
+-- A client may disconnect at any point of any call: the server releases everything that it held for the call.
 local echo = require "support.echo"
 local test = require "moonwire.test"
 
@@ -13,7 +13,7 @@ describe("clients that vanish", function()
       assert.are.equal("done", clients:read_line(60), clients.stderr)
     end
 
-    vanish(100) -- what is made once, such as buffers and pools, is there now
+    vanish(100) -- buffers, pools and the like, which are made once, exist now
     test.eventually(function() return server:counts().calls == 0 end)
     local before = server:counts()
     vanish(CLIENTS)

@@ -1,4 +1,4 @@
--- What is too large or too much is refused with words that say so, and costs its caller only.
+-- Calls beyond a limit are refused with an error that names the limit, and affect only their caller.
 local echo = require "support.echo"
 local folders = require "support.folder"
 local test = require "moonwire.test"
@@ -45,7 +45,7 @@ describe("limits", function()
 
   it("refuse metadata of more than limits.metadata_bytes", function()
     assert(server:unary("echo", {}, { metadata = { ["x-big"] = ("x"):rep(1000) } }))
-    -- An engine may close the connection that it came on, so this one is of its own.
+    -- An engine may close the connection of such a call, so it has one of its own.
     local options = { metadata = { ["x-big"] = ("x"):rep(8000) } }
     local reply, status = server:connect():Unary({ what = "echo" }, options)
     assert.is_nil(reply)

@@ -1,4 +1,4 @@
--- Metadata both ways: headers, trailers, binary keys, what is refused and why.
+-- Metadata in both directions: headers, trailers, binary keys, refused keys and values.
 local echo = require "support.echo"
 
 describe("metadata", function()

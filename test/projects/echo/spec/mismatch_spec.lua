@@ -1,5 +1,5 @@
--- A client and a server that disagree about the contract, as they do while one of them is older: the client says what
--- came instead of a reply.
+-- A client and a server with different contracts, as when one of them is older: the client's error describes the
+-- message that came instead of a reply.
 local echo = require "support.echo"
 local folders = require "support.folder"
 

@@ -1,4 +1,4 @@
--- Requests that are no messages, or too much of one: refused with the place, and nothing else is disturbed.
+-- Malformed and oversized requests: they are refused, with the place of the error, and other calls go on.
 local echo = require "support.echo"
 local test = require "moonwire.test"
 
@@ -8,7 +8,7 @@ end
 
 local UNARY <const>, COLLECT <const> = "/echo.Echo/Unary", "/echo.Echo/Collect"
 
--- what = { code, a part of the message, bytes... }
+-- name = { code, a part of the message, bytes... }
 local cases = {
   ["truncated"] = { "INVALID_ARGUMENT", "echo.Message.what", "\x0a\x05ab" },
   ["not UTF-8"] = { "INVALID_ARGUMENT", "echo.Message.text: ", "\x12\x02\xff\xfe" },

@@ -1,4 +1,4 @@
--- What becomes of calls and jobs when their server is told to stop.
+-- The end of calls and jobs when their server stops.
 local echo = require "support.echo"
 local mw = require "moonwire"
 local test = require "moonwire.test"
@@ -7,7 +7,7 @@ describe("a server that stops", function()
   local server
   before_each(function() server = echo.start() end)
 
-  -- Waits for the server's end. Returns its exit code and how long that took.
+  -- Stops the server and waits for its end. Returns its exit code and the time, seconds.
   local function stop()
     local since = test.now()
     server.process:kill()
@@ -58,7 +58,7 @@ describe("a server that stops", function()
     server:note "endless"
     server.process:kill()
     server:wait_logged "draining"
-    server.process:kill() -- not to wait for the grace period
+    server.process:kill() -- a second signal ends the grace period
     assert.equal(0, (server.process:wait()))
   end)
 

@@ -1,17 +1,17 @@
--- The rules of streams, and what a client that does not read costs.
+-- The rules of streams, and the memory cost of a client that does not read.
 local echo = require "support.echo"
 local test = require "moonwire.test"
 
 describe("a stream", function()
   local server
   setup(function()
-    -- So that what AddressSanitizer keeps of freed memory is not taken for the server's.
+    -- A small quarantine, so that freed memory that AddressSanitizer keeps does not count as the server's.
     local env = { ASAN_OPTIONS = "quarantine_size_mb=4:" .. (os.getenv "ASAN_OPTIONS" or "") }
     server = echo.start { args = { "--workers", "1" }, env = env }
   end)
   teardown(function() server:stop() end)
 
-  -- What the handler says of a rule that it tries.
+  -- Has the handler try a rule. Returns its result.
   local function try(rule)
     local stream <close> = server.echo:Chat()
     stream:send { what = "rule", text = rule }

@@ -1,4 +1,4 @@
--- Trace context: what a handler reads of its caller's, what its lines in the log carry, and what goes on to other servers.
+-- Trace context: as a handler reads it from its caller, in log lines, and in outbound calls.
 local echo = require "support.echo"
 
 local ID <const> = ("0af7651916cd43dd"):rep(2)
@@ -9,7 +9,7 @@ describe("the trace context", function()
   setup(function() server = echo.start() end)
   teardown(function() server:stop() end)
 
-  -- The context that arrives at the second of two servers, given the metadata of the call to the first one.
+  -- Returns the context that the second of two servers receives, given the metadata of the call to the first one.
   local function forwarded(metadata, own)
     local fields = { text = server.address, pairs = own }
     local seen = assert(server:unary("forward_trace", fields, { metadata = metadata })).pairs
@@ -54,7 +54,7 @@ describe("the trace context", function()
     assert.are.same({ PARENT, "a=1", "b=2" }, forwarded(metadata, { trace_context = "true" }))
   end)
 
-  -- The trace_id of the log's line with the text; nil without one.
+  -- Returns the trace_id of the log line with the text; nil if the line has none.
   local function logged(text)
     server:wait_logged(text)
     for line in server.process.stderr:gmatch "[^\n]+" do

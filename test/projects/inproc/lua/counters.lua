@@ -1,2 +1,2 @@
--- What the handlers have done since their scripts were loaded.
+-- Counts of the handlers' actions since their scripts were loaded.
 return { ticks = 0, closed = 0, sent = 0, last_end = "", late = "" }

@@ -1,4 +1,4 @@
--- Handlers for the specs of this folder; the request says what to do.
+-- Handlers for the specs of this folder. The request names the behaviour.
 local mw = require "moonwire"
 local counters = require "counters"
 
@@ -14,7 +14,7 @@ mw.intercept(function(call, next)
   return next()
 end)
 
--- Notes how it ended when the variable goes out of scope.
+-- Returns a variable whose close notes the error with which its scope ended.
 local function closer()
   return setmetatable({}, { __close = function(_, err)
     counters.closed = counters.closed + 1
@@ -81,7 +81,7 @@ function unary.late_handler()
   return { text = select(2, pcall(function() Inproc.Absent = print end)) }
 end
 
--- Waits for 0 seconds again and again.
+-- Waits for 0 seconds, repeatedly.
 function unary.busy_wait(req)
   local done
   mw.spawn(function() mw.sleep(req.seconds) done = true end)

@@ -1,4 +1,4 @@
--- The in-process channel: all call types, as a client over the network has them.
+-- The in-process channel: all call types behave as for a client over the network.
 local mw = require "moonwire"
 local test = require "moonwire.test"
 

@@ -1,4 +1,4 @@
--- The clock that a spec moves.
+-- The clock that a spec advances.
 local mw = require "moonwire"
 local test = require "moonwire.test"
 
@@ -94,7 +94,7 @@ describe("test.clock", function()
       return n
     end, 1000 * 3600)
     assert.are.equal(1000, n)
-    assert.is_true(test.now() - started < 3600) -- one tick of the clock
+    assert.is_true(test.now() - started < 3600) -- real time: less than one of the handler's ticks
   end)
 
   it("lets budgets go by the machine's time", function()

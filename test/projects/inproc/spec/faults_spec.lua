@@ -1,4 +1,4 @@
--- Cancellation, deadlines, backpressure and clients that vanish, each at a chosen point.
+-- Cancellation, deadlines, backpressure and disconnecting clients, each at a chosen point.
 local mw = require "moonwire"
 local test = require "moonwire.test"
 
@@ -75,7 +75,7 @@ describe("a call in process", function()
     for _ = 1, 15 do stream:receive() end
     test.settle()
     assert.are.equal(31, counters.sent)
-    stream:receive() -- half of them are gone
+    stream:receive() -- half of the messages are delivered
     test.settle()
     assert.are.equal(47, counters.sent)
     local left = 0

@@ -1,4 +1,4 @@
--- What each test begins with.
+-- The fresh state with which each test begins.
 local mw = require "moonwire"
 local test = require "moonwire.test"
 
@@ -6,20 +6,20 @@ describe("a test", function()
   local inproc = test.service "inproc.Inproc"
   local notes = mw.store.collection { name = "notes", message = "inproc.Message", key = "what" }
 
-  -- The same twice: neither finds anything of the other.
+  -- Runs the same tests twice: neither sees data of the other.
   for _, name in ipairs { "begins", "also begins" } do
     it(name .. " with an empty store, and shares it with the handlers", function()
       assert.is_nil((notes:get "a"))
       assert.are.equal(1, inproc:Unary({ what = "next_id" }).count)
       inproc:Unary { what = "put", text = "a" }
       assert.are.equal("kept", notes:get("a").text)
-      for note in notes:each() do -- a scan that is left open does not keep the store
+      for note in notes:each() do -- an open scan does not keep the store alive
         assert.are.equal("a", note.what)
         break
       end
     end)
 
-    it(name .. " with the health of its own store", function() -- the one before was written to, and is closed
+    it(name .. " with the health of its own store", function() -- the store before was written to and is closed
       assert.are.equal("SERVING", assert(test.service "grpc.health.v1.Health":Check {}).status)
     end)
 
@@ -37,7 +37,7 @@ describe("a test", function()
     it(name .. " without the calls, functions and the clock of the one before", function()
       assert.are.same({}, test.calls())
       assert.is_true(mw.time.now() > 1000000)
-      local stream = inproc:Expand { what = "ticks", count = 3, seconds = 600 } -- collected, it would be cancelled
+      local stream = inproc:Expand { what = "ticks", count = 3, seconds = 600 } -- collection would cancel it
       mw.spawn(function() mw.sleep(600) end)
       test.clock(1000)
       test.settle()

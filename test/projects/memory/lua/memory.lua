@@ -2,7 +2,7 @@ local mw = require "moonwire"
 local Memory = mw.service "memory.Memory"
 local acts = {}
 local sending = mw.metrics.counter { name = "sending_total", help = "Streams that have begun." }
-local zeros = ("\0"):rep(4 << 20) -- in JSON six times as long
+local zeros = ("\0"):rep(4 << 20) -- six times as long in JSON
 
 function acts.fail_to_encode()
   local ok, err = pcall(mw.json.encode, { zeros, print })
@@ -30,7 +30,7 @@ function acts.publish_much()
   mw.topic("much"):publish(list)
 end
 
-local held = {} -- subscriptions that nobody reads
+local held = {} -- subscriptions without a reader
 
 function acts.publish_unread()
   held[1] = held[1] or mw.topic("unread"):subscribe { capacity = 65536 }
@@ -99,10 +99,10 @@ function acts.total(request) return tostring(mw.metrics.total("moonwire_" .. req
 
 function acts.sending() return ("%d"):format(sending:value()) end
 
--- Large messages, to a client that may not read them.
+-- Sends large messages to a client that may not read them.
 function Memory.Stream(request, call)
   sending:inc()
-  for _ = 1, 20000 do end -- long enough for another worker to be asked
+  for _ = 1, 20000 do end -- runs long enough for calls to be passed to another worker
   for _ = 1, request.count do call:send { data = zeros } end
 end
 

@@ -1,12 +1,12 @@
--- The memory that scripts and clients make a worker hold beside Lua's: it is bounded, counted, and given back.
+-- Memory that a worker holds outside Lua for scripts and clients: it is bounded, counted and released.
 local mw = require "moonwire"
 local test = require "moonwire.test"
 
 local MIB <const> = 1 << 20
-local LIMIT <const> = 64 * MIB -- of the server's `limits.memory_bytes`
+local LIMIT <const> = 64 * MIB -- `limits.memory_bytes` of the server
 
 describe("a worker's memory", function()
-  -- AddressSanitizer keeps what is freed; little of it here, where memory is looked at.
+  -- A small quarantine, as this spec measures memory and AddressSanitizer keeps freed blocks.
   local env <const> = { ASAN_OPTIONS = "quarantine_size_mb=1:" .. (os.getenv "ASAN_OPTIONS" or "") }
   local server, client
 
@@ -21,7 +21,7 @@ describe("a worker's memory", function()
     assert.equal(0, (server:wait()), server.stderr)
   end)
 
-  -- The server's resident memory in bytes, and the most of it so far.
+  -- Returns the server's resident memory and its peak, in bytes.
   local function memory(process)
     local file <close> = assert(io.open(("/proc/%d/status"):format((process or server).pid)))
     local text = file:read "a"
@@ -87,7 +87,7 @@ describe("a worker's memory", function()
       assert(act "read_larger").text, 1, true)
   end)
 
-  -- With two workers, the busy one has calls run by the other.
+  -- With two workers, the busy one passes calls to the other.
   for workers = 1, 2 do
     it(("is bounded for a connection whose client does not read, with %d workers"):format(workers), function()
       local own <close>, address = test.serve { args = { "--workers", tostring(workers) }, env = env }
@@ -103,7 +103,7 @@ describe("a worker's memory", function()
           repeat
             local message = stream:receive()
             local last = not message
-            read, message = read + (last and 0 or #message.data), nil -- a loop would hold it during the next wait
+            read, message = read + (last and 0 or #message.data), nil -- releases the message
           until last
         end)
       end
@@ -124,7 +124,7 @@ describe("a worker's memory", function()
 
   it("goes back to the system after a burst", function()
     if os.execute(("grep -q -e __asan_init -e __tsan_init /proc/%d/exe"):format(server.pid)) then
-      return -- its allocator keeps it
+      return -- a sanitizer's allocator keeps freed memory
     end
     for _ = 1, 5 do assert(act "burst") end
     local _, peak = memory()

@@ -1,4 +1,4 @@
--- Answers with what it was loaded with, and with what is there by now.
+-- Answers with the word of its own generation, and with the newest one.
 local mw = require "moonwire"
 
 local words = require "words"

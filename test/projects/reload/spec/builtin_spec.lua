@@ -1,5 +1,5 @@
--- Health and reflection follow the folder: an open Watch or reflection stream answers by the newest generation, and keeps
--- none alive.
+-- Health and reflection follow the folder: an open Watch or reflection stream answers by the newest generation, and
+-- keeps no generation alive.
 local mw = require "moonwire"
 local copy = require "support.copy"
 local test = require "moonwire.test"
@@ -22,14 +22,14 @@ describe("the built-in services", function()
     return client "grpc.health.v1.Health":Watch({ service = service }, { deadline = 60 })
   end
 
-  -- The next status that a watcher is sent.
+  -- Returns the next status of a Watch stream.
   local function status(stream) return assert(stream:receive()).status end
 
   local function reflect(version)
     return client(("grpc.reflection.%s.ServerReflection"):format(version)):ServerReflectionInfo()
   end
 
-  -- Whether the newest schema, as the stream answers, has the service.
+  -- True if reflection over the stream lists the service.
   local function lists(stream, service)
     assert(stream:send { list_services = "" })
     for _, entry in ipairs(assert(stream:receive()).list_services_response.service) do
@@ -53,7 +53,7 @@ describe("the built-in services", function()
     folder:expect("generation %d+ is live", function() folder:delete "lua/more.lua" end)
   end
 
-  -- Programs that worker 0 holds. Its script writes the metrics.
+  -- Number of programs that worker 0 holds. Its script returns the metrics.
   local function live()
     return tonumber(folder.client:Say { text = "return mw.metrics.text()" }.text:match 'generations_live{worker="0"} (%S+)')
   end
@@ -84,7 +84,7 @@ describe("the built-in services", function()
       folder:expect("generation %d+ is live", function() folder:delete "lua/reload.lua" end)
       assert.equal("SERVICE_UNKNOWN", status(there))
       folder.server:kill()
-      assert.equal("NOT_SERVING", status(whole)) -- one status each: saves without an effect on it sent none
+      assert.equal("NOT_SERVING", status(whole)) -- one status each: saves that do not affect a service send none
       assert.equal("UNAVAILABLE", select(2, there:receive()).code)
     end)
 
@@ -140,7 +140,7 @@ describe("the built-in services", function()
     local stream = reflect "v1"
     assert.is_true(lists(stream, "reload.Reload"))
     folder:commit("lua/words.lua", copy.words "two")
-    test.eventually(function() -- the worker of this connection too
+    test.eventually(function() -- until this connection's worker has it too
       local _, _, info = folder.client:Say {}
       return info.trailers["moonwire-generation"] == "2"
     end)

@@ -1,4 +1,4 @@
--- moonwire serve --dev: what went wrong, where, and in which generation reaches the caller.
+-- moonwire serve --dev: callers receive the error, its position and the generation.
 local mw = require "moonwire"
 local copy = require "support.copy"
 local test = require "moonwire.test"
@@ -116,7 +116,7 @@ describe("with --dev", function()
   end)
 
   it("every slow slice is shown", function()
-    -- A machine that is busy with other things may end the work early: two within a second prove it.
+    -- A busy machine may distort one measurement: two lines within a second prove that each slow slice is logged.
     test.eventually(function()
       local before <const>, started <const> = folder:count "has run for", test.now()
       say "work"

@@ -12,7 +12,7 @@ describe("the words", function()
 end)
 ]]
 
--- Where the servers of this file have their temporary folders.
+-- Folder for the temporary folders of this file's servers.
 local tmp <const> = os.tmpname()
 
 local function start(settings, text, lua_path)
@@ -75,7 +75,7 @@ end)
 ]]):format(dir, dir))
     folder:write("lua/words.lua", words "first")
     test.eventually(function() return io.open(dir .. ".started") end)
-    assert.equal("one", say(folder)) -- is served meanwhile
+    assert.equal("one", say(folder)) -- the old generation is served meanwhile
     folder:write("lua/words.lua", words "second")
     local log = folder:expect("generation 2 is live.*reload refused", function()
       os.execute("touch " .. dir .. ".changed")

@@ -1,11 +1,11 @@
--- mw.live: the newest version of a module, also for what began with an older one.
+-- mw.live: the newest version of a module, for calls and jobs of older generations too.
 local mw = require "moonwire"
 local copy = require "support.copy"
 local test = require "moonwire.test"
 
 local words <const> = copy.words
 
--- A handler Say that runs `body` with `live`, the proxy to lua/words.lua.
+-- A handler Say that runs `body`, where `live` is the proxy of lua/words.lua.
 local function say(body)
   return ([[
 local mw = require "moonwire"
@@ -48,7 +48,7 @@ describe("mw.live", function()
       folder:write("lua/reload.lua", "return {}")
       folder:delete "lua/words.lua"
     end)
-    if not log:find "its last version stays" then -- seen as two saves: the second takes the module
+    if not log:find "its last version stays" then -- read as two saves: the second one removes the module
       test.eventually(function() return folder:count "its last version stays in force" > 0 end)
     end
     assert.matches("mw.live: module 'words' is no longer in the lua folder", folder.server.stderr, 1, true)

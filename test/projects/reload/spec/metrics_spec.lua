@@ -1,4 +1,4 @@
--- What the metrics and the log say of generations.
+-- Metrics and log lines of generations.
 local mw = require "moonwire"
 local copy = require "support.copy"
 local test = require "moonwire.test"
@@ -21,7 +21,7 @@ describe("the metrics", function()
 
   local function reloads(outcome) return value(('moonwire_reloads_total{outcome="%s"}'):format(outcome)) end
 
-  -- The log's line comes first.
+  -- Waits for a metric, which changes after the log line.
   local function comes_to(expected, f, ...)
     local arg = ...
     test.eventually(function() return f(arg) == expected end)
@@ -38,7 +38,7 @@ describe("the metrics", function()
   end)
 
   it("count reloads by what became of them", function()
-    test.eventually(function() return reloads "unchanged" == 1 end) -- the first look
+    test.eventually(function() return reloads "unchanged" == 1 end) -- the first check of the folder
     for _, outcome in ipairs { "committed", "refused", "rolled_back" } do assert.equal(0, reloads(outcome)) end
     folder:commit("lua/words.lua", "return 2")
     comes_to(1, reloads, "committed")
@@ -48,7 +48,7 @@ describe("the metrics", function()
     local process <close> = test.start { "rollback", folder.dir, "--data", data }
     assert.equal(0, (process:wait()))
     assert.equal(1, reloads "rolled_back")
-    assert.equal(4, value "moonwire_generation") -- one was refused
+    assert.equal(4, value "moonwire_generation") -- includes the refused one
     assert.equal(1, reloads "committed")
   end)
 

@@ -1,4 +1,4 @@
--- Reload: a save is live as a whole or changes nothing, and what began before goes on as it began.
+-- Reload: a save becomes live as a whole or changes nothing. Calls and jobs that began before keep their generation.
 local mw = require "moonwire"
 local copy = require "support.copy"
 local test = require "moonwire.test"
@@ -10,7 +10,7 @@ local function say(client)
   return reply and reply.text or tostring(status)
 end
 
--- Waits until a new call is answered with `word`.
+-- Waits until a new call returns `word`.
 local function comes_to_say(word, client)
   test.eventually(function() return say(client) == word end)
 end
@@ -69,13 +69,13 @@ describe("a save", function()
     folder:write("lua/words.lua", 'return require "more.words.new"\n')
   end)
   is_live("of several files, in any order,", "deep", function(folder)
-    folder:write("lua/words.lua", 'return require "deep.words"\n') -- refused as long as that is not there
+    folder:write("lua/words.lua", 'return require "deep.words"\n') -- refused until that module exists
     folder:shell "mkdir lua/deep"
     folder:write("lua/deep/words.lua", words "deep")
   end)
 
   it("in another folder of the setting `proto` is live", function()
-    local shared = os.tmpname() -- beside the project's folder
+    local shared = os.tmpname() -- a folder outside the project's
     os.remove(shared)
     os.execute("mkdir " .. shared)
     local function share(text)
@@ -89,7 +89,7 @@ describe("a save", function()
     ]])
     folder:refused("proto/uses.proto", 'syntax = "proto3"; import "word.proto"; message Uses { word.Word word = 1; }',
       "proto/word.proto: File not found")
-    share "string text;" -- the folder is watched even though the settings that name it do not come into force
+    share "string text;" -- the folder is watched although the settings that name it are refused
     local settings = ("return { proto = { 'proto', '../%s' } }"):format(shared:match "[^/]+$")
     folder:refused("moonwire.lua", settings, "/word.proto:1:%d+: ")
     folder:expect("generation %d+ is live", function() share "string text = 1;" end)
@@ -110,7 +110,7 @@ describe("a save", function()
     folder:expect("generation %d+ is live", function()
       folder:shell "mkdir v1 v2 && cp lua/*.lua v1 && cp lua/*.lua v2 && echo 'return 1' >v1/x.lua"
       folder:shell "mv lua old && ln -s v1 lua"
-      folder.server:kill(1) -- looks anew in any case
+      folder.server:kill(1) -- SIGHUP starts a reload in any case
     end)
     folder:write("v2/words.lua", words "swapped")
     folder:shell "ln -s v2 lua.new && mv -T lua.new lua"
@@ -137,9 +137,9 @@ describe("a save", function()
 
   it("is not read before it is written whole", function()
     local folder <close> = copy.serve()
-    local file = assert(io.open(folder:path "lua/words.lua", "w")) -- empty now, and a valid script
+    local file = assert(io.open(folder:path "lua/words.lua", "w")) -- empty now, which is a valid script
     for _, part in ipairs { "return", " { word =", " 'two'", " }\n" } do
-      folder.server:kill(1) -- has it look at once
+      folder.server:kill(1) -- SIGHUP starts a reload at once
       for _ = 1, 20 do assert.equal("one", say(folder.client)) end
       file:write(part)
       file:flush()
@@ -154,7 +154,7 @@ describe("a save", function()
   it("that never ends is reported, and live when it ends", function()
     local folder <close> = copy.serve()
     local file = assert(io.open(folder:path "lua/words.lua", "w"))
-    file:write "return {\n" -- should this spec be held up for long, what is there is read and refused
+    file:write "return {\n" -- on a slow machine the incomplete file is read and refused
     test.eventually(function()
       file:write("-- more\n")
       file:flush()
@@ -180,7 +180,7 @@ describe("a save", function()
 end)
 
 describe("a candidate that fails on one worker alone", function()
-  -- Sets the state of the worker that it reaches; the candidate cannot migrate that.
+  -- Sets the state of the worker that runs the call. The candidate fails to migrate that state.
   local marks <const> = [[
 local mw = require "moonwire"
 local state = mw.state("mark", 1, function() return { text = "unmarked" } end)
@@ -196,7 +196,7 @@ end
   old.text = "spoilt"
   return]]):gsub('"one "', '"two "')
 
-  -- What each of many connections is told, which together reach both workers.
+  -- Calls over many connections until both workers have answered. Returns the set of answers.
   local function seen(folder)
     local found = {}
     test.eventually(function()
@@ -297,7 +297,7 @@ mw.spawn(function() while true do mw.sleep(0.02) mw.log.info "turn of %s" end en
 end)
 
 describe("mw.every across saves", function()
-  -- A job whose runs last until a value is published.
+  -- A job each of whose runs lasts until a value is published.
   local function gated(name, options)
     return ([[
 local mw = require "moonwire"
@@ -317,10 +317,10 @@ end)
     })
   end
 
-  -- Ends the runs under way; returns how many there were.
+  -- Ends the runs under way. Returns their number.
   local function open_gate(folder) return copy.ask(folder, "return mw.topic('gate'):publish(1)") end
 
-  -- Seconds until the next run of the job at `place`, by `moonwire status`.
+  -- Seconds until the next run of the job at `place`, read from `moonwire status`.
   local function due(folder, place)
     local _, shown = folder:admin "status"
     local minutes, seconds = shown:match(place:gsub("%p", "%%%0") .. " [^\n]*next run in (%d+)m(%d+)s")
@@ -360,7 +360,7 @@ mw.every(3600, { name = "named" }, function() end)
 ]])
     assert.is_true(due(folder, "named") <= before.named)
     assert.is_true(due(folder, "other") <= before[3590])
-    assert.is_true(due(folder, "lua/jobs.lua:2") <= before[3590] - 90) -- a new period counts from the last due time
+    assert.is_true(due(folder, "lua/jobs.lua:2") <= before[3590] - 90) -- the new period counts from the last due time
   end)
 
   it("finishes a run in its generation; the next one follows in the newest", function()
@@ -543,7 +543,7 @@ function Reload.Added(req) return { text = "added " .. req.text } end
       second(folder)
       answers(folder)
       assert.equal("one", say(folder.client))
-      -- No error stands: what is on the disk is what runs.
+      -- No error is left: the files on disk are in force.
       local code, shown = folder:admin "reload"
       assert.equal("nothing has changed", shown)
       assert.equal(0, code)
@@ -599,7 +599,7 @@ function Reload.Added(req) return { text = "added " .. req.text } end
     local folder <close> = copy.serve(nil, nil, { "--dev" })
     folder:commit("proto/reload.proto", (full:gsub("string text = 1;", "string text = 2;")))
     local reply = assert(folder.client:Say {})
-    assert.equal("", reply.text) -- the field with number 1, as the caller knows it, is gone
+    assert.equal("", reply.text) -- the caller's schema has the text in field 1, which the server no longer sends
   end)
 end)
 
@@ -614,7 +614,7 @@ local Reload = mw.service "reload.Reload"
 function Reload.Say() return { text = require "words".word } end
 ]],
     }, { "--workers", "1" })
-    for i = 1, 40 do -- 320 MB of ballast, more than the scripts of a worker may have
+    for i = 1, 40 do -- 320 MB of ballast, more than the memory limit of a worker's scripts
       folder:commit("lua/words.lua", words("w" .. i))
       comes_to_say("w" .. i, folder.client)
     end

@@ -1,4 +1,4 @@
--- moonwire rollback: a generation that is kept is back at once, and whole, whatever has become of the disk.
+-- moonwire rollback: a kept generation returns at once and as a whole, independent of the files on disk.
 local copy = require "support.copy"
 local test = require "moonwire.test"
 
@@ -6,7 +6,7 @@ local words <const> = copy.words
 
 local evaluates <const>, ask <const> = copy.evaluates, copy.ask
 
--- Milliseconds that a reload or rollback has taken, by its line.
+-- Milliseconds that a reload or rollback took, read from its log line.
 local function taken(line) return tonumber(line:match "is live after ([%d.]+) ms") end
 
 describe("moonwire rollback", function()
@@ -29,7 +29,7 @@ describe("moonwire rollback", function()
       .. "changed %S+/proto/reload.proto; methods removed reload.Reload/Added$", shown)
     assert.matches(": x", ask(folder, "error 'x'").message, 1, true)
     assert.equal("UNIMPLEMENTED", select(2, folder.client:Added {}).code)
-    -- Nothing but a save, or who asks for it, brings what is on the disk back.
+    -- Only a save or an explicit reload brings the files on disk back.
     local function unchanged() return tonumber(ask(folder, [[
       return mw.metrics.text():match 'moonwire_reloads_total{outcome="unchanged"} (%d+)'
     ]])) end
@@ -66,7 +66,7 @@ describe("moonwire rollback", function()
   it("takes less time than a reload", function()
     local folder <close> = copy.serve()
     local proto <const> = folder:read "proto/reload.proto"
-    local reload, rollback = math.huge, math.huge -- the shortest of each: a busy machine makes any single one long
+    local reload, rollback = math.huge, math.huge -- the shortest of each, as a busy machine delays some
     for i = 1, 5 do
       reload = math.min(reload, taken(folder:commit("proto/reload.proto", proto .. ("message M%d {}\n"):format(i))))
       local code, line = folder:admin "rollback"
@@ -80,7 +80,7 @@ describe("moonwire rollback", function()
     local folder <close> = copy.serve()
     folder:commit("lua/words.lua", words "two")
     local file = assert(io.open(folder:path "lua/words.lua", "w"))
-    folder.server:kill(1) -- has it look at once
+    folder.server:kill(1) -- SIGHUP starts a reload at once
     local code, shown = folder:admin "rollback"
     assert.equal(0, code)
     assert.matches("^generation 3 is live", shown)

@@ -64,7 +64,7 @@ describe("a save of moonwire.lua", function()
     assert.is_nil(ask(folder, "error 'x'").message:find(": x", 1, true))
   end)
 
-  -- On a server whose command line gives neither addresses nor a data folder.
+  -- Tests a setting on a server whose command line has neither addresses nor a data folder.
   local function is_refused(what, setting, expected)
     it("with " .. what .. ", with which no server could start, is refused at its line", function()
       local folder <close> = start "return { workers = 1 }"
@@ -117,7 +117,7 @@ describe("a save of moonwire.lua", function()
         message_seconds = 1, send_seconds = 1, buffer_bytes = 2^20 },
       keepalive = { time = 0.5, timeout = 20, permit_without_stream = true } }]]
     local log = folder:commit("moonwire.lua", fixed)
-    -- What the command line says stays as it is: listen, data and engine.
+    -- listen, data and engine are missing: the command line overrides them.
     local names <const> = "; restart to change: workers, tls.cert, tls.key, limits.message_bytes, limits.metadata_bytes, "
       .. "limits.connections, limits.streams, limits.stream_resets, limits.control_frames, limits.handshake_seconds, "
       .. "limits.message_seconds, limits.send_seconds, limits.buffer_bytes, "
@@ -225,7 +225,7 @@ describe("settings in force", function()
     folder.server:kill()
     folder.server:kill(2)
     local ended, streams = 0, 8
-    -- The C core ends a call that it reads after its GOAWAY by itself.
+    -- The C core itself ends a call that it reads after it has sent GOAWAY.
     local late <const> = os.getenv "MOONWIRE_TEST_ENGINE" == "core" and "CANCELLED"
     for i = 1, streams do
       mw.spawn(function()

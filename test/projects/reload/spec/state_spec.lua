@@ -1,7 +1,7 @@
 -- mw.state: tables that outlive reloads.
 local copy = require "support.copy"
 
--- A handler Say that adds a letter to what the state "log" has, made and migrated by `f`.
+-- A handler Say that appends its text to the state "log", which `f` makes and migrates.
 local function script(version, f)
   return ([[
 local mw = require "moonwire"

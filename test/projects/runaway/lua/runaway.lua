@@ -1,4 +1,4 @@
--- Every way that a script might run away, by name.
+-- Ways in which a script can run away, by name.
 local mw = require "moonwire"
 
 local Runaway = mw.service "runaway.Runaway"
@@ -170,7 +170,7 @@ ways["string.rep of nothing"] = function()
   while true do (""):rep(math.maxinteger) end
 end
 
--- A table that says to have more elements than anybody will ever count.
+-- A table that claims to have 2^62 elements.
 local function endless()
   return setmetatable({}, { __len = function() return 1 << 62 end })
 end
@@ -233,7 +233,7 @@ ways["string.format of a long string"] = function()
   while true do pcall(string.format, "%q", s) end
 end
 
--- 2^45 tables in 45.
+-- 45 tables that nest like a tree of 2^45.
 local function branches()
   local t = { 1 }
   for _ = 1, 45 do t = { t, t } end
@@ -275,7 +275,7 @@ ways["mw.json of Any in Any"] = function()
   error "it was read"
 end
 
--- Many times a table that has lost a million pairs.
+-- A list of 10,000 references to a table that has lost half a million pairs.
 local function emptied()
   local t, list = {}, {}
   for i = 1, 500000 do
@@ -300,7 +300,7 @@ ways["a message of an emptied table many times"] = function() mw.message("runawa
 ways["a message of shared branches"] = function()
   local t = {}
   for _ = 1, 45 do t = { branches = { t, t } } end
-  while true do pcall(mw.message, "runaway.Tree", t) end -- each ends by limits.unpack_bytes, if not before
+  while true do pcall(mw.message, "runaway.Tree", t) end -- limits.unpack_bytes ends each call at the latest
 end
 
 ways["a message of many messages"] = function()
@@ -374,7 +374,7 @@ ways["coroutine.wrap that closes"] = function()
   end
 end
 
--- What handlers leave behind, by name.
+-- Work that outlives its handler, by name.
 local beside = {}
 
 beside["a job"] = function()
@@ -449,7 +449,7 @@ ways["a status with a long message"] = function()
   error(mw.status.not_found(("\xff"):rep(4 << 20)):with_details("runaway.Reply", {}))
 end
 
--- Fills a table, and a larger one, with keys, waiting now and then.
+-- Fills a table, which grows, with keys; waits after every 1,000.
 local function fill(key_of)
   local t = {}
   for i = 1, 140000 do
@@ -466,7 +466,7 @@ ways["a table of numbers that collide, in pcall"] = function()
   while true do pcall(fill, function(i) return i * 0x3ffff end) end
 end
 
--- The place of each of 25,000 values, in random order, in tables that `put` fills: a chain from key to key.
+-- Links 25,000 tables in random order: put(i, key, value) stores each as the value of the one before.
 local function chain_weak_keys(put)
   local all = {}
   for i = 1, 25000 do all[i] = {} end
@@ -529,7 +529,7 @@ ways["a chain of weak keys in coroutines, in pcall"] = function()
   end
 end
 
--- Tables with weak keys that are allowed: forgotten ones, and those with weak values, too.
+-- Allowed tables with weak keys: ones that become garbage, and ones with weak values too.
 ways["forgotten tables with weak keys"] = function()
   for n = 1, 400 do
     local t = weak()
@@ -550,7 +550,7 @@ ways["a filled table whose keys become weak"] = function()
   return { text = "weakened" }
 end
 
--- A table whose fields are searched for in 1,900 tables.
+-- A table whose missing fields are looked up in 1,900 tables.
 local function chain()
   local top <const> = {}
   local t = top
@@ -574,7 +574,7 @@ ways["C functions as __close"] = function()
   while true do pcall(deep, 3000) end
 end
 
--- Tables with keys that collide, and without a free place, beside one that grows.
+-- A full table with colliding keys, which is the value of all pairs of a table that grows.
 local kept <const> = {}
 
 local function grow_beside()
@@ -605,7 +605,7 @@ ways["a table of numbers that collide, by __newindex"] = function()
   end
 end
 
--- A reply of 2 GB in one part of 16 MB.
+-- A reply of 2 GB: 128 references to one part of 16 MB.
 ways["a large reply"] = function()
   local part, parts = ("x"):rep(16 << 20), {}
   for i = 1, 128 do parts[i] = part end

@@ -1,4 +1,4 @@
--- Jobs that run away: the server goes on, and stops when it is told to.
+-- Jobs that run away: the server goes on, and stops on request.
 local mw = require "moonwire"
 local beside = require "support.beside"
 local test = require "moonwire.test"

@@ -1,4 +1,4 @@
--- Handlers that run away: each is ended, and the calls beside it are not held up for long.
+-- Handlers that run away: each is ended, and delays other calls only briefly.
 local mw = require "moonwire"
 local beside = require "support.beside"
 local test = require "moonwire.test"
@@ -7,7 +7,7 @@ local least_kinds <const> = 12
 
 describe("a runaway", function()
   local server, client, calls
-  local ran, kinds = {}, 0 -- which ran, and how many
+  local ran, kinds = {}, 0 -- names of the ways that ran, and their number
 
   setup(function()
     local address
@@ -22,7 +22,7 @@ describe("a runaway", function()
     assert.equal(0, (server:wait()))
   end)
 
-  -- Runs one, with calls beside it, and returns the status it ends with.
+  -- Runs a runaway while other calls are made. Returns the status of its call.
   local function run(what)
     local pinger = calls:start()
     local reply, status = client:Run { what = what }
@@ -32,7 +32,7 @@ describe("a runaway", function()
     return status
   end
 
-  local stopped = {} -- what is, by name
+  local stopped = {} -- names of the ways that are ended
 
   local function ends(what, by, place)
     stopped[#stopped + 1] = what
@@ -85,7 +85,7 @@ describe("a runaway", function()
     ends("a chain of weak keys" .. way, "the handler filled tables with weak keys (__mode = 'k') beyond "
       .. "limits.weak_keys, 4096 places: use __mode = 'kv', or keep the values in a field of their keys")
   end
-  ends("recursion", "the handler ") -- its time or its memory, whichever is used up first
+  ends("recursion", "the handler ") -- its time or its memory, depending on which is used up first
   ends("string.rep", large)
   for _, what in ipairs {
     "a string that grows", "a string that grows in pcall", "memory in a coroutine", "table.concat of much", "mw.json of much",
@@ -95,7 +95,7 @@ describe("a runaway", function()
     "mw.json of a long string many times", "mw.json of a message with a long string", "mw.json of many keys",
     "a message of shared branches", "a message of many messages", "a long list in a message",
   } do
-    ends(what, "the handler") -- whichever of the two it meets first
+    ends(what, "the handler") -- either limit may be reached first
   end
 
   it("by weak keys is none in forgotten tables, nor with weak values", function()
@@ -119,7 +119,7 @@ describe("a runaway", function()
   end)
 
   it("by a large reply is refused before the reply is packed", function()
-    test.eventually(function() -- the memory that others have used is collected
+    test.eventually(function() -- garbage of earlier tests is collected
       local reply <const>, status <const> = client:Run { what = "a large reply" }
       assert.is_nil(reply)
       return status.code == "INTERNAL"
@@ -149,7 +149,7 @@ describe("a runaway", function()
   end)
 end)
 
--- With a slice that a sanitizer does not use up.
+-- With a slice that is long enough under a sanitizer.
 describe("keys that collide", function()
   local server, address
 
@@ -160,7 +160,7 @@ describe("keys that collide", function()
     assert.equal(0, (server:wait()))
   end)
 
-  -- A call whose request is JSON, so that no table of this process has its keys: code, reply or error, seconds.
+  -- Calls with a request in JSON, so that no table of this process has its keys. Returns code, reply or error, seconds.
   local function send(method, field, form, step, n)
     local items = {}
     for i = 1, n do items[i] = form:format(i * step) end
@@ -190,7 +190,7 @@ describe("keys that collide", function()
   end)
 
   it("are refused in a map that no table fits", function()
-    local step <const> = 2858420565 -- which 1023, 2047 and 4095 divide
+    local step <const> = 2858420565 -- divisible by 1023, 2047 and 4095
     local code <const>, text <const> = send("Count", "by_id", '"%d":true', step, 1024)
     assert.equal(resource_exhausted, code, text)
     assert.matches("runaway.Numbers.by_id: the keys collide in a Lua table: more than 256 leave the same remainder "

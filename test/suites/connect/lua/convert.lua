@@ -1,5 +1,5 @@
--- The suite's forms of headers and errors, and Moonwire's. The suite has binary headers in base64, and calls the codes of
--- gRPC CODE_...
+-- Converts headers and errors between the suite's form and Moonwire's. The suite encodes binary headers in base64, and
+-- names the codes of gRPC CODE_...
 local mw = require "moonwire"
 
 local M = {}
@@ -12,7 +12,7 @@ function M.each_value(headers, f)
   end
 end
 
--- The suite's headers for a table of keys, where values_of(key) returns every value of one.
+-- Returns the suite's headers for a table of keys, where values_of(key) returns every value of a key.
 function M.headers(keys, values_of)
   local headers = {}
   for key in pairs(keys) do

@@ -1,5 +1,5 @@
--- driver.Driver: the client under test. A call of it makes the outbound call that the suite asks for, as the comments of
--- the suite's client_compat.proto describe it.
+-- driver.Driver: the client under test. Its method makes the outbound call that the suite requests, as described in the
+-- comments of the suite's client_compat.proto.
 local mw = require "moonwire"
 local convert = require "convert"
 
@@ -7,7 +7,7 @@ local Driver = mw.service "driver.Driver"
 
 local credentials = { files = 0 }
 
--- The name of a file with these bytes. The same bytes have the same file, and so the same connection.
+-- Returns the path of a file with these bytes. Equal bytes give the same file, and so the same connection.
 local function file(bytes)
   if not credentials[bytes] then
     credentials.files = credentials.files + 1
@@ -41,7 +41,7 @@ local function call_options(request)
   }
 end
 
--- When the call is to be cancelled: before the request's end, seconds after it, after so many responses.
+-- When to cancel: before the half-close, seconds after it, after a number of responses.
 local function timing(request)
   local cancel = request.cancel
   if not cancel then return {} end
@@ -71,7 +71,7 @@ local function run_unary(stub, request, options, cancel)
   return outcome({ reply }, status, info)
 end
 
--- Receives until the end, or until it is time to cancel.
+-- Receives until the end of the stream or the time to cancel.
 local function receive_all(stream, replies, cancel)
   repeat
     if #replies == cancel.responses then stream:cancel() end
@@ -81,7 +81,7 @@ local function receive_all(stream, replies, cancel)
   until false
 end
 
--- Ends the request, or cancels before or after that.
+-- Half-closes, or cancels before or after that.
 local function end_request(stream, cancel)
   if cancel.before_end then return stream:cancel() end
   stream:close_send()
@@ -98,7 +98,7 @@ local function run_server_stream(stub, request, options, cancel)
   return outcome(replies, status, select(3, stream:finish()))
 end
 
--- Sends the messages of the request. Returns how many were not sent.
+-- Sends the messages of the request. Returns the number of messages not sent.
 local function send_all(stream, request, after_each)
   for i, message in ipairs(request.request_messages) do
     mw.sleep(request.request_delay_ms / 1000)

@@ -1,5 +1,5 @@
--- connectrpc.conformance.v1.ConformanceService: the server under test. Its contract is in the comments of the suite's
--- service.proto.
+-- connectrpc.conformance.v1.ConformanceService: the server under test. The comments of the suite's service.proto are
+-- its contract.
 local mw = require "moonwire"
 local convert = require "convert"
 
@@ -7,7 +7,7 @@ local Service = mw.service "connectrpc.conformance.v1.ConformanceService"
 
 local INFO <const> = "connectrpc.conformance.v1.ConformancePayload.RequestInfo"
 
--- Requests as the suite has them echoed.
+-- Packs requests into Any, the form in which the suite expects them back.
 local function packed(requests)
   local list = {}
   for i, request in ipairs(requests) do list[i] = mw.any.pack(mw.type(request), request) end
@@ -28,7 +28,7 @@ local function set_metadata(call, definition)
   convert.each_value(definition.response_trailers, function(key, value) call:set_trailer(key, value) end)
 end
 
--- The error of a definition; where no payload has had the request's info, that is a detail.
+-- Returns the error of a definition. If no payload has carried the request's info, the info is a detail.
 local function failed(definition, info)
   local details = { table.unpack(definition.error.details) }
   if info then details[#details + 1] = mw.any.pack(INFO, info) end
@@ -71,7 +71,7 @@ function Service.ServerStream(request, call)
   if definition.error then return failed(definition, #definition.response_data == 0 and info) end
 end
 
--- Sends a response for each request, as long as there are responses. Returns how many, and the requests since the last.
+-- Sends a response for each request while responses are left. Returns their number, and the requests since the last.
 local function answer_each(call, first, definition)
   local sent, request = 0, first
   while request and sent < #definition.response_data do

@@ -1,10 +1,10 @@
--- testee.Testee: protobuf's conformance runner has messages parsed and serialized, here by way of their Lua tables. The
--- contract is in the comments of the runner's conformance.proto.
+-- testee.Testee: parses and serializes messages for protobuf's conformance runner, by way of their Lua tables. The
+-- comments of the runner's conformance.proto are its contract.
 local mw = require "moonwire"
 
 local Testee = mw.service "testee.Testee"
 
--- The results of f(...), or nil and the words of its error.
+-- Returns the results of f(...), or nil and the text of its error.
 local function try(f, ...)
   local ok, value, status = pcall(f, ...)
   if not ok then return nil, tostring(value) end

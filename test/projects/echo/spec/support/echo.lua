@@ -1,8 +1,8 @@
--- The server of this folder, for a describe block: echo.start in setup, server:stop in teardown.
+-- A server of this folder for a describe block: echo.start in setup, server:stop in teardown.
 local mw = require "moonwire"
 local test = require "moonwire.test"
 
-package.path = package.path .. ";../../../spec/?.lua" -- the repository's own
+package.path = package.path .. ";../../../spec/?.lua" -- helpers of the repository's specs
 local servers = require "support.server"
 
 local Server = setmetatable({}, { __index = servers.Server })
@@ -18,7 +18,7 @@ function M.start(options)
   return setmetatable(self, Server)
 end
 
--- The service over another connection.
+-- Returns the service over a new connection.
 function Server:connect()
   return servers.Server.connect(self, "echo.Echo")
 end
@@ -30,7 +30,7 @@ function Server:unary(what, fields, options)
   return self.echo:Unary(fields, options)
 end
 
--- Waits until a handler has noted something under the name, and returns that.
+-- Waits for a handler's note under the name. Returns its text.
 function Server:note(name)
   return test.eventually(function()
     local text = assert(self:unary("note", { text = name })).text
@@ -38,13 +38,13 @@ function Server:note(name)
   end)
 end
 
--- What the server is busy with beside the call that asks.
+-- Live calls, coroutines and descriptors of the server, without the call that asks.
 function Server:counts()
   local pairs_of = assert(self:unary "counts").pairs
   return { calls = tonumber(pairs_of.calls) - 1, coroutines = tonumber(pairs_of.coroutines) - 1, fds = self:fds() }
 end
 
--- How many files and sockets the server has open.
+-- Number of file descriptors that the server has open.
 function Server:fds()
   local n = 0
   local list <close> = assert(io.popen(("ls /proc/%d/fd"):format(self.process.pid)))

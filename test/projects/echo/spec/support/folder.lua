@@ -1,4 +1,4 @@
--- Temporary folders: this one with other settings, or a server whose contract differs from the one its clients know.
+-- Temporary folders: a copy of this one with other settings, or with a contract that differs from the clients'.
 local M = {}
 M.__index = M
 
@@ -16,7 +16,7 @@ function M.with_settings(settings)
   return setmetatable({ dir = dir }, M)
 end
 
--- Another proto and script under the same names.
+-- A folder with another proto and script under the same names.
 function M.with_other(proto, script)
   local dir = os.tmpname()
   os.remove(dir)

@@ -1,5 +1,5 @@
-"""Calls with bytes that no encoder would make. Usage: raw.py ADDRESS, then on each line of stdin a path and one or more
-messages in hex, "-" for an empty one. Answers each line with the status' code and message."""
+"""Makes calls with malformed bytes. Usage: raw.py ADDRESS, then on each line of stdin a path and one or more messages
+in hex, "-" for an empty one. Answers each line with the code and message of the status."""
 
 import sys
 

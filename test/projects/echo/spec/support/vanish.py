@@ -1,4 +1,4 @@
-"""Clients that vanish. Speaks just enough HTTP/2 to be at an exact place of a call when its connection goes.
+"""Clients that vanish. It speaks just enough HTTP/2 to close its connection at an exact place of a call.
 
 Usage: vanish.py ADDRESS COUNT. Opens COUNT connections, each in a phase of a call of one of the four types, a batch at
 a time, and drops the batch: some with a FIN, some with a reset. Prints "done"."""
@@ -46,7 +46,7 @@ def reset(sock):
 
 
 def read_until_headers(sock):
-    """Reads frames until the call's response has begun: its handler runs."""
+    """Reads frames until the call's response has begun, so that its handler runs."""
     data = b""
     while True:
         while len(data) >= 9:
@@ -62,7 +62,7 @@ def read_until_headers(sock):
         data += more
 
 
-# Phases before any handler: (bytes, wait for the response to begin, a last act)
+# Phases before any handler: (bytes, wait for the response to begin, last action)
 phases = [
     (b"", False, None),
     (PREFACE[:10], False, None),
@@ -77,7 +77,7 @@ for method, start in [(b"Unary", message(b"hold", True)), (b"Expand", message(b"
         (begun[:-7], False, None),
         (begun, False, None),
         (begun, False, reset),
-        (begun + start[:11], False, None),  # the frame's head and a part of the message's
+        (begun + start[:11], False, None),  # the frame's header and a part of the message's
         (begun + start[:-2], False, None),
         (begun + start, False, None),
         (begun + start, answers, None),

@@ -1,4 +1,4 @@
--- A copy of a project folder, served: what a spec saves there is its own. Gone with the variable that holds it.
+-- Serves a copy of a project folder, in which a spec may save. Closing the variable stops the server and removes it.
 local mw = require "moonwire"
 local test = require "moonwire.test"
 
@@ -7,10 +7,10 @@ Copy.__index = Copy
 
 local M = {}
 
--- A module with a word.
+-- The text of a module with a word.
 function M.words(word) return ("return { word = %q }\n"):format(word) end
 
--- A handler Say that does what the text of its request is Lua for.
+-- A handler Say that runs the text of its request as Lua.
 M.evaluates = [[
 local mw = require "moonwire"
 local Reload = mw.service "reload.Reload"
@@ -22,7 +22,7 @@ function Reload.Talk(call)
 end
 ]]
 
--- What comes of `text` there: a string, or the status.
+-- Runs the Lua code `text` in the server of M.evaluates. Returns the result as a string, or the status.
 function M.ask(folder, text)
   local reply, status = folder.client:Say { text = text }
   return reply and reply.text or status
@@ -73,7 +73,7 @@ function Copy:write(path, text)
   file:write(text)
 end
 
--- Writes as careful editors do: a temporary file that is renamed over the other.
+-- Writes a temporary file and renames it over the other, as many editors do.
 function Copy:replace(path, text)
   self:write(path .. ".tmp~", text)
   assert(os.rename(self:path(path .. ".tmp~"), self:path(path)))
@@ -81,12 +81,12 @@ end
 
 function Copy:delete(path) assert(os.remove(self:path(path))) end
 
--- How often `pattern` is in the log.
+-- Returns the number of matches of `pattern` in the log.
 function Copy:count(pattern)
   return select(2, self.server.stderr:gsub(pattern, ""))
 end
 
--- Runs `save`, and waits until the log has one more line with `pattern`; returns what was logged since.
+-- Runs `save` and waits for a new log line with `pattern`. Returns the log since `save`.
 function Copy:expect(pattern, save)
   local before = #self.server.stderr
   save()
@@ -96,18 +96,18 @@ function Copy:expect(pattern, save)
   end)
 end
 
--- Saves what comes into force.
+-- Saves a file, and waits until the generation with it is live.
 function Copy:commit(path, text)
   return self:expect("generation %d+ is live", function() self:write(path, text) end)
 end
 
--- Saves what is refused, with `words` (a pattern) if they are given: the server may also look a second time at the save
--- before, and refuse it again.
+-- Saves a file, and waits until it is refused, with `words` (a pattern) if given: the server may also read the save
+-- before a second time and refuse it again.
 function Copy:refused(path, text, words)
   return self:expect("reload refused: [^\n]*" .. (words or ""), function() self:write(path, text) end)
 end
 
--- Runs `moonwire COMMAND ...` on the running server. Returns its exit code, and what it says on stdout and stderr.
+-- Runs `moonwire COMMAND ...` on the running server. Returns its exit code, stdout and stderr.
 function Copy:admin(command, ...)
   local data = self.server.stderr:match "with %-%-data\" data=(%S+)"
   local words = { command, ... }
