@@ -1,4 +1,4 @@
-/* Metatables of the bindings: made once for a state, and whole even if memory has ended in between. */
+/* Metatables of the bindings: made once for a state, and complete after a lack of memory. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,7 +16,7 @@ static int l_answer(lua_State *L) {
   return 1;
 }
 
-/* Hands out its first upvalue, the table of methods. */
+/* Returns its first upvalue, the table of methods. */
 static int l_methods(lua_State *L) {
   lua_pushvalue(L, lua_upvalueindex(1));
   return 1;
@@ -69,7 +69,7 @@ static void may_lack_methods_or_bring_its_own_index(void **state) {
   lua_close(L);
 }
 
-/* Whichever allocation fails, whoever asks next gets all of it. */
+/* After any failed allocation, the next push returns the complete metatable. */
 static void is_whole_after_memory_has_ended(void **state) {
   size_t failures = 0;
   for (size_t nth = 1;; nth++) {

@@ -1,5 +1,5 @@
-/* What interrupts a script that runs on: the ticker, what serves where there is none, and that neither is felt by code
- * that waits in time. */
+/* Interruption of a script that runs on: by the ticker, and by its substitute where there are no timers. Code that
+ * waits in time is not affected. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <setjmp.h>
@@ -26,7 +26,7 @@ static struct fixture {
   char error[200];
 } f;
 
-/* The system, when it has no timers left. */
+/* While true, timer_create() fails, as on a system without free timers. */
 static bool no_timers;
 
 int timer_create(clockid_t clock, struct sigevent *event, timer_t *timer) {
@@ -87,7 +87,7 @@ static int run_code(lua_State *L) {
 
 static void on_done(struct mw_fiber *fiber, void *owner) { f.cut = fiber->account.cut; }
 
-/* Runs the code in a fiber, until it ends or `expires`, and returns why it was cut. */
+/* Runs the code in a fiber with the deadline `expires`. Returns the exceeded budget, or MW_CUT_NONE. */
 static enum mw_cut run_until(const char *code, int64_t expires) {
   struct mw_fiber *fiber = mw_fiber_new(&f.vm, NULL, on_done, &f);
   assert_non_null(fiber);
@@ -104,7 +104,8 @@ static const char *const endless[] = {
     "while true do pcall(function() while true do end end) end",
     "local co = coroutine.wrap(function() while true do coroutine.yield() end end) while true do co() end",
     "local function spin() while true do end end "
-    "local co = coroutine.create(function() local _ <close> = setmetatable({}, { __close = spin }) coroutine.yield() end) "
+    "local co = coroutine.create(function() local _ <close> = setmetatable({}, { __close = spin }) coroutine.yield() "
+    "end) "
     "coroutine.resume(co) coroutine.close(co)",
     "local all = {} for i = 1, 100 do all[i] = coroutine.wrap(function() while true do coroutine.yield() end end) end "
     "while true do for i = 1, 100 do all[i]() end end",
@@ -116,7 +117,7 @@ static void what_does_not_end_is_ended(void **state) {
   for (size_t i = 0; i < sizeof endless / sizeof *endless; i++) {
     assert_int_equal(run(endless[i]), MW_CUT_SLICE);
     assert_int_not_equal(f.status, LUA_OK);
-    assert_int_equal(run("return"), MW_CUT_NONE); /* nothing of it is left */
+    assert_int_equal(run("return"), MW_CUT_NONE); /* the next fiber is not affected */
     assert_int_equal(f.status, LUA_OK);
   }
 }
@@ -125,7 +126,7 @@ static void a_deadline_that_has_passed_ends_it(void **state) {
   assert_int_equal(run_until("while true do end", mw_clock_mono() + 5 * MS), MW_CUT_DEADLINE);
 }
 
-/* However long that takes on a machine that is busy with other things: half of the time has to be its own. */
+/* Code is ended only if it has used half of the slice itself, so that a busy machine does not end it. */
 static void who_works_for_less_than_half_of_a_slice_is_not_ended(void **state) {
   assert_int_equal(run("local till = os.clock() + 0.005 while os.clock() < till do end"), MW_CUT_NONE);
   assert_int_equal(f.status, LUA_OK);
@@ -143,7 +144,7 @@ static int be_slow(lua_State *L) {
   return 0;
 }
 
-/* They run no instruction between two calls. */
+/* They run no Lua instruction between two calls. */
 static void C_functions_that_call_slow_ones_are_ended(void **state) {
   const char *const codes[] = {
       "local t = setmetatable({}, { __index = slow }); ('x'):rep(20000):gsub('x', t)",
@@ -172,7 +173,7 @@ static int load_file(lua_State *L) {
   return 0;
 }
 
-/* Lua walks the list of the jumps from all `elseif` before, for each: these take it some seconds. */
+/* For each `elseif`, Lua walks the list of jumps from all earlier ones: these take it some seconds. */
 static void a_file_that_takes_long_to_compile_is_refused(void **state) {
   enum { N = 60000 };
   const char piece[] = "elseif a then ";
@@ -192,7 +193,7 @@ static int count_bytes(lua_State *L) {
   return 0;
 }
 
-/* However many steps one turn counts: none of them steps over the next look. */
+/* No number of steps per count skips the next check. */
 static void a_loop_in_C_is_ended(void **state) {
   lua_register(f.vm.L, "spend", spend);
   lua_register(f.vm.L, "count_bytes", count_bytes);
@@ -219,7 +220,7 @@ static int fill_scratch(lua_State *L) {
   return 0;
 }
 
-/* C that a handler has called may hold all memory when the time is over: the error of the cut needs some. */
+/* A C function that the handler has called may hold all memory when the time is over, but the error needs some. */
 static void a_cut_has_memory_for_its_error(void **state) {
   lua_register(f.vm.L, "fill_scratch", fill_scratch);
   f.vm.scratch.budget = SIZE_MAX;
@@ -237,7 +238,7 @@ static int fill_with_userdata(lua_State *L) {
   return 0;
 }
 
-/* C may take the last byte of the loan before an instruction runs. */
+/* C may take the last byte of the memory limit before an instruction runs. */
 static void a_refusal_leaves_memory_for_close_handlers(void **state) {
   lua_register(f.vm.L, "fill", fill_with_userdata);
   run("local _ <close> = setmetatable({}, {__close = function() closed = ('x'):rep(1000) .. 'y' end}) fill()");
@@ -319,7 +320,7 @@ static void a_signal_that_somebody_sends_is_nothing(void **state) {
   assert_int_equal(run("return"), MW_CUT_NONE);
 }
 
-/* Otherwise a new signal would be pending whenever one was handled, and hardly an instruction would run between them. */
+/* Otherwise a new signal would be pending after each one, and hardly an instruction would run in between. */
 static void ticks_that_take_longer_than_their_interval_let_code_go_on(void **state) {
   if (!f.vm.ticker.runs) skip(); /* ThreadSanitizer */
   mw_budget_limit(&f.vm, (struct mw_limits){0});
@@ -340,7 +341,7 @@ static void ticks_end_with_their_state(void **state) {
     memset(&other, 0x5a, sizeof other);
     burn(1 * MS);
   }
-  assert_int_equal(run(endless[0]), MW_CUT_SLICE); /* those of the other state go on */
+  assert_int_equal(run(endless[0]), MW_CUT_SLICE); /* ticks of the first state go on */
 }
 
 static struct mw_fiber *waiter;
@@ -370,7 +371,7 @@ static void a_run_after_the_end_of_the_state_is_cut_early(void **state) {
   assert_int_equal(run(endless[0]), MW_CUT_STOP);
 }
 
-/* The body of a fiber that goes on after a wait. */
+/* The body of a fiber whose code continues after a wait. */
 static int wait_and_run(lua_State *L) {
   assert_int_equal(luaL_loadstring(L, "local _ <close> = setmetatable({}, { __close = function() closed = true end }) "
                                       "wait() went_on = true"), LUA_OK);

@@ -1,4 +1,4 @@
-/* A folder's own copies of built-in files: which take their place, and which are refused. */
+/* A folder's own copies of built-in files: copies of the same shape replace them, others are refused. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -14,7 +14,7 @@
 
 static char root[64]; /* the folder that was loaded last */
 
-/* Loads a folder with the file NAME, of `head` on its first line and `body` after it. */
+/* Loads a folder with the file `name`: `head` on the first line, then `body`. */
 static int load(struct mw_pool **out, const char *name, const char *head, const char *body, struct mw_err *err) {
   char path[256];
   strcpy(root, "/tmp/moonwire-builtin-XXXXXX");
@@ -40,7 +40,7 @@ static int load(struct mw_pool **out, const char *name, const char *head, const 
 
 struct copy {
   const char *head, *body;
-  const char *words; /* of the refusal, without the folder; NULL when the copy is taken */
+  const char *words; /* of the refusal, without the folder; NULL if the copy is accepted */
 };
 
 #define PB3 "syntax = \"proto3\"; package google.protobuf;"
@@ -86,7 +86,7 @@ static const struct copy copies[] = {
     {"syntax = \"proto3\";", "message google { message rpc {\nmessage Status { bool code = 1; } } }",
      "x.proto:3: google.rpc.Status" DIFFERS "{ int32 code = 1; string message = 2; repeated google.protobuf.Any "
      "details = 3; }, got { bool code = 1; }"},
-    /* the others with a mapping of their own */
+    /* other types with a JSON mapping of their own */
     {PB3, "message Any { bytes value = 2; }", "x.proto:2: google.protobuf.Any" DIFFERS "{ string type_url = 1; "
      "bytes value = 2; }, got { bytes value = 2; }"},
     {PB3, "message FieldMask { string paths = 1; }", "x.proto:2: google.protobuf.FieldMask" DIFFERS
@@ -107,7 +107,7 @@ static const struct copy copies[] = {
      "{ NOTHING = 0; }"},
     {PB3, "enum E { NULL_VALUE = 0; }", "x.proto:1: \"google.protobuf.NULL_VALUE\" is already defined in "
      "google/protobuf/struct.proto, which is built in"},
-    /* files that nothing relies on, whole or in part */
+    /* copies of definitions that the server does not use, complete or partial */
     {PB3, "enum Syntax { SYNTAX_PROTO2 = 0; }", NULL},
     {PB3, "message FileDescriptorProto { bool other = 1; }", NULL},
     {RPC, "message ErrorInfo { bool other = 1; }", NULL},
@@ -129,12 +129,14 @@ static const struct copy copies[] = {
      "x.proto:3: grpc.health.v1.Health.Check" DIFFERS
      "rpc Check(grpc.health.v1.HealthCheckRequest) returns (grpc.health.v1.HealthCheckResponse), got "
      "rpc Check(stream grpc.health.v1.R) returns (grpc.health.v1.R)"},
-    {HEALTH, CHECK_REQUEST CHECK_RESPONSE "service Health {\nrpc List(HealthCheckRequest) returns (HealthCheckResponse); }",
+    {HEALTH,
+     CHECK_REQUEST CHECK_RESPONSE "service Health {\nrpc List(HealthCheckRequest) returns (HealthCheckResponse); }",
      "x.proto:5: grpc.health.v1.Health.List" DIFFERS
      "rpc List(grpc.health.v1.HealthListRequest) returns (grpc.health.v1.HealthListResponse), got "
      "rpc List(grpc.health.v1.HealthCheckRequest) returns (grpc.health.v1.HealthCheckResponse)"},
     {HEALTH, CHECK_RESPONSE "message HealthListRequest { }\nmessage HealthListResponse { map<string, "
-     "HealthCheckResponse> statuses = 1; }\nservice Health { rpc List(HealthListRequest) returns (HealthListResponse); }",
+     "HealthCheckResponse> statuses = 1; }\nservice Health { rpc List(HealthListRequest) returns "
+     "(HealthListResponse); }",
      NULL},
     {HEALTH, "message Health { }", "x.proto:2: grpc.health.v1.Health: expected a service, as the built-in definition "
      "is, got a message"},
@@ -166,7 +168,7 @@ static void assert_words(const struct mw_err *err, const char *words) {
   if (!strstr(mw_err_text(err), expected)) fail_msg("expected %s\n  got %s", expected, mw_err_text(err));
 }
 
-/* Everything that looks a built-in type up by name when a server starts. */
+/* Looks up the types that a server looks up by name when it starts. */
 static void use(struct mw_pool *pool) {
   assert_non_null(mw_pool_message(pool, "google.protobuf.Any"));
   assert_non_null(mw_pool_message(pool, "google.protobuf.Timestamp"));
@@ -206,7 +208,7 @@ static void test_a_file_in_place_of_a_built_in_one(void **state) {
   struct mw_pool *pool = NULL;
   assert_int_equal(load(&pool, "google/protobuf/type.proto", PB3, "message Other { }", NULL), 0);
   assert_null(mw_pool_message(pool, "google.protobuf.Type"));
-  assert_null(mw_pool_message(pool, "google.protobuf.Api")); /* it needs the other */
+  assert_null(mw_pool_message(pool, "google.protobuf.Api")); /* api.proto imports the replaced file */
   use(pool);
   mw_pool_unref(pool);
 }
@@ -219,7 +221,7 @@ static void test_methods_that_are_missing(void **state) {
   mw_pool_unref(pool);
 }
 
-/* The built-in path of a replaced file leads to the copies. */
+/* The built-in path of a replaced file imports the copy. */
 static void test_imports_of_a_replaced_file(void **state) {
   struct mw_pool *pool = NULL;
   const char *body = "message Duration { int64 seconds = 1; int32 nanos = 2; }";

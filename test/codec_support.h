@@ -1,5 +1,5 @@
-/* What the codec's tests share: the pool of test/codec, bytes written in hexadecimal, and protoc as the oracle.
- * Functions end the test on anything that goes wrong. Tests run in test/. */
+/* Helpers of the codec's tests: pools of test/codec, bytes written in hexadecimal, and protoc as the oracle. A function
+ * that fails ends the test. Tests run in test/. */
 #ifndef MW_TEST_CODEC_SUPPORT_H
 #define MW_TEST_CODEC_SUPPORT_H
 
@@ -37,7 +37,7 @@ static inline int run_command(const char *command, struct mw_slice input, struct
   return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-/* The pool of codec/NAME.proto and what it imports. */
+/* Returns the pool of codec/NAME.proto and its imports. */
 static inline struct mw_pool *codec_pool(const char *name) {
   struct mw_buf set = MW_BUF_INIT;
   char command[200];
@@ -65,7 +65,7 @@ static inline int protoc(const char *option, const char *full_name, struct mw_sl
   return run_command(command, input, output);
 }
 
-/* Appends the bytes that the words of `hex` stand for: "0a 03 616263". */
+/* Appends the bytes of `hex`, which may have blanks: "0a 03 616263". */
 static inline void put_hex(struct mw_buf *out, const char *hex) {
   for (const char *at = hex; *at;) {
     unsigned byte;
@@ -79,7 +79,7 @@ static inline void put_hex(struct mw_buf *out, const char *hex) {
   }
 }
 
-/* Packs into `out`, and holds the announced size against what was written. */
+/* Packs into `out`, and asserts that the announced size was written. */
 static inline void pack(const ProtobufCMessage *message, struct mw_buf *out) {
   size_t size = mw_message_size(message);
   assert_int_equal(mw_buf_reserve(out, size + 1), 0);
@@ -99,7 +99,7 @@ static inline int repack(const struct mw_message_type *type, struct mw_slice byt
   return code;
 }
 
-/* Shows where two long texts part. */
+/* Asserts that two texts are equal; on failure shows the first lines that differ. */
 static inline void assert_same_text(const char *ours, const char *theirs) {
   size_t at = 0, line = 0;
   for (; ours[at] && ours[at] == theirs[at]; at++) {
@@ -108,7 +108,7 @@ static inline void assert_same_text(const char *ours, const char *theirs) {
   if (ours[at] != theirs[at]) fail_msg("read back as\n%.200s\nbut was\n%.200s", ours + line, theirs + line);
 }
 
-/* protoc must read the same message from `bytes` and from what they are after unpacking and packing. */
+/* protoc must read the same message from `bytes` before and after unpacking and packing. */
 static inline void assert_same_meaning(const struct mw_message_type *type, struct mw_slice bytes) {
   struct mw_buf packed = MW_BUF_INIT, theirs = MW_BUF_INIT, ours = MW_BUF_INIT;
   struct mw_err err = MW_ERR_INIT;

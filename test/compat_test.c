@@ -1,5 +1,5 @@
-/* mw_compat_check(): each rule broken, and each near miss let pass. The cases are compiled by protoc, so that lines are
- * those a person would see. */
+/* mw_compat_check(): for each rule, edits that break it and similar ones that do not. protoc compiles the cases, so
+ * that findings have real lines. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -18,7 +18,7 @@
 
 /* ---- pools of texts ---- */
 
-static char root[64]; /* a folder for all of the tests */
+static char root[64]; /* a folder for all tests */
 
 static int make_root(void **state) {
   strcpy(root, "/tmp/moonwire-compat-XXXXXX");
@@ -49,7 +49,7 @@ static void write_file(const char *dir, struct mw_slice name, struct mw_slice te
   fclose(file);
 }
 
-/* A pool of the files in `text`: "@NAME\n" begins each; without, it is the text of a.proto. */
+/* Returns a pool of the files in `text`. "@NAME\n" begins each file; without it, `text` is that of a.proto. */
 static struct mw_pool *pool_of(const char *text) {
   static unsigned number;
   char dir[96];
@@ -70,7 +70,7 @@ static struct mw_pool *pool_of(const char *text) {
   return pool;
 }
 
-/* Replaces `old` by `new`, and expects these findings, each ended by a line's end; none when it is empty. */
+/* Replaces `old` by `new`, and asserts the findings, one a line; "" for none. */
 static void check(const char *old, const char *new, const char *findings) {
   struct mw_pool *running = pool_of(old), *candidate = pool_of(new);
   struct mw_err err = MW_ERR_INIT;
@@ -106,13 +106,13 @@ static void check_all(const struct edit *edits, size_t n) {
 static void test_types_change_within_their_group(void **state) {
   static const struct {
     const char *name;
-    unsigned group; /* types of one group, other than 0, stand for each other */
+    unsigned group; /* types of a group other than 0 may replace each other */
   } types[] = {{"int32", 1},    {"int64", 1},    {"uint32", 1},  {"uint64", 1},   {"bool", 1},
                {"sint32", 2},   {"sint64", 2},   {"fixed32", 3}, {"sfixed32", 3}, {"fixed64", 4},
                {"sfixed64", 4}, {"double", 0},   {"float", 0},   {"string", 0},   {"bytes", 0},
                {"N", 0},        {"E", 0}};
   enum { N = sizeof types / sizeof *types };
-  /* All pairs at once: field number i * N + k + 1 goes from type i to type k. */
+  /* All pairs at once: field i * N + k + 1 changes from type i to type k. */
   char old[1 << 14], new[1 << 14], findings[1 << 16];
   size_t o = 0, n = 0, f = 0;
   o += (size_t)snprintf(old, sizeof old, "%s", P3 "message N {} enum E { Z = 0; } message M {\n");
@@ -152,18 +152,18 @@ static void test_types(void **state) {
       {M2("optional int32 a = 1;"), M2("optional int64 a = 1;"), ""},
       {M2("optional int32 a = 1;"), M2("optional string a = 1;"),
        "proto/a.proto:3: FIELD_WIRE_COMPATIBLE_TYPE: p.M.a: was int32, is string\n"},
-      /* the line is that of the definition, comments aside */
+      /* the finding has the line of the definition, after its comments */
       {M3("int32 a = 1;"), M3("// one\n\n// two\nstring\na = 1;"),
        "proto/a.proto:6: FIELD_WIRE_COMPATIBLE_TYPE: p.M.a: was int32, is string\n"},
-      /* a number that is used for something else */
+      /* a number reused for another field */
       {M3("int32 a = 1;"), M3("string b = 1;"),
        "proto/a.proto:3: FIELD_WIRE_COMPATIBLE_TYPE: p.M.b: was int32, is string (the number was that of a)\n"},
-      /* messages go by their full name */
+      /* messages are identified by their full name */
       {P3 "message A {} message B {} message M { A a = 1; }", P3 "message A {} message B {}\nmessage M { B a = 1; }",
        "proto/a.proto:3: FIELD_WIRE_COMPATIBLE_TYPE: p.M.a: was p.A, is p.B\n"},
       {P3 "message A {} message M { A a = 1; }", P3 "message M { message A {} A a = 1; }",
        "proto/a.proto:2: FIELD_WIRE_COMPATIBLE_TYPE: p.M.a: was p.A, is p.M.A\n"},
-      /* enums may move when they keep their short name and their values */
+      /* enums may move if they keep their short name and their values */
       {P3 "enum E { A = 0; B = 1; } message M { E a = 1; }",
        P3 "message N { enum E { A = 0; C = 2; B = 1; } } message M { N.E a = 1; }", ""},
       {P3 "enum E { A = 0; B = 1; } message M { E a = 1; }",
@@ -204,7 +204,7 @@ static void test_maps(void **state) {
        "proto/a.proto:3: FIELD_WIRE_COMPATIBLE_CARDINALITY: p.M.a: was singular, is a map\n"},
       {M3("map<string, int32> a = 1;"), M3("repeated string a = 1;"),
        "proto/a.proto:3: FIELD_WIRE_COMPATIBLE_TYPE: p.M.a: was map<string, int32>, is string\n"},
-      /* a map is its entries */
+      /* a map equals its entries */
       {M3("map<string, int32> a = 1;"),
        M3("message AEntry { string key = 1; int32 value = 2; } repeated AEntry a = 1;"), ""},
       {M3("message AEntry { string key = 1; int64 value = 2; } repeated AEntry a = 1;"),
@@ -284,7 +284,7 @@ static void test_defaults(void **state) {
       {M2("optional int32 a = 1 [default = 5];"), M3("optional int32 a = 1;"), DEFAULT_IS("5, is 0")},
       {M2("enum E { A = 0; B = 1; } optional E a = 1 [default = B];"),
        M2("enum E { A = 0; B = 1; } optional E a = 1;"), DEFAULT_IS("B, is A")},
-      /* the first value of an enum is a default too */
+      /* the first value of an enum is the default */
       {M2("enum E { A = 1; B = 2; } optional E a = 1;"), M2("enum E { B = 2; A = 1; } optional E a = 1;"),
        DEFAULT_IS("A, is B")},
       {M2("enum E { A = 1; B = 2; } optional E a = 1 [default = A];"),
@@ -292,7 +292,7 @@ static void test_defaults(void **state) {
       {"@a.proto\n" P2 "import \"e.proto\";\nmessage M { optional E a = 1; }\n@e.proto\n" P2 "enum E { A = 1; B = 2; }",
        "@a.proto\n" P2 "import \"e.proto\";\nmessage M { optional E a = 1; }\n@e.proto\n" P2 "enum E { B = 2; A = 1; }",
        DEFAULT_IS("A, is B")},
-      /* another type has said enough */
+      /* a changed type makes the changed default redundant */
       {M2("optional int32 a = 1 [default = 5];"), M2("optional string a = 1 [default = 'x'];"),
        "proto/a.proto:3: FIELD_WIRE_COMPATIBLE_TYPE: p.M.a: was int32, is string\n"},
   };
@@ -321,14 +321,14 @@ static void test_deleted_fields(void **state) {
       {M3("int32 a = 1;"), M3("int32 b = 1;"), ""}, /* names are not sent */
       {M3("int32 a = 1;"), M3("int32 b = 2; int32 a = 1; string c = 3;"), ""},
       {M3("map<int32, M> a = 1;"), M3("reserved 1;"), ""},
-      /* messages within messages */
+      /* nested messages */
       {M3("message N { message O { int32 a = 1; } }"), M3("message N {\nmessage O { } }"),
        "proto/a.proto:4: " DELETED("p.M.N.O", "a", "1")},
       {M3("message N { message O { int32 a = 1; } }"), M3("message N { message O { reserved 1; } }"), ""},
-      /* a message that nothing uses may go */
+      /* an unused message may be deleted */
       {M3("message N { int32 a = 1; } int32 a = 1;"), M3("int32 a = 1;"), ""},
       {M3("int32 a = 1;"), P3, ""},
-      /* what has become something else is not the same any more */
+      /* an enum in place of a message: the message was deleted */
       {P3 "message N { int32 a = 1; }", P3 "enum N { A = 0; }", ""},
   };
   CHECK_ALL(edits);
@@ -373,7 +373,7 @@ static void test_required_fields(void **state) {
        "without it\n"},
       {M2("required int32 a = 1;"), M3("int32 a = 1;"),
        "proto/a.proto:3: MESSAGE_SAME_REQUIRED_FIELDS: p.M.a: was required, is not\n"},
-      {P2, M2("required int32 a = 1;"), ""}, /* in a message that is new as a whole */
+      {P2, M2("required int32 a = 1;"), ""}, /* the whole message is new */
   };
   CHECK_ALL(edits);
 }
@@ -415,7 +415,7 @@ static void test_enums(void **state) {
       {E3("A = 0; B = -5;"), E3("A = 0; reserved -9 to -5;"), ""},
       {E3("A = 0; B = 2147483647;"), E3("A = 0; reserved 7 to max;"), ""},
       {E3("option allow_alias = true; A = 0; B = 1; C = 1;"), E3("A = 0; C = 1;"), ""},
-      {P3 "enum E { A = 0; B = 1; }", P3, ""}, /* that nothing uses */
+      {P3 "enum E { A = 0; B = 1; }", P3, ""}, /* unused */
       {E3("A = 0; B = 1;"), E3("A = 0;"), VALUE_DELETED("B", "1")},
       {E3("A = 0; B = 1;"), E3("A = 0; B = 2;"), VALUE_DELETED("B", "1")},
       {E3("A = 0; B = 1;"), E3("A = 0; reserved \"B\"; reserved 2 to max;"), VALUE_DELETED("B", "1")},
@@ -466,7 +466,7 @@ static void test_services(void **state) {
        "proto/a.proto:2: PACKAGE_SERVICE_NO_DELETE: p.S: the service was deleted, and with it X\n"},
       {S3("rpc X(A) returns (B); rpc Y(A) returns (B);"), "",
        "proto/a.proto: PACKAGE_SERVICE_NO_DELETE: p.S: the service was deleted, and with it X and the other methods\n"},
-      /* a message that a method uses cannot go unnoticed */
+      /* deleting a message that a method uses changes the method */
       {P3 "message A {} service S { rpc X(A) returns (A); }",
        P3 "message B {} service S { rpc X(B) returns (B); }",
        "proto/a.proto:2: RPC_SAME_REQUEST_TYPE: p.S.X: was p.A, is p.B\n"
@@ -483,21 +483,21 @@ static void test_services(void **state) {
 
 static void test_moved_definitions(void **state) {
   static const struct edit edits[] = {
-      /* a renamed file, in another folder too */
+      /* a renamed or moved file */
       {"@a.proto\n" P3 M_AND_S, "@b.proto\n" P3 M_AND_S, ""},
       {"@a.proto\n" P3 M_AND_S, "@sub/dir/a.proto\n" P3 M_AND_S, ""},
-      /* definitions in another file, whose own package does not matter to who is moved out */
+      /* definitions moved to another file: the package of the old file does not matter */
       {"@a.proto\n" P3 M_AND_S, "@a.proto\n" P3 "@b.proto\n" P3 M_AND_S, ""},
       {"@a.proto\n" P3 M_AND_S "@b.proto\n" P3,
        "@a.proto\n" P3 "import \"b.proto\"; service S { rpc X(M) returns (M); }\n"
        "@b.proto\n" P3 "message M { int32 a = 1; }\n",
        ""},
-      /* what breaks is found where it is now */
+      /* a finding has the new place of the definition */
       {"@a.proto\n" P3 "message M { int32 a = 1; }\n", "@sub/b.proto\n" P3 "\n\nmessage M { string a = 1; }\n",
        "proto/sub/b.proto:4: FIELD_WIRE_COMPATIBLE_TYPE: p.M.a: was int32, is string\n"},
       {"@a.proto\n" P3 "message M { int32 a = 1; }\n", "@b.proto\n" P3 "\nmessage M { }\n",
        "proto/b.proto:3: " DELETED("p.M", "a", "1")},
-      /* files are gone through in the order of their old paths */
+      /* findings are in the order of the files' old paths */
       {"@d.proto\n" ONE("D", "int32") "@b.proto\n" ONE("B", "int32")
        "@c.proto\n" ONE("C", "int32") "@a.proto\n" ONE("A", "int32"),
        "@a.proto\n" ONE("B", "bytes") "@b.proto\n" ONE("A", "bytes")
@@ -506,7 +506,7 @@ static void test_moved_definitions(void **state) {
        "proto/a.proto:2: FIELD_WIRE_COMPATIBLE_TYPE: p.B.a: was int32, is bytes\n"
        "proto/d.proto:2: FIELD_WIRE_COMPATIBLE_TYPE: p.C.a: was int32, is bytes\n"
        "proto/c.proto:2: FIELD_WIRE_COMPATIBLE_TYPE: p.D.a: was int32, is bytes\n"},
-      /* the first files, and the last ones */
+      /* no files before, no files after */
       {"", "@a.proto\n" P3 M_AND_S, ""},
       {"@a.proto\n" P3 "message M { int32 a = 1; }\n", "", ""},
   };
@@ -520,10 +520,10 @@ static void test_packages(void **state) {
        "proto/a.proto:3: FILE_SAME_PACKAGE: the package was \"p\", is \"q\"\n"},
       {P3 M_AND_S, "\n" NO_PACKAGE M_AND_S, "proto/a.proto:2: FILE_SAME_PACKAGE: the package was \"p\", is \"\"\n"},
       {NO_PACKAGE M_AND_S, P3 M_AND_S, "proto/a.proto:1: FILE_SAME_PACKAGE: the package was \"\", is \"p\"\n"},
-      /* a file that defined nothing yet, or whose definitions have gone elsewhere */
+      /* a file without definitions, or whose definitions have moved to another file */
       {NO_PACKAGE, P3 M_AND_S, ""},
       {"@a.proto\n" P3 M_AND_S, "@a.proto\n" NO_PACKAGE M_AND_S "@b.proto\n" P3 M_AND_S, ""},
-      /* who used what was in it has changed type */
+      /* fields of other files with a type of this file change their type */
       {"@a.proto\n" P3 "message M {}\n@b.proto\n" P3 "import \"a.proto\"; message N { M m = 1; }\n",
        "@a.proto\n" NO_PACKAGE "message M {}\n@b.proto\n" P3 "import \"a.proto\"; message N { .M m = 1; }\n",
        "proto/a.proto:1: FILE_SAME_PACKAGE: the package was \"p\", is \"\"\n"
@@ -539,7 +539,7 @@ static void test_files_that_come_with_every_pool(void **state) {
   static const struct edit edits[] = {
       {STATUS(STATUS_BODY "reserved 9; }\n"), STATUS(STATUS_BODY "}\n"), ""},
       {STATUS(STATUS_BODY "}\n"), "", ""},
-      /* the project's own folder of that name is its own */
+      /* other files below google/ belong to the project and are checked */
       {"@google/own.proto\n" P3 "message M { int32 a = 1; }\n", "@google/own.proto\n" P3 "message M { }\n",
        "proto/google/own.proto:2: " DELETED("p.M", "a", "1")},
   };
@@ -557,7 +557,7 @@ static struct mw_pool *pool_of_set(const char *text) {
   return pool;
 }
 
-/* Descriptor sets may come without source information, and need not be as protoc makes them. */
+/* Descriptor sets may lack source information, and may differ from protoc's output. */
 static void test_descriptor_sets(void **state) {
 #define SET(body) "file { name: 'a.proto' package: 'p' message_type { name: 'M' " body " } }"
 #define GROUP "field { name: 'g' number: 1 type: TYPE_GROUP label: LABEL_OPTIONAL } "
@@ -573,7 +573,7 @@ static void test_descriptor_sets(void **state) {
   mw_pool_unref(candidate);
 }
 
-/* As many messages within each other as a set may have, and one field. */
+/* Messages nested as deep as a set allows, with one field. */
 static struct mw_pool *deep_pool(const char *field) {
   enum { DEEPEST = 64 };
   char text[4096];

@@ -1,5 +1,5 @@
 /* The contract of an engine: a server with the methods of serving_fixture.h on any engine, and clients that call it
- * through a channel, all in one thread and one loop. engine_contract_test.c has the cases, which hold for every kind. */
+ * through a channel, all in one thread and one loop. engine_contract_test.c has the cases, which all kinds pass. */
 #ifndef MW_TEST_ENGINE_CONTRACT_H
 #define MW_TEST_ENGINE_CONTRACT_H
 

@@ -1,5 +1,5 @@
-/* The cases that every engine passes: calls of the four types, their ends, metadata, limits and backpressure; then an
- * engine's own life. Cases of one engine's own stand in engine_core_*_test.c, engine_inproc_test.c and http_*_test.c. */
+/* The cases that every engine passes: calls of the four types, their ends, metadata, limits and backpressure; then the
+ * lifecycle of an engine. engine_core_*_test.c, engine_inproc_test.c and http_*_test.c have the cases of one engine. */
 #include "engine_contract.h"
 
 #include <string.h>
@@ -295,7 +295,7 @@ static void a_release_cancels(void **state) {
   assert_int_equal(client.done, 0);
 }
 
-/* A handler may take its time after `cancelled`, and answers nobody. */
+/* A handler may run on after `cancelled`. Its reply is dropped. */
 static void a_cancelled_call_is_finished_by_its_handler(void **state) {
   script.stay = true;
   start("Wait");

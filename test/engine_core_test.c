@@ -391,7 +391,7 @@ static void a_closed_channel_cancels_its_calls(void **state) {
   client_end(&client);
 }
 
-/* Starts a client that disconnects after some rounds, whatever it has sent by then; `i` chooses its behaviour. */
+/* Starts a client that disconnects after some rounds, in any phase of its call; `i` chooses its behaviour. */
 static void vanish(unsigned i) {
   static const char *const paths[] = {"/t.T/Echo", "/t.T/Down", "/t.T/Up", "/t.T/Chat", "/t.T/Wait"};
   struct client client;

@@ -1,4 +1,4 @@
-/* What scripts cannot do, as far as it takes no server to see it. */
+/* Restrictions of scripts that show without a server. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,7 +11,7 @@
 
 #include "script/environment.h"
 
-/* Runs a chunk in the environment. Returns the error, or "" when there was none. */
+/* Runs a chunk in the environment. Returns the error, or "" for none. */
 static const char *run(lua_State *L, const char *chunk) {
   assert_int_equal(luaL_loadstring(L, chunk), LUA_OK);
   mw_environment_push(L);

@@ -1,4 +1,4 @@
-/* Fibers: waits and how they end, kills in each state, coroutines of a script's own, the sandbox, require. */
+/* Fibers: waits and their ends, kills in each state, coroutines of scripts, the sandbox, require. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -14,7 +14,7 @@
 
 static struct mw_pool *pool;
 
-/* ---- what the scripts see: a module `t` of waits that the test ends, and a log ---- */
+/* ---- the scripts' module `t`: waits that the test ends, and a log ---- */
 
 struct wait {
   struct mw_list link; /* in waits, while it is under way */
@@ -97,7 +97,7 @@ static int l_resume(lua_State *L) {
   return 0;
 }
 
-/* t.kill(): the running fiber. */
+/* t.kill(): kills the running fiber. */
 static int l_kill(lua_State *L) {
   mw_fiber_kill(f.vm.running, push_kill, (void *)(uintptr_t) "itself");
   return 0;
@@ -126,7 +126,7 @@ static int fiber_main(lua_State *L) {
   return after_main(L, status, 0);
 }
 
-/* Starts a fiber on the function at the top of the stack, which it pops. */
+/* Pops a function and starts a fiber on it. */
 static struct mw_fiber *start_top(lua_State *L) {
   void *ref = (void *)(intptr_t)luaL_ref(L, LUA_REGISTRYINDEX);
   struct mw_fiber *fiber = mw_fiber_new(&f.vm, f.program, on_done, ref);
@@ -221,13 +221,13 @@ static void wake(void) {
   mw_fiber_resume(MW_CONTAINER(node, struct wait, link)->fiber);
 }
 
-/* Kills a fiber and lets it go on. */
+/* Kills a fiber and lets it continue. */
 static void doom(struct mw_fiber *fiber) {
   mw_fiber_kill(fiber, push_kill, (void *)(uintptr_t) "test");
   mw_loop_run_posts(&f.loop);
 }
 
-/* The log so far, which starts over. */
+/* Returns the log and empties it. */
 static const char *logged(void) {
   static char text[sizeof f.log];
   memcpy(text, f.log, sizeof text);
@@ -259,7 +259,7 @@ static void a_killed_wait_raises_once_and_unwinds(void **state) {
   doom(fiber);
   assert_int_equal(f.cancelled, 1);
   assert_logged("test");
-  doom(fiber); /* it is doomed already */
+  doom(fiber); /* a second kill has no effect */
   assert_logged("");
   wake();
   assert_logged("woken killed:test");
@@ -364,7 +364,7 @@ static void a_running_fiber_dies_at_its_next_wait(void **state) {
   assert_logged("goes on killed:itself");
   assert_true(mw_list_empty(&f.waits));
   start("t.kill() t.hold() t.note('swallowed')");
-  assert_logged(""); /* what cannot be cancelled runs to its end */
+  assert_logged(""); /* a wait that cannot be cancelled runs to its end */
   wake();
   assert_logged("killed:itself");
 }
@@ -391,17 +391,18 @@ static void a_kill_without_memory_is_tried_again(void **state) {
   assert_string_not_equal(logged(), "false swallowed end");
 }
 
-/* Ends the oldest wait from `depth` C calls within each other, or from the loop where Lua does not allow as many. */
+/* Ends the oldest wait from within `depth` nested C calls, or from the loop if Lua does not allow that depth. */
 static void wake_from(int depth) {
   char script[200];
   snprintf(script, sizeof script,
-           "local function deep(n) if n == 0 then return t.resume() end ('x'):gsub('x', function() deep(n - 1) end) end "
+           "local function deep(n) if n == 0 then return t.resume() end ('x'):gsub('x', function() deep(n - 1) end) "
+           "end "
            "pcall(deep, %d)", depth);
   start(script);
   if (!mw_list_empty(&f.waits)) wake();
 }
 
-/* Lua allows 200. */
+/* Lua allows 200 nested C calls. */
 enum { SHALLOW = 150, DEEP = 210 };
 
 static void a_fiber_goes_on_however_deep_the_one_is_that_wakes_it(void **state) {
@@ -427,7 +428,7 @@ static void a_killed_fiber_dies_however_deep_the_one_is_that_wakes_it(void **sta
   }
 }
 
-/* ---- coroutines of the script's own ---- */
+/* ---- coroutines of scripts ---- */
 
 static void generators_may_wait(void **state) {
   start("for i in coroutine.wrap(function() for i = 1, 2 do t.wait() coroutine.yield(i) end end) do t.note(i) end");
@@ -491,7 +492,7 @@ static void waits_are_refused_where_lua_cannot_suspend(void **state) {
   };
   for (size_t i = 0; i < sizeof scripts / sizeof *scripts; i++) {
     start(scripts[i]);
-    if (i == 2) { /* load() returns the error instead */
+    if (i == 2) { /* load() returns the error */
       assert_logged("end");
       continue;
     }
@@ -499,7 +500,7 @@ static void waits_are_refused_where_lua_cannot_suspend(void **state) {
     logged();
   }
   start("table.sort({2, 1}, function() t.spawn(function() t.note(t.wait()) end) return false end)");
-  assert_logged("end"); /* another fiber may wait all the same */
+  assert_logged("end"); /* a spawned fiber may wait */
   while (!mw_list_empty(&f.waits)) wake();
 }
 
@@ -631,7 +632,7 @@ static void two_files_of_one_name_are_refused(void **state) {
 
 /* ---- lack of memory ---- */
 
-/* Runs what there is to run; whatever fails for lack of memory, all fibers end and nothing is lost. */
+/* Runs all fibers to their end, even if some fail for lack of memory. Nothing may leak. */
 static int scenario(void *arg) {
   static const struct mw_script_file files[] = {
       FILE_OF("lua/a.lua", "a", "local t = require 'moonwire' t.note(require 'b'.x)"),
@@ -655,7 +656,7 @@ static int scenario(void *arg) {
       wake();
     }
   }
-  bool speechless = !f.err.text; /* there was no memory for the words either */
+  bool speechless = !f.err.text; /* no memory for the text either */
   if (rc == MW_EINVAL && (speechless || strstr(f.err.text, "not enough memory"))) rc = MW_ENOMEM;
   close_fixture();
   return rc;
@@ -663,7 +664,7 @@ static int scenario(void *arg) {
 
 static void lack_of_memory_ends_fibers_and_loses_nothing(void **state) {
 #ifdef __SANITIZE_THREAD__
-  skip(); /* takes it minutes, and there is one thread */
+  skip(); /* takes minutes under ThreadSanitizer, and there is one thread */
 #endif
   failmalloc_sweep(scenario, NULL);
 }

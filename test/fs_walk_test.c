@@ -1,4 +1,4 @@
-/* Walking the paths of scripts while somebody swaps the folders on them for links. */
+/* Walks paths of scripts while another thread replaces folders on them by links. */
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -70,7 +70,7 @@ static void long_paths_end(void **state) {
   assert_string_equal(name, ".");
 }
 
-/* A link that is a folder of the setting itself, below another one. */
+/* A link that the setting files.folders names, below another folder that it names. */
 static void paths_start_from_the_innermost_folder(void **state) {
   char outer[64], inner[80], path[96], name[64];
   snprintf(outer, sizeof outer, "%s/outer", place);
@@ -92,7 +92,7 @@ static void paths_start_from_the_innermost_folder(void **state) {
 
 static atomic_bool done;
 
-/* files/d is a folder, then a link that leads out, then the folder again. */
+/* Makes files/d a folder and a link that leads out in turn. */
 static void *swap(void *arg) {
   while (!atomic_load(&done)) {
     if (renameat2(AT_FDCWD, "files/d", AT_FDCWD, "link", RENAME_EXCHANGE) != 0) abort();
@@ -130,7 +130,7 @@ static void a_folder_swapped_for_a_link_leads_nowhere(void **state) {
   atomic_store(&done, true);
   pthread_join(thread, NULL);
   assert_int_equal(stat("outside/e", &after), 0);
-  assert_int_equal(after.st_mtim.tv_sec, before.st_mtim.tv_sec); /* nothing was made there, not for a moment */
+  assert_int_equal(after.st_mtim.tv_sec, before.st_mtim.tv_sec); /* nothing was created there, even briefly */
   assert_int_equal(after.st_mtim.tv_nsec, before.st_mtim.tv_nsec);
   assert_int_equal(after.st_nlink, 2);
 }

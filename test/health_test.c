@@ -1,4 +1,4 @@
-/* The health service at moments that no spec can choose: a client that does not read, a lack of memory. */
+/* The health service in cases that no spec can produce: a client that does not read, a lack of memory. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,12 +13,12 @@
 
 enum { SERVING = 1, NOT_SERVING = 2, SERVICE_UNKNOWN = 3 };
 
-/* ---- an engine that takes notes ---- */
+/* ---- a fake engine that records its calls ---- */
 
 struct fake {
   struct mw_call call;
   uint8_t reserved[64];
-  bool full; /* it has no memory */
+  bool full; /* it has no memory left */
   unsigned sends;
   int status; /* of the newest message */
   bool finished;
@@ -105,7 +105,7 @@ static void leave(struct fake *fake) {
   mw_arena_fini(&fake->call.arena);
 }
 
-/* Another generation comes into force. */
+/* Brings another generation into force. */
 static void adopt(struct mw_router *router) {
   dispatch.router = router;
   mw_health_follow(&health);
@@ -164,7 +164,7 @@ static void a_client_that_does_not_read_gets_the_newest_status(void **state) {
   adopt(&newer);
   adopt(&older);
   mw_call_on_sent(&fake.call, 1);
-  assert_sent(&fake, 1, SERVICE_UNKNOWN); /* nothing has changed in the end */
+  assert_sent(&fake, 1, SERVICE_UNKNOWN); /* the status is the same again */
   adopt(&newer);
   assert_sent(&fake, 2, SERVING);
   adopt(&older);

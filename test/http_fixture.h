@@ -120,7 +120,7 @@ struct client {
   nghttp2_hd_deflater *deflater;
   nghttp2_hd_inflater *inflater;
   struct mw_buf in;
-  bool deaf;              /* reads nothing */
+  bool deaf;              /* does not read its socket */
   bool reset;             /* the connection was reset */
   bool eof;
   bool silent;            /* acknowledges nothing */

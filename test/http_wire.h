@@ -54,7 +54,7 @@ static void wire_flood(struct mw_call *call) {
 }
 
 static void wire_on_start(struct mw_call *call) {
-  if (wire_kind(call) != 'D') mw_call_read(call); /* D: deaf, does not read */
+  if (wire_kind(call) != 'D') mw_call_read(call); /* D does not read */
 }
 
 static void wire_on_message(struct mw_call *call, struct mw_slice bytes) {

@@ -1,4 +1,4 @@
-/* Some hundred random messages between this mapping and Google's own in Python, both ways: json/oracle.py. */
+/* Compares this mapping with Google's in Python, in both directions, by random messages: json/oracle.py. */
 #include "json_support.h"
 
 #include <unistd.h>
@@ -23,7 +23,7 @@ static size_t from_hex(char *hex, uint8_t *out) {
   return len;
 }
 
-/* The message of the bytes as JSON, and the message of the JSON as bytes. */
+/* Writes the message of the bytes as JSON, and the message of the JSON as bytes. */
 static void answer(const struct mw_pool *pool, char *hex, const char *json, FILE *out) {
   const struct mw_message_type *type = mw_pool_message(pool, "json.All");
   struct mw_arena arena;

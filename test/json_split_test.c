@@ -1,4 +1,4 @@
-/* Where one value ends and the next begins, however the text is cut into pieces. */
+/* The ends of values in a text. They are independent of the cut into pieces. */
 #include "schema/json_split.h"
 
 #include <setjmp.h>
@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <cmocka.h>
 
-/* The values of `text`, which comes `step` bytes at a time, joined with '|'. */
+/* Splits `text`, which arrives `step` bytes at a time. Writes the values, joined with '|'. */
 static void split(const char *text, size_t step, char *out, size_t room) {
   size_t len = strlen(text), start = 0, known = 0, used = 0;
   struct mw_json_split state = {0};
@@ -49,7 +49,7 @@ static void test_split(void **state) {
   check("1{}2\"x\"3", "1|{}|2|\"x\"|3");
 }
 
-/* What is no JSON comes out whole, for the reader to refuse. */
+/* Malformed JSON is returned whole, for the reader to refuse. */
 static void test_malformed(void **state) {
   check("{\"a\":", "{\"a\":");
   check("{} {\"a", "{}|{\"a");

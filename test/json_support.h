@@ -1,4 +1,4 @@
-/* What the tests of JSON share. Functions end the test on anything that goes wrong. Tests run in test/. */
+/* Helpers of the tests of JSON. A function that fails ends the test. Tests run in test/. */
 #ifndef MW_TEST_JSON_SUPPORT_H
 #define MW_TEST_JSON_SUPPORT_H
 
@@ -20,7 +20,7 @@ static inline void json_compile(const char *path) {
   assert_int_equal(system(command), 0);
 }
 
-/* The pool of a descriptor set. */
+/* Returns the pool of a descriptor set. */
 static inline struct mw_pool *json_load(const char *path) {
   struct mw_pool *pool = NULL;
   struct mw_buf set = MW_BUF_INIT;

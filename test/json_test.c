@@ -1,4 +1,4 @@
-/* The JSON mapping, rule by rule: what protobuf.dev's "ProtoJSON Format" says, in both directions. */
+/* The JSON mapping, rule by rule, in both directions: protobuf.dev, "ProtoJSON Format". */
 #include "json_support.h"
 
 #include "failmalloc.h"
@@ -21,7 +21,7 @@ static const struct mw_message_type *type_of(const char *name) {
   return type;
 }
 
-/* Reads `in` and writes it again; what comes out must be `out`. Goes through bytes in between, as messages do. */
+/* Reads `in`, packs and unpacks the message, and asserts that it is written as `out`. */
 static void check_as(const char *name, const char *in, const char *out, const struct mw_json_options *options) {
   const struct mw_message_type *type = type_of(name);
   struct mw_arena arena;
@@ -45,7 +45,7 @@ static void check_as(const char *name, const char *in, const char *out, const st
 static void check(const char *in, const char *out) { check_as("json.All", in, out, NULL); }
 static void same(const char *text) { check(text, text); }
 
-/* Reading `in` must fail with exactly these words. */
+/* Asserts that reading `in` fails with exactly these words. */
 static void refuse_as(const char *name, const char *in, const char *words, const struct mw_json_options *options) {
   struct mw_arena arena;
   struct mw_err err = MW_ERR_INIT;
@@ -102,9 +102,10 @@ static void test_reals(void **state) {
   refuse("{\"fDouble\": NaN}", "1:13: expected a value, got 'N'");
 }
 
-/* A string with escapes is the string that they stand for, whatever it is read as. */
+/* Escapes are decoded before a string is read as any type. */
 static void test_escapes(void **state) {
-  check("{\"fDouble\": \"N\\u0061N\", \"fFloat\": \"-Infin\\u0069ty\"}", "{\"fDouble\":\"NaN\",\"fFloat\":\"-Infinity\"}");
+  check("{\"fDouble\": \"N\\u0061N\", \"fFloat\": \"-Infin\\u0069ty\"}",
+        "{\"fDouble\":\"NaN\",\"fFloat\":\"-Infinity\"}");
   check("{\"rDouble\": [\"\\u0049nfinity\", \"\\u0031.5\"], \"wFloat\": \"\\u004eaN\"}",
         "{\"rDouble\":[\"Infinity\",1.5],\"wFloat\":\"NaN\"}");
   check("{\"fInt32\": \"\\u0031\", \"fUint64\": \"1\\u0065\\u0031\"}", "{\"fUint64\":\"10\",\"fInt32\":1}");
@@ -222,7 +223,7 @@ static void test_maps(void **state) {
   refuse("{\"mString\": []}", "1:13: json.All.m_string: expected an object, got an array");
 }
 
-/* Bytes may hold a key twice, JSON may not: the last one counts. */
+/* Bytes may have a key twice, JSON may not: the last entry is written. */
 static void test_map_from_bytes_with_a_key_twice(void **state) {
   static const uint8_t bytes[] = "\xa2\x03\x04\x08\x01\x12\x00\xa2\x03\x05\x08\x01\x12\x01y\xa2\x03\x00";
   struct mw_arena arena;
@@ -348,27 +349,32 @@ static void test_extensions(void **state) {
            "\"[json.ext_packed]\":[\"1\",\"2\"],\"[json.ext_enum]\":\"TWO\","
            "\"[json.Scope.ext_message]\":{\"name\":\"b\",\"[json.ext_int]\":0},\"[json.Scope.ext_bytes]\":\"AA==\"}",
            NULL);
-  check_as("json.Legacy", "{\"name\": \"a\", \"[json.ext_strings]\": [], \"[json.ext_int]\": null}", "{\"name\":\"a\"}", NULL);
+  check_as("json.Legacy", "{\"name\": \"a\", \"[json.ext_strings]\": [], \"[json.ext_int]\": null}", "{\"name\":\"a\"}",
+           NULL);
   check_as("json.Legacy", "{\"name\": \"a\", \"inner\": {\"name\": \"b\", \"[json.\\u0065xt_int]\": 1}}",
            "{\"name\":\"a\",\"inner\":{\"name\":\"b\",\"[json.ext_int]\":1}}", NULL);
   check("{\"any\": {\"@type\": \"t/json.Legacy\", \"name\": \"a\", \"[json.ext_int]\": 1}}",
         "{\"any\":{\"@type\":\"t/json.Legacy\",\"name\":\"a\",\"[json.ext_int]\":1}}");
   refuse_as("json.Legacy", "{\"[json.ext_int]\": 1, \"[json.ext_int]\": 2}",
             "1:23: json.Legacy: the extension \"[json.ext_int]\" is given twice", NULL);
-  refuse_as("json.Legacy", "{\"[json.ext_int]\": true}", "1:20: json.Legacy.[json.ext_int]: expected int32, got true", NULL);
+  refuse_as("json.Legacy", "{\"[json.ext_int]\": true}", "1:20: json.Legacy.[json.ext_int]: expected int32, got true",
+            NULL);
   refuse_as("json.Legacy", "{\"[json.ext_strings]\": [1]}",
             "1:25: json.Legacy.[json.ext_strings][0]: expected string, got 1", NULL);
   refuse_as("json.Legacy", "{\"[json.nix]\": 1}", "1:2: json.Legacy: json.Legacy has no field \"[json.nix]\"", NULL);
-  refuse_as("json.Legacy", "{\"[json.extgroup]\": {}}", "1:2: json.Legacy: json.Legacy has no field \"[json.extgroup]\"", NULL);
-  refuse_as("json.Scope", "{\"[json.ext_int]\": 1}", "1:2: json.Scope: json.Scope has no field \"[json.ext_int]\"", NULL);
-  refuse_as("json.Scope", "{\"[json.Scope.a]\": 1}", "1:2: json.Scope: json.Scope has no field \"[json.Scope.a]\"", NULL);
+  refuse_as("json.Legacy", "{\"[json.extgroup]\": {}}",
+            "1:2: json.Legacy: json.Legacy has no field \"[json.extgroup]\"", NULL);
+  refuse_as("json.Scope", "{\"[json.ext_int]\": 1}", "1:2: json.Scope: json.Scope has no field \"[json.ext_int]\"",
+            NULL);
+  refuse_as("json.Scope", "{\"[json.Scope.a]\": 1}", "1:2: json.Scope: json.Scope has no field \"[json.Scope.a]\"",
+            NULL);
   refuse_as("json.Legacy", "{\"name\": \"a\", \"[json.Scope.ext_message]\": {}}",
             "json.Legacy.[json.Scope.ext_message].name: required field is not set", NULL);
   check_as("json.Legacy", "{\"name\": \"a\", \"[json.nix]\": [{}]}", "{\"name\":\"a\"}",
            &(struct mw_json_options){.ignore_unknown = true});
 }
 
-/* Bytes may have an extension in parts, out of order, in another wire type, and beside fields that are unknown. */
+/* Bytes may have an extension in parts, out of order, in another wire type, and mixed with unknown fields. */
 static void test_extensions_from_bytes(void **state) {
   static const uint8_t bytes[] = "\x0a\x01" "a"
                                  "\xaa\x06\x01y"         /* ext_strings */
@@ -376,7 +382,7 @@ static void test_extensions_from_bytes(void **state) {
                                  "\xb0\x06\x07"          /* ext_packed, one by one */
                                  "\xf8\x06\x01"          /* unknown, 111 */
                                  "\xb2\x06\x02\x08\x09" /* ext_packed, packed */
-                                 "\xb8\x06\x09"          /* ext_enum, no value of it */
+                                 "\xb8\x06\x09"          /* ext_enum, an unknown value */
                                  "\xc3\x06\x08\x01\xc4\x06" /* the group */
                                  "\xaa\x06\x01z"
                                  "\xa0\x06\x06"
@@ -401,9 +407,9 @@ static void test_extensions_from_bytes(void **state) {
   mw_arena_fini(&arena);
 }
 
-/* ---- what cannot be written ---- */
+/* ---- messages that cannot be written ---- */
 
-/* Writing these bytes of `name` must fail with these words and leave the output alone. */
+/* Asserts that writing the message `bytes` of type `name` fails with these words and leaves the output alone. */
 static void refuse_bytes(const char *name, const char *bytes, size_t len, int code, const char *words) {
   struct mw_arena arena;
   struct mw_buf out = MW_BUF_INIT;
@@ -513,7 +519,7 @@ static int misread(void *arg) {
                         &arena, &message, &err);
   mw_err_fini(&err);
   mw_arena_fini(&arena);
-  return rc == MW_EFORMAT ? 0 : rc; /* what it should be */
+  return rc == MW_EFORMAT ? 0 : rc; /* the expected error */
 }
 
 static void test_without_memory(void **state) {

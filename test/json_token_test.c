@@ -1,4 +1,4 @@
-/* The tokenizer against RFC 8259: what it takes, what it refuses and where, and its limits. */
+/* The tokenizer against RFC 8259: accepted texts, errors with their places, limits. */
 #include "schema/json_token.h"
 
 #include <setjmp.h>
@@ -9,7 +9,7 @@
 
 #include "base/buf.h"
 
-/* Pulls all tokens. Returns the code; the tokens' kinds go to `kinds` as letters. */
+/* Pulls all tokens. Writes their kinds to `kinds` as letters. Returns the code. */
 static int run(struct mw_slice text, char *kinds, size_t room, struct mw_err *err) {
   static const char letters[] = "{}[]ks0tfn.";
   struct mw_json_lexer lexer;
@@ -115,7 +115,7 @@ static void test_number_length(void **state) {
   assert_int_equal(run(mw_slice(text, MW_JSON_NUMBER_LEN + 1), kinds, sizeof kinds, NULL), MW_ELIMIT);
 }
 
-/* Every prefix and every text with one byte changed: nothing but an error may come of it. */
+/* Each prefix is an error. Each text with one byte changed is valid or an error. */
 static void test_broken_texts(void **state) {
   static const char whole[] = "{\"a\\u00e9\":[1.5e3,true,null,{\"b\":\"\xc3\xa4\\ud83d\\ude00\"}]}";
   char kinds[64];

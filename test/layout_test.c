@@ -1,5 +1,5 @@
-/* The protobuf-c descriptors made at run time, by what protobuf-c does with them: protoc's bytes unpacked and packed
- * again, and the accessors of schema/message.h. */
+/* The protobuf-c descriptors made at run time: protobuf-c unpacks and packs protoc's bytes with them, and the accessors
+ * of schema/message.h read the messages. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -17,7 +17,7 @@ static struct mw_arena arena;
 static void *take(void *unused, size_t size) { return mw_arena_alloc(&arena, size); }
 static void give(void *unused, void *piece) {}
 
-/* Unpacks with protobuf-c alone: for bytes from protoc, which are sane. */
+/* Unpacks with protobuf-c alone, which is safe for bytes from protoc. */
 static ProtobufCMessage *unpack(const char *type, struct mw_slice bytes) {
   ProtobufCAllocator allocator = {take, give, NULL};
   const struct mw_message_type *message_type = mw_pool_message(pool, type);
@@ -27,7 +27,7 @@ static ProtobufCMessage *unpack(const char *type, struct mw_slice bytes) {
   return message;
 }
 
-/* Encodes `text` by protoc and unpacks it, checking that packing gives the same bytes again. */
+/* Encodes `text` by protoc, unpacks it, and asserts that packing gives the same bytes. */
 static ProtobufCMessage *round_trip(const char *file, const char *type, const char *text) {
   struct mw_buf bytes = MW_BUF_INIT;
   textproto_encode(&bytes, "proto/kinds", file, type, text);
@@ -121,10 +121,10 @@ static void test_oneofs(void **state) {
   ProtobufCMessage *m = round_trip("kinds3.proto", "kinds3.Choice",
                                    "maybe: 0 text: 'x' ratio: 0.5 at { seconds: 1 } status { code: 5 details { "
                                    "type_url: 'x/y.Z' value: '\\001' } }");
-  assert_true(mw_field_is_set(m, field_of("kinds3.Choice", "maybe"))); /* presence, though 0 */
+  assert_true(mw_field_is_set(m, field_of("kinds3.Choice", "maybe"))); /* set, although 0 */
 }
 
-/* The last member wins, whatever was in the union before. */
+/* The last member wins, whichever member the union held before. */
 static void test_oneof_members_replace_each_other(void **state) {
   struct mw_buf bytes = MW_BUF_INIT;
   textproto_encode(&bytes, "proto/kinds", "kinds3.proto", "kinds3.Choice", "inner { f_string: 'x' }");
@@ -137,7 +137,7 @@ static void test_oneof_members_replace_each_other(void **state) {
 }
 
 static void test_empty_messages_keep_unknown_fields(void **state) {
-  static const uint8_t bytes[] = {0x80, 0x00, 0x05}; /* an overlong field number 0: must not be written anywhere */
+  static const uint8_t bytes[] = {0x80, 0x00, 0x05}; /* field number 0 in two bytes: must not write to memory */
   ProtobufCAllocator allocator = {take, give, NULL};
   protobuf_c_message_unpack(mw_pool_message(pool, "kinds3.Empty")->desc, &allocator, sizeof bytes, bytes);
   ProtobufCMessage *m = unpack("kinds3.Empty", mw_slice("\x08\x05", 2));
@@ -179,7 +179,7 @@ static void test_marking(void **state) {
   mw_field_mark(choice, maybe);
   assert_true(mw_field_is_set(choice, maybe));
   mw_field_mark(choice, inner);
-  assert_false(mw_field_is_set(choice, inner)); /* no message was given */
+  assert_false(mw_field_is_set(choice, inner)); /* its message is NULL */
   VALUE(ProtobufCMessage *, choice, inner) = m;
   assert_true(mw_field_is_set(choice, inner));
   assert_false(mw_field_is_set(choice, at));
@@ -216,7 +216,7 @@ static void test_required_fields(void **state) {
   assert_int_equal(mw_message_check_required(mw_pool_message(pool, "kinds3.Scalars"), NULL, NULL), 0);
 }
 
-/* What the layout promises: every value in its place, aligned, none over another. */
+/* Each value lies within the message, aligned, and overlaps no other. */
 static void test_fields_do_not_overlap(void **state) {
   for (size_t i = 0; i < mw_pool_message_count(pool); i++) {
     const struct mw_message_type *type = mw_pool_message_at(pool, i);
@@ -224,7 +224,7 @@ static void test_fields_do_not_overlap(void **state) {
     memset(used, 1, sizeof(ProtobufCMessage));
     for (size_t k = 0; k < type->n_fields; k++) {
       const struct mw_field *field = &type->fields[k];
-      if (field->oneof && field->oneof->members[0] != field) continue; /* shared on purpose */
+      if (field->oneof && field->oneof->members[0] != field) continue; /* members share one place */
       size_t size = field->oneof ? sizeof(ProtobufCBinaryData) : mw_kind_size(field->kind);
       if (field->repeated) size = sizeof(void *);
       size_t flag = field->repeated ? sizeof(size_t) : field->kind == MW_KIND_MESSAGE && !field->oneof ? 0 : 4;

@@ -27,13 +27,13 @@ struct world {
   struct mw_files files; /* in `folder` */
   struct mw_host host;
   char folder[64];
-  struct mw_program *program; /* of the newest generation; NULL before the first */
+  struct mw_program *program; /* newest generation's; NULL before the first */
   uint64_t generations;
   bool ended;       /* the fiber of run() */
-  char error[600];  /* that it ended with; "" for none */
+  char error[600];  /* of that fiber; "" for none */
 };
 
-/* Puts before each script. The helpers make garbage, and check the words of an error. */
+/* Precedes each script. The helpers make garbage, and check the words of an error. */
 static const char prelude[] =
     "local mw = require 'moonwire'\n"
     "local M = {}\n"
@@ -73,7 +73,7 @@ static int setup(void **state) {
   if (mw_store_open(&w->host.store, &options, &err) != 0) return -1;
   lua_gc(w->vm.L, LUA_GCSETPAUSE, 0);
   lua_gc(w->vm.L, LUA_GCINC, 0, 0, 100); /* each step is a whole cycle */
-  lua_gc(w->vm.L, LUA_GCCOLLECT);        /* and from now on each allocation makes one */
+  lua_gc(w->vm.L, LUA_GCCOLLECT);        /* from now on each allocation makes a step */
   return 0;
 }
 
@@ -95,8 +95,8 @@ static int teardown(void **state) {
   return 0;
 }
 
-/* Loads the script as a generation of its own, with a schema of its own, and routes it. Returns 0 and makes it the
- * newest; the one before is retired. */
+/* Loads the script as a new generation, with a schema of its own, and routes it. On success, retires the generation
+ * before. Returns 0 or the error of loading. */
 static int load(struct world *w, const char *script, struct mw_err *err) {
   struct mw_pool *pool;
   struct mw_program *program;
@@ -203,7 +203,7 @@ static void a_failed_handler_leaves_it_with_dev_too(void **state) {
   run_script(state, failing);
 }
 
-/* In the state that the next generation finds: the call, and what stays of it without its schema. */
+/* mw.state passes the call object to the next generation, where its members that need no schema still work. */
 static void a_call_object_outlives_its_schema(void **state) {
   struct world *w = *state;
   generation(w, CALLER
@@ -328,7 +328,7 @@ static void options_are_read_without_metamethods(void **state) {
              "end\n");
 }
 
-/* The options' metamethod would read another value into the buffer that the update reads from. */
+/* Otherwise a metamethod of the options could read another value into the buffer that the update reads from. */
 static void an_update_reads_its_options_first(void **state) {
   run_script(state,
              "local tasks = mw.store.collection { name = 'tasks', message = 'tasks.Task' }\n"
@@ -411,7 +411,7 @@ static void unknown_options_are_named(void **state) {
              "end\n");
 }
 
-/* ---- finalizers, and metatables that are handed out ---- */
+/* ---- finalizers, and metatables that scripts can get ---- */
 
 static void a_state_is_not_copied_with_a_finalizer(void **state) {
   struct world *w = *state;
@@ -451,7 +451,7 @@ static void no_metatable_that_is_handed_out_can_be_changed(void **state) {
              "function M.run() end\n");
 }
 
-/* Handlers are found where mw.service has put them: the search runs no script. */
+/* Handlers are looked up in the table of mw.service without metamethods, so that no script runs. */
 static void a_service_is_routed_without_a_script(void **state) {
   struct world *w = *state;
   refuses(w, "local service = mw.service 'tasks.TaskService'\n"
@@ -469,9 +469,9 @@ static void a_service_is_routed_without_a_script(void **state) {
   run(w);
 }
 
-/* ---- tables whose values the collector takes ---- */
+/* ---- tables whose values can be collected ---- */
 
-/* A message borrows its strings from the table: those of a weak table could go before they are copied. */
+/* A message borrows strings from the table. A weak table's strings could be collected before they are copied. */
 static void tables_with_weak_values_are_refused(void **state) {
   run_script(state,
              "local tasks = mw.store.collection { name = 'tasks', message = 'tasks.Task' }\n"

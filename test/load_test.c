@@ -62,7 +62,7 @@ static struct mw_pool *load(const char *dir) {
   return pool;
 }
 
-/* Loads the folder; `words` are the findings, with ROOT for its path. */
+/* Asserts that loading the folders fails with `words`, in which ROOT stands for the path of the test's folder. */
 static void assert_refused_from(const char *const *roots, int code, const char *words) {
   struct mw_err err = MW_ERR_INIT;
   struct mw_pool *pool = NULL;
@@ -121,9 +121,9 @@ static void make_link(const char *target, const char *name) {
   assert_int_equal(symlink(target, path), 0);
 }
 
-/* protoc takes one file with two names for two. */
+/* protoc treats one file with two names as two files. */
 static void test_links_are_imported_by_any_name(void **state) {
-  static const char *const folders[] = {"a", "z"}; /* the link is "link": it sorts after the one, before the other */
+  static const char *const folders[] = {"a", "z"}; /* names that sort before and after "link" */
   for (size_t i = 0; i < 2; i++) {
     char path[64], import[256];
     make_dir(folders[i]);
@@ -132,7 +132,7 @@ static void test_links_are_imported_by_any_name(void **state) {
     make_link(path, "link");
     snprintf(path, sizeof path, "%s/validate/rule.proto", folders[i]);
     write_text(path, PROTO3 "package validate;\nmessage Rule {}");
-    for (size_t k = 0; k < 2; k++) { /* by the link, by the folder */
+    for (size_t k = 0; k < 2; k++) { /* imported by the link, by the folder */
       const char *name = k == 0 ? "link/rule.proto" : path;
       snprintf(import, sizeof import,
                "/* import \"a/validate/rule.proto\"; */ // import 'z/validate/rule.proto'\n" PROTO3
@@ -165,11 +165,12 @@ static void test_linked_files_are_one(void **state) {
   mw_pool_unref(pool);
   write_text("n.proto", PROTO3 "\nimport weak \"third/rule.proto\";\nmessage N { validate.Rule r = 1; }");
   assert_refused(MW_EFORMAT,
-                 "ROOT/n.proto:3: imports \"third/rule.proto\", the same file as \"zule.proto\" (line 2 of m.proto), of "
+                 "ROOT/n.proto:3: imports \"third/rule.proto\", the same file as \"zule.proto\" (line 2 of m.proto), "
+                 "of "
                  "which one is a link: import it by one name");
 }
 
-/* A link to a folder around it has any number of names for each file. */
+/* A link to an enclosing folder gives each file any number of names. */
 static void test_links_to_folders_around_them(void **state) {
   make_dir("api");
   make_link("..", "api/root");
@@ -191,13 +192,14 @@ static void test_wellknown_imports(void **state) {
   mw_pool_unref(pool);
 }
 
-/* protoc 3.21 does not have them. */
+/* protoc 3.21 lacks these options. */
 static void test_options_newer_than_protoc(void **state) {
   write_text("a.proto", PROTO3
              "message Login {\n"
              "  string user = 1 [deprecated = true, features.field_presence = IMPLICIT];\n"
              "  string password = 2 [debug_redact = true, retention = RETENTION_SOURCE, targets = TARGET_TYPE_FIELD,\n"
-             "    targets = TARGET_TYPE_ENUM, feature_support = { edition_introduced: EDITION_2023 removal_error: 'no' }];\n"
+             "    targets = TARGET_TYPE_ENUM, feature_support = { edition_introduced: EDITION_2023 removal_error: "
+             "'no' }];\n"
              "}\n"
              "enum Level { LOW = 0 [debug_redact = true]; }");
   write_text("b.proto", "syntax = \"proto2\"; import \"google/protobuf/descriptor.proto\"; package b;\n"
@@ -213,11 +215,13 @@ static void test_options_newer_than_protoc(void **state) {
   struct mw_pool *pool = load(root);
   struct mw_slice file = mw_pool_file(pool, "a.proto");
   assert_non_null(memmem(file.data, file.len, "\x80\x01\x01", 3)); /* FieldOptions.debug_redact, 16 */
-  assert_non_null(mw_field_by_name(mw_pool_message(pool, "google.protobuf.FieldOptions"), mw_slice_str("debug_redact")));
+  assert_non_null(mw_field_by_name(mw_pool_message(pool, "google.protobuf.FieldOptions"),
+                                   mw_slice_str("debug_redact")));
   mw_pool_unref(pool);
   write_text("c.proto", PROTO3 "message C { string a = 1 [debug_redacted = true]; }");
   assert_refused(MW_EFORMAT,
-                 "ROOT/c.proto:2:27: Option \"debug_redacted\" unknown. Ensure that your proto definition file imports the "
+                 "ROOT/c.proto:2:27: Option \"debug_redacted\" unknown. Ensure that your proto definition file "
+                 "imports the "
                  "proto which defines the option.");
 }
 
@@ -275,14 +279,15 @@ static void test_an_imported_file_of_an_edition(void **state) {
                  "ROOT/a.proto:3:13: \"E\" is not defined.");
 }
 
-/* ---- errors whose words do not name the remedy ---- */
+/* ---- errors of protoc that do not name the remedy ---- */
 
 static void test_no_syntax_line(void **state) {
   write_text("a.proto", "// mine\npackage a;\nmessage A { string x = 1; string y = 2; }");
   write_text("fine.proto", "message B { optional string x = 1; }");
   write_text("other.proto", "message C { optional Nix x = 1; }");
   assert_refused(MW_EFORMAT,
-                 "ROOT/a.proto:1:1: no syntax line, so that protoc reads proto2: begin the file with syntax = \"proto3\";\n"
+                 "ROOT/a.proto:1:1: no syntax line, so that protoc reads proto2: begin the file with syntax = "
+                 "\"proto3\";\n"
                  "ROOT/a.proto:3:13: Expected \"required\", \"optional\", or \"repeated\".\n"
                  "ROOT/a.proto:3:27: Expected \"required\", \"optional\", or \"repeated\".\n"
                  "ROOT/other.proto:1:22: \"Nix\" is not defined.");
@@ -294,7 +299,8 @@ static void test_an_rpc_that_hides_a_message(void **state) {
   assert_refused(MW_EFORMAT,
                  "ROOT/a.proto:5:21: \"Get\" is not a message type. The rpc Get hides the message of that name: write "
                  ".a.b.Get.\n"
-                 "ROOT/a.proto:5:72: \"Missing\" is not a message type. The rpc Missing hides the message of that name: "
+                 "ROOT/a.proto:5:72: \"Missing\" is not a message type. The rpc Missing hides the message of that "
+                 "name: "
                  "write the full name, after a dot.");
 }
 
@@ -358,11 +364,12 @@ static void test_imports_of_other_roots(void **state) {
   assert_refused_from(MW_ROOTS(own, odd, last), MW_EFORMAT,
                       "ROOT/last/c.proto:4: grpc.health.v1.HealthCheckRequest: this copy differs from the built-in "
                       "definition: expected { string service = 1; }, got { }");
-  assert_refused_from(MW_ROOTS(own, "/no/such/folder"), MW_EIO, "/no/such/folder: No such file or directory (setting proto)");
+  assert_refused_from(MW_ROOTS(own, "/no/such/folder"), MW_EIO,
+                      "/no/such/folder: No such file or directory (setting proto)");
 }
 
 static void test_descriptor_sets(void **state) {
-  /* With the well-known types as its compiler knew them, as real sets have. */
+  /* Real sets include the well-known types of their compiler. */
   write_text("a.proto", PROTO3 "import \"google/protobuf/timestamp.proto\";\n"
              "message A { google.protobuf.Timestamp at = 1; }");
   write_bytes("types.binpb", mw_schema_wellknown());
@@ -390,7 +397,7 @@ static void put_field(struct mw_buf *out, unsigned number, struct mw_slice bytes
   assert_int_equal(mw_buf_append(out, bytes.data, bytes.len), 0);
 }
 
-/* Source information takes many times its size when it is unpacked: a set of 250 MiB had no room in memory for it. */
+/* Unpacked source information takes many times its size: that of a set of 250 MiB would not fit into memory. */
 static void test_a_large_descriptor_set(void **state) {
   enum { FILES = 50, FILE_BYTES = 5 << 20 };
   static const struct mw_slice location = {(const uint8_t *)"\x0a\x04\x04\x00\x02\x01\x12\x03\x01\x02\x03", 11};
@@ -437,7 +444,7 @@ static void test_a_file_in_place_of_the_folder(void **state) {
   mw_err_fini(&err);
 }
 
-/* Loads the folder with nothing but itself in PATH. */
+/* Loads the folder while PATH has no other folder. */
 static void assert_refused_in_path(int code, const char *words) {
   char *path = strdup(getenv("PATH"));
   setenv("PATH", root, 1);
@@ -477,7 +484,7 @@ static int load_and_drop(void *dir) {
   return rc;
 }
 
-/* Only the loading: that pools survive it is tested with them, without a run of protoc for each allocation. */
+/* Fails allocations of loading only: pool_test.c fails those of pools, without a run of protoc for each. */
 static void test_survives_lack_of_memory(void **state) {
   make_dir("sub");
   write_text("sub/a.proto", PROTO3 "message A {}");
@@ -520,9 +527,9 @@ static void test_a_program_ended_by_a_signal(void **state) {
   mw_buf_fini(&errors);
 }
 
-/* ---- their bounds ---- */
+/* ---- bounds of programs ---- */
 
-/* Runs a script within bounds. Returns its error. */
+/* Runs a script within bounds, and asserts its error text unless `words` is NULL. Returns the code. */
 static int run_within(struct mw_subprocess_bounds *bounds, const char *script, const char *words) {
   const char *const argv[] = {"sh", "-c", script, NULL};
   struct mw_buf out = MW_BUF_INIT, errors = MW_BUF_INIT;
@@ -542,7 +549,8 @@ static void test_a_program_may_take_some_time(void **state) {
   struct mw_subprocess_bounds bounds = {.time = MW_NS_PER_S / 5};
   assert_int_equal(run_within(&bounds, "true", NULL), 0);
   assert_int_equal(run_within(&bounds, "sleep 1000", "sh: did not end within 0.2 s and was ended"), MW_ELIMIT);
-  assert_int_equal(run_within(&bounds, "sleep 1000 & exec >&- 2>&- sleep 1000", "sh: did not end within 0.2 s and was ended"),
+  assert_int_equal(run_within(&bounds, "sleep 1000 & exec >&- 2>&- sleep 1000",
+                              "sh: did not end within 0.2 s and was ended"),
                    MW_ELIMIT);
   assert_false(mw_subprocess_runs(&bounds));
 }
@@ -551,12 +559,13 @@ static void test_a_program_may_write_some_bytes(void **state) {
   struct mw_subprocess_bounds bounds = {.out_bytes = 1 << 20};
   assert_int_equal(run_within(&bounds, "head -c 1048576 /dev/zero", NULL), 0);
   assert_int_equal(run_within(&bounds, "cat /dev/zero", "sh: wrote more than 1 MiB and was ended"), MW_ELIMIT);
-  assert_int_equal(run_within(&bounds, "cat /dev/zero >&2", "sh: wrote more than 4 MiB of errors and was ended"), MW_ELIMIT);
+  assert_int_equal(run_within(&bounds, "cat /dev/zero >&2", "sh: wrote more than 4 MiB of errors and was ended"),
+                   MW_ELIMIT);
 }
 
 static void test_what_a_program_leaves_behind_ends_with_it(void **state) {
   struct mw_subprocess_bounds bounds = {0};
-  assert_int_equal(run_within(&bounds, "sleep 1000 &", NULL), 0); /* which holds the output open */
+  assert_int_equal(run_within(&bounds, "sleep 1000 &", NULL), 0); /* sleep holds the output open */
 }
 
 static void *stop_when_it_runs(void *arg) {
@@ -571,7 +580,7 @@ static void test_another_thread_stops_it(void **state) {
   assert_int_equal(pthread_create(&thread, NULL, stop_when_it_runs, &bounds), 0);
   assert_int_equal(run_within(&bounds, "sleep 1000", "sh: was stopped"), MW_ECLOSED);
   pthread_join(thread, NULL);
-  assert_int_equal(run_within(&bounds, "true", "sh: was stopped"), MW_ECLOSED); /* and all that come later */
+  assert_int_equal(run_within(&bounds, "true", "sh: was stopped"), MW_ECLOSED); /* later programs too */
 }
 
 static void test_special_files_are_refused_by_name(void **state) {

@@ -1,4 +1,4 @@
-/* When the files of a project folder count as standing still, and that nothing is read before they do. */
+/* The file stability check: conditions under which files count as stable, and no reading before. */
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -26,7 +26,7 @@ static const char *at(const char *name) {
   return path;
 }
 
-/* Opens a file as who writes in place does: it is empty now. */
+/* Opens a file for writing in place, which empties it. */
 static int begin_save(const char *name) {
   int fd = open(at(name), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
   assert_true(fd >= 0);
@@ -41,7 +41,7 @@ static void put(const char *name, const char *text) {
   close(fd);
 }
 
-/* When the kernel says that the file was changed. */
+/* Time of the file's last change, in nanoseconds, from the kernel. */
 static int64_t changed(const char *name) {
   struct stat info;
   assert_int_equal(stat(at(name), &info), 0);
@@ -61,7 +61,7 @@ static int teardown(void **state) {
   return system(command);
 }
 
-/* ---- looks ---- */
+/* ---- checks ---- */
 
 static int64_t time_of_look;
 
@@ -74,7 +74,7 @@ static struct mw_look look_at(int64_t time) {
   return look;
 }
 
-/* How long the look at that time says to wait, and for which file. */
+/* Takes a check at that time, and asserts the file for which it waits. Returns the wait in nanoseconds. */
 static int64_t wait_at(int64_t time, const char *busy) {
   struct mw_look look = look_at(time);
   assert_string_equal(mw_buf_str(&look.busy), busy);
@@ -97,7 +97,7 @@ static void a_change_in_the_future_is_no_reason_to_wait(void **state) {
   close(fd);
 }
 
-/* Another program gets its turn in the middle of a look, when the clock was asked for one file already. */
+/* A clock during whose readings another program saves: lua/b.lua changes in the middle of a check. */
 static int64_t save_and_now(void) {
   static int fd = -1;
   if (fd >= 0) {
@@ -123,7 +123,7 @@ static void a_file_that_is_open_for_writing_is_waited_for(void **state) {
   add(fd, "return 1");
   int64_t begun = changed("lua/a.lua");
   assert_int_equal(wait_at(begun + 500 * MS, at("lua/a.lua")), MW_LOOK_AGAIN_MS * MS);
-  assert_int_equal(wait_at(begun + MW_LOOK_OPEN_MS * MS, ""), 0); /* somebody has forgotten to close it */
+  assert_int_equal(wait_at(begun + MW_LOOK_OPEN_MS * MS, ""), 0); /* the writer never closes it */
   close(fd);
   assert_int_equal(wait_at(begun + 500 * MS, ""), 0);
 }
@@ -158,7 +158,7 @@ static void only_what_is_read_counts(void **state) {
   }
 }
 
-/* Two looks, before and after `change`, tell that file from what it was; NULL: nothing. */
+/* Asserts that checks before and after `change` differ in the file `name`; NULL: in none. */
 static void assert_difference(void (*change)(void), const char *name) {
   struct mw_look before = look_at(0);
   change();
@@ -270,7 +270,8 @@ static void one_that_is_written_to_without_a_pause_is_reported(void **state) {
   }
   close(fd);
   assert_int_equal(f.rc, MW_EBUSY);
-  snprintf(expected, sizeof expected, "%s: does not come to rest: written to, or open and still empty; it is read after its next change",
+  snprintf(expected, sizeof expected,
+           "%s: does not come to rest: written to, or open and still empty; it is read after its next change",
            at("lua/a.lua"));
   assert_string_equal(f.text, expected);
   mw_loop_fini(&f.loop);

@@ -1,4 +1,4 @@
-/* Messages in Lua, against protoc as the oracle: the checks are the files of luamsg/, run in a bare Lua state. */
+/* Messages in Lua, with protoc as the oracle. The files of luamsg/ are the checks and run in a bare Lua state. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -29,7 +29,7 @@ static void write_file(const char *name, const void *data, size_t len) {
   fclose(file);
 }
 
-/* Runs protoc with what `args` says on the file "in" of the folder, and reads its output. */
+/* Runs protoc with `args` and the file "in" of the folder as its input. Appends its output. */
 static void protoc(struct mw_buf *out, const char *args) {
   char command[512], path[64];
   snprintf(command, sizeof command, "protoc %s < %s/in > %s/out", args, dir, dir);
@@ -85,7 +85,7 @@ static const struct mw_message_type *check_type(lua_State *L) {
   return type;
 }
 
-/* t.encode(type, value): bytes, or nil and what is wrong. */
+/* t.encode(type, value): returns bytes, or nil and the error. */
 static int l_encode(lua_State *L) {
   struct mw_vm *vm = mw_vm_of(L);
   struct mw_program *program = mw_bind_program(L);
@@ -106,7 +106,7 @@ static int l_encode(lua_State *L) {
   return 1;
 }
 
-/* t.decode(type, bytes): a message, or nil and what is wrong. */
+/* t.decode(type, bytes): returns a message, or nil and the error. */
 static int l_decode(lua_State *L) {
   struct mw_err err = MW_ERR_INIT;
   size_t len;
@@ -146,7 +146,7 @@ static int open_state(lua_State *L) {
   return 0;
 }
 
-/* Returns what lua_pcall() does. */
+/* Returns a code of lua_pcall(). */
 static int open_fixture(struct fixture *fixture, lua_Alloc alloc, void *arg) {
   *fixture = (struct fixture){.program = {.vm = &fixture->vm, .pool = pool}};
   lua_State *L = fixture->vm.L = lua_newstate(alloc, arg);
@@ -194,7 +194,7 @@ static void check(void **state) {
 
 /* ---- lifetimes ---- */
 
-/* A message outlives its program, and a later program of the same state takes it. */
+/* A message outlives its program, and a later program of the same state accepts it. */
 static void messages_outlive_their_program(void **state) {
   struct fixture fixture;
   assert_int_equal(open_fixture(&fixture, allocate, NULL), LUA_OK);
@@ -242,7 +242,7 @@ static int run_out_of_memory(void *arg) {
 
 static void survives_without_memory(void **state) { failmalloc_sweep(run_out_of_memory, NULL); }
 
-/* The checks of a file, under its name. */
+/* A test that runs the checks of luamsg/NAME.lua. */
 #define CHECKS(name) {name, check, NULL, NULL, "luamsg/" name ".lua"}
 
 int main(void) {

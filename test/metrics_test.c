@@ -180,7 +180,8 @@ static void a_registry_holds_so_many_bytes(void **state) {
   static char value[MW_METRICS_BYTES / 8];
   const char *values[] = {value};
   memset(value, 'x', sizeof value - 1);
-  static const char words[] = "metric n: all metrics take 67108864 bytes, the maximum: is a name or label taken from input?";
+  static const char words[] = "metric n: all metrics take 67108864 bytes, the maximum: is a name or label taken from "
+                              "input?";
   int n = 0;
   for (; mw_metric_series(of, values, &metric, &err) == 0; n++) value[n] = 'y';
   assert_int_equal(n, 3); /* a value is stored twice, also in its key */
@@ -211,7 +212,8 @@ static bool fill_family(struct mw_metrics *metrics, enum mw_metric_kind kind, in
 
 static void small_series_and_families_count_what_they_take(void **state) {
   static const struct { enum mw_metric_kind kind; int n_series; } cases[] = {
-      {MW_METRIC_GAUGE, 9000}, {MW_METRIC_COUNTER, 9000}, {MW_METRIC_HISTOGRAM, 9000}, {MW_METRIC_GAUGE, 1}, {MW_METRIC_GAUGE, 0}};
+      {MW_METRIC_GAUGE, 9000}, {MW_METRIC_COUNTER, 9000}, {MW_METRIC_HISTOGRAM, 9000}, {MW_METRIC_GAUGE, 1},
+      {MW_METRIC_GAUGE, 0}};
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     struct mw_metrics *metrics = mw_metrics_new();
     size_t before = mallinfo2().uordblks;

@@ -1,4 +1,4 @@
-/* The normaliser: its output means what the input meant, is plain, and takes linear time and memory to make. */
+/* The normaliser: its output has the meaning of the input, is plain, and takes linear time and memory. */
 #include "codec_support.h"
 
 #include "schema/normalise.h"
@@ -12,7 +12,7 @@ static void put_times(struct mw_buf *out, const char *hex, size_t times) {
   for (size_t i = 0; i < times; i++) put_hex(out, hex);
 }
 
-/* What protoc reads from `bytes` after unpacking and packing them. */
+/* Unpacks and packs `bytes`, and decodes the result by protoc. */
 static void decode_repacked(const char *type_name, struct mw_slice bytes, struct mw_buf *text) {
   const struct mw_message_type *type = codec_type(pool_of(type_name), type_name);
   struct mw_buf packed = MW_BUF_INIT;
@@ -22,7 +22,8 @@ static void decode_repacked(const char *type_name, struct mw_slice bytes, struct
   mw_buf_fini(&packed);
 }
 
-/* The bytes need the normaliser, mean `text` to protoc before and after, and are plain once normalised. */
+/* Asserts that the bytes need the normaliser, are plain after it, and that protoc decodes them as `text` before and
+ * after. */
 static void assert_means(const char *type_name, const char *hex, const char *text) {
   const struct mw_message_type *type = codec_type(pool_of(type_name), type_name);
   struct mw_buf bytes = MW_BUF_INIT, plain = MW_BUF_INIT, theirs = MW_BUF_INIT, ours = MW_BUF_INIT;
@@ -67,7 +68,7 @@ static void merges_in_a_oneof_until_another_member_comes(void **state) {
   assert_means("every.Leaf", "4202 0801 3d00000000", "leaf {\n  x: 1\n}\n7: 0x00000000\n");
 }
 
-/* protobuf-c itself refuses to merge two messages in which the same oneof is unset. */
+/* protobuf-c refuses to merge two messages in which the same oneof is unset. */
 static void merges_messages_with_unset_oneofs(void **state) {
   assert_means("every.Every", "5a00 5a02 0801", "f_message {\n  x: 1\n}\n");
 }
@@ -77,7 +78,7 @@ static void keeps_wrong_wire_types(void **state) {
   assert_means("every.Leaf", "0a0161 0801", "x: 1\n1: \"a\"\n");
   assert_means("every.Leaf", "1005 1801 2800", "2: 5\n3: 1\n5: 0\n");
   assert_means("every.Leaf", "1a05 0d01000000", "child {\n  1: 0x00000001\n}\n");
-  assert_means("every.Every", "41 0100000000000000", "8: 0x0000000000000001\n"); /* bool: protobuf-c does not look */
+  assert_means("every.Every", "41 0100000000000000", "8: 0x0000000000000001\n"); /* bool: wire type unchecked */
   assert_means("every.Every", "420101 4801", "8: \"\\001\"\n9: 1\n");
 }
 
@@ -120,19 +121,19 @@ static void assert_entries(const char *hex, size_t entries, unsigned unknown) {
   mw_buf_fini(&twice);
 }
 
-/* protoc decodes without generated code and leaves such an entry in the map: no oracle here. */
+/* protoc is no oracle here: it decodes without generated code, and leaves such an entry in the map. */
 static void keeps_map_entries_with_unknown_values_whole(void **state) {
   assert_entries("5a05 0a0161 1063", 0, 1);
   assert_entries("5a05 0a0161 1063 5a05 0a0162 1001 5a02 1062", 1, 2);
 }
 
-/* A value that a later one replaced is gone, and must not come back behind the later one when they are packed. */
+/* A value that a later one has replaced must not be packed after the later one. */
 static void drops_replaced_values_of_map_entries(void **state) {
   assert_entries("5a07 0a0163 1063 1001", 1, 0);
   assert_entries("5a07 0a0163 1001 1063", 0, 1);
 }
 
-/* Fields that already have a carrier's shape must not be taken for one: their number is refused. */
+/* A field of the input must not be taken for a carrier: a carrier's number is refused. */
 static void admits_no_carrier_from_outside(void **state) {
   struct mw_scan scan;
   struct mw_buf bytes = MW_BUF_INIT;
@@ -143,7 +144,7 @@ static void admits_no_carrier_from_outside(void **state) {
   mw_buf_fini(&bytes);
 }
 
-/* The bytes of `times` copies are as many times longer, and so must the output be. */
+/* Asserts that the output for `times` copies has at most `most` bytes. */
 static void assert_linear(const char *hex, size_t times, size_t most) {
   struct mw_buf bytes = MW_BUF_INIT, plain = MW_BUF_INIT;
   put_times(&bytes, hex, times);
@@ -159,7 +160,7 @@ static void is_linear(void **state) {
   assert_linear("1a04 1a00 1a00", 1 << 18, 100);
 }
 
-/* Each element of a type with many fields takes as much as it will in memory, and the budget ends it. */
+/* Each element counts with the size of its message, which has many fields, so that the budget is exceeded. */
 static void ends_at_the_budget(void **state) {
   struct mw_buf bytes = MW_BUF_INIT, plain = MW_BUF_INIT;
   put_hex(&bytes, "1200 1200");
@@ -170,7 +171,7 @@ static void ends_at_the_budget(void **state) {
   assert_true(plain.len < 1 << 14);
 
   mw_buf_clear(&bytes);
-  put_times(&bytes, "1a00", 1 << 18); /* nothing in the end, but much to remember until then */
+  put_times(&bytes, "1a00", 1 << 18); /* no output, but much memory until the end */
   const struct mw_message_type *leaf = codec_type(every, "every.Leaf");
   assert_int_equal(mw_normalise(leaf, mw_buf_slice(&bytes), 1 << 20, &plain, &err), MW_ELIMIT);
   mw_err_fini(&err);

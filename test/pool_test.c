@@ -1,4 +1,4 @@
-/* mw_pool_new(): what a pool says about its types, and what it refuses. */
+/* mw_pool_new(): the descriptions of types, and refused sets. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -155,11 +155,12 @@ static const struct refusal refusals[] = {
      "a.proto: extension \"x\": there is no message \".p.X\""},
     {IN_FILE2("extension { name: 'x' number: 1 type: TYPE_INT32 }"), MW_EFORMAT,
      "a.proto: extension \"x\": there is no message \"\""},
-    /* another's well-known types */
+    /* well-known types that differ */
     {"file { name: 'google/protobuf/timestamp.proto' package: 'google.protobuf' syntax: 'proto3' message_type { "
      "name: 'Timestamp' field { name: 'seconds' number: 1 type: TYPE_INT32 } } }",
      MW_EFORMAT,
-     "google/protobuf/timestamp.proto: google.protobuf.Timestamp: this copy differs from the built-in definition: expected "
+     "google/protobuf/timestamp.proto: google.protobuf.Timestamp: this copy differs from the built-in definition: "
+     "expected "
      "{ int64 seconds = 1; int32 nanos = 2; }, got { int32 seconds = 1; }"},
 };
 
@@ -203,7 +204,7 @@ static void test_bounds_size(void **state) {
   assert_refused(mw_slice("", MW_POOL_SET_MAX + 1u), MW_ELIMIT, "descriptor set: larger than 256 MiB"); /* not read */
 }
 
-/* Numbers that protoc does not let through. */
+/* protoc refuses these numbers itself. */
 static void test_refuses_unknown_numbers_of_types_and_labels(void **state) {
   struct mw_buf set = encode_set(FIELD("number: 1 type: TYPE_INT32"));
   uint8_t *label = memmem(set.data, set.len, "\x20\x01", 2), *type = memmem(set.data, set.len, "\x28\x05", 2);
@@ -219,12 +220,12 @@ static void test_refuses_unknown_numbers_of_types_and_labels(void **state) {
   mw_buf_fini(&set);
 }
 
-/* One message within another, `depth` of them, as a set. */
+/* Returns a set of messages nested `depth` deep. */
 static struct mw_buf nested_set(unsigned depth) {
   struct mw_buf inner = MW_BUF_INIT;
   for (unsigned i = 0; i <= depth + 1; i++) {
     struct mw_buf outer = MW_BUF_INIT;
-    const char *name = i == depth ? "\x0a\x01" "f" : i > depth ? "" : "\x0a\x01" "M"; /* a file, the set, messages */
+    const char *name = i == depth ? "\x0a\x01" "f" : i > depth ? "" : "\x0a\x01" "M"; /* the file, the set, a message */
     const char *tag = i == 0 ? "" : i == depth ? "\x22" : i == depth + 1 ? "\x0a" : "\x1a";
     assert_int_equal(mw_buf_printf(&outer, "%s%s", name, tag), 0);
     size_t len = inner.len;
@@ -249,7 +250,7 @@ static void test_bounds_nesting(void **state) {
   mw_buf_fini(&abyss);
 }
 
-/* Every byte of a sound set changed and every prefix of it taken: refused or not, nothing may crash. */
+/* Flips each bit of a valid set, and takes each prefix of it: nothing may crash. */
 static void test_survives_damage(void **state) {
   struct mw_buf set = encode_set(
       IN_FILE2("message_type { name: 'M' field { name: 'f' number: 1 type: TYPE_INT32 label: LABEL_OPTIONAL "
@@ -269,7 +270,7 @@ static void test_survives_damage(void **state) {
   mw_buf_fini(&set);
 }
 
-/* ---- what a pool says ---- */
+/* ---- descriptions ---- */
 
 static void test_has_the_wellknown_types(void **state) {
   static const struct {
@@ -311,7 +312,7 @@ static void test_takes_a_copy_of_a_wellknown_file(void **state) {
   struct mw_pool *pool = NULL;
   struct mw_buf set = MW_BUF_INIT;
   struct mw_slice own = mw_schema_wellknown();
-  assert_int_equal(mw_buf_append(&set, own.data, own.len), 0); /* all of them, at their paths, twice */
+  assert_int_equal(mw_buf_append(&set, own.data, own.len), 0); /* all well-known files, twice */
   assert_int_equal(mw_buf_append(&set, own.data, own.len), 0);
   assert_int_equal(mw_pool_new(&pool, mw_buf_slice(&set), NULL), 0);
   mw_pool_unref(pool);
@@ -327,7 +328,7 @@ static void test_takes_a_copy_of_a_wellknown_file(void **state) {
 
 static void test_ignores_a_file_given_twice(void **state) {
   struct mw_pool *pool = NULL;
-  /* The second one with source information: compiled by another run. */
+  /* The second copy has source information, as from another run of protoc. */
   struct mw_buf set = encode_set("file { name: 'a.proto' package: 'p' message_type { name: 'M' } }"
                                  "file { name: 'a.proto' package: 'p' message_type { name: 'M' } "
                                  "       source_code_info { location { path: 4 span: 1 } } }");
@@ -379,7 +380,7 @@ static void test_describes_fields(void **state) {
 static void test_describes_oneofs(void **state) {
   struct mw_pool *pool = load("proto/kinds");
   const struct mw_message_type *choice = mw_pool_message(pool, "kinds3.Choice");
-  assert_int_equal(choice->n_oneofs, 2); /* without the one of `optional` */
+  assert_int_equal(choice->n_oneofs, 2); /* without the synthetic one of `optional` */
   assert_string_equal(choice->oneofs[0].name, "what");
   assert_int_equal(choice->oneofs[0].n_members, 4);
   assert_string_equal(choice->oneofs[0].members[3]->name, "flag");
@@ -396,7 +397,7 @@ static void test_describes_enums(void **state) {
   assert_false(color->closed);
   assert_int_equal(color->n_values, 4);
   assert_string_equal(color->values[2].name, "CRIMSON");
-  assert_string_equal(mw_enum_by_number(color, 1)->name, "RED"); /* the first of two */
+  assert_string_equal(mw_enum_by_number(color, 1)->name, "RED"); /* the first of two names */
   assert_string_equal(mw_enum_by_number(color, -5)->name, "BLUE");
   assert_null(mw_enum_by_number(color, 2));
   assert_null(mw_enum_by_number(color, INT32_MIN));
@@ -508,7 +509,7 @@ static void test_serves_reflection(void **state) {
 
 /* ---- memory ---- */
 
-/* A pool that was made in spite of a failed allocation must lack nothing. */
+/* A pool that was created in spite of a failed allocation must be complete. */
 static void assert_whole(const struct mw_pool *pool) {
   for (size_t i = 0; i < mw_pool_message_count(pool); i++) {
     const struct mw_message_type *type = mw_pool_message_at(pool, i);

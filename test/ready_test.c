@@ -80,7 +80,7 @@ static void turn(void) {
   while (uv_now(&f.loop.uv) == before) uv_run(&f.loop.uv, UV_RUN_NOWAIT);
 }
 
-/* An event in each turn, like those of an engine that reads its sockets after them. */
+/* Queues an event in each turn, as an engine that reads its sockets afterwards does. */
 static void work_after_long_work_is_queued_in_later_turns_too(void **state) {
   assert_true(mw_ready_run(&f.queue, piece(0, 'a', 30 * MW_NS_PER_MS), true));
   turn();
@@ -147,7 +147,7 @@ static void cut_jobs(unsigned n) {
   for (unsigned i = 0; i < n; i++) mw_pause_count(&f.pause, "a.lua:1");
 }
 
-/* Ends the pause now: begin_trial() is its timer's function. */
+/* Ends the pause at once: begin_trial() is the function of its timer. */
 static void end_pause(void) {
   while (f.pause.timer) {
     assert_true(f.pause.length <= MW_NS_PER_S);
@@ -195,7 +195,7 @@ static void the_next_pause_is_longer_if_that_one_is_cut(void **state) {
   assert_string_equal("a", f.order);
 }
 
-/* A job that runs once has ended before the decision. */
+/* A job that runs once ends before the decision. */
 static void a_trial_that_ends_well_counts_although_its_job_is_gone(void **state) {
   cut_jobs(MW_PAUSE_CUTS);
   assert_true(mw_pause_hold(&f.pause, piece(0, 'a', 0)));

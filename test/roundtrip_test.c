@@ -1,5 +1,5 @@
-/* Random messages, the same ones in every run: protoc must read the same from them before and after they went through
- * unpacking and packing, and must refuse what we refuse. */
+/* Random messages, the same in each run: protoc must read the same from them before and after unpacking and packing,
+ * and must refuse the messages that unpacking refuses. */
 #include "codec_support.h"
 
 #include "schema/wire.h"
@@ -50,7 +50,7 @@ static void put_text(struct mw_buf *out) {
   mw_buf_puts(out, text);
 }
 
-/* A value of any kind under `number`, tag and all. */
+/* Appends a tag and a random value of any wire type under `number`. */
 static void put_unknown(struct mw_buf *out, uint32_t number, unsigned wire, unsigned depth) {
   put_tag(out, number, wire);
   switch (wire) {
@@ -68,10 +68,10 @@ static unsigned random_wire(void) { return (const unsigned[]){0, 1, 2, 3, 5}[bel
 
 static void put_message(struct mw_buf *out, const struct mw_message_type *type, unsigned depth);
 
-/* Mostly a value that Color or Closed has. Never above 32 bits: protoc cuts those, unless they come packed. */
+/* Mostly a value of Color or Closed. At most 32 bits, as protoc truncates larger ones unless they are packed. */
 static uint64_t random_enum(void) { return one_in(4) ? (uint64_t)(int32_t)(uint32_t)random_integer() : below(4); }
 
-/* A value of the field's kind, without its tag. */
+/* Appends a random value of the field's kind, without its tag. */
 static void put_value(struct mw_buf *out, const struct mw_field *field, unsigned depth) {
   struct mw_buf inner = MW_BUF_INIT;
   switch (mw_wire_of_kind(field->kind)) {
@@ -115,7 +115,7 @@ static void put_any(struct mw_buf *out, const struct mw_message_type *type, unsi
   } else if (field && !field->repeated && one_in(2)) {
     unsigned wire = random_wire();
     if (!mw_wire_fits(field, wire)) put_unknown(out, field->number, wire, 0);
-  } else if (!mw_field_by_number(type, number) && number != 101) { /* an extension with a required field */
+  } else if (!mw_field_by_number(type, number) && number != 101) { /* 101: an extension with a required field */
     put_unknown(out, number, random_wire(), 0);
   }
 }

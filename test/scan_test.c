@@ -1,4 +1,4 @@
-/* The scan: what it refuses and how it says so, what it sends to the normaliser, and what it thinks memory costs. */
+/* The scan: errors, the decision for the normaliser, and the estimate of memory. */
 #include "codec_support.h"
 
 #include "schema/normalise.h"
@@ -19,7 +19,7 @@ static void assert_refused(const char *type, const char *hex, const char *text) 
   struct mw_scan scan = {77, true};
   assert_int_equal(scan_hex(codec_type(every, type), hex, &scan, &err), MW_EFORMAT);
   assert_string_equal(mw_err_text(&err), text);
-  assert_int_equal(scan.cost, 77); /* outputs untouched */
+  assert_int_equal(scan.cost, 77); /* the output is untouched */
   mw_err_fini(&err);
 }
 
@@ -37,7 +37,7 @@ static void assert_plain(const struct mw_pool *pool, const char *type, const cha
 static void refuses_bad_tags(void **state) {
   assert_refused("every.Leaf", "00", "every.Leaf: " BAD_NUMBER);
   assert_refused("every.Leaf", "07", "every.Leaf: " BAD_NUMBER);
-  assert_refused("every.Leaf", "8000 05", "every.Leaf: " BAD_NUMBER); /* 0 in two bytes: protobuf-c takes it */
+  assert_refused("every.Leaf", "8000 05", "every.Leaf: " BAD_NUMBER); /* 0 in two bytes: protobuf-c accepts it */
   assert_refused("every.Empty", "8000 05", "every.Empty: " BAD_NUMBER);
   assert_refused("every.Leaf", "8080808010 05", "every.Leaf: " BAD_NUMBER); /* 2^29 */
   assert_refused("every.Leaf", "888080808000 05", "every.Leaf: " OVERLONG);
@@ -67,7 +67,7 @@ static void refuses_bad_utf8(void **state) {
   assert_refused("every.Leaf", "1203eda080", "every.Leaf.s: not valid UTF-8"); /* a surrogate */
   assert_refused("every.Leaf", "1202c080", "every.Leaf.s: not valid UTF-8");   /* overlong */
   assert_refused("every.Every", "aa06030a01ff", "every.Every.m_string[0].key: not valid UTF-8");
-  assert_plain(every, "every.Leaf", "1203 610062", true); /* NUL is a character */
+  assert_plain(every, "every.Leaf", "1203 610062", true); /* NUL is allowed */
   struct mw_err err = MW_ERR_INIT;
   struct mw_scan scan;
   assert_int_equal(scan_hex(codec_type(legacy, "legacy.Legacy"), "1201ff", &scan, &err), MW_EFORMAT);
@@ -98,7 +98,7 @@ static void names_the_element(void **state) {
 static void notices_what_protobuf_c_gets_wrong(void **state) {
   assert_plain(every, "every.Leaf", "", true);
   assert_plain(every, "every.Leaf", "0801 0802 120161 120162", true);
-  assert_plain(every, "every.Leaf", "2003 220103 2001", true); /* packed and not: protobuf-c takes both */
+  assert_plain(every, "every.Leaf", "2003 220103 2001", true); /* packed and unpacked: protobuf-c accepts both */
   assert_plain(every, "every.Leaf", "7d00000000 7801", true);
   assert_plain(every, "every.Leaf", "0d00000000", false); /* wrong wire type */
   assert_plain(every, "every.Leaf", "0a0101", false);
@@ -107,7 +107,7 @@ static void notices_what_protobuf_c_gets_wrong(void **state) {
   assert_plain(every, "every.Leaf", "4200 4200", false); /* in a oneof */
   assert_plain(every, "every.Leaf", "2a00 2a00", true);
   assert_plain(every, "every.Leaf", "1a04 1a001a00", false);
-  assert_plain(every, "every.Every", "41 0000000000000000", false); /* bool f_bool: protobuf-c does not look */
+  assert_plain(every, "every.Every", "41 0000000000000000", false); /* bool f_bool: protobuf-c ignores its wire type */
   assert_plain(every, "every.Every", "7063", true); /* open enum */
   assert_plain(legacy, "legacy.Legacy", "2001 2801 320101", true);
   assert_plain(legacy, "legacy.Legacy", "20f9ffffffffffffffff01", true); /* -7 */
@@ -117,7 +117,7 @@ static void notices_what_protobuf_c_gets_wrong(void **state) {
   assert_plain(legacy, "legacy.Legacy", "5a021063", false);
 }
 
-/* Far.near and Far.far are 64 apart. */
+/* The numbers of Far.near and Far.far differ by 64. */
 static void may_take_two_fields_for_one_but_never_one_for_two(void **state) {
   assert_plain(wide, "wide.Far", "0a00 8a0400", false);
   assert_plain(wide, "wide.Far", "0a00 1001", true);
@@ -149,7 +149,7 @@ static void refuses_more_than_2_gib(void **state) {
   assert_int_equal(mw_scan(codec_type(every, "every.Leaf"), huge, MW_WIRE_NUMBER_MAX, &scan, NULL), MW_ELIMIT);
 }
 
-/* The cost must be what the arena hands out, but for the rounding of arrays. */
+/* The cost must be the memory taken from the arena, except for at most `slack` bytes: arrays are rounded up. */
 static void assert_cost(const struct mw_message_type *type, struct mw_slice bytes, size_t slack) {
   struct mw_scan scan;
   assert_int_equal(mw_scan(type, bytes, MW_WIRE_NUMBER_MAX, &scan, NULL), 0);
@@ -179,7 +179,7 @@ static void knows_the_cost(void **state) {
     assert_cost_of_many(every, "every.Leaf", "22050102038001", n, 16);   /* packed varints */
     assert_cost_of_many(every, "every.Every", "820303010001", n, 16);    /* packed bools */
     assert_cost_of_many(every, "every.Every", "ca02080000000000000000", n, 16);
-    assert_cost_of_many(every, "every.Leaf", "120161", n, 0);            /* a string again and again */
+    assert_cost_of_many(every, "every.Leaf", "120161", n, 0);            /* a string, repeatedly */
     assert_cost_of_many(every, "every.Every", "8a0300 8a030161", n, 16); /* repeated strings */
   }
 }

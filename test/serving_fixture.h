@@ -1,4 +1,4 @@
-/* Methods for a server to serve, whatever its engine, and a record of their handlers' events, with switches for tests.
+/* Methods that a server of any engine serves, and a record of their handlers' events, with switches for tests.
  *
  *   /t.T/Echo  unary: returns the request
  *   /t.T/Wait  unary: leaves the call in script.waiting, for the test to finish

@@ -1,4 +1,4 @@
-/* mw.store where specs do not reach: calls that are cancelled while they wait, a full store, damaged values. */
+/* mw.store in cases that no spec can produce: calls cancelled while they wait, a full store, damaged values. */
 #include "store_bind_fixture.h"
 #include "store_gate.h"
 

@@ -159,7 +159,7 @@ static void a_loser_in_the_queue_is_not_followed(void **state) {
   expect(f, "a", "2");
 }
 
-/* A transaction reads only committed state. Hurried, it is applied before an endless chain. */
+/* A transaction reads only committed state. If it is hurried, it is applied before an endless chain. */
 static void one_that_is_hurried_goes_first(void **state) {
   struct fixture *f = *state;
   for (int hurried = 0; hurried < 2; hurried++) {

@@ -1,4 +1,4 @@
-/* Temporary folders: of who lives they stay, of who was killed they go. */
+/* Temporary folders: those of live processes stay, those of killed processes are removed. */
 #include <dirent.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -64,7 +64,7 @@ static void one_is_private_and_goes_with_all_in_it(void **state) {
   mw_temporary_remove(&made);
 }
 
-/* A process that has a folder until it is killed. */
+/* Starts a process that has a folder until it is killed. */
 static pid_t start_owner(void) {
   int ends[2];
   char byte;
@@ -143,7 +143,7 @@ static void where_none_can_be_is_said(void **state) {
 
 enum { MAKERS = 8, ROUNDS = 100 };
 
-/* What one has made, no other's sweep may take. */
+/* No sweep of another process may remove a folder that this one has just created. */
 static void make_again_and_again(void) {
   for (int i = 0; i < ROUNDS; i++) {
     struct mw_temporary made = MW_TEMPORARY_INIT;

@@ -12,7 +12,7 @@
 
 #include "schema/load.h"
 
-/* A file in memory that a child process finds under /proc/self/fd. */
+/* Makes a file in memory, which a child process can open under /proc/self/fd. */
 static int memory_file(struct mw_slice content) {
   int fd = memfd_create("textproto", 0);
   assert_true(fd >= 0);

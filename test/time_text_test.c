@@ -1,4 +1,4 @@
-/* Timestamp and Duration as text, both ways and at their edges. */
+/* Timestamp and Duration as text, in both directions and at their limits. */
 #include "schema/time_text.h"
 
 #include <setjmp.h>
@@ -66,7 +66,7 @@ static void test_timestamp_refuses(void **state) {
 }
 
 static void test_timestamp_round_trips(void **state) {
-  /* One day at a time, four centuries include every kind of year. */
+  /* Steps of 11 days, 1 hour and 7 s: every month of every year, at changing times of the day. */
   for (int64_t s = -62135596800; s <= 253402300799; s += 86400 * 11 + 3607) {
     char text[MW_TIME_TEXT];
     size_t len = mw_timestamp_format(s, 0, text);

@@ -1,4 +1,4 @@
-/* Unpacking as a whole: every field kind against protoc, and every way in which bytes from outside could hurt. */
+/* Unpacking as a whole: every field kind against protoc, and hostile bytes. */
 #include "codec_support.h"
 
 #include "failmalloc.h"
@@ -16,7 +16,7 @@ static void put_times(struct mw_buf *out, const char *hex, size_t times) {
   mw_buf_fini(&once);
 }
 
-/* protoc encodes `text`; what we unpack and pack must read the same. */
+/* protoc encodes `text`; unpacking and packing must keep its meaning. */
 static void assert_text(const char *type, const char *text) {
   struct mw_buf bytes = MW_BUF_INIT;
   if (protoc("encode", type, mw_slice_str(text), &bytes) != 0) fail_msg("protoc refuses %s", text);
@@ -31,7 +31,7 @@ static void assert_hex(const char *type, const char *hex) {
   mw_buf_fini(&bytes);
 }
 
-/* Each value of `values` in a singular, an optional and a repeated field of `kind`. */
+/* Tests each of `values` in a singular, an optional and a repeated field of `kind`. */
 static void assert_kind(const char *kind, const char *const *values) {
   struct mw_buf text = MW_BUF_INIT;
   for (size_t i = 0; values[i]; i++) {
@@ -87,7 +87,7 @@ static void reads_messages_oneofs_and_maps(void **state) {
   assert_text("every.Every", "f_last: 1");
 }
 
-/* Lone keys, lone values, duplicates, fields a map entry does not have. */
+/* Entries without value or key, duplicates, unknown fields of entries. */
 static void reads_odd_map_entries(void **state) {
   assert_hex("every.Every", "aa0600");
   assert_hex("every.Every", "aa0603 0a0161");
@@ -139,7 +139,7 @@ static void reads_values_into_memory(void **state) {
   mw_arena_init(&arena, SIZE_MAX);
   ProtobufCMessage *message;
   assert_int_equal(mw_message_unpack(type, mw_buf_slice(&bytes), &arena, &message, NULL), 0);
-  memset(bytes.data, 0xff, bytes.len); /* nothing points there */
+  memset(bytes.data, 0xff, bytes.len); /* the message has no pointers there */
   const struct mw_field *s = mw_field_by_number(type, 2), *child = mw_field_by_number(type, 3);
   const struct mw_field *xs = mw_field_by_number(type, 4);
   const ProtobufCBinaryData *text = mw_field_value(message, s);
@@ -168,13 +168,13 @@ static void demands_required_fields(void **state) {
   assert_int_equal(unpack_hex("legacy.Legacy", "5202 0801 5203 120161", &err), MW_EFORMAT);
   assert_non_null(strstr(mw_err_text(&err), "legacy.Legacy.list[1].id"));
   assert_int_equal(unpack_hex("legacy.Legacy", "4a03 120161", &err), MW_EFORMAT);
-  assert_int_equal(unpack_hex("legacy.Legacy", "4a03 120161 4a02 0801", &err), 0); /* merged it is complete */
-  assert_int_equal(unpack_hex("legacy.Legacy", "6a00 6001", &err), 0);             /* void: another member came */
-  assert_int_equal(unpack_hex("legacy.Needs", "0d00000000", &err), MW_EFORMAT);    /* a wrong type does not count */
+  assert_int_equal(unpack_hex("legacy.Legacy", "4a03 120161 4a02 0801", &err), 0); /* complete after merging */
+  assert_int_equal(unpack_hex("legacy.Legacy", "6a00 6001", &err), 0);             /* replaced by another member */
+  assert_int_equal(unpack_hex("legacy.Needs", "0d00000000", &err), MW_EFORMAT);    /* does not set it */
   mw_err_fini(&err);
 }
 
-/* `levels` messages below the outermost one. */
+/* Appends a message with `levels` messages nested in it. */
 static void put_nested(struct mw_buf *out, size_t levels) {
   struct mw_buf reversed = MW_BUF_INIT;
   for (size_t i = 0, len = 0; i < levels; i++) {
@@ -188,7 +188,7 @@ static void put_nested(struct mw_buf *out, size_t levels) {
   mw_buf_fini(&reversed);
 }
 
-/* As deep as protoc goes, and no deeper. */
+/* The limit is the same as protoc's. */
 static void bounds_nesting(void **state) {
   const size_t levels[] = {MW_MESSAGE_DEPTH - 1, MW_MESSAGE_DEPTH, MW_MESSAGE_DEPTH + 1};
   for (size_t i = 0; i < 3; i++) {
@@ -204,7 +204,7 @@ static void bounds_nesting(void **state) {
   }
 }
 
-/* protoc recurses a thousand times in 3 KB, and in a megabyte until the stack ends. */
+/* 3 KB suffice for a thousand levels, a megabyte for a stack overflow in code that recurses without a limit. */
 static void survives_bottomless_nesting(void **state) {
   struct mw_buf bytes = MW_BUF_INIT, packed = MW_BUF_INIT;
   put_nested(&bytes, 200000);
@@ -216,7 +216,7 @@ static void survives_bottomless_nesting(void **state) {
   mw_buf_fini(&bytes);
 }
 
-/* What would take more memory than the budget is refused while the arena is still empty. */
+/* Asserts that bytes which need more memory than the budget are refused while the arena is empty. */
 static void assert_unaffordable(const char *type, const char *hex, size_t times, size_t budget) {
   struct mw_buf bytes = MW_BUF_INIT;
   put_times(&bytes, hex, times);
@@ -237,11 +237,11 @@ static void refuses_amplification(void **state) {
   assert_unaffordable("wide.List", "0a00", 10000, 1 << 20);       /* empty messages of 200 doubles */
   assert_unaffordable("every.Leaf", "7801", 50000, 1 << 20);      /* unknown fields */
   assert_unaffordable("every.Leaf", "120161", 50000, 1 << 20);    /* a string that is replaced each time */
-  assert_unaffordable("wide.List", "1200 0a00", 10000, 1 << 20);  /* on the way through the normaliser */
+  assert_unaffordable("wide.List", "1200 0a00", 10000, 1 << 20);  /* in the normaliser */
   assert_unaffordable("every.Leaf", "7b7c", 50000, 1 << 20);      /* groups */
 }
 
-/* An arena that is short by less than the scan can foresee says which limit it was. */
+/* If the arena lacks a few bytes that the scan does not count, the error names the call's memory. */
 static void tells_the_budget_from_memory(void **state) {
   struct mw_buf bytes = MW_BUF_INIT;
   put_hex(&bytes, "2001");
@@ -257,7 +257,7 @@ static void tells_the_budget_from_memory(void **state) {
   mw_buf_fini(&bytes);
 }
 
-/* protobuf-c copies all elements for every copy of their message: these 1 MB would take hundreds. */
+/* protobuf-c copies all elements for each copy of their message: this 1 MB would take hundreds. */
 static void merges_in_linear_memory(void **state) {
   struct mw_buf bytes = MW_BUF_INIT;
   put_times(&bytes, "1a02 2001", 1 << 18);
@@ -273,13 +273,13 @@ static void merges_in_linear_memory(void **state) {
   mw_buf_fini(&bytes);
 }
 
-/* protobuf-c wrote through a wild pointer on this one, when the type of an empty message has a field at hand. */
+/* protobuf-c writes through a wild pointer for this field number. */
 static void refuses_field_number_0_in_two_bytes(void **state) {
   assert_int_equal(unpack_hex("every.Empty", "800005", NULL), MW_EFORMAT);
   assert_int_equal(unpack_hex("every.Leaf", "800005", NULL), MW_EFORMAT);
 }
 
-/* A field that looks like what the normaliser makes for itself. */
+/* Fields with the number of the normaliser's carriers. */
 static void refuses_carriers(void **state) {
   assert_int_equal(unpack_hex("every.Leaf", "8280808010 02 0801", NULL), MW_EFORMAT);
   assert_int_equal(unpack_hex("every.Leaf", "8280808010 00", NULL), MW_EFORMAT);
@@ -295,7 +295,7 @@ static void leaves_the_output_alone_on_failure(void **state) {
   mw_arena_fini(&arena);
 }
 
-/* A field with `size` bytes between two others. Whether it is copied or viewed, the message is the same. */
+/* Tests a field with `size` bytes between two others: the message is the same, copied or viewed. */
 static void assert_bulk(const char *before, const char *tag, size_t size, const char *after, bool is_viewed) {
   struct mw_buf bytes = MW_BUF_INIT, copied = MW_BUF_INIT, viewed = MW_BUF_INIT;
   const struct mw_message_type *type = type_of("every.Every");
@@ -321,21 +321,21 @@ static void assert_bulk(const char *before, const char *tag, size_t size, const 
 
 static void views_what_makes_up_half_of_a_message(void **state) {
   assert_bulk("", "62", 5000, "", true);               /* f_bytes */
-  assert_bulk("4a0161", "62", 5000, "4a0162", true);   /* with f_string before and behind it */
+  assert_bulk("4a0161", "62", 5000, "4a0162", true);   /* f_string before and after it */
   assert_bulk("", "4a", 5000, "5a00", true);
-  assert_bulk("620161", "62", 5000, "", true);         /* one before is void */
+  assert_bulk("620161", "62", 5000, "", true);         /* replaces an earlier one */
   assert_bulk("", "ea01", 5000, "", true);             /* o_string */
-  assert_bulk("a80501", "e205", 5000, "c23e0161", true); /* c_bytes voids c_int32; a field that is not known */
+  assert_bulk("a80501", "e205", 5000, "c23e0161", true); /* c_bytes replaces c_int32; an unknown field */
 }
 
 static void copies_what_is_no_view(void **state) {
   assert_bulk("", "62", 4000, "", false);              /* short */
-  assert_bulk("", "62", 5000, "620161", false);        /* void */
+  assert_bulk("", "62", 5000, "620161", false);        /* replaced */
   assert_bulk("", "62", 5000, "6200", false);
-  assert_bulk("", "e205", 5000, "a80501", false);      /* void: c_int32 is of the same oneof */
+  assert_bulk("", "e205", 5000, "a80501", false);      /* replaced by c_int32 of the same oneof */
   assert_bulk("", "e205", 5000, "ca0500", false);
   assert_bulk("", "a203", 5000, "", false);            /* repeated */
-  assert_bulk("", "c23e", 5000, "", false);            /* not known */
+  assert_bulk("", "c23e", 5000, "", false);            /* unknown */
   assert_bulk("5a00 5a00", "62", 5000, "", false);     /* normalised */
 }
 
@@ -358,7 +358,7 @@ static void survives_lack_of_memory(void **state) {
     size_t times;
   } inputs[] = {
       {"0805 12024142 2a00 2a0b 1203616263 2003 7805 3806", many, 200},                 /* plain */
-      {"1a05 1203616263 1a02 2007 4200 4200 7b7c 0d00000000 2a04 1a00 1a00", many, 200}, /* all that is normalised */
+      {"1a05 1203616263 1a02 2007 4200 4200 7b7c 0d00000000 2a04 1a00 1a00", many, 200}, /* normalised */
       {"12 8827", "78", 5000},                                                          /* viewed */
   };
   for (size_t i = 0; i < sizeof inputs / sizeof *inputs; i++) {

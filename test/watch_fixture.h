@@ -1,5 +1,5 @@
-/* Helpers of the watch tests: a project in a temporary folder, a watch on it, and a certain answer to whether a
- * change was reported. */
+/* Helpers of the watch tests: a project in a temporary folder, a watch on it, and a reliable check that a change was
+ * reported or not. */
 #ifndef MW_TEST_WATCH_FIXTURE_H
 #define MW_TEST_WATCH_FIXTURE_H
 

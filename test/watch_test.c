@@ -46,7 +46,7 @@ static void a_deleted_file_is_told(void **state) {
   assert_told(f);
   assert_int_equal(unlink(at("moonwire.lua")), 0);
   assert_told(f);
-  move("proto/a.proto", "data/a.proto"); /* moved away is deleted as well */
+  move("proto/a.proto", "data/a.proto"); /* a file moved out of the project counts as deleted */
   assert_told(f);
   assert_watched(f, "moonwire.lua");
 }

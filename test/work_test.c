@@ -16,9 +16,9 @@ static struct fixture {
   struct mw_loop loop;
   struct mw_vm vm;
   struct mw_fiber *fiber;
-  sem_t begun, may_end; /* the work */
+  sem_t begun, may_end; /* the work has begun, may end */
   pthread_t releaser;
-  unsigned released; /* of the pool's and the loop's thread in turn */
+  unsigned released; /* releases, by the pool's or the loop's thread, never both at once */
   char log[100];
   bool busy, ended;
 } f;
@@ -75,7 +75,7 @@ static int fiber_main(lua_State *L) {
 
 static void push_killed(lua_State *L, void *arg) { lua_pushliteral(L, "killed"); }
 
-/* Returns once the work is under way. */
+/* Returns after the work has begun. */
 static void start(const char *script) {
   f.fiber = mw_fiber_new(&f.vm, NULL, on_done, &f);
   assert_non_null(f.fiber);
@@ -105,7 +105,7 @@ static int setup(void **state) {
   struct mw_err err = MW_ERR_INIT;
   int rc = mw_loop_init(&f.loop, &err);
   if (rc == 0) rc = mw_vm_init(&f.vm, &f.loop, 1 << 20, &err);
-  if (rc == 0) lua_gc(f.vm.L, LUA_GCSTOP); /* which would release it later */
+  if (rc == 0) lua_gc(f.vm.L, LUA_GCSTOP); /* the collector would release the work too */
   mw_err_fini(&err);
   return rc;
 }
@@ -134,7 +134,7 @@ static void what_a_killed_fiber_cannot_take_is_released_before_it_goes_on(void *
   assert_string_equal(f.log, "killed, released");
 }
 
-/* It may close a file or remove it. */
+/* A release may close or remove a file, which can block. */
 static void the_loop_does_not_wait_for_a_release(void **state) {
   start("work()");
   mw_fiber_kill(f.fiber, push_killed, NULL);

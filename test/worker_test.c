@@ -1,4 +1,4 @@
-/* Workers: led through their states together, told to stop at any moment, ended by the failure of one. */
+/* Workers: they change their states together, stop at any moment, and end if one fails. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -19,7 +19,8 @@ enum { WORKERS = 3 };
 
 static char dir[] = "/tmp/worker_testXXXXXX";
 static const struct mw_overrides overrides = {
-    .listen = {"127.0.0.1:0"}, .n_listen = 1, .data = ":memory:", .log_level = "off", .workers = WORKERS, .no_grace = true};
+    .listen = {"127.0.0.1:0"}, .n_listen = 1, .data = ":memory:", .log_level = "off", .workers = WORKERS,
+    .no_grace = true};
 
 static void write_text(const char *name, const char *text) {
   char path[64];
@@ -99,7 +100,7 @@ static void one_that_cannot_listen_ends_all(void **state) {
 
 /* ---- an engine that opens no channels ---- */
 
-/* Serves nobody, and runs the loop as an engine on libuv does. */
+/* Serves nothing, and runs the loop as an engine on libuv does. */
 struct looper {
   struct mw_engine base;
   struct mw_loop *loop;
@@ -137,7 +138,7 @@ static double metric(struct mw_shared *shared, const char *name) {
   return mw_metrics_total(shared->metrics, name, &total, NULL) ? total : 0;
 }
 
-/* Its scripts call another server, again and again, and are left waiting in a stream that does not end. */
+/* Scripts call another server repeatedly, then wait in a stream that does not end. */
 static void scripts_call_out_through_a_guest(void **state) {
   write_script("");
   struct mw_server *other = open_server();
@@ -187,7 +188,7 @@ static int open_worker(void *arg) {
   struct mw_err err = MW_ERR_INIT;
   mw_worker_init(&worker, arg, 0);
   int rc = mw_worker_open(&worker, &err);
-  if (rc != 0 && strstr(mw_err_text(&err), "out of memory")) rc = MW_ENOMEM; /* as a script's error */
+  if (rc != 0 && strstr(mw_err_text(&err), "out of memory")) rc = MW_ENOMEM; /* in the text of a script's error */
   if (rc == 0) mw_worker_close(&worker);
   mw_worker_fini(&worker);
   mw_err_fini(&err);
