@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
 """usage: test/conformance.py [NAME=CLIENT]...
 
-Holds the server against other people's suites and clients: h2spec; the gRPC interoperability cases in grpc-go's client,
+Runs third-party suites and clients against the server: h2spec; the gRPC interoperability cases in grpc-go's client,
 which calls examples/interop; connectrpc's suite, with the server and with mw.client; grpcurl; clients of grpc-go and
-grpc-java with health checking, while services come and go; protobuf's conformance runner. They are installed with Go,
-grpc-java with Maven, into build/conformance, unless they are there. Without a JDK and Maven grpc-java is left out.
-CLIENT is another interop client to run, of any implementation: they all take the same options. Cases of connectrpc's
-suite that the C core fails are in test/suites/connect and in docs/engines.md.
+grpc-java with health checking, while services come and go; protobuf's conformance runner. Missing ones are installed
+into build/conformance: with Go, grpc-java with Maven. Without a JDK and Maven grpc-java is left out. CLIENT is another
+interop client to run, of any implementation: all take the same options. Cases of connectrpc's suite that the C core
+fails are in test/suites/connect and in docs/engines.md.
 
-Prints a table and what failed; ends with "N passed, N failed", and exits with 1 unless all passed."""
+Prints a table and the failures, then "N passed, N failed". Exits with 1 unless all passed."""
 
 import pathlib
 import re
@@ -27,7 +27,7 @@ from tools import ENGINES, ROOT, Results, Server, install, run
 H2SPEC = "github.com/summerwind/h2spec/cmd/h2spec@v2.2.1+incompatible"
 GRPC_GO = "google.golang.org/grpc/interop/client@v1.85.0"
 
-# Those that need neither TLS nor accounts nor a load balancer. No client knows all of them.
+# Cases that need neither TLS nor accounts nor a load balancer. No client has all of them.
 CASES = """empty_unary cacheable_unary large_unary client_compressed_unary server_compressed_unary client_streaming
   client_compressed_streaming server_streaming server_compressed_streaming ping_pong half_duplex empty_stream
   slow_consumer custom_metadata status_code_and_message special_status_message unimplemented_method
@@ -70,14 +70,14 @@ def main(others):
     clients = {"grpc-go": install(GRPC_GO), **dict(other.split("=", 1) for other in others)}
     for engine in ENGINES:
         with Server(engine, ROOT / "examples" / "interop") as server:
-            if engine == "http":  # the other one's HTTP/2 is not ours
+            if engine == "http":  # engine core has the HTTP/2 of the C core
                 h2spec(h2spec_program, server, engine, frames)
             for name, client in clients.items():
                 interop(name, client, server, engine, cases)
         connect(engine, connectrpc)
         grpcurl(engine, calls)
         health(engine, checked)
-    protobuf(ENGINES[0], messages)  # no matter of the engine's
+    protobuf(ENGINES[0], messages)  # independent of the engine
     if frames.rows:
         frames.print("h2spec --strict", ["http"])
     cases.print("gRPC interop cases", [f"{name} {engine}" for name in clients for engine in ENGINES], CASES)

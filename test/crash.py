@@ -1,7 +1,7 @@
 """usage: crash.py [--cycles N]
 
-Kills the server under writes, again and again, and holds it to its word: after each restart every acknowledged task is
-there as it was acknowledged, and no id is given out twice. Reports each cycle as a test, in TAP.
+Kills the server under writes, repeatedly, and checks durability: after each restart every acknowledged task exists as
+it was acknowledged, and no id has been given out twice. Reports each cycle as a test, in TAP.
 """
 
 import argparse
@@ -21,13 +21,13 @@ WRITERS = 8
 
 
 class Writer(threading.Thread):
-    """Creates tasks, and moves some of them on, until the server is gone; keeps what was acknowledged."""
+    """Creates tasks and updates some of them until the server is gone. Records the acknowledged ones."""
 
     def __init__(self, address, label, pace):
         super().__init__()
         self.address, self.label, self.pace = address, label, pace
         self.created = {}  # id: the task
-        self.updated = {}  # id: the statuses that are right: acknowledged, or sent without an answer
+        self.updated = {}  # id: possible statuses: acknowledged, or sent without an answer
 
     def run(self):
         options = [("grpc.use_local_subchannel_pool", 1), ("grpc.enable_retries", 0)]
@@ -51,13 +51,13 @@ class Writer(threading.Thread):
 
 
 def kill_under_writes(data, cycle, rng):
-    """One life of the server: returns what its writers had acknowledged."""
+    """Starts a server, kills it, and returns the tasks that it has acknowledged."""
     server = Server(data=data)
     pace = threading.Semaphore(0)
     writers = [Writer(server.address, f"{cycle}.{n}", pace) for n in range(WRITERS)]
     for writer in writers:
         writer.start()
-    for _ in range(rng.randrange(1, 60)):  # the kill comes after that many acknowledged tasks
+    for _ in range(rng.randrange(1, 60)):  # number of acknowledged tasks before the kill
         pace.acquire()
     server.kill()
     for writer in writers:
@@ -68,7 +68,7 @@ def kill_under_writes(data, cycle, rng):
 
 
 def check(known, statuses, tasks):
-    """What is wrong with the tasks of a restarted server, in words; or None."""
+    """Returns the first error in the tasks of a restarted server, in words, or None."""
     found = {task.id: task for task in tasks}
     if len(found) != len(tasks):
         return "an id is there twice"

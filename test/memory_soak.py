@@ -1,7 +1,7 @@
 """usage: memory_soak.py [--seconds N] [--engine NAME]
 
-Keeps every kind of call under way for N seconds (60), with the project saved every two seconds, and compares what the
-server's process holds (resident memory that is no file) in the last quarter of that time with the second quarter. In TAP.
+Keeps every kind of call under way for N seconds (60), with the project saved every two seconds, and compares the
+resident anonymous memory of the server's process in the last quarter of that time with the second quarter. In TAP.
 """
 
 import argparse
@@ -87,7 +87,7 @@ def fail(stub, rng):
 
 
 class Caller(threading.Thread):
-    """One kind of call after the other, with a new connection now and then, until told to stop."""
+    """Makes one kind of call after the other, with a new connection every CHURN calls, until it is stopped."""
 
     def __init__(self, address, kind, seed):
         super().__init__()
@@ -116,7 +116,7 @@ def resident(pid):
 
 
 def measure(server, folder, callers, seconds):
-    """Saves and samples until the time is over; returns the samples, in KB."""
+    """Saves and samples for `seconds`. Returns the samples, in KB."""
     samples, saves = [], 0
     script = folder / "lua" / "steady.lua"
     text = script.read_text()

@@ -1,9 +1,9 @@
 """usage: reload_soak.py [--saves N] [--reloads N] [--engine NAME] [--seed N]
 
-Saves a project in every way that there is, good and bad, under a server that is never idle, and holds the server to its
-word: each call is answered, by one generation as a whole, never by an older one than a call before it; no connection is
-dropped; the last good save is in force at the end; and what the server holds does not grow. Then has it reload as fast
-as it can, and holds what it has to the same. In TAP.
+Saves a project in many ways, good and broken, under a server that is never idle, and checks: each call is answered, by
+one generation as a whole, never by an older one than the call before it; no connection is dropped; the last good save
+is in force at the end; memory and descriptors do not grow. Then has the server reload as fast as it can, and checks
+memory and descriptors again. In TAP.
 """
 
 import argparse
@@ -27,13 +27,13 @@ from harness import MOONWIRE, TIMEOUT, Requests, Server, stubs  # noqa: E402
 
 PROJECT = pathlib.Path(__file__).parent / "soak"
 pb, services = stubs("soak", PROJECT)
-GROWTH = 4096  # KB: what the allocator and gRPC's threads may still add once all has been done some times
-FIRST = 1000  # versions have four digits, so that half of one is none
+GROWTH = 4096  # KB that the allocator and gRPC's threads may add after the warm-up
+FIRST = 1000  # versions have four digits, so that a half-written one is no valid version
 SANITIZED = any(name in pathlib.Path(MOONWIRE).read_bytes() for name in (b"__asan_init", b"__tsan_init"))
 
 
 class Wrong(Exception):
-    """The server did not keep its word."""
+    """The server broke a promise of reloading."""
 
 
 def eventually(condition, what):
@@ -45,7 +45,7 @@ def eventually(condition, what):
 
 
 class Versions:
-    """What was saved, and the newest that an answer has shown. Any thread."""
+    """The versions saved, and the newest one that an answer has shown. Any thread."""
 
     def __init__(self):
         self.lock = threading.Lock()
@@ -57,7 +57,8 @@ class Versions:
             self.saved.add(version)
 
     def check(self, pong, n, floor, version=None):
-        """Holds an answer to what its call was promised: `floor` when it began, and its own version since."""
+        """Checks an answer: it is at least as new as `floor`, the newest version when its call began, and of `version`,
+        the one that the call has shown before."""
         with self.lock:
             if pong.n != n:
                 raise Wrong(f"an answer to {n} is one to {pong.n}")
@@ -76,7 +77,7 @@ class Versions:
 
 
 class Caller(threading.Thread):
-    """Makes one kind of call after the other on a connection of its own until told to stop."""
+    """Makes one kind of call after the other, on a connection of its own, until it is stopped."""
 
     def __init__(self, address, versions, kind):
         super().__init__(name=kind)
@@ -130,20 +131,20 @@ class Caller(threading.Thread):
             raise Wrong("an answer that nobody asked for")
 
     def linger(self, floor):
-        """A stream that lives through many saves, in the generation that it began in."""
+        """A stream that lasts through many saves and stays in the generation in which it began."""
         self.talk(floor, 400)
 
 
-LIVE, REFUSED, NOTHING = range(3)  # what becomes of a save
+LIVE, REFUSED, NOTHING = range(3)  # outcome of a save
 
 
 class Project:
-    """The folder, and who saves in it."""
+    """The project folder, and the ways to save in it."""
 
     def __init__(self, folder, versions, rng):
         self.folder, self.versions, self.rng = folder, versions, rng
         self.version, self.pair, self.methods, self.spares = FIRST, 0, 0, 0
-        self.broken = {}  # path: the text that mends it, or None for a file that has to go
+        self.broken = {}  # path: its repaired text, or None for a file to remove
         shutil.copytree(PROJECT, folder, dirs_exist_ok=True)
         self.proto = self.path("proto/soak.proto").read_text()
         self.write("lua/version.lua", self.version_text())
@@ -173,7 +174,7 @@ class Project:
         return self.version_text()
 
     def mend(self):
-        """Puts right what was saved broken, in any order."""
+        """Repairs the files that were saved broken, in random order."""
         for name, text in self.rng.sample(sorted(self.broken.items()), len(self.broken)):
             if text is None:
                 self.path(name).unlink()
@@ -198,7 +199,8 @@ class Project:
         return LIVE
 
     def half_written(self):
-        """Empties the file, writes what is a valid script of a version that never was, and completes it later."""
+        """Empties the file, writes a part that is a valid script of a version that was never saved, completes it
+        later."""
         text = self.next_version()
         with open(self.path("lua/version.lua"), "w") as file:
             for part in ("", text[:-3], text[-3:]):
@@ -208,7 +210,7 @@ class Project:
         return LIVE
 
     def as_an_editor(self):
-        """Swap file, probe for rights, backup, a new file under the old name."""
+        """Saves as an editor does: swap file, probe for write access, backup, a new file under the old name."""
         self.write("lua/.version.lua.swp", "b0VIM")
         self.write("lua/4913", "")
         self.path("lua/4913").unlink()
@@ -219,7 +221,7 @@ class Project:
         return LIVE
 
     def swap_link(self):
-        """As Kubernetes updates a mounted ConfigMap: both files change in one step."""
+        """Saves as Kubernetes updates a mounted ConfigMap: both files change in one step."""
         old, self.pair = self.pair, self.pair + 1
         for name in ("left.lua", "right.lua"):
             self.write(f"lua/conf/..{self.pair}/{name}", f"return {self.pair}\n")
@@ -245,7 +247,8 @@ class Project:
         return LIVE
 
     def add_method(self):
-        """A method with its handler, and a field, in either order; from a few on, new words about them."""
+        """Adds a method with its handler, and a field; saves the two files in random order. From the fifth on, only
+        comments change."""
         self.methods = min(self.methods + 1, 5)
         methods = "".join(f"  rpc Added{n}(Ping) returns (Pong);\n" for n in range(self.methods))
         fields = "".join(f"  int32 added_{n} = {n + 10};\n" for n in range(self.methods))
@@ -268,7 +271,8 @@ class Project:
     # broken saves
 
     def broken_lua(self):
-        return self.break_file("lua/version.lua", self.rng.choice(("return {", "error 'no'", "x = 1", "return nil + 1")))
+        return self.break_file("lua/version.lua",
+                               self.rng.choice(("return {", "error 'no'", "x = 1", "return nil + 1")))
 
     def broken_proto(self):
         return self.break_file("proto/soak.proto", self.proto.replace("int32 n = 1;", "int32 n = ;"))
@@ -305,7 +309,7 @@ class Project:
 
 
 class Soak:
-    """The server, its callers, and the one who saves."""
+    """The server, its callers, and the project."""
 
     def __init__(self, folder, engine, rng):
         self.rng = rng
@@ -316,10 +320,10 @@ class Soak:
         self.log = ""
         kinds = ("echo", "echo", "count", "sum", "talk", "linger")
         self.callers = [Caller(self.server.address, self.versions, kind) for kind in kinds]
-        self.probe = Caller(self.server.address, self.versions, "echo")  # of this thread, never started
+        self.probe = Caller(self.server.address, self.versions, "echo")  # used by this thread, never started
 
     def refusals(self):
-        """How many the log has so far."""
+        """Number of refused reloads in the log so far."""
         self.log += self.server.logged(len(self.log))
         return self.log.count("reload refused")
 
@@ -334,7 +338,7 @@ class Soak:
         outcome = self.project.save(kind)
         if self.rng.random() < 0.1:
             self.server.process.send_signal(signal.SIGHUP)
-        if self.rng.random() < 0.3:  # the next one comes while this one is being looked at, or before
+        if self.rng.random() < 0.3:  # the next save comes while this one is being read, or before
             time.sleep(self.rng.uniform(0, 0.05))
         elif outcome == LIVE:
             eventually(self.is_live, f"{kind.__name__} is live")
@@ -351,14 +355,14 @@ class Soak:
 
 
 def holds(server):
-    """What a server holds: resident KB, and file descriptors."""
+    """Resources of a server: resident KB, file descriptors."""
     status = pathlib.Path(f"/proc/{server.process.pid}/status").read_text()
     resident = next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS"))
     return int(resident), len(os.listdir(f"/proc/{server.process.pid}/fd"))
 
 
 def check_growth(server, before):
-    """Descriptors may be in use for a moment; memory is a sanitizer's own matter."""
+    """Waits for descriptors, as some may be in use briefly. Skips memory under a sanitizer, which changes its use."""
     eventually(lambda: holds(server)[1] <= before[1], f"no more than {before[1]} file descriptors")
     grown = holds(server)[0] - before[0]
     if grown > GROWTH and not SANITIZED:
@@ -370,13 +374,13 @@ KINDS = (*Project.GOOD, *Project.BAD)
 
 
 def deck(rng):
-    """Kinds of saves without end: each of them comes up again and again, good ones more often."""
+    """Yields kinds of saves without end, shuffled deck by deck: good ones more often."""
     while True:
         yield from rng.sample(KINDS + Project.GOOD, len(KINDS + Project.GOOD))
 
 
 def soak(options, folder):
-    """Returns a line about how it went."""
+    """Saves in all ways. Returns a summary line."""
     rng = random.Random(options.seed)
     soak = Soak(folder, options.engine, rng)
     try:
@@ -406,7 +410,7 @@ def soak(options, folder):
 
 
 def reloads(options, folder):
-    """The same project, and every tenth time another schema. Returns a line about how it went."""
+    """Reloads the same project, every tenth time with another schema. Returns a summary line."""
     project = Project(folder, Versions(), random.Random(options.seed))
     arguments = ["--workers", "2", *(["--engine", options.engine] if options.engine else [])]
     server = Server(folder, data=folder / "data", arguments=arguments)

@@ -1,10 +1,10 @@
 """usage: walk.py [--seconds N] [--seed N] [--engine NAME]
 
-Walks at random over the whole Lua API: serves test/walk, whose handlers, jobs and scripts call everything that `require
-"moonwire"` leads to, with hostile arguments, and saves its proto and scripts meanwhile. Every second seed collects garbage
-at every allocation (MOONWIRE_GCSTRESS). A crash, a sanitizer's report (leaks too), a server that stands still or does not
-stop is a failure; its log and folder are kept. A seed, printed with its result, is one server: --seed N runs that one
-alone. In TAP.
+Walks at random over the whole Lua API: serves test/walk, whose handlers, jobs and scripts call every function and
+method reachable from `require "moonwire"` with hostile arguments, and saves its proto and scripts meanwhile. Every
+second seed collects garbage at every allocation (MOONWIRE_GCSTRESS). Failures are a crash, a sanitizer's report (leaks
+too), a server that makes no step or does not stop; their log and folder are kept. A seed, printed with its result, is
+one server: --seed N runs that one alone. In TAP.
 """
 
 import argparse
@@ -21,11 +21,11 @@ import time
 
 HERE = pathlib.Path(__file__).parent
 MOONWIRE = os.environ.get("MOONWIRE", str(HERE.parent / "build" / "moonwire"))
-LIFE, STALL, END = 15, 60, 60  # seconds: of a server, without a step, to stop in
+LIFE, STALL, END = 15, 60, 60  # seconds: a server's run, the longest time without a step, the time to stop
 
 
 def library_names():
-    """The methods and fields that the annotations of the library have."""
+    """Names of the methods and fields in the library's annotations."""
     text = "".join(path.read_text() for path in sorted((HERE.parent / "library").glob("*.lua")))
     methods = set(re.findall(r"^function [\w.]+[:.](\w+)\(", text, re.M)) | {"Unary", "Download", "Upload", "Talk"}
     fields = set(re.findall(r"^---@field (\w+)", text, re.M)) | set(re.findall(r"\{ (\w+)\??:", text))
@@ -52,7 +52,7 @@ class Walk:
         env = dict(os.environ, WALK_TARGET=socket)
         env.pop("MOONWIRE_GCSTRESS", None)
         env.setdefault("UBSAN_OPTIONS", "print_stacktrace=1")
-        self.pause = 2  # seconds between two saves, at the most
+        self.pause = 2  # longest time between two saves, seconds
         if seed % 2 == 0:
             env["MOONWIRE_GCSTRESS"] = "1"
             self.pause = 8
@@ -63,7 +63,7 @@ class Walk:
         self.process = subprocess.Popen(command, cwd=self.project, env=env, stdout=self.log, stderr=self.log)
 
     def save(self):
-        """Saves scripts with the next seed and, every other time, a proto with another set of types."""
+        """Saves the scripts with the next seed and, every other time, the proto with other types."""
         self.number += 1
         if self.random.random() < 0.5:
             kinds = "".join(f"\nmessage Extra{n} {{\n  Item item = 1;\n}}\n" for n in range(self.random.randrange(4)))
@@ -77,12 +77,12 @@ class Walk:
         os.replace(temporary, target)
 
     def steps(self):
-        """Everything that the walkers have reported so far."""
+        """The steps that the walkers have reported so far."""
         text = (self.dir / "log").read_bytes()
         return re.findall(rb"walk: round (\d+), (\d+) steps", text)
 
     def run(self, seconds):
-        """Returns what is wrong, or None."""
+        """Runs the server for `seconds`. Returns the failure in words, or None."""
         end, next_save = time.monotonic() + seconds, time.monotonic() + 1
         seen, moved = None, time.monotonic()
         while time.monotonic() < end:

@@ -1,7 +1,7 @@
-"""The independent opinion on the JSON mapping: Google's own json_format.
+"""An oracle for the JSON mapping: Google's json_format.
 
     oracle.py SET make SEED COUNT         prints COUNT random messages, a line each: bytes in hex, a blank, JSON
-    oracle.py SET check SEED COUNT        reads such lines, made from the same messages by someone else, and compares
+    oracle.py SET check SEED COUNT        reads such lines, made from the same messages by another program, and compares
 
 SET is the descriptor set of all.proto.
 """
@@ -58,7 +58,7 @@ class Maker:
         return [None, self.random.choice([0.5, -3.0, 1e300]), self.random.choice(TEXTS), True][kind]
 
     def special(self, message, depth):
-        """Fills a well-known type; returns whether it is one."""
+        """Fills a well-known type. Returns False for other types."""
         name = message.DESCRIPTOR.full_name
         if name == "google.protobuf.Timestamp":
             message.seconds = self.random.randint(-62135596800, 253402300799)
@@ -125,7 +125,7 @@ def canonical(message):
 
 
 def same(expected, got, where):
-    # Any holds bytes whose order of map entries is free: a second look goes through JSON.
+    # Map entries in the bytes of an Any may have any order: compares again through JSON.
     if canonical(expected) == canonical(got):
         return
     left, right = json_format.MessageToDict(expected), json_format.MessageToDict(got)
