@@ -75,7 +75,8 @@ describe("a running server", function()
       shown)
     assert.matches("\nWORKER  GENERATION  CALLS  COROUTINES  LUA MEMORY  C MEMORY\n0 +1 ", shown)
     assert.matches("\n1 +1 +%d", shown)
-    assert.matches("\n" .. id .. " +helloworld.Greeter/SayHello +[%d.]+s +1 +[01] +ipv4:127.0.0.1:%d+ +%S*lua/greeter.lua:5", shown)
+    assert.matches("\n" .. id
+      .. " +helloworld.Greeter/SayHello +[%d.]+s +1 +[01] +ipv4:127.0.0.1:%d+ +%S*lua/greeter.lua:5", shown)
     assert.are.equal(0, (kill(id)))
     status()
   end)
@@ -177,8 +178,9 @@ describe("a running server", function()
     local logged <const> = #server.process.stderr
     code, shown = folder:run "check"
     assert.are.equal(0, code)
-    assert.are.equal("ok: 1 service, 1 method, 1 script\ngeneration " .. number .. " is in force; the folder would replace it: "
-      .. "changed DIR/lua/greeter.lua; added DIR/moonwire.lua", folder:short(shown))
+    assert.are.equal("ok: 1 service, 1 method, 1 script\ngeneration " .. number
+      .. " is in force; the folder would replace it: " .. "changed DIR/lua/greeter.lua; added DIR/moonwire.lua",
+      folder:short(shown))
     assert.are.equal("one", assert(greeter:SayHello {}).message)
     assert.matches("\ngeneration " .. number .. ", kept", select(2, folder:run "status"))
     assert.is_nil(server.process.stderr:find("generation %d+ is live", logged))

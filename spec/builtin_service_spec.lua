@@ -80,7 +80,8 @@ describe("an interceptor without a name", function()
   end)
 
   it("may fail in its own ways", function()
-    assert_status("INTERNAL", "internal error", health:Check({}, { metadata = { ["x-token"] = "moon", ["x-raise"] = "1" } }))
+    assert_status("INTERNAL", "internal error",
+      health:Check({}, { metadata = { ["x-token"] = "moon", ["x-raise"] = "1" } }))
     assert_status("RESOURCE_EXHAUSTED", "ran for more than", health:Check({}, {
       metadata = { ["x-token"] = "moon", ["x-spin"] = "1" } }))
     assert.equal("SERVING", assert(health:Check({}, let_in)).status)
@@ -110,7 +111,9 @@ describe("an interceptor without a name", function()
         return assert(stream:receive())
       end
       local listed = {}
-      for i, service in ipairs(ask { list_services = "" }.list_services_response.service) do listed[i] = service.name end
+      for i, service in ipairs(ask { list_services = "" }.list_services_response.service) do
+        listed[i] = service.name
+      end
       table.sort(listed)
       assert.same({ "grpc.health.v1.Health", versions[1], versions[2], "helloworld.Greeter" }, listed)
       assert.equal(5, ask { file_by_filename = "no.proto" }.error_response.error_code)
@@ -203,7 +206,8 @@ end)
 describe("a built-in service that is turned off", function()
   it("is served by nobody", function()
     local server, folder = start("", "return { health = false, reflection = false }")
-    assert_status("UNIMPLEMENTED", "unknown service grpc.health.v1.Health", server:connect "grpc.health.v1.Health":Check {})
+    assert_status("UNIMPLEMENTED", "unknown service grpc.health.v1.Health",
+      server:connect "grpc.health.v1.Health":Check {})
     for _, name in ipairs(versions) do
       local stream <close> = server:connect(name):ServerReflectionInfo()
       stream:send { list_services = "" }

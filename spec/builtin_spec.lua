@@ -40,7 +40,8 @@ service ServerReflection {
 
 local differs = ": this copy differs from the built-in definition: expected "
 local refused = {
-  { other_health, "DIR/proto/x.proto:2: grpc.health.v1.HealthCheckRequest" .. differs .. "{ string service = 1; }, got { }" },
+  { other_health,
+    "DIR/proto/x.proto:2: grpc.health.v1.HealthCheckRequest" .. differs .. "{ string service = 1; }, got { }" },
   { other_reflection, "DIR/proto/x.proto:2: grpc.reflection.v1alpha.ServerReflectionRequest" .. differs },
   { proto("google.rpc", "message Status { string code = 1; }"), "DIR/proto/x.proto:2: google.rpc.Status" .. differs },
   { proto("google.protobuf", "enum Any { A = 0; }"),
@@ -176,7 +177,8 @@ describe("a folder's copy of a built-in file", function()
 
   it("may have handlers, for methods of its own too", function()
     local folder <close> = folder_of {
-      ["proto/x.proto"] = without_watch:gsub("}\n$", " rpc Extra(HealthCheckRequest) returns (HealthCheckResponse); }\n"),
+      ["proto/x.proto"] = without_watch:gsub("}\n$",
+        " rpc Extra(HealthCheckRequest) returns (HealthCheckResponse); }\n"),
       ["lua/health.lua"] = [[
         local Health = require "moonwire".service "grpc.health.v1.Health"
         function Health.Check() return { status = "NOT_SERVING" } end
@@ -234,7 +236,8 @@ describe("a folder's copy of a built-in file", function()
   end)
 
   it("may lack google.rpc.DebugInfo, which --dev then leaves out", function()
-    local folder <close> = folder_of { ["proto/x.proto"] = proto("google.rpc", "message ErrorInfo { string reason = 1; }") }
+    local folder <close> = folder_of {
+      ["proto/x.proto"] = proto("google.rpc", "message ErrorInfo { string reason = 1; }") }
     local server = servers.start { dir = folder.dir, args = { "--dev" } }
     assert.matches("on purpose", call(folder, server, 13, "echo.Echo/Say", '{"text":"fail"}'), 1, true)
     assert.matches("without waiting", call(folder, server, 8, "echo.Echo/Say", '{"text":"spin"}'), 1, true)

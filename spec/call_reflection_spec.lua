@@ -87,7 +87,8 @@ describe("moonwire call without a proto folder", function()
       assert.are.same({ 0, { '{"text":"Hello you"}' }, "" }, { call(nil, server.address, name, hello) })
     end
     assert.are.same({ 0, { '{"text":"0"}' }, "" }, { call(nil, server.address, "Count") })
-    assert.are.same({ 0, { '{"text":"a"}', '{"text":"b"}' }, "" }, { call(nil, server.address, "Watch") }) -- not Health/Watch
+    -- not Health/Watch
+    assert.are.same({ 0, { '{"text":"a"}', '{"text":"b"}' }, "" }, { call(nil, server.address, "Watch") })
     assert.are.same({ 0, { '{"status":"SERVING"}' }, "" }, { call(nil, server.address, "Check") })
     assert.are.same({ 1, {}, "moonwire call: Hello could be any of: greet.Greeter/Hello, greet.Other/Hello\n" },
       { call(nil, server.address, "Hello", hello) })
@@ -100,10 +101,14 @@ describe("moonwire call without a proto folder", function()
 
   it("names what is near", function()
     local there = "\nthere are: greet.Greeter, greet.Other\n"
-    local function refuses(words, ...) assert.are.same({ 1, {}, "moonwire call: " .. words }, { call(nil, server.address, ...) }) end
-    refuses("greet.Greeter has no method Helo; did you mean Hello?\nthere are: Hello, Watch, Count\n", "greet.Greeter/Helo")
+    local function refuses(words, ...)
+      assert.are.same({ 1, {}, "moonwire call: " .. words }, { call(nil, server.address, ...) })
+    end
+    refuses("greet.Greeter has no method Helo; did you mean Hello?\nthere are: Hello, Watch, Count\n",
+      "greet.Greeter/Helo")
     refuses("greet.Greeter has no method Helo; did you mean Hello?\nthere are: Hello, Watch, Count\n", "Greeter/Helo")
-    refuses("the server's reflection: no service greet.Greter; did you mean greet.Greeter?" .. there, "greet.Greter/Hello")
+    refuses("the server's reflection: no service greet.Greter; did you mean greet.Greeter?" .. there,
+      "greet.Greter/Hello")
     refuses("the server's reflection: no method Coun; did you mean greet.Greeter/Count?" .. there, "Coun")
     refuses("the server's reflection: no service, method or type Zebra" .. there, "--describe", "Zebra")
   end)
@@ -161,7 +166,8 @@ describe("moonwire call without a proto folder", function()
     assert.are.equal(0, code)
     local text = table.concat(lines, "\n")
     assert.matches("greet.Greeter\n  Hello(greet.Request) returns (greet.Reply)\n" ..
-      "  Watch(greet.Request) returns (stream greet.Reply)\n  Count(stream greet.Request) returns (greet.Reply)\n", text, 1, true)
+      "  Watch(greet.Request) returns (stream greet.Reply)\n  Count(stream greet.Request) returns (greet.Reply)\n",
+      text, 1, true)
     assert.matches("grpc.health.v1.Health\n  Check(", text, 1, true)
   end)
 
@@ -219,7 +225,8 @@ describe("moonwire call without a proto folder", function()
   it("refuses a URL for a target", function()
     local code, _, stderr = call(nil, "http://" .. server.address, "Count")
     assert.are.equal(1, code)
-    assert.are.equal(('moonwire call: channel to "http://%s": leave out "http://": expected "host:port"\n'):format(server.address),
+    assert.are.equal(
+      ('moonwire call: channel to "http://%s": leave out "http://": expected "host:port"\n'):format(server.address),
       stderr)
     local _, _, words = call(nil, "https://" .. server.address, "Count")
     assert.matches('leave out "https://", and ask for TLS by the option tls: expected "host:port"', words, 1, true)
@@ -260,7 +267,8 @@ describe("reflection of another server", function()
   it("may be off", function()
     local server <close> = served { ["moonwire.lua"] = "return { reflection = false }" }
     local words <const> = ("moonwire call: %s has no server reflection, and there is no folder \"proto\" here\n" ..
-      "call from the service's own folder, or name the folder of its .proto files with --proto DIR\n"):format(server.address)
+      "call from the service's own folder, or name the folder of its .proto files with --proto DIR\n"):format(
+        server.address)
     assert.are.same({ 1, {}, words }, { call(nil, server.address, "greet.Greeter/Hello", hello) })
     assert.are.same({ 1, {}, words }, { call(nil, server.address) })
     local dir <const> = server.folder.dir

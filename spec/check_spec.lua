@@ -74,7 +74,8 @@ describe("moonwire check", function()
     for command, prefix in pairs { check = "", serve = "moonwire: " } do
       local code, _, stderr = folder:run(command)
       assert.are.equal(1, code)
-      assert.are.equal(prefix .. "DIR: there is neither a folder proto nor a folder lua in it: expected a project folder " ..
+      assert.are.equal(prefix ..
+        "DIR: there is neither a folder proto nor a folder lua in it: expected a project folder " ..
         "(mkdir DIR/proto DIR/lua makes it one)\n", stderr)
     end
     assert(not os.rename(folder.dir .. "/data", folder.dir .. "/other"))
@@ -96,7 +97,8 @@ describe("moonwire check", function()
       function Greeter.Goodbye() return {} end
     ]])
     assert.are.equal("ok: 1 service, 2 methods, 2 scripts", select(2, folder:run "check"))
-    folder:write("proto/other.proto", 'syntax = "proto3"; package other; message M {} service S { rpc Get(M) returns (M); }')
+    folder:write("proto/other.proto",
+      'syntax = "proto3"; package other; message M {} service S { rpc Get(M) returns (M); }')
     assert.are.equal("ok: 1 service (1 more without a script), 2 methods, 2 scripts", select(2, folder:run "check"))
   end)
 
@@ -173,10 +175,12 @@ describe("moonwire check", function()
 
   it("raises for a field that a part of the API does not have, with the nearest", function()
     local API = "local mw = require 'moonwire'\n"
-    assert_error("DIR/lua/greet.lua:2: mw.status has no notfound (did you mean not_found?)", API .. "local x = mw.status.notfound")
+    assert_error("DIR/lua/greet.lua:2: mw.status has no notfound (did you mean not_found?)",
+      API .. "local x = mw.status.notfound")
     assert_error("DIR/lua/greet.lua:2: mw has no stor (did you mean store?)", API .. "local x = mw.stor")
     assert_error("DIR/lua/greet.lua:2: mw.time has no xyzzy", API .. "local x = mw.time.xyzzy")
-    assert_error("DIR/lua/greet.lua:2: moonwire.Topic has no publsh (did you mean publish?)", API .. "mw.topic 't':publsh 'x'")
+    assert_error("DIR/lua/greet.lua:2: moonwire.Topic has no publsh (did you mean publish?)",
+      API .. "mw.topic 't':publsh 'x'")
   end)
 
   it("ends a script that runs on and on", function()
@@ -211,13 +215,15 @@ describe("moonwire check", function()
   end)
 
   it("lists the services if none is near", function()
-    assert_error("DIR/lua/greet.lua:1: mw.service: no service tasks.TaskService in the schema: there is greet.Greeter\n",
+    assert_error(
+      "DIR/lua/greet.lua:1: mw.service: no service tasks.TaskService in the schema: there is greet.Greeter\n",
       "require'moonwire'.service 'tasks.TaskService'")
     assert_error("mw.service: no service greet.Greeter in the schema, which has none\n",
       "require'moonwire'.service 'greet.Greeter'", { ["proto/greet.proto"] = 'syntax = "proto3";' })
     local many = { 'syntax = "proto3"; package p;' }
     for i = 1, 50 do many[#many + 1] = ("service Service%02d {}"):format(i) end
-    assert_error("in the schema: there are p.Service01, p.Service02, p.Service03, p.Service04, p.Service05, p.Service06, ",
+    assert_error(
+      "in the schema: there are p.Service01, p.Service02, p.Service03, p.Service04, p.Service05, p.Service06, ",
       "require'moonwire'.service 'X'", { ["proto/greet.proto"] = table.concat(many, "\n") })
     assert_error(", p.Service19, p.Service20 and 30 more\n", "require'moonwire'.service 'X'",
       { ["proto/greet.proto"] = table.concat(many, "\n") })
@@ -230,8 +236,10 @@ describe("moonwire check", function()
     assert_error("DIR/lua/greet.lua:2: greet.Greeter.Hello: the handler has a parameter self: define it with a dot, " ..
       "function Service.Hello(request, call), not with a colon", Greeter .. "function Greeter:Hello(request, call) end")
     local files = { ["proto/greet.proto"] = proto:gsub("Goodbye%(Request%)", "Goodbye(stream Request)") }
-    assert_error("DIR/lua/greet.lua:2: greet.Greeter.Goodbye takes a stream: expected function Service.Goodbye(call), " ..
-      "with the messages in call:messages(), got (request, call)", Greeter .. "function Greeter.Goodbye(request, call) end", files)
+    assert_error(
+      "DIR/lua/greet.lua:2: greet.Greeter.Goodbye takes a stream: expected function Service.Goodbye(call), " ..
+      "with the messages in call:messages(), got (request, call)",
+      Greeter .. "function Greeter.Goodbye(request, call) end", files)
     files = { ["proto/greet.proto"] = proto:gsub("Goodbye%(Request%) returns %(", "Goodbye(Request) returns (stream ") }
     for _, parameters in ipairs { "(call)", "(call, request)", "(call, req)" } do
       assert_error("DIR/lua/greet.lua:2: greet.Greeter.Goodbye: the handler's first parameter is the request: expected function Service.Goodbye(request, call), got " ..
@@ -241,9 +249,11 @@ describe("moonwire check", function()
       Greeter .. "function Greeter.Hello(call, request) end")
     assert.are.equal(0, (check(Greeter .. "function Greeter.Hello(call) return { text = call.name } end")))
     files = { ["proto/greet.proto"] = proto:gsub("Goodbye%(Request%)", "Goodbye(stream Request)") }
-    assert_error("greet.Greeter.Goodbye: the handler has a parameter self: define it with a dot, function Service.Goodbye(call),",
+    assert_error(
+      "greet.Greeter.Goodbye: the handler has a parameter self: define it with a dot, function Service.Goodbye(call),",
       Greeter .. "function Greeter:Goodbye(call) end", files)
-    local folder <close> = project.new { ["proto/greet.proto"] = files["proto/greet.proto"], ["lua/greet.lua"] = Greeter .. [[
+    local folder <close> = project.new { ["proto/greet.proto"] = files["proto/greet.proto"],
+      ["lua/greet.lua"] = Greeter .. [[
       function Greeter.Hello(request, context, more) end
       function Greeter.Goodbye(stream, options) end
     ]] }
@@ -285,7 +295,8 @@ describe("moonwire check", function()
     local long = ("lua/%s/first.lua"):format(("long"):rep(20))
     assert_error("greet.Greeter.Hello has a handler already, at DIR/" .. long .. ":1",
       "require'moonwire'.service 'greet.Greeter'.Hello = function() end\nreturn 1",
-      { [long] = "require'moonwire'.service 'greet.Greeter'.Hello = function() end", ["lua/a.lua"] = ("require '%s.first'"):format(("long"):rep(20)) })
+      { [long] = "require'moonwire'.service 'greet.Greeter'.Hello = function() end",
+        ["lua/a.lua"] = ("require '%s.first'"):format(("long"):rep(20)) })
   end)
 
   it("refuses a write to a global", function()
@@ -325,11 +336,13 @@ describe("moonwire check", function()
   end)
 
   describe("a file that begins with a byte order mark or a #! line", function()
-    local heads <const> = { "\xEF\xBB\xBF", "#!/usr/bin/env moonwire\n", "\xEF\xBB\xBF#!/usr/bin/env moonwire\n", "#", "\xEF\xBB\xBF#" }
+    local heads <const> = { "\xEF\xBB\xBF", "#!/usr/bin/env moonwire\n", "\xEF\xBB\xBF#!/usr/bin/env moonwire\n", "#",
+      "\xEF\xBB\xBF#" }
 
     it("is a script and settings like any other", function()
       for _, head in ipairs(heads) do
-        local folder <close> = project.new { ["lua/greet.lua"] = head .. "\nreturn {}", ["moonwire.lua"] = head .. "\nreturn {}" }
+        local folder <close> = project.new { ["lua/greet.lua"] = head .. "\nreturn {}",
+          ["moonwire.lua"] = head .. "\nreturn {}" }
         local code, _, stderr = folder:run "check"
         assert.are.equal(0, code, stderr)
       end
@@ -402,8 +415,8 @@ return {
     assert.matches("DIR/moonwire.lua:9: keepalive.timeout: expected seconds from 0.01 to 1e6", stderr, 1, true)
     assert.matches("DIR/moonwire.lua:9: keepalive.min_time: expected seconds from 0 (no limit) to 1e6", stderr, 1, true)
     assert.matches("DIR/moonwire.lua:9: keepalive.permit_without_stream: expected true or false", stderr, 1, true)
-    assert.matches("DIR/moonwire.lua:9: keepalive.max_connection_age: expected seconds from 0 (no limit) to 1e6", stderr, 1,
-      true)
+    assert.matches("DIR/moonwire.lua:9: keepalive.max_connection_age: expected seconds from 0 (no limit) to 1e6",
+      stderr, 1, true)
     assert.matches("DIR/moonwire.lua: [...]: settings have names", stderr, 1, true)
     assert.matches("DIR/lua/broken.lua:1: unexpected symbol", stderr, 1, true)
   end)
@@ -415,7 +428,8 @@ return {
     }
     local code, _, stderr = folder:run "check"
     assert.are.equal(1, code)
-    assert.matches("not enough memory for the schema, which has %d+ message types: expected larger limits.memory_bytes, "
+    assert.matches(
+      "not enough memory for the schema, which has %d+ message types: expected larger limits.memory_bytes, "
       .. "or fewer types", stderr)
   end)
 
@@ -467,7 +481,8 @@ return {
     end
     local script <const> = "DIR/lua/a.lua:1: attempt to call a nil value (global 'nope')"
     assert.are.equal(1, assert_findings("'contract', 'third' },\n lisen = 1", "DIR/moonwire.lua:3: lisen: ", script))
-    assert_findings("'contract', 'third' },\n tls = { cert = 'nope', key = 'nope' }", "DIR/moonwire.lua:3: tls.cert: ", script)
+    assert_findings("'contract', 'third' },\n tls = { cert = 'nope', key = 'nope' }", "DIR/moonwire.lua:3: tls.cert: ",
+      script)
     for _, wrong in ipairs { "lisen = 1", "tls = { cert = 'nope', key = 'nope' }" } do
       local missing <const> = "DIR/moonwire.lua:2: proto: DIR/thrd: No such file or directory"
       assert_findings("'contract', 'thrd' },\n " .. wrong, "DIR/moonwire.lua:3: " .. wrong:match "%a+", missing)
@@ -494,7 +509,8 @@ return {
         fails("m." .. ("x"):rep(5000), "not found in the lua folder")
       ]],
     }
-    assert(os.execute("cd " .. folder.dir .. "/lua && ln -s n a && ln -s n m && ln -s .. n/up && ln -s n/x.lua b.lua && ln -s x.lua n/c.lua"
+    assert(os.execute("cd " .. folder.dir
+      .. "/lua && ln -s n a && ln -s n m && ln -s .. n/up && ln -s n/x.lua b.lua && ln -s x.lua n/c.lua"
       .. " && ln -s . up"))
     local code, stdout, stderr = folder:run "check"
     assert.are.equal("", (stderr:gsub("[^\n]*no handler[^\n]*\n", "")))
@@ -520,7 +536,8 @@ return {
       local folder <close> = project.new { ["moonwire.lua"] = ("return { tls = { %s } }"):format(tls) }
       local code, _, stderr = folder:run "check"
       assert.are.equal(1, code)
-      assert.matches(("DIR/moonwire.lua: tls.%s: expected a PEM file, as tls has other settings"):format(name), stderr, 1, true)
+      assert.matches(("DIR/moonwire.lua: tls.%s: expected a PEM file, as tls has other settings"):format(name), stderr,
+        1, true)
     end
     missing('cert = "a.pem"', "key")
     missing('key = "a.pem"', "cert")
@@ -621,8 +638,10 @@ return {
     it("is an address that is none", function()
       local form = ": expected HOST:PORT with a port from 0 to 65535, like 127.0.0.1:50051 or [::1]:50051, or unix:PATH"
       refuses("DIR/moonwire.lua:2: listen: localhost" .. form, "return {\n listen = 'localhost' }")
-      refuses("DIR/moonwire.lua:2: listen: 127.0.0.1:70000" .. form, "return {\n listen = { '127.0.0.1:0', '127.0.0.1:70000' } }")
-      refuses("DIR/moonwire.lua:1: listen: unix:: expected unix:PATH with a path of 1 to 107 bytes", "return { listen = 'unix:' }")
+      refuses("DIR/moonwire.lua:2: listen: 127.0.0.1:70000" .. form,
+        "return {\n listen = { '127.0.0.1:0', '127.0.0.1:70000' } }")
+      refuses("DIR/moonwire.lua:1: listen: unix:: expected unix:PATH with a path of 1 to 107 bytes",
+        "return { listen = 'unix:' }")
       refuses("DIR/moonwire.lua:1: listen: expected \"HOST:PORT\" or \"unix:PATH\", or a list of at most 16",
         "return { listen = 50051 }")
     end)
@@ -632,9 +651,11 @@ return {
         "return {\n listen = '192.0.2.1:50051' }")
       refuses("DIR/moonwire.lua:2: listen: cannot listen on unix:DIR/no/socket: No such file or directory",
         "return {\n listen = 'unix:no/socket' }")
-      refuses("DIR/moonwire.lua:1: listen: cannot listen on unix:DIR/a: there is a file of that name which is no socket",
+      refuses(
+        "DIR/moonwire.lua:1: listen: cannot listen on unix:DIR/a: there is a file of that name which is no socket",
         "return { listen = 'unix:a' }", { a = "" })
-      refuses("DIR/moonwire.lua:1: listen: cannot listen on no.such.host.invalid:1: ", "return { listen = 'no.such.host.invalid:1' }")
+      refuses("DIR/moonwire.lua:1: listen: cannot listen on no.such.host.invalid:1: ",
+        "return { listen = 'no.such.host.invalid:1' }")
     end)
 
     it("is no port in use", function()
@@ -648,16 +669,19 @@ return {
 
     it("is a certificate, a key or an authority that cannot be used", function()
       local path <const> = os.tmpname()
-      local make = "cd $(mktemp -d) && for i in a b; do openssl req -x509 -newkey rsa:2048 -nodes -keyout $i.key -out $i.crt " ..
+      local make =
+        "cd $(mktemp -d) && for i in a b; do openssl req -x509 -newkey rsa:2048 -nodes -keyout $i.key -out $i.crt " ..
         "-days 2 -subj /CN=localhost 2>/dev/null || exit 1; done; cat a.key a.crt b.key b.crt > " .. path
       assert(os.execute(make))
       local pem <close> = assert(io.open(path))
-      local key, cert, other_key = pem:read "a":match "^(.-END PRIVATE KEY%-+\n)(.-END CERTIFICATE%-+\n)(.-END PRIVATE KEY%-+\n)"
+      local key, cert, other_key =
+        pem:read "a":match "^(.-END PRIVATE KEY%-+\n)(.-END CERTIFICATE%-+\n)(.-END PRIVATE KEY%-+\n)"
       os.remove(path)
       local settings = "return { tls = {\n cert = 'a.crt',\n key = 'a.key',\n client_ca = 'ca.crt' } }"
       local function refuses_file(words, files) refuses("DIR/moonwire.lua:" .. words, settings, files) end
       refuses_file("2: tls.cert: TLS certificate: DIR/a.crt: No such file or directory", {})
-      refuses_file('2: tls.cert: TLS certificate: DIR/a.crt: not a PEM file (no "-----BEGIN" line)', { ["a.crt"] = "x" })
+      refuses_file('2: tls.cert: TLS certificate: DIR/a.crt: not a PEM file (no "-----BEGIN" line)',
+        { ["a.crt"] = "x" })
       refuses_file("2: tls.cert: TLS certificate: DIR/a.crt: ", { ["a.crt"] = key, ["a.key"] = key, ["ca.crt"] = cert })
       refuses_file("3: tls.key: TLS key: DIR/a.key: No such file or directory", { ["a.crt"] = cert })
       refuses_file("3: tls.key: TLS key: DIR/a.key: is not the key of the certificate DIR/a.crt",
@@ -693,8 +717,10 @@ return {
       local code, _, stderr = folder:run "serve"
       assert.are.equal(1, code)
       local _, _, checked = folder:run "check"
-      for _, words in ipairs { "moonwire.lua:2: listen: cannot listen on 192.0.2.1:1", "moonwire.lua:2: listen: cannot listen on unix",
-                               "moonwire.lua:3: tls.cert:", "moonwire.lua:5: files.folders:" } do
+      for _, words in ipairs {
+        "moonwire.lua:2: listen: cannot listen on 192.0.2.1:1", "moonwire.lua:2: listen: cannot listen on unix",
+        "moonwire.lua:3: tls.cert:", "moonwire.lua:5: files.folders:",
+      } do
         assert.matches(words, stderr, 1, true)
         assert.matches(words, checked, 1, true)
       end
@@ -715,10 +741,12 @@ return {
     assert.are.equal(1, code)
     for _, words in ipairs {
       "moonwire.lua:2: listen: localhost: expected HOST:PORT", "moonwire.lua:2: listen: cannot listen on 192.0.2.1:1",
-      'moonwire.lua:2: listen: expected "HOST:PORT"', "moonwire.lua:3: workers: expected", "moonwire.lua:3: grcae: no such setting",
-      "moonwire.lua:4: tls.cert: expected a PEM file\n", "moonwire.lua: tls.key: expected a PEM file, as tls has other settings",
+      'moonwire.lua:2: listen: expected "HOST:PORT"', "moonwire.lua:3: workers: expected",
+      "moonwire.lua:3: grcae: no such setting", "moonwire.lua:4: tls.cert: expected a PEM file\n",
+      "moonwire.lua: tls.key: expected a PEM file, as tls has other settings",
       "moonwire.lua:5: files.folders: expected an absolute path", "moonwire.lua:6: proto: DIR/nope: No such file",
-      "moonwire.lua:6: proto: DIR/absent: No such file", "moonwire.lua:7: data: cannot make the data folder DIR/file/data: Not a directory",
+      "moonwire.lua:6: proto: DIR/absent: No such file",
+      "moonwire.lua:7: data: cannot make the data folder DIR/file/data: Not a directory",
     } do
       assert.is_truthy(stderr:find(words, 1, true), ("expected %q in %q"):format(words, stderr))
     end
@@ -746,7 +774,9 @@ return {
       folder:write("proto/a.proto", text)
       folder:write("lua/a.lua", encode "local a = 1")
       _, _, stderr = folder:run "check"
-      assert.are.equal(("DIR/moonwire.lua: expected UTF-8, got %s\nDIR/proto/a.proto: expected UTF-8, got %s\n"):format(name, name), stderr)
+      assert.are.equal(
+        ("DIR/moonwire.lua: expected UTF-8, got %s\nDIR/proto/a.proto: expected UTF-8, got %s\n"):format(name, name),
+        stderr)
       folder:write("proto/a.proto", "")
       _, _, stderr = folder:run "check"
       assert.matches("DIR/lua/a.lua: expected UTF-8, got " .. name, stderr, 1, true)
@@ -761,7 +791,8 @@ return {
     local code, _, stderr = folder:run "check"
     assert.are.equal(1, code)
     assert.are.equal(21, select(2, stderr:gsub("\n", "")))
-    assert.matches('DIR/proto/a.proto:21:1: "Nope20" is not defined.\nDIR/proto/a.proto: 480 more errors\n', stderr, 1, true)
+    assert.matches('DIR/proto/a.proto:21:1: "Nope20" is not defined.\nDIR/proto/a.proto: 480 more errors\n', stderr, 1,
+      true)
   end)
 
   it("names a script that is empty", function()
@@ -779,8 +810,10 @@ return {
   end)
 
   it("names the place of a mw.live whose module is missing or does not load", function()
-    assert_error("DIR/lua/greet.lua:2: module 'missing.module' not found in the lua folder\n", "\nrequire'moonwire'.live 'missing.module'")
-    assert_error("DIR/lua/greet.lua:2: module 'other' failed to load", "\nrequire'moonwire'.live 'other'", { ["lua/other.lua"] = "error 'x'" })
+    assert_error("DIR/lua/greet.lua:2: module 'missing.module' not found in the lua folder\n",
+      "\nrequire'moonwire'.live 'missing.module'")
+    assert_error("DIR/lua/greet.lua:2: module 'other' failed to load", "\nrequire'moonwire'.live 'other'",
+      { ["lua/other.lua"] = "error 'x'" })
   end)
 
   it("waits for no settings in a FIFO", function()
@@ -796,8 +829,10 @@ return {
     refuses_settings(words, "while true do end")
     refuses_settings(words, "while true do pcall(function() while true do end end) end")
     refuses_settings(words, "return coroutine.wrap(function() while true do end end)()")
-    refuses_settings("the script ran for more than 1000 ms", "return ('a'):rep(40):find(('a?'):rep(40) .. ('a'):rep(40))")
-    refuses_settings("DIR/moonwire.lua:1: the settings used up 67108864 bytes of memory", "local t = {} while true do t[#t + 1] = ('x'):rep(1 << 20) .. #t end")
+    refuses_settings("the script ran for more than 1000 ms",
+      "return ('a'):rep(40):find(('a?'):rep(40) .. ('a'):rep(40))")
+    refuses_settings("DIR/moonwire.lua:1: the settings used up 67108864 bytes of memory",
+      "local t = {} while true do t[#t + 1] = ('x'):rep(1 << 20) .. #t end")
   end)
 
   it("lets settings read the environment, and nothing else", function()

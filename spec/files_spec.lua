@@ -80,7 +80,8 @@ describe("mw.fs in a server", function()
 
   setup(function()
     folder = new { ["media/a.txt"] = "a", ["media/sub/b.txt"] = "b", ["outside/secret"] = "secret" }
-    folder:write("moonwire.lua", ("return { files = { folders = { '%s/media/', '/proc', '/dev' } } }"):format(folder.dir))
+    folder:write("moonwire.lua",
+      ("return { files = { folders = { '%s/media/', '/proc', '/dev' } } }"):format(folder.dir))
     server = start(folder)
     run = doer(server)
     assert.equal("true", run("mkdir", "real"))
@@ -136,7 +137,8 @@ describe("mw.fs in a server", function()
   end)
 
   it("follows no link that leads out", function()
-    local words = "leads out of data/files: absolute paths and links lead only to folders that the setting files.folders names"
+    local words =
+      "leads out of data/files: absolute paths and links lead only to folders that the setting files.folders names"
     local function refused(...) assert_status("PERMISSION_DENIED", words, run(...)) end
     for _, link in ipairs { "out", "real/up", "near/up", "cwd", "store-link", "media/away" } do
       for _, name in ipairs { "read", "stat", "exists", "list", "mkdir", "open", "write", "remove" } do
@@ -248,7 +250,8 @@ describe("a data folder from before", function()
     shell(folder, "cd data && mkdir -p .moonwire-files/b && mkdir a b c && echo -n 1 > b/f")
     local code, _, stderr = folder:run("serve", "--listen", "127.0.0.1:0")
     assert.equal(1, code)
-    assert.matches("moonwire: cannot move DIR/data/b to DIR/data/files/b, where mw.fs looks for it: File exists: move it " ..
+    assert.matches(
+      "moonwire: cannot move DIR/data/b to DIR/data/files/b, where mw.fs looks for it: File exists: move it " ..
       "yourself", stderr, 1, true)
     assert.same({ ".moonwire-files", "a", "b", "c", "store" }, names(folder, "data"))
     assert.same({ "b" }, names(folder, "data/.moonwire-files"))
@@ -300,7 +303,8 @@ describe("a data folder from before", function()
     shell(folder, "rm -r files")
     local code, _, stderr = folder:run("serve", "--listen", "127.0.0.1:0", "--data", folder.dir)
     assert.equal(1, code)
-    assert.matches("moonwire: the data folder DIR holds the project folder: make DIR/files and move the files of scripts " ..
+    assert.matches(
+      "moonwire: the data folder DIR holds the project folder: make DIR/files and move the files of scripts " ..
       "there, where mw.fs looks for them", stderr, 1, true)
     shell(folder, "mkdir files")
     serve():stop()
@@ -329,7 +333,8 @@ describe("the setting files.folders", function()
     local function refuses(words, path)
       folder:write("moonwire.lua", ("return { files = { folders = '%s' } }"):format(path))
       for _, command in ipairs { "check", "serve" } do
-        local code, _, stderr = folder:run(command, table.unpack(command == "serve" and { "--listen", "127.0.0.1:0" } or {}))
+        local code, _, stderr = folder:run(command,
+          table.unpack(command == "serve" and { "--listen", "127.0.0.1:0" } or {}))
         assert.equal(1, code)
         assert.matches(words, stderr, 1, true)
       end

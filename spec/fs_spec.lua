@@ -96,13 +96,15 @@ describe("mw.fs", function()
 
   it("takes no path with .. in it", function()
     for _, path in ipairs { "..", "../x", "a/../../x", "a/..", "a//../x", "/tmp/../x" } do
-      assert_status("INVALID_ARGUMENT", path .. ': a path must stay in its folder: ".." is not allowed', mw.fs.read(path))
+      assert_status("INVALID_ARGUMENT", path .. ': a path must stay in its folder: ".." is not allowed',
+        mw.fs.read(path))
     end
   end)
 
   it("takes no name of the server's own", function()
     for _, path in ipairs { ".moonwire-root", "a/.moonwire-tmp-0123456789abcdef", ".moonwire-x/y" } do
-      assert_status("INVALID_ARGUMENT", path .. ": names that start with .moonwire- are the server's own", mw.fs.read(path))
+      assert_status("INVALID_ARGUMENT", path .. ": names that start with .moonwire- are the server's own",
+        mw.fs.read(path))
       assert_status("INVALID_ARGUMENT", "names that start with .moonwire- are the server's own", mw.fs.write(path, ""))
     end
     assert_status("NOT_FOUND", "no such file", mw.fs.read "x.moonwire-")

@@ -31,8 +31,10 @@ describe("grpc.health.v1.Health", function()
       assert.are.equal("SERVING", response.status)
     end
     table.sort(names)
-    assert.are.same({ "", "fileupload.FileUploadService", "grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection",
-      "grpc.reflection.v1alpha.ServerReflection", "helloworld.Greeter", "tasks.TaskService", "telemetry.TelemetryService",
+    assert.are.same({
+      "", "fileupload.FileUploadService", "grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection",
+      "grpc.reflection.v1alpha.ServerReflection", "helloworld.Greeter", "tasks.TaskService",
+      "telemetry.TelemetryService",
     }, names)
   end)
 

@@ -52,7 +52,8 @@ describe("an interceptor that returns nothing", function()
   it("is named, not the handler", function()
     assert_status("INTERNAL", "internal error", tasks:GetTask { id = "1" })
     test.eventually(function()
-      return server.process.stderr:find("lua/zz.lua:2: the interceptor returned neither the handler's results nor a status", 1, true)
+      return server.process.stderr:find(
+        "lua/zz.lua:2: the interceptor returned neither the handler's results nor a status", 1, true)
     end)
   end)
 

@@ -144,7 +144,8 @@ describe("mw.every", function()
 end)
 
 describe("a script that spawns nothing but spins", function()
-  local spins <const> = 'local mw = require "moonwire" for _ = 1, 1000 do mw.spawn(function() while true do end end) end'
+  local spins <const> =
+    'local mw = require "moonwire" for _ = 1, 1000 do mw.spawn(function() while true do end end) end'
 
   it("leaves the server to its callers and its operator", function()
     local folder <close> = project.new { ["lua/spins.lua"] = spins, ["lua/good.lua"] = "" }

@@ -81,8 +81,10 @@ describe("a Unix socket", function()
 
   it("does not replace a file", function()
     local folder <close> = new_folder()
-    local code, _, stderr = folder:run("serve", "--data", ":memory:", "--listen", "unix:" .. folder.dir .. "/moonwire.lua")
+    local code, _, stderr = folder:run("serve", "--data", ":memory:", "--listen",
+      "unix:" .. folder.dir .. "/moonwire.lua")
     assert.are.equal(1, code)
-    assert.matches("cannot listen on unix:DIR/moonwire.lua: there is a file of that name which is no socket", stderr, 1, true)
+    assert.matches("cannot listen on unix:DIR/moonwire.lua: there is a file of that name which is no socket", stderr, 1,
+      true)
   end)
 end)

@@ -57,7 +57,8 @@ describe("mw.log", function()
   end)
 
   it("takes any other arguments into the message", function()
-    assert.same({ 'info  msg="spec text"', 'info  msg="spec { \\"text\\" }"', 'info  msg="spec NOT_FOUND: x"', 'info  msg="a 1 nil true"',
+    assert.same({ 'info  msg="spec text"', 'info  msg="spec { \\"text\\" }"', 'info  msg="spec NOT_FOUND: x"',
+      'info  msg="a 1 nil true"',
       'info  msg="spec"', 'info  msg="a { x = 1 } b"', 'info  msg="spec { 1, x = 2 }"' }, logged [[
       mw.log.info("spec", "text")
       mw.log.info("spec", { "text" })
@@ -159,7 +160,8 @@ describe("an error that is a table", function()
   end)
 
   it("is readable where a handler raises it", function()
-    local folder <close> = project.new { ["proto/a.proto"] = 'syntax = "proto3"; package a; message M {} service S { rpc Get(M) returns (M); }',
+    local folder <close> = project.new {
+      ["proto/a.proto"] = 'syntax = "proto3"; package a; message M {} service S { rpc Get(M) returns (M); }',
       ["lua/a.lua"] = "require 'moonwire'.service 'a.S'.Get = function()\nerror { code = 7 }\nend" }
     local server <close>, address = test.serve { dir = folder.dir }
     local call <close> = test.start({ "call", address, "a.S/Get" }, { cwd = "/" })
@@ -171,6 +173,8 @@ describe("an error that is a table", function()
 
   it("is readable where a job raises it", function()
     mw.spawn(function() error { code = 7 } end)
-    test.eventually(function() return table.concat(test.logs(), "\n"):find("a job failed: [^\n]*spec/log_spec.lua:%d+: { code = 7 }") end)
+    test.eventually(function()
+      return table.concat(test.logs(), "\n"):find("a job failed: [^\n]*spec/log_spec.lua:%d+: { code = 7 }")
+    end)
   end)
 end)

@@ -44,7 +44,8 @@ describe("moonwire serve", function()
     refuses("--log-level loud: expected debug, info, warn, error or off", 2, "--log-level", "loud")
     refuses("--listen needs a value", 2, "--listen")
     refuses("one folder at a time", 2, "another")
-    refuses('--data "": expected a folder or :memory:\nTry moonwire serve --help.', 2, "--data", "", "--listen", "127.0.0.1:0")
+    refuses('--data "": expected a folder or :memory:\nTry moonwire serve --help.', 2, "--data", "", "--listen",
+      "127.0.0.1:0")
   end)
 
   it("refuses addresses that cannot be", function()

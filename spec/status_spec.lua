@@ -15,7 +15,9 @@ describe("mw.status", function()
       assert.are.equal("words", status.message)
       assert.is_nil(status.details)
     end
-    for name, words in pairs { ok = "mw.status has no ok", notfound = "mw.status has no notfound (did you mean not_found?)" } do
+    for name, words in pairs {
+      ok = "mw.status has no ok", notfound = "mw.status has no notfound (did you mean not_found?)",
+    } do
       assert.are.equal(words, select(2, pcall(function() return mw.status[name] end)):match ": (.*)$")
     end
   end)
@@ -68,7 +70,8 @@ describe("mw.status", function()
     for wrong, words in pairs {
       [{}] = "with_details: google.protobuf.Any.type_url is empty, expected a type URL",
       [{ type_url = 5 }] = "google.protobuf.Any.type_url: expected string, got 5",
-      [mw.message("google.rpc.ErrorInfo", {})] = "google.protobuf.Any: expected google.protobuf.Any, got google.rpc.ErrorInfo",
+      [mw.message("google.rpc.ErrorInfo", {})] =
+        "google.protobuf.Any: expected google.protobuf.Any, got google.rpc.ErrorInfo",
     } do
       assert.error_matches(function() status:with_details(wrong) end, words, 1, true)
     end

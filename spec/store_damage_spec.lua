@@ -137,8 +137,8 @@ describe("A store", function()
     assert.matches("store.mdb: in use by process", process.stderr, 1, true)
     watch:cancel()
     local log = server:stop()
-    assert.matches(folder.dir .. "/data/store/lock was removed or replaced while in use: put it back if you can, and restart",
-      log, 1, true)
+    assert.matches(folder.dir
+      .. "/data/store/lock was removed or replaced while in use: put it back if you can, and restart", log, 1, true)
   end)
 end)
 

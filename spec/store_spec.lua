@@ -332,7 +332,8 @@ describe("each", function()
 
   it("checks its options", function()
     local tasks = fresh()
-    raises("each: unknown option limt %(expected prefix, after, limit, reverse, snapshot%)", tasks.each, tasks, { limt = 1 })
+    raises("each: unknown option limt %(expected prefix, after, limit, reverse, snapshot%)", tasks.each, tasks,
+      { limt = 1 })
     raises("each: limit: expected an integer from 0 on, got 1.5", tasks.each, tasks, { limit = 1.5 })
     raises("each: limit: expected an integer from 0 on, got %-1", tasks.each, tasks, { limit = -1 })
     raises("each: after: expected string, got number", tasks.each, tasks, { after = 1 })
@@ -431,7 +432,8 @@ describe("next_id", function()
   it("wants a format with one number", function()
     local tasks = fresh()
     for _, format in ipairs { "task", "%s", "%d%d", "%4d", "%12d", "%", "%%d", "%0100d", "%04294967297d", "" } do
-      raises('next_id: expected a format with one %%d or %%0Nd %(N up to 99%), such as "task%-%%04d"', tasks.next_id, tasks, format)
+      raises('next_id: expected a format with one %%d or %%0Nd %(N up to 99%), such as "task%-%%04d"', tasks.next_id,
+        tasks, format)
     end
   end)
 end)

@@ -155,13 +155,16 @@ describe("moonwire test", function()
         end)
         it("passes", function() mw.sleep(0.01) end)
       ]])
-      local words <const> = ": the test has taken more than 0.3 s, the limit (--timeout, or the setting test.seconds), and waits here"
+      local words <const> =
+        ": the test has taken more than 0.3 s, the limit (--timeout, or the setting test.seconds), and waits here"
       for _, by in ipairs { "flag", "setting" } do
         if by == "setting" then folder:write("moonwire.lua", "return { test = { seconds = 0.3 } }") end
         local code, out, err = folder:run("test", "--output=TAP", by == "flag" and "--timeout=0.3" or nil)
         assert.are.equal(1, code, err)
-        for _, line in ipairs { "spec/p_spec.lua:3" .. words, "spec/p_spec.lua:6" .. words, "spec/p_spec.lua:9" .. words,
-                                "not ok 1 - listens", "not ok 2 - pauses", "not ok 3 - asks again and again", "ok 4 - passes" } do
+        for _, line in ipairs {
+          "spec/p_spec.lua:3" .. words, "spec/p_spec.lua:6" .. words, "spec/p_spec.lua:9" .. words,
+          "not ok 1 - listens", "not ok 2 - pauses", "not ok 3 - asks again and again", "ok 4 - passes",
+        } do
           assert.matches(line, out, 1, true)
         end
       end
@@ -177,7 +180,8 @@ describe("moonwire test", function()
 
     it("names the test and its place at SIGINT", function()
       for body, verb in pairs {
-        ['mw.topic("never"):subscribe():receive()'] = "waits", ['test.pause(600)'] = "waits", ['while true do end'] = "runs",
+        ['mw.topic("never"):subscribe():receive()'] = "waits", ['test.pause(600)'] = "waits",
+        ['while true do end'] = "runs",
       } do
         local folder <close> = folder_of(lua, ([[
           local mw, test = require "moonwire", require "moonwire.test"
@@ -190,8 +194,8 @@ describe("moonwire test", function()
         test.eventually(function() return process:read_line() == "begun" end)
         process:kill(2)
         assert.are.equal(130, (process:wait()), body)
-        assert.matches('moonwire test: interrupted in "hangs" (spec/p_spec.lua:2), which ' .. verb .. " at spec/p_spec.lua:4",
-          process.stderr, 1, true)
+        assert.matches('moonwire test: interrupted in "hangs" (spec/p_spec.lua:2), which ' .. verb
+          .. " at spec/p_spec.lua:4", process.stderr, 1, true)
       end
     end)
 

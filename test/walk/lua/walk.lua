@@ -94,14 +94,15 @@ local function reaction()
   end
 end
 
-local METAMETHODS <const> = { "__index", "__newindex", "__len", "__tostring", "__pairs", "__eq", "__lt", "__le", "__close", "__gc",
-  "__call", "__concat", "__unm", "__add", "__sub", "__name", "__metatable", "__mode" }
+local METAMETHODS <const> = { "__index", "__newindex", "__len", "__tostring", "__pairs", "__eq", "__lt", "__le",
+  "__close", "__gc", "__call", "__concat", "__unm", "__add", "__sub", "__name", "__metatable", "__mode" }
 
 local function hostile(t)
   local meta = {}
   for _ = 1, random(5) do
     local event = pick(METAMETHODS)
-    meta[event] = event == "__mode" and "k" or event == "__name" and "moonwire.Call" or random(5) > 1 and reaction() or value()
+    meta[event] = event == "__mode" and "k" or event == "__name" and "moonwire.Call" or random(5) > 1 and reaction()
+      or value()
   end
   if random(2) == 1 then return select(2, pcall(setmetatable, t, meta)) end
   local smuggled = { __index = meta.__index } -- set as the metatable before it has its fields
@@ -137,9 +138,10 @@ local function deep()
   return t
 end
 
-local CONSTANTS <const> = { 0, -1, 1, 2.5, 1 / 0, -1 / 0, 0 / 0, math.maxinteger, math.mininteger, 2 ^ 53, 1e308, "", "a", "\0", "a\0b",
-  "\xff\xfe", "%d", "%s%n", "../x", "walk.Item", "walk.Walk", "walk.Walk/Talk", "google.rpc.Status", "id", "x-bin", "grpc-status", "{}",
-  '[{"a":1}]', "1970-01-01T00:00:00Z", true, false, print, mw.null, ("x"):rep(70000) }
+local CONSTANTS <const> = { 0, -1, 1, 2.5, 1 / 0, -1 / 0, 0 / 0, math.maxinteger, math.mininteger, 2 ^ 53, 1e308, "",
+  "a", "\0", "a\0b", "\xff\xfe", "%d", "%s%n", "../x", "walk.Item", "walk.Walk", "walk.Walk/Talk",
+  "google.rpc.Status", "id", "x-bin", "grpc-status", "{}", '[{"a":1}]', "1970-01-01T00:00:00Z", true, false, print,
+  mw.null, ("x"):rep(70000) }
 
 local generators = {
   function() return pick(CONSTANTS) end,
@@ -162,34 +164,46 @@ end
 
 local function key() return pick { "a", "b", "c", 1, 2, 3 } end
 local function file() return pick { "a", "b", "d/c", "d", "x.tmp" } end
-local function type_name() return pick { "walk.Item", "google.protobuf.Any", "google.rpc.BadRequest", "nowhere.None" } end
+local function type_name()
+  return pick { "walk.Item", "google.protobuf.Any", "google.rpc.BadRequest", "nowhere.None" }
+end
 local function labels() return { l = pick { "a", "b", 1, true } } end
 local function path() return "walk.Walk/" .. pick { "Unary", "Download", "Upload", "Talk" } end
 local function call_options()
-  return { deadline = random(10) / 100, metadata = { k = "v" }, compression = pick { "gzip", "deflate" }, async = random(3) == 1 }
+  return { deadline = random(10) / 100, metadata = { k = "v" }, compression = pick { "gzip", "deflate" },
+    async = random(3) == 1 }
 end
-local function metric() return { name = "walk_" .. pick { "a", "b", "c" }, help = "h", labels = random(2) == 1 and { "l" } or nil } end
+local function metric()
+  return { name = "walk_" .. pick { "a", "b", "c" }, help = "h", labels = random(2) == 1 and { "l" } or nil }
+end
 local function wait() return pick { 0, 0.001, 0.01 } end
 
 local likely = {
-  get = { key }, delete = { key }, put = { item, options }, insert = { item, options }, update = { key, reaction, options },
+  get = { key }, delete = { key }, put = { item, options }, insert = { item, options },
+  update = { key, reaction, options },
   each = { options }, count = { options }, watch = { options }, next_id = { function() return "i-%04d" end },
   transaction = { reaction }, collection = { function() return { name = "items", message = "walk.Item" } end },
-  publish = { item }, subscribe = { function() return { capacity = random(3) } end }, receive = { wait }, sleep = { wait },
-  topic = { function() return pick { "walk", "other" } end },
+  publish = { item }, subscribe = { function() return { capacity = random(3) } end }, receive = { wait },
+  sleep = { wait }, topic = { function() return pick { "walk", "other" } end },
   client = { function() return mw.env.WALK_TARGET end, options }, service = { function() return "walk.Walk" end },
   call = { path, item, call_options }, stream = { path, item, call_options }, Unary = { item, call_options },
   Download = { item, call_options }, Upload = { call_options }, Talk = { call_options }, send = { item, options },
   open = { file, function() return pick { "r", "w", "a", "r+", "x" } end }, read = { file }, rename = { file, file },
-  write = { file, function() return ("y"):rep(random(5000)) end }, temp = { file }, remove = { file }, mkdir = { file }, stat = { file },
-  exists = { file }, list = { file }, commit = { file, options }, seek = { function() return "set" end, function() return random(9) end },
-  counter = { metric }, gauge = { metric }, histogram = { metric }, inc = { labels }, set = { labels, wait }, add = { labels, wait },
-  observe = { labels, wait }, message = { type_name, item }, pack = { type_name, item }, with_details = { type_name, item },
-  decode = { function() return '{"id":"x","tags":["a"]}' end, type_name }, encode = { item, options }, spawn = { reaction },
+  write = { file, function() return ("y"):rep(random(5000)) end }, temp = { file }, remove = { file }, mkdir = { file },
+  stat = { file },
+  exists = { file }, list = { file }, commit = { file, options },
+  seek = { function() return "set" end, function() return random(9) end },
+  counter = { metric }, gauge = { metric }, histogram = { metric }, inc = { labels }, set = { labels, wait },
+  add = { labels, wait },
+  observe = { labels, wait }, message = { type_name, item }, pack = { type_name, item },
+  with_details = { type_name, item },
+  decode = { function() return '{"id":"x","tags":["a"]}' end, type_name }, encode = { item, options },
+  spawn = { reaction },
   every = { wait, reaction }, intercept = { function() return "walk.Walk" end, reaction }, info = { value, options },
   warn = { value, options }, error = { value, options }, debug = { value, options },
   set_header = { function() return "k-bin" end, value }, set_trailer = { function() return "k" end, value },
-  live = { function() return "names" end }, state = { function() return "s" end, function() return random(3) end, reaction },
+  live = { function() return "names" end },
+  state = { function() return "s" end, function() return random(3) end, reaction },
 }
 
 local function arguments(name)
@@ -329,7 +343,8 @@ local function converse()
     if random(4) == 1 then pending:cancel() end
     return keep(pending:wait())
   end
-  local stream = kind == 2 and stub:Download(item(), deadline) or kind == 3 and stub:Upload(deadline) or stub:Talk(deadline)
+  local stream = kind == 2 and stub:Download(item(), deadline) or kind == 3 and stub:Upload(deadline)
+    or stub:Talk(deadline)
   keep(stream)
   for _ = 1, random(4) do
     if kind > 2 then stream:send(item()) end

@@ -37,7 +37,8 @@ end
 -- Details that are Any messages already: packed by hand, and taken from another status.
 function unary.ready_details(req)
   local other = mw.status.not_found("other"):with_details("google.rpc.ErrorInfo", { reason = "OTHER" })
-  local status = mw.status.aborted("see details"):with_details(mw.any.pack("google.rpc.ErrorInfo", { reason = "PACKED" }))
+  local status = mw.status.aborted("see details")
+    :with_details(mw.any.pack("google.rpc.ErrorInfo", { reason = "PACKED" }))
   for _, detail in ipairs(other.details) do status:with_details(detail) end
   if req.text == "field" then status.details[3] = mw.any.pack("google.rpc.ErrorInfo", { reason = "FIELD" }) end
   return nil, status

@@ -25,7 +25,8 @@ local mistakes = {
   status_as_reply = "lua/echo%.lua:%d+: the handler returned a status as its reply: return nil and the status",
   ok_status = "lua/echo%.lua:%d+: the handler returned a status whose code is OK, and no reply: return the message",
   raise_ok_status = "the handler raised a status whose code is OK: return the reply",
-  second_result = "lua/echo%.lua:%d+: the handler's second result must be a status %(mw%.status%.not_found%(%.%.%.%)%) or nil",
+  second_result =
+    "lua/echo%.lua:%d+: the handler's second result must be a status %(mw%.status%.not_found%(%.%.%.%)%) or nil",
   send = "call:send: the reply of /echo%.Echo/Unary is not streamed: return it",
   receive = "call:receive: the request of /echo%.Echo/Unary is not streamed: it is the handler's first argument",
 }
@@ -135,7 +136,8 @@ describe("a failing call", function()
       it(("(%s) is INTERNAL when its handler raises the status, with its words in the log"):format(what), function()
         local line = internal(server:unary("assert_failure", { text = what }))
         assert.matches([[msg="lua/failures.lua:%d+: ]] .. code .. ": ", line)
-        assert.matches('the handler raised a status that it did not make: \\"return nil, status\\" passes it on', line, 1, true)
+        assert.matches('the handler raised a status that it did not make: \\"return nil, status\\" passes it on', line,
+          1, true)
         assert.matches("stack traceback:", line, 1, true)
         assert.matches("method=/echo.Echo/Unary", line, 1, true)
       end)

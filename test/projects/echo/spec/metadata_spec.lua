@@ -84,8 +84,8 @@ describe("metadata", function()
     end)
 
     it("reserved keys", function()
-      for _, key in ipairs { "grpc-status", "grpc-anything", "connection", "content-length", "content-type", "host", "keep-alive",
-        "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade", "user-agent" } do
+      for _, key in ipairs { "grpc-status", "grpc-anything", "connection", "content-length", "content-type", "host",
+        "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade", "user-agent" } do
         refuses(([[metadata key \"%s\" is reserved for HTTP and gRPC, choose another name]]):format(key), key)
       end
     end)

@@ -29,7 +29,8 @@ describe("the trace context", function()
   end)
 
   it("goes on whatever its flags and version are", function()
-    for _, parent in ipairs { PARENT:sub(1, -2) .. "0", PARENT:sub(1, -3) .. "ff", "cc" .. PARENT:sub(3) .. "-more", "00" } do
+    for _, parent in ipairs { PARENT:sub(1, -2) .. "0", PARENT:sub(1, -3) .. "ff", "cc" .. PARENT:sub(3) .. "-more",
+      "00" } do
       assert.are.same({ parent, "-", "-" }, forwarded { traceparent = parent })
     end
   end)

@@ -55,13 +55,15 @@ describe("the built-in services", function()
 
   -- Number of programs that worker 0 holds. Its script returns the metrics.
   local function live()
-    return tonumber(folder.client:Say { text = "return mw.metrics.text()" }.text:match 'generations_live{worker="0"} (%S+)')
+    return tonumber(folder.client:Say {
+      text = "return mw.metrics.text()" }.text:match 'generations_live{worker="0"} (%S+)')
   end
 
   for _, intercepted in ipairs { false, true } do
     local how = intercepted and ", under an interceptor too" or ""
     local changes = {
-      ["lua/around.lua"] = intercepted and 'require "moonwire".intercept(function(call, next) return next() end)\n' or "return 1\n",
+      ["lua/around.lua"] = intercepted and 'require "moonwire".intercept(function(call, next) return next() end)\n'
+        or "return 1\n",
     }
 
     it("send watchers a new status when a save adds or removes a service" .. how, function()

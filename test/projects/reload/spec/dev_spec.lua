@@ -51,7 +51,8 @@ describe("with --dev", function()
     local info = debug_info(status)
     assert.matches("^generation 1, worker %d+, call %d+$", info.detail)
     local stack = table.concat(info.stack_entries, "\n")
-    assert.matches("lua/reload.lua:4: in [^\n]*'deep'\n[^\n]*lua/reload.lua:%d+: in function <[^\n]*lua/reload.lua:6>", stack)
+    assert.matches("lua/reload.lua:4: in [^\n]*'deep'\n[^\n]*lua/reload.lua:%d+: in function <[^\n]*lua/reload.lua:6>",
+      stack)
   end)
 
   it("so does one that has no stack", function()
@@ -123,7 +124,8 @@ describe("with --dev", function()
       say "work"
       return test.now() - started < 0.9 and folder:count "has run for" == before + 2
     end)
-    assert.matches('msg="the handler has run for %d+ ms without waiting; at 100 ms it is ended" at=%S*lua/reload.lua:13',
+    assert.matches(
+      'msg="the handler has run for %d+ ms without waiting; at 100 ms it is ended" at=%S*lua/reload.lua:13',
       folder.server.stderr)
   end)
 end)

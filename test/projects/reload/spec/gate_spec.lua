@@ -17,7 +17,8 @@ local tmp <const> = os.tmpname()
 
 local function start(settings, text, lua_path)
   local options = { env = { TMPDIR = tmp, LUA_PATH = lua_path } }
-  local folder = copy.serve(nil, { ["moonwire.lua"] = settings or "return { reload = { specs = true } }" }, nil, options)
+  local folder = copy.serve(nil, { ["moonwire.lua"] = settings or "return { reload = { specs = true } }" }, nil,
+    options)
   folder:shell "mkdir spec"
   folder:write("spec/words_spec.lua", text or spec)
   return folder
@@ -51,7 +52,8 @@ describe("more", function()
 end)
 ]])
     local log = folder:refused("lua/words.lua", words "bad")
-    assert.matches("reload refused: [^\n]*/spec/words_spec.lua:3: the words are good ones: Expected objects to not be equal. "
+    assert.matches(
+      "reload refused: [^\n]*/spec/words_spec.lua:3: the words are good ones: Expected objects to not be equal. "
       .. "Passed in: %(string%) 'bad'", log)
     assert.matches("source=\"assert.not_equal(\\\"bad\\\", require(\\\"words\\\").word)\"", log, 1, true)
     local remedy = "reload refused: to accept it in spite of the specs: moonwire reload [^\n]+ %-%-force"
@@ -147,7 +149,8 @@ end)
     local file = assert(io.open(outside .. "/word.proto", "w"))
     file:write 'syntax = "proto2"; package word; message Word { optional string text = 1 [default = "seen"]; }'
     file:close()
-    local settings = ("return { reload = { specs = true }, proto = { 'contract', '../%s' } }"):format(outside:match "[^/]+$")
+    local settings =
+      ("return { reload = { specs = true }, proto = { 'contract', '../%s' } }"):format(outside:match "[^/]+$")
     local folder <close> = start("return { reload = { specs = true } }", [[
 it("sees them", function() assert.equal("seen", require("moonwire").message("word.Word", {}).text) end)
 ]])
@@ -172,7 +175,8 @@ it("sees them", function() assert.equal("seen", require("moonwire").message("wor
   it("ends with a server that is killed, with all that the specs have started", function()
     local name <const> = ("3600.%d"):format(math.random(1 << 30))
     local runs <const> = ("pgrep -f 'slee[p] %s' >/dev/null"):format(name)
-    local folder <close> = start(nil, ('it("hangs", function() os.execute "sleep %s & sleep %s" end)'):format(name, name))
+    local folder <close> = start(nil,
+      ('it("hangs", function() os.execute "sleep %s & sleep %s" end)'):format(name, name))
     folder:write("lua/words.lua", words "two")
     test.eventually(function() return os.execute(runs) end)
     folder.server:kill(9)

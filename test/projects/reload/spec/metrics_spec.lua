@@ -106,6 +106,7 @@ end
 
   it("has it from the first on", function()
     local folder <close> = copy.serve(nil, { ["lua/reload.lua"] = false, ["lua/words.lua"] = false })
-    assert.matches("^%S+Z warn  generation=1 [^\n]*no scripts in", (folder.server.stderr:gsub("^.-\n(%S+Z warn[^\n]*no scripts)", "%1")))
+    assert.matches("^%S+Z warn  generation=1 [^\n]*no scripts in",
+      (folder.server.stderr:gsub("^.-\n(%S+Z warn[^\n]*no scripts)", "%1")))
   end)
 end)

@@ -328,7 +328,9 @@ end)
   end
 
   it("keeps its due times: saves that are more frequent than the period do not put it off", function()
-    local function job(name) return ('require "moonwire".every(1, function() require "moonwire".log.info "runs %s" end)'):format(name) end
+    local function job(name)
+      return ('require "moonwire".every(1, function() require "moonwire".log.info "runs %s" end)'):format(name)
+    end
     local folder <close> = serve(job "g1")
     local limit <const>, generation = test.now() + 30, 1
     repeat
@@ -432,7 +434,8 @@ end)
     local log = folder:expect("begins g2", function()
       folder:write("lua/jobs.lua", gated("g2", '{ name = "gated" }, '))
     end)
-    assert.matches('warn [^\n]*msg="a run of generation 1 was cut after [%d.]+ s" job=gated at=%S*lua/jobs.lua:5\n', log)
+    assert.matches('warn [^\n]*msg="a run of generation 1 was cut after [%d.]+ s" job=gated at=%S*lua/jobs.lua:5\n',
+      log)
     assert.equal(0, folder:count "ends g1")
     open_gate(folder)
   end)

@@ -21,7 +21,8 @@ describe("a save of moonwire.lua", function()
     it(how .. " is live", function()
       local folder <close> = start "return { workers = 2 }"
       assert.equal("INTERNAL: internal error", tostring(ask(folder, "error 'x'")):match "^(.-) %x+$")
-      local log = folder:expect("generation %d+ is live", function() save(folder, "return { workers = 2, dev = true }") end)
+      local log = folder:expect("generation %d+ is live",
+        function() save(folder, "return { workers = 2, dev = true }") end)
       assert.matches("is live after [%d.]+ ms: changed [^ ]*/moonwire.lua", log)
       assert.matches(": x", ask(folder, "error 'x'").message, 1, true)
     end)
@@ -118,7 +119,8 @@ describe("a save of moonwire.lua", function()
       keepalive = { time = 0.5, timeout = 20, permit_without_stream = true } }]]
     local log = folder:commit("moonwire.lua", fixed)
     -- listen, data and engine are missing: the command line overrides them.
-    local names <const> = "; restart to change: workers, tls.cert, tls.key, limits.message_bytes, limits.metadata_bytes, "
+    local names <const> =
+      "; restart to change: workers, tls.cert, tls.key, limits.message_bytes, limits.metadata_bytes, "
       .. "limits.connections, limits.streams, limits.stream_resets, limits.control_frames, limits.handshake_seconds, "
       .. "limits.message_seconds, limits.send_seconds, limits.buffer_bytes, "
       .. "keepalive.time, keepalive.permit_without_stream, store.map_bytes"
@@ -147,7 +149,8 @@ describe("settings in force", function()
 
   it("leave a stream that runs the slice that it began with", function()
     local folder <close> = start "return { limits = { slice_ms = 5000 } }"
-    folder:commit("lua/reload.lua", evaluates:gsub("call:send%(m%)", "load('local mw = ... ' .. m.text)(mw) call:send(m)"))
+    folder:commit("lua/reload.lua",
+      evaluates:gsub("call:send%(m%)", "load('local mw = ... ' .. m.text)(mw) call:send(m)"))
     local stream <close> = folder.client:Talk()
     assert.is_true(stream:send {})
     assert.equal("", stream:receive().text)

@@ -88,8 +88,8 @@ describe("a runaway", function()
   ends("recursion", "the handler ") -- its time or its memory, depending on which is used up first
   ends("string.rep", large)
   for _, what in ipairs {
-    "a string that grows", "a string that grows in pcall", "memory in a coroutine", "table.concat of much", "mw.json of much",
-    "a long program", "programs in pcall", "a table that grows",
+    "a string that grows", "a string that grows in pcall", "memory in a coroutine", "table.concat of much",
+    "mw.json of much", "a long program", "programs in pcall", "a table that grows",
     "a table that grows in pcall", "functions that sleep",
     "string.gsub of nothing", "string.format of a long string", "topic:publish of a long string many times",
     "mw.json of a long string many times", "mw.json of a message with a long string", "mw.json of many keys",

@@ -71,7 +71,8 @@ function Beside:check(what)
   local slowest <const> = times[math.ceil(0.99 * #times)]
   local sanitized = os.execute(("grep -q -e __asan_init -e __tsan_init /proc/%d/exe"):format(self.pid))
   local slices <const> = os.getenv "MOONWIRE_GCSTRESS" and 10 or 1 -- scripts have ten times their slice
-  assert(slowest < M.allowed * math.max(sanitized and 4 or 1, slices), ("p99 of %d calls beside %s: %.3f s"):format(#times, what, slowest))
+  assert(slowest < M.allowed * math.max(sanitized and 4 or 1, slices),
+    ("p99 of %d calls beside %s: %.3f s"):format(#times, what, slowest))
 end
 
 return M
