@@ -8,8 +8,8 @@
 /* True if the bytes are well-formed UTF-8 (RFC 3629: no overlong forms, no surrogates, at most U+10FFFF). */
 bool mw_utf8_valid(struct mw_slice text);
 
-/* "UTF-16" or "UTF-32" for the text of a program in that encoding, by its byte order mark or by the NULs of its first character;
- * else NULL. */
+/* Returns "UTF-16" or "UTF-32" if the text of a program has that encoding, by its byte order mark or by the NULs of
+ * its first character, else NULL. */
 const char *mw_text_wide_encoding(struct mw_slice text);
 
 /* True if the UTF-8 sequence of `len` bytes is safe to display: no control character (C0, DEL, C1), no line or

@@ -20,8 +20,8 @@ bool mw_thread_end(struct mw_thread *thread, int64_t ns);
 /* Initialises a condition whose waits go by the clock that nothing sets. */
 void mw_condition_init(pthread_cond_t *condition);
 
-/* Waits for the condition, under the lock, until mw_clock_real() is `due`. Returns false once it is; may return true without a
- * signal. */
+/* Waits for the condition, under the lock, until mw_clock_real() is `due`. Returns false at that time; may return true
+ * without a signal. */
 bool mw_condition_wait(pthread_cond_t *condition, pthread_mutex_t *lock, int64_t due);
 
 #endif

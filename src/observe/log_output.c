@@ -158,7 +158,10 @@ static void sleep_until_lines(void) {
 
 static void nap(void) {
   int64_t due = mw_clock_after(mw_clock_real(), NAP_NS);
-  while (output.len < BUFFER / 2 && !output.hurried && !output.ending && mw_condition_wait(&output.wake, &output.lock, due)) continue;
+  while (output.len < BUFFER / 2 && !output.hurried && !output.ending &&
+         mw_condition_wait(&output.wake, &output.lock, due)) {
+    continue;
+  }
 }
 
 static void *thread_main(void *unused) {

@@ -71,8 +71,9 @@ void mw_metrics_free(struct mw_metrics *metrics) {
 static int take(struct mw_metrics *metrics, const char *name, size_t bytes, struct mw_err *err) {
   if (bytes <= MW_METRICS_BYTES && atomic_fetch_add(&metrics->bytes, bytes) + bytes <= MW_METRICS_BYTES) return 0;
   if (bytes <= MW_METRICS_BYTES) atomic_fetch_sub(&metrics->bytes, bytes);
-  return mw_err_set(err, MW_ELIMIT, "metric %.100s: all metrics take %d bytes, the maximum: is a name or label taken from input?",
-                    name, MW_METRICS_BYTES);
+  return mw_err_set(err, MW_ELIMIT,
+                    "metric %.100s: all metrics take %d bytes, the maximum: is a name or label taken from input?", name,
+                    MW_METRICS_BYTES);
 }
 
 /* Bytes that the heap takes for a block of `size`. */
@@ -295,7 +296,8 @@ static int add_series(struct mw_metric_family *family, struct mw_slice key, cons
                       "metric %s has %d series, the maximum: is a label taken from input?",
                       family->name, MAX_SERIES);
   }
-  size_t size = CACHE_LINE + size_of_values(family) + block(key.len + 1) + size_of(values, family->n_labels) + MAP_ENTRY;
+  size_t size =
+      CACHE_LINE + size_of_values(family) + block(key.len + 1) + size_of(values, family->n_labels) + MAP_ENTRY;
   if (take(family->metrics, family->name, size, err) != 0) return MW_ELIMIT;
   struct mw_metric *metric = series_new(family, values);
   if (!metric || mw_map_set(&family->by_values, key, metric) != 0) {

@@ -207,8 +207,8 @@ describe("settings in force", function()
 
   it("give no time when the server is told to stop twice while it reloads", function()
     local folder <close> = start "return { grace = 3600, workers = 2 }"
-    -- The worker that loads it first is at it for a while; the other one takes calls meanwhile. If both count before either
-    -- reads, neither is the first, and the next save tries again.
+    -- The first worker takes a while to load the script; the other one takes calls meanwhile. If both count before
+    -- either reads the count, neither is the first, and the next save tries again.
     local saves = 0
     repeat
       saves = saves + 1
