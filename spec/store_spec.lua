@@ -239,12 +239,10 @@ describe("update", function()
       task.created_at = task.created_at + 1
       return task
     end
-    for _ = 1, 500 do
-      mw.spawn(function()
-        assert(tasks:update("a", one_more))
-        ended = ended + 1
-      end)
-    end
+    servers.spawn_all(500, function()
+      assert(tasks:update("a", one_more))
+      ended = ended + 1
+    end)
     test.eventually(function() return ended == 500 end)
     assert.equal(500, tasks:get("a").created_at)
     assert.is_true(runs < 600, runs)
@@ -264,17 +262,15 @@ describe("update", function()
     local tasks = fresh()
     tasks:put { id = "a", created_at = 0 }
     local ended, runs = 0, 0
-    for _ = 1, 500 do
-      mw.spawn(function()
-        assert(mw.store.transaction(function(tx)
-          runs = runs + 1
-          local task = assert(tx:get(tasks, "a"))
-          task.created_at = task.created_at + 1
-          return tx:put(tasks, task)
-        end))
-        ended = ended + 1
-      end)
-    end
+    servers.spawn_all(500, function()
+      assert(mw.store.transaction(function(tx)
+        runs = runs + 1
+        local task = assert(tx:get(tasks, "a"))
+        task.created_at = task.created_at + 1
+        return tx:put(tasks, task)
+      end))
+      ended = ended + 1
+    end)
     test.eventually(function() return ended == 500 end)
     assert.equal(500, tasks:get("a").created_at)
     assert.is_true(runs < 3000, runs) -- a run on a snapshot, another on queued changes or after a commit in between

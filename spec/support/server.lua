@@ -56,15 +56,21 @@ function M.collect(stream, n)
   return list
 end
 
+-- Starts a fiber for each of f(1) to f(n). The starts count for the caller's slice, which a pause begins anew.
+function M.spawn_all(n, f)
+  for i = 1, n do
+    mw.spawn(function() f(i) end)
+    if i % 50 == 0 then mw.sleep(0) end
+  end
+end
+
 -- Runs each function in a fiber and waits for all of them.
 function M.all(functions)
   local left, failure = #functions, nil
-  for _, f in ipairs(functions) do
-    mw.spawn(function()
-      local ok, err = pcall(f)
-      left, failure = left - 1, failure or (not ok and err) or nil
-    end)
-  end
+  M.spawn_all(#functions, function(i)
+    local ok, err = pcall(functions[i])
+    left, failure = left - 1, failure or (not ok and err) or nil
+  end)
   test.eventually(function() return left == 0 end, 60)
   if failure then error(failure, 0) end
 end
