@@ -46,7 +46,7 @@ return {
     ["script/fiber.c"] = { is_closing = 1 },
     ["script/guard.c"] = { mw_guard_nearest = 1 },
     ["script/pattern.c"] = { last_open = 1, mw_pattern_push_captures = 1 },
-    ["script/program.c"] = { push_place = 1, module_path = 1, find_linked = 1 },
+    ["script/program.c"] = { module_path = 1, find_linked = 1 },
     ["script/show.c"] = { put_quoted = 1, is_name = 1, put_entries = 2, put_table = 1 },
     ["script/traceback.c"] = { push_innermost = 1, mw_place_find = 1 },
   },

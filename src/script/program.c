@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "script/environment.h"
 #include "script/show.h"
+#include "script/traceback.h"
 
 /* Values in the table of modules: the module is loading, or has failed. */
 static const char is_loading, has_failed;
@@ -44,21 +45,11 @@ static const char *module_at(const void *ctx, size_t i) {
   return program->files[i].module;
 }
 
-/* Pushes "FILE:LINE: " of the innermost Lua function, or "". mw.live calls require from C. */
-static void push_place(lua_State *L) {
-  lua_Debug info;
-  int level = 0;
-  while (lua_getstack(L, ++level, &info)) {
-    luaL_where(L, level);
-    if (*lua_tostring(L, -1)) return;
-    lua_pop(L, 1);
-  }
-  lua_pushliteral(L, "");
-}
-
-/* Raises an error about `module`, with that place. */
+/* Raises an error about `module`, with the place of the innermost Lua function: mw.live calls require from C. */
 static int raise_about(lua_State *L, const char *fmt, const char *module) {
-  push_place(L);
+  char place[256];
+  bool found = mw_place_find(L, place, sizeof place);
+  lua_pushfstring(L, "%s%s", found ? place : "", found ? ": " : "");
   lua_pushfstring(L, fmt, module);
   lua_concat(L, 2);
   return lua_error(L);
