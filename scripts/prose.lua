@@ -24,7 +24,7 @@ return {
   at("docs", done),
   at("library", done),
   at("lua", done),
-  at("spec", { start = 12, what = 2, persons = 8, behind = 1, quantity = 1, wide = 15 }),
+  at("spec", { start = 1, what = 2, persons = 8, behind = 1, quantity = 1, wide = 15 }),
   at("test", { start = 1, what = 2, persons = 8, behind = 1, quantity = 1, wide = 6 }),
   at("examples", done),
   at("bench", done),

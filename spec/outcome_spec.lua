@@ -16,7 +16,7 @@ local handlers <const> = [[
 local mw = require "moonwire"
 local Tasks = mw.service "tasks.TaskService"
 
--- What a handler does by the title, or the id, of its request.
+-- The actions of a handler, by the title or the id of its request.
 local ways = {
   ["a reply"] = function() return { title = "good" } end,
   ["a status returned"] = function() return nil, mw.status.not_found "none" end,

@@ -19,7 +19,7 @@ enum mw_http_ending {
   MW_HTTP_END_PINGS,     /* too many PINGs */
   MW_HTTP_END_SILENT,    /* keepalive timeout */
   MW_HTTP_END_REFUSED,   /* too many connections */
-  MW_HTTP_END_WAITING,   /* connections can be neither accepted nor refused for now */
+  MW_HTTP_END_WAITING,   /* accept() fails: connections wait in the backlog */
   MW_HTTP_END_MEMORY,    /* no memory for a new connection */
   MW_HTTP_END_MESSAGE,   /* of a call alone: timeout of a request message */
   MW_HTTP_END_UNTAKEN,   /* of a call alone: timeout of a response that the client does not read */
