@@ -14,7 +14,7 @@
 #   make crash      kills the server under writes, CYCLES times (1000)
 #   make conformance  runs other people's suites and clients (test/conformance.py); needs Go, at first a network too
 #   make lint       layers and loops, then the habits of prose (scripts/prose) and the format of C (scripts/format)
-#   make layers     checks that every #include points down, and that files of a folder form no new circle
+#   make layers     checks that every #include points down, and that files and rooms of a layer form no new circle
 #   make loops      checks that loops in C that a script or a message can make long look at the budget
 #   make format     formats all C by .clang-format
 #   make types      writes LuaLS annotations of the messages in proto/ and in the examples to build/types

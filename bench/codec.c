@@ -6,10 +6,10 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
-#include "schema/load.h"
-#include "schema/message.h"
-#include "schema/scan.h"
-#include "schema/wire.h"
+#include "schema/load/load.h"
+#include "schema/wire/message.h"
+#include "schema/wire/scan.h"
+#include "schema/wire/wire.h"
 
 enum { ROUNDS = 5, LIST = 20 };
 

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
-#include "bind/bind.h"
-#include "schema/load.h"
+#include "bind/base/bind.h"
+#include "schema/load/load.h"
 
 static struct mw_vm vm;
 static struct mw_program program;

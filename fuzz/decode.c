@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "schema/load.h"
-#include "schema/message.h"
+#include "schema/load/load.h"
+#include "schema/wire/message.h"
 
 enum { BUDGET = 1 << 20 };
 

@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "schema/json.h"
-#include "schema/load.h"
+#include "schema/json/json.h"
+#include "schema/load/load.h"
 
 enum { BUDGET = 1 << 20 };
 

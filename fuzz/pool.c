@@ -3,11 +3,11 @@
 #include <stdlib.h>
 
 #include "rpc/engine.h"
-#include "schema/json.h"
-#include "schema/message.h"
-#include "schema/roots.h"
-#include "server/health.h"
-#include "server/reflection.h"
+#include "schema/json/json.h"
+#include "schema/pool/roots.h"
+#include "schema/wire/message.h"
+#include "server/services/health.h"
+#include "server/services/reflection.h"
 
 enum { TYPES = 16, BUDGET = 1 << 20 }; /* TYPES: types to try; the pool lists those of the input first */
 

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bind/bind.h"
-#include "schema/load.h"
+#include "bind/base/bind.h"
+#include "schema/load/load.h"
 
 enum { HEAD = 2, BUDGET = 1 << 20 };
 

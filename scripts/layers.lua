@@ -1,37 +1,58 @@
--- For scripts/layers: the circles within a folder that are not cut yet, and the recursions that stay. The list only
--- shrinks: a file that leaves its circle is taken off.
+-- For scripts/layers: the circles within a layer that are not cut yet, and the recursions that stay. The lists only
+-- shrink: a file or room that leaves its circle is taken off.
 return {
-  ["bind"] = {
-    { "bind", "call", "call_object", "message", "message_error", "message_keys", "message_meta",
-      "message_push", "message_read", "message_scalar", "message_types", "status", "wellknown_push", "wellknown_read",
-      "wellknown_time" },
+  files = {
+    ["bind"] = {
+      { "base/bind", "call/call", "call/call_object", "message/message", "message/message_error",
+        "message/message_keys", "message/message_meta", "message/message_push", "message/message_read",
+        "message/message_scalar", "message/message_types", "message/status", "message/wellknown_push",
+        "message/wellknown_read", "message/wellknown_time" },
+    },
+    ["engine/core"] = {
+      { "call", "server" },
+      { "channel", "engine" },
+    },
+    ["engine/http"] = {
+      { "call", "conn", "engine", "keepalive", "listener", "reply", "session", "turn", "watch" },
+      { "remote_guest", "remote_owner" },
+    },
+    ["engine/inproc"] = {
+      { "call", "handler" },
+    },
+    ["rpc"] = {
+      { "call", "dispatch" },
+      { "client_attempt", "client_retry", "client_rpc" },
+    },
+    ["schema"] = {
+      { "compat/compat", "compat/compat_field", "compat/compat_service", "compat/compat_type" },
+      { "json/json_any", "json/json_extension", "json/json_list", "json/json_read", "json/json_scalar",
+        "json/json_wellknown", "json/json_wellknown_write", "json/json_write" },
+      { "pool/extension", "pool/link" },
+    },
+    ["script"] = {
+      { "base", "coroutine", "fiber", "vm" },
+      { "budget", "collect" },
+    },
+    ["server"] = {
+      { "admin/admin", "admin/cancel_call", "admin/status", "generation/generation",
+        "generation/generation_reader", "generation/snapshot", "generation/spec_gate",
+        "generation/stability", "reload/reload", "reload/watcher", "server", "settings/files",
+        "settings/settings_check", "settings/settings_file", "worker/broadcast", "worker/programs",
+        "worker/trim", "worker/worker", "worker/worker_shared" },
+    },
+    ["store"] = {
+      { "lmdb", "lmdb_failure", "lmdb_files", "lmdb_format", "lmdb_open", "lmdb_view" },
+    },
   },
-  ["engine/core"] = {
-    { "call", "server" },
-    { "channel", "engine" },
+  rooms = {
+    ["bind"] = {
+      { "base", "call", "message" },
+    },
+    ["schema"] = {
+      { "load", "pool", "wire" },
+    },
+    ["server"] = {
+      { ".", "admin", "generation", "reload", "settings", "worker" },
+    },
   },
-  ["engine/http"] = {
-    { "call", "conn", "engine", "keepalive", "listener", "reply", "session", "turn", "watch" },
-    { "remote_guest", "remote_owner" },
-  },
-  ["engine/inproc"] = { { "call", "handler" } },
-  ["rpc"] = {
-    { "call", "dispatch" },
-    { "client_attempt", "client_retry", "client_rpc" },
-  },
-  ["schema"] = {
-    { "compat", "compat_field", "compat_service", "compat_type" },
-    { "extension", "link" },
-    { "json_any", "json_extension", "json_list", "json_read", "json_scalar", "json_wellknown",
-      "json_wellknown_write", "json_write" },
-  },
-  ["script"] = {
-    { "base", "coroutine", "fiber", "vm" },
-    { "budget", "collect" },
-  },
-  ["server"] = {
-    { "admin", "files", "gate", "generation", "kill", "look", "programs", "reading", "reload", "server",
-      "settings_check", "settings_file", "shared", "snapshot", "status", "survey", "trim", "watcher", "worker" },
-  },
-  ["store"] = { { "lmdb", "lmdb_files", "lmdb_format", "lmdb_open", "lmdb_trouble", "lmdb_view" } },
 }

@@ -68,7 +68,7 @@ static int setup(void **state) {
   assert_int_equal(listen(listening, 128), 0);
   at_size = sizeof at;
   assert_int_equal(getsockname(listening, (struct sockaddr *)&at, &at_size), 0);
-  assert_int_equal(mw_acceptors_share(&acceptors, listening, "here", NULL), 0);
+  assert_int_equal(mw_acceptors_accept_from(&acceptors, listening, "here", NULL), 0);
   assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
   return 0;
 }

@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-#include "server/address.h"
+#include "server/settings/address.h"
 
 static int claim(const char *address, char out[MW_ADDRESS_MAX]) {
   struct mw_err err = MW_ERR_INIT;

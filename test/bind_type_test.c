@@ -9,7 +9,7 @@
 
 #include "failmalloc.h"
 
-#include "bind/bind.h"
+#include "bind/base/bind.h"
 
 static int l_answer(lua_State *L) {
   lua_pushinteger(L, 42);

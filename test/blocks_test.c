@@ -20,7 +20,7 @@ static void test_every_size_is_aligned_and_writable(void **state) {
   for (size_t size = 1; size < 600; size++) {
     assert_int_equal(((uint8_t *)held[size])[0], size & 0xff);
     assert_int_equal(((uint8_t *)held[size])[size - 1], size & 0xff);
-    mw_blocks_give(&blocks, held[size], size);
+    mw_blocks_release(&blocks, held[size], size);
   }
   mw_blocks_fini(&blocks);
 }
@@ -38,18 +38,18 @@ static void test_a_resized_block_keeps_its_bytes(void **state) {
     size = sizes[i];
     block[size - 1] = 'x';
   }
-  mw_blocks_give(&blocks, block, size);
-  mw_blocks_give(&blocks, NULL, 16);
+  mw_blocks_release(&blocks, block, size);
+  mw_blocks_release(&blocks, NULL, 16);
   mw_blocks_fini(&blocks);
 }
 
 static void test_what_lies_idle_is_bounded(void **state) {
-  enum { COUNT = MW_BLOCKS_IDLE / 512 + 100 };
+  enum { COUNT = MW_BLOCKS_FREE_BYTES / 512 + 100 };
   static void *held[COUNT];
   struct mw_blocks blocks = {0};
   for (size_t i = 0; i < COUNT; i++) held[i] = mw_blocks_take(&blocks, 512);
-  for (size_t i = 0; i < COUNT; i++) mw_blocks_give(&blocks, held[i], 512);
-  assert_true(blocks.idle <= MW_BLOCKS_IDLE);
+  for (size_t i = 0; i < COUNT; i++) mw_blocks_release(&blocks, held[i], 512);
+  assert_true(blocks.idle <= MW_BLOCKS_FREE_BYTES);
   mw_blocks_fini(&blocks);
   assert_int_equal(blocks.idle, 0);
 }

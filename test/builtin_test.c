@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "failmalloc.h"
-#include "schema/load.h"
+#include "schema/load/load.h"
 
 static char root[64]; /* the folder that was loaded last */
 

@@ -42,7 +42,7 @@ struct mw_client_call {
 static struct {
   struct mw_client_call *calls[MAX_CALLS];
   unsigned n;
-  struct mw_client_fate fate;
+  struct mw_client_failure fate;
   bool stalls; /* number of new calls */
 } fake;
 
@@ -84,7 +84,7 @@ static bool fake_send(struct mw_client_call *call) {
 static bool fake_over(const struct mw_client_call *call) { return false; }
 static void fake_half_close(struct mw_client_call *call) { call->closes++; }
 static void fake_read(struct mw_client_call *call) { call->reads++; }
-static struct mw_client_fate fake_fate(const struct mw_client_call *call) { return fake.fate; }
+static struct mw_client_failure fake_fate(const struct mw_client_call *call) { return fake.fate; }
 static void fake_cancel(struct mw_client_call *call) { call->cancels++; }
 static void fake_release(struct mw_client_call *call) {
   assert_false(call->released);
@@ -191,7 +191,7 @@ static int setup(void **state) {
   memset(&fake, 0, sizeof fake);
   mw_loop_init(&loop, NULL);
   mw_clock_stop(MW_NEVER);
-  mw_loop_hold(&loop);
+  mw_loop_freeze_timers(&loop);
   return 0;
 }
 
@@ -203,7 +203,7 @@ static int teardown(void **state) {
     assert_true(call(i)->released);
     free(call(i));
   }
-  mw_loop_let_go(&loop);
+  mw_loop_thaw_timers(&loop);
   mw_clock_go();
   mw_loop_fini(&loop);
   return 0;

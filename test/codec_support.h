@@ -15,8 +15,8 @@
 #include <cmocka.h>
 
 #include "base/buf.h"
-#include "schema/message.h"
-#include "schema/pool.h"
+#include "schema/pool/pool.h"
+#include "schema/wire/message.h"
 
 /* Runs a shell command with `input` as its standard input and appends its output. Returns its exit code. */
 static inline int run_command(const char *command, struct mw_slice input, struct mw_buf *output) {

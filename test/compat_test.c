@@ -10,10 +10,10 @@
 #include <cmocka.h>
 
 #include "failmalloc.h"
-#include "schema/compat.h"
-#include "schema/load.h"
-#include "schema/roots.h"
-#include "schema/subprocess.h"
+#include "schema/compat/compat.h"
+#include "schema/load/load.h"
+#include "schema/load/subprocess.h"
+#include "schema/pool/roots.h"
 #include "textproto.h"
 
 /* ---- pools of texts ---- */

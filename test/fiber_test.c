@@ -289,9 +289,9 @@ static void fibers_that_are_woken_together_take_turns(void **state) {
   assert_logged("on end");
   assert_true(mw_fiber_is_queued(woken[1]) && woken[1]->waiting);
   assert_false(mw_fiber_wake(woken[1]));
-  mw_loop_turn_posts(&f.loop);
+  mw_loop_run_posts_bounded(&f.loop);
   assert_logged("on end");
-  mw_loop_turn_posts(&f.loop);
+  mw_loop_run_posts_bounded(&f.loop);
   assert_logged("on end");
   assert_false(mw_loop_has_posts(&f.loop));
 }

@@ -15,8 +15,8 @@
 
 #include <cmocka.h>
 
-#include "bind/fs_path.h"
-#include "server/folder.h"
+#include "bind/files/fs_path.h"
+#include "server/files/fs.h"
 
 static char place[] = "/tmp/fs_walk_testXXXXXX";
 static struct mw_files files;
@@ -50,7 +50,7 @@ static void paths_are_tidied(void **state) {
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     char text[32];
     snprintf(text, sizeof text, "%s", cases[i].path);
-    assert_int_equal(mw_fs_tidy(text), cases[i].inside);
+    assert_int_equal(mw_fs_normalise(text), cases[i].inside);
     assert_string_equal(text, cases[i].tidy);
   }
 }

@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "rpc/engine.h"
-#include "server/health.h"
+#include "server/services/health.h"
 
 enum { SERVING = 1, NOT_SERVING = 2, SERVICE_UNKNOWN = 3 };
 
@@ -58,7 +58,7 @@ static const struct mw_handler handler;
 
 static void share(struct mw_router *router, const char *path) {
   const struct mw_route *route = mw_router_find(&routes, mw_slice_str(path));
-  assert_int_equal(mw_router_share(router, route->method, route), 0);
+  assert_int_equal(mw_router_alias(router, route->method, route), 0);
 }
 
 static int setup(void **state) {

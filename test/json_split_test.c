@@ -1,5 +1,5 @@
 /* The ends of values in a text. They are independent of the cut into pieces. */
-#include "schema/json_split.h"
+#include "schema/json/json_split.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

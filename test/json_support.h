@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "schema/json.h"
+#include "schema/json/json.h"
 
 /* Compiles json/all.proto and json/legacy.proto into a descriptor set at `path`. */
 static inline void json_compile(const char *path) {

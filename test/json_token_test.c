@@ -1,5 +1,5 @@
 /* The tokenizer against RFC 8259: accepted texts, errors with their places, limits. */
-#include "schema/json_token.h"
+#include "schema/json/json_token.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

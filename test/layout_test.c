@@ -1,5 +1,5 @@
 /* The protobuf-c descriptors made at run time: protobuf-c unpacks and packs protoc's bytes with them, and the accessors
- * of schema/message.h read the messages. */
+ * of schema/wire/message.h read the messages. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -7,8 +7,8 @@
 
 #include <cmocka.h>
 
-#include "schema/load.h"
-#include "schema/message.h"
+#include "schema/load/load.h"
+#include "schema/wire/message.h"
 #include "textproto.h"
 
 static struct mw_pool *pool;

@@ -13,11 +13,11 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
-#include "bind/bind.h"
+#include "bind/base/bind.h"
 #include "engine/inproc/inproc.h"
 #include "observe/log_output.h"
-#include "schema/load.h"
-#include "server/folder.h"
+#include "schema/load/load.h"
+#include "server/files/fs.h"
 
 struct world {
   struct mw_loop loop;

@@ -20,7 +20,7 @@
 
 #include <cmocka.h>
 
-#include "server/listener.h"
+#include "server/settings/listener.h"
 
 static char dir[] = "/tmp/listener_testXXXXXX";
 static char path[64], address[70];

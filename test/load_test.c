@@ -13,9 +13,9 @@
 
 #include "base/clock.h"
 #include "failmalloc.h"
-#include "schema/load.h"
-#include "schema/roots.h"
-#include "schema/subprocess.h"
+#include "schema/load/load.h"
+#include "schema/load/subprocess.h"
+#include "schema/pool/roots.h"
 
 static char root[64]; /* the test's folder */
 

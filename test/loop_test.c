@@ -233,12 +233,12 @@ static void timers_without_delay_take_turns(void **state) {
 
 static int64_t stop_clocks(struct mw_loop *loop) {
   mw_clock_stop(MW_NEVER);
-  mw_loop_hold(loop);
+  mw_loop_freeze_timers(loop);
   return mw_clock_mono();
 }
 
 static void let_go(struct mw_loop *loop) {
-  mw_loop_let_go(loop);
+  mw_loop_thaw_timers(loop);
   mw_clock_go();
 }
 

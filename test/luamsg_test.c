@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "bind/bind.h"
+#include "bind/base/bind.h"
 #include "failmalloc.h"
 
 #define SCHEMA "-I luamsg luamsg/tasks.proto luamsg/kinds.proto luamsg/legacy.proto"

@@ -205,7 +205,7 @@ static bool fill_family(struct mw_metrics *metrics, enum mw_metric_kind kind, in
   for (int i = 0; i < n_series && fine; i++) {
     snprintf(value, sizeof value, "%d", i);
     fine = mw_metric_series(of, values, &metric, NULL) == 0 &&
-           (kind != MW_METRIC_COUNTER || mw_metric_part(metric) != NULL);
+           (kind != MW_METRIC_COUNTER || mw_metric_shard(metric) != NULL);
   }
   return fine;
 }
@@ -256,12 +256,12 @@ static void *count_all(void *arg) {
 /* The same with a part for each thread. */
 static void *count_in_parts(void *arg) {
   void **state = arg;
-  struct mw_metric *odd = mw_metric_part(series(family(state, MW_METRIC_COUNTER, "c", "l"), "odd"));
-  struct mw_metric *even = mw_metric_part(series(family(state, MW_METRIC_COUNTER, "c", "l"), "even"));
-  struct mw_metric *h = mw_metric_part(series(family(state, MW_METRIC_HISTOGRAM, "h", NULL), NULL));
+  struct mw_metric *odd = mw_metric_shard(series(family(state, MW_METRIC_COUNTER, "c", "l"), "odd"));
+  struct mw_metric *even = mw_metric_shard(series(family(state, MW_METRIC_COUNTER, "c", "l"), "even"));
+  struct mw_metric *h = mw_metric_shard(series(family(state, MW_METRIC_HISTOGRAM, "h", NULL), NULL));
   for (int i = 0; i < EACH; i++) {
-    mw_metric_part_add(i % 2 ? odd : even, 1);
-    mw_metric_part_observe(h, 2);
+    mw_metric_shard_add(i % 2 ? odd : even, 1);
+    mw_metric_shard_observe(h, 2);
   }
   return NULL;
 }
@@ -287,10 +287,10 @@ static void no_update_is_lost_between_threads(void **state) {
 
 static void parts_count_in_their_series(void **state) {
   struct mw_metric *h = series(family(state, MW_METRIC_HISTOGRAM, "h", "l"), "x");
-  struct mw_metric *parts[] = {mw_metric_part(h), mw_metric_part(h)};
+  struct mw_metric *parts[] = {mw_metric_shard(h), mw_metric_shard(h)};
   mw_metric_observe(h, 0.5);
-  mw_metric_part_observe(parts[0], 0.007);
-  mw_metric_part_observe(parts[1], 0.007);
+  mw_metric_shard_observe(parts[0], 0.007);
+  mw_metric_shard_observe(parts[1], 0.007);
   double total;
   uint64_t count;
   assert_true(mw_metrics_total(*state, "h", &total, &count));

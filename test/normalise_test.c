@@ -1,8 +1,8 @@
 /* The normaliser: its output has the meaning of the input, is plain, and takes linear time and memory. */
 #include "codec_support.h"
 
-#include "schema/normalise.h"
-#include "schema/scan.h"
+#include "schema/wire/normalise.h"
+#include "schema/wire/scan.h"
 
 static struct mw_pool *every, *legacy, *wide;
 

@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "failmalloc.h"
-#include "schema/load.h"
+#include "schema/load/load.h"
 #include "textproto.h"
 
 static struct mw_buf encode_set(const char *text) {

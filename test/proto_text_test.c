@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "schema/proto_text.h"
+#include "schema/load/proto_text.h"
 
 static void assert_token(struct mw_proto_text *text, const char *expected, unsigned line) {
   struct mw_slice token = mw_proto_next_token(text);

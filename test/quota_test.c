@@ -15,20 +15,20 @@ enum { LIMIT = 64 * 1024 };
 
 static void a_quota_is_taken_up_to_its_limit(void **state) {
   struct mw_quota quota = {.limit = LIMIT, .used = 24}; /* 24 bytes are Lua's */
-  assert_true(mw_quota_take(&quota, LIMIT - 24));
-  assert_false(mw_quota_take(&quota, 1));
-  assert_true(mw_quota_take(&quota, 0));
+  assert_true(mw_quota_reserve(&quota, LIMIT - 24));
+  assert_false(mw_quota_reserve(&quota, 1));
+  assert_true(mw_quota_reserve(&quota, 0));
   assert_int_equal(quota.outside, LIMIT - 24);
-  mw_quota_give(&quota, LIMIT - 24);
-  assert_false(mw_quota_take(&quota, SIZE_MAX));
+  mw_quota_release(&quota, LIMIT - 24);
+  assert_false(mw_quota_reserve(&quota, SIZE_MAX));
   assert_int_equal(quota.used, 24);
   assert_int_equal(quota.outside, 0);
   quota.used = LIMIT + 1; /* the limit was lowered */
-  assert_false(mw_quota_take(&quota, 1));
+  assert_false(mw_quota_reserve(&quota, 1));
   quota.limit = 0;
-  assert_true(mw_quota_take(&quota, LIMIT));
-  assert_true(mw_quota_take(NULL, SIZE_MAX));
-  mw_quota_give(NULL, 1);
+  assert_true(mw_quota_reserve(&quota, LIMIT));
+  assert_true(mw_quota_reserve(NULL, SIZE_MAX));
+  mw_quota_release(NULL, 1);
 }
 
 static void a_buffer_counts_what_it_allocates(void **state) {

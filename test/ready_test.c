@@ -174,7 +174,7 @@ static void one_job_runs_after_the_pause_and_the_others_if_it_does_well(void **s
   assert_true(mw_pause_hold(&f.pause, piece(2, 'c', 0)));
   mw_loop_run_posts(&f.loop);
   assert_string_equal("a", f.order);
-  mw_pause_judge(&f.pause, &f.pieces[0].ready);
+  mw_pause_end_trial(&f.pause, &f.pieces[0].ready);
   mw_loop_run_posts(&f.loop);
   assert_string_equal("abc", f.order);
   assert_false(f.pause.on);
@@ -189,7 +189,7 @@ static void the_next_pause_is_longer_if_that_one_is_cut(void **state) {
   mw_loop_run_posts(&f.loop);
   assert_false(mw_pause_hold(&f.pause, &f.pieces[0].ready));
   cut_jobs(1);
-  mw_pause_judge(&f.pause, &f.pieces[0].ready);
+  mw_pause_end_trial(&f.pause, &f.pieces[0].ready);
   assert_int_equal(2 * length, f.pause.length);
   assert_true(mw_pause_hold(&f.pause, piece(2, 'c', 0)));
   assert_string_equal("a", f.order);
@@ -203,7 +203,7 @@ static void a_trial_that_ends_well_counts_although_its_job_is_gone(void **state)
   assert_false(mw_pause_hold(&f.pause, &f.pieces[0].ready));
   mw_pause_count(&f.pause, NULL);
   mw_pause_forget(&f.pause, &f.pieces[0].ready);
-  mw_pause_judge(&f.pause, &f.pieces[0].ready);
+  mw_pause_end_trial(&f.pause, &f.pieces[0].ready);
   assert_int_equal(MW_PAUSE_CUTS / 2, f.pause.excess);
   assert_false(f.pause.on);
 }
@@ -217,7 +217,7 @@ static void a_trial_that_is_cut_counts_whatever_ended_well_meanwhile(void **stat
   end_pause();
   assert_false(mw_pause_hold(&f.pause, &f.pieces[0].ready));
   cut_jobs(1);
-  mw_pause_judge(&f.pause, &f.pieces[0].ready);
+  mw_pause_end_trial(&f.pause, &f.pieces[0].ready);
   assert_int_equal(2 * length, f.pause.length);
   assert_true(mw_pause_hold(&f.pause, piece(1, 'b', 0)));
 }

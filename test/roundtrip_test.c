@@ -2,7 +2,7 @@
  * and must refuse the messages that unpacking refuses. */
 #include "codec_support.h"
 
-#include "schema/wire.h"
+#include "schema/wire/wire.h"
 
 enum { BATCHES = 16, BATCH = 25, DAMAGED = 150 };
 

@@ -260,7 +260,7 @@ static void unknown_paths_are_unimplemented(void **state) {
 static void a_shared_route_pins_its_own_table_alone(void **state) {
   struct mw_router newer;
   mw_router_init(&newer, 2);
-  assert_int_equal(mw_router_share(&newer, &methods[0], mw_router_find(&router, mw_slice_str("/test.Echo/Get"))), 0);
+  assert_int_equal(mw_router_alias(&newer, &methods[0], mw_router_find(&router, mw_slice_str("/test.Echo/Get"))), 0);
   assert_ptr_equal(mw_router_service(&newer, mw_slice_str("test.Echo")), &service);
   assert_true(mw_router_serves(&newer, &service));
   dispatch.router = &newer;
@@ -332,11 +332,11 @@ static void an_expired_call_does_not_begin(void **state) {
 }
 
 static void grpcs_own_services_go_first(void **state) {
-  assert_true(mw_dispatch_goes_first(mw_slice_str("/grpc.health.v1.Health/Check")));
-  assert_true(mw_dispatch_goes_first(mw_slice_str("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo")));
-  assert_false(mw_dispatch_goes_first(mw_slice_str("/grpc.testing.TestService/UnaryCall")));
-  assert_false(mw_dispatch_goes_first(mw_slice_str("/grpc.")));
-  assert_false(mw_dispatch_goes_first(mw_slice_str("")));
+  assert_true(mw_dispatch_is_priority(mw_slice_str("/grpc.health.v1.Health/Check")));
+  assert_true(mw_dispatch_is_priority(mw_slice_str("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo")));
+  assert_false(mw_dispatch_is_priority(mw_slice_str("/grpc.testing.TestService/UnaryCall")));
+  assert_false(mw_dispatch_is_priority(mw_slice_str("/grpc.")));
+  assert_false(mw_dispatch_is_priority(mw_slice_str("")));
 }
 
 /* ---- the rest ---- */

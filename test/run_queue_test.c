@@ -41,7 +41,7 @@ static struct work *add(struct mw_run_lane *lane, char name, int64_t takes, int6
   *work = (struct work){.name = name, .takes = takes};
   mw_run_item_init(&work->item, run);
   work->item.arrived = now();
-  work->item.deadline = mw_clock_after(now(), timeout);
+  work->item.deadline = mw_time_add(now(), timeout);
   mw_run_lane_add(lane, &work->item);
   return work;
 }

@@ -1,8 +1,8 @@
 /* The scan: errors, the decision for the normaliser, and the estimate of memory. */
 #include "codec_support.h"
 
-#include "schema/normalise.h"
-#include "schema/scan.h"
+#include "schema/wire/normalise.h"
+#include "schema/wire/scan.h"
 
 static struct mw_pool *every, *legacy, *wide;
 

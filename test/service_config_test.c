@@ -221,7 +221,7 @@ static void pushback_is_an_integer_or_a_no(void **state) {
 }
 
 static void a_throttle_is_a_target_s(void **state) {
-  struct mw_throttling numbers = {.max = 4000, .ratio = 500};
+  struct mw_throttle_config numbers = {.max = 4000, .ratio = 500};
   struct mw_throttle *throttle = mw_throttle_ref("a:1", numbers), *same = mw_throttle_ref("a:1", numbers);
   struct mw_throttle *other = mw_throttle_ref("b:1", numbers);
   assert_ptr_equal(throttle, same);
@@ -240,7 +240,7 @@ static void a_throttle_is_a_target_s(void **state) {
   mw_throttle_failed(throttle);
   mw_throttle_failed(throttle);
   assert_false(mw_throttle_allows(throttle)); /* never above 4 */
-  struct mw_throttle *changed = mw_throttle_ref("a:1", (struct mw_throttling){.max = 4000, .ratio = 1000});
+  struct mw_throttle *changed = mw_throttle_ref("a:1", (struct mw_throttle_config){.max = 4000, .ratio = 1000});
   assert_ptr_not_equal(changed, throttle);
   assert_true(mw_throttle_allows(changed));
   assert_true(mw_throttle_allows(NULL));

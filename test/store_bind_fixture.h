@@ -4,8 +4,8 @@
 
 #include "store_fixture.h"
 
-#include "bind/store.h"
-#include "schema/load.h"
+#include "bind/store/store.h"
+#include "schema/load/load.h"
 
 struct binding {
   struct fixture *f;

@@ -169,7 +169,7 @@ static void one_that_is_hurried_goes_first(void **state) {
     for (int i = 0; i < 3; i++) assert_int_equal(increment(f->store, &f->loop, "a", &chain[i]), 0);
     struct mw_store_txn *txn = txn_put("a", "50");
     mw_store_txn_compare(txn, str("a"), revision);
-    if (hurried) mw_store_txn_hurry(txn);
+    if (hurried) mw_store_txn_prioritise(txn);
     mw_store_commit(f->store, txn, &f->loop, take_outcome, &own);
     set_gate(false, 0);
     assert_int_equal(wait_for(&f->loop, &own).code, hurried ? 0 : MW_ECONFLICT);
@@ -190,7 +190,7 @@ static void nobody_overtakes_what_he_follows(void **state) {
   increment(f->store, &f->loop, "a", &first);
   newest(f->store, "a", &origin);
   struct mw_store_txn *txn = following("a", 3, &origin);
-  mw_store_txn_hurry(txn);
+  mw_store_txn_prioritise(txn);
   assert_int_equal(mw_store_commit(f->store, txn, &f->loop, take_outcome, &second), 0);
   mw_store_origin_clear(&origin);
   set_gate(false, 0);
@@ -203,12 +203,12 @@ static void nobody_overtakes_what_he_follows(void **state) {
   hold(f, &again);
   txn = txn_put("a", "20");
   mw_store_txn_compare(txn, str("a"), revision);
-  mw_store_txn_hurry(txn);
+  mw_store_txn_prioritise(txn);
   struct outcome own = {0};
   mw_store_commit(f->store, txn, &f->loop, take_outcome, &own);
   newest(f->store, "a", &origin);
   txn = following("a", 21, &origin);
-  mw_store_txn_hurry(txn);
+  mw_store_txn_prioritise(txn);
   assert_int_equal(mw_store_commit(f->store, txn, &f->loop, take_outcome, &third), 0);
   mw_store_origin_clear(&origin);
   set_gate(false, 0);

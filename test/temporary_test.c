@@ -14,8 +14,8 @@
 
 #include <cmocka.h>
 
-#include "server/folder.h"
-#include "server/temporary.h"
+#include "server/files/fs.h"
+#include "server/files/temporary.h"
 
 static char place[] = "/tmp/temporary_testXXXXXX";
 

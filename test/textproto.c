@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "schema/load.h"
+#include "schema/load/load.h"
 
 /* Makes a file in memory, which a child process can open under /proc/self/fd. */
 static int memory_file(struct mw_slice content) {

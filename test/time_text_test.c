@@ -1,5 +1,5 @@
 /* Timestamp and Duration as text, in both directions and at their limits. */
-#include "schema/time_text.h"
+#include "schema/json/time_text.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -47,7 +47,7 @@ static int publish(struct fixture *f, const char *name, const char *text) {
 static void assert_next(struct mw_subscription *s, const char *text, uint64_t dropped) {
   struct mw_slice payload;
   uint64_t count;
-  assert_true(mw_subscription_next(s, &payload, &count));
+  assert_true(mw_subscription_take(s, &payload, &count));
   assert_true(mw_slice_eq_str(payload, text));
   assert_int_equal(count, dropped);
 }
@@ -55,7 +55,7 @@ static void assert_next(struct mw_subscription *s, const char *text, uint64_t dr
 static void assert_empty(struct mw_subscription *s) {
   struct mw_slice payload;
   uint64_t dropped;
-  assert_false(mw_subscription_next(s, &payload, &dropped));
+  assert_false(mw_subscription_take(s, &payload, &dropped));
 }
 
 static void every_subscriber_of_the_name_gets_it(void **state) {
@@ -103,7 +103,7 @@ static size_t count(struct mw_subscription *s, uint64_t *dropped) {
   struct mw_slice payload;
   uint64_t more;
   size_t n = 0;
-  for (*dropped = 0; mw_subscription_next(s, &payload, &more); *dropped += more) n++;
+  for (*dropped = 0; mw_subscription_take(s, &payload, &more); *dropped += more) n++;
   return n;
 }
 
@@ -209,8 +209,8 @@ static void a_stopped_subscription_keeps_what_it_has(void **state) {
   struct fixture *f = *state;
   struct mw_subscription *s = subscribe(f, "a", 8);
   publish(f, "a", "1");
-  mw_subscription_stop(s);
-  mw_subscription_stop(s);
+  mw_subscription_end(s);
+  mw_subscription_end(s);
   assert_int_equal(publish(f, "a", "2"), 0);
   mw_loop_run_posts(&f->loop);
   assert_int_equal(f->ready, 1);
@@ -245,7 +245,7 @@ static void read_all(void *arg) {
   struct reader *reader = arg;
   struct mw_slice payload;
   uint64_t dropped;
-  while (mw_subscription_next(reader->subscription, &payload, &dropped)) {
+  while (mw_subscription_take(reader->subscription, &payload, &dropped)) {
     int message[2];
     memcpy(message, payload.data, sizeof message);
     assert_int_equal(dropped, 0);
@@ -294,7 +294,7 @@ static void subscriptions_may_come_and_go_meanwhile(void **state) {
     struct mw_subscription *s = subscribe(f, "a", 2);
     struct mw_slice payload;
     uint64_t dropped;
-    mw_subscription_next(s, &payload, &dropped);
+    mw_subscription_take(s, &payload, &dropped);
     mw_subscription_close(s);
     mw_loop_run_posts(&f->loop);
   }
@@ -314,7 +314,7 @@ static int use_all(void *arg) {
   for (int i = 0; rc >= 0 && i < 3; i++) rc = mw_topic_publish(topics, "a", mw_slice_str("x"));
   struct mw_slice payload;
   uint64_t dropped;
-  while (rc >= 0 && mw_subscription_next(one, &payload, &dropped)) assert_true(mw_slice_eq_str(payload, "x"));
+  while (rc >= 0 && mw_subscription_take(one, &payload, &dropped)) assert_true(mw_slice_eq_str(payload, "x"));
   mw_subscription_close(one);
   mw_subscription_close(two);
   mw_topics_free(topics);

@@ -18,7 +18,7 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
-#include "loop/watch.h"
+#include "loop/file_watch.h"
 
 enum { TEST_SECONDS = 60 }; /* then the test fails and the process ends */
 

@@ -1,5 +1,5 @@
 /* A watcher of a folder on a file system that does not answer. */
-#include "server/watcher.h"
+#include "server/reload/watcher.h"
 
 #include <dlfcn.h>
 #include <fcntl.h>

@@ -1,4 +1,4 @@
-/* Blocking work of fibers (bind/work.h): the owner of its result if the fiber is cancelled meanwhile. */
+/* Blocking work of fibers (bind/files/work.h): the owner of its result if the fiber is cancelled meanwhile. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,7 +10,7 @@
 #include <pthread.h>
 #include <semaphore.h>
 
-#include "bind/work.h"
+#include "bind/files/work.h"
 
 static struct fixture {
   struct mw_loop loop;

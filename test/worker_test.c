@@ -13,7 +13,7 @@
 
 #include "base/clock.h"
 #include "server/server.h"
-#include "server/shared.h"
+#include "server/worker/worker_shared.h"
 
 enum { WORKERS = 3 };
 
@@ -133,7 +133,7 @@ static const struct mw_engine_ops looper_ops = {.name = "looper",
                                                 .stop = looper_stop,
                                                 .close = looper_close};
 
-static double metric(struct mw_shared *shared, const char *name) {
+static double metric(struct mw_worker_shared *shared, const char *name) {
   double total;
   return mw_metrics_total(shared->metrics, name, &total, NULL) ? total : 0;
 }
@@ -158,10 +158,10 @@ static void scripts_call_out_through_a_guest(void **state) {
            mw_server_address(other, 0));
   write_script(script);
   struct mw_generation *generation;
-  struct mw_shared shared;
+  struct mw_worker_shared shared;
   struct mw_worker worker;
   assert_int_equal(mw_generation_read(&generation, dir, 1, NULL, &overrides, NULL), 0);
-  assert_int_equal(mw_shared_open(&shared, dir, generation, NULL), 0);
+  assert_int_equal(mw_worker_shared_open(&shared, dir, generation, NULL), 0);
   mw_generation_unref(generation);
   assert_non_null(shared.channels->channels);
   const struct mw_engine_ops *teamed = shared.engine;
@@ -176,7 +176,7 @@ static void scripts_call_out_through_a_guest(void **state) {
   mw_worker_drain(&worker);
   mw_worker_join(&worker);
   shared.engine = teamed;
-  mw_shared_close(&shared);
+  mw_worker_shared_close(&shared);
   mw_server_drain(other);
   mw_server_close(other);
 }
@@ -198,16 +198,16 @@ static int open_worker(void *arg) {
 static void lack_of_memory_leaves_nothing_open(void **state) {
   write_script("local mw = require 'moonwire' mw.every(1, print) mw.spawn(print)");
   struct mw_generation *generation;
-  struct mw_shared shared;
+  struct mw_worker_shared shared;
   assert_int_equal(mw_generation_read(&generation, dir, 1, NULL, &overrides, NULL), 0);
-  assert_int_equal(mw_shared_open(&shared, dir, generation, NULL), 0);
+  assert_int_equal(mw_worker_shared_open(&shared, dir, generation, NULL), 0);
   mw_generation_unref(generation);
   failmalloc_sweep(open_worker, &shared);
   const struct mw_engine_ops *teamed = shared.engine;
   shared.engine = &looper_ops;
   failmalloc_sweep(open_worker, &shared);
   shared.engine = teamed;
-  mw_shared_close(&shared);
+  mw_worker_shared_close(&shared);
 }
 
 int main(void) {

@@ -20,7 +20,7 @@ static void enter(struct mw_arena *arena, struct mw_arena_block *block) {
 static void free_newest(struct mw_arena *arena) {
   struct mw_arena_block *block = arena->blocks;
   arena->blocks = block->older;
-  mw_quota_give(arena->quota, sizeof *block + block->size);
+  mw_quota_release(arena->quota, sizeof *block + block->size);
   free(block);
 }
 
@@ -29,10 +29,10 @@ static bool grow(struct mw_arena *arena, size_t size) {
   if (step > LARGEST_STEP) step = LARGEST_STEP;
   if (step < size) step = size;
   if (step > SIZE_MAX - sizeof(struct mw_arena_block)) return false;
-  if (!mw_quota_take(arena->quota, sizeof(struct mw_arena_block) + step)) return false;
+  if (!mw_quota_reserve(arena->quota, sizeof(struct mw_arena_block) + step)) return false;
   struct mw_arena_block *block = malloc(sizeof *block + step);
   if (!block) {
-    mw_quota_give(arena->quota, sizeof *block + step);
+    mw_quota_release(arena->quota, sizeof *block + step);
     return false;
   }
   block->older = arena->blocks;

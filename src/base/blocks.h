@@ -1,7 +1,7 @@
 /* A pool of small memory blocks: one list of free blocks for each size.
  *
  * The C library's cache holds seven free blocks of a size for each thread, fewer than many concurrent calls need.
- * The pool keeps up to MW_BLOCKS_IDLE free bytes in blocks of up to 512 bytes; malloc() and free() handle the rest.
+ * The pool keeps up to MW_BLOCKS_FREE_BYTES free bytes in blocks of up to 512 bytes; malloc() and free() handle the rest.
  * One thread at a time. Under AddressSanitizer the pool keeps nothing, so that every use after free is detected. */
 #ifndef MW_BASE_BLOCKS_H
 #define MW_BASE_BLOCKS_H
@@ -19,9 +19,9 @@ enum {
   MW_BLOCKS_STEP = 16,   /* bytes between two sizes */
   MW_BLOCKS_SIZES = 32,  /* the largest block has 512 bytes */
 #ifdef __SANITIZE_ADDRESS__
-  MW_BLOCKS_IDLE = 0
+  MW_BLOCKS_FREE_BYTES = 0
 #else
-  MW_BLOCKS_IDLE = 2 * 1024 * 1024 /* greatest number of free bytes that the pool keeps */
+  MW_BLOCKS_FREE_BYTES = 2 * 1024 * 1024 /* greatest number of free bytes that the pool keeps */
 #endif
 };
 
@@ -50,9 +50,9 @@ static inline void *mw_blocks_take(struct mw_blocks *blocks, size_t size) {
 }
 
 /* Gives back a block of `size` bytes; NULL is allowed. */
-static inline void mw_blocks_give(struct mw_blocks *blocks, void *block, size_t size) {
+static inline void mw_blocks_release(struct mw_blocks *blocks, void *block, size_t size) {
   size_t i = mw_blocks_list(size), idle = blocks->idle + i * MW_BLOCKS_STEP;
-  if (i > MW_BLOCKS_SIZES || !block || idle > MW_BLOCKS_IDLE) {
+  if (i > MW_BLOCKS_SIZES || !block || idle > MW_BLOCKS_FREE_BYTES) {
     free(block);
     return;
   }

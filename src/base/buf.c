@@ -10,16 +10,16 @@
 
 void mw_buf_fini(struct mw_buf *buf) {
   free(buf->data);
-  mw_quota_give(buf->quota, buf->cap);
+  mw_quota_release(buf->quota, buf->cap);
   *buf = (struct mw_buf){.quota = buf->quota};
 }
 
 static int grow(struct mw_buf *buf, size_t cap) {
   size_t more = cap - buf->cap;
-  if (!mw_quota_take(buf->quota, more)) return MW_ENOMEM;
+  if (!mw_quota_reserve(buf->quota, more)) return MW_ENOMEM;
   uint8_t *grown = realloc(buf->data, cap);
   if (!grown) {
-    mw_quota_give(buf->quota, more);
+    mw_quota_release(buf->quota, more);
     return MW_ENOMEM;
   }
   buf->data = grown;

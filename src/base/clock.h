@@ -18,22 +18,22 @@ enum { MW_NS_PER_MS = 1000000, MW_NS_PER_S = 1000000000 };
 /* Durations and times above MW_NEVER become MW_NEVER; negative durations become 0. */
 
 /* Returns `count` times `unit` nanoseconds. */
-static inline int64_t mw_span(int64_t count, int64_t unit) {
+static inline int64_t mw_duration(int64_t count, int64_t unit) {
   int64_t span;
   if (count <= 0) return 0;
   return __builtin_mul_overflow(count, unit, &span) ? MW_NEVER : span;
 }
 
 /* Accepts infinite numbers too; NaN gives 0. */
-static inline int64_t mw_span_of_ns(double ns) {
+static inline int64_t mw_duration_from_ns(double ns) {
   if (!(ns > 0)) return 0;
   return ns < 0x1p63 ? (int64_t)ns : MW_NEVER;
 }
 
-static inline int64_t mw_span_of_seconds(double seconds) { return mw_span_of_ns(seconds * MW_NS_PER_S); }
+static inline int64_t mw_duration_from_seconds(double seconds) { return mw_duration_from_ns(seconds * MW_NS_PER_S); }
 
 /* Returns the time `span` nanoseconds after `from`; `span` is not negative. */
-static inline int64_t mw_clock_after(int64_t from, int64_t span) {
+static inline int64_t mw_time_add(int64_t from, int64_t span) {
   int64_t due;
   return __builtin_add_overflow(from, span, &due) ? MW_NEVER : due;
 }

@@ -44,7 +44,7 @@ bool mw_utf8_valid(struct mw_slice text) {
   return true;
 }
 
-bool mw_text_is_plain(const uint8_t *s, size_t len) {
+bool mw_text_is_displayable(const uint8_t *s, size_t len) {
   if (len == 1) return s[0] >= 0x20 && s[0] != 0x7f;
   if (len == 2) return !(s[0] == 0xc2 && s[1] < 0xa0) && !(s[0] == 0xd8 && s[1] == 0x9c); /* U+061C */
   if (len != 3 || s[0] != 0xe2) return len >= 3;

@@ -14,7 +14,7 @@ const char *mw_text_wide_encoding(struct mw_slice text);
 
 /* True if the UTF-8 sequence of `len` bytes is safe to display: no control character (C0, DEL, C1), no line or
  * paragraph separator, no character that changes the direction of text (Unicode's Bidi_Control). False for 0 bytes. */
-bool mw_text_is_plain(const uint8_t *s, size_t len);
+bool mw_text_is_displayable(const uint8_t *s, size_t len);
 
 /* Upper bounds: bytes of base64 for `len` bytes, and bytes encoded by `len` digits of base64. */
 static inline size_t mw_base64_encoded_max(size_t len) { return len / 3 * 4 + 4; }

@@ -71,7 +71,7 @@ int mw_thread_start(struct mw_thread **out, const char *name, void (*run)(void *
 }
 
 bool mw_thread_end(struct mw_thread *thread, int64_t ns) {
-  int64_t due = mw_clock_after(mw_clock_real(), ns);
+  int64_t due = mw_time_add(mw_clock_real(), ns);
   pthread_mutex_lock(&thread->lock);
   while (!thread->ended && mw_condition_wait(&thread->changed, &thread->lock, due)) continue;
   bool ended = thread->ended;

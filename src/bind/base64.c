@@ -2,7 +2,7 @@
 #include <ctype.h>
 
 #include "base/text.h"
-#include "bind/bind.h"
+#include "bind/base/bind.h"
 
 enum { PIECE = 3 * 4 * 4096 }; /* bytes: whole groups, of bytes and of digits */
 

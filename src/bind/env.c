@@ -1,7 +1,7 @@
 /* mw.env: the environment of the process, read only. */
 #include <stdlib.h>
 
-#include "bind/bind.h"
+#include "bind/base/bind.h"
 
 /* mw.env.NAME: nil if it is not set. */
 static int l_index(lua_State *L) {

@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "bind/bind.h"
+#include "bind/base/bind.h"
 
 /* The least time between two samples. Closer samples would differ by a few ticks of the kernel's clock, which is mostly
  * noise. */

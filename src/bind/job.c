@@ -16,7 +16,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "bind/bind.h"
+#include "bind/base/bind.h"
 #include "script/show.h"
 #include "script/traceback.h"
 
@@ -89,7 +89,7 @@ static void on_job_done(struct mw_fiber *fiber, void *owner) {
 /* The message handler of a job: adds a traceback. */
 static int on_job_error(lua_State *L) {
   mw_fiber_unwind(L);
-  if (mw_fiber_is_doom(L, 1)) return 1;
+  if (mw_fiber_is_kill_error(L, 1)) return 1;
   mw_traceback(L, L, mw_show_push_error(L, 1), 1);
   return 1;
 }
@@ -126,7 +126,7 @@ static void log_failure(const struct job *job, const char *what, const char *wor
 
 static int after_job(lua_State *L, int status, lua_KContext context) {
   if (status == LUA_OK || status == LUA_YIELD) return 0;
-  if (!mw_budget_settle(L, status) && !mw_fiber_is_doom(L, -1)) {
+  if (!mw_budget_settle(L, status) && !mw_fiber_is_kill_error(L, -1)) {
     log_failure((const struct job *)context, "a job failed: ", mw_show_push(L, -1));
   }
   return 0;
@@ -181,7 +181,7 @@ static void run_ready(struct mw_ready *ready) {
   } else {
     refuse(job);
   }
-  mw_pause_judge(pause, ready);
+  mw_pause_end_trial(pause, ready);
 }
 
 static void on_due(void *arg) {

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bind/bind.h"
+#include "bind/base/bind.h"
 #include "script/show.h"
 
 enum { MAX_FIELDS = 64 };

@@ -3,8 +3,8 @@
 #include <math.h>
 #include <string.h>
 
-#include "bind/bind.h"
-#include "bind/buffer.h"
+#include "bind/base/bind.h"
+#include "bind/base/buffer.h"
 
 enum { MAX_LABELS = 16, MAX_BUCKETS = 128 };
 

@@ -1,5 +1,5 @@
 /* The openers of the module `moonwire`, and the adoption of a program's states and live modules. */
-#include "bind/bind.h"
+#include "bind/base/bind.h"
 #include "script/guard.h"
 
 /* Guards the module table, at the top, and the tables in it. */

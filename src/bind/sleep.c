@@ -1,6 +1,6 @@
 /* mw.sleep */
 #include "base/clock.h"
-#include "bind/bind.h"
+#include "bind/base/bind.h"
 
 struct sleeper {
   struct mw_timer *timer; /* NULL after it has fired */
@@ -24,7 +24,7 @@ int64_t mw_bind_check_seconds(lua_State *L, int index) {
   luaL_checktype(L, index, LUA_TNUMBER); /* rejects "5", which Lua would convert */
   lua_Number seconds = lua_tonumber(L, index);
   luaL_argcheck(L, seconds >= 0 && seconds <= 1e9, index, "expected seconds from 0 to 1e9");
-  return mw_span_of_seconds(seconds);
+  return mw_duration_from_seconds(seconds);
 }
 
 static int l_sleep(lua_State *L) {

@@ -1,8 +1,8 @@
 /* mw.time: the clocks, and points in time in three forms: a number of seconds since 1970, RFC 3339 text, and the
  * Timestamp of messages. Functions that take a point in time accept all three, as the fields of messages do. */
 #include "base/clock.h"
-#include "bind/bind.h"
-#include "schema/time_text.h"
+#include "bind/base/bind.h"
+#include "schema/json/time_text.h"
 
 static int l_now(lua_State *L) {
   lua_pushnumber(L, (double)mw_clock_wall() / MW_NS_PER_S);

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "bind/value.h"
+#include "bind/message/value.h"
 #include "script/collect.h"
 
 #define TOPIC "moonwire.Topic"
@@ -59,7 +59,7 @@ static int push_next(lua_State *L, struct subscription *s) {
   struct mw_slice payload;
   uint64_t dropped;
   struct mw_err err = MW_ERR_INIT;
-  if (!s->queue || !mw_subscription_next(s->queue, &payload, &dropped)) return 0;
+  if (!s->queue || !mw_subscription_take(s->queue, &payload, &dropped)) return 0;
   int rc = mw_value_push(L, s->program, payload, &err);
   mw_subscription_release(s->queue);
   if (rc == MW_ENOMEM) return mw_bind_fail_err(L, MW_CODE_RESOURCE_EXHAUSTED, &err);
@@ -124,7 +124,7 @@ static int l_messages(lua_State *L) {
 static int l_close(lua_State *L) {
   struct subscription *s = check_subscription(L);
   s->closed = true;
-  if (s->queue) mw_subscription_stop(s->queue);
+  if (s->queue) mw_subscription_end(s->queue);
   wake(s);
   return 0;
 }
@@ -132,7 +132,7 @@ static int l_close(lua_State *L) {
 static void drop_queue(lua_State *L, struct subscription *s) {
   mw_subscription_close(s->queue);
   s->queue = NULL;
-  mw_quota_give(&mw_vm_of(L)->memory, s->size);
+  mw_quota_release(&mw_vm_of(L)->memory, s->size);
   s->size = 0;
 }
 
@@ -210,9 +210,9 @@ static int l_subscribe(lua_State *L) {
   push_subscription_type(L);
   lua_setmetatable(L, -2);
   size_t size = mw_subscription_size(capacity);
-  mw_collect_pace(L, size);
+  mw_collect_charge(L, size);
   bool short_of = mw_budget_is_pressed(program->vm); /* long-lived memory must leave Lua an eighth of the limit */
-  if (short_of || !mw_quota_take(&program->vm->memory, size)) return mw_budget_refuse(L);
+  if (short_of || !mw_quota_reserve(&program->vm->memory, size)) return mw_budget_refuse(L);
   s->size = size;
   struct mw_topics *topics = program->host->topics;
   if (mw_topic_subscribe(topics, topic->name, capacity, program->vm->loop, on_ready, s, &s->queue) != 0) {

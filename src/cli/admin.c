@@ -5,10 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/ask.h"
+#include "cli/admin_client.h"
 #include "cli/cli.h"
-#include "cli/shown.h"
-#include "server/settings.h"
+#include "cli/escape.h"
+#include "server/settings/settings.h"
 
 #define COMMON_HELP \
   "The server is the one whose data folder belongs to the project folder DIR (the working directory by\n" \
@@ -145,7 +145,7 @@ static int ask(const struct command *command, const struct request *request, str
   int rc = find_data(request, &data, err);
   if (rc != 0) return rc;
   const char *argument = request->force ? "force" : request->number ? request->number : "";
-  rc = mw_ask(data, command->name, argument, request->seconds, answer, err);
+  rc = mw_admin_send(data, command->name, argument, request->seconds, answer, err);
   free(data);
   return rc;
 }

@@ -13,10 +13,10 @@
 #include "cli/call_print.h"
 #include "cli/call_schema.h"
 #include "cli/cli.h"
-#include "cli/shown.h"
+#include "cli/escape.h"
 #include "engine/core/core.h"
 #include "rpc/client_rpc.h"
-#include "schema/json.h"
+#include "schema/json/json.h"
 
 enum { METADATA_LIMIT = 64 * 1024, SCHEMA_LIMIT = MW_POOL_SET_MAX };
 
@@ -114,7 +114,7 @@ static const struct mw_client_events events = {
 
 static int start_call(struct client *c, struct mw_err *err) {
   const struct mw_call_options *o = c->options;
-  int64_t deadline = mw_clock_after(mw_clock_mono() - c->reflected_ns, o->timeout_ns);
+  int64_t deadline = mw_time_add(mw_clock_mono() - c->reflected_ns, o->timeout_ns);
   const struct mw_client_request request = {
       .path = mw_slice_str(c->method->path),
       .metadata = &o->metadata,
@@ -234,7 +234,7 @@ static int load_schema(struct client *c, struct mw_err *err) {
   const struct mw_call_options *o = c->options;
   const int64_t began = mw_clock_mono();
   const struct mw_client_request like = {.metadata = &o->metadata,
-                                         .deadline = mw_clock_after(began, o->timeout_ns),
+                                         .deadline = mw_time_add(began, o->timeout_ns),
                                          .wait_for_ready = o->wait};
   struct mw_channel_config config = o->channel;
   config.max_receive_bytes = SCHEMA_LIMIT;

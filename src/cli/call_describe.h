@@ -3,7 +3,7 @@
 #define MW_CLI_CALL_DESCRIBE_H
 
 #include "base/buf.h"
-#include "schema/pool.h"
+#include "schema/pool/pool.h"
 
 /* Each function appends a definition. Returns 0 or MW_ENOMEM. */
 int mw_describe_service(struct mw_buf *out, const struct mw_service_type *service);

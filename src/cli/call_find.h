@@ -2,7 +2,7 @@
 #ifndef MW_CLI_CALL_FIND_H
 #define MW_CLI_CALL_FIND_H
 
-#include "schema/pool.h"
+#include "schema/pool/pool.h"
 
 struct mw_call_found {
   const struct mw_method_type *method; /* one of the four is set */

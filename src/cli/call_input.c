@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "schema/json_token.h"
+#include "schema/json/json_token.h"
 
 /* ---- reading ---- */
 

@@ -5,7 +5,7 @@
 
 #include "base/buf.h"
 #include "loop/loop.h"
-#include "schema/json_split.h"
+#include "schema/json/json_split.h"
 
 enum { MW_CALL_CHUNK = 64 * 1024 };
 

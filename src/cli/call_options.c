@@ -116,7 +116,7 @@ static int parse_deadline(struct mw_call_options *o, const char *text) {
   double number = isdigit((unsigned char)text[0]) || text[0] == '.' ? strtod(text, &end) : -1;
   for (size_t i = 0; number > 0 && i < sizeof units / sizeof *units; i++) {
     if (strcmp(end, units[i].unit) != 0) continue;
-    int64_t ns = mw_span_of_seconds(number * units[i].seconds);
+    int64_t ns = mw_duration_from_seconds(number * units[i].seconds);
     o->timeout_ns = ns < 1 ? 1 : ns;
     return -1;
   }

@@ -5,9 +5,9 @@
 #include <string.h>
 
 #include "base/text.h"
-#include "cli/shown.h"
-#include "schema/json.h"
-#include "schema/json_print.h"
+#include "cli/escape.h"
+#include "schema/json/json.h"
+#include "schema/json/json_print.h"
 
 /* Memory limit of one unpacked reply. */
 enum { REPLY_BUDGET = 1 << 30 };

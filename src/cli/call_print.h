@@ -5,7 +5,7 @@
 
 #include "rpc/metadata.h"
 #include "rpc/status.h"
-#include "schema/pool.h"
+#include "schema/pool/pool.h"
 
 /* Prints a reply as JSON and flushes. Returns 0; MW_EFORMAT, MW_ELIMIT or MW_ENOMEM (the bytes do not fit the type, or
  * have no JSON form); MW_EIO (stdout is closed). */

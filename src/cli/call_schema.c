@@ -7,9 +7,9 @@
 
 #include "cli/call_describe.h"
 #include "cli/call_find.h"
-#include "cli/shown.h"
-#include "schema/load.h"
-#include "server/settings.h"
+#include "cli/escape.h"
+#include "schema/load/load.h"
+#include "server/settings/settings.h"
 
 static bool is_folder(const char *path) {
   struct stat info;

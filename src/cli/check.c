@@ -5,13 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/ask.h"
+#include "cli/admin_client.h"
 #include "cli/call_find.h"
 #include "cli/cli.h"
-#include "cli/shown.h"
+#include "cli/escape.h"
 #include "server/server.h"
-#include "server/settings_check.h"
-#include "server/shared.h"
+#include "server/settings/settings_check.h"
+#include "server/worker/worker_shared.h"
 
 static const char help[] =
     "Loads the protos and scripts of the project folder DIR (the working directory by default) as `serve` would, and\n"
@@ -73,8 +73,8 @@ static void summarise(struct mw_buf *out, const struct mw_worker *worker, const 
 
 /* Loads the generation into a temporary worker, without a thread and with a store in memory. */
 static int load(const char *dir, struct mw_generation *generation, struct mw_buf *summary, struct mw_err *err) {
-  struct mw_shared shared;
-  int rc = mw_shared_open(&shared, dir, generation, err);
+  struct mw_worker_shared shared;
+  int rc = mw_worker_shared_open(&shared, dir, generation, err);
   if (rc != 0) return rc;
   struct mw_worker worker;
   mw_worker_init(&worker, &shared, 0);
@@ -84,7 +84,7 @@ static int load(const char *dir, struct mw_generation *generation, struct mw_buf
     mw_worker_close(&worker);
   }
   mw_worker_fini(&worker);
-  mw_shared_close(&shared);
+  mw_worker_shared_close(&shared);
   return rc;
 }
 
@@ -137,7 +137,7 @@ static bool ask_server(const struct options *options, const char *data, const ch
   if (!data || !realpath(options->dir, path)) return true; /* the findings report the folder */
   struct mw_buf answer = MW_BUF_INIT;
   struct mw_err err = MW_ERR_INIT;
-  int rc = mw_ask(data, "check", path, options->seconds, &answer, &err);
+  int rc = mw_admin_send(data, "check", path, options->seconds, &answer, &err);
   bool fine = rc == 0 ? show(&answer, summary) : !named && (rc == MW_ENOTFOUND || rc == MW_ELIMIT || rc == MW_EBUSY);
   if (rc != 0 && fine && *summary) puts(summary);
   if (rc != 0 && (!fine || rc == MW_EBUSY)) fprintf(stderr, "moonwire check: %s\n", mw_err_text(&err));

@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "schema/wire.h"
-#include "server/wire_write.h"
+#include "schema/wire/wire.h"
+#include "server/services/wire_write.h"
 
 #define END_NS ((int64_t)MW_NS_PER_S) /* time to wait for the server's status after the last answer */
 
@@ -38,7 +38,7 @@ static bool is_well_formed(struct mw_slice message) {
   struct mw_wire_field field;
   const uint8_t *at = message.data, *end = at + message.len;
   for (; at < end; at = field.end) {
-    if (mw_wire_next(at, end, MW_WIRE_NUMBER_MAX, GROUPS, &field) != MW_WIRE_FINE) return false;
+    if (mw_wire_next(at, end, MW_WIRE_NUMBER_MAX, GROUPS, &field) != MW_WIRE_OK) return false;
   }
   return true;
 }
@@ -47,7 +47,7 @@ static bool is_well_formed(struct mw_slice message) {
  * malformed field. */
 static bool next_field(struct mw_slice *message, uint32_t number, struct mw_wire_field *field) {
   const uint8_t *at = message->data, *end = at + message->len;
-  while (at < end && mw_wire_next(at, end, MW_WIRE_NUMBER_MAX, GROUPS, field) == MW_WIRE_FINE) {
+  while (at < end && mw_wire_next(at, end, MW_WIRE_NUMBER_MAX, GROUPS, field) == MW_WIRE_OK) {
     at = field->end;
     *message = mw_slice(at, (size_t)(end - at));
     if (field->number == number) return true;

@@ -8,7 +8,7 @@
 
 #include "base/map.h"
 #include "rpc/client_rpc.h"
-#include "schema/pool.h"
+#include "schema/pool/pool.h"
 
 struct mw_reflect {
   struct mw_loop *loop;

@@ -8,8 +8,8 @@
 
 #include "base/clock.h"
 #include "base/host_port.h"
-#include "cli/aside.h"
 #include "cli/banner.h"
+#include "cli/bounded_print.h"
 #include "cli/cli.h"
 #include "cli/signals.h"
 #include "observe/log_output.h"
@@ -161,7 +161,7 @@ static void announce(const struct mw_server *server, const char *dir) {
   for (size_t i = 0; (address = mw_server_address(server, i)) != NULL; i++) {
     mw_buf_printf(&text, "moonwire: listening on %s\n", address);
   }
-  mw_aside_print(&text, ANNOUNCE_NS);
+  mw_print_bounded(&text, ANNOUNCE_NS);
 }
 
 /* Runs an open server until its end. */

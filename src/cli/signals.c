@@ -13,8 +13,8 @@
 #include "base/clock.h"
 #include "cli/cli.h"
 #include "observe/log_output.h"
-#include "schema/subprocess.h"
-#include "server/temporary.h"
+#include "schema/load/subprocess.h"
+#include "server/files/temporary.h"
 
 enum { GIVE_UP_MS = 200 }; /* time before the end at which the cleanup starts without late workers */
 
@@ -110,8 +110,8 @@ static void take(struct mw_signals *signals, int number) {
   if (++signals->stops > 2) end_now();
   if (!signals->server) mw_subprocess_stop_all(); /* the server is being opened, or has ended */
   int64_t now = mw_clock_real(), grace = 0;
-  if (signals->stops == 1 && signals->server) grace = mw_server_grace(signals->server);
-  int64_t ends = mw_clock_after(mw_clock_after(now, grace), last);
+  if (signals->stops == 1 && signals->server) grace = mw_server_grace_ns(signals->server);
+  int64_t ends = mw_time_add(mw_time_add(now, grace), last);
   if (ends < signals->ends) signals->ends = ends;
   give(signals->stops == 1 ? &signals->drain : &signals->cancel);
 }

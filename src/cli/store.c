@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "cli/cli.h"
-#include "cli/shown.h"
-#include "server/settings.h"
+#include "cli/escape.h"
+#include "server/settings/settings.h"
 #include "store/check.h"
 
 static const char help[] =

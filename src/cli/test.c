@@ -14,7 +14,7 @@
 #include "observe/log_output.h"
 #include "script/traceback.h"
 #include "server/server.h"
-#include "server/shared.h"
+#include "server/worker/worker_shared.h"
 
 static const char help[] =
     "Runs the busted specs of the project folder DIR (the working directory by default) inside the runtime. Each test\n"
@@ -169,13 +169,13 @@ static int run(struct mw_test *test, struct mw_err *err) {
   struct mw_generation *generation;
   int rc = mw_generation_read(&generation, ".", 1, NULL, &overrides, err);
   if (rc != 0) return rc;
-  struct mw_shared shared;
-  rc = mw_shared_open(&shared, ".", generation, err);
+  struct mw_worker_shared shared;
+  rc = mw_worker_shared_open(&shared, ".", generation, err);
   mw_generation_unref(generation);
   if (rc != 0) return rc;
   test->shared = &shared;
   test->generation = generation; /* `shared` has a reference */
-  if (test->limit < 0) test->limit = mw_span_of_seconds(generation->settings.test_seconds);
+  if (test->limit < 0) test->limit = mw_duration_from_seconds(generation->settings.test_seconds);
   mw_worker_init(&test->worker, &shared, 0);
   rc = mw_worker_open(&test->worker, err);
   if (rc == 0) {
@@ -187,7 +187,7 @@ static int run(struct mw_test *test, struct mw_err *err) {
     mw_test_close_stores(test, true);
   }
   mw_worker_fini(&test->worker);
-  mw_shared_close(&shared);
+  mw_worker_shared_close(&shared);
   return rc;
 }
 
@@ -202,7 +202,7 @@ static int test_folder(struct mw_test *test) {
   return test->code;
 }
 
-/* Options of a server's spec gate (server/gate.h): moonwire test --of=PID --copied-from=PROJECT DIR ... */
+/* Options of a server's spec gate (server/generation/spec_gate.h): moonwire test --of=PID --copied-from=PROJECT DIR ... */
 static const char of[] = "--of=", copied_from[] = "--copied-from=";
 
 /* Removes --timeout S from busted's arguments. Reports a wrong value and returns false. */
@@ -224,7 +224,7 @@ static bool take_timeout(struct mw_test *test) {
                       "Try moonwire test --help.\n", value);
       return false;
     }
-    test->limit = mw_span_of_seconds(seconds);
+    test->limit = mw_duration_from_seconds(seconds);
   }
   test->argc = kept;
   return true;
@@ -233,7 +233,7 @@ static bool take_timeout(struct mw_test *test) {
 int mw_cli_test(int argc, char **argv) {
   const char *project = NULL;
   if (argc > 1 && strncmp(argv[1], of, sizeof of - 1) == 0) {
-    if (!mw_test_leash(argv[1] + sizeof of - 1)) return MW_EXIT_USAGE;
+    if (!mw_test_end_with_parent(argv[1] + sizeof of - 1)) return MW_EXIT_USAGE;
     argc--;
     argv++;
     if (argc > 1 && strncmp(argv[1], copied_from, sizeof copied_from - 1) == 0) {

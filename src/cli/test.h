@@ -9,7 +9,7 @@
 #include <signal.h>
 
 #include "base/buf.h"
-#include "server/worker.h"
+#include "server/worker/worker.h"
 
 struct clock;
 
@@ -19,7 +19,7 @@ struct mw_test {
   struct mw_generation *generation; /* generation of the folder; borrowed */
   struct mw_program *specs;         /* program whose module `moonwire` the specs require */
   struct mw_engine *inproc;         /* calls handlers of the worker's current program */
-  struct mw_shared *shared;
+  struct mw_worker_shared *shared;
   struct clock *clock;              /* the object that has stopped the clocks, or NULL; for test_clock.c */
   struct mw_fiber *fiber;           /* of the specs; NULL before and after; this and the next two for test_stuck.c */
   struct mw_timer *look;
@@ -28,7 +28,7 @@ struct mw_test {
   int64_t limit;                    /* nanoseconds that a test may take; 0 for no limit, -1 until set */
   int64_t since;                    /* mw_clock_real() at the start of the test, or at the end of the previous one */
   volatile sig_atomic_t interrupted; /* set by SIGINT */
-  struct mw_test_turn *pause;       /* the test.pause() under way, or NULL; this and the next for test_clock.c */
+  struct mw_test_task *pause;       /* the test.pause() under way, or NULL; this and the next for test_clock.c */
   void (*end_pause)(struct mw_test *test); /* ends `pause` */
   struct mw_list stores;            /* stores of earlier tests, referenced by objects that are not yet collected */
   pthread_mutex_t log_lock;         /* guards `log` and `quiet` */
@@ -45,23 +45,23 @@ static inline struct mw_test *mw_test_of(lua_State *L) { return lua_touserdata(L
 
 /* A task that a spec waits for. It runs outside of all fibers, where scripts can be loaded and handlers can run. It
  * lies in a userdata on the spec's stack. */
-struct mw_test_turn {
+struct mw_test_task {
   struct mw_post post;
   struct mw_test *test;
   struct mw_fiber *fiber;
   lua_KFunction k;
   struct mw_err err;      /* raised in the spec if set */
-  void (*run)(struct mw_test_turn *turn); /* calls mw_test_turn_end() when it is done, or later */
+  void (*run)(struct mw_test_task *turn); /* calls mw_test_task_end() when it is done, or later */
 };
 
 /* Suspends the fiber until the turn, at the top of the stack, has ended. Then raises its error, or calls `k` with the
  * turn as its context. */
-int mw_test_turn_wait(lua_State *L, struct mw_test_turn *turn, const char *what, lua_KFunction k);
-void mw_test_turn_end(struct mw_test_turn *turn);
+int mw_test_task_wait(lua_State *L, struct mw_test_task *turn, const char *what, lua_KFunction k);
+void mw_test_task_end(struct mw_test_task *turn);
 
 /* Makes this process, the leader of its group, end with its whole group when its parent, process `parent`, ends for any
  * reason, and at SIGTERM. Returns false on failure. */
-bool mw_test_leash(const char *parent);
+bool mw_test_end_with_parent(const char *parent);
 
 /* Add functions to the table at the top. */
 void mw_test_clock_open(lua_State *L, struct mw_test *test);   /* clock, settle; test_clock.c */

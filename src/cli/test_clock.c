@@ -9,7 +9,7 @@ enum { SAME_MOMENT_MAX = 10000, LOOK_AGAIN_NS = MW_NS_PER_MS };
 #define STEP_LIMIT 9e9 /* seconds; fits in nanoseconds */
 
 struct drive {
-  struct mw_test_turn turn;
+  struct mw_test_task turn;
   int64_t until;   /* fire the timers due by then */
   size_t left;     /* maximum number of timers to fire */
   bool move;       /* finally set the clock to `until` */
@@ -59,10 +59,10 @@ static void drive(void *arg) {
       return;
   } while (fire_next(d));
   if (d->move && d->turn.err.code == 0 && d->turn.test->clock && d->until > mw_clock_mono()) mw_clock_move(d->until);
-  mw_test_turn_end(&d->turn);
+  mw_test_task_end(&d->turn);
 }
 
-static void run_drive(struct mw_test_turn *turn) { drive(MW_CONTAINER(turn, struct drive, turn)); }
+static void run_drive(struct mw_test_task *turn) { drive(MW_CONTAINER(turn, struct drive, turn)); }
 
 static struct drive *push_drive(lua_State *L, struct mw_test *test) {
   struct drive *d = lua_newuserdatauv(L, sizeof *d, 0);
@@ -74,13 +74,13 @@ static int after_wait(lua_State *L, int status, lua_KContext context) { return 0
 
 /* test.settle() */
 static int l_settle(lua_State *L) {
-  return mw_test_turn_wait(L, &push_drive(L, mw_test_of(L))->turn, "test.settle", after_wait);
+  return mw_test_task_wait(L, &push_drive(L, mw_test_of(L))->turn, "test.settle", after_wait);
 }
 
 /* ---- waiting by the real clock ---- */
 
 struct pause {
-  struct mw_test_turn turn;
+  struct mw_test_task turn;
   int64_t delay;
   struct mw_timer *timer;
 };
@@ -89,7 +89,7 @@ static void end_pause(void *arg) {
   struct pause *pause = arg;
   struct mw_test *test = pause->turn.test;
   if (test->pause == &pause->turn) test->pause = NULL;
-  mw_test_turn_end(&pause->turn);
+  mw_test_task_end(&pause->turn);
 }
 
 static void end_pause_early(struct mw_test *test) {
@@ -99,7 +99,7 @@ static void end_pause_early(struct mw_test *test) {
 }
 
 /* Records the pause, unless a spawned function waits: the test itself has at most one. */
-static void run_pause(struct mw_test_turn *turn) {
+static void run_pause(struct mw_test_task *turn) {
   struct pause *pause = MW_CONTAINER(turn, struct pause, turn);
   if (turn->fiber == turn->test->fiber) {
     turn->test->pause = turn;
@@ -109,16 +109,16 @@ static void run_pause(struct mw_test_turn *turn) {
   if (pause->timer) return;
   turn->test->pause = NULL;
   mw_err_set(&turn->err, MW_ENOMEM, "out of memory");
-  mw_test_turn_end(turn);
+  mw_test_task_end(turn);
 }
 
 /* test.pause(seconds) */
 static int l_pause(lua_State *L) {
   struct mw_test *test = mw_test_of(L);
-  int64_t delay = mw_span_of_seconds(luaL_checknumber(L, 1));
+  int64_t delay = mw_duration_from_seconds(luaL_checknumber(L, 1));
   struct pause *pause = lua_newuserdatauv(L, sizeof *pause, 0);
   *pause = (struct pause){{.test = test, .err = MW_ERR_INIT, .run = run_pause}, delay, NULL};
-  return mw_test_turn_wait(L, &pause->turn, "test.pause", after_wait);
+  return mw_test_task_wait(L, &pause->turn, "test.pause", after_wait);
 }
 
 /* ---- the clock ---- */
@@ -135,10 +135,10 @@ static int l_advance(lua_State *L) {
   lua_Number seconds = luaL_checknumber(L, 2);
   luaL_argcheck(L, seconds >= 0 && seconds <= 1e9, 2, "expected seconds from 0 to 1e9");
   struct drive *d = push_drive(L, test);
-  d->until = mw_clock_after(mw_clock_mono(), mw_span_of_seconds(seconds));
+  d->until = mw_time_add(mw_clock_mono(), mw_duration_from_seconds(seconds));
   d->left = SIZE_MAX;
   d->move = true;
-  return mw_test_turn_wait(L, &d->turn, "clock:advance", after_wait);
+  return mw_test_task_wait(L, &d->turn, "clock:advance", after_wait);
 }
 
 static int after_step(lua_State *L, int status, lua_KContext context) {
@@ -153,15 +153,15 @@ static int l_step(lua_State *L) {
   lua_Number limit = luaL_optnumber(L, 2, STEP_LIMIT);
   if (!(limit < STEP_LIMIT)) limit = STEP_LIMIT;
   struct drive *d = push_drive(L, test);
-  d->until = mw_span_of_seconds(limit);
+  d->until = mw_duration_from_seconds(limit);
   d->left = 1;
-  return mw_test_turn_wait(L, &d->turn, "clock:step", after_step);
+  return mw_test_task_wait(L, &d->turn, "clock:step", after_step);
 }
 
 void mw_test_clock_release(struct mw_test *test) {
   if (!test->clock) return;
   test->clock = NULL;
-  mw_loop_let_go(&test->worker.loop);
+  mw_loop_thaw_timers(&test->worker.loop);
   mw_clock_go();
 }
 
@@ -186,7 +186,7 @@ static int l_stop_clock(lua_State *L) {
   lua_rawsetp(L, LUA_REGISTRYINDEX, &stopped_clock);
   test->clock = clock;
   mw_clock_stop(lua_isnoneornil(L, 1) ? MW_NEVER : (int64_t)(wall * MW_NS_PER_S));
-  mw_loop_hold(&test->worker.loop);
+  mw_loop_freeze_timers(&test->worker.loop);
   return 1;
 }
 

@@ -7,7 +7,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
-#include "bind/bind.h"
+#include "bind/base/bind.h"
 
 #define PROCESS "moonwire.test.Process"
 
@@ -227,7 +227,7 @@ static void set_limit(lua_State *L) {
 static bool start_timer(lua_State *L, struct process *p) {
   lua_Number left = lua_tonumber(L, 2) - (lua_Number)mw_clock_real() / MW_NS_PER_S;
   if (left <= 0) return false;
-  p->timer = mw_timer_start_real(mw_vm_of(L)->loop, mw_span_of_seconds(left), on_time, p);
+  p->timer = mw_timer_start_real(mw_vm_of(L)->loop, mw_duration_from_seconds(left), on_time, p);
   return p->timer != NULL;
 }
 

@@ -170,7 +170,7 @@ int mw_acceptors_listen(struct mw_acceptors *acceptors, const char *address, str
   return rc == 0 ? 0 : fail(rc, address, err);
 }
 
-int mw_acceptors_share(struct mw_acceptors *acceptors, int fd, const char *address, struct mw_err *err) {
+int mw_acceptors_accept_from(struct mw_acceptors *acceptors, int fd, const char *address, struct mw_err *err) {
   int own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
   int rc = own < 0 ? -errno : add(acceptors, own, 1);
   return rc == 0 ? 0 : fail(rc, address, err);

@@ -37,7 +37,7 @@ int mw_acceptors_listen(struct mw_acceptors *acceptors, const char *address, str
 
 /* Accepts from `fd`, a listening socket that several loops share; `address` names it in messages. Borrows `fd` and
  * keeps a duplicate until mw_acceptors_close(). Returns 0, MW_EIO or MW_ENOMEM. */
-int mw_acceptors_share(struct mw_acceptors *acceptors, int fd, const char *address, struct mw_err *err);
+int mw_acceptors_accept_from(struct mw_acceptors *acceptors, int fd, const char *address, struct mw_err *err);
 
 /* Reserves a descriptor if none is reserved. Call it after closing a connection, which may have spent the reserve. */
 void mw_acceptors_reserve(struct mw_acceptors *acceptors);

@@ -23,7 +23,7 @@ struct mw_timer {
 
 static void fire_due(uv_idle_t *idle);
 
-static void on_async(uv_async_t *async) { mw_loop_turn_posts(MW_CONTAINER(async, struct mw_loop, async)); }
+static void on_async(uv_async_t *async) { mw_loop_run_posts_bounded(MW_CONTAINER(async, struct mw_loop, async)); }
 
 static void wake_by_async(void *arg) {
   struct mw_loop *loop = arg;
@@ -109,7 +109,7 @@ static void wake(struct mw_loop *loop) {
   pthread_mutex_unlock(&loop->lock);
 }
 
-void mw_loop_turn_posts(struct mw_loop *loop) {
+void mw_loop_run_posts_bounded(struct mw_loop *loop) {
   int64_t until = mw_clock_real() + MW_LOOP_TURN_NS;
   take_posts(loop);
   while (run_post(loop) && mw_clock_real() < until) continue;
@@ -214,7 +214,7 @@ static struct mw_timer *start(struct mw_loop *loop, bool real, int64_t delay_ns,
     return timer;
   }
   int64_t now = real ? mw_clock_real() : mw_clock_mono();
-  timer->due = mw_clock_after(now, delay_ns);
+  timer->due = mw_time_add(now, delay_ns);
   if (!is_held(timer)) uv_timer_start(&timer->uv, on_timer, timeout_ms(timer), 0);
   mw_list_push(&loop->live_timers, &timer->link);
   return timer;
@@ -244,14 +244,14 @@ bool mw_loop_has_due(const struct mw_loop *loop) {
 
 /* ---- while the clocks are stopped ---- */
 
-void mw_loop_hold(struct mw_loop *loop) {
+void mw_loop_freeze_timers(struct mw_loop *loop) {
   loop->held = true;
   for (struct mw_list *node = loop->live_timers.next; node != &loop->live_timers; node = node->next) {
     if (is_held(timer_at(node))) uv_timer_stop(&timer_at(node)->uv);
   }
 }
 
-void mw_loop_let_go(struct mw_loop *loop) {
+void mw_loop_thaw_timers(struct mw_loop *loop) {
   int64_t behind = mw_clock_real() - mw_clock_mono();
   for (struct mw_list *node = loop->live_timers.next; node != &loop->live_timers; node = node->next) {
     struct mw_timer *timer = timer_at(node);

@@ -5,7 +5,7 @@
  *
  * Everything here belongs to the thread that runs the loop, except mw_loop_post(), which any thread may call. A post
  * is a node that the caller embeds in its own struct; posts of one thread run in the order they were made. The code
- * that runs the loop (uv_run(), or an engine that embeds it) calls mw_loop_turn_posts() when it is woken. */
+ * that runs the loop (uv_run(), or an engine that embeds it) calls mw_loop_run_posts_bounded() when it is woken. */
 #ifndef MW_LOOP_LOOP_H
 #define MW_LOOP_LOOP_H
 
@@ -61,7 +61,7 @@ void mw_loop_unpost(struct mw_loop *loop, struct mw_post *post);
 void mw_loop_run_posts(struct mw_loop *loop);
 
 /* Runs queued posts for at most MW_LOOP_TURN_NS, and wakes the loop again for the rest. Not from within a post. */
-void mw_loop_turn_posts(struct mw_loop *loop);
+void mw_loop_run_posts_bounded(struct mw_loop *loop);
 
 /* True if posts are queued. The loop's thread. */
 bool mw_loop_has_posts(struct mw_loop *loop);
@@ -84,11 +84,11 @@ bool mw_loop_has_due(const struct mw_loop *loop);
 
 /* ---- while the clocks are stopped (base/clock.h) ---- */
 
-/* mw_loop_hold() follows mw_clock_stop(); mw_loop_let_go() precedes mw_clock_go(). Between them, only timers of
- * mw_timer_start_real() and timers started with no delay fire by themselves. mw_loop_let_go() restarts the others
+/* mw_loop_freeze_timers() follows mw_clock_stop(); mw_loop_thaw_timers() precedes mw_clock_go(). Between them, only timers of
+ * mw_timer_start_real() and timers started with no delay fire by themselves. mw_loop_thaw_timers() restarts the others
  * with their remaining time. */
-void mw_loop_hold(struct mw_loop *loop);
-void mw_loop_let_go(struct mw_loop *loop);
+void mw_loop_freeze_timers(struct mw_loop *loop);
+void mw_loop_thaw_timers(struct mw_loop *loop);
 
 /* Advances the stopped clocks to the earliest timer (of several, the one started first) and fires it. Returns false,
  * with nothing done, if none is due by `until`. */

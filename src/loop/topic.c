@@ -44,7 +44,7 @@ struct mw_subscription {
   uint64_t dropped;
   size_t capacity;
   bool closed;
-  struct payload *current; /* returned last by mw_subscription_next() */
+  struct payload *current; /* returned last by mw_subscription_take() */
   struct payload *queue[]; /* a ring of `capacity` */
 };
 
@@ -127,7 +127,7 @@ static void enqueue(struct mw_subscription *s, struct payload *payload) {
 
 /* Drops the oldest payloads of queues that hold more than `most` bytes. mw_topics.lock is held, so nobody publishes. */
 static void cut_queues(struct topic *topic, size_t most) {
-  pthread_mutex_lock(&topic->lock); /* excludes mw_subscription_next() */
+  pthread_mutex_lock(&topic->lock); /* excludes mw_subscription_take() */
   for (struct mw_list *node = topic->subscriptions.next; node != &topic->subscriptions; node = node->next) {
     struct mw_subscription *s = MW_CONTAINER(node, struct mw_subscription, link);
     while (s->bytes > most) drop_oldest(s);
@@ -250,7 +250,7 @@ int mw_topic_subscribe(struct mw_topics *topics, const char *name, size_t capaci
   return 0;
 }
 
-bool mw_subscription_next(struct mw_subscription *s, struct mw_slice *payload, uint64_t *dropped) {
+bool mw_subscription_take(struct mw_subscription *s, struct mw_slice *payload, uint64_t *dropped) {
   mw_subscription_release(s);
   lock(s);
   s->current = s->count > 0 ? shift(s) : NULL;
@@ -266,7 +266,7 @@ void mw_subscription_release(struct mw_subscription *s) {
   s->current = NULL;
 }
 
-void mw_subscription_stop(struct mw_subscription *s) {
+void mw_subscription_end(struct mw_subscription *s) {
   if (!s->topic) return;
   struct mw_topics *topics = s->topic->topics;
   pthread_rwlock_wrlock(&topics->lock);
@@ -278,7 +278,7 @@ void mw_subscription_stop(struct mw_subscription *s) {
 
 void mw_subscription_close(struct mw_subscription *s) {
   if (!s) return;
-  mw_subscription_stop(s);
+  mw_subscription_end(s);
   s->closed = true;
   while (s->count > 0) payload_unref(shift(s));
   mw_subscription_release(s);

@@ -39,16 +39,16 @@ size_t mw_subscription_size(size_t capacity);
 
 /* Takes the oldest payload, which is valid until the next call on this subscription. Returns false if the queue is
  * empty. Sets `dropped` to the number of payloads dropped since the last call. */
-bool mw_subscription_next(struct mw_subscription *subscription, struct mw_slice *payload, uint64_t *dropped);
+bool mw_subscription_take(struct mw_subscription *subscription, struct mw_slice *payload, uint64_t *dropped);
 
-/* Releases the payload that mw_subscription_next() returned last. */
+/* Releases the payload that mw_subscription_take() returned last. */
 void mw_subscription_release(struct mw_subscription *subscription);
 
 /* Bytes of all payloads. Any thread. */
 size_t mw_topics_bytes(const struct mw_topics *topics);
 
 /* Stops receiving; the payloads in the queue can still be read. On the loop's thread. */
-void mw_subscription_stop(struct mw_subscription *subscription);
+void mw_subscription_end(struct mw_subscription *subscription);
 
 /* Frees it. On the loop's thread; `ready` does not run after it. NULL is allowed. Close all subscriptions before the
  * end of the loop: a queued post frees the subscription. */

@@ -62,7 +62,7 @@ static void append_str(struct line *line, const char *text) { append(line, text,
 
 /* True if a sequence may stand unescaped between quotes. */
 static bool is_plain(const uint8_t *s, size_t len) {
-  return mw_text_is_plain(s, len) && !(len == 1 && (s[0] == '"' || s[0] == '\\'));
+  return mw_text_is_displayable(s, len) && !(len == 1 && (s[0] == '"' || s[0] == '\\'));
 }
 
 static void append_escaped_byte(struct line *line, uint8_t byte) {

@@ -157,7 +157,7 @@ static void sleep_until_lines(void) {
 }
 
 static void nap(void) {
-  int64_t due = mw_clock_after(mw_clock_real(), NAP_NS);
+  int64_t due = mw_time_add(mw_clock_real(), NAP_NS);
   while (output.len < BUFFER / 2 && !output.hurried && !output.ending &&
          mw_condition_wait(&output.wake, &output.lock, due)) {
     continue;
@@ -239,7 +239,7 @@ int mw_log_start_writer(size_t (*format_gap)(char *out, size_t size, uint64_t dr
 
 /* Under the lock. */
 static bool flush(int64_t ns) {
-  int64_t due = mw_clock_after(mw_clock_real(), ns);
+  int64_t due = mw_time_add(mw_clock_real(), ns);
   output.hurried = true;
   pthread_cond_signal(&output.wake);
   bool in_time = true;

@@ -329,7 +329,7 @@ int mw_metric_series(struct mw_metric_family *family, const char *const *values,
   return rc;
 }
 
-struct mw_metric *mw_metric_part(struct mw_metric *metric) {
+struct mw_metric *mw_metric_shard(struct mw_metric *metric) {
   struct mw_metric_family *family = metric->family;
   assert(family->kind != MW_METRIC_GAUGE);
   if (take(family->metrics, family->name, CACHE_LINE + size_of_values(family), NULL) != 0) return NULL;
@@ -373,15 +373,15 @@ void mw_metric_observe(struct mw_metric *metric, double value) {
   add(&metric->value, value);
 }
 
-void mw_metric_part_add(struct mw_metric *part, double by) {
+void mw_metric_shard_add(struct mw_metric *part, double by) {
   double value = atomic_load_explicit(&part->value, memory_order_relaxed);
   atomic_store_explicit(&part->value, value + by, memory_order_relaxed);
 }
 
-void mw_metric_part_observe(struct mw_metric *part, double value) {
+void mw_metric_shard_observe(struct mw_metric *part, double value) {
   _Atomic uint64_t *bucket = &part->buckets[bucket_of(part->family, value)];
   atomic_store_explicit(bucket, atomic_load_explicit(bucket, memory_order_relaxed) + 1, memory_order_relaxed);
-  mw_metric_part_add(part, value);
+  mw_metric_shard_add(part, value);
 }
 
 static const struct mw_metric *part_of(const struct mw_metric *metric) {

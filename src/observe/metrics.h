@@ -53,11 +53,11 @@ void mw_metric_observe(struct mw_metric *metric, double value);
 /* Creates a part of a counter or histogram for one thread that updates it often: an update needs no atomic
  * read-modify-write and no cache line of another processor. The value of the series includes its parts. A part lives
  * as long as the registry. Returns NULL without memory or over MW_METRICS_BYTES. */
-struct mw_metric *mw_metric_part(struct mw_metric *metric);
+struct mw_metric *mw_metric_shard(struct mw_metric *metric);
 
 /* Update a part, on its thread only. Counters: by >= 0. */
-void mw_metric_part_add(struct mw_metric *part, double by);
-void mw_metric_part_observe(struct mw_metric *part, double value);
+void mw_metric_shard_add(struct mw_metric *part, double by);
+void mw_metric_shard_observe(struct mw_metric *part, double value);
 
 /* Returns a counter's or gauge's value, or a histogram's sum with its count in `count` (may be NULL). */
 double mw_metric_value(const struct mw_metric *metric, uint64_t *count);

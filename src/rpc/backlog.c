@@ -2,32 +2,32 @@
 
 #include "rpc/call.h"
 
-static bool has_room(const struct mw_backlog *backlog, const struct mw_backlog_share *share) {
+static bool has_room(const struct mw_send_backlog *backlog, const struct mw_send_backlog_share *share) {
   return backlog->bytes < backlog->limit || (backlog->latest == share && share->bytes == 0);
 }
 
-static void wake(struct mw_backlog_share *share) {
+static void wake(struct mw_send_backlog_share *share) {
   mw_list_remove(&share->link);
   share->due = true;
   share->wake(share);
 }
 
 /* Wakes one at a time, because its messages may fill the backlog again. */
-static void wake_first(struct mw_backlog *backlog) {
+static void wake_first(struct mw_send_backlog *backlog) {
   if (mw_list_empty(&backlog->waiting)) return;
-  struct mw_backlog_share *first = MW_CONTAINER(backlog->waiting.next, struct mw_backlog_share, link);
+  struct mw_send_backlog_share *first = MW_CONTAINER(backlog->waiting.next, struct mw_send_backlog_share, link);
   if (has_room(backlog, first)) wake(first);
 }
 
-bool mw_backlog_has_room(struct mw_backlog_share *share) {
-  struct mw_backlog *backlog = share->backlog;
+bool mw_send_backlog_has_room(struct mw_send_backlog_share *share) {
+  struct mw_send_backlog *backlog = share->backlog;
   if (!backlog || has_room(backlog, share)) return true;
   if (mw_list_empty(&share->link)) mw_list_push(&backlog->waiting, &share->link);
   return false;
 }
 
-void mw_backlog_change(struct mw_backlog_share *share, size_t bytes) {
-  struct mw_backlog *backlog = share->backlog;
+void mw_send_backlog_change(struct mw_send_backlog_share *share, size_t bytes) {
+  struct mw_send_backlog *backlog = share->backlog;
   backlog->bytes += bytes - share->bytes;
   bool left = bytes < share->bytes;
   share->bytes = bytes;
@@ -38,15 +38,15 @@ void mw_backlog_change(struct mw_backlog_share *share, size_t bytes) {
   wake_first(backlog);
 }
 
-void mw_backlog_report(struct mw_backlog_share *share, struct mw_call *call) {
+void mw_send_backlog_report(struct mw_send_backlog_share *share, struct mw_call *call) {
   if (!share->due) return;
   share->due = false;
   mw_call_on_room(call);
   if (share->backlog) wake_first(share->backlog);
 }
 
-void mw_backlog_leave(struct mw_backlog_share *share) {
-  struct mw_backlog *backlog = share->backlog;
+void mw_send_backlog_leave(struct mw_send_backlog_share *share) {
+  struct mw_send_backlog *backlog = share->backlog;
   if (!backlog) return;
   mw_list_remove(&share->link);
   share->backlog = NULL;

@@ -18,47 +18,47 @@ struct mw_call;
 
 enum { MW_BACKLOG_BUFFERS = 4 }; /* the limit in units of limits.buffer_bytes */
 
-struct mw_backlog {
+struct mw_send_backlog {
   size_t bytes, limit;
   uint32_t moves;                        /* how often bytes have left */
-  const struct mw_backlog_share *latest; /* the share whose bytes left last; NULL once its call has ended */
-  struct mw_list waiting; /* struct mw_backlog_share.link, in order */
+  const struct mw_send_backlog_share *latest; /* the share whose bytes left last; NULL once its call has ended */
+  struct mw_list waiting; /* struct mw_send_backlog_share.link, in order */
 };
 
 /* The part of one call. */
-struct mw_backlog_share {
-  struct mw_backlog *backlog; /* borrowed; NULL: nothing is counted */
+struct mw_send_backlog_share {
+  struct mw_send_backlog *backlog; /* borrowed; NULL: nothing is counted */
   size_t bytes;               /* bytes that the call holds */
   struct mw_list link;
-  bool due;                   /* mw_backlog_report() is due */
-  void (*wake)(struct mw_backlog_share *share); /* schedules mw_backlog_report() */
+  bool due;                   /* mw_send_backlog_report() is due */
+  void (*wake)(struct mw_send_backlog_share *share); /* schedules mw_send_backlog_report() */
 };
 
-static inline void mw_backlog_init(struct mw_backlog *backlog, size_t limit) {
-  *backlog = (struct mw_backlog){.limit = limit};
+static inline void mw_send_backlog_init(struct mw_send_backlog *backlog, size_t limit) {
+  *backlog = (struct mw_send_backlog){.limit = limit};
   mw_list_init(&backlog->waiting);
 }
 
-static inline void mw_backlog_share_init(struct mw_backlog_share *share, void (*wake)(struct mw_backlog_share *share)) {
-  *share = (struct mw_backlog_share){.wake = wake};
+static inline void mw_send_backlog_share_init(struct mw_send_backlog_share *share, void (*wake)(struct mw_send_backlog_share *share)) {
+  *share = (struct mw_send_backlog_share){.wake = wake};
   mw_list_init(&share->link);
 }
 
 /* Implements ops->has_room(). If it returns false, the call waits. */
-bool mw_backlog_has_room(struct mw_backlog_share *share);
+bool mw_send_backlog_has_room(struct mw_send_backlog_share *share);
 
 /* Sets the bytes that the call holds. Wakes the first waiting call if there is room, and this call if it waits and
  * holds none. */
-void mw_backlog_change(struct mw_backlog_share *share, size_t bytes);
+void mw_send_backlog_change(struct mw_send_backlog_share *share, size_t bytes);
 
-static inline void mw_backlog_count(struct mw_backlog_share *share, size_t bytes) {
-  if (share->backlog && bytes != share->bytes) mw_backlog_change(share, bytes);
+static inline void mw_send_backlog_count(struct mw_send_backlog_share *share, size_t bytes) {
+  if (share->backlog && bytes != share->bytes) mw_send_backlog_change(share, bytes);
 }
 
 /* Reports room to the handler of `call` if that is due. */
-void mw_backlog_report(struct mw_backlog_share *share, struct mw_call *call);
+void mw_send_backlog_report(struct mw_send_backlog_share *share, struct mw_call *call);
 
 /* Removes an ended call: it holds nothing, does not wait and has no backlog. */
-void mw_backlog_leave(struct mw_backlog_share *share);
+void mw_send_backlog_leave(struct mw_send_backlog_share *share);
 
 #endif

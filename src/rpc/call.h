@@ -28,7 +28,7 @@
 #include "base/list.h"
 #include "rpc/metadata.h"
 #include "rpc/status.h"
-#include "schema/pool.h"
+#include "schema/pool/pool.h"
 
 /* Client and server end a call at the same deadline, by timers of whole milliseconds. A reset this close before the
  * deadline counts as the deadline's. */

@@ -47,15 +47,15 @@ struct mw_client_events {
 };
 
 /* The progress of a failed call. */
-enum mw_client_reach {
+enum mw_client_progress {
   MW_REACH_SERVER,  /* a handler may have seen it */
   MW_REACH_REFUSED, /* the server refused it before a handler saw it: REFUSED_STREAM, GOAWAY */
   MW_REACH_NONE     /* the request did not leave this process, though there was a connection */
 };
 
 /* Grounds for a retry, apart from the status. */
-struct mw_client_fate {
-  enum mw_client_reach reach;
+struct mw_client_failure {
+  enum mw_client_progress reach;
   struct mw_slice pushback; /* the trailer grpc-retry-pushback-ms; data NULL if there is none */
 };
 
@@ -83,7 +83,7 @@ struct mw_channel_ops {
   /* Reads one message. */
   void (*read)(struct mw_client_call *call);
   /* Only from within `done`; the pushback is borrowed for that event. */
-  struct mw_client_fate (*fate)(const struct mw_client_call *call);
+  struct mw_client_failure (*fate)(const struct mw_client_call *call);
   /* Ends the call with CANCELLED; `done` will run. */
   void (*cancel)(struct mw_client_call *call);
   /* Frees the call and cancels it unless it is done. No events after it. */

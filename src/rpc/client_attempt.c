@@ -208,7 +208,7 @@ static void on_writable(void *user) {
 static void on_done(void *user, const struct mw_status *status, const struct mw_metadata *trailers) {
   struct mw_attempt *attempt = user;
   struct mw_client_rpc *rpc = attempt->rpc;
-  struct mw_client_fate fate = rpc->ops->fate(attempt->call);
+  struct mw_client_failure fate = rpc->ops->fate(attempt->call);
   mw_client_rpc_enter(rpc);
   struct mw_client_call *call = attempt->call;
   attempt->call = NULL;

@@ -125,7 +125,7 @@ void mw_client_rpc_hedge(struct mw_client_rpc *rpc) {
 static void hedge_failed(struct mw_client_rpc *rpc, int64_t pushback, const struct mw_status *status,
                          const struct mw_metadata *trailers) {
   const struct mw_hedging_policy *policy = &rpc->policy->hedging;
-  bool fatal = !mw_codes_have(policy->codes, status->code), forbidden = pushback == -1;
+  bool fatal = !mw_code_set_has(policy->codes, status->code), forbidden = pushback == -1;
   if (!fatal || forbidden) mw_throttle_failed(rpc->channel->throttle);
   if (forbidden) rpc->no_more = true;
   bool more = !fatal && has_more(rpc, policy->max_attempts) && is_allowed(rpc, status);
@@ -145,7 +145,7 @@ static void hedge_failed(struct mw_client_rpc *rpc, int64_t pushback, const stru
 static void retry_failed(struct mw_client_rpc *rpc, int64_t pushback, const struct mw_status *status,
                          const struct mw_metadata *trailers) {
   const struct mw_retry_policy *policy = &rpc->policy->retry;
-  bool retryable = mw_codes_have(policy->codes, status->code), forbidden = pushback == -1;
+  bool retryable = mw_code_set_has(policy->codes, status->code), forbidden = pushback == -1;
   if (retryable || forbidden) mw_throttle_failed(rpc->channel->throttle);
   if (!retryable || forbidden || !has_more(rpc, policy->max_attempts) || !is_allowed(rpc, status)) {
     mw_client_rpc_finish(rpc, status, trailers);
@@ -164,7 +164,7 @@ static void retry_failed(struct mw_client_rpc *rpc, int64_t pushback, const stru
 
 /* Repeats an attempt that no handler has seen. Returns true if it did. The number is limited: a server that ends
  * each connection at once must not keep an RPC without a deadline alive for ever. */
-static bool repeat(struct mw_attempt *attempt, enum mw_client_reach reach) {
+static bool repeat(struct mw_attempt *attempt, enum mw_client_progress reach) {
   struct mw_client_rpc *rpc = attempt->rpc;
   if (reach == MW_REACH_SERVER || (reach == MW_REACH_REFUSED && rpc->refused_once)) return false;
   if (reach == MW_REACH_NONE && rpc->repeats++ == MW_REPEATS_MAX) return false;
@@ -175,7 +175,7 @@ static bool repeat(struct mw_attempt *attempt, enum mw_client_reach reach) {
   return repeated;
 }
 
-void mw_attempt_failed(struct mw_attempt *attempt, const struct mw_client_fate *fate, const struct mw_status *status,
+void mw_attempt_failed(struct mw_attempt *attempt, const struct mw_client_failure *fate, const struct mw_status *status,
                        const struct mw_metadata *trailers) {
   enum { NO_PUSHBACK = -2 };
   struct mw_client_rpc *rpc = attempt->rpc;

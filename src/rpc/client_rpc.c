@@ -97,7 +97,7 @@ static int copy_metadata(struct mw_client_rpc *rpc, const struct mw_metadata *me
 
 /* The timeout of the service config spans all attempts. */
 static int64_t deadline_of(const struct mw_client_rpc *rpc, int64_t deadline) {
-  int64_t due = rpc->policy ? mw_clock_after(mw_clock_mono(), rpc->policy->timeout) : MW_NEVER;
+  int64_t due = rpc->policy ? mw_time_add(mw_clock_mono(), rpc->policy->timeout) : MW_NEVER;
   return due < deadline ? due : deadline;
 }
 

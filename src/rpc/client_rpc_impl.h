@@ -108,7 +108,7 @@ void mw_client_rpc_leave(struct mw_client_rpc *rpc);
 /* ---- client_retry.c ---- */
 
 /* Decides the next step after a failed attempt of an RPC without a winner. The caller releases the attempt's call. */
-void mw_attempt_failed(struct mw_attempt *attempt, const struct mw_client_fate *fate, const struct mw_status *status,
+void mw_attempt_failed(struct mw_attempt *attempt, const struct mw_client_failure *fate, const struct mw_status *status,
                        const struct mw_metadata *trailers);
 
 /* Schedules the next hedge, after the first attempt was started. */

@@ -7,7 +7,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "rpc/engine.h"
-#include "schema/pool.h"
+#include "schema/pool/pool.h"
 
 enum { SEND_LIMIT = 32, SHOWN_PATH = 256, SHOWN_MESSAGE = 1024, IDS = 1024 };
 
@@ -108,7 +108,7 @@ static const struct mw_service_type *find_service(const struct mw_router *router
                                                   struct mw_slice name) {
   const struct mw_service_type *service = mw_router_service(router, name);
   char text[SHOWN_PATH];
-  if (service || !router->pool || mw_dispatch_goes_first(path) || name.len >= sizeof text) return service;
+  if (service || !router->pool || mw_dispatch_is_priority(path) || name.len >= sizeof text) return service;
   snprintf(text, sizeof text, "%.*s", (int)name.len, (const char *)name.data);
   return mw_pool_service(router->pool, text);
 }

@@ -53,7 +53,7 @@ void mw_dispatch_start(struct mw_dispatch *dispatch, struct mw_call *call);
 void mw_dispatch_start_at(struct mw_dispatch *dispatch, struct mw_call *call, const struct mw_route *route);
 
 /* True for paths of gRPC's own services, whose calls wait in the lane `first`. */
-static inline bool mw_dispatch_goes_first(struct mw_slice path) {
+static inline bool mw_dispatch_is_priority(struct mw_slice path) {
   static const char prefix[] = "/grpc.", health[] = "/grpc.health.", reflection[] = "/grpc.reflection.";
   if (path.len < sizeof reflection - 1 || memcmp(path.data, prefix, sizeof prefix - 1) != 0) return false;
   return memcmp(path.data, health, sizeof health - 1) == 0 || memcmp(path.data, reflection, sizeof reflection - 1) == 0;

@@ -139,7 +139,7 @@ int mw_pem_check(const struct mw_pem *pem, const struct mw_pem_files *files, str
   return check_all(pem, files, &part, err);
 }
 
-int mw_pem_try(const struct mw_pem_files *files, enum mw_pem_part *part, struct mw_err *err) {
+int mw_pem_validate(const struct mw_pem_files *files, enum mw_pem_part *part, struct mw_err *err) {
   struct mw_pem pem = {0};
   int rc = read_all(&pem, files->cert, files->key, files->ca, part, err);
   if (rc == 0) rc = check_all(&pem, files, part, err);
@@ -149,7 +149,7 @@ int mw_pem_try(const struct mw_pem_files *files, enum mw_pem_part *part, struct 
 
 /* ---- changes ---- */
 
-bool mw_pem_due(const struct mw_pem_files *files, struct mw_pem_watch *watch) {
+bool mw_pem_changed(const struct mw_pem_files *files, struct mw_pem_watch *watch) {
   const char *const paths[3] = {files->cert, files->key, files->ca};
   bool due = watch->retry > 0 && mw_clock_mono() >= watch->retry;
   for (size_t i = 0; i < 3; i++) {
@@ -171,7 +171,7 @@ static struct {
   struct mw_pem_seen files[3];
 } logged = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-void mw_pem_refused(struct mw_pem_watch *watch, const struct mw_err *err) {
+void mw_pem_reject(struct mw_pem_watch *watch, const struct mw_err *err) {
   watch->retry = mw_clock_mono() + RETRY_NS;
   pthread_mutex_lock(&logged.lock);
   bool again = memcmp(logged.files, watch->seen, sizeof logged.files) == 0;

@@ -38,7 +38,7 @@ enum mw_pem_part { MW_PEM_CERT, MW_PEM_KEY, MW_PEM_CA };
 
 /* Reads and validates a server's files and frees them again. Returns like mw_pem_check(); on failure sets `part` to
  * the wrong one. */
-int mw_pem_try(const struct mw_pem_files *files, enum mw_pem_part *part, struct mw_err *err);
+int mw_pem_validate(const struct mw_pem_files *files, enum mw_pem_part *part, struct mw_err *err);
 
 /* Times and sizes of the files at the last reading. */
 struct mw_pem_watch { /* initialised by zeros */
@@ -51,10 +51,10 @@ struct mw_pem_watch { /* initialised by zeros */
 
 /* Compares the files with `watch` and updates it. Returns true if they must be read: one has changed, or a retry is
  * due. */
-bool mw_pem_due(const struct mw_pem_files *files, struct mw_pem_watch *watch);
+bool mw_pem_changed(const struct mw_pem_files *files, struct mw_pem_watch *watch);
 
 /* Logs that renewed files are unusable because of `err`, once a change in the whole process. Schedules a retry after
  * a second, because a file may be unreadable only for a moment. */
-void mw_pem_refused(struct mw_pem_watch *watch, const struct mw_err *err);
+void mw_pem_reject(struct mw_pem_watch *watch, const struct mw_err *err);
 
 #endif

@@ -15,7 +15,7 @@ int64_t mw_retry_backoff(const struct mw_retry_policy *policy, unsigned n, doubl
   double delay = (double)policy->initial_backoff, most = (double)policy->max_backoff;
   for (unsigned i = 1; i < n; i++) delay *= policy->multiplier;
   if (delay > most) delay = most;
-  return mw_span_of_ns(delay * (1 - jitter + 2 * jitter * random));
+  return mw_duration_from_ns(delay * (1 - jitter + 2 * jitter * random));
 }
 
 double mw_retry_random(void) {
@@ -43,7 +43,7 @@ enum { TOKEN = 1000 };
 struct mw_throttle {
   struct mw_list link; /* in `throttles` until another replaces it */
   unsigned refs;       /* guarded by `lock` */
-  struct mw_throttling numbers;
+  struct mw_throttle_config numbers;
   _Atomic int tokens;
   char target[];
 };
@@ -59,7 +59,7 @@ static struct mw_throttle *find(const char *target) {
   return NULL;
 }
 
-static struct mw_throttle *make(const char *target, struct mw_throttling numbers) {
+static struct mw_throttle *make(const char *target, struct mw_throttle_config numbers) {
   size_t size = strlen(target) + 1;
   struct mw_throttle *throttle = malloc(sizeof *throttle + size);
   if (!throttle) return NULL;
@@ -70,7 +70,7 @@ static struct mw_throttle *make(const char *target, struct mw_throttling numbers
   return throttle;
 }
 
-struct mw_throttle *mw_throttle_ref(const char *target, struct mw_throttling numbers) {
+struct mw_throttle *mw_throttle_ref(const char *target, struct mw_throttle_config numbers) {
   pthread_mutex_lock(&lock);
   struct mw_throttle *throttle = find(target);
   if (throttle && (throttle->numbers.max != numbers.max || throttle->numbers.ratio != numbers.ratio)) {

@@ -26,7 +26,7 @@ struct mw_hedging_policy {
   uint32_t codes;               /* a bit for each non-fatal status code */
 };
 
-static inline bool mw_codes_have(uint32_t codes, enum mw_code code) { return (codes >> (unsigned)code & 1) != 0; }
+static inline bool mw_code_set_has(uint32_t codes, enum mw_code code) { return (codes >> (unsigned)code & 1) != 0; }
 
 /* Returns the nanoseconds before the `n`-th retry (from 1) since the start or the last pushback: min(initial *
  * multiplier^(n-1), max), times 0.8 to 1.2 for `random` from 0 to 1. */
@@ -42,7 +42,7 @@ int64_t mw_retry_pushback(struct mw_slice value);
 /* ---- throttling, per target ---- */
 
 /* In thousandths of a token. */
-struct mw_throttling {
+struct mw_throttle_config {
   int max, ratio;
 };
 
@@ -50,7 +50,7 @@ struct mw_throttle;
 
 /* Returns a reference to the throttle of `target` in this process, or NULL without memory. Creates it if there is
  * none, or if it has other numbers; later channels then use the new one. Any thread. */
-struct mw_throttle *mw_throttle_ref(const char *target, struct mw_throttling throttling);
+struct mw_throttle *mw_throttle_ref(const char *target, struct mw_throttle_config throttling);
 void mw_throttle_unref(struct mw_throttle *throttle);
 
 /* Counts an attempt that failed with a retryable code, or an RPC that succeeded. Any thread; NULL for no throttling. */

@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-#include "schema/pool.h"
+#include "schema/pool/pool.h"
 
 void mw_router_init(struct mw_router *router, uint64_t generation) {
   *router = (struct mw_router){.routes = MW_MAP_INIT, .services = MW_MAP_INIT, .generation = generation};
@@ -39,7 +39,7 @@ int mw_router_add(struct mw_router *router, const struct mw_method_type *method,
   return add(router, &(struct mw_route){.method = method, .handler = handler, .arg = arg, .router = router});
 }
 
-int mw_router_share(struct mw_router *router, const struct mw_method_type *method, const struct mw_route *shared) {
+int mw_router_alias(struct mw_router *router, const struct mw_method_type *method, const struct mw_route *shared) {
   return add(router, &(struct mw_route){.method = method, .router = router, .shared = shared});
 }
 

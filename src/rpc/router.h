@@ -37,7 +37,7 @@ int mw_router_add(struct mw_router *router, const struct mw_method_type *method,
 
 /* Adds a method whose calls use `shared`, a route of a table that outlives this one, and pin only that table.
  * Returns 0 or MW_ENOMEM. */
-int mw_router_share(struct mw_router *router, const struct mw_method_type *method, const struct mw_route *shared);
+int mw_router_alias(struct mw_router *router, const struct mw_method_type *method, const struct mw_route *shared);
 
 /* Adds a service that may have no routes. Returns 0 or MW_ENOMEM. */
 int mw_router_add_service(struct mw_router *router, const struct mw_service_type *service);

@@ -8,9 +8,9 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "schema/json_number.h"
-#include "schema/json_token.h"
-#include "schema/time_text.h"
+#include "schema/json/json_number.h"
+#include "schema/json/json_token.h"
+#include "schema/json/time_text.h"
 
 enum { PATH_MAX_LEN = 200, KEY_MAX = 48, MAX_TOKENS = 1000 };
 
@@ -219,7 +219,7 @@ static int read_hedging(struct reader *r, struct mw_method_config *method) {
 }
 
 static int throttling_member(struct reader *r, const char *key, void *to) {
-  struct mw_throttling *throttling = to;
+  struct mw_throttle_config *throttling = to;
   int64_t tokens;
   double ratio;
   int rc;

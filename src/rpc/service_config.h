@@ -21,7 +21,7 @@ struct mw_method_config {
 
 struct mw_service_config {
   char *rest; /* the JSON for an engine; the members implemented here are renamed so that engines skip them */
-  struct mw_throttling throttling; /* without retryThrottling: all 0 */
+  struct mw_throttle_config throttling; /* without retryThrottling: all 0 */
   struct mw_service_config_method *methods;
   size_t n_methods;
   struct mw_map by_name; /* "SERVICE/METHOD" to the index of its entry in `methods`, plus 1 */

@@ -34,7 +34,7 @@ static struct mw_metric *part(struct mw_metric_family *family, const char *metho
   const char *const values[] = {method, code};
   struct mw_metric *out = NULL;
   if (!family || mw_metric_series(family, values, &out, NULL) != 0) return NULL;
-  return mw_metric_part(out);
+  return mw_metric_shard(out);
 }
 
 static struct method_stats *method_of(struct mw_call_stats *stats, const char *path) {
@@ -67,9 +67,9 @@ void mw_call_stats_add(struct mw_call_stats *stats, struct mw_metrics *metrics, 
   if (!method) return;
   if ((unsigned)code >= MW_CODE_COUNT) code = MW_CODE_UNKNOWN;
   if (!method->calls[code]) method->calls[code] = part(stats->calls, path, mw_code_name(code));
-  if (method->calls[code]) mw_metric_part_add(method->calls[code], 1);
-  if (method->seconds) mw_metric_part_observe(method->seconds, (double)duration_ns / MW_NS_PER_S);
-  if (method->wait && wait_ns >= MW_NS_PER_MS) mw_metric_part_observe(method->wait, (double)wait_ns / MW_NS_PER_S);
-  if (method->received && received > 0) mw_metric_part_add(method->received, (double)received);
-  if (method->sent && sent > 0) mw_metric_part_add(method->sent, (double)sent);
+  if (method->calls[code]) mw_metric_shard_add(method->calls[code], 1);
+  if (method->seconds) mw_metric_shard_observe(method->seconds, (double)duration_ns / MW_NS_PER_S);
+  if (method->wait && wait_ns >= MW_NS_PER_MS) mw_metric_shard_observe(method->wait, (double)wait_ns / MW_NS_PER_S);
+  if (method->received && received > 0) mw_metric_shard_add(method->received, (double)received);
+  if (method->sent && sent > 0) mw_metric_shard_add(method->sent, (double)sent);
 }

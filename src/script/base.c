@@ -6,7 +6,7 @@
 /* Runs after the called function. The `extra` values at the bottom of the stack are not results. */
 static int after_call(lua_State *L, int status, lua_KContext extra) {
   if (status == LUA_OK || status == LUA_YIELD) return lua_gettop(L) - (int)extra;
-  if (mw_budget_settle(L, status) || mw_fiber_is_doom(L, -1)) return lua_error(L);
+  if (mw_budget_settle(L, status) || mw_fiber_is_kill_error(L, -1)) return lua_error(L);
   lua_pushboolean(L, 0);
   lua_insert(L, -2);
   return 2;
@@ -23,7 +23,7 @@ static int l_pcall(lua_State *L) {
 /* The message handler of xpcall. The script's own handler, upvalue 1, cannot replace the error that ends the fiber. */
 static int handle_message(lua_State *L) {
   lua_settop(L, 1);
-  if (mw_fiber_is_doom(L, 1)) return 1;
+  if (mw_fiber_is_kill_error(L, 1)) return 1;
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_insert(L, 1);
   lua_call(L, 1, 1);

@@ -51,7 +51,7 @@ void mw_collect_stress(struct mw_vm *vm) {
 static void set_stress(struct mw_vm *vm, bool on) {}
 #endif
 
-void mw_collect_space_out(struct mw_vm *vm) {
+void mw_collect_add_ballast(struct mw_vm *vm) {
   set_stress(vm, getenv("MOONWIRE_GCSTRESS") != NULL);
   lua_newuserdatauv(vm->L, SPACE, 0);
   luaL_ref(vm->L, LUA_REGISTRYINDEX);
@@ -78,7 +78,7 @@ static void run_steps(struct mw_vm *vm, int64_t time) {
   mw_budget_collected(vm, vm->cycles == 0);
 }
 
-void mw_collect_pace(lua_State *L, size_t bytes) {
+void mw_collect_charge(lua_State *L, size_t bytes) {
   struct mw_vm *vm = mw_vm_of(L);
   vm->unpaced += bytes;
   if (vm->unpaced < PACE) return;

@@ -13,7 +13,7 @@
 #include "script/vm.h"
 
 /* Adds the ballast block. May raise for lack of memory. */
-void mw_collect_space_out(struct mw_vm *vm);
+void mw_collect_add_ballast(struct mw_vm *vm);
 
 /* Starts the collection of everything that is garbage now. Steps are larger while memory is almost used up. It may be
  * called again at any time. */
@@ -29,7 +29,7 @@ void mw_collect_now(lua_State *L);
 /* Call it before a C function takes `bytes` of vm->memory for a value whose finalizer releases them. The collector
  * counts only Lua's own bytes, so this does the work due for as many of them: a whole cycle while memory is almost used
  * up. Runs finalizers. */
-void mw_collect_pace(lua_State *L, size_t bytes);
+void mw_collect_charge(lua_State *L, size_t bytes);
 
 /* Call it before the state is closed. */
 void mw_collect_stop(struct mw_vm *vm);

@@ -79,7 +79,7 @@ static int go_on_resume(lua_State *L, lua_State *inside, int n) {
   int rc = resume_inside(L, inside, n, &n_results);
   if (rc == LUA_YIELD && fiber_waits(L)) return lua_yieldk(L, 0, (lua_KContext)inside, after_resume);
   int delivered = deliver(L, inside, rc, n_results);
-  if (delivered < 0 && (mw_budget_settle(L, rc) || mw_fiber_is_doom(L, -1))) return lua_error(L);
+  if (delivered < 0 && (mw_budget_settle(L, rc) || mw_fiber_is_kill_error(L, -1))) return lua_error(L);
   int count = delivered < 0 ? 1 : delivered;
   lua_pushboolean(L, delivered >= 0);
   lua_insert(L, -(count + 1));

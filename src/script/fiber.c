@@ -312,7 +312,7 @@ void mw_fiber_abandon(struct mw_fiber *fiber, void (*push)(lua_State *L, void *a
   doom(fiber, push, arg);
 }
 
-bool mw_fiber_is_doom(lua_State *L, int index) {
+bool mw_fiber_is_kill_error(lua_State *L, int index) {
   struct mw_vm *vm = mw_vm_of(L);
   struct mw_fiber *fiber = vm->running;
   if (vm->account && vm->account->cut) return true;

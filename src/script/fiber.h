@@ -42,7 +42,7 @@ struct mw_fiber {
   int ref;                    /* registry reference to the coroutine */
   uint64_t serial;            /* unique in the state, from 1 */
   bool nested;                /* this run is within that of another fiber */
-  uint64_t store_client;      /* for bind/store_hold.c: the client for which it has held a snapshot; 0 for none */
+  uint64_t store_client;      /* for bind/store/store_hold.c: the client for which it has held a snapshot; 0 for none */
   bool waiting;
   bool refused;               /* Lua had no C stack to continue a coroutine of the chain */
   lua_State *innermost;       /* the waiting coroutine: its own, or one of the script's inside it */
@@ -126,7 +126,7 @@ int mw_fiber_raise(lua_State *L);
 
 /* True if the value at `index` is the error with which the running fiber was killed. After a cut (script/budget.h),
  * true for any value. Code must not swallow such an error. */
-bool mw_fiber_is_doom(lua_State *L, int index);
+bool mw_fiber_is_kill_error(lua_State *L, int index);
 
 /* For the message handler of a fiber's outermost protected call. The error unwinds L, whose `<close>` handlers may then
  * wait even if the fiber is killed meanwhile. */

@@ -75,7 +75,7 @@ void mw_pause_count(struct mw_pause *pause, const char *place) {
   if (pause->excess == MW_PAUSE_CUTS && !pause->timer) begin(pause);
 }
 
-void mw_pause_judge(struct mw_pause *pause, const struct mw_ready *job) {
+void mw_pause_end_trial(struct mw_pause *pause, const struct mw_ready *job) {
   pause->trying = false;
   if (pause->trial != job) return;
   pause->trial = NULL;

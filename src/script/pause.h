@@ -32,7 +32,7 @@ void mw_pause_stop(struct mw_pause *pause);
 bool mw_pause_hold(struct mw_pause *pause, struct mw_ready *job);
 
 /* Call it after `job` has run until it waits or ends. `job` may be freed. */
-void mw_pause_judge(struct mw_pause *pause, const struct mw_ready *job);
+void mw_pause_end_trial(struct mw_pause *pause, const struct mw_ready *job);
 
 /* Call it after a job has ended. `place` is where it was cut, or NULL if it was not. */
 void mw_pause_count(struct mw_pause *pause, const char *place);

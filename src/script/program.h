@@ -11,8 +11,8 @@
 #define MW_SCRIPT_PROGRAM_H
 
 #include "rpc/router.h"
-#include "schema/find.h"
-#include "schema/pool.h"
+#include "schema/load/find.h"
+#include "schema/pool/pool.h"
 #include "script/pause.h"
 #include "script/vm.h"
 
@@ -40,13 +40,13 @@ struct mw_program {
   int modules_ref;             /* registry: module name -> value */
   struct mw_err *findings;     /* while loading: receives the errors */
   int failed;                  /* MW_E* of a script that did not load, or 0 */
-  int interceptors_ref;        /* registry: for bind/intercept.c */
-  int services_ref;            /* registry: for bind/service.c, service name -> handlers */
+  int interceptors_ref;        /* registry: for bind/call/intercept.c */
+  int services_ref;            /* registry: for bind/call/service.c, service name -> handlers */
   struct mw_list jobs;         /* for bind/job.c */
   size_t n_periodic;           /* jobs of mw.every */
   size_t n_runs;               /* their current runs */
   struct mw_pause pause;       /* pause of its jobs */
-  void *messages;              /* state of each type, for bind/message.c */
+  void *messages;              /* state of each type, for bind/message/message.c */
   void (*close)(struct mw_program *program);
 };
 

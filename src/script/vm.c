@@ -40,7 +40,7 @@ static void *allocate(void *arg, void *block, size_t old_size, size_t new_size) 
   if (new_size > 0) return block ? resize(vm, block, old_size, new_size) : take(vm, new_size);
   if (!block) return NULL;
   vm->memory.used -= old_size;
-  mw_blocks_give(&vm->blocks, block, old_size);
+  mw_blocks_release(&vm->blocks, block, old_size);
   return NULL;
 }
 
@@ -56,7 +56,7 @@ static int open_libraries(lua_State *L) {
   mw_libs_replace(L);
   mw_layout_open(L);
   mw_weak_open(L);
-  mw_collect_space_out(mw_vm_of(L));
+  mw_collect_add_ballast(mw_vm_of(L));
   return 0;
 }
 

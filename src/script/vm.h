@@ -37,7 +37,7 @@ struct mw_vm {
   struct mw_metric *live_gauge; /* shows n_live; may be NULL */
   uint64_t n_started;       /* number of fibers started */
   void (*broken)(struct mw_vm *vm, const struct mw_fiber *fiber); /* after a killed or cut fiber has ended; or NULL */
-  struct mw_store_holds *holds; /* for bind/store_hold.c; NULL before it opens */
+  struct mw_store_holds *holds; /* for bind/store/store_hold.c; NULL before it opens */
   struct mw_metric *memory_gauge, *outside_gauge; /* show parts of `memory`; may be NULL */
   struct mw_program *newest; /* program of the newest committed generation; NULL before the first */
   struct mw_program *loading; /* the program whose scripts are loading, or NULL */
@@ -48,7 +48,7 @@ struct mw_vm {
   enum mw_cut refused_for;  /* reason of the last refusal of memory in this run; MW_CUT_NONE for its lack */
   size_t bulk_from;         /* bytes: mw_budget_allow() checks a block of this size or more */
   size_t weak_places;       /* places of the registered tables with weak keys (script/weak.h) */
-  atomic_size_t held_by_works; /* bytes that the pool's threads hold for it (bind/work.h) */
+  atomic_size_t held_by_works; /* bytes that the pool's threads hold for it (bind/files/work.h) */
   struct mw_limits limits;
   size_t unasked;           /* bytes that Lua may hold without mw_budget_allow() */
   struct mw_shortage shortage;
@@ -61,7 +61,7 @@ struct mw_vm {
   unsigned early_calls;     /* calls since the last instruction with an armed hook, after a tick */
   size_t bulk;              /* bytes of large allocations since they last made the hook fire */
   int64_t warned;           /* mw_clock_real() of the last warning of a long run; 0 for none */
-  size_t unpaced;           /* bytes for which mw_collect_pace() has done no work */
+  size_t unpaced;           /* bytes for which mw_collect_charge() has done no work */
   struct mw_timer *collecting; /* the next step of a collection (script/collect.h), or NULL */
   unsigned cycles;          /* remaining cycles of the collection */
   size_t descriptors;       /* descriptors of Lua's values: files, channels */

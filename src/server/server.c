@@ -8,14 +8,14 @@
 #include "base/clock.h"
 #include "engine/core/core.h"
 #include "engine/http/http.h"
-#include "server/admin.h"
-#include "server/settings_check.h"
-#include "server/shared.h"
-#include "server/trim.h"
-#include "server/watcher.h"
+#include "server/admin/admin.h"
+#include "server/reload/watcher.h"
+#include "server/settings/settings_check.h"
+#include "server/worker/trim.h"
+#include "server/worker/worker_shared.h"
 
 struct mw_server {
-  struct mw_shared shared;
+  struct mw_worker_shared shared;
   struct mw_loop control;  /* loop of the thread that runs the server */
   struct mw_post end_post; /* posted when the last worker has ended */
   struct mw_watcher *watcher; /* watches the project folder; NULL before all workers serve */
@@ -46,7 +46,7 @@ static void on_worker_ended(void *arg) {
 }
 
 static int open_listeners(struct mw_server *server, struct mw_err *err) {
-  struct mw_shared *shared = &server->shared;
+  struct mw_worker_shared *shared = &server->shared;
   const struct mw_settings *settings = shared->settings;
   int rc = 0;
   for (int i = 0; i < settings->n_inherited && rc == 0; i++) {
@@ -58,7 +58,7 @@ static int open_listeners(struct mw_server *server, struct mw_err *err) {
     if (rc == 0) {
       shared->n_listeners++;
     } else {
-      mw_settings_blame(settings, NULL, "listen", err);
+      mw_settings_prefix_finding(settings, NULL, "listen", err);
     }
   }
   return rc;
@@ -66,7 +66,7 @@ static int open_listeners(struct mw_server *server, struct mw_err *err) {
 
 /* Frees the addresses for another server. The workers close their own sockets when they end. */
 static void close_listeners(struct mw_server *server) {
-  struct mw_shared *shared = &server->shared;
+  struct mw_worker_shared *shared = &server->shared;
   for (size_t i = 0; i < shared->n_listeners; i++) mw_listener_close(&shared->listeners[i]);
 }
 
@@ -118,7 +118,7 @@ static int open_reload(struct mw_server *server, struct mw_err *err) {
 /* Opens the admin socket. The server serves without one too. */
 static void open_admin(struct mw_server *server) {
   struct mw_err err = MW_ERR_INIT;
-  struct mw_crew crew = {&server->control, server->workers, server->n_workers};
+  struct mw_workers crew = {&server->control, server->workers, server->n_workers};
   const char *data = server->shared.data_dir;
   if (mw_admin_open(&server->admin, &crew, server->reload, data, &err) != 0) {
     mw_log(MW_LOG_WARN, NULL, "moonwire status, reload, check, rollback and kill cannot reach this server: %s",
@@ -143,7 +143,7 @@ int mw_server_open(struct mw_server **out, const char *dir, const struct mw_over
   mw_log_set_level(generation->settings.log_level);
   mw_log_context()->generation = generation->number;
   struct mw_server *server = calloc(1, sizeof *server + generation->settings.workers * sizeof *server->workers);
-  rc = server ? mw_shared_open(&server->shared, dir, generation, err) : mw_err_set(err, MW_ENOMEM, "out of memory");
+  rc = server ? mw_worker_shared_open(&server->shared, dir, generation, err) : mw_err_set(err, MW_ENOMEM, "out of memory");
   mw_generation_unref(generation);
   if (rc != 0) {
     free(server);
@@ -155,7 +155,7 @@ int mw_server_open(struct mw_server **out, const char *dir, const struct mw_over
   server->end_post.run = on_end;
   rc = mw_loop_init(&server->control, err);
   if (rc != 0) {
-    mw_shared_close(&server->shared);
+    mw_worker_shared_close(&server->shared);
     free(server);
     return rc;
   }
@@ -164,7 +164,7 @@ int mw_server_open(struct mw_server **out, const char *dir, const struct mw_over
   if (rc == 0) rc = open_reload(server, err);
   if (rc == 0) {
     open_admin(server);
-    server->trim = mw_trim_start(&(struct mw_crew){&server->control, server->workers, server->n_workers});
+    server->trim = mw_trim_start(&(struct mw_workers){&server->control, server->workers, server->n_workers});
   }
   if (rc != 0) {
     mw_server_close(server);
@@ -197,11 +197,11 @@ static void drain_workers(void *arg) {
   for (unsigned i = 0; i < server->n_workers; i++) mw_worker_drain(&server->workers[i]);
 }
 
-int64_t mw_server_grace(const struct mw_server *server) { return atomic_load(&server->shared.grace); }
+int64_t mw_server_grace_ns(const struct mw_server *server) { return atomic_load(&server->shared.grace); }
 
 /* A reload under way finishes first, because it needs workers that serve. */
 void mw_server_drain(struct mw_server *server) {
-  int64_t ends = mw_clock_after(mw_clock_real(), mw_server_grace(server));
+  int64_t ends = mw_time_add(mw_clock_real(), mw_server_grace_ns(server));
   for (unsigned i = 0; i < server->n_workers; i++) mw_worker_end_at(&server->workers[i], ends);
   close_listeners(server);
   mw_watcher_close(server->watcher);
@@ -222,6 +222,6 @@ void mw_server_close(struct mw_server *server) {
   mw_loop_run_posts(&server->control); /* delivers the workers' last answers, also about the reload */
   mw_reload_free(server->reload);
   mw_loop_fini(&server->control);
-  mw_shared_close(&server->shared);
+  mw_worker_shared_close(&server->shared);
   free(server);
 }

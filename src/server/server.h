@@ -2,8 +2,8 @@
 #ifndef MW_SERVER_SERVER_H
 #define MW_SERVER_SERVER_H
 
-#include "server/reload.h"
-#include "server/worker.h"
+#include "server/reload/reload.h"
+#include "server/worker/worker.h"
 
 struct mw_server;
 
@@ -27,11 +27,11 @@ struct mw_loop *mw_server_loop(struct mw_server *server);
 /* Runs the control loop until every worker has ended. Reloads the folder when it changes. */
 void mw_server_run(struct mw_server *server);
 
-/* Returns the reloader (server/reload.h). */
+/* Returns the reloader (server/reload/reload.h). */
 struct mw_reload *mw_server_reload(struct mw_server *server);
 
 /* Returns the nanoseconds that running calls get when the server stops, from the newest generation. Any thread. */
-int64_t mw_server_grace(const struct mw_server *server);
+int64_t mw_server_grace_ns(const struct mw_server *server);
 
 /* Drain: refuses new calls; running ones get the grace period. Cancel: ends the grace period now. Both run on the
  * control loop's thread. */

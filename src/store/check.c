@@ -9,9 +9,9 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "store/inside.h"
 #include "store/lmdb.h"
 #include "store/record.h"
+#include "store/store_impl.h"
 #include "store/walk.h"
 
 struct checking {
@@ -44,7 +44,7 @@ static bool check_record(struct mw_walk *walk, struct mw_slice key, struct mw_sl
   c->check->damaged++;
   char words[MW_STORE_KEY_WORDS];
   mw_store_key_words(key, words);
-  return mw_walk_found(walk, "the record of %s is damaged: its checksum does not match", words);
+  return mw_walk_report(walk, "the record of %s is damaged: its checksum does not match", words);
 }
 
 static bool check_counter(struct mw_walk *walk, struct mw_slice key, struct mw_slice value) {
@@ -53,8 +53,8 @@ static bool check_counter(struct mw_walk *walk, struct mw_slice key, struct mw_s
   struct mw_slice name = mw_slice(key.data + 1, key.len - 1);
   uint64_t number;
   if (c->format == 1 ? value.len == 8 : mw_counter_read(name, value, &number) == 0) return true;
-  if (name.len < 2) return mw_walk_found(walk, "the store's revision is damaged");
-  return mw_walk_found(walk, "the ids of collection %.*s are damaged: their counter's checksum does not match",
+  if (name.len < 2) return mw_walk_report(walk, "the store's revision is damaged");
+  return mw_walk_report(walk, "the ids of collection %.*s are damaged: their counter's checksum does not match",
                        (int)name.len - 1, (const char *)name.data + 1);
 }
 
@@ -96,7 +96,7 @@ static int check_all(struct checking *c, struct mw_err *err) {
   struct mw_tree data, expiry, meta;
   mw_walk_free(walk);
   if (mw_walk_truncated(walk)) {
-    mw_walk_found(walk, "the file is truncated: %zu bytes are left of %zu", c->size,
+    mw_walk_report(walk, "the file is truncated: %zu bytes are left of %zu", c->size,
                   (size_t)c->check->pages * walk->pages->page_size);
   }
   if (!mw_walk_main(walk, &data, &expiry, &meta)) return 0;
@@ -117,8 +117,8 @@ static int check_map(struct checking *c, int fd, uint64_t txn, struct mw_err *er
   if (size == 0) return mw_err_set(err, MW_EFORMAT, "%s: empty", c->path);
   uint8_t *base = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
   if (base == MAP_FAILED) return mw_lmdb_fail_errno(err, c->path);
-  struct mw_fault fault;
-  mw_fault_watch(&fault, base, size);
+  struct mw_mapped_range fault;
+  mw_mapped_range_watch(&fault, base, size);
   c->size = size;
   c->walk = (struct mw_walk){.pages = &c->pages};
   c->pages = (struct mw_pages){.base = NULL};
@@ -126,7 +126,7 @@ static int check_map(struct checking *c, int fd, uint64_t txn, struct mw_err *er
                     : mw_walk_open_at(&c->walk, base, size, txn, c->path, err);
   if (rc == 0) rc = check_all(c, err);
   mw_walk_close(&c->walk);
-  mw_fault_unwatch(&fault);
+  mw_mapped_range_unwatch(&fault);
   munmap(base, size);
   if (rc == 0 && atomic_load(&fault.seen)) on_found(&c->walk, "some pages cannot be read: the disk fails");
   return rc;

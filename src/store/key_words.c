@@ -20,7 +20,7 @@ static bool is_printable(struct mw_slice bytes) {
   return true;
 }
 
-/* Integer keys are eight bytes, big-endian, with the sign bit inverted (bind/store.h). */
+/* Integer keys are eight bytes, big-endian, with the sign bit inverted (bind/store/store.h). */
 const char *mw_store_key_words(struct mw_slice key, char *out) {
   const uint8_t *zero = key.len > 0 ? memchr(key.data, 0, key.len) : NULL;
   if (!zero) {

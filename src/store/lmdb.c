@@ -69,7 +69,7 @@ static int guard(struct mw_lmdb *lm, const struct mw_tree *tree, struct mw_slice
   if (again && !deletes) return 0;
   struct mw_cursor cursor;
   mw_cursor_init(&cursor, &lm->pages, tree);
-  if (mw_cursor_guard(&cursor, key, deletes) != 0) return MDB_CORRUPTED;
+  if (mw_cursor_check_path(&cursor, key, deletes) != 0) return MDB_CORRUPTED;
   lm->guarded_tree = tree;
   lm->guarded_len = key.len;
   memcpy(lm->guarded, key.data, key.len);
@@ -347,7 +347,7 @@ static int lmdb_expire(struct mw_backend *backend, struct mw_slice key, int64_t 
 static void lmdb_close(struct mw_backend *backend) {
   struct mw_lmdb *lm = mw_lmdb_of(backend);
   mw_lmdb_views_fini(lm);
-  mw_fault_unwatch(&lm->fault);
+  mw_mapped_range_unwatch(&lm->fault);
   if (lm->env) mdb_env_close(lm->env);
   mw_lmdb_files_close(lm);
   free((void *)lm->pages.checked);

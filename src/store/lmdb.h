@@ -21,7 +21,7 @@
 
 #include "base/list.h"
 #include "store/backend.h"
-#include "store/fault.h"
+#include "store/mapped_range.h"
 #include "store/tree.h"
 
 /* page.h and lmdb_trouble.c rely on LMDB 0.9: on its file layout, and on a flag in its environment. mw_lmdb_open()
@@ -63,7 +63,7 @@ struct mw_lmdb {
   struct mw_pages pages;
   uint64_t unchecked; /* records up to this revision may be of format 1 */
   bool whole;         /* every page was checked when the store was opened */
-  struct mw_fault fault;
+  struct mw_mapped_range fault;
 
   /* The writer's. */
   MDB_txn *write; /* between begin and commit */

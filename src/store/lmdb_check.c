@@ -55,11 +55,11 @@ int mw_lmdb_check(int fd, const char *path, uint64_t budget, struct mw_pages *pa
   size_t size = (size_t)st.st_size;
   uint8_t *base = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
   if (base == MAP_FAILED) return mw_err_set(err, MW_EIO, "%s: %s", path, strerror(errno));
-  struct mw_fault fault;
-  mw_fault_watch(&fault, base, size);
+  struct mw_mapped_range fault;
+  mw_mapped_range_watch(&fault, base, size);
   struct mw_pages mapped = {.checked = pages->checked};
   int rc = check_mapped(base, size, path, budget, &mapped, whole, err);
-  mw_fault_unwatch(&fault);
+  mw_mapped_range_unwatch(&fault);
   munmap(base, size);
   if (rc == 0 && atomic_load(&fault.seen)) return mw_err_set(err, MW_EIO, "%s: part of the file cannot be read", path);
   return rc;

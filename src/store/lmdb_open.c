@@ -98,7 +98,7 @@ static int open_pages(struct mw_lmdb *lm, struct mw_err *err) {
   lm->pages.page_size = lm->page_size;
   lm->pages.grow = grow;
   grow(&lm->pages);
-  mw_fault_watch(&lm->fault, lm->pages.base, info.me_mapsize);
+  mw_mapped_range_watch(&lm->fault, lm->pages.base, info.me_mapsize);
   return 0;
 }
 

@@ -154,7 +154,7 @@ int mw_lmdb_absent(const struct mw_cursor *cursor, struct mw_slice key) {
   for (int side = -1; side <= 0; side++) {
     struct mw_slice found, value;
     struct mw_record record;
-    if (mw_cursor_beside(cursor, side, key.len, &found, &value) != 0) continue;
+    if (mw_cursor_neighbour(cursor, side, key.len, &found, &value) != 0) continue;
     if (mw_record_read(key, value, 0, &record) == 0) return MW_EDATA;
   }
   return MW_ENOTFOUND;
@@ -164,7 +164,7 @@ static int absent_counter(const struct mw_cursor *cursor, struct mw_slice key) {
   for (int side = -1; side <= 0; side++) {
     struct mw_slice found, value;
     uint64_t number;
-    if (mw_cursor_beside(cursor, side, key.len, &found, &value) != 0) continue;
+    if (mw_cursor_neighbour(cursor, side, key.len, &found, &value) != 0) continue;
     if (mw_counter_read(mw_slice(key.data + 1, key.len - 1), value, &number) == 0) return MW_EDATA;
   }
   return MW_ENOTFOUND;
@@ -266,7 +266,7 @@ static int start(struct mw_cursor *cursor, const struct range *range, struct mw_
   int rc = mw_cursor_seek(cursor, from, exact);
   if ((rc != 0 && rc != MW_ENOTFOUND) || cursor->tree.root == MW_NO_PAGE || (!range->reverse && *exact)) return rc;
   struct mw_slice key, value;
-  if (mw_cursor_beside(cursor, range->reverse ? 0 : -1, 0, &key, &value) != 0) return rc;
+  if (mw_cursor_neighbour(cursor, range->reverse ? 0 : -1, 0, &key, &value) != 0) return rc;
   if (!has_strayed(cursor->pages, range, key, value)) return rc;
   *strayed = key;
   cursor->set = false;

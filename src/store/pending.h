@@ -15,7 +15,7 @@
 enum { MW_PENDING_OPS = 64 };
 
 struct mw_pending {
-  struct mw_map map; /* key -> the struct mw_op of the write */
+  struct mw_map map; /* key -> the struct mw_store_op of the write */
   size_t unlisted;   /* transactions whose writes the map omits */
 };
 
@@ -28,7 +28,7 @@ int mw_pending_add(struct mw_pending *pending, struct mw_store_txn *txn, uint64_
 void mw_pending_remove(struct mw_pending *pending, struct mw_store_txn *txn);
 
 /* The newest queued write of `key`, or NULL. */
-static inline const struct mw_op *mw_pending_find(const struct mw_pending *pending, struct mw_slice key) {
+static inline const struct mw_store_op *mw_pending_find(const struct mw_pending *pending, struct mw_slice key) {
   return pending->map.len > 0 ? mw_map_get(&pending->map, key) : NULL;
 }
 

@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-#include "store/inside.h"
+#include "store/store_impl.h"
 
 enum { FIRST_LEASE = 16, LARGEST_LEASE = 1024 };
 

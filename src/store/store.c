@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
-#include "store/inside.h"
+#include "store/store_impl.h"
 
 static const size_t GIB = (size_t)1 << 30;
 
@@ -29,7 +29,7 @@ int mw_store_open(struct mw_store **out, const struct mw_store_options *options,
   if (rc != 0) goto no_backend;
   rc = load_revision(store, &store->writer.revision, err);
   if (rc != 0) goto no_hub;
-  rc = mw_hub_init(&store->hub, store->writer.revision);
+  rc = mw_watch_hub_init(&store->hub, store->writer.revision);
   if (rc != 0) {
     mw_err_set(err, rc, "%s: out of memory", options->path);
     goto no_hub;
@@ -40,7 +40,7 @@ int mw_store_open(struct mw_store **out, const struct mw_store_options *options,
   return 0;
 
 no_writer:
-  mw_hub_fini(&store->hub);
+  mw_watch_hub_fini(&store->hub);
 no_hub:
   store->backend->ops->close(store->backend);
 no_backend:
@@ -53,13 +53,13 @@ void mw_store_close(struct mw_store *store) {
   if (!store) return;
   mw_writer_stop(store);
   mw_sequences_fini(store);
-  mw_hub_fini(&store->hub);
+  mw_watch_hub_fini(&store->hub);
   store->backend->ops->close(store->backend);
   free(store);
 }
 
 bool mw_store_in_use(struct mw_store *store) {
-  return mw_hub_in_use(&store->hub) || store->backend->ops->in_use(store->backend);
+  return mw_watch_hub_in_use(&store->hub) || store->backend->ops->in_use(store->backend);
 }
 
 bool mw_store_unhealthy(struct mw_store *store, char *why, size_t cap) { return mw_writer_trouble(store, why, cap); }
@@ -148,21 +148,21 @@ int mw_store_get(struct mw_store *store, struct mw_slice key, struct mw_buf *val
   return rc;
 }
 
-static int read_queued(struct mw_store *store, const struct mw_op *write, struct mw_buf *value,
+static int read_queued(struct mw_store *store, const struct mw_store_op *write, struct mw_buf *value,
                        struct mw_store_entry *out) {
-  if (write->kind == MW_OP_DELETE || (write->expires != 0 && write->expires <= store->clock())) return MW_ENOTFOUND;
-  struct mw_slice bytes = mw_op_value(write->txn, write);
+  if (write->kind == MW_STORE_OP_DELETE || (write->expires != 0 && write->expires <= store->clock())) return MW_ENOTFOUND;
+  struct mw_slice bytes = mw_store_op_value(write->txn, write);
   int rc = mw_buf_append(value, bytes.data, bytes.len);
   if (rc != 0) return rc;
   struct mw_slice copy = mw_slice(value->data + value->len - bytes.len, bytes.len);
-  *out = (struct mw_store_entry){.key = mw_op_key(write->txn, write), .value = copy, .expires = write->expires};
+  *out = (struct mw_store_entry){.key = mw_store_op_key(write->txn, write), .value = copy, .expires = write->expires};
   return 0;
 }
 
 int mw_store_get_newest(struct mw_store *store, struct mw_slice key, struct mw_buf *value, struct mw_store_entry *out,
                         struct mw_store_origin *origin) {
   int rc;
-  const struct mw_op *write = mw_writer_pending(store, key);
+  const struct mw_store_op *write = mw_writer_pending(store, key);
   if (write) {
     rc = read_queued(store, write, value, out);
     *origin = (struct mw_store_origin){write->txn, rc == MW_ENOTFOUND ? MW_STORE_ABSENT : 1};
@@ -175,9 +175,9 @@ int mw_store_get_newest(struct mw_store *store, struct mw_slice key, struct mw_b
 }
 
 /* True if the state that `op` follows is the newest in the store: still queued, or committed. */
-static bool is_newest(struct mw_store *store, const struct mw_store_txn *txn, const struct mw_op *op) {
-  struct mw_slice key = mw_op_key(txn, op);
-  const struct mw_op *write = mw_writer_pending(store, key);
+static bool is_newest(struct mw_store *store, const struct mw_store_txn *txn, const struct mw_store_op *op) {
+  struct mw_slice key = mw_store_op_key(txn, op);
+  const struct mw_store_op *write = mw_writer_pending(store, key);
   if (write) {
     bool same = write->txn == op->txn;
     mw_store_txn_unref(write->txn);

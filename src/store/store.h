@@ -151,7 +151,7 @@ void mw_store_txn_lose_early(struct mw_store_txn *txn);
 
 /* Makes `txn` go before queued transactions that were not hurried, except those that it follows. For a transaction
  * that has lost several conflicts. */
-void mw_store_txn_hurry(struct mw_store_txn *txn);
+void mw_store_txn_prioritise(struct mw_store_txn *txn);
 
 /* Queues the transaction for the writer, which puts the transactions of all threads into one durable commit. The
  * transactions of one thread are applied in order, hurried ones excepted. Takes `txn`; `done(arg, result)` runs

@@ -150,7 +150,7 @@ int mw_cursor_read(const struct mw_cursor *c, struct mw_slice *key, struct mw_sl
   return value->data ? 0 : MW_EDATA;
 }
 
-int mw_cursor_beside(const struct mw_cursor *c, int side, size_t key_len, struct mw_slice *key,
+int mw_cursor_neighbour(const struct mw_cursor *c, int side, size_t key_len, struct mw_slice *key,
                      struct mw_slice *value) {
   unsigned index = c->sought.index + (unsigned)side;
   struct mw_node node;
@@ -189,7 +189,7 @@ static bool value_ok(const struct mw_cursor *c) {
          (node.value || mw_page_run_own(c->pages, &node));
 }
 
-int mw_cursor_guard(struct mw_cursor *c, struct mw_slice key, bool deletes) {
+int mw_cursor_check_path(struct mw_cursor *c, struct mw_slice key, bool deletes) {
   bool exact;
   int rc = mw_cursor_seek(c, key, &exact);
   if (rc == MW_ENOTFOUND && c->tree.root != MW_NO_PAGE) rc = mw_cursor_last(c);

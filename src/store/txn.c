@@ -12,8 +12,8 @@ struct mw_store_txn *mw_store_txn_new(void) {
 
 void mw_store_txn_unfollow(struct mw_store_txn *txn) {
   for (size_t i = 0; i < txn->n_ops; i++) {
-    struct mw_op *op = &txn->ops[i];
-    if ((op->kind != MW_OP_COMPARE && op->kind != MW_OP_AFTER) || !op->txn) continue;
+    struct mw_store_op *op = &txn->ops[i];
+    if ((op->kind != MW_STORE_OP_COMPARE && op->kind != MW_STORE_OP_AFTER) || !op->txn) continue;
     mw_store_txn_unref(op->txn);
     op->txn = NULL;
   }
@@ -34,15 +34,15 @@ void mw_store_txn_free(struct mw_store_txn *txn) {
 
 static int grow(struct mw_store_txn *txn) {
   size_t cap = txn->cap_ops ? txn->cap_ops * 2 : 2;
-  struct mw_op *ops = realloc(txn->ops, cap * sizeof *ops);
+  struct mw_store_op *ops = realloc(txn->ops, cap * sizeof *ops);
   if (!ops) return MW_ENOMEM;
   txn->ops = ops;
   txn->cap_ops = cap;
   return 0;
 }
 
-static int add(struct mw_store_txn *txn, struct mw_op op, struct mw_slice key, struct mw_slice value) {
-  if ((key.len == 0 && op.kind != MW_OP_AFTER) || key.len > MW_STORE_KEY_MAX || value.len > MW_STORE_VALUE_MAX) {
+static int add(struct mw_store_txn *txn, struct mw_store_op op, struct mw_slice key, struct mw_slice value) {
+  if ((key.len == 0 && op.kind != MW_STORE_OP_AFTER) || key.len > MW_STORE_KEY_MAX || value.len > MW_STORE_VALUE_MAX) {
     return MW_ELIMIT;
   }
   if (txn->n_ops == txn->cap_ops && grow(txn) != 0) return MW_ENOMEM;
@@ -60,11 +60,11 @@ static int add(struct mw_store_txn *txn, struct mw_op op, struct mw_slice key, s
 static const struct mw_slice nothing = {NULL, 0};
 
 int mw_store_txn_compare(struct mw_store_txn *txn, struct mw_slice key, uint64_t revision) {
-  return add(txn, (struct mw_op){.kind = MW_OP_COMPARE, .number = revision}, key, nothing);
+  return add(txn, (struct mw_store_op){.kind = MW_STORE_OP_COMPARE, .number = revision}, key, nothing);
 }
 
 int mw_store_txn_follow(struct mw_store_txn *txn, struct mw_slice key, const struct mw_store_origin *origin) {
-  struct mw_op op = {.kind = MW_OP_COMPARE, .number = origin->revision, .follows = true, .txn = origin->txn};
+  struct mw_store_op op = {.kind = MW_STORE_OP_COMPARE, .number = origin->revision, .follows = true, .txn = origin->txn};
   int rc = add(txn, op, key, nothing);
   if (rc == 0 && origin->txn) atomic_fetch_add(&origin->txn->refs, 1);
   return rc;
@@ -72,12 +72,12 @@ int mw_store_txn_follow(struct mw_store_txn *txn, struct mw_slice key, const str
 
 int mw_store_txn_await(struct mw_store_txn *txn, const struct mw_store_origin *origin) {
   if (!origin->txn) return 0;
-  int rc = add(txn, (struct mw_op){.kind = MW_OP_AFTER, .txn = origin->txn}, nothing, nothing);
+  int rc = add(txn, (struct mw_store_op){.kind = MW_STORE_OP_AFTER, .txn = origin->txn}, nothing, nothing);
   if (rc == 0) atomic_fetch_add(&origin->txn->refs, 1);
   return rc;
 }
 
-void mw_store_txn_hurry(struct mw_store_txn *txn) { txn->urgent = true; }
+void mw_store_txn_prioritise(struct mw_store_txn *txn) { txn->urgent = true; }
 
 void mw_store_txn_lose_early(struct mw_store_txn *txn) { txn->early = true; }
 
@@ -85,7 +85,7 @@ struct mw_store_txn *mw_store_txn_awaiting(const struct mw_store_txn *txn) {
   struct mw_store_txn *awaiting = mw_store_txn_new();
   int rc = 0;
   for (size_t i = 0; awaiting && rc == 0 && i < txn->n_ops; i++) {
-    const struct mw_op *op = &txn->ops[i];
+    const struct mw_store_op *op = &txn->ops[i];
     if (op->follows && op->txn) rc = mw_store_txn_await(awaiting, &(struct mw_store_origin){.txn = op->txn});
   }
   if (rc == 0) return awaiting;
@@ -101,13 +101,13 @@ void mw_store_origin_clear(struct mw_store_origin *origin) {
 }
 
 int mw_store_txn_put(struct mw_store_txn *txn, struct mw_slice key, struct mw_slice value, int64_t expires_wall_ns) {
-  return add(txn, (struct mw_op){.kind = MW_OP_PUT, .expires = expires_wall_ns}, key, value);
+  return add(txn, (struct mw_store_op){.kind = MW_STORE_OP_PUT, .expires = expires_wall_ns}, key, value);
 }
 
 int mw_store_txn_delete(struct mw_store_txn *txn, struct mw_slice key) {
-  return add(txn, (struct mw_op){.kind = MW_OP_DELETE}, key, nothing);
+  return add(txn, (struct mw_store_op){.kind = MW_STORE_OP_DELETE}, key, nothing);
 }
 
 int mw_store_txn_counter(struct mw_store_txn *txn, struct mw_slice name, uint64_t value) {
-  return add(txn, (struct mw_op){.kind = MW_OP_COUNTER, .number = value}, name, nothing);
+  return add(txn, (struct mw_store_op){.kind = MW_STORE_OP_COUNTER, .number = value}, name, nothing);
 }

@@ -9,10 +9,10 @@
 
 #include "store/store.h"
 
-enum mw_op_kind { MW_OP_COMPARE, MW_OP_AFTER, MW_OP_PUT, MW_OP_DELETE, MW_OP_COUNTER };
+enum mw_store_op_kind { MW_STORE_OP_COMPARE, MW_STORE_OP_AFTER, MW_STORE_OP_PUT, MW_STORE_OP_DELETE, MW_STORE_OP_COUNTER };
 
-struct mw_op {
-  enum mw_op_kind kind;
+struct mw_store_op {
+  enum mw_store_op_kind kind;
   bool changed;              /* the write changed a record: report it to watches */
   size_t key, key_len;       /* in txn->bytes */
   size_t value, value_len;
@@ -29,10 +29,10 @@ struct mw_op {
 struct mw_store_txn {
   atomic_uint refs;
   struct mw_buf bytes;
-  struct mw_op *ops;
+  struct mw_store_op *ops;
   size_t n_ops, cap_ops;
   size_t n_changed;
-  bool urgent, early; /* mw_store_txn_hurry(), mw_store_txn_lose_early() */
+  bool urgent, early; /* mw_store_txn_prioritise(), mw_store_txn_lose_early() */
   uint64_t checked;   /* round of the writer when mw_store_txn_is_current() last read the followed keys */
 
   /* Set by mw_store_commit(). */
@@ -64,11 +64,11 @@ void mw_store_txn_unfollow(struct mw_store_txn *txn);
 /* Drops a reference. */
 void mw_store_txn_unref(struct mw_store_txn *txn);
 
-static inline struct mw_slice mw_op_key(const struct mw_store_txn *txn, const struct mw_op *op) {
+static inline struct mw_slice mw_store_op_key(const struct mw_store_txn *txn, const struct mw_store_op *op) {
   return mw_slice(txn->bytes.data + op->key, op->key_len);
 }
 
-static inline struct mw_slice mw_op_value(const struct mw_store_txn *txn, const struct mw_op *op) {
+static inline struct mw_slice mw_store_op_value(const struct mw_store_txn *txn, const struct mw_store_op *op) {
   return mw_slice(txn->bytes.data + op->value, op->value_len);
 }
 

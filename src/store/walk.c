@@ -11,7 +11,7 @@
 
 enum { META_FREE = 24, META_MAIN = 72, META_LAST = 120, META_TXN = 128 };
 
-bool mw_walk_found(struct mw_walk *walk, const char *fmt, ...) {
+bool mw_walk_report(struct mw_walk *walk, const char *fmt, ...) {
   char words[sizeof walk->why];
   va_list args;
   va_start(args, fmt);
@@ -144,13 +144,13 @@ static bool walk_leaf(struct mw_walk *walk, const uint8_t *page) {
       if (!afford(walk, walk->entry ? run : 1)) return good;
       walk->n_pages += run;
       if (!walk->one_way && !use(walk, node.page, run)) {
-        good = mw_walk_found(walk, "%s: its pages from %llu on are used twice", mw_store_key_words(node.key, words),
+        good = mw_walk_report(walk, "%s: its pages from %llu on are used twice", mw_store_key_words(node.key, words),
                              (unsigned long long)node.page);
       }
     }
     struct mw_slice value = mw_page_value(walk->pages, &node);
     if (!value.data) {
-      good = mw_walk_found(walk, "%s: its pages from %llu on are damaged", mw_store_key_words(node.key, words),
+      good = mw_walk_report(walk, "%s: its pages from %llu on are damaged", mw_store_key_words(node.key, words),
                            (unsigned long long)node.page);
     } else if (walk->entry) {
       good = walk->entry(walk, node.key, value) && good;
@@ -165,7 +165,7 @@ static bool found_at(struct mw_walk *walk, const struct mw_tree *tree, uint64_t 
                      const char *problem) {
   char words[MW_STORE_KEY_WORDS] = "the first";
   if (tree->order == MW_TREE_BYTES && low.data) mw_store_key_words(low, words);
-  return mw_walk_found(walk, "page %llu is %s, and with it the records from %s on", (unsigned long long)number, problem,
+  return mw_walk_report(walk, "page %llu is %s, and with it the records from %s on", (unsigned long long)number, problem,
                        words);
 }
 
@@ -218,11 +218,11 @@ bool mw_walk_tree(struct mw_walk *walk, const struct mw_tree *tree) {
   if (!walk_page(walk, tree, tree->root, tree->depth, (struct mw_bounds){0})) return false;
   if (walk->cut) return true;
   if (walk->entries != tree->entries) {
-    return mw_walk_found(walk, "%llu of %llu entries are present", (unsigned long long)walk->entries,
+    return mw_walk_report(walk, "%llu of %llu entries are present", (unsigned long long)walk->entries,
                          (unsigned long long)tree->entries);
   }
   if (walk->n_pages == tree->pages || !walk->found) return true; /* a wrong count only makes the store full too soon */
-  return mw_walk_found(walk, "%llu of %llu pages are present", (unsigned long long)walk->n_pages,
+  return mw_walk_report(walk, "%llu of %llu pages are present", (unsigned long long)walk->n_pages,
                        (unsigned long long)tree->pages);
 }
 
@@ -240,12 +240,12 @@ bool mw_walk_sample(struct mw_walk *walk, const struct mw_tree *tree) {
 /* Reads a record of the list of free pages: a count, then page numbers in descending order. */
 static bool free_entry(struct mw_walk *walk, struct mw_slice key, struct mw_slice value) {
   uint64_t count = value.len >= 8 ? mw_read64(value.data) : 0, before = walk->last + 1;
-  if (value.len < 8 || count > value.len / 8 - 1) return mw_walk_found(walk, "the list of free pages is damaged");
+  if (value.len < 8 || count > value.len / 8 - 1) return mw_walk_report(walk, "the list of free pages is damaged");
   for (uint64_t i = 1; i <= count; i++) {
     uint64_t page = mw_read64(value.data + 8 * i);
-    if (page < 2 || page >= before) return mw_walk_found(walk, "the list of free pages is damaged");
+    if (page < 2 || page >= before) return mw_walk_report(walk, "the list of free pages is damaged");
     if (!use(walk, page, 1)) {
-      return mw_walk_found(walk, "page %llu is both free and used", (unsigned long long)page);
+      return mw_walk_report(walk, "page %llu is both free and used", (unsigned long long)page);
     }
     before = page;
   }
@@ -276,7 +276,7 @@ static bool read_tree(struct mw_walk *walk, const uint8_t *page, const char *nam
     if (!mw_page_node(walk->pages, page, i, true, &node) || !mw_slice_eq_str(node.key, name)) continue;
     bool good = node.value && node.flags & MW_NODE_TREE && node.len == MW_TREE_RECORD &&
                 mw_tree_read(node.value, MW_TREE_BYTES, out);
-    return good || mw_walk_found(walk, "the record of the database %s is damaged", name);
+    return good || mw_walk_report(walk, "the record of the database %s is damaged", name);
   }
   return true;
 }

@@ -21,7 +21,7 @@ struct mw_walk {
 
   /* Receives each finding, and the walk continues. NULL ends the walk at the first. */
   void (*found)(struct mw_walk *walk, const char *words);
-  /* Receives each entry of a leaf; returns false for a damaged one, after mw_walk_found(). NULL for none. */
+  /* Receives each entry of a leaf; returns false for a damaged one, after mw_walk_report(). NULL for none. */
   bool (*entry)(struct mw_walk *walk, struct mw_slice key, struct mw_slice value);
   uint64_t entries, n_pages; /* of the last tree */
 };
@@ -46,6 +46,6 @@ bool mw_walk_sample(struct mw_walk *walk, const struct mw_tree *tree);
 bool mw_walk_truncated(struct mw_walk *walk);
 
 /* Records damage. Returns false. */
-bool mw_walk_found(struct mw_walk *walk, const char *fmt, ...) MW_PRINTF(2, 3);
+bool mw_walk_report(struct mw_walk *walk, const char *fmt, ...) MW_PRINTF(2, 3);
 
 #endif

@@ -2,11 +2,11 @@
 
 #include <stdlib.h>
 
-#include "store/inside.h"
+#include "store/store_impl.h"
 
 struct mw_store_watch {
   struct mw_list link; /* in hub->watches */
-  struct mw_hub *hub;
+  struct mw_watch_hub *hub;
   struct mw_post post;
   struct mw_loop *loop;
   bool (*event)(void *arg, const struct mw_store_event *event);
@@ -23,7 +23,7 @@ struct mw_store_watch {
   uint8_t prefix[];
 };
 
-int mw_hub_init(struct mw_hub *hub, uint64_t revision) {
+int mw_watch_hub_init(struct mw_watch_hub *hub, uint64_t revision) {
   hub->log = calloc(MW_STORE_WATCH_BACKLOG, sizeof *hub->log);
   if (!hub->log) return MW_ENOMEM;
   pthread_mutex_init(&hub->lock, NULL);
@@ -33,18 +33,18 @@ int mw_hub_init(struct mw_hub *hub, uint64_t revision) {
   return 0;
 }
 
-bool mw_hub_in_use(struct mw_hub *hub) {
+bool mw_watch_hub_in_use(struct mw_watch_hub *hub) {
   pthread_mutex_lock(&hub->lock);
   bool in_use = !mw_list_empty(&hub->watches);
   pthread_mutex_unlock(&hub->lock);
   return in_use;
 }
 
-static struct mw_store_txn **slot(struct mw_hub *hub, uint64_t place) {
+static struct mw_store_txn **slot(struct mw_watch_hub *hub, uint64_t place) {
   return &hub->log[place % MW_STORE_WATCH_BACKLOG];
 }
 
-static void drop_oldest(struct mw_hub *hub) {
+static void drop_oldest(struct mw_watch_hub *hub) {
   struct mw_store_txn *txn = *slot(hub, hub->first++);
   hub->events -= txn->n_changed;
   hub->bytes -= mw_store_txn_size(txn);
@@ -52,15 +52,15 @@ static void drop_oldest(struct mw_hub *hub) {
   mw_store_txn_unref(txn);
 }
 
-void mw_hub_fini(struct mw_hub *hub) {
+void mw_watch_hub_fini(struct mw_watch_hub *hub) {
   while (hub->first < hub->end) drop_oldest(hub);
   pthread_mutex_destroy(&hub->lock);
   free(hub->log);
 }
 
-static bool concerns(const struct mw_store_watch *watch, const struct mw_store_txn *txn, const struct mw_op *op) {
+static bool concerns(const struct mw_store_watch *watch, const struct mw_store_txn *txn, const struct mw_store_op *op) {
   return op->changed && op->key_len >= watch->prefix_len &&
-         (watch->prefix_len == 0 || memcmp(mw_op_key(txn, op).data, watch->prefix, watch->prefix_len) == 0);
+         (watch->prefix_len == 0 || memcmp(mw_store_op_key(txn, op).data, watch->prefix, watch->prefix_len) == 0);
 }
 
 static bool concerned(const struct mw_store_watch *watch, const struct mw_store_txn *txn) {
@@ -75,7 +75,7 @@ static void wake(struct mw_store_watch *watch) {
   mw_loop_post(watch->loop, &watch->post);
 }
 
-void mw_hub_publish(struct mw_hub *hub, struct mw_store_txn *txn) {
+void mw_watch_hub_publish(struct mw_watch_hub *hub, struct mw_store_txn *txn) {
   atomic_fetch_add(&txn->refs, 1);
   pthread_mutex_lock(&hub->lock);
   size_t size = mw_store_txn_size(txn);
@@ -96,10 +96,10 @@ void mw_hub_publish(struct mw_hub *hub, struct mw_store_txn *txn) {
 }
 
 /* Reports one operation. Returns false if the watcher pauses. */
-static bool report(struct mw_store_watch *watch, const struct mw_store_txn *txn, const struct mw_op *op) {
+static bool report(struct mw_store_watch *watch, const struct mw_store_txn *txn, const struct mw_store_op *op) {
   if (!concerns(watch, txn, op)) return true;
-  struct mw_store_event event = {mw_op_key(txn, op), mw_slice(NULL, 0), txn->revision};
-  if (op->kind == MW_OP_PUT) event.value = mw_op_value(txn, op);
+  struct mw_store_event event = {mw_store_op_key(txn, op), mw_slice(NULL, 0), txn->revision};
+  if (op->kind == MW_STORE_OP_PUT) event.value = mw_store_op_value(txn, op);
   return watch->event(watch->arg, &event);
 }
 
@@ -117,7 +117,7 @@ static bool deliver(struct mw_store_watch *watch) {
 /* Takes the next transaction, with a reference, from a place before the end of the log. Sets watch->over if it was
  * dropped. Under the lock. */
 static void take(struct mw_store_watch *watch) {
-  struct mw_hub *hub = watch->hub;
+  struct mw_watch_hub *hub = watch->hub;
   if (watch->place < hub->first) {
     watch->over = true;
     return;
@@ -137,7 +137,7 @@ static void watch_free(struct mw_store_watch *watch) {
 /* Reads the log up to its present end; later transactions wait for the next turn of the loop. */
 static void run(struct mw_post *post) {
   struct mw_store_watch *watch = MW_CONTAINER(post, struct mw_store_watch, post);
-  struct mw_hub *hub = watch->hub;
+  struct mw_watch_hub *hub = watch->hub;
   if (watch->closed) { /* by this thread; the store, and its hub, may be freed */
     watch_free(watch);
     return;
@@ -169,7 +169,7 @@ void mw_store_watch_go_on(struct mw_store_watch *watch) {
 }
 
 /* Returns the first place with a revision above `after`. Under the lock. */
-static uint64_t find_place(struct mw_hub *hub, uint64_t after) {
+static uint64_t find_place(struct mw_watch_hub *hub, uint64_t after) {
   uint64_t low = hub->first, high = hub->end;
   while (low < high) {
     uint64_t middle = low + (high - low) / 2;
@@ -184,7 +184,7 @@ int mw_store_watch_open(struct mw_store *store, struct mw_slice prefix, uint64_t
                         struct mw_store_watch **out) {
   struct mw_store_watch *watch = calloc(1, sizeof *watch + prefix.len);
   if (!watch) return MW_ENOMEM;
-  struct mw_hub *hub = &store->hub;
+  struct mw_watch_hub *hub = &store->hub;
   watch->hub = hub;
   watch->post.run = run;
   watch->loop = loop;

@@ -9,7 +9,7 @@
 
 #include "store/txn.h"
 
-struct mw_hub {
+struct mw_watch_hub {
   pthread_mutex_t lock;       /* guards all fields below and every watch */
   struct mw_list watches;
   struct mw_store_txn **log;  /* a ring of MW_STORE_WATCH_BACKLOG; the index is the place modulo that */
@@ -19,14 +19,14 @@ struct mw_hub {
 };
 
 /* `revision` is the store's newest. Returns 0 or MW_ENOMEM. */
-int mw_hub_init(struct mw_hub *hub, uint64_t revision);
-void mw_hub_fini(struct mw_hub *hub);
+int mw_watch_hub_init(struct mw_watch_hub *hub, uint64_t revision);
+void mw_watch_hub_fini(struct mw_watch_hub *hub);
 
 /* True if a watch is open. Any thread. */
-bool mw_hub_in_use(struct mw_hub *hub);
+bool mw_watch_hub_in_use(struct mw_watch_hub *hub);
 
 /* Adds a transaction that changed records, in order of revision, and wakes the watches it concerns. Keeps a
  * reference. On the writer's thread. */
-void mw_hub_publish(struct mw_hub *hub, struct mw_store_txn *txn);
+void mw_watch_hub_publish(struct mw_watch_hub *hub, struct mw_store_txn *txn);
 
 #endif

@@ -6,7 +6,7 @@
 #include "base/clock.h"
 #include "base/thread.h"
 #include "observe/log.h"
-#include "store/inside.h"
+#include "store/store_impl.h"
 
 enum { EXPIRE_AT_ONCE = 1024 };  /* greatest number of keys that one commit expires */
 #define INSPECT_EVERY ((int64_t)MW_NS_PER_S / 2)
@@ -17,19 +17,19 @@ enum { EXPIRE_AT_ONCE = 1024 };  /* greatest number of keys that one commit expi
 /* ---- applying ---- */
 
 /* Returns the revision that a compare requires. */
-static uint64_t expected(const struct mw_op *compare) {
+static uint64_t expected(const struct mw_store_op *compare) {
   return compare->txn && compare->number != MW_STORE_ABSENT ? compare->txn->revision : compare->number;
 }
 
 /* Returns 0, MW_ECONFLICT, or an error that prevents the commit of the batch. */
 static int check_compares(struct mw_store *store, struct mw_store_txn *txn, int64_t now, struct mw_err *err) {
   for (size_t i = 0; i < txn->n_ops; i++) {
-    const struct mw_op *op = &txn->ops[i];
-    if (op->kind != MW_OP_COMPARE && op->kind != MW_OP_AFTER) continue;
+    const struct mw_store_op *op = &txn->ops[i];
+    if (op->kind != MW_STORE_OP_COMPARE && op->kind != MW_STORE_OP_AFTER) continue;
     if (op->txn && op->txn->code != 0) return MW_ECONFLICT;
-    if (op->kind == MW_OP_AFTER) continue;
+    if (op->kind == MW_STORE_OP_AFTER) continue;
     struct mw_record record;
-    int rc = store->backend->ops->get(store->backend, mw_op_key(txn, op), &record, err);
+    int rc = store->backend->ops->get(store->backend, mw_store_op_key(txn, op), &record, err);
     if (rc != 0 && rc != MW_ENOTFOUND) return rc;
     uint64_t revision = rc == 0 && !mw_expired(&record, now) ? record.revision : MW_STORE_ABSENT;
     if (revision != expected(op)) return MW_ECONFLICT;
@@ -37,18 +37,18 @@ static int check_compares(struct mw_store *store, struct mw_store_txn *txn, int6
   return 0;
 }
 
-static int apply_write(struct mw_store *store, struct mw_store_txn *txn, struct mw_op *op, uint64_t revision,
+static int apply_write(struct mw_store *store, struct mw_store_txn *txn, struct mw_store_op *op, uint64_t revision,
                        struct mw_err *err) {
   struct mw_backend *backend = store->backend;
-  struct mw_slice key = mw_op_key(txn, op);
+  struct mw_slice key = mw_store_op_key(txn, op);
   int rc = 0;
   switch (op->kind) {
-    case MW_OP_COMPARE:
-    case MW_OP_AFTER: return 0;
-    case MW_OP_COUNTER: return backend->ops->set_counter(backend, key, op->number, err);
-    case MW_OP_DELETE: rc = backend->ops->erase(backend, key, err); break;
-    case MW_OP_PUT: {
-      struct mw_record record = {key, mw_op_value(txn, op), revision, op->expires};
+    case MW_STORE_OP_COMPARE:
+    case MW_STORE_OP_AFTER: return 0;
+    case MW_STORE_OP_COUNTER: return backend->ops->set_counter(backend, key, op->number, err);
+    case MW_STORE_OP_DELETE: rc = backend->ops->erase(backend, key, err); break;
+    case MW_STORE_OP_PUT: {
+      struct mw_record record = {key, mw_store_op_value(txn, op), revision, op->expires};
       rc = backend->ops->put(backend, &record, err);
       if (op->expires != 0 && op->expires < store->writer.next_expiry) {
         store->writer.next_expiry = op->expires;
@@ -66,8 +66,8 @@ static int apply_write(struct mw_store *store, struct mw_store_txn *txn, struct 
 static void what_it_writes(const struct mw_store_txn *txn, bool *writes, bool *records) {
   *writes = *records = false;
   for (size_t i = 0; i < txn->n_ops; i++) {
-    *writes |= txn->ops[i].kind != MW_OP_COMPARE && txn->ops[i].kind != MW_OP_AFTER;
-    *records |= txn->ops[i].kind == MW_OP_PUT || txn->ops[i].kind == MW_OP_DELETE;
+    *writes |= txn->ops[i].kind != MW_STORE_OP_COMPARE && txn->ops[i].kind != MW_STORE_OP_AFTER;
+    *records |= txn->ops[i].kind == MW_STORE_OP_PUT || txn->ops[i].kind == MW_STORE_OP_DELETE;
   }
 }
 
@@ -158,7 +158,7 @@ static struct mw_store_txn *finish(struct mw_store *store, struct mw_store_txn *
   for (; n > 0; n--) {
     struct mw_store_txn *next = txn->next;
     mw_store_txn_unfollow(txn);
-    if (txn->code == 0 && txn->n_changed > 0) mw_hub_publish(&store->hub, txn);
+    if (txn->code == 0 && txn->n_changed > 0) mw_watch_hub_publish(&store->hub, txn);
     if (txn->settled) txn->settled(txn);
     else group(&loops, txn);
     txn = next;
@@ -279,8 +279,8 @@ static int erase_expired(struct mw_store *store, struct mw_store_txn *txn, int64
     }
     rc = mw_store_txn_delete(txn, key);
     if (rc != 0) return mw_err_set(err, rc, "out of memory");
-    struct mw_op *op = &txn->ops[txn->n_ops - 1];
-    rc = backend->ops->expire(backend, mw_op_key(txn, op), expires, err);
+    struct mw_store_op *op = &txn->ops[txn->n_ops - 1];
+    rc = backend->ops->expire(backend, mw_store_op_key(txn, op), expires, err);
     if (rc != 0 && rc != MW_ENOTFOUND) return rc;
     op->changed = rc == 0;
     txn->n_changed += op->changed;
@@ -311,7 +311,7 @@ static void expire(struct mw_store *store) {
   int64_t before = store->writer.next_expiry, now = store->clock();
   struct mw_store_txn *txn = mw_store_txn_new();
   int rc = txn ? expire_in(store, txn, now, &err) : mw_err_set(&err, MW_ENOMEM, "out of memory");
-  if (rc == 0 && txn->n_changed > 0) mw_hub_publish(&store->hub, txn);
+  if (rc == 0 && txn->n_changed > 0) mw_watch_hub_publish(&store->hub, txn);
   if (rc != 0) {
     store->writer.next_expiry = before; /* retry later */
     note(store, rc, &err);
@@ -454,8 +454,8 @@ bool mw_writer_follows_newest(struct mw_store *store, const struct mw_store_txn 
   pthread_mutex_lock(&writer->lock);
   bool newest = writer->pending.unlisted == 0;
   for (size_t i = 0; newest && i < txn->n_ops; i++) {
-    const struct mw_op *op = &txn->ops[i];
-    const struct mw_op *write = op->follows ? mw_pending_find(&writer->pending, mw_op_key(txn, op)) : NULL;
+    const struct mw_store_op *op = &txn->ops[i];
+    const struct mw_store_op *write = op->follows ? mw_pending_find(&writer->pending, mw_store_op_key(txn, op)) : NULL;
     newest = !write || write->txn == op->txn;
   }
   *rounds = writer->rounds + 1;
@@ -463,10 +463,10 @@ bool mw_writer_follows_newest(struct mw_store *store, const struct mw_store_txn 
   return newest;
 }
 
-const struct mw_op *mw_writer_pending(struct mw_store *store, struct mw_slice key) {
+const struct mw_store_op *mw_writer_pending(struct mw_store *store, struct mw_slice key) {
   struct mw_writer *writer = &store->writer;
   pthread_mutex_lock(&writer->lock);
-  const struct mw_op *write = mw_pending_find(&writer->pending, key);
+  const struct mw_store_op *write = mw_pending_find(&writer->pending, key);
   if (write) atomic_fetch_add(&write->txn->refs, 1);
   pthread_mutex_unlock(&writer->lock);
   return write;

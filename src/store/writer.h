@@ -53,7 +53,7 @@ int mw_writer_queue(struct mw_store *store, struct mw_store_txn *txn);
 bool mw_writer_follows_newest(struct mw_store *store, const struct mw_store_txn *txn, uint64_t *rounds);
 
 /* Returns the newest queued write of `key`, with a reference to its transaction; NULL for none. Any thread. */
-const struct mw_op *mw_writer_pending(struct mw_store *store, struct mw_slice key);
+const struct mw_store_op *mw_writer_pending(struct mw_store *store, struct mw_slice key);
 
 /* True while writes are impossible, with the reason. Any thread. */
 bool mw_writer_trouble(struct mw_store *store, char *words, size_t cap);

@@ -33,7 +33,7 @@ static void on_accepted(void *arg, int fd, const struct sockaddr_storage *peer, 
     return;
   }
   tune(server, fd, peer->ss_family);
-  mw_core_silent_add(&server->silent, fd, peer, size);
+  mw_core_handshake_add(&server->silent, fd, peer, size);
   mw_core_handoff_give(&server->handoff, fd);
 }
 

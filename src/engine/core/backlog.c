@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 struct entry {
-  struct mw_backlog backlog;
+  struct mw_send_backlog backlog;
   size_t calls; /* number of shares */
   char peer[];
 };
@@ -12,7 +12,7 @@ static struct entry *entry_new(struct mw_core_backlogs *backlogs, const char *pe
   size_t size = strlen(peer) + 1;
   struct entry *entry = malloc(sizeof *entry + size);
   if (!entry) return NULL;
-  mw_backlog_init(&entry->backlog, MW_BACKLOG_BUFFERS * backlogs->buffer_bytes);
+  mw_send_backlog_init(&entry->backlog, MW_BACKLOG_BUFFERS * backlogs->buffer_bytes);
   entry->calls = 0;
   memcpy(entry->peer, peer, size);
   if (mw_map_set(&backlogs->by_peer, mw_slice_str(entry->peer), entry) == 0) return entry;
@@ -20,7 +20,7 @@ static struct entry *entry_new(struct mw_core_backlogs *backlogs, const char *pe
   return NULL;
 }
 
-void mw_core_backlog_join(struct mw_core_backlogs *backlogs, struct mw_backlog_share *share, const char *peer) {
+void mw_core_backlog_join(struct mw_core_backlogs *backlogs, struct mw_send_backlog_share *share, const char *peer) {
   if (!peer) return;
   struct entry *entry = mw_map_get(&backlogs->by_peer, mw_slice_str(peer));
   if (!entry) entry = entry_new(backlogs, peer);
@@ -29,10 +29,10 @@ void mw_core_backlog_join(struct mw_core_backlogs *backlogs, struct mw_backlog_s
   share->backlog = &entry->backlog;
 }
 
-void mw_core_backlog_leave(struct mw_core_backlogs *backlogs, struct mw_backlog_share *share) {
+void mw_core_backlog_leave(struct mw_core_backlogs *backlogs, struct mw_send_backlog_share *share) {
   if (!share->backlog) return;
   struct entry *entry = MW_CONTAINER(share->backlog, struct entry, backlog);
-  mw_backlog_leave(share);
+  mw_send_backlog_leave(share);
   if (--entry->calls > 0) return;
   mw_map_remove(&backlogs->by_peer, mw_slice_str(entry->peer));
   free(entry);

@@ -12,10 +12,10 @@ struct mw_core_backlogs {
 };
 
 /* Adds a share without a backlog to the backlog of `peer`. Without memory does nothing. */
-void mw_core_backlog_join(struct mw_core_backlogs *backlogs, struct mw_backlog_share *share, const char *peer);
+void mw_core_backlog_join(struct mw_core_backlogs *backlogs, struct mw_send_backlog_share *share, const char *peer);
 
 /* Takes the share of a call that is over out of its backlog. A share without a backlog is allowed. */
-void mw_core_backlog_leave(struct mw_core_backlogs *backlogs, struct mw_backlog_share *share);
+void mw_core_backlog_leave(struct mw_core_backlogs *backlogs, struct mw_send_backlog_share *share);
 
 /* Call after all shares have left. */
 void mw_core_backlogs_fini(struct mw_core_backlogs *backlogs);

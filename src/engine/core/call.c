@@ -122,7 +122,7 @@ static void watch(struct mw_core_call *core);
 static void queue(struct mw_core_call *core) {
   struct mw_run_queue *queue = &core->engine->dispatch->queue;
   if (core->item.lane) return;
-  bool request = is_request(core), first = request && mw_dispatch_goes_first(core->call.path);
+  bool request = is_request(core), first = request && mw_dispatch_is_priority(core->call.path);
   core->item.deadline = request ? core->call.deadline : MW_NEVER;
   core->item.arrived = request ? core->call.arrived : mw_clock_mono();
   enter(core);
@@ -342,9 +342,9 @@ static void op_read(struct mw_call *call) {
 
 /* ---- sending ---- */
 
-static void count(struct mw_core_call *core) { mw_backlog_count(&core->share, core->outbox.bytes + core->leaving); }
+static void count(struct mw_core_call *core) { mw_send_backlog_count(&core->share, core->outbox.bytes + core->leaving); }
 
-static void wake(struct mw_backlog_share *share) { queue(MW_CONTAINER(share, struct mw_core_call, share)); }
+static void wake(struct mw_send_backlog_share *share) { queue(MW_CONTAINER(share, struct mw_core_call, share)); }
 
 static bool op_has_room(struct mw_call *call, size_t size) {
   struct mw_core_call *core = core_of(call);
@@ -352,7 +352,7 @@ static bool op_has_room(struct mw_call *call, size_t size) {
     mw_core_backlog_join(&core->engine->server.backlogs, &core->share, call->peer);
     count(core);
   }
-  return core->gone || mw_backlog_has_room(&core->share);
+  return core->gone || mw_send_backlog_has_room(&core->share);
 }
 
 static void add_headers(struct mw_core_call *core, struct mw_core_batch *batch) {
@@ -486,7 +486,7 @@ static int64_t deadline_of(const struct mw_core_call *core) {
   gpr_timespec deadline = core->details.deadline;
   if (gpr_time_cmp(deadline, gpr_inf_future(deadline.clock_type)) == 0) return MW_NEVER;
   gpr_timespec left = gpr_time_sub(deadline, gpr_now(deadline.clock_type));
-  return mw_clock_after(mw_clock_mono(), mw_clock_after(mw_span(left.tv_sec, MW_NS_PER_S), left.tv_nsec));
+  return mw_time_add(mw_clock_mono(), mw_time_add(mw_duration(left.tv_sec, MW_NS_PER_S), left.tv_nsec));
 }
 
 /* Returns the peer, without the URI escapes that core writes: "ipv6:%5B::1%5D:50123". Freed by gpr_free(). */
@@ -549,7 +549,7 @@ static void run(struct mw_run_item *item) {
   core->departed = 0;
   if (!core->begun) begin(core);
   if (departed > 0 && is_wanted(core)) mw_call_on_sent(&core->call, departed);
-  mw_backlog_report(&core->share, &core->call);
+  mw_send_backlog_report(&core->share, &core->call);
   if (is_wanted(core)) step(core);
   leave(core);
 }
@@ -563,7 +563,7 @@ struct mw_core_call *mw_core_call_new(struct mw_core_engine *engine) {
   mw_list_init(&core->dirty.link);
   core->dirty.flush = flush;
   mw_arena_init(&core->call.arena, SIZE_MAX);
-  mw_backlog_share_init(&core->share, wake);
+  mw_send_backlog_share_init(&core->share, wake);
   core->requested.done = on_requested;
   core->received.done = on_received;
   mw_run_item_init(&core->item, run);

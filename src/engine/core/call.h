@@ -36,7 +36,7 @@ struct mw_core_call {
 
   struct mw_core_outbox outbox; /* unsent messages */
   size_t leaving;               /* bytes of the message in the batch under way */
-  struct mw_backlog_share share; /* share in the connection's backlog, from the first large message on */
+  struct mw_send_backlog_share share; /* share in the connection's backlog, from the first large message on */
   grpc_slice reserved;
   bool has_reserved;
   bool begun;         /* passed to the dispatch */

@@ -360,7 +360,7 @@ void mw_core_client_call_read(struct mw_client_call *call) {
 
 /* Core does not report how far a stream got. The text of its status distinguishes some cases; with any other text the
  * call is not retried. */
-static enum mw_client_reach reach_of(const struct mw_client_call *call) {
+static enum mw_client_progress reach_of(const struct mw_client_call *call) {
   struct mw_slice words = mw_core_slice_view(&call->details);
   if (call->code != GRPC_STATUS_UNAVAILABLE || call->headers.count > 0 || call->trailers.count > 0) {
     return MW_REACH_SERVER;
@@ -376,9 +376,9 @@ static enum mw_client_reach reach_of(const struct mw_client_call *call) {
   return MW_REACH_SERVER;
 }
 
-struct mw_client_fate mw_core_client_call_fate(const struct mw_client_call *call) {
+struct mw_client_failure mw_core_client_call_fate(const struct mw_client_call *call) {
   struct mw_slice pushback = mw_core_metadata_find(&call->trailers, "grpc-retry-pushback-ms");
-  return (struct mw_client_fate){call->has_status ? reach_of(call) : MW_REACH_SERVER, pushback};
+  return (struct mw_client_failure){call->has_status ? reach_of(call) : MW_REACH_SERVER, pushback};
 }
 
 void mw_core_client_call_cancel(struct mw_client_call *call) {
@@ -392,7 +392,7 @@ static int start_deadline(struct mw_client_call *call, int64_t deadline) {
   call->due = MW_NEVER;
   if (deadline == MW_NEVER) return 0;
   int64_t left = deadline - mw_clock_mono();
-  call->due = mw_clock_after(mw_clock_real(), left);
+  call->due = mw_time_add(mw_clock_real(), left);
   call->expired = left <= 0;
   int64_t ms = (left > 0 ? left - 1 : 0) / MW_NS_PER_MS + 1;
   char text[24];

@@ -38,9 +38,9 @@ static grpc_ssl_certificate_config_reload_status fetch(void *arg, grpc_ssl_serve
   struct listener *listener = arg;
   struct mw_err err = MW_ERR_INIT;
   pthread_mutex_lock(&listener->lock);
-  bool due = mw_pem_due(&listener->certs->files, &listener->watch);
+  bool due = mw_pem_changed(&listener->certs->files, &listener->watch);
   if (due) *out = load(listener->certs, &err);
-  if (due && !*out) mw_pem_refused(&listener->watch, &err);
+  if (due && !*out) mw_pem_reject(&listener->watch, &err);
   pthread_mutex_unlock(&listener->lock);
   mw_err_fini(&err);
   if (!due) return GRPC_SSL_CERTIFICATE_CONFIG_RELOAD_UNCHANGED;

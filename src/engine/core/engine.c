@@ -66,7 +66,7 @@ static int open_serving(struct mw_core_engine *engine, const struct mw_engine_co
 int mw_core_engine_prepare(struct mw_core_engine *engine, struct mw_err *err) {
   if (engine->dispatch || engine->guest) return 0;
   open_queue(engine);
-  int rc = mw_core_guest_new(&engine->guest, &engine->queue, engine->loop, flush_all, engine, err);
+  int rc = mw_core_embedded_new(&engine->guest, &engine->queue, engine->loop, flush_all, engine, err);
   if (rc != 0) drain_queue(engine);
   return rc;
 }
@@ -133,9 +133,9 @@ static void close_serving(struct mw_core_engine *engine) {
 }
 
 static void close_guest(struct mw_core_engine *engine) {
-  while (!mw_list_empty(&engine->client_calls)) mw_core_guest_wait(engine->guest);
+  while (!mw_list_empty(&engine->client_calls)) mw_core_embedded_wait(engine->guest);
   mw_core_queue_shutdown(&engine->queue);
-  mw_core_guest_free(engine->guest);
+  mw_core_embedded_free(engine->guest);
   close_queue(engine);
 }
 

@@ -1,13 +1,13 @@
 /* The state that all files of the engine share. Used on the loop's thread alone.
  *
  * A serving engine runs its thread: the thread waits in the completion queue, with the loop embedded in it
- * (engine/core/poll.h). An engine that only opens channels is embedded in a loop that others run (engine/core/guest.h).
+ * (engine/core/poll.h). An engine that only opens channels is embedded in a loop that others run (engine/core/embedded.h).
  * Until its first channel it is nothing but this struct: no queue, no thread, and the library is not initialised. */
 #ifndef MW_ENGINE_CORE_ENGINE_H
 #define MW_ENGINE_CORE_ENGINE_H
 
 #include "base/buf.h"
-#include "engine/core/guest.h"
+#include "engine/core/embedded.h"
 #include "engine/core/poll.h"
 #include "engine/core/queue.h"
 #include "engine/core/server.h"
@@ -30,7 +30,7 @@ struct mw_core_engine {
   size_t max_receive_bytes;
   struct mw_core_queue queue;
   struct mw_core_poll poll;     /* of a serving engine */
-  struct mw_core_guest *guest;  /* of an embedded engine, from its first channel on; else NULL */
+  struct mw_core_embedded *guest;  /* of an embedded engine, from its first channel on; else NULL */
   struct mw_core_server server;
   struct mw_list dirty;        /* struct mw_core_dirty.link */
   struct mw_list channels;     /* struct mw_channel.link */
@@ -51,7 +51,7 @@ int mw_core_engine_prepare(struct mw_core_engine *engine, struct mw_err *err);
 static inline void mw_core_engine_mark(struct mw_core_engine *engine, struct mw_core_dirty *dirty) {
   if (!mw_list_empty(&dirty->link)) return;
   mw_list_push(&engine->dirty, &dirty->link);
-  if (engine->guest) mw_core_guest_ask(engine->guest);
+  if (engine->guest) mw_core_embedded_ask(engine->guest);
 }
 
 #endif

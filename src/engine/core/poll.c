@@ -140,7 +140,7 @@ void mw_core_poll_turn(struct mw_core_poll *poll, int64_t most_ms) {
   take_events(poll, found, timeout != 0);
   if (poll->has_posts) {
     poll->has_posts = false;
-    mw_loop_turn_posts(poll->loop);
+    mw_loop_run_posts_bounded(poll->loop);
   }
   work(poll);
   run_loop(poll);

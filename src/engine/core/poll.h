@@ -1,4 +1,4 @@
-/* The poll of a serving engine's thread: a completion queue with a libuv loop embedded in it. (engine/core/guest.h is
+/* The poll of a serving engine's thread: a completion queue with a libuv loop embedded in it. (engine/core/embedded.h is
  * for an engine that is embedded in a loop which others run.)
  *
  * The thread waits in the queue until libuv's next timer is due. Everything else wakes it by an artificial event of the

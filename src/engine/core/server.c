@@ -83,7 +83,7 @@ int mw_core_server_init(struct mw_core_engine *engine, const struct mw_engine_co
   const struct mw_keepalive *keepalive = &config->keepalive;
   if (keepalive->time > 0) server->user_timeout_ms = span("", keepalive->timeout).value.integer;
   double handshake = limits->handshake_seconds > 0 ? limits->handshake_seconds : HANDSHAKE_SECONDS;
-  mw_core_silent_init(&server->silent, engine->loop, engine->dispatch->metrics, handshake);
+  mw_core_handshake_init(&server->silent, engine->loop, engine->dispatch->metrics, handshake);
   grpc_arg args[] = {
       mw_core_handoff_arg(&server->handoff),
       integer(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, engine->max_receive_bytes),
@@ -127,7 +127,7 @@ int mw_core_server_listen(struct mw_core_engine *engine, const char *address, st
 
 int mw_core_server_accept_from(struct mw_core_engine *engine, int fd, const char *address, struct mw_err *err) {
   int rc = open_handoff(&engine->server, address, err);
-  return rc == 0 ? mw_acceptors_share(&engine->server.acceptors, fd, address, err) : rc;
+  return rc == 0 ? mw_acceptors_accept_from(&engine->server.acceptors, fd, address, err) : rc;
 }
 
 /* ---- running and closing ---- */
@@ -169,7 +169,7 @@ void mw_core_server_fini(struct mw_core_engine *engine) {
   struct mw_core_server *server = &engine->server;
   mw_core_server_drain(engine);
   detach_calls(server);
-  mw_core_silent_fini(&server->silent);
+  mw_core_handshake_fini(&server->silent);
   grpc_server_cancel_all_calls(server->grpc);
   while (!mw_core_server_is_idle(engine)) mw_core_queue_next(&engine->queue, -1);
   grpc_server_destroy(server->grpc);

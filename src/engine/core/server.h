@@ -9,10 +9,10 @@
 #include <grpc/grpc_security.h>
 
 #include "engine/core/backlog.h"
+#include "engine/core/connections.h"
 #include "engine/core/handoff.h"
+#include "engine/core/handshake.h"
 #include "engine/core/queue.h"
-#include "engine/core/silent.h"
-#include "engine/core/team.h"
 #include "loop/acceptor.h"
 #include "rpc/disconnect.h"
 #include "rpc/engine.h"
@@ -41,7 +41,7 @@ struct mw_core_server {
   unsigned connections;          /* limit for all engines of the team; 0: none */
   int user_timeout_ms;           /* TCP_USER_TIMEOUT of connections; 0: none */
   struct mw_disconnects refused, waiting, no_memory;
-  struct mw_core_silent silent;
+  struct mw_core_handshake silent;
   struct mw_core_tag shutdown;
   bool draining;        /* accepts no new calls */
   bool down;            /* core's shutdown is complete: no call is left */

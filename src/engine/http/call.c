@@ -17,7 +17,7 @@ static void run(struct mw_run_item *item);
 
 /* ---- life ---- */
 
-static void wake(struct mw_backlog_share *share) {
+static void wake(struct mw_send_backlog_share *share) {
   mw_http_call_make_ready(MW_CONTAINER(share, struct mw_http_call, share));
 }
 
@@ -28,7 +28,7 @@ static struct mw_http_call *call_new(struct mw_http_engine *engine) {
   mw_run_item_init(&c->item, run);
   mw_list_init(&c->call.link);
   mw_list_init(&c->loan.link);
-  mw_backlog_share_init(&c->share, wake);
+  mw_send_backlog_share_init(&c->share, wake);
   mw_arena_init(&c->call.arena, SIZE_MAX);
   mw_http_reader_init(&c->reader, engine->max_receive_bytes);
   c->call.deadline = MW_NEVER;
@@ -85,7 +85,7 @@ static void clear(struct mw_http_call *c) {
   mw_list_remove(&c->item.link);
   mw_timer_stop(c->timer);
   mw_http_outbox_clear(&c->outbox);
-  mw_backlog_leave(&c->share);
+  mw_send_backlog_leave(&c->share);
   mw_http_reader_reset(&c->reader);
   mw_arena_reset(&c->call.arena);
   c->timer = NULL;
@@ -133,7 +133,7 @@ static bool is_request(const struct mw_http_call *c) {
 
 static void queue(struct mw_http_call *c) {
   struct mw_run_queue *queue = &c->conn->engine->dispatch->queue;
-  bool request = is_request(c), first = request && mw_dispatch_goes_first(c->request.path);
+  bool request = is_request(c), first = request && mw_dispatch_is_priority(c->request.path);
   c->item.deadline = request ? c->call.deadline : MW_NEVER;
   c->item.arrived = request ? c->call.arrived : c->conn->arrived;
   mw_run_lane_add(first ? &queue->first : &c->conn->lane, &c->item);
@@ -164,7 +164,7 @@ void mw_http_call_take_frame(struct mw_http_call *c, bool end) {
   if (!c->complete) {
     c->complete = true;
     c->call.arrived = c->conn->arrived;
-    c->call.deadline = mw_clock_after(c->call.arrived, c->request.timeout);
+    c->call.deadline = mw_time_add(c->call.arrived, c->request.timeout);
   }
   if (end) mw_http_reader_end(&c->reader);
   mw_http_call_make_ready(c);
@@ -316,7 +316,7 @@ static void settle(struct mw_http_call *c) {
 
 static bool op_has_room(struct mw_call *call, size_t size) {
   struct mw_http_call *c = MW_CONTAINER(call, struct mw_http_call, call);
-  return c->lost || mw_backlog_has_room(&c->share);
+  return c->lost || mw_send_backlog_has_room(&c->share);
 }
 
 static void op_read(struct mw_call *call) {
@@ -429,7 +429,7 @@ static void run(struct mw_run_item *item) {
   if (c->begun) {
     report_sent(c);
     if (is_expired(c)) expire_now(c);
-    mw_backlog_report(&c->share, &c->call);
+    mw_send_backlog_report(&c->share, &c->call);
     serve(c);
     if (c->lost) mw_call_on_cancel(&c->call, end_status(c));
     settle(c);

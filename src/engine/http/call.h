@@ -36,7 +36,7 @@ struct mw_http_call {
   struct mw_http_outbox outbox;
   enum mw_compression compression; /* of what is sent */
   struct mw_status status;         /* to send, or the engine's own (`judged`); in the arena */
-  struct mw_backlog_share share;   /* share in the connection's backlog: counts the outbox and `promised` */
+  struct mw_send_backlog_share share;   /* share in the connection's backlog: counts the outbox and `promised` */
   size_t promised;                 /* bytes reserved for the next message of the executing worker, see remote.h */
   uint32_t departed;               /* messages that have left the outbox and are not reported to the handler yet */
 
@@ -94,7 +94,7 @@ void mw_http_calls_free(struct mw_http_engine *engine);
 
 /* Updates the backlog after a change of the outbox or of `promised`. */
 static inline void mw_http_call_count(struct mw_http_call *call) {
-  mw_backlog_count(&call->share, call->outbox.held + call->promised);
+  mw_send_backlog_count(&call->share, call->outbox.held + call->promised);
 }
 
 /* Queues the call's item, or a call that is over for recycling. Does nothing while the item runs. */

@@ -91,7 +91,7 @@ static int engine_listen(struct mw_engine *base, const char *address, struct mw_
 }
 
 static int engine_accept_from(struct mw_engine *base, int fd, const char *address, struct mw_err *err) {
-  return mw_acceptors_share(&mw_http_engine_of(base)->acceptors, fd, address, err);
+  return mw_acceptors_accept_from(&mw_http_engine_of(base)->acceptors, fd, address, err);
 }
 
 static void each_conn(struct mw_http_engine *engine, void (*visit)(struct mw_http_conn *conn)) {

@@ -24,7 +24,7 @@ static void *allocate(size_t size, void *blocks) {
 
 static void release(void *data, void *blocks) {
   struct block *block = block_of(data);
-  if (block) mw_blocks_give(blocks, block, block->size);
+  if (block) mw_blocks_release(blocks, block, block->size);
 }
 
 static void *allocate_zeros(size_t count, size_t size, void *blocks) {

@@ -50,7 +50,7 @@ static void on_end(struct mw_call *call) { draft_of(call)->ended = true; }
 /* Reserves room in the backlog for the guest's message, if there is some. */
 static void promise_room(struct mw_http_remote *remote) {
   struct mw_http_call *home = remote->home;
-  if (remote->room_wanted == 0 || !mw_backlog_has_room(&home->share)) return;
+  if (remote->room_wanted == 0 || !mw_send_backlog_has_room(&home->share)) return;
   home->promised = remote->room_wanted;
   remote->room_wanted = 0;
   mw_http_call_count(home);

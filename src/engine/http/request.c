@@ -164,7 +164,7 @@ static int add_timeout(struct mw_http_request *request, struct mw_slice value) {
     return find(request, FIELD_MALFORMED, MW_CODE_INTERNAL,
                 "grpc-timeout \"%s\", must be 1 to 8 digits and one of H M S m u n", shown(value).text);
   }
-  request->timeout = mw_span(count, each);
+  request->timeout = mw_duration(count, each);
   return 0;
 }
 

@@ -34,7 +34,7 @@ struct mw_http_session {
   struct mw_http_call *latest; /* cache: the call of the newest callback, while it has a stream; NULL for none */
   struct mw_http_frames frames;
   struct mw_http_lender lender;
-  struct mw_backlog backlog;
+  struct mw_send_backlog backlog;
   size_t grown;         /* bytes by which stream windows have grown */
   unsigned open;        /* calls that have a stream */
   int32_t condemned;    /* stream to reset when it opens; 0 for none */

@@ -120,7 +120,7 @@ int mw_http_tls_context_new(struct mw_http_tls_context **out, const struct mw_tl
   if (!context) return mw_err_set(err, MW_ENOMEM, "out of memory");
   int rc = mw_pem_files_init(&context->files, config->cert_file, config->key_file, config->client_ca_file, err);
   if (rc == 0) {
-    mw_pem_due(&context->files, &context->watch);
+    mw_pem_changed(&context->files, &context->watch);
     rc = load(context, err);
   }
   if (rc != 0) {
@@ -142,12 +142,12 @@ void mw_http_tls_context_free(struct mw_http_tls_context *context) {
 
 static void renew(struct mw_http_tls_context *context) {
   struct mw_err err = MW_ERR_INIT;
-  if (load(context, &err) != 0) mw_pem_refused(&context->watch, &err);
+  if (load(context, &err) != 0) mw_pem_reject(&context->watch, &err);
   mw_err_fini(&err);
 }
 
 struct mw_http_tls *mw_http_tls_new(struct mw_http_tls_context *context) {
-  if (mw_pem_due(&context->files, &context->watch)) renew(context);
+  if (mw_pem_changed(&context->files, &context->watch)) renew(context);
   struct mw_http_tls *tls = calloc(1, sizeof *tls);
   SSL *ssl = SSL_new(context->ssl);
   BIO *in = BIO_new(BIO_s_mem()), *out = BIO_new(BIO_s_mem());

@@ -122,8 +122,8 @@ void mw_inproc_call_read(struct mw_client_call *c) {
   mw_inproc_call_wake(c);
 }
 
-struct mw_client_fate mw_inproc_call_fate(const struct mw_client_call *c) {
-  return (struct mw_client_fate){.reach = MW_REACH_SERVER};
+struct mw_client_failure mw_inproc_call_fate(const struct mw_client_call *c) {
+  return (struct mw_client_failure){.reach = MW_REACH_SERVER};
 }
 
 void mw_inproc_call_cancel(struct mw_client_call *c) {

@@ -68,7 +68,7 @@ bool mw_inproc_call_send(struct mw_client_call *call);
 bool mw_inproc_call_over(const struct mw_client_call *call);
 void mw_inproc_call_half_close(struct mw_client_call *call);
 void mw_inproc_call_read(struct mw_client_call *call);
-struct mw_client_fate mw_inproc_call_fate(const struct mw_client_call *call);
+struct mw_client_failure mw_inproc_call_fate(const struct mw_client_call *call);
 void mw_inproc_call_cancel(struct mw_client_call *call);
 void mw_inproc_call_release(struct mw_client_call *call);
 

@@ -1,0 +1,475 @@
+/* The call object: the argument `call` of a handler. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/text.h"
+#include "bind/call/call.h"
+#include "script/guard.h"
+
+/* The object at index 1. The fast path is the object of the call whose handler runs, which is nearly always the one. */
+static struct mw_bind_object *check_object(lua_State *L) {
+  const struct mw_bind_call *c = mw_bind_running(L);
+  if (c && c->object && lua_touserdata(L, 1) == c->object) return c->object;
+  return (struct mw_bind_object *)mw_bind_check_self(L, MW_BIND_CALL);
+}
+
+/* The call of the object at index 1. Raises if it has ended. */
+static struct mw_bind_call *check_live(lua_State *L, const char *what) {
+  struct mw_bind_object *object = check_object(L);
+  if (!object->call) luaL_error(L, "%s: the call %s has ended", what, object->path);
+  return object->call;
+}
+
+/* Pushes nil and the reason of the call's end. */
+static int push_over(lua_State *L, struct mw_bind_call *c) {
+  if (!c) return mw_bind_fail(L, MW_CODE_CANCELLED, "the call has ended");
+  lua_pushnil(L);
+  mw_bind_push_status(L, &c->end);
+  return 2;
+}
+
+struct mw_bind_waiter *mw_bind_push_waiter(lua_State *L, struct mw_bind_call *c, struct mw_fiber *fiber) {
+  struct mw_bind_waiter *waiter = lua_newuserdatauv(L, sizeof *waiter, 0);
+  *waiter = (struct mw_bind_waiter){.call = c, .fiber = fiber};
+  mw_list_init(&waiter->link);
+  return waiter;
+}
+
+/* ---- call:send(message) ---- */
+
+void mw_bind_stop_sending(void *arg) {
+  struct mw_bind_waiter *waiter = arg;
+  mw_list_remove(&waiter->link);
+}
+
+/* Stops a wait that ends without an error. The waiter moves to `woken`, where the end of the call finds it until its
+ * fiber goes on. */
+static void stop_quietly(void *arg) {
+  struct mw_bind_waiter *waiter = arg;
+  mw_list_remove(&waiter->link);
+  if (waiter->call) mw_list_push(&waiter->call->woken, &waiter->link);
+}
+
+/* Waits. If the call ends, the wait of its handler's fiber returns the reason as results. If another fiber is killed,
+ * the call goes on, and the fiber's wait raises. */
+static int wait(lua_State *L, struct mw_bind_waiter *waiter, void (*cancel)(void *arg), void (*cancel_own)(void *arg),
+                lua_KFunction k) {
+  struct mw_fiber *fiber = waiter->fiber;
+  if (waiter->call->fiber != fiber) return mw_fiber_wait(L, fiber, cancel, waiter, k, (lua_KContext)waiter);
+  return mw_fiber_wait_quietly(L, fiber, cancel_own, waiter, k, (lua_KContext)waiter);
+}
+
+static int wait_to_send(lua_State *L, struct mw_bind_call *c, struct mw_fiber *fiber, lua_KFunction k) {
+  struct mw_bind_waiter *waiter = mw_bind_push_waiter(L, c, fiber);
+  mw_list_push(&c->senders, &waiter->link);
+  return wait(L, waiter, mw_bind_stop_sending, stop_quietly, k);
+}
+
+static int after_send(lua_State *L, int status, lua_KContext context) {
+  struct mw_bind_waiter *waiter = (struct mw_bind_waiter *)context;
+  mw_list_remove(&waiter->link);
+  if (!waiter->call || waiter->call->call->cancelled) return push_over(L, waiter->call);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+static int raise_bad_message(lua_State *L, const struct mw_bind_call *c, struct mw_err *err) {
+  mw_err_wrap(err, "call:send in %s", c->method->path);
+  return mw_bind_raise_err(L, err);
+}
+
+/* Reads the options at index 3. Returns true if the message is not to be compressed. */
+static bool check_plain(lua_State *L) {
+  static const char *const allowed[] = {"compress", NULL};
+  luaL_checkany(L, 2);
+  mw_bind_check_options(L, 3, "call:send", allowed);
+  int type = mw_bind_get_option(L, 3, "compress");
+  if (type != LUA_TNIL && type != LUA_TBOOLEAN) {
+    luaL_error(L, "call:send: compress: expected a boolean, got %s", luaL_typename(L, -1));
+  }
+  return type == LUA_TBOOLEAN && !lua_toboolean(L, -1);
+}
+
+static int l_send(lua_State *L);
+
+/* Retries after a wait for room. Packs the message again: the table may have changed, and others have used the scratch
+ * arena. */
+static int after_room(lua_State *L, int status, lua_KContext context) {
+  struct mw_bind_waiter *waiter = (struct mw_bind_waiter *)context;
+  mw_list_remove(&waiter->link);
+  if (!waiter->call || waiter->call->call->cancelled) return push_over(L, waiter->call);
+  lua_settop(L, 3);
+  return l_send(L);
+}
+
+static int l_send(lua_State *L) {
+  struct mw_bind_object *object = check_object(L);
+  if (!object->server_streaming) {
+    return luaL_error(L, "call:send: the reply of %s is not streamed: return it", object->path);
+  }
+  bool plain = lua_gettop(L) != 2 && check_plain(L);
+  struct mw_bind_call *c = object->call;
+  if (!c) {
+    mw_log(MW_LOG_WARN, NULL, "call:send after the end of %s", object->path);
+    return push_over(L, NULL);
+  }
+  if (c->call->cancelled) return push_over(L, c);
+  struct mw_fiber *fiber = mw_fiber_check(L, "call:send");
+  struct mw_err err = MW_ERR_INIT;
+  ProtobufCMessage *message;
+  struct mw_arena *arena = mw_vm_scratch(c->program->vm);
+  int rc = mw_bind_to_message(L, 2, c->program, c->method->output, arena, &message, &err);
+  if (rc != 0) return raise_bad_message(L, c, &err);
+  size_t size = mw_message_size(message);
+  if (!mw_call_has_room(c->call, size)) {
+    lua_settop(L, 3);
+    return wait_to_send(L, c, fiber, after_room);
+  }
+  uint8_t *out = mw_call_reserve(c->call, size);
+  if (!out) return mw_budget_refuse(L);
+  mw_message_pack(message, out);
+  if (plain ? mw_call_send_plain(c->call) : mw_call_send(c->call)) {
+    lua_pushboolean(L, 1);
+    return 1;
+  }
+  return wait_to_send(L, c, fiber, after_send);
+}
+
+/* ---- call:receive(), call:messages() ---- */
+
+static void leave(struct mw_bind_waiter *waiter) {
+  if (waiter->call && waiter->call->receiver == waiter) waiter->call->receiver = NULL;
+}
+
+/* Leaves the read under way. The next receive() takes it over, or takes the message that has arrived. */
+static void stop_receiving(void *arg) {
+  struct mw_bind_waiter *waiter = arg;
+  leave(waiter);
+  mw_list_remove(&waiter->link);
+}
+
+static void stop_receiving_quietly(void *arg) {
+  struct mw_bind_waiter *waiter = arg;
+  leave(waiter);
+  stop_quietly(waiter);
+}
+
+/* Pushes the message that has arrived. A malformed message ends the handler with INVALID_ARGUMENT. */
+static int push_arrived(lua_State *L, struct mw_bind_call *c, struct mw_slice bytes) {
+  struct mw_err err = MW_ERR_INIT;
+  int rc = mw_bind_push_bytes(L, c->program, c->method->input, bytes, &err);
+  if (rc == 0) return 1;
+  mw_bind_fail_err(L, mw_code_of_error(rc), &err);
+  return mw_bind_raise_status(L);
+}
+
+static int after_receive(lua_State *L, int status, lua_KContext context) {
+  struct mw_bind_waiter *waiter = (struct mw_bind_waiter *)context;
+  mw_list_remove(&waiter->link);
+  if (waiter->arrived == MW_BIND_MESSAGE) return push_arrived(L, waiter->call, waiter->bytes);
+  if (waiter->arrived == MW_BIND_END) {
+    lua_pushnil(L);
+    return 1;
+  }
+  push_over(L, waiter->call);
+  return waiter->raising ? mw_fiber_raise(L) : 2;
+}
+
+static int receive(lua_State *L, const char *what, bool raising) {
+  struct mw_bind_object *object = check_object(L);
+  if (!object->client_streaming) {
+    return luaL_error(L, "%s: the request of %s is not streamed: it is the handler's first argument", what,
+                      object->path);
+  }
+  struct mw_bind_call *c = object->call;
+  if (!c || c->call->cancelled) {
+    push_over(L, c);
+    return raising ? mw_fiber_raise(L) : 2;
+  }
+  if (c->has_unread) {
+    c->has_unread = false;
+    return push_arrived(L, c, mw_buf_slice(&c->unread));
+  }
+  if (c->call->ended) {
+    lua_pushnil(L);
+    return 1;
+  }
+  if (c->receiver) return luaL_error(L, "%s: another receive of this call is under way", what);
+  struct mw_fiber *fiber = mw_fiber_check(L, what);
+  struct mw_bind_waiter *waiter = mw_bind_push_waiter(L, c, fiber);
+  waiter->raising = raising;
+  c->receiver = waiter;
+  if (!c->call->reading) mw_call_read(c->call);
+  return wait(L, waiter, stop_receiving, stop_receiving_quietly, after_receive);
+}
+
+static int l_receive(lua_State *L) { return receive(L, "call:receive", false); }
+
+/* Upvalue: the call object. */
+static int next_message(lua_State *L) {
+  lua_settop(L, 0);
+  lua_pushvalue(L, lua_upvalueindex(1));
+  return receive(L, "call:messages", true);
+}
+
+static int l_messages(lua_State *L) {
+  check_live(L, "call:messages");
+  lua_settop(L, 1);
+  lua_pushcclosure(L, next_message, 1);
+  return 1;
+}
+
+/* ---- call:outcome(reply, status) ---- */
+
+static bool is_good_reply(lua_State *L, struct mw_bind_call *c, int index) {
+  struct mw_err err = MW_ERR_INIT;
+  ProtobufCMessage *reply;
+  struct mw_arena *arena = mw_vm_scratch(c->program->vm);
+  bool good = mw_bind_to_message(L, index, c->program, c->method->output, arena, &reply, &err) == 0;
+  mw_err_fini(&err);
+  return good;
+}
+
+static enum mw_code outcome(lua_State *L, struct mw_bind_call *c, int index) {
+  struct mw_status status;
+  if (mw_bind_check_results(L, c->method, index, &status)) return MW_CODE_INTERNAL;
+  if (status.code != MW_CODE_OK) return status.code;
+  if (c->call->cancelled) return c->end.code;
+  return lua_isnil(L, index) || is_good_reply(L, c, index) ? MW_CODE_OK : MW_CODE_INTERNAL;
+}
+
+/* Returns the code with which the call ends if its handler returns these values. */
+static int l_outcome(lua_State *L) {
+  struct mw_bind_call *c = check_live(L, "call:outcome");
+  lua_settop(L, 3);
+  lua_pushstring(L, mw_code_name(outcome(L, c, 2)));
+  return 1;
+}
+
+/* ---- metadata ---- */
+
+/* Checks grpc-retry-pushback-ms, the one reserved trailer that a handler may set: the delay in ms before a retry;
+ * negative for no retry. Clients read 32 bits. */
+static void check_pushback(lua_State *L, const char *what, struct mw_slice value) {
+  enum { DIGITS = 10 };
+  size_t sign = value.len > 0 && value.data[0] == '-', i = sign;
+  while (i < value.len && value.data[i] >= '0' && value.data[i] <= '9') i++;
+  bool is_integer = i == value.len && i > sign && i <= sign + DIGITS;
+  if (!is_integer || llabs(strtoll((const char *)value.data, NULL, 10)) > INT32_MAX) {
+    luaL_error(L, "%s: grpc-retry-pushback-ms: expected an integer from -2147483647 to 2147483647, got \"%s\"", what,
+               (const char *)value.data);
+  }
+}
+
+static int add_metadata(lua_State *L, const char *what, bool trailer) {
+  struct mw_bind_call *c = check_live(L, what);
+  struct mw_slice key, value;
+  key.data = (const uint8_t *)luaL_checklstring(L, 2, &key.len);
+  value.data = (const uint8_t *)luaL_checklstring(L, 3, &value.len);
+  if (!trailer && c->call->headers_sent) return luaL_error(L, "%s: the headers have been sent already", what);
+  struct mw_err err = MW_ERR_INIT;
+  if (trailer && mw_slice_eq_str(key, "grpc-retry-pushback-ms")) {
+    check_pushback(L, what, value);
+  } else if (mw_metadata_check(key, value, &err) != 0) {
+    mw_err_wrap(&err, "%s", what);
+    return mw_bind_raise_err(L, &err);
+  }
+  struct mw_metadata *metadata = trailer ? &c->call->trailers : &c->call->headers;
+  if (!mw_metadata_fits(metadata, key, value)) {
+    return luaL_error(L, "%s: more than %d bytes, where each entry counts its key, its value and %d", what,
+                      MW_METADATA_MOST, MW_METADATA_OVERHEAD);
+  }
+  if (mw_metadata_add(metadata, &c->call->arena, key, value) != 0) return luaL_error(L, "%s: out of memory", what);
+  return 0;
+}
+
+static int l_set_header(lua_State *L) { return add_metadata(L, "call:set_header", false); }
+
+static int l_set_trailer(lua_State *L) { return add_metadata(L, "call:set_trailer", true); }
+
+static int l_send_headers(lua_State *L) {
+  mw_call_send_headers(check_live(L, "call:send_headers")->call);
+  return 0;
+}
+
+static int l_set_compression(lua_State *L) {
+  static const char *const encodings[] = {"gzip", "deflate", "identity"};
+  struct mw_bind_call *c = check_live(L, "call:set_compression");
+  const char *name = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
+  const char *encoding = NULL;
+  for (size_t i = 0; i < sizeof encodings / sizeof *encodings; i++) {
+    if (strcmp(name, encodings[i]) == 0) encoding = encodings[i];
+  }
+  if (!encoding) {
+    return luaL_error(L, "call:set_compression: expected \"gzip\", \"deflate\" or \"identity\", got %s",
+                      luaL_tolstring(L, 2, NULL));
+  }
+  if (c->call->headers_sent) return luaL_error(L, "call:set_compression: the headers have been sent already");
+  mw_call_set_compression(c->call, encoding);
+  return 0;
+}
+
+static int l_metadata_values(lua_State *L) {
+  struct mw_bind_call *c = check_live(L, "call:metadata_values");
+  const char *key = luaL_checkstring(L, 2);
+  lua_newtable(L);
+  lua_Integer n = 0;
+  for (size_t i = 0; i < c->call->request.len; i++) {
+    const struct mw_metadata_entry *entry = &c->call->request.entries[i];
+    if (!mw_slice_eq_str(entry->key, key)) continue;
+    lua_pushlstring(L, (const char *)entry->value.data, entry->value.len);
+    lua_rawseti(L, -2, ++n);
+  }
+  return 1;
+}
+
+/* Pushes a table with the first value of each key. */
+static void push_metadata(lua_State *L, struct mw_bind_call *c) {
+  lua_createtable(L, 0, (int)c->call->request.len);
+  for (size_t i = c->call->request.len; i-- > 0;) {
+    const struct mw_metadata_entry *entry = &c->call->request.entries[i];
+    lua_pushlstring(L, (const char *)entry->key.data, entry->key.len);
+    lua_pushlstring(L, (const char *)entry->value.data, entry->value.len);
+    lua_rawset(L, -3);
+  }
+}
+
+/* ---- time ---- */
+
+static int l_time_remaining(lua_State *L) {
+  struct mw_bind_call *c = check_live(L, "call:time_remaining");
+  if (c->call->deadline == MW_NEVER) return lua_pushnil(L), 1;
+  double left = (double)(c->call->deadline - mw_clock_mono()) / MW_NS_PER_S;
+  lua_pushnumber(L, fmax(left, 0));
+  return 1;
+}
+
+static void push_deadline(lua_State *L, struct mw_bind_call *c) {
+  if (c->call->deadline == MW_NEVER) {
+    lua_pushnil(L);
+    return;
+  }
+  int64_t left = c->call->deadline - mw_clock_mono();
+  lua_pushnumber(L, ((double)mw_clock_wall() + (double)left) / MW_NS_PER_S); /* may be out of the range of 64 bits */
+}
+
+/* ---- fields ---- */
+
+/* Stores the value at the top in the object's own table, so that it is made once. The value stays at the top. */
+static void remember(lua_State *L, const char *name) {
+  if (lua_getiuservalue(L, 1, 1) != LUA_TTABLE) {
+    lua_pop(L, 1);
+    lua_newtable(L);
+    lua_pushvalue(L, -1);
+    lua_setiuservalue(L, 1, 1);
+  }
+  lua_pushvalue(L, -2);
+  lua_setfield(L, -2, name);
+  lua_pop(L, 1);
+}
+
+static bool push_remembered(lua_State *L, const char *name) {
+  if (lua_getiuservalue(L, 1, 1) == LUA_TTABLE && lua_getfield(L, -1, name) != LUA_TNIL) return true;
+  lua_settop(L, 2);
+  return false;
+}
+
+/* Pushes mw.log of the program. The context of the call's fiber adds the call to each line. */
+static void push_log(lua_State *L, struct mw_bind_call *c) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, c->program->modules_ref);
+  lua_getfield(L, -1, "moonwire");
+  lua_getfield(L, -1, "log");
+}
+
+static const char *field_at(const void *ctx, size_t i) { return ((const char *const *)ctx)[i]; }
+
+/* Upvalue 1: the methods. */
+static int raise_unknown(lua_State *L, const char *name) {
+  static const char *const fields[] = {"method",   "service", "vars",     "deadline", "request_encoding",
+                                       "metadata", "peer",    "trace_id", "log"};
+  const char *near = mw_nearest(name, sizeof fields / sizeof *fields, field_at, fields);
+  if (!near) near = mw_guard_nearest(L, lua_upvalueindex(1), name);
+  return luaL_error(L, "call has no %s%s%s%s", name, near ? " (did you mean " : "", near ? near : "", near ? "?)" : "");
+}
+
+/* __index: a method, a field, or call.vars. Upvalue 1: the methods. */
+static int l_index(lua_State *L) {
+  lua_pushvalue(L, 2);
+  if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL) return 1;
+  struct mw_bind_object *object = check_object(L);
+  const char *name = luaL_checkstring(L, 2);
+  lua_settop(L, 2);
+  const char *slash = strrchr(object->path, '/');
+  if (strcmp(name, "method") == 0) return lua_pushstring(L, slash + 1), 1;
+  if (strcmp(name, "service") == 0) return lua_pushlstring(L, object->path + 1, (size_t)(slash - object->path - 1)), 1;
+  if (push_remembered(L, name)) return 1;
+  if (strcmp(name, "vars") == 0) {
+    lua_newtable(L);
+    remember(L, name);
+    return 1;
+  }
+  struct mw_bind_call *c = object->call;
+  if (!c) return 0;
+  if (strcmp(name, "deadline") == 0) return push_deadline(L, c), 1;
+  if (strcmp(name, "request_encoding") == 0) {
+    return lua_pushstring(L, c->call->request_encoding ? c->call->request_encoding : "identity"), 1;
+  }
+  if (strcmp(name, "metadata") == 0) {
+    push_metadata(L, c);
+  } else if (strcmp(name, "peer") == 0) {
+    lua_pushstring(L, c->call->peer);
+  } else if (strcmp(name, "trace_id") == 0) {
+    const char *id = mw_bind_call_trace_id(c, true);
+    lua_pushstring(L, id);
+    c->fiber->log.trace_id = id;
+    if (mw_bind_current_call(L) == c->call) mw_log_context()->trace_id = id;
+  } else if (strcmp(name, "log") == 0) {
+    push_log(L, c);
+  } else {
+    return raise_unknown(L, name);
+  }
+  remember(L, name);
+  return 1;
+}
+
+static int l_newindex(lua_State *L) {
+  return luaL_error(L, "call.%s cannot be set: keep your own values in call.vars", luaL_tolstring(L, 2, NULL));
+}
+
+static int l_tostring(lua_State *L) {
+  struct mw_bind_object *object = check_object(L);
+  lua_pushfstring(L, "call %s%s", object->path, object->call ? "" : " (ended)");
+  return 1;
+}
+
+static void push_object_type(lua_State *L) {
+  static const luaL_Reg methods[] = {{"send", l_send},
+                                     {"receive", l_receive},
+                                     {"messages", l_messages},
+                                     {"outcome", l_outcome},
+                                     {"set_header", l_set_header},
+                                     {"set_trailer", l_set_trailer},
+                                     {"send_headers", l_send_headers},
+                                     {"set_compression", l_set_compression},
+                                     {"metadata_values", l_metadata_values},
+                                     {"time_remaining", l_time_remaining},
+                                     {NULL, NULL}};
+  static const luaL_Reg metamethods[] = {
+      {"__index", l_index}, {"__newindex", l_newindex}, {"__tostring", l_tostring}, {NULL, NULL}};
+  mw_bind_push_type(L, MW_BIND_CALL, methods, metamethods);
+}
+
+void mw_bind_push_call(lua_State *L, struct mw_bind_call *call) {
+  const struct mw_method_type *method = call->method;
+  const struct mw_bind_target *target = call->call->route->arg;
+  struct mw_bind_object *object = lua_newuserdatauv(L, sizeof *object, 1);
+  object->call = call;
+  object->path = target->path;
+  object->client_streaming = method->client_streaming;
+  object->server_streaming = method->server_streaming;
+  push_object_type(L);
+  lua_setmetatable(L, -2);
+  call->object = object;
+}
