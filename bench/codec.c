@@ -76,8 +76,9 @@ static void put_text(struct mw_buf *out, unsigned number, const char *text) {
 static void put_task(struct mw_buf *out) {
   put_text(out, 1, "task-0001");
   put_text(out, 2, "Write the release notes");
-  put_text(out, 3, "Everything that changed since the last release, for the people who use it, with a word on what to "
-                   "do about each change");
+  put_text(out, 3,
+           "Everything that changed since the last release, for the people who use it, with a word on what to "
+           "do about each change");
   check(mw_buf_puts(out, "\x20\x02\x28\x01\x30\x80\xc8\xaf\xb0\x06") == 0, "append");
 }
 

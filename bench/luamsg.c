@@ -80,8 +80,9 @@ static void report(lua_State *L, const char *type, const char *value) {
 }
 
 static int run(lua_State *L) {
-  static const char task[] = "local t = {id='task-0001', title='Write the quarterly report', priority='HIGH', "
-                             "created_at=1700000000, description=('All of it, with figures. '):rep(5)}\n";
+  static const char task[] =
+      "local t = {id='task-0001', title='Write the quarterly report', priority='HIGH', "
+      "created_at=1700000000, description=('All of it, with figures. '):rep(5)}\n";
   char text[512];
   luaL_openlibs(L);
   lua_gc(L, LUA_GCINC, 0, 0, 0);

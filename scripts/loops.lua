@@ -64,7 +64,8 @@ return {
       push_missing = 1, mw_names_check = 1 },
     ["script/string.c"] = { count = 1 },
     ["bind/files/fs_path.c"] = { is_own = 1 },
-    ["bind/files/fs_walk.c"] = { mw_fs_has_parent_part = 1, mw_fs_normalise = 2, match_folder = 1, descend = 1, mw_fs_at = 1 },
+    ["bind/files/fs_walk.c"] = { mw_fs_has_parent_part = 1, mw_fs_normalise = 2, match_folder = 1, descend = 1,
+      mw_fs_at = 1 },
   },
   ["the caller counts its steps"] = {
     ["bind/message/json.c"] = { sort_keys = 2 },

@@ -46,13 +46,13 @@ static void on_failed(void *arg, int error, bool waiting) {
 
 static void turn(void) { uv_run(&loop.uv, UV_RUN_NOWAIT); }
 
-#define UNTIL(condition)                                                                              \
-  do {                                                                                                \
-    int64_t until = mw_clock_real() + WAIT_MS * (int64_t)MW_NS_PER_MS;                                 \
-    while (!(condition)) {                                                                            \
+#define UNTIL(condition)                                                                             \
+  do {                                                                                               \
+    int64_t until = mw_clock_real() + WAIT_MS * (int64_t)MW_NS_PER_MS;                               \
+    while (!(condition)) {                                                                           \
       if (mw_clock_real() > until) fail_msg("%s:%d: waited for %s", __FILE__, __LINE__, #condition); \
-      turn();                                                                                         \
-    }                                                                                                 \
+      turn();                                                                                        \
+    }                                                                                                \
   } while (0)
 
 static int setup(void **state) {

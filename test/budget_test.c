@@ -197,8 +197,9 @@ static int count_bytes(lua_State *L) {
 static void a_loop_in_C_is_ended(void **state) {
   lua_register(f.vm.L, "spend", spend);
   lua_register(f.vm.L, "count_bytes", count_bytes);
-  const char *const loops[] = {"spend(1)", "spend(3)", "spend(4095)", "spend(4096)", "spend(4097)", "spend(-1)",
-                               "count_bytes(0)", "count_bytes(63)", "count_bytes(262144)", "count_bytes(-1)"};
+  const char *const loops[] = {
+      "spend(1)",  "spend(3)",       "spend(4095)",     "spend(4096)",         "spend(4097)",
+      "spend(-1)", "count_bytes(0)", "count_bytes(63)", "count_bytes(262144)", "count_bytes(-1)"};
   for (size_t i = 0; i < sizeof loops / sizeof *loops; i++) assert_int_equal(run(loops[i]), MW_CUT_SLICE);
 }
 
@@ -305,7 +306,7 @@ static void without_timers_there_is_a_hook(void **state) {
 }
 
 static void new_limits_need_no_new_timer(void **state) {
-  if (!f.vm.ticker.runs) skip(); /* ThreadSanitizer */
+  if (!f.vm.ticker.runs) skip();                /* ThreadSanitizer */
   assert_int_equal(run("return"), MW_CUT_NONE); /* its coroutine is used again */
   no_timers = true;
   mw_budget_limit(&f.vm, (struct mw_limits){.slice = 2 * SLICE_MS * MS, .memory = 64 << 20});
@@ -373,8 +374,10 @@ static void a_run_after_the_end_of_the_state_is_cut_early(void **state) {
 
 /* The body of a fiber whose code continues after a wait. */
 static int wait_and_run(lua_State *L) {
-  assert_int_equal(luaL_loadstring(L, "local _ <close> = setmetatable({}, { __close = function() closed = true end }) "
-                                      "wait() went_on = true"), LUA_OK);
+  assert_int_equal(luaL_loadstring(L,
+                                   "local _ <close> = setmetatable({}, { __close = function() closed = true end }) "
+                                   "wait() went_on = true"),
+                   LUA_OK);
   lua_pcallk(L, 0, 0, 0, 0, go_on);
   return 0;
 }
@@ -391,7 +394,8 @@ static void what_goes_on_long_after_the_end_runs_no_instruction(void **state) {
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-#define TEST_WITHOUT_TIMERS(name) {#name " without timers", name, setup_without_timers, teardown, NULL}
+#define TEST_WITHOUT_TIMERS(name) \
+  { #name " without timers", name, setup_without_timers, teardown, NULL }
 
 int main(void) {
   const struct CMUnitTest tests[] = {

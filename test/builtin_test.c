@@ -75,11 +75,14 @@ static const struct copy copies[] = {
      TIME "{ optional int64 seconds = 1; optional int32 nanos = 2; }"},
     {PB2, "message Timestamp { repeated group Seconds = 1 { } }",
      TIME "{ repeated group google.protobuf.Timestamp.Seconds seconds = 1; }"},
-    {PB3, "enum Timestamp { A = 0; }", "x.proto:2: google.protobuf.Timestamp: expected a message, as the built-in "
+    {PB3, "enum Timestamp { A = 0; }",
+     "x.proto:2: google.protobuf.Timestamp: expected a message, as the built-in "
      "definition is, got an enum"},
-    {PB3, "service Timestamp { }", "x.proto:2: google.protobuf.Timestamp: expected a message, as the built-in "
+    {PB3, "service Timestamp { }",
+     "x.proto:2: google.protobuf.Timestamp: expected a message, as the built-in "
      "definition is, got a service"},
-    {PB3, "enum E { Timestamp = 0; }", "x.proto:1: google.protobuf.Timestamp: expected a message, as the built-in "
+    {PB3, "enum E { Timestamp = 0; }",
+     "x.proto:1: google.protobuf.Timestamp: expected a message, as the built-in "
      "definition is, got a field, value or method"},
     {"syntax = \"proto3\"; package google;", "message protobuf { message Timestamp { bool b = 1; } }",
      TIME "{ bool b = 1; }"},
@@ -87,41 +90,51 @@ static const struct copy copies[] = {
      "x.proto:3: google.rpc.Status" DIFFERS "{ int32 code = 1; string message = 2; repeated google.protobuf.Any "
      "details = 3; }, got { bool code = 1; }"},
     /* other types with a JSON mapping of their own */
-    {PB3, "message Any { bytes value = 2; }", "x.proto:2: google.protobuf.Any" DIFFERS "{ string type_url = 1; "
+    {PB3, "message Any { bytes value = 2; }",
+     "x.proto:2: google.protobuf.Any" DIFFERS "{ string type_url = 1; "
      "bytes value = 2; }, got { bytes value = 2; }"},
-    {PB3, "message FieldMask { string paths = 1; }", "x.proto:2: google.protobuf.FieldMask" DIFFERS
-     "{ repeated string paths = 1; }, got { string paths = 1; }"},
-    {PB3, "message StringValue { bytes value = 1; }", "x.proto:2: google.protobuf.StringValue" DIFFERS
-     "{ string value = 1; }, got { bytes value = 1; }"},
+    {PB3, "message FieldMask { string paths = 1; }",
+     "x.proto:2: google.protobuf.FieldMask" DIFFERS "{ repeated string paths = 1; }, got { string paths = 1; }"},
+    {PB3, "message StringValue { bytes value = 1; }",
+     "x.proto:2: google.protobuf.StringValue" DIFFERS "{ string value = 1; }, got { bytes value = 1; }"},
     {PB3, "message StringValue { string value = 1; }", NULL}, /* without the other wrappers */
     {PB2, "message Empty { extensions 100 to 200; }", NULL},
     {PB3, "message Struct { map<string, Value> fields = 1; } message Value { bool b = 1; }",
      "x.proto:2: google.protobuf.Value" DIFFERS "{ kind: google.protobuf.NullValue null_value = 1; "},
-    {PB3, "message Struct { repeated FieldsEntry fields = 1;\n"
-     "message FieldsEntry { string key = 1; string value = 2; } }", "x.proto:2: google.protobuf.Struct" DIFFERS
+    {PB3,
+     "message Struct { repeated FieldsEntry fields = 1;\n"
+     "message FieldsEntry { string key = 1; string value = 2; } }",
+     "x.proto:2: google.protobuf.Struct" DIFFERS
      "{ map<string, google.protobuf.Value> fields = 1; }, got { repeated google.protobuf.Struct.FieldsEntry fields = "},
-    {PB3, "message Struct { map<string, string> fields = 1; }", "x.proto:2: google.protobuf.Struct" DIFFERS
+    {PB3, "message Struct { map<string, string> fields = 1; }",
+     "x.proto:2: google.protobuf.Struct" DIFFERS
      "{ map<string, google.protobuf.Value> fields = 1; }, got { map<string, string> fields = 1; }"},
     {PB3, "enum NullValue { NULL_VALUE = 0; }", NULL},
-    {PB3, "enum NullValue { NOTHING = 0; }", "x.proto:2: google.protobuf.NullValue" DIFFERS "{ NULL_VALUE = 0; }, got "
+    {PB3, "enum NullValue { NOTHING = 0; }",
+     "x.proto:2: google.protobuf.NullValue" DIFFERS "{ NULL_VALUE = 0; }, got "
      "{ NOTHING = 0; }"},
-    {PB3, "enum E { NULL_VALUE = 0; }", "x.proto:1: \"google.protobuf.NULL_VALUE\" is already defined in "
+    {PB3, "enum E { NULL_VALUE = 0; }",
+     "x.proto:1: \"google.protobuf.NULL_VALUE\" is already defined in "
      "google/protobuf/struct.proto, which is built in"},
     /* copies of definitions that the server does not use, complete or partial */
     {PB3, "enum Syntax { SYNTAX_PROTO2 = 0; }", NULL},
     {PB3, "message FileDescriptorProto { bool other = 1; }", NULL},
     {RPC, "message ErrorInfo { bool other = 1; }", NULL},
-    {RPC, "message DebugInfo { string stack_entries = 1; }", "x.proto:2: google.rpc.DebugInfo" DIFFERS
+    {RPC, "message DebugInfo { string stack_entries = 1; }",
+     "x.proto:2: google.rpc.DebugInfo" DIFFERS
      "{ repeated string stack_entries = 1; string detail = 2; }, got { string stack_entries = 1; }"},
     /* health */
     {HEALTH, CHECK_REQUEST, NULL},
     {HEALTH, CHECK_REQUEST "service Other { rpc A(HealthCheckRequest) returns (HealthCheckRequest); }", NULL},
     {HEALTH, CHECK_ALONE, NULL},
-    {HEALTH, CHECK_REQUEST CHECK_RESPONSE "service Health { " RPC_CHECK
-     "rpc Extra(HealthCheckRequest) returns (HealthCheckResponse); }", NULL},
+    {HEALTH,
+     CHECK_REQUEST CHECK_RESPONSE "service Health { " RPC_CHECK
+                                  "rpc Extra(HealthCheckRequest) returns (HealthCheckResponse); }",
+     NULL},
     {HEALTH, "service Health { }", NULL},
-    {HEALTH, CHECK_REQUEST CHECK_RESPONSE "service Health {\n" RPC_CHECK "\n"
-     "rpc Watch(HealthCheckRequest) returns (HealthCheckResponse); }",
+    {HEALTH,
+     CHECK_REQUEST CHECK_RESPONSE "service Health {\n" RPC_CHECK "\n"
+                                  "rpc Watch(HealthCheckRequest) returns (HealthCheckResponse); }",
      "x.proto:6: grpc.health.v1.Health.Watch" DIFFERS
      "rpc Watch(grpc.health.v1.HealthCheckRequest) returns (stream grpc.health.v1.HealthCheckResponse), got "
      "rpc Watch(grpc.health.v1.HealthCheckRequest) returns (grpc.health.v1.HealthCheckResponse)"},
@@ -134,24 +147,29 @@ static const struct copy copies[] = {
      "x.proto:5: grpc.health.v1.Health.List" DIFFERS
      "rpc List(grpc.health.v1.HealthListRequest) returns (grpc.health.v1.HealthListResponse), got "
      "rpc List(grpc.health.v1.HealthCheckRequest) returns (grpc.health.v1.HealthCheckResponse)"},
-    {HEALTH, CHECK_RESPONSE "message HealthListRequest { }\nmessage HealthListResponse { map<string, "
-     "HealthCheckResponse> statuses = 1; }\nservice Health { rpc List(HealthListRequest) returns "
-     "(HealthListResponse); }",
+    {HEALTH,
+     CHECK_RESPONSE "message HealthListRequest { }\nmessage HealthListResponse { map<string, "
+                    "HealthCheckResponse> statuses = 1; }\nservice Health { rpc List(HealthListRequest) returns "
+                    "(HealthListResponse); }",
      NULL},
-    {HEALTH, "message Health { }", "x.proto:2: grpc.health.v1.Health: expected a service, as the built-in definition "
+    {HEALTH, "message Health { }",
+     "x.proto:2: grpc.health.v1.Health: expected a service, as the built-in definition "
      "is, got a message"},
-    {HEALTH, "message HealthCheckRequest { bytes service = 1; }", "x.proto:2: grpc.health.v1.HealthCheckRequest" DIFFERS
-     "{ string service = 1; }, got { bytes service = 1; }"},
-    {HEALTH, "message HealthCheckResponse { int32 status = 1; }", "x.proto:2: grpc.health.v1.HealthCheckResponse"
-     DIFFERS "{ grpc.health.v1.HealthCheckResponse.ServingStatus status = 1; }, got { int32 status = 1; }"},
+    {HEALTH, "message HealthCheckRequest { bytes service = 1; }",
+     "x.proto:2: grpc.health.v1.HealthCheckRequest" DIFFERS "{ string service = 1; }, got { bytes service = 1; }"},
+    {HEALTH, "message HealthCheckResponse { int32 status = 1; }",
+     "x.proto:2: grpc.health.v1.HealthCheckResponse" DIFFERS
+     "{ grpc.health.v1.HealthCheckResponse.ServingStatus status = 1; }, got { int32 status = 1; }"},
     {HEALTH, "message HealthCheckResponse { ServingStatus status = 1;\nmessage ServingStatus { } }",
      "x.proto:3: grpc.health.v1.HealthCheckResponse.ServingStatus: expected an enum, as the built-in definition is, "
      "got a message"},
     {HEALTH, "message HealthCheckResponse { ServingStatus status = 1;\nenum ServingStatus { SERVING = 0; } }",
      "x.proto:3: grpc.health.v1.HealthCheckResponse.ServingStatus" DIFFERS
      "{ UNKNOWN = 0; SERVING = 1; NOT_SERVING = 2; SERVICE_UNKNOWN = 3; }, got { SERVING = 0; }"},
-    {HEALTH, "message HealthCheckResponse { ServingStatus status = 1; enum ServingStatus { option allow_alias = true; "
-     "UNKNOWN = 0; UP = 1; SERVING = 1; SLOW = 9; } }", NULL},
+    {HEALTH,
+     "message HealthCheckResponse { ServingStatus status = 1; enum ServingStatus { option allow_alias = true; "
+     "UNKNOWN = 0; UP = 1; SERVING = 1; SLOW = 9; } }",
+     NULL},
     /* reflection */
     {REFLECTION, "service ServerReflection { }", NULL},
     {REFLECTION, "message ServerReflectionRequest { string host = 1; }",

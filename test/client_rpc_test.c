@@ -19,8 +19,9 @@ enum { MAX_CALLS = MW_REPEATS_MAX + 2 };
 #define MS ((int64_t)MW_NS_PER_MS)
 
 #define NAMES "\"name\":[{\"service\":\"t.T\"}]"
-#define RETRY                                                                                          \
-  "{\"methodConfig\":[{" NAMES ",\"retryPolicy\":{\"maxAttempts\":3,\"initialBackoff\":\"1s\",\"maxBackoff\":\"10s\"," \
+#define RETRY                                                                             \
+  "{\"methodConfig\":[{" NAMES                                                            \
+  ",\"retryPolicy\":{\"maxAttempts\":3,\"initialBackoff\":\"1s\",\"maxBackoff\":\"10s\"," \
   "\"backoffMultiplier\":4,\"retryableStatusCodes\":[14,1]}}]}"
 #define HEDGE                  \
   "{\"methodConfig\":[{" NAMES \

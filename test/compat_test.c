@@ -107,10 +107,9 @@ static void test_types_change_within_their_group(void **state) {
   static const struct {
     const char *name;
     unsigned group; /* types of a group other than 0 may replace each other */
-  } types[] = {{"int32", 1},    {"int64", 1},    {"uint32", 1},  {"uint64", 1},   {"bool", 1},
-               {"sint32", 2},   {"sint64", 2},   {"fixed32", 3}, {"sfixed32", 3}, {"fixed64", 4},
-               {"sfixed64", 4}, {"double", 0},   {"float", 0},   {"string", 0},   {"bytes", 0},
-               {"N", 0},        {"E", 0}};
+  } types[] = {{"int32", 1},  {"int64", 1},   {"uint32", 1},   {"uint64", 1},  {"bool", 1},     {"sint32", 2},
+               {"sint64", 2}, {"fixed32", 3}, {"sfixed32", 3}, {"fixed64", 4}, {"sfixed64", 4}, {"double", 0},
+               {"float", 0},  {"string", 0},  {"bytes", 0},    {"N", 0},       {"E", 0}};
   enum { N = sizeof types / sizeof *types };
   /* All pairs at once: field i * N + k + 1 changes from type i to type k. */
   char old[1 << 14], new[1 << 14], findings[1 << 16];
@@ -282,8 +281,8 @@ static void test_defaults(void **state) {
       {M2("optional bytes a = 1 [default = ''];"), M2("optional bytes a = 1 [default = 'x'];"),
        DEFAULT_IS("empty, is x")},
       {M2("optional int32 a = 1 [default = 5];"), M3("optional int32 a = 1;"), DEFAULT_IS("5, is 0")},
-      {M2("enum E { A = 0; B = 1; } optional E a = 1 [default = B];"),
-       M2("enum E { A = 0; B = 1; } optional E a = 1;"), DEFAULT_IS("B, is A")},
+      {M2("enum E { A = 0; B = 1; } optional E a = 1 [default = B];"), M2("enum E { A = 0; B = 1; } optional E a = 1;"),
+       DEFAULT_IS("B, is A")},
       /* the first value of an enum is the default */
       {M2("enum E { A = 1; B = 2; } optional E a = 1;"), M2("enum E { B = 2; A = 1; } optional E a = 1;"),
        DEFAULT_IS("A, is B")},
@@ -301,8 +300,9 @@ static void test_defaults(void **state) {
 
 /* ---- messages ---- */
 
-#define DELETED(type, name, number)                                                                              \
-  "FIELD_NO_DELETE_UNLESS_NUMBER_RESERVED: " type "." name ": was deleted, its number must not be used again: " \
+#define DELETED(type, name, number)                        \
+  "FIELD_NO_DELETE_UNLESS_NUMBER_RESERVED: " type "." name \
+  ": was deleted, its number must not be used again: "     \
   "expected \"reserved " number ";\"\n"
 
 static void test_deleted_fields(void **state) {
@@ -335,8 +335,7 @@ static void test_deleted_fields(void **state) {
 }
 
 static void test_reserved_of_messages(void **state) {
-#define FREED(number) \
-  "proto/a.proto:2: RESERVED_MESSAGE_NO_DELETE: p.M: number " number " was reserved, is not\n"
+#define FREED(number) "proto/a.proto:2: RESERVED_MESSAGE_NO_DELETE: p.M: number " number " was reserved, is not\n"
   static const struct edit edits[] = {
       {M3("reserved 5;"), M3("reserved 5, 7;"), ""},
       {M3("reserved 5 to 9;"), M3("reserved 1 to 20;"), ""},
@@ -403,11 +402,11 @@ static void test_proto2_and_proto3(void **state) {
 #define E3(body) P3 "enum E {\n" body "\n}\n"
 
 static void test_enums(void **state) {
-#define VALUE_DELETED(name, number)                                                                              \
-  "proto/a.proto:2: ENUM_VALUE_NO_DELETE_UNLESS_NUMBER_RESERVED: p.E." name ": was deleted, its number must not " \
+#define VALUE_DELETED(name, number)                                         \
+  "proto/a.proto:2: ENUM_VALUE_NO_DELETE_UNLESS_NUMBER_RESERVED: p.E." name \
+  ": was deleted, its number must not "                                     \
   "be used again: expected \"reserved " number ";\"\n"
-#define VALUE_FREED(number) \
-  "proto/a.proto:2: RESERVED_ENUM_NO_DELETE: p.E: number " number " was reserved, is not\n"
+#define VALUE_FREED(number) "proto/a.proto:2: RESERVED_ENUM_NO_DELETE: p.E: number " number " was reserved, is not\n"
   static const struct edit edits[] = {
       {E3("A = 0;"), E3("A = 0; B = 1;"), ""},
       {E3("A = 0; B = 1;"), E3("A = 0; RENAMED = 1;"), ""},
@@ -467,8 +466,7 @@ static void test_services(void **state) {
       {S3("rpc X(A) returns (B); rpc Y(A) returns (B);"), "",
        "proto/a.proto: PACKAGE_SERVICE_NO_DELETE: p.S: the service was deleted, and with it X and the other methods\n"},
       /* deleting a message that a method uses changes the method */
-      {P3 "message A {} service S { rpc X(A) returns (A); }",
-       P3 "message B {} service S { rpc X(B) returns (B); }",
+      {P3 "message A {} service S { rpc X(A) returns (A); }", P3 "message B {} service S { rpc X(B) returns (B); }",
        "proto/a.proto:2: RPC_SAME_REQUEST_TYPE: p.S.X: was p.A, is p.B\n"
        "proto/a.proto:2: RPC_SAME_RESPONSE_TYPE: p.S.X: was p.A, is p.B\n"},
   };
@@ -498,10 +496,10 @@ static void test_moved_definitions(void **state) {
       {"@a.proto\n" P3 "message M { int32 a = 1; }\n", "@b.proto\n" P3 "\nmessage M { }\n",
        "proto/b.proto:3: " DELETED("p.M", "a", "1")},
       /* findings are in the order of the files' old paths */
-      {"@d.proto\n" ONE("D", "int32") "@b.proto\n" ONE("B", "int32")
-       "@c.proto\n" ONE("C", "int32") "@a.proto\n" ONE("A", "int32"),
-       "@a.proto\n" ONE("B", "bytes") "@b.proto\n" ONE("A", "bytes")
-       "@c.proto\n" ONE("D", "bytes") "@d.proto\n" ONE("C", "bytes"),
+      {"@d.proto\n" ONE("D", "int32") "@b.proto\n" ONE("B", "int32") "@c.proto\n" ONE("C", "int32") "@a.proto\n" ONE(
+           "A", "int32"),
+       "@a.proto\n" ONE("B", "bytes") "@b.proto\n" ONE("A", "bytes") "@c.proto\n" ONE("D", "bytes") "@d.proto\n" ONE(
+           "C", "bytes"),
        "proto/b.proto:2: FIELD_WIRE_COMPATIBLE_TYPE: p.A.a: was int32, is bytes\n"
        "proto/a.proto:2: FIELD_WIRE_COMPATIBLE_TYPE: p.B.a: was int32, is bytes\n"
        "proto/d.proto:2: FIELD_WIRE_COMPATIBLE_TYPE: p.C.a: was int32, is bytes\n"
@@ -534,7 +532,8 @@ static void test_packages(void **state) {
 
 static void test_files_that_come_with_every_pool(void **state) {
 #define STATUS(body) "@google/rpc/status.proto\nsyntax = \"proto3\"; package google.rpc;\n" body
-#define STATUS_BODY "import \"google/protobuf/any.proto\"; message Status { int32 code = 1; " \
+#define STATUS_BODY                                                         \
+  "import \"google/protobuf/any.proto\"; message Status { int32 code = 1; " \
   "string message = 2; repeated google.protobuf.Any details = 3; "
   static const struct edit edits[] = {
       {STATUS(STATUS_BODY "reserved 9; }\n"), STATUS(STATUS_BODY "}\n"), ""},
@@ -562,12 +561,11 @@ static void test_descriptor_sets(void **state) {
 #define SET(body) "file { name: 'a.proto' package: 'p' message_type { name: 'M' " body " } }"
 #define GROUP "field { name: 'g' number: 1 type: TYPE_GROUP label: LABEL_OPTIONAL } "
   struct mw_pool *running = pool_of_set(SET(GROUP "field { name: 'a' number: 2 type: TYPE_INT32 }"
-                                            " reserved_range { start: 9 end: 3 } reserved_range { }"));
+                                                  " reserved_range { start: 9 end: 3 } reserved_range { }"));
   struct mw_pool *candidate = pool_of_set(SET(GROUP "field { name: 'a' number: 2 type: TYPE_STRING }"));
   struct mw_err err = MW_ERR_INIT;
   assert_int_equal(mw_compat_check(running, candidate, MW_ROOTS("x/proto"), &err), MW_ECONFLICT);
-  assert_string_equal(mw_err_text(&err),
-                      "x/proto/a.proto: FIELD_WIRE_COMPATIBLE_TYPE: p.M.a: was int32, is string");
+  assert_string_equal(mw_err_text(&err), "x/proto/a.proto: FIELD_WIRE_COMPATIBLE_TYPE: p.M.a: was int32, is string");
   mw_err_fini(&err);
   mw_pool_unref(running);
   mw_pool_unref(candidate);

@@ -58,101 +58,110 @@ static void knows_names(void **state) {
   assert_string_equal(mw_compression_name(MW_COMPRESSION_IDENTITY), "identity");
   assert_string_equal(mw_compression_name(MW_COMPRESSION_DEFLATE), "deflate");
   assert_string_equal(mw_compression_name(MW_COMPRESSION_GZIP), "gzip");
-  for EACH(i, all) assert_int_equal(mw_compression_find(mw_slice_str(mw_compression_name(all[i]))), all[i]);
+  for
+    EACH(i, all) assert_int_equal(mw_compression_find(mw_slice_str(mw_compression_name(all[i]))), all[i]);
   static const char *const unknown[] = {"", "br", "gzi", "gzipp", "GZIP", "zzip", "deflatf", "identitz", "x-gzip"};
-  for EACH(i, unknown) assert_int_equal(mw_compression_find(mw_slice_str(unknown[i])), -1);
+  for
+    EACH(i, unknown) assert_int_equal(mw_compression_find(mw_slice_str(unknown[i])), -1);
 }
 
 static void gives_back_what_it_was_given(void **state) {
   static const size_t sizes[] = {0, 1, 100, 16 * 1024, 16 * 1024 + 1, 300000};
-  for EACH(i, sizes) {
-    for (int random = 0; random < 2; random++) {
-      struct mw_buf bytes = bytes_of(sizes[i], random);
-      for EACH(k, all) {
-        struct mw_buf packed = compressed(all[k], mw_buf_slice(&bytes));
-        struct mw_slice piece = mw_buf_slice(&packed);
-        assert_decompresses(all[k], &piece, 1, mw_buf_slice(&bytes));
-        mw_buf_fini(&packed);
-      }
+  for
+    EACH(i, sizes) {
+      for (int random = 0; random < 2; random++) {
+        struct mw_buf bytes = bytes_of(sizes[i], random);
+      for
+        EACH(k, all) {
+          struct mw_buf packed = compressed(all[k], mw_buf_slice(&bytes));
+          struct mw_slice piece = mw_buf_slice(&packed);
+          assert_decompresses(all[k], &piece, 1, mw_buf_slice(&bytes));
+          mw_buf_fini(&packed);
+        }
       mw_buf_fini(&bytes);
+      }
     }
-  }
 }
 
 static void appends_what_it_compresses(void **state) {
-  for EACH(i, all) {
-    struct mw_buf out = MW_BUF_INIT;
-    assert_int_equal(mw_buf_puts(&out, "12345"), 0);
-    assert_int_equal(mw_compress(all[i], mw_slice_str("a text"), &out, NULL), 0);
-    assert_memory_equal(out.data, "12345", 5);
-    struct mw_slice piece = mw_slice(out.data + 5, out.len - 5);
-    assert_decompresses(all[i], &piece, 1, mw_slice_str("a text"));
-    mw_buf_fini(&out);
-  }
+  for
+    EACH(i, all) {
+      struct mw_buf out = MW_BUF_INIT;
+      assert_int_equal(mw_buf_puts(&out, "12345"), 0);
+      assert_int_equal(mw_compress(all[i], mw_slice_str("a text"), &out, NULL), 0);
+      assert_memory_equal(out.data, "12345", 5);
+      struct mw_slice piece = mw_slice(out.data + 5, out.len - 5);
+      assert_decompresses(all[i], &piece, 1, mw_slice_str("a text"));
+      mw_buf_fini(&out);
+    }
 }
 
 static void takes_any_pieces(void **state) {
   struct mw_slice text = mw_slice_str("the same words, the same words, and the same words again");
-  for EACH(i, all) {
-    struct mw_buf packed = compressed(all[i], text);
-    for (size_t a = 0; a <= packed.len; a++) {
-      for (size_t b = a; b <= packed.len; b++) {
-        struct mw_slice pieces[] = {mw_slice(packed.data, a), mw_slice(packed.data + a, b - a), mw_slice(NULL, 0),
-                                    mw_slice(packed.data + b, packed.len - b)};
-        assert_decompresses(all[i], pieces, 4, text);
+  for
+    EACH(i, all) {
+      struct mw_buf packed = compressed(all[i], text);
+      for (size_t a = 0; a <= packed.len; a++) {
+        for (size_t b = a; b <= packed.len; b++) {
+          struct mw_slice pieces[] = {mw_slice(packed.data, a), mw_slice(packed.data + a, b - a), mw_slice(NULL, 0),
+                                      mw_slice(packed.data + b, packed.len - b)};
+          assert_decompresses(all[i], pieces, 4, text);
+        }
       }
+      mw_buf_fini(&packed);
     }
-    mw_buf_fini(&packed);
-  }
 }
 
 static void takes_nothing_as_an_empty_message(void **state) {
   struct mw_slice nothing = mw_slice(NULL, 0);
-  for EACH(i, all) {
-    assert_decompresses(all[i], NULL, 0, nothing);
-    assert_decompresses(all[i], &nothing, 1, nothing);
-  }
+  for
+    EACH(i, all) {
+      assert_decompresses(all[i], NULL, 0, nothing);
+      assert_decompresses(all[i], &nothing, 1, nothing);
+    }
 }
 
 static void keeps_to_the_limit(void **state) {
   struct mw_buf zeros = bytes_of(1 << 20, false);
-  for EACH(i, all) {
-    struct mw_buf packed = compressed(all[i], mw_buf_slice(&zeros));
-    assert_refused(all[i], mw_buf_slice(&packed), 0, MW_ELIMIT, "message longer than the limit of 0 bytes");
-    assert_refused(all[i], mw_buf_slice(&packed), 1000, MW_ELIMIT, "message longer than the limit of 1000 bytes");
-    assert_refused(all[i], mw_buf_slice(&packed), zeros.len - 1, MW_ELIMIT,
-                   "message longer than the limit of 1048575 bytes");
-    struct mw_buf out = MW_BUF_INIT;
-    struct mw_slice piece = mw_buf_slice(&packed);
-    assert_int_equal(mw_decompress(all[i], &piece, 1, SIZE_MAX, &out, NULL), 0);
-    assert_int_equal(out.len, zeros.len);
-    mw_buf_fini(&out);
-    mw_buf_fini(&packed);
-  }
+  for
+    EACH(i, all) {
+      struct mw_buf packed = compressed(all[i], mw_buf_slice(&zeros));
+      assert_refused(all[i], mw_buf_slice(&packed), 0, MW_ELIMIT, "message longer than the limit of 0 bytes");
+      assert_refused(all[i], mw_buf_slice(&packed), 1000, MW_ELIMIT, "message longer than the limit of 1000 bytes");
+      assert_refused(all[i], mw_buf_slice(&packed), zeros.len - 1, MW_ELIMIT,
+                     "message longer than the limit of 1048575 bytes");
+      struct mw_buf out = MW_BUF_INIT;
+      struct mw_slice piece = mw_buf_slice(&packed);
+      assert_int_equal(mw_decompress(all[i], &piece, 1, SIZE_MAX, &out, NULL), 0);
+      assert_int_equal(out.len, zeros.len);
+      mw_buf_fini(&out);
+      mw_buf_fini(&packed);
+    }
   mw_buf_fini(&zeros);
 }
 
 static void refuses_what_is_damaged(void **state) {
   static const char damaged[] = "compressed message is damaged";
-  for EACH(i, real) {
-    struct mw_buf packed = compressed(real[i], mw_slice_str("the same words, the same words"));
-    for (size_t len = 1; len < packed.len; len++) {
-      assert_refused(real[i], mw_slice(packed.data, len), 1000, MW_EFORMAT, damaged);
+  for
+    EACH(i, real) {
+      struct mw_buf packed = compressed(real[i], mw_slice_str("the same words, the same words"));
+      for (size_t len = 1; len < packed.len; len++) {
+        assert_refused(real[i], mw_slice(packed.data, len), 1000, MW_EFORMAT, damaged);
+      }
+      enum mw_compression wrong = real[i] == MW_COMPRESSION_GZIP ? MW_COMPRESSION_DEFLATE : MW_COMPRESSION_GZIP;
+      assert_refused(wrong, mw_buf_slice(&packed), 1000, MW_EFORMAT, damaged);
+      assert_refused(real[i], mw_slice_str("no such thing"), 1000, MW_EFORMAT, damaged);
+      packed.data[packed.len - 1] ^= 1; /* in the checksum or the length */
+      assert_refused(real[i], mw_buf_slice(&packed), 1000, MW_EFORMAT, damaged);
+      packed.data[packed.len - 1] ^= 1;
+      assert_int_equal(mw_buf_putc(&packed, 0), 0);
+      assert_refused(real[i], mw_buf_slice(&packed), 1000, MW_EFORMAT, damaged);
+      struct mw_slice pieces[] = {mw_slice(packed.data, packed.len - 1), mw_slice(packed.data, 1)};
+      struct mw_buf out = MW_BUF_INIT;
+      assert_int_equal(mw_decompress(real[i], pieces, 2, 1000, &out, NULL), MW_EFORMAT);
+      mw_buf_fini(&out);
+      mw_buf_fini(&packed);
     }
-    enum mw_compression wrong = real[i] == MW_COMPRESSION_GZIP ? MW_COMPRESSION_DEFLATE : MW_COMPRESSION_GZIP;
-    assert_refused(wrong, mw_buf_slice(&packed), 1000, MW_EFORMAT, damaged);
-    assert_refused(real[i], mw_slice_str("no such thing"), 1000, MW_EFORMAT, damaged);
-    packed.data[packed.len - 1] ^= 1; /* in the checksum or the length */
-    assert_refused(real[i], mw_buf_slice(&packed), 1000, MW_EFORMAT, damaged);
-    packed.data[packed.len - 1] ^= 1;
-    assert_int_equal(mw_buf_putc(&packed, 0), 0);
-    assert_refused(real[i], mw_buf_slice(&packed), 1000, MW_EFORMAT, damaged);
-    struct mw_slice pieces[] = {mw_slice(packed.data, packed.len - 1), mw_slice(packed.data, 1)};
-    struct mw_buf out = MW_BUF_INIT;
-    assert_int_equal(mw_decompress(real[i], pieces, 2, 1000, &out, NULL), MW_EFORMAT);
-    mw_buf_fini(&out);
-    mw_buf_fini(&packed);
-  }
 }
 
 static bool deflate_fails;
@@ -176,14 +185,15 @@ static void refuses_to_compress(enum mw_compression compression, struct mw_slice
 }
 
 static void says_what_it_cannot_compress(void **state) {
-  for EACH(i, real) {
-    refuses_to_compress(real[i], mw_slice("", UINT_MAX), "message of 4294967295 bytes cannot be compressed");
-    refuses_to_compress(real[i], mw_slice("", SIZE_MAX / 2),
-                        "message of 9223372036854775807 bytes cannot be compressed");
-    deflate_fails = true;
-    refuses_to_compress(real[i], mw_slice_str("a text"), "message of 6 bytes cannot be compressed");
-    deflate_fails = false;
-  }
+  for
+    EACH(i, real) {
+      refuses_to_compress(real[i], mw_slice("", UINT_MAX), "message of 4294967295 bytes cannot be compressed");
+      refuses_to_compress(real[i], mw_slice("", SIZE_MAX / 2),
+                          "message of 9223372036854775807 bytes cannot be compressed");
+      deflate_fails = true;
+      refuses_to_compress(real[i], mw_slice_str("a text"), "message of 6 bytes cannot be compressed");
+      deflate_fails = false;
+    }
 }
 
 static int there_and_back(void *arg) {
@@ -204,7 +214,8 @@ static int there_and_back(void *arg) {
 }
 
 static void does_without_memory(void **state) {
-  for EACH(i, all) failmalloc_sweep(there_and_back, (void *)(uintptr_t)&all[i]);
+  for
+    EACH(i, all) failmalloc_sweep(there_and_back, (void *)(uintptr_t)&all[i]);
 }
 
 int main(void) {

@@ -49,13 +49,13 @@ static void server_close(struct server *server) {
 }
 
 /* Turns the engine until `condition` holds; fails the test after ten seconds. */
-#define UNTIL(server, condition)                                                               \
-  do {                                                                                         \
-    int64_t until = mw_clock_mono() + WAIT_MS * (int64_t)MW_NS_PER_MS;                          \
-    while (!(condition)) {                                                                     \
+#define UNTIL(server, condition)                                                                     \
+  do {                                                                                               \
+    int64_t until = mw_clock_mono() + WAIT_MS * (int64_t)MW_NS_PER_MS;                               \
+    while (!(condition)) {                                                                           \
       if (mw_clock_mono() > until) fail_msg("%s:%d: waited for %s", __FILE__, __LINE__, #condition); \
-      mw_core_poll_turn(&(server)->core->poll, 20);                                            \
-    }                                                                                          \
+      mw_core_poll_turn(&(server)->core->poll, 20);                                                  \
+    }                                                                                                \
   } while (0)
 
 /* ---- the calling side ---- */
@@ -66,14 +66,14 @@ struct client {
   bool in_operation; /* no event may run */
   bool manual;       /* the test reads each message itself */
   unsigned headers, messages, writables, done;
-  char last[256];    /* the start of the newest message */
+  char last[256]; /* the start of the newest message */
   size_t last_len;
   enum mw_code code;
   char text[256];
   struct mw_arena arena;
   struct mw_metadata got_headers, got_trailers;
   struct mw_slice details;
-  char encoding[16]; /* of the newest message, "" for none */
+  char encoding[16];   /* of the newest message, "" for none */
   unsigned compressed; /* messages */
 };
 

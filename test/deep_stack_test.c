@@ -109,9 +109,10 @@ static void a_kill_visits_few_frames(void **state) {
 static void a_traceback_of_a_deep_stack_shows_the_innermost_frames(void **state) {
   start("traceback('text') error('enough')");
   assert_in_range(visits, 1, FEW_VISITS);
-  const char *expected = "text\nstack traceback:\n"
-                         "\t[string \"traceback('text') error('enough')\"]:1: in upvalue 'deepest'\n"
-                         "\t[string \"local deepest, n = ... local function down(n)...\"]:1: in upvalue 'down'\n";
+  const char *expected =
+      "text\nstack traceback:\n"
+      "\t[string \"traceback('text') error('enough')\"]:1: in upvalue 'deepest'\n"
+      "\t[string \"local deepest, n = ... local function down(n)...\"]:1: in upvalue 'down'\n";
   assert_memory_equal(f.traceback, expected, strlen(expected));
   const char *end = strstr(f.traceback, "\n\t...\t(more than 200 levels)");
   assert_non_null(end);

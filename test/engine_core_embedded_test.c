@@ -77,15 +77,15 @@ static int teardown(void **state) {
 static void on_late(void *arg) { *(bool *)arg = true; }
 
 /* Runs the loop until `condition` holds. */
-#define RUN_UNTIL(condition)                                                                         \
-  do {                                                                                               \
-    bool late = false;                                                                               \
+#define RUN_UNTIL(condition)                                                                               \
+  do {                                                                                                     \
+    bool late = false;                                                                                     \
     struct mw_timer *timer = mw_timer_start(&guest.loop, WAIT_MS * (int64_t)MW_NS_PER_MS, on_late, &late); \
-    while (!(condition)) {                                                                           \
-      uv_run(&guest.loop.uv, UV_RUN_ONCE);                                                           \
-      if (late) fail_msg("%s:%d: waited for %s", __FILE__, __LINE__, #condition);                    \
-    }                                                                                                \
-    mw_timer_stop(timer);                                                                            \
+    while (!(condition)) {                                                                                 \
+      uv_run(&guest.loop.uv, UV_RUN_ONCE);                                                                 \
+      if (late) fail_msg("%s:%d: waited for %s", __FILE__, __LINE__, #condition);                          \
+    }                                                                                                      \
+    mw_timer_stop(timer);                                                                                  \
   } while (0)
 
 static unsigned threads(void) {
@@ -201,8 +201,8 @@ static void messages_go_back_and_forth(void **state) {
 }
 
 static void deadlines_and_cancels_end_a_call(void **state) {
-  struct mw_client_request request = {
-      .path = mw_slice_str("/t.T/Wait"), .deadline = mw_clock_mono() + 20 * (int64_t)MW_NS_PER_MS};
+  struct mw_client_request request = {.path = mw_slice_str("/t.T/Wait"),
+                                      .deadline = mw_clock_mono() + 20 * (int64_t)MW_NS_PER_MS};
   struct client client;
   client_start_with(&client, guest.channel, &request);
   client_request(&client, "hello");

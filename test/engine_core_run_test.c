@@ -27,13 +27,13 @@ static int teardown(void **state) {
 /* ---- the loop inside the queue ---- */
 
 /* A turn may wait as long as the test does, so the tested event must wake the thread. */
-#define TURN_UNTIL(condition)                                                     \
-  do {                                                                            \
-    int64_t until = mw_clock_mono() + WAIT_MS * (int64_t)MW_NS_PER_MS;             \
-    while (!(condition)) {                                                        \
-      mw_core_poll_turn(&server.core->poll, WAIT_MS);                             \
+#define TURN_UNTIL(condition)                                                          \
+  do {                                                                                 \
+    int64_t until = mw_clock_mono() + WAIT_MS * (int64_t)MW_NS_PER_MS;                 \
+    while (!(condition)) {                                                             \
+      mw_core_poll_turn(&server.core->poll, WAIT_MS);                                  \
       if (mw_clock_mono() > until) fail_msg("nothing woke the queue: %s", #condition); \
-    }                                                                             \
+    }                                                                                  \
   } while (0)
 
 static int64_t fired_at;
@@ -139,7 +139,6 @@ static void a_post_after_the_engine_has_closed_runs_with_the_loop(void **state) 
 }
 
 /* ---- drain and stop ---- */
-
 
 static void stop_now(void *arg) { server.engine->ops->stop(server.engine); }
 

@@ -101,8 +101,7 @@ static void metadata_both_ways(void **state) {
   mw_metadata_add(&metadata, &arena, mw_slice_str("t-raw-bin"), raw);
   mw_metadata_add(&metadata, &arena, mw_slice_str("t-empty-bin"), mw_slice(NULL, 0));
   mw_metadata_add(&metadata, &arena, mw_slice_str("T-illegal"), mw_slice_str("left out"));
-  struct mw_client_request request = {
-      .path = mw_slice_str("/t.T/Meta"), .deadline = MW_NEVER, .metadata = &metadata};
+  struct mw_client_request request = {.path = mw_slice_str("/t.T/Meta"), .deadline = MW_NEVER, .metadata = &metadata};
   struct client client;
   client_start_with(&client, channel, &request);
   client_request(&client, "");
@@ -138,8 +137,8 @@ static void unknown_methods_and_services(void **state) {
 }
 
 static void what_the_call_knows(void **state) {
-  struct mw_client_request request = {
-      .path = mw_slice_str("/t.T/Wait"), .deadline = mw_clock_mono() + 60 * (int64_t)MW_NS_PER_S};
+  struct mw_client_request request = {.path = mw_slice_str("/t.T/Wait"),
+                                      .deadline = mw_clock_mono() + 60 * (int64_t)MW_NS_PER_S};
   struct client client;
   client_start_with(&client, channel, &request);
   client_request(&client, "hello");
@@ -225,8 +224,7 @@ static void a_message_over_the_limit_is_refused(void **state) {
 
 static void a_small_message_that_expands_over_the_limit_is_refused(void **state) {
   static char large[5 * 1024 * 1024];
-  struct mw_client_request request = {
-      .path = mw_slice_str("/t.T/Echo"), .deadline = MW_NEVER, .compression = "gzip"};
+  struct mw_client_request request = {.path = mw_slice_str("/t.T/Echo"), .deadline = MW_NEVER, .compression = "gzip"};
   struct client client;
   client_start_with(&client, channel, &request);
   client_send(&client, large, sizeof large);
@@ -313,8 +311,8 @@ static void a_large_message_arrives_whole(void **state) {
 /* ---- deadlines and cancellation ---- */
 
 static void a_deadline_ends_both_sides(void **state) {
-  struct mw_client_request request = {
-      .path = mw_slice_str("/t.T/Wait"), .deadline = mw_clock_mono() + 30 * (int64_t)MW_NS_PER_MS};
+  struct mw_client_request request = {.path = mw_slice_str("/t.T/Wait"),
+                                      .deadline = mw_clock_mono() + 30 * (int64_t)MW_NS_PER_MS};
   struct client client;
   client_start_with(&client, channel, &request);
   client_request(&client, "hello");
@@ -520,9 +518,10 @@ static void what_a_channel_cannot_be_is_said(void **state) {
 static void round_robin_is_taken_and_core_never_retries(void **state) {
   struct mw_channel_config config = {
       .load_balancing = "round_robin",
-      .service_config = "{\"methodConfig\":[{\"name\":[{}],\"retryPolicy\":{\"maxAttempts\":3,\"initialBackoff\":"
-                        "\"0.01s\",\"maxBackoff\":\"0.1s\",\"backoffMultiplier\":2,"
-                        "\"retryableStatusCodes\":[\"NOT_FOUND\"]}}]}"};
+      .service_config =
+          "{\"methodConfig\":[{\"name\":[{}],\"retryPolicy\":{\"maxAttempts\":3,\"initialBackoff\":"
+          "\"0.01s\",\"maxBackoff\":\"0.1s\",\"backoffMultiplier\":2,"
+          "\"retryableStatusCodes\":[\"NOT_FOUND\"]}}]}"};
   struct mw_channel *other = channel_open(&server, &config);
   struct client client;
   client_start(&client, other, "/t.T/Meta");

@@ -25,10 +25,12 @@ static void setmetatable_refuses_finalizers(void **state) {
   assert_non_null(strstr(run(L, "setmetatable({}, {__gc = function() end})"),
                          "scripts cannot have finalizers (__gc): use a <close> variable and __close"));
   assert_non_null(strstr(run(L, "setmetatable({}, {__gc = true})"), "scripts cannot have finalizers"));
-  assert_string_equal(run(L, "local mt = {} local t = setmetatable({}, mt) assert(getmetatable(t) == mt)"
-                             "assert(setmetatable(t, nil) == t and getmetatable(t) == nil)"), "");
-  assert_non_null(strstr(run(L, "setmetatable(setmetatable({}, {__metatable = 1}), {})"),
-                         "cannot change a protected metatable"));
+  assert_string_equal(run(L,
+                          "local mt = {} local t = setmetatable({}, mt) assert(getmetatable(t) == mt)"
+                          "assert(setmetatable(t, nil) == t and getmetatable(t) == nil)"),
+                      "");
+  assert_non_null(
+      strstr(run(L, "setmetatable(setmetatable({}, {__metatable = 1}), {})"), "cannot change a protected metatable"));
   assert_non_null(strstr(run(L, "setmetatable({}, 1)"), "nil or table expected"));
   assert_non_null(strstr(run(L, "setmetatable('', {})"), "table expected"));
   lua_close(L);

@@ -145,10 +145,9 @@ static int l_spawn(lua_State *L) {
 }
 
 static void open_module(lua_State *L, struct mw_program *program) {
-  static const luaL_Reg functions[] = {{"note", l_note}, {"wait", l_wait},   {"hold", l_hold}, {"quiet", l_quiet},
-                                       {"kill", l_kill}, {"spawn", l_spawn}, {"wake", l_wake},
-                                       {"resume", l_resume},
-                                       {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"note", l_note},   {"wait", l_wait},     {"hold", l_hold},
+                                       {"quiet", l_quiet}, {"kill", l_kill},     {"spawn", l_spawn},
+                                       {"wake", l_wake},   {"resume", l_resume}, {NULL, NULL}};
   luaL_newlib(L, functions);
 }
 
@@ -397,7 +396,8 @@ static void wake_from(int depth) {
   snprintf(script, sizeof script,
            "local function deep(n) if n == 0 then return t.resume() end ('x'):gsub('x', function() deep(n - 1) end) "
            "end "
-           "pcall(deep, %d)", depth);
+           "pcall(deep, %d)",
+           depth);
   start(script);
   if (!mw_list_empty(&f.waits)) wake();
 }
@@ -439,44 +439,49 @@ static void generators_may_wait(void **state) {
 }
 
 static void coroutines_nest(void **state) {
-  start("local co = coroutine.create(function(a)"
-        "  local b = coroutine.wrap(function(x) t.note(t.wait()) return coroutine.yield(x + 1) end)"
-        "  t.note(b(a)) t.note(b('back')) t.note(coroutine.yield('out')) error({why = 'mine'}) end)"
-        "t.note(select(2, coroutine.resume(co, 1))) t.note(coroutine.status(co))"
-        "local ok, e = coroutine.resume(co, 'in') t.note(e.why) t.note(coroutine.status(co))"
-        "t.note(select(2, coroutine.resume(co)))");
+  start(
+      "local co = coroutine.create(function(a)"
+      "  local b = coroutine.wrap(function(x) t.note(t.wait()) return coroutine.yield(x + 1) end)"
+      "  t.note(b(a)) t.note(b('back')) t.note(coroutine.yield('out')) error({why = 'mine'}) end)"
+      "t.note(select(2, coroutine.resume(co, 1))) t.note(coroutine.status(co))"
+      "local ok, e = coroutine.resume(co, 'in') t.note(e.why) t.note(coroutine.status(co))"
+      "t.note(select(2, coroutine.resume(co)))");
   wake();
   assert_logged("woken 2 back out suspended in mine dead cannot resume dead coroutine end");
 }
 
 static void errors_pass_through_levels_that_waited(void **state) {
-  start("t.note(select(2, pcall(coroutine.wrap(function() t.wait() error('oh', 0) end))))"
-        "t.note(select(2, coroutine.resume(coroutine.create(function() t.wait() error('no', 0) end))))"
-        "t.note(select(2, xpcall(function() t.wait() error('h', 0) end, function(e) return e .. e end)))"
-        "t.note(select('#', pcall(function(...) t.wait() return ... end, nil, nil)))"
-        "t.note(select('#', xpcall(function(...) t.wait() return ... end, print, nil, nil)))");
+  start(
+      "t.note(select(2, pcall(coroutine.wrap(function() t.wait() error('oh', 0) end))))"
+      "t.note(select(2, coroutine.resume(coroutine.create(function() t.wait() error('no', 0) end))))"
+      "t.note(select(2, xpcall(function() t.wait() error('h', 0) end, function(e) return e .. e end)))"
+      "t.note(select('#', pcall(function(...) t.wait() return ... end, nil, nil)))"
+      "t.note(select('#', xpcall(function(...) t.wait() return ... end, print, nil, nil)))");
   for (int i = 0; i < 5; i++) wake();
   assert_logged("oh no hh 3 3 end");
 }
 
 static void nobody_else_goes_on_with_a_coroutine_that_waits(void **state) {
-  start("local inner, main = nil, coroutine.running()"
-        "t.spawn(function() main = coroutine.running() inner = coroutine.create(function() t.note(t.wait()) end)"
-        "  coroutine.resume(inner) t.note('done') end)"
-        "for _, co in ipairs {inner, main} do"
-        "  t.note(select(2, coroutine.resume(co))) t.note(select(2, pcall(coroutine.close, co))) end");
+  start(
+      "local inner, main = nil, coroutine.running()"
+      "t.spawn(function() main = coroutine.running() inner = coroutine.create(function() t.note(t.wait()) end)"
+      "  coroutine.resume(inner) t.note('done') end)"
+      "for _, co in ipairs {inner, main} do"
+      "  t.note(select(2, coroutine.resume(co))) t.note(select(2, pcall(coroutine.close, co))) end");
   collect();
-  assert_logged("cannot resume a coroutine that waits cannot close a coroutine that waits "
-                "cannot resume a coroutine that waits cannot close a coroutine that waits end");
+  assert_logged(
+      "cannot resume a coroutine that waits cannot close a coroutine that waits "
+      "cannot resume a coroutine that waits cannot close a coroutine that waits end");
   wake();
   assert_logged("woken done end");
 }
 
 static void the_body_of_a_fiber_is_no_coroutine(void **state) {
-  start("local _, main = coroutine.running() t.note(main) t.note(coroutine.isyieldable())"
-        "t.note(select(2, pcall(coroutine.yield)))"
-        "coroutine.wrap(function() local _, main = coroutine.running()"
-        "  t.note(main) t.note(coroutine.isyieldable()) end)()");
+  start(
+      "local _, main = coroutine.running() t.note(main) t.note(coroutine.isyieldable())"
+      "t.note(select(2, pcall(coroutine.yield)))"
+      "coroutine.wrap(function() local _, main = coroutine.running()"
+      "  t.note(main) t.note(coroutine.isyieldable()) end)()");
   assert_logged("true false attempt to yield from outside a coroutine false true end");
 }
 
@@ -539,9 +544,10 @@ static void spawning_without_end_is_an_error(void **state) {
 /* ---- the environment ---- */
 
 static void programs_do_not_share_libraries(void **state) {
-  start("string.shout = string.upper t.note(string.shout 'a') table.mine = 1 "
-        "t.note(pcall(setmetatable, _G, {})) t.note(getmetatable(''))"
-        "t.note(('').shout) t.note(rawget(string, 'dump'))");
+  start(
+      "string.shout = string.upper t.note(string.shout 'a') table.mine = 1 "
+      "t.note(pcall(setmetatable, _G, {})) t.note(getmetatable(''))"
+      "t.note(('').shout) t.note(rawget(string, 'dump'))");
   assert_logged("A false protected nil nil end");
   struct mw_program *other;
   assert_int_equal(mw_program_new(&other, &f.vm, NULL, pool, 2, open_module, NULL, NULL), 0);
@@ -578,7 +584,10 @@ static void what_stops_or_blocks_the_server_is_refused(void **state) {
 
 /* ---- require ---- */
 
-#define FILE_OF(path, module, text) {path, module, {(const uint8_t *)(text), sizeof(text) - 1}}
+#define FILE_OF(path, module, text)                             \
+  {                                                             \
+    path, module, { (const uint8_t *)(text), sizeof(text) - 1 } \
+  }
 
 static void load_files(const struct mw_script_file *files, size_t n, const char *findings) {
   int rc = mw_program_load(f.program, files, n, NULL, &f.err);

@@ -97,7 +97,12 @@ static void call(struct fake *fake, const char *path, struct mw_slice request) {
   mw_call_on_message(&fake->call, request);
 }
 
-static void watch(struct fake *fake) { call(fake, "/grpc.health.v1.Health/Watch", mw_slice("\x0a\x03" "a.S", 5)); }
+static void watch(struct fake *fake) {
+  call(fake, "/grpc.health.v1.Health/Watch",
+       mw_slice("\x0a\x03"
+                "a.S",
+                5));
+}
 
 static void leave(struct fake *fake) {
   mw_call_on_cancel(&fake->call, mw_status(MW_CODE_CANCELLED, ""));
@@ -190,11 +195,26 @@ static void names_are_compared_whole(void **state) {
   static const struct {
     struct mw_slice request;
     enum mw_code code;
-  } cases[] = {{{(const uint8_t *)"\x0a\x03" "a.S", 5}, MW_CODE_OK},
-               {{(const uint8_t *)"\x0a\x04" "a.S\0", 6}, MW_CODE_NOT_FOUND},
-               {{(const uint8_t *)"\x0a\x02" "a.", 4}, MW_CODE_NOT_FOUND},
-               {{(const uint8_t *)"\x0a\x04" ".a.S", 6}, MW_CODE_NOT_FOUND},
-               {{(const uint8_t *)"\x0a\x09" "a", 3}, MW_CODE_INVALID_ARGUMENT}};
+  } cases[] = {{{(const uint8_t *)"\x0a\x03"
+                                  "a.S",
+                 5},
+                MW_CODE_OK},
+               {{(const uint8_t *)"\x0a\x04"
+                                  "a.S\0",
+                 6},
+                MW_CODE_NOT_FOUND},
+               {{(const uint8_t *)"\x0a\x02"
+                                  "a.",
+                 4},
+                MW_CODE_NOT_FOUND},
+               {{(const uint8_t *)"\x0a\x04"
+                                  ".a.S",
+                 6},
+                MW_CODE_NOT_FOUND},
+               {{(const uint8_t *)"\x0a\x09"
+                                  "a",
+                 3},
+                MW_CODE_INVALID_ARGUMENT}};
   dispatch.router = &newer;
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     struct fake fake;

@@ -58,10 +58,31 @@ static void refuses(const char *text) {
 
 static void other_forms_are_refused(void **state) {
   static const char *const texts[] = {
-      "", ":", "localhost", "localhost:", "50051", ":50051", "[]:1", "127.0.0.1:70000", "127.0.0.1:65536",
-      "127.0.0.1:-1", "127.0.0.1:+1", "127.0.0.1: 1", "127.0.0.1:1 ", "127.0.0.1:1x", "127.0.0.1:http",
-      "127.0.0.1:000080", "127.0.0.1:99999999999999999999", "::1:50051", "::1", "[::1]", "[::1:50051", "::1]:50051",
-      "[::1]x:50051", "unix:/run/socket", "unix:socket",
+      "",
+      ":",
+      "localhost",
+      "localhost:",
+      "50051",
+      ":50051",
+      "[]:1",
+      "127.0.0.1:70000",
+      "127.0.0.1:65536",
+      "127.0.0.1:-1",
+      "127.0.0.1:+1",
+      "127.0.0.1: 1",
+      "127.0.0.1:1 ",
+      "127.0.0.1:1x",
+      "127.0.0.1:http",
+      "127.0.0.1:000080",
+      "127.0.0.1:99999999999999999999",
+      "::1:50051",
+      "::1",
+      "[::1]",
+      "[::1:50051",
+      "::1]:50051",
+      "[::1]x:50051",
+      "unix:/run/socket",
+      "unix:socket",
   };
   for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) refuses(texts[i]);
   char text[MW_HOST_MAX + 8];
@@ -92,12 +113,9 @@ static void a_host_that_there_is_not_is_named(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(hosts_and_ports),
-      cmocka_unit_test(ipv6_stands_in_brackets),
-      cmocka_unit_test(a_host_may_be_long),
-      cmocka_unit_test(other_forms_are_refused),
-      cmocka_unit_test(numbers_resolve),
-      cmocka_unit_test(a_host_that_there_is_not_is_named),
+      cmocka_unit_test(hosts_and_ports),    cmocka_unit_test(ipv6_stands_in_brackets),
+      cmocka_unit_test(a_host_may_be_long), cmocka_unit_test(other_forms_are_refused),
+      cmocka_unit_test(numbers_resolve),    cmocka_unit_test(a_host_that_there_is_not_is_named),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -107,7 +107,10 @@ static void a_client_may_end_by_an_empty_frame_or_by_trailers(void **state) {
   client_frame(&client, NGHTTP2_HEADERS, END_STREAM | END_HEADERS, 3, "\0\3x-t\1y", 7);
   assert_status(1, MW_CODE_OK);
   assert_status(3, MW_CODE_OK);
-  assert_memory_equal(got_of(&client, 3)->start, "\0\0\0\0\1" "1", 6);
+  assert_memory_equal(got_of(&client, 3)->start,
+                      "\0\0\0\0\1"
+                      "1",
+                      6);
 }
 
 static void answers_go_on_after_the_half_close(void **state) {
@@ -158,8 +161,10 @@ static void assert_ends_for_being_long(int32_t stream) {
   UNTIL(&server, got_of(&client, stream)->reset >= 0);
   assert_int_equal(got_of(&client, stream)->reset, NGHTTP2_INTERNAL_ERROR);
   assert_int_equal(got_of(&client, stream)->status, -1);
-  assert_int_equal(logged(&server, "msg=\"call ended: its headers or its trailers and status are longer than 64 KiB\" "
-                                   "path=/t.T/Wait"), 1);
+  assert_int_equal(logged(&server,
+                          "msg=\"call ended: its headers or its trailers and status are longer than 64 KiB\" "
+                          "path=/t.T/Wait"),
+                   1);
   script.waiting = NULL;
   client_echo(&client, stream + 2);
   assert_status(stream + 2, MW_CODE_OK);

@@ -53,7 +53,8 @@ static void assert_connection_ends(uint32_t error) {
 /* Sends trailers whose fields go into the HPACK table. */
 static void indexed_block(int32_t stream, bool split) {
   uint8_t block[256];
-#define NV(NAME, VALUE) {(uint8_t *)NAME, (uint8_t *)VALUE, sizeof NAME - 1, sizeof VALUE - 1, NGHTTP2_NV_FLAG_NONE}
+#define NV(NAME, VALUE) \
+  { (uint8_t *)NAME, (uint8_t *)VALUE, sizeof NAME - 1, sizeof VALUE - 1, NGHTTP2_NV_FLAG_NONE }
   const nghttp2_nv nv[] = {NV("late", "one"), NV("later", "two")};
 #undef NV
   ssize_t n = nghttp2_hd_deflate_hd(client.deflater, block, sizeof block, nv, 2);
@@ -256,11 +257,14 @@ static void trailers_that_do_not_end_the_stream(void **state) {
 /* A request with one more field. */
 static void request_with(int32_t stream, const char *name, const char *value) {
   uint8_t block[512];
-#define NV(NAME, VALUE)                                                                      \
-  {(uint8_t *)(uintptr_t)(NAME), (uint8_t *)(uintptr_t)(VALUE), strlen(NAME), strlen(VALUE), \
-   NGHTTP2_NV_FLAG_NO_INDEX}
-  const nghttp2_nv nv[] = {NV(":method", "POST"), NV(":scheme", "http"), NV(":path", "/t.T/Up"),
-                           NV(":authority", "test"), NV("content-type", "application/grpc"), NV(name, value)};
+#define NV(NAME, VALUE) \
+  { (uint8_t *)(uintptr_t)(NAME), (uint8_t *)(uintptr_t)(VALUE), strlen(NAME), strlen(VALUE), NGHTTP2_NV_FLAG_NO_INDEX }
+  const nghttp2_nv nv[] = {NV(":method", "POST"),
+                           NV(":scheme", "http"),
+                           NV(":path", "/t.T/Up"),
+                           NV(":authority", "test"),
+                           NV("content-type", "application/grpc"),
+                           NV(name, value)};
 #undef NV
   ssize_t n = nghttp2_hd_deflate_hd(client.deflater, block, sizeof block, nv, 6);
   assert_true(n > 0);
@@ -268,8 +272,8 @@ static void request_with(int32_t stream, const char *name, const char *value) {
 }
 
 static void fields_that_http_forbids(void **state) {
-  static const char *const fields[][2] = {
-      {"Upper", "x"}, {"connection", "close"}, {"te", "gzip"}, {":late", "x"}, {":method", "GET"}, {"a b", "x"}};
+  static const char *const fields[][2] = {{"Upper", "x"}, {"connection", "close"}, {"te", "gzip"},
+                                          {":late", "x"}, {":method", "GET"},      {"a b", "x"}};
   int32_t stream = 5;
   for (size_t i = 0; i < sizeof fields / sizeof *fields; i++, stream += 2) {
     request_with(stream, fields[i][0], fields[i][1]);

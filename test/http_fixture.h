@@ -83,13 +83,13 @@ static unsigned logged(const struct server *server, const char *text) {
 }
 
 /* Turns the loop until `condition` holds; fails the test after ten seconds. */
-#define UNTIL(server, condition)                                                               \
-  do {                                                                                         \
-    int64_t until = mw_clock_mono() + WAIT_MS * (int64_t)MW_NS_PER_MS;                          \
-    while (!(condition)) {                                                                     \
+#define UNTIL(server, condition)                                                                     \
+  do {                                                                                               \
+    int64_t until = mw_clock_mono() + WAIT_MS * (int64_t)MW_NS_PER_MS;                               \
+    while (!(condition)) {                                                                           \
       if (mw_clock_mono() > until) fail_msg("%s:%d: waited for %s", __FILE__, __LINE__, #condition); \
-      turn(server);                                                                            \
-    }                                                                                          \
+      turn(server);                                                                                  \
+    }                                                                                                \
   } while (0)
 
 static void on_guard(uv_timer_t *guard) {}
@@ -102,15 +102,15 @@ static void turn(struct server *server) {
 /* ---- a client ---- */
 
 struct got {
-  unsigned headers;        /* header blocks */
-  size_t data, frames;     /* bytes and frames of DATA */
-  uint8_t start[64];       /* of the data */
+  unsigned headers;    /* header blocks */
+  size_t data, frames; /* bytes and frames of DATA */
+  uint8_t start[64];   /* of the data */
   bool ended;
-  int reset;               /* error code; -1: none */
-  int status;              /* grpc-status; -1: none */
-  char http[4];            /* :status */
-  char text[128];          /* grpc-message */
-  size_t credit;           /* by WINDOW_UPDATE */
+  int reset;      /* error code; -1: none */
+  int status;     /* grpc-status; -1: none */
+  char http[4];   /* :status */
+  char text[128]; /* grpc-message */
+  size_t credit;  /* by WINDOW_UPDATE */
 };
 
 struct client {
@@ -120,16 +120,16 @@ struct client {
   nghttp2_hd_deflater *deflater;
   nghttp2_hd_inflater *inflater;
   struct mw_buf in;
-  bool deaf;              /* does not read its socket */
-  bool reset;             /* the connection was reset */
+  bool deaf;  /* does not read its socket */
+  bool reset; /* the connection was reset */
   bool eof;
   bool silent;            /* acknowledges nothing */
   unsigned frames[TYPES]; /* by type; acknowledgements are not counted */
   unsigned acks[TYPES];
-  int goaway;             /* error code of the newest; -1: none */
-  int32_t last;           /* last stream id of the GOAWAY */
-  char reason[32];        /* debug data of the GOAWAY */
-  size_t credit;          /* of the connection, by WINDOW_UPDATE */
+  int goaway;      /* error code of the newest; -1: none */
+  int32_t last;    /* last stream id of the GOAWAY */
+  char reason[32]; /* debug data of the GOAWAY */
+  size_t credit;   /* of the connection, by WINDOW_UPDATE */
   uint32_t settings[8];
   struct got streams[STREAMS / 2]; /* of stream 2 * i + 1 */
 };
@@ -155,9 +155,9 @@ static void client_write(struct client *client, const void *bytes, size_t len) {
 }
 
 static void write_head(uint8_t head[9], size_t len, uint8_t type, uint8_t flags, int32_t stream) {
-  const uint8_t bytes[9] = {(uint8_t)(len >> 16), (uint8_t)(len >> 8),     (uint8_t)len,
-                            type,                 flags,                   (uint8_t)(stream >> 24),
-                            (uint8_t)(stream >> 16), (uint8_t)(stream >> 8), (uint8_t)stream};
+  const uint8_t bytes[9] = {
+      (uint8_t)(len >> 16),    (uint8_t)(len >> 8),     (uint8_t)len,           type,           flags,
+      (uint8_t)(stream >> 24), (uint8_t)(stream >> 16), (uint8_t)(stream >> 8), (uint8_t)stream};
   memcpy(head, bytes, sizeof bytes);
 }
 
@@ -175,10 +175,10 @@ static size_t client_block(struct client *client, const char *path, size_t more,
   static char filler[65536];
   memset(filler, '~', sizeof filler); /* long in the Huffman code, so nghttp2 sends it plain */
 #define NV(NAME, VALUE, LEN) \
-  {(uint8_t *)NAME, (uint8_t *)(uintptr_t)VALUE, sizeof NAME - 1, LEN, NGHTTP2_NV_FLAG_NO_INDEX}
-  const nghttp2_nv nv[] = {NV(":method", "POST", 4),         NV(":scheme", "http", 4),
-                           NV(":path", path, strlen(path)),  NV(":authority", "test", 4),
-                           NV("te", "trailers", 8),          NV("content-type", "application/grpc", 16),
+  { (uint8_t *)NAME, (uint8_t *)(uintptr_t)VALUE, sizeof NAME - 1, LEN, NGHTTP2_NV_FLAG_NO_INDEX }
+  const nghttp2_nv nv[] = {NV(":method", "POST", 4),        NV(":scheme", "http", 4),
+                           NV(":path", path, strlen(path)), NV(":authority", "test", 4),
+                           NV("te", "trailers", 8),         NV("content-type", "application/grpc", 16),
                            NV("filler", filler, more)};
 #undef NV
   ssize_t n = nghttp2_hd_deflate_hd(client->deflater, out, size, nv, more > 0 ? 7 : 6);
@@ -224,8 +224,8 @@ static void client_reset(struct client *client, int32_t stream) {
 }
 
 static void client_setting(struct client *client, uint8_t id, uint32_t value) {
-  const uint8_t entry[6] = {0, id, (uint8_t)(value >> 24), (uint8_t)(value >> 16), (uint8_t)(value >> 8),
-                            (uint8_t)value};
+  const uint8_t entry[6] = {
+      0, id, (uint8_t)(value >> 24), (uint8_t)(value >> 16), (uint8_t)(value >> 8), (uint8_t)value};
   client_frame(client, NGHTTP2_SETTINGS, 0, 0, entry, sizeof entry);
 }
 

@@ -27,10 +27,14 @@ struct expected {
   int32_t stream;
 };
 
-#define HEADERS(FLAGS, STREAM) {NGHTTP2_HEADERS, FLAGS, STREAM, 20, "", 0}
-#define DATA(FLAGS, STREAM, LEN) {NGHTTP2_DATA, FLAGS, STREAM, LEN, "", 0}
-#define RESET(STREAM) {NGHTTP2_RST_STREAM, 0, STREAM, 4, "", 0}
-#define WITH(TYPE, FLAGS, LEN, PAYLOAD) {NGHTTP2_##TYPE, FLAGS, 1, LEN, PAYLOAD, sizeof(PAYLOAD) - 1}
+#define HEADERS(FLAGS, STREAM) \
+  { NGHTTP2_HEADERS, FLAGS, STREAM, 20, "", 0 }
+#define DATA(FLAGS, STREAM, LEN) \
+  { NGHTTP2_DATA, FLAGS, STREAM, LEN, "", 0 }
+#define RESET(STREAM) \
+  { NGHTTP2_RST_STREAM, 0, STREAM, 4, "", 0 }
+#define WITH(TYPE, FLAGS, LEN, PAYLOAD) \
+  { NGHTTP2_##TYPE, FLAGS, 1, LEN, PAYLOAD, sizeof(PAYLOAD) - 1 }
 #define ONE "\x80\0\0\1"
 
 /* If the connection must end, the last frame has the fault. */
@@ -39,8 +43,9 @@ static const struct {
   struct frame frames[FRAMES];
 } cases[] = {
     {{{0}}, {{NGHTTP2_SETTINGS, 0, 0, 0, "", 0}, HEADERS(0, 1), DATA(0, 1, 300), DATA(0, 1, 0), HEADERS(END, 1)}},
-    {{{0}}, {HEADERS(END, 1), WITH(WINDOW_UPDATE, 0, 4, "\0\0\0\1"), RESET(1), WITH(PRIORITY, 0, 5, "\0\0\0\0\0"),
-             HEADERS(END, 3)}},
+    {{{0}},
+     {HEADERS(END, 1), WITH(WINDOW_UPDATE, 0, 4, "\0\0\0\1"), RESET(1), WITH(PRIORITY, 0, 5, "\0\0\0\0\0"),
+      HEADERS(END, 3)}},
     {{{0}}, {HEADERS(END, 2), DATA(END, 2, 1), HEADERS(END, 2)}}, /* nghttp2 refuses these */
     {{{0}}, {DATA(END, 1, 1), DATA(END, 1, 1), HEADERS(0, 1), DATA(END, 1, 1)}},
     /* after RST_STREAM: once */
@@ -76,8 +81,9 @@ static const struct {
 };
 
 static size_t write_frame(uint8_t *out, const struct frame *frame) {
-  const uint8_t head[MW_HTTP_FRAME_HEAD] = {0, (uint8_t)(frame->len >> 8), (uint8_t)frame->len, frame->type,
-                                            frame->flags, 0x80, 0, 0, (uint8_t)frame->stream};
+  const uint8_t head[MW_HTTP_FRAME_HEAD] = {
+      0, (uint8_t)(frame->len >> 8), (uint8_t)frame->len, frame->type, frame->flags, 0x80, 0,
+      0, (uint8_t)frame->stream};
   memcpy(out, head, sizeof head);
   memset(out + sizeof head, 0xff, frame->len);
   memcpy(out + sizeof head, frame->payload, frame->n);

@@ -171,7 +171,7 @@ static void a_client_that_sends_something_else_is_alive(void **state) {
 static void a_client_that_sends_all_the_time_is_not_pinged(void **state) {
   open_with((struct mw_keepalive){.time = AN_AGE, .timeout = A_WHILE, .max_connection_age = 4 * A_WHILE});
   begin_call(1);
-  UNTIL(&server, client.goaway >= 0); /* the time is over */
+  UNTIL(&server, client.goaway >= 0);               /* the time is over */
   assert_int_equal(client.frames[NGHTTP2_PING], 1); /* the PING between the two GOAWAYs */
 }
 

@@ -16,8 +16,8 @@ enum { LIMIT = 2000, FIELDS = 12 };
 /* Fields as "name: value", with NULL after the last. `own` ones go before those of every request. */
 typedef const char *fields[FIELDS];
 
-static const fields usual = {":method: POST", ":scheme: http", ":path: /a.B/C", ":authority: here", "te: trailers",
-                             "content-type: application/grpc"};
+static const fields usual = {":method: POST",    ":scheme: http", ":path: /a.B/C",
+                             ":authority: here", "te: trailers",  "content-type: application/grpc"};
 
 /* Adds a field from memory that is freed afterwards. */
 static int add(struct mw_http_request *request, const char *field) {
@@ -73,8 +73,8 @@ static void assert_metadata(const struct mw_http_request *request, const char *c
     assert_true(n < request->metadata.len);
     const struct mw_metadata_entry *entry = &request->metadata.entries[n];
     char text[200];
-    snprintf(text, sizeof text, "%.*s: %.*s", (int)entry->key.len, (const char *)entry->key.data,
-             (int)entry->value.len, (const char *)entry->value.data);
+    snprintf(text, sizeof text, "%.*s: %.*s", (int)entry->key.len, (const char *)entry->key.data, (int)entry->value.len,
+             (const char *)entry->value.data);
     assert_string_equal(text, expected[n]);
   }
   assert_int_equal(request->metadata.len, n);
@@ -102,9 +102,9 @@ static void takes_what_may_be_missing(void **state) {
 /* ---- each field ---- */
 
 static void takes_content_types(void **state) {
-  static const char *const types[] = {"application/grpc", "application/grpc+proto", "application/grpc;charset=utf-8",
-                                      "application/grpc+proto; x=y", "Application/GRPC", "application/grpc+PROTO",
-                                      "application/grpc ; x=y"};
+  static const char *const types[] = {
+      "application/grpc", "application/grpc+proto", "application/grpc;charset=utf-8", "application/grpc+proto; x=y",
+      "Application/GRPC", "application/grpc+PROTO", "application/grpc ; x=y"};
   for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
     struct fixture *f = *state;
     restart(f);
@@ -191,8 +191,8 @@ static void keeps_metadata_in_order(void **state) {
   add_all(&f->request, LIST("user-agent: me", "x-many: a", "cookie: c", "x-many: b", "x-empty: ", "x-many: a, b",
                             "accept-encoding: gzip"));
   assert_taken(&f->request);
-  assert_metadata(&f->request, LIST("user-agent: me", "x-many: a", "cookie: c", "x-many: b", "x-empty: ",
-                                    "x-many: a, b", "accept-encoding: gzip"));
+  assert_metadata(&f->request, LIST("user-agent: me", "x-many: a", "cookie: c", "x-many: b",
+                                    "x-empty: ", "x-many: a, b", "accept-encoding: gzip"));
 }
 
 static void keeps_what_is_http_and_grpc_to_itself(void **state) {
@@ -204,8 +204,9 @@ static void keeps_what_is_http_and_grpc_to_itself(void **state) {
   assert_taken(&f->request);
   assert_metadata(&f->request, LIST(NULL));
   /* names that only resemble those */
-  const char *const near[] = {"ta: 1", "hosts: 1", "grpcx: 1", "content-typo: 1", "xrpc-timeout: 1", "grp: 1",
-                            "grpc-previous-rpc-attempts: 1", NULL};
+  const char *const near[] = {
+      "ta: 1", "hosts: 1", "grpcx: 1", "content-typo: 1", "xrpc-timeout: 1", "grp: 1", "grpc-previous-rpc-attempts: 1",
+      NULL};
   add_all(&f->request, near);
   assert_metadata(&f->request, near);
 }
@@ -224,8 +225,8 @@ static void shows_host_only_beside_an_authority(void **state) {
 static void decodes_binary_metadata(void **state) {
   struct fixture *f = *state;
   add_all(&f->request, usual);
-  add_all(&f->request, LIST("a-bin: YWJj", "b-bin: YQ", "b-bin: YQ==", "c-bin: YWI,Yw==, ZGVm", "d-bin: ",
-                            "e-bin: ,YQ"));
+  add_all(&f->request,
+          LIST("a-bin: YWJj", "b-bin: YQ", "b-bin: YQ==", "c-bin: YWI,Yw==, ZGVm", "d-bin: ", "e-bin: ,YQ"));
   assert_int_equal(add(&f->request, "f-bin: AP-_"), 0);
   assert_taken(&f->request);
   const struct mw_slice *raw = mw_metadata_get(&f->request.metadata, "f-bin");
@@ -244,35 +245,60 @@ static const struct refused {
   const char *message;
   fields request;
 } refused[] = {
-    {405, false, MW_CODE_INTERNAL, "method GET, must be POST",
+    {405,
+     false,
+     MW_CODE_INTERNAL,
+     "method GET, must be POST",
      {":method: GET", ":path: /", "content-type: application/grpc", "te: trailers"}},
     {405, false, MW_CODE_INTERNAL, "method CONNECT, must be POST", {":method: CONNECT", ":authority: x"}},
     {405, false, MW_CODE_INTERNAL, "method post, must be POST", {":method: post", "content-type: application/grpc"}},
     {405, false, MW_CODE_INTERNAL, "no method, must be POST", {":path: /", "content-type: application/grpc"}},
-    {405, false, MW_CODE_INTERNAL, "method PUT, must be POST",
+    {405,
+     false,
+     MW_CODE_INTERNAL,
+     "method PUT, must be POST",
      {"grpc-timeout: x", "content-type: text/html", ":method: PUT"}},
     {415, false, MW_CODE_INVALID_ARGUMENT, "no content-type, must be application/grpc", {":method: POST", ":path: /"}},
-    {415, false, MW_CODE_INVALID_ARGUMENT,
+    {415,
+     false,
+     MW_CODE_INVALID_ARGUMENT,
      "content-type \"application/json\", must be application/grpc or application/grpc+proto",
      {":method: POST", "content-type: application/json"}},
-    {415, false, MW_CODE_INVALID_ARGUMENT,
+    {415,
+     false,
+     MW_CODE_INVALID_ARGUMENT,
      "content-type \"application/grpc-web\" is gRPC-Web's, must be application/grpc; a proxy such as Envoy translates "
      "gRPC-Web",
      {":method: POST", "content-type: application/grpc-web"}},
-    {415, false, MW_CODE_INVALID_ARGUMENT,
+    {415,
+     false,
+     MW_CODE_INVALID_ARGUMENT,
      "content-type \"application/grp\", must be application/grpc or application/grpc+proto",
      {":method: POST", "content-type: application/grp"}},
-    {415, true, MW_CODE_INVALID_ARGUMENT,
+    {415,
+     true,
+     MW_CODE_INVALID_ARGUMENT,
      "content-type \"application/grpc+json\", must be application/grpc or application/grpc+proto",
      {":method: POST", "content-type: application/grpc+json"}},
-    {415, true, MW_CODE_INVALID_ARGUMENT,
+    {415,
+     true,
+     MW_CODE_INVALID_ARGUMENT,
      "content-type \"application/grpc+protobuf\", must be application/grpc or application/grpc+proto",
      {":method: POST", "grpc-encoding: br", "content-type: application/grpc+protobuf"}},
-    {200, true, MW_CODE_UNIMPLEMENTED, "grpc-encoding \"br\", must be identity, deflate or gzip",
+    {200,
+     true,
+     MW_CODE_UNIMPLEMENTED,
+     "grpc-encoding \"br\", must be identity, deflate or gzip",
      {":method: POST", "content-type: application/grpc", "grpc-encoding: br"}},
-    {200, true, MW_CODE_INTERNAL, "metadata \"x-bin\": the value is not base64",
+    {200,
+     true,
+     MW_CODE_INTERNAL,
+     "metadata \"x-bin\": the value is not base64",
      {":method: POST", "content-type: application/grpc", "grpc-encoding: br", "x-bin: AAAA,A", "grpc-timeout: -1S"}},
-    {200, true, MW_CODE_INTERNAL, "metadata \"y-bin\": the value is not base64",
+    {200,
+     true,
+     MW_CODE_INTERNAL,
+     "metadata \"y-bin\": the value is not base64",
      {":method: POST", "content-type: application/grpc", "x-bin: AAAA", "y-bin: ??"}},
 };
 
@@ -307,8 +333,8 @@ static void turns_head_away_without_a_body(void **state) {
 }
 
 static void turns_away_malformed_timeouts(void **state) {
-  static const char *const values[] = {"", "1", "S", "1s", "1h", "-1S", "+1S", "1.5S", " 1S", "1S ", "1 S",
-                                       "123456789S", "0x1S", "1SS", "H1"};
+  static const char *const values[] = {"",    "1",   "S",   "1s",         "1h",   "-1S", "+1S", "1.5S",
+                                       " 1S", "1S ", "1 S", "123456789S", "0x1S", "1SS", "H1"};
   for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
     struct fixture *f = *state;
     restart(f);
@@ -325,11 +351,17 @@ static void turns_away_malformed_timeouts(void **state) {
 static void shows_the_start_of_what_is_wrong_in_ascii(void **state) {
   struct fixture *f = *state;
   add_all(&f->request, usual);
-  assert_int_equal(add(&f->request, "grpc-encoding: \xc3\xa4-6789012345678901234567890123456789012345678901234567890123"
-                                    "456789"), 0);
-  struct refused expected = {200, true, MW_CODE_UNIMPLEMENTED,
-                             "grpc-encoding \"?" "?-6789012345678901234567890123456789012345678901234567890123456\", "
-                             "must be identity, deflate or gzip", {0}};
+  assert_int_equal(add(&f->request,
+                       "grpc-encoding: \xc3\xa4-6789012345678901234567890123456789012345678901234567890123"
+                       "456789"),
+                   0);
+  struct refused expected = {200,
+                             true,
+                             MW_CODE_UNIMPLEMENTED,
+                             "grpc-encoding \"?"
+                             "?-6789012345678901234567890123456789012345678901234567890123456\", "
+                             "must be identity, deflate or gzip",
+                             {0}};
   assert_refused(&f->request, &expected);
 }
 
@@ -347,8 +379,8 @@ static void counts_as_http_does(void **state) {
     memset(field + len, 'x', sizeof field - (size_t)len);
     field[(size_t)len + LIMIT - size - 32 - strlen("x-big") + over] = '\0';
     assert_int_equal(add(&f->request, field), 0);
-    struct refused expected = {200, true, MW_CODE_RESOURCE_EXHAUSTED, "metadata longer than the limit of 2000 bytes",
-                               {0}};
+    struct refused expected = {
+        200, true, MW_CODE_RESOURCE_EXHAUSTED, "metadata longer than the limit of 2000 bytes", {0}};
     if (over) {
       assert_refused(&f->request, &expected);
     } else {
@@ -370,8 +402,8 @@ static void stores_nothing_past_the_limit(void **state) {
   for (int i = 0; i < 10000; i++) assert_int_equal(add(&f->request, field), 0);
   assert_int_equal(f->arena.used, used);
   assert_true(used < 3 * LIMIT);
-  struct refused expected = {200, true, MW_CODE_RESOURCE_EXHAUSTED, "metadata longer than the limit of 2000 bytes",
-                             {0}};
+  struct refused expected = {
+      200, true, MW_CODE_RESOURCE_EXHAUSTED, "metadata longer than the limit of 2000 bytes", {0}};
   assert_refused(&f->request, &expected);
 }
 
@@ -388,8 +420,8 @@ static void counts_each_value_of_a_list(void **state) {
     memset(field + len, ',', VALUES - 1);
     field[len + VALUES - 1] = '\0';
     assert_int_equal(add(&f->request, field), 0);
-    struct refused expected = {200, true, MW_CODE_RESOURCE_EXHAUSTED, "metadata longer than the limit of 2000 bytes",
-                               {0}};
+    struct refused expected = {
+        200, true, MW_CODE_RESOURCE_EXHAUSTED, "metadata longer than the limit of 2000 bytes", {0}};
     if (size == LIMIT) {
       assert_refused(&f->request, &expected);
       assert_true(f->request.metadata.len <= LIMIT / 32);
@@ -418,9 +450,9 @@ static int request_without_memory(void *arg) {
 }
 
 static void does_without_memory(void **state) {
-  failmalloc_sweep(request_without_memory, (void *)(uintptr_t)LIST(
-      ":method: POST", ":path: /a.B/C", "content-type: application/grpc", "x-a: 1", "x-b-bin: AAAA,AAAA",
-      "grpc-timeout: 1S", "grpc-accept-encoding: gzip"));
+  failmalloc_sweep(request_without_memory,
+                   (void *)(uintptr_t)LIST(":method: POST", ":path: /a.B/C", "content-type: application/grpc", "x-a: 1",
+                                           "x-b-bin: AAAA,AAAA", "grpc-timeout: 1S", "grpc-accept-encoding: gzip"));
   for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
     failmalloc_sweep(request_without_memory, (void *)(uintptr_t)refused[i].request);
   }

@@ -153,8 +153,9 @@ static void ends_at_once(void **state) {
   struct mw_metadata headers = METADATA("x-h", "1"), trailers = METADATA("x-t", "2");
   struct mw_status status = {MW_CODE_NOT_FOUND, mw_slice_str("none"), mw_slice_str("d")};
   assert_int_equal(mw_http_response_trailers_only(&fields, &status, &headers, &trailers, &arena), 0);
-  assert_fields(fields, HEADERS ACCEPT "grpc-status: 5\ngrpc-message: none\n"
-                                       "grpc-status-details-bin: ZA\nx-h: 1\nx-t: 2\n");
+  assert_fields(fields, HEADERS ACCEPT
+                "grpc-status: 5\ngrpc-message: none\n"
+                "grpc-status-details-bin: ZA\nx-h: 1\nx-t: 2\n");
   status = mw_status(MW_CODE_OK, "");
   headers = trailers = NONE;
   assert_int_equal(mw_http_response_trailers_only(&fields, &status, &headers, &trailers, &arena), 0);

@@ -118,8 +118,7 @@ static int wire_open(struct wire *wire) {
   mw_dispatch_init(&wire->dispatch, "http", 0);
   mw_router_init(&wire->router, 1);
   wire->dispatch.router = &wire->router;
-  struct mw_engine_config config = {
-      .loop = &wire->loop, .dispatch = &wire->dispatch, .max_receive_bytes = 1 << 16};
+  struct mw_engine_config config = {.loop = &wire->loop, .dispatch = &wire->dispatch, .max_receive_bytes = 1 << 16};
   rc = wire_add_methods(wire);
   if (rc == 0) rc = mw_engine_http.open(&config, &base, NULL);
   if (rc == 0) {

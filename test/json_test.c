@@ -72,8 +72,9 @@ static void test_integers(void **state) {
   check("{\"fInt32\": 0e99999999999, \"fUint64\": -0}", "{}");
   check("{\"fInt64\": -9223372036854775808}", "{\"fInt64\":\"-9223372036854775808\"}");
   check("{\"fUint64\": 18446744073709551615}", "{\"fUint64\":\"18446744073709551615\"}");
-  same("{\"fFixed64\":\"1\",\"fFixed32\":4294967295,\"fSfixed32\":-1,\"fSfixed64\":\"-1\",\"fSint32\":-5,"
-       "\"fSint64\":\"-6\"}");
+  same(
+      "{\"fFixed64\":\"1\",\"fFixed32\":4294967295,\"fSfixed32\":-1,\"fSfixed64\":\"-1\",\"fSint32\":-5,"
+      "\"fSint64\":\"-6\"}");
   refuse("{\"fInt32\": 2147483648}", "1:12: json.All.f_int32: expected int32, got 2147483648 (out of range)");
   refuse("{\"fInt32\": 1.5}", "1:12: json.All.f_int32: expected int32, got 1.5 (not an integer)");
   refuse("{\"fInt32\": 1e-1}", "1:12: json.All.f_int32: expected int32, got 1e-1 (not an integer)");
@@ -148,9 +149,10 @@ static void test_enums(void **state) {
 static void test_presence(void **state) {
   same("{\"maybeInt\":0,\"maybeString\":\"\",\"maybeEnum\":\"PRIORITY_UNSPECIFIED\"}");
   check("{\"fInt32\": 0, \"fString\": \"\", \"fBool\": false, \"rInt64\": [], \"mString\": {}}", "{}");
-  check("{\"fInt32\": null, \"inner\": null, \"rInt64\": null, \"mString\": null, \"fEnum\": null, \"wInt64\": null,"
-        "\"timestamp\": null, \"cInt\": null, \"structure\": null}",
-        "{}");
+  check(
+      "{\"fInt32\": null, \"inner\": null, \"rInt64\": null, \"mString\": null, \"fEnum\": null, \"wInt64\": null,"
+      "\"timestamp\": null, \"cInt\": null, \"structure\": null}",
+      "{}");
   same("{\"inner\":{\"inner\":{}}}");
 }
 
@@ -199,8 +201,9 @@ static void test_indent(void **state) {
 /* ---- lists, maps, oneofs ---- */
 
 static void test_lists(void **state) {
-  same("{\"rDouble\":[1.5,\"NaN\"],\"rInt64\":[\"1\",\"-2\",\"3\",\"4\",\"5\"],\"rBool\":[true,false],"
-       "\"rString\":[\"\",\"a\"],\"rBytes\":[\"\",\"AA==\"],\"rEnum\":[\"LOW\",9],\"rInner\":[{},{\"fInt32\":1}]}");
+  same(
+      "{\"rDouble\":[1.5,\"NaN\"],\"rInt64\":[\"1\",\"-2\",\"3\",\"4\",\"5\"],\"rBool\":[true,false],"
+      "\"rString\":[\"\",\"a\"],\"rBytes\":[\"\",\"AA==\"],\"rEnum\":[\"LOW\",9],\"rInner\":[{},{\"fInt32\":1}]}");
   refuse("{\"rInt64\": [1, null]}", "1:16: json.All.r_int64[1]: expected int64, got null");
   refuse("{\"rInner\": [{\"fBool\": 3}]}", "1:23: json.All.r_inner[0].f_bool: expected true or false, got 3");
   refuse("{\"rInner\": [null]}", "1:13: json.All.r_inner[0]: expected json.All, got null");
@@ -209,10 +212,11 @@ static void test_lists(void **state) {
 }
 
 static void test_maps(void **state) {
-  same("{\"mString\":{\"\":\"a\",\"k\\n\":\"\"},\"mInt32\":{\"-1\":\"a\"},"
-       "\"mInt64\":{\"9223372036854775807\":{\"fInt32\":1}},"
-       "\"mUint32\":{\"4294967295\":1.5},\"mUint64\":{\"18446744073709551615\":\"AA==\"},"
-       "\"mBool\":{\"true\":\"HIGH\",\"false\":\"LOW\"}}");
+  same(
+      "{\"mString\":{\"\":\"a\",\"k\\n\":\"\"},\"mInt32\":{\"-1\":\"a\"},"
+      "\"mInt64\":{\"9223372036854775807\":{\"fInt32\":1}},"
+      "\"mUint32\":{\"4294967295\":1.5},\"mUint64\":{\"18446744073709551615\":\"AA==\"},"
+      "\"mBool\":{\"true\":\"HIGH\",\"false\":\"LOW\"}}");
   same("{\"mInt32\":{\"0\":\"\"},\"mInt64\":{\"0\":{}}}");
   refuse("{\"mString\": {\"a\": \"1\", \"\\u0061\": \"2\"}}",
          "1:24: json.All.m_string[\"\\u0061\"]: this key is given twice");
@@ -287,8 +291,9 @@ static void test_struct(void **state) {
 }
 
 static void test_wrappers(void **state) {
-  same("{\"wDouble\":0,\"wFloat\":1.5,\"wInt64\":\"-1\",\"wUint64\":\"18446744073709551615\",\"wInt32\":0,"
-       "\"wUint32\":7,\"wBool\":false,\"wString\":\"\",\"wBytes\":\"AA==\"}");
+  same(
+      "{\"wDouble\":0,\"wFloat\":1.5,\"wInt64\":\"-1\",\"wUint64\":\"18446744073709551615\",\"wInt32\":0,"
+      "\"wUint32\":7,\"wBool\":false,\"wString\":\"\",\"wBytes\":\"AA==\"}");
   same("{\"rWInt64\":[\"0\",\"5\"]}");
   refuse("{\"rWInt64\": [null]}", "1:14: json.All.r_w_int64[0]: expected google.protobuf.Int64Value, got null");
   refuse("{\"wBool\": 1}", "1:11: json.All.w_bool: expected true or false, got 1");
@@ -299,8 +304,9 @@ static void test_any(void **state) {
   same("{\"any\":{\"@type\":\"type.googleapis.com/json.All\",\"fInt32\":1,\"inner\":{}}}");
   check("{\"any\": {\"fInt32\": 1, \"@type\": \"x/json.All\"}}", "{\"any\":{\"@type\":\"x/json.All\",\"fInt32\":1}}");
   same("{\"any\":{\"@type\":\"t/google.protobuf.Duration\",\"value\":\"1.500s\"}}");
-  same("{\"any\":{\"@type\":\"t/google.protobuf.Any\","
-       "\"value\":{\"@type\":\"t/google.protobuf.Value\",\"value\":null}}}");
+  same(
+      "{\"any\":{\"@type\":\"t/google.protobuf.Any\","
+      "\"value\":{\"@type\":\"t/google.protobuf.Value\",\"value\":null}}}");
   same("{\"any\":{\"@type\":\"t/google.protobuf.Empty\"}}");
   same("{\"any\":{},\"empty\":{}}");
   refuse("{\"any\": {\"fInt32\": 1}}", "1:9: json.All.any: expected \"@type\" in the object, got an object");
@@ -376,19 +382,24 @@ static void test_extensions(void **state) {
 
 /* Bytes may have an extension in parts, out of order, in another wire type, and mixed with unknown fields. */
 static void test_extensions_from_bytes(void **state) {
-  static const uint8_t bytes[] = "\x0a\x01" "a"
-                                 "\xaa\x06\x01y"         /* ext_strings */
-                                 "\xa0\x06\x05"          /* ext_int */
-                                 "\xb0\x06\x07"          /* ext_packed, one by one */
-                                 "\xf8\x06\x01"          /* unknown, 111 */
-                                 "\xb2\x06\x02\x08\x09" /* ext_packed, packed */
-                                 "\xb8\x06\x09"          /* ext_enum, an unknown value */
-                                 "\xc3\x06\x08\x01\xc4\x06" /* the group */
-                                 "\xaa\x06\x01z"
-                                 "\xa0\x06\x06"
-                                 "\xca\x3e\x00"           /* ext_bytes */
-                                 "\xc2\x3e\x03\x0a\x01\xff"; /* ext_message, its name not UTF-8 */
-  static const uint8_t bare[] = "\x0a\x01" "a" "\xc2\x3e\x00"; /* ext_message, without its name */
+  static const uint8_t bytes[] =
+      "\x0a\x01"
+      "a"
+      "\xaa\x06\x01y"            /* ext_strings */
+      "\xa0\x06\x05"             /* ext_int */
+      "\xb0\x06\x07"             /* ext_packed, one by one */
+      "\xf8\x06\x01"             /* unknown, 111 */
+      "\xb2\x06\x02\x08\x09"     /* ext_packed, packed */
+      "\xb8\x06\x09"             /* ext_enum, an unknown value */
+      "\xc3\x06\x08\x01\xc4\x06" /* the group */
+      "\xaa\x06\x01z"
+      "\xa0\x06\x06"
+      "\xca\x3e\x00"              /* ext_bytes */
+      "\xc2\x3e\x03\x0a\x01\xff"; /* ext_message, its name not UTF-8 */
+  static const uint8_t bare[] =
+      "\x0a\x01"
+      "a"
+      "\xc2\x3e\x00"; /* ext_message, without its name */
   struct mw_arena arena;
   struct mw_buf out = MW_BUF_INIT;
   ProtobufCMessage *message = NULL;
@@ -433,11 +444,17 @@ static void test_what_cannot_be_written(void **state) {
                "google.protobuf.Timestamp: 0 seconds and -1 nanos are out of range for google.protobuf.Timestamp");
   REFUSE_BYTES("google.protobuf.Duration", "\x08\x01\x10\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01",
                "google.protobuf.Duration: 1 seconds and -1 nanos are out of range for google.protobuf.Duration");
-  REFUSE_BYTES("google.protobuf.FieldMask", "\x0a\x03" "a_1",
+  REFUSE_BYTES("google.protobuf.FieldMask",
+               "\x0a\x03"
+               "a_1",
                "google.protobuf.FieldMask: the path \"a_1\" has no form in lowerCamelCase");
-  REFUSE_BYTES("google.protobuf.FieldMask", "\x0a\x02" "aB",
+  REFUSE_BYTES("google.protobuf.FieldMask",
+               "\x0a\x02"
+               "aB",
                "google.protobuf.FieldMask: the path \"aB\" has no form in lowerCamelCase");
-  REFUSE_BYTES("google.protobuf.FieldMask", "\x0a\x02" "a_",
+  REFUSE_BYTES("google.protobuf.FieldMask",
+               "\x0a\x02"
+               "a_",
                "google.protobuf.FieldMask: the path \"a_\" has no form in lowerCamelCase");
   REFUSE_BYTES("google.protobuf.Value", "", "google.protobuf.Value: a google.protobuf.Value without a value");
   REFUSE_BYTES("google.protobuf.Value", "\x11\0\0\0\0\0\0\xf0\x7f",

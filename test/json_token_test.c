@@ -134,7 +134,9 @@ static void test_broken_texts(void **state) {
 static void test_unescape(void **state) {
   static const struct {
     const char *text, *out;
-  } cases[] = {{"a\\nb", "a\nb"}, {"\\u0041\\u00e9\\u20ac", "A\u00e9\u20ac"}, {"\\ud83d\\ude00!", "\U0001f600!"},
+  } cases[] = {{"a\\nb", "a\nb"},
+               {"\\u0041\\u00e9\\u20ac", "A\u00e9\u20ac"},
+               {"\\ud83d\\ude00!", "\U0001f600!"},
                {"\\\"\\\\\\/\\b\\f\\r\\t", "\"\\/\b\f\r\t"}};
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     char out[64];
@@ -168,11 +170,16 @@ static void test_show(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_takes),           cmocka_unit_test(test_refuses),
-      cmocka_unit_test(test_refuses_numbers), cmocka_unit_test(test_refuses_strings),
-      cmocka_unit_test(test_depth),           cmocka_unit_test(test_number_length),
-      cmocka_unit_test(test_broken_texts),    cmocka_unit_test(test_unescape),
-      cmocka_unit_test(test_skip),            cmocka_unit_test(test_show),
+      cmocka_unit_test(test_takes),
+      cmocka_unit_test(test_refuses),
+      cmocka_unit_test(test_refuses_numbers),
+      cmocka_unit_test(test_refuses_strings),
+      cmocka_unit_test(test_depth),
+      cmocka_unit_test(test_number_length),
+      cmocka_unit_test(test_broken_texts),
+      cmocka_unit_test(test_unescape),
+      cmocka_unit_test(test_skip),
+      cmocka_unit_test(test_show),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -29,8 +29,8 @@ struct world {
   char folder[64];
   struct mw_program *program; /* newest generation's; NULL before the first */
   uint64_t generations;
-  bool ended;       /* the fiber of run() */
-  char error[600];  /* of that fiber; "" for none */
+  bool ended;      /* the fiber of run() */
+  char error[600]; /* of that fiber; "" for none */
 };
 
 /* Precedes each script. The helpers make garbage, and check the words of an error. */
@@ -171,13 +171,12 @@ static void run_script(void **state, const char *script) {
 
 /* ---- calls ---- */
 
-#define CALLER                                                           \
-  "local function caller()\n"                                            \
-  "  return mw.client('inproc'):service 'tasks.TaskService'\n"           \
+#define CALLER                                                 \
+  "local function caller()\n"                                  \
+  "  return mw.client('inproc'):service 'tasks.TaskService'\n" \
   "end\n"
 
-static const char failing[] =
-    CALLER
+static const char failing[] = CALLER
     "local service = mw.service 'tasks.TaskService'\n"
     "function service.CreateTask(request, call)\n"
     "  call:set_trailer('x-kept', 'yes')\n"
@@ -216,19 +215,20 @@ static void a_call_object_outlives_its_schema(void **state) {
              "  assert(caller():ListTasks({}):finish())\n"
              "end\n");
   run(w);
-  generation(w, "local kept = mw.state('kept', 1, function(old) return old or {} end)\n"
-                "function M.run()\n"
-                "  garbage()\n"
-                "  local call, stream = kept.call, kept.stream\n"
-                "  assert(tostring(call) == 'call /tasks.TaskService/CreateTask (ended)', tostring(call))\n"
-                "  assert(call.service == 'tasks.TaskService' and call.method == 'CreateTask')\n"
-                "  assert(call.peer == nil and stream.vars.mine == 'still')\n"
-                "  raises('call:send: the reply of /tasks.TaskService/CreateTask is not', call.send, call, {})\n"
-                "  raises('call:receive: the request of /tasks.TaskService/CreateTask is not', call.receive, call)\n"
-                "  raises('the call /tasks.TaskService/CreateTask has ended', call.set_header, call, 'a', 'b')\n"
-                "  local sent, status = stream:send {}\n"
-                "  assert(not sent and status.code == 'CANCELLED' and status.message == 'the call has ended')\n"
-                "end\n");
+  generation(w,
+             "local kept = mw.state('kept', 1, function(old) return old or {} end)\n"
+             "function M.run()\n"
+             "  garbage()\n"
+             "  local call, stream = kept.call, kept.stream\n"
+             "  assert(tostring(call) == 'call /tasks.TaskService/CreateTask (ended)', tostring(call))\n"
+             "  assert(call.service == 'tasks.TaskService' and call.method == 'CreateTask')\n"
+             "  assert(call.peer == nil and stream.vars.mine == 'still')\n"
+             "  raises('call:send: the reply of /tasks.TaskService/CreateTask is not', call.send, call, {})\n"
+             "  raises('call:receive: the request of /tasks.TaskService/CreateTask is not', call.receive, call)\n"
+             "  raises('the call /tasks.TaskService/CreateTask has ended', call.set_header, call, 'a', 'b')\n"
+             "  local sent, status = stream:send {}\n"
+             "  assert(not sent and status.code == 'CANCELLED' and status.message == 'the call has ended')\n"
+             "end\n");
   run(w);
 }
 
@@ -246,45 +246,48 @@ static void a_stub_outlives_its_generation(void **state) {
              "  end\n"
              "end\n");
   run(w);
-  generation(w, "local kept = mw.state('kept', 1, function(old) return old or {} end)\n"
-                "local service = mw.service 'tasks.TaskService'\n"
-                "function service.CreateTask(request) return { title = request.title } end\n"
-                "function M.run()\n"
-                "  garbage()\n"
-                "  assert(kept.stub:CreateTask({ title = 'a' }).title == 'a')\n"
-                "  raises('no method CreateTasks in the schema (did you mean CreateTask?)',\n"
-                "    function() return kept.stub.CreateTasks end)\n"
-                "  kept.stub = nil\n"
-                "  local client, tasks = kept.make_client(), kept.make_collection()\n"
-                "  kept.make_client, kept.make_collection = nil, nil\n"
-                "  garbage()\n"
-                "  raises('tasks.TaskService: no method CreateTasks in the schema (did you mean CreateTask?)',\n"
-                "    function() return kept.bare.CreateTasks end)\n"
-                "  assert(client:service('tasks.TaskService'):CreateTask({ title = 'b' }).title == 'b')\n"
-                "  assert(tasks:put({ id = 'x', title = 'c' }).title == 'c')\n"
-                "  assert(tostring(tasks) == 'collection tasks of tasks.Task by id', tostring(tasks))\n"
-                "end\n");
+  generation(w,
+             "local kept = mw.state('kept', 1, function(old) return old or {} end)\n"
+             "local service = mw.service 'tasks.TaskService'\n"
+             "function service.CreateTask(request) return { title = request.title } end\n"
+             "function M.run()\n"
+             "  garbage()\n"
+             "  assert(kept.stub:CreateTask({ title = 'a' }).title == 'a')\n"
+             "  raises('no method CreateTasks in the schema (did you mean CreateTask?)',\n"
+             "    function() return kept.stub.CreateTasks end)\n"
+             "  kept.stub = nil\n"
+             "  local client, tasks = kept.make_client(), kept.make_collection()\n"
+             "  kept.make_client, kept.make_collection = nil, nil\n"
+             "  garbage()\n"
+             "  raises('tasks.TaskService: no method CreateTasks in the schema (did you mean CreateTask?)',\n"
+             "    function() return kept.bare.CreateTasks end)\n"
+             "  assert(client:service('tasks.TaskService'):CreateTask({ title = 'b' }).title == 'b')\n"
+             "  assert(tasks:put({ id = 'x', title = 'c' }).title == 'c')\n"
+             "  assert(tostring(tasks) == 'collection tasks of tasks.Task by id', tostring(tasks))\n"
+             "end\n");
   run(w);
 }
 
 static void a_function_outlives_its_generation(void **state) {
   struct world *w = *state;
-  generation(w, "local kept = mw.state('kept', 1, function(old) return old or {} end)\n"
-                "mw.service 'tasks.TaskService'\n"
-                "kept.require = function() return require 'script' end\n"
-                "kept.service = function() return mw.service 'tasks.TaskService' end\n"
-                "kept.client = function() return mw.client('inproc', { service_config = {} }) end\n"
-                "kept.pack = function() return mw.any.pack('tasks.Task', { id = 'a' }) end\n"
-                "function M.run() end\n");
+  generation(w,
+             "local kept = mw.state('kept', 1, function(old) return old or {} end)\n"
+             "mw.service 'tasks.TaskService'\n"
+             "kept.require = function() return require 'script' end\n"
+             "kept.service = function() return mw.service 'tasks.TaskService' end\n"
+             "kept.client = function() return mw.client('inproc', { service_config = {} }) end\n"
+             "kept.pack = function() return mw.any.pack('tasks.Task', { id = 'a' }) end\n"
+             "function M.run() end\n");
   run(w);
-  generation(w, "local kept = mw.state('kept', 1, function(old) return old or {} end)\n"
-                "function M.run()\n"
-                "  raises(\"require 'script': the generation of this function has ended\", kept.require)\n"
-                "  raises('mw.service: the generation of this function has ended', kept.service)\n"
-                "  raises('mw.client: service_config: expected JSON text, got a table: the generation of this '\n"
-                "    .. 'function has ended', kept.client)\n"
-                "  assert(kept.pack().type_url == 'type.googleapis.com/tasks.Task')\n"
-                "end\n");
+  generation(w,
+             "local kept = mw.state('kept', 1, function(old) return old or {} end)\n"
+             "function M.run()\n"
+             "  raises(\"require 'script': the generation of this function has ended\", kept.require)\n"
+             "  raises('mw.service: the generation of this function has ended', kept.service)\n"
+             "  raises('mw.client: service_config: expected JSON text, got a table: the generation of this '\n"
+             "    .. 'function has ended', kept.client)\n"
+             "  assert(kept.pack().type_url == 'type.googleapis.com/tasks.Task')\n"
+             "end\n");
   run(w);
 }
 
@@ -415,19 +418,22 @@ static void unknown_options_are_named(void **state) {
 
 static void a_state_is_not_copied_with_a_finalizer(void **state) {
   struct world *w = *state;
-  generation(w, "local kept = mw.state('kept', 1, function(old)\n"
-                "  local mt = {}\n"
-                "  local t = setmetatable({}, mt)\n"
-                "  mt.__gc = function() while true do end end\n"
-                "  return { inner = { t } }\n"
-                "end)\n");
+  generation(w,
+             "local kept = mw.state('kept', 1, function(old)\n"
+             "  local mt = {}\n"
+             "  local t = setmetatable({}, mt)\n"
+             "  mt.__gc = function() while true do end end\n"
+             "  return { inner = { t } }\n"
+             "end)\n");
   refuses(w, "mw.state('kept', 2, function(old) return old end)",
           "lua/script.lua:9: mw.state: a metatable of 'kept' has a __gc: scripts cannot have finalizers (__gc): use a "
           "<close> variable and __close");
-  generation(w, "local mt = { __index = { word = 'kept' }, __close = function() end, __mode = 'k' }\n"
-                "mw.state('other', 1, function() return setmetatable({ {} }, mt) end)\n");
-  generation(w, "local copy = mw.state('other', 2, function(old) return old end)\n"
-                "assert(copy.word == 'kept' and getmetatable(copy).__close)\n");
+  generation(w,
+             "local mt = { __index = { word = 'kept' }, __close = function() end, __mode = 'k' }\n"
+             "mw.state('other', 1, function() return setmetatable({ {} }, mt) end)\n");
+  generation(w,
+             "local copy = mw.state('other', 2, function(old) return old end)\n"
+             "assert(copy.word == 'kept' and getmetatable(copy).__close)\n");
 }
 
 static void no_metatable_that_is_handed_out_can_be_changed(void **state) {
@@ -454,8 +460,9 @@ static void no_metatable_that_is_handed_out_can_be_changed(void **state) {
 /* Handlers are looked up in the table of mw.service without metamethods, so that no script runs. */
 static void a_service_is_routed_without_a_script(void **state) {
   struct world *w = *state;
-  refuses(w, "local service = mw.service 'tasks.TaskService'\n"
-             "getmetatable(service).__index = function() mw.fs.exists 'x' end\n",
+  refuses(w,
+          "local service = mw.service 'tasks.TaskService'\n"
+          "getmetatable(service).__index = function() mw.fs.exists 'x' end\n",
           "lua/script.lua:10: attempt to index a string value");
   refuses(w, "setmetatable(mw.service 'tasks.TaskService', { __index = function() mw.fs.exists 'x' end })",
           "lua/script.lua:9: cannot change a protected metatable");

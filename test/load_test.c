@@ -202,7 +202,8 @@ static void test_options_newer_than_protoc(void **state) {
              "'no' }];\n"
              "}\n"
              "enum Level { LOW = 0 [debug_redact = true]; }");
-  write_text("b.proto", "syntax = \"proto2\"; import \"google/protobuf/descriptor.proto\"; package b;\n"
+  write_text("b.proto",
+             "syntax = \"proto2\"; import \"google/protobuf/descriptor.proto\"; package b;\n"
              "extend google.protobuf.FieldOptions { optional string note = 50001 [retention = RETENTION_RUNTIME]; }\n"
              "message M {\n"
              "  extensions 100 to max [verification = DECLARATION,\n"
@@ -215,8 +216,8 @@ static void test_options_newer_than_protoc(void **state) {
   struct mw_pool *pool = load(root);
   struct mw_slice file = mw_pool_file(pool, "a.proto");
   assert_non_null(memmem(file.data, file.len, "\x80\x01\x01", 3)); /* FieldOptions.debug_redact, 16 */
-  assert_non_null(mw_field_by_name(mw_pool_message(pool, "google.protobuf.FieldOptions"),
-                                   mw_slice_str("debug_redact")));
+  assert_non_null(
+      mw_field_by_name(mw_pool_message(pool, "google.protobuf.FieldOptions"), mw_slice_str("debug_redact")));
   mw_pool_unref(pool);
   write_text("c.proto", PROTO3 "message C { string a = 1 [debug_redacted = true]; }");
   assert_refused(MW_EFORMAT,
@@ -294,7 +295,8 @@ static void test_no_syntax_line(void **state) {
 }
 
 static void test_an_rpc_that_hides_a_message(void **state) {
-  write_text("a.proto", PROTO3 "package a.b;\nmessage Get { message In {} }\nmessage Other {}\n"
+  write_text("a.proto", PROTO3
+             "package a.b;\nmessage Get { message In {} }\nmessage Other {}\n"
              "service S { rpc Get(Get) returns (Get.In); rpc Missing(Other) returns (Missing); }");
   assert_refused(MW_EFORMAT,
                  "ROOT/a.proto:5:21: \"Get\" is not a message type. The rpc Get hides the message of that name: write "
@@ -305,7 +307,8 @@ static void test_an_rpc_that_hides_a_message(void **state) {
 }
 
 static void test_a_wellknown_type_without_its_import(void **state) {
-  write_text("a.proto", PROTO3 "message A {\n  google.protobuf.Timestamp at = 1;\n  Duration d = 2;\n  Type t = 3;\n"
+  write_text("a.proto", PROTO3
+             "message A {\n  google.protobuf.Timestamp at = 1;\n  Duration d = 2;\n  Type t = 3;\n"
              "  google.rpc.Status s = 4;\n}");
   assert_refused(MW_EFORMAT,
                  "ROOT/a.proto:3:3: \"google.protobuf.Timestamp\" is not defined. Add import "
@@ -370,21 +373,33 @@ static void test_imports_of_other_roots(void **state) {
 
 static void test_descriptor_sets(void **state) {
   /* Real sets include the well-known types of their compiler. */
-  write_text("a.proto", PROTO3 "import \"google/protobuf/timestamp.proto\";\n"
+  write_text("a.proto", PROTO3
+             "import \"google/protobuf/timestamp.proto\";\n"
              "message A { google.protobuf.Timestamp at = 1; }");
   write_bytes("types.binpb", mw_schema_wellknown());
   struct mw_pool *pool = load(root);
   assert_non_null(mw_pool_message(pool, "A"));
   mw_pool_unref(pool);
-  write_bytes("file.binpb", mw_slice("\x0a\x0c\x0a\x07" "b.proto" "\x22\x01\x00", 14)); /* cut short */
+  write_bytes("file.binpb", mw_slice("\x0a\x0c\x0a\x07"
+                                     "b.proto"
+                                     "\x22\x01\x00",
+                                     14)); /* cut short */
   assert_refused(MW_EFORMAT, "ROOT/file.binpb: descriptor set: file 1 is damaged");
   write_text("file.binpb", "hello");
   assert_refused(MW_EFORMAT, "ROOT/file.binpb: not a serialised google.protobuf.FileDescriptorSet");
-  write_bytes("file.binpb", mw_slice("\x0a\x0e\x0a\x07" "b.proto" "\x22\x03\x0a\x01" "B", 16));
+  write_bytes("file.binpb", mw_slice("\x0a\x0e\x0a\x07"
+                                     "b.proto"
+                                     "\x22\x03\x0a\x01"
+                                     "B",
+                                     16));
   pool = load(root);
   assert_string_equal(mw_pool_message(pool, "B")->file, "b.proto");
   mw_pool_unref(pool);
-  write_bytes("file.binpb", mw_slice("\x0a\x0e\x0a\x07" "b.proto" "\x22\x03\x0a\x01" "A", 16));
+  write_bytes("file.binpb", mw_slice("\x0a\x0e\x0a\x07"
+                                     "b.proto"
+                                     "\x22\x03\x0a\x01"
+                                     "A",
+                                     16));
   assert_refused(MW_EEXIST, "ROOT/b.proto: \"A\" is already defined in a.proto");
 }
 
@@ -490,7 +505,11 @@ static void test_survives_lack_of_memory(void **state) {
   write_text("sub/a.proto", PROTO3 "message A {}");
   make_link("sub", "link");
   write_text("c.proto", PROTO3 "import \"link/a.proto\";");
-  write_bytes("types.binpb", mw_slice("\x0a\x0e\x0a\x07" "b.proto" "\x22\x03\x0a\x01" "B", 16));
+  write_bytes("types.binpb", mw_slice("\x0a\x0e\x0a\x07"
+                                      "b.proto"
+                                      "\x22\x03\x0a\x01"
+                                      "B",
+                                      16));
   for (size_t nth = 1; nth <= 120; nth++) {
     failmalloc_start(nth, false);
     int rc = load_and_drop(root);
@@ -549,9 +568,9 @@ static void test_a_program_may_take_some_time(void **state) {
   struct mw_subprocess_bounds bounds = {.time = MW_NS_PER_S / 5};
   assert_int_equal(run_within(&bounds, "true", NULL), 0);
   assert_int_equal(run_within(&bounds, "sleep 1000", "sh: did not end within 0.2 s and was ended"), MW_ELIMIT);
-  assert_int_equal(run_within(&bounds, "sleep 1000 & exec >&- 2>&- sleep 1000",
-                              "sh: did not end within 0.2 s and was ended"),
-                   MW_ELIMIT);
+  assert_int_equal(
+      run_within(&bounds, "sleep 1000 & exec >&- 2>&- sleep 1000", "sh: did not end within 0.2 s and was ended"),
+      MW_ELIMIT);
   assert_false(mw_subprocess_runs(&bounds));
 }
 

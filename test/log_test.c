@@ -66,8 +66,8 @@ static const char *line(void **state) {
 }
 
 static void a_line_has_time_level_context_message_and_fields(void **state) {
-  *mw_log_context() =
-      (struct mw_log_context){.worker = 0, .generation = 7, .call = 42, .method = "/t.S/M", .trace_id = "ab"};
+  *mw_log_context() = (struct mw_log_context){
+      .worker = 0, .generation = 7, .call = 42, .method = "/t.S/M", .trace_id = "ab"};
   const struct mw_log_field fields[] = {
       {"address", "127.0.0.1:50051"}, {"absent", NULL}, {"name", "two words"}, {NULL, NULL}};
   mw_log(MW_LOG_INFO, fields, "listening on %d", 1);
@@ -82,20 +82,19 @@ static void a_thread_without_context_adds_none(void **state) {
 }
 
 static void what_comes_in_cannot_forge_a_line(void **state) {
-  const struct mw_log_field fields[] = {
-      {"newline", "a\nb\rc\td"},
-      {"quote", "say \"x\" \\"},
-      {"pair", "a=b"},
-      {"empty", ""},
-      {"escape", "\x1b[31m\x7f"},
-      {"c1", "\xc2\x85"},
-      {"bidi", "\u202e\u2066\u061c"},
-      {"separator", "\xe2\x80\xa8"},
-      {"bytes", "\xff\xc3"},
-      {"utf8", "h\xc3\xa9 \xf0\x9f\x8c\x99"},
-      {"k ey=\n", "v"},
-      {"", "v"},
-      {NULL, NULL}};
+  const struct mw_log_field fields[] = {{"newline", "a\nb\rc\td"},
+                                        {"quote", "say \"x\" \\"},
+                                        {"pair", "a=b"},
+                                        {"empty", ""},
+                                        {"escape", "\x1b[31m\x7f"},
+                                        {"c1", "\xc2\x85"},
+                                        {"bidi", "\u202e\u2066\u061c"},
+                                        {"separator", "\xe2\x80\xa8"},
+                                        {"bytes", "\xff\xc3"},
+                                        {"utf8", "h\xc3\xa9 \xf0\x9f\x8c\x99"},
+                                        {"k ey=\n", "v"},
+                                        {"", "v"},
+                                        {NULL, NULL}};
   mw_log(MW_LOG_WARN, fields, "%s", "one\ntwo");
   assert_string_equal(line(state),
                       "warn  msg=\"one\\ntwo\" newline=\"a\\nb\\rc\\td\" quote=\"say \\\"x\\\" \\\\\" pair=\"a=b\" "

@@ -199,18 +199,21 @@ static void messages_outlive_their_program(void **state) {
   struct fixture fixture;
   assert_int_equal(open_fixture(&fixture, allocate, NULL), LUA_OK);
   lua_State *L = fixture.vm.L;
-  assert_int_equal(luaL_dostring(L, "old = t.decode('tasks.Task', t.encode('tasks.NewerTask', {id='x', owner='me'}))"
-                                    "choice = mw.message('kinds.Choice', {text=''})"
-                                    "stamp = mw.message('google.protobuf.Timestamp', 1)"), LUA_OK);
+  assert_int_equal(luaL_dostring(L,
+                                 "old = t.decode('tasks.Task', t.encode('tasks.NewerTask', {id='x', owner='me'}))"
+                                 "choice = mw.message('kinds.Choice', {text=''})"
+                                 "stamp = mw.message('google.protobuf.Timestamp', 1)"),
+                   LUA_OK);
   mw_bind_close_messages(&fixture.program);
   mw_bind_close_messages(&fixture.program);
   open_module(L, &fixture.program);
-  if (luaL_dostring(L, "mw.null = nil collectgarbage() collectgarbage()"
-                       "assert(tostring(old) == 'tasks.Task{id=\"x\"}' and old.title == '')"
-                       "assert(choice.kind == 'text' and mw.type(choice) == 'kinds.Choice')"
-                       "assert(t.decode('tasks.NewerTask', t.encode('tasks.Task', old)).owner == 'me')"
-                       "assert(stamp + 1 - stamp == mw.message('google.protobuf.Duration', 1))"
-                       "assert(not t.encode('tasks.TaskList', old))") != LUA_OK) {
+  if (luaL_dostring(L,
+                    "mw.null = nil collectgarbage() collectgarbage()"
+                    "assert(tostring(old) == 'tasks.Task{id=\"x\"}' and old.title == '')"
+                    "assert(choice.kind == 'text' and mw.type(choice) == 'kinds.Choice')"
+                    "assert(t.decode('tasks.NewerTask', t.encode('tasks.Task', old)).owner == 'me')"
+                    "assert(stamp + 1 - stamp == mw.message('google.protobuf.Duration', 1))"
+                    "assert(not t.encode('tasks.TaskList', old))") != LUA_OK) {
     fail_msg("%s", lua_tostring(L, -1));
   }
   lua_getglobal(L, "old");
@@ -243,7 +246,8 @@ static int run_out_of_memory(void *arg) {
 static void survives_without_memory(void **state) { failmalloc_sweep(run_out_of_memory, NULL); }
 
 /* A test that runs the checks of luamsg/NAME.lua. */
-#define CHECKS(name) {name, check, NULL, NULL, "luamsg/" name ".lua"}
+#define CHECKS(name) \
+  { name, check, NULL, NULL, "luamsg/" name ".lua" }
 
 int main(void) {
   const struct CMUnitTest tests[] = {

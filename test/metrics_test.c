@@ -63,13 +63,14 @@ static void the_text_is_what_prometheus_reads(void **state) {
   struct mw_metric_family *calls, *latency;
   struct mw_metric *metric;
   assert_int_equal(mw_metrics_family(*state, MW_METRIC_HISTOGRAM, "latency_seconds", "Time\nspent", NULL, 0, bounds, 2,
-                                     &latency, NULL), 0);
+                                     &latency, NULL),
+                   0);
   assert_int_equal(mw_metric_series(latency, NULL, &metric, NULL), 0);
   mw_metric_observe(metric, 0.1);
   mw_metric_observe(metric, 0.5);
   mw_metric_observe(metric, 7);
-  assert_int_equal(mw_metrics_family(*state, MW_METRIC_COUNTER, "calls_total", "Calls", labels, 2, NULL, 0, &calls,
-                                     NULL), 0);
+  assert_int_equal(
+      mw_metrics_family(*state, MW_METRIC_COUNTER, "calls_total", "Calls", labels, 2, NULL, 0, &calls, NULL), 0);
   const char *values[] = {"a\"b\\c\nd\xff\xc3\xa9", "OK"};
   assert_int_equal(mw_metric_series(calls, values, &metric, NULL), 0);
   mw_metric_add(metric, 3);
@@ -166,8 +167,7 @@ static void a_family_holds_ten_thousand_series(void **state) {
   }
   snprintf(value, sizeof value, "more");
   assert_int_equal(mw_metric_series(of, values, &metric, &err), MW_ELIMIT);
-  assert_string_equal(mw_err_text(&err),
-                      "metric n has 10000 series, the maximum: is a label taken from input?");
+  assert_string_equal(mw_err_text(&err), "metric n has 10000 series, the maximum: is a label taken from input?");
   mw_err_fini(&err);
   snprintf(value, sizeof value, "7");
   assert_int_equal(mw_metric_series(of, values, &metric, NULL), 0);
@@ -180,8 +180,9 @@ static void a_registry_holds_so_many_bytes(void **state) {
   static char value[MW_METRICS_BYTES / 8];
   const char *values[] = {value};
   memset(value, 'x', sizeof value - 1);
-  static const char words[] = "metric n: all metrics take 67108864 bytes, the maximum: is a name or label taken from "
-                              "input?";
+  static const char words[] =
+      "metric n: all metrics take 67108864 bytes, the maximum: is a name or label taken from "
+      "input?";
   int n = 0;
   for (; mw_metric_series(of, values, &metric, &err) == 0; n++) value[n] = 'y';
   assert_int_equal(n, 3); /* a value is stored twice, also in its key */
@@ -211,9 +212,14 @@ static bool fill_family(struct mw_metrics *metrics, enum mw_metric_kind kind, in
 }
 
 static void small_series_and_families_count_what_they_take(void **state) {
-  static const struct { enum mw_metric_kind kind; int n_series; } cases[] = {
-      {MW_METRIC_GAUGE, 9000}, {MW_METRIC_COUNTER, 9000}, {MW_METRIC_HISTOGRAM, 9000}, {MW_METRIC_GAUGE, 1},
-      {MW_METRIC_GAUGE, 0}};
+  static const struct {
+    enum mw_metric_kind kind;
+    int n_series;
+  } cases[] = {{MW_METRIC_GAUGE, 9000},
+               {MW_METRIC_COUNTER, 9000},
+               {MW_METRIC_HISTOGRAM, 9000},
+               {MW_METRIC_GAUGE, 1},
+               {MW_METRIC_GAUGE, 0}};
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     struct mw_metrics *metrics = mw_metrics_new();
     size_t before = mallinfo2().uordblks;

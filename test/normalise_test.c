@@ -53,8 +53,7 @@ static void merges_submessages(void **state) {
 }
 
 static void merges_at_every_depth(void **state) {
-  assert_means("every.Leaf", "1a04 1a02 0801 1a05 1a03 120161",
-               "child {\n  child {\n    x: 1\n    s: \"a\"\n  }\n}\n");
+  assert_means("every.Leaf", "1a04 1a02 0801 1a05 1a03 120161", "child {\n  child {\n    x: 1\n    s: \"a\"\n  }\n}\n");
   assert_means("every.Leaf", "2a08 1a02 0801 1a02 2007", "children {\n  child {\n    x: 1\n    xs: 7\n  }\n}\n");
 }
 

@@ -225,7 +225,11 @@ static struct mw_buf nested_set(unsigned depth) {
   struct mw_buf inner = MW_BUF_INIT;
   for (unsigned i = 0; i <= depth + 1; i++) {
     struct mw_buf outer = MW_BUF_INIT;
-    const char *name = i == depth ? "\x0a\x01" "f" : i > depth ? "" : "\x0a\x01" "M"; /* the file, the set, a message */
+    const char *name = i == depth  ? "\x0a\x01"
+                                     "f"
+                       : i > depth ? ""
+                                   : "\x0a\x01"
+                                     "M"; /* the file, the set, a message */
     const char *tag = i == 0 ? "" : i == depth ? "\x22" : i == depth + 1 ? "\x0a" : "\x1a";
     assert_int_equal(mw_buf_printf(&outer, "%s%s", name, tag), 0);
     size_t len = inner.len;
@@ -277,22 +281,38 @@ static void test_has_the_wellknown_types(void **state) {
     const char *name;
     enum mw_wellknown kind;
   } expected[] = {
-      {"google.protobuf.Timestamp", MW_WKT_TIMESTAMP},   {"google.protobuf.Duration", MW_WKT_DURATION},
-      {"google.protobuf.FieldMask", MW_WKT_FIELD_MASK},  {"google.protobuf.Struct", MW_WKT_STRUCT},
-      {"google.protobuf.Value", MW_WKT_VALUE},           {"google.protobuf.ListValue", MW_WKT_LIST_VALUE},
-      {"google.protobuf.Any", MW_WKT_ANY},               {"google.protobuf.Empty", MW_WKT_EMPTY},
-      {"google.protobuf.DoubleValue", MW_WKT_WRAPPER},   {"google.protobuf.FloatValue", MW_WKT_WRAPPER},
-      {"google.protobuf.Int64Value", MW_WKT_WRAPPER},    {"google.protobuf.UInt64Value", MW_WKT_WRAPPER},
-      {"google.protobuf.Int32Value", MW_WKT_WRAPPER},    {"google.protobuf.UInt32Value", MW_WKT_WRAPPER},
-      {"google.protobuf.BoolValue", MW_WKT_WRAPPER},     {"google.protobuf.StringValue", MW_WKT_WRAPPER},
-      {"google.protobuf.BytesValue", MW_WKT_WRAPPER},    {"google.protobuf.Type", MW_WKT_NONE},
-      {"google.protobuf.Api", MW_WKT_NONE},              {"google.protobuf.SourceContext", MW_WKT_NONE},
-      {"google.protobuf.FileDescriptorSet", MW_WKT_NONE}, {"google.rpc.Status", MW_WKT_NONE},
-      {"google.rpc.ErrorInfo", MW_WKT_NONE},             {"google.rpc.RetryInfo", MW_WKT_NONE},
-      {"google.rpc.DebugInfo", MW_WKT_NONE},             {"google.rpc.QuotaFailure", MW_WKT_NONE},
-      {"google.rpc.PreconditionFailure", MW_WKT_NONE},   {"google.rpc.BadRequest", MW_WKT_NONE},
-      {"google.rpc.RequestInfo", MW_WKT_NONE},           {"google.rpc.ResourceInfo", MW_WKT_NONE},
-      {"google.rpc.Help", MW_WKT_NONE},                  {"google.rpc.LocalizedMessage", MW_WKT_NONE},
+      {"google.protobuf.Timestamp", MW_WKT_TIMESTAMP},
+      {"google.protobuf.Duration", MW_WKT_DURATION},
+      {"google.protobuf.FieldMask", MW_WKT_FIELD_MASK},
+      {"google.protobuf.Struct", MW_WKT_STRUCT},
+      {"google.protobuf.Value", MW_WKT_VALUE},
+      {"google.protobuf.ListValue", MW_WKT_LIST_VALUE},
+      {"google.protobuf.Any", MW_WKT_ANY},
+      {"google.protobuf.Empty", MW_WKT_EMPTY},
+      {"google.protobuf.DoubleValue", MW_WKT_WRAPPER},
+      {"google.protobuf.FloatValue", MW_WKT_WRAPPER},
+      {"google.protobuf.Int64Value", MW_WKT_WRAPPER},
+      {"google.protobuf.UInt64Value", MW_WKT_WRAPPER},
+      {"google.protobuf.Int32Value", MW_WKT_WRAPPER},
+      {"google.protobuf.UInt32Value", MW_WKT_WRAPPER},
+      {"google.protobuf.BoolValue", MW_WKT_WRAPPER},
+      {"google.protobuf.StringValue", MW_WKT_WRAPPER},
+      {"google.protobuf.BytesValue", MW_WKT_WRAPPER},
+      {"google.protobuf.Type", MW_WKT_NONE},
+      {"google.protobuf.Api", MW_WKT_NONE},
+      {"google.protobuf.SourceContext", MW_WKT_NONE},
+      {"google.protobuf.FileDescriptorSet", MW_WKT_NONE},
+      {"google.rpc.Status", MW_WKT_NONE},
+      {"google.rpc.ErrorInfo", MW_WKT_NONE},
+      {"google.rpc.RetryInfo", MW_WKT_NONE},
+      {"google.rpc.DebugInfo", MW_WKT_NONE},
+      {"google.rpc.QuotaFailure", MW_WKT_NONE},
+      {"google.rpc.PreconditionFailure", MW_WKT_NONE},
+      {"google.rpc.BadRequest", MW_WKT_NONE},
+      {"google.rpc.RequestInfo", MW_WKT_NONE},
+      {"google.rpc.ResourceInfo", MW_WKT_NONE},
+      {"google.rpc.Help", MW_WKT_NONE},
+      {"google.rpc.LocalizedMessage", MW_WKT_NONE},
   };
   struct mw_pool *pool = NULL;
   assert_int_equal(mw_pool_new(&pool, mw_slice(NULL, 0), NULL), 0);
@@ -329,9 +349,10 @@ static void test_takes_a_copy_of_a_wellknown_file(void **state) {
 static void test_ignores_a_file_given_twice(void **state) {
   struct mw_pool *pool = NULL;
   /* The second copy has source information, as from another run of protoc. */
-  struct mw_buf set = encode_set("file { name: 'a.proto' package: 'p' message_type { name: 'M' } }"
-                                 "file { name: 'a.proto' package: 'p' message_type { name: 'M' } "
-                                 "       source_code_info { location { path: 4 span: 1 } } }");
+  struct mw_buf set = encode_set(
+      "file { name: 'a.proto' package: 'p' message_type { name: 'M' } }"
+      "file { name: 'a.proto' package: 'p' message_type { name: 'M' } "
+      "       source_code_info { location { path: 4 span: 1 } } }");
   assert_int_equal(mw_pool_new(&pool, mw_buf_slice(&set), NULL), 0);
   assert_non_null(mw_pool_message(pool, "p.M"));
   mw_pool_unref(pool);
@@ -343,9 +364,9 @@ static void test_describes_fields(void **state) {
   const struct mw_message_type *scalars = mw_pool_message(pool, "kinds3.Scalars");
   assert_int_equal(scalars->n_fields, 17);
   assert_string_equal(scalars->file, "kinds3.proto");
-  static const char *const types[] = {"double", "float", "int64", "uint64", "int32", "fixed64", "fixed32", "bool",
-                                      "string", "bytes", "uint32", "kinds3.Color", "sfixed32", "sfixed64", "sint32",
-                                      "sint64", "kinds3.Scalars"};
+  static const char *const types[] = {"double",   "float",    "int64",  "uint64", "int32",         "fixed64",
+                                      "fixed32",  "bool",     "string", "bytes",  "uint32",        "kinds3.Color",
+                                      "sfixed32", "sfixed64", "sint32", "sint64", "kinds3.Scalars"};
   for (size_t i = 0; i < 17; i++) {
     const struct mw_field *field = &scalars->fields[i];
     assert_int_equal(field->number, i + 1);
@@ -482,9 +503,10 @@ static void test_serves_reflection(void **state) {
   struct mw_slice file = mw_pool_file(pool, "kinds2.proto");
   assert_non_null(file.data);
   assert_non_null(memmem(file.data, file.len, "kept", 4)); /* the value of a custom option */
-  static const char *const symbols[] = {"kinds2.Needy", "kinds2.Needy.name", "kinds2.Level", "kinds2.HIGH",
-                                        "kinds2.Noted", "kinds2.Noted.Call", "kinds2.extra", "kinds2.Scope.inner_extra",
-                                        "kinds2.Defaults.pick", "kinds2.Extended.Old"};
+  static const char *const symbols[] = {
+      "kinds2.Needy",         "kinds2.Needy.name",  "kinds2.Level", "kinds2.HIGH",
+      "kinds2.Noted",         "kinds2.Noted.Call",  "kinds2.extra", "kinds2.Scope.inner_extra",
+      "kinds2.Defaults.pick", "kinds2.Extended.Old"};
   for (size_t i = 0; i < sizeof symbols / sizeof symbols[0]; i++) {
     assert_string_equal(mw_pool_file_of_symbol(pool, symbols[i]), "kinds2.proto");
   }

@@ -15,8 +15,8 @@ static void assert_token(struct mw_proto_text *text, const char *expected, unsig
 }
 
 static void test_tokens(void **state) {
-  struct mw_proto_text text = mw_proto_text(mw_slice_str(
-      "// \"a\nsyntax=\"pro\\\"to3\" ; /* x\n*/ /**/ package a.b_1;\n'un\nended \"at\\"));
+  struct mw_proto_text text = mw_proto_text(
+      mw_slice_str("// \"a\nsyntax=\"pro\\\"to3\" ; /* x\n*/ /**/ package a.b_1;\n'un\nended \"at\\"));
   assert_token(&text, "syntax", 2);
   assert_token(&text, "=", 2);
   assert_token(&text, "\"pro\\\"to3\"", 2);
@@ -45,9 +45,9 @@ static void assert_import(struct mw_proto_text *text, const char *expected, unsi
 }
 
 static void test_imports(void **state) {
-  struct mw_proto_text text = mw_proto_text(mw_slice_str(
-      "import \"a.proto\"; //import \"b.proto\";\nimport\npublic 'c.proto';import weak\"\";\n"
-      "message M { string import = 1; }\nimport d.proto; import \"e.proto\nimport \"f.proto\";"));
+  struct mw_proto_text text = mw_proto_text(
+      mw_slice_str("import \"a.proto\"; //import \"b.proto\";\nimport\npublic 'c.proto';import weak\"\";\n"
+                   "message M { string import = 1; }\nimport d.proto; import \"e.proto\nimport \"f.proto\";"));
   assert_import(&text, "a.proto", 1);
   assert_import(&text, "c.proto", 2);
   assert_import(&text, "", 3);

@@ -43,8 +43,8 @@ static void put_raw(struct mw_buf *out, size_t len) {
 }
 
 static void put_text(struct mw_buf *out) {
-  static const char *const texts[] = {"", "a", "Hello", "\xe2\x82\xac", "\xf0\x9f\x8c\x99 moon",
-                                      "a longer line of text"};
+  static const char *const texts[] = {
+      "", "a", "Hello", "\xe2\x82\xac", "\xf0\x9f\x8c\x99 moon", "a longer line of text"};
   const char *text = texts[below(sizeof texts / sizeof *texts)];
   put_varint(out, strlen(text));
   mw_buf_puts(out, text);
@@ -176,9 +176,7 @@ static void damage(struct mw_buf *bytes) {
       case 0: bytes->data[at] ^= (uint8_t)(1u << below(8)); break;
       case 1: bytes->data[at] = (uint8_t)rng(); break;
       case 2: bytes->len = at; break;
-      default:
-        memmove(bytes->data + at, bytes->data + at + 1, bytes->len - at - 1);
-        bytes->len--;
+      default: memmove(bytes->data + at, bytes->data + at + 1, bytes->len - at - 1); bytes->len--;
     }
   }
 }

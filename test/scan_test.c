@@ -102,13 +102,13 @@ static void notices_what_protobuf_c_gets_wrong(void **state) {
   assert_plain(every, "every.Leaf", "7d00000000 7801", true);
   assert_plain(every, "every.Leaf", "0d00000000", false); /* wrong wire type */
   assert_plain(every, "every.Leaf", "0a0101", false);
-  assert_plain(every, "every.Leaf", "7b7c", false); /* group */
+  assert_plain(every, "every.Leaf", "7b7c", false);      /* group */
   assert_plain(every, "every.Leaf", "1a00 1a00", false); /* to be merged */
   assert_plain(every, "every.Leaf", "4200 4200", false); /* in a oneof */
   assert_plain(every, "every.Leaf", "2a00 2a00", true);
   assert_plain(every, "every.Leaf", "1a04 1a001a00", false);
   assert_plain(every, "every.Every", "41 0000000000000000", false); /* bool f_bool: protobuf-c ignores its wire type */
-  assert_plain(every, "every.Every", "7063", true); /* open enum */
+  assert_plain(every, "every.Every", "7063", true);                 /* open enum */
   assert_plain(legacy, "legacy.Legacy", "2001 2801 320101", true);
   assert_plain(legacy, "legacy.Legacy", "20f9ffffffffffffffff01", true); /* -7 */
   assert_plain(legacy, "legacy.Legacy", "2063", false);
@@ -172,12 +172,12 @@ static void assert_cost_of_many(const struct mw_pool *pool, const char *type, co
 
 static void knows_the_cost(void **state) {
   for (size_t n = 0; n < 400; n = n * 3 / 2 + 1) {
-    assert_cost_of_many(wide, "wide.List", "0a00", n, 16);               /* empty messages */
-    assert_cost_of_many(every, "every.Leaf", "7801", n, 0);              /* unknown fields */
-    assert_cost_of_many(every, "every.Leaf", "7a03616263", n, 0);        /* unknown bytes */
-    assert_cost_of_many(every, "every.Leaf", "2001", n, 16);             /* values one by one */
-    assert_cost_of_many(every, "every.Leaf", "22050102038001", n, 16);   /* packed varints */
-    assert_cost_of_many(every, "every.Every", "820303010001", n, 16);    /* packed bools */
+    assert_cost_of_many(wide, "wide.List", "0a00", n, 16);             /* empty messages */
+    assert_cost_of_many(every, "every.Leaf", "7801", n, 0);            /* unknown fields */
+    assert_cost_of_many(every, "every.Leaf", "7a03616263", n, 0);      /* unknown bytes */
+    assert_cost_of_many(every, "every.Leaf", "2001", n, 16);           /* values one by one */
+    assert_cost_of_many(every, "every.Leaf", "22050102038001", n, 16); /* packed varints */
+    assert_cost_of_many(every, "every.Every", "820303010001", n, 16);  /* packed bools */
     assert_cost_of_many(every, "every.Every", "ca02080000000000000000", n, 16);
     assert_cost_of_many(every, "every.Leaf", "120161", n, 0);            /* a string, repeatedly */
     assert_cost_of_many(every, "every.Every", "8a0300 8a030161", n, 16); /* repeated strings */

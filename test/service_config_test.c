@@ -13,7 +13,7 @@
 #include "base/clock.h"
 #include "rpc/service_config.h"
 
-#define RETRY                                                                                              \
+#define RETRY                                                                                                       \
   "\"retryPolicy\":{\"maxAttempts\":4,\"initialBackoff\":\"0.1s\",\"maxBackoff\":\"1s\",\"backoffMultiplier\":2.5," \
   "\"retryableStatusCodes\":[14,\"aborted\"]}"
 #define HEDGE "\"hedgingPolicy\":{\"maxAttempts\":9,\"hedgingDelay\":\"0.5s\",\"nonFatalStatusCodes\":[\"INTERNAL\"]}"
@@ -33,7 +33,8 @@ static void policies_are_found_by_the_nearest_name(void **state) {
   struct mw_service_config *config = parse(
       "{\"methodConfig\":["
       "{\"name\":[{}],\"timeout\":\"\\u0032s\"},"
-      "{\"name\":[{\"service\":\"a.B\"},{\"service\":\"c.D\",\"method\":\"\"}]," RETRY "},"
+      "{\"name\":[{\"service\":\"a.B\"},{\"service\":\"c.D\",\"method\":\"\"}]," RETRY
+      "},"
       "{\"name\":[{\"service\":\"a.B\",\"method\":\"Get\"}]," HEDGE "}]}");
   const struct mw_method_config *get = find(config, "/a.B/Get"), *put = find(config, "/a.B/Put");
   assert_int_equal(get->policy, MW_ATTEMPTS_HEDGE);
@@ -61,7 +62,8 @@ static void policies_are_found_by_the_nearest_name(void **state) {
 static void an_engine_sees_the_rest(void **state) {
   struct mw_service_config *config = parse(
       "{\"loadBalancingPolicy\":\"round_robin\",\"retryThrottling\":{\"maxTokens\":10,\"tokenRatio\":0.1239},"
-      "\"methodConfig\":[{\"name\":[{}],\"waitForReady\":true,\"\\u0074imeout\":\"1s\"," RETRY "}],"
+      "\"methodConfig\":[{\"name\":[{}],\"waitForReady\":true,\"\\u0074imeout\":\"1s\"," RETRY
+      "}],"
       "\"healthCheckConfig\":{\"serviceName\":\"retryPolicy\",\"timeout\":1}}");
   assert_int_equal(config->throttling.max, 10000);
   assert_int_equal(config->throttling.ratio, 123);
@@ -213,8 +215,17 @@ static void pushback_is_an_integer_or_a_no(void **state) {
   static const struct {
     const char *text;
     int64_t ms;
-  } cases[] = {{"0", 0},   {"5", 5},   {"2147483647", INT32_MAX}, {"2147483648", -1}, {"99999999999999999999", -1},
-               {"-1", -1}, {"01", -1}, {"", -1},                  {"+1", -1},         {"1.5", -1}, {"1s", -1}};
+  } cases[] = {{"0", 0},
+               {"5", 5},
+               {"2147483647", INT32_MAX},
+               {"2147483648", -1},
+               {"99999999999999999999", -1},
+               {"-1", -1},
+               {"01", -1},
+               {"", -1},
+               {"+1", -1},
+               {"1.5", -1},
+               {"1s", -1}};
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     assert_int_equal(mw_retry_pushback(mw_slice_str(cases[i].text)), cases[i].ms);
   }
@@ -255,10 +266,13 @@ static void a_throttle_is_a_target_s(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(policies_are_found_by_the_nearest_name), cmocka_unit_test(an_engine_sees_the_rest),
+      cmocka_unit_test(policies_are_found_by_the_nearest_name),
+      cmocka_unit_test(an_engine_sees_the_rest),
       cmocka_unit_test(many_names_are_found),
-      cmocka_unit_test(errors_have_the_path),                   cmocka_unit_test(survives_without_memory),
-      cmocka_unit_test(backoff_grows_to_its_limit),             cmocka_unit_test(pushback_is_an_integer_or_a_no),
+      cmocka_unit_test(errors_have_the_path),
+      cmocka_unit_test(survives_without_memory),
+      cmocka_unit_test(backoff_grows_to_its_limit),
+      cmocka_unit_test(pushback_is_an_integer_or_a_no),
       cmocka_unit_test(a_throttle_is_a_target_s),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

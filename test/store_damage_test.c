@@ -344,9 +344,20 @@ static void write_old(const char *path) {
   put_raw(txn, meta, "f", &format, 8);
   put_raw(txn, meta, "cr", &revision, 8);
   put_raw(txn, meta, "csids", &number, 8);
-  put_raw(txn, data, "old", "\x05\0\0\0\0\0\0\0" "\0\0\0\0\0\0\0\0" "an old value", 28);
-  put_raw(txn, data, "empty", "\x09\0\0\0\0\0\0\0" "\0\0\0\0\0\0\0\0", 16);
-  put_raw(txn, data, "newer than all", "\x0a\0\0\0\0\0\0\0" "\0\0\0\0\0\0\0\0" "?", 17);
+  put_raw(txn, data, "old",
+          "\x05\0\0\0\0\0\0\0"
+          "\0\0\0\0\0\0\0\0"
+          "an old value",
+          28);
+  put_raw(txn, data, "empty",
+          "\x09\0\0\0\0\0\0\0"
+          "\0\0\0\0\0\0\0\0",
+          16);
+  put_raw(txn, data, "newer than all",
+          "\x0a\0\0\0\0\0\0\0"
+          "\0\0\0\0\0\0\0\0"
+          "?",
+          17);
   assert_int_equal(mdb_txn_commit(txn), 0);
   mdb_env_close(env);
 }

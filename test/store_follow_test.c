@@ -119,8 +119,7 @@ static void whoever_has_read_an_older_state_loses_at_once(void **state) {
                    MW_ECONFLICT);
   newest(f->store, "a", &queued);
   assert_int_equal(increment(f->store, &f->loop, "a", &second), 0);
-  assert_int_equal(mw_store_commit(f->store, following("a", 9, &queued), &f->loop, take_outcome, &never),
-                   MW_ECONFLICT);
+  assert_int_equal(mw_store_commit(f->store, following("a", 9, &queued), &f->loop, take_outcome, &never), MW_ECONFLICT);
   mw_store_origin_clear(&queued);
   set_gate(false, 0);
   assert_int_equal(wait_for(&f->loop, &first).code, 0);
@@ -337,7 +336,7 @@ enum { THREADS = 4, CALLERS = 125, ROUNDS = 8 };
 struct caller {
   struct worker *worker;
   struct outcome outcome;
-  uint64_t begun; /* number of commits at that time */
+  uint64_t begun;     /* number of commits at that time */
   int rounds, waited; /* greatest number of commits */
 };
 

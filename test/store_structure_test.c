@@ -171,8 +171,8 @@ static void flags_that_cannot_be_are_damage(void **state) {
     const char *text;
     int offset;
     uint8_t byte;
-  } damages[] = {{"key-of-it", -4, 0x04}, /* a node: the values of one key, in a tree of their own */
-                 {"key-of-it", -4, 0x02}, /* a node: a database */
+  } damages[] = {{"key-of-it", -4, 0x04},   /* a node: the values of one key, in a tree of their own */
+                 {"key-of-it", -4, 0x02},   /* a node: a database */
                  {"\4\0data", 6 + 4, 0x02}, /* a database: keys compared from their ends */
                  {"\6\0expiry", 8 + 4, 0x04}};
   struct fixture *f = *state;

@@ -5,12 +5,12 @@
 
 struct watcher {
   struct mw_store_watch *watch;
-  struct mw_buf seen;   /* "+key=value -key ..." */
+  struct mw_buf seen; /* "+key=value -key ..." */
   int events;
-  uint64_t last;        /* revision */
+  uint64_t last; /* revision */
   bool over;
-  int close_after;      /* number of events; 0 for never */
-  int pause_after;      /* the same */
+  int close_after; /* number of events; 0 for never */
+  int pause_after; /* the same */
 };
 
 static bool on_event(void *arg, const struct mw_store_event *event) {

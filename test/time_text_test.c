@@ -96,9 +96,21 @@ static void test_duration(void **state) {
   check_duration("-1.5s", -1, -500000000);
   check_duration("-0.000000001s", 0, -1);
   check_duration("315576000000s", 315576000000, 0);
-  static const char *const wrong[] = {"",     "s",     "1",      "1.s",           ".5s", "+1s",
-                                      "1 s",  "1s ",   "--1s",   "1.0000000001s", "1S",  "315576000001s",
-                                      "1e3s", "-315576000001s", "99999999999999999999s"};
+  static const char *const wrong[] = {"",
+                                      "s",
+                                      "1",
+                                      "1.s",
+                                      ".5s",
+                                      "+1s",
+                                      "1 s",
+                                      "1s ",
+                                      "--1s",
+                                      "1.0000000001s",
+                                      "1S",
+                                      "315576000001s",
+                                      "1e3s",
+                                      "-315576000001s",
+                                      "99999999999999999999s"};
   for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
     int64_t s;
     int32_t n;
@@ -125,9 +137,12 @@ static void test_validity(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_timestamp_reads),       cmocka_unit_test(test_timestamp_refuses),
-      cmocka_unit_test(test_timestamp_round_trips), cmocka_unit_test(test_timestamp_digits),
-      cmocka_unit_test(test_duration),              cmocka_unit_test(test_validity),
+      cmocka_unit_test(test_timestamp_reads),
+      cmocka_unit_test(test_timestamp_refuses),
+      cmocka_unit_test(test_timestamp_round_trips),
+      cmocka_unit_test(test_timestamp_digits),
+      cmocka_unit_test(test_duration),
+      cmocka_unit_test(test_validity),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

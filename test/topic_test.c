@@ -262,7 +262,8 @@ static void each_publishers_order_is_kept(void **state) {
   struct reader readers[2] = {{0}};
   for (int i = 0; i < 2; i++) {
     assert_int_equal(mw_topic_subscribe(f->topics, "n", PUBLISHERS * EACH, loops[i], read_all, &readers[i],
-                                        &readers[i].subscription), 0);
+                                        &readers[i].subscription),
+                     0);
   }
   pthread_t threads[PUBLISHERS];
   struct publisher publishers[PUBLISHERS];

@@ -11,11 +11,8 @@
 
 static void the_id_of_a_traceparent_is_read(void **state) {
   static const char *const headers[] = {
-      "00-" TRACE "-" SPAN "-01",
-      "00-" TRACE "-" SPAN "-00",
-      "00-" TRACE "-" SPAN "-fe",
-      "01-" TRACE "-" SPAN "-01",
-      "cc-" TRACE "-" SPAN "-01-more",
+      "00-" TRACE "-" SPAN "-01", "00-" TRACE "-" SPAN "-00",      "00-" TRACE "-" SPAN "-fe",
+      "01-" TRACE "-" SPAN "-01", "cc-" TRACE "-" SPAN "-01-more",
   };
   for (size_t i = 0; i < sizeof headers / sizeof *headers; i++) {
     char id[MW_TRACE_ID_LEN + 1];

@@ -106,12 +106,12 @@ static void reads_packed_and_unpacked_alike(void **state) {
 }
 
 static void reads_padding(void **state) {
-  assert_hex("every.Leaf", "8800 05");                     /* a tag in two bytes */
-  assert_hex("every.Leaf", "8880808000 05");               /* in five */
-  assert_hex("every.Leaf", "12 8180808000 61");            /* a length */
-  assert_hex("every.Leaf", "08 85808080808080808000");     /* a value */
-  assert_hex("every.Leaf", "08 ffffffffffffffffff01");     /* -1 as int32 */
-  assert_hex("every.Leaf", "08 ffffffff1f");               /* bits above 32 are dropped */
+  assert_hex("every.Leaf", "8800 05");                 /* a tag in two bytes */
+  assert_hex("every.Leaf", "8880808000 05");           /* in five */
+  assert_hex("every.Leaf", "12 8180808000 61");        /* a length */
+  assert_hex("every.Leaf", "08 85808080808080808000"); /* a value */
+  assert_hex("every.Leaf", "08 ffffffffffffffffff01"); /* -1 as int32 */
+  assert_hex("every.Leaf", "08 ffffffff1f");           /* bits above 32 are dropped */
 }
 
 static void keeps_unknown_fields(void **state) {
@@ -234,11 +234,11 @@ static void assert_unaffordable(const char *type, const char *hex, size_t times,
 }
 
 static void refuses_amplification(void **state) {
-  assert_unaffordable("wide.List", "0a00", 10000, 1 << 20);       /* empty messages of 200 doubles */
-  assert_unaffordable("every.Leaf", "7801", 50000, 1 << 20);      /* unknown fields */
-  assert_unaffordable("every.Leaf", "120161", 50000, 1 << 20);    /* a string that is replaced each time */
-  assert_unaffordable("wide.List", "1200 0a00", 10000, 1 << 20);  /* in the normaliser */
-  assert_unaffordable("every.Leaf", "7b7c", 50000, 1 << 20);      /* groups */
+  assert_unaffordable("wide.List", "0a00", 10000, 1 << 20);      /* empty messages of 200 doubles */
+  assert_unaffordable("every.Leaf", "7801", 50000, 1 << 20);     /* unknown fields */
+  assert_unaffordable("every.Leaf", "120161", 50000, 1 << 20);   /* a string that is replaced each time */
+  assert_unaffordable("wide.List", "1200 0a00", 10000, 1 << 20); /* in the normaliser */
+  assert_unaffordable("every.Leaf", "7b7c", 50000, 1 << 20);     /* groups */
 }
 
 /* If the arena lacks a few bytes that the scan does not count, the error names the call's memory. */
@@ -320,23 +320,23 @@ static void assert_bulk(const char *before, const char *tag, size_t size, const 
 }
 
 static void views_what_makes_up_half_of_a_message(void **state) {
-  assert_bulk("", "62", 5000, "", true);               /* f_bytes */
-  assert_bulk("4a0161", "62", 5000, "4a0162", true);   /* f_string before and after it */
+  assert_bulk("", "62", 5000, "", true);             /* f_bytes */
+  assert_bulk("4a0161", "62", 5000, "4a0162", true); /* f_string before and after it */
   assert_bulk("", "4a", 5000, "5a00", true);
-  assert_bulk("620161", "62", 5000, "", true);         /* replaces an earlier one */
-  assert_bulk("", "ea01", 5000, "", true);             /* o_string */
+  assert_bulk("620161", "62", 5000, "", true);           /* replaces an earlier one */
+  assert_bulk("", "ea01", 5000, "", true);               /* o_string */
   assert_bulk("a80501", "e205", 5000, "c23e0161", true); /* c_bytes replaces c_int32; an unknown field */
 }
 
 static void copies_what_is_no_view(void **state) {
-  assert_bulk("", "62", 4000, "", false);              /* short */
-  assert_bulk("", "62", 5000, "620161", false);        /* replaced */
+  assert_bulk("", "62", 4000, "", false);       /* short */
+  assert_bulk("", "62", 5000, "620161", false); /* replaced */
   assert_bulk("", "62", 5000, "6200", false);
-  assert_bulk("", "e205", 5000, "a80501", false);      /* replaced by c_int32 of the same oneof */
+  assert_bulk("", "e205", 5000, "a80501", false); /* replaced by c_int32 of the same oneof */
   assert_bulk("", "e205", 5000, "ca0500", false);
-  assert_bulk("", "a203", 5000, "", false);            /* repeated */
-  assert_bulk("", "c23e", 5000, "", false);            /* unknown */
-  assert_bulk("5a00 5a00", "62", 5000, "", false);     /* normalised */
+  assert_bulk("", "a203", 5000, "", false);        /* repeated */
+  assert_bulk("", "c23e", 5000, "", false);        /* unknown */
+  assert_bulk("5a00 5a00", "62", 5000, "", false); /* normalised */
 }
 
 static int unpack_scenario(void *arg) {
@@ -357,9 +357,9 @@ static void survives_lack_of_memory(void **state) {
     const char *head, *rest;
     size_t times;
   } inputs[] = {
-      {"0805 12024142 2a00 2a0b 1203616263 2003 7805 3806", many, 200},                 /* plain */
+      {"0805 12024142 2a00 2a0b 1203616263 2003 7805 3806", many, 200},                  /* plain */
       {"1a05 1203616263 1a02 2007 4200 4200 7b7c 0d00000000 2a04 1a00 1a00", many, 200}, /* normalised */
-      {"12 8827", "78", 5000},                                                          /* viewed */
+      {"12 8827", "78", 5000},                                                           /* viewed */
   };
   for (size_t i = 0; i < sizeof inputs / sizeof *inputs; i++) {
     struct mw_buf bytes = MW_BUF_INIT;

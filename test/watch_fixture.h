@@ -45,9 +45,7 @@ static inline void put_with(const char *name, const char *text, int flags) {
 static inline void put(const char *name, const char *text) { put_with(name, text, O_TRUNC); }
 static inline void make_dir(const char *name) { assert_int_equal(mkdir(at(name), 0755), 0); }
 static inline void move(const char *from, const char *to) { assert_int_equal(rename(at(from), at(to)), 0); }
-static inline void make_link(const char *target, const char *name) {
-  assert_int_equal(symlink(target, at(name)), 0);
-}
+static inline void make_link(const char *target, const char *name) { assert_int_equal(symlink(target, at(name)), 0); }
 
 static inline int remove_one(const char *path, const struct stat *info, int kind, struct FTW *where) {
   remove(path);

@@ -238,8 +238,9 @@ static void a_limit_on_watches_is_named_and_overcome(void **state) {
   fake_path = "lua/x";
   make_dir("lua/x");
   await_told(f);
-  assert_problem(f, "/lua/x: cannot be watched: this user watches as many folders as the system allows; raise "
-                    "fs.inotify.max_user_watches");
+  assert_problem(f,
+                 "/lua/x: cannot be watched: this user watches as many folders as the system allows; raise "
+                 "fs.inotify.max_user_watches");
   await_told(f); /* without an event */
   assert_problem(f, "max_user_watches");
   fake_error = 0;

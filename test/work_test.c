@@ -172,12 +172,9 @@ static void what_a_fiber_killed_before_its_turn_cannot_take_is_released(void **s
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
   const struct CMUnitTest tests[] = {
-      TEST(a_fiber_takes_what_its_work_made),
-      TEST(what_a_killed_fiber_cannot_take_is_released_before_it_goes_on),
-      TEST(a_work_is_busy_until_its_fiber_goes_on),
-      TEST(what_a_fiber_killed_before_its_turn_cannot_take_is_released),
-      TEST(the_loop_does_not_wait_for_a_release),
-      TEST(a_killed_fiber_that_cleans_up_takes_what_its_work_made),
+      TEST(a_fiber_takes_what_its_work_made),       TEST(what_a_killed_fiber_cannot_take_is_released_before_it_goes_on),
+      TEST(a_work_is_busy_until_its_fiber_goes_on), TEST(what_a_fiber_killed_before_its_turn_cannot_take_is_released),
+      TEST(the_loop_does_not_wait_for_a_release),   TEST(a_killed_fiber_that_cleans_up_takes_what_its_work_made),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

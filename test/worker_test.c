@@ -18,9 +18,12 @@
 enum { WORKERS = 3 };
 
 static char dir[] = "/tmp/worker_testXXXXXX";
-static const struct mw_overrides overrides = {
-    .listen = {"127.0.0.1:0"}, .n_listen = 1, .data = ":memory:", .log_level = "off", .workers = WORKERS,
-    .no_grace = true};
+static const struct mw_overrides overrides = {.listen = {"127.0.0.1:0"},
+                                              .n_listen = 1,
+                                              .data = ":memory:",
+                                              .log_level = "off",
+                                              .workers = WORKERS,
+                                              .no_grace = true};
 
 static void write_text(const char *name, const char *text) {
   char path[64];
@@ -75,10 +78,11 @@ static void may_be_told_to_stop_again_and_again(void **state) {
 }
 
 static void one_that_fails_ends_all(void **state) {
-  write_script("local mw = require 'moonwire'\n"
-               "local loads = mw.metrics.counter { name = 'loads' }\n"
-               "loads:inc()\n"
-               "if loads:value() == 2 then error 'the second' end\n");
+  write_script(
+      "local mw = require 'moonwire'\n"
+      "local loads = mw.metrics.counter { name = 'loads' }\n"
+      "loads:inc()\n"
+      "if loads:value() == 2 then error 'the second' end\n");
   struct mw_server *server;
   struct mw_err err = MW_ERR_INIT;
   assert_int_equal(mw_server_open(&server, dir, &overrides, &err), MW_EINVAL);
@@ -212,8 +216,10 @@ static void lack_of_memory_leaves_nothing_open(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(stops_at_once),           cmocka_unit_test(may_be_told_to_stop_again_and_again),
-      cmocka_unit_test(one_that_fails_ends_all), cmocka_unit_test(one_that_cannot_listen_ends_all),
+      cmocka_unit_test(stops_at_once),
+      cmocka_unit_test(may_be_told_to_stop_again_and_again),
+      cmocka_unit_test(one_that_fails_ends_all),
+      cmocka_unit_test(one_that_cannot_listen_ends_all),
       cmocka_unit_test(scripts_call_out_through_a_guest),
       cmocka_unit_test(lack_of_memory_leaves_nothing_open),
   };

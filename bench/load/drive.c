@@ -32,8 +32,8 @@ static void print_result(struct moment ended) {
   printf("{\"seconds\": %.6f, \"calls\": %llu, \"failed\": %llu, \"unfinished\": %llu, ", seconds,
          (unsigned long long)counts->calls, (unsigned long long)counts->failed, (unsigned long long)load.under_way);
   printf("\"sent\": %llu, \"received\": %llu, \"sent_bytes\": %llu, \"received_bytes\": %llu, ",
-         (unsigned long long)counts->sent, (unsigned long long)counts->received,
-         (unsigned long long)counts->sent_bytes, (unsigned long long)counts->received_bytes);
+         (unsigned long long)counts->sent, (unsigned long long)counts->received, (unsigned long long)counts->sent_bytes,
+         (unsigned long long)counts->received_bytes);
   printf("\"server_cpu\": %.6f, \"load_cpu\": %.6f, ", (double)(ended.server_cpu - began.server_cpu) / MW_NS_PER_S,
          (double)(ended.own_cpu - began.own_cpu) / MW_NS_PER_S);
   printf("\"p50_us\": %.2f, \"p90_us\": %.2f, \"p99_us\": %.2f, \"p999_us\": %.2f, \"max_us\": %.2f, ",

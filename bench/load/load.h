@@ -40,8 +40,8 @@ struct load {
   struct load_conn *conns; /* plan.connections of them */
   struct load_counts counts;
   uint64_t under_way;
-  bool stopping; /* no call begins */
-  char why[160]; /* the first failure */
+  bool stopping;                           /* no call begins */
+  char why[160];                           /* the first failure */
   void (*on_done)(struct load_conn *conn); /* a call has ended */
 };
 

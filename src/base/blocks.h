@@ -1,7 +1,7 @@
 /* A pool of small memory blocks: one list of free blocks for each size.
  *
- * The C library's cache holds seven free blocks of a size for each thread, fewer than many concurrent calls need.
- * The pool keeps up to MW_BLOCKS_FREE_BYTES free bytes in blocks of up to 512 bytes; malloc() and free() handle the rest.
+ * The C library's cache holds seven free blocks of a size for each thread, fewer than many concurrent calls need. The
+ * pool keeps up to MW_BLOCKS_FREE_BYTES free bytes in blocks of up to 512 bytes; malloc() and free() handle the rest.
  * One thread at a time. Under AddressSanitizer the pool keeps nothing, so that every use after free is detected. */
 #ifndef MW_BASE_BLOCKS_H
 #define MW_BASE_BLOCKS_H
@@ -16,8 +16,8 @@
 #endif
 
 enum {
-  MW_BLOCKS_STEP = 16,   /* bytes between two sizes */
-  MW_BLOCKS_SIZES = 32,  /* the largest block has 512 bytes */
+  MW_BLOCKS_STEP = 16,  /* bytes between two sizes */
+  MW_BLOCKS_SIZES = 32, /* the largest block has 512 bytes */
 #ifdef __SANITIZE_ADDRESS__
   MW_BLOCKS_FREE_BYTES = 0
 #else
@@ -25,7 +25,7 @@ enum {
 #endif
 };
 
-struct mw_blocks { /* initialised by zeros */
+struct mw_blocks {                 /* initialised by zeros */
   void *free[MW_BLOCKS_SIZES + 1]; /* of (index * MW_BLOCKS_STEP) bytes; each begins with a pointer to the next */
   size_t idle;                     /* bytes in these lists */
 };

@@ -11,13 +11,14 @@
 #include "base/slice.h"
 
 struct mw_buf {
-  uint8_t *data; /* owned; NULL while empty */
-  size_t len;    /* bytes used */
-  size_t cap;    /* bytes allocated */
+  uint8_t *data;          /* owned; NULL while empty */
+  size_t len;             /* bytes used */
+  size_t cap;             /* bytes allocated */
   struct mw_quota *quota; /* borrowed; allocated bytes count against it; NULL for none */
 };
 
-#define MW_BUF_INIT {NULL, 0, 0, NULL}
+#define MW_BUF_INIT \
+  { NULL, 0, 0, NULL }
 
 /* Frees the memory; the quota stays set. */
 void mw_buf_fini(struct mw_buf *buf);

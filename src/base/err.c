@@ -76,9 +76,7 @@ int mw_err_wrap(struct mw_err *err, const char *fmt, ...) {
   return err->code;
 }
 
-const char *mw_err_text(const struct mw_err *err) {
-  return err->text ? err->text : mw_err_name(err->code);
-}
+const char *mw_err_text(const struct mw_err *err) { return err->text ? err->text : mw_err_name(err->code); }
 
 const char *mw_err_name(int code) {
   switch (code) {

@@ -13,28 +13,29 @@
 
 enum mw_error {
   MW_OK = 0,
-  MW_ENOMEM = -1,       /* out of memory */
-  MW_EINVAL = -2,       /* an invalid argument or value */
-  MW_ENOTFOUND = -3,    /* not found */
-  MW_EEXIST = -4,       /* exists already */
-  MW_EFORMAT = -5,      /* malformed bytes or text */
-  MW_ELIMIT = -6,       /* over a limit: size, depth, count */
-  MW_EIO = -7,          /* a system call failed */
-  MW_EBUSY = -8,        /* in use by another */
-  MW_ECLOSED = -9,      /* closed, cancelled or gone */
-  MW_ECONFLICT = -10,   /* changed by another meanwhile (compare-and-swap) */
-  MW_EFULL = -11,       /* no room left: disk, map, queue */
+  MW_ENOMEM = -1,        /* out of memory */
+  MW_EINVAL = -2,        /* an invalid argument or value */
+  MW_ENOTFOUND = -3,     /* not found */
+  MW_EEXIST = -4,        /* exists already */
+  MW_EFORMAT = -5,       /* malformed bytes or text */
+  MW_ELIMIT = -6,        /* over a limit: size, depth, count */
+  MW_EIO = -7,           /* a system call failed */
+  MW_EBUSY = -8,         /* in use by another */
+  MW_ECLOSED = -9,       /* closed, cancelled or gone */
+  MW_ECONFLICT = -10,    /* changed by another meanwhile (compare-and-swap) */
+  MW_EFULL = -11,        /* no room left: disk, map, queue */
   MW_EUNSUPPORTED = -12, /* recognised, but deliberately not supported */
   MW_EDATA = -13         /* stored bytes differ from those written */
 };
 
 struct mw_err {
-  int code;   /* the first code set; 0 for none */
-  char *text; /* owned; the findings, one a line; NULL for none */
+  int code;    /* the first code set; 0 for none */
+  char *text;  /* owned; the findings, one a line; NULL for none */
   size_t last; /* offset of the newest finding in text */
 };
 
-#define MW_ERR_INIT {0, NULL, 0}
+#define MW_ERR_INIT \
+  { 0, NULL, 0 }
 
 #define MW_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 

@@ -15,7 +15,8 @@ struct mw_map {
   size_t cap, len;
 };
 
-#define MW_MAP_INIT {NULL, 0, 0}
+#define MW_MAP_INIT \
+  { NULL, 0, 0 }
 
 /* Frees keys and table, not the values. */
 void mw_map_fini(struct mw_map *map);

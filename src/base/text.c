@@ -50,7 +50,7 @@ bool mw_text_is_displayable(const uint8_t *s, size_t len) {
   if (len != 3 || s[0] != 0xe2) return len >= 3;
   /* U+200E, U+200F, U+2028 to U+202E */
   if (s[1] == 0x80) return s[2] < 0x8e || (s[2] > 0x8f && s[2] < 0xa8) || s[2] > 0xae;
-  return s[1] != 0x81 || s[2] < 0xa6 || s[2] > 0xa9;                                    /* U+2066 to U+2069 */
+  return s[1] != 0x81 || s[2] < 0xa6 || s[2] > 0xa9; /* U+2066 to U+2069 */
 }
 
 static const char base64_digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";

@@ -21,7 +21,7 @@
 #include "script/traceback.h"
 
 struct job {
-  struct mw_list link; /* in program->jobs */
+  struct mw_list link;   /* in program->jobs */
   struct mw_ready ready; /* queued to start */
   struct mw_program *program;
   int ref;                /* registry: the job itself */
@@ -346,8 +346,11 @@ static void warn_of_long_run(const struct job *runs) {
   find_name(runs, name, sizeof name);
   mw_bind_fiber_place(runs->fiber, place, sizeof place);
   struct mw_log_field fields[] = {{"job", name}, {"at", place}, {NULL, NULL}};
-  mw_log(MW_LOG_WARN, fields, "a job waits for its run of generation %" PRIu64 ", which has taken %.1f s; the setting "
-         "generation_age limits that", runs->program->generation, (double)took / MW_NS_PER_S);
+  mw_log(MW_LOG_WARN, fields,
+         "a job waits for its run of generation %" PRIu64
+         ", which has taken %.1f s; the setting "
+         "generation_age limits that",
+         runs->program->generation, (double)took / MW_NS_PER_S);
 }
 
 /* `job` continues the schedule of `old`: after its run, or at its due time. If the period differs, the next run is one

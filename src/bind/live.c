@@ -35,8 +35,10 @@ static int proxy_index(lua_State *L) {
 
 static int proxy_newindex(lua_State *L) {
   lua_getiuservalue(L, 1, NAME);
-  return luaL_error(L, "module '%s' is read only through mw.live: what a file says changes with the file, and what "
-                    "scripts change belongs in mw.state or the store", lua_tostring(L, -1));
+  return luaL_error(L,
+                    "module '%s' is read only through mw.live: what a file says changes with the file, and what "
+                    "scripts change belongs in mw.state or the store",
+                    lua_tostring(L, -1));
 }
 
 static int all_results(lua_State *L, int status, lua_KContext context) { return lua_gettop(L); }
@@ -83,10 +85,13 @@ static int proxy_tostring(lua_State *L) {
   return 1;
 }
 
-static const luaL_Reg metamethods[] = {
-    {"__index", proxy_index}, {"__newindex", proxy_newindex}, {"__call", proxy_call},
-    {"__len", proxy_len},     {"__pairs", proxy_pairs},       {"__tostring", proxy_tostring},
-    {NULL, NULL}};
+static const luaL_Reg metamethods[] = {{"__index", proxy_index},
+                                       {"__newindex", proxy_newindex},
+                                       {"__call", proxy_call},
+                                       {"__len", proxy_len},
+                                       {"__pairs", proxy_pairs},
+                                       {"__tostring", proxy_tostring},
+                                       {NULL, NULL}};
 
 /* ---- mw.live ---- */
 

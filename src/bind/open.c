@@ -15,7 +15,7 @@ static void guard_all(lua_State *L) {
 }
 
 void mw_bind_open(lua_State *L, struct mw_program *program) {
-  static void (*const openers[])(lua_State *L, struct mw_program *program) = {
+  static void (*const openers[])(lua_State * L, struct mw_program * program) = {
       mw_bind_open_service, mw_bind_open_intercept, mw_bind_open_status, mw_bind_open_message, mw_bind_open_any,
       mw_bind_open_u64,     mw_bind_open_sleep,     mw_bind_open_job,    mw_bind_open_live,    mw_bind_open_topic,
       mw_bind_open_store,   mw_bind_open_client,    mw_bind_open_fs,     mw_bind_open_log,     mw_bind_open_metrics,

@@ -10,60 +10,64 @@
 #include "cli/escape.h"
 #include "server/settings/settings.h"
 
-#define COMMON_HELP \
-  "The server is the one whose data folder belongs to the project folder DIR (the working directory by\n" \
-  "default).\n" \
-  "\n" \
+#define COMMON_HELP                                                                                             \
+  "The server is the one whose data folder belongs to the project folder DIR (the working directory by\n"       \
+  "default).\n"                                                                                                 \
+  "\n"                                                                                                          \
   "  --data DIR   its data folder, when it was started with --data (DIR/data, or what DIR/moonwire.lua says)\n" \
   "  --timeout S  seconds to wait for its answer, 0.1 to 86400 "
 
-#define EXIT_HELP "\nExit code: 0 when done, 1 when refused or when there is no server, 2 for wrong usage.\n\nexample:\n"
+#define EXIT_HELP \
+  "\nExit code: 0 when done, 1 when refused or when there is no server, 2 for wrong usage.\n\nexample:\n"
 
 /* One of the four commands. */
 struct command {
   const char *name, *help;
-  bool numbered; /* takes a number before DIR */
-  bool required; /* the number is required */
+  bool numbered;  /* takes a number before DIR */
+  bool required;  /* the number is required */
   double seconds; /* default of --timeout */
   bool forceable;
 };
 
 static const struct command status_command = {
     .name = "status",
-    .help = "Shows what a running server is doing: its workers, its calls and jobs with the file and line each waits "
-            "at,\n"
-            "its generations and what still holds the old ones.\n"
-            "\nusage: moonwire status [DIR] [--data DIR] [--timeout S]\n\n" COMMON_HELP "(10)\n" EXIT_HELP
-            "  moonwire status examples/users\n",
+    .help =
+        "Shows what a running server is doing: its workers, its calls and jobs with the file and line each waits "
+        "at,\n"
+        "its generations and what still holds the old ones.\n"
+        "\nusage: moonwire status [DIR] [--data DIR] [--timeout S]\n\n" COMMON_HELP "(10)\n" EXIT_HELP
+        "  moonwire status examples/users\n",
     .seconds = MW_ASK_SECONDS};
 
 static const struct command reload_command = {
     .name = "reload",
-    .help = "Has a running server read its folder now, and waits for what becomes of it: the new generation and what\n"
-            "changed, or every error as FILE:LINE: message.\n"
-            "\nusage: moonwire reload [DIR] [--force] [--data DIR] [--timeout S]\n\n" COMMON_HELP "(150)\n"
-            "  --force      takes edits of protos that break clients and what specs would refuse, and reloads even "
-            "when\n"
-            "               nothing has changed\n"
-            EXIT_HELP
-            "  moonwire reload --force\n",
+    .help =
+        "Has a running server read its folder now, and waits for what becomes of it: the new generation and what\n"
+        "changed, or every error as FILE:LINE: message.\n"
+        "\nusage: moonwire reload [DIR] [--force] [--data DIR] [--timeout S]\n\n" COMMON_HELP
+        "(150)\n"
+        "  --force      takes edits of protos that break clients and what specs would refuse, and reloads even "
+        "when\n"
+        "               nothing has changed\n" EXIT_HELP "  moonwire reload --force\n",
     .forceable = true,
     .seconds = MW_ASK_LONG_SECONDS};
 
 static const struct command rollback_command = {
     .name = "rollback",
-    .help = "Brings generation N of a running server back, under a new number; without N the one before the running\n"
-            "one. `moonwire status` shows which are kept. The files stay as they are: the next save is live again.\n"
-            "\nusage: moonwire rollback [N] [DIR] [--data DIR] [--timeout S]\n\n" COMMON_HELP "(10)\n" EXIT_HELP
-            "  moonwire rollback 3\n",
+    .help =
+        "Brings generation N of a running server back, under a new number; without N the one before the running\n"
+        "one. `moonwire status` shows which are kept. The files stay as they are: the next save is live again.\n"
+        "\nusage: moonwire rollback [N] [DIR] [--data DIR] [--timeout S]\n\n" COMMON_HELP "(10)\n" EXIT_HELP
+        "  moonwire rollback 3\n",
     .numbered = true,
     .seconds = MW_ASK_SECONDS};
 
 static const struct command kill_command = {
     .name = "kill",
-    .help = "Ends a call of a running server with CANCELLED. `moonwire status` shows the numbers of the calls.\n"
-            "\nusage: moonwire kill CALL [DIR] [--data DIR] [--timeout S]\n\n" COMMON_HELP "(10)\n" EXIT_HELP
-            "  moonwire kill 17\n",
+    .help =
+        "Ends a call of a running server with CANCELLED. `moonwire status` shows the numbers of the calls.\n"
+        "\nusage: moonwire kill CALL [DIR] [--data DIR] [--timeout S]\n\n" COMMON_HELP "(10)\n" EXIT_HELP
+        "  moonwire kill 17\n",
     .numbered = true,
     .required = true,
     .seconds = MW_ASK_SECONDS};
@@ -134,8 +138,10 @@ static int find_data(const struct request *request, char **out, struct mw_err *e
   if (rc != 0 || strcmp(*out, ":memory:") != 0) return rc;
   free(*out);
   *out = NULL;
-  return mw_err_set(err, MW_EINVAL, "%s/moonwire.lua keeps the data in memory: give the folder that the server's log "
-                    "names, with --data", request->dir);
+  return mw_err_set(err, MW_EINVAL,
+                    "%s/moonwire.lua keeps the data in memory: give the folder that the server's log "
+                    "names, with --data",
+                    request->dir);
 }
 
 /* Sends the request and receives the answer. */

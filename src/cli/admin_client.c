@@ -32,8 +32,10 @@ static int connect_to(const char *data, double seconds, bool *late, struct mw_er
   *late = failed == EAGAIN;
   if (*late) return mw_err_set(err, MW_ELIMIT, "%s: cannot be connected to in time", address.sun_path);
   if (failed == ENOENT || failed == ENOTDIR || failed == ECONNREFUSED) {
-    return mw_err_set(err, MW_ENOTFOUND, "no server is running on the data folder %s: name the project folder that it "
-                      "serves, or its data folder with --data", data);
+    return mw_err_set(err, MW_ENOTFOUND,
+                      "no server is running on the data folder %s: name the project folder that it "
+                      "serves, or its data folder with --data",
+                      data);
   }
   if (failed == EACCES) {
     return mw_err_set(err, MW_EBUSY, "%s: only the user who runs the server may do this", address.sun_path);
@@ -106,7 +108,7 @@ static int explain(const char *data, double seconds, struct mw_err *err) {
 }
 
 int mw_admin_send(const char *data, const char *command, const char *argument, double seconds, struct mw_buf *answer,
-           struct mw_err *err) {
+                  struct mw_err *err) {
   bool late = false;
   int rc = ask(data, command, argument, seconds, answer, &late, err);
   return late ? explain(data, seconds, err) : rc;

@@ -18,7 +18,7 @@ bool mw_ask_seconds(const char *text, double *out);
  * path is too long for a socket), MW_ECLOSED (closed, or no answer in time: the text includes the server's activity),
  * MW_EIO or MW_ENOMEM. */
 int mw_admin_send(const char *data, const char *command, const char *argument, double seconds, struct mw_buf *answer,
-           struct mw_err *err);
+                  struct mw_err *err);
 
 /* True if the answer reports success. `text` is its text for people, borrowed from it. */
 bool mw_ask_succeeded(struct mw_buf *answer, const char **text);

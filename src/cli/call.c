@@ -33,8 +33,8 @@ struct client {
   struct mw_client_rpc *call; /* NULL before it starts */
   struct mw_call_input input;
   uv_signal_t interrupt;
-  struct mw_arena arena;       /* holds the request under construction */
-  ProtobufCMessage *request;   /* request of a method that takes one message */
+  struct mw_arena arena;     /* holds the request under construction */
+  ProtobufCMessage *request; /* request of a method that takes one message */
   size_t replies;
   bool may_send, half_closed, over, interrupted;
   int exit_code;
@@ -115,13 +115,12 @@ static const struct mw_client_events events = {
 static int start_call(struct client *c, struct mw_err *err) {
   const struct mw_call_options *o = c->options;
   int64_t deadline = mw_time_add(mw_clock_mono() - c->reflected_ns, o->timeout_ns);
-  const struct mw_client_request request = {
-      .path = mw_slice_str(c->method->path),
-      .metadata = &o->metadata,
-      .deadline = deadline,
-      .single = !c->method->client_streaming,
-      .wait_for_ready = o->wait,
-      .compression = o->compression};
+  const struct mw_client_request request = {.path = mw_slice_str(c->method->path),
+                                            .metadata = &o->metadata,
+                                            .deadline = deadline,
+                                            .single = !c->method->client_streaming,
+                                            .wait_for_ready = o->wait,
+                                            .compression = o->compression};
   if (o->verbose) {
     fprintf(stderr, "* %s at %s\n", c->method->path, o->channel.target);
     mw_call_print_metadata(">", &o->metadata);
@@ -233,9 +232,8 @@ static void finish_unreflected(struct client *c) {
 static int load_schema(struct client *c, struct mw_err *err) {
   const struct mw_call_options *o = c->options;
   const int64_t began = mw_clock_mono();
-  const struct mw_client_request like = {.metadata = &o->metadata,
-                                         .deadline = mw_time_add(began, o->timeout_ns),
-                                         .wait_for_ready = o->wait};
+  const struct mw_client_request like = {
+      .metadata = &o->metadata, .deadline = mw_time_add(began, o->timeout_ns), .wait_for_ready = o->wait};
   struct mw_channel_config config = o->channel;
   config.max_receive_bytes = SCHEMA_LIMIT;
   struct mw_client_channel *channel;

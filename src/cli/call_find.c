@@ -32,8 +32,8 @@ static enum rank rank(const char *full, const char *name) {
 struct search {
   const char *name;
   enum rank best;
-  size_t count;            /* number of names with the best rank */
-  struct mw_buf names;     /* these names, separated by commas */
+  size_t count;               /* number of names with the best rank */
+  struct mw_buf names;        /* these names, separated by commas */
   struct mw_call_found found; /* the definition of the first of them */
 };
 

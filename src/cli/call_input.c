@@ -112,9 +112,7 @@ static int open_descriptor(struct mw_call_input *input, struct mw_err *err) {
       rc = uv_tcp_init(uv, &input->handle.tcp);
       if (rc == 0) rc = uv_tcp_open(&input->handle.tcp, input->fd);
       break;
-    default:
-      input->is_stream = false;
-      input->flags = -1;
+    default: input->is_stream = false; input->flags = -1;
   }
   if (input->is_stream) input->handle.stream.data = input;
   return rc == 0 ? 0 : mw_err_set(err, MW_EIO, "%s: %s", input->name, uv_strerror(rc));
@@ -126,8 +124,8 @@ static int open_text(struct mw_call_input *input, const char *text, struct mw_er
   return mw_buf_puts(&input->text, text) == 0 ? 0 : mw_err_set(err, MW_ENOMEM, "out of memory");
 }
 
-int mw_call_input_open(struct mw_call_input *input, struct mw_loop *loop, const char *source,
-                       void (*ready)(void *arg), void *arg, struct mw_err *err) {
+int mw_call_input_open(struct mw_call_input *input, struct mw_loop *loop, const char *source, void (*ready)(void *arg),
+                       void *arg, struct mw_err *err) {
   memset(input, 0, offsetof(struct mw_call_input, chunk));
   input->loop = loop;
   input->ready = ready;

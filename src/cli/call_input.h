@@ -10,21 +10,21 @@
 enum { MW_CALL_CHUNK = 64 * 1024 };
 
 struct mw_call_input {
-  const char *name;     /* for messages: "request", "stdin" or a file's name */
+  const char *name; /* for messages: "request", "stdin" or a file's name */
   struct mw_loop *loop;
   void (*ready)(void *arg); /* answers mw_call_input_more() */
   void *arg;
 
-  struct mw_buf text;   /* the input read so far */
-  size_t taken;         /* bytes of it consumed by values */
+  struct mw_buf text;    /* the input read so far */
+  size_t taken;          /* bytes of it consumed by values */
   unsigned line, column; /* place of the rest, from 1 */
   struct mw_json_split split;
-  bool begun;           /* a byte order mark has been skipped, or there is none */
-  bool ended;           /* everything has been read */
-  int error;            /* libuv error of a failed read; 0 for none */
+  bool begun; /* a byte order mark has been skipped, or there is none */
+  bool ended; /* everything has been read */
+  int error;  /* libuv error of a failed read; 0 for none */
 
-  int fd;               /* -1 without a descriptor to read */
-  int flags;            /* flags of the descriptor to restore; -1 for none */
+  int fd;    /* -1 without a descriptor to read */
+  int flags; /* flags of the descriptor to restore; -1 for none */
   bool is_stream, reading, closed;
   union {
     uv_stream_t stream;
@@ -43,8 +43,8 @@ struct mw_call_value {
 
 /* Opens `source`: JSON text, "-" or "@file"; borrowed. `ready(arg)` runs on the loop. The struct must not move until
  * the loop is closed. Returns 0, MW_ENOTFOUND or MW_EIO. */
-int mw_call_input_open(struct mw_call_input *input, struct mw_loop *loop, const char *source,
-                       void (*ready)(void *arg), void *arg, struct mw_err *err);
+int mw_call_input_open(struct mw_call_input *input, struct mw_loop *loop, const char *source, void (*ready)(void *arg),
+                       void *arg, struct mw_err *err);
 
 /* Returns the next complete value. Returns 0; MW_EBUSY (read more first); MW_ECLOSED (the end); MW_EIO or MW_ENOMEM. */
 int mw_call_input_next(struct mw_call_input *input, struct mw_call_value *value, struct mw_err *err);

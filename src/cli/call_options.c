@@ -205,9 +205,7 @@ static int take_option(struct mw_call_options *o, int option, char *const *argv)
     case OPTION_CERT: o->channel.cert_file = optarg; return -1;
     case OPTION_KEY: o->channel.key_file = optarg; return -1;
     case OPTION_AUTHORITY: o->channel.authority = optarg; return -1;
-    case OPTION_PROTO:
-      o->proto_dir = optarg;
-      return -1;
+    case OPTION_PROTO: o->proto_dir = optarg; return -1;
     case ':': return wrong_usage("%s needs a value", argv[optind - 1]);
     default: return wrong_usage("no option %s", argv[optind - 1]);
   }

@@ -6,18 +6,18 @@
 
 struct mw_call_options {
   struct mw_channel_config channel;
-  const char *method;      /* "package.Service/Method" or its end; of --describe any name; NULL to list */
-  bool describe;           /* print the definition */
-  const char *request;     /* JSON, "-" or "@file"; NULL if absent */
-  const char *proto_dir;   /* folder of --proto; NULL without it */
-  bool reflection;         /* ask the server for the schema, even if a folder exists */
+  const char *method;    /* "package.Service/Method" or its end; of --describe any name; NULL to list */
+  bool describe;         /* print the definition */
+  const char *request;   /* JSON, "-" or "@file"; NULL if absent */
+  const char *proto_dir; /* folder of --proto; NULL without it */
+  bool reflection;       /* ask the server for the schema, even if a folder exists */
   struct mw_metadata metadata;
   int64_t timeout_ns;      /* MW_NEVER without a deadline */
   const char *compression; /* NULL for none */
   unsigned indent;         /* spaces; 0 for one message a line */
   bool wait;               /* wait until the server is reachable */
   bool verbose;
-  struct mw_arena arena;   /* holds values derived from the arguments */
+  struct mw_arena arena; /* holds values derived from the arguments */
 };
 
 /* Parses the arguments, which are borrowed. Returns -1 to continue, or an exit code: after printing the help, or a line

@@ -76,11 +76,14 @@ static int load_unreflected(struct mw_call_schema *schema, const struct mw_call_
   const char *target = options->channel.target, *folder = project->protos[0];
   mw_err_fini(err);
   if (there && options->reflection) {
-    return mw_err_set(err, MW_ENOTFOUND, "%s has no server reflection\n"
-                      "leave out --reflection to use the folder \"%s\"", target, folder);
+    return mw_err_set(err, MW_ENOTFOUND,
+                      "%s has no server reflection\n"
+                      "leave out --reflection to use the folder \"%s\"",
+                      target, folder);
   }
   if (!there) {
-    return mw_err_set(err, MW_ENOTFOUND, "%s has no server reflection, and there is no folder \"%s\" here\n"
+    return mw_err_set(err, MW_ENOTFOUND,
+                      "%s has no server reflection, and there is no folder \"%s\" here\n"
                       "call from the service's own folder, or name the folder of its .proto files with --proto DIR",
                       target, folder);
   }

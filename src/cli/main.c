@@ -30,10 +30,9 @@ static const char help[] =
 static const struct {
   const char *name;
   int (*run)(int argc, char **argv);
-} commands[] = {
-    {"serve", mw_cli_serve},   {"call", mw_cli_call},     {"check", mw_cli_check},       {"test", mw_cli_test},
-    {"status", mw_cli_status}, {"reload", mw_cli_reload}, {"rollback", mw_cli_rollback}, {"kill", mw_cli_kill},
-    {"store", mw_cli_store}};
+} commands[] = {{"serve", mw_cli_serve},       {"call", mw_cli_call},     {"check", mw_cli_check},
+                {"test", mw_cli_test},         {"status", mw_cli_status}, {"reload", mw_cli_reload},
+                {"rollback", mw_cli_rollback}, {"kill", mw_cli_kill},     {"store", mw_cli_store}};
 enum { N_COMMANDS = sizeof commands / sizeof *commands };
 
 static const char *name_at(const void *unused, size_t i) { return commands[i].name; }

@@ -17,13 +17,13 @@ struct mw_reflect {
   struct mw_client_rpc *rpc;            /* NULL before the first question and after the end */
   unsigned version;                     /* index of the service in use */
   bool answered, over, cancelled;
-  bool late;                            /* the server has not ended the stream in time */
-  struct mw_buf answer;                 /* the last ServerReflectionResponse */
-  enum mw_code code;                    /* status of the ended stream, with `message` */
+  bool late;            /* the server has not ended the stream in time */
+  struct mw_buf answer; /* the last ServerReflectionResponse */
+  enum mw_code code;    /* status of the ended stream, with `message` */
   struct mw_buf message;
-  struct mw_pool *base;                 /* pool of the built-in files */
-  struct mw_map seen;                   /* paths of files that were received or asked for */
-  struct mw_buf set;                    /* FileDescriptorSet of the received files */
+  struct mw_pool *base; /* pool of the built-in files */
+  struct mw_map seen;   /* paths of files that were received or asked for */
+  struct mw_buf set;    /* FileDescriptorSet of the received files */
 };
 
 /* Borrows all three until mw_reflect_fini(). The channel stays open until then. Returns 0 or MW_ENOMEM. */

@@ -88,30 +88,18 @@ static int parse(int argc, char **argv, struct options *o) {
       case OPTION_LISTEN:
         if (add_listener(given, optarg) >= 0) return MW_EXIT_USAGE;
         break;
-      case OPTION_ENGINE:
-        given->engine = optarg;
-        break;
-      case OPTION_WORKERS:
-        o->workers = optarg;
-        break;
+      case OPTION_ENGINE: given->engine = optarg; break;
+      case OPTION_WORKERS: o->workers = optarg; break;
       case OPTION_DATA:
         if (*optarg == '\0') return wrong_usage("--data %s: expected a folder or :memory:", "\"\"");
         given->data = optarg;
         break;
-      case OPTION_LEVEL:
-        given->log_level = optarg;
-        break;
-      case OPTION_DEV:
-        given->dev = true;
-        break;
+      case OPTION_LEVEL: given->log_level = optarg; break;
+      case OPTION_DEV: given->dev = true; break;
       case OPTION_HELP:
-      case 'h':
-        fputs(help, stdout);
-        return MW_EXIT_OK;
-      case ':':
-        return wrong_usage("%s needs a value", argv[optind - 1]);
-      default:
-        return wrong_usage("no option %s", argv[optind - 1]);
+      case 'h': fputs(help, stdout); return MW_EXIT_OK;
+      case ':': return wrong_usage("%s needs a value", argv[optind - 1]);
+      default: return wrong_usage("no option %s", argv[optind - 1]);
     }
   }
   if (argc - optind > 1) return wrong_usage("one folder at a time; %s is one too many", argv[optind + 1]);

@@ -30,7 +30,7 @@ struct order {
 
 struct mw_signals {
   pthread_t thread;
-  pthread_mutex_t lock; /* guards the members below */
+  pthread_mutex_t lock;     /* guards the members below */
   struct mw_server *server; /* NULL without a server */
   unsigned stops;
   int64_t ends; /* mw_clock_real() time by which the process ends; MW_NEVER for none */

@@ -148,9 +148,8 @@ static bool keep_line(void *arg, const char *line, size_t len) {
  * ended. */
 static int run_specs(struct mw_test *test, struct mw_err *err) {
   struct mw_worker *worker = &test->worker;
-  struct mw_engine_config config = {.loop = &worker->loop,
-                                    .dispatch = &worker->dispatch,
-                                    .max_receive_bytes = test->shared->settings->message_bytes};
+  struct mw_engine_config config = {
+      .loop = &worker->loop, .dispatch = &worker->dispatch, .max_receive_bytes = test->shared->settings->message_bytes};
   int rc = mw_engine_inproc.open(&config, &test->inproc, err);
   if (rc != 0) return rc;
   rc = mw_bind_program_new(&test->specs, &worker->vm, &worker->host, test->generation->pool, test->generation->number,
@@ -163,9 +162,11 @@ static int run_specs(struct mw_test *test, struct mw_err *err) {
 }
 
 static int run(struct mw_test *test, struct mw_err *err) {
-  const struct mw_overrides overrides = {
-      .data = ":memory:", .engine = getenv("MOONWIRE_TEST_ENGINE"), .workers = 1, .no_grace = true,
-      .copied_from = test->copied_from};
+  const struct mw_overrides overrides = {.data = ":memory:",
+                                         .engine = getenv("MOONWIRE_TEST_ENGINE"),
+                                         .workers = 1,
+                                         .no_grace = true,
+                                         .copied_from = test->copied_from};
   struct mw_generation *generation;
   int rc = mw_generation_read(&generation, ".", 1, NULL, &overrides, err);
   if (rc != 0) return rc;
@@ -202,7 +203,8 @@ static int test_folder(struct mw_test *test) {
   return test->code;
 }
 
-/* Options of a server's spec gate (server/generation/spec_gate.h): moonwire test --of=PID --copied-from=PROJECT DIR ... */
+/* Options of a server's spec gate (server/generation/spec_gate.h): moonwire test --of=PID --copied-from=PROJECT DIR ...
+ * */
 static const char of[] = "--of=", copied_from[] = "--copied-from=";
 
 /* Removes --timeout S from busted's arguments. Reports a wrong value and returns false. */
@@ -220,8 +222,10 @@ static bool take_timeout(struct mw_test *test) {
     char *end;
     double seconds = strtod(value, &end);
     if (end == value || *end || !(seconds >= 0 && seconds <= 86400)) {
-      fprintf(stderr, "moonwire test: --timeout: expected seconds from 0 (no limit) to 86400, got %s\n"
-                      "Try moonwire test --help.\n", value);
+      fprintf(stderr,
+              "moonwire test: --timeout: expected seconds from 0 (no limit) to 86400, got %s\n"
+              "Try moonwire test --help.\n",
+              value);
       return false;
     }
     test->limit = mw_duration_from_seconds(seconds);

@@ -20,20 +20,20 @@ struct mw_test {
   struct mw_program *specs;         /* program whose module `moonwire` the specs require */
   struct mw_engine *inproc;         /* calls handlers of the worker's current program */
   struct mw_worker_shared *shared;
-  struct clock *clock;              /* the object that has stopped the clocks, or NULL; for test_clock.c */
-  struct mw_fiber *fiber;           /* of the specs; NULL before and after; this and the next two for test_stuck.c */
+  struct clock *clock;    /* the object that has stopped the clocks, or NULL; for test_clock.c */
+  struct mw_fiber *fiber; /* of the specs; NULL before and after; this and the next two for test_stuck.c */
   struct mw_timer *look;
-  struct mw_buf stuck;              /* error text for a wait that cannot end */
-  struct mw_buf name;               /* name and place of the running test; "" for none */
-  int64_t limit;                    /* nanoseconds that a test may take; 0 for no limit, -1 until set */
-  int64_t since;                    /* mw_clock_real() at the start of the test, or at the end of the previous one */
+  struct mw_buf stuck;               /* error text for a wait that cannot end */
+  struct mw_buf name;                /* name and place of the running test; "" for none */
+  int64_t limit;                     /* nanoseconds that a test may take; 0 for no limit, -1 until set */
+  int64_t since;                     /* mw_clock_real() at the start of the test, or at the end of the previous one */
   volatile sig_atomic_t interrupted; /* set by SIGINT */
-  struct mw_test_task *pause;       /* the test.pause() under way, or NULL; this and the next for test_clock.c */
+  struct mw_test_task *pause;        /* the test.pause() under way, or NULL; this and the next for test_clock.c */
   void (*end_pause)(struct mw_test *test); /* ends `pause` */
-  struct mw_list stores;            /* stores of earlier tests, referenced by objects that are not yet collected */
-  pthread_mutex_t log_lock;         /* guards `log` and `quiet` */
-  struct mw_buf log;                /* lines since the start of the test */
-  bool quiet;                       /* keep log lines without writing them */
+  struct mw_list stores;    /* stores of earlier tests, referenced by objects that are not yet collected */
+  pthread_mutex_t log_lock; /* guards `log` and `quiet` */
+  struct mw_buf log;        /* lines since the start of the test */
+  bool quiet;               /* keep log lines without writing them */
 
   int argc;
   char **argv; /* busted's arguments */
@@ -50,7 +50,7 @@ struct mw_test_task {
   struct mw_test *test;
   struct mw_fiber *fiber;
   lua_KFunction k;
-  struct mw_err err;      /* raised in the spec if set */
+  struct mw_err err;                      /* raised in the spec if set */
   void (*run)(struct mw_test_task *turn); /* calls mw_test_task_end() when it is done, or later */
 };
 
@@ -68,7 +68,7 @@ void mw_test_clock_open(lua_State *L, struct mw_test *test);   /* clock, settle;
 void mw_test_world_open(lua_State *L, struct mw_test *test);   /* begin, finish; test_world.c */
 void mw_test_inspect_open(lua_State *L, struct mw_test *test); /* client, disconnect, calls, logs, require */
 
-void mw_test_watch_open(lua_State *L, struct mw_test *test);   /* begins; test_stuck.c */
+void mw_test_watch_open(lua_State *L, struct mw_test *test); /* begins; test_stuck.c */
 
 /* Watches the specs in `fiber`. Fails a wait that nothing can end, or that exceeds the limit of its test. Ends the
  * specs at SIGINT. */

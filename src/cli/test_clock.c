@@ -10,9 +10,9 @@ enum { SAME_MOMENT_MAX = 10000, LOOK_AGAIN_NS = MW_NS_PER_MS };
 
 struct drive {
   struct mw_test_task turn;
-  int64_t until;   /* fire the timers due by then */
-  size_t left;     /* maximum number of timers to fire */
-  bool move;       /* finally set the clock to `until` */
+  int64_t until; /* fire the timers due by then */
+  size_t left;   /* maximum number of timers to fire */
+  bool move;     /* finally set the clock to `until` */
   bool fired;
 };
 

@@ -83,8 +83,9 @@ static int l_logs(lua_State *L) {
 }
 
 void mw_test_inspect_open(lua_State *L, struct mw_test *test) {
-  static const luaL_Reg functions[] = {{"client", l_client}, {"disconnect", l_disconnect}, {"require", l_require},
-                                       {"calls", l_calls},   {"logs", l_logs},             {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"client", l_client},   {"disconnect", l_disconnect},
+                                       {"require", l_require}, {"calls", l_calls},
+                                       {"logs", l_logs},       {NULL, NULL}};
   lua_pushlightuserdata(L, test);
   luaL_setfuncs(L, functions, 1);
 }

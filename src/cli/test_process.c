@@ -17,7 +17,7 @@ struct process {
   uv_pipe_t in, out, err;
   unsigned open_handles;
   struct mw_buf out_text, err_text;
-  size_t out_read;   /* bytes of out_text that read_line has returned */
+  size_t out_read; /* bytes of out_text that read_line has returned */
   bool out_ended, exited, spawned;
   int64_t code;
   int signal;
@@ -147,10 +147,9 @@ static int spawn(struct mw_loop *loop, struct process *p, uv_process_options_t *
   open_pipe(&loop->uv, &p->in, p);
   open_pipe(&loop->uv, &p->out, p);
   open_pipe(&loop->uv, &p->err, p);
-  uv_stdio_container_t stdio[3] = {
-      {.flags = UV_CREATE_PIPE | UV_READABLE_PIPE, .data.stream = (uv_stream_t *)&p->in},
-      {.flags = UV_CREATE_PIPE | UV_WRITABLE_PIPE, .data.stream = (uv_stream_t *)&p->out},
-      {.flags = UV_CREATE_PIPE | UV_WRITABLE_PIPE, .data.stream = (uv_stream_t *)&p->err}};
+  uv_stdio_container_t stdio[3] = {{.flags = UV_CREATE_PIPE | UV_READABLE_PIPE, .data.stream = (uv_stream_t *)&p->in},
+                                   {.flags = UV_CREATE_PIPE | UV_WRITABLE_PIPE, .data.stream = (uv_stream_t *)&p->out},
+                                   {.flags = UV_CREATE_PIPE | UV_WRITABLE_PIPE, .data.stream = (uv_stream_t *)&p->err}};
   options->stdio = stdio;
   options->stdio_count = 3;
   options->exit_cb = on_exit_of;
@@ -320,9 +319,9 @@ static int l_now(lua_State *L) {
 }
 
 void mw_test_process_open(lua_State *L) {
-  static const luaL_Reg methods[] = {{"read_line", l_read_line}, {"wait", l_wait}, {"write", l_write},
-                                     {"close_input", l_close_input}, {"kill", l_kill}, {"close", l_close},
-                                     {NULL, NULL}};
+  static const luaL_Reg methods[] = {
+      {"read_line", l_read_line}, {"wait", l_wait},   {"write", l_write}, {"close_input", l_close_input},
+      {"kill", l_kill},           {"close", l_close}, {NULL, NULL}};
   static const luaL_Reg functions[] = {{"start", l_start}, {"now", l_now}, {NULL, NULL}};
   static const luaL_Reg metamethods[] = {{"__index", l_index}, {"__gc", l_close}, {"__close", l_close}, {NULL, NULL}};
   mw_bind_push_type(L, PROCESS, methods, metamethods);

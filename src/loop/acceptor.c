@@ -22,7 +22,7 @@ struct acceptor {
   struct mw_list link;      /* in set->list */
   int fd;                   /* owned */
   int batch;
-  struct mw_timer *pause;   /* runs while accepting is paused; NULL otherwise */
+  struct mw_timer *pause; /* runs while accepting is paused; NULL otherwise */
 };
 
 static void on_readable(uv_poll_t *poll, int status, int events);

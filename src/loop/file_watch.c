@@ -18,13 +18,13 @@ struct mw_watch {
   unsigned handles;        /* of `timer` and `poll`, not closed yet */
   struct mw_watch_set set; /* valid while `open` */
   bool open;
-  bool stale;              /* names have changed, or the last scan failed: scan before the next `changed` */
-  struct mw_err problem;   /* error of the last scan */
+  bool stale;            /* names have changed, or the last scan failed: scan before the next `changed` */
+  struct mw_err problem; /* error of the last scan */
   char **paths;
   size_t n_paths;
-  int64_t quiet, limit;    /* nanoseconds */
-  int64_t first, last;     /* first and last event since the last `changed`; `first` is MW_NEVER if there is none */
-  int64_t look;            /* when to call `changed` because the set is incomplete; else MW_NEVER */
+  int64_t quiet, limit; /* nanoseconds */
+  int64_t first, last;  /* first and last event since the last `changed`; `first` is MW_NEVER if there is none */
+  int64_t look;         /* when to call `changed` because the set is incomplete; else MW_NEVER */
   void (*changed)(void *arg);
   void *arg;
 };

@@ -17,8 +17,8 @@ enum { MW_WATCH_QUIET_MS = 20, MW_WATCH_LIMIT_MS = 500, MW_FILE_WATCH_POLL_MS = 
 struct mw_watch_options {
   const char *const *paths; /* copied */
   size_t n_paths;
-  unsigned quiet_ms; /* call `changed` after this time without an event; 0: MW_WATCH_QUIET_MS */
-  unsigned limit_ms; /* but at most this time after the first event; 0: MW_WATCH_LIMIT_MS */
+  unsigned quiet_ms;          /* call `changed` after this time without an event; 0: MW_WATCH_QUIET_MS */
+  unsigned limit_ms;          /* but at most this time after the first event; 0: MW_WATCH_LIMIT_MS */
   void (*changed)(void *arg); /* on the loop's thread; may close the watch */
   void *arg;
 };

@@ -22,8 +22,8 @@ enum {
   WRITES = IN_MODIFY | IN_CLOSE_WRITE,
   NAMES = IN_ATTRIB | IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF,
   EVENTS = WRITES | NAMES | IN_ONLYDIR | IN_DONT_FOLLOW | IN_EXCL_UNLINK,
-  LINKS_MAX = 40,      /* in one path, as in the kernel */
-  READS_AT_ONCE = 16,  /* so that a steady stream of events does not block the loop */
+  LINKS_MAX = 40,     /* in one path, as in the kernel */
+  READS_AT_ONCE = 16, /* so that a steady stream of events does not block the loop */
   READ_SIZE = 16 * 1024
 };
 
@@ -47,7 +47,8 @@ static struct mw_slice name_key(struct key *key, int wd, const char *name) {
 int mw_watch_set_init(struct mw_watch_set *set, struct mw_err *err) {
   int fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
   if (fd < 0 && errno == EMFILE) {
-    return mw_err_set(err, MW_EFULL, "cannot watch files: too many watchers or open files of this user; raise "
+    return mw_err_set(err, MW_EFULL,
+                      "cannot watch files: too many watchers or open files of this user; raise "
                       "fs.inotify.max_user_instances (sysctl) or the limit of open files (ulimit -n)");
   }
   if (fd < 0) return mw_err_set(err, MW_EIO, "cannot watch files: %s", strerror(errno));
@@ -91,13 +92,17 @@ static int fail(struct scan *s, const char *path, int error) {
  * its mode changes. An unreadable folder on the way to a name leaves a gap, which is an error. */
 static int watch_failed(struct scan *s, const char *path, const char *name, int error) {
   if (error == ENOSPC) {
-    return mw_err_set(s->err, MW_EFULL, "%s: cannot be watched: this user watches as many folders as the system "
+    return mw_err_set(s->err, MW_EFULL,
+                      "%s: cannot be watched: this user watches as many folders as the system "
                       "allows; raise fs.inotify.max_user_watches, for example: "
-                      "sysctl fs.inotify.max_user_watches=524288", path);
+                      "sysctl fs.inotify.max_user_watches=524288",
+                      path);
   }
   if (error == EACCES && name) {
-    return mw_err_set(s->err, MW_EIO, "%s: cannot be watched for '%s': it is not readable; make it readable (chmod "
-                      "a+r)", path, name);
+    return mw_err_set(s->err, MW_EIO,
+                      "%s: cannot be watched for '%s': it is not readable; make it readable (chmod "
+                      "a+r)",
+                      path, name);
   }
   return is_absence(error) ? MW_ENOTFOUND : fail(s, path, error);
 }

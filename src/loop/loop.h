@@ -27,7 +27,7 @@ struct mw_loop {
   uv_async_t async;
   pthread_mutex_t lock; /* guards posts, woken */
   struct mw_list posts;
-  struct mw_list taken;     /* posts about to run; the loop's thread only */
+  struct mw_list taken; /* posts about to run; the loop's thread only */
   bool woken;
   void (*wake)(void *arg); /* wakes the loop from another thread; uv_async_send() by default */
   void *wake_arg;
@@ -84,9 +84,9 @@ bool mw_loop_has_due(const struct mw_loop *loop);
 
 /* ---- while the clocks are stopped (base/clock.h) ---- */
 
-/* mw_loop_freeze_timers() follows mw_clock_stop(); mw_loop_thaw_timers() precedes mw_clock_go(). Between them, only timers of
- * mw_timer_start_real() and timers started with no delay fire by themselves. mw_loop_thaw_timers() restarts the others
- * with their remaining time. */
+/* mw_loop_freeze_timers() follows mw_clock_stop(); mw_loop_thaw_timers() precedes mw_clock_go(). Between them, only
+ * timers of mw_timer_start_real() and timers started with no delay fire by themselves. mw_loop_thaw_timers() restarts
+ * the others with their remaining time. */
 void mw_loop_freeze_timers(struct mw_loop *loop);
 void mw_loop_thaw_timers(struct mw_loop *loop);
 

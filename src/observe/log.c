@@ -46,7 +46,9 @@ int mw_log_level_from_name(const char *name) {
   return -1;
 }
 
-struct mw_log_context *mw_log_context(void) { return &context; }
+struct mw_log_context *mw_log_context(void) {
+  return &context;
+}
 
 /* ---- building a line ---- */
 

@@ -20,11 +20,11 @@ struct mw_log_field {
 
 /* Fields of every line of a thread. */
 struct mw_log_context {
-  int worker;            /* -1: none */
-  uint64_t generation;   /* 0: none */
-  uint64_t call;         /* 0: none */
-  const char *method;    /* "/package.Service/Method" or NULL */
-  const char *trace_id;  /* 32 hex digits or NULL */
+  int worker;           /* -1: none */
+  uint64_t generation;  /* 0: none */
+  uint64_t call;        /* 0: none */
+  const char *method;   /* "/package.Service/Method" or NULL */
+  const char *trace_id; /* 32 hex digits or NULL */
 };
 
 /* Lines below `level` are dropped. MW_LOG_INFO by default. */

@@ -33,11 +33,11 @@ static struct {
   pthread_t thread;
   enum mode mode;
   char buffers[2][BUFFER];
-  unsigned filling;    /* the buffer that threads append to */
-  size_t len;          /* bytes in `filling` */
-  uint64_t missing;    /* lines dropped since `filling` ran full */
-  uint64_t dropped;    /* dropped lines that `counter` does not include */
-  bool busy;           /* the other buffer is being written */
+  unsigned filling; /* the buffer that threads append to */
+  size_t len;       /* bytes in `filling` */
+  uint64_t missing; /* lines dropped since `filling` ran full */
+  uint64_t dropped; /* dropped lines that `counter` does not include */
+  bool busy;        /* the other buffer is being written */
   bool asleep, hurried, ending;
   struct mw_metric *counter; /* NULL for none */
   bool (*tap)(void *arg, const char *line, size_t len);

@@ -292,12 +292,11 @@ static struct mw_metric *series_new(struct mw_metric_family *family, const char 
 static int add_series(struct mw_metric_family *family, struct mw_slice key, const char *const *values,
                       struct mw_metric **out, struct mw_err *err) {
   if (family->by_values.len >= MAX_SERIES) {
-    return mw_err_set(err, MW_ELIMIT,
-                      "metric %s has %d series, the maximum: is a label taken from input?",
+    return mw_err_set(err, MW_ELIMIT, "metric %s has %d series, the maximum: is a label taken from input?",
                       family->name, MAX_SERIES);
   }
-  size_t size =
-      CACHE_LINE + size_of_values(family) + block(key.len + 1) + size_of(values, family->n_labels) + MAP_ENTRY;
+  size_t size = CACHE_LINE + size_of_values(family) + block(key.len + 1) + size_of(values, family->n_labels) +
+                MAP_ENTRY;
   if (take(family->metrics, family->name, size, err) != 0) return MW_ELIMIT;
   struct mw_metric *metric = series_new(family, values);
   if (!metric || mw_map_set(&family->by_values, key, metric) != 0) {

@@ -33,10 +33,10 @@ struct mw_metric_family {
 struct mw_metric {
   struct mw_list link; /* in mw_metric_family.series; unused in a part */
   struct mw_metric_family *family;
-  char **values;             /* of the labels; NULL in a part */
+  char **values;                  /* of the labels; NULL in a part */
   struct mw_metric *_Atomic part; /* the newest part; in a part, the one created before it; NULL for none; owned */
-  _Atomic double value;      /* a histogram's sum */
-  _Atomic uint64_t buckets[]; /* histograms: one for each bound and one for infinity, not cumulative */
+  _Atomic double value;           /* a histogram's sum */
+  _Atomic uint64_t buckets[];     /* histograms: one for each bound and one for infinity, not cumulative */
 };
 
 /* The count of a histogram's bucket, with its parts. */

@@ -6,9 +6,9 @@
 #include "observe/metrics_internal.h"
 #include "observe/utf8.h"
 
-#define TRY(expression)      \
-  do {                       \
-    int rc_ = (expression);  \
+#define TRY(expression)       \
+  do {                        \
+    int rc_ = (expression);   \
     if (rc_ != 0) return rc_; \
   } while (0)
 

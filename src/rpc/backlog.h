@@ -20,17 +20,17 @@ enum { MW_BACKLOG_BUFFERS = 4 }; /* the limit in units of limits.buffer_bytes */
 
 struct mw_send_backlog {
   size_t bytes, limit;
-  uint32_t moves;                        /* how often bytes have left */
+  uint32_t moves;                             /* how often bytes have left */
   const struct mw_send_backlog_share *latest; /* the share whose bytes left last; NULL once its call has ended */
-  struct mw_list waiting; /* struct mw_send_backlog_share.link, in order */
+  struct mw_list waiting;                     /* struct mw_send_backlog_share.link, in order */
 };
 
 /* The part of one call. */
 struct mw_send_backlog_share {
   struct mw_send_backlog *backlog; /* borrowed; NULL: nothing is counted */
-  size_t bytes;               /* bytes that the call holds */
+  size_t bytes;                    /* bytes that the call holds */
   struct mw_list link;
-  bool due;                   /* mw_send_backlog_report() is due */
+  bool due;                                          /* mw_send_backlog_report() is due */
   void (*wake)(struct mw_send_backlog_share *share); /* schedules mw_send_backlog_report() */
 };
 
@@ -39,7 +39,8 @@ static inline void mw_send_backlog_init(struct mw_send_backlog *backlog, size_t 
   mw_list_init(&backlog->waiting);
 }
 
-static inline void mw_send_backlog_share_init(struct mw_send_backlog_share *share, void (*wake)(struct mw_send_backlog_share *share)) {
+static inline void mw_send_backlog_share_init(struct mw_send_backlog_share *share,
+                                              void (*wake)(struct mw_send_backlog_share *share)) {
   *share = (struct mw_send_backlog_share){.wake = wake};
   mw_list_init(&share->link);
 }

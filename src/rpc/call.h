@@ -55,31 +55,31 @@ struct mw_call {
   const struct mw_route *route;         /* method and handler; pinned until finish */
   void *state;                          /* the handler's own */
 
-  uint64_t id;              /* unique in the process */
-  struct mw_slice path;     /* "/package.Service/Method" */
-  const char *peer;         /* "ipv4:127.0.0.1:50123", "unix:..." */
-  int64_t arrived;          /* mw_clock_mono() time of the request's headers; the engine sets it */
-  int64_t started;          /* mw_clock_mono() time of mw_dispatch_start(), after the wait in the run queue */
-  int64_t deadline;         /* mw_clock_mono() time, MW_NEVER without one; the engine enforces it */
-  struct mw_metadata request;  /* the client's, without those of HTTP and gRPC */
-  struct mw_metadata headers;  /* to be sent with the first message or the status */
-  struct mw_metadata trailers; /* to be sent with the status */
-  struct mw_arena arena;       /* for metadata and other data that lives as long as the call */
+  uint64_t id;                  /* unique in the process */
+  struct mw_slice path;         /* "/package.Service/Method" */
+  const char *peer;             /* "ipv4:127.0.0.1:50123", "unix:..." */
+  int64_t arrived;              /* mw_clock_mono() time of the request's headers; the engine sets it */
+  int64_t started;              /* mw_clock_mono() time of mw_dispatch_start(), after the wait in the run queue */
+  int64_t deadline;             /* mw_clock_mono() time, MW_NEVER without one; the engine enforces it */
+  struct mw_metadata request;   /* the client's, without those of HTTP and gRPC */
+  struct mw_metadata headers;   /* to be sent with the first message or the status */
+  struct mw_metadata trailers;  /* to be sent with the status */
+  struct mw_arena arena;        /* for metadata and other data that lives as long as the call */
   const char *request_encoding; /* "gzip", "deflate", NULL for none: of the newest message; the engine sets it */
   const char *reply_encoding;   /* set by mw_call_set_compression(); NULL for none */
 
   bool headers_sent;
-  bool reading;    /* a read is under way */
-  bool ended;      /* the client has half-closed */
+  bool reading; /* a read is under way */
+  bool ended;   /* the client has half-closed */
   bool cancelled;
   struct mw_status end; /* of a cancelled call: its status unless the handler returns another error; in the arena */
   bool finished;
-  bool last;       /* mw_call_fill_last() has run */
-  bool stalled;    /* mw_call_send() has returned false: `writable` is due */
-  bool plain;      /* the message passed to ops->send is not to be compressed */
-  uint32_t unsent; /* messages passed to the engine that have not left it */
-  size_t unsent_bytes; /* an estimate: all unsent messages count the same */
-  size_t reserved; /* bytes of the reserved message */
+  bool last;               /* mw_call_fill_last() has run */
+  bool stalled;            /* mw_call_send() has returned false: `writable` is due */
+  bool plain;              /* the message passed to ops->send is not to be compressed */
+  uint32_t unsent;         /* messages passed to the engine that have not left it */
+  size_t unsent_bytes;     /* an estimate: all unsent messages count the same */
+  size_t reserved;         /* bytes of the reserved message */
   uint64_t received, sent; /* messages */
 };
 

@@ -14,23 +14,23 @@ struct mw_channel;
 struct mw_client_call;
 
 struct mw_channel_config {
-  const char *target;          /* gRPC naming: "host:port", "dns:///host:port", "unix:path", "ipv4:..." */
-  const char *service_config;  /* JSON; NULL for none. rpc/client_rpc.h, not the engine, does the retries */
-  const char *load_balancing;  /* "round_robin", "pick_first"; NULL for the default */
+  const char *target;         /* gRPC naming: "host:port", "dns:///host:port", "unix:path", "ipv4:..." */
+  const char *service_config; /* JSON; NULL for none. rpc/client_rpc.h, not the engine, does the retries */
+  const char *load_balancing; /* "round_robin", "pick_first"; NULL for the default */
   bool tls;
-  const char *ca_file;         /* PEM roots; NULL for the system's */
+  const char *ca_file;              /* PEM roots; NULL for the system's */
   const char *cert_file, *key_file; /* the client's own; NULL for none */
-  const char *authority;       /* overrides :authority and the name in the certificate; NULL for none */
-  size_t max_receive_bytes;    /* 0 for 4 MiB */
+  const char *authority;            /* overrides :authority and the name in the certificate; NULL for none */
+  size_t max_receive_bytes;         /* 0 for 4 MiB */
 };
 
 struct mw_client_request {
-  struct mw_slice path;        /* "/package.Service/Method" */
+  struct mw_slice path;               /* "/package.Service/Method" */
   const struct mw_metadata *metadata; /* may be NULL; borrowed for start() */
-  int64_t deadline;            /* mw_clock_mono() time, MW_NEVER for none */
-  bool single;                 /* the request is one message */
-  bool wait_for_ready;         /* retry to connect until the deadline instead of failing at once */
-  const char *compression;     /* "gzip", "deflate"; NULL for none */
+  int64_t deadline;                   /* mw_clock_mono() time, MW_NEVER for none */
+  bool single;                        /* the request is one message */
+  bool wait_for_ready;                /* retry to connect until the deadline instead of failing at once */
+  const char *compression;            /* "gzip", "deflate"; NULL for none */
 };
 
 /* Events of a client call. `user` comes from start(). All are required. */

@@ -25,11 +25,11 @@ struct mw_held_message {
 
 struct mw_attempt {
   struct mw_client_rpc *rpc;
-  struct mw_client_call *call;   /* NULL before the start and after the end */
+  struct mw_client_call *call;    /* NULL before the start and after the end */
   struct mw_held_message *unsent; /* the next message to send; NULL if all are sent */
-  unsigned previous;             /* number of attempts before it, for grpc-previous-rpc-attempts */
-  bool stalled;                  /* send() has returned false: wait for `writable` */
-  bool closed;                   /* half-closed */
+  unsigned previous;              /* number of attempts before it, for grpc-previous-rpc-attempts */
+  bool stalled;                   /* send() has returned false: wait for `writable` */
+  bool closed;                    /* half-closed */
   bool reading;
   /* headers without an entry have arrived: initial headers, or a trailers-only response */
   bool bare_headers;
@@ -44,33 +44,33 @@ struct mw_client_rpc {
   const struct mw_client_events *events;
   void *user;
   struct mw_client_request request;
-  struct mw_metadata metadata;       /* in `arena`, like the next two */
+  struct mw_metadata metadata; /* in `arena`, like the next two */
   struct mw_arena arena;
-  struct mw_status failure;          /* status of the newest failed attempt, kept while another one is due */
+  struct mw_status failure; /* status of the newest failed attempt, kept while another one is due */
   struct mw_metadata failure_trailers;
 
   struct mw_attempt attempts[MW_ATTEMPTS_MAX];
-  struct mw_attempt *winner;         /* the attempt that the RPC has committed to */
-  unsigned started;                  /* number of attempts; a transparent retry does not count */
-  unsigned active;                   /* attempts that have a call */
-  unsigned backoffs;                 /* number since the start or the last pushback */
-  struct mw_timer *timer;            /* for the next attempt */
-  struct mw_post end;                /* for mw_client_rpc_finish_soon(), while `ending` */
-  struct mw_timer *headers_timer;    /* see bare_headers */
+  struct mw_attempt *winner;      /* the attempt that the RPC has committed to */
+  unsigned started;               /* number of attempts; a transparent retry does not count */
+  unsigned active;                /* attempts that have a call */
+  unsigned backoffs;              /* number since the start or the last pushback */
+  struct mw_timer *timer;         /* for the next attempt */
+  struct mw_post end;             /* for mw_client_rpc_finish_soon(), while `ending` */
+  struct mw_timer *headers_timer; /* see bare_headers */
 
   struct mw_held_message *held, **tail; /* all held messages of the request, in order */
   struct mw_held_message *reserved;     /* being filled */
   size_t held_bytes;
   unsigned n_held;
 
-  unsigned entered;    /* functions on the stack that still use it */
-  bool direct;         /* the winner sends the reserved message directly */
+  unsigned entered; /* functions on the stack that still use it */
+  bool direct;      /* the winner sends the reserved message directly */
   bool half_closed, want_read;
-  bool stalled;        /* send() has returned false: `writable` is due */
+  bool stalled; /* send() has returned false: `writable` is due */
   bool told_headers;
-  unsigned repeats;    /* transparent retries of attempts that never left this process */
-  bool refused_once;   /* a refused attempt was already repeated */
-  bool no_more;        /* no further hedges, because of pushback or throttling */
+  unsigned repeats;  /* transparent retries of attempts that never left this process */
+  bool refused_once; /* a refused attempt was already repeated */
+  bool no_more;      /* no further hedges, because of pushback or throttling */
   bool ending, cancelled, done, released;
 };
 

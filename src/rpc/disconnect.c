@@ -25,7 +25,6 @@ void mw_disconnect_report(struct mw_disconnects *past, struct mw_metrics *metric
   past->logged = now;
   char total[24];
   snprintf(total, sizeof total, "%llu", (unsigned long long)past->count);
-  const struct mw_log_field fields[] = {
-      {"peer", peer}, {"reason", reason}, {"detail", detail}, {"count", total}, {0}};
+  const struct mw_log_field fields[] = {{"peer", peer}, {"reason", reason}, {"detail", detail}, {"count", total}, {0}};
   mw_log(MW_LOG_WARN, fields, "%s", text);
 }

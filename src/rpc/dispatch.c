@@ -143,8 +143,7 @@ void mw_dispatch_note_expired(struct mw_dispatch *dispatch, const struct mw_call
   dispatch->expired_logged = now;
   char count[24];
   snprintf(count, sizeof count, "%llu", (unsigned long long)dispatch->expired);
-  struct mw_log_field fields[] = {
-      {"method", call->route->method->path}, {"peer", call->peer}, {"count", count}, {0}};
+  struct mw_log_field fields[] = {{"method", call->route->method->path}, {"peer", call->peer}, {"count", count}, {0}};
   mw_log(MW_LOG_WARN, fields, "calls ended before they began: their deadlines have passed");
 }
 

@@ -12,7 +12,7 @@
 #define MW_GENERATION_TRAILER "moonwire-generation"
 
 struct mw_dispatch {
-  const char *engine;        /* "core", "http" */
+  const char *engine; /* "core", "http" */
   unsigned worker;
   struct mw_router *router;  /* of the current generation; the worker replaces it */
   struct mw_run_queue queue; /* calls before they begin, and other work for handlers */
@@ -20,23 +20,23 @@ struct mw_dispatch {
   size_t live;               /* number of these calls */
   /* for calls that arrived here and run on other workers; owned by the engine; NULL for none */
   struct mw_dispatch *away;
-  uint64_t last_id;          /* id of the newest call */
-  unsigned ids;              /* number of reserved ids after it */
-  uint32_t send_limit;       /* number of unsent messages at which mw_call_send() returns false */
-  bool draining;             /* refuse new calls with UNAVAILABLE */
-  bool show_generation;      /* add it to the trailers of every call */
-  struct mw_metrics *metrics; /* may be NULL */
-  struct mw_metric *live_gauge; /* shows `live`; may be NULL */
+  uint64_t last_id;               /* id of the newest call */
+  unsigned ids;                   /* number of reserved ids after it */
+  uint32_t send_limit;            /* number of unsent messages at which mw_call_send() returns false */
+  bool draining;                  /* refuse new calls with UNAVAILABLE */
+  bool show_generation;           /* add it to the trailers of every call */
+  struct mw_metrics *metrics;     /* may be NULL */
+  struct mw_metric *live_gauge;   /* shows `live`; may be NULL */
   struct mw_metric *queued_gauge; /* shows the items of `queue`; may be NULL */
-  void (*before)(void *arg); /* runs before a new call is routed, and may replace `router`; may be NULL */
+  void (*before)(void *arg);      /* runs before a new call is routed, and may replace `router`; may be NULL */
   void *before_arg;
-  void (*idle)(void *arg);   /* runs when `live` falls to 0; may be NULL */
+  void (*idle)(void *arg); /* runs when `live` falls to 0; may be NULL */
   void *idle_arg;
   struct mw_call_stats stats;
-  uint64_t unknown;          /* calls of paths without a method */
-  int64_t unknown_logged;    /* mw_clock_mono() time of the last log line for `unknown` */
-  uint64_t expired;          /* calls whose deadline passed before they began */
-  int64_t expired_logged;    /* the same for `expired` */
+  uint64_t unknown;       /* calls of paths without a method */
+  int64_t unknown_logged; /* mw_clock_mono() time of the last log line for `unknown` */
+  uint64_t expired;       /* calls whose deadline passed before they began */
+  int64_t expired_logged; /* the same for `expired` */
 };
 
 void mw_dispatch_init(struct mw_dispatch *dispatch, const char *engine, unsigned worker);

@@ -25,13 +25,13 @@ struct mw_tls_config {
 /* Limits on clients; 0 for the engine's default. C core uses only `connections`, `streams`, `handshake_seconds` and,
  * for output, `buffer_bytes`. */
 struct mw_engine_limits {
-  unsigned connections;    /* concurrent ones, of all engines that count in `open`; no limit by default */
-  unsigned streams;        /* concurrent ones on a connection */
-  unsigned stream_resets;  /* tokens of a connection for stream resets, see docs/limits.md */
-  unsigned control_frames; /* the same for PING, SETTINGS and similar frames */
+  unsigned connections;     /* concurrent ones, of all engines that count in `open`; no limit by default */
+  unsigned streams;         /* concurrent ones on a connection */
+  unsigned stream_resets;   /* tokens of a connection for stream resets, see docs/limits.md */
+  unsigned control_frames;  /* the same for PING, SETTINGS and similar frames */
   double handshake_seconds; /* from the start of a connection to the client's first frame; also for a header block */
-  double message_seconds;  /* over which a client that sends a message must keep the minimum rate */
-  double send_seconds;     /* after which a client that reads nothing is disconnected */
+  double message_seconds;   /* over which a client that sends a message must keep the minimum rate */
+  double send_seconds;      /* after which a client that reads nothing is disconnected */
   /* Bytes that a connection may hold beyond its streams' first windows, at least one message; and a quarter of the
    * unsent bytes at which large messages wait. */
   size_t buffer_bytes;
@@ -41,12 +41,12 @@ struct mw_engine_limits {
 
 /* Keepalive and connection age (gRFC A8 and A9), in seconds; 0 for no PINGs, no limit. */
 struct mw_keepalive {
-  double time;                /* without data from a client, until it is sent a PING */
-  double timeout;             /* without data after the PING, until the connection and its calls end */
-  double min_time;            /* between PINGs of a client; the third early one ends the connection */
-  bool permit_without_stream; /* PINGs without calls, from either side; else a client may send one in two hours */
-  double max_connection_idle; /* without a call, until the connection is drained */
-  double max_connection_age;  /* until the connection is drained, plus or minus a tenth */
+  double time;                     /* without data from a client, until it is sent a PING */
+  double timeout;                  /* without data after the PING, until the connection and its calls end */
+  double min_time;                 /* between PINGs of a client; the third early one ends the connection */
+  bool permit_without_stream;      /* PINGs without calls, from either side; else a client may send one in two hours */
+  double max_connection_idle;      /* without a call, until the connection is drained */
+  double max_connection_age;       /* until the connection is drained, plus or minus a tenth */
   double max_connection_age_grace; /* after that, until the connection and its calls end */
 };
 
@@ -55,14 +55,14 @@ struct mw_keepalive {
 struct mw_engine_team;
 
 struct mw_engine_config {
-  struct mw_loop *loop;         /* borrowed; the worker's */
-  struct mw_dispatch *dispatch; /* borrowed; NULL for a guest, which only opens channels */
-  size_t max_receive_bytes;     /* largest message accepted, after decompression; 4 MiB by default */
-  size_t max_metadata_bytes;    /* largest request header list */
+  struct mw_loop *loop;            /* borrowed; the worker's */
+  struct mw_dispatch *dispatch;    /* borrowed; NULL for a guest, which only opens channels */
+  size_t max_receive_bytes;        /* largest message accepted, after decompression; 4 MiB by default */
+  size_t max_metadata_bytes;       /* largest request header list */
   const struct mw_tls_config *tls; /* NULL for plain text */
   struct mw_keepalive keepalive;
   struct mw_engine_limits limits;
-  struct mw_engine_team *team;  /* borrowed; NULL for a single engine */
+  struct mw_engine_team *team; /* borrowed; NULL for a single engine */
 };
 
 struct mw_engine {

@@ -54,9 +54,9 @@ bool mw_metadata_is_binary(struct mw_slice key) { return ends_with(key, "-bin");
 
 /* True for headers with a meaning to HTTP or gRPC, which an application must not set. */
 static bool is_reserved(struct mw_slice key) {
-  static const char *const reserved[] = {"connection",   "content-length", "content-type", "host",
-                                         "keep-alive",   "proxy-connection", "te",         "trailer",
-                                         "transfer-encoding", "upgrade",   "user-agent"};
+  static const char *const reserved[] = {"connection",        "content-length",   "content-type", "host",
+                                         "keep-alive",        "proxy-connection", "te",           "trailer",
+                                         "transfer-encoding", "upgrade",          "user-agent"};
   for (size_t i = 0; i < sizeof reserved / sizeof *reserved; i++) {
     if (mw_slice_eq_str(key, reserved[i])) return true;
   }

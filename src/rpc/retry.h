@@ -14,16 +14,16 @@ enum {
 };
 
 struct mw_retry_policy {
-  unsigned max_attempts;        /* 2 to MW_ATTEMPTS_MAX, including the first */
+  unsigned max_attempts;                /* 2 to MW_ATTEMPTS_MAX, including the first */
   int64_t initial_backoff, max_backoff; /* nanoseconds, above 0 */
-  double multiplier;            /* above 0 */
-  uint32_t codes;               /* a bit for each retryable status code */
+  double multiplier;                    /* above 0 */
+  uint32_t codes;                       /* a bit for each retryable status code */
 };
 
 struct mw_hedging_policy {
   unsigned max_attempts;
-  int64_t delay;                /* nanoseconds; 0 starts all attempts at once */
-  uint32_t codes;               /* a bit for each non-fatal status code */
+  int64_t delay;  /* nanoseconds; 0 starts all attempts at once */
+  uint32_t codes; /* a bit for each non-fatal status code */
 };
 
 static inline bool mw_code_set_has(uint32_t codes, enum mw_code code) { return (codes >> (unsigned)code & 1) != 0; }

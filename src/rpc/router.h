@@ -11,18 +11,18 @@ struct mw_router;
 struct mw_route {
   const struct mw_method_type *method;
   const struct mw_handler *handler;
-  void *arg;                 /* for the handler, such as the function */
-  struct mw_router *router;  /* pinned by its calls */
+  void *arg;                     /* for the handler, such as the function */
+  struct mw_router *router;      /* pinned by its calls */
   const struct mw_route *shared; /* the route of another table, which calls use instead; NULL for none */
 };
 
 struct mw_router {
-  struct mw_map routes;   /* path -> struct mw_route, owned */
+  struct mw_map routes; /* path -> struct mw_route, owned */
   /* name -> const struct mw_service_type: services of the routes, and of mw_router_add_service() */
   struct mw_map services;
   const struct mw_pool *pool; /* borrowed: the generation's schema; set by the owner, NULL at first */
   uint64_t generation;
-  size_t calls;         /* number of calls that pin it */
+  size_t calls;                /* number of calls that pin it */
   void (*unpinned)(void *arg); /* runs when `calls` falls to 0; may be NULL */
   void *unpinned_arg;
 };

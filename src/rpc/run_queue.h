@@ -43,10 +43,10 @@ struct mw_run_queue;
 
 /* Embedded in the object that represents the work. */
 struct mw_run_item {
-  struct mw_list link;      /* in a list of its lane while queued; otherwise free for the owner */
-  struct mw_run_lane *lane; /* NULL while not queued */
-  int64_t arrived;          /* mw_clock_mono() time */
-  int64_t deadline;         /* of a request that has not begun; MW_NEVER for other items */
+  struct mw_list link;                   /* in a list of its lane while queued; otherwise free for the owner */
+  struct mw_run_lane *lane;              /* NULL while not queued */
+  int64_t arrived;                       /* mw_clock_mono() time */
+  int64_t deadline;                      /* of a request that has not begun; MW_NEVER for other items */
   void (*run)(struct mw_run_item *item); /* runs after the removal; may add the item again, or free it */
 };
 
@@ -62,16 +62,16 @@ struct mw_run_lane {
 struct mw_run_queue {
   struct mw_list lanes; /* struct mw_run_lane.link: those with items, in order of their turns */
   struct mw_run_lane first, expired;
-  size_t n;             /* items */
-  int64_t now;          /* mw_clock_mono() before the running item; 0 while none runs */
-  int64_t began;        /* the same before the first item of this turn; 0 before it */
-  int64_t sweeps;       /* mw_clock_mono() time of the next search for expired items */
-  bool over;            /* the time of this turn is used up */
-  bool behind;          /* the last turn left items over */
-  unsigned ran, ran_before;     /* number of items in this turn, and in the last turn that ran any */
-  int64_t spent, spent_before;  /* nanoseconds that they took */
-  int64_t spent_first;          /* part of `spent`: the lane `first` in this turn */
-  int64_t credit;               /* nanoseconds that expired items may still take before the next item of the lanes */
+  size_t n;                    /* items */
+  int64_t now;                 /* mw_clock_mono() before the running item; 0 while none runs */
+  int64_t began;               /* the same before the first item of this turn; 0 before it */
+  int64_t sweeps;              /* mw_clock_mono() time of the next search for expired items */
+  bool over;                   /* the time of this turn is used up */
+  bool behind;                 /* the last turn left items over */
+  unsigned ran, ran_before;    /* number of items in this turn, and in the last turn that ran any */
+  int64_t spent, spent_before; /* nanoseconds that they took */
+  int64_t spent_first;         /* part of `spent`: the lane `first` in this turn */
+  int64_t credit;              /* nanoseconds that expired items may still take before the next item of the lanes */
 };
 
 void mw_run_queue_init(struct mw_run_queue *queue);

@@ -314,8 +314,9 @@ static int method_member(struct reader *r, const char *key, void *to) {
   if (strcmp(key, "hedgingPolicy") == 0) return read_hedging(r, method);
   if (strcmp(key, "timeout") == 0) return read_duration(r, 0, "a duration such as \"1.5s\"", &method->timeout);
   if (is_one_of(key, engine)) return skip(r);
-  return unknown(r, "name, timeout, retryPolicy, hedgingPolicy, waitForReady, maxRequestMessageBytes, "
-                    "maxResponseMessageBytes");
+  return unknown(r,
+                 "name, timeout, retryPolicy, hedgingPolicy, waitForReady, maxRequestMessageBytes, "
+                 "maxResponseMessageBytes");
 }
 
 static int read_method(struct reader *r, const char *key, void *to) {

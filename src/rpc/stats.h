@@ -9,12 +9,13 @@
 #include "rpc/status.h"
 
 struct mw_call_stats {
-  struct mw_metrics *metrics; /* borrowed; NULL before the first count */
+  struct mw_metrics *metrics;                                        /* borrowed; NULL before the first count */
   struct mw_metric_family *calls, *seconds, *wait, *received, *sent; /* NULL if the registry refused them */
-  struct mw_map methods; /* path -> struct method_stats, owned */
+  struct mw_map methods;                                             /* path -> struct method_stats, owned */
 };
 
-#define MW_CALL_STATS_INIT {NULL, NULL, NULL, NULL, NULL, NULL, MW_MAP_INIT}
+#define MW_CALL_STATS_INIT \
+  { NULL, NULL, NULL, NULL, NULL, NULL, MW_MAP_INIT }
 
 void mw_call_stats_fini(struct mw_call_stats *stats);
 

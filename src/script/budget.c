@@ -13,17 +13,17 @@
 #include "script/weak.h"
 
 enum {
-  TICKS = 10,                 /* checks in the time of a slice */
-  INSTRUCTIONS = 1000,        /* between two checks without a ticker */
-  EARLY_CALLS = 16,           /* calls of C functions by C functions after a tick, without an instruction */
-  BULK_TURN = 1024 * 1024,    /* bytes of large allocations after which the hook fires at once */
-  RESERVE = 1024 * 1024,      /* bytes beyond limit and loan, for reporting a refusal of memory */
-  LOAN_PART = 16,             /* part of the limit that is lent beyond it while memory is short */
-  ROOM_PART = 8,              /* part of the limit that must be free after a collection */
-  OUTSIDE_PART = 4,           /* part of the limit beyond it for C, which cannot collect garbage first */
-  CALLS_PART = 4,             /* part of the limit that must be free to spawn fibers */
-  ROOM_PERIOD = 16,           /* least time from one collection for room to the next, in durations of one */
-  LOAD_FACTOR = 10            /* slices for loading scripts, at least one second in total */
+  TICKS = 10,              /* checks in the time of a slice */
+  INSTRUCTIONS = 1000,     /* between two checks without a ticker */
+  EARLY_CALLS = 16,        /* calls of C functions by C functions after a tick, without an instruction */
+  BULK_TURN = 1024 * 1024, /* bytes of large allocations after which the hook fires at once */
+  RESERVE = 1024 * 1024,   /* bytes beyond limit and loan, for reporting a refusal of memory */
+  LOAN_PART = 16,          /* part of the limit that is lent beyond it while memory is short */
+  ROOM_PART = 8,           /* part of the limit that must be free after a collection */
+  OUTSIDE_PART = 4,        /* part of the limit beyond it for C, which cannot collect garbage first */
+  CALLS_PART = 4,          /* part of the limit that must be free to spawn fibers */
+  ROOM_PERIOD = 16,        /* least time from one collection for room to the next, in durations of one */
+  LOAD_FACTOR = 10         /* slices for loading scripts, at least one second in total */
 };
 #define REFUSAL "not enough memory" /* Lua's own text */
 #define LONGEST_TICK (10 * (int64_t)MW_NS_PER_MS)

@@ -21,11 +21,11 @@ struct mw_vm;
 
 /* The limits of a worker. */
 struct mw_limits {
-  int64_t slice;  /* nanoseconds that a fiber may run without a wait; 0 for no limit */
-  size_t memory;  /* bytes of the state, and of C for scripts; 0 for no limit */
+  int64_t slice;    /* nanoseconds that a fiber may run without a wait; 0 for no limit */
+  size_t memory;    /* bytes of the state, and of C for scripts; 0 for no limit */
   size_t weak_keys; /* places of all tables with weak keys (script/weak.h); 0 for no limit */
-  bool brief;     /* loading scripts may take ten slices, even if that is less than 1 s */
-  bool warn_each; /* warn of each run that takes half of its slice, not of one a second */
+  bool brief;       /* loading scripts may take ten slices, even if that is less than 1 s */
+  bool warn_each;   /* warn of each run that takes half of its slice, not of one a second */
 };
 
 /* Lack of memory. Lua collects all garbage before it lets an allocation fail, which takes 0.1 to 0.5 s with a full
@@ -33,36 +33,36 @@ struct mw_limits {
  * such collection, and the code that asks for one is cut at its next instruction. The garbage is collected in steps
  * (script/collect.h) until a cycle has freed enough. */
 struct mw_shortage {
-  bool on;          /* memory is short */
-  bool lent;        /* to the running code, which is to be cut */
-  size_t refused;   /* bytes of the block for which Lua is collecting garbage, or 0 */
-  int64_t full;     /* mw_clock_real() of the last collection that left no room for spawned fibers; 0 for never */
-  int64_t next;     /* mw_clock_real() from which mw_budget_has_room() may collect garbage */
-  int64_t vain;     /* mw_clock_real() of the last full collection that freed little; 0 for none */
+  bool on;        /* memory is short */
+  bool lent;      /* to the running code, which is to be cut */
+  size_t refused; /* bytes of the block for which Lua is collecting garbage, or 0 */
+  int64_t full;   /* mw_clock_real() of the last collection that left no room for spawned fibers; 0 for never */
+  int64_t next;   /* mw_clock_real() from which mw_budget_has_room() may collect garbage */
+  int64_t vain;   /* mw_clock_real() of the last full collection that freed little; 0 for none */
 };
 
 enum mw_cut {
   MW_CUT_NONE,
-  MW_CUT_SLICE,   /* it ran too long without a wait */
-  MW_CUT_MEMORY,  /* it ran when the memory was used up */
-  MW_CUT_KEYS,     /* it filled a table with keys that collide (script/collisions.h) */
+  MW_CUT_SLICE,     /* it ran too long without a wait */
+  MW_CUT_MEMORY,    /* it ran when the memory was used up */
+  MW_CUT_KEYS,      /* it filled a table with keys that collide (script/collisions.h) */
   MW_CUT_WEAK_KEYS, /* it filled tables with weak keys (script/weak.h) */
-  MW_CUT_DEADLINE, /* its deadline has passed */
-  MW_CUT_STOP      /* it ran on after the end of the state (vm->ends) */
+  MW_CUT_DEADLINE,  /* its deadline has passed */
+  MW_CUT_STOP       /* it ran on after the end of the state (vm->ends) */
 };
 
 struct mw_account {
-  int64_t slice;   /* nanoseconds it may run without a wait; 0 for no limit */
+  int64_t slice;            /* nanoseconds it may run without a wait; 0 for no limit */
   struct mw_account *outer; /* account of the code that waits for this run's end: both share its slice; may be NULL */
-  int64_t expires; /* mw_clock_mono() time of its deadline; MW_NEVER for none */
-  int64_t started; /* mw_clock_real() of the first check of this run; 0 before */
-  int64_t busy;    /* the thread's processor time at `started` */
-  bool warned;     /* a warning of this run was logged */
-  bool refused;    /* memory was refused in this run: unless Lua asks again, an error unwinds it */
-  enum mw_cut cut; /* reason of the cut */
-  bool hard;       /* no further code may run */
-  int error_ref;   /* registry: the error of the cut, or LUA_NOREF */
-  char place[96];  /* "FILE:LINE" where it was cut */
+  int64_t expires;          /* mw_clock_mono() time of its deadline; MW_NEVER for none */
+  int64_t started;          /* mw_clock_real() of the first check of this run; 0 before */
+  int64_t busy;             /* the thread's processor time at `started` */
+  bool warned;              /* a warning of this run was logged */
+  bool refused;             /* memory was refused in this run: unless Lua asks again, an error unwinds it */
+  enum mw_cut cut;          /* reason of the cut */
+  bool hard;                /* no further code may run */
+  int error_ref;            /* registry: the error of the cut, or LUA_NOREF */
+  char place[96];           /* "FILE:LINE" where it was cut */
 };
 
 /* Sets the limits of a state, on the thread that runs it. The first call must precede all code. A fiber keeps the slice

@@ -5,15 +5,15 @@
 #include "base/clock.h"
 
 enum {
-  CYCLES = 3,                     /* end the current one; find and finalize the garbage; free it */
-  STEP_NS = MW_NS_PER_MS / 5,     /* the longest delay of the worker's calls */
+  CYCLES = 3,                 /* end the current one; find and finalize the garbage; free it */
+  STEP_NS = MW_NS_PER_MS / 5, /* the longest delay of the worker's calls */
   PAUSE_NS = MW_NS_PER_MS,
   DESCRIPTORS = 64,
   PRESSED_STEP_NS = 5 * MW_NS_PER_MS, /* the longest delay while memory is almost used up */
   PRESSED_PAUSE_NS = 5 * MW_NS_PER_MS,
-  REST_NS = MW_NS_PER_S,              /* between two rounds of cycles while memory stays almost used up */
-  PACE = 64 * 1024,               /* bytes outside of Lua that are due a step */
-  SPACE = 1024 * 1024             /* bytes; with much more, garbage would exceed the processor's caches */
+  REST_NS = MW_NS_PER_S, /* between two rounds of cycles while memory stays almost used up */
+  PACE = 64 * 1024,      /* bytes outside of Lua that are due a step */
+  SPACE = 1024 * 1024    /* bytes; with much more, garbage would exceed the processor's caches */
 };
 
 #ifdef __SANITIZE_ADDRESS__
@@ -64,9 +64,7 @@ static void expect_descriptors(struct mw_vm *vm) {
 
 static void collect(void *arg);
 
-static void wait(struct mw_vm *vm, int64_t time) {
-  vm->collecting = mw_timer_start_real(vm->loop, time, collect, vm);
-}
+static void wait(struct mw_vm *vm, int64_t time) { vm->collecting = mw_timer_start_real(vm->loop, time, collect, vm); }
 
 /* Runs steps until a cycle ends, for at most `time` nanoseconds. */
 static void run_steps(struct mw_vm *vm, int64_t time) {

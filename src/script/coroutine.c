@@ -146,9 +146,7 @@ static int go_on_wrap(lua_State *L, lua_State *inside, int n) {
   return lua_error(L);
 }
 
-static int after_wrap(lua_State *L, int status, lua_KContext context) {
-  return go_on_wrap(L, (lua_State *)context, 0);
-}
+static int after_wrap(lua_State *L, int status, lua_KContext context) { return go_on_wrap(L, (lua_State *)context, 0); }
 
 static int call_wrapped(lua_State *L) {
   lua_State *inside = lua_tothread(L, lua_upvalueindex(1));
@@ -208,9 +206,8 @@ static int l_isyieldable(lua_State *L) {
 }
 
 void mw_libs_replace_coroutine(lua_State *L) {
-  static const luaL_Reg functions[] = {{"create", l_create},   {"resume", l_resume},
-                                       {"wrap", l_wrap},       {"yield", l_yield},
-                                       {"running", l_running}, {"isyieldable", l_isyieldable},
+  static const luaL_Reg functions[] = {{"create", l_create}, {"resume", l_resume},   {"wrap", l_wrap},
+                                       {"yield", l_yield},   {"running", l_running}, {"isyieldable", l_isyieldable},
                                        {NULL, NULL}};
   lua_getglobal(L, "coroutine");
   luaL_setfuncs(L, functions, 0);

@@ -12,9 +12,9 @@
 
 /* Global functions and library functions that scripts see. load, print, rawset, getmetatable, setmetatable and
  * collectgarbage are replaced. */
-static const char *const base_names[] = {"_VERSION", "assert", "error",  "ipairs",   "next",     "pairs", "pcall",
-                                         "rawequal", "rawget", "rawlen", "select",   "tonumber", "tostring",
-                                         "type",     "xpcall", NULL};
+static const char *const base_names[] = {"_VERSION", "assert",   "error",  "ipairs", "next",   "pairs",
+                                         "pcall",    "rawequal", "rawget", "rawlen", "select", "tonumber",
+                                         "tostring", "type",     "xpcall", NULL};
 static const char *const library_names[] = {"coroutine", "table", "string", "math", "utf8", NULL};
 static const char *const os_names[] = {"time", "date", "clock", "difftime", NULL};
 

@@ -44,17 +44,17 @@ struct mw_fiber {
   bool nested;                /* this run is within that of another fiber */
   uint64_t store_client;      /* for bind/store/store_hold.c: the client for which it has held a snapshot; 0 for none */
   bool waiting;
-  bool refused;               /* Lua had no C stack to continue a coroutine of the chain */
-  lua_State *innermost;       /* the waiting coroutine: its own, or one of the script's inside it */
-  void (*cancel)(void *arg);  /* of the pending wait; NULL if it cannot be cancelled and runs to its end */
+  bool refused;              /* Lua had no C stack to continue a coroutine of the chain */
+  lua_State *innermost;      /* the waiting coroutine: its own, or one of the script's inside it */
+  void (*cancel)(void *arg); /* of the pending wait; NULL if it cannot be cancelled and runs to its end */
   void *cancel_arg;
-  struct mw_ready ready;      /* queued if the pending wait has ended and `k` has not run */
-  bool of_job;                /* waits of jobs end after those of calls (script/ready.h) */
-  lua_KFunction k;            /* continuation of the pending wait */
+  struct mw_ready ready; /* queued if the pending wait has ended and `k` has not run */
+  bool of_job;           /* waits of jobs end after those of calls (script/ready.h) */
+  lua_KFunction k;       /* continuation of the pending wait */
   lua_KContext context;
-  bool quiet;                 /* the pending wait returns after a kill and does not raise */
+  bool quiet; /* the pending wait returns after a kill and does not raise */
   enum mw_fiber_doom doom;
-  bool abandoned;             /* every wait raises */
+  bool abandoned;                             /* every wait raises */
   void (*push_doom)(lua_State *L, void *arg); /* pushes the error of a killed fiber */
   void *doom_arg;
   int doom_ref;               /* registry: the error after it was raised, or LUA_NOREF */
@@ -62,7 +62,7 @@ struct mw_fiber {
   struct mw_account account;  /* the code that starts the fiber may change its limits */
   struct mw_log_context log;  /* context of log lines while it runs */
   void (*done)(struct mw_fiber *fiber, void *owner);
-  void *owner;                /* the call or job that started it */
+  void *owner; /* the call or job that started it */
 };
 
 /* Makes a fiber for code of `program` (NULL for none). mw_fiber_start() must follow. `done(fiber, owner)` runs after

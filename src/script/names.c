@@ -18,11 +18,11 @@ struct scanner {
   lua_State *L;
   const char *at, *end;
   unsigned line, steps;
-  enum kind kind;        /* kind of the token before `at` */
+  enum kind kind; /* kind of the token before `at` */
   const char *text;
   size_t len;
   unsigned token_line;
-  enum kind last;        /* kind of the token before that, and its first byte if it is the only one */
+  enum kind last; /* kind of the token before that, and its first byte if it is the only one */
   char last_byte;
 };
 

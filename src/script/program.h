@@ -26,27 +26,27 @@ struct mw_script_file {
 };
 
 struct mw_program {
-  int self_ref;                /* registry: the userdata; LUA_NOREF after it is retired */
+  int self_ref; /* registry: the userdata; LUA_NOREF after it is retired */
   struct mw_vm *vm;
-  const struct mw_host *host;  /* for the bindings; opaque here */
-  struct mw_pool *pool;        /* a reference */
+  const struct mw_host *host; /* for the bindings; opaque here */
+  struct mw_pool *pool;       /* a reference */
   uint64_t generation;
   struct mw_router router;
   const struct mw_script_file *files; /* borrowed, sorted by path */
   size_t n_files;
   const struct mw_file_list *names; /* borrowed; NULL without links */
-  size_t n_fibers;             /* live fibers that run its code */
-  int env_ref;                 /* registry: the environment */
-  int modules_ref;             /* registry: module name -> value */
-  struct mw_err *findings;     /* while loading: receives the errors */
-  int failed;                  /* MW_E* of a script that did not load, or 0 */
-  int interceptors_ref;        /* registry: for bind/call/intercept.c */
-  int services_ref;            /* registry: for bind/call/service.c, service name -> handlers */
-  struct mw_list jobs;         /* for bind/job.c */
-  size_t n_periodic;           /* jobs of mw.every */
-  size_t n_runs;               /* their current runs */
-  struct mw_pause pause;       /* pause of its jobs */
-  void *messages;              /* state of each type, for bind/message/message.c */
+  size_t n_fibers;                  /* live fibers that run its code */
+  int env_ref;                      /* registry: the environment */
+  int modules_ref;                  /* registry: module name -> value */
+  struct mw_err *findings;          /* while loading: receives the errors */
+  int failed;                       /* MW_E* of a script that did not load, or 0 */
+  int interceptors_ref;             /* registry: for bind/call/intercept.c */
+  int services_ref;                 /* registry: for bind/call/service.c, service name -> handlers */
+  struct mw_list jobs;              /* for bind/job.c */
+  size_t n_periodic;                /* jobs of mw.every */
+  size_t n_runs;                    /* their current runs */
+  struct mw_pause pause;            /* pause of its jobs */
+  void *messages;                   /* state of each type, for bind/message/message.c */
   void (*close)(struct mw_program *program);
 };
 

@@ -2,7 +2,7 @@
 
 #include "base/clock.h"
 
-#define TURN_NS (5 * (int64_t)MW_NS_PER_MS)      /* for the work of a list in one turn */
+#define TURN_NS (5 * (int64_t)MW_NS_PER_MS)       /* for the work of a list in one turn */
 #define LONG_TURN_NS (10 * (int64_t)MW_NS_PER_MS) /* jobs pause after a turn this long */
 
 static void start_turn(struct mw_ready_queue *queue) {

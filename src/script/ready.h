@@ -19,12 +19,12 @@ struct mw_ready {
 struct mw_ready_queue {
   struct mw_loop *loop; /* borrowed */
   struct mw_list calls, jobs;
-  struct mw_post post;  /* posts the next turn */
+  struct mw_post post; /* posts the next turn */
   bool posted;
   struct mw_timer *pause; /* ends the jobs' pause, or NULL */
-  uint64_t turn;        /* the loop's time in the turn of `until` */
-  int64_t until;        /* mw_clock_real() until which work runs at once in that turn */
-  int64_t rested;       /* mw_clock_real() before which no work runs at once, after work that took longer than a turn */
+  uint64_t turn;          /* the loop's time in the turn of `until` */
+  int64_t until;          /* mw_clock_real() until which work runs at once in that turn */
+  int64_t rested; /* mw_clock_real() before which no work runs at once, after work that took longer than a turn */
 };
 
 void mw_ready_init(struct mw_ready_queue *queue, struct mw_loop *loop);

@@ -27,52 +27,52 @@ struct mw_program;
 struct mw_store_holds;
 
 struct mw_vm {
-  lua_State *L;             /* the main thread; runs only set-up */
-  struct mw_loop *loop;     /* borrowed */
-  struct mw_fiber *running; /* the running fiber, or NULL */
-  struct mw_list idle;      /* fibers whose coroutine is ready for reuse */
-  struct mw_list live;      /* fibers that run or wait */
+  lua_State *L;                /* the main thread; runs only set-up */
+  struct mw_loop *loop;        /* borrowed */
+  struct mw_fiber *running;    /* the running fiber, or NULL */
+  struct mw_list idle;         /* fibers whose coroutine is ready for reuse */
+  struct mw_list live;         /* fibers that run or wait */
   struct mw_ready_queue ready; /* due jobs, ended waits */
   size_t n_idle, n_live;
-  struct mw_metric *live_gauge; /* shows n_live; may be NULL */
-  uint64_t n_started;       /* number of fibers started */
+  struct mw_metric *live_gauge;                                   /* shows n_live; may be NULL */
+  uint64_t n_started;                                             /* number of fibers started */
   void (*broken)(struct mw_vm *vm, const struct mw_fiber *fiber); /* after a killed or cut fiber has ended; or NULL */
-  struct mw_store_holds *holds; /* for bind/store/store_hold.c; NULL before it opens */
+  struct mw_store_holds *holds;                   /* for bind/store/store_hold.c; NULL before it opens */
   struct mw_metric *memory_gauge, *outside_gauge; /* show parts of `memory`; may be NULL */
-  struct mw_program *newest; /* program of the newest committed generation; NULL before the first */
-  struct mw_program *loading; /* the program whose scripts are loading, or NULL */
-  int unyieldable;          /* > 0: an outer C call forbids waits */
-  struct mw_arena scratch;  /* for one C function at a time: see mw_vm_scratch() */
-  struct mw_blocks blocks;  /* memory of Lua's values */
-  struct mw_quota memory;   /* memory of Lua, without the ballast of script/collect.h, and of C for scripts */
-  enum mw_cut refused_for;  /* reason of the last refusal of memory in this run; MW_CUT_NONE for its lack */
-  size_t bulk_from;         /* bytes: mw_budget_allow() checks a block of this size or more */
-  size_t weak_places;       /* places of the registered tables with weak keys (script/weak.h) */
+  struct mw_program *newest;   /* program of the newest committed generation; NULL before the first */
+  struct mw_program *loading;  /* the program whose scripts are loading, or NULL */
+  int unyieldable;             /* > 0: an outer C call forbids waits */
+  struct mw_arena scratch;     /* for one C function at a time: see mw_vm_scratch() */
+  struct mw_blocks blocks;     /* memory of Lua's values */
+  struct mw_quota memory;      /* memory of Lua, without the ballast of script/collect.h, and of C for scripts */
+  enum mw_cut refused_for;     /* reason of the last refusal of memory in this run; MW_CUT_NONE for its lack */
+  size_t bulk_from;            /* bytes: mw_budget_allow() checks a block of this size or more */
+  size_t weak_places;          /* places of the registered tables with weak keys (script/weak.h) */
   atomic_size_t held_by_works; /* bytes that the pool's threads hold for it (bind/files/work.h) */
   struct mw_limits limits;
-  size_t unasked;           /* bytes that Lua may hold without mw_budget_allow() */
+  size_t unasked; /* bytes that Lua may hold without mw_budget_allow() */
   struct mw_shortage shortage;
-  struct mw_account *account; /* of the running code, or NULL */
+  struct mw_account *account;        /* of the running code, or NULL */
   struct mw_account loading_account; /* for code outside of fibers */
-  lua_State *volatile current; /* the running thread, or NULL. A signal handler reads it */
-  struct mw_ticker ticker;  /* triggers checks of the running code */
-  _Atomic int64_t ends;     /* mw_clock_real() after which runs are cut at once; MW_NEVER. Any thread may set it */
-  unsigned missed;          /* ticks since the hook was armed without firing */
-  unsigned early_calls;     /* calls since the last instruction with an armed hook, after a tick */
-  size_t bulk;              /* bytes of large allocations since they last made the hook fire */
-  int64_t warned;           /* mw_clock_real() of the last warning of a long run; 0 for none */
-  size_t unpaced;           /* bytes for which mw_collect_charge() has done no work */
+  lua_State *volatile current;       /* the running thread, or NULL. A signal handler reads it */
+  struct mw_ticker ticker;           /* triggers checks of the running code */
+  _Atomic int64_t ends;        /* mw_clock_real() after which runs are cut at once; MW_NEVER. Any thread may set it */
+  unsigned missed;             /* ticks since the hook was armed without firing */
+  unsigned early_calls;        /* calls since the last instruction with an armed hook, after a tick */
+  size_t bulk;                 /* bytes of large allocations since they last made the hook fire */
+  int64_t warned;              /* mw_clock_real() of the last warning of a long run; 0 for none */
+  size_t unpaced;              /* bytes for which mw_collect_charge() has done no work */
   struct mw_timer *collecting; /* the next step of a collection (script/collect.h), or NULL */
-  unsigned cycles;          /* remaining cycles of the collection */
-  size_t descriptors;       /* descriptors of Lua's values: files, channels */
-  size_t descriptors_due;   /* number at which the next collection begins; 0 before the first */
-#ifdef __SANITIZE_ADDRESS__ /* for mw_collect_stress() */
+  unsigned cycles;             /* remaining cycles of the collection */
+  size_t descriptors;          /* descriptors of Lua's values: files, channels */
+  size_t descriptors_due;      /* number at which the next collection begins; 0 before the first */
+#ifdef __SANITIZE_ADDRESS__    /* for mw_collect_stress() */
   bool stressed;
-  size_t allocations;       /* before this run */
+  size_t allocations; /* before this run */
   size_t run_allocations;
   size_t skipped_allocations; /* remaining before the one that forces a cycle */
 #endif
-  char refused_at[96];      /* "FILE:LINE" where memory was last refused in this run */
+  char refused_at[96]; /* "FILE:LINE" where memory was last refused in this run */
   /* Pushes a fiber's error; if NULL, the error is a string. `place` is "FILE:LINE" or "". `traceback` may be NULL. */
   void (*push_cut)(lua_State *L, enum mw_cut why, const char *words, const char *place, const char *traceback);
 };

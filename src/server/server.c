@@ -16,14 +16,14 @@
 
 struct mw_server {
   struct mw_worker_shared shared;
-  struct mw_loop control;  /* loop of the thread that runs the server */
-  struct mw_post end_post; /* posted when the last worker has ended */
+  struct mw_loop control;     /* loop of the thread that runs the server */
+  struct mw_post end_post;    /* posted when the last worker has ended */
   struct mw_watcher *watcher; /* watches the project folder; NULL before all workers serve */
   struct mw_reload *reload;
-  struct mw_admin *admin;  /* NULL if its socket cannot be opened */
-  struct mw_trim *trim;    /* NULL while the server starts or stops */
-  atomic_uint running; /* number of workers that have not ended */
-  unsigned n_workers;  /* number of workers started */
+  struct mw_admin *admin; /* NULL if its socket cannot be opened */
+  struct mw_trim *trim;   /* NULL while the server starts or stops */
+  atomic_uint running;    /* number of workers that have not ended */
+  unsigned n_workers;     /* number of workers started */
   struct mw_worker workers[];
 };
 
@@ -143,7 +143,8 @@ int mw_server_open(struct mw_server **out, const char *dir, const struct mw_over
   mw_log_set_level(generation->settings.log_level);
   mw_log_context()->generation = generation->number;
   struct mw_server *server = calloc(1, sizeof *server + generation->settings.workers * sizeof *server->workers);
-  rc = server ? mw_worker_shared_open(&server->shared, dir, generation, err) : mw_err_set(err, MW_ENOMEM, "out of memory");
+  rc = server ? mw_worker_shared_open(&server->shared, dir, generation, err)
+              : mw_err_set(err, MW_ENOMEM, "out of memory");
   mw_generation_unref(generation);
   if (rc != 0) {
     free(server);
@@ -186,9 +187,13 @@ bool mw_server_handles(const struct mw_server *server, const struct mw_method_ty
   return route && route->handler == &mw_bind_handler;
 }
 
-struct mw_loop *mw_server_loop(struct mw_server *server) { return &server->control; }
+struct mw_loop *mw_server_loop(struct mw_server *server) {
+  return &server->control;
+}
 
-struct mw_reload *mw_server_reload(struct mw_server *server) { return server->reload; }
+struct mw_reload *mw_server_reload(struct mw_server *server) {
+  return server->reload;
+}
 
 void mw_server_run(struct mw_server *server) { uv_run(&server->control.uv, UV_RUN_DEFAULT); }
 

@@ -88,7 +88,6 @@ struct mw_backend {
 };
 
 /* Opens the LMDB engine on the folder `path`, or for ":memory:" on unlinked files. Errors as for mw_store_open(). */
-int mw_lmdb_open(struct mw_backend **out, const char *path, size_t map_size, uint64_t check_pages,
-                 struct mw_err *err);
+int mw_lmdb_open(struct mw_backend **out, const char *path, size_t map_size, uint64_t check_pages, struct mw_err *err);
 
 #endif

@@ -55,7 +55,7 @@ static bool check_counter(struct mw_walk *walk, struct mw_slice key, struct mw_s
   if (c->format == 1 ? value.len == 8 : mw_counter_read(name, value, &number) == 0) return true;
   if (name.len < 2) return mw_walk_report(walk, "the store's revision is damaged");
   return mw_walk_report(walk, "the ids of collection %.*s are damaged: their counter's checksum does not match",
-                       (int)name.len - 1, (const char *)name.data + 1);
+                        (int)name.len - 1, (const char *)name.data + 1);
 }
 
 /* ---- the walk ---- */
@@ -97,7 +97,7 @@ static int check_all(struct checking *c, struct mw_err *err) {
   mw_walk_free(walk);
   if (mw_walk_truncated(walk)) {
     mw_walk_report(walk, "the file is truncated: %zu bytes are left of %zu", c->size,
-                  (size_t)c->check->pages * walk->pages->page_size);
+                   (size_t)c->check->pages * walk->pages->page_size);
   }
   if (!mw_walk_main(walk, &data, &expiry, &meta)) return 0;
   int rc = read_format(c, &meta, err);

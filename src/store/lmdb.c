@@ -31,10 +31,8 @@ int mw_lmdb_fail(struct mw_lmdb *lm, int rc, struct mw_err *err) {
     case MDB_MAP_FULL:
       return mw_err_set(err, code, "%s: the store is full (%zu MiB): delete from it, or raise store.map_bytes",
                         lm->path, (lm->limit_pages * lm->page_size) >> 20);
-    case MDB_TXN_FULL:
-      return mw_err_set(err, code, "%s: the transaction is too large: split it", lm->path);
-    case MDB_PANIC:
-      return mw_err_set(err, code, "%s: an earlier write failed half-way: restart to recover", lm->path);
+    case MDB_TXN_FULL: return mw_err_set(err, code, "%s: the transaction is too large: split it", lm->path);
+    case MDB_PANIC: return mw_err_set(err, code, "%s: an earlier write failed half-way: restart to recover", lm->path);
     case MDB_CORRUPTED:
       return mw_err_set(err, code, "a page of the store is damaged: run `moonwire store check`, restore a backup");
     default: return mw_err_set(err, code, "%s: %s", lm->path, mdb_strerror(rc));

@@ -66,30 +66,30 @@ struct mw_lmdb {
   struct mw_mapped_range fault;
 
   /* The writer's. */
-  MDB_txn *write; /* between begin and commit */
-  bool broken;    /* an assertion of LMDB failed */
+  MDB_txn *write;                        /* between begin and commit */
+  bool broken;                           /* an assertion of LMDB failed */
   struct mw_tree data_tree, expiry_tree; /* of the last commit */
   /* with `guarded`: the tree and key whose pages were checked last; unused if `whole` */
   const struct mw_tree *guarded_tree;
   size_t guarded_len;
   uint8_t guarded[512];
 
-  int lock_fd;        /* locks the folder for this process; -1 without files */
-  int data_fd;        /* locks the data file; -1 without files */
-  char *path;         /* of the data file, for messages */
-  size_t page_size;   /* bytes */
+  int lock_fd;         /* locks the folder for this process; -1 without files */
+  int data_fd;         /* locks the data file; -1 without files */
+  char *path;          /* of the data file, for messages */
+  size_t page_size;    /* bytes */
   size_t excess_pages; /* excess of the databases' page counts over the file's pages: damage */
   /* greatest number of pages for records; the map is larger, so that a full store can still delete */
   size_t limit_pages;
 
   /* State of lmdb_trouble.c. */
-  _Atomic uint32_t *flags;       /* LMDB's own flags, or NULL */
-  uint8_t saved[MW_LMDB_META];   /* the meta page that the commit under way overwrites */
+  _Atomic uint32_t *flags;     /* LMDB's own flags, or NULL */
+  uint8_t saved[MW_LMDB_META]; /* the meta page that the commit under way overwrites */
   size_t saved_page;
   struct mw_lmdb_place places[3]; /* data file, lock, folder; unused entries have no path */
-  char trouble[256];             /* why writes are refused for good; set before `lost`, then constant */
-  _Atomic bool lost;             /* writes are refused for good */
-  _Atomic bool meta_failed;      /* the meta page must be restored before the next write */
+  char trouble[256];              /* why writes are refused for good; set before `lost`, then constant */
+  _Atomic bool lost;              /* writes are refused for good */
+  _Atomic bool meta_failed;       /* the meta page must be restored before the next write */
 
   struct mw_lmdb_shard shards[MW_LMDB_SHARDS];
 };
@@ -190,7 +190,6 @@ bool mw_lmdb_trouble(struct mw_backend *backend, char *words, size_t cap);
  * checks the meta pages, the list of free pages and the small databases; then the trees of records as far as the
  * budget allows, and a sample of the rest. Sets bits in pages->checked, which may be NULL. Sets `whole` if
  * everything was checked. An empty file passes. Returns 0, MW_EFORMAT with an error that names `path`, or MW_EIO. */
-int mw_lmdb_check(int fd, const char *path, uint64_t budget, struct mw_pages *pages, bool *whole,
-                  struct mw_err *err);
+int mw_lmdb_check(int fd, const char *path, uint64_t budget, struct mw_pages *pages, bool *whole, struct mw_err *err);
 
 #endif

@@ -45,8 +45,7 @@ static int check_mapped(const uint8_t *base, size_t size, const char *path, uint
   return rc;
 }
 
-int mw_lmdb_check(int fd, const char *path, uint64_t budget, struct mw_pages *pages, bool *whole,
-                  struct mw_err *err) {
+int mw_lmdb_check(int fd, const char *path, uint64_t budget, struct mw_pages *pages, bool *whole, struct mw_err *err) {
   struct stat st;
   *whole = true;
   if (fstat(fd, &st) != 0) return mw_err_set(err, MW_EIO, "%s: %s", path, strerror(errno));

@@ -128,8 +128,10 @@ int mw_lmdb_databases(struct mw_lmdb *lm, struct mw_err *err) {
   rc = mdb_txn_commit(txn);
   if (rc != 0) return mw_lmdb_fail_open(lm, rc, err);
   if (old) {
-    mw_log(MW_LOG_INFO, NULL, "%s: upgraded to format %d: records get checksums as they are written; an older Moonwire "
-           "can no longer open it", lm->path, MW_LMDB_FORMAT);
+    mw_log(MW_LOG_INFO, NULL,
+           "%s: upgraded to format %d: records get checksums as they are written; an older Moonwire "
+           "can no longer open it",
+           lm->path, MW_LMDB_FORMAT);
   }
   return 0;
 }

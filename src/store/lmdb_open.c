@@ -80,7 +80,8 @@ static void grow(struct mw_pages *pages) {
   MDB_envinfo info;
   if (mdb_env_info(lm->env, &info) != 0 || info.me_last_pgno >= info.me_mapsize / pages->page_size) return;
   uint64_t count = info.me_last_pgno + 1, old = atomic_load(&pages->count);
-  while (old < count && !atomic_compare_exchange_weak(&pages->count, &old, count)) {}
+  while (old < count && !atomic_compare_exchange_weak(&pages->count, &old, count)) {
+  }
 }
 
 /* After the databases are open. */
@@ -172,8 +173,7 @@ static int open_in_memory(struct mw_lmdb *lm, size_t map_size, struct mw_err *er
   return rc == 0 ? open_pages(lm, err) : rc;
 }
 
-int mw_lmdb_open(struct mw_backend **out, const char *path, size_t map_size, uint64_t check_pages,
-                 struct mw_err *err) {
+int mw_lmdb_open(struct mw_backend **out, const char *path, size_t map_size, uint64_t check_pages, struct mw_err *err) {
   struct mw_lmdb *lm = aligned_alloc(_Alignof(struct mw_lmdb), sizeof *lm);
   if (!lm) return mw_err_set(err, MW_ENOMEM, "%s: out of memory", path);
   *lm = (struct mw_lmdb){.base = {&mw_lmdb_ops}, .lock_fd = -1, .data_fd = -1};

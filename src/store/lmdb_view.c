@@ -16,7 +16,7 @@ struct mw_view {
   struct mw_lmdb_shard *shard;
   MDB_txn *txn;
   struct mw_tree data;
-  uint64_t state; /* transaction number of `data`; 0 for none */
+  uint64_t state;          /* transaction number of `data`; 0 for none */
   struct mw_cursor cursor; /* for scans; initialised with `data` */
 };
 
@@ -64,8 +64,7 @@ static int begin(struct mw_lmdb *lm, struct mw_view *view) {
 
 static int fail_begin(struct mw_lmdb *lm, int rc, struct mw_err *err) {
   if (rc != MDB_READERS_FULL) return mw_lmdb_fail(lm, rc, err);
-  return mw_err_set(err, MW_ELIMIT, "%s: %d snapshots are open, the maximum", lm->path,
-                    MW_LMDB_READERS);
+  return mw_err_set(err, MW_ELIMIT, "%s: %d snapshots are open, the maximum", lm->path, MW_LMDB_READERS);
 }
 
 static int view_new(struct mw_lmdb *lm, struct mw_lmdb_shard *shard, struct mw_view **out) {
@@ -236,8 +235,7 @@ static bool value_checked(struct mw_pages *pages, struct mw_slice key, struct mw
 
 /* True if a record outside the range belongs in it and has one wrong bit in its key. The record with the key `after`
  * was checked already. */
-static bool has_strayed(struct mw_pages *pages, const struct range *range, struct mw_slice key,
-                        struct mw_slice value) {
+static bool has_strayed(struct mw_pages *pages, const struct range *range, struct mw_slice key, struct mw_slice value) {
   struct mw_record record;
   uint8_t bytes[MW_STORE_KEY_MAX];
   if (key.len > sizeof bytes || (range->after.data && mw_slice_eq(key, range->after))) return false;

@@ -8,9 +8,11 @@ enum { DB_NUMBERS = 0x08, ENV_FILE = 0x4000 };
 
 bool mw_tree_read(const uint8_t *record, enum mw_tree_order order, struct mw_tree *out) {
   unsigned flags = mw_read16(record + 4);
-  *out = (struct mw_tree){.root = mw_read64(record + 40), .entries = mw_read64(record + 32),
+  *out = (struct mw_tree){.root = mw_read64(record + 40),
+                          .entries = mw_read64(record + 32),
                           .pages = mw_read64(record + 8) + mw_read64(record + 16) + mw_read64(record + 24),
-                          .depth = mw_read16(record + 6), .order = order};
+                          .depth = mw_read16(record + 6),
+                          .order = order};
   if (order == MW_TREE_NUMBERS ? (flags | ENV_FILE) != (DB_NUMBERS | ENV_FILE) : flags != 0) return false;
   if (out->root == MW_NO_PAGE) return true;
   return out->depth >= 1 && out->depth <= MW_TREE_DEPTH;
@@ -78,8 +80,8 @@ bool mw_page_narrow(const struct mw_pages *pages, const uint8_t *page, unsigned 
 bool mw_page_within(const struct mw_pages *pages, const uint8_t *page, bool leaf, enum mw_tree_order order,
                     const struct mw_bounds *bounds) {
   struct mw_slice key;
-  if (bounds->low.data && (!mw_page_key(pages, page, leaf ? 0 : 1, &key) ||
-                           mw_key_compare(order, key, bounds->low) < 0)) {
+  if (bounds->low.data &&
+      (!mw_page_key(pages, page, leaf ? 0 : 1, &key) || mw_key_compare(order, key, bounds->low) < 0)) {
     return false;
   }
   if (!bounds->high.data) return true;

@@ -26,8 +26,8 @@ enum {
   MW_PAGE_OVERFLOW = 0x04,
   MW_PAGE_META = 0x08,
   MW_NODE_HEADER = 8,
-  MW_NODE_BIG = 0x01,  /* the value is in overflow pages */
-  MW_NODE_TREE = 0x02, /* the value is the record of a tree */
+  MW_NODE_BIG = 0x01,    /* the value is in overflow pages */
+  MW_NODE_TREE = 0x02,   /* the value is the record of a tree */
   MW_NODE_KEY_MAX = 511, /* bytes */
   MW_TREE_RECORD = 48,
   MW_META_SIZE = 136,
@@ -39,9 +39,9 @@ enum {
 struct mw_pages {
   const uint8_t *base;
   size_t page_size;
-  _Atomic uint64_t count;            /* pages in use; only grows */
-  void (*grow)(struct mw_pages *);   /* reads `count` again; NULL if it is final */
-  _Atomic uint8_t *checked;          /* a bit for each page of the map; NULL: check every time */
+  _Atomic uint64_t count;          /* pages in use; only grows */
+  void (*grow)(struct mw_pages *); /* reads `count` again; NULL if it is final */
+  _Atomic uint8_t *checked;        /* a bit for each page of the map; NULL: check every time */
 };
 
 /* Order of the keys, and kind of the values. The keys of LMDB's list of free pages are numbers. The keys of the main

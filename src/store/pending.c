@@ -2,7 +2,9 @@
 
 #include "base/err.h"
 
-static bool is_write(const struct mw_store_op *op) { return op->kind == MW_STORE_OP_PUT || op->kind == MW_STORE_OP_DELETE; }
+static bool is_write(const struct mw_store_op *op) {
+  return op->kind == MW_STORE_OP_PUT || op->kind == MW_STORE_OP_DELETE;
+}
 
 /* True if `write` will be applied before a transaction that is queued now. */
 static bool is_before(const struct mw_store_op *write, bool ahead, uint64_t taken) {

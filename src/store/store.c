@@ -150,7 +150,8 @@ int mw_store_get(struct mw_store *store, struct mw_slice key, struct mw_buf *val
 
 static int read_queued(struct mw_store *store, const struct mw_store_op *write, struct mw_buf *value,
                        struct mw_store_entry *out) {
-  if (write->kind == MW_STORE_OP_DELETE || (write->expires != 0 && write->expires <= store->clock())) return MW_ENOTFOUND;
+  if (write->kind == MW_STORE_OP_DELETE || (write->expires != 0 && write->expires <= store->clock()))
+    return MW_ENOTFOUND;
   struct mw_slice bytes = mw_store_op_value(write->txn, write);
   int rc = mw_buf_append(value, bytes.data, bytes.len);
   if (rc != 0) return rc;

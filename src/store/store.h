@@ -21,8 +21,8 @@
 struct mw_store;
 
 struct mw_store_options {
-  const char *path;  /* a folder, created if absent; ":memory:" for no files: same behaviour, nothing survives */
-  size_t map_size;   /* greatest size of the store; 0 for the default, 16 GiB (1 GiB for :memory:) */
+  const char *path; /* a folder, created if absent; ":memory:" for no files: same behaviour, nothing survives */
+  size_t map_size;  /* greatest size of the store; 0 for the default, 16 GiB (1 GiB for :memory:) */
   /* greatest number of pages of the record trees to check at opening; 0 for the default, 65,536 */
   uint64_t check_pages;
   int64_t (*clock)(void); /* wall time in nanoseconds, for expiry; NULL for mw_clock_wall() */
@@ -159,7 +159,7 @@ void mw_store_txn_prioritise(struct mw_store_txn *txn);
  * if a key that `txn` follows has a newer queued write: read it again. A transaction that follows nothing and does
  * not lose early is always queued. */
 int mw_store_commit(struct mw_store *store, struct mw_store_txn *txn, struct mw_loop *loop,
-                     void (*done)(void *arg, const struct mw_store_result *result), void *arg);
+                    void (*done)(void *arg, const struct mw_store_result *result), void *arg);
 
 /* Returns the next number, from 1, of the sequence `name`. A number is never issued twice, across threads, restarts
  * and crashes; within one run of the process they are in order. Numbers are leased in durable batches, so that most

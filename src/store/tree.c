@@ -151,7 +151,7 @@ int mw_cursor_read(const struct mw_cursor *c, struct mw_slice *key, struct mw_sl
 }
 
 int mw_cursor_neighbour(const struct mw_cursor *c, int side, size_t key_len, struct mw_slice *key,
-                     struct mw_slice *value) {
+                        struct mw_slice *value) {
   unsigned index = c->sought.index + (unsigned)side;
   struct mw_node node;
   if (index >= c->sought.nodes) return MW_ENOTFOUND;

@@ -47,7 +47,7 @@ int mw_cursor_read(const struct mw_cursor *cursor, struct mw_slice *key, struct 
  * after it (0). Reads it as if its key had `key_len` bytes; 0 for its stated length. Call it after a seek that
  * returned 0 or MW_ENOTFOUND in a tree that is not empty. Returns 0, MW_ENOTFOUND or MW_EDATA. */
 int mw_cursor_neighbour(const struct mw_cursor *cursor, int side, size_t key_len, struct mw_slice *key,
-                     struct mw_slice *value);
+                        struct mw_slice *value);
 
 /* Checks all pages that LMDB may follow when it reads, puts or deletes `key`: the path to it, and for a delete the
  * neighbours of those pages, with which LMDB may merge them. Returns 0 or MW_EDATA. */

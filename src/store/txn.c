@@ -64,7 +64,8 @@ int mw_store_txn_compare(struct mw_store_txn *txn, struct mw_slice key, uint64_t
 }
 
 int mw_store_txn_follow(struct mw_store_txn *txn, struct mw_slice key, const struct mw_store_origin *origin) {
-  struct mw_store_op op = {.kind = MW_STORE_OP_COMPARE, .number = origin->revision, .follows = true, .txn = origin->txn};
+  struct mw_store_op op = {
+      .kind = MW_STORE_OP_COMPARE, .number = origin->revision, .follows = true, .txn = origin->txn};
   int rc = add(txn, op, key, nothing);
   if (rc == 0 && origin->txn) atomic_fetch_add(&origin->txn->refs, 1);
   return rc;

@@ -9,16 +9,22 @@
 
 #include "store/store.h"
 
-enum mw_store_op_kind { MW_STORE_OP_COMPARE, MW_STORE_OP_AFTER, MW_STORE_OP_PUT, MW_STORE_OP_DELETE, MW_STORE_OP_COUNTER };
+enum mw_store_op_kind {
+  MW_STORE_OP_COMPARE,
+  MW_STORE_OP_AFTER,
+  MW_STORE_OP_PUT,
+  MW_STORE_OP_DELETE,
+  MW_STORE_OP_COUNTER
+};
 
 struct mw_store_op {
   enum mw_store_op_kind kind;
-  bool changed;              /* the write changed a record: report it to watches */
-  size_t key, key_len;       /* in txn->bytes */
+  bool changed;        /* the write changed a record: report it to watches */
+  size_t key, key_len; /* in txn->bytes */
   size_t value, value_len;
-  uint64_t number;           /* COMPARE: the revision; COUNTER: the value */
+  uint64_t number; /* COMPARE: the revision; COUNTER: the value */
   int64_t expires;
-  bool follows;              /* COMPARE: made by mw_store_txn_follow() */
+  bool follows; /* COMPARE: made by mw_store_txn_follow() */
   /* COMPARE: the transaction whose write of the key it follows, a reference until this one is settled; `number` is
    * then MW_STORE_ABSENT if that write leaves no record. NULL for a committed record, whose revision is `number`.
    * AFTER: the transaction that must succeed, a reference. PUT, DELETE: the own transaction, once it is pending
@@ -37,9 +43,9 @@ struct mw_store_txn {
 
   /* Set by mw_store_commit(). */
   struct mw_store_txn *next; /* in the writer's queue, then in the batch, then among those with the same loop */
-  uint64_t place; /* position in the order of queueing, from 1 */
-  bool ahead;     /* it was put before earlier transactions of the queue */
-  bool unlisted;  /* struct mw_pending omits some of its writes */
+  uint64_t place;            /* position in the order of queueing, from 1 */
+  bool ahead;                /* it was put before earlier transactions of the queue */
+  bool unlisted;             /* struct mw_pending omits some of its writes */
   struct mw_loop *loop;
   void (*done)(void *arg, const struct mw_store_result *result);
   void *arg;
@@ -50,9 +56,9 @@ struct mw_store_txn {
   int code;
   uint64_t revision;
   struct mw_err err;
-  struct mw_post post;              /* of the first transaction of each loop: delivers all of them */
-  struct mw_store_txn *last;        /* the last one with the same loop */
-  struct mw_store_txn *next_loop;   /* the first one of another loop */
+  struct mw_post post;            /* of the first transaction of each loop: delivers all of them */
+  struct mw_store_txn *last;      /* the last one with the same loop */
+  struct mw_store_txn *next_loop; /* the first one of another loop */
 };
 
 /* Sets the counter `name`. Returns like mw_store_txn_put(). */

@@ -44,8 +44,10 @@ static bool successive(const uint8_t *even, const uint8_t *odd) {
 
 static int check_metas(const uint8_t *base, size_t size, size_t *page_size, const char *path, struct mw_err *err) {
   if (size < MW_PAGE_HEADER + MW_META_SIZE || !is_meta(base)) {
-    return mw_err_set(err, MW_EFORMAT, "%s: not a Moonwire store (no LMDB file): move it away, or choose "
-                      "another data folder", path);
+    return mw_err_set(err, MW_EFORMAT,
+                      "%s: not a Moonwire store (no LMDB file): move it away, or choose "
+                      "another data folder",
+                      path);
   }
   *page_size = mw_read32(base + MW_PAGE_HEADER + 24);
   if (*page_size < 512 || *page_size > 65536 || (*page_size & (*page_size - 1)) != 0) {
@@ -145,13 +147,13 @@ static bool walk_leaf(struct mw_walk *walk, const uint8_t *page) {
       walk->n_pages += run;
       if (!walk->one_way && !use(walk, node.page, run)) {
         good = mw_walk_report(walk, "%s: its pages from %llu on are used twice", mw_store_key_words(node.key, words),
-                             (unsigned long long)node.page);
+                              (unsigned long long)node.page);
       }
     }
     struct mw_slice value = mw_page_value(walk->pages, &node);
     if (!value.data) {
       good = mw_walk_report(walk, "%s: its pages from %llu on are damaged", mw_store_key_words(node.key, words),
-                           (unsigned long long)node.page);
+                            (unsigned long long)node.page);
     } else if (walk->entry) {
       good = walk->entry(walk, node.key, value) && good;
     }
@@ -165,8 +167,8 @@ static bool found_at(struct mw_walk *walk, const struct mw_tree *tree, uint64_t 
                      const char *problem) {
   char words[MW_STORE_KEY_WORDS] = "the first";
   if (tree->order == MW_TREE_BYTES && low.data) mw_store_key_words(low, words);
-  return mw_walk_report(walk, "page %llu is %s, and with it the records from %s on", (unsigned long long)number, problem,
-                       words);
+  return mw_walk_report(walk, "page %llu is %s, and with it the records from %s on", (unsigned long long)number,
+                        problem, words);
 }
 
 static bool walk_page(struct mw_walk *walk, const struct mw_tree *tree, uint64_t number, unsigned depth,
@@ -219,11 +221,11 @@ bool mw_walk_tree(struct mw_walk *walk, const struct mw_tree *tree) {
   if (walk->cut) return true;
   if (walk->entries != tree->entries) {
     return mw_walk_report(walk, "%llu of %llu entries are present", (unsigned long long)walk->entries,
-                         (unsigned long long)tree->entries);
+                          (unsigned long long)tree->entries);
   }
   if (walk->n_pages == tree->pages || !walk->found) return true; /* a wrong count only makes the store full too soon */
   return mw_walk_report(walk, "%llu of %llu pages are present", (unsigned long long)walk->n_pages,
-                       (unsigned long long)tree->pages);
+                        (unsigned long long)tree->pages);
 }
 
 bool mw_walk_sample(struct mw_walk *walk, const struct mw_tree *tree) {
@@ -287,8 +289,9 @@ bool mw_walk_main(struct mw_walk *walk, struct mw_tree *data, struct mw_tree *ex
   bool good = mw_walk_tree(walk, &walk->main);
   walk->entry = entry;
   if (!good) return false;
-  const uint8_t *page = walk->main.root == MW_NO_PAGE || walk->main.depth != 1 ? NULL
-                        : mw_pages_tree(walk->pages, walk->main.root, true);
+  const uint8_t *page = walk->main.root == MW_NO_PAGE || walk->main.depth != 1
+                            ? NULL
+                            : mw_pages_tree(walk->pages, walk->main.root, true);
   return read_tree(walk, page, "data", data) && read_tree(walk, page, "expiry", expiry) &&
          read_tree(walk, page, "meta", meta);
 }

@@ -10,11 +10,11 @@
 #include "store/txn.h"
 
 struct mw_watch_hub {
-  pthread_mutex_t lock;       /* guards all fields below and every watch */
+  pthread_mutex_t lock; /* guards all fields below and every watch */
   struct mw_list watches;
-  struct mw_store_txn **log;  /* a ring of MW_STORE_WATCH_BACKLOG; the index is the place modulo that */
-  uint64_t first, end;        /* places: the log holds those from first to end, exclusive */
-  uint64_t floor;             /* the log holds every change after this revision */
+  struct mw_store_txn **log; /* a ring of MW_STORE_WATCH_BACKLOG; the index is the place modulo that */
+  uint64_t first, end;       /* places: the log holds those from first to end, exclusive */
+  uint64_t floor;            /* the log holds every change after this revision */
   size_t events, bytes;
 };
 

@@ -8,7 +8,7 @@
 #include "observe/log.h"
 #include "store/store_impl.h"
 
-enum { EXPIRE_AT_ONCE = 1024 };  /* greatest number of keys that one commit expires */
+enum { EXPIRE_AT_ONCE = 1024 }; /* greatest number of keys that one commit expires */
 #define INSPECT_EVERY ((int64_t)MW_NS_PER_S / 2)
 #define REPORT_EVERY ((int64_t)MW_NS_PER_S)
 #define EXPIRE_EVERY ((int64_t)MW_NS_PER_S)

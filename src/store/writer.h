@@ -26,14 +26,14 @@ struct mw_writer {
   bool stop;
 
   /* Used by the writer's thread only, except where noted. */
-  uint64_t revision;    /* of the last committed transaction */
-  int64_t next_expiry;  /* expiry of the first record, or earlier; MW_NEVER for none */
-  int64_t expired_at;   /* time of the last deletion of expired records */
-  int64_t commit_ns;    /* duration of the last batch */
+  uint64_t revision;   /* of the last committed transaction */
+  int64_t next_expiry; /* expiry of the first record, or earlier; MW_NEVER for none */
+  int64_t expired_at;  /* time of the last deletion of expired records */
+  int64_t commit_ns;   /* duration of the last batch */
   int64_t inspected_at, reported_at;
-  uint64_t failed;      /* failed transactions since the last report */
-  char failure[256];    /* error of the last failure; other threads read it under the lock */
-  _Atomic bool sick;    /* the disk failed in the last commit; any thread */
+  uint64_t failed;   /* failed transactions since the last report */
+  char failure[256]; /* error of the last failure; other threads read it under the lock */
+  _Atomic bool sick; /* the disk failed in the last commit; any thread */
   atomic_uint_fast64_t commits;
   _Atomic int64_t shown_expiry; /* `next_expiry` for other threads; set after the events of expired records */
 };

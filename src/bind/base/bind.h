@@ -53,27 +53,27 @@ void mw_bind_open(lua_State *L, struct mw_program *program);
 /* For vm->push_cut: pushes the status with which a cut call or job ends (script/budget.h). */
 void mw_bind_push_cut(lua_State *L, enum mw_cut why, const char *words, const char *place, const char *traceback);
 
-void mw_bind_open_service(lua_State *L, struct mw_program *program);      /* service.c: mw.service */
-void mw_bind_open_intercept(lua_State *L, struct mw_program *program);    /* intercept.c: mw.intercept */
-void mw_bind_open_status(lua_State *L, struct mw_program *program);       /* status.c: mw.status */
-void mw_bind_open_message(lua_State *L, struct mw_program *program);      /* message.c: mw.message and others */
-void mw_bind_open_any(lua_State *L, struct mw_program *program);          /* any.c: mw.any */
-void mw_bind_open_u64(lua_State *L, struct mw_program *program);          /* u64.c: mw.u64 */
-void mw_bind_open_base64(lua_State *L, struct mw_program *program);       /* base64.c: mw.base64 */
-void mw_bind_open_sleep(lua_State *L, struct mw_program *program);        /* sleep.c: mw.sleep */
-void mw_bind_open_job(lua_State *L, struct mw_program *program);          /* job.c: mw.spawn, mw.every */
-void mw_bind_open_live(lua_State *L, struct mw_program *program);         /* live.c: mw.live */
-void mw_bind_open_state(lua_State *L, struct mw_program *program);        /* state.c: mw.state */
-void mw_bind_open_topic(lua_State *L, struct mw_program *program);        /* topic.c: mw.topic */
-void mw_bind_open_store(lua_State *L, struct mw_program *program);        /* store.c: mw.store */
-void mw_bind_open_client(lua_State *L, struct mw_program *program);       /* client.c: mw.client */
-void mw_bind_open_fs(lua_State *L, struct mw_program *program);           /* fs.c: mw.fs */
-void mw_bind_open_log(lua_State *L, struct mw_program *program);          /* log.c: mw.log */
-void mw_bind_open_metrics(lua_State *L, struct mw_program *program);      /* metrics.c: mw.metrics */
-void mw_bind_open_json(lua_State *L, struct mw_program *program);         /* json.c: mw.json */
-void mw_bind_open_time(lua_State *L, struct mw_program *program);         /* time.c: mw.time */
-void mw_bind_open_env(lua_State *L, struct mw_program *program);          /* env.c: mw.env */
-void mw_bind_open_host(lua_State *L, struct mw_program *program);         /* host_info.c: mw.host */
+void mw_bind_open_service(lua_State *L, struct mw_program *program);   /* service.c: mw.service */
+void mw_bind_open_intercept(lua_State *L, struct mw_program *program); /* intercept.c: mw.intercept */
+void mw_bind_open_status(lua_State *L, struct mw_program *program);    /* status.c: mw.status */
+void mw_bind_open_message(lua_State *L, struct mw_program *program);   /* message.c: mw.message and others */
+void mw_bind_open_any(lua_State *L, struct mw_program *program);       /* any.c: mw.any */
+void mw_bind_open_u64(lua_State *L, struct mw_program *program);       /* u64.c: mw.u64 */
+void mw_bind_open_base64(lua_State *L, struct mw_program *program);    /* base64.c: mw.base64 */
+void mw_bind_open_sleep(lua_State *L, struct mw_program *program);     /* sleep.c: mw.sleep */
+void mw_bind_open_job(lua_State *L, struct mw_program *program);       /* job.c: mw.spawn, mw.every */
+void mw_bind_open_live(lua_State *L, struct mw_program *program);      /* live.c: mw.live */
+void mw_bind_open_state(lua_State *L, struct mw_program *program);     /* state.c: mw.state */
+void mw_bind_open_topic(lua_State *L, struct mw_program *program);     /* topic.c: mw.topic */
+void mw_bind_open_store(lua_State *L, struct mw_program *program);     /* store.c: mw.store */
+void mw_bind_open_client(lua_State *L, struct mw_program *program);    /* client.c: mw.client */
+void mw_bind_open_fs(lua_State *L, struct mw_program *program);        /* fs.c: mw.fs */
+void mw_bind_open_log(lua_State *L, struct mw_program *program);       /* log.c: mw.log */
+void mw_bind_open_metrics(lua_State *L, struct mw_program *program);   /* metrics.c: mw.metrics */
+void mw_bind_open_json(lua_State *L, struct mw_program *program);      /* json.c: mw.json */
+void mw_bind_open_time(lua_State *L, struct mw_program *program);      /* time.c: mw.time */
+void mw_bind_open_env(lua_State *L, struct mw_program *program);       /* env.c: mw.env */
+void mw_bind_open_host(lua_State *L, struct mw_program *program);      /* host_info.c: mw.host */
 
 /* ---- service.c: the handlers of a program ---- */
 
@@ -125,13 +125,13 @@ void mw_bind_abandon(struct mw_vm *vm);
 
 /* A job or spawned function, for display. */
 struct mw_bind_job {
-  char name[96];     /* its name, or "FILE:LINE" where its function is defined */
-  char place[256];   /* "FILE:LINE" where it waits; "" between two runs and before the first */
-  int64_t period;    /* nanoseconds; 0 for a function that runs once */
-  int64_t time;      /* mw_clock_mono(): the start of this run, or between two runs the start of the next */
-  bool ready;        /* due, and waiting for its turn */
-  uint64_t before;   /* the generation whose run it waits for, or 0 */
-  uint64_t call;     /* the call that has spawned it, or 0 */
+  char name[96];   /* its name, or "FILE:LINE" where its function is defined */
+  char place[256]; /* "FILE:LINE" where it waits; "" between two runs and before the first */
+  int64_t period;  /* nanoseconds; 0 for a function that runs once */
+  int64_t time;    /* mw_clock_mono(): the start of this run, or between two runs the start of the next */
+  bool ready;      /* due, and waiting for its turn */
+  uint64_t before; /* the generation whose run it waits for, or 0 */
+  uint64_t call;   /* the call that has spawned it, or 0 */
 };
 
 /* Calls `show(arg, job)`, which runs no Lua, for the first `most` jobs of the program. Returns the number of its
@@ -171,7 +171,7 @@ void mw_bind_fiber_place(const struct mw_fiber *fiber, char *out, size_t size);
 
 /* An outbound call that is made for a served call, and is cancelled with it. */
 struct mw_bind_child {
-  struct mw_list link; /* initialised by the owner, which removes it after the end */
+  struct mw_list link;                         /* initialised by the owner, which removes it after the end */
   void (*cancel)(struct mw_bind_child *child); /* runs when the served call is cancelled; runs no Lua */
 };
 

@@ -23,11 +23,11 @@ struct mw_host {
   struct mw_store *store;
   struct mw_topics *topics;
   struct mw_metrics *metrics;
-  const char *dir;           /* the project folder */
-  const char *data_dir;      /* no status contains it; may be NULL */
+  const char *dir;      /* the project folder */
+  const char *data_dir; /* no status contains it; may be NULL */
   const struct mw_files *files;
-  int64_t snapshot_age;      /* nanoseconds for which a script may hold a store snapshot open; 0 for no limit */
-  unsigned worker, workers;  /* this worker's number, from 0, and the number of workers */
+  int64_t snapshot_age;     /* nanoseconds for which a script may hold a store snapshot open; 0 for no limit */
+  unsigned worker, workers; /* this worker's number, from 0, and the number of workers */
   bool dev;
 };
 

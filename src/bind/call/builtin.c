@@ -18,17 +18,17 @@
 
 struct inner {
   struct mw_call call;
-  struct mw_dispatch dispatch;  /* its own, without other calls: nothing is counted twice */
+  struct mw_dispatch dispatch; /* its own, without other calls: nothing is counted twice */
   struct mw_bind_call *outer;
   struct mw_bind_waiter waiter; /* waits in the outer call's fiber */
   bool begun, over;
-  bool waiting;                 /* while in mw_fiber_wait_quietly() */
-  bool unsent;                  /* the last message stalled the outer call */
-  struct mw_slice request;      /* for a method with one request; in the arena of the inner call */
-  uint8_t *reply;               /* reserved, for a method with one reply; in the same arena */
+  bool waiting;            /* while in mw_fiber_wait_quietly() */
+  bool unsent;             /* the last message stalled the outer call */
+  struct mw_slice request; /* for a method with one request; in the arena of the inner call */
+  uint8_t *reply;          /* reserved, for a method with one reply; in the same arena */
   size_t reply_len;
   bool has_reply;
-  struct mw_status status;      /* the final status; in the same arena */
+  struct mw_status status; /* the final status; in the same arena */
 };
 
 static struct inner *inner_of(struct mw_call *call) { return MW_CONTAINER(call, struct inner, call); }

@@ -175,7 +175,7 @@ static int finish_with_reply(lua_State *L, struct mw_bind_call *c, int index) {
 }
 
 const char *mw_bind_check_results(lua_State *L, const struct mw_method_type *method, int index,
-                                 struct mw_status *status) {
+                                  struct mw_status *status) {
   struct mw_status reply;
   *status = mw_status(MW_CODE_OK, "");
   if (lua_isnil(L, index) && mw_bind_to_status(L, index + 1, status)) {

@@ -22,9 +22,9 @@ struct mw_bind_waiter {
   struct mw_list link;       /* in the call's `senders` or `woken`, or in no list */
   struct mw_bind_call *call; /* NULL after the call has ended */
   struct mw_fiber *fiber;
-  bool raising;              /* for call:messages(): raises if the call was cancelled */
+  bool raising; /* for call:messages(): raises if the call was cancelled */
   enum mw_bind_arrival arrived;
-  struct mw_slice bytes;     /* the message's; borrowed while the event runs */
+  struct mw_slice bytes; /* the message's; borrowed while the event runs */
 };
 
 /* The call object. The stack of the handler's fiber holds it, so that mw_bind_call.object is valid until the call ends.
@@ -53,12 +53,12 @@ struct mw_bind_call {
   struct mw_bind_waiter *receiver; /* the fiber that waits in call:receive, or NULL */
   struct mw_buf unread;            /* a message that arrived after its receiver was killed */
   bool has_unread;
-  struct mw_list senders;          /* fibers that wait in call:send */
-  struct mw_list woken;            /* fibers of ended waits, which go on when their turn comes */
-  struct mw_list children;         /* struct mw_bind_child.link: outbound calls made for this call */
-  struct mw_status end;            /* the reason of the cancellation */
+  struct mw_list senders;             /* fibers that wait in call:send */
+  struct mw_list woken;               /* fibers of ended waits, which go on when their turn comes */
+  struct mw_list children;            /* struct mw_bind_child.link: outbound calls made for this call */
+  struct mw_status end;               /* the reason of the cancellation */
   char trace_id[MW_TRACE_ID_LEN + 1]; /* empty until mw_bind_call_trace_id() */
-  struct mw_bind_end_check *watch;     /* the innermost event that checks for the call's end, or NULL */
+  struct mw_bind_end_check *watch;    /* the innermost event that checks for the call's end, or NULL */
 };
 
 /* The call whose handler L runs, also in coroutines that the handler has made, or NULL. */
@@ -67,7 +67,7 @@ struct mw_bind_call *mw_bind_running(lua_State *L);
 /* Checks the results of a handler, at `index` and after it. Returns words for the log if they are wrong, else NULL.
  * Then `*status` is the status with which the call ends, OK for a reply. The reply itself is not checked. */
 const char *mw_bind_check_results(lua_State *L, const struct mw_method_type *method, int index,
-                                 struct mw_status *status);
+                                  struct mw_status *status);
 
 /* Pushes a waiter of the call as a userdata. mw_bind_stop_sending() removes it from `senders`, for mw_fiber_wait(). */
 struct mw_bind_waiter *mw_bind_push_waiter(lua_State *L, struct mw_bind_call *call, struct mw_fiber *fiber);

@@ -50,18 +50,16 @@ static void check_parameters(lua_State *L, const struct mw_method_type *method) 
                service, name, name, expected);
   }
   if (takes_call_for_request(method, first, second)) {
-    luaL_error(
-        L,
-        "%s.%s: the handler's first parameter is the request: expected function Service.%s(request, call), "
-        "got (%s%s%s)",
-        service, name, name, first, second ? ", " : "", second ? second : "");
+    luaL_error(L,
+               "%s.%s: the handler's first parameter is the request: expected function Service.%s(request, call), "
+               "got (%s%s%s)",
+               service, name, name, first, second ? ", " : "", second ? second : "");
   }
   if (method->client_streaming && second && strcmp(second, "call") == 0) {
-    luaL_error(
-        L,
-        "%s.%s takes a stream: expected function Service.%s(call), with the messages in call:messages(), "
-        "got (%s, call)",
-        service, name, name, first);
+    luaL_error(L,
+               "%s.%s takes a stream: expected function Service.%s(call), with the messages in call:messages(), "
+               "got (%s, call)",
+               service, name, name, first);
   }
 }
 

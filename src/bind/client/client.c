@@ -136,8 +136,9 @@ static const char *check_json(lua_State *L, struct mw_program *program) {
   if (!lua_istable(L, -1))
     luaL_error(L, "mw.client: service_config: expected a table or JSON, got %s", luaL_typename(L, -1));
   if (lua_rawgeti(L, LUA_REGISTRYINDEX, program->modules_ref) != LUA_TTABLE) {
-    luaL_error(L, "mw.client: service_config: expected JSON text, got a table: "
-                  "the generation of this function has ended");
+    luaL_error(L,
+               "mw.client: service_config: expected JSON text, got a table: "
+               "the generation of this function has ended");
   }
   lua_getfield(L, -1, "moonwire");
   lua_getfield(L, -1, "json");
@@ -181,10 +182,9 @@ static void read_option(lua_State *L, struct mw_program *program, const char *na
   }
 }
 
-static const char *const option_names[] = {"target",         "tls",            "ca",
-                                           "cert",           "key",            "authority",
-                                           "load_balancing", "service_config", "max_receive_bytes",
-                                           "wait_for_ready", NULL};
+static const char *const option_names[] = {
+    "target",         "tls", "ca", "cert", "key", "authority", "load_balancing", "service_config", "max_receive_bytes",
+    "wait_for_ready", NULL};
 
 enum { N_OPTIONS = sizeof option_names / sizeof *option_names - 1 };
 
@@ -319,8 +319,7 @@ static void add_stub_function(lua_State *L, const char *name, lua_CFunction f, c
 
 static int l_service(lua_State *L) {
   struct mw_bind_client *client = check_client(L, 1);
-  const struct mw_service_type *service =
-      check_service(L, client->program, "client:service", mw_bind_check_name(L, 2));
+  const struct mw_service_type *service = check_service(L, client->program, "client:service", mw_bind_check_name(L, 2));
   lua_createtable(L, 0, (int)service->n_methods);
   for (size_t i = 0; i < service->n_methods; i++) {
     lua_getiuservalue(L, 1, 2);

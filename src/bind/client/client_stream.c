@@ -244,11 +244,18 @@ static int l_tostring(lua_State *L) {
 }
 
 static void push_stream_type(lua_State *L) {
-  static const luaL_Reg methods[] = {
-      {"send", l_send},         {"close_send", l_close_send},       {"receive", l_receive},
-      {"messages", l_messages}, {"finish", l_finish},               {"headers", l_headers},
-      {"trailers", l_trailers}, {"header_values", l_header_values}, {"trailer_values", l_trailer_values},
-      {"status", l_status},     {"cancel", l_cancel},               {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"send", l_send},
+                                     {"close_send", l_close_send},
+                                     {"receive", l_receive},
+                                     {"messages", l_messages},
+                                     {"finish", l_finish},
+                                     {"headers", l_headers},
+                                     {"trailers", l_trailers},
+                                     {"header_values", l_header_values},
+                                     {"trailer_values", l_trailer_values},
+                                     {"status", l_status},
+                                     {"cancel", l_cancel},
+                                     {NULL, NULL}};
   static const luaL_Reg metamethods[] = {{"__call", l_next},
                                          {"__close", mw_outbound_close},
                                          {"__gc", mw_outbound_gc},

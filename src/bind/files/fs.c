@@ -12,8 +12,10 @@
 #include "bind/files/fs_file.h"
 #include "bind/files/fs_path.h"
 
-enum { READ_LIMIT = 64 << 20, /* bytes: the default limit of mw.fs.read() */
-       STEP = 64 << 10 };
+enum {
+  READ_LIMIT = 64 << 20, /* bytes: the default limit of mw.fs.read() */
+  STEP = 64 << 10
+};
 
 /* The data of most functions: up to two paths, and a result that is true. */
 struct task {
@@ -111,7 +113,8 @@ static int deliver_read(lua_State *L, struct mw_work *work) {
   if (work->error == EDQUOT) {
     return mw_bind_fail(L, MW_CODE_RESOURCE_EXHAUSTED,
                         "%s: the files that this worker is reading are larger than limits.memory_bytes, %zu bytes; "
-                        "read pieces with mw.fs.open", lua_tostring(L, 1), work->limit);
+                        "read pieces with mw.fs.open",
+                        lua_tostring(L, 1), work->limit);
   }
   if (work->error == EFBIG) {
     return mw_bind_fail(L, MW_CODE_RESOURCE_EXHAUSTED,
@@ -386,10 +389,10 @@ static int l_list(lua_State *L) {
 }
 
 void mw_bind_open_fs(lua_State *L, struct mw_program *program) {
-  static const luaL_Reg functions[] = {
-      {"open", mw_fs_open}, {"temp", mw_fs_temp}, {"read", l_read}, {"write", l_write},   {"rename", l_rename},
-      {"remove", l_remove}, {"mkdir", l_mkdir},   {"stat", l_stat}, {"exists", l_exists}, {"list", l_list},
-      {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"open", mw_fs_open}, {"temp", mw_fs_temp}, {"read", l_read},
+                                       {"write", l_write},   {"rename", l_rename}, {"remove", l_remove},
+                                       {"mkdir", l_mkdir},   {"stat", l_stat},     {"exists", l_exists},
+                                       {"list", l_list},     {NULL, NULL}};
   lua_newtable(L);
   mw_bind_functions(L, program, functions);
   lua_setfield(L, -2, "fs");

@@ -19,9 +19,9 @@
 enum { READ_DEFAULT = 65536, READ_MAX = 1 << 30 };
 
 struct file {
-  int fd;     /* -1 if closed */
+  int fd; /* -1 if closed */
   bool busy;
-  char *temp; /* path of a temporary file, owned; NULL for other files */
+  char *temp;                   /* path of a temporary file, owned; NULL for other files */
   const struct mw_files *files; /* the folders in which `temp` lies */
 };
 

@@ -114,8 +114,10 @@ static void report_shortage(lua_State *L, int error) {
   int64_t now = mw_clock_real(), before = atomic_load(&last);
   if (before != 0 && now < before + MW_NS_PER_S) return;
   if (!atomic_compare_exchange_strong(&last, &before, now)) return;
-  mw_log(MW_LOG_WARN, NULL, "no file descriptor is free (%s): files that scripts have forgotten are closed now: "
-                            "close files, or raise the limit of open files", strerror(error));
+  mw_log(MW_LOG_WARN, NULL,
+         "no file descriptor is free (%s): files that scripts have forgotten are closed now: "
+         "close files, or raise the limit of open files",
+         strerror(error));
 }
 
 /* True if the work failed for lack of a descriptor and is to run again. */

@@ -30,9 +30,9 @@ struct mw_work {
   uv_work_t request;
   struct mw_post post; /* resumes the fiber: libuv reports all finished works at once */
   struct mw_fiber *fiber;
-  bool *busy; /* set until the fiber has the outcome; or NULL */
-  int error;  /* result of `run` */
-  bool again; /* this is the second run, after there was no free descriptor */
+  bool *busy;             /* set until the fiber has the outcome; or NULL */
+  int error;              /* result of `run` */
+  bool again;             /* this is the second run, after there was no free descriptor */
   size_t held, limit;     /* bytes counted by mw_work_hold(), and their limit */
   atomic_size_t *holding; /* bytes of all works of the worker; outlives them, while the fiber may not */
   int (*run)(struct mw_work *work);

@@ -29,7 +29,7 @@ struct encoder {
   struct mw_program *program;
   struct mw_json_printer printer;
   struct mw_pace pace; /* pace of the printer */
-  unsigned steps; /* towards the next check of the budget */
+  unsigned steps;      /* towards the next check of the budget */
 };
 
 /* Raises "mw.json.encode: PATH: WHAT". */
@@ -70,8 +70,7 @@ static void raise_or_cut(lua_State *L, int rc, struct mw_err *err) {
 /* Writes the message table at the top by the proto3 mapping. */
 static void encode_message(struct encoder *e, const struct mw_message_type *type) {
   struct mw_arena *arena = mw_vm_scratch(e->program->vm);
-  const struct mw_json_options options = {
-      .indent = e->printer.indent, .level = e->printer.depth, .pace = &e->pace};
+  const struct mw_json_options options = {.indent = e->printer.indent, .level = e->printer.depth, .pace = &e->pace};
   struct mw_err err = MW_ERR_INIT;
   ProtobufCMessage *message = NULL;
   int rc = mw_bind_to_message(e->L, -1, e->program, type, arena, &message, &err);
@@ -353,8 +352,7 @@ static int decode_any(lua_State *L, struct mw_slice text) {
   return rc == 0 ? 1 : mw_bind_fail_err(L, mw_code_of_error(rc), &err);
 }
 
-static int decode_message(lua_State *L, struct mw_slice text, const struct mw_message_type *type,
-                          bool ignore_unknown) {
+static int decode_message(lua_State *L, struct mw_slice text, const struct mw_message_type *type, bool ignore_unknown) {
   struct mw_program *program = mw_bind_program(L);
   struct mw_err err = MW_ERR_INIT;
   ProtobufCMessage *message = NULL;

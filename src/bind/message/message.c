@@ -108,8 +108,11 @@ static int l_enum(lua_State *L) {
   const struct mw_enum_type *type = mw_pool_enum(pool, name);
   if (!type) {
     const char *nearest = mw_nearest(name, mw_pool_enum_count(pool), name_of_enum, pool);
-    return luaL_argerror(L, 1, lua_pushfstring(L, nearest ? "no enum \"%s\" in the schema (did you mean \"%s\"?)"
-                                                          : "no enum \"%s\" in the schema", name, nearest));
+    return luaL_argerror(
+        L, 1,
+        lua_pushfstring(
+            L, nearest ? "no enum \"%s\" in the schema (did you mean \"%s\"?)" : "no enum \"%s\" in the schema", name,
+            nearest));
   }
   lua_createtable(L, 0, (int)(type->n_values + type->n_numbers));
   for (size_t i = 0; i < type->n_values; i++) {

@@ -17,7 +17,7 @@ static uint64_t key_at(const struct mw_field *key, const ProtobufCMessage *entry
   const void *slot = mw_field_value(entry, key);
   if (mw_kind_size(key->kind) == 8) return *(const uint64_t *)slot;
   if (key->kind == MW_KIND_UINT32 || key->kind == MW_KIND_FIXED32) return *(const uint32_t *)slot;
-  return (uint64_t)(int64_t)*(const int32_t *)slot;
+  return (uint64_t)(int64_t) * (const int32_t *)slot;
 }
 
 static bool collide(const uint64_t *keys, size_t n, unsigned bits, uint16_t *counts) {

@@ -103,8 +103,7 @@ static bool is_stored(const ProtobufCMessage *message, const struct mw_field *fi
   return field->repeated || (message && mw_field_is_set(message, field));
 }
 
-static void push_fields(struct mw_pusher *p, const struct mw_message_state *state,
-                        const ProtobufCMessage *message) {
+static void push_fields(struct mw_pusher *p, const struct mw_message_state *state, const ProtobufCMessage *message) {
   const struct mw_message_type *type = state->type;
   mw_budget_spend(p->L, &p->steps, 1 + type->n_fields / 4);
   enum { NOTED = 64 };
@@ -132,8 +131,7 @@ static void push_fields(struct mw_pusher *p, const struct mw_message_state *stat
 }
 
 /* Pushes a Timestamp or Duration, which always has both of its fields. */
-static void push_time(struct mw_pusher *p, const struct mw_message_state *state,
-                      const ProtobufCMessage *message) {
+static void push_time(struct mw_pusher *p, const struct mw_message_state *state, const ProtobufCMessage *message) {
   lua_createtable(p->L, 0, 2);
   for (int i = 0; i < 2; i++) {
     static const int64_t zero;

@@ -7,7 +7,7 @@
 struct mw_pusher {
   lua_State *L;
   struct mw_messages *messages;
-  int atoms; /* stack index of the atoms */
+  int atoms;      /* stack index of the atoms */
   unsigned steps; /* towards the next check of the budget */
 };
 
@@ -27,8 +27,7 @@ enum { MW_FEW_KEYS = 1024 }; /* keys that may all collide: inserting them takes 
 
 /* message_keys.c: the number of pairs to create a map's table for, so that its `n` keys do not collide. If there is no
  * such size, raises RESOURCE_EXHAUSTED with the path of the map. */
-size_t mw_map_table_size(struct mw_pusher *p, const struct mw_field *field, ProtobufCMessage *const *entries,
-                         size_t n);
+size_t mw_map_table_size(struct mw_pusher *p, const struct mw_field *field, ProtobufCMessage *const *entries, size_t n);
 
 /* wellknown_push.c: pushes the Lua form of Struct, Value, ListValue and the wrappers. For other types, which are tables
  * of their fields, returns false and pushes nothing. */

@@ -12,7 +12,7 @@ struct mw_reader {
   struct mw_messages *messages;
   struct mw_arena *arena;
   struct mw_err *err;
-  int depth; /* depth of the message that is being read */
+  int depth;      /* depth of the message that is being read */
   unsigned steps; /* towards the next check of the budget */
 };
 

@@ -28,8 +28,8 @@ static int read_enum(struct mw_reader *r, int at, const struct mw_field *field, 
     size_t len;
     const char *name = lua_tolstring(L, at, &len);
     int position = mw_name_index_find(&state->names, lua_topointer(L, at));
-    const struct mw_enum_value *value =
-        position >= 0 ? &type->values[position] : mw_enum_by_name(type, mw_slice(name, len));
+    const struct mw_enum_value *value = position >= 0 ? &type->values[position]
+                                                      : mw_enum_by_name(type, mw_slice(name, len));
     if (!value) return fail_enum(r, at, field, path);
     *slot = value->number;
     return 0;

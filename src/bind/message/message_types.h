@@ -18,7 +18,7 @@ struct mw_name_index {
   struct mw_name_slot {
     const void *name; /* NULL if free */
     unsigned position;
-  } *slots;
+  } * slots;
   unsigned bits;
 };
 
@@ -28,8 +28,8 @@ struct mw_message_state {
   struct mw_name_index names; /* to a position in type->fields */
   const void *metatable;      /* lua_topointer() of the metatable */
   int metatable_atom;
-  int name_atom;              /* atom of the first field; the others follow in order */
-  bool has_required;          /* the type itself has required fields */
+  int name_atom;     /* atom of the first field; the others follow in order */
+  bool has_required; /* the type itself has required fields */
 };
 
 struct mw_enum_state {
@@ -41,12 +41,12 @@ struct mw_enum_state {
 };
 
 struct mw_messages {
-  struct mw_pool *pool;            /* a reference */
-  struct mw_arena arena;           /* memory of the members below */
-  struct mw_message_state *types;  /* indexed by mw_message_type.index */
-  struct mw_enum_state *enums;     /* indexed by mw_enum_type.index */
-  int ref;                         /* registry: the atoms */
-  bool unknowns;                   /* a message of this program has unknown fields */
+  struct mw_pool *pool;           /* a reference */
+  struct mw_arena arena;          /* memory of the members below */
+  struct mw_message_state *types; /* indexed by mw_message_type.index */
+  struct mw_enum_state *enums;    /* indexed by mw_enum_type.index */
+  int ref;                        /* registry: the atoms */
+  bool unknowns;                  /* a message of this program has unknown fields */
 };
 
 /* Makes the state of a program with all metatables, and sets program->messages. Raises for lack of memory. */

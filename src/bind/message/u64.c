@@ -90,10 +90,16 @@ static int l_from_number(lua_State *L) {
 }
 
 void mw_bind_open_u64(lua_State *L, struct mw_program *program) {
-  static const luaL_Reg functions[] = {
-      {"to_string", l_to_string}, {"parse", l_parse}, {"compare", l_compare}, {"lt", l_lt},
-      {"le", l_le},               {"div", l_div},     {"rem", l_rem},         {"to_number", l_to_number},
-      {"from_number", l_from_number}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"to_string", l_to_string},
+                                       {"parse", l_parse},
+                                       {"compare", l_compare},
+                                       {"lt", l_lt},
+                                       {"le", l_le},
+                                       {"div", l_div},
+                                       {"rem", l_rem},
+                                       {"to_number", l_to_number},
+                                       {"from_number", l_from_number},
+                                       {NULL, NULL}};
   lua_createtable(L, 0, 10);
   mw_bind_functions(L, program, functions);
   push(L, UINT64_MAX);

@@ -60,8 +60,8 @@ static bool is_valid(enum mw_wellknown kind, int64_t seconds, int32_t nanos) {
 
 /* Pushes a time of `kind`. The message at `like` leads to the metatable. */
 static int push_time(lua_State *L, enum mw_wellknown kind, __int128 total, int like) {
-  static const char *const names[] = {[MW_WKT_TIMESTAMP] = "google.protobuf.Timestamp",
-                                      [MW_WKT_DURATION] = "google.protobuf.Duration"};
+  static const char *const names[] = {
+      [MW_WKT_TIMESTAMP] = "google.protobuf.Timestamp", [MW_WKT_DURATION] = "google.protobuf.Duration"};
   __int128 whole = total / NANOS;
   int32_t nanos = (int32_t)(total % NANOS);
   if (kind == MW_WKT_TIMESTAMP && nanos < 0) {

@@ -14,7 +14,7 @@
 enum {
   MW_COLLECTION_NAME_MAX = 64, /* bytes */
   MW_STORE_ATTEMPTS = 1000,    /* attempts of an optimistic change before it fails */
-  MW_STORE_HURRY_AFTER = 3        /* failed attempts before the next is hurried: mw_store_txn_prioritise() */
+  MW_STORE_HURRY_AFTER = 3     /* failed attempts before the next is hurried: mw_store_txn_prioritise() */
 };
 
 /* The userdata of a collection. Borrows from its program; only that program's scripts have a reference. */
@@ -77,9 +77,9 @@ int mw_store_fail_at(lua_State *L, const struct mw_collection *collection, int c
  * a status with the words of `err`, which is freed. */
 int mw_collection_iterate(lua_State *L, int rc, struct mw_err *err);
 
-extern const luaL_Reg mw_collection_writes[];     /* store_write.c */
-extern const luaL_Reg mw_collection_scans[];      /* store_scan.c */
-extern const luaL_Reg mw_collection_watches[];    /* store_watch.c */
+extern const luaL_Reg mw_collection_writes[];  /* store_write.c */
+extern const luaL_Reg mw_collection_scans[];   /* store_scan.c */
+extern const luaL_Reg mw_collection_watches[]; /* store_watch.c */
 
 /* ---- store_key.c ---- */
 
@@ -160,16 +160,16 @@ void mw_store_watch_types(lua_State *L);
  * A script that waits may never continue. Therefore the worker can close its snapshot. */
 
 struct mw_store_hold {
-  struct mw_list link;                /* in the worker's list, oldest first */
-  struct mw_list client_link;         /* in the client's list, oldest first */
-  struct mw_store_snapshot *snapshot; /* NULL if it is not open */
+  struct mw_list link;                        /* in the worker's list, oldest first */
+  struct mw_list client_link;                 /* in the client's list, oldest first */
+  struct mw_store_snapshot *snapshot;         /* NULL if it is not open */
   void (*let_go)(struct mw_store_hold *hold); /* copies data borrowed from the closing snapshot; or NULL */
-  const char *ended;                  /* the reason why the worker closed it, or NULL */
+  const char *ended;                          /* the reason why the worker closed it, or NULL */
   struct mw_store_holds *holds;
-  const char *name;                   /* name of its user, for display */
-  int64_t opened;                     /* mw_clock_mono() */
-  uint64_t fiber, call;               /* serial and id of the owners, or 0 */
-  uint64_t client;                    /* a hash of the call's connection, or a job; 0 for a loading script */
+  const char *name;     /* name of its user, for display */
+  int64_t opened;       /* mw_clock_mono() */
+  uint64_t fiber, call; /* serial and id of the owners, or 0 */
+  uint64_t client;      /* a hash of the call's connection, or a job; 0 for a loading script */
 };
 
 /* Opens a snapshot for the running fiber. Borrows `name` while it is open. Returns the codes of

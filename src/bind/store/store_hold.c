@@ -43,8 +43,8 @@ struct mw_store_holds {
   struct mw_list list; /* oldest first */
   size_t n, most;
   struct client clients[CLIENTS];
-  struct mw_store_queues queues; /* for store_watch.c */
-  struct mw_timer *timer; /* checks ages while snapshots are open; else NULL */
+  struct mw_store_queues queues;                               /* for store_watch.c */
+  struct mw_timer *timer;                                      /* checks ages while snapshots are open; else NULL */
   struct mw_metric *open_gauge, *age_gauge, *ended[N_REASONS]; /* may be NULL */
   uint64_t n_ended;
   int64_t logged; /* mw_clock_real() of the last line; 0 for none */
@@ -110,7 +110,7 @@ static void report(struct mw_store_holds *holds, const struct mw_store_hold *hol
   snprintf(age, sizeof age, "%.1f", (double)(mw_clock_mono() - hold->opened) / MW_NS_PER_S);
   snprintf(count, sizeof count, "%llu", (unsigned long long)holds->n_ended);
   const struct mw_log_field fields[] = {{"of", hold->name}, {"reason", reasons[reason].name}, {"age", age},
-                                        {"count", count}, {call[0] ? "call" : NULL, call}, {0}};
+                                        {"count", count},   {call[0] ? "call" : NULL, call},  {0}};
   mw_log(MW_LOG_WARN, fields, "a snapshot of the store was closed: %s", reasons[reason].words);
 }
 
@@ -242,7 +242,9 @@ void mw_bind_list_snapshots(const struct mw_vm *vm, void (*show)(void *arg, cons
   }
 }
 
-struct mw_store_queues *mw_store_queues_of(const struct mw_vm *vm) { return &vm->holds->queues; }
+struct mw_store_queues *mw_store_queues_of(const struct mw_vm *vm) {
+  return &vm->holds->queues;
+}
 
 static int l_gc(lua_State *L) {
   struct mw_store_holds *holds = lua_touserdata(L, 1);

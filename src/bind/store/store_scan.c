@@ -14,7 +14,7 @@ struct scan {
   struct mw_store_key start;
   lua_Integer left; /* messages that remain within the limit */
   bool reverse;
-  bool renews;      /* continues on another snapshot if the worker closes this one */
+  bool renews; /* continues on another snapshot if the worker closes this one */
 };
 
 /* Runs for each message of a loop: the fast path reads no metatable. */

@@ -30,7 +30,9 @@ struct mw_store_wait *mw_store_wait_check(lua_State *L, int index) {
   return *(struct mw_store_wait **)luaL_checkudata(L, index, WAIT);
 }
 
-struct mw_store_origin *mw_store_wait_origin(struct mw_store_wait *wait) { return &wait->origin; }
+struct mw_store_origin *mw_store_wait_origin(struct mw_store_wait *wait) {
+  return &wait->origin;
+}
 
 static int l_gc(lua_State *L) {
   struct mw_store_wait **box = luaL_checkudata(L, 1, WAIT);

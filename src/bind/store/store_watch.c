@@ -24,12 +24,12 @@ struct watch {
   struct mw_store_queues *queues;   /* queues of the worker */
   struct mw_collection *collection; /* in the user value */
   struct mw_store_key prefix;
-  struct mw_store_hold hold;          /* snapshot of the existing messages, while they are read */
-  struct mw_slice at;                 /* the last key that was read from it */
-  struct mw_store_watch *watch;       /* NULL after it was closed */
+  struct mw_store_hold hold;    /* snapshot of the existing messages, while they are read */
+  struct mw_slice at;           /* the last key that was read from it */
+  struct mw_store_watch *watch; /* NULL after it was closed */
   struct change *first, **last;
   size_t count, bytes;
-  bool behind; /* changes were lost */
+  bool behind;            /* changes were lost */
   struct mw_fiber *fiber; /* waits for a change, or NULL */
 };
 

@@ -50,8 +50,8 @@ void mw_core_batch_compress(struct mw_core_batch *batch, const char *encoding) {
   if (strcmp(encoding, "identity") == 0) return;
   bool gzip = strcmp(encoding, "gzip") == 0;
   headers->data.send_initial_metadata.maybe_compression_level.is_set = 1;
-  headers->data.send_initial_metadata.maybe_compression_level.level =
-      gzip ? GRPC_COMPRESS_LEVEL_LOW : GRPC_COMPRESS_LEVEL_HIGH;
+  headers->data.send_initial_metadata.maybe_compression_level.level = gzip ? GRPC_COMPRESS_LEVEL_LOW
+                                                                           : GRPC_COMPRESS_LEVEL_HIGH;
 }
 
 void mw_core_batch_send_message(struct mw_core_batch *batch, grpc_byte_buffer *message, uint32_t flags) {

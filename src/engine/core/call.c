@@ -342,7 +342,9 @@ static void op_read(struct mw_call *call) {
 
 /* ---- sending ---- */
 
-static void count(struct mw_core_call *core) { mw_send_backlog_count(&core->share, core->outbox.bytes + core->leaving); }
+static void count(struct mw_core_call *core) {
+  mw_send_backlog_count(&core->share, core->outbox.bytes + core->leaving);
+}
 
 static void wake(struct mw_send_backlog_share *share) { queue(MW_CONTAINER(share, struct mw_core_call, share)); }
 

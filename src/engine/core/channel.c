@@ -64,7 +64,8 @@ static int explain(grpc_channel *grpc, const struct mw_channel_config *config, s
   bool silent = config->service_config && mw_slice_eq_str(why, "CANCELLED"); /* no reason: a bad service config */
   int rc = mw_err_set(err, MW_EINVAL, "channel to \"%s\": %s%.*s", config->target,
                       silent ? "service config: gRPC refuses it without a reason; expected load balancing, "
-                               "waitForReady and max...MessageBytes as in its documentation: " : "",
+                               "waitForReady and max...MessageBytes as in its documentation: "
+                             : "",
                       (int)why.len, (const char *)why.data);
   grpc_slice_unref(details);
   grpc_metadata_array_destroy(&trailers);

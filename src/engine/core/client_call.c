@@ -70,8 +70,7 @@ static void on_held(void *arg) {
  * stream. */
 static bool may_be_idle(const struct mw_client_call *call) {
   if (!call->started || call->first_ended || call->has_headers || call->has_status) return false;
-  return !call->channel ||
-         grpc_channel_check_connectivity_state(call->channel->grpc, 0) == GRPC_CHANNEL_READY;
+  return !call->channel || grpc_channel_check_connectivity_state(call->channel->grpc, 0) == GRPC_CHANNEL_READY;
 }
 
 /* Cancels the call in core, once that cannot end the connection. */
@@ -144,8 +143,8 @@ static void report_done(struct mw_client_call *call, const struct mw_status *sta
 
 /* Ends the call for a response that cannot be used. The server's status is ignored. */
 static void fail(struct mw_client_call *call, int error, const struct mw_err *err) {
-  struct mw_status status =
-      mw_status(error == MW_EFORMAT ? MW_CODE_INTERNAL : MW_CODE_RESOURCE_EXHAUSTED, mw_err_text(err));
+  struct mw_status status = mw_status(error == MW_EFORMAT ? MW_CODE_INTERNAL : MW_CODE_RESOURCE_EXHAUSTED,
+                                      mw_err_text(err));
   cancel(call);
   report_done(call, &status);
 }
@@ -398,8 +397,8 @@ static int start_deadline(struct mw_client_call *call, int64_t deadline) {
   char text[24];
   int len = ms < 100000000 ? snprintf(text, sizeof text, "%" PRId64 "m", ms)
                            : snprintf(text, sizeof text, "%" PRId64 "S", ms / 1000);
-  if (len <= 9 && mw_metadata_add(&call->request, &call->arena, mw_slice_str("grpc-timeout"),
-                                  mw_slice(text, (size_t)len)) != 0) {
+  if (len <= 9 &&
+      mw_metadata_add(&call->request, &call->arena, mw_slice_str("grpc-timeout"), mw_slice(text, (size_t)len)) != 0) {
     return MW_ENOMEM;
   }
   call->deadline = mw_timer_start_real(call->engine->loop, left, on_deadline, call);

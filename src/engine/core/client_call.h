@@ -29,7 +29,7 @@ struct mw_client_call {
   struct mw_metadata request;
   const char *encoding;
   uint32_t flags;
-  bool single;      /* the request is one message */
+  bool single;               /* the request is one message */
   struct mw_timer *deadline; /* NULL without one, and once it has passed */
   int64_t due;               /* mw_clock_real() of the deadline, or MW_NEVER */
   struct mw_timer *held;     /* set while a cancel waits for the headers to be written */
@@ -45,20 +45,20 @@ struct mw_client_call {
   size_t max_receive_bytes;
   const char *encoding_seen; /* encoding of the newest message */
 
-  bool started;     /* headers are passed to core */
-  bool out;         /* the first batch was sent: the headers, and a first message that went with them */
-  bool first_ended; /* the first batch was sent or has failed */
+  bool started;      /* headers are passed to core */
+  bool out;          /* the first batch was sent: the headers, and a first message that went with them */
+  bool first_ended;  /* the first batch was sent or has failed */
   bool with_message; /* the first batch has a message */
-  bool sending;     /* a batch of send operations is under way */
-  bool stalled;     /* send() has returned false: `writable` is due */
+  bool sending;      /* a batch of send operations is under way */
+  bool stalled;      /* send() has returned false: `writable` is due */
   bool want_close, sent_close;
-  bool want_read;   /* the caller waits for a message */
-  bool receiving;   /* a batch to receive a message is under way */
-  bool ended;       /* no more messages follow */
+  bool want_read; /* the caller waits for a message */
+  bool receiving; /* a batch to receive a message is under way */
+  bool ended;     /* no more messages follow */
   bool has_headers, has_status;
-  bool expired;     /* the deadline had passed when the call was made */
-  bool done;        /* `done` was reported to the caller */
-  bool released;    /* the caller has released the call */
+  bool expired;  /* the deadline had passed when the call was made */
+  bool done;     /* `done` was reported to the caller */
+  bool released; /* the caller has released the call */
 };
 
 int mw_core_client_call_start(struct mw_channel *channel, const struct mw_client_request *request,

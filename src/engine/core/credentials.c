@@ -82,9 +82,9 @@ grpc_server_credentials *mw_core_certs_credentials(struct mw_core_certs *certs) 
   listener->certs = certs;
   listener->next = certs->listeners;
   certs->listeners = listener;
-  grpc_ssl_client_certificate_request_type request =
-      certs->files.ca ? GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY
-                      : GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE;
+  grpc_ssl_client_certificate_request_type request = certs->files.ca
+                                                         ? GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY
+                                                         : GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE;
   return grpc_ssl_server_credentials_create_with_options(
       grpc_ssl_server_credentials_create_options_using_config_fetcher(request, fetch, listener));
 }

@@ -147,7 +147,7 @@ static void on_closed(uv_handle_t *handle) {
 }
 
 int mw_core_embedded_new(struct mw_core_embedded **out, struct mw_core_queue *queue, struct mw_loop *loop,
-                      void (*flush)(void *arg), void *arg, struct mw_err *err) {
+                         void (*flush)(void *arg), void *arg, struct mw_err *err) {
   struct mw_core_embedded *guest = calloc(1, sizeof *guest);
   if (!guest) return mw_err_set(err, MW_ENOMEM, "out of memory");
   guest->queue = queue;

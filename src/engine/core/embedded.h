@@ -15,7 +15,7 @@ struct mw_core_embedded;
 /* Starts the thread. Borrows queue and loop. mw_core_embedded_ask() schedules `flush(arg)`. Call on the loop's thread.
  * Returns 0, MW_EIO or MW_ENOMEM. */
 int mw_core_embedded_new(struct mw_core_embedded **out, struct mw_core_queue *queue, struct mw_loop *loop,
-                      void (*flush)(void *arg), void *arg, struct mw_err *err);
+                         void (*flush)(void *arg), void *arg, struct mw_err *err);
 
 /* Schedules `flush` to run once before the loop polls. Call on the loop's thread. */
 void mw_core_embedded_ask(struct mw_core_embedded *guest);

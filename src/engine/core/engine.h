@@ -1,8 +1,9 @@
 /* The state that all files of the engine share. Used on the loop's thread alone.
  *
  * A serving engine runs its thread: the thread waits in the completion queue, with the loop embedded in it
- * (engine/core/poll.h). An engine that only opens channels is embedded in a loop that others run (engine/core/embedded.h).
- * Until its first channel it is nothing but this struct: no queue, no thread, and the library is not initialised. */
+ * (engine/core/poll.h). An engine that only opens channels is embedded in a loop that others run
+ * (engine/core/embedded.h). Until its first channel it is nothing but this struct: no queue, no thread, and the library
+ * is not initialised. */
 #ifndef MW_ENGINE_CORE_ENGINE_H
 #define MW_ENGINE_CORE_ENGINE_H
 
@@ -29,8 +30,8 @@ struct mw_core_engine {
   struct mw_dispatch *dispatch; /* NULL for an embedded engine, which only opens channels */
   size_t max_receive_bytes;
   struct mw_core_queue queue;
-  struct mw_core_poll poll;     /* of a serving engine */
-  struct mw_core_embedded *guest;  /* of an embedded engine, from its first channel on; else NULL */
+  struct mw_core_poll poll;       /* of a serving engine */
+  struct mw_core_embedded *guest; /* of an embedded engine, from its first channel on; else NULL */
   struct mw_core_server server;
   struct mw_list dirty;        /* struct mw_core_dirty.link */
   struct mw_list channels;     /* struct mw_channel.link */

@@ -12,7 +12,7 @@ struct mw_core_fd_handler {
     void (*destroy)(struct mw_core_fd_handler *handler);
     void (*destroy_and_free)(struct mw_core_fd_handler *handler);
     void (*handle)(struct mw_core_fd_handler *handler, int listener_fd, int fd, grpc_byte_buffer *pending_read);
-  } *virtuals;
+  } * virtuals;
 };
 
 static void *copy(void *p) { return p; }

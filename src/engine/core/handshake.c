@@ -18,7 +18,7 @@ struct noted {
 };
 
 void mw_core_handshake_init(struct mw_core_handshake *silent, struct mw_loop *loop, struct mw_metrics *metrics,
-                         double seconds) {
+                            double seconds) {
   *silent = (struct mw_core_handshake){.loop = loop, .metrics = metrics, .patience = mw_duration_from_seconds(seconds)};
   mw_list_init(&silent->sockets);
 }
@@ -63,7 +63,8 @@ static void look(struct mw_core_handshake *silent) {
   if (noted) silent->timer = mw_timer_start_real(silent->loop, noted->due - mw_clock_real(), on_timer, silent);
 }
 
-void mw_core_handshake_add(struct mw_core_handshake *silent, int fd, const struct sockaddr_storage *peer, socklen_t size) {
+void mw_core_handshake_add(struct mw_core_handshake *silent, int fd, const struct sockaddr_storage *peer,
+                           socklen_t size) {
   if (peer->ss_family != AF_INET && peer->ss_family != AF_INET6) return;
   struct noted *noted = silent->n < MOST ? malloc(sizeof *noted) : NULL;
   if (!noted) return;

@@ -20,15 +20,16 @@ struct mw_core_handshake {
   int64_t patience;           /* handshake timeout in nanoseconds */
   struct mw_list sockets;     /* sockets before their timeout, the oldest first */
   unsigned n;
-  struct mw_timer *timer;     /* for the oldest; NULL without one */
+  struct mw_timer *timer; /* for the oldest; NULL without one */
   struct mw_disconnects past;
 };
 
 void mw_core_handshake_init(struct mw_core_handshake *silent, struct mw_loop *loop, struct mw_metrics *metrics,
-                         double seconds);
+                            double seconds);
 void mw_core_handshake_fini(struct mw_core_handshake *silent);
 
 /* Records a connection that was just accepted. Without memory, or with very many records, it will not be reported. */
-void mw_core_handshake_add(struct mw_core_handshake *silent, int fd, const struct sockaddr_storage *peer, socklen_t size);
+void mw_core_handshake_add(struct mw_core_handshake *silent, int fd, const struct sockaddr_storage *peer,
+                           socklen_t size);
 
 #endif

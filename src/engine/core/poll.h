@@ -1,5 +1,5 @@
-/* The poll of a serving engine's thread: a completion queue with a libuv loop embedded in it. (engine/core/embedded.h is
- * for an engine that is embedded in a loop which others run.)
+/* The poll of a serving engine's thread: a completion queue with a libuv loop embedded in it. (engine/core/embedded.h
+ * is for an engine that is embedded in a loop which others run.)
  *
  * The thread waits in the queue until libuv's next timer is due. Everything else wakes it by an artificial event of the
  * queue:
@@ -23,19 +23,19 @@ struct mw_core_poll {
   struct mw_core_queue *queue;
   struct mw_loop *loop;
   struct mw_dispatch *dispatch; /* its run queue runs in each turn */
-  void (*flush)(void *arg); /* runs after each round of events, before the thread waits again */
+  void (*flush)(void *arg);     /* runs after each round of events, before the thread waits again */
   void *flush_arg;
 
-  struct mw_core_tag posted;      /* tag of a wake by mw_loop_post() */
-  struct mw_core_tag readable;    /* tag of a wake by the watcher */
+  struct mw_core_tag posted;   /* tag of a wake by mw_loop_post() */
+  struct mw_core_tag readable; /* tag of a wake by the watcher */
   bool has_posts;
-  int64_t left;                   /* mw_clock_real() of the last check for events */
-  int64_t away;                   /* nanoseconds from that check to the next one */
+  int64_t left; /* mw_clock_real() of the last check for events */
+  int64_t away; /* nanoseconds from that check to the next one */
 
   pthread_t watcher;
-  int stop_fd;                    /* eventfd: ends the watcher */
+  int stop_fd; /* eventfd: ends the watcher */
   sem_t rearm;
-  bool fired;                     /* the watcher waits for the loop to run */
+  bool fired; /* the watcher waits for the loop to run */
 };
 
 /* Starts the watcher. Borrows queue, loop and dispatch. Returns 0 or MW_EIO. */

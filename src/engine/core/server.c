@@ -111,8 +111,8 @@ int mw_core_server_init(struct mw_core_engine *engine, const struct mw_engine_co
 
 static int open_handoff(struct mw_core_server *server, const char *address, struct mw_err *err) {
   if (server->handoff.handler) return 0;
-  grpc_server_credentials *credentials =
-      server->certs ? mw_core_certs_credentials(server->certs) : grpc_insecure_server_credentials_create();
+  grpc_server_credentials *credentials = server->certs ? mw_core_certs_credentials(server->certs)
+                                                       : grpc_insecure_server_credentials_create();
   if (!credentials) return mw_err_set(err, MW_ENOMEM, "out of memory");
   bool opened = mw_core_handoff_open(&server->handoff, server->grpc, credentials);
   grpc_server_credentials_release(credentials);

@@ -27,24 +27,24 @@ enum { MW_CORE_LANES = 1024 };
 struct mw_core_server {
   grpc_server *grpc;
   struct mw_core_certs *certs; /* NULL for plain text */
-  struct mw_list calls; /* struct mw_core_call.link: requested or live */
+  struct mw_list calls;        /* struct mw_core_call.link: requested or live */
   size_t n_calls;
-  struct mw_list pool;  /* struct mw_core_call.link: calls for reuse */
+  struct mw_list pool; /* struct mw_core_call.link: calls for reuse */
   struct mw_run_lane lanes[MW_CORE_LANES];
-  uint64_t seed;        /* of the hash */
+  uint64_t seed; /* of the hash */
   size_t n_pool;
   struct mw_core_backlogs backlogs; /* unsent bytes of connections */
-  struct mw_acceptors acceptors; /* engine/core/acceptor.h */
+  struct mw_acceptors acceptors;    /* engine/core/acceptor.h */
   struct mw_core_handoff handoff;
-  struct mw_engine_team *team;   /* counts connections */
-  bool alone;                    /* the team is of this engine alone, and owned */
-  unsigned connections;          /* limit for all engines of the team; 0: none */
-  int user_timeout_ms;           /* TCP_USER_TIMEOUT of connections; 0: none */
+  struct mw_engine_team *team; /* counts connections */
+  bool alone;                  /* the team is of this engine alone, and owned */
+  unsigned connections;        /* limit for all engines of the team; 0: none */
+  int user_timeout_ms;         /* TCP_USER_TIMEOUT of connections; 0: none */
   struct mw_disconnects refused, waiting, no_memory;
   struct mw_core_handshake silent;
   struct mw_core_tag shutdown;
-  bool draining;        /* accepts no new calls */
-  bool down;            /* core's shutdown is complete: no call is left */
+  bool draining; /* accepts no new calls */
+  bool down;     /* core's shutdown is complete: no call is left */
 };
 
 /* Returns 0, MW_EINVAL (TLS files) or MW_ENOMEM. */

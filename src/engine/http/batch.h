@@ -12,8 +12,8 @@
 enum {
   MW_HTTP_BATCH_BUFS = 128,
   MW_HTTP_BATCH_COPY = 128 * 1024,
-  MW_HTTP_BATCH_BYTES = 256 * 1024, /* at which the batch is full */
-  MW_HTTP_BATCH_VIEW = 2048,        /* pieces of this size or more are referenced */
+  MW_HTTP_BATCH_BYTES = 256 * 1024,          /* at which the batch is full */
+  MW_HTTP_BATCH_VIEW = 2048,                 /* pieces of this size or more are referenced */
   MW_HTTP_BATCH_FRAME = 2 * (16 * 1024 + 64) /* room to copy one DATA and one HEADERS frame */
 };
 

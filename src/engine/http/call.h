@@ -25,7 +25,7 @@ struct mw_http_call {
   struct mw_list link;       /* in session.calls or engine.pool */
   struct mw_run_item item;   /* in the lane of its connection; its link may be in turn.over */
   int32_t stream;
-  uint64_t opened;           /* uv_now() when the stream opened */
+  uint64_t opened; /* uv_now() when the stream opened */
 
   struct mw_http_request request;
   struct mw_http_reader reader;
@@ -34,27 +34,27 @@ struct mw_http_call {
   struct mw_http_remote *remote; /* set if the call runs on another worker; a reference */
 
   struct mw_http_outbox outbox;
-  enum mw_compression compression; /* of what is sent */
-  struct mw_status status;         /* to send, or the engine's own (`judged`); in the arena */
-  struct mw_send_backlog_share share;   /* share in the connection's backlog: counts the outbox and `promised` */
-  size_t promised;                 /* bytes reserved for the next message of the executing worker, see remote.h */
-  uint32_t departed;               /* messages that have left the outbox and are not reported to the handler yet */
+  enum mw_compression compression;    /* of what is sent */
+  struct mw_status status;            /* to send, or the engine's own (`judged`); in the arena */
+  struct mw_send_backlog_share share; /* share in the connection's backlog: counts the outbox and `promised` */
+  size_t promised;                    /* bytes reserved for the next message of the executing worker, see remote.h */
+  uint32_t departed;                  /* messages that have left the outbox and are not reported to the handler yet */
 
-  struct mw_http_loan loan;      /* for the message that is arriving */
-  size_t window;                 /* of the stream */
-  size_t consumed;               /* bytes of credit since the window last grew */
-  uint64_t taken;                /* bytes of DATA */
+  struct mw_http_loan loan; /* for the message that is arriving */
+  size_t window;            /* of the stream */
+  size_t consumed;          /* bytes of credit since the window last grew */
+  uint64_t taken;           /* bytes of DATA */
   struct mw_http_stand input, output;
-  uint64_t input_messages;       /* messages received at the last check of `input` */
+  uint64_t input_messages; /* messages received at the last check of `input` */
 
   /* Receiving. */
   bool complete; /* all headers have arrived */
   bool begun;
-  bool wanted;   /* the handler waits for a message or the end */
-  bool surplus;  /* more bytes follow the request's only message, which was taken from the reader */
-  bool running;  /* the call's item runs */
-  bool lost;     /* the stream is closed */
-  bool judged;   /* `status` is the engine's own and replaces the handler's */
+  bool wanted;     /* the handler waits for a message or the end */
+  bool surplus;    /* more bytes follow the request's only message, which was taken from the reader */
+  bool running;    /* the call's item runs */
+  bool lost;       /* the stream is closed */
+  bool judged;     /* `status` is the engine's own and replaces the handler's */
   bool compressed; /* a message of the client was compressed; so replies are by default */
 
   /* Sending. */

@@ -9,9 +9,11 @@
 #include "engine/http/arrival.h"
 #include "engine/http/outbox.h"
 
-enum { WRITES = 8, /* to one connection in a row, before other connections write */
-       SMALL_WRITE = 16 * 1024, /* bytes; a smaller write waits for the calls that it makes ready */
-       LINGER_NS = MW_NS_PER_S };
+enum {
+  WRITES = 8,              /* to one connection in a row, before other connections write */
+  SMALL_WRITE = 16 * 1024, /* bytes; a smaller write waits for the calls that it makes ready */
+  LINGER_NS = MW_NS_PER_S
+};
 
 /* ---- life ---- */
 

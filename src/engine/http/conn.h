@@ -26,22 +26,22 @@ struct mw_http_conn {
     uv_tcp_t tcp;
   } uv;
   struct mw_http_engine *engine;
-  int fd;               /* libuv's */
-  struct mw_list link;  /* in engine->conns */
-  struct mw_list dirty; /* in engine->turn.dirty */
+  int fd;                  /* libuv's */
+  struct mw_list link;     /* in engine->conns */
+  struct mw_list dirty;    /* in engine->turn.dirty */
   struct mw_run_lane lane; /* of its calls */
-  int64_t arrived;      /* mw_clock_mono() arrival time of the newest read, estimated (arrival.h) */
+  int64_t arrived;         /* mw_clock_mono() arrival time of the newest read, estimated (arrival.h) */
   struct mw_http_session session;
   struct mw_http_tls *tls; /* between socket and session; NULL for plain text */
   uv_write_t write;
-  uint8_t *unsent;      /* owned; the bytes of the write under way; NULL for none */
+  uint8_t *unsent; /* owned; the bytes of the write under way; NULL for none */
   uv_shutdown_t shutdown;
   struct mw_timer *linger; /* limit for the client to close its side; NULL unless lingering */
   struct mw_http_watch watch;
   struct mw_http_keepalive keepalive;
   bool closed;
-  bool counted;         /* in *engine->open_conns */
-  unsigned refs;        /* one for the open handle, one for each call */
+  bool counted;  /* in *engine->open_conns */
+  unsigned refs; /* one for the open handle, one for each call */
   char peer[MW_PEER_MAX];
 };
 

@@ -12,7 +12,7 @@
 enum {
   MAX_RECEIVE = 4 * 1024 * 1024,
   MAX_METADATA = 16 * 1024,
-  ACKS_SPARE = 100, /* so that flood.h ends the connection before nghttp2's own limit does */
+  ACKS_SPARE = 100,                /* so that flood.h ends the connection before nghttp2's own limit does */
   LAST_WORDS_NS = MW_NS_PER_S / 2, /* time that a stopped engine gives its connections to flush the last replies */
 };
 

@@ -30,28 +30,28 @@ struct mw_http_engine {
   struct mw_http_keeper keeper;
   struct mw_http_turn turn;
   struct mw_acceptors acceptors; /* see listener.h */
-  struct mw_list conns;     /* struct mw_http_conn.link */
-  struct mw_list pool;      /* struct mw_http_call.link: calls for reuse */
+  struct mw_list conns;          /* struct mw_http_conn.link */
+  struct mw_list pool;           /* struct mw_http_call.link: calls for reuse */
   size_t n_pool;
   struct mw_http_tls_context *tls;      /* NULL for plain text */
   nghttp2_session_callbacks *callbacks; /* shared by all sessions */
   nghttp2_option *option;
-  struct mw_blocks blocks;  /* memory of the sessions */
+  struct mw_blocks blocks; /* memory of the sessions */
   nghttp2_mem memory;
-  struct mw_buf scratch;    /* for decompressing a message */
+  struct mw_buf scratch; /* for decompressing a message */
 
   /* Work sharing, see remote.h. NULL unless it is on. */
   struct mw_engine_team *team;
   struct mw_http_seat *seat;
-  struct mw_list drafts;    /* struct mw_http_lane.drafted: batches to send */
-  struct mw_list guests;    /* struct mw_http_remote.link: calls of other engines that run here */
-  struct mw_dispatch away;  /* dispatch of this engine's calls that run elsewhere */
+  struct mw_list drafts;   /* struct mw_http_lane.drafted: batches to send */
+  struct mw_list guests;   /* struct mw_http_remote.link: calls of other engines that run here */
+  struct mw_dispatch away; /* dispatch of this engine's calls that run elsewhere */
   struct mw_router away_router;
   struct mw_route away_routes[2]; /* for a single request message, for a stream of them */
 
-  unsigned open;            /* open libuv handles, plus one until the engine is closed */
+  unsigned open; /* open libuv handles, plus one until the engine is closed */
   bool draining, stopping, closing;
-  bool late;                /* the time to flush the last replies is over */
+  bool late; /* the time to flush the last replies is over */
   struct mw_http_batch batch;
   uint8_t input[MW_HTTP_INPUT]; /* bytes of the newest read; valid within it */
 };

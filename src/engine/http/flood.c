@@ -5,14 +5,14 @@
 enum {
   PADDING_MAX = 256, /* with the Pad Length field */
   SETTINGS_WEIGHT = 10,
-  RESET_COST = 10,             /* tenths */
+  RESET_COST = 10, /* tenths */
   CANCEL_COST = 1,
   ANSWER_GAIN = RESET_COST,
   FRAME_GAIN = 10,
-  REGAIN_MS = 10000,           /* time to refill an empty bucket */
-  BLOCK_SPARE = 64 * 1024,     /* bytes by which a compressed block may exceed the accepted header list */
-  BLOCK_FRAMES = 8,            /* frames that any block may have, */
-  BLOCK_FRAME = 4 * 1024,      /* plus one for each 4 KiB of its length */
+  REGAIN_MS = 10000,       /* time to refill an empty bucket */
+  BLOCK_SPARE = 64 * 1024, /* bytes by which a compressed block may exceed the accepted header list */
+  BLOCK_FRAMES = 8,        /* frames that any block may have, */
+  BLOCK_FRAME = 4 * 1024,  /* plus one for each 4 KiB of its length */
 };
 
 void mw_http_flood_init(struct mw_http_flood *flood, uint32_t resets, uint32_t control, size_t metadata, uint64_t now) {
@@ -67,21 +67,16 @@ static bool is_data(uint8_t flags, size_t len) {
 
 enum mw_http_excess mw_http_flood_count(struct mw_http_flood *flood, uint8_t type, uint8_t flags, size_t len) {
   switch (type) {
-    case NGHTTP2_DATA:
-      return is_data(flags, len) ? MW_HTTP_NO_EXCESS : spend_control(flood, 1);
+    case NGHTTP2_DATA: return is_data(flags, len) ? MW_HTTP_NO_EXCESS : spend_control(flood, 1);
     case NGHTTP2_HEADERS:
       flood->block = flood->block_frames = 0;
       flood->blocks++;
       flood->frames++;
       return continue_block(flood, flags, len);
-    case NGHTTP2_CONTINUATION:
-      return continue_block(flood, flags, len);
-    case NGHTTP2_RST_STREAM:
-      return MW_HTTP_NO_EXCESS; /* the session counts it: the cost depends on the call */
-    case NGHTTP2_SETTINGS:
-      return spend_control(flood, SETTINGS_WEIGHT);
-    default:
-      return spend_control(flood, 1);
+    case NGHTTP2_CONTINUATION: return continue_block(flood, flags, len);
+    case NGHTTP2_RST_STREAM: return MW_HTTP_NO_EXCESS; /* the session counts it: the cost depends on the call */
+    case NGHTTP2_SETTINGS: return spend_control(flood, SETTINGS_WEIGHT);
+    default: return spend_control(flood, 1);
   }
 }
 

@@ -26,16 +26,16 @@ enum { MW_HTTP_FLOOD_FREE_MS = 100 };
 
 struct mw_http_allowance {
   uint32_t limit, left;
-  uint64_t since;    /* time of the last refill */
-  uint32_t gained;   /* count of useful traffic at the last refill */
+  uint64_t since;  /* time of the last refill */
+  uint32_t gained; /* count of useful traffic at the last refill */
 };
 
 struct mw_http_flood {
   struct mw_http_allowance resets, control; /* `resets` in tenths */
-  size_t block_limit, block; /* bytes of a header block */
-  uint32_t block_frames;     /* of the block so far */
-  uint32_t blocks;           /* header blocks begun, modulo 2^32 */
-  bool in_block;             /* a header block is unfinished */
+  size_t block_limit, block;                /* bytes of a header block */
+  uint32_t block_frames;                    /* of the block so far */
+  uint32_t blocks;                          /* header blocks begun, modulo 2^32 */
+  bool in_block;                            /* a header block is unfinished */
   /* The session updates these: */
   uint64_t now;      /* milliseconds, of any clock */
   uint32_t answered; /* streams that the server has answered to their end, modulo 2^32 */

@@ -35,12 +35,12 @@ enum { MW_HTTP_FRAME_HEAD = 9, MW_HTTP_FRAME_START = MW_HTTP_FRAME_HEAD + 6 };
 /* The scope of an error. A stream is live while nghttp2 has it open. */
 enum mw_http_blame {
   MW_HTTP_BLAME_NOTHING,
-  MW_HTTP_BLAME_FRAME,     /* the frame alone: nothing follows, and nghttp2 gets it as one of an unknown type */
+  MW_HTTP_BLAME_FRAME, /* the frame alone: nothing follows, and nghttp2 gets it as one of an unknown type */
   MW_HTTP_BLAME_CONNECTION,
   MW_HTTP_BLAME_STREAM,
-  MW_HTTP_BLAME_LIVE,      /* a live stream; else nothing */
-  MW_HTTP_BLAME_EITHER,    /* a live stream; else the connection */
-  MW_HTTP_BLAME_OPENING,   /* a live stream; else the stream that the frame opens */
+  MW_HTTP_BLAME_LIVE,    /* a live stream; else nothing */
+  MW_HTTP_BLAME_EITHER,  /* a live stream; else the connection */
+  MW_HTTP_BLAME_OPENING, /* a live stream; else the stream that the frame opens */
 };
 
 struct mw_http_fault {
@@ -52,13 +52,13 @@ struct mw_http_fault {
 struct mw_http_frames {
   struct mw_http_recent recent;
   struct mw_http_flood flood;
-  enum mw_http_excess excess; /* the exceeded limit of a fault with ENHANCE_YOUR_CALM */
-  uint64_t heads;             /* frame headers read so far */
-  bool in_headers;            /* the newest frame is HEADERS or CONTINUATION */
+  enum mw_http_excess excess;         /* the exceeded limit of a fault with ENHANCE_YOUR_CALM */
+  uint64_t heads;                     /* frame headers read so far */
+  bool in_headers;                    /* the newest frame is HEADERS or CONTINUATION */
   uint8_t start[MW_HTTP_FRAME_START]; /* header and checked payload of a frame that arrived in pieces or has a fault */
-  uint8_t have;               /* bytes of `start` so far, while some are missing */
-  uint8_t due;                /* bytes of `start` to pass to nghttp2 next */
-  size_t skip;                /* bytes to the next frame header */
+  uint8_t have;                       /* bytes of `start` so far, while some are missing */
+  uint8_t due;                        /* bytes of `start` to pass to nghttp2 next */
+  size_t skip;                        /* bytes to the next frame header */
 };
 
 /* Begins before the client's preface. The caller also initialises `flood`. */

@@ -29,10 +29,10 @@ struct mw_http_reader {
   struct mw_slice chunk;           /* borrowed; unread bytes that follow those in `buf` */
   struct mw_buf buf;               /* owned; [start, len) is unread */
   size_t start;
-  size_t claimed;                  /* unread bytes that are credited already */
+  size_t claimed; /* unread bytes that are credited already */
   size_t credit;
-  bool stingy;                     /* gives no credit for the beginning of a message */
-  bool failed;                     /* bytes are lost, for lack of memory */
+  bool stingy; /* gives no credit for the beginning of a message */
+  bool failed; /* bytes are lost, for lack of memory */
 };
 
 /* The compression is IDENTITY and can be set until the first message. */

@@ -12,21 +12,21 @@
 /* A block: one message, or several small ones in a row. */
 struct mw_http_message {
   struct mw_http_message *next;
-  size_t len;     /* of `bytes`, prefixes included */
-  size_t cap;     /* capacity of `bytes` */
-  bool owned;     /* on the heap, not in an arena */
-  bool plain;     /* not to be compressed */
+  size_t len; /* of `bytes`, prefixes included */
+  size_t cap; /* capacity of `bytes` */
+  bool owned; /* on the heap, not in an arena */
+  bool plain; /* not to be compressed */
   uint8_t bytes[];
 };
 
 struct mw_http_outbox {
   struct mw_http_message *first, *last; /* owned */
   struct mw_http_message *fresh;        /* owned: the block of the reserved message, if it does not fit into `last` */
-  size_t reserved; /* bytes of the reserved message, prefix included */
-  size_t taken;    /* bytes of the first block that have left */
-  size_t departed; /* the same, but only of messages that have left whole */
-  size_t bytes;    /* unsent bytes, in all */
-  size_t held;     /* heap bytes of the blocks */
+  size_t reserved;                      /* bytes of the reserved message, prefix included */
+  size_t taken;                         /* bytes of the first block that have left */
+  size_t departed;                      /* the same, but only of messages that have left whole */
+  size_t bytes;                         /* unsent bytes, in all */
+  size_t held;                          /* heap bytes of the blocks */
 };
 
 /* Makes a message of `size` bytes after its prefix, at most UINT32_MAX, on the heap. Returns owned, NULL without

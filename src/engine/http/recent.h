@@ -5,7 +5,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define MW_HTTP_RECENT_INIT {.newest = -1}
+#define MW_HTTP_RECENT_INIT \
+  { .newest = -1 }
 
 struct mw_http_recent {
   int32_t newest; /* odd */

@@ -134,7 +134,8 @@ static int add_content_type(struct mw_http_request *request, struct mw_slice val
   if (rest.len >= sizeof web - 1 && strncasecmp((const char *)rest.data, web, sizeof web - 1) == 0) {
     return find(request, TYPE_WRONG, MW_CODE_INVALID_ARGUMENT,
                 "content-type \"%s\" is gRPC-Web's, must be application/grpc; a proxy such as Envoy translates "
-                "gRPC-Web", shown(value).text);
+                "gRPC-Web",
+                shown(value).text);
   }
   return find(request, TYPE_WRONG, MW_CODE_INVALID_ARGUMENT,
               "content-type \"%s\", must be application/grpc or application/grpc+proto", shown(value).text);

@@ -33,11 +33,11 @@ struct mw_http_refusal {
 
 struct mw_http_request {
   /* The result, valid once judged. */
-  struct mw_slice path;      /* "/package.Service/Method" */
+  struct mw_slice path; /* "/package.Service/Method" */
   struct mw_metadata metadata;
-  int64_t timeout;           /* nanoseconds; MW_NEVER without a timeout, or for one that overflows */
+  int64_t timeout;                 /* nanoseconds; MW_NEVER without a timeout, or for one that overflows */
   enum mw_compression compression; /* grpc-encoding: of messages with the compressed flag */
-  unsigned accepts;          /* accepted encodings: bits 1 << MW_COMPRESSION_...; identity always */
+  unsigned accepts;                /* accepted encodings: bits 1 << MW_COMPRESSION_...; identity always */
 
   /* Private. */
   struct mw_arena *arena;

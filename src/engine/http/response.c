@@ -8,7 +8,8 @@ enum {
   NO_INDEX = NO_COPY | NGHTTP2_NV_FLAG_NO_INDEX,
 };
 
-#define FIELD(NAME, VALUE) {(uint8_t *)(NAME), (uint8_t *)(VALUE), sizeof(NAME) - 1, sizeof(VALUE) - 1, NO_COPY}
+#define FIELD(NAME, VALUE) \
+  { (uint8_t *)(NAME), (uint8_t *)(VALUE), sizeof(NAME) - 1, sizeof(VALUE) - 1, NO_COPY }
 
 static const nghttp2_nv status_200 = FIELD(":status", "200");
 static const nghttp2_nv status_405 = FIELD(":status", "405");
@@ -29,9 +30,8 @@ static const nghttp2_nv codes[MW_CODE_COUNT] = {
     FIELD("grpc-status", "16")};
 
 /* The headers of almost every response. */
-static const nghttp2_nv plain_headers[] = {
-    FIELD(":status", "200"), FIELD("content-type", "application/grpc"),
-    FIELD("grpc-accept-encoding", MW_COMPRESSION_ACCEPTED)};
+static const nghttp2_nv plain_headers[] = {FIELD(":status", "200"), FIELD("content-type", "application/grpc"),
+                                           FIELD("grpc-accept-encoding", MW_COMPRESSION_ACCEPTED)};
 
 /* Largest number of fields that are not metadata. */
 enum { OWN_FIELDS = 6 };
@@ -49,9 +49,7 @@ static int init(struct builder *b, struct mw_arena *arena, size_t metadata) {
   return b->nv ? 0 : MW_ENOMEM;
 }
 
-static void done(const struct builder *b, struct mw_http_fields *out) {
-  *out = (struct mw_http_fields){b->nv, b->len};
-}
+static void done(const struct builder *b, struct mw_http_fields *out) { *out = (struct mw_http_fields){b->nv, b->len}; }
 
 static void put(struct builder *b, nghttp2_nv field) { b->nv[b->len++] = field; }
 

@@ -37,7 +37,6 @@ int mw_http_response_trailers_only(struct mw_http_fields *out, const struct mw_s
 /* The response to a refused request. HTTP 200: as mw_http_response_trailers_only(). Else the HTTP status; `allow` with
  * 405; content-type, grpc-status and grpc-message for a gRPC client; a content-type of text if a body follows. Returns
  * 0 or MW_ENOMEM. */
-int mw_http_response_refusal(struct mw_http_fields *out, const struct mw_http_refusal *refusal,
-                             struct mw_arena *arena);
+int mw_http_response_refusal(struct mw_http_fields *out, const struct mw_http_refusal *refusal, struct mw_arena *arena);
 
 #endif

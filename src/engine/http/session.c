@@ -384,8 +384,9 @@ static bool greet(struct mw_http_session *session, struct mw_http_batch *batch) 
 }
 
 static void answer_http1(struct mw_http_session *session, struct mw_http_batch *batch) {
-  static const char text[] = "This port speaks gRPC over HTTP/2. Call it with a gRPC client, such as \"moonwire call\" "
-                             "or grpcurl; for gRPC-Web or JSON put a proxy such as Envoy in front of it.\n";
+  static const char text[] =
+      "This port speaks gRPC over HTTP/2. Call it with a gRPC client, such as \"moonwire call\" "
+      "or grpcurl; for gRPC-Web or JSON put a proxy such as Envoy in front of it.\n";
   char answer[512];
   int n = snprintf(answer, sizeof answer,
                    "HTTP/1.1 505 HTTP Version Not Supported\r\ncontent-type: text/plain; charset=utf-8\r\n"

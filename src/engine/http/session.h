@@ -22,32 +22,32 @@
 #include "rpc/backlog.h"
 
 enum {
-  MW_HTTP_STREAM_WINDOW = 64 * 1024,      /* of a new stream */
+  MW_HTTP_STREAM_WINDOW = 64 * 1024, /* of a new stream */
   MW_HTTP_STREAM_WINDOW_MAX = 1024 * 1024,
-  MW_HTTP_GROWTH_MAX = 4 * 1024 * 1024,   /* total growth of the stream windows of a connection */
+  MW_HTTP_GROWTH_MAX = 4 * 1024 * 1024, /* total growth of the stream windows of a connection */
   MW_HTTP_CONN_WINDOW = 1024 * 1024,
 };
 
 struct mw_http_session {
-  nghttp2_session *ng;  /* NULL once the connection is lost */
-  struct mw_list calls; /* struct mw_http_call.link: calls that are not recycled yet */
+  nghttp2_session *ng;         /* NULL once the connection is lost */
+  struct mw_list calls;        /* struct mw_http_call.link: calls that are not recycled yet */
   struct mw_http_call *latest; /* cache: the call of the newest callback, while it has a stream; NULL for none */
   struct mw_http_frames frames;
   struct mw_http_lender lender;
   struct mw_send_backlog backlog;
-  size_t grown;         /* bytes by which stream windows have grown */
-  unsigned open;        /* calls that have a stream */
-  int32_t condemned;    /* stream to reset when it opens; 0 for none */
-  bool closing;         /* nghttp2 reads an RST_STREAM that close_stream() made */
-  uint32_t own_resets;  /* RST_STREAMs that reset() has queued and nghttp2 has not sent */
-  bool greeted;         /* SETTINGS, or the response to HTTP/1, are sent */
-  uint8_t first;        /* first byte of the connection */
-  bool http1;           /* the client speaks HTTP/1 and gets a response in it */
-  bool failed;          /* a GOAWAY with an error is queued; nothing more is received */
-  bool told;            /* the disconnect reason is logged */
-  bool draining;        /* the first GOAWAY is queued */
-  bool ending;          /* the final GOAWAY is due */
-  bool ended;           /* the final GOAWAY is queued */
+  size_t grown;        /* bytes by which stream windows have grown */
+  unsigned open;       /* calls that have a stream */
+  int32_t condemned;   /* stream to reset when it opens; 0 for none */
+  bool closing;        /* nghttp2 reads an RST_STREAM that close_stream() made */
+  uint32_t own_resets; /* RST_STREAMs that reset() has queued and nghttp2 has not sent */
+  bool greeted;        /* SETTINGS, or the response to HTTP/1, are sent */
+  uint8_t first;       /* first byte of the connection */
+  bool http1;          /* the client speaks HTTP/1 and gets a response in it */
+  bool failed;         /* a GOAWAY with an error is queued; nothing more is received */
+  bool told;           /* the disconnect reason is logged */
+  bool draining;       /* the first GOAWAY is queued */
+  bool ending;         /* the final GOAWAY is due */
+  bool ended;          /* the final GOAWAY is queued */
 };
 
 /* Makes the callbacks and options that all sessions of an engine share. Returns 0 or MW_ENOMEM; in both cases the

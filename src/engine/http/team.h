@@ -20,17 +20,17 @@ struct mw_http_engine;
  * stream, to the guest, who runs the call; "to the owner": only the other way. */
 struct mw_http_parcel {
   struct mw_http_message *first, *last; /* owned; in their order */
-  const char *encoding;     /* to the guest: encoding of the newest message; static, NULL if not compressed */
-  uint32_t departed;        /* to the guest: number of messages that have left the outbox */
-  size_t room;              /* bytes of a large message; to the owner: asks for room; to the guest: grants it */
-  bool begun;               /* to the guest: the first batch of the call */
-  bool ended;               /* to the guest: no messages follow */
-  bool cancelled;           /* to the guest: cancelled with `status` */
-  bool wanted;              /* to the owner: asks for the next message */
-  bool headers;             /* to the owner: headers are complete */
-  bool finished;            /* to the owner: finished with `status`; afterwards the guest does not touch the call */
-  bool with_last;           /* to the owner: the last message is sent together with the status */
-  struct mw_status status;  /* its bytes live as long as the remote call */
+  const char *encoding;    /* to the guest: encoding of the newest message; static, NULL if not compressed */
+  uint32_t departed;       /* to the guest: number of messages that have left the outbox */
+  size_t room;             /* bytes of a large message; to the owner: asks for room; to the guest: grants it */
+  bool begun;              /* to the guest: the first batch of the call */
+  bool ended;              /* to the guest: no messages follow */
+  bool cancelled;          /* to the guest: cancelled with `status` */
+  bool wanted;             /* to the owner: asks for the next message */
+  bool headers;            /* to the owner: headers are complete */
+  bool finished;           /* to the owner: finished with `status`; afterwards the guest does not touch the call */
+  bool with_last;          /* to the owner: the last message is sent together with the status */
+  struct mw_status status; /* its bytes live as long as the remote call */
 };
 
 /* A channel: one direction of a remote call. */
@@ -48,10 +48,10 @@ struct mw_http_lane {
 };
 
 struct mw_http_seat {
-  pthread_mutex_t lock; /* guards the members up to `post` */
+  pthread_mutex_t lock;          /* guards the members up to `post` */
   struct mw_http_engine *engine; /* NULL for a free slot */
-  struct mw_list box;   /* struct mw_http_lane.arrived */
-  struct mw_list taken; /* the same: lanes to handle in this turn of the loop */
+  struct mw_list box;            /* struct mw_http_lane.arrived */
+  struct mw_list taken;          /* the same: lanes to handle in this turn of the loop */
   bool posted;
   struct mw_post post;
   atomic_bool waiting;  /* its thread is idle */

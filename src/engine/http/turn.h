@@ -19,13 +19,13 @@ struct mw_http_engine;
 struct mw_http_turn {
   uv_prepare_t prepare;
   uv_check_t check;
-  uv_idle_t idle;       /* active while work is left over: keeps the poll from blocking */
-  struct mw_list over;  /* struct mw_http_call.item.link */
-  struct mw_list dirty; /* struct mw_http_conn.dirty */
+  uv_idle_t idle;            /* active while work is left over: keeps the poll from blocking */
+  struct mw_list over;       /* struct mw_http_call.item.link */
+  struct mw_list dirty;      /* struct mw_http_conn.dirty */
   struct mw_run_lane guests; /* calls of other workers that run here */
 
-  int64_t polled;  /* mw_clock_mono() at the end of the last poll, give or take a millisecond */
-  int64_t asleep;  /* mw_clock_mono() at the start of the newest poll */
+  int64_t polled; /* mw_clock_mono() at the end of the last poll, give or take a millisecond */
+  int64_t asleep; /* mw_clock_mono() at the start of the newest poll */
 };
 
 /* Starts the handles, which count for the engine (mw_http_engine_enter()). */

@@ -18,7 +18,7 @@ struct mw_http_stand {
   uint64_t mark;
 };
 
-struct mw_http_watch { /* all zeros at first */
+struct mw_http_watch {    /* all zeros at first */
   uint64_t time;          /* milliseconds in which this thread could read, from 1: without those of a blocked loop */
   uint64_t last;          /* uv_now() of the newest check */
   struct mw_timer *timer; /* NULL when nothing is awaited */

@@ -34,22 +34,22 @@ struct mw_client_call {
   struct mw_channel *channel; /* NULL once it is closed */
   struct mw_list link;        /* in engine->calls */
   struct mw_post step;
-  bool stepping;              /* `step` is posted or runs */
-  bool again;                 /* another step is due */
-  struct mw_timer *timer;     /* of the deadline; NULL when none runs */
+  bool stepping;                     /* `step` is posted or runs */
+  bool again;                        /* another step is due */
+  struct mw_timer *timer;            /* of the deadline; NULL when none runs */
   size_t server_limit, client_limit; /* largest message received there, in bytes */
 
   struct mw_inproc_queue to_server, to_client;
-  bool started;               /* passed to the dispatch */
-  bool half_closed;           /* by the client */
+  bool started;     /* passed to the dispatch */
+  bool half_closed; /* by the client */
   struct mw_inproc_end end;
-  struct mw_status status;    /* the handler's, once it has finished */
+  struct mw_status status; /* the handler's, once it has finished */
 
   const struct mw_client_events *events; /* NULL once the client has released the call */
   void *user;
-  bool reading;               /* the client waits for a message */
-  bool stalled;               /* send() has returned false: `writable` is due */
-  bool shown_headers, done;   /* these events were reported to the client */
+  bool reading;             /* the client waits for a message */
+  bool stalled;             /* send() has returned false: `writable` is due */
+  bool shown_headers, done; /* these events were reported to the client */
 };
 
 int mw_inproc_call_start(struct mw_channel *channel, const struct mw_client_request *request,

@@ -72,7 +72,6 @@ void mw_inproc_disconnect(struct mw_engine *base) {
   struct mw_list *calls = &engine_of(base)->calls;
   for (struct mw_list *node = calls->next; node != calls; node = node->next) {
     mw_inproc_call_end(MW_CONTAINER(node, struct mw_client_call, link),
-                       mw_status(MW_CODE_UNAVAILABLE, "the connection was lost"),
-                       MW_INPROC_CLIENT_GONE);
+                       mw_status(MW_CODE_UNAVAILABLE, "the connection was lost"), MW_INPROC_CLIENT_GONE);
   }
 }

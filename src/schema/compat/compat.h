@@ -33,8 +33,8 @@
 #include "schema/pool/pool.h"
 
 /* Compares the project's own files in `candidate` with those in `running`; built-in files are ignored. In findings, a
- * file's path follows its root among `roots` (schema/pool/roots.h; may be empty). Returns 0; MW_ECONFLICT, with one finding
- * for each violation,
+ * file's path follows its root among `roots` (schema/pool/roots.h; may be empty). Returns 0; MW_ECONFLICT, with one
+ * finding for each violation,
  *
  *   DIR/tasks.proto:12: FIELD_WIRE_COMPATIBLE_TYPE: tasks.Task.priority: was int32, is string
  *

@@ -162,7 +162,7 @@ static const char *oneof_of(const struct side *side) {
 
 static void check_oneof(const struct field_pair *pair) {
   const char *old = oneof_of(&pair->old), *new = oneof_of(&pair->new);
-  if (old == new || (old && new && strcmp(old, new) == 0)) return;
+  if (old == new || (old && new &&strcmp(old, new) == 0)) return;
   report(pair, "FIELD_SAME_ONEOF", "was in %s%s, is in %s%s", old ? "oneof " : "no oneof", old ? old : "",
          new ? "oneof " : "no oneof", new ? new : "");
 }

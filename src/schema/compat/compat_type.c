@@ -78,8 +78,8 @@ static void check_deleted(const struct mw_compat_pair *pair, const char *rule, c
   const struct mw_definition *new = pair->new;
   if (reserves_number(new, number)) return;
   mw_compat_report(pair->compat, mw_compat_place(new, &new->path), rule,
-                   "%s.%s: was deleted, its number must not be used again: expected \"reserved %d;\"",
-                   new->full_name, name, number);
+                   "%s.%s: was deleted, its number must not be used again: expected \"reserved %d;\"", new->full_name,
+                   name, number);
 }
 
 /* ---- messages ---- */

@@ -6,13 +6,13 @@
 #include "schema/wire/message.h"
 
 struct mw_json_options {
-  bool proto_names;   /* write field names as in the .proto instead of lowerCamelCase */
-  bool defaults;      /* write: include fields without presence that hold their default */
-  bool ignore_unknown; /* read: skip fields that the type does not have */
-  unsigned indent;    /* write: spaces per level; 0 for one line */
+  bool proto_names;      /* write field names as in the .proto instead of lowerCamelCase */
+  bool defaults;         /* write: include fields without presence that hold their default */
+  bool ignore_unknown;   /* read: skip fields that the type does not have */
+  unsigned indent;       /* write: spaces per level; 0 for one line */
   unsigned line, column; /* read: position of the text in its source, for errors; 0 for 1 */
-  unsigned level;     /* write: nesting depth of the text in other JSON, for the indentation */
-  struct mw_pace *pace; /* ends the work with MW_ELIMIT when its time is over; NULL for none */
+  unsigned level;        /* write: nesting depth of the text in other JSON, for the indentation */
+  struct mw_pace *pace;  /* ends the work with MW_ELIMIT when its time is over; NULL for none */
 };
 
 /* Appends `message` as JSON. `pool` resolves the types inside Any. `options` may be NULL.

@@ -71,8 +71,8 @@ static int read_inner(struct mw_json_reader *r, const struct mw_message_type *ty
 }
 
 static void set_bytes(ProtobufCMessage *message, const struct mw_field *field, struct mw_slice bytes) {
-  *(ProtobufCBinaryData *)mw_field_value(message, field) =
-      (ProtobufCBinaryData){bytes.len, (uint8_t *)(uintptr_t)bytes.data};
+  *(ProtobufCBinaryData *)mw_field_value(message, field) = (ProtobufCBinaryData){bytes.len,
+                                                                                 (uint8_t *)(uintptr_t)bytes.data};
   mw_field_mark(message, field);
 }
 

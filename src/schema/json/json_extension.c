@@ -11,7 +11,7 @@ struct sorting {
   struct mw_json_writer *w;
   const int32_t *numbers; /* numbers of the type's extensions, sorted */
   size_t n;
-  size_t *ends;   /* end of each extension's fields in `bytes` */
+  size_t *ends; /* end of each extension's fields in `bytes` */
   uint8_t *bytes;
 };
 
@@ -124,11 +124,10 @@ static int add_unknown(struct mw_json_reader *r, ProtobufCMessage *message, stru
   if (message->n_unknown_fields > 0) memcpy(all, message->unknown_fields, message->n_unknown_fields * sizeof *all);
   uint64_t tag = 0;
   const uint8_t *body = mw_wire_varint(bytes.data, bytes.data + bytes.len, MW_WIRE_TAG_MAX, &tag);
-  all[message->n_unknown_fields++] =
-      (ProtobufCMessageUnknownField){.tag = (uint32_t)(tag >> 3),
-                                     .wire_type = (ProtobufCWireType)(tag & 7),
-                                     .len = bytes.len - (size_t)(body - bytes.data),
-                                     .data = (uint8_t *)(uintptr_t)body};
+  all[message->n_unknown_fields++] = (ProtobufCMessageUnknownField){.tag = (uint32_t)(tag >> 3),
+                                                                    .wire_type = (ProtobufCWireType)(tag & 7),
+                                                                    .len = bytes.len - (size_t)(body - bytes.data),
+                                                                    .data = (uint8_t *)(uintptr_t)body};
   message->unknown_fields = all;
   return 0;
 }

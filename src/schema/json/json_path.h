@@ -8,9 +8,9 @@
 struct mw_json_path {
   const struct mw_json_path *up; /* NULL at the root */
   enum { MW_PATH_TYPE, MW_PATH_FIELD, MW_PATH_INDEX, MW_PATH_KEY } kind;
-  const char *name;              /* TYPE (the root, or the message in an Any), FIELD */
-  size_t index;                  /* INDEX */
-  struct mw_slice key;           /* KEY */
+  const char *name;    /* TYPE (the root, or the message in an Any), FIELD */
+  size_t index;        /* INDEX */
+  struct mw_slice key; /* KEY */
 };
 
 /* Appends the path from the root to `path`. Returns 0 or MW_ENOMEM. */

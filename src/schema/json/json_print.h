@@ -10,8 +10,8 @@ struct mw_json_printer {
   struct mw_buf *out;
   unsigned indent; /* spaces a level; 0 for one line */
   unsigned depth;
-  bool first;      /* the current array or object is still empty */
-  int rc;          /* 0, MW_ENOMEM, or MW_ELIMIT once the time of `pace` is over */
+  bool first;           /* the current array or object is still empty */
+  int rc;               /* 0, MW_ENOMEM, or MW_ELIMIT once the time of `pace` is over */
   struct mw_pace *pace; /* borrowed; NULL for none */
 };
 

@@ -198,9 +198,7 @@ int mw_json_read_scalar(struct mw_json_reader *r, const struct mw_field *field, 
     case MW_KIND_BOOL: return read_bool(r, slot);
     case MW_KIND_ENUM: return read_enum(r, field, slot, skipped);
     case MW_KIND_BYTES: return read_bytes(r, slot);
-    case MW_KIND_STRING:
-      rc = mw_json_expect(r, MW_JSON_STRING, "string");
-      return rc != 0 ? rc : read_string(r, slot);
+    case MW_KIND_STRING: rc = mw_json_expect(r, MW_JSON_STRING, "string"); return rc != 0 ? rc : read_string(r, slot);
     default: return read_integer(r, field, slot);
   }
 }

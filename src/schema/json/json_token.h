@@ -16,9 +16,9 @@ enum {
 };
 
 enum mw_json_kind {
-  MW_JSON_OBJECT,     /* then KEY and a value, repeatedly, then OBJECT_END */
+  MW_JSON_OBJECT, /* then KEY and a value, repeatedly, then OBJECT_END */
   MW_JSON_OBJECT_END,
-  MW_JSON_ARRAY,      /* then values, then ARRAY_END */
+  MW_JSON_ARRAY, /* then values, then ARRAY_END */
   MW_JSON_ARRAY_END,
   MW_JSON_KEY,
   MW_JSON_STRING,
@@ -26,7 +26,7 @@ enum mw_json_kind {
   MW_JSON_TRUE,
   MW_JSON_FALSE,
   MW_JSON_NULL,
-  MW_JSON_END         /* end of the text */
+  MW_JSON_END /* end of the text */
 };
 
 struct mw_json_token {

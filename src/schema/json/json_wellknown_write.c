@@ -21,7 +21,7 @@ static int write_time(struct mw_json_writer *w, const struct mw_message_type *ty
   char text[MW_TIME_TEXT];
   if (!(timestamp ? mw_timestamp_valid : mw_duration_valid)(seconds, nanos)) {
     return mw_json_write_fail(w, "%lld seconds and %d nanos are out of range for %s", (long long)seconds, nanos,
-                          type->full_name);
+                              type->full_name);
   }
   (timestamp ? mw_timestamp_format : mw_duration_format)(seconds, nanos, text);
   mw_json_put_string(&w->printer, mw_slice_str(text));
@@ -54,7 +54,7 @@ static int write_mask(struct mw_json_writer *w, const struct mw_message_type *ty
     if (!camel_case(mw_slice(path[i].data, path[i].len), &text, &memory)) {
       int len = (int)(path[i].len < PATH_SHOWN ? path[i].len : PATH_SHOWN);
       rc = mw_json_write_fail(w, "the path \"%.*s\" has no form in lowerCamelCase", len,
-                          len ? (const char *)path[i].data : "");
+                              len ? (const char *)path[i].data : "");
     }
   }
   if (memory != 0) w->printer.rc = memory;

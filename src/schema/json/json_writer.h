@@ -12,8 +12,8 @@ struct mw_json_writer {
   const struct mw_pool *pool;
   const struct mw_json_path *path; /* of the value being written */
   bool proto_names, defaults;
-  unsigned depth;                  /* nesting of messages, across Any */
-  struct mw_arena arena;           /* for the messages unpacked from Anys */
+  unsigned depth;        /* nesting of messages, across Any */
+  struct mw_arena arena; /* for the messages unpacked from Anys */
   struct mw_err *err;
 };
 

@@ -5,8 +5,8 @@
 
 enum { DAY = 86400, NANOS = 1000000000, DAYS_TO_1970 = 719468 /* counted from 0000-03-01 */ };
 
-static const int64_t first_second = -62135596800;  /* 0001-01-01T00:00:00Z */
-static const int64_t last_second = 253402300799;   /* 9999-12-31T23:59:59Z */
+static const int64_t first_second = -62135596800;     /* 0001-01-01T00:00:00Z */
+static const int64_t last_second = 253402300799;      /* 9999-12-31T23:59:59Z */
 static const int64_t longest_duration = 315576000000; /* 10,000 years of 365.25 days */
 
 bool mw_timestamp_valid(int64_t seconds, int32_t nanos) {

@@ -10,10 +10,10 @@ enum { FILE_LIMIT = 64 << 20 };
 
 /* The imports of one file of the list. */
 struct use {
-  char *as;           /* the imported name, owned; NULL without an import */
-  const char *by;     /* the first file that imports it */
-  unsigned line;      /* the line of that import */
-  bool second;        /* another path of the list names the same file */
+  char *as;       /* the imported name, owned; NULL without an import */
+  const char *by; /* the first file that imports it */
+  unsigned line;  /* the line of that import */
+  bool second;    /* another path of the list names the same file */
 };
 
 struct naming {

@@ -107,8 +107,10 @@ static int report_line(struct mw_protoc_findings *f, struct mw_slice line) {
   if (encoding) return add_words(f, MW_EFORMAT, "%s: expected UTF-8, got %s", f->file, encoding);
   if (mw_proto_is_edition(text)) return report_edition(f);
   if (contains(line, label) && mw_proto_lacks_syntax(text)) {
-    rc = add_words(f, MW_EFORMAT, "%s:1:1: no syntax line, so that protoc reads proto2: begin the file with syntax = "
-                   "\"proto3\";", f->file);
+    rc = add_words(f, MW_EFORMAT,
+                   "%s:1:1: no syntax line, so that protoc reads proto2: begin the file with syntax = "
+                   "\"proto3\";",
+                   f->file);
   }
   struct mw_buf whole = MW_BUF_INIT;
   const struct mw_protoc_context context = {text, f->files, f->n_files};

@@ -9,12 +9,12 @@ struct mw_protoc_findings {
   const char *const *roots; /* schema/pool/roots.h; borrowed, like the rest */
   const char *const *files; /* the files that protoc compiles */
   size_t n_files;
-  struct mw_err *err;       /* receives the findings */
-  int code;                 /* of the first finding; 0 for none */
-  struct mw_map seen;       /* texts of findings: a bad import fails every file that has it */
-  char *file;               /* owned: the file of the previous line */
-  struct mw_buf text;       /* the text of `file` */
-  size_t lines;             /* consecutive findings about `file`; those beyond a limit are only counted */
+  struct mw_err *err; /* receives the findings */
+  int code;           /* of the first finding; 0 for none */
+  struct mw_map seen; /* texts of findings: a bad import fails every file that has it */
+  char *file;         /* owned: the file of the previous line */
+  struct mw_buf text; /* the text of `file` */
+  size_t lines;       /* consecutive findings about `file`; those beyond a limit are only counted */
 };
 
 /* Adds a finding for each error in protoc's output: "ROOT/FILE:LINE:COL: message". Returns 0 or MW_ENOMEM. */

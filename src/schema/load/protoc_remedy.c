@@ -92,8 +92,9 @@ static int put_path(struct mw_buf *out, const struct mw_descriptor_set *builtin,
     if (is_named(builtin->files[i].proto->name, import)) near = builtin->files[i].proto->name;
   }
   if (near) return mw_buf_printf(out, " Did you mean \"%s\"?", near);
-  return mw_buf_puts(out, " An import is a path below the folder of the protos, or below another one of the "
-                          "setting proto.");
+  return mw_buf_puts(out,
+                     " An import is a path below the folder of the protos, or below another one of the "
+                     "setting proto.");
 }
 
 /* ---- choice of a remedy ---- */
@@ -126,8 +127,8 @@ int mw_protoc_remedy(struct mw_buf *out, struct mw_slice line, const struct mw_p
   struct mw_slice name;
   if (quoted_before(line, "\" is not a message type.", &name)) return put_hidden(out, context->text, name);
   bool type = quoted_before(line, "\" is not defined.", &name);
-  bool import = line.len >= sizeof not_found && memcmp(line.data + line.len - (sizeof not_found - 1), not_found,
-                                                       sizeof not_found - 1) == 0;
+  bool import = line.len >= sizeof not_found &&
+                memcmp(line.data + line.len - (sizeof not_found - 1), not_found, sizeof not_found - 1) == 0;
   if (!type && !import) return 0;
   struct mw_descriptor_set builtin = {0};
   int rc = mw_descriptor_set_init(&builtin, mw_schema_wellknown(), NULL);

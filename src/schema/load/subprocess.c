@@ -16,8 +16,8 @@
 
 enum { OUT, ERRORS, N_STREAMS };
 enum {
-  LOOK_MS = 10,      /* interval of polling for the end, on kernels without pidfd */
-  LAST_MS = 1000     /* after the end or a kill: time for the rest of the output and for the process to go */
+  LOOK_MS = 10,  /* interval of polling for the end, on kernels without pidfd */
+  LAST_MS = 1000 /* after the end or a kill: time for the rest of the output and for the process to go */
 };
 
 /* ---- pipes ---- */
@@ -60,7 +60,9 @@ static _Thread_local struct mw_subprocess_bounds *current;
 
 void mw_subprocess_bound(struct mw_subprocess_bounds *bounds) { current = bounds; }
 
-struct mw_subprocess_bounds *mw_subprocess_bounds(void) { return current; }
+struct mw_subprocess_bounds *mw_subprocess_bounds(void) {
+  return current;
+}
 
 /* Call it under the lock: a program whose `group` is set is not reaped yet, so the kernel cannot reuse its number. */
 static void kill_group(const struct mw_subprocess_bounds *bounds) {
@@ -291,11 +293,8 @@ static int run_started(struct run *run, int *status) {
 int mw_subprocess_run(const struct mw_command *command, struct mw_buf *out, struct mw_buf *errors, int *status,
                       struct mw_err *err) {
   struct mw_subprocess_bounds usual = {0}, *bounds = current ? current : &usual;
-  struct run run = {.name = command->argv[0],
-                    .bounds = bounds,
-                    .into = {out, errors},
-                    .starts = {out->len, errors->len},
-                    .err = err};
+  struct run run = {
+      .name = command->argv[0], .bounds = bounds, .into = {out, errors}, .starts = {out->len, errors->len}, .err = err};
   if (is_stopped(bounds)) return mw_err_set(err, MW_ECLOSED, "%s: was stopped", run.name);
   int64_t time = bounds->time ? bounds->time : MW_SUBPROCESS_SECONDS * (int64_t)MW_NS_PER_S;
   run.due = mw_time_add(mw_clock_real(), time);

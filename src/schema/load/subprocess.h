@@ -22,10 +22,10 @@ struct mw_command {
 
 /* Bounds of the programs that one thread runs. */
 struct mw_subprocess_bounds {
-  int64_t time;      /* for each program, in nanoseconds; 0 for MW_SUBPROCESS_SECONDS */
-  size_t out_bytes;  /* greatest output; 0 for MW_SUBPROCESS_OUT_BYTES */
-  bool stopped;      /* guarded by a lock, like the rest */
-  pid_t group;       /* process group of the running program; 0 for none */
+  int64_t time;     /* for each program, in nanoseconds; 0 for MW_SUBPROCESS_SECONDS */
+  size_t out_bytes; /* greatest output; 0 for MW_SUBPROCESS_OUT_BYTES */
+  bool stopped;     /* guarded by a lock, like the rest */
+  pid_t group;      /* process group of the running program; 0 for none */
   struct mw_list link;
 };
 

@@ -38,8 +38,8 @@ struct mw_builder {
   const char *const *roots;              /* prefixes of the paths in findings: schema/pool/roots.h */
   const struct mw_descriptor_set *given; /* the folder's files */
   bool builtin;                          /* set while the built-in files are declared */
-  const struct mw_pool_file *file; /* current file, named in findings */
-  bool proto3;                     /* syntax of `file` */
+  const struct mw_pool_file *file;       /* current file, named in findings */
+  bool proto3;                           /* syntax of `file` */
 
   /* `messages`, `message_descs` are parallel to pool->messages; `enum_descs`, `enums` to pool->enums. Services and
    * extensions are in the order of the files. */

@@ -18,9 +18,9 @@ enum { LABEL_OPTIONAL = 1, LABEL_REQUIRED = 2, LABEL_REPEATED = 3 };
 static const char *without_dot(const char *name) { return name && *name == '.' ? name + 1 : name ? name : ""; }
 
 static const char *type_name(const FieldProto *field) {
-  static const char *const scalars[] = {"",       "double", "float",    "int64",    "uint64", "int32", "fixed64",
-                                        "fixed32", "bool",  "string",   "group",    "message", "bytes", "uint32",
-                                        "enum",   "sfixed32", "sfixed64", "sint32", "sint64"};
+  static const char *const scalars[] = {"",        "double",   "float",    "int64",  "uint64",  "int32", "fixed64",
+                                        "fixed32", "bool",     "string",   "group",  "message", "bytes", "uint32",
+                                        "enum",    "sfixed32", "sfixed64", "sint32", "sint64"};
   if (field->type_name) return without_dot(field->type_name);
   size_t type = field->has_type ? (size_t)field->type : 0;
   return type < sizeof scalars / sizeof *scalars ? scalars[type] : "";
@@ -216,9 +216,12 @@ static bool is_one_of(const char *name, const char *const *names) {
 /* True if code relies on a top-level message, enum or service of a built-in file. Newer copies of the others may have
  * further fields. */
 static bool relied_on(const FileProto *file, const char *name) {
-  static const char *const free_files[] = {"google/protobuf/api.proto",    "google/protobuf/descriptor.proto",
-                                           "google/protobuf/source_context.proto", "google/protobuf/type.proto",
-                                           "google/rpc/code.proto",        NULL};
+  static const char *const free_files[] = {"google/protobuf/api.proto",
+                                           "google/protobuf/descriptor.proto",
+                                           "google/protobuf/source_context.proto",
+                                           "google/protobuf/type.proto",
+                                           "google/rpc/code.proto",
+                                           NULL};
   if (strcmp(file->name, "google/rpc/error_details.proto") == 0) return strcmp(name, "DebugInfo") == 0;
   return !is_one_of(file->name, free_files);
 }

@@ -130,6 +130,7 @@ const struct mw_definition *mw_catalogue_find(const struct mw_catalogue *c, enum
 }
 
 const struct mw_catalogue_file *mw_catalogue_file(const struct mw_catalogue *c, const char *path) {
-  return c->n_files == 0 ? NULL : bsearch(&(struct mw_catalogue_file){.path = path}, c->files, c->n_files,
-                                          sizeof *c->files, compare_files);
+  return c->n_files == 0 ? NULL
+                         : bsearch(&(struct mw_catalogue_file){.path = path}, c->files, c->n_files, sizeof *c->files,
+                                   compare_files);
 }

@@ -46,12 +46,8 @@ static bool read_scalar(const struct mw_field *field, const char *text, union sc
     case MW_KIND_DOUBLE: /* an overflow is infinity, as in protoc */
       out->d = strtod(text, &end);
       return end != text && !*end;
-    case MW_KIND_FLOAT:
-      out->f = strtof(text, &end);
-      return end != text && !*end;
-    case MW_KIND_BOOL:
-      out->b = strcmp(text, "true") == 0;
-      return out->b || strcmp(text, "false") == 0;
+    case MW_KIND_FLOAT: out->f = strtof(text, &end); return end != text && !*end;
+    case MW_KIND_BOOL: out->b = strcmp(text, "true") == 0; return out->b || strcmp(text, "false") == 0;
     case MW_KIND_ENUM: return read_enum(field->enumeration, text, &out->i32);
     case MW_KIND_INT32:
     case MW_KIND_SINT32:

@@ -107,8 +107,8 @@ int mw_descriptor_file_unpack(struct mw_arena *arena, struct mw_slice bytes,
   bytes = meaning_of(bytes, &copy);
   struct claim claim = {arena, false};
   ProtobufCAllocator allocator = {claim_alloc, claim_free, &claim};
-  const Google__Protobuf__FileDescriptorProto *proto =
-      google__protobuf__file_descriptor_proto__unpack(&allocator, bytes.len, bytes.data);
+  const Google__Protobuf__FileDescriptorProto *proto = google__protobuf__file_descriptor_proto__unpack(
+      &allocator, bytes.len, bytes.data);
   mw_buf_fini(&copy);
   if (claim.failed) return mw_arena_over(arena) ? MW_ELIMIT : MW_ENOMEM;
   if (!proto) return MW_EFORMAT;
@@ -130,8 +130,9 @@ static int read_file(struct mw_descriptor_set *set, struct mw_slice bytes, struc
   switch (rc) {
     case 0: break;
     case MW_ENOMEM: return mw_err_set(err, rc, "descriptor set: out of memory");
-    case MW_ELIMIT: return mw_err_set(err, rc, "descriptor set: more than %zu MiB of memory once unpacked, at file %zu",
-                                       max_memory >> 20, position);
+    case MW_ELIMIT:
+      return mw_err_set(err, rc, "descriptor set: more than %zu MiB of memory once unpacked, at file %zu",
+                        max_memory >> 20, position);
     default: return mw_err_set(err, rc, "descriptor set: file %zu is damaged", position);
   }
   if (!proto->name || !*proto->name) {

@@ -12,7 +12,7 @@
 #include "base/slice.h"
 
 struct mw_descriptor_file {
-  struct mw_slice bytes;                            /* the FileDescriptorProto, borrowed from the set */
+  struct mw_slice bytes;                              /* the FileDescriptorProto, borrowed from the set */
   const Google__Protobuf__FileDescriptorProto *proto; /* in the set's arena, no source information; `name` is set */
 };
 

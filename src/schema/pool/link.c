@@ -166,9 +166,9 @@ static int sort_fields(struct mw_builder *b, const char *type, const Google__Pro
 
 /* Tally of a declared oneof's members, taken before the real oneofs are placed. */
 struct oneof_tally {
-  size_t declared;  /* members, groups included */
-  size_t kept;      /* members that are fields of the type */
-  bool synthetic;   /* implements proto3 `optional` */
+  size_t declared; /* members, groups included */
+  size_t kept;     /* members that are fields of the type */
+  bool synthetic;  /* implements proto3 `optional` */
   struct mw_oneof *oneof;
   const struct mw_field **members;
 };

@@ -60,19 +60,19 @@ struct mw_enum_type;
 struct mw_oneof;
 
 struct mw_field {
-  const char *name;      /* "status_filter" */
-  const char *json_name; /* "statusFilter" */
+  const char *name;                     /* "status_filter" */
+  const char *json_name;                /* "statusFilter" */
   const ProtobufCFieldDescriptor *desc; /* offset, quantifier_offset, label, flags */
   uint32_t number;
   enum mw_kind kind;
-  bool repeated;     /* includes maps */
-  bool map;          /* `message` is the entry type: field 1 is the key, field 2 the value */
+  bool repeated; /* includes maps */
+  bool map;      /* `message` is the entry type: field 1 is the key, field 2 the value */
   bool packed;
   bool required;
-  bool has_presence; /* nil when unset: messages, proto3 optional, proto2 optional, oneof members */
+  bool has_presence;                     /* nil when unset: messages, proto3 optional, proto2 optional, oneof members */
   const struct mw_message_type *message; /* MW_KIND_MESSAGE, else NULL */
   const struct mw_enum_type *enumeration; /* MW_KIND_ENUM, else NULL */
-  const struct mw_oneof *oneof;          /* real oneofs only, never the synthetic one of `optional` */
+  const struct mw_oneof *oneof;           /* real oneofs only, never the synthetic one of `optional` */
   const void *default_value; /* proto2 [default=...], or the first value of a proto2 enum when that is not 0: points at
                                 a C value, ProtobufCBinaryData for string and bytes; NULL for the zero value */
 };
@@ -95,8 +95,8 @@ struct mw_message_type {
   size_t n_oneofs;
   enum mw_wellknown wellknown;
   bool map_entry;
-  bool has_required;                 /* the type, or any message reachable from it, has a required field */
-  bool has_defaults;                 /* a field of the type itself has a default_value */
+  bool has_required;                    /* the type, or any message reachable from it, has a required field */
+  bool has_defaults;                    /* a field of the type itself has a default_value */
   const struct mw_field **by_name;      /* sorted by name */
   const struct mw_field **by_json_name; /* sorted by JSON name */
 };
@@ -115,7 +115,7 @@ struct mw_enum_type {
   const struct mw_enum_value **by_name;   /* sorted by name */
   const struct mw_enum_value **by_number; /* sorted by number, the first value of each */
   size_t n_numbers;
-  bool closed;        /* proto2: an unknown number is kept as an unknown field */
+  bool closed; /* proto2: an unknown number is kept as an unknown field */
 };
 
 struct mw_method_type {
@@ -129,7 +129,7 @@ struct mw_method_type {
 struct mw_service_type {
   const char *full_name;
   const char *file;
-  unsigned line; /* of the definition, from 1; 0 when the set has no source information */
+  unsigned line;                        /* of the definition, from 1; 0 when the set has no source information */
   const struct mw_method_type *methods; /* in the order of the file */
   size_t n_methods;
 };

@@ -17,10 +17,10 @@ enum { FILE_SOURCE_CODE_INFO = 9, INFO_LOCATION = 1, LOCATION_PATH = 1, LOCATION
 
 /* The parts of a Location that are used here. */
 struct location {
-  size_t n;         /* length of its path */
-  bool encloses;    /* its path, so far read, is a prefix of the wanted one */
+  size_t n;      /* length of its path */
+  bool encloses; /* its path, so far read, is a prefix of the wanted one */
   bool has_line;
-  int32_t line;     /* first number of the span */
+  int32_t line; /* first number of the span */
 };
 
 /* Takes the next field off `bytes`. False at the end, or if it is damaged. */

@@ -131,7 +131,8 @@ static int write_packed_enum(struct normaliser *n, const struct mw_field *field,
     at = mw_wire_varint(at, f->end, MW_WIRE_VARINT_MAX, &value);
     uint8_t one[MW_WIRE_TAG_MAX + MW_WIRE_VARINT_MAX];
     const uint8_t *end = encode_varint(encode_varint(one, (uint64_t)field->number << 3), value);
-    code = mw_wire_unknown_enum(field->enumeration, value) ? put_carrier(n->out, one, end) : put_bytes(n->out, one, end);
+    code = mw_wire_unknown_enum(field->enumeration, value) ? put_carrier(n->out, one, end)
+                                                           : put_bytes(n->out, one, end);
   }
   return code;
 }
@@ -157,7 +158,8 @@ static bool is_replaced(const struct mw_message_type *type, const struct mw_fiel
 static bool is_unknown(const struct mw_field *field, const struct mw_wire_field *f) {
   if (!mw_wire_fits(field, f->wire)) return true;
   if (field->map) return entry_is_stray(field, f);
-  return field->kind == MW_KIND_ENUM && f->wire == MW_WIRE_VARINT && mw_wire_unknown_enum(field->enumeration, f->varint);
+  return field->kind == MW_KIND_ENUM && f->wire == MW_WIRE_VARINT &&
+         mw_wire_unknown_enum(field->enumeration, f->varint);
 }
 
 /* Writes, records or carries one field, which begins at `begin`. */

@@ -89,11 +89,10 @@ static inline const struct mw_field *find(const struct mw_message_type *type, ui
   return found;
 }
 
-static int scan_message(struct scanner *s, const struct mw_message_type *type, const uint8_t *begin,
-                        const uint8_t *end, unsigned depth);
+static int scan_message(struct scanner *s, const struct mw_message_type *type, const uint8_t *begin, const uint8_t *end,
+                        unsigned depth);
 
-static int scan_packed_varints(struct scanner *s, const struct mw_field *field, const uint8_t *at,
-                               const uint8_t *end) {
+static int scan_packed_varints(struct scanner *s, const struct mw_field *field, const uint8_t *at, const uint8_t *end) {
   size_t count = 0;
   while (at < end) {
     uint64_t value;
@@ -165,8 +164,8 @@ static inline int scan_known(struct scanner *s, const struct mw_message_type *ty
   }
 }
 
-static int scan_message(struct scanner *s, const struct mw_message_type *type, const uint8_t *begin,
-                        const uint8_t *end, unsigned depth) {
+static int scan_message(struct scanner *s, const struct mw_message_type *type, const uint8_t *begin, const uint8_t *end,
+                        unsigned depth) {
   const struct mw_field *last = type->n_fields ? type->fields : NULL;
   uint64_t seen = 0;
   size_t members = 0, unknown = 0;

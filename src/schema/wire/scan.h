@@ -1,8 +1,8 @@
 /* Checks bytes from outside before they reach protobuf-c.
  *
  * One pass, no allocation, a bounded stack. The scan refuses malformed bytes and adds up the memory that unpacking will
- * allocate. It also detects valid bytes that protobuf-c would misread: `plain` is then false, and schema/wire/normalise.h
- * has to rewrite them. Any thread. */
+ * allocate. It also detects valid bytes that protobuf-c would misread: `plain` is then false, and
+ * schema/wire/normalise.h has to rewrite them. Any thread. */
 #ifndef MW_SCHEMA_WIRE_SCAN_H
 #define MW_SCHEMA_WIRE_SCAN_H
 

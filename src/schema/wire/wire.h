@@ -22,12 +22,12 @@ enum mw_wire_type {
 
 enum mw_wire_fault {
   MW_WIRE_OK,
-  MW_WIRE_TRUNCATED,    /* a tag or a value extends past the end */
-  MW_WIRE_OVERLONG,     /* a varint with too many bytes */
-  MW_WIRE_BAD_NUMBER,   /* field number 0, or above the greatest */
-  MW_WIRE_BAD_TYPE,     /* wire type 6 or 7 */
-  MW_WIRE_UNBALANCED,   /* a group without its end, or an end without its group */
-  MW_WIRE_TOO_DEEP      /* groups nested deeper than allowed */
+  MW_WIRE_TRUNCATED,  /* a tag or a value extends past the end */
+  MW_WIRE_OVERLONG,   /* a varint with too many bytes */
+  MW_WIRE_BAD_NUMBER, /* field number 0, or above the greatest */
+  MW_WIRE_BAD_TYPE,   /* wire type 6 or 7 */
+  MW_WIRE_UNBALANCED, /* a group without its end, or an end without its group */
+  MW_WIRE_TOO_DEEP    /* groups nested deeper than allowed */
 };
 
 enum { MW_WIRE_TAG_MAX = 5, MW_WIRE_VARINT_MAX = 10 }; /* bytes */
@@ -116,12 +116,12 @@ static inline enum mw_wire_fault mw_wire_next(const uint8_t *at, const uint8_t *
 /* Returns the wire type of one value of `kind`. */
 static inline unsigned mw_wire_of_kind(enum mw_kind kind) {
   static const uint8_t wires[] = {
-      [MW_KIND_DOUBLE] = MW_WIRE_I64,      [MW_KIND_FLOAT] = MW_WIRE_I32,    [MW_KIND_INT64] = MW_WIRE_VARINT,
-      [MW_KIND_UINT64] = MW_WIRE_VARINT,   [MW_KIND_INT32] = MW_WIRE_VARINT, [MW_KIND_FIXED64] = MW_WIRE_I64,
-      [MW_KIND_FIXED32] = MW_WIRE_I32,     [MW_KIND_BOOL] = MW_WIRE_VARINT,  [MW_KIND_STRING] = MW_WIRE_LEN,
-      [MW_KIND_MESSAGE] = MW_WIRE_LEN,     [MW_KIND_BYTES] = MW_WIRE_LEN,    [MW_KIND_UINT32] = MW_WIRE_VARINT,
-      [MW_KIND_ENUM] = MW_WIRE_VARINT,     [MW_KIND_SFIXED32] = MW_WIRE_I32, [MW_KIND_SFIXED64] = MW_WIRE_I64,
-      [MW_KIND_SINT32] = MW_WIRE_VARINT,   [MW_KIND_SINT64] = MW_WIRE_VARINT};
+      [MW_KIND_DOUBLE] = MW_WIRE_I64,    [MW_KIND_FLOAT] = MW_WIRE_I32,    [MW_KIND_INT64] = MW_WIRE_VARINT,
+      [MW_KIND_UINT64] = MW_WIRE_VARINT, [MW_KIND_INT32] = MW_WIRE_VARINT, [MW_KIND_FIXED64] = MW_WIRE_I64,
+      [MW_KIND_FIXED32] = MW_WIRE_I32,   [MW_KIND_BOOL] = MW_WIRE_VARINT,  [MW_KIND_STRING] = MW_WIRE_LEN,
+      [MW_KIND_MESSAGE] = MW_WIRE_LEN,   [MW_KIND_BYTES] = MW_WIRE_LEN,    [MW_KIND_UINT32] = MW_WIRE_VARINT,
+      [MW_KIND_ENUM] = MW_WIRE_VARINT,   [MW_KIND_SFIXED32] = MW_WIRE_I32, [MW_KIND_SFIXED64] = MW_WIRE_I64,
+      [MW_KIND_SINT32] = MW_WIRE_VARINT, [MW_KIND_SINT64] = MW_WIRE_VARINT};
   return wires[kind];
 }
 

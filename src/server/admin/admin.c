@@ -148,12 +148,8 @@ static void run_kill(struct client *client, const char *argument) {
 static const struct {
   const char *name;
   void (*run)(struct client *client, const char *argument);
-} commands[] = {{"status", run_status},
-                {"activity", run_activity},
-                {"reload", run_reload},
-                {"check", run_check},
-                {"rollback", run_rollback},
-                {"kill", run_kill}};
+} commands[] = {{"status", run_status}, {"activity", run_activity}, {"reload", run_reload},
+                {"check", run_check},   {"rollback", run_rollback}, {"kill", run_kill}};
 
 static void run_line(struct client *client) {
   char *argument = client->line + strcspn(client->line, " ");
@@ -216,8 +212,10 @@ static int bind_socket(const char *path, struct mw_err *err) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   size_t len = strlen(path);
   if (len >= sizeof address.sun_path) {
-    return mw_err_set(err, MW_ELIMIT, "%s: a socket's path has at most %zu bytes, this one has %zu: use a data folder "
-                      "with a shorter name", path, sizeof address.sun_path - 1, len);
+    return mw_err_set(err, MW_ELIMIT,
+                      "%s: a socket's path has at most %zu bytes, this one has %zu: use a data folder "
+                      "with a shorter name",
+                      path, sizeof address.sun_path - 1, len);
   }
   memcpy(address.sun_path, path, len);
   int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);

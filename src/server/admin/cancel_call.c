@@ -43,7 +43,7 @@ static void finish(void *arg) {
 }
 
 void mw_cancel_call(const struct mw_workers *crew, uint64_t id, void (*done)(void *arg, bool killed, const char *text),
-             void *arg) {
+                    void *arg) {
   struct hunt *hunt = malloc(sizeof *hunt);
   if (hunt) *hunt = (struct hunt){.id = id, .done = done, .arg = arg};
   if (hunt && mw_broadcast(crew, &(struct mw_broadcast){.ask = ask, .done = finish}, hunt) == 0) return;

@@ -6,6 +6,6 @@
 
 /* Cancels call `id` with CANCELLED. `done(arg, killed, text)` runs on the home loop, with a line for people. */
 void mw_cancel_call(const struct mw_workers *crew, uint64_t id, void (*done)(void *arg, bool killed, const char *text),
-             void *arg);
+                    void *arg);
 
 #endif

@@ -10,7 +10,8 @@ struct mw_temporary {
   int lock;   /* the open folder, which holds the lock */
 };
 
-#define MW_TEMPORARY_INIT {NULL, -1}
+#define MW_TEMPORARY_INIT \
+  { NULL, -1 }
 
 /* Removes unused temporary folders, then makes an empty one that only this user can open. Returns 0, MW_EIO or
  * MW_ENOMEM. */

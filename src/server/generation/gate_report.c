@@ -77,8 +77,8 @@ static size_t add_errors(const char *prefix, const char *errors, struct mw_err *
   for (line += sizeof title - 1; *line && n < MW_GATE_FINDINGS; line = next_line(line), n++) {
     bool placed = strncmp(line, "lua/", 4) == 0 || strncmp(line, "proto/", 6) == 0 ||
                   strncmp(line, "moonwire.lua:", 13) == 0;
-    mw_err_add(err, MW_EINVAL, "%s%s%.*s", placed ? prefix : "", placed ? "" : "the specs cannot run: ",
-               line_length(line), line);
+    mw_err_add(err, MW_EINVAL, "%s%s%.*s", placed ? prefix : "",
+               placed ? "" : "the specs cannot run: ", line_length(line), line);
   }
   return n;
 }

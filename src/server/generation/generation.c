@@ -257,8 +257,7 @@ static int read_all(struct mw_generation *g, const char *dir, const struct mw_ge
 }
 
 int mw_generation_read(struct mw_generation **out, const char *dir, uint64_t number,
-                       const struct mw_generation *previous, const struct mw_overrides *overrides,
-                       struct mw_err *err) {
+                       const struct mw_generation *previous, const struct mw_overrides *overrides, struct mw_err *err) {
   struct stat info;
   if (stat(dir, &info) != 0) return mw_err_set(err, MW_EIO, "%s: %s", dir, strerror(errno));
   if (!S_ISDIR(info.st_mode)) return mw_err_set(err, MW_EIO, "%s: not a folder", dir);

@@ -22,24 +22,23 @@ struct mw_generation {
   atomic_uint refs;
   uint64_t number;
   struct mw_pool *pool;
-  uint64_t protos;              /* digest of all files from which the pool was made */
+  uint64_t protos;                   /* digest of all files from which the pool was made */
   struct mw_proto_file *proto_files; /* .proto and .binpb files, folder by folder */
   size_t n_proto_files;
   struct mw_script_file *files; /* sorted by path */
   size_t n_files;
-  struct mw_file_list names;    /* names of the scripts, relative to lua, and the links to them */
+  struct mw_file_list names;           /* names of the scripts, relative to lua, and the links to them */
   struct mw_script_file settings_file; /* moonwire.lua, which is not a module; all NULL without one */
-  struct mw_settings settings;  /* settings of moonwire.lua and of the command line */
-  struct mw_arena arena;        /* holds paths and contents of the files */
-  struct mw_generation *origin; /* generation that owns the contents, a reference; NULL if they are its own */
+  struct mw_settings settings;         /* settings of moonwire.lua and of the command line */
+  struct mw_arena arena;               /* holds paths and contents of the files */
+  struct mw_generation *origin;        /* generation that owns the contents, a reference; NULL if they are its own */
 };
 
 /* Reads DIR/moonwire.lua, DIR/lua and the folders of .proto files, and collects the errors of all three as findings.
  * Shares the pool of `previous`, which may be NULL, if the .proto files are the same. `overrides` may be NULL. Returns
  * 0 and a reference, MW_EFORMAT, MW_EUNSUPPORTED, MW_EINVAL, MW_EIO or MW_ENOMEM. */
 int mw_generation_read(struct mw_generation **out, const char *dir, uint64_t number,
-                       const struct mw_generation *previous, const struct mw_overrides *overrides,
-                       struct mw_err *err);
+                       const struct mw_generation *previous, const struct mw_overrides *overrides, struct mw_err *err);
 
 /* Checks that the existing folder `dir` is a project folder: it contains a folder proto or lua, or a moonwire.lua.
  * Returns 0 or MW_ENOTFOUND. */

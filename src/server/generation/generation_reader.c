@@ -248,21 +248,23 @@ static void give_up(struct mw_generation_reader *reading) {
   }
 }
 
-void mw_generation_reader_start(struct mw_generation_reader *reading, struct mw_loop *loop, const char *dir, uint64_t number,
-                      struct mw_generation *previous, const struct mw_overrides *overrides, mw_generation_reader_done_fn done,
-                      void *arg) {
+void mw_generation_reader_start(struct mw_generation_reader *reading, struct mw_loop *loop, const char *dir,
+                                uint64_t number, struct mw_generation *previous, const struct mw_overrides *overrides,
+                                mw_generation_reader_done_fn done, void *arg) {
   *reading = (struct mw_generation_reader){.loop = loop,
-                                 .dir = dir,
-                                 .number = number,
-                                 .previous = previous,
-                                 .overrides = overrides,
-                                 .done = done,
-                                 .arg = arg,
-                                 .began = mw_clock_mono()};
+                                           .dir = dir,
+                                           .number = number,
+                                           .previous = previous,
+                                           .overrides = overrides,
+                                           .done = done,
+                                           .arg = arg,
+                                           .began = mw_clock_mono()};
   begin(reading);
 }
 
-bool mw_generation_reader_waits(const struct mw_generation_reader *reading) { return reading->timer != NULL || reading->attempt != NULL; }
+bool mw_generation_reader_waits(const struct mw_generation_reader *reading) {
+  return reading->timer != NULL || reading->attempt != NULL;
+}
 
 const char *mw_generation_reader_activity(const struct mw_generation_reader *reading) {
   if (!reading->attempt) return "waits for files that are being written";

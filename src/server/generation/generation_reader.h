@@ -33,9 +33,9 @@ struct mw_generation_reader {
 
 /* Runs `done` later, or before it returns. Borrows `previous` until then, and `dir` and `overrides` until the process
  * ends: a thread may still use them after the end of its reading. */
-void mw_generation_reader_start(struct mw_generation_reader *reading, struct mw_loop *loop, const char *dir, uint64_t number,
-                      struct mw_generation *previous, const struct mw_overrides *overrides, mw_generation_reader_done_fn done,
-                      void *arg);
+void mw_generation_reader_start(struct mw_generation_reader *reading, struct mw_loop *loop, const char *dir,
+                                uint64_t number, struct mw_generation *previous, const struct mw_overrides *overrides,
+                                mw_generation_reader_done_fn done, void *arg);
 
 /* True if `done` has yet to run. */
 bool mw_generation_reader_waits(const struct mw_generation_reader *reading);

@@ -34,7 +34,7 @@ struct mw_gate {
   bool started;
   int64_t code;
   struct mw_timer *timer;
-  char why[128];    /* reason of a stop; "" if the process ended by itself */
+  char why[128]; /* reason of a stop; "" if the process ended by itself */
   mw_gate_done_fn done;
   void *arg;
 };
@@ -158,12 +158,9 @@ static int spawn(struct mw_gate *gate) {
       {.flags = UV_IGNORE},
       {.flags = UV_CREATE_PIPE | UV_WRITABLE_PIPE, .data.stream = (uv_stream_t *)&gate->out.pipe},
       {.flags = UV_CREATE_PIPE | UV_WRITABLE_PIPE, .data.stream = (uv_stream_t *)&gate->errors.pipe}};
-  uv_process_options_t options = {.file = self,
-                                  .args = args,
-                                  .flags = UV_PROCESS_DETACHED,
-                                  .stdio = stdio,
-                                  .stdio_count = 3,
-                                  .exit_cb = on_exit_of};
+  uv_process_options_t options = {.file = self, .args = args, .flags = UV_PROCESS_DETACHED, .exit_cb = on_exit_of};
+  options.stdio = stdio;
+  options.stdio_count = 3;
   open_pipe(gate, &gate->out);
   open_pipe(gate, &gate->errors);
   gate->process.data = gate;

@@ -1,8 +1,8 @@
 /* Spec gate: runs the folder's specs against a candidate with `moonwire test` in a process of its own.
  *
- * The process works in a temporary folder with the exact bytes of the candidate (server/generation/snapshot.h). The process and
- * its children end with the gate, and also when the server is killed. On the control loop's thread, which continues
- * meanwhile. */
+ * The process works in a temporary folder with the exact bytes of the candidate (server/generation/snapshot.h). The
+ * process and its children end with the gate, and also when the server is killed. On the control loop's thread, which
+ * continues meanwhile. */
 #ifndef MW_SERVER_GENERATION_SPEC_GATE_H
 #define MW_SERVER_GENERATION_SPEC_GATE_H
 

@@ -26,8 +26,8 @@ struct step {
  * and rollbacks. */
 struct request {
   bool wanted, forced;
-  bool asked; /* requested by a user or command, not by a change of the folder: see mw_reload_look() */
-  bool check; /* reports the outcome without a commit */
+  bool asked;                 /* requested by a user or command, not by a change of the folder: see mw_reload_look() */
+  bool check;                 /* reports the outcome without a commit */
   struct mw_generation *back; /* generation to roll back to, a reference; NULL for the folder */
   mw_reload_done_fn done;
   void *arg;
@@ -39,11 +39,11 @@ struct mw_reload {
   unsigned n_workers, waiting; /* `waiting`: workers that have not answered */
   uint64_t last_number;
   struct mw_generation *kept[MW_RELOAD_KEPT]; /* newest first; [0] is the running one */
-  struct mw_generation_reader reading;                  /* reads the candidate */
+  struct mw_generation_reader reading;        /* reads the candidate */
   struct mw_generation *candidate;            /* NULL if no reload is under way, or while the candidate is read */
-  struct mw_generation *on_disk; /* content of the folder when it last came into force; NULL if unknown */
+  struct mw_generation *on_disk;              /* content of the folder when it last came into force; NULL if unknown */
   bool forced, asked, rolling_back, checking;
-  struct mw_gate *gate;          /* specs that the candidate must pass; NULL if none run */
+  struct mw_gate *gate; /* specs that the candidate must pass; NULL if none run */
   int64_t started;
   mw_reload_done_fn done;
   void *arg;
@@ -340,7 +340,7 @@ static void start(struct mw_reload *reload, const struct request *request) {
   reload->asked = request->asked;
   reload->checking = request->check;
   mw_generation_reader_start(&reload->reading, reload->home, shared->dir, reload->last_number + 1, reload->kept[0],
-                   shared->overrides, on_read, reload);
+                             shared->overrides, on_read, reload);
 }
 
 /* Starts a request now, or after the reload under way. */
@@ -350,9 +350,7 @@ static void want(struct mw_reload *reload, const struct request *request) {
     return;
   }
   if (!request->asked && !request->back) mw_generation_reader_restart(&reload->reading);
-  struct request *next = request->back    ? &reload->next_rollback
-                         : request->check ? &reload->next_check
-                                          : &reload->next;
+  struct request *next = request->back ? &reload->next_rollback : request->check ? &reload->next_check : &reload->next;
   next->wanted = true;
   next->forced = request->forced || next->forced;
   next->asked = request->asked || next->asked;
@@ -424,8 +422,8 @@ void mw_reload_describe(const struct mw_reload *reload, char *out, size_t size) 
   snprintf(loading, sizeof loading, "waits for %u of %u workers", reload->waiting, reload->n_workers);
   const char *kind = reload->checking ? "check" : reload->rolling_back ? "rollback" : "reload";
   const char *what = mw_generation_reader_waits(&reload->reading) ? mw_generation_reader_activity(&reload->reading)
-                     : reload->gate                     ? "runs the specs"
-                                                        : loading;
+                     : reload->gate                               ? "runs the specs"
+                                                                  : loading;
   if (mw_reload_busy(reload)) {
     snprintf(out, size, "a %s is under way for %.1fs: it %s", kind,
              (double)(mw_clock_mono() - reload->started) / MW_NS_PER_S, what);

@@ -26,7 +26,7 @@ struct mw_watcher {
   struct mw_thread *thread;
   char *dir;
   struct mw_settings settings; /* name the watched folders of .proto files */
-  struct mw_loop loop; /* loop of the thread, like the watch */
+  struct mw_loop loop;         /* loop of the thread, like the watch */
   struct mw_watch *watch;
   struct mw_post stop;
 

@@ -9,9 +9,9 @@ struct mw_watcher;
 
 enum { MW_WATCHER_OPEN_SECONDS = 30 };
 
-/* Watches DIR/moonwire.lua, DIR/lua and the folders of .proto files from now on (loop/file_watch.h). The caller reads them
- * after this, not before. `changed(arg)` runs on the home loop after a possible change. Logs a problem with watching
- * the folder whenever it changes. On the home loop's thread, which waits for the file system for at most
+/* Watches DIR/moonwire.lua, DIR/lua and the folders of .proto files from now on (loop/file_watch.h). The caller reads
+ * them after this, not before. `changed(arg)` runs on the home loop after a possible change. Logs a problem with
+ * watching the folder whenever it changes. On the home loop's thread, which waits for the file system for at most
  * `patience` nanoseconds. Returns 0 and an owned watcher, MW_EIO or MW_ENOMEM. */
 int mw_watcher_open(struct mw_watcher **out, struct mw_loop *home, const char *dir, int64_t patience,
                     void (*changed)(void *arg), void *arg, struct mw_err *err);

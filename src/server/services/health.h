@@ -13,9 +13,9 @@ struct mw_health {
   const struct mw_dispatch *dispatch;
   struct mw_loop *loop;
   struct mw_store *const *store; /* while it is unhealthy, the status is NOT_SERVING; NULL without a store */
-  struct mw_timer *look;   /* timer of the next check of the store; NULL without watchers */
-  struct mw_post follow;   /* updates the watchers after a generation has come into force */
-  bool following;          /* `follow` is queued */
+  struct mw_timer *look;         /* timer of the next check of the store; NULL without watchers */
+  struct mw_post follow;         /* updates the watchers after a generation has come into force */
+  bool following;                /* `follow` is queued */
 };
 
 /* Borrows all arguments. `store` points to the pointer to the store in use. */

@@ -105,8 +105,8 @@ int mw_files_check_folders(const struct mw_settings *settings, const char *data,
 struct move {
   const char *data, *dir;
   const struct mw_settings *settings;
-  char *place;       /* `data` with links resolved */
-  int at, stage;     /* open folders */
+  char *place;         /* `data` with links resolved */
+  int at, stage;       /* open folders */
   struct mw_buf names; /* names to move, each with its zero byte */
   size_t count;
 };
@@ -233,7 +233,8 @@ static int move_entries(struct move *move, struct mw_err *err) {
       rc = make_marked(move->at, ROOT, move->data, err);
     } else {
       rc = mw_err_set(err, MW_EIO,
-                      "the data folder %s holds the project folder: make %s/" ROOT " and move the files of "
+                      "the data folder %s holds the project folder: make %s/" ROOT
+                      " and move the files of "
                       "scripts there, where mw.fs looks for them",
                       move->data, move->data);
     }

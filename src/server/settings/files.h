@@ -5,7 +5,8 @@
 #include "bind/base/host.h"
 #include "server/settings/settings.h"
 
-#define MW_FILES_INIT {-1, NULL, 0}
+#define MW_FILES_INIT \
+  { -1, NULL, 0 }
 
 /* Makes data/files in a data folder without a store. Called before the store is opened. Returns 0 or MW_EIO. */
 int mw_files_make(const char *data, struct mw_err *err);

@@ -1,7 +1,7 @@
 /* A listening address: HOST:PORT, unix:PATH, or a socket inherited at start.
  *
- * A port is claimed for the process (server/settings/address.h), and each worker binds a socket of its own to it. A Unix socket
- * and an inherited one exist once; the workers share them. */
+ * A port is claimed for the process (server/settings/address.h), and each worker binds a socket of its own to it. A
+ * Unix socket and an inherited one exist once; the workers share them. */
 #ifndef MW_SERVER_SETTINGS_LISTENER_H
 #define MW_SERVER_SETTINGS_LISTENER_H
 

@@ -13,42 +13,42 @@
 enum { MW_SETTINGS_LISTENERS = 16, MW_SETTINGS_FOLDERS = 16 };
 
 struct mw_settings {
-  char *file;                 /* moonwire.lua as messages name it, and its text; NULL and empty without one; owned */
+  char *file; /* moonwire.lua as messages name it, and its text; NULL and empty without one; owned */
   struct mw_buf text;
-  bool file_listen, file_data; /* `listen` and `data` come from the file, not from a default or an option */
+  bool file_listen, file_data;         /* `listen` and `data` come from the file, not from a default or an option */
   char *listen[MW_SETTINGS_LISTENERS]; /* HOST:PORT or unix:PATH; owned */
   size_t n_listen;
-  bool default_listen;        /* `listen` is the default */
-  int n_inherited;            /* listening sockets inherited at start; at most MW_SETTINGS_LISTENERS beside `listen` */
-  char *engine;               /* "core", "http" */
-  unsigned workers;           /* serving threads; 1 to 256 */
-  char *data;                 /* a folder, or ":memory:" */
+  bool default_listen; /* `listen` is the default */
+  int n_inherited;     /* listening sockets inherited at start; at most MW_SETTINGS_LISTENERS beside `listen` */
+  char *engine;        /* "core", "http" */
+  unsigned workers;    /* serving threads; 1 to 256 */
+  char *data;          /* a folder, or ":memory:" */
   char *folders[MW_SETTINGS_FOLDERS]; /* absolute folders that mw.fs may use, without a trailing "/"; owned */
   size_t n_folders;
   char *protos[MW_SETTINGS_FOLDERS + 1]; /* folders of .proto files (schema/pool/roots.h); at least one; owned */
   size_t n_protos;
-  bool file_protos;           /* moonwire.lua sets `proto`: the first folder must exist */
-  bool health, reflection;    /* serve the built-in services */
+  bool file_protos;                         /* moonwire.lua sets `proto`: the first folder must exist */
+  bool health, reflection;                  /* serve the built-in services */
   char *tls_cert, *tls_key, *tls_client_ca; /* PEM files; NULL without TLS */
   enum mw_log_level log_level;
-  double generation_age;      /* seconds until calls of a replaced generation are cancelled; 0 for no limit */
-  double grace;               /* seconds that running calls get when the server stops */
-  size_t message_bytes;       /* largest message received */
-  size_t metadata_bytes;      /* largest metadata received */
-  size_t unpack_bytes;        /* memory limit of one unpacked message */
-  unsigned unsent_messages;   /* unsent messages of a call from which call:send waits */
-  double slice_ms;            /* milliseconds that a script may run without waiting; 0 for no limit */
-  size_t memory_bytes;        /* memory limit of a worker's scripts; 0 for no limit */
-  unsigned weak_keys;         /* slots of all weak-keyed tables of a worker together; 0 for no limit */
+  double generation_age;           /* seconds until calls of a replaced generation are cancelled; 0 for no limit */
+  double grace;                    /* seconds that running calls get when the server stops */
+  size_t message_bytes;            /* largest message received */
+  size_t metadata_bytes;           /* largest metadata received */
+  size_t unpack_bytes;             /* memory limit of one unpacked message */
+  unsigned unsent_messages;        /* unsent messages of a call from which call:send waits */
+  double slice_ms;                 /* milliseconds that a script may run without waiting; 0 for no limit */
+  size_t memory_bytes;             /* memory limit of a worker's scripts; 0 for no limit */
+  unsigned weak_keys;              /* slots of all weak-keyed tables of a worker together; 0 for no limit */
   struct mw_engine_limits clients; /* limits on clients */
   struct mw_keepalive keepalive;
-  size_t store_bytes;         /* size limit of the store; 0 for the store's default */
-  double snapshot_seconds;    /* seconds that a script may hold a snapshot of the store open; 0 for no limit */
-  bool dev;                   /* callers receive errors in full */
-  double protoc_seconds;      /* time limit of protoc */
-  bool specs;                 /* a reload must pass the folder's specs */
-  double specs_seconds;       /* time limit of the specs */
-  double test_seconds;        /* time limit of one test of `moonwire test`; 0 for no limit */
+  size_t store_bytes;      /* size limit of the store; 0 for the store's default */
+  double snapshot_seconds; /* seconds that a script may hold a snapshot of the store open; 0 for no limit */
+  bool dev;                /* callers receive errors in full */
+  double protoc_seconds;   /* time limit of protoc */
+  bool specs;              /* a reload must pass the folder's specs */
+  double specs_seconds;    /* time limit of the specs */
+  double test_seconds;     /* time limit of one test of `moonwire test`; 0 for no limit */
 };
 
 /* Settings of the command line. They take precedence over moonwire.lua; zero leaves a setting alone. Borrows its
@@ -101,7 +101,8 @@ void mw_settings_list_fixed(struct mw_buf *out, const struct mw_settings *runnin
 /* Prefixes the newest finding, which concerns a setting of moonwire.lua, with "FILE:LINE: GROUP.NAME: ". `group` may be
  * NULL. Adds no prefix if moonwire.lua was not read, or if the value of `listen` or `data` does not come from it.
  * Returns err->code. */
-int mw_settings_prefix_finding(const struct mw_settings *settings, const char *group, const char *name, struct mw_err *err);
+int mw_settings_prefix_finding(const struct mw_settings *settings, const char *group, const char *name,
+                               struct mw_err *err);
 
 /* Replaces the string at `field`, a member of the settings, with a copy of `value`. Returns 0 or MW_ENOMEM. */
 int mw_settings_set(char **field, const char *value);

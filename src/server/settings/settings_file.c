@@ -89,10 +89,10 @@ struct reading {
   const char *file;
   struct mw_slice text;
   struct mw_err *err;
-  int failed; /* last error code */
+  int failed;                    /* last error code */
   const struct setting *setting; /* the setting being read */
-  bool refused;  /* its value has been reported */
-  char why[512]; /* error text in place of the expectation; "" for none */
+  bool refused;                  /* its value has been reported */
+  char why[512];                 /* error text in place of the expectation; "" for none */
 };
 
 static void refuse_value(struct reading *reading);
@@ -215,21 +215,16 @@ static int set(lua_State *L, struct reading *reading, const struct setting *sett
       reading->settings->file_listen = true;
       if (lua_istable(L, -1) && lua_rawlen(L, -1) == 0) return MW_EINVAL;
       return add_each(L, reading, add_listener);
-    case FOLDERS:
-      mw_settings_clear_folders(reading->settings);
-      return add_each(L, reading, add_folder);
-    case PROTOS:
-      return set_protos(L, reading);
+    case FOLDERS: mw_settings_clear_folders(reading->settings); return add_each(L, reading, add_folder);
+    case PROTOS: return set_protos(L, reading);
     case NUMBER:
     case INTEGER:
-    case SIZE:
-      return set_number(L, setting, field);
+    case SIZE: return set_number(L, setting, field);
     case SWITCH:
       if (!lua_isboolean(L, -1)) return MW_EINVAL;
       *(bool *)field = lua_toboolean(L, -1);
       return 0;
-    default:
-      return set_text(L, reading, setting, field);
+    default: return set_text(L, reading, setting, field);
   }
 }
 
@@ -303,7 +298,8 @@ static int blame(const char *file, struct mw_slice text, const char *group, cons
   return mw_err_wrap(err, "%s%s: %s%s%s", file, place, before, dot, name);
 }
 
-int mw_settings_prefix_finding(const struct mw_settings *settings, const char *group, const char *name, struct mw_err *err) {
+int mw_settings_prefix_finding(const struct mw_settings *settings, const char *group, const char *name,
+                               struct mw_err *err) {
   bool other = (!group && strcmp(name, "listen") == 0 && !settings->file_listen) ||
                (!group && strcmp(name, "data") == 0 && !settings->file_data);
   if (other || !settings->file) return err ? err->code : MW_EINVAL;
@@ -413,8 +409,7 @@ static int parse(struct mw_settings *settings, const char *dir, const char *file
   }
   int rc = mw_vm_init(&vm, NULL, 0, err);
   if (rc != 0) return rc;
-  mw_budget_limit(&vm, (struct mw_limits){
-                             .slice = slice_ms * (int64_t)MW_NS_PER_MS, .memory = MEMORY, .brief = true});
+  mw_budget_limit(&vm, (struct mw_limits){.slice = slice_ms * (int64_t)MW_NS_PER_MS, .memory = MEMORY, .brief = true});
   rc = mw_vm_protect(&vm, run_file, &reading, &raised);
   if (rc == MW_ENOMEM && *vm.refused_at) {
     rc = mw_err_set(&raised, MW_EINVAL, "%s: the settings used up %d bytes of memory", vm.refused_at, MEMORY);
@@ -485,22 +480,14 @@ static bool same_list(char *const *a, size_t n_a, char *const *b, size_t n_b) {
 static bool same(const struct setting *setting, const struct mw_settings *a, const struct mw_settings *b) {
   const void *x = (const char *)a + setting->offset, *y = (const char *)b + setting->offset;
   switch (setting->kind) {
-    case ADDRESSES:
-      return same_list(a->listen, a->n_listen, b->listen, b->n_listen);
-    case FOLDERS:
-      return same_list(a->folders, a->n_folders, b->folders, b->n_folders);
-    case PROTOS:
-      return same_list(a->protos, a->n_protos, b->protos, b->n_protos);
-    case NUMBER:
-      return !(*(const double *)x < *(const double *)y || *(const double *)x > *(const double *)y);
-    case SWITCH:
-      return *(const bool *)x == *(const bool *)y;
-    case INTEGER:
-      return *(const unsigned *)x == *(const unsigned *)y;
-    case SIZE:
-      return *(const size_t *)x == *(const size_t *)y;
-    default:
-      return same_text(*(char *const *)x, *(char *const *)y);
+    case ADDRESSES: return same_list(a->listen, a->n_listen, b->listen, b->n_listen);
+    case FOLDERS: return same_list(a->folders, a->n_folders, b->folders, b->n_folders);
+    case PROTOS: return same_list(a->protos, a->n_protos, b->protos, b->n_protos);
+    case NUMBER: return !(*(const double *)x < *(const double *)y || *(const double *)x > *(const double *)y);
+    case SWITCH: return *(const bool *)x == *(const bool *)y;
+    case INTEGER: return *(const unsigned *)x == *(const unsigned *)y;
+    case SIZE: return *(const size_t *)x == *(const size_t *)y;
+    default: return same_text(*(char *const *)x, *(char *const *)y);
   }
 }
 

@@ -17,7 +17,7 @@ struct survey {
   struct mw_broadcast what;
   void *arg;
   struct mw_timer *timer; /* NULL after `late` has run */
-  unsigned waiting; /* number of missing answers */
+  unsigned waiting;       /* number of missing answers */
   bool *answered;
   struct question questions[];
 };

@@ -16,9 +16,9 @@ struct mw_broadcast {
   /* Runs on each worker's thread, unless the worker has ended; on several at once. It writes only to its worker's part
    * of `arg`. */
   void (*ask)(void *arg, struct mw_worker *worker);
-  void (*done)(void *arg);    /* runs on the home loop after all answers */
-  /* Runs before `done`, once, if answers are missing after MW_BROADCAST_TIMEOUT_MS. `answered` is indexed by worker. May
-   * be NULL. */
+  void (*done)(void *arg); /* runs on the home loop after all answers */
+  /* Runs before `done`, once, if answers are missing after MW_BROADCAST_TIMEOUT_MS. `answered` is indexed by worker.
+   * May be NULL. */
   void (*late)(void *arg, const bool *answered);
 };
 

@@ -188,8 +188,8 @@ void mw_programs_discard(struct mw_programs *programs) {
 
 /* Cancels the calls of a program that has reached its age limit. */
 static void cancel_calls(struct mw_programs *programs, const struct mw_program *program) {
-  struct mw_status status =
-      mw_status(MW_CODE_UNAVAILABLE, "the call began before a reload, whose age limit it reached");
+  struct mw_status status = mw_status(MW_CODE_UNAVAILABLE,
+                                      "the call began before a reload, whose age limit it reached");
   struct mw_list left, *node;
   mw_list_init(&left);
   mw_list_splice(&left, &programs->dispatch->calls);
@@ -264,8 +264,8 @@ void mw_programs_adopt(struct mw_programs *programs, bool start_jobs) {
 
 /* ---- all programs ---- */
 
-int mw_programs_init(struct mw_programs *programs, struct mw_vm *vm, struct mw_host *host,
-                     struct mw_dispatch *dispatch, const struct mw_pool *builtin, struct mw_err *err) {
+int mw_programs_init(struct mw_programs *programs, struct mw_vm *vm, struct mw_host *host, struct mw_dispatch *dispatch,
+                     const struct mw_pool *builtin, struct mw_err *err) {
   *programs = (struct mw_programs){.vm = vm, .host = host, .dispatch = dispatch};
   mw_list_init(&programs->old);
   mw_health_init(&programs->health, dispatch, vm->loop, &host->store);

@@ -19,7 +19,7 @@
 #include "server/services/reflection.h"
 
 struct mw_loaded_program {
-  struct mw_list link; /* in `old` */
+  struct mw_list link;              /* in `old` */
   struct mw_generation *generation; /* a reference */
   struct mw_program *program;
   int64_t replaced; /* mw_clock_mono() at its replacement; 0 before */
@@ -27,14 +27,14 @@ struct mw_loaded_program {
 };
 
 struct mw_programs {
-  struct mw_vm *vm;             /* borrowed, like the next two */
+  struct mw_vm *vm; /* borrowed, like the next two */
   struct mw_host *host;
   struct mw_dispatch *dispatch;
   struct mw_health health;
   struct mw_reflection reflection;
-  struct mw_router builtin;     /* routes of the built-in services, shared by the programs */
-  struct mw_loaded_program *current;    /* NULL before the first */
-  struct mw_loaded_program *candidate;  /* NULL without one */
+  struct mw_router builtin;            /* routes of the built-in services, shared by the programs */
+  struct mw_loaded_program *current;   /* NULL before the first */
+  struct mw_loaded_program *candidate; /* NULL without one */
   struct mw_list old;
   struct mw_timer *sweep;       /* frees programs of `old` */
   struct mw_metric *live_gauge; /* number of programs, without the candidate; may be NULL */
@@ -42,8 +42,8 @@ struct mw_programs {
 
 /* Borrows all arguments. `builtin` is a pool with every built-in service. Returns 0 or MW_ENOMEM. The caller calls
  * mw_programs_fini() in both cases. */
-int mw_programs_init(struct mw_programs *programs, struct mw_vm *vm, struct mw_host *host,
-                     struct mw_dispatch *dispatch, const struct mw_pool *builtin, struct mw_err *err);
+int mw_programs_init(struct mw_programs *programs, struct mw_vm *vm, struct mw_host *host, struct mw_dispatch *dispatch,
+                     const struct mw_pool *builtin, struct mw_err *err);
 
 /* Loads `generation` as the candidate. There must not be one. Findings are "FILE:LINE: message". Returns 0 or an error,
  * with nothing changed. */

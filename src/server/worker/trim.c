@@ -18,15 +18,15 @@ enum {
 
 struct mw_trim {
   struct mw_workers crew;
-  struct mw_timer *timer;    /* timer of the next check */
+  struct mw_timer *timer;              /* timer of the next check */
   struct mw_metric *resident, *topics; /* NULL without memory */
-  size_t floor;              /* least private resident bytes since the last trim */
-  int64_t looked, busy;      /* clock time and processor time of the last check */
-  int64_t begun, done;       /* processor time at the start and the end of the last trim */
-  int64_t next;              /* earliest time of the next trim */
-  bool started;              /* the workers have started to collect */
-  bool asking, stopped;      /* both set: freed when the workers have answered */
-  atomic_uint collecting;    /* workers that are still collecting */
+  size_t floor;                        /* least private resident bytes since the last trim */
+  int64_t looked, busy;                /* clock time and processor time of the last check */
+  int64_t begun, done;                 /* processor time at the start and the end of the last trim */
+  int64_t next;                        /* earliest time of the next trim */
+  bool started;                        /* the workers have started to collect */
+  bool asking, stopped;                /* both set: freed when the workers have answered */
+  atomic_uint collecting;              /* workers that are still collecting */
 };
 
 /* Reads the resident bytes, in all and without those that files back. Zeros if the system does not report them. */

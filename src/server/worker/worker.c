@@ -71,8 +71,8 @@ int mw_worker_open(struct mw_worker *worker, struct mw_err *err) {
   mw_dispatch_init(&worker->dispatch, shared->engine->name, index);
   worker->dispatch.metrics = shared->metrics;
   worker->dispatch.live_gauge = open_gauge(worker, "moonwire_calls_live", "Calls that have not ended.");
-  worker->dispatch.queued_gauge =
-      open_gauge(worker, "moonwire_calls_queued", "Calls, and messages of calls, that wait for their turn.");
+  worker->dispatch.queued_gauge = open_gauge(worker, "moonwire_calls_queued",
+                                             "Calls, and messages of calls, that wait for their turn.");
   rc = open_engines(worker, err);
   if (rc != 0) goto no_engine;
   rc = mw_vm_init(&worker->vm, &worker->loop, settings->unpack_bytes, err);
@@ -93,8 +93,8 @@ int mw_worker_open(struct mw_worker *worker, struct mw_err *err) {
                                   .worker = index,
                                   .workers = settings->workers};
   rc = mw_programs_init(&worker->programs, &worker->vm, &worker->host, &worker->dispatch, shared->builtin, err);
-  worker->programs.live_gauge =
-      open_gauge(worker, "moonwire_generations_live", "Generations: the running one and those that calls still hold.");
+  worker->programs.live_gauge = open_gauge(worker, "moonwire_generations_live",
+                                           "Generations: the running one and those that calls still hold.");
   if (rc == 0) rc = mw_programs_prepare(&worker->programs, shared->generation, err);
   if (rc != 0) goto no_program;
   mw_programs_adopt(&worker->programs, false);
@@ -214,11 +214,8 @@ void mw_worker_cancel(struct mw_worker *worker) {
 /* ---- the thread ---- */
 
 void mw_worker_init(struct mw_worker *worker, const struct mw_worker_shared *shared, unsigned index) {
-  *worker = (struct mw_worker){.shared = shared,
-                               .index = index,
-                               .err = MW_ERR_INIT,
-                               .drain_post.run = on_drain,
-                               .cancel_post.run = on_cancel};
+  *worker = (struct mw_worker){
+      .shared = shared, .index = index, .err = MW_ERR_INIT, .drain_post.run = on_drain, .cancel_post.run = on_cancel};
   pthread_mutex_init(&worker->lock, NULL);
   pthread_cond_init(&worker->changed, NULL);
 }
@@ -278,7 +275,8 @@ static void *thread_main(void *arg) {
   return NULL;
 }
 
-int mw_worker_start(struct mw_worker *worker, const struct mw_worker_shared *shared, unsigned index, struct mw_err *err) {
+int mw_worker_start(struct mw_worker *worker, const struct mw_worker_shared *shared, unsigned index,
+                    struct mw_err *err) {
   mw_worker_init(worker, shared, index);
   int rc = pthread_create(&worker->thread, NULL, thread_main, worker);
   char name[16];

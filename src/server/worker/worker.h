@@ -22,26 +22,26 @@ enum { MW_SHARED_LISTENERS = 2 * MW_SETTINGS_LISTENERS }; /* those of the settin
 /* Objects that the workers of a server share. The workers borrow them. */
 struct mw_worker_shared {
   const struct mw_settings *settings; /* settings of the first generation; they hold for settings that cannot change */
-  const struct mw_engine_ops *engine;   /* the engine that serves */
+  const struct mw_engine_ops *engine; /* the engine that serves */
   const struct mw_engine_ops *channels; /* the engine that opens outbound channels; may be the same */
-  struct mw_engine_team *team;     /* worker pool of the serving engines; NULL for one worker or without sharing */
-  const char *dir;                 /* project folder */
+  struct mw_engine_team *team;          /* worker pool of the serving engines; NULL for one worker or without sharing */
+  const char *dir;                      /* project folder */
   const struct mw_overrides *overrides; /* command-line settings for all generations; NULL for none */
-  char *data_dir;                  /* owned by the server, or the path of `temporary` */
-  struct mw_files files;           /* folders that mw.fs may use */
-  struct mw_temporary temporary;   /* used without a data folder */
-  struct mw_generation *generation; /* the first generation */
-  struct mw_pool *builtin;         /* schema of the built-in services; a reference */
-  _Atomic uint64_t published;      /* number of the newest committed generation */
+  char *data_dir;                       /* owned by the server, or the path of `temporary` */
+  struct mw_files files;                /* folders that mw.fs may use */
+  struct mw_temporary temporary;        /* used without a data folder */
+  struct mw_generation *generation;     /* the first generation */
+  struct mw_pool *builtin;              /* schema of the built-in services; a reference */
+  _Atomic uint64_t published;           /* number of the newest committed generation */
   struct mw_store *store;
   struct mw_topics *topics;
   struct mw_metrics *metrics;
   struct mw_listener listeners[MW_SHARED_LISTENERS]; /* listening addresses; the server opens and closes them */
   size_t n_listeners;
-  unsigned connections;            /* maximum of open connections */
-  _Atomic unsigned *open;          /* number of open connections; owned */
-  _Atomic int64_t grace;           /* nanoseconds for running calls when the server stops; newest generation's */
-  void (*ended)(void *arg);        /* runs on a worker's thread when the worker ends; may be NULL */
+  unsigned connections;     /* maximum of open connections */
+  _Atomic unsigned *open;   /* number of open connections; owned */
+  _Atomic int64_t grace;    /* nanoseconds for running calls when the server stops; newest generation's */
+  void (*ended)(void *arg); /* runs on a worker's thread when the worker ends; may be NULL */
   void *ended_arg;
 };
 
@@ -62,11 +62,11 @@ struct mw_worker {
   pthread_mutex_t lock; /* guards the members below, up to `err` */
   pthread_cond_t changed;
   enum mw_worker_state state;
-  unsigned allowed;     /* number of calls of mw_worker_proceed() */
+  unsigned allowed; /* number of calls of mw_worker_proceed() */
   bool give_up;
-  bool closing;         /* the loop takes no more posts */
+  bool closing; /* the loop takes no more posts */
   bool told_to_drain, told_to_cancel;
-  struct mw_err err;    /* cause of an unrequested end */
+  struct mw_err err; /* cause of an unrequested end */
 
   struct mw_post drain_post, cancel_post;
   struct mw_timer *grace, *watch;
@@ -86,7 +86,8 @@ void mw_worker_close(struct mw_worker *worker);
 
 /* Initialises the worker and starts a thread that opens, runs and closes it. Returns 0, or MW_EIO with nothing to
  * undo. */
-int mw_worker_start(struct mw_worker *worker, const struct mw_worker_shared *shared, unsigned index, struct mw_err *err);
+int mw_worker_start(struct mw_worker *worker, const struct mw_worker_shared *shared, unsigned index,
+                    struct mw_err *err);
 
 /* Waits until the worker is in `state`. Returns 0. If the worker ended, returns its error and adds it to `err`. */
 int mw_worker_await(struct mw_worker *worker, enum mw_worker_state state, struct mw_err *err);

@@ -14,8 +14,9 @@
 #include "server/settings/files.h"
 
 enum {
-  MOST_DESCRIPTORS = 1 << 20,             /* maximum to which the soft limit is raised */
-  OTHERS = 32, OTHERS_OF_WORKER = 8       /* other descriptors than connections: in all, and for each worker */
+  MOST_DESCRIPTORS = 1 << 20, /* maximum to which the soft limit is raised */
+  OTHERS = 32,
+  OTHERS_OF_WORKER = 8 /* other descriptors than connections: in all, and for each worker */
 };
 
 static bool in_memory(const struct mw_settings *settings) { return strcmp(settings->data, ":memory:") == 0; }
@@ -82,11 +83,15 @@ static void count_dropped_lines(struct mw_metrics *metrics) {
   if (rc == 0) mw_log_set_dropped_counter(counter);
 }
 
-int mw_worker_shared_open(struct mw_worker_shared *shared, const char *dir, struct mw_generation *generation, struct mw_err *err) {
+int mw_worker_shared_open(struct mw_worker_shared *shared, const char *dir, struct mw_generation *generation,
+                          struct mw_err *err) {
   const struct mw_settings *settings = &generation->settings;
-  *shared = (struct mw_worker_shared){.settings = settings, .dir = dir, .generation = mw_generation_ref(generation),
-                               .files = MW_FILES_INIT, .temporary = MW_TEMPORARY_INIT,
-                               .grace = mw_duration_from_seconds(settings->grace)};
+  *shared = (struct mw_worker_shared){.settings = settings,
+                                      .dir = dir,
+                                      .generation = mw_generation_ref(generation),
+                                      .files = MW_FILES_INIT,
+                                      .temporary = MW_TEMPORARY_INIT,
+                                      .grace = mw_duration_from_seconds(settings->grace)};
   int rc = MW_EINVAL;
   shared->engine = mw_server_engine(settings->engine);
   if (!shared->engine) {
