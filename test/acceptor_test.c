@@ -13,9 +13,9 @@
 
 #include <cmocka.h>
 
-#include "base/clock.h"
+#include "until.h"
 
-enum { WAIT_MS = 10000, MORE = 100 };
+enum { MORE = 100 };
 
 static struct mw_loop loop;
 static struct mw_acceptors acceptors;
@@ -46,14 +46,7 @@ static void on_failed(void *arg, int error, bool waiting) {
 
 static void turn(void) { uv_run(&loop.uv, UV_RUN_NOWAIT); }
 
-#define UNTIL(condition)                                                                             \
-  do {                                                                                               \
-    int64_t until = mw_clock_real() + WAIT_MS * (int64_t)MW_NS_PER_MS;                               \
-    while (!(condition)) {                                                                           \
-      if (mw_clock_real() > until) fail_msg("%s:%d: waited for %s", __FILE__, __LINE__, #condition); \
-      turn();                                                                                        \
-    }                                                                                                \
-  } while (0)
+#define UNTIL(condition) TURN_UNTIL(turn(), condition)
 
 static int setup(void **state) {
   accepted = refused = waits = last_error = 0;

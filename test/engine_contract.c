@@ -76,88 +76,10 @@ void contract_close(struct contract *contract) {
   mw_router_fini(&contract->router);
 }
 
-/* ---- the client ---- */
-
-#define DO(client, operation)       \
-  do {                              \
-    (client)->in_operation = true;  \
-    operation;                      \
-    (client)->in_operation = false; \
-  } while (0)
-
-static void keep_value(char *out, size_t size, const struct mw_metadata *metadata, const char *key) {
-  for (size_t i = 0; i < metadata->len; i++) {
-    const struct mw_metadata_entry *entry = &metadata->entries[i];
-    if (mw_slice_eq_str(entry->key, key)) {
-      snprintf(out, size, "%.*s", (int)entry->value.len, (const char *)entry->value.data);
-    }
-  }
-}
-
-static void on_headers(void *user, const struct mw_metadata *headers) {
-  struct client *client = user;
-  assert_false(client->in_operation);
-  assert_int_equal(client->messages, 0);
-  client->headers++;
-  keep_value(client->header, sizeof client->header, headers, "h-key");
-}
-
-static void on_message(void *user, struct mw_slice bytes) {
-  struct client *client = user;
-  assert_false(client->in_operation);
-  assert_int_equal(client->done, 0);
-  client->messages++;
-  client->bytes += bytes.len;
-  snprintf(client->last, sizeof client->last, "%.*s", (int)bytes.len, bytes.len ? (const char *)bytes.data : "");
-  if (!client->manual) client_read(client);
-}
-
-static void on_writable(void *user) {
-  struct client *client = user;
-  assert_false(client->in_operation);
-  client->writables++;
-}
-
-static void on_done(void *user, const struct mw_status *status, const struct mw_metadata *trailers) {
-  struct client *client = user;
-  assert_false(client->in_operation);
-  client->done++;
-  client->code = status->code;
-  client->details = status->details.len;
-  snprintf(client->text, sizeof client->text, "%.*s", (int)status->message.len,
-           status->message.len ? (const char *)status->message.data : "");
-  keep_value(client->trailer, sizeof client->trailer, trailers, "t-key");
-}
-
-static const struct mw_client_events events = {on_headers, on_message, on_writable, on_done};
-
-void client_start(struct client *client, struct contract *contract, const char *name, int64_t deadline,
-                  const struct mw_metadata *metadata) {
+void contract_call(struct contract *contract, struct client *client, const char *name, int64_t deadline,
+                   const struct mw_metadata *metadata) {
   char path[64];
   snprintf(path, sizeof path, name[0] == '/' ? "%s" : "/t.T/%s", name);
   struct mw_client_request request = {.path = mw_slice_str(path), .deadline = deadline, .metadata = metadata};
-  *client = (struct client){.ops = contract->kind->channels->channels};
-  DO(client,
-     assert_int_equal(client->ops->start(contract->channel, &request, &events, client, &client->call, NULL), 0));
-}
-
-bool client_send(struct client *client, const void *data, size_t len) {
-  bool more;
-  uint8_t *out;
-  DO(client, out = client->ops->reserve(client->call, len));
-  assert_non_null(out);
-  if (len > 0) memcpy(out, data, len);
-  DO(client, more = client->ops->send(client->call));
-  return more;
-}
-
-void client_half_close(struct client *client) { DO(client, client->ops->half_close(client->call)); }
-void client_read(struct client *client) { DO(client, client->ops->read(client->call)); }
-void client_cancel(struct client *client) { DO(client, client->ops->cancel(client->call)); }
-void client_release(struct client *client) { DO(client, client->ops->release(client->call)); }
-
-void client_request(struct client *client, const char *message) {
-  client_send(client, message, strlen(message));
-  client_half_close(client);
-  client_read(client);
+  client_start_on(client, contract->kind->channels->channels, contract->channel, &request);
 }

@@ -3,9 +3,9 @@
 #ifndef MW_TEST_ENGINE_CONTRACT_H
 #define MW_TEST_ENGINE_CONTRACT_H
 
+#include "client_fixture.h"
 #include "serving_fixture.h"
-
-#include "base/clock.h"
+#include "until.h"
 
 struct contract;
 
@@ -31,7 +31,7 @@ struct contract {
   uv_timer_t guard; /* ends a turn in which nothing else happens */
 };
 
-enum { CONTRACT_WAIT_MS = 10000, CONTRACT_RECEIVE = 2 << 20 }; /* patience of UNTIL; bytes of a received message */
+enum { CONTRACT_RECEIVE = 2 << 20 }; /* greatest size of a received message */
 
 /* Opens engine, listener (where the engine listens) and channel. With `started` false the test calls run(). */
 void contract_open(struct contract *contract, const struct contract_kind *kind, bool started);
@@ -39,47 +39,12 @@ void contract_open(struct contract *contract, const struct contract_kind *kind, 
 /* No call may be live. */
 void contract_close(struct contract *contract);
 
-/* Turns the engine until `condition` holds; fails the test when it does not within ten seconds. */
-#define UNTIL(contract, condition)                                                                   \
-  do {                                                                                               \
-    int64_t until = mw_clock_mono() + CONTRACT_WAIT_MS * (int64_t)MW_NS_PER_MS;                      \
-    while (!(condition)) {                                                                           \
-      if (mw_clock_mono() > until) fail_msg("%s:%d: waited for %s", __FILE__, __LINE__, #condition); \
-      (contract)->kind->turn(contract);                                                              \
-    }                                                                                                \
-  } while (0)
+/* Turns the engine until `condition` holds. */
+#define UNTIL(contract, condition) TURN_UNTIL((contract)->kind->turn(contract), condition)
 
-/* ---- a client call, and a record of its events ---- */
-
-struct client {
-  const struct mw_channel_ops *ops;
-  struct mw_client_call *call;
-  bool in_operation; /* no event may run */
-  bool manual;       /* the test asks for each message; else the client reads on */
-  unsigned headers, messages, writables, done;
-  size_t bytes;  /* of all messages */
-  char last[64]; /* start of the newest message */
-  enum mw_code code;
-  char text[128];
-  size_t details;               /* bytes */
-  char header[64], trailer[64]; /* values of h-key and t-key; "" for none */
-};
-
-/* Starts a call of the method `name`, such as "Echo"; MW_NEVER for no deadline; `metadata` may be NULL. */
-void client_start(struct client *client, struct contract *contract, const char *name, int64_t deadline,
-                  const struct mw_metadata *metadata);
-
-/* Sends a message of `len` bytes; returns send()'s result. */
-bool client_send(struct client *client, const void *data, size_t len);
-
-/* Sends the only message, half-closes and reads. */
-void client_request(struct client *client, const char *message);
-
-void client_half_close(struct client *client);
-void client_read(struct client *client);
-void client_cancel(struct client *client);
-
-/* Releases the call, over or not. */
-void client_release(struct client *client);
+/* Starts a call of the method `name`, such as "Echo" or "/t.U/Echo"; MW_NEVER for no deadline; `metadata` may be
+ * NULL. */
+void contract_call(struct contract *contract, struct client *client, const char *name, int64_t deadline,
+                   const struct mw_metadata *metadata);
 
 #endif

@@ -22,7 +22,7 @@ static int teardown(void **state) {
   return 0;
 }
 
-static void start(const char *name) { client_start(&client, &contract, name, MW_NEVER, NULL); }
+static void start(const char *name) { contract_call(&contract, &client, name, MW_NEVER, NULL); }
 
 /* Waits for the end of the call and of its handler. */
 static void ends_with(enum mw_code code, const char *text) {
@@ -42,6 +42,7 @@ static void a_unary_call_returns_its_reply(void **state) {
   ends_with(MW_CODE_OK, "");
   assert_int_equal(client.messages, 1);
   assert_string_equal(client.last, "hello");
+  assert_int_equal(client.headers, 1);
   assert_int_equal(script.starts, 1);
   assert_int_equal(script.messages, 1);
   assert_int_equal(script.cancels, 0);
@@ -56,7 +57,7 @@ static void an_empty_message_is_a_message(void **state) {
 }
 
 static void a_large_message_arrives_whole(void **state) {
-  size_t len = CONTRACT_RECEIVE - 1000;
+  size_t len = CONTRACT_RECEIVE;
   char *data = malloc(len);
   memset(data, 'x', len);
   start("Echo");
@@ -125,7 +126,7 @@ static void many_calls_run_at_once(void **state) {
   enum { CALLS = 50 };
   static struct client clients[CALLS];
   for (int i = 0; i < CALLS; i++) {
-    client_start(&clients[i], &contract, "Echo", MW_NEVER, NULL);
+    contract_call(&contract, &clients[i], "Echo", MW_NEVER, NULL);
     client_request(&clients[i], "hello");
   }
   for (int i = 0; i < CALLS; i++) {
@@ -141,7 +142,7 @@ static void many_calls_run_at_once(void **state) {
 
 static void a_call_has_its_path_peer_and_deadline(void **state) {
   int64_t before = mw_clock_mono();
-  client_start(&client, &contract, "Wait", before + 60 * (int64_t)MW_NS_PER_S, NULL);
+  contract_call(&contract, &client, "Wait", before + 60 * (int64_t)MW_NS_PER_S, NULL);
   client_request(&client, "hello");
   UNTIL(&contract, script.waiting);
   struct mw_call *call = script.waiting;
@@ -167,16 +168,28 @@ static void without_a_deadline_it_is_never(void **state) {
 static void metadata_and_status_go_both_ways(void **state) {
   struct mw_arena arena;
   struct mw_metadata metadata = {0};
+  struct mw_slice raw = mw_slice("\x00\x01\xfe\xff,=", 6);
   mw_arena_init(&arena, SIZE_MAX);
-  mw_metadata_add(&metadata, &arena, mw_slice_str("h-key"), mw_slice_str("to the headers"));
-  mw_metadata_add(&metadata, &arena, mw_slice_str("t-key"), mw_slice_str("to the trailers"));
-  client_start(&client, &contract, "Meta", MW_NEVER, &metadata);
+  mw_metadata_add(&metadata, &arena, mw_slice_str("h-name"), mw_slice_str("one"));
+  mw_metadata_add(&metadata, &arena, mw_slice_str("h-name"), mw_slice_str("two"));
+  mw_metadata_add(&metadata, &arena, mw_slice_str("h-raw-bin"), raw);
+  mw_metadata_add(&metadata, &arena, mw_slice_str("t-name"), mw_slice_str("three"));
+  mw_metadata_add(&metadata, &arena, mw_slice_str("t-raw-bin"), raw);
+  mw_metadata_add(&metadata, &arena, mw_slice_str("t-empty-bin"), mw_slice(NULL, 0));
+  contract_call(&contract, &client, "Meta", MW_NEVER, &metadata);
   mw_arena_fini(&arena);
   client_request(&client, "");
+  UNTIL(&contract, client.done);
+  assert_true(mw_slice_eq(client.details, mw_slice("\x08\x05\x00\xff", 4)));
+  assert_int_equal(client.got_headers.len, 3);
+  assert_true(mw_slice_eq_str(client.got_headers.entries[0].value, "one"));
+  assert_true(mw_slice_eq_str(client.got_headers.entries[1].value, "two"));
+  assert_true(mw_slice_eq(*mw_metadata_get(&client.got_headers, "h-raw-bin"), raw));
+  assert_int_equal(client.got_trailers.len, 3);
+  assert_true(mw_slice_eq_str(*mw_metadata_get(&client.got_trailers, "t-name"), "three"));
+  assert_true(mw_slice_eq(*mw_metadata_get(&client.got_trailers, "t-raw-bin"), raw));
+  assert_int_equal(mw_metadata_get(&client.got_trailers, "t-empty-bin")->len, 0);
   ends_with(MW_CODE_NOT_FOUND, "gr\xc3\xbc\xc3\x9f dich, 100%\n");
-  assert_int_equal(client.details, 4);
-  assert_string_equal(client.header, "to the headers");
-  assert_string_equal(client.trailer, "to the trailers");
 }
 
 static void headers_may_go_first(void **state) {
@@ -207,13 +220,17 @@ static void a_method_with_one_request_gets_one(void **state) {
   client_half_close(&client);
   client_read(&client);
   ends_with(MW_CODE_UNIMPLEMENTED, "no request message, the method takes one");
-  start("Echo");
-  client_send(&client, "one", 3);
-  client_send(&client, "two", 3);
-  client_half_close(&client);
-  client_read(&client);
-  ends_with(MW_CODE_UNIMPLEMENTED, "more than one request message, the method takes one");
+  static const char *const names[] = {"Echo", "Down"};
+  for (size_t i = 0; i < 2; i++) {
+    start(names[i]);
+    client_send(&client, "one", 3);
+    client_send(&client, "two", 3);
+    client_half_close(&client);
+    client_read(&client);
+    ends_with(MW_CODE_UNIMPLEMENTED, "more than one request message, the method takes one");
+  }
   assert_int_equal(script.messages, 0);
+  assert_int_equal(script.down_sent, 0);
 }
 
 static void a_message_over_the_limit_is_refused(void **state) {
@@ -266,22 +283,34 @@ static void messages_wait_for_a_read(void **state) {
 /* ---- ends ---- */
 
 static void a_deadline_ends_the_call_on_both_sides(void **state) {
-  client_start(&client, &contract, "Wait", mw_clock_mono() + 300 * (int64_t)MW_NS_PER_MS, NULL);
+  contract_call(&contract, &client, "Wait", mw_clock_mono() + 300 * (int64_t)MW_NS_PER_MS, NULL);
   client_request(&client, "hello");
   UNTIL(&contract, script.waiting);
   ends_with(MW_CODE_DEADLINE_EXCEEDED, NULL);
   UNTIL(&contract, script.cancels == 1);
   assert_int_equal(script.cancel_code, MW_CODE_DEADLINE_EXCEEDED);
+  assert_string_equal(script.cancel_text, "the deadline has passed");
+}
+
+static void a_deadline_in_the_past_ends_the_call(void **state) {
+  contract_call(&contract, &client, "Wait", mw_clock_mono() - 1, NULL);
+  client_request(&client, "hello");
+  ends_with(MW_CODE_DEADLINE_EXCEEDED, NULL);
 }
 
 static void a_cancel_reaches_the_handler(void **state) {
-  start("Wait");
-  client_request(&client, "hello");
-  UNTIL(&contract, script.waiting);
-  client_cancel(&client);
-  ends_with(MW_CODE_CANCELLED, NULL);
-  assert_int_equal(script.cancels, 1);
-  assert_int_equal(script.cancel_code, MW_CODE_CANCELLED);
+  static const char *const names[] = {"Wait", "Up", "Chat", "Open"};
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    script.starts = script.messages = script.cancels = 0;
+    start(names[i]);
+    client_send(&client, "hello", 5);
+    if (i == 0) client_half_close(&client);
+    UNTIL(&contract, i == 3 ? script.starts : script.messages); /* Open reads nothing */
+    client_cancel(&client);
+    ends_with(MW_CODE_CANCELLED, NULL);
+    assert_int_equal(script.cancels, 1);
+    assert_int_equal(script.cancel_code, MW_CODE_CANCELLED);
+  }
 }
 
 static void a_release_cancels(void **state) {
@@ -304,6 +333,8 @@ static void a_cancelled_call_is_finished_by_its_handler(void **state) {
   client_cancel(&client);
   UNTIL(&contract, client.done && script.cancels == 1);
   assert_int_equal(contract.dispatch.live, 1);
+  assert_non_null(mw_call_reserve(script.waiting, 4));
+  assert_false(mw_call_send(script.waiting));
   reply(script.waiting, mw_slice_str("too late"));
   ends_with(MW_CODE_CANCELLED, NULL);
   assert_int_equal(client.messages, 0);
@@ -394,7 +425,7 @@ static void run_step(void *arg) {
 
 /* Lets the engine run itself, with a step each millisecond, until one returns true. */
 static void run_until(bool (*step)(void)) {
-  struct run run = {step, &contract, mw_clock_mono() + CONTRACT_WAIT_MS * (int64_t)MW_NS_PER_MS};
+  struct run run = {step, &contract, mw_clock_mono() + WAIT_MS * (int64_t)MW_NS_PER_MS};
   mw_timer_start(&contract.loop, 0, run_step, &run);
   contract.engine->ops->run(contract.engine);
   assert_true(mw_clock_mono() <= run.until);
@@ -529,6 +560,7 @@ static const struct CMUnitTest calls[] = {
     CALL(a_read_after_the_only_message_ends),
     CALL(messages_wait_for_a_read),
     CALL(a_deadline_ends_the_call_on_both_sides),
+    CALL(a_deadline_in_the_past_ends_the_call),
     CALL(a_cancel_reaches_the_handler),
     CALL(a_release_cancels),
     CALL(a_cancelled_call_is_finished_by_its_handler),

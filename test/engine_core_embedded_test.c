@@ -149,7 +149,7 @@ static void calls_of_all_types(void **state) {
     RUN_UNTIL(client.done);
     assert_int_equal(client.code, MW_CODE_OK);
     assert_int_equal(client.messages, cases[i].messages);
-    client_end(&client);
+    client_release(&client);
   }
 }
 
@@ -165,7 +165,7 @@ static void a_call_that_another_callback_starts_is_sent_before_the_loop_waits(vo
   mw_timer_start(&guest.loop, MW_NS_PER_MS, start_late, NULL);
   RUN_UNTIL(late_client.done);
   assert_int_equal(late_client.code, MW_CODE_OK);
-  client_end(&late_client);
+  client_release(&late_client);
 }
 
 static void on_prepare(uv_prepare_t *prepare) {
@@ -183,7 +183,7 @@ static void so_is_one_that_is_started_right_before_the_loop_waits(void **state) 
   assert_int_equal(open_channel(&guest), 0);
   RUN_UNTIL(late_client.done);
   assert_int_equal(late_client.code, MW_CODE_OK);
-  client_end(&late_client);
+  client_release(&late_client);
 }
 
 static void messages_go_back_and_forth(void **state) {
@@ -197,7 +197,7 @@ static void messages_go_back_and_forth(void **state) {
   client_half_close(&client);
   RUN_UNTIL(client.done);
   assert_int_equal(client.code, MW_CODE_OK);
-  client_end(&client);
+  client_release(&client);
 }
 
 static void deadlines_and_cancels_end_a_call(void **state) {
@@ -208,7 +208,7 @@ static void deadlines_and_cancels_end_a_call(void **state) {
   client_request(&client, "hello");
   RUN_UNTIL(client.done);
   assert_int_equal(client.code, MW_CODE_DEADLINE_EXCEEDED);
-  client_end(&client);
+  client_release(&client);
 
   client_start(&client, guest.channel, "/t.T/Chat");
   client_read(&client);
@@ -217,7 +217,7 @@ static void deadlines_and_cancels_end_a_call(void **state) {
   client_cancel(&client);
   RUN_UNTIL(client.done);
   assert_int_equal(client.code, MW_CODE_CANCELLED);
-  client_end(&client);
+  client_release(&client);
 }
 
 /* ---- closing ---- */
@@ -231,7 +231,7 @@ static void a_closed_channel_cancels_its_calls(void **state) {
   guest.channel = NULL;
   RUN_UNTIL(client.done);
   assert_int_equal(client.code, MW_CODE_CANCELLED);
-  client_end(&client);
+  client_release(&client);
 }
 
 /* With more calls than fit into a batch, in all states. */
@@ -253,7 +253,7 @@ static void calls_that_a_closed_engine_leaves_say_nothing_more_and_can_be_releas
     mw_loop_fini(&closing.loop);
     for (int i = 0; i < CALLS; i++) {
       assert_int_equal(clients[i].done, done[i]);
-      client_end(&clients[i]);
+      client_release(&clients[i]);
     }
     mw_core_channel_ops.close(closing.channel);
   }

@@ -27,14 +27,7 @@ static int teardown(void **state) {
 /* ---- the loop inside the queue ---- */
 
 /* A turn may wait as long as the test does, so the tested event must wake the thread. */
-#define TURN_UNTIL(condition)                                                          \
-  do {                                                                                 \
-    int64_t until = mw_clock_mono() + WAIT_MS * (int64_t)MW_NS_PER_MS;                 \
-    while (!(condition)) {                                                             \
-      mw_core_poll_turn(&server.core->poll, WAIT_MS);                                  \
-      if (mw_clock_mono() > until) fail_msg("nothing woke the queue: %s", #condition); \
-    }                                                                                  \
-  } while (0)
+#define WOKEN_UNTIL(condition) TURN_UNTIL(mw_core_poll_turn(&server.core->poll, WAIT_MS), condition)
 
 static int64_t fired_at;
 
@@ -44,7 +37,7 @@ static void a_timer_fires_on_time_in_an_idle_queue(void **state) {
   fired_at = 0;
   int64_t due = mw_clock_mono() + 20 * (int64_t)MW_NS_PER_MS;
   assert_non_null(mw_timer_start(&server.loop, 20 * (int64_t)MW_NS_PER_MS, on_fire, NULL));
-  TURN_UNTIL(fired_at);
+  WOKEN_UNTIL(fired_at);
   assert_true(fired_at >= due);
   assert_true(fired_at < due + 1000 * (int64_t)MW_NS_PER_MS);
 }
@@ -57,7 +50,7 @@ static void a_file_operation_wakes_the_queue(void **state) {
   uv_fs_t request;
   stat_done = false;
   assert_int_equal(uv_fs_stat(&server.loop.uv, &request, "/", on_stat), 0);
-  TURN_UNTIL(stat_done);
+  WOKEN_UNTIL(stat_done);
   uv_fs_req_cleanup(&request);
 }
 
@@ -79,7 +72,7 @@ static void a_descriptor_wakes_the_queue_again_and_again(void **state) {
   readable = 0;
   for (unsigned i = 1; i <= 20; i++) {
     assert_int_equal(write(fds[1], "x", 1), 1);
-    TURN_UNTIL(readable == i);
+    WOKEN_UNTIL(readable == i);
   }
   uv_close((uv_handle_t *)&handle, NULL);
   uv_run(&server.loop.uv, UV_RUN_NOWAIT);
@@ -121,7 +114,7 @@ static void posts_of_other_threads_wake_the_queue(void **state) {
     for (unsigned n = 0; n < POSTS; n++) posts[i][n].thread = i;
     assert_int_equal(pthread_create(&threads[i], NULL, post_all, posts[i]), 0);
   }
-  TURN_UNTIL(posted == THREADS * POSTS);
+  WOKEN_UNTIL(posted == THREADS * POSTS);
   for (unsigned i = 0; i < THREADS; i++) pthread_join(threads[i], NULL);
 }
 
@@ -159,8 +152,8 @@ static void a_drained_server_finishes_what_runs_and_takes_nothing_new(void **sta
   assert_int_equal(running.code, MW_CODE_OK);
   assert_string_equal(running.last, "done");
   UNTIL(&server, mw_core_server_is_idle(server.core));
-  client_end(&running);
-  client_end(&late);
+  client_release(&running);
+  client_release(&late);
 }
 
 static void a_stopped_engine_cancels_and_returns(void **state) {
@@ -175,7 +168,7 @@ static void a_stopped_engine_cancels_and_returns(void **state) {
   assert_int_equal(client.code, MW_CODE_UNAVAILABLE);
   assert_string_equal(client.text, "the server is shutting down");
   assert_int_equal(script.cancels, 1);
-  client_end(&client);
+  client_release(&client);
   teardown(NULL);
 }
 
@@ -192,7 +185,7 @@ static void what_a_closed_engine_leaves_can_still_be_released(void **state) {
   assert_null(client.ops->reserve(client.call, 1));
   client_half_close(&client);
   client_cancel(&client);
-  client_end(&client);
+  client_release(&client);
   mw_core_channel_ops.close(channel);
 }
 
@@ -212,7 +205,7 @@ static void connections_that_are_no_clients_do_no_harm(void **state) {
   client_request(&client, "hello");
   UNTIL(&server, client.done);
   assert_int_equal(client.code, MW_CODE_OK);
-  client_end(&client);
+  client_release(&client);
 }
 
 static void what_cannot_be_listened_on_is_said(void **state) {
@@ -274,7 +267,7 @@ static void a_shared_socket_takes_calls_until_the_engine_drains(void **state) {
   reply(script.waiting, mw_slice_str("done"));
   UNTIL(&server, client.done);
   assert_int_equal(client.code, MW_CODE_OK);
-  client_end(&client);
+  client_release(&client);
   mw_core_channel_ops.close(local);
   remove_socket(fd, &at);
 }
@@ -291,7 +284,7 @@ static enum mw_code call_over(struct mw_channel_config config) {
   client_request(&client, "hello");
   UNTIL(&server, client.done);
   enum mw_code code = client.code;
-  client_end(&client);
+  client_release(&client);
   mw_core_channel_ops.close(secure);
   return code;
 }

@@ -1,6 +1,8 @@
 /* Compares this mapping with Google's in Python, in both directions, by random messages: json/oracle.py. */
 #include "json_support.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 enum { SEED = 20261121, COUNT = 400 };

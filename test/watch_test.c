@@ -1,6 +1,9 @@
 /* The file watch reports every way in which a project changes on disk, and ignores changes outside it. */
 #include "watch_fixture.h"
 
+#include <string.h>
+#include <unistd.h>
+
 /* ---- files ---- */
 
 static void nothing_is_told_at_the_beginning(void **state) { assert_not_told(*state); }

@@ -1,7 +1,9 @@
 /* The file watch: the time of its reports, changes under load, the limits of the system, and clean-up. */
 #include "watch_fixture.h"
 
+#include <errno.h>
 #include <pthread.h>
+#include <string.h>
 #include <sys/inotify.h>
 #include <sys/syscall.h>
 
