@@ -1,5 +1,5 @@
--- Functions that are allowed while scripts load are refused later, in handlers and jobs. (check_spec.lua tests mistakes
--- with handlers; test/projects/inproc has a handler that registers one.)
+-- Functions that are allowed while scripts load are refused later, in handlers and jobs. (check_script_spec.lua tests
+-- mistakes with handlers; test/projects/inproc has a handler that registers one.)
 local mw = require "moonwire"
 
 describe("after the scripts were loaded", function()
