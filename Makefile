@@ -47,7 +47,7 @@ run: all
 
 test: test-deps all
 	$(call build,build-dev,dev)
-	@test/run --build build-dev unit --build build scripts spec client soak crash
+	@test/run --build build-dev unit --build build scripts docs spec client soak crash
 
 # The specs on core alone: gcstress has them on http with the same sanitizers.
 asan: test-deps
