@@ -203,8 +203,8 @@ static int test_folder(struct mw_test *test) {
   return test->code;
 }
 
-/* Options of a server's spec gate (server/generation/spec_gate.h): moonwire test --of=PID --copied-from=PROJECT DIR ...
- * */
+/* Options of a server's spec gate (server/generation/spec_gate.h): moonwire test --of=PID --copied-from=PROJECT DIR
+ * ... */
 static const char of[] = "--of=", copied_from[] = "--copied-from=";
 
 /* Removes --timeout S from busted's arguments. Reports a wrong value and returns false. */
