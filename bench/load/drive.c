@@ -64,12 +64,27 @@ static void on_done_next(struct load_conn *conn) {
   if (!load.stopping) load_call(conn, mw_clock_mono());
 }
 
+/* Begins to publish once all subscriptions have been answered. */
+static void publish(void) {
+  uint64_t n = (uint64_t)load.plan.connections * (uint64_t)load.plan.streams;
+  int64_t end = mw_clock_mono() + DRAIN_S * (int64_t)MW_NS_PER_S;
+  while (load.answered < n && mw_clock_mono() < end) uv_run(&load.loop.uv, UV_RUN_ONCE);
+  if (load.answered < n) {
+    fprintf(stderr, "load: %llu of %llu subscriptions were answered\n", (unsigned long long)load.answered,
+            (unsigned long long)n);
+    exit(1);
+  }
+  load_publish(n);
+  h2_flush(&load.loop);
+}
+
 static struct moment run_closed(void) {
   load.on_done = on_done_next;
   for (int i = 0; i < load.plan.connections * load.plan.streams; i++) {
     load_call(&load.conns[i % load.plan.connections], mw_clock_mono());
   }
   h2_flush(&load.loop);
+  if (load.plan.publish_path) publish();
   wait_for(load.plan.warm, NULL);
   begin_window();
   wait_for(load.plan.seconds, NULL);
@@ -134,12 +149,12 @@ int load_run(void) {
     struct moment ended = load.plan.rate > 0 ? run_paced() : run_closed();
     struct load_counts counts = load.counts;
     load.stopping = true;
-    wait_for(DRAIN_S, &load.under_way);
+    if (!load.plan.cancel) wait_for(DRAIN_S, &load.under_way);
     if (load.plan.rate == 0) {
       counts.failed = load.counts.failed;
       load.counts = counts;
     }
     print_result(ended);
   }
-  return load.counts.failed + load.under_way > 0 ? 1 : 0;
+  return load.counts.failed > 0 || (load.under_way > 0 && !load.plan.cancel) ? 1 : 0;
 }

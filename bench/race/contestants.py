@@ -26,12 +26,21 @@ class Contestant:
     command: list
     kind: str = "peer"  # or "moonwire", "part" (less than a server)
     echoes: bool = False  # Hello echoes the request
-    only: tuple = ()  # supported workloads; () for all
+    suite: str = "race"  # of the workloads: "race", or "services" for tasks, telemetry and uploads
+    only: tuple = ()  # supported workloads of the suite; () for all
+    without: tuple = ()  # workloads that it does not support
     environment: dict = field(default_factory=dict)
     warm_up: float = 0  # seconds of unary calls before the first measurement, for a JIT compiler
 
+    def supports(self, workload):
+        if workload.suite != self.suite or workload.name in self.without:
+            return False
+        return not self.only or workload.name in self.only
+
     def start(self):
-        command = [str(word).replace("PORT", str(free_port())) for word in self.command]
+        data = BUILD / "data" / self.name
+        shutil.rmtree(data, ignore_errors=True)
+        command = [str(word).replace("PORT", str(free_port())).replace("DATA", str(data)) for word in self.command]
         return Process(*command, name=self.name, environment=self.environment)
 
 
@@ -81,6 +90,15 @@ def tonic():
     lock = (PEERS / "rust" / "Cargo.lock").read_text()
     version = re.search(r'name = "tonic"\nversion = "(.*)"', lock)[1]
     return f"{version}, {output('rustc', '--version')}", [target / "release" / "server", "127.0.0.1:0"]
+
+
+def articles():
+    need("cargo", "protoc")
+    target = BUILT / "articles"
+    build("articles", ["cargo", "build", "--release", "--locked", "--target-dir", target], folder=PEERS / "articles")
+    lock = (PEERS / "articles" / "Cargo.lock").read_text()
+    version = re.search(r'name = "tonic"\nversion = "(.*)"', lock)[1]
+    return f"tonic {version}, {output('rustc', '--version')}", [target / "release" / "articles", "127.0.0.1:0"]
 
 
 def grpc_go():
@@ -134,8 +152,12 @@ def grpc_python():
     return f"{version}, {output(python, '--version')}", [python, folder / "server.py", "127.0.0.1:0"]
 
 
-PEER_BUILDERS = {"tonic": tonic, "grpc-go": grpc_go, "grpc-cpp": grpc_cpp, "grpc-js": grpc_js, "grpcio": grpc_python}
-SETTINGS = {"grpc-go": {"environment": {"GOMAXPROCS": "1"}}, "grpc-js": {"warm_up": 3}}
+PEER_BUILDERS = {"tonic": tonic, "grpc-go": grpc_go, "grpc-cpp": grpc_cpp, "grpc-js": grpc_js, "grpcio": grpc_python,
+                 "articles": articles}
+NO_TOPICS = ("fanout",)
+SETTINGS = {"grpc-go": {"environment": {"GOMAXPROCS": "1"}, "without": NO_TOPICS}, "grpc-cpp": {"without": NO_TOPICS},
+            "grpc-js": {"warm_up": 3, "without": NO_TOPICS}, "grpcio": {"without": NO_TOPICS},
+            "articles": {"suite": "services"}}
 
 
 # ---- all servers ----
@@ -157,8 +179,16 @@ def own():
     for engine in engines():
         yield Contestant(f"engine-{engine}", version, [TOOLS / "unary", engine, "127.0.0.1:PORT"], kind="part",
                          echoes=True, only=unary)
+    for engine in engines():
+        yield Contestant(f"services-{engine}", version, [
+            MOONWIRE, "serve", ROOT, "--listen", "127.0.0.1:0", "--engine", engine, "--workers", "1",
+            "--data", "DATA"], kind="moonwire", suite="services")
+    yield Contestant("services-memory", version, [
+        MOONWIRE, "serve", ROOT, "--listen", "127.0.0.1:0", "--workers", "1", "--data", ":memory:"],
+        kind="moonwire", suite="services")
     nghttp2 = output("pkg-config", "--modversion", "libnghttp2")
-    yield Contestant("limit", f"nghttp2 {nghttp2}", [TOOLS / "limit", "127.0.0.1:0"], kind="part", echoes=True)
+    yield Contestant("limit", f"nghttp2 {nghttp2}", [TOOLS / "limit", "127.0.0.1:0"], kind="part", echoes=True,
+                     without=NO_TOPICS)
 
 
 def find(wanted):

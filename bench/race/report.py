@@ -11,6 +11,7 @@ from race.workloads import WORKLOADS
 UNITS = {  # unit: (heading of the rate, divisor, heading of the CPU time, divisor)
     "calls": ("calls/s", 1, "us/call", 1),
     "received": ("messages/s", 1, "us/message", 1),
+    "sent": ("messages/s", 1, "us/message", 1),
     "sent_bytes": ("MB/s", 1e6, "us/MB", 1e-6),
 }
 BUSY = 0.95  # share of its core at which the client is the bottleneck

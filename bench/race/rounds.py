@@ -4,7 +4,7 @@ import statistics
 import sys
 
 from race.process import Failed
-from race.workloads import WORKLOADS, connections_memory, run
+from race.workloads import WORKLOADS, add_tasks, connections_memory, run
 
 
 def fresh(contestant, chosen):
@@ -27,12 +27,14 @@ def attempt(work, *arguments):
 
 def one_turn(contestant, chosen, seconds, warm):
     """Starts the server and runs the chosen measurements. Returns {workload: figures, or {"error": reason}}."""
-    turn = fresh(contestant, chosen) if {"start", "memory"} & set(chosen) else {}
-    workloads = [workload for workload in WORKLOADS
-                 if workload.name in chosen and (not contestant.only or workload.name in contestant.only)]
+    races = contestant.suite == "race"
+    turn = fresh(contestant, chosen) if races and {"start", "memory"} & set(chosen) else {}
+    workloads = [workload for workload in WORKLOADS if workload.name in chosen and contestant.supports(workload)]
     if not workloads:
         return turn
     with contestant.start() as server:
+        if any(workload.suite == "services" for workload in workloads):
+            add_tasks(server)
         if contestant.warm_up:
             attempt(run, WORKLOADS[0], server, contestant.warm_up, 0, contestant.echoes)
         for workload in workloads:

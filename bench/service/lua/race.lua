@@ -28,3 +28,18 @@ function Race.PingPong(call)
     if not call:send(item) then return end
   end
 end
+
+local items = mw.topic "items"
+
+function Race.Subscribe(_, call)
+  local subscription = items:subscribe()
+  call:send_headers()
+  for item in subscription do
+    if not call:send(item) then return end
+  end
+end
+
+function Race.Publish(call)
+  for item in call:messages() do items:publish(item) end
+  return {}
+end

@@ -4,7 +4,9 @@
 
 use std::error::Error;
 
-use tokio_stream::Stream;
+use tokio::sync::broadcast;
+use tokio_stream::wrappers::BroadcastStream;
+use tokio_stream::{Stream, StreamExt};
 use tonic::{transport::server::TcpIncoming, transport::Server, Request, Response, Status, Streaming};
 
 use pb::race_server::{Race, RaceServer};
@@ -14,7 +16,12 @@ mod pb {
     tonic::include_proto!("race");
 }
 
-struct Service;
+/// Items that a slow subscriber may be behind.
+const BEHIND: usize = 64;
+
+struct Service {
+    published: broadcast::Sender<Item>,
+}
 
 type Items = std::pin::Pin<Box<dyn Stream<Item = Result<Item, Status>> + Send>>;
 
@@ -51,6 +58,21 @@ impl Race for Service {
     async fn ping_pong(&self, request: Request<Streaming<Item>>) -> Result<Response<Items>, Status> {
         Ok(Response::new(Box::pin(request.into_inner())))
     }
+
+    type SubscribeStream = Items;
+
+    async fn subscribe(&self, _: Request<ListRequest>) -> Result<Response<Items>, Status> {
+        let items = BroadcastStream::new(self.published.subscribe());
+        Ok(Response::new(Box::pin(items.map(|item| item.map_err(|_| Status::data_loss("too far behind"))))))
+    }
+
+    async fn publish(&self, request: Request<Streaming<Item>>) -> Result<Response<UploadReply>, Status> {
+        let mut items = request.into_inner();
+        while let Some(item) = items.message().await? {
+            let _ = self.published.send(item);
+        }
+        Ok(Response::new(UploadReply { bytes: 0 }))
+    }
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -58,6 +80,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let address = std::env::args().nth(1).ok_or("usage: server HOST:PORT")?;
     let incoming = TcpIncoming::bind(address.parse()?)?.with_nodelay(Some(true));
     println!("listening on {}", incoming.local_addr()?);
-    Server::builder().add_service(RaceServer::new(Service)).serve_with_incoming(incoming).await?;
+    Server::builder().add_service(RaceServer::new(Service { published: broadcast::Sender::new(BEHIND) })).serve_with_incoming(incoming).await?;
     Ok(())
 }
