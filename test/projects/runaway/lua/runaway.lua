@@ -437,12 +437,21 @@ beside["sleeps that end together"] = function()
   end)
 end
 
-function Runaway.Run(req)
+for _, module in ipairs { require "ways.language", require "ways.bindings" } do
+  for _, kind in pairs(module) do
+    for name, way in pairs(kind) do
+      assert(not ways[name], name)
+      ways[name] = way
+    end
+  end
+end
+
+function Runaway.Run(req, call)
   if beside[req.what] then
     beside[req.what]()
     return {}
   end
-  return ways[req.what]() or { text = "came to an end" }
+  return ways[req.what](call) or { text = "came to an end" }
 end
 
 ways["a status with a long message"] = function()

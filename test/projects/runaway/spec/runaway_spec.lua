@@ -22,10 +22,10 @@ describe("a runaway", function()
     assert.equal(0, (server:wait()))
   end)
 
-  -- Runs a runaway while other calls are made. Returns the status of its call.
-  local function run(what)
+  -- Runs a runaway while other calls are made. Returns the status of its call. `options` are those of the call.
+  local function run(what, options)
     local pinger = calls:start()
-    local reply, status = client:Run { what = what }
+    local reply, status = client:Run({ what = what }, options)
     calls:finish(pinger)
     assert.is_nil(reply)
     if not ran[what] then ran[what], kinds = true, kinds + 1 end
@@ -96,6 +96,27 @@ describe("a runaway", function()
     "a message of shared branches", "a message of many messages", "a long list in a message",
   } do
     ends(what, "the handler") -- either limit may be reached first
+  end
+
+  -- The names of a module's functions of a kind, "ways" or "waits", in order.
+  local function names(module, kind)
+    local list = {}
+    for name in pairs(require(module)[kind]) do list[#list + 1] = name end
+    table.sort(list)
+    return list
+  end
+
+  for _, file in ipairs { "language", "bindings" } do
+    local place <const> = ("at=lua/ways/%s.lua:%%d+"):format(file)
+    for _, what in ipairs(names("ways." .. file, "ways")) do ends(what, "the handler", place) end
+  end
+
+  for _, file in ipairs { "language", "bindings" } do
+    for _, what in ipairs(names("ways." .. file, "waits")) do
+      it(("by %s ends with its deadline"):format(what), function()
+        assert.equal("DEADLINE_EXCEEDED", run(what, { deadline = 0.2 }).code)
+      end)
+    end
   end
 
   it("by weak keys is none in forgotten tables, nor with weak values", function()
