@@ -31,6 +31,16 @@ describe("mw.host", function()
     assert.is_true(process.cpu_seconds > 0)
   end)
 
+  it("reads memory and process figures at most ten times a second", function()
+    mw.sleep(0.11)
+    local first <const>, garbage = mw.host.process(), 0
+    while os.clock() < first.cpu_seconds + 0.02 do garbage = garbage + 1 end
+    assert.same(first, mw.host.process())
+    assert.same(mw.host.memory(), mw.host.memory())
+    mw.sleep(0.11)
+    assert.is_true(mw.host.process().cpu_seconds > first.cpu_seconds)
+  end)
+
   it("counts the calls served", function()
     assert.equal("integer", math.type(mw.host.requests()))
   end)

@@ -1,5 +1,5 @@
 /* mw.host: figures of this machine and process, as the kernel reports them. The kernel generates /proc in memory:
- * reading it does not block. */
+ * reading it does not block. It costs microseconds, so each figure is read at most ten times a second. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -7,19 +7,35 @@
 #include "base/clock.h"
 #include "bind/base/bind.h"
 
-/* The least time between two samples. Closer samples would differ by a few ticks of the kernel's clock, which is mostly
- * noise. */
 enum { SAMPLE_INTERVAL_MS = 100 };
 
 struct cpu_times {
   uint64_t busy, total; /* in ticks since the machine's start */
 };
 
-struct sampler {
-  struct cpu_times last;
-  int64_t taken; /* mw_clock_real() of `last` */
-  double percent;
+/* The last samples of a program; upvalue 2 of the functions that read them. Times are of mw_clock_real(), 0 before the
+ * first sample. */
+struct samples {
+  struct cpu_times cpu;
+  double cpu_percent;
+  int64_t cpu_at;
+  uint64_t total, available; /* memory in bytes */
+  int64_t memory_at;
+  size_t resident; /* bytes */
+  double cpu_seconds;
+  int64_t process_at;
 };
+
+static struct samples *samples_of(lua_State *L) { return lua_touserdata(L, lua_upvalueindex(2)); }
+
+/* True if a sample taken at `*at` is too old. Sets `*at` to the time of the next one. */
+static bool is_due(int64_t *at) {
+  int64_t now = mw_clock_real();
+  int64_t age = now - *at;
+  if (*at != 0 && age >= 0 && age < (int64_t)SAMPLE_INTERVAL_MS * MW_NS_PER_MS) return false;
+  *at = now;
+  return true;
+}
 
 /* proc(5): user, nice, system, idle, iowait, irq, softirq, steal. */
 static bool read_cpu(struct cpu_times *times) {
@@ -38,19 +54,18 @@ static bool read_cpu(struct cpu_times *times) {
   return true;
 }
 
-/* mw.host.cpu_usage(): load of all processors since the last sample, in percent. Upvalue 2: the sampler. */
+/* mw.host.cpu_usage(): load of all processors since the last sample, in percent. Closer samples would differ by a few
+ * ticks of the kernel's clock, which is mostly noise. */
 static int l_cpu_usage(lua_State *L) {
-  struct sampler *sampler = lua_touserdata(L, lua_upvalueindex(2));
-  struct cpu_times now;
-  int64_t time = mw_clock_real();
-  if (time - sampler->taken >= (int64_t)SAMPLE_INTERVAL_MS * MW_NS_PER_MS) {
+  struct samples *samples = samples_of(L);
+  struct cpu_times now, last = samples->cpu;
+  if (is_due(&samples->cpu_at)) {
     if (!read_cpu(&now)) return mw_bind_fail(L, MW_CODE_UNAVAILABLE, "/proc/stat cannot be read");
-    uint64_t total = now.total - sampler->last.total, busy = now.busy - sampler->last.busy;
-    if (now.total > sampler->last.total && busy <= total) sampler->percent = 100.0 * (double)busy / (double)total;
-    sampler->last = now;
-    sampler->taken = time;
+    uint64_t total = now.total - last.total, busy = now.busy - last.busy;
+    if (now.total > last.total && busy <= total) samples->cpu_percent = 100.0 * (double)busy / (double)total;
+    samples->cpu = now;
   }
-  lua_pushnumber(L, sampler->percent);
+  lua_pushnumber(L, samples->cpu_percent);
   return 1;
 }
 
@@ -74,28 +89,40 @@ static void set_bytes(lua_State *L, const char *name, uint64_t bytes) {
 
 /* mw.host.memory(): memory of the machine, in bytes */
 static int l_memory(lua_State *L) {
-  uint64_t total, available;
-  if (!read_memory(&total, &available)) return mw_bind_fail(L, MW_CODE_UNAVAILABLE, "/proc/meminfo cannot be read");
+  struct samples *samples = samples_of(L);
+  uint64_t total_kb, available_kb;
+  if (is_due(&samples->memory_at)) {
+    if (!read_memory(&total_kb, &available_kb)) {
+      samples->memory_at = 0;
+      return mw_bind_fail(L, MW_CODE_UNAVAILABLE, "/proc/meminfo cannot be read");
+    }
+    samples->total = total_kb * 1024;
+    samples->available = available_kb * 1024;
+  }
   lua_createtable(L, 0, 3);
-  set_bytes(L, "total", total * 1024);
-  set_bytes(L, "available", available * 1024);
-  set_bytes(L, "used", (total - available) * 1024);
+  set_bytes(L, "total", samples->total);
+  set_bytes(L, "available", samples->available);
+  set_bytes(L, "used", samples->total - samples->available);
   return 1;
 }
 
 /* mw.host.process(): figures of this process; resident memory in bytes */
 static int l_process(lua_State *L) {
-  size_t rss;
+  struct samples *samples = samples_of(L);
   uv_rusage_t usage;
-  if (uv_resident_set_memory(&rss) != 0 || uv_getrusage(&usage) != 0) {
-    return mw_bind_fail(L, MW_CODE_UNAVAILABLE, "the kernel does not tell about this process");
+  if (is_due(&samples->process_at)) {
+    if (uv_resident_set_memory(&samples->resident) != 0 || uv_getrusage(&usage) != 0) {
+      samples->process_at = 0;
+      return mw_bind_fail(L, MW_CODE_UNAVAILABLE, "the kernel does not report figures of this process");
+    }
+    samples->cpu_seconds = (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+                           (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
   }
   lua_createtable(L, 0, 3);
   lua_pushinteger(L, getpid());
   lua_setfield(L, -2, "pid");
-  set_bytes(L, "memory", rss);
-  lua_pushnumber(L, (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
-                        (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6);
+  set_bytes(L, "memory", samples->resident);
+  lua_pushnumber(L, samples->cpu_seconds);
   lua_setfield(L, -2, "cpu_seconds");
   return 1;
 }
@@ -108,24 +135,25 @@ static int l_requests(lua_State *L) {
   return 1;
 }
 
-static void add_cpu_usage(lua_State *L, struct mw_program *program) {
+/* Adds the functions that share samples to the table at the top. */
+static void add_sampled(lua_State *L, struct mw_program *program) {
+  static const luaL_Reg functions[] = {
+      {"cpu_usage", l_cpu_usage}, {"memory", l_memory}, {"process", l_process}, {NULL, NULL}};
   mw_program_push(L, program);
-  struct sampler *sampler = lua_newuserdatauv(L, sizeof *sampler, 0);
-  *sampler = (struct sampler){.taken = mw_clock_real()};
-  read_cpu(&sampler->last);
-  lua_pushcclosure(L, l_cpu_usage, 2);
-  lua_setfield(L, -2, "cpu_usage");
+  struct samples *samples = lua_newuserdatauv(L, sizeof *samples, 0);
+  *samples = (struct samples){.cpu_at = mw_clock_real()};
+  read_cpu(&samples->cpu);
+  luaL_setfuncs(L, functions, 2);
 }
 
 void mw_bind_open_host(lua_State *L, struct mw_program *program) {
-  static const luaL_Reg functions[] = {
-      {"memory", l_memory}, {"process", l_process}, {"requests", l_requests}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"requests", l_requests}, {NULL, NULL}};
   char name[UV_MAXHOSTNAMESIZE] = "localhost";
   size_t size = sizeof name;
   uv_os_gethostname(name, &size);
   lua_newtable(L);
   mw_bind_functions(L, program, functions);
-  add_cpu_usage(L, program);
+  add_sampled(L, program);
   lua_pushstring(L, name);
   lua_setfield(L, -2, "name");
   lua_pushinteger(L, uv_available_parallelism());
