@@ -3,6 +3,8 @@
 local mw = require "moonwire"
 
 local SHORTEST_INTERVAL <const> = 500 -- milliseconds
+local WRITE_INTERVAL <const> = 0.1 -- seconds, between two writes of a service's newest report
+local MOST_UNSTORED <const> = 1000 -- services; with more, a stream waits for the write of its report
 
 -- The latest report of each service. It is in the store, because the next request may arrive on another worker.
 local reports = mw.store.collection {
@@ -21,31 +23,77 @@ local function host_figures(service_name)
   }
 end
 
-local function snapshot(service_name)
-  return service_name ~= "" and reports:get(service_name) or host_figures(service_name)
-end
+-- What this worker has not stored yet: [service] = { report = the newest, count = reports since the last write,
+-- is_due = a write is planned }. One write in WRITE_INTERVAL keeps the disk out of the streams' way.
+local unstored, n_unstored = {}, 0
 
-local function count(report, earlier)
+local function merge(report, count)
   return {
     service_name = report.service_name,
     cpu_usage = report.cpu_usage,
     memory_mb = report.memory_mb,
-    request_count = earlier + 1,
+    request_count = count,
     timestamp_ms = report.timestamp_ms,
   }
 end
 
--- Stores `report` as the latest of its service, and counts it. Several feeds may report on one service: hence update().
-local function keep(report)
-  if report.service_name == "" then return end
-  local kept, status
+-- Stores the newest report of a service, and counts all since the last write. Other workers may write it too: hence
+-- update(). The functions run again after a conflict, with what is the newest report by then.
+local function write(service)
+  local news <const> = unstored[service]
+  if not news or news.count == 0 then return end
+  local count <const> = news.count
+  news.count = 0
+  local stored, status
   repeat
-    kept, status = reports:update(report.service_name, function(last) return count(report, last.request_count) end)
-    if not kept and status.code == "NOT_FOUND" then kept, status = reports:insert(count(report, 0)) end
-  until kept or status.code ~= "ALREADY_EXISTS"
-  if not kept then
-    mw.log.warn("a report was not kept", { service_name = report.service_name, status = status })
+    stored, status = reports:update(service, function(last) return merge(news.report, last.request_count + count) end)
+    if not stored and status.code == "NOT_FOUND" then stored, status = reports:insert(merge(news.report, count)) end
+  until stored or status.code ~= "ALREADY_EXISTS"
+  if not stored then
+    news.count = news.count + count
+    mw.log.warn("reports are not stored yet", { service_name = service, reports = news.count, status = status })
   end
+end
+
+local function forget(service)
+  local news <const> = unstored[service]
+  if not news or news.is_due or news.count > 0 then return end
+  unstored[service] = nil
+  n_unstored = n_unstored - 1
+end
+
+local function write_later(service, news)
+  mw.sleep(WRITE_INTERVAL)
+  news.is_due = false
+  write(service)
+  forget(service)
+end
+
+local function keep(report)
+  local service <const> = report.service_name
+  if service == "" then return end
+  local news = unstored[service]
+  if not news then
+    news = { count = 0 }
+    unstored[service] = news
+    n_unstored = n_unstored + 1
+  end
+  news.report, news.count = report, news.count + 1
+  if news.is_due then return end
+  if n_unstored > MOST_UNSTORED then
+    write(service)
+    forget(service)
+  else
+    news.is_due = true
+    mw.spawn(function() write_later(service, news) end)
+  end
+end
+
+local function snapshot(service_name)
+  local stored <const> = service_name ~= "" and reports:get(service_name)
+  local news <const> = unstored[service_name]
+  if news and news.count > 0 then return merge(news.report, (stored and stored.request_count or 0) + news.count) end
+  return stored or host_figures(service_name)
 end
 
 -- Returns the alert that a rule raises for a report, or nil.
@@ -76,17 +124,23 @@ function TelemetryService.Subscribe(req, call)
   end
 end
 
+local written_at_the_end <const> = {
+  __close = function(services)
+    for service in pairs(services) do write(service) end
+  end,
+}
+
 ---@param call moonwire.Call
 function TelemetryService.LiveFeed(call)
+  local services <close> = setmetatable({}, written_at_the_end)
   for report in call:messages() do
     if report.timestamp_ms == 0 then report.timestamp_ms = mw.time.now_ms() end
-    local listening = true
+    services[report.service_name] = true
+    keep(report)
     for _, rule in ipairs(thresholds) do
-      local raised = listening and alert(rule, report)
-      if raised then listening = call:send(raised) end
+      local raised <const> = alert(rule, report)
+      if raised and not call:send(raised) then return end
     end
-    keep(report) -- last, so that an alert does not wait for the disk
-    if not listening then return end
   end
 end
 

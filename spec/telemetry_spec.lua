@@ -83,6 +83,36 @@ describe("telemetry.TelemetryService", function()
       assert.is_nil((feed:receive()))
     end)
 
+    it("stores the newest report within a fraction of a second, while the stream is open", function()
+      local feed <close> = telemetry:LiveFeed()
+      for i = 1, 100 do report(feed, "open", i % 90, i) end
+      local seen = {}
+      test.eventually(function() -- connections reach both workers
+        local found <const> = assert(server:connect(SERVICE):GetSnapshot { service_name = "open" })
+        seen[found.request_count] = (seen[found.request_count] or 0) + 1
+        return (seen[100] or 0) >= 8
+      end)
+    end)
+
+    it("counts every report of streams that report on one service", function()
+      local feeds = {}
+      for i = 1, 8 do feeds[i] = server:connect(SERVICE):LiveFeed() end
+      for _ = 1, 50 do
+        for _, feed in ipairs(feeds) do report(feed, "shared", 1, 1) end
+      end
+      for _, feed in ipairs(feeds) do assert.is_true((feed:finish())) end
+      assert.equal(400, telemetry:GetSnapshot({ service_name = "shared" }).request_count)
+    end)
+
+    it("keeps the reports of more services than it remembers", function()
+      local feed <close> = telemetry:LiveFeed()
+      for i = 1, 1100 do report(feed, "many-" .. i, 1, i) end
+      assert.is_true((feed:finish()))
+      for _, i in ipairs { 1, 1000, 1100 } do
+        assert.equal(i, telemetry:GetSnapshot({ service_name = "many-" .. i }).memory_mb)
+      end
+    end)
+
     it("raises none at the limit or below", function()
       local feed <close> = telemetry:LiveFeed()
       report(feed, "quiet", 90.0, 4096.0)
