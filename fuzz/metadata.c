@@ -6,7 +6,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "engine/core/metadata.h"
-#include "engine/http/response.h"
+#include "engine/http/h2/response.h"
 #include "observe/trace.h"
 
 static void check(bool holds) {

@@ -2,7 +2,7 @@
  * size. The first two bytes of an input choose the compression and the size of the pieces. */
 #include <stdlib.h>
 
-#include "engine/http/message.h"
+#include "engine/http/h2/reader.h"
 
 enum { LIMIT = 1 << 16 };
 

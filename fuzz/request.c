@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
-#include "engine/http/response.h"
+#include "engine/http/h2/response.h"
 
 enum { LIMIT = 4096 };
 

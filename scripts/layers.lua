@@ -13,8 +13,9 @@ return {
       { "channel", "engine" },
     },
     ["engine/http"] = {
-      { "call", "conn", "engine", "keepalive", "listener", "reply", "session", "turn", "watch" },
-      { "remote_guest", "remote_owner" },
+      { "conn/call", "conn/conn", "conn/reply", "conn/session", "conn/timeouts", "conn/turn", "http",
+        "limits/keepalive", "listener" },
+      { "sharing/remote_guest", "sharing/remote_owner" },
     },
     ["engine/inproc"] = {
       { "call", "handler" },
@@ -47,6 +48,9 @@ return {
   rooms = {
     ["bind"] = {
       { "base", "call", "message" },
+    },
+    ["engine/http"] = {
+      { ".", "conn", "h2", "limits", "sharing" },
     },
     ["schema"] = {
       { "load", "pool", "wire" },

@@ -1,7 +1,7 @@
 /* gRPC over HTTP/2, frame by frame: messages cut into frames, flow-control credit, and memory limits. */
 #include "http_fixture.h"
 
-#include "engine/http/call.h"
+#include "engine/http/conn/call.h"
 
 enum { WINDOW = MW_HTTP_STREAM_WINDOW };
 

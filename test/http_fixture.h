@@ -12,9 +12,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "engine/http/engine.h"
+#include "engine/http/conn/engine.h"
 #include "engine/http/http.h"
-#include "engine/http/message.h"
+#include "engine/http/h2/reader.h"
 
 enum { STREAMS = 1024, TYPES = 16, TEXT_MAX = 1 << 16 };
 enum { END_STREAM = NGHTTP2_FLAG_END_STREAM, END_HEADERS = NGHTTP2_FLAG_END_HEADERS, PADDED = NGHTTP2_FLAG_PADDED };

@@ -1,7 +1,7 @@
 /* Clients that flood a connection with resets, control frames or header blocks: limits, refills and the end. */
 #include "http_fixture.h"
 
-#include "engine/http/flood.h"
+#include "engine/http/limits/flood.h"
 
 enum { RESETS = 50, FEW_RESETS = 5, CONTROL = 200 };
 

@@ -8,7 +8,7 @@
 #include <cmocka.h>
 #include <nghttp2/nghttp2.h>
 
-#include "engine/http/frames.h"
+#include "engine/http/h2/frames.h"
 
 enum { END = NGHTTP2_FLAG_END_STREAM, PRIO = NGHTTP2_FLAG_PRIORITY, PAD = NGHTTP2_FLAG_PADDED };
 enum { MOST = 4096, FAULTS = 3, FRAMES = 6 };

@@ -1,7 +1,7 @@
 /* PINGs of either side, idle time and age, frame by frame, with short times. */
 #include "http_fixture.h"
 
-#include "engine/http/conn.h"
+#include "engine/http/conn/conn.h"
 
 #define A_WHILE 0.05 /* seconds: a time that is soon over */
 #define AN_AGE 3600. /* seconds: a time that is never over */

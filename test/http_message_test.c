@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "engine/http/message.h"
+#include "engine/http/h2/reader.h"
 #include "failmalloc.h"
 
 enum { LIMIT = 1000 };

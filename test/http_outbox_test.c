@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "base/buf.h"
-#include "engine/http/outbox.h"
+#include "engine/http/h2/outbox.h"
 
 struct fixture {
   struct mw_http_outbox outbox;

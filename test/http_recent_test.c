@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "engine/http/recent.h"
+#include "engine/http/h2/recent.h"
 
 static void end(struct mw_http_recent *recent, int32_t stream) { (void)mw_http_recent_take(recent, stream, true); }
 

@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
-#include "engine/http/request.h"
+#include "engine/http/h2/request.h"
 #include "failmalloc.h"
 
 enum { LIMIT = 2000, FIELDS = 12 };

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "engine/http/response.h"
+#include "engine/http/h2/response.h"
 #include "failmalloc.h"
 
 #define HEADERS ":status: 200\ncontent-type: application/grpc\n"

@@ -1,7 +1,7 @@
 /* The inboxes of a team: batches that arrive while one is handled. */
 #include "http_fixture.h"
 
-#include "engine/http/team.h"
+#include "engine/http/sharing/worker_pool.h"
 
 enum { TRIPS = 100 };
 

@@ -2,7 +2,7 @@
 #include "http_fixture.h"
 #include "tls_files.h"
 
-#include "engine/http/tls.h"
+#include "engine/http/conn/tls.h"
 
 static struct server server;
 static struct client client;

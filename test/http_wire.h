@@ -6,7 +6,7 @@
 #ifndef MW_TEST_HTTP_WIRE_H
 #define MW_TEST_HTTP_WIRE_H
 
-#include "engine/http/engine.h"
+#include "engine/http/conn/engine.h"
 
 struct wire {
   struct mw_loop loop;

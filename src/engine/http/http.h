@@ -1,23 +1,18 @@
 /* The engine on nghttp2 and libuv: HTTP/2 in the worker's own loop. rpc/engine.h is the contract. This engine serves;
  * it opens no outbound channels.
  *
- * The files, from the socket to the call:
+ * The rooms, from the top down:
  *
- *   listener   accepting sockets                turn     order of work within a turn of the loop
- *   conn       a connection: reads and writes   batch    the bytes of one gathered write
- *   tls        a filter between conn and session
- *   keepalive  PINGs, idle time and age of connections
- *   arrival    arrival time of the bytes of a read
- *   session    HTTP/2: frames and streams, nothing of gRPC
- *   frames     protocol errors of a client's frames
- *   flood      limits on resets, control frames and header blocks
- *   watch      timeouts for slow and stalled clients
- *   loan       the receive quota of a connection
- *   ending     disconnect reasons
- *   call       a stream that is a gRPC call: its life, and receiving
- *   reply      the same: sending                outbox   its unsent messages, in order
- *   request, response, message                  the forms of gRPC, without any state of a connection
- *   team       work sharing between engines     remote   a call that runs on another worker
+ *   listener  accepting sockets
+ *   sharing/  work sharing between the engines of a server: worker pool, calls that run on another worker
+ *   conn/     conn: a connection, its reads and writes      tls: a filter between conn and session
+ *             session: HTTP/2, frames and streams, nothing of gRPC
+ *             call: a stream that is a gRPC call, its life and receiving      reply: the same, sending
+ *             turn: order of work within a turn of the loop      arrival: arrival time of the bytes of a read
+ *             timeouts: slow and stalled clients
+ *   h2/       the forms of HTTP/2 and gRPC, without any state of a connection: protocol errors of frames, request,
+ *             response, reader of messages, outbox of unsent ones, batch of one gathered write
+ *   limits/   limits on resets, control frames and header blocks; receive quota; keepalive; disconnect reasons
  *
  * A turn: a connection reads what its socket has and passes the bytes to its session, which only records them. Then the
  * calls with something to do run from the run queue, for a few milliseconds; their handlers submit replies to nghttp2.

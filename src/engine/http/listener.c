@@ -4,7 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "engine/http/conn.h"
+#include "engine/http/conn/conn.h"
 
 static void drop(struct mw_http_engine *engine, int fd, enum mw_http_ending ending) {
   mw_http_ending(engine, ending, NULL, NULL);

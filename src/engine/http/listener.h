@@ -3,7 +3,7 @@
 #ifndef MW_ENGINE_HTTP_LISTENER_H
 #define MW_ENGINE_HTTP_LISTENER_H
 
-#include "engine/http/engine.h"
+#include "engine/http/conn/engine.h"
 
 void mw_http_listeners_init(struct mw_http_engine *engine);
 

@@ -1,0 +1,36 @@
+/* The receive quota of a connection: memory for messages larger than their stream's window.
+ *
+ * The client can send such a message only if it gets credit before the message is complete. For that the call first
+ * reserves the size of the whole message, and releases it once the message is delivered or the call is over. If the
+ * quota is exhausted, calls wait in order, with their windows full; other streams go on. A quota of which nothing is
+ * reserved always grants one message, however large. */
+#ifndef MW_ENGINE_HTTP_LIMITS_QUOTA_H
+#define MW_ENGINE_HTTP_LIMITS_QUOTA_H
+
+#include <stddef.h>
+
+#include "base/list.h"
+
+struct mw_http_lender {
+  size_t lent;
+  struct mw_list waiting; /* struct mw_http_loan.link */
+};
+
+struct mw_http_loan {
+  size_t bytes;        /* reserved; 0: none */
+  struct mw_list link; /* in lender.waiting; the embedding struct initialises it */
+};
+
+/* Reserves `bytes` of the quota `limit` for a loan that holds none. If the quota is exhausted, queues the loan and
+ * returns false. */
+bool mw_http_loan_take(struct mw_http_lender *lender, struct mw_http_loan *loan, size_t bytes, size_t limit);
+
+/* Releases the bytes of the loan, and takes it out of the queue. */
+void mw_http_loan_return(struct mw_http_lender *lender, struct mw_http_loan *loan);
+
+/* Returns the loan to try next; NULL if none waits. */
+static inline struct mw_http_loan *mw_http_loan_first(struct mw_http_lender *lender) {
+  return mw_list_empty(&lender->waiting) ? NULL : MW_CONTAINER(lender->waiting.next, struct mw_http_loan, link);
+}
+
+#endif

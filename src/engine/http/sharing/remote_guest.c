@@ -1,0 +1,220 @@
+#include "engine/http/sharing/remote.h"
+
+#include <assert.h>
+
+#include "base/clock.h"
+#include "engine/http/conn/engine.h"
+
+enum { SEND_AFTER_NS = 200 * 1000 };
+
+static const struct mw_engine_call_ops ops;
+
+static struct mw_http_remote *remote_of(struct mw_call *call) {
+  return MW_CONTAINER(call, struct mw_http_remote, call);
+}
+
+static struct mw_http_parcel *draft_of(struct mw_http_remote *remote) {
+  return mw_http_lane_draft(&remote->to_owner, remote->at);
+}
+
+/* ---- receiving ---- */
+
+static void ask(struct mw_http_remote *remote) {
+  if (remote->asked || remote->no_more) return;
+  remote->asked = true;
+  draft_of(remote)->wanted = true;
+}
+
+/* Delivers a message. Of a stream, asks for the next one before the handler runs. */
+static void deliver(struct mw_http_remote *remote) {
+  struct mw_http_message *message = remote->arrived;
+  remote->arrived = NULL;
+  remote->wanted = false;
+  remote->call.request_encoding = remote->encoding;
+  if (remote->call.route->method->client_streaming) ask(remote);
+  mw_call_on_message(&remote->call, mw_slice(message->bytes + MW_HTTP_PREFIX, message->len - MW_HTTP_PREFIX));
+  mw_http_message_free(message);
+}
+
+static void serve(struct mw_http_remote *remote) {
+  struct mw_call *call = &remote->call;
+  while (remote->wanted && !call->finished && !call->cancelled) {
+    if (remote->arrived) {
+      deliver(remote);
+    } else if (remote->no_more) {
+      remote->wanted = false;
+      mw_call_on_end(call);
+    } else {
+      ask(remote);
+      break;
+    }
+  }
+}
+
+static void begin(struct mw_http_remote *remote) {
+  remote->begun = true;
+  mw_dispatch_start(remote->at->dispatch, &remote->call);
+}
+
+/* Sends pending batches after a long run instead of at the end of the turn. */
+void mw_http_remote_run(struct mw_run_item *item) {
+  struct mw_http_remote *remote = MW_CONTAINER(item, struct mw_http_remote, item);
+  struct mw_http_engine *engine = remote->at;
+  atomic_fetch_add_explicit(&remote->refs, 1, memory_order_relaxed);
+  remote->running = true;
+  if (!remote->begun) begin(remote);
+  serve(remote);
+  remote->running = false;
+  mw_http_remote_unref(remote);
+  if (mw_clock_mono() - mw_run_queue_now(&engine->dispatch->queue) > SEND_AFTER_NS) mw_http_team_send(engine);
+}
+
+static void make_ready(struct mw_http_remote *remote) {
+  struct mw_call *call = &remote->call;
+  if (remote->running || remote->item.lane || call->finished) return;
+  bool request = !remote->begun || (call->received == 0 && !call->route->method->client_streaming);
+  remote->item.deadline = request ? call->deadline : MW_NEVER;
+  remote->item.arrived = request ? call->arrived : mw_clock_mono();
+  mw_run_lane_add(&remote->at->turn.guests, &remote->item);
+}
+
+static void op_read(struct mw_call *call) {
+  struct mw_http_remote *remote = remote_of(call);
+  remote->wanted = true;
+  make_ready(remote);
+}
+
+/* ---- sending ---- */
+
+/* Asks the owner for room for each message: if it published its room, all guests of a connection would use the same. */
+static bool op_has_room(struct mw_call *call, size_t size) {
+  struct mw_http_remote *remote = remote_of(call);
+  bool has_room = remote->room >= size;
+  remote->room = 0;
+  if (has_room || remote->room_asked) return has_room;
+  remote->room_asked = true;
+  draft_of(remote)->room = size;
+  return false;
+}
+
+static uint8_t *op_reserve(struct mw_call *call, size_t size) {
+  struct mw_http_remote *remote = remote_of(call);
+  mw_http_message_free(remote->reserved);
+  remote->reserved = mw_http_message_new(size);
+  return remote->reserved ? remote->reserved->bytes + MW_HTTP_PREFIX : NULL;
+}
+
+static void op_send_headers(struct mw_call *call) { draft_of(remote_of(call))->headers = true; }
+
+static void add_reserved(struct mw_http_remote *remote, struct mw_http_parcel *draft) {
+  remote->reserved->plain = remote->call.plain;
+  mw_http_parcel_add(draft, remote->reserved);
+  remote->reserved = NULL;
+}
+
+static void op_send(struct mw_call *call) {
+  struct mw_http_remote *remote = remote_of(call);
+  struct mw_http_parcel *draft = draft_of(remote);
+  draft->headers = true;
+  add_reserved(remote, draft);
+}
+
+/* Copies bytes for the life of the remote call. */
+static struct mw_slice keep(struct mw_http_remote *remote, struct mw_slice bytes) {
+  if (bytes.len == 0) return mw_slice(NULL, 0);
+  char *copy = mw_arena_strndup(&remote->call.arena, (const char *)bytes.data, bytes.len);
+  return copy ? mw_slice(copy, bytes.len) : mw_slice(NULL, 0);
+}
+
+/* Sends the end of the call to the owner, and releases the guest's reference. */
+static void go_home(struct mw_http_remote *remote, struct mw_status status, bool last) {
+  struct mw_http_parcel *draft = draft_of(remote);
+  draft->headers = true;
+  if (last) add_reserved(remote, draft);
+  draft->with_last = last;
+  draft->finished = true;
+  draft->status = status;
+  mw_list_remove(&remote->link);
+  mw_run_item_remove(&remote->item);
+  atomic_fetch_sub_explicit(&remote->at->seat->guests, 1, memory_order_relaxed);
+  mw_http_remote_unref(remote);
+}
+
+/* Ends a call whose handler has not started, or was detached. */
+static void end(struct mw_http_remote *remote, struct mw_status status) {
+  remote->call.finished = true;
+  go_home(remote, status, false);
+}
+
+static void op_finish(struct mw_call *call, const struct mw_status *status, bool last) {
+  struct mw_http_remote *remote = remote_of(call);
+  struct mw_status kept = {status->code, keep(remote, status->message), keep(remote, status->details)};
+  go_home(remote, kept, last);
+}
+
+static const struct mw_engine_call_ops ops = {
+    .read = op_read,
+    .reserve = op_reserve,
+    .send = op_send,
+    .send_headers = op_send_headers,
+    .finish = op_finish,
+    .has_room = op_has_room,
+};
+
+/* ---- the owner's events ---- */
+
+/* A new call. Its item in the run queue starts it later. */
+static void enter(struct mw_http_remote *remote, struct mw_http_engine *engine) {
+  remote->at = engine;
+  mw_list_push(&engine->guests, &remote->link);
+  remote->call.ops = &ops;
+  if (engine->closing) end(remote, mw_status_shutting_down());
+}
+
+static void cancel(struct mw_http_remote *remote, struct mw_status status) {
+  if (remote->begun) {
+    mw_call_on_cancel(&remote->call, status);
+  } else {
+    end(remote, status);
+  }
+}
+
+static void take(struct mw_http_remote *remote, struct mw_http_parcel *parcel) {
+  struct mw_call *call = &remote->call;
+  if (parcel->first) {
+    assert(!remote->arrived);
+    remote->arrived = mw_http_parcel_shift(parcel);
+    remote->encoding = parcel->encoding;
+    remote->asked = false;
+  }
+  if (parcel->ended) remote->no_more = true;
+  if (parcel->departed > 0) mw_call_on_sent(call, parcel->departed);
+  if (parcel->cancelled && !call->finished) cancel(remote, parcel->status);
+  if (parcel->room > 0 && !call->finished) {
+    remote->room_asked = false;
+    remote->room = parcel->room;
+    mw_call_on_room(call);
+  }
+  make_ready(remote);
+}
+
+void mw_http_remote_guest_take(struct mw_http_lane *lane, struct mw_http_parcel *parcel) {
+  struct mw_http_remote *remote = MW_CONTAINER(lane, struct mw_http_remote, to_guest);
+  if (parcel->begun) enter(remote, lane->to->engine);
+  if (!remote->call.finished) take(remote, parcel);
+  mw_http_parcel_empty(parcel);
+  mw_http_remote_unref(remote);
+}
+
+/* The owner's engine is closed; it has cancelled the call before. */
+void mw_http_remote_guest_fail(struct mw_http_lane *lane) {
+  mw_http_remote_unref(MW_CONTAINER(lane, struct mw_http_remote, to_owner));
+}
+
+void mw_http_remote_guests_close(struct mw_http_engine *engine) {
+  while (!mw_list_empty(&engine->guests)) {
+    struct mw_http_remote *remote = MW_CONTAINER(engine->guests.next, struct mw_http_remote, link);
+    mw_list_remove(&remote->call.link);
+    end(remote, mw_status_shutting_down());
+  }
+}
