@@ -92,7 +92,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   type = mw_pool_message(program.pool, types[data[0] % 4]);
   changes = mw_slice(data + HEAD, n);
   bytes = mw_slice(data + HEAD + n, size - HEAD - n);
-  vm.allocations = vm.run_allocations = 0; /* so that each input collects at every allocation (script/collect.h) */
+  /* so that each input collects at every allocation (script/state/collect.h) */
+  vm.allocations = vm.run_allocations = 0;
   (void)mw_vm_protect(&vm, check, NULL, NULL);
   lua_gc(vm.L, LUA_GCCOLLECT); /* else libFuzzer checks for leaks */
   return 0;

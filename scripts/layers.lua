@@ -31,8 +31,8 @@ return {
       { "pool/extension", "pool/link" },
     },
     ["script"] = {
-      { "base", "coroutine", "fiber", "vm" },
-      { "budget", "collect" },
+      { "libs/base", "libs/coroutine", "state/fiber", "state/vm" },
+      { "state/budget", "state/collect" },
     },
     ["server"] = {
       { "admin/admin", "admin/cancel_call", "admin/status", "generation/generation",
@@ -54,6 +54,9 @@ return {
     },
     ["schema"] = {
       { "load", "pool", "wire" },
+    },
+    ["script"] = {
+      { "libs", "program", "state" },
     },
     ["server"] = {
       { ".", "admin", "generation", "reload", "settings", "worker" },

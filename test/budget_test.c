@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
-#include "script/fiber.h"
+#include "script/state/fiber.h"
 
 #define MS ((int64_t)MW_NS_PER_MS)
 enum { SLICE_MS = 20, TEST_SECONDS = 60 };

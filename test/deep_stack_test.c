@@ -8,8 +8,8 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
-#include "script/fiber.h"
-#include "script/traceback.h"
+#include "script/lua/traceback.h"
+#include "script/state/fiber.h"
 
 #define MS ((int64_t)MW_NS_PER_MS)
 enum { FRAMES = 50000, FEW_VISITS = 10 * MW_TRACEBACK_LEVELS * MW_TRACEBACK_LEVELS };

@@ -9,7 +9,7 @@
 #include <lauxlib.h>
 #include <lualib.h>
 
-#include "script/environment.h"
+#include "script/program/environment.h"
 
 /* Runs a chunk in the environment. Returns the error, or "" for none. */
 static const char *run(lua_State *L, const char *chunk) {

@@ -9,8 +9,8 @@
 
 #include "failmalloc.h"
 
-#include "script/fiber.h"
-#include "script/program.h"
+#include "script/program/program.h"
+#include "script/state/fiber.h"
 
 static struct mw_pool *pool;
 

@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "script/vm.h"
+#include "script/state/vm.h"
 
 static const char prelude[] =
     "local function results(f, ...)\n"

@@ -9,7 +9,7 @@
 
 #include "base/clock.h"
 #include "observe/log.h"
-#include "script/pause.h"
+#include "script/state/pause.h"
 
 enum { PIECES = 64 };
 

@@ -1,6 +1,6 @@
 /* The bytes that one worker holds for scripts and callers, counted against a limit.
  *
- * Lua's allocator (script/vm.c) updates `used` itself. A buffer or an arena with a quota calls mw_quota_reserve()
+ * Lua's allocator (script/state/vm.c) updates `used` itself. A buffer or an arena with a quota calls mw_quota_reserve()
  * before it allocates and mw_quota_release() when it frees; those bytes count in `used` and in `outside`. One thread at
  * a time. */
 #ifndef MW_BASE_QUOTA_H

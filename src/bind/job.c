@@ -17,8 +17,8 @@
 
 #include "base/clock.h"
 #include "bind/base/bind.h"
-#include "script/show.h"
-#include "script/traceback.h"
+#include "script/lua/traceback.h"
+#include "script/program/show.h"
 
 struct job {
   struct mw_list link;   /* in program->jobs */

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "bind/base/bind.h"
-#include "script/show.h"
+#include "script/program/show.h"
 
 enum { MAX_FIELDS = 64 };
 

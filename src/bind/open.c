@@ -1,6 +1,6 @@
 /* The openers of the module `moonwire`, and the adoption of a program's states and live modules. */
 #include "bind/base/bind.h"
-#include "script/guard.h"
+#include "script/lua/guard.h"
 
 /* Guards the module table, at the top, and the tables in it. */
 static void guard_all(lua_State *L) {

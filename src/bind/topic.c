@@ -6,7 +6,7 @@
 
 #include "base/clock.h"
 #include "bind/message/value.h"
-#include "script/collect.h"
+#include "script/state/collect.h"
 
 #define TOPIC "moonwire.Topic"
 #define SUBSCRIPTION "moonwire.Subscription"

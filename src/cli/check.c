@@ -5,10 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/admin_client.h"
-#include "cli/call_find.h"
-#include "cli/cli.h"
-#include "cli/escape.h"
+#include "cli/admin/admin_client.h"
+#include "cli/base/cli.h"
+#include "cli/base/escape.h"
+#include "cli/call/call_find.h"
 #include "server/server.h"
 #include "server/settings/settings_check.h"
 #include "server/worker/worker_shared.h"

@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "base/text.h"
-#include "cli/cli.h"
+#include "cli/base/cli.h"
 
 static const char help[] =
     "Moonwire serves gRPC services whose handlers are Lua scripts.\n"

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/cli.h"
-#include "cli/escape.h"
+#include "cli/base/cli.h"
+#include "cli/base/escape.h"
 #include "server/settings/settings.h"
 #include "store/check.h"
 

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "script/guard.h"
+#include "script/lua/guard.h"
 
 void mw_bind_functions(lua_State *L, struct mw_program *program, const luaL_Reg *functions) {
   mw_program_push(L, program);

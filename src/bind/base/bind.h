@@ -10,7 +10,7 @@
 #include "bind/base/host.h"
 #include "rpc/status.h"
 #include "schema/wire/message.h"
-#include "script/fiber.h"
+#include "script/state/fiber.h"
 
 /* The program of this C function, whose first upvalue it is. */
 static inline struct mw_program *mw_bind_program(lua_State *L) {
@@ -50,7 +50,7 @@ int mw_bind_get_option(lua_State *L, int arg, const char *name);
 /* Pushes the module table of a program. All openers below fill it. */
 void mw_bind_open(lua_State *L, struct mw_program *program);
 
-/* For vm->push_cut: pushes the status with which a cut call or job ends (script/budget.h). */
+/* For vm->push_cut: pushes the status with which a cut call or job ends (script/state/budget.h). */
 void mw_bind_push_cut(lua_State *L, enum mw_cut why, const char *words, const char *place, const char *traceback);
 
 void mw_bind_open_service(lua_State *L, struct mw_program *program);   /* service.c: mw.service */
@@ -120,7 +120,7 @@ void mw_bind_stop_jobs(struct mw_program *program, unsigned kinds);
  * end of that job's run. Jobs match by name; else by file, period and order; else by file and order. */
 void mw_bind_hand_over_jobs(struct mw_program *from, struct mw_program *to);
 
-/* Abandons every fiber of the state (script/fiber.h). The state spawns no more. */
+/* Abandons every fiber of the state (script/state/fiber.h). The state spawns no more. */
 void mw_bind_abandon(struct mw_vm *vm);
 
 /* A job or spawned function, for display. */

@@ -6,7 +6,7 @@
 #include "observe/log.h"
 #include "observe/metrics.h"
 #include "rpc/engine.h"
-#include "script/program.h"
+#include "script/program/program.h"
 #include "store/store.h"
 
 /* The start folders of mw.fs. Any thread. */

@@ -5,7 +5,7 @@
  * replaces STATES by STAGED, which needs no memory. Dropping the program leaves STATES as it is. There is at most one
  * candidate at a time. */
 #include "bind/base/bind.h"
-#include "script/environment.h"
+#include "script/program/environment.h"
 
 #define STATES "moonwire.states"
 #define STAGED "moonwire.states.staged"

@@ -6,8 +6,8 @@
 #include <sys/random.h>
 
 #include "base/clock.h"
-#include "script/show.h"
-#include "script/traceback.h"
+#include "script/lua/traceback.h"
+#include "script/program/show.h"
 
 /* Bytes of an error's text in its status. A call's trailers have room for a few thousand. */
 enum { SHOWN_TEXT = 1024 };

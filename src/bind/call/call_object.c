@@ -6,7 +6,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "bind/call/call.h"
-#include "script/guard.h"
+#include "script/lua/guard.h"
 
 /* The object at index 1. The fast path is the object of the call whose handler runs, which is nearly always the one. */
 static struct mw_bind_object *check_object(lua_State *L) {

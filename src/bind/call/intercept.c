@@ -9,7 +9,7 @@
 #include "base/text.h"
 #include "bind/base/bind.h"
 #include "bind/call/intercept.h"
-#include "script/traceback.h"
+#include "script/lua/traceback.h"
 
 /* wrap(interceptor, handler, request_is_streamed, blame): returns the handler wrapped in the interceptor. */
 static const char wrap_source[] =

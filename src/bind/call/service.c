@@ -5,7 +5,7 @@
 #include "bind/base/bind.h"
 #include "bind/call/builtin.h"
 #include "bind/call/intercept.h"
-#include "script/traceback.h"
+#include "script/lua/traceback.h"
 
 #define PATHS "moonwire.paths" /* in the registry: path -> itself */
 

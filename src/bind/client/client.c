@@ -10,7 +10,7 @@
 #include <stdio.h>
 
 #include "bind/base/buffer.h"
-#include "script/collect.h"
+#include "script/state/collect.h"
 
 #define CLIENT "moonwire.Client"
 #define CHANNEL "moonwire.Channel"

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "bind/files/fs_path.h"
-#include "script/collect.h"
+#include "script/state/collect.h"
 
 #define FILE_TYPE "moonwire.File"
 

@@ -6,7 +6,7 @@
 
 #include "base/clock.h"
 #include "bind/base/bind.h"
-#include "script/collect.h"
+#include "script/state/collect.h"
 
 #define WORK "moonwire.Work"
 

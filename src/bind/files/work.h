@@ -16,15 +16,15 @@
  *   }
  *
  * A work is a userdata on the stack of the waiting coroutine. Nothing can resume or close that coroutine meanwhile
- * (script/coroutine.c), so the values on its stack stay alive and in place. A killed fiber waits for the end of the
- * work. The pool then releases the results of the work, such as a file or memory, before the fiber goes on.
+ * (script/libs/coroutine.c), so the values on its stack stay alive and in place. A killed fiber waits for the end of
+ * the work. The pool then releases the results of the work, such as a file or memory, before the fiber goes on.
  *
  * A work that fails for lack of a file descriptor is released and runs once more, after a collection has closed the
  * descriptors of unreachable values. */
 #ifndef MW_BIND_FILES_WORK_H
 #define MW_BIND_FILES_WORK_H
 
-#include "script/fiber.h"
+#include "script/state/fiber.h"
 
 struct mw_work {
   uv_work_t request;

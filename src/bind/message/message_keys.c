@@ -1,11 +1,11 @@
-/* The size of a map's Lua table: one in which its integer keys do not collide (script/collisions.h). */
+/* The size of a map's Lua table: one in which its integer keys do not collide (script/lua/collisions.h). */
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "bind/message/message_push.h"
-#include "script/collisions.h"
-#include "script/layout.h"
+#include "script/lua/collisions.h"
+#include "script/lua/layout.h"
 
 enum {
   FEW_BITS = 10,

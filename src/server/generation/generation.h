@@ -10,7 +10,7 @@
 #include "base/arena.h"
 #include "schema/load/find.h"
 #include "schema/pool/pool.h"
-#include "script/program.h"
+#include "script/program/program.h"
 #include "server/settings/settings.h"
 
 struct mw_proto_file {

@@ -7,8 +7,8 @@
 
 #include "base/clock.h"
 #include "base/text.h"
-#include "script/environment.h"
-#include "script/vm.h"
+#include "script/program/environment.h"
+#include "script/state/vm.h"
 #include "server/server.h"
 #include "server/settings/listener.h"
 #include "server/settings/settings.h"

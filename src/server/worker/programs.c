@@ -4,8 +4,8 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
-#include "script/collect.h"
-#include "script/names.h"
+#include "script/program/names.h"
+#include "script/state/collect.h"
 
 enum { SWEEP_NS = 20 * MW_NS_PER_MS, SHOWN_METHODS = 8 };
 

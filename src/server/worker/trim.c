@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "script/collect.h"
+#include "script/state/collect.h"
 
 enum {
   PERIOD_NS = 2 * MW_NS_PER_S,

@@ -103,7 +103,7 @@ void mw_worker_join(struct mw_worker *worker);
 bool mw_worker_post(struct mw_worker *worker, struct mw_post *post);
 
 /* Any thread. Makes the worker's calls end by `when`, a mw_clock_real() time, unless an earlier time is set. From then
- * on running scripts are stopped and none begins, even before the worker's loop turns again (script/budget.h). */
+ * on running scripts are stopped and none begins, even before the worker's loop turns again (script/state/budget.h). */
 void mw_worker_end_at(struct mw_worker *worker, int64_t when);
 
 /* Any thread. Drain: refuses new calls; running ones get the grace period, then end with UNAVAILABLE; then the worker
