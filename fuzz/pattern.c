@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "script/open.h"
 #include "script/state/vm.h"
 
 enum { HEAD = 4, PATTERN = 32, SUBJECT = 256, SLICE_NS = 20 * MW_NS_PER_MS };

@@ -7,6 +7,7 @@
 
 #include "bind/base/bind.h"
 #include "schema/load/load.h"
+#include "script/open.h"
 
 enum { HEAD = 2, BUDGET = 1 << 20 };
 

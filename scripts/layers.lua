@@ -30,10 +30,6 @@ return {
         "json/json_wellknown", "json/json_wellknown_write", "json/json_write" },
       { "pool/extension", "pool/link" },
     },
-    ["script"] = {
-      { "libs/base", "libs/coroutine", "state/fiber", "state/vm" },
-      { "state/budget", "state/collect" },
-    },
     ["server"] = {
       { "admin/admin", "admin/cancel_call", "admin/status", "generation/generation",
         "generation/generation_reader", "generation/snapshot", "generation/spec_gate",
@@ -54,9 +50,6 @@ return {
     },
     ["schema"] = {
       { "load", "pool", "wire" },
-    },
-    ["script"] = {
-      { "libs", "program", "state" },
     },
     ["server"] = {
       { ".", "admin", "generation", "reload", "settings", "worker" },

@@ -105,6 +105,6 @@ return {
     ["script/state/ready.c"] = { run_list = 1, mw_ready_fini = 1 },
     ["script/lua/layout.c"] = { is_in_place = 2, try_keys = 3, raw_fill = 1 },
     ["script/program/program.c"] = { find_file = 1, mw_program_load = 1, mw_program_retire = 1 },
-    ["script/state/vm.c"] = { mw_vm_fini = 1 },
+    ["script/open.c"] = { mw_vm_fini = 1 },
   },
 }

@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
+#include "script/open.h"
 #include "script/state/fiber.h"
 
 #define MS ((int64_t)MW_NS_PER_MS)

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "script/state/vm.h"
+#include "script/open.h"
 
 enum { PIECE = 16 * 1024, LEAST = 1024 * 1024, MOST = 4 * 1024 * 1024 };
 

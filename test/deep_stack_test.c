@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "script/lua/traceback.h"
+#include "script/open.h"
 #include "script/state/fiber.h"
 
 #define MS ((int64_t)MW_NS_PER_MS)

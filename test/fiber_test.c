@@ -9,6 +9,7 @@
 
 #include "failmalloc.h"
 
+#include "script/open.h"
 #include "script/program/program.h"
 #include "script/state/fiber.h"
 

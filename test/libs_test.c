@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "script/state/vm.h"
+#include "script/open.h"
 
 static const char prelude[] =
     "local function results(f, ...)\n"

@@ -17,6 +17,7 @@
 #include "engine/inproc/inproc.h"
 #include "observe/log_output.h"
 #include "schema/load/load.h"
+#include "script/open.h"
 #include "server/files/fs.h"
 
 struct world {

@@ -1,4 +1,5 @@
 #include "store_bind_fixture.h"
+#include "script/open.h"
 
 static void open_module(lua_State *L, struct mw_program *program) {
   lua_newtable(L);

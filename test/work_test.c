@@ -11,6 +11,7 @@
 #include <semaphore.h>
 
 #include "bind/files/work.h"
+#include "script/open.h"
 
 static struct fixture {
   struct mw_loop loop;

@@ -211,7 +211,7 @@ static int l_subscribe(lua_State *L) {
   lua_setmetatable(L, -2);
   size_t size = mw_subscription_size(capacity);
   mw_collect_charge(L, size);
-  bool short_of = mw_budget_is_pressed(program->vm); /* long-lived memory must leave Lua an eighth of the limit */
+  bool short_of = mw_shortage_is_near(program->vm); /* long-lived memory must leave Lua an eighth of the limit */
   if (short_of || !mw_quota_reserve(&program->vm->memory, size)) return mw_budget_refuse(L);
   s->size = size;
   struct mw_topics *topics = program->host->topics;

@@ -19,7 +19,6 @@ enum {
   BULK_TURN = 1024 * 1024, /* bytes of large allocations after which the hook fires at once */
   RESERVE = 1024 * 1024,   /* bytes beyond limit and loan, for reporting a refusal of memory */
   LOAN_PART = 16,          /* part of the limit that is lent beyond it while memory is short */
-  ROOM_PART = 8,           /* part of the limit that must be free after a collection */
   OUTSIDE_PART = 4,        /* part of the limit beyond it for C, which cannot collect garbage first */
   CALLS_PART = 4,          /* part of the limit that must be free to spawn fibers */
   ROOM_PERIOD = 16,        /* least time from one collection for room to the next, in durations of one */
@@ -334,20 +333,9 @@ static void count_bulk(struct mw_vm *vm, size_t size) {
   if (vm->account && is_due(vm, vm->account)) arm(vm->current);
 }
 
-static bool has_room(const struct mw_vm *vm, size_t part) {
-  size_t limit = vm->limits.memory;
-  return limit == 0 || vm->memory.used <= limit - limit / part;
-}
-
-/* Runs after a full collection: decides if memory is short. */
-static void judge(struct mw_vm *vm) {
-  vm->shortage.on = !has_room(vm, ROOM_PART);
-  if (vm->shortage.on) vm->shortage.full = mw_clock_real();
-}
-
 static void set_unasked(struct mw_vm *vm) {
   size_t limit = vm->limits.memory;
-  vm->unasked = limit > 0 ? limit - limit / ROOM_PART : SIZE_MAX;
+  vm->unasked = limit > 0 ? limit - limit / MW_SHORTAGE_PART : SIZE_MAX;
 }
 
 /* Lua now collects garbage and asks once more for the block. No other code asks in between. */
@@ -362,7 +350,7 @@ static bool end_refusal(struct mw_vm *vm, size_t size) {
   if (vm->shortage.refused == 0) return false;
   vm->shortage.refused = 0;
   set_unasked(vm);
-  if (again) judge(vm);
+  if (again) mw_shortage_update(vm);
   return again;
 }
 
@@ -397,7 +385,7 @@ static bool allow(struct mw_vm *vm, size_t held, size_t size, bool collected) {
   if (!why) {
     size_t limit = vm->limits.memory, after = vm->memory.used - held + size;
     if (limit == 0) return true;
-    if (!vm->collecting && !has_room(vm, ROOM_PART)) mw_collect_start(vm);
+    if (!vm->collecting && mw_shortage_is_near(vm)) mw_collect_start(vm);
     if (after <= limit || may_borrow(vm, after)) return true;
     if (!collected) begin_refusal(vm, size);
   }
@@ -430,7 +418,7 @@ static void collect_for_room(struct mw_vm *vm) {
   int64_t took = mw_clock_real() - now;
   excuse(vm->account, took, mw_clock_read(CLOCK_THREAD_CPUTIME_ID) - busy);
   vm->shortage.next = now + ROOM_PERIOD * took;
-  if (!has_room(vm, CALLS_PART)) vm->shortage.full = vm->shortage.vain = now;
+  if (!mw_shortage_has_room(vm, CALLS_PART)) vm->shortage.full = vm->shortage.vain = now;
 }
 
 static bool is_full(const struct mw_vm *vm, int64_t now) {
@@ -438,13 +426,13 @@ static bool is_full(const struct mw_vm *vm, int64_t now) {
 }
 
 bool mw_budget_has_room(struct mw_vm *vm) {
-  if (has_room(vm, CALLS_PART)) return true;
+  if (mw_shortage_has_room(vm, CALLS_PART)) return true;
   int64_t now = mw_clock_real();
   if (!is_full(vm, now)) {
-    if (now < vm->shortage.next) return has_room(vm, ROOM_PART);
+    if (now < vm->shortage.next) return !mw_shortage_is_near(vm);
     collect_for_room(vm);
   }
-  return has_room(vm, CALLS_PART);
+  return mw_shortage_has_room(vm, CALLS_PART);
 }
 
 void mw_budget_check_room(lua_State *L) {
@@ -454,18 +442,13 @@ void mw_budget_check_room(lua_State *L) {
 
 void mw_budget_reclaim(struct mw_vm *vm, size_t grown) {
   int64_t now = mw_clock_real();
-  bool vain = vm->shortage.vain > 0 && now - vm->shortage.vain < CROWDED && grown < vm->limits.memory / ROOM_PART;
+  bool vain = vm->shortage.vain > 0 && now - vm->shortage.vain < CROWDED &&
+              grown < vm->limits.memory / MW_SHORTAGE_PART;
   if (vain) return; /* a collection in steps is under way */
   lua_gc(vm->L, LUA_GCCOLLECT);
-  judge(vm);
+  mw_shortage_update(vm);
   vm->shortage.vain = vm->shortage.on ? mw_clock_real() : 0;
 }
-
-void mw_budget_collected(struct mw_vm *vm, bool all) {
-  if (all || vm->shortage.on) judge(vm);
-}
-
-bool mw_budget_is_pressed(const struct mw_vm *vm) { return !has_room(vm, ROOM_PART); }
 
 int mw_budget_refuse(lua_State *L) {
   struct mw_vm *vm = mw_vm_of(L);

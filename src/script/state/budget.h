@@ -28,19 +28,6 @@ struct mw_limits {
   bool warn_each;   /* warn of each run that takes half of its slice, not of one a second */
 };
 
-/* Lack of memory. Lua collects all garbage before it lets an allocation fail, which takes 0.1 to 0.5 s with a full
- * heap. If that frees little, memory is short. While it is short, blocks beyond the limit are lent, without another
- * such collection, and the code that asks for one is cut at its next instruction. The garbage is collected in steps
- * (script/state/collect.h) until a cycle has freed enough. */
-struct mw_shortage {
-  bool on;        /* memory is short */
-  bool lent;      /* to the running code, which is to be cut */
-  size_t refused; /* bytes of the block for which Lua is collecting garbage, or 0 */
-  int64_t full;   /* mw_clock_real() of the last collection that left no room for spawned fibers; 0 for never */
-  int64_t next;   /* mw_clock_real() from which mw_budget_has_room() may collect garbage */
-  int64_t vain;   /* mw_clock_real() of the last full collection that freed little; 0 for none */
-};
-
 enum mw_cut {
   MW_CUT_NONE,
   MW_CUT_SLICE,     /* it ran too long without a wait */
@@ -150,11 +137,6 @@ void mw_budget_check_room(lua_State *L);
  * increased memory. Collects its garbage at once, unless the last such collection freed little. */
 void mw_budget_reclaim(struct mw_vm *vm, size_t grown);
 
-/* Runs after a cycle of the collector in steps. `all`: no garbage from before its start is left. */
-void mw_budget_collected(struct mw_vm *vm, bool all);
-
-/* Returns true if the last eighth of the memory is in use. */
-bool mw_budget_is_pressed(const struct mw_vm *vm);
 /* Raises the error of a refused allocation of Lua. For C functions that got no memory, or no part of vm->memory. */
 int mw_budget_refuse(lua_State *L);
 

@@ -73,7 +73,7 @@ static void run_steps(struct mw_vm *vm, int64_t time) {
   while (!ended && mw_clock_real() < end) ended = lua_gc(vm->L, LUA_GCSTEP, 0) != 0;
   if (!ended) return;
   vm->cycles--;
-  mw_budget_collected(vm, vm->cycles == 0);
+  if (vm->cycles == 0 || vm->shortage.on) mw_shortage_update(vm);
 }
 
 void mw_collect_charge(lua_State *L, size_t bytes) {
@@ -82,7 +82,7 @@ void mw_collect_charge(lua_State *L, size_t bytes) {
   if (vm->unpaced < PACE) return;
   size_t kib = vm->unpaced / 1024;
   vm->unpaced = 0;
-  if (mw_budget_is_pressed(vm)) {
+  if (mw_shortage_is_near(vm)) {
     lua_gc(L, LUA_GCCOLLECT);
   } else {
     lua_gc(L, LUA_GCSTEP, (int)kib);
@@ -91,7 +91,7 @@ void mw_collect_charge(lua_State *L, size_t bytes) {
 
 static void collect(void *arg) {
   struct mw_vm *vm = arg;
-  bool pressed = mw_budget_is_pressed(vm);
+  bool pressed = mw_shortage_is_near(vm);
   vm->collecting = NULL;
   if (vm->cycles == 0) vm->cycles = CYCLES; /* after a rest */
   run_steps(vm, pressed ? PRESSED_STEP_NS : STEP_NS);
@@ -101,7 +101,7 @@ static void collect(void *arg) {
   }
   mw_vm_show_memory(vm);
   expect_descriptors(vm);
-  if (mw_budget_is_pressed(vm)) wait(vm, REST_NS);
+  if (mw_shortage_is_near(vm)) wait(vm, REST_NS);
 }
 
 void mw_collect_start(struct mw_vm *vm) {

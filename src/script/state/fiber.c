@@ -8,8 +8,8 @@
 #include <sanitizer/tsan_interface.h>
 #endif
 
-#include "script/program/program.h"
 #include "script/state/collect.h"
+#include "script/state/program.h"
 
 enum {
   MAX_IDLE = 1024,     /* coroutines kept for reuse; more exist only during a burst of calls */

@@ -1,7 +1,8 @@
 /* A worker's Lua state.
  *
  * One state serves every generation and every call of a worker. C enters Lua only by mw_vm_protect() and by resuming a
- * fiber (script/state/fiber.h), so that no error leaves it, lack of memory included. One thread. */
+ * fiber (script/state/fiber.h), so that no error leaves it, lack of memory included. script/open.h makes it. One
+ * thread. */
 #ifndef MW_SCRIPT_STATE_VM_H
 #define MW_SCRIPT_STATE_VM_H
 
@@ -18,6 +19,7 @@
 #include "observe/metrics.h"
 #include "script/state/budget.h"
 #include "script/state/ready.h"
+#include "script/state/shortage.h"
 #include "script/state/ticker.h"
 
 enum { MW_VM_SCRATCH_KEPT = 256 * 1024 }; /* bytes that the scratch arena keeps at most from one run to the next */
@@ -76,12 +78,6 @@ struct mw_vm {
   /* Pushes a fiber's error; if NULL, the error is a string. `place` is "FILE:LINE" or "". `traceback` may be NULL. */
   void (*push_cut)(lua_State *L, enum mw_cut why, const char *words, const char *place, const char *traceback);
 };
-
-/* `unpack_budget`: bytes that one message may take at most in memory. Returns 0 or MW_ENOMEM. */
-int mw_vm_init(struct mw_vm *vm, struct mw_loop *loop, size_t unpack_budget, struct mw_err *err);
-
-/* No fiber may be live. */
-void mw_vm_fini(struct mw_vm *vm);
 
 /* The vm of a thread. */
 static inline struct mw_vm *mw_vm_of(lua_State *L) { return *(struct mw_vm **)lua_getextraspace(L); }

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "script/open.h"
 #include "script/program/environment.h"
 #include "script/state/vm.h"
 #include "server/server.h"

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "script/open.h"
 
 enum { WATCH_NS = 5 * MW_NS_PER_MS };
 
