@@ -97,11 +97,9 @@ static void check_lines(const struct mw_buf *text, int *next, unsigned long *dro
 static void a_stderr_that_nobody_reads_delays_nobody(void **state) {
   struct fixture *f = *state;
   struct mw_metrics *metrics = mw_metrics_new();
-  struct mw_metric_family *family;
-  struct mw_metric *counter;
-  assert_int_equal(mw_metrics_family(metrics, MW_METRIC_COUNTER, "dropped_total", "", NULL, 0, NULL, 0, &family, NULL),
-                   0);
-  assert_int_equal(mw_metric_series(family, NULL, &counter, NULL), 0);
+  const struct mw_metric_definition lines = {.kind = MW_METRIC_COUNTER, .name = "dropped_total"};
+  struct mw_metric *counter = mw_metrics_open(metrics, &lines, NULL);
+  assert_non_null(counter);
   mw_log_set_dropped_counter(counter);
   log_many(MANY); /* would wait for ever */
   struct mw_buf text = MW_BUF_INIT;

@@ -28,7 +28,8 @@ static int teardown(void **state) {
 static struct mw_metric_family *family(void **state, enum mw_metric_kind kind, const char *name, const char *label) {
   struct mw_metric_family *made = NULL;
   struct mw_err err = MW_ERR_INIT;
-  int rc = mw_metrics_family(*state, kind, name, "", &label, label ? 1 : 0, NULL, 0, &made, &err);
+  int rc = mw_metrics_family(*state, &(struct mw_metric_definition){kind, name, "", &label, label ? 1 : 0, NULL, 0},
+                             &made, &err);
   if (rc != 0) fail_msg("%s", mw_err_text(&err));
   return made;
 }
@@ -51,7 +52,10 @@ static void assert_refused(void **state, int code, enum mw_metric_kind kind, con
                            const char *words) {
   struct mw_metric_family *made = NULL;
   struct mw_err err = MW_ERR_INIT;
-  assert_int_equal(mw_metrics_family(*state, kind, name, "", labels, n_labels, bounds, n_bounds, &made, &err), code);
+  assert_int_equal(
+      mw_metrics_family(*state, &(struct mw_metric_definition){kind, name, "", labels, n_labels, bounds, n_bounds},
+                        &made, &err),
+      code);
   assert_null(made);
   assert_string_equal(mw_err_text(&err), words);
   mw_err_fini(&err);
@@ -62,7 +66,9 @@ static void the_text_is_what_prometheus_reads(void **state) {
   static const double bounds[] = {0.1, 1};
   struct mw_metric_family *calls, *latency;
   struct mw_metric *metric;
-  assert_int_equal(mw_metrics_family(*state, MW_METRIC_HISTOGRAM, "latency_seconds", "Time\nspent", NULL, 0, bounds, 2,
+  assert_int_equal(mw_metrics_family(*state,
+                                     &(struct mw_metric_definition){MW_METRIC_HISTOGRAM, "latency_seconds",
+                                                                    "Time\nspent", NULL, 0, bounds, 2},
                                      &latency, NULL),
                    0);
   assert_int_equal(mw_metric_series(latency, NULL, &metric, NULL), 0);
@@ -70,7 +76,10 @@ static void the_text_is_what_prometheus_reads(void **state) {
   mw_metric_observe(metric, 0.5);
   mw_metric_observe(metric, 7);
   assert_int_equal(
-      mw_metrics_family(*state, MW_METRIC_COUNTER, "calls_total", "Calls", labels, 2, NULL, 0, &calls, NULL), 0);
+      mw_metrics_family(*state,
+                        &(struct mw_metric_definition){MW_METRIC_COUNTER, "calls_total", "Calls", labels, 2, NULL, 0},
+                        &calls, NULL),
+      0);
   const char *values[] = {"a\"b\\c\nd\xff\xc3\xa9", "OK"};
   assert_int_equal(mw_metric_series(calls, values, &metric, NULL), 0);
   mw_metric_add(metric, 3);
@@ -112,7 +121,10 @@ static void values_that_look_alike_joined_differ(void **state) {
   const char *left[] = {"x", "yz"}, *right[] = {"xy", "z"};
   struct mw_metric_family *made;
   struct mw_metric *one, *two;
-  assert_int_equal(mw_metrics_family(*state, MW_METRIC_COUNTER, "n", "", labels, 2, NULL, 0, &made, NULL), 0);
+  assert_int_equal(
+      mw_metrics_family(*state, &(struct mw_metric_definition){MW_METRIC_COUNTER, "n", "", labels, 2, NULL, 0}, &made,
+                        NULL),
+      0);
   assert_int_equal(mw_metric_series(made, left, &one, NULL), 0);
   assert_int_equal(mw_metric_series(made, right, &two, NULL), 0);
   assert_ptr_not_equal(one, two);
@@ -190,8 +202,14 @@ static void a_registry_holds_so_many_bytes(void **state) {
   assert_string_equal(mw_err_text(&err), words);
   mw_err_fini(&err);
   struct mw_metric_family *other;
-  assert_int_equal(mw_metrics_family(*state, MW_METRIC_GAUGE, "m", value, NULL, 0, NULL, 0, &other, &err), 0);
-  assert_int_equal(mw_metrics_family(*state, MW_METRIC_GAUGE, "o", value, NULL, 0, NULL, 0, &other, &err), MW_ELIMIT);
+  assert_int_equal(
+      mw_metrics_family(*state, &(struct mw_metric_definition){MW_METRIC_GAUGE, "m", value, NULL, 0, NULL, 0}, &other,
+                        &err),
+      0);
+  assert_int_equal(
+      mw_metrics_family(*state, &(struct mw_metric_definition){MW_METRIC_GAUGE, "o", value, NULL, 0, NULL, 0}, &other,
+                        &err),
+      MW_ELIMIT);
   mw_err_fini(&err);
 }
 
@@ -202,7 +220,9 @@ static bool fill_family(struct mw_metrics *metrics, enum mw_metric_kind kind, in
   struct mw_metric_family *of;
   struct mw_metric *metric;
   snprintf(name, sizeof name, "n%d", number);
-  bool fine = mw_metrics_family(metrics, kind, name, NULL, labels, n_series > 0, NULL, 0, &of, NULL) == 0;
+  bool fine = mw_metrics_family(metrics,
+                                &(struct mw_metric_definition){kind, name, NULL, labels, n_series > 0, NULL, 0}, &of,
+                                NULL) == 0;
   for (int i = 0; i < n_series && fine; i++) {
     snprintf(value, sizeof value, "%d", i);
     fine = mw_metric_series(of, values, &metric, NULL) == 0 &&
@@ -338,7 +358,8 @@ static int use_all(void *arg) {
   struct mw_buf text = MW_BUF_INIT;
   int rc = metrics ? 0 : MW_ENOMEM;
   for (int i = 0; rc == 0 && i < 2; i++) { /* found again the second time */
-    rc = mw_metrics_family(metrics, MW_METRIC_HISTOGRAM, "h", "Help.", labels, 2, NULL, 0, &made, NULL);
+    rc = mw_metrics_family(
+        metrics, &(struct mw_metric_definition){MW_METRIC_HISTOGRAM, "h", "Help.", labels, 2, NULL, 0}, &made, NULL);
     if (rc == 0) rc = mw_metric_series(made, values, &metric, NULL);
     if (rc == 0) mw_metric_observe(metric, 1);
   }

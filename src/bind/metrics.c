@@ -229,8 +229,9 @@ static int define(lua_State *L, enum mw_metric_kind kind) {
   size_t n_labels = get_labels(L, labels), n_buckets = kind == MW_METRIC_HISTOGRAM ? get_buckets(L, buckets) : 0;
   struct mw_metric_family *family;
   struct mw_err err = MW_ERR_INIT;
-  int rc = mw_metrics_family(mw_bind_program(L)->host->metrics, kind, name, help, labels, n_labels,
-                             n_buckets > 0 ? buckets : NULL, n_buckets, &family, &err);
+  const struct mw_metric_definition definition = {
+      kind, name, help, labels, n_labels, n_buckets > 0 ? buckets : NULL, n_buckets};
+  int rc = mw_metrics_family(mw_bind_program(L)->host->metrics, &definition, &family, &err);
   if (rc != 0) return mw_bind_raise_err(L, &err);
   push_metric(L, kind, family);
   return 1;

@@ -68,7 +68,7 @@ void mw_metrics_free(struct mw_metrics *metrics) {
 }
 
 /* Reserves bytes for a new object, which is never freed. Returns 0 or MW_ELIMIT. */
-static int take(struct mw_metrics *metrics, const char *name, size_t bytes, struct mw_err *err) {
+static int reserve_bytes(struct mw_metrics *metrics, const char *name, size_t bytes, struct mw_err *err) {
   if (bytes <= MW_METRICS_BYTES && atomic_fetch_add(&metrics->bytes, bytes) + bytes <= MW_METRICS_BYTES) return 0;
   if (bytes <= MW_METRICS_BYTES) atomic_fetch_sub(&metrics->bytes, bytes);
   return mw_err_set(err, MW_ELIMIT,
@@ -103,15 +103,15 @@ static bool is_name(const char *name, bool colons) {
   return true;
 }
 
-static int check_labels(enum mw_metric_kind kind, const char *name, const char *const *labels, size_t n_labels,
-                        struct mw_err *err) {
-  for (size_t i = 0; i < n_labels; i++) {
+static int check_labels(const struct mw_metric_definition *definition, struct mw_err *err) {
+  const char *name = definition->name, *const *labels = definition->labels;
+  for (size_t i = 0; i < definition->n_labels; i++) {
     if (!is_name(labels[i], false) || strncmp(labels[i], "__", 2) == 0) {
       return mw_err_set(err, MW_EINVAL,
                         "metric %s: \"%s\" cannot be a label: letters, digits and _, neither a digit nor __ first",
                         name, labels[i]);
     }
-    if (kind == MW_METRIC_HISTOGRAM && strcmp(labels[i], "le") == 0) {
+    if (definition->kind == MW_METRIC_HISTOGRAM && strcmp(labels[i], "le") == 0) {
       return mw_err_set(err, MW_EINVAL, "metric %s: the label \"le\" is reserved for the buckets of a histogram", name);
     }
     for (size_t j = 0; j < i; j++) {
@@ -123,8 +123,10 @@ static int check_labels(enum mw_metric_kind kind, const char *name, const char *
   return 0;
 }
 
-static int check_bounds(const char *name, const double *bounds, size_t n_bounds, struct mw_err *err) {
-  for (size_t i = 0; i < n_bounds; i++) {
+static int check_bounds(const struct mw_metric_definition *definition, struct mw_err *err) {
+  const char *name = definition->name;
+  const double *bounds = definition->bounds;
+  for (size_t i = 0; i < definition->n_bounds; i++) {
     if (!isfinite(bounds[i])) {
       return mw_err_set(err, MW_EINVAL,
                         "metric %s: bucket %zu is not a finite number; the infinite bucket is always added", name,
@@ -150,26 +152,25 @@ static char **copy_strings(const char *const *strings, size_t count) {
   return copy;
 }
 
-static struct mw_metric_family *family_new(enum mw_metric_kind kind, const char *name, const char *help,
-                                           const char *const *labels, size_t n_labels, const double *bounds,
-                                           size_t n_bounds) {
+static struct mw_metric_family *family_new(const struct mw_metric_definition *definition) {
+  size_t n_labels = definition->n_labels, n_bounds = definition->n_bounds;
   struct mw_metric_family *family = calloc(1, sizeof *family);
   if (!family) return NULL;
   pthread_mutex_init(&family->lock, NULL);
   mw_list_init(&family->link);
   mw_list_init(&family->series);
-  family->kind = kind;
+  family->kind = definition->kind;
   family->n_bounds = n_bounds;
-  family->name = strdup(name);
-  family->help = strdup(help ? help : "");
+  family->name = strdup(definition->name);
+  family->help = strdup(definition->help ? definition->help : "");
   family->bounds = calloc(n_bounds + 1, sizeof *family->bounds);
-  family->labels = copy_strings(labels, n_labels);
+  family->labels = copy_strings(definition->labels, n_labels);
   if (family->labels) family->n_labels = n_labels;
   if (!family->name || !family->help || !family->bounds || !family->labels) {
     family_free(family);
     return NULL;
   }
-  if (n_bounds > 0) memcpy(family->bounds, bounds, n_bounds * sizeof *bounds);
+  if (n_bounds > 0) memcpy(family->bounds, definition->bounds, n_bounds * sizeof *family->bounds);
   return family;
 }
 
@@ -180,28 +181,34 @@ static int set_other(const struct mw_metric_family *family, const char *what, st
                     family->name, what);
 }
 
-static int check_same(const struct mw_metric_family *family, enum mw_metric_kind kind, const char *const *labels,
-                      size_t n_labels, const double *bounds, size_t n_bounds, struct mw_err *err) {
-  if (family->kind != kind) {
+static int check_same(const struct mw_metric_family *family, const struct mw_metric_definition *definition,
+                      struct mw_err *err) {
+  if (family->kind != definition->kind) {
     return mw_err_set(err, MW_EEXIST, "metric %s is a %s already, so it cannot be a %s", family->name,
-                      kind_names[family->kind], kind_names[kind]);
+                      kind_names[family->kind], kind_names[definition->kind]);
   }
-  bool same = family->n_labels == n_labels;
-  for (size_t i = 0; same && i < n_labels; i++) same = strcmp(family->labels[i], labels[i]) == 0;
+  bool same = family->n_labels == definition->n_labels;
+  for (size_t i = 0; same && i < family->n_labels; i++) same = strcmp(family->labels[i], definition->labels[i]) == 0;
   if (!same) return set_other(family, "labels", err);
-  same = family->n_bounds == n_bounds;
-  for (size_t i = 0; same && i < n_bounds; i++) same = family->bounds[i] == bounds[i];
+  same = family->n_bounds == definition->n_bounds;
+  for (size_t i = 0; same && i < family->n_bounds; i++) same = family->bounds[i] == definition->bounds[i];
   return same ? 0 : set_other(family, "buckets", err);
 }
 
+/* Bytes of a new family in the heap. */
+static size_t family_size(const struct mw_metric_definition *definition) {
+  const char *help = definition->help ? definition->help : "";
+  return block(sizeof(struct mw_metric_family)) + 2 * block(strlen(definition->name) + 1) + block(strlen(help) + 1) +
+         size_of(definition->labels, definition->n_labels) +
+         block((definition->n_bounds + 1) * sizeof *definition->bounds) + MAP_ENTRY + MAP_FIRST;
+}
+
 /* Under the registry's lock. */
-static int add_family(struct mw_metrics *metrics, enum mw_metric_kind kind, const char *name, const char *help,
-                      const char *const *labels, size_t n_labels, const double *bounds, size_t n_bounds,
+static int add_family(struct mw_metrics *metrics, const struct mw_metric_definition *definition,
                       struct mw_metric_family **out, struct mw_err *err) {
-  size_t size = block(sizeof **out) + 2 * block(strlen(name) + 1) + block(strlen(help ? help : "") + 1) +
-                size_of(labels, n_labels) + block((n_bounds + 1) * sizeof *bounds) + MAP_ENTRY + MAP_FIRST;
-  if (take(metrics, name, size, err) != 0) return MW_ELIMIT;
-  struct mw_metric_family *family = family_new(kind, name, help, labels, n_labels, bounds, n_bounds);
+  const char *name = definition->name;
+  if (reserve_bytes(metrics, name, family_size(definition), err) != 0) return MW_ELIMIT;
+  struct mw_metric_family *family = family_new(definition);
   if (!family || mw_map_set(&metrics->by_name, mw_slice_str(name), family) != 0) {
     family_free(family);
     return mw_err_set(err, MW_ENOMEM, "metric %s: out of memory", name);
@@ -212,28 +219,35 @@ static int add_family(struct mw_metrics *metrics, enum mw_metric_kind kind, cons
   return 0;
 }
 
-int mw_metrics_family(struct mw_metrics *metrics, enum mw_metric_kind kind, const char *name, const char *help,
-                      const char *const *labels, size_t n_labels, const double *bounds, size_t n_bounds,
-                      struct mw_metric_family **out, struct mw_err *err) {
-  if (kind != MW_METRIC_HISTOGRAM) {
-    n_bounds = 0;
-  } else if (!bounds) {
-    bounds = default_bounds;
-    n_bounds = sizeof default_bounds / sizeof *default_bounds;
+/* Returns the definition with the bounds that apply to its kind. */
+static struct mw_metric_definition with_bounds(const struct mw_metric_definition *definition) {
+  struct mw_metric_definition full = *definition;
+  if (full.kind != MW_METRIC_HISTOGRAM) {
+    full.n_bounds = 0;
+  } else if (!full.bounds) {
+    full.bounds = default_bounds;
+    full.n_bounds = sizeof default_bounds / sizeof *default_bounds;
   }
+  return full;
+}
+
+int mw_metrics_family(struct mw_metrics *metrics, const struct mw_metric_definition *definition,
+                      struct mw_metric_family **out, struct mw_err *err) {
+  const struct mw_metric_definition full = with_bounds(definition);
+  const char *name = full.name;
   if (!is_name(name, true)) {
     return mw_err_set(err, MW_EINVAL, "\"%s\" cannot name a metric: letters, digits, _ and :, no digit first", name);
   }
-  int rc = check_labels(kind, name, labels, n_labels, err);
-  if (rc == 0) rc = check_bounds(name, bounds, n_bounds, err);
+  int rc = check_labels(&full, err);
+  if (rc == 0) rc = check_bounds(&full, err);
   if (rc != 0) return rc;
 
   pthread_mutex_lock(&metrics->lock);
   struct mw_metric_family *family = mw_map_get(&metrics->by_name, mw_slice_str(name));
   if (family) {
-    rc = check_same(family, kind, labels, n_labels, bounds, n_bounds, err);
+    rc = check_same(family, &full, err);
   } else {
-    rc = add_family(metrics, kind, name, help, labels, n_labels, bounds, n_bounds, &family, err);
+    rc = add_family(metrics, &full, &family, err);
   }
   pthread_mutex_unlock(&metrics->lock);
   if (rc == 0) *out = family;
@@ -297,7 +311,7 @@ static int add_series(struct mw_metric_family *family, struct mw_slice key, cons
   }
   size_t size = CACHE_LINE + size_of_values(family) + block(key.len + 1) + size_of(values, family->n_labels) +
                 MAP_ENTRY;
-  if (take(family->metrics, family->name, size, err) != 0) return MW_ELIMIT;
+  if (reserve_bytes(family->metrics, family->name, size, err) != 0) return MW_ELIMIT;
   struct mw_metric *metric = series_new(family, values);
   if (!metric || mw_map_set(&family->by_values, key, metric) != 0) {
     if (metric) series_free(metric);
@@ -328,10 +342,18 @@ int mw_metric_series(struct mw_metric_family *family, const char *const *values,
   return rc;
 }
 
+struct mw_metric *mw_metrics_open(struct mw_metrics *metrics, const struct mw_metric_definition *definition,
+                                  const char *const *values) {
+  struct mw_metric_family *family;
+  struct mw_metric *metric = NULL;
+  if (mw_metrics_family(metrics, definition, &family, NULL) == 0) mw_metric_series(family, values, &metric, NULL);
+  return metric;
+}
+
 struct mw_metric *mw_metric_shard(struct mw_metric *metric) {
   struct mw_metric_family *family = metric->family;
   assert(family->kind != MW_METRIC_GAUGE);
-  if (take(family->metrics, family->name, CACHE_LINE + size_of_values(family), NULL) != 0) return NULL;
+  if (reserve_bytes(family->metrics, family->name, CACHE_LINE + size_of_values(family), NULL) != 0) return NULL;
   struct mw_metric *part = part_new(family);
   if (!part) return NULL;
   pthread_mutex_lock(&family->lock);

@@ -23,11 +23,18 @@ void mw_metrics_free(struct mw_metrics *metrics);
 /* Most bytes that a registry takes of the heap. */
 enum { MW_METRICS_BYTES = 64 * 1024 * 1024 };
 
-/* Finds or creates the family `name`. `bounds` are the ascending upper bounds of a histogram; NULL for the default
- * latency bounds in seconds. Returns 0; MW_EINVAL (a name or label that Prometheus does not allow, bounds not
+struct mw_metric_definition {
+  enum mw_metric_kind kind;
+  const char *name, *help; /* `help` may be NULL */
+  const char *const *labels;
+  size_t n_labels;
+  const double *bounds; /* ascending upper bounds of a histogram; NULL for the default latency bounds in seconds */
+  size_t n_bounds;
+};
+
+/* Finds or creates a family. Borrows the definition. Returns 0; MW_EINVAL (a name or label that Prometheus does not allow, bounds not
  * ascending), MW_EEXIST (the family has another kind, labels or bounds), MW_ELIMIT (MW_METRICS_BYTES) or MW_ENOMEM. */
-int mw_metrics_family(struct mw_metrics *metrics, enum mw_metric_kind kind, const char *name, const char *help,
-                      const char *const *labels, size_t n_labels, const double *bounds, size_t n_bounds,
+int mw_metrics_family(struct mw_metrics *metrics, const struct mw_metric_definition *definition,
                       struct mw_metric_family **out, struct mw_err *err);
 
 /* Name and labels of a family; they live as long as the registry. */
@@ -42,6 +49,11 @@ bool mw_metrics_total(struct mw_metrics *metrics, const char *name, double *tota
  * 10,000 series, so that a label taken from input cannot exhaust memory. Returns 0, MW_ELIMIT or MW_ENOMEM. */
 int mw_metric_series(struct mw_metric_family *family, const char *const *values, struct mw_metric **out,
                      struct mw_err *err);
+
+/* Finds or creates a family, and its series with these label values. For metrics of the runtime, which does without
+ * those that it cannot create: returns NULL on failure. */
+struct mw_metric *mw_metrics_open(struct mw_metrics *metrics, const struct mw_metric_definition *definition,
+                                  const char *const *values);
 
 /* Counters: by >= 0. Gauges: any. Not for histograms. */
 void mw_metric_add(struct mw_metric *metric, double by);

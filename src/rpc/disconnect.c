@@ -7,14 +7,14 @@
 
 static void count(struct mw_metrics *metrics, const char *reason) {
   static const char *const labels[] = {"reason"};
-  struct mw_metric_family *family;
-  struct mw_metric *series;
-  if (mw_metrics_family(metrics, MW_METRIC_COUNTER, "moonwire_connections_ended_total",
-                        "Connections that were ended or refused because of the client's behaviour.", labels, 1, NULL, 0,
-                        &family, NULL) == 0 &&
-      mw_metric_series(family, &reason, &series, NULL) == 0) {
-    mw_metric_add(series, 1);
-  }
+  const struct mw_metric_definition connections = {
+      .kind = MW_METRIC_COUNTER,
+      .name = "moonwire_connections_ended_total",
+      .help = "Connections that were ended or refused because of the client's behaviour.",
+      .labels = labels,
+      .n_labels = 1};
+  struct mw_metric *series = mw_metrics_open(metrics, &connections, &reason);
+  if (series) mw_metric_add(series, 1);
 }
 
 void mw_disconnect_report(struct mw_disconnects *past, struct mw_metrics *metrics, const char *reason, const char *text,

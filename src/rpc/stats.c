@@ -13,9 +13,10 @@ struct method_stats {
 static struct mw_metric_family *family(struct mw_metrics *metrics, enum mw_metric_kind kind, const char *name,
                                        const char *help, size_t n_labels) {
   static const char *const labels[] = {"method", "code"};
-  struct mw_metric_family *out = NULL;
-  if (mw_metrics_family(metrics, kind, name, help, labels, n_labels, NULL, 0, &out, NULL) != 0) return NULL;
-  return out;
+  const struct mw_metric_definition definition = {
+      .kind = kind, .name = name, .help = help, .labels = labels, .n_labels = n_labels};
+  struct mw_metric_family *out;
+  return mw_metrics_family(metrics, &definition, &out, NULL) == 0 ? out : NULL;
 }
 
 static void open_families(struct mw_call_stats *stats, struct mw_metrics *metrics) {

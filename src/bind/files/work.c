@@ -102,15 +102,12 @@ static void report_shortage(lua_State *L, int error) {
   static _Atomic int64_t last;
   const struct mw_program *program = mw_fiber_program(L);
   struct mw_metrics *metrics = program ? program->host->metrics : NULL;
-  struct mw_metric_family *family;
-  struct mw_metric *counter;
-  if (metrics &&
-      mw_metrics_family(metrics, MW_METRIC_COUNTER, "moonwire_descriptors_exhausted_total",
-                        "File operations of scripts that found no free file descriptor.", NULL, 0, NULL, 0, &family,
-                        NULL) == 0 &&
-      mw_metric_series(family, NULL, &counter, NULL) == 0) {
-    mw_metric_add(counter, 1);
-  }
+  const struct mw_metric_definition exhausted = {
+      .kind = MW_METRIC_COUNTER,
+      .name = "moonwire_descriptors_exhausted_total",
+      .help = "File operations of scripts that found no free file descriptor."};
+  struct mw_metric *counter = metrics ? mw_metrics_open(metrics, &exhausted, NULL) : NULL;
+  if (counter) mw_metric_add(counter, 1);
   int64_t now = mw_clock_real(), before = atomic_load(&last);
   if (before != 0 && now < before + MW_NS_PER_S) return;
   if (!atomic_compare_exchange_strong(&last, &before, now)) return;

@@ -54,13 +54,9 @@ struct mw_store_holds {
 
 static struct mw_metric *open_metric(const struct mw_host *host, enum mw_metric_kind kind, const char *name,
                                      const char *help, const char *label, const char *value) {
-  struct mw_metric_family *family;
-  struct mw_metric *metric = NULL;
-  if (!host->metrics || mw_metrics_family(host->metrics, kind, name, help, &label, 1, NULL, 0, &family, NULL) != 0) {
-    return NULL;
-  }
-  mw_metric_series(family, &value, &metric, NULL);
-  return metric;
+  const struct mw_metric_definition definition = {
+      .kind = kind, .name = name, .help = help, .labels = &label, .n_labels = 1};
+  return host->metrics ? mw_metrics_open(host->metrics, &definition, &value) : NULL;
 }
 
 static void open_metrics(struct mw_store_holds *holds) {

@@ -5,22 +5,20 @@
 static const char *const outcome_names[MW_RELOAD_OUTCOMES] = {"committed", "rolled_back", "unchanged", "refused"};
 
 static struct mw_metric *gauge(struct mw_metrics *metrics, const char *name, const char *help) {
-  struct mw_metric_family *family;
-  struct mw_metric *series = NULL;
-  if (mw_metrics_family(metrics, MW_METRIC_GAUGE, name, help, NULL, 0, NULL, 0, &family, NULL) == 0) {
-    mw_metric_series(family, NULL, &series, NULL);
-  }
-  return series;
+  return mw_metrics_open(metrics, &(struct mw_metric_definition){.kind = MW_METRIC_GAUGE, .name = name, .help = help},
+                         NULL);
 }
 
 static void open_outcomes(struct mw_reload_stats *stats, struct mw_metrics *metrics) {
   static const char *const labels[] = {"outcome"};
-  struct mw_metric_family *family;
-  if (mw_metrics_family(metrics, MW_METRIC_COUNTER, "moonwire_reloads_total", "Reloads, by what became of them.",
-                        labels, 1, NULL, 0, &family, NULL) != 0) {
-    return;
+  const struct mw_metric_definition reloads = {.kind = MW_METRIC_COUNTER,
+                                               .name = "moonwire_reloads_total",
+                                               .help = "Reloads, by what became of them.",
+                                               .labels = labels,
+                                               .n_labels = 1};
+  for (int i = 0; i < MW_RELOAD_OUTCOMES; i++) {
+    stats->outcomes[i] = mw_metrics_open(metrics, &reloads, &outcome_names[i]);
   }
-  for (int i = 0; i < MW_RELOAD_OUTCOMES; i++) mw_metric_series(family, &outcome_names[i], &stats->outcomes[i], NULL);
 }
 
 void mw_reload_stats_init(struct mw_reload_stats *stats, struct mw_metrics *metrics, uint64_t generation) {

@@ -40,13 +40,8 @@ static void read_resident(size_t *all, size_t *own) {
 }
 
 static struct mw_metric *open_gauge(const struct mw_trim *trim, const char *name, const char *help) {
-  struct mw_metric_family *family;
-  struct mw_metric *gauge = NULL;
-  struct mw_metrics *metrics = trim->crew.workers[0].shared->metrics;
-  if (mw_metrics_family(metrics, MW_METRIC_GAUGE, name, help, NULL, 0, NULL, 0, &family, NULL) == 0) {
-    mw_metric_series(family, NULL, &gauge, NULL);
-  }
-  return gauge;
+  const struct mw_metric_definition gauge = {.kind = MW_METRIC_GAUGE, .name = name, .help = help};
+  return mw_metrics_open(trim->crew.workers[0].shared->metrics, &gauge, NULL);
 }
 
 static void show(const struct mw_trim *trim, size_t resident) {

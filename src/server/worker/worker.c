@@ -16,12 +16,9 @@ static struct mw_metric *open_gauge(const struct mw_worker *worker, const char *
   char index[12];
   snprintf(index, sizeof index, "%u", worker->index);
   const char *const values[] = {index};
-  struct mw_metric_family *family;
-  struct mw_metric *gauge = NULL;
-  if (mw_metrics_family(worker->shared->metrics, MW_METRIC_GAUGE, name, help, labels, 1, NULL, 0, &family, NULL) == 0) {
-    mw_metric_series(family, values, &gauge, NULL);
-  }
-  return gauge;
+  const struct mw_metric_definition gauge = {
+      .kind = MW_METRIC_GAUGE, .name = name, .help = help, .labels = labels, .n_labels = 1};
+  return mw_metrics_open(worker->shared->metrics, &gauge, values);
 }
 
 static void close_engines(struct mw_worker *worker) {

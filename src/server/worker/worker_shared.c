@@ -75,12 +75,11 @@ static unsigned most_connections(const struct mw_settings *settings) {
 
 /* Ignores a lack of memory: lines are dropped without the counter too. */
 static void count_dropped_lines(struct mw_metrics *metrics) {
-  struct mw_metric_family *family;
-  struct mw_metric *counter;
-  int rc = mw_metrics_family(metrics, MW_METRIC_COUNTER, "moonwire_log_lines_dropped_total",
-                             "Log lines that stderr did not take in time.", NULL, 0, NULL, 0, &family, NULL);
-  if (rc == 0) rc = mw_metric_series(family, NULL, &counter, NULL);
-  if (rc == 0) mw_log_set_dropped_counter(counter);
+  const struct mw_metric_definition lines = {.kind = MW_METRIC_COUNTER,
+                                             .name = "moonwire_log_lines_dropped_total",
+                                             .help = "Log lines that stderr did not take in time."};
+  struct mw_metric *counter = mw_metrics_open(metrics, &lines, NULL);
+  if (counter) mw_log_set_dropped_counter(counter);
 }
 
 int mw_worker_shared_open(struct mw_worker_shared *shared, const char *dir, struct mw_generation *generation,
