@@ -8,7 +8,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "observe/metrics_internal.h"
+#include "observe/metrics_impl.h"
 
 enum {
   MAX_SERIES = 10000,

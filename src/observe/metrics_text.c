@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "observe/metrics_internal.h"
+#include "observe/metrics_impl.h"
 #include "observe/utf8.h"
 
 #define TRY(expression)       \

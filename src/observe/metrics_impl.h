@@ -1,6 +1,6 @@
 /* The structs of the metrics, for metrics.c (registry and values) and metrics_text.c (export). */
-#ifndef MW_OBSERVE_METRICS_INTERNAL_H
-#define MW_OBSERVE_METRICS_INTERNAL_H
+#ifndef MW_OBSERVE_METRICS_IMPL_H
+#define MW_OBSERVE_METRICS_IMPL_H
 
 #include <pthread.h>
 #include <stdatomic.h>
