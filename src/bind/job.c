@@ -152,7 +152,7 @@ static void run(struct job *job) {
     return;
   }
   if (job->period > 0) job->program->n_runs++;
-  job->fiber->of_job = true;
+  job->fiber->kind = MW_FIBER_JOB;
   struct mw_log_context *log = &job->fiber->log;
   *log = (struct mw_log_context){.worker = log->worker, .generation = job->program->generation};
   mw_fiber_start(job->fiber, job_main, job);
@@ -209,12 +209,12 @@ static void schedule_ready(struct mw_ready *ready) {
 static bool in_background(const struct mw_program *program) {
   const struct mw_fiber *running = program->vm->running;
   if (!running) return true; /* a script is loading */
-  return running->done == on_job_done && running->owner && ((struct job *)running->owner)->background;
+  return running->kind == MW_FIBER_JOB && running->owner && ((struct job *)running->owner)->background;
 }
 
 /* True for functions that a run of mw.every spawns. */
 static bool is_of_run(const struct mw_fiber *running) {
-  if (!running || running->done != on_job_done || !running->owner) return false;
+  if (!running || running->kind != MW_FIBER_JOB || !running->owner) return false;
   const struct job *job = running->owner;
   return job->period > 0 || job->of_run;
 }
@@ -224,7 +224,7 @@ static uint64_t call_of(lua_State *L) {
   const struct mw_fiber *running = mw_vm_of(L)->running;
   const struct mw_call *call = mw_bind_current_call(L);
   if (call) return call->id;
-  return running && running->done == on_job_done && running->owner ? ((struct job *)running->owner)->call : 0;
+  return running && running->kind == MW_FIBER_JOB && running->owner ? ((struct job *)running->owner)->call : 0;
 }
 
 /* Makes a job of the running program. Code of a live module may belong to another program, which may end earlier. */

@@ -300,6 +300,7 @@ static void start_fiber(struct mw_bind_call *c) {
     finish(c, &status);
     return;
   }
+  c->fiber->kind = MW_FIBER_CALL;
   struct mw_log_context *log = &c->fiber->log;
   log->generation = c->program->generation;
   log->call = c->call->id;
@@ -433,7 +434,7 @@ void mw_bind_push_cut(lua_State *L, enum mw_cut why, const char *words, const ch
 
 struct mw_bind_call *mw_bind_running(lua_State *L) {
   struct mw_fiber *fiber = mw_vm_of(L)->running;
-  return fiber && fiber->owner && fiber->done == on_fiber_done ? fiber->owner : NULL;
+  return fiber && fiber->owner && fiber->kind == MW_FIBER_CALL ? fiber->owner : NULL;
 }
 
 void mw_bind_fiber_place(const struct mw_fiber *fiber, char *out, size_t size) {

@@ -161,7 +161,8 @@ struct mw_fiber *mw_fiber_new(struct mw_vm *vm, struct mw_program *program,
   fiber->serial = ++vm->n_started;
   fiber->store_client = 0;
   if (program) program->n_fibers++;
-  fiber->waiting = fiber->of_job = false;
+  fiber->waiting = false;
+  fiber->kind = MW_FIBER_OTHER;
   fiber->doom = MW_FIBER_ALIVE;
   fiber->abandoned = false;
   fiber->doom_ref = LUA_NOREF;
@@ -274,8 +275,8 @@ void mw_fiber_resume(struct mw_fiber *fiber) {
 bool mw_fiber_wake(struct mw_fiber *fiber) {
   struct mw_vm *vm = fiber->vm;
   if (mw_fiber_is_queued(fiber)) return false;
-  if (!vm->running) return mw_ready_run(&vm->ready, &fiber->ready, !fiber->of_job);
-  mw_ready_put(&vm->ready, &fiber->ready, !fiber->of_job);
+  if (!vm->running) return mw_ready_run(&vm->ready, &fiber->ready, fiber->kind != MW_FIBER_JOB);
+  mw_ready_put(&vm->ready, &fiber->ready, fiber->kind != MW_FIBER_JOB);
   return false;
 }
 

@@ -34,6 +34,12 @@ enum mw_fiber_doom {
   MW_FIBER_UNWINDING /* the error was raised */
 };
 
+enum mw_fiber_kind {
+  MW_FIBER_OTHER,
+  MW_FIBER_CALL, /* the handler of a call; its owner is of bind/call/call.c */
+  MW_FIBER_JOB   /* its owner is of bind/job.c. Its waits end after those of other fibers (script/state/ready.h) */
+};
+
 struct mw_fiber {
   struct mw_vm *vm;
   struct mw_program *program; /* the program of its code; borrowed */
@@ -49,8 +55,8 @@ struct mw_fiber {
   void (*cancel)(void *arg); /* of the pending wait; NULL if it cannot be cancelled and runs to its end */
   void *cancel_arg;
   struct mw_ready ready; /* queued if the pending wait has ended and `k` has not run */
-  bool of_job;           /* waits of jobs end after those of calls (script/state/ready.h) */
-  lua_KFunction k;       /* continuation of the pending wait */
+  enum mw_fiber_kind kind;
+  lua_KFunction k; /* continuation of the pending wait */
   lua_KContext context;
   bool quiet; /* the pending wait returns after a kill and does not raise */
   enum mw_fiber_doom doom;
@@ -66,7 +72,8 @@ struct mw_fiber {
 };
 
 /* Makes a fiber for code of `program` (NULL for none). mw_fiber_start() must follow. `done(fiber, owner)` runs after
- * the coroutine has ended, unless `owner` is NULL by then. Returns NULL without memory. */
+ * the coroutine has ended, unless `owner` is NULL by then. The code that makes a call or job sets `kind`. Returns NULL
+ * without memory. */
 struct mw_fiber *mw_fiber_new(struct mw_vm *vm, struct mw_program *program,
                               void (*done)(struct mw_fiber *fiber, void *owner), void *owner);
 
