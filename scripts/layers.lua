@@ -30,13 +30,6 @@ return {
         "json/json_wellknown", "json/json_wellknown_write", "json/json_write" },
       { "pool/extension", "pool/link" },
     },
-    ["server"] = {
-      { "admin/admin", "admin/cancel_call", "admin/status", "generation/generation",
-        "generation/generation_reader", "generation/snapshot", "generation/spec_gate",
-        "generation/stability", "reload/reload", "reload/watcher", "server", "settings/files",
-        "settings/settings_check", "settings/settings_file", "worker/broadcast", "worker/programs",
-        "worker/trim", "worker/worker", "worker/worker_shared" },
-    },
     ["store"] = {
       { "lmdb", "lmdb_failure", "lmdb_files", "lmdb_format", "lmdb_open", "lmdb_view" },
     },
@@ -50,9 +43,6 @@ return {
     },
     ["schema"] = {
       { "load", "pool", "wire" },
-    },
-    ["server"] = {
-      { ".", "admin", "generation", "reload", "settings", "worker" },
     },
   },
 }

@@ -32,8 +32,9 @@ struct mw_metric_definition {
   size_t n_bounds;
 };
 
-/* Finds or creates a family. Borrows the definition. Returns 0; MW_EINVAL (a name or label that Prometheus does not allow, bounds not
- * ascending), MW_EEXIST (the family has another kind, labels or bounds), MW_ELIMIT (MW_METRICS_BYTES) or MW_ENOMEM. */
+/* Finds or creates a family. Borrows the definition. Returns 0; MW_EINVAL (a name or label that Prometheus does not
+ * allow, bounds not ascending), MW_EEXIST (the family has another kind, labels or bounds), MW_ELIMIT (MW_METRICS_BYTES)
+ * or MW_ENOMEM. */
 int mw_metrics_family(struct mw_metrics *metrics, const struct mw_metric_definition *definition,
                       struct mw_metric_family **out, struct mw_err *err);
 

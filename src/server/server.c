@@ -6,8 +6,6 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "engine/core/core.h"
-#include "engine/http/http.h"
 #include "server/admin/admin.h"
 #include "server/reload/watcher.h"
 #include "server/settings/settings_check.h"
@@ -26,14 +24,6 @@ struct mw_server {
   unsigned n_workers;     /* number of workers started */
   struct mw_worker workers[];
 };
-
-const struct mw_engine_ops *mw_server_engine(const char *name) {
-  static const struct mw_engine_ops *const engines[] = {&mw_engine_core, &mw_engine_http};
-  for (size_t i = 0; i < sizeof engines / sizeof *engines; i++) {
-    if (strcmp(engines[i]->name, name) == 0) return engines[i];
-  }
-  return NULL;
-}
 
 static void on_end(struct mw_post *post) {
   struct mw_server *server = MW_CONTAINER(post, struct mw_server, end_post);

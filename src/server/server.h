@@ -41,10 +41,4 @@ void mw_server_cancel(struct mw_server *server);
 /* Waits until the workers have ended, by request or by themselves, and closes everything. */
 void mw_server_close(struct mw_server *server);
 
-/* The names of the engines, for messages. */
-#define MW_SERVER_ENGINES "http or core"
-
-/* Returns the engine of that name, or NULL. */
-const struct mw_engine_ops *mw_server_engine(const char *name);
-
 #endif

@@ -14,6 +14,7 @@
 #include "cli/serve/signals.h"
 #include "observe/log_output.h"
 #include "server/server.h"
+#include "server/settings/engines.h"
 
 enum { ANNOUNCE_NS = MW_NS_PER_S / 10, LAST_LINES_NS = MW_NS_PER_S };
 

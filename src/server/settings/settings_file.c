@@ -10,7 +10,7 @@
 #include "script/open.h"
 #include "script/program/environment.h"
 #include "script/state/vm.h"
-#include "server/server.h"
+#include "server/settings/engines.h"
 #include "server/settings/listener.h"
 #include "server/settings/settings.h"
 

@@ -10,7 +10,7 @@
 #include "engine/core/core.h"
 #include "observe/log_output.h"
 #include "server/files/fs.h"
-#include "server/server.h"
+#include "server/settings/engines.h"
 #include "server/settings/files.h"
 
 enum {
