@@ -5,7 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 
-#include "server/server.h"
+#include "server/settings/engines.h"
 
 static void on_start(struct mw_call *call) { mw_call_read(call); }
 
