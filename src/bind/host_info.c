@@ -28,14 +28,8 @@ struct samples {
 
 static struct samples *samples_of(lua_State *L) { return lua_touserdata(L, lua_upvalueindex(2)); }
 
-/* True if a sample taken at `*at` is too old. Sets `*at` to the time of the next one. */
-static bool is_due(int64_t *at) {
-  int64_t now = mw_clock_real();
-  int64_t age = now - *at;
-  if (*at != 0 && age >= 0 && age < (int64_t)SAMPLE_INTERVAL_MS * MW_NS_PER_MS) return false;
-  *at = now;
-  return true;
-}
+/* True if a sample taken at `at` is too old to be used again, or if there is none yet. */
+static bool is_old(int64_t at) { return at == 0 || mw_clock_real() - at >= (int64_t)SAMPLE_INTERVAL_MS * MW_NS_PER_MS; }
 
 /* proc(5): user, nice, system, idle, iowait, irq, softirq, steal. */
 static bool read_cpu(struct cpu_times *times) {
@@ -59,11 +53,12 @@ static bool read_cpu(struct cpu_times *times) {
 static int l_cpu_usage(lua_State *L) {
   struct samples *samples = samples_of(L);
   struct cpu_times now, last = samples->cpu;
-  if (is_due(&samples->cpu_at)) {
+  if (is_old(samples->cpu_at)) {
     if (!read_cpu(&now)) return mw_bind_fail(L, MW_CODE_UNAVAILABLE, "/proc/stat cannot be read");
     uint64_t total = now.total - last.total, busy = now.busy - last.busy;
     if (now.total > last.total && busy <= total) samples->cpu_percent = 100.0 * (double)busy / (double)total;
     samples->cpu = now;
+    samples->cpu_at = mw_clock_real();
   }
   lua_pushnumber(L, samples->cpu_percent);
   return 1;
@@ -91,13 +86,13 @@ static void set_bytes(lua_State *L, const char *name, uint64_t bytes) {
 static int l_memory(lua_State *L) {
   struct samples *samples = samples_of(L);
   uint64_t total_kb, available_kb;
-  if (is_due(&samples->memory_at)) {
+  if (is_old(samples->memory_at)) {
     if (!read_memory(&total_kb, &available_kb)) {
-      samples->memory_at = 0;
       return mw_bind_fail(L, MW_CODE_UNAVAILABLE, "/proc/meminfo cannot be read");
     }
     samples->total = total_kb * 1024;
     samples->available = available_kb * 1024;
+    samples->memory_at = mw_clock_real();
   }
   lua_createtable(L, 0, 3);
   set_bytes(L, "total", samples->total);
@@ -110,13 +105,13 @@ static int l_memory(lua_State *L) {
 static int l_process(lua_State *L) {
   struct samples *samples = samples_of(L);
   uv_rusage_t usage;
-  if (is_due(&samples->process_at)) {
+  if (is_old(samples->process_at)) {
     if (uv_resident_set_memory(&samples->resident) != 0 || uv_getrusage(&usage) != 0) {
-      samples->process_at = 0;
       return mw_bind_fail(L, MW_CODE_UNAVAILABLE, "the kernel does not report figures of this process");
     }
     samples->cpu_seconds = (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
                            (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+    samples->process_at = mw_clock_real();
   }
   lua_createtable(L, 0, 3);
   lua_pushinteger(L, getpid());
