@@ -23,8 +23,8 @@ local function host_figures(service_name)
   }
 end
 
--- What this worker has not stored yet: [service] = { report = the newest, count = reports since the last write,
--- is_due = a write is planned }. One write in WRITE_INTERVAL keeps the disk out of the streams' way.
+-- Reports that this worker has not stored yet, by service: the newest one, the `count` since the last write, whether a
+-- write `is_due`, and the number of `writes` under way. Streams do not wait for the disk.
 local unstored, n_unstored = {}, 0
 
 local function merge(report, count)
@@ -38,17 +38,18 @@ local function merge(report, count)
 end
 
 -- Stores the newest report of a service, and counts all since the last write. Other workers may write it too: hence
--- update(). The functions run again after a conflict, with what is the newest report by then.
+-- update(). After a conflict its function runs again, with the report that is the newest then.
 local function write(service)
   local news <const> = unstored[service]
   if not news or news.count == 0 then return end
   local count <const> = news.count
-  news.count = 0
+  news.count, news.writes = 0, news.writes + 1
   local stored, status
   repeat
     stored, status = reports:update(service, function(last) return merge(news.report, last.request_count + count) end)
     if not stored and status.code == "NOT_FOUND" then stored, status = reports:insert(merge(news.report, count)) end
   until stored or status.code ~= "ALREADY_EXISTS"
+  news.writes = news.writes - 1
   if not stored then
     news.count = news.count + count
     mw.log.warn("reports are not stored yet", { service_name = service, reports = news.count, status = status })
@@ -57,7 +58,7 @@ end
 
 local function forget(service)
   local news <const> = unstored[service]
-  if not news or news.is_due or news.count > 0 then return end
+  if not news or news.is_due or news.count > 0 or news.writes > 0 then return end
   unstored[service] = nil
   n_unstored = n_unstored - 1
 end
@@ -74,7 +75,7 @@ local function keep(report)
   if service == "" then return end
   local news = unstored[service]
   if not news then
-    news = { count = 0 }
+    news = { count = 0, writes = 0 }
     unstored[service] = news
     n_unstored = n_unstored + 1
   end
