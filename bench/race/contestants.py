@@ -81,24 +81,27 @@ def copied(name, *files):
     return folder
 
 
-# ---- peers: each function builds one and returns its version and its command ----
+# ---- peers ----
+
+def cargo(name, folder, program):
+    """Builds a Rust peer. Returns its version of tonic, with the compiler's, and its command."""
+    need("cargo", "protoc")
+    target = BUILT / folder
+    build(name, ["cargo", "build", "--release", "--locked", "--target-dir", target], folder=PEERS / folder)
+    lock = (PEERS / folder / "Cargo.lock").read_text()
+    version = re.search(r'name = "tonic"\nversion = "(.*)"', lock)[1]
+    return f"{version}, {output('rustc', '--version')}", [target / "release" / program, "127.0.0.1:0"]
+
+
+# Each function below builds a peer and returns its version and its command.
 
 def tonic():
-    need("cargo", "protoc")
-    target = BUILT / "rust"
-    build("tonic", ["cargo", "build", "--release", "--locked", "--target-dir", target], folder=PEERS / "rust")
-    lock = (PEERS / "rust" / "Cargo.lock").read_text()
-    version = re.search(r'name = "tonic"\nversion = "(.*)"', lock)[1]
-    return f"{version}, {output('rustc', '--version')}", [target / "release" / "server", "127.0.0.1:0"]
+    return cargo("tonic", "rust", "server")
 
 
 def articles():
-    need("cargo", "protoc")
-    target = BUILT / "articles"
-    build("articles", ["cargo", "build", "--release", "--locked", "--target-dir", target], folder=PEERS / "articles")
-    lock = (PEERS / "articles" / "Cargo.lock").read_text()
-    version = re.search(r'name = "tonic"\nversion = "(.*)"', lock)[1]
-    return f"tonic {version}, {output('rustc', '--version')}", [target / "release" / "articles", "127.0.0.1:0"]
+    version, command = cargo("articles", "articles", "articles")
+    return f"tonic {version}", command
 
 
 def grpc_go():
