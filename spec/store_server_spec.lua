@@ -4,17 +4,19 @@ local project = require "support.project"
 local servers = require "support.server"
 local test = require "moonwire.test"
 
+local GREETER <const> = [[
+  syntax = "proto3";
+  package helloworld;
+  message HelloRequest { string name = 1; }
+  message HelloReply { string message = 1; }
+  service Greeter { rpc SayHello(HelloRequest) returns (HelloReply); }
+]]
+
 describe("a store that is full", function()
   it("does not show callers where it is", function()
     local folder <close> = project.new {
       ["moonwire.lua"] = "return { store = { map_bytes = 1048576 } }",
-      ["proto/greeter.proto"] = [[
-        syntax = "proto3";
-        package helloworld;
-        message HelloRequest { string name = 1; }
-        message HelloReply { string message = 1; }
-        service Greeter { rpc SayHello(HelloRequest) returns (HelloReply); }
-      ]],
+      ["proto/greeter.proto"] = GREETER,
       ["lua/greeter.lua"] = [[
         local mw = require "moonwire"
         local replies = mw.store.collection { name = "replies", message = "helloworld.HelloReply", key = "message" }
@@ -44,14 +46,7 @@ end)
 describe("changes of the same keys by all workers", function()
   it("are each made once, on one state, and show nothing that is not stored", function()
     local folder <close> = project.new {
-      ["proto/counts.proto"] = [[
-        syntax = "proto3";
-        package helloworld;
-        message HelloRequest { string name = 1; }
-        message HelloReply { string message = 1; }
-        message Count { string id = 1; int64 value = 2; }
-        service Greeter { rpc SayHello(HelloRequest) returns (HelloReply); }
-      ]],
+      ["proto/counts.proto"] = GREETER .. "message Count { string id = 1; int64 value = 2; }",
       ["lua/counts.lua"] = [[
         local mw = require "moonwire"
         local counts = mw.store.collection { name = "counts", message = "helloworld.Count" }
@@ -120,13 +115,7 @@ end)
 describe("a snapshot that a call holds for long", function()
   it("is listed, closed and logged, and its call ends with ABORTED unless it goes on from another", function()
     local folder <close> = project.new {
-      ["proto/greeter.proto"] = [[
-        syntax = "proto3";
-        package helloworld;
-        message HelloRequest { string name = 1; }
-        message HelloReply { string message = 1; }
-        service Greeter { rpc SayHello(HelloRequest) returns (HelloReply); }
-      ]],
+      ["proto/greeter.proto"] = GREETER,
       ["lua/greeter.lua"] = [[
         local mw = require "moonwire"
         local replies = mw.store.collection { name = "replies", message = "helloworld.HelloReply", key = "message" }
