@@ -1,8 +1,8 @@
 /* Lack of memory.
  *
- * Lua collects all garbage before it lets an allocation fail, which takes 0.1 to 0.5 s with a full heap.
- * If that frees little, memory is short. While it is short, blocks beyond the limit are lent, without another
- * such collection, and the code that asks for one is cut at its next instruction. The garbage is collected in steps
+ * Lua collects all garbage before it lets an allocation fail, which takes 0.1 to 0.5 s with a full heap. If that frees
+ * little, memory is short. While it is short, blocks beyond the limit are lent, without another such collection, and
+ * the code that asks for one is cut at its next instruction. The garbage is collected in steps
  * (script/state/collect.h) until a cycle has freed enough. */
 #ifndef MW_SCRIPT_STATE_SHORTAGE_H
 #define MW_SCRIPT_STATE_SHORTAGE_H
