@@ -12,11 +12,6 @@ return {
       { "call", "server" },
       { "channel", "engine" },
     },
-    ["engine/http"] = {
-      { "conn/call", "conn/conn", "conn/reply", "conn/session", "conn/timeouts", "conn/turn", "http",
-        "limits/keepalive", "listener" },
-      { "sharing/remote_guest", "sharing/remote_owner" },
-    },
     ["engine/inproc"] = {
       { "call", "handler" },
     },
@@ -37,9 +32,6 @@ return {
   rooms = {
     ["bind"] = {
       { "base", "call", "message" },
-    },
-    ["engine/http"] = {
-      { ".", "conn", "h2", "limits", "sharing" },
     },
     ["schema"] = {
       { "load", "pool", "wire" },

@@ -2,6 +2,7 @@
 #include "http_fixture.h"
 
 #include "engine/http/conn/call.h"
+#include "engine/http/conn/conn_io.h"
 
 enum { WINDOW = MW_HTTP_STREAM_WINDOW };
 
@@ -234,7 +235,7 @@ static void the_last_stream_is_the_last_when_that_is_said(void **state) {
   client_headers(&client, 1, "/t.T/Down", 0);
   client_message(&client, 1, 0, END_STREAM);
   UNTIL(&server, script.starts == 1 && only_conn()->unsent);
-  mw_http_conn_end(only_conn());
+  mw_http_conn_goaway(only_conn());
   client_echo(&client, 3);
   UNTIL(&server, script.messages == 1);
   client_listen(&client);

@@ -1,7 +1,7 @@
 /* PINGs of either side, idle time and age, frame by frame, with short times. */
 #include "http_fixture.h"
 
-#include "engine/http/conn/conn.h"
+#include "engine/http/conn/conn_io.h"
 
 #define A_WHILE 0.05 /* seconds: a time that is soon over */
 #define AN_AGE 3600. /* seconds: a time that is never over */
@@ -297,7 +297,7 @@ static void connections_do_not_all_age_alike(void **state) {
   uint64_t least = UINT64_MAX, most = 0;
   for (int i = 0; i < COUNT; i++) {
     struct mw_http_conn *conn = mw_http_conn_new(mw_http_engine_of(server.engine));
-    uint64_t age = conn->keepalive.retires - conn->keepalive.heard;
+    uint64_t age = conn->keepalive.age_limit - conn->keepalive.last_received;
     if (age < least) least = age;
     if (age > most) most = age;
     assert_in_range(age, AN_AGE * 900, AN_AGE * 1100);

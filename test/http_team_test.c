@@ -13,8 +13,8 @@ struct ring {
 };
 
 static void go_round(struct ring *ring) {
-  mw_http_lane_draft(&ring->lane, ring->lane.to->engine)->wanted = true;
-  mw_http_team_send(ring->lane.to->engine);
+  mw_http_lane_draft(&ring->lane, ring->lane.to)->wanted = true;
+  mw_http_team_send(ring->lane.to);
 }
 
 static void on_take(struct mw_http_lane *lane, struct mw_http_parcel *parcel) {

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "engine/http/conn/call.h"
-#include "engine/http/conn/conn.h"
+#include "engine/http/conn/conn_io.h"
 #include "engine/http/http.h"
 
 enum { WIRE_FLOOD = 40, WIRE_TAKE_LATE = 8, WIRE_DRAIN = 16, WIRE_OWN_PREFACE = 32, WIRE_ANSWER_MAX = 1 << 22 };

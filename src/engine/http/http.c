@@ -4,8 +4,9 @@
 
 #include "base/clock.h"
 #include "engine/http/conn/call.h"
-#include "engine/http/conn/conn.h"
-#include "engine/http/conn/engine.h"
+#include "engine/http/conn/conn_io.h"
+#include "engine/http/conn/lifetime.h"
+#include "engine/http/conn/turn_handles.h"
 #include "engine/http/listener.h"
 #include "engine/http/sharing/remote.h"
 
@@ -49,16 +50,13 @@ static void engine_free(struct mw_http_engine *engine) {
   free(engine);
 }
 
-void mw_http_engine_leave(struct mw_http_engine *engine) {
-  if (--engine->open == 0) engine_free(engine);
-}
-
 static int engine_open(const struct mw_engine_config *config, struct mw_engine **out, struct mw_err *err) {
   struct mw_http_engine *engine = malloc(sizeof *engine);
   if (!engine) return mw_err_set(err, MW_ENOMEM, "out of memory");
   memset(engine, 0, offsetof(struct mw_http_engine, batch));
   engine->batch.spent = NULL;
   engine->base.ops = &mw_engine_http;
+  engine->free = engine_free;
   engine->loop = config->loop;
   engine->dispatch = config->dispatch;
   engine->memory = mw_http_memory(&engine->blocks);
@@ -66,7 +64,7 @@ static int engine_open(const struct mw_engine_config *config, struct mw_engine *
   engine->max_metadata_bytes = config->max_metadata_bytes ? config->max_metadata_bytes : MAX_METADATA;
   engine->limits = complete(config->limits);
   if (!engine->limits.open) engine->limits.open = &engine->conns_open;
-  mw_http_keeper_init(&engine->keeper, &config->keepalive);
+  mw_http_keepalive_init(&engine->keepalive, &config->keepalive, engine->loop, mw_http_lifetime_check, engine);
   mw_http_listeners_init(engine);
   mw_list_init(&engine->conns);
   mw_list_init(&engine->pool);
@@ -80,8 +78,8 @@ static int engine_open(const struct mw_engine_config *config, struct mw_engine *
     return rc;
   }
   mw_http_engine_enter(engine);
-  mw_http_turn_init(engine);
-  if (config->team) mw_http_team_join(config->team, engine);
+  mw_http_turn_open(engine);
+  if (config->team) mw_http_remote_join(engine, config->team);
   *out = &engine->base;
   return 0;
 }
@@ -141,7 +139,7 @@ static void engine_stop(struct mw_engine *base) {
   struct mw_status status = mw_status_shutting_down();
   mw_dispatch_cancel_all(engine->dispatch, status);
   mw_dispatch_cancel_all(&engine->away, status);
-  each_conn(engine, mw_http_conn_end);
+  each_conn(engine, mw_http_conn_goaway);
   uv_stop(&engine->loop->uv);
 }
 
@@ -150,9 +148,9 @@ static void engine_close(struct mw_engine *base) {
   engine->closing = true;
   mw_acceptors_close(&engine->acceptors);
   each_conn(engine, mw_http_conn_abandon);
-  mw_http_keeper_stop(&engine->keeper);
+  mw_http_keepalive_stop(&engine->keepalive);
   mw_http_remote_guests_close(engine);
-  if (engine->seat) mw_http_team_leave(engine);
+  mw_http_remote_leave(engine);
   mw_http_turn_close(engine);
   mw_http_engine_leave(engine);
 }

@@ -3,16 +3,18 @@
  *
  * The rooms, from the top down:
  *
- *   listener  accepting sockets
+ *   http      the vtable of the engine      listener: accepting sockets
  *   sharing/  work sharing between the engines of a server: worker pool, calls that run on another worker
- *   conn/     conn: a connection, its reads and writes      tls: a filter between conn and session
+ *   conn/     turn_handles: order of work within a turn of the loop      lifetime: PINGs, idle time and age
+ *             conn_io: reads and writes of a connection, and its end      timeouts: slow and stalled clients
  *             session: HTTP/2, frames and streams, nothing of gRPC
  *             call: a stream that is a gRPC call, its life and receiving      reply: the same, sending
- *             turn: order of work within a turn of the loop      arrival: arrival time of the bytes of a read
- *             timeouts: slow and stalled clients
+ *             turn: runs the calls that are ready      conn, engine: the state that all of them share
+ *             tls: a filter between conn_io and session      arrival: arrival time of the bytes of a read
  *   h2/       the forms of HTTP/2 and gRPC, without any state of a connection: protocol errors of frames, request,
  *             response, reader of messages, outbox of unsent ones, batch of one gathered write
- *   limits/   limits on resets, control frames and header blocks; receive quota; keepalive; disconnect reasons
+ *   limits/   limits on resets, control frames and header blocks; receive quota; stall detector; times of keepalive;
+ *             disconnect reasons
  *
  * A turn: a connection reads what its socket has and passes the bytes to its session, which only records them. Then the
  * calls with something to do run from the run queue, for a few milliseconds; their handlers submit replies to nghttp2.

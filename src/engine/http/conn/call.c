@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
-#include "engine/http/sharing/remote.h"
+#include "engine/http/conn/call_queue.h"
 #include "engine/http/conn/reply.h"
 
 enum { POOL_MAX = 1024 };
@@ -18,7 +18,7 @@ static void run(struct mw_run_item *item);
 /* ---- life ---- */
 
 static void wake(struct mw_send_backlog_share *share) {
-  mw_http_call_make_ready(MW_CONTAINER(share, struct mw_http_call, share));
+  mw_http_call_queue(MW_CONTAINER(share, struct mw_http_call, share));
 }
 
 static struct mw_http_call *call_new(struct mw_http_engine *engine) {
@@ -71,12 +71,12 @@ static void repay(struct mw_http_call *c) {
   if (c->loan.bytes == 0 && mw_list_empty(&c->loan.link)) return;
   mw_http_loan_return(lender, &c->loan);
   struct mw_http_loan *next = mw_http_loan_first(lender);
-  if (next) mw_http_call_make_ready(MW_CONTAINER(next, struct mw_http_call, loan));
+  if (next) mw_http_call_queue(MW_CONTAINER(next, struct mw_http_call, loan));
 }
 
 /* Releases everything of the call, and resets its fields for the next one. */
 static void clear(struct mw_http_call *c) {
-  if (c->remote) mw_http_remote_end(c->remote);
+  if (c->remote) c->conn->engine->sharing->end(c->remote);
   c->remote = NULL;
   repay(c);
   c->conn->session.grown -= c->window - MW_HTTP_STREAM_WINDOW;
@@ -122,37 +122,10 @@ void mw_http_call_abandon(struct mw_http_call *c) {
 
 /* ---- events of the session ---- */
 
-/* Returns true once the call can be recycled. */
-static bool is_over(const struct mw_http_call *c) { return c->lost && (!c->begun || c->call.finished); }
-
-/* Returns true until the handler has the request: its start and, unless requests are streamed, its message. */
-static bool is_request(const struct mw_http_call *c) {
-  if (!c->begun) return true;
-  return !c->call.finished && c->call.received == 0 && !c->call.route->method->client_streaming;
-}
-
-static void queue(struct mw_http_call *c) {
-  struct mw_run_queue *queue = &c->conn->engine->dispatch->queue;
-  bool request = is_request(c), first = request && mw_dispatch_is_priority(c->request.path);
-  c->item.deadline = request ? c->call.deadline : MW_NEVER;
-  c->item.arrived = request ? c->call.arrived : c->conn->arrived;
-  mw_run_lane_add(first ? &queue->first : &c->conn->lane, &c->item);
-}
-
-void mw_http_call_make_ready(struct mw_http_call *c) {
-  if (c->running) return;
-  if (is_over(c)) {
-    mw_run_item_remove(&c->item);
-    mw_http_turn_add(&c->conn->engine->turn.over, &c->item.link);
-  } else if (!c->item.lane && (c->begun || c->complete)) {
-    queue(c);
-  }
-}
-
 bool mw_http_call_take_data(struct mw_http_call *c, struct mw_slice bytes) {
   c->taken += bytes.len;
   if (c->call.finished || c->lost) return true; /* no handler reads it */
-  mw_http_call_make_ready(c);
+  mw_http_call_queue(c);
   return mw_http_reader_feed(&c->reader, bytes) == 0;
 }
 
@@ -167,12 +140,12 @@ void mw_http_call_take_frame(struct mw_http_call *c, bool end) {
     c->call.deadline = mw_time_add(c->call.arrived, c->request.timeout);
   }
   if (end) mw_http_reader_end(&c->reader);
-  mw_http_call_make_ready(c);
+  mw_http_call_queue(c);
 }
 
 void mw_http_call_lose_stream(struct mw_http_call *c) {
   c->lost = true;
-  mw_http_call_make_ready(c);
+  mw_http_call_queue(c);
 }
 
 /* ---- the end ---- */
@@ -263,7 +236,7 @@ static void borrow(struct mw_http_call *c) {
   if (!mw_http_loan_take(&session->lender, &c->loan, size, limit)) return;
   mw_http_reader_lend(&c->reader);
   struct mw_http_loan *next = mw_http_loan_first(&session->lender);
-  if (next) mw_http_call_make_ready(MW_CONTAINER(next, struct mw_http_call, loan));
+  if (next) mw_http_call_queue(MW_CONTAINER(next, struct mw_http_call, loan));
 }
 
 /* Delivers messages, or the end of the request, while the handler waits for them. */
@@ -322,7 +295,7 @@ static bool op_has_room(struct mw_call *call, size_t size) {
 static void op_read(struct mw_call *call) {
   struct mw_http_call *c = MW_CONTAINER(call, struct mw_http_call, call);
   c->wanted = true;
-  mw_http_call_make_ready(c);
+  mw_http_call_queue(c);
 }
 
 /* ---- stalls ---- */
@@ -338,7 +311,7 @@ static bool is_slow(struct mw_http_call *c, uint64_t now) {
   double seconds = c->conn->engine->limits.message_seconds;
   bool same = owes_input(c) && c->input_messages == c->call.received;
   c->input_messages = c->call.received;
-  if (!mw_http_stands(&c->input, same, c->input.mark, now, seconds)) {
+  if (!mw_http_stalled(&c->input, same, c->input.mark, now, seconds)) {
     if (c->input.since == now) c->input.mark = c->taken;
     return false;
   }
@@ -347,18 +320,18 @@ static bool is_slow(struct mw_http_call *c, uint64_t now) {
   return false;
 }
 
-void mw_http_call_look(struct mw_http_call *c, uint64_t now) {
+void mw_http_call_check_stall(struct mw_http_call *c, uint64_t now) {
   struct mw_http_engine *engine = c->conn->engine;
   if (c->lost) return;
   if (is_slow(c, now)) {
-    mw_http_ending(engine, MW_HTTP_END_MESSAGE, c->conn->peer, NULL);
+    mw_http_engine_report(engine, MW_HTTP_REASON_MESSAGE, c->conn->peer, NULL);
     drop_answer(c);
     reject(c, MW_CODE_DEADLINE_EXCEEDED, "a message did not come in time");
   }
   bool waits = !c->call.finished && !c->call.cancelled && !mw_list_empty(&c->share.link);
   size_t left = waits ? c->conn->session.backlog.moves : c->outbox.bytes + c->status.message.len;
-  if (mw_http_stands(&c->output, c->call.finished || waits, left, now, engine->limits.send_seconds)) {
-    mw_http_ending(engine, MW_HTTP_END_UNTAKEN, c->conn->peer, NULL);
+  if (mw_http_stalled(&c->output, c->call.finished || waits, left, now, engine->limits.send_seconds)) {
+    mw_http_engine_report(engine, MW_HTTP_REASON_RESPONSE, c->conn->peer, NULL);
     if (waits) {
       drop_answer(c);
       reject(c, MW_CODE_RESOURCE_EXHAUSTED, "the client does not read from its connection");
@@ -392,6 +365,7 @@ static void report_sent(struct mw_http_call *c) {
 
 static void begin(struct mw_http_call *c) {
   struct mw_call *call = &c->call;
+  struct mw_http_engine *engine = c->conn->engine;
   c->begun = true;
   call->ops = &ops;
   call->path = c->request.path;
@@ -404,15 +378,15 @@ static void begin(struct mw_http_call *c) {
     mw_dispatch_log_failed(call, call->path, &refusal.status);
     if (!refusal.grpc) {
       const char *text = (const char *)refusal.status.message.data;
-      mw_http_ending(c->conn->engine, MW_HTTP_END_FOREIGN, call->peer, text);
+      mw_http_engine_report(engine, MW_HTTP_REASON_NOT_GRPC, call->peer, text);
     }
     mw_http_reply_refuse(c, &refusal);
     return;
   }
   call->request = c->request.metadata;
   mw_http_reader_set_compression(&c->reader, c->request.compression);
-  if (mw_http_remote_start(c)) return;
-  mw_dispatch_start(c->conn->engine->dispatch, call);
+  if (engine->sharing && engine->sharing->start(c)) return;
+  mw_dispatch_start(engine->dispatch, call);
 }
 
 /* Starts the deadline's timer after a run: a call that is over by then needs none. */
@@ -436,7 +410,7 @@ static void run(struct mw_run_item *item) {
     start_timer(c);
   }
   c->running = false;
-  if (is_over(c)) mw_http_call_recycle(c);
+  if (mw_http_call_is_over(c)) mw_http_call_recycle(c);
 }
 
 static const struct mw_engine_call_ops ops = {

@@ -17,7 +17,7 @@
 #include "engine/http/h2/reader.h"
 #include "engine/http/h2/outbox.h"
 #include "engine/http/h2/request.h"
-#include "engine/http/conn/timeouts.h"
+#include "engine/http/limits/stall.h"
 
 struct mw_http_call {
   struct mw_call call;
@@ -44,7 +44,7 @@ struct mw_http_call {
   size_t window;            /* of the stream */
   size_t consumed;          /* bytes of credit since the window last grew */
   uint64_t taken;           /* bytes of DATA */
-  struct mw_http_stand input, output;
+  struct mw_http_stall input, output;
   uint64_t input_messages; /* messages received at the last check of `input` */
 
   /* Receiving. */
@@ -84,7 +84,7 @@ void mw_http_call_keep_data(struct mw_http_call *call);
 void mw_http_call_recycle(struct mw_http_call *call);
 
 /* Ends the call if the client stalls it for too long. `now` is the time of timeouts.h. */
-void mw_http_call_look(struct mw_http_call *call, uint64_t now);
+void mw_http_call_check_stall(struct mw_http_call *call, uint64_t now);
 
 /* Drops the call without an event for its handler, because the engine closes. */
 void mw_http_call_abandon(struct mw_http_call *call);
@@ -97,7 +97,9 @@ static inline void mw_http_call_count(struct mw_http_call *call) {
   mw_send_backlog_count(&call->share, call->outbox.held + call->promised);
 }
 
-/* Queues the call's item, or a call that is over for recycling. Does nothing while the item runs. */
-void mw_http_call_make_ready(struct mw_http_call *call);
+/* Returns true once the call can be recycled. */
+static inline bool mw_http_call_is_over(const struct mw_http_call *c) {
+  return c->lost && (!c->begun || c->call.finished);
+}
 
 #endif

@@ -28,7 +28,7 @@ struct mw_http_conn {
   struct mw_http_engine *engine;
   int fd;                  /* libuv's */
   struct mw_list link;     /* in engine->conns */
-  struct mw_list dirty;    /* in engine->turn.dirty */
+  struct mw_list dirty;    /* in engine->turn.to_flush */
   struct mw_run_lane lane; /* of its calls */
   int64_t arrived;         /* mw_clock_mono() arrival time of the newest read, estimated (arrival.h) */
   struct mw_http_session session;
@@ -37,7 +37,7 @@ struct mw_http_conn {
   uint8_t *unsent; /* owned; the bytes of the write under way; NULL for none */
   uv_shutdown_t shutdown;
   struct mw_timer *linger; /* limit for the client to close its side; NULL unless lingering */
-  struct mw_http_watch watch;
+  struct mw_http_timeouts timeouts;
   struct mw_http_keepalive keepalive;
   bool closed;
   bool counted;  /* in *engine->open_conns */
@@ -48,32 +48,10 @@ struct mw_http_conn {
 /* Makes a connection without a socket and a session. Returns NULL without memory. */
 struct mw_http_conn *mw_http_conn_new(struct mw_http_engine *engine);
 
-/* Makes a connection for an accepted socket, which it takes. Returns false without memory, and then leaves the socket
- * to the caller. */
-bool mw_http_conn_accept(struct mw_http_engine *engine, int fd, const struct sockaddr_storage *peer, socklen_t size);
-
 /* Schedules a write of the session's pending output at the end of the turn. */
 static inline void mw_http_conn_mark(struct mw_http_conn *conn) {
-  if (!conn->closed) mw_http_turn_add(&conn->engine->turn.dirty, &conn->dirty);
+  if (!conn->closed) mw_http_turn_add(&conn->engine->turn.to_flush, &conn->dirty);
 }
-
-/* Writes the session's pending output, as much as the socket takes. Closes the connection once the session is done. */
-void mw_http_conn_flush(struct mw_http_conn *conn);
-
-/* Starts a graceful shutdown: two GOAWAYs, see mw_http_session_drain(). */
-void mw_http_conn_drain(struct mw_http_conn *conn);
-
-/* Sends the final GOAWAY; live streams go on, new ones are ignored. */
-void mw_http_conn_end(struct mw_http_conn *conn);
-
-/* Closes the connection at once and cancels its live calls. */
-void mw_http_conn_close(struct mw_http_conn *conn);
-
-/* Closes the connection and cancels its live calls. Written bytes still go out, and the connection lingers. */
-void mw_http_conn_say_goodbye(struct mw_http_conn *conn);
-
-/* Closes the connection and drops its calls without an event, because the engine closes. */
-void mw_http_conn_abandon(struct mw_http_conn *conn);
 
 /* Releases a call's reference. */
 void mw_http_conn_unref(struct mw_http_conn *conn);

@@ -12,10 +12,30 @@
 #include "engine/http/limits/reasons.h"
 #include "engine/http/limits/keepalive.h"
 #include "engine/http/h2/memory.h"
-#include "engine/http/sharing/worker_pool.h"
 #include "engine/http/conn/turn.h"
 #include "loop/acceptor.h"
 #include "rpc/engine.h"
+
+struct mw_http_call;
+struct mw_http_engine;
+struct mw_http_remote;
+struct mw_http_seat;
+
+/* The operations of work sharing (sharing/remote.h) that connections and calls use. */
+struct mw_http_sharing {
+  /* Passes a call that is about to start to another worker, if this worker is busy and the other is not. Returns true
+   * if it did; the call has a handler then. */
+  bool (*start)(struct mw_http_call *call);
+
+  /* The call is over or abandoned. Cancels the remote call if it is not finished; releases the reference. */
+  void (*end)(struct mw_http_remote *remote);
+
+  /* Sends all pending batches of the engine. */
+  void (*send)(struct mw_http_engine *engine);
+
+  /* Publishes to the other workers whether this one is idle. */
+  void (*set_idle)(struct mw_http_engine *engine, bool idle);
+};
 
 enum { MW_HTTP_INPUT = 64 * 1024 };
 
@@ -25,9 +45,9 @@ struct mw_http_engine {
   struct mw_dispatch *dispatch;
   size_t max_receive_bytes, max_metadata_bytes;
   struct mw_engine_limits limits; /* defaults filled in */
-  struct mw_http_endings endings;
+  struct mw_http_reasons reasons;
   _Atomic unsigned conns_open; /* limits.open points here by default */
-  struct mw_http_keeper keeper;
+  struct mw_http_keepalive_engine keepalive;
   struct mw_http_turn turn;
   struct mw_acceptors acceptors; /* see listener.h */
   struct mw_list conns;          /* struct mw_http_conn.link */
@@ -40,16 +60,17 @@ struct mw_http_engine {
   nghttp2_mem memory;
   struct mw_buf scratch; /* for decompressing a message */
 
-  /* Work sharing, see remote.h. NULL unless it is on. */
+  /* Work sharing, see sharing/remote.h. NULL unless it is on. */
+  const struct mw_http_sharing *sharing;
   struct mw_engine_team *team;
   struct mw_http_seat *seat;
-  struct mw_list drafts;   /* struct mw_http_lane.drafted: batches to send */
   struct mw_list guests;   /* struct mw_http_remote.link: calls of other engines that run here */
   struct mw_dispatch away; /* dispatch of this engine's calls that run elsewhere */
   struct mw_router away_router;
   struct mw_route away_routes[2]; /* for a single request message, for a stream of them */
 
   unsigned open; /* open libuv handles, plus one until the engine is closed */
+  void (*free)(struct mw_http_engine *engine);
   bool draining, stopping, closing;
   bool late; /* the time to flush the last replies is over */
   struct mw_http_batch batch;
@@ -62,6 +83,22 @@ static inline struct mw_http_engine *mw_http_engine_of(struct mw_engine *engine)
 
 /* Counts a handle that opens, or that has closed. The last to close frees the engine. */
 static inline void mw_http_engine_enter(struct mw_http_engine *engine) { engine->open++; }
-void mw_http_engine_leave(struct mw_http_engine *engine);
+static inline void mw_http_engine_leave(struct mw_http_engine *engine) {
+  if (--engine->open == 0) engine->free(engine);
+}
+
+static inline void mw_http_engine_set_idle(struct mw_http_engine *engine, bool idle) {
+  if (engine->sharing) engine->sharing->set_idle(engine, idle);
+}
+
+static inline void mw_http_engine_send_shared(struct mw_http_engine *engine) {
+  if (engine->sharing) engine->sharing->send(engine);
+}
+
+/* Reports a disconnect reason; `peer` and `detail` may be NULL. */
+static inline void mw_http_engine_report(struct mw_http_engine *engine, enum mw_http_reason reason, const char *peer,
+                                         const char *detail) {
+  mw_http_reason_report(&engine->reasons, engine->dispatch->metrics, reason, peer, detail);
+}
 
 #endif

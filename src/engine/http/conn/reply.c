@@ -3,6 +3,7 @@
  * the trailers with the last DATA frame; if no message is left, mw_http_reply_finish() submits them at once. */
 #include "engine/http/conn/reply.h"
 
+#include "engine/http/conn/call_queue.h"
 #include "engine/http/h2/response.h"
 
 enum { IN_ARENA = 1024, FRAME_HEAD = 9 };
@@ -54,7 +55,7 @@ int mw_http_reply_send_data(nghttp2_session *ng, nghttp2_frame *frame, const uin
   mw_http_batch_copy(batch, head, FRAME_HEAD);
   c->departed += mw_http_outbox_take(&c->outbox, length, batch);
   mw_http_call_count(c);
-  if (c->departed > 0) mw_http_call_make_ready(c);
+  if (c->departed > 0) mw_http_call_queue(c);
   return 0;
 }
 
@@ -159,7 +160,7 @@ static int answer_without_message(struct mw_http_call *c) {
 
 void mw_http_reply_finish(struct mw_call *call, const struct mw_status *status, bool last) {
   struct mw_http_call *c = call_of(call);
-  mw_http_call_make_ready(c); /* if the stream is closed, the call is over now */
+  mw_http_call_queue(c); /* if the stream is closed, the call is over now */
   if (c->lost) return;
   if (c->judged) {
     last = false;

@@ -19,25 +19,25 @@ static struct mw_http_call *call_of(struct mw_http_session *session, int32_t str
   return session->latest = nghttp2_session_get_stream_user_data(session->ng, stream);
 }
 
-void mw_http_session_tell(struct mw_http_session *session, enum mw_http_ending ending, const char *detail) {
+void mw_http_session_log(struct mw_http_session *session, enum mw_http_reason reason, const char *detail) {
   struct mw_http_conn *conn = conn_of(session);
-  if (session->told) return;
-  session->told = true;
-  mw_http_ending(conn->engine, ending, conn->peer, detail);
+  if (session->logged) return;
+  session->logged = true;
+  mw_http_engine_report(conn->engine, reason, conn->peer, detail);
 }
 
 /* Payload of the PING after the first GOAWAY. */
-static const uint8_t goodbye[8] = "goodbye";
+static const uint8_t drain_ping[8] = "goodbye";
 
 static void submit_goaway(struct mw_http_session *session, uint32_t error, const char *reason) {
   int32_t last = nghttp2_session_get_last_proc_stream_id(session->ng);
   nghttp2_submit_goaway(session->ng, NGHTTP2_FLAG_NONE, last, error, (const uint8_t *)reason, strlen(reason));
 }
 
-/* The connection ends once its GOAWAY is written, or after a timeout of the watch, which the next write restarts. */
-static void give_up(struct mw_http_session *session) {
+/* The connection ends once its GOAWAY is written, or after a timeout, whose timer the next write restarts. */
+static void stop_receiving(struct mw_http_session *session) {
   session->failed = true;
-  mw_http_watch_stop(conn_of(session));
+  mw_http_timeouts_stop(&conn_of(session)->timeouts);
 }
 
 /* ---- what arrives ---- */
@@ -46,7 +46,7 @@ static void give_up(struct mw_http_session *session) {
  * a client that does not read could have any number of them queued. */
 static void count_reset(struct mw_http_session *session) {
   if (mw_http_flood_count_reset(&session->frames.flood, false) == MW_HTTP_NO_EXCESS) return;
-  mw_http_session_fail(session, NGHTTP2_ENHANCE_YOUR_CALM, MW_HTTP_END_RESETS);
+  mw_http_session_fail(session, NGHTTP2_ENHANCE_YOUR_CALM, MW_HTTP_REASON_RESETS);
 }
 
 static void reset(struct mw_http_session *session, int32_t stream, uint32_t error) {
@@ -54,15 +54,15 @@ static void reset(struct mw_http_session *session, int32_t stream, uint32_t erro
 }
 
 /* Returns the error with which a new stream is refused, or NGHTTP2_NO_ERROR. */
-static uint32_t objection(struct mw_http_session *session, int32_t stream) {
-  if (stream == session->condemned) return NGHTTP2_PROTOCOL_ERROR;
+static uint32_t refusal_error(struct mw_http_session *session, int32_t stream) {
+  if (stream == session->reset_on_open) return NGHTTP2_PROTOCOL_ERROR;
   return session->open < conn_of(session)->engine->limits.streams ? NGHTTP2_NO_ERROR : NGHTTP2_REFUSED_STREAM;
 }
 
 static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, void *user) {
   struct mw_http_session *session = user;
   if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST) return 0;
-  uint32_t error = objection(session, frame->hd.stream_id);
+  uint32_t error = refusal_error(session, frame->hd.stream_id);
   if (error != NGHTTP2_NO_ERROR) {
     count_reset(session);
     reset(session, frame->hd.stream_id, error);
@@ -102,15 +102,18 @@ static int on_data_chunk(nghttp2_session *ng, uint8_t flags, int32_t stream, con
   return 0;
 }
 
-/* A client that answers the goodbye PING has read the GOAWAY before it. */
+/* A client that answers the drain PING has read the GOAWAY before it. */
 static int take_ping(struct mw_http_session *session, const nghttp2_ping *ping) {
   static const char reason[] = "too_many_pings"; /* the debug data that gRPC clients look for (gRFC A8) */
   if (ping->hd.flags & NGHTTP2_FLAG_ACK) {
-    if (memcmp(ping->opaque_data, goodbye, sizeof goodbye) == 0 && session->draining) mw_http_session_goaway(session);
+    if (memcmp(ping->opaque_data, drain_ping, sizeof drain_ping) == 0 && session->draining)
+      mw_http_session_goaway(session);
     return 0;
   }
-  if (mw_http_keepalive_take_ping(conn_of(session))) return 0;
-  mw_http_session_tell(session, MW_HTTP_END_PINGS, NULL);
+  struct mw_http_conn *conn = conn_of(session);
+  bool idle = mw_list_empty(&session->calls);
+  if (mw_http_keepalive_take_ping(&conn->engine->keepalive, &conn->keepalive, idle)) return 0;
+  mw_http_session_log(session, MW_HTTP_REASON_PINGS, NULL);
   submit_goaway(session, NGHTTP2_ENHANCE_YOUR_CALM, reason);
   return NGHTTP2_ERR_CALLBACK_FAILURE;
 }
@@ -122,10 +125,10 @@ static bool is_free(const struct mw_http_session *session, const struct mw_http_
 
 static int take_reset(struct mw_http_session *session, int32_t stream) {
   const struct mw_http_call *call = call_of(session, stream);
-  if (session->closing || (call && is_free(session, call))) return 0;
+  if (session->injecting || (call && is_free(session, call))) return 0;
   bool begun = call && (call->begun || call->opened != session->frames.flood.now); /* or it waits in the run queue */
   if (mw_http_flood_count_reset(&session->frames.flood, begun) == MW_HTTP_NO_EXCESS) return 0;
-  mw_http_session_fail(session, NGHTTP2_ENHANCE_YOUR_CALM, MW_HTTP_END_RESETS);
+  mw_http_session_fail(session, NGHTTP2_ENHANCE_YOUR_CALM, MW_HTTP_REASON_RESETS);
   return NGHTTP2_ERR_CALLBACK_FAILURE;
 }
 
@@ -147,14 +150,14 @@ static int on_frame(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
  * streams left. nghttp2 ends the connection, and nothing is logged, because this is a normal end. */
 static int on_invalid_frame(nghttp2_session *ng, const nghttp2_frame *frame, int error, void *user) {
   struct mw_http_session *session = user;
-  if (frame->hd.type == NGHTTP2_GOAWAY) session->told = true;
+  if (frame->hd.type == NGHTTP2_GOAWAY) session->logged = true;
   return 0;
 }
 
 static int on_stream_close(nghttp2_session *ng, int32_t stream, uint32_t error, void *user) {
   struct mw_http_session *session = user;
   struct mw_http_conn *conn = conn_of(session);
-  conn->keepalive.quiet = uv_now(&conn->engine->loop->uv);
+  conn->keepalive.last_stream_end = uv_now(&conn->engine->loop->uv);
   struct mw_http_call *call = call_of(session, stream);
   session->latest = NULL;
   if (!call) return 0;
@@ -177,9 +180,9 @@ static void count_sent_reset(struct mw_http_session *session, uint32_t error) {
 /* Submits the PING once the first GOAWAY is sent: nghttp2 sends a PING that was submitted together with it first. */
 static void after_goaway(struct mw_http_session *session, uint32_t error) {
   if (error != NGHTTP2_NO_ERROR) {
-    mw_http_session_tell(session, MW_HTTP_END_PROTOCOL, nghttp2_http2_strerror(error));
-  } else if (!session->ending) {
-    nghttp2_submit_ping(session->ng, NGHTTP2_FLAG_NONE, goodbye);
+    mw_http_session_log(session, MW_HTTP_REASON_PROTOCOL, nghttp2_http2_strerror(error));
+  } else if (!session->goaway_due) {
+    nghttp2_submit_ping(session->ng, NGHTTP2_FLAG_NONE, drain_ping);
   }
 }
 
@@ -192,7 +195,7 @@ static int on_frame_sent(nghttp2_session *ng, const nghttp2_frame *frame, void *
   if (frame->hd.type == NGHTTP2_GOAWAY) after_goaway(session, frame->goaway.error_code);
   if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA) return 0;
   session->frames.flood.frames++;
-  conn_of(session)->keepalive.spoke = true;
+  conn_of(session)->keepalive.sent_since_ping = true;
   if (!(frame->hd.flags & NGHTTP2_FLAG_END_STREAM)) return 0;
   session->frames.flood.answered++;
   struct mw_http_call *call = call_of(session, frame->hd.stream_id);
@@ -246,7 +249,7 @@ int mw_http_session_init(struct mw_http_session *session, struct mw_http_engine 
   int rc = nghttp2_session_server_new3(&session->ng, engine->callbacks, session, engine->option, &engine->memory);
   if (rc != 0) return MW_ENOMEM;
   const nghttp2_settings_entry settings[] = {
-      {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, UINT32_MAX}, /* greet() replaces it with the limit */
+      {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, UINT32_MAX}, /* send_settings() replaces it with the limit */
       {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, MW_HTTP_STREAM_WINDOW},
       {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, (uint32_t)engine->max_metadata_bytes},
   };
@@ -258,47 +261,48 @@ int mw_http_session_init(struct mw_http_session *session, struct mw_http_engine 
 /* ---- bytes ---- */
 
 /* Returns true for the first letter of an HTTP/1 method (RFC 9110, section 9; PATCH). */
-static bool begins_method(uint8_t first) { return first != 0 && strchr("CDGHOPT", first) != NULL; }
+static bool begins_http1_method(uint8_t first) { return first != 0 && strchr("CDGHOPT", first) != NULL; }
 
 /* Logs the protocol that the client speaks instead of HTTP/2. `bytes` are the newest. */
-static void tell_foreign(struct mw_http_session *session, struct mw_slice bytes) {
+static void log_protocol(struct mw_http_session *session, struct mw_slice bytes) {
   enum { TLS_HANDSHAKE = 0x16, SHOWN = 80 };
-  if (session->first == TLS_HANDSHAKE) {
-    mw_http_session_tell(session, MW_HTTP_END_TLS, "the client speaks TLS, this port has none");
-  } else if (begins_method(session->first)) {
+  if (session->first_byte == TLS_HANDSHAKE) {
+    mw_http_session_log(session, MW_HTTP_REASON_TLS, "the client speaks TLS, this port has none");
+  } else if (begins_http1_method(session->first_byte)) {
     char line[SHOWN + 1];
     snprintf(line, sizeof line, "%.*s", (int)(bytes.len < SHOWN ? bytes.len : SHOWN), (const char *)bytes.data);
     line[strcspn(line, "\r\n")] = '\0';
     session->http1 = true;
-    mw_http_session_tell(session, MW_HTTP_END_HTTP1, line);
+    mw_http_session_log(session, MW_HTTP_REASON_HTTP1, line);
   } else {
-    mw_http_session_tell(session, MW_HTTP_END_PROTOCOL, nghttp2_strerror(NGHTTP2_ERR_BAD_CLIENT_MAGIC));
+    mw_http_session_log(session, MW_HTTP_REASON_PROTOCOL, nghttp2_strerror(NGHTTP2_ERR_BAD_CLIENT_MAGIC));
   }
 }
 
 static bool feed(struct mw_http_session *session, struct mw_slice bytes) {
   ssize_t n = bytes.len > 0 ? nghttp2_session_mem_recv(session->ng, bytes.data, bytes.len) : 0;
   if (n >= 0) return true;
-  if (n == NGHTTP2_ERR_BAD_CLIENT_MAGIC && !session->greeted) {
-    tell_foreign(session, bytes);
+  if (n == NGHTTP2_ERR_BAD_CLIENT_MAGIC && !session->preface_sent) {
+    log_protocol(session, bytes);
     return false;
   }
   bool flooded = n == NGHTTP2_ERR_FLOODED;
-  mw_http_session_tell(session, flooded ? MW_HTTP_END_ACKS : MW_HTTP_END_PROTOCOL, nghttp2_strerror((int)n));
+  mw_http_session_log(session, flooded ? MW_HTTP_REASON_UNREAD_ACKS : MW_HTTP_REASON_PROTOCOL,
+                      nghttp2_strerror((int)n));
   return false;
 }
 
 /* Ends the connection for a fault of frames.h. Returns false when it must be closed at once. */
-static bool end(struct mw_http_session *session, uint32_t error) {
-  static const enum mw_http_ending endings[] = {[MW_HTTP_NO_EXCESS] = MW_HTTP_END_PROTOCOL,
-                                                [MW_HTTP_EXCESS_RESETS] = MW_HTTP_END_RESETS,
-                                                [MW_HTTP_EXCESS_CONTROL] = MW_HTTP_END_CONTROL,
-                                                [MW_HTTP_EXCESS_BLOCK] = MW_HTTP_END_BLOCK};
+static bool end_connection(struct mw_http_session *session, uint32_t error) {
+  static const enum mw_http_reason reasons[] = {[MW_HTTP_NO_EXCESS] = MW_HTTP_REASON_PROTOCOL,
+                                                [MW_HTTP_EXCESS_RESETS] = MW_HTTP_REASON_RESETS,
+                                                [MW_HTTP_EXCESS_CONTROL] = MW_HTTP_REASON_CONTROL_FRAMES,
+                                                [MW_HTTP_EXCESS_BLOCK] = MW_HTTP_REASON_LONG_HEADERS};
   if (error != NGHTTP2_ENHANCE_YOUR_CALM) {
-    give_up(session); /* after_goaway() logs it */
+    stop_receiving(session); /* after_goaway() logs it */
     return nghttp2_session_terminate_session(session->ng, error) == 0;
   }
-  mw_http_session_fail(session, error, endings[session->frames.excess]);
+  mw_http_session_fail(session, error, reasons[session->frames.excess]);
   return true;
 }
 
@@ -311,9 +315,9 @@ static bool is_live(const struct mw_http_session *session, int32_t stream) {
 static bool close_stream(struct mw_http_session *session, int32_t stream) {
   const uint8_t id[4] = {(uint8_t)(stream >> 24), (uint8_t)(stream >> 16), (uint8_t)(stream >> 8), (uint8_t)stream};
   const uint8_t frame[] = {0, 0, 4, NGHTTP2_RST_STREAM, 0, id[0], id[1], id[2], id[3], 0, 0, 0, NGHTTP2_CANCEL};
-  session->closing = true;
+  session->injecting = true;
   bool stands = feed(session, mw_slice(frame, sizeof frame));
-  session->closing = false;
+  session->injecting = false;
   return stands;
 }
 
@@ -321,10 +325,11 @@ static bool close_stream(struct mw_http_session *session, int32_t stream) {
 static bool answer(struct mw_http_session *session, const struct mw_http_fault *fault) {
   enum mw_http_blame blame = fault->blame;
   bool live = is_live(session, fault->stream);
-  if (blame == MW_HTTP_BLAME_CONNECTION || (blame == MW_HTTP_BLAME_EITHER && !live)) return end(session, fault->error);
+  if (blame == MW_HTTP_BLAME_CONNECTION || (blame == MW_HTTP_BLAME_EITHER && !live))
+    return end_connection(session, fault->error);
   if (blame == MW_HTTP_BLAME_FRAME || (blame == MW_HTTP_BLAME_LIVE && !live)) return true;
   if (blame == MW_HTTP_BLAME_OPENING && !live) {
-    session->condemned = fault->stream;
+    session->reset_on_open = fault->stream;
     return true;
   }
   if (live) count_reset(session);
@@ -335,7 +340,7 @@ static bool answer(struct mw_http_session *session, const struct mw_http_fault *
 
 bool mw_http_session_receive(struct mw_http_session *session, struct mw_slice bytes) {
   struct mw_http_frames *frames = &session->frames;
-  if (session->first == 0 && bytes.len > 0) session->first = bytes.data[0];
+  if (session->first_byte == 0 && bytes.len > 0) session->first_byte = bytes.data[0];
   frames->flood.now = uv_now(&conn_of(session)->engine->loop->uv);
   while (!session->failed && !mw_http_frames_done(frames, bytes)) {
     struct mw_http_fault fault;
@@ -352,24 +357,24 @@ void mw_http_session_keep_data(struct mw_http_session *session) {
   }
 }
 
-void mw_http_session_fail(struct mw_http_session *session, uint32_t error, enum mw_http_ending ending) {
+void mw_http_session_fail(struct mw_http_session *session, uint32_t error, enum mw_http_reason reason) {
   if (session->failed) return;
-  give_up(session);
-  mw_http_session_tell(session, ending, NULL);
+  stop_receiving(session);
+  mw_http_session_log(session, reason, NULL);
   nghttp2_session_terminate_session(session->ng, error);
   mw_http_conn_mark(conn_of(session));
 }
 
 /* Submits the final GOAWAY only when it can be written: streams that begin until then are served. */
-static void say_last_stream(struct mw_http_session *session) {
-  if (!session->ending || session->ended) return;
-  session->ended = true;
+static void submit_final_goaway(struct mw_http_session *session) {
+  if (!session->goaway_due || session->goaway_sent) return;
+  session->goaway_sent = true;
   submit_goaway(session, NGHTTP2_NO_ERROR, "");
 }
 
 /* Sends the first SETTINGS with the limit of concurrent streams. nghttp2 itself gets no limit: for one stream too many
  * it would end the connection, while RFC 9113, 5.1.2 makes that a stream error. */
-static bool greet(struct mw_http_session *session, struct mw_http_batch *batch) {
+static bool send_settings(struct mw_http_session *session, struct mw_http_batch *batch) {
   enum { TYPE = 3, LIMIT = 9 + 2, MOST = 64 };
   const uint8_t *data;
   uint8_t frame[MOST];
@@ -379,7 +384,7 @@ static bool greet(struct mw_http_session *session, struct mw_http_batch *batch) 
   uint32_t limit = conn_of(session)->engine->limits.streams;
   for (int i = 0; i < 4; i++) frame[LIMIT + i] = (uint8_t)(limit >> (24 - 8 * i));
   mw_http_batch_copy(batch, frame, (size_t)n);
-  session->greeted = true;
+  session->preface_sent = true;
   return true;
 }
 
@@ -393,20 +398,20 @@ static void answer_http1(struct mw_http_session *session, struct mw_http_batch *
                    "content-length: %zu\r\nconnection: close\r\n\r\n%s",
                    sizeof text - 1, text);
   mw_http_batch_copy(batch, (const uint8_t *)answer, (size_t)n);
-  session->greeted = true;
+  session->preface_sent = true;
 }
 
 /* Returns true while the client may turn out to speak HTTP/1. A connection that ends before does not wait. */
 static bool waits_for_preface(struct mw_http_session *session) {
-  if (session->greeted || mw_http_frames_begun(&session->frames) || conn_of(session)->tls) return false;
-  return !session->draining && !session->ending && !session->failed;
+  if (session->preface_sent || mw_http_frames_begun(&session->frames) || conn_of(session)->tls) return false;
+  return !session->draining && !session->goaway_due && !session->failed;
 }
 
 bool mw_http_session_pull(struct mw_http_session *session, struct mw_http_batch *batch, bool *more) {
-  if (session->http1 && !session->greeted) answer_http1(session, batch);
+  if (session->http1 && !session->preface_sent) answer_http1(session, batch);
   if (session->http1 || waits_for_preface(session)) return true;
-  if (!session->greeted && !greet(session, batch)) return false;
-  say_last_stream(session);
+  if (!session->preface_sent && !send_settings(session, batch)) return false;
+  submit_final_goaway(session);
   while (mw_http_batch_has_room(batch)) {
     const uint8_t *data;
     ssize_t n = nghttp2_session_mem_send(session->ng, &data);
@@ -433,7 +438,7 @@ void mw_http_session_drain(struct mw_http_session *session) {
   nghttp2_submit_shutdown_notice(session->ng);
 }
 
-void mw_http_session_goaway(struct mw_http_session *session) { session->ending = true; }
+void mw_http_session_goaway(struct mw_http_session *session) { session->goaway_due = true; }
 
 void mw_http_session_lose(struct mw_http_session *session) {
   for (struct mw_list *link = session->calls.next; link != &session->calls; link = link->next) {

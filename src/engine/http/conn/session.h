@@ -35,19 +35,19 @@ struct mw_http_session {
   struct mw_http_frames frames;
   struct mw_http_lender lender;
   struct mw_send_backlog backlog;
-  size_t grown;        /* bytes by which stream windows have grown */
-  unsigned open;       /* calls that have a stream */
-  int32_t condemned;   /* stream to reset when it opens; 0 for none */
-  bool closing;        /* nghttp2 reads an RST_STREAM that close_stream() made */
-  uint32_t own_resets; /* RST_STREAMs that reset() has queued and nghttp2 has not sent */
-  bool greeted;        /* SETTINGS, or the response to HTTP/1, are sent */
-  uint8_t first;       /* first byte of the connection */
-  bool http1;          /* the client speaks HTTP/1 and gets a response in it */
-  bool failed;         /* a GOAWAY with an error is queued; nothing more is received */
-  bool told;           /* the disconnect reason is logged */
-  bool draining;       /* the first GOAWAY is queued */
-  bool ending;         /* the final GOAWAY is due */
-  bool ended;          /* the final GOAWAY is queued */
+  size_t grown;          /* bytes by which stream windows have grown */
+  unsigned open;         /* calls that have a stream */
+  int32_t reset_on_open; /* stream to reset when it opens; 0 for none */
+  bool injecting;        /* nghttp2 reads an RST_STREAM that close_stream() made */
+  uint32_t own_resets;   /* RST_STREAMs that reset() has queued and nghttp2 has not sent */
+  bool preface_sent;     /* SETTINGS, or the response to HTTP/1, are sent */
+  uint8_t first_byte;    /* first byte of the connection */
+  bool http1;            /* the client speaks HTTP/1 and gets a response in it */
+  bool failed;           /* a GOAWAY with an error is queued; nothing more is received */
+  bool logged;           /* the disconnect reason is logged */
+  bool draining;         /* the first GOAWAY is queued */
+  bool goaway_due;       /* the final GOAWAY is due */
+  bool goaway_sent;      /* the final GOAWAY is queued */
 };
 
 /* Makes the callbacks and options that all sessions of an engine share. Returns 0 or MW_ENOMEM; in both cases the
@@ -77,12 +77,12 @@ void mw_http_session_drain(struct mw_http_session *session);
 /* Sends the final GOAWAY, with the id of the last stream that was accepted, at the next pull. */
 void mw_http_session_goaway(struct mw_http_session *session);
 
-/* Ends the connection for a fault of the client: logs `ending` and queues a GOAWAY with `error`. Nothing more is
+/* Ends the connection for a fault of the client: logs `reason` and queues a GOAWAY with `error`. Nothing more is
  * received. */
-void mw_http_session_fail(struct mw_http_session *session, uint32_t error, enum mw_http_ending ending);
+void mw_http_session_fail(struct mw_http_session *session, uint32_t error, enum mw_http_reason reason);
 
 /* Logs the disconnect reason, once for the connection; `detail` may be NULL. */
-void mw_http_session_tell(struct mw_http_session *session, enum mw_http_ending ending, const char *detail);
+void mw_http_session_log(struct mw_http_session *session, enum mw_http_reason reason, const char *detail);
 
 /* The connection is closed: ends every stream and makes its call ready to be cancelled. */
 void mw_http_session_lose(struct mw_http_session *session);

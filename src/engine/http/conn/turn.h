@@ -14,25 +14,19 @@
 
 #include "rpc/run_queue.h"
 
-struct mw_http_engine;
-
 struct mw_http_turn {
   uv_prepare_t prepare;
   uv_check_t check;
   uv_idle_t idle;            /* active while work is left over: keeps the poll from blocking */
-  struct mw_list over;       /* struct mw_http_call.item.link */
-  struct mw_list dirty;      /* struct mw_http_conn.dirty */
+  struct mw_list recyclable; /* struct mw_http_call.item.link */
+  struct mw_list to_flush;   /* struct mw_http_conn.dirty */
   struct mw_run_lane guests; /* calls of other workers that run here */
 
-  int64_t polled; /* mw_clock_mono() at the end of the last poll, give or take a millisecond */
-  int64_t asleep; /* mw_clock_mono() at the start of the newest poll */
+  int64_t poll_ended; /* mw_clock_mono() at the end of the last poll, give or take a millisecond */
+  int64_t poll_began; /* mw_clock_mono() at the start of the newest poll */
 };
 
-/* Starts the handles, which count for the engine (mw_http_engine_enter()). */
-void mw_http_turn_init(struct mw_http_engine *engine);
-void mw_http_turn_close(struct mw_http_engine *engine);
-
-/* Adds a call to `over` or a connection to `dirty`, unless it is in there. */
+/* Adds a call to `recyclable` or a connection to `to_flush`, unless it is in there. */
 static inline void mw_http_turn_add(struct mw_list *list, struct mw_list *node) {
   if (mw_list_empty(node)) mw_list_push(list, node);
 }
@@ -42,6 +36,9 @@ void mw_http_turn_run_ready(struct mw_http_turn *turn);
 
 /* The same after a read. Does nothing while calls of earlier turns wait: those run first, after the poll. */
 void mw_http_turn_run_read(struct mw_http_turn *turn);
+
+/* Returns the mw_clock_mono() time of the end of the newest poll: libuv updates uv_now() then. */
+int64_t mw_http_turn_poll_end(const struct mw_http_turn *turn);
 
 /* Returns the earliest mw_clock_mono() time at which bytes that the last poll did not report can have arrived. */
 int64_t mw_http_turn_earliest(const struct mw_http_turn *turn);

@@ -44,6 +44,8 @@ struct mw_http_remote {
   char peer[MW_PEER_MAX];
 };
 
+/* ---- remote.c ---- */
+
 void mw_http_remote_unref(struct mw_http_remote *remote);
 
 /* ---- remote_owner.c: the owner's side ---- */
@@ -51,13 +53,11 @@ void mw_http_remote_unref(struct mw_http_remote *remote);
 /* Initialises the engine's members for work sharing. Its dispatch must be set. */
 void mw_http_remote_init(struct mw_http_engine *engine);
 
-/* Passes a call that is about to start to another worker, if this worker is busy and the other is not. Returns true if
- * it did; the call has a handler then. */
-bool mw_http_remote_start(struct mw_http_call *call);
+/* Turns work sharing on, if the team has a free slot. */
+void mw_http_remote_join(struct mw_http_engine *engine, struct mw_engine_team *team);
 
-/* The owner's call is over or abandoned. Cancels the call at the guest if it is not finished; releases the owner's
- * reference. */
-void mw_http_remote_end(struct mw_http_remote *remote);
+/* Turns it off; no effect if it is not on. */
+void mw_http_remote_leave(struct mw_http_engine *engine);
 
 /* `fail` of to_guest: the guest's engine is closed. */
 void mw_http_remote_owner_fail(struct mw_http_lane *lane);

@@ -14,7 +14,7 @@ static struct mw_http_remote *remote_of(struct mw_call *call) {
 }
 
 static struct mw_http_parcel *draft_of(struct mw_http_remote *remote) {
-  return mw_http_lane_draft(&remote->to_owner, remote->at);
+  return mw_http_lane_draft(&remote->to_owner, remote->at->seat);
 }
 
 /* ---- receiving ---- */
@@ -66,7 +66,7 @@ void mw_http_remote_run(struct mw_run_item *item) {
   serve(remote);
   remote->running = false;
   mw_http_remote_unref(remote);
-  if (mw_clock_mono() - mw_run_queue_now(&engine->dispatch->queue) > SEND_AFTER_NS) mw_http_team_send(engine);
+  if (mw_clock_mono() - mw_run_queue_now(&engine->dispatch->queue) > SEND_AFTER_NS) mw_http_team_send(engine->seat);
 }
 
 static void make_ready(struct mw_http_remote *remote) {

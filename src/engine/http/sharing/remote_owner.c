@@ -13,7 +13,7 @@ enum { BUSY_NS = 100 * 1000, WORTH_NS = 10 * 1000 };
 
 static struct mw_http_parcel *draft_of(struct mw_call *call) {
   struct mw_http_remote *remote = call->state;
-  return mw_http_lane_draft(&remote->to_guest, remote->home->conn->engine);
+  return mw_http_lane_draft(&remote->to_guest, remote->home->conn->engine->seat);
 }
 
 /* Runs at most once. The guest reads the status when the owner's call may be over, so `verdict` keeps the text. */
@@ -74,7 +74,6 @@ static const struct mw_method_type streamed = {.path = "", .client_streaming = t
 /* ---- passing on ---- */
 
 void mw_http_remote_init(struct mw_http_engine *engine) {
-  mw_list_init(&engine->drafts);
   mw_list_init(&engine->guests);
   mw_dispatch_init(&engine->away, engine->dispatch->engine, engine->dispatch->worker);
   engine->away.send_limit = 1; /* so that `writable` runs once all messages have left */
@@ -111,16 +110,6 @@ static struct mw_http_remote *remote_new(struct mw_http_call *home, struct mw_ht
   return remote;
 }
 
-void mw_http_remote_unref(struct mw_http_remote *remote) {
-  if (atomic_fetch_sub(&remote->refs, 1) != 1) return;
-  mw_http_lane_fini(&remote->to_guest);
-  mw_http_lane_fini(&remote->to_owner);
-  mw_http_message_free(remote->arrived);
-  mw_http_message_free(remote->reserved);
-  mw_arena_fini(&remote->call.arena);
-  free(remote);
-}
-
 static bool is_busy(const struct mw_run_queue *queue) {
   return (queue->behind || queue->spent > BUSY_NS) && mw_run_queue_mean(queue) > WORTH_NS;
 }
@@ -129,13 +118,13 @@ static bool is_expired(const struct mw_http_call *home, const struct mw_run_queu
   return mw_run_queue_now(queue) >= home->call.deadline;
 }
 
-bool mw_http_remote_start(struct mw_http_call *home) {
+static bool start(struct mw_http_call *home) {
   struct mw_http_engine *engine = home->conn->engine;
   const struct mw_run_queue *queue = &engine->dispatch->queue;
-  if (!engine->seat || !is_busy(queue) || engine->draining || is_expired(home, queue)) return false;
+  if (!is_busy(queue) || engine->draining || is_expired(home, queue)) return false;
   struct mw_http_seat *guest = mw_http_team_choose(engine->team, engine->seat, queue->n + 1);
   if (!guest) {
-    mw_http_team_send(engine); /* the guests can work while this call runs here */
+    mw_http_team_send(engine->seat); /* the guests can work while this call runs here */
     return false;
   }
   const struct mw_route *route = mw_router_find(engine->dispatch->router, home->call.path);
@@ -148,11 +137,32 @@ bool mw_http_remote_start(struct mw_http_call *home) {
   return true;
 }
 
-void mw_http_remote_end(struct mw_http_remote *remote) {
+static void end(struct mw_http_remote *remote) {
   struct mw_call *call = &remote->home->call;
   if (!call->finished && !call->cancelled) send_cancelled(call, mw_status_shutting_down());
   remote->home = NULL;
   mw_http_remote_unref(remote);
+}
+
+static void send_pending(struct mw_http_engine *engine) { mw_http_team_send(engine->seat); }
+
+static void set_idle(struct mw_http_engine *engine, bool idle) {
+  atomic_store_explicit(&engine->seat->waiting, idle, memory_order_relaxed);
+}
+
+static const struct mw_http_sharing sharing = {.start = start, .end = end, .send = send_pending, .set_idle = set_idle};
+
+void mw_http_remote_join(struct mw_http_engine *engine, struct mw_engine_team *team) {
+  engine->seat = mw_http_team_join(team, engine, engine->loop);
+  if (!engine->seat) return;
+  engine->team = team;
+  engine->sharing = &sharing;
+}
+
+void mw_http_remote_leave(struct mw_http_engine *engine) {
+  if (!engine->sharing) return;
+  mw_http_team_leave(engine->seat);
+  engine->sharing = NULL;
 }
 
 /* ---- the guest's events ---- */

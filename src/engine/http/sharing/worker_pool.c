@@ -3,7 +3,6 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
-#include "engine/http/conn/engine.h"
 
 enum { SEND_EVERY_NS = 200 * 1000 };
 
@@ -72,7 +71,7 @@ void mw_http_lane_fini(struct mw_http_lane *lane) {
   mw_http_parcel_empty(&lane->sent);
 }
 
-struct mw_http_parcel *mw_http_lane_draft(struct mw_http_lane *lane, struct mw_http_engine *sender) {
+struct mw_http_parcel *mw_http_lane_draft(struct mw_http_lane *lane, struct mw_http_seat *sender) {
   if (mw_list_empty(&lane->drafted)) {
     mw_list_push(&sender->drafts, &lane->drafted);
     atomic_fetch_add_explicit(lane->refs, 1, memory_order_relaxed);
@@ -93,7 +92,7 @@ static void put(struct mw_http_lane *lane) {
     } else {
       atomic_fetch_sub(lane->refs, 1);
     }
-    if (!seat->posted) mw_loop_post(seat->engine->loop, &seat->post);
+    if (!seat->posted) mw_loop_post(seat->loop, &seat->post);
     seat->posted = true;
   }
   pthread_mutex_unlock(&seat->lock);
@@ -102,7 +101,7 @@ static void put(struct mw_http_lane *lane) {
   lane->fail(lane);
 }
 
-void mw_http_team_send(struct mw_http_engine *sender) {
+void mw_http_team_send(struct mw_http_seat *sender) {
   struct mw_list *node;
   while ((node = mw_list_shift(&sender->drafts))) put(MW_CONTAINER(node, struct mw_http_lane, drafted));
 }
@@ -133,7 +132,6 @@ static struct mw_http_lane *next(struct mw_http_seat *seat, struct mw_http_parce
 
 /* Handles the inbox. Sends the results every SEND_EVERY_NS instead of at the end. */
 static void take_all(struct mw_http_seat *seat) {
-  struct mw_http_engine *engine = seat->engine;
   struct mw_http_parcel parcel;
   struct mw_http_lane *lane;
   int64_t sent = mw_clock_mono();
@@ -142,7 +140,7 @@ static void take_all(struct mw_http_seat *seat) {
     lane->take(lane, &parcel);
     int64_t now = mw_clock_mono();
     if (now - sent < SEND_EVERY_NS) continue;
-    mw_http_team_send(engine);
+    mw_http_team_send(seat);
     sent = now;
   }
 }
@@ -163,6 +161,7 @@ struct mw_engine_team *mw_http_team_new(unsigned size) {
     pthread_mutex_init(&seat->lock, NULL);
     mw_list_init(&seat->box);
     mw_list_init(&seat->taken);
+    mw_list_init(&seat->drafts);
     seat->post.run = on_post;
   }
   return team;
@@ -175,19 +174,23 @@ void mw_http_team_free(struct mw_engine_team *team) {
 }
 
 /* Returns true if the slot was free. */
-static bool take_seat(struct mw_http_seat *seat, struct mw_http_engine *engine) {
+static bool take_seat(struct mw_http_seat *seat, struct mw_http_engine *engine, struct mw_loop *loop) {
   pthread_mutex_lock(&seat->lock);
   bool is_free = !seat->engine;
-  if (is_free) seat->engine = engine;
+  if (is_free) {
+    seat->engine = engine;
+    seat->loop = loop;
+  }
   pthread_mutex_unlock(&seat->lock);
   return is_free;
 }
 
-void mw_http_team_join(struct mw_engine_team *team, struct mw_http_engine *engine) {
-  for (unsigned i = 0; i < team->size && !engine->seat; i++) {
-    if (take_seat(&team->seats[i], engine)) engine->seat = &team->seats[i];
+struct mw_http_seat *mw_http_team_join(struct mw_engine_team *team, struct mw_http_engine *engine,
+                                       struct mw_loop *loop) {
+  for (unsigned i = 0; i < team->size; i++) {
+    if (take_seat(&team->seats[i], engine, loop)) return &team->seats[i];
   }
-  if (engine->seat) engine->team = team;
+  return NULL;
 }
 
 /* Frees the slot if the inbox is empty. Returns true if it did. */
@@ -199,12 +202,11 @@ static bool close_box(struct mw_http_seat *seat) {
   return closed;
 }
 
-void mw_http_team_leave(struct mw_http_engine *engine) {
-  struct mw_http_seat *seat = engine->seat;
+void mw_http_team_leave(struct mw_http_seat *seat) {
   atomic_store(&seat->waiting, false);
   do take_all(seat);
   while (!close_box(seat));
-  mw_http_team_send(engine);
+  mw_http_team_send(seat);
 }
 
 struct mw_http_seat *mw_http_team_choose(struct mw_engine_team *team, const struct mw_http_seat *self, size_t below) {

@@ -38,7 +38,7 @@ struct mw_http_lane {
   struct mw_http_seat *to;
   atomic_uint *refs;           /* references of the remote call: a pending batch holds one, a delivered batch too */
   struct mw_http_parcel draft; /* the pending batch, on the sender's thread */
-  struct mw_list drafted;      /* in the sender's engine->drafts */
+  struct mw_list drafted;      /* in the sender's seat->drafts */
   struct mw_http_parcel sent;  /* the delivered batch; guarded by to->lock */
   struct mw_list arrived;      /* in to->box or to->taken; guarded by to->lock */
   /* Handles a batch on the receiver's thread. Takes its messages and the inbox's reference. */
@@ -49,13 +49,15 @@ struct mw_http_lane {
 
 struct mw_http_seat {
   pthread_mutex_t lock;          /* guards the members up to `post` */
-  struct mw_http_engine *engine; /* NULL for a free slot */
+  struct mw_http_engine *engine; /* its user, opaque here; NULL for a free slot */
+  struct mw_loop *loop;          /* of the engine */
   struct mw_list box;            /* struct mw_http_lane.arrived */
   struct mw_list taken;          /* the same: lanes to handle in this turn of the loop */
   bool posted;
   struct mw_post post;
-  atomic_bool waiting;  /* its thread is idle */
-  atomic_size_t guests; /* number of other engines' calls that run here */
+  struct mw_list drafts; /* struct mw_http_lane.drafted: batches to send; on its own thread */
+  atomic_bool waiting;   /* its thread is idle */
+  atomic_size_t guests;  /* number of other engines' calls that run here */
 };
 
 struct mw_engine_team {
@@ -66,11 +68,12 @@ struct mw_engine_team {
 struct mw_engine_team *mw_http_team_new(unsigned size);
 void mw_http_team_free(struct mw_engine_team *team);
 
-/* Gives the engine, whose loop is set, a free slot, if there is one. From then on other engines may run calls there. */
-void mw_http_team_join(struct mw_engine_team *team, struct mw_http_engine *engine);
+/* Gives the engine a free slot. From then on other engines may run calls there. Returns NULL if there is none. */
+struct mw_http_seat *mw_http_team_join(struct mw_engine_team *team, struct mw_http_engine *engine,
+                                       struct mw_loop *loop);
 
 /* Handles the rest of the inbox, sends the pending batches, and frees the slot: sending to it fails from then on. */
-void mw_http_team_leave(struct mw_http_engine *engine);
+void mw_http_team_leave(struct mw_http_seat *seat);
 
 /* Chooses a slot to run a call, other than `self`: the one with the fewest guests of those that are idle or have guests
  * already. Returns NULL if none has fewer than `below`. */
@@ -84,7 +87,7 @@ void mw_http_lane_init(struct mw_http_lane *lane, struct mw_http_seat *to, atomi
 void mw_http_lane_fini(struct mw_http_lane *lane);
 
 /* Returns the pending batch, which the sender's next mw_http_team_send() sends. */
-struct mw_http_parcel *mw_http_lane_draft(struct mw_http_lane *lane, struct mw_http_engine *sender);
+struct mw_http_parcel *mw_http_lane_draft(struct mw_http_lane *lane, struct mw_http_seat *sender);
 
 /* Adds a message to a parcel; takes the message. */
 void mw_http_parcel_add(struct mw_http_parcel *parcel, struct mw_http_message *message);
@@ -95,7 +98,7 @@ struct mw_http_message *mw_http_parcel_shift(struct mw_http_parcel *parcel);
 /* Frees the messages and clears the parcel. */
 void mw_http_parcel_empty(struct mw_http_parcel *parcel);
 
-/* Sends all pending batches of the engine. */
-void mw_http_team_send(struct mw_http_engine *sender);
+/* Sends all pending batches of the slot. */
+void mw_http_team_send(struct mw_http_seat *sender);
 
 #endif
