@@ -45,7 +45,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   }
   check(shown <= LIMIT && shown <= size);
   check(request.timeout >= 0);
-  bool refused = !mw_http_request_judge(&request, &refusal);
+  bool refused = !mw_http_request_check(&request, &refusal);
   check(refused ? mw_http_response_refusal(&fields, &refusal, &arena) == 0
                 : mw_http_response_headers(&fields, request.compression, &request.metadata, &arena) == 0);
   check_fields(fields);

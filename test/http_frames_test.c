@@ -22,7 +22,7 @@ struct frame {
 };
 
 struct expected {
-  enum mw_http_blame blame;
+  enum mw_http_scope scope;
   uint32_t error;
   int32_t stream;
 };
@@ -49,33 +49,33 @@ static const struct {
     {{{0}}, {HEADERS(END, 2), DATA(END, 2, 1), HEADERS(END, 2)}}, /* nghttp2 refuses these */
     {{{0}}, {DATA(END, 1, 1), DATA(END, 1, 1), HEADERS(0, 1), DATA(END, 1, 1)}},
     /* after RST_STREAM: once */
-    {{{MW_HTTP_BLAME_STREAM, NGHTTP2_STREAM_CLOSED, 1}},
+    {{{MW_HTTP_SCOPE_STREAM, NGHTTP2_STREAM_CLOSED, 1}},
      {HEADERS(0, 1), RESET(1), DATA(0, 1, 5), DATA(END, 1, 5), HEADERS(END, 1)}},
-    {{{MW_HTTP_BLAME_STREAM, NGHTTP2_STREAM_CLOSED, 1}}, {HEADERS(0, 1), RESET(1), HEADERS(0, 1), DATA(0, 1, 5)}},
-    {{{MW_HTTP_BLAME_STREAM, NGHTTP2_STREAM_CLOSED, 1}, {MW_HTTP_BLAME_STREAM, NGHTTP2_STREAM_CLOSED, 3}},
+    {{{MW_HTTP_SCOPE_STREAM, NGHTTP2_STREAM_CLOSED, 1}}, {HEADERS(0, 1), RESET(1), HEADERS(0, 1), DATA(0, 1, 5)}},
+    {{{MW_HTTP_SCOPE_STREAM, NGHTTP2_STREAM_CLOSED, 1}, {MW_HTTP_SCOPE_STREAM, NGHTTP2_STREAM_CLOSED, 3}},
      {HEADERS(0, 1), HEADERS(0, 3), RESET(1), RESET(3), DATA(0, 1, 5), DATA(0, 3, 5)}},
-    {{{MW_HTTP_BLAME_STREAM, NGHTTP2_STREAM_CLOSED, 1}}, {HEADERS(END, 1), RESET(1), HEADERS(END, 1)}},
+    {{{MW_HTTP_SCOPE_STREAM, NGHTTP2_STREAM_CLOSED, 1}}, {HEADERS(END, 1), RESET(1), HEADERS(END, 1)}},
     /* after END_STREAM */
-    {{{MW_HTTP_BLAME_STREAM, NGHTTP2_STREAM_CLOSED, 1}}, {HEADERS(END, 1), DATA(0, 1, 5), DATA(0, 1, 5)}},
-    {{{MW_HTTP_BLAME_EITHER, NGHTTP2_STREAM_CLOSED, 1}}, {HEADERS(END, 1), HEADERS(END, 1), DATA(0, 1, 1)}},
-    {{{MW_HTTP_BLAME_STREAM, NGHTTP2_STREAM_CLOSED, 1}},
+    {{{MW_HTTP_SCOPE_STREAM, NGHTTP2_STREAM_CLOSED, 1}}, {HEADERS(END, 1), DATA(0, 1, 5), DATA(0, 1, 5)}},
+    {{{MW_HTTP_SCOPE_EITHER, NGHTTP2_STREAM_CLOSED, 1}}, {HEADERS(END, 1), HEADERS(END, 1), DATA(0, 1, 1)}},
+    {{{MW_HTTP_SCOPE_STREAM, NGHTTP2_STREAM_CLOSED, 1}},
      {HEADERS(0, 1), DATA(END, 1, 5), HEADERS(0, 3), DATA(0, 1, 0)}},
     /* of a stream whose id was skipped */
-    {{{MW_HTTP_BLAME_CONNECTION, NGHTTP2_STREAM_CLOSED, 3}}, {HEADERS(0, 5), DATA(0, 3, 5)}},
-    {{{MW_HTTP_BLAME_CONNECTION, NGHTTP2_PROTOCOL_ERROR, 3}}, {HEADERS(0, 5), HEADERS(0, 3)}},
+    {{{MW_HTTP_SCOPE_CONNECTION, NGHTTP2_STREAM_CLOSED, 3}}, {HEADERS(0, 5), DATA(0, 3, 5)}},
+    {{{MW_HTTP_SCOPE_CONNECTION, NGHTTP2_PROTOCOL_ERROR, 3}}, {HEADERS(0, 5), HEADERS(0, 3)}},
     /* resets of streams that are not open yet */
     {{{0}}, {RESET(1), HEADERS(0, 1)}},
-    {{{MW_HTTP_BLAME_FRAME, NGHTTP2_NO_ERROR, 3}}, {HEADERS(0, 1), RESET(3), HEADERS(0, 5)}},
+    {{{MW_HTTP_SCOPE_FRAME, NGHTTP2_NO_ERROR, 3}}, {HEADERS(0, 1), RESET(3), HEADERS(0, 5)}},
     {{{0}}, {HEADERS(0, 3), RESET(1), RESET(4)}},
     /* faults of the payload */
-    {{{MW_HTTP_BLAME_LIVE, NGHTTP2_PROTOCOL_ERROR, 1}}, {HEADERS(0, 1), WITH(WINDOW_UPDATE, 0, 4, "\x80\0\0\0")}},
+    {{{MW_HTTP_SCOPE_LIVE, NGHTTP2_PROTOCOL_ERROR, 1}}, {HEADERS(0, 1), WITH(WINDOW_UPDATE, 0, 4, "\x80\0\0\0")}},
     {{{0}}, {HEADERS(0, 1), WITH(WINDOW_UPDATE, 0, 4, "\0\0\0\1"), WITH(WINDOW_UPDATE, 0, 3, "\0\0\0")}},
-    {{{MW_HTTP_BLAME_EITHER, NGHTTP2_PROTOCOL_ERROR, 1}},
+    {{{MW_HTTP_SCOPE_EITHER, NGHTTP2_PROTOCOL_ERROR, 1}},
      {WITH(PRIORITY, 0, 5, ONE), WITH(PRIORITY, 0, 5, "\0\0\0\2")}},
-    {{{MW_HTTP_BLAME_EITHER, NGHTTP2_FRAME_SIZE_ERROR, 1}}, {WITH(PRIORITY, 0, 4, ONE), HEADERS(0, 1)}},
-    {{{MW_HTTP_BLAME_EITHER, NGHTTP2_FRAME_SIZE_ERROR, 1}}, {WITH(PRIORITY, 0, 6, ONE), HEADERS(0, 1)}},
-    {{{MW_HTTP_BLAME_OPENING, NGHTTP2_PROTOCOL_ERROR, 1}}, {WITH(HEADERS, PRIO, 20, ONE), DATA(0, 1, 1)}},
-    {{{MW_HTTP_BLAME_OPENING, NGHTTP2_PROTOCOL_ERROR, 1}}, {WITH(HEADERS, PRIO | PAD, 20, "\2" ONE), DATA(0, 1, 1)}},
+    {{{MW_HTTP_SCOPE_EITHER, NGHTTP2_FRAME_SIZE_ERROR, 1}}, {WITH(PRIORITY, 0, 4, ONE), HEADERS(0, 1)}},
+    {{{MW_HTTP_SCOPE_EITHER, NGHTTP2_FRAME_SIZE_ERROR, 1}}, {WITH(PRIORITY, 0, 6, ONE), HEADERS(0, 1)}},
+    {{{MW_HTTP_SCOPE_OPENING, NGHTTP2_PROTOCOL_ERROR, 1}}, {WITH(HEADERS, PRIO, 20, ONE), DATA(0, 1, 1)}},
+    {{{MW_HTTP_SCOPE_OPENING, NGHTTP2_PROTOCOL_ERROR, 1}}, {WITH(HEADERS, PRIO | PAD, 20, "\2" ONE), DATA(0, 1, 1)}},
     {{{0}}, {WITH(HEADERS, PRIO | PAD, 20, ONE), WITH(HEADERS, END, 20, ONE)}},
     {{{0}}, {WITH(HEADERS, PRIO, 4, ONE)}}, /* too short; nghttp2 refuses it */
 };
@@ -123,10 +123,10 @@ static void read_all(struct seen *seen, const uint8_t *bytes, size_t len, size_t
       struct mw_slice fine = mw_http_frames_next(&frames, &rest, &fault);
       memcpy(seen->bytes + seen->len, fine.data, fine.len);
       seen->len += fine.len;
-      if (fault.blame == MW_HTTP_BLAME_NOTHING) continue;
+      if (fault.scope == MW_HTTP_SCOPE_NONE) continue;
       assert_true(seen->n < FAULTS);
       seen->faults[seen->n++] = fault;
-      if (fault.blame == MW_HTTP_BLAME_CONNECTION) return;
+      if (fault.scope == MW_HTTP_SCOPE_CONNECTION) return;
     }
   }
 }
@@ -141,10 +141,10 @@ static void frames_in_error_end_what_they_must(void **state) {
       read_all(&seen, bytes, len, piece);
       bool connection = false;
       for (size_t j = 0; j < FAULTS; j++) {
-        assert_int_equal(seen.faults[j].blame, cases[i].faults[j].blame);
+        assert_int_equal(seen.faults[j].scope, cases[i].faults[j].scope);
         assert_int_equal(seen.faults[j].error, cases[i].faults[j].error);
         assert_int_equal(seen.faults[j].stream, cases[i].faults[j].stream);
-        if (seen.faults[j].blame == MW_HTTP_BLAME_CONNECTION) connection = true;
+        if (seen.faults[j].scope == MW_HTTP_SCOPE_CONNECTION) connection = true;
       }
       assert_int_equal(seen.len, connection ? last : len);
     }

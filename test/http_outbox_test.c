@@ -68,7 +68,7 @@ static void assert_all_sent(struct fixture *f) {
 
 static size_t count_blocks(const struct fixture *f) {
   size_t n = 0;
-  for (const struct mw_http_message *block = f->outbox.first; block; block = block->next) n++;
+  for (const struct mw_http_block *block = f->outbox.first; block; block = block->next) n++;
   return n;
 }
 
@@ -146,7 +146,7 @@ static void a_reserved_message_can_be_replaced_by_fewer_bytes(void **state) {
 static void a_message_can_be_made_elsewhere(void **state) {
   struct fixture *f = *state;
   push(f, 'a', 10);
-  struct mw_http_message *message = mw_http_message_new(7);
+  struct mw_http_block *message = mw_http_block_new(7);
   memset(message->bytes + MW_HTTP_PREFIX, 'b', 7);
   mw_http_outbox_reserve(&f->outbox, 100, NULL);
   mw_http_outbox_adopt(&f->outbox, message);

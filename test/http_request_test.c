@@ -63,7 +63,7 @@ static void restart(struct fixture *f) {
 
 static void assert_taken(const struct mw_http_request *request) {
   struct mw_http_refusal refusal;
-  if (mw_http_request_judge(request, &refusal)) return;
+  if (mw_http_request_check(request, &refusal)) return;
   fail_msg("%u: %s", refusal.http, (const char *)refusal.status.message.data);
 }
 
@@ -304,7 +304,7 @@ static const struct refused {
 
 static void assert_refused(const struct mw_http_request *request, const struct refused *expected) {
   struct mw_http_refusal refusal;
-  assert_false(mw_http_request_judge(request, &refusal));
+  assert_false(mw_http_request_check(request, &refusal));
   char text[300];
   snprintf(text, sizeof text, "%.*s", (int)refusal.status.message.len, (const char *)refusal.status.message.data);
   assert_string_equal(text, expected->message);
@@ -327,7 +327,7 @@ static void turns_head_away_without_a_body(void **state) {
   struct fixture *f = *state;
   add_all(&f->request, LIST(":method: HEAD", ":path: /"));
   struct mw_http_refusal refusal;
-  assert_false(mw_http_request_judge(&f->request, &refusal));
+  assert_false(mw_http_request_check(&f->request, &refusal));
   assert_int_equal(refusal.http, 405);
   assert_false(refusal.body);
 }

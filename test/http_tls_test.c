@@ -68,7 +68,7 @@ static void handshakes_do_not_hold_up_the_end(void **state) {
   for (int i = 0; i < 3; i++) turn(&server);
   server.engine->ops->stop(server.engine);
   server.engine->ops->run(server.engine);
-  assert_false(mw_http_engine_of(server.engine)->late);
+  assert_false(mw_http_engine_of(server.engine)->flush_expired);
   assert_int_equal(mw_http_engine_of(server.engine)->conns_open, 0);
   client_close(&client);
   client_close(&silent);

@@ -13,8 +13,8 @@
 enum {
   MAX_RECEIVE = 4 * 1024 * 1024,
   MAX_METADATA = 16 * 1024,
-  ACKS_SPARE = 100,                /* so that flood.h ends the connection before nghttp2's own limit does */
-  LAST_WORDS_NS = MW_NS_PER_S / 2, /* time that a stopped engine gives its connections to flush the last replies */
+  ACKS_SPARE = 100,           /* so that flood.h ends the connection before nghttp2's own limit does */
+  FLUSH_NS = MW_NS_PER_S / 2, /* time that a stopped engine gives its connections to flush the last replies */
 };
 
 /* Default limits; documented in docs/settings.md. */
@@ -92,7 +92,7 @@ static int engine_accept_from(struct mw_engine *base, int fd, const char *addres
   return mw_acceptors_accept_from(&mw_http_engine_of(base)->acceptors, fd, address, err);
 }
 
-static void each_conn(struct mw_http_engine *engine, void (*visit)(struct mw_http_conn *conn)) {
+static void visit_conns(struct mw_http_engine *engine, void (*visit)(struct mw_http_conn *conn)) {
   struct mw_list *link = engine->conns.next;
   while (link != &engine->conns) {
     struct mw_http_conn *conn = MW_CONTAINER(link, struct mw_http_conn, link);
@@ -101,17 +101,17 @@ static void each_conn(struct mw_http_engine *engine, void (*visit)(struct mw_htt
   }
 }
 
-static void on_late(void *arg) {
+static void on_flush_expired(void *arg) {
   struct mw_http_engine *engine = arg;
-  engine->late = true;
+  engine->flush_expired = true;
 }
 
 static void engine_run(struct mw_engine *base) {
   struct mw_http_engine *engine = mw_http_engine_of(base);
   while (!engine->stopping) uv_run(&engine->loop->uv, UV_RUN_DEFAULT);
-  struct mw_timer *timer = mw_timer_start(engine->loop, LAST_WORDS_NS, on_late, engine);
-  while (timer && !engine->late && !mw_list_empty(&engine->conns)) uv_run(&engine->loop->uv, UV_RUN_ONCE);
-  if (!engine->late) mw_timer_stop(timer);
+  struct mw_timer *timer = mw_timer_start(engine->loop, FLUSH_NS, on_flush_expired, engine);
+  while (timer && !engine->flush_expired && !mw_list_empty(&engine->conns)) uv_run(&engine->loop->uv, UV_RUN_ONCE);
+  if (!engine->flush_expired) mw_timer_stop(timer);
 }
 
 static void engine_drain(struct mw_engine *base) {
@@ -119,7 +119,7 @@ static void engine_drain(struct mw_engine *base) {
   if (engine->draining) return;
   engine->draining = true;
   mw_acceptors_close(&engine->acceptors);
-  each_conn(engine, mw_http_conn_drain);
+  visit_conns(engine, mw_http_conn_drain);
 }
 
 static bool engine_is_quiet(struct mw_engine *base) {
@@ -139,7 +139,7 @@ static void engine_stop(struct mw_engine *base) {
   struct mw_status status = mw_status_shutting_down();
   mw_dispatch_cancel_all(engine->dispatch, status);
   mw_dispatch_cancel_all(&engine->away, status);
-  each_conn(engine, mw_http_conn_goaway);
+  visit_conns(engine, mw_http_conn_goaway);
   uv_stop(&engine->loop->uv);
 }
 
@@ -147,7 +147,7 @@ static void engine_close(struct mw_engine *base) {
   struct mw_http_engine *engine = mw_http_engine_of(base);
   engine->closing = true;
   mw_acceptors_close(&engine->acceptors);
-  each_conn(engine, mw_http_conn_abandon);
+  visit_conns(engine, mw_http_conn_abandon);
   mw_http_keepalive_stop(&engine->keepalive);
   mw_http_remote_guests_close(engine);
   mw_http_remote_leave(engine);

@@ -22,7 +22,7 @@ static int64_t age(struct msghdr *message) {
 
 /* With MSG_TRUNC the kernel copies no bytes of a TCP socket. It gives the time of the last byte, so a request never
  * counts as older than it is. */
-int64_t mw_http_arrival(int fd, int64_t earliest, void *room, size_t size) {
+int64_t mw_http_arrival_time(int fd, int64_t earliest, void *room, size_t size) {
   int64_t now = mw_clock_mono();
   if (now - earliest < SMALL_NS) return now;
   union {

@@ -12,6 +12,6 @@ void mw_http_arrival_open(int fd);
 /* Returns the mw_clock_mono() arrival time of the last of the next `size` bytes, which the caller reads into `room`
  * now; not before `earliest`, the earliest time at which they can have arrived. If `earliest` is only a few
  * milliseconds ago, or the kernel has no time stamp, returns the current time. May write to `room`. */
-int64_t mw_http_arrival(int fd, int64_t earliest, void *room, size_t size);
+int64_t mw_http_arrival_time(int fd, int64_t earliest, void *room, size_t size);
 
 #endif

@@ -18,7 +18,7 @@ static void run(struct mw_run_item *item);
 /* ---- life ---- */
 
 static void wake(struct mw_send_backlog_share *share) {
-  mw_http_call_queue(MW_CONTAINER(share, struct mw_http_call, share));
+  mw_http_call_queue(MW_CONTAINER(share, struct mw_http_call, backlog_share));
 }
 
 static struct mw_http_call *call_new(struct mw_http_engine *engine) {
@@ -27,8 +27,8 @@ static struct mw_http_call *call_new(struct mw_http_engine *engine) {
   mw_list_init(&c->link);
   mw_run_item_init(&c->item, run);
   mw_list_init(&c->call.link);
-  mw_list_init(&c->loan.link);
-  mw_send_backlog_share_init(&c->share, wake);
+  mw_list_init(&c->reservation.link);
+  mw_send_backlog_share_init(&c->backlog_share, wake);
   mw_arena_init(&c->call.arena, SIZE_MAX);
   mw_http_reader_init(&c->reader, engine->max_receive_bytes);
   c->call.deadline = MW_NEVER;
@@ -57,46 +57,47 @@ struct mw_http_call *mw_http_call_open(struct mw_http_conn *conn, int32_t stream
   c->stream = stream;
   c->opened = conn->session.frames.flood.now;
   c->window = MW_HTTP_STREAM_WINDOW;
-  c->reader.stingy = true;
-  c->share.backlog = &conn->session.backlog;
+  c->reader.credits_partial = false;
+  c->backlog_share.backlog = &conn->session.backlog;
   mw_list_push(&conn->session.calls, &c->link);
   mw_http_request_init(&c->request, &c->call.arena, engine->max_metadata_bytes);
   return c;
 }
 
 /* Releases the receive quota of the call. The next call in the queue tries again. */
-static void repay(struct mw_http_call *c) {
-  struct mw_http_lender *lender = &c->conn->session.lender;
-  c->reader.stingy = true;
-  if (c->loan.bytes == 0 && mw_list_empty(&c->loan.link)) return;
-  mw_http_loan_return(lender, &c->loan);
-  struct mw_http_loan *next = mw_http_loan_first(lender);
-  if (next) mw_http_call_queue(MW_CONTAINER(next, struct mw_http_call, loan));
+static void release_quota(struct mw_http_call *c) {
+  struct mw_http_quota *quota = &c->conn->session.quota;
+  c->reader.credits_partial = false;
+  if (c->reservation.bytes == 0 && mw_list_empty(&c->reservation.link)) return;
+  mw_http_quota_release(quota, &c->reservation);
+  struct mw_http_reservation *next = mw_http_quota_first(quota);
+  if (next) mw_http_call_queue(MW_CONTAINER(next, struct mw_http_call, reservation));
 }
 
 /* Releases everything of the call, and resets its fields for the next one. */
 static void clear(struct mw_http_call *c) {
   if (c->remote) c->conn->engine->sharing->end(c->remote);
   c->remote = NULL;
-  repay(c);
+  release_quota(c);
   c->conn->session.grown -= c->window - MW_HTTP_STREAM_WINDOW;
   mw_list_remove(&c->link);
   mw_run_item_remove(&c->item);
   mw_list_remove(&c->item.link);
   mw_timer_stop(c->timer);
   mw_http_outbox_clear(&c->outbox);
-  mw_send_backlog_leave(&c->share);
+  mw_send_backlog_leave(&c->backlog_share);
   mw_http_reader_reset(&c->reader);
   mw_arena_reset(&c->call.arena);
   c->timer = NULL;
   c->compression = MW_COMPRESSION_IDENTITY;
-  c->departed = 0;
+  c->unreported = 0;
   c->promised = 0;
   c->consumed = 0;
-  c->taken = 0;
+  c->data_bytes = 0;
   c->input.since = c->output.since = 0;
-  c->complete = c->begun = c->wanted = c->surplus = c->running = c->lost = c->judged = c->compressed = false;
-  c->answered = c->spoken = c->unwanted = c->deferred = c->finishing = false;
+  c->complete = c->begun = c->wanted = c->second_message = c->running = c->lost = false;
+  c->has_engine_status = c->compressed = false;
+  c->headers_submitted = c->headers_sent = c->response_done = c->deferred = c->finishing = false;
   c->call.finished = c->call.cancelled = false;
   c->call.received = 0;
   c->call.deadline = MW_NEVER;
@@ -123,7 +124,7 @@ void mw_http_call_abandon(struct mw_http_call *c) {
 /* ---- events of the session ---- */
 
 bool mw_http_call_take_data(struct mw_http_call *c, struct mw_slice bytes) {
-  c->taken += bytes.len;
+  c->data_bytes += bytes.len;
   if (c->call.finished || c->lost) return true; /* no handler reads it */
   mw_http_call_queue(c);
   return mw_http_reader_feed(&c->reader, bytes) == 0;
@@ -160,12 +161,12 @@ static struct mw_status end_status(const struct mw_http_call *c) {
 /* Ends the call with a status of the engine, which replaces the handler's. Copies `text`. */
 static void reject(struct mw_http_call *c, enum mw_code code, const char *text) {
   char *copy = mw_arena_strndup(&c->call.arena, text, strlen(text));
-  c->judged = true;
+  c->has_engine_status = true;
   c->status = mw_status(code, copy ? copy : "");
   mw_call_on_cancel(&c->call, c->status);
 }
 
-static void drop_answer(struct mw_http_call *c) {
+static void drop_response(struct mw_http_call *c) {
   mw_http_outbox_clear(&c->outbox);
   mw_http_call_count(c);
 }
@@ -174,7 +175,7 @@ static void expire(struct mw_http_call *c) {
   if (c->call.finished) {
     mw_http_reply_reset(c); /* the client has not read the rest of the response in time */
   } else if (!c->call.cancelled) {
-    drop_answer(c);
+    drop_response(c);
     reject(c, MW_CODE_DEADLINE_EXCEEDED, "the deadline has passed");
   }
 }
@@ -187,28 +188,28 @@ static void on_deadline(void *arg) {
 
 /* ---- receiving ---- */
 
-static const char second_message[] = "more than one request message, the method takes one";
+static const char second_message_text[] = "more than one request message, the method takes one";
 
 static bool is_single(const struct mw_http_call *c) { return !c->call.route->method->client_streaming; }
 
 static void deliver(struct mw_http_call *c, struct mw_slice message) {
   c->wanted = false;
-  repay(c);
+  release_quota(c);
   mw_call_on_message(&c->call, message);
 }
 
 /* Returns true while a second message may follow the one that the method takes. Until then it stays in the reader. */
 static bool is_held(const struct mw_http_call *c) {
-  return is_single(c) && !c->reader.ended && !c->surplus && mw_http_reader_is_alone(&c->reader);
+  return is_single(c) && !c->reader.ended && !c->second_message && mw_http_reader_holds_one_message(&c->reader);
 }
 
 static void on_message(struct mw_http_call *c, struct mw_slice message) {
   c->call.request_encoding = c->reader.compressed ? mw_compression_name(c->request.compression) : NULL;
   if (c->reader.compressed) c->compressed = true;
-  if (c->surplus) {
-    reject(c, MW_CODE_UNIMPLEMENTED, second_message);
+  if (c->second_message) {
+    reject(c, MW_CODE_UNIMPLEMENTED, second_message_text);
   } else if (is_single(c) && mw_http_reader_held(&c->reader) > 0) {
-    c->surplus = true;
+    c->second_message = true;
   } else {
     deliver(c, message);
   }
@@ -225,22 +226,22 @@ static void on_end(struct mw_http_call *c) {
 
 /* Reserves receive quota for a message larger than half of the window, and gives the client credit for it. Half,
  * because nghttp2 holds WINDOW_UPDATE back until half of the window is consumed. */
-static void borrow(struct mw_http_call *c) {
+static void reserve_quota(struct mw_http_call *c) {
   struct mw_http_session *session = &c->conn->session;
-  size_t limit = c->conn->engine->limits.buffer_bytes, size = mw_http_reader_begun(&c->reader);
-  if (size > 0 && c->surplus) {
-    reject(c, MW_CODE_UNIMPLEMENTED, second_message);
+  size_t limit = c->conn->engine->limits.buffer_bytes, size = mw_http_reader_partial_size(&c->reader);
+  if (size > 0 && c->second_message) {
+    reject(c, MW_CODE_UNIMPLEMENTED, second_message_text);
     return;
   }
-  if (size <= MW_HTTP_STREAM_WINDOW / 2 || c->loan.bytes > 0 || c->lost) return;
-  if (!mw_http_loan_take(&session->lender, &c->loan, size, limit)) return;
-  mw_http_reader_lend(&c->reader);
-  struct mw_http_loan *next = mw_http_loan_first(&session->lender);
-  if (next) mw_http_call_queue(MW_CONTAINER(next, struct mw_http_call, loan));
+  if (size <= MW_HTTP_STREAM_WINDOW / 2 || c->reservation.bytes > 0 || c->lost) return;
+  if (!mw_http_quota_reserve(&session->quota, &c->reservation, size, limit)) return;
+  mw_http_reader_grant(&c->reader);
+  struct mw_http_reservation *next = mw_http_quota_first(&session->quota);
+  if (next) mw_http_call_queue(MW_CONTAINER(next, struct mw_http_call, reservation));
 }
 
 /* Delivers messages, or the end of the request, while the handler waits for them. */
-static void serve(struct mw_http_call *c) {
+static void deliver_messages(struct mw_http_call *c) {
   struct mw_err err = MW_ERR_INIT;
   while (c->wanted && !c->call.finished && !c->call.cancelled && !is_held(c)) {
     struct mw_slice message;
@@ -256,11 +257,11 @@ static void serve(struct mw_http_call *c) {
     }
   }
   mw_err_fini(&err);
-  if (c->wanted && !c->call.finished && !c->call.cancelled) borrow(c);
+  if (c->wanted && !c->call.finished && !c->call.cancelled) reserve_quota(c);
 }
 
 /* Doubles the window of a stream once its call has read a whole window. */
-static void grow(struct mw_http_call *c, size_t credit) {
+static void grow_window(struct mw_http_call *c, size_t credit) {
   struct mw_http_session *session = &c->conn->session;
   c->consumed += credit;
   if (c->consumed < c->window || c->window >= MW_HTTP_STREAM_WINDOW_MAX) return;
@@ -274,7 +275,7 @@ static void grow(struct mw_http_call *c, size_t credit) {
 }
 
 /* Copies the unread bytes, and returns flow-control credit for those that were read. */
-static void settle(struct mw_http_call *c) {
+static void return_credit(struct mw_http_call *c) {
   if (c->lost) return;
   if (mw_http_reader_keep(&c->reader) != 0) {
     mw_http_reply_reset(c);
@@ -283,13 +284,13 @@ static void settle(struct mw_http_call *c) {
   size_t credit = mw_http_reader_credit(&c->reader);
   if (credit == 0 || c->reader.ended) return;
   nghttp2_session_consume_stream(c->conn->session.ng, c->stream, credit);
-  grow(c, credit);
+  grow_window(c, credit);
   mw_http_conn_mark(c->conn);
 }
 
 static bool op_has_room(struct mw_call *call, size_t size) {
   struct mw_http_call *c = MW_CONTAINER(call, struct mw_http_call, call);
-  return c->lost || mw_send_backlog_has_room(&c->share);
+  return c->lost || mw_send_backlog_has_room(&c->backlog_share);
 }
 
 static void op_read(struct mw_call *call) {
@@ -302,7 +303,8 @@ static void op_read(struct mw_call *call) {
 
 /* Returns true while the handler waits for a message that the client has begun, or for the only one of a request. */
 static bool owes_input(const struct mw_http_call *c) {
-  if (!c->begun || !c->wanted || c->call.finished || c->call.cancelled || !mw_list_empty(&c->loan.link)) return false;
+  if (!c->begun || !c->wanted || c->call.finished || c->call.cancelled) return false;
+  if (!mw_list_empty(&c->reservation.link)) return false; /* the quota holds the client back */
   return is_single(c) || mw_http_reader_held(&c->reader) > 0;
 }
 
@@ -312,10 +314,10 @@ static bool is_slow(struct mw_http_call *c, uint64_t now) {
   bool same = owes_input(c) && c->input_messages == c->call.received;
   c->input_messages = c->call.received;
   if (!mw_http_stalled(&c->input, same, c->input.mark, now, seconds)) {
-    if (c->input.since == now) c->input.mark = c->taken;
+    if (c->input.since == now) c->input.mark = c->data_bytes;
     return false;
   }
-  if (c->taken - c->input.mark < (uint64_t)(PACE * seconds)) return true;
+  if (c->data_bytes - c->input.mark < (uint64_t)(PACE * seconds)) return true;
   c->input.since = 0;
   return false;
 }
@@ -325,15 +327,15 @@ void mw_http_call_check_stall(struct mw_http_call *c, uint64_t now) {
   if (c->lost) return;
   if (is_slow(c, now)) {
     mw_http_engine_report(engine, MW_HTTP_REASON_MESSAGE, c->conn->peer, NULL);
-    drop_answer(c);
+    drop_response(c);
     reject(c, MW_CODE_DEADLINE_EXCEEDED, "a message did not come in time");
   }
-  bool waits = !c->call.finished && !c->call.cancelled && !mw_list_empty(&c->share.link);
+  bool waits = !c->call.finished && !c->call.cancelled && !mw_list_empty(&c->backlog_share.link);
   size_t left = waits ? c->conn->session.backlog.moves : c->outbox.bytes + c->status.message.len;
   if (mw_http_stalled(&c->output, c->call.finished || waits, left, now, engine->limits.send_seconds)) {
     mw_http_engine_report(engine, MW_HTTP_REASON_RESPONSE, c->conn->peer, NULL);
     if (waits) {
-      drop_answer(c);
+      drop_response(c);
       reject(c, MW_CODE_RESOURCE_EXHAUSTED, "the client does not read from its connection");
     } else {
       mw_http_reply_reset(c);
@@ -358,9 +360,9 @@ static void expire_now(struct mw_http_call *c) {
 
 /* Reports sent messages to the handler. A finished call has no handler, and its last message never counted. */
 static void report_sent(struct mw_http_call *c) {
-  uint32_t departed = c->departed;
-  c->departed = 0;
-  if (departed > 0 && !c->call.finished) mw_call_on_sent(&c->call, departed);
+  uint32_t sent = c->unreported;
+  c->unreported = 0;
+  if (sent > 0 && !c->call.finished) mw_call_on_sent(&c->call, sent);
 }
 
 static void begin(struct mw_http_call *c) {
@@ -371,7 +373,7 @@ static void begin(struct mw_http_call *c) {
   call->path = c->request.path;
   call->peer = c->conn->peer;
   struct mw_http_refusal refusal;
-  if (!mw_http_request_judge(&c->request, &refusal)) {
+  if (!mw_http_request_check(&c->request, &refusal)) {
     call->finished = true;
     call->id = 0;
     call->route = NULL;
@@ -403,10 +405,10 @@ static void run(struct mw_run_item *item) {
   if (c->begun) {
     report_sent(c);
     if (is_expired(c)) expire_now(c);
-    mw_send_backlog_report(&c->share, &c->call);
-    serve(c);
+    mw_send_backlog_report(&c->backlog_share, &c->call);
+    deliver_messages(c);
     if (c->lost) mw_call_on_cancel(&c->call, end_status(c));
-    settle(c);
+    return_credit(c);
     start_timer(c);
   }
   c->running = false;

@@ -34,35 +34,35 @@ struct mw_http_call {
   struct mw_http_remote *remote; /* set if the call runs on another worker; a reference */
 
   struct mw_http_outbox outbox;
-  enum mw_compression compression;    /* of what is sent */
-  struct mw_status status;            /* to send, or the engine's own (`judged`); in the arena */
-  struct mw_send_backlog_share share; /* share in the connection's backlog: counts the outbox and `promised` */
-  size_t promised;                    /* bytes reserved for the next message of the executing worker, see remote.h */
-  uint32_t departed;                  /* messages that have left the outbox and are not reported to the handler yet */
+  enum mw_compression compression;            /* of what is sent */
+  struct mw_status status;                    /* to send, or the engine's own (`has_engine_status`); in the arena */
+  struct mw_send_backlog_share backlog_share; /* share in the connection's backlog: counts the outbox and `promised` */
+  size_t promised;     /* bytes reserved for the next message of the executing worker, see remote.h */
+  uint32_t unreported; /* messages that have left the outbox and are not reported to the handler yet */
 
-  struct mw_http_loan loan; /* for the message that is arriving */
-  size_t window;            /* of the stream */
-  size_t consumed;          /* bytes of credit since the window last grew */
-  uint64_t taken;           /* bytes of DATA */
+  struct mw_http_reservation reservation; /* for the message that is arriving */
+  size_t window;                          /* of the stream */
+  size_t consumed;                        /* bytes of credit since the window last grew */
+  uint64_t data_bytes;                    /* bytes of DATA */
   struct mw_http_stall input, output;
   uint64_t input_messages; /* messages received at the last check of `input` */
 
   /* Receiving. */
   bool complete; /* all headers have arrived */
   bool begun;
-  bool wanted;     /* the handler waits for a message or the end */
-  bool surplus;    /* more bytes follow the request's only message, which was taken from the reader */
-  bool running;    /* the call's item runs */
-  bool lost;       /* the stream is closed */
-  bool judged;     /* `status` is the engine's own and replaces the handler's */
-  bool compressed; /* a message of the client was compressed; so replies are by default */
+  bool wanted;            /* the handler waits for a message or the end */
+  bool second_message;    /* more bytes follow the request's only message, which was taken from the reader */
+  bool running;           /* the call's item runs */
+  bool lost;              /* the stream is closed */
+  bool has_engine_status; /* `status` is the engine's own and replaces the handler's */
+  bool compressed;        /* a message of the client was compressed; so replies are by default */
 
   /* Sending. */
-  bool answered;  /* headers are submitted to nghttp2 */
-  bool spoken;    /* headers are sent */
-  bool unwanted;  /* all of the response is sent; a long rest of the request resets the stream */
-  bool deferred;  /* nghttp2 waits for nghttp2_session_resume_data() */
-  bool finishing; /* `status` follows the outbox */
+  bool headers_submitted; /* headers are submitted to nghttp2 */
+  bool headers_sent;      /* headers are sent */
+  bool response_done;     /* all of the response is sent; a long rest of the request resets the stream */
+  bool deferred;          /* nghttp2 waits for nghttp2_session_resume_data() */
+  bool finishing;         /* `status` follows the outbox */
 };
 
 /* A stream opens. Returns NULL without memory. */
@@ -94,7 +94,7 @@ void mw_http_calls_free(struct mw_http_engine *engine);
 
 /* Updates the backlog after a change of the outbox or of `promised`. */
 static inline void mw_http_call_count(struct mw_http_call *call) {
-  mw_send_backlog_count(&call->share, call->outbox.held + call->promised);
+  mw_send_backlog_count(&call->backlog_share, call->outbox.held + call->promised);
 }
 
 /* Returns true once the call can be recycled. */

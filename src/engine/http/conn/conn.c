@@ -11,7 +11,7 @@ struct mw_http_conn *mw_http_conn_new(struct mw_http_engine *engine) {
   mw_list_init(&conn->dirty);
   mw_run_lane_init(&conn->lane, &engine->dispatch->queue);
   mw_list_init(&conn->session.calls);
-  mw_list_init(&conn->session.lender.waiting);
+  mw_list_init(&conn->session.quota.waiting);
   mw_send_backlog_init(&conn->session.backlog, MW_BACKLOG_BUFFERS * engine->limits.buffer_bytes);
   uv_tcp_init(&engine->loop->uv, &conn->uv.tcp);
   mw_http_engine_enter(engine);

@@ -175,7 +175,7 @@ static void write_goaway(struct mw_http_conn *conn) {
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf) {
   struct mw_http_conn *conn = MW_CONTAINER(handle, struct mw_http_conn, uv);
   struct mw_http_engine *engine = conn->engine;
-  conn->arrived = mw_http_arrival(conn->fd, mw_http_turn_earliest(&engine->turn), engine->input, MW_HTTP_INPUT);
+  conn->arrived = mw_http_arrival_time(conn->fd, mw_http_turn_earliest(&engine->turn), engine->input, MW_HTTP_INPUT);
   *buf = uv_buf_init((char *)engine->input, MW_HTTP_INPUT);
 }
 

@@ -72,7 +72,7 @@ struct mw_http_engine {
   unsigned open; /* open libuv handles, plus one until the engine is closed */
   void (*free)(struct mw_http_engine *engine);
   bool draining, stopping, closing;
-  bool late; /* the time to flush the last replies is over */
+  bool flush_expired; /* the time to flush the last replies is over */
   struct mw_http_batch batch;
   uint8_t input[MW_HTTP_INPUT]; /* bytes of the newest read; valid within it */
 };

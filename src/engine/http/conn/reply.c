@@ -34,7 +34,7 @@ static int submit_trailers(struct mw_http_call *c) {
 static ssize_t read_outbox(nghttp2_session *ng, int32_t stream, uint8_t *buf, size_t most, uint32_t *flags,
                            nghttp2_data_source *source, void *user) {
   struct mw_http_call *c = source->ptr;
-  c->spoken = true;
+  c->headers_sent = true;
   if (!mw_http_batch_has_room(&c->conn->engine->batch)) return NGHTTP2_ERR_PAUSE;
   size_t n = c->outbox.bytes < most ? c->outbox.bytes : most;
   *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
@@ -53,9 +53,9 @@ int mw_http_reply_send_data(nghttp2_session *ng, nghttp2_frame *frame, const uin
   struct mw_http_call *c = source->ptr;
   struct mw_http_batch *batch = &c->conn->engine->batch;
   mw_http_batch_copy(batch, head, FRAME_HEAD);
-  c->departed += mw_http_outbox_take(&c->outbox, length, batch);
+  c->unreported += mw_http_outbox_take(&c->outbox, length, batch);
   mw_http_call_count(c);
-  if (c->departed > 0) mw_http_call_queue(c);
+  if (c->unreported > 0) mw_http_call_queue(c);
   return 0;
 }
 
@@ -78,8 +78,8 @@ static enum mw_compression choose_compression(const struct mw_http_call *c) {
   return is_accepted(c, other) ? other : MW_COMPRESSION_IDENTITY;
 }
 
-static void answer(struct mw_http_call *c) {
-  c->answered = true;
+static void submit_headers(struct mw_http_call *c) {
+  c->headers_submitted = true;
   c->compression = choose_compression(c);
   nghttp2_data_provider provider = {.source.ptr = c, .read_callback = read_outbox};
   struct mw_http_fields fields;
@@ -90,8 +90,8 @@ static void answer(struct mw_http_call *c) {
 
 /* Submits the headers, or resumes the deferred data source. */
 static void resume(struct mw_http_call *c) {
-  if (!c->answered) {
-    answer(c);
+  if (!c->headers_submitted) {
+    submit_headers(c);
   } else if (c->deferred) {
     c->deferred = false;
     nghttp2_session_resume_data(ng_of(c), c->stream);
@@ -121,7 +121,7 @@ static void compress(struct mw_http_call *c) {
 }
 
 static void push_reserved(struct mw_http_call *c) {
-  if (!c->answered) answer(c);
+  if (!c->headers_submitted) submit_headers(c);
   if (c->compression != MW_COMPRESSION_IDENTITY && !c->call.plain) compress(c);
   mw_http_outbox_push(&c->outbox);
   mw_http_call_count(c);
@@ -144,11 +144,11 @@ static struct mw_slice keep(struct mw_http_call *c, struct mw_slice bytes) {
 
 /* Sends the status in the only header block (Trailers-Only), unless there is header metadata, which a client would take
  * for trailers there. */
-static int answer_without_message(struct mw_http_call *c) {
+static int submit_trailers_only(struct mw_http_call *c) {
   struct mw_http_fields fields;
   struct mw_arena *arena = &c->call.arena;
   nghttp2_session *ng = ng_of(c);
-  c->answered = true;
+  c->headers_submitted = true;
   if (c->call.headers.len == 0) {
     int rc = mw_http_response_trailers_only(&fields, &c->status, &c->call.headers, &c->call.trailers, arena);
     return rc == 0 ? nghttp2_submit_response(ng, c->stream, fields.nv, fields.len, NULL) : rc;
@@ -162,7 +162,7 @@ void mw_http_reply_finish(struct mw_call *call, const struct mw_status *status, 
   struct mw_http_call *c = call_of(call);
   mw_http_call_queue(c); /* if the stream is closed, the call is over now */
   if (c->lost) return;
-  if (c->judged) {
+  if (c->has_engine_status) {
     last = false;
   } else {
     c->status = (struct mw_status){status->code, keep(c, status->message), keep(c, status->details)};
@@ -173,7 +173,7 @@ void mw_http_reply_finish(struct mw_call *call, const struct mw_status *status, 
     resume(c);
     return;
   }
-  check(c, c->answered ? submit_trailers(c) : answer_without_message(c));
+  check(c, c->headers_submitted ? submit_trailers(c) : submit_trailers_only(c));
   mw_http_conn_mark(c->conn);
 }
 
@@ -192,7 +192,7 @@ static ssize_t read_text(nghttp2_session *ng, int32_t stream, uint8_t *buf, size
 void mw_http_reply_refuse(struct mw_http_call *c, const struct mw_http_refusal *refusal) {
   struct mw_http_fields fields;
   int rc = mw_http_response_refusal(&fields, refusal, &c->call.arena);
-  c->answered = true;
+  c->headers_submitted = true;
   c->status = refusal->status;
   nghttp2_data_provider text = {.source.ptr = c, .read_callback = read_text};
   if (rc == 0) {

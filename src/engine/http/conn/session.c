@@ -7,7 +7,7 @@
 #include "engine/http/conn/reply.h"
 
 /* Bytes of an answered request after which the stream is reset. Less than the window, where the client would stall. */
-enum { UNWANTED = MW_HTTP_STREAM_WINDOW / 4 };
+enum { STOP_BYTES = MW_HTTP_STREAM_WINDOW / 4 };
 
 static struct mw_http_conn *conn_of(struct mw_http_session *session) {
   return MW_CONTAINER(session, struct mw_http_conn, session);
@@ -45,7 +45,7 @@ static void stop_receiving(struct mw_http_session *session) {
 /* Counts a reset that an error of the client causes. The errors found here count at once, not when RST_STREAM is sent:
  * a client that does not read could have any number of them queued. */
 static void count_reset(struct mw_http_session *session) {
-  if (mw_http_flood_count_reset(&session->frames.flood, false) == MW_HTTP_NO_EXCESS) return;
+  if (mw_http_flood_count_reset(&session->frames.flood, false) == MW_HTTP_LIMIT_NONE) return;
   mw_http_session_fail(session, NGHTTP2_ENHANCE_YOUR_CALM, MW_HTTP_REASON_RESETS);
 }
 
@@ -87,7 +87,7 @@ static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint
 
 /* Asks the client to send no more of the request (RFC 9113, 8.1). */
 static void stop_request(struct mw_http_session *session, struct mw_http_call *call) {
-  call->unwanted = false;
+  call->response_done = false;
   nghttp2_submit_rst_stream(session->ng, NGHTTP2_FLAG_NONE, call->stream, NGHTTP2_NO_ERROR);
 }
 
@@ -95,7 +95,7 @@ static int on_data_chunk(nghttp2_session *ng, uint8_t flags, int32_t stream, con
                          void *user) {
   struct mw_http_call *call = call_of(user, stream);
   nghttp2_session_consume_connection(ng, len);
-  if (call && call->unwanted && call->taken > UNWANTED) stop_request(user, call);
+  if (call && call->response_done && call->data_bytes > STOP_BYTES) stop_request(user, call);
   if (call && !mw_http_call_take_data(call, mw_slice(data, len))) {
     nghttp2_submit_rst_stream(ng, NGHTTP2_FLAG_NONE, stream, NGHTTP2_INTERNAL_ERROR);
   }
@@ -120,14 +120,14 @@ static int take_ping(struct mw_http_session *session, const nghttp2_ping *ping) 
 
 /* Returns true for a cancel that costs the client nothing, see flood.h. */
 static bool is_free(const struct mw_http_session *session, const struct mw_http_call *call) {
-  return call->spoken || session->frames.flood.now - call->opened >= MW_HTTP_FLOOD_FREE_MS;
+  return call->headers_sent || session->frames.flood.now - call->opened >= MW_HTTP_FLOOD_FREE_MS;
 }
 
 static int take_reset(struct mw_http_session *session, int32_t stream) {
   const struct mw_http_call *call = call_of(session, stream);
   if (session->injecting || (call && is_free(session, call))) return 0;
   bool begun = call && (call->begun || call->opened != session->frames.flood.now); /* or it waits in the run queue */
-  if (mw_http_flood_count_reset(&session->frames.flood, begun) == MW_HTTP_NO_EXCESS) return 0;
+  if (mw_http_flood_count_reset(&session->frames.flood, begun) == MW_HTTP_LIMIT_NONE) return 0;
   mw_http_session_fail(session, NGHTTP2_ENHANCE_YOUR_CALM, MW_HTTP_REASON_RESETS);
   return NGHTTP2_ERR_CALLBACK_FAILURE;
 }
@@ -200,8 +200,8 @@ static int on_frame_sent(nghttp2_session *ng, const nghttp2_frame *frame, void *
   session->frames.flood.answered++;
   struct mw_http_call *call = call_of(session, frame->hd.stream_id);
   if (!call || call->reader.ended) return 0;
-  call->unwanted = true;
-  if (frame->hd.type == NGHTTP2_HEADERS || call->taken > UNWANTED) stop_request(session, call);
+  call->response_done = true;
+  if (frame->hd.type == NGHTTP2_HEADERS || call->data_bytes > STOP_BYTES) stop_request(session, call);
   return 0;
 }
 
@@ -294,15 +294,15 @@ static bool feed(struct mw_http_session *session, struct mw_slice bytes) {
 
 /* Ends the connection for a fault of frames.h. Returns false when it must be closed at once. */
 static bool end_connection(struct mw_http_session *session, uint32_t error) {
-  static const enum mw_http_reason reasons[] = {[MW_HTTP_NO_EXCESS] = MW_HTTP_REASON_PROTOCOL,
-                                                [MW_HTTP_EXCESS_RESETS] = MW_HTTP_REASON_RESETS,
-                                                [MW_HTTP_EXCESS_CONTROL] = MW_HTTP_REASON_CONTROL_FRAMES,
-                                                [MW_HTTP_EXCESS_BLOCK] = MW_HTTP_REASON_LONG_HEADERS};
+  static const enum mw_http_reason reasons[] = {[MW_HTTP_LIMIT_NONE] = MW_HTTP_REASON_PROTOCOL,
+                                                [MW_HTTP_LIMIT_RESETS] = MW_HTTP_REASON_RESETS,
+                                                [MW_HTTP_LIMIT_CONTROL] = MW_HTTP_REASON_CONTROL_FRAMES,
+                                                [MW_HTTP_LIMIT_BLOCK] = MW_HTTP_REASON_LONG_HEADERS};
   if (error != NGHTTP2_ENHANCE_YOUR_CALM) {
     stop_receiving(session); /* after_goaway() logs it */
     return nghttp2_session_terminate_session(session->ng, error) == 0;
   }
-  mw_http_session_fail(session, error, reasons[session->frames.excess]);
+  mw_http_session_fail(session, error, reasons[session->frames.limit]);
   return true;
 }
 
@@ -322,13 +322,13 @@ static bool close_stream(struct mw_http_session *session, int32_t stream) {
 }
 
 /* Acts on a fault before nghttp2 gets the frame. Returns false when the connection must be closed. */
-static bool answer(struct mw_http_session *session, const struct mw_http_fault *fault) {
-  enum mw_http_blame blame = fault->blame;
+static bool act_on(struct mw_http_session *session, const struct mw_http_fault *fault) {
+  enum mw_http_scope scope = fault->scope;
   bool live = is_live(session, fault->stream);
-  if (blame == MW_HTTP_BLAME_CONNECTION || (blame == MW_HTTP_BLAME_EITHER && !live))
-    return end_connection(session, fault->error);
-  if (blame == MW_HTTP_BLAME_FRAME || (blame == MW_HTTP_BLAME_LIVE && !live)) return true;
-  if (blame == MW_HTTP_BLAME_OPENING && !live) {
+  bool fatal = scope == MW_HTTP_SCOPE_CONNECTION || (scope == MW_HTTP_SCOPE_EITHER && !live);
+  if (fatal) return end_connection(session, fault->error);
+  if (scope == MW_HTTP_SCOPE_FRAME || (scope == MW_HTTP_SCOPE_LIVE && !live)) return true;
+  if (scope == MW_HTTP_SCOPE_OPENING && !live) {
     session->reset_on_open = fault->stream;
     return true;
   }
@@ -346,7 +346,7 @@ bool mw_http_session_receive(struct mw_http_session *session, struct mw_slice by
     struct mw_http_fault fault;
     struct mw_slice fine = mw_http_frames_next(frames, &bytes, &fault);
     if (!feed(session, fine)) return session->failed; /* if so, the GOAWAY has to be sent first */
-    if (fault.blame != MW_HTTP_BLAME_NOTHING && !session->failed && !answer(session, &fault)) return false;
+    if (fault.scope != MW_HTTP_SCOPE_NONE && !session->failed && !act_on(session, &fault)) return false;
   }
   return true;
 }

@@ -33,7 +33,7 @@ struct mw_http_session {
   struct mw_list calls;        /* struct mw_http_call.link: calls that are not recycled yet */
   struct mw_http_call *latest; /* cache: the call of the newest callback, while it has a stream; NULL for none */
   struct mw_http_frames frames;
-  struct mw_http_lender lender;
+  struct mw_http_quota quota;
   struct mw_send_backlog backlog;
   size_t grown;          /* bytes by which stream windows have grown */
   unsigned open;         /* calls that have a stream */

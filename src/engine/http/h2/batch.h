@@ -17,14 +17,14 @@ enum {
   MW_HTTP_BATCH_FRAME = 2 * (16 * 1024 + 64) /* room to copy one DATA and one HEADERS frame */
 };
 
-struct mw_http_message;
+struct mw_http_block;
 
 struct mw_http_batch {
   uv_buf_t bufs[MW_HTTP_BATCH_BUFS];
   unsigned n;
   size_t len;  /* bytes in all */
   size_t used; /* bytes of `copy` */
-  struct mw_http_message *spent;
+  struct mw_http_block *spent;
   uint8_t copy[MW_HTTP_BATCH_COPY];
 };
 

@@ -22,19 +22,19 @@ static size_t length_of(const uint8_t *head) { return (size_t)head[0] << 16 | (s
 
 static int32_t stream_of(const uint8_t *head) { return (int32_t)(number_at(head + 5) & INT32_MAX); }
 
-static size_t if_there(size_t len, size_t wanted) { return len >= wanted ? wanted : 0; }
+static size_t if_present(size_t len, size_t wanted) { return len >= wanted ? wanted : 0; }
 
 /* Length of the Pad Length field of HEADERS, after which the priority begins. */
 static size_t padding_field(const uint8_t *head) { return head[4] & NGHTTP2_FLAG_PADDED ? 1 : 0; }
 
 /* Returns the number of payload bytes that are checked together with the frame header. */
-static size_t judged_payload(const uint8_t *head) {
+static size_t checked_payload(const uint8_t *head) {
   switch (head[3]) {
     case NGHTTP2_HEADERS:
       if (!(head[4] & NGHTTP2_FLAG_PRIORITY)) return 0;
-      return if_there(length_of(head), padding_field(head) + PRIORITY_LEN);
-    case NGHTTP2_PRIORITY: return if_there(length_of(head), PRIORITY_LEN);
-    case NGHTTP2_WINDOW_UPDATE: return if_there(length_of(head), WINDOW_LEN);
+      return if_present(length_of(head), padding_field(head) + PRIORITY_LEN);
+    case NGHTTP2_PRIORITY: return if_present(length_of(head), PRIORITY_LEN);
+    case NGHTTP2_WINDOW_UPDATE: return if_present(length_of(head), WINDOW_LEN);
     default: return 0;
   }
 }
@@ -46,97 +46,97 @@ static bool is_own_parent(const uint8_t *frame, size_t at) {
 
 /* ---- faults: each function returns true for a frame without one ---- */
 
-static bool blame(struct mw_http_fault *fault, enum mw_http_blame blame, uint32_t error, const uint8_t *frame) {
-  *fault = (struct mw_http_fault){blame, error, stream_of(frame)};
+static bool fail(struct mw_http_fault *fault, enum mw_http_scope scope, uint32_t error, const uint8_t *frame) {
+  *fault = (struct mw_http_fault){scope, error, stream_of(frame)};
   return false;
 }
 
-static bool judge_excess(struct mw_http_frames *frames, enum mw_http_excess excess, const uint8_t *frame,
-                         struct mw_http_fault *fault) {
-  frames->excess = excess;
-  if (excess == MW_HTTP_NO_EXCESS) return true;
-  return blame(fault, MW_HTTP_BLAME_CONNECTION, NGHTTP2_ENHANCE_YOUR_CALM, frame);
+static bool check_limit(struct mw_http_frames *frames, enum mw_http_limit limit, const uint8_t *frame,
+                        struct mw_http_fault *fault) {
+  frames->limit = limit;
+  if (limit == MW_HTTP_LIMIT_NONE) return true;
+  return fail(fault, MW_HTTP_SCOPE_CONNECTION, NGHTTP2_ENHANCE_YOUR_CALM, frame);
 }
 
 /* DATA or HEADERS of a stream that is over. */
-static bool judge_late(struct mw_http_recent *recent, const uint8_t *frame, struct mw_http_fault *fault) {
+static bool check_late(struct mw_http_recent *recent, const uint8_t *frame, struct mw_http_fault *fault) {
   bool headers = frame[3] == NGHTTP2_HEADERS;
-  enum mw_http_past past = mw_http_recent_find(recent, stream_of(frame));
-  if (past == MW_HTTP_CLOSED) return true;
-  if (past == MW_HTTP_SKIPPED) {
-    return blame(fault, MW_HTTP_BLAME_CONNECTION, headers ? NGHTTP2_PROTOCOL_ERROR : NGHTTP2_STREAM_CLOSED, frame);
+  enum mw_http_stream_state state = mw_http_recent_find(recent, stream_of(frame));
+  if (state == MW_HTTP_STREAM_CLOSED) return true;
+  if (state == MW_HTTP_STREAM_SKIPPED) {
+    return fail(fault, MW_HTTP_SCOPE_CONNECTION, headers ? NGHTTP2_PROTOCOL_ERROR : NGHTTP2_STREAM_CLOSED, frame);
   }
-  bool either = headers && past == MW_HTTP_ENDED;
+  bool either = headers && state == MW_HTTP_STREAM_ENDED;
   mw_http_recent_close(recent, stream_of(frame));
-  return blame(fault, either ? MW_HTTP_BLAME_EITHER : MW_HTTP_BLAME_STREAM, NGHTTP2_STREAM_CLOSED, frame);
+  return fail(fault, either ? MW_HTTP_SCOPE_EITHER : MW_HTTP_SCOPE_STREAM, NGHTTP2_STREAM_CLOSED, frame);
 }
 
 /* A stream that will be refused counts as opened, too. */
-static bool judge_opening(struct mw_http_frames *frames, const uint8_t *frame, struct mw_http_fault *fault) {
+static bool check_opening(struct mw_http_frames *frames, const uint8_t *frame, struct mw_http_fault *fault) {
   if (stream_of(frame) <= frames->recent.newest) {
-    return judge_excess(frames, mw_http_flood_recount(&frames->flood), frame, fault);
+    return check_limit(frames, mw_http_flood_count_trailers(&frames->flood), frame, fault);
   }
   mw_http_recent_open(&frames->recent, stream_of(frame));
   return true;
 }
 
-static bool judge_parent(const uint8_t *frame, struct mw_http_fault *fault) {
-  if (judged_payload(frame) == 0 || !is_own_parent(frame, MW_HTTP_FRAME_HEAD + padding_field(frame))) return true;
-  return blame(fault, MW_HTTP_BLAME_OPENING, NGHTTP2_PROTOCOL_ERROR, frame);
+static bool check_parent(const uint8_t *frame, struct mw_http_fault *fault) {
+  if (checked_payload(frame) == 0 || !is_own_parent(frame, MW_HTTP_FRAME_HEAD + padding_field(frame))) return true;
+  return fail(fault, MW_HTTP_SCOPE_OPENING, NGHTTP2_PROTOCOL_ERROR, frame);
 }
 
-static bool judge_content(struct mw_http_frames *frames, const uint8_t *frame, struct mw_http_fault *fault) {
+static bool check_content(struct mw_http_frames *frames, const uint8_t *frame, struct mw_http_fault *fault) {
   bool headers = frame[3] == NGHTTP2_HEADERS, end = (frame[4] & NGHTTP2_FLAG_END_STREAM) != 0;
-  if (headers && !judge_opening(frames, frame, fault)) return false;
-  if (!mw_http_recent_take(&frames->recent, stream_of(frame), end)) return judge_late(&frames->recent, frame, fault);
-  return !headers || !(frame[4] & NGHTTP2_FLAG_PRIORITY) || judge_parent(frame, fault);
+  if (headers && !check_opening(frames, frame, fault)) return false;
+  if (!mw_http_recent_take(&frames->recent, stream_of(frame), end)) return check_late(&frames->recent, frame, fault);
+  return !headers || !(frame[4] & NGHTTP2_FLAG_PRIORITY) || check_parent(frame, fault);
 }
 
-static bool judge_priority(const uint8_t *frame, struct mw_http_fault *fault) {
-  if (length_of(frame) != PRIORITY_LEN) return blame(fault, MW_HTTP_BLAME_EITHER, NGHTTP2_FRAME_SIZE_ERROR, frame);
+static bool check_priority(const uint8_t *frame, struct mw_http_fault *fault) {
+  if (length_of(frame) != PRIORITY_LEN) return fail(fault, MW_HTTP_SCOPE_EITHER, NGHTTP2_FRAME_SIZE_ERROR, frame);
   if (!is_own_parent(frame, MW_HTTP_FRAME_HEAD)) return true;
-  return blame(fault, MW_HTTP_BLAME_EITHER, NGHTTP2_PROTOCOL_ERROR, frame);
+  return fail(fault, MW_HTTP_SCOPE_EITHER, NGHTTP2_PROTOCOL_ERROR, frame);
 }
 
-static bool judge_window(const uint8_t *frame, struct mw_http_fault *fault) {
+static bool check_window(const uint8_t *frame, struct mw_http_fault *fault) {
   if (length_of(frame) != WINDOW_LEN || (number_at(frame + MW_HTTP_FRAME_HEAD) & INT32_MAX) > 0) return true;
-  return blame(fault, MW_HTTP_BLAME_LIVE, NGHTTP2_PROTOCOL_ERROR, frame);
+  return fail(fault, MW_HTTP_SCOPE_LIVE, NGHTTP2_PROTOCOL_ERROR, frame);
 }
 
 /* A C core client resets, but never opens, a stream whose call is cancelled before its HEADERS are written. */
-static bool judge_reset(struct mw_http_frames *frames, const uint8_t *frame, struct mw_http_fault *fault) {
+static bool check_reset(struct mw_http_frames *frames, const uint8_t *frame, struct mw_http_fault *fault) {
   int32_t stream = stream_of(frame), newest = frames->recent.newest;
   if (newest < 0 || stream <= newest || stream % 2 == 0) {
     mw_http_recent_reset(&frames->recent, stream);
     return true;
   }
-  enum mw_http_excess excess = mw_http_flood_count_reset(&frames->flood, false);
-  if (excess != MW_HTTP_NO_EXCESS) return judge_excess(frames, excess, frame, fault);
-  return blame(fault, MW_HTTP_BLAME_FRAME, NGHTTP2_NO_ERROR, frame);
+  enum mw_http_limit limit = mw_http_flood_count_reset(&frames->flood, false);
+  if (limit != MW_HTTP_LIMIT_NONE) return check_limit(frames, limit, frame, fault);
+  return fail(fault, MW_HTTP_SCOPE_FRAME, NGHTTP2_NO_ERROR, frame);
 }
 
-static bool judge(struct mw_http_frames *frames, const uint8_t *frame, struct mw_http_fault *fault) {
+static bool check(struct mw_http_frames *frames, const uint8_t *frame, struct mw_http_fault *fault) {
   uint8_t type = frame[3];
   frames->heads++;
   frames->in_headers = type == NGHTTP2_HEADERS || type == NGHTTP2_CONTINUATION;
-  enum mw_http_excess excess = mw_http_flood_count(&frames->flood, type, frame[4], length_of(frame));
-  if (excess != MW_HTTP_NO_EXCESS) return judge_excess(frames, excess, frame, fault);
+  enum mw_http_limit limit = mw_http_flood_count(&frames->flood, type, frame[4], length_of(frame));
+  if (limit != MW_HTTP_LIMIT_NONE) return check_limit(frames, limit, frame, fault);
   switch (type) {
     case NGHTTP2_DATA:
-    case NGHTTP2_HEADERS: return judge_content(frames, frame, fault);
-    case NGHTTP2_PRIORITY: return judge_priority(frame, fault);
-    case NGHTTP2_WINDOW_UPDATE: return judge_window(frame, fault);
-    case NGHTTP2_RST_STREAM: return judge_reset(frames, frame, fault);
+    case NGHTTP2_HEADERS: return check_content(frames, frame, fault);
+    case NGHTTP2_PRIORITY: return check_priority(frame, fault);
+    case NGHTTP2_WINDOW_UPDATE: return check_window(frame, fault);
+    case NGHTTP2_RST_STREAM: return check_reset(frames, frame, fault);
     default: return true;
   }
 }
 
 /* Changes the frame that starts at `start` so that nghttp2 accepts it after its fault was acted on. */
-static void disarm(uint8_t *start) {
+static void neutralise(uint8_t *start) {
   size_t at = MW_HTTP_FRAME_HEAD + (start[3] == NGHTTP2_HEADERS ? padding_field(start) : 0);
   if (start[3] == NGHTTP2_RST_STREAM || (start[3] == NGHTTP2_PRIORITY && length_of(start) != PRIORITY_LEN)) {
     start[3] = UNKNOWN_TYPE;
-  } else if (start[3] == NGHTTP2_PRIORITY || (start[3] == NGHTTP2_HEADERS && judged_payload(start) > 0)) {
+  } else if (start[3] == NGHTTP2_PRIORITY || (start[3] == NGHTTP2_HEADERS && checked_payload(start) > 0)) {
     if (is_own_parent(start, at)) memset(start + at, 0, sizeof(uint32_t));
   }
 }
@@ -162,7 +162,7 @@ static bool gather(struct mw_http_frames *frames, struct mw_slice *bytes, size_t
 /* Fills `start` with the frame header and the checked payload. Returns false while some are missing. */
 static bool gather_start(struct mw_http_frames *frames, struct mw_slice *bytes) {
   if (frames->have < MW_HTTP_FRAME_HEAD && !gather(frames, bytes, MW_HTTP_FRAME_HEAD)) return false;
-  return gather(frames, bytes, MW_HTTP_FRAME_HEAD + judged_payload(frames->start));
+  return gather(frames, bytes, MW_HTTP_FRAME_HEAD + checked_payload(frames->start));
 }
 
 static struct mw_slice take_due(struct mw_http_frames *frames) {
@@ -174,13 +174,13 @@ static struct mw_slice take_due(struct mw_http_frames *frames) {
 /* Returns true if `there` bytes at `at` hold the frame header and the checked payload. */
 static bool is_whole(const uint8_t *at, size_t there) {
   if (there >= MW_HTTP_FRAME_START) return true;
-  return there >= MW_HTTP_FRAME_HEAD && there >= MW_HTTP_FRAME_HEAD + judged_payload(at);
+  return there >= MW_HTTP_FRAME_HEAD && there >= MW_HTTP_FRAME_HEAD + checked_payload(at);
 }
 
 struct mw_slice mw_http_frames_next(struct mw_http_frames *frames, struct mw_slice *bytes,
                                     struct mw_http_fault *fault) {
   const uint8_t *begin = bytes->data, *at = begin, *end = begin + bytes->len;
-  fault->blame = MW_HTTP_BLAME_NOTHING;
+  fault->scope = MW_HTTP_SCOPE_NONE;
   if (frames->due > 0) return take_due(frames);
   while ((size_t)(end - at) > frames->skip) {
     at += frames->skip;
@@ -188,11 +188,11 @@ struct mw_slice mw_http_frames_next(struct mw_http_frames *frames, struct mw_sli
     bool whole = frames->have == 0 && is_whole(at, (size_t)(end - at));
     *bytes = mw_slice(at, (size_t)(end - at));
     if (!whole && !gather_start(frames, bytes)) return mw_slice(begin, (size_t)(at - begin));
-    bool fine = judge(frames, whole ? at : frames->start, fault);
+    bool fine = check(frames, whole ? at : frames->start, fault);
     if (!fine || !whole) {
       if (whole) gather_start(frames, bytes);
       hold(frames);
-      if (!fine) disarm(frames->start);
+      if (!fine) neutralise(frames->start);
       return mw_slice(begin, (size_t)(at - begin));
     }
     frames->skip = length_of(at);

@@ -33,18 +33,18 @@
 enum { MW_HTTP_FRAME_HEAD = 9, MW_HTTP_FRAME_START = MW_HTTP_FRAME_HEAD + 6 };
 
 /* The scope of an error. A stream is live while nghttp2 has it open. */
-enum mw_http_blame {
-  MW_HTTP_BLAME_NOTHING,
-  MW_HTTP_BLAME_FRAME, /* the frame alone: nothing follows, and nghttp2 gets it as one of an unknown type */
-  MW_HTTP_BLAME_CONNECTION,
-  MW_HTTP_BLAME_STREAM,
-  MW_HTTP_BLAME_LIVE,    /* a live stream; else nothing */
-  MW_HTTP_BLAME_EITHER,  /* a live stream; else the connection */
-  MW_HTTP_BLAME_OPENING, /* a live stream; else the stream that the frame opens */
+enum mw_http_scope {
+  MW_HTTP_SCOPE_NONE,
+  MW_HTTP_SCOPE_FRAME, /* the frame alone: nothing follows, and nghttp2 gets it as one of an unknown type */
+  MW_HTTP_SCOPE_CONNECTION,
+  MW_HTTP_SCOPE_STREAM,
+  MW_HTTP_SCOPE_LIVE,    /* a live stream; else nothing */
+  MW_HTTP_SCOPE_EITHER,  /* a live stream; else the connection */
+  MW_HTTP_SCOPE_OPENING, /* a live stream; else the stream that the frame opens */
 };
 
 struct mw_http_fault {
-  enum mw_http_blame blame;
+  enum mw_http_scope scope;
   uint32_t error; /* RFC 9113, 7 */
   int32_t stream;
 };
@@ -52,7 +52,7 @@ struct mw_http_fault {
 struct mw_http_frames {
   struct mw_http_recent recent;
   struct mw_http_flood flood;
-  enum mw_http_excess excess;         /* the exceeded limit of a fault with ENHANCE_YOUR_CALM */
+  enum mw_http_limit limit;           /* the exceeded limit of a fault with ENHANCE_YOUR_CALM */
   uint64_t heads;                     /* frame headers read so far */
   bool in_headers;                    /* the newest frame is HEADERS or CONTINUATION */
   uint8_t start[MW_HTTP_FRAME_START]; /* header and checked payload of a frame that arrived in pieces or has a fault */
@@ -75,7 +75,7 @@ static inline bool mw_http_frames_unfinished(const struct mw_http_frames *frames
 }
 
 /* Checks the next bytes of the connection. Takes some from the front of `bytes` and returns the bytes to pass to
- * nghttp2 now: a part of them or of `frames`, valid until the next call. If `fault` has a blame, the next frame has
+ * nghttp2 now: a part of them or of `frames`, valid until the next call. If `fault` has a scope, the next frame has
  * that fault, and the caller acts on it first. Must not be called again after a fault of the connection. */
 struct mw_slice mw_http_frames_next(struct mw_http_frames *frames, struct mw_slice *bytes, struct mw_http_fault *fault);
 

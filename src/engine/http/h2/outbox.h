@@ -10,8 +10,8 @@
 #include "engine/http/h2/reader.h"
 
 /* A block: one message, or several small ones in a row. */
-struct mw_http_message {
-  struct mw_http_message *next;
+struct mw_http_block {
+  struct mw_http_block *next;
   size_t len; /* of `bytes`, prefixes included */
   size_t cap; /* capacity of `bytes` */
   bool owned; /* on the heap, not in an arena */
@@ -20,27 +20,27 @@ struct mw_http_message {
 };
 
 struct mw_http_outbox {
-  struct mw_http_message *first, *last; /* owned */
-  struct mw_http_message *fresh;        /* owned: the block of the reserved message, if it does not fit into `last` */
+  struct mw_http_block *first, *last;   /* owned */
+  struct mw_http_block *reserved_block; /* owned: the block of the reserved message, if it does not fit into `last` */
   size_t reserved;                      /* bytes of the reserved message, prefix included */
-  size_t taken;                         /* bytes of the first block that have left */
-  size_t departed;                      /* the same, but only of messages that have left whole */
+  size_t sent;                          /* bytes of the first block that have left */
+  size_t sent_whole;                    /* the same, but only of messages that have left whole */
   size_t bytes;                         /* unsent bytes, in all */
   size_t held;                          /* heap bytes of the blocks */
 };
 
-/* Makes a message of `size` bytes after its prefix, at most UINT32_MAX, on the heap. Returns owned, NULL without
- * memory. */
-struct mw_http_message *mw_http_message_new(size_t size);
-void mw_http_message_free(struct mw_http_message *message);
+/* Makes a block with one message of `size` bytes after its prefix, at most UINT32_MAX, on the heap. Returns owned, NULL
+ * without memory. */
+struct mw_http_block *mw_http_block_new(size_t size);
+void mw_http_block_free(struct mw_http_block *block);
 
 /* Reserves a message of `size` bytes. The caller fills them and calls mw_http_outbox_push() before any other function
  * of the outbox; calling this again replaces the reservation. A new block is in `arena` unless that is NULL. Returns
  * NULL without memory, or if `size` exceeds UINT32_MAX. */
 uint8_t *mw_http_outbox_reserve(struct mw_http_outbox *outbox, size_t size, struct mw_arena *arena);
 
-/* Takes the message as the reserved one. */
-void mw_http_outbox_adopt(struct mw_http_outbox *outbox, struct mw_http_message *message);
+/* Takes a block with one message, as the reserved one. */
+void mw_http_outbox_adopt(struct mw_http_outbox *outbox, struct mw_http_block *block);
 
 /* Returns the bytes of the reserved message, without its prefix. */
 struct mw_slice mw_http_outbox_reserved(const struct mw_http_outbox *outbox);

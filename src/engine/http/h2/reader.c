@@ -3,7 +3,7 @@
 enum { FLAG_COMPRESSED = 1, BUF_KEPT = 16 * 1024, SCRATCH_KEPT = 1024 * 1024, STEP = 1024 };
 
 void mw_http_reader_init(struct mw_http_reader *reader, size_t limit) {
-  *reader = (struct mw_http_reader){.limit = limit, .compression = MW_COMPRESSION_IDENTITY};
+  *reader = (struct mw_http_reader){.limit = limit, .compression = MW_COMPRESSION_IDENTITY, .credits_partial = true};
 }
 
 void mw_http_reader_fini(struct mw_http_reader *reader) { mw_buf_fini(&reader->buf); }
@@ -24,11 +24,11 @@ void mw_http_reader_end(struct mw_http_reader *reader) { reader->ended = true; }
 
 /* ---- the unread bytes: those of the buffer, then those of the chunk ---- */
 
-static size_t in_buf(const struct mw_http_reader *reader) { return reader->buf.len - reader->start; }
+static size_t buffered(const struct mw_http_reader *reader) { return reader->buf.len - reader->start; }
 
 /* Copies the first `len` unread bytes, which may lie in both, to `out`. */
 static void peek(const struct mw_http_reader *reader, uint8_t *out, size_t len) {
-  size_t first = in_buf(reader) < len ? in_buf(reader) : len;
+  size_t first = buffered(reader) < len ? buffered(reader) : len;
   if (first > 0) memcpy(out, reader->buf.data + reader->start, first);
   if (len > first) memcpy(out + first, reader->chunk.data, len - first);
 }
@@ -49,7 +49,7 @@ static bool is_refused(const struct mw_http_reader *reader, uint8_t flag, size_t
 }
 
 static void move_to_front(struct mw_http_reader *reader) {
-  size_t left = in_buf(reader);
+  size_t left = buffered(reader);
   if (left > 0) memmove(reader->buf.data, reader->buf.data + reader->start, left);
   reader->buf.len = left;
   reader->start = 0;
@@ -57,8 +57,8 @@ static void move_to_front(struct mw_http_reader *reader) {
 
 /* Returns the room to make for `len` more bytes: as much as there is, so that the cost of moving bytes is amortized,
  * but not past the end of their message. */
-static size_t step(const struct mw_http_reader *reader, size_t len) {
-  size_t size, there = in_buf(reader), more = there < STEP ? STEP : there;
+static size_t growth(const struct mw_http_reader *reader, size_t len) {
+  size_t size, there = buffered(reader), more = there < STEP ? STEP : there;
   uint8_t flag;
   if (read_prefix(reader, &flag, &size) && !is_refused(reader, flag, size) && MW_HTTP_PREFIX + size >= there + len) {
     size_t missing = MW_HTTP_PREFIX + size - there;
@@ -70,10 +70,10 @@ static size_t step(const struct mw_http_reader *reader, size_t len) {
 /* Moves `len` bytes of the chunk to the buffer. */
 static int keep(struct mw_http_reader *reader, size_t len) {
   if (len == 0) return 0;
-  if (reader->start >= in_buf(reader)) move_to_front(reader); /* moves no more bytes than were read */
+  if (reader->start >= buffered(reader)) move_to_front(reader); /* moves no more bytes than were read */
   if (reader->buf.cap <= reader->buf.len + len) {
     move_to_front(reader);
-    if (mw_buf_reserve_exact(&reader->buf, step(reader, len)) != 0) return MW_ENOMEM;
+    if (mw_buf_reserve_exact(&reader->buf, growth(reader, len)) != 0) return MW_ENOMEM;
   }
   mw_buf_append(&reader->buf, reader->chunk.data, len);
   reader->chunk = mw_slice(reader->chunk.data + len, reader->chunk.len - len);
@@ -96,16 +96,16 @@ int mw_http_reader_feed(struct mw_http_reader *reader, struct mw_slice chunk) {
 
 /* Returns the first `len` unread bytes as one piece; they count as read. Returns 0 or MW_ENOMEM. */
 static int take(struct mw_http_reader *reader, size_t len, struct mw_slice *out) {
-  if (in_buf(reader) == 0 && reader->chunk.len >= len) {
+  if (buffered(reader) == 0 && reader->chunk.len >= len) {
     *out = mw_slice(reader->chunk.data, len);
     reader->chunk = mw_slice(reader->chunk.data + len, reader->chunk.len - len);
   } else {
-    if (len > in_buf(reader) && keep(reader, len - in_buf(reader)) != 0) return MW_ENOMEM;
+    if (len > buffered(reader) && keep(reader, len - buffered(reader)) != 0) return MW_ENOMEM;
     *out = mw_slice(reader->buf.data + reader->start, len);
     reader->start += len;
   }
-  reader->credit += len - reader->claimed;
-  reader->claimed = 0;
+  reader->credit += len - reader->credited;
+  reader->credited = 0;
   return 0;
 }
 
@@ -119,15 +119,15 @@ static int refuse(const struct mw_http_reader *reader, uint8_t flag, struct mw_e
   return mw_message_over_limit(reader->limit, err);
 }
 
-static void claim(struct mw_http_reader *reader) {
+static void credit_partial(struct mw_http_reader *reader) {
   size_t held = mw_http_reader_held(reader);
-  reader->credit += held - reader->claimed;
-  reader->claimed = held;
+  reader->credit += held - reader->credited;
+  reader->credited = held;
 }
 
-void mw_http_reader_lend(struct mw_http_reader *reader) {
-  reader->stingy = false;
-  claim(reader);
+void mw_http_reader_grant(struct mw_http_reader *reader) {
+  reader->credits_partial = true;
+  credit_partial(reader);
 }
 
 /* Handles an incomplete message: END or an error if the stream has ended; else gives the peer credit for the rest. */
@@ -135,7 +135,7 @@ static int wait(struct mw_http_reader *reader, struct mw_err *err) {
   size_t held = mw_http_reader_held(reader);
   if (reader->ended && held == 0) return MW_HTTP_READ_END;
   if (reader->ended) return mw_err_set(err, MW_EFORMAT, "the stream has ended within a message");
-  if (!reader->stingy) claim(reader);
+  if (reader->credits_partial) credit_partial(reader);
   return MW_HTTP_READ_MORE;
 }
 
@@ -164,14 +164,14 @@ int mw_http_reader_next(struct mw_http_reader *reader, struct mw_buf *scratch, s
   return MW_HTTP_READ_MESSAGE;
 }
 
-bool mw_http_reader_is_alone(const struct mw_http_reader *reader) {
+bool mw_http_reader_holds_one_message(const struct mw_http_reader *reader) {
   uint8_t flag;
   size_t size;
   return read_prefix(reader, &flag, &size) && !is_refused(reader, flag, size) &&
          mw_http_reader_held(reader) - MW_HTTP_PREFIX == size;
 }
 
-size_t mw_http_reader_begun(const struct mw_http_reader *reader) {
+size_t mw_http_reader_partial_size(const struct mw_http_reader *reader) {
   uint8_t flag;
   size_t size;
   if (!read_prefix(reader, &flag, &size) || is_refused(reader, flag, size)) return 0;

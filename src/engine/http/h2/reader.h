@@ -10,7 +10,7 @@
  *   on END_STREAM:     mw_http_reader_end(); then next() as above
  *   then:              mw_http_reader_credit() returns the flow-control credit for the peer
  *
- * Credit covers the messages that next() has returned and, unless the reader is stingy, the beginning of a message that
+ * Credit covers the messages that next() has returned and, with `credits_partial`, the beginning of a message that
  * next() was called for. So the peer may send on exactly when the handler waits. */
 #ifndef MW_ENGINE_HTTP_H2_READER_H
 #define MW_ENGINE_HTTP_H2_READER_H
@@ -29,10 +29,10 @@ struct mw_http_reader {
   struct mw_slice chunk;           /* borrowed; unread bytes that follow those in `buf` */
   struct mw_buf buf;               /* owned; [start, len) is unread */
   size_t start;
-  size_t claimed; /* unread bytes that are credited already */
+  size_t credited; /* unread bytes that are credited already */
   size_t credit;
-  bool stingy; /* gives no credit for the beginning of a message */
-  bool failed; /* bytes are lost, for lack of memory */
+  bool credits_partial; /* gives credit for the beginning of a message */
+  bool failed;          /* bytes are lost, for lack of memory */
 };
 
 /* The compression is IDENTITY and can be set until the first message. */
@@ -71,13 +71,13 @@ int mw_http_reader_next(struct mw_http_reader *reader, struct mw_buf *scratch, s
                         struct mw_err *err);
 
 /* Returns true if the unread bytes are exactly one complete message that next() will not refuse. */
-bool mw_http_reader_is_alone(const struct mw_http_reader *reader);
+bool mw_http_reader_holds_one_message(const struct mw_http_reader *reader);
 
 /* Returns the size, prefix included, of an incomplete message; 0 if there is none or next() will refuse it. */
-size_t mw_http_reader_begun(const struct mw_http_reader *reader);
+size_t mw_http_reader_partial_size(const struct mw_http_reader *reader);
 
-/* Gives credit for the beginning of a message; the reader is not stingy any more. */
-void mw_http_reader_lend(struct mw_http_reader *reader);
+/* Gives credit for the beginning of a message, and sets `credits_partial`. */
+void mw_http_reader_grant(struct mw_http_reader *reader);
 
 /* Returns the number of unread bytes. */
 static inline size_t mw_http_reader_held(const struct mw_http_reader *reader) {

@@ -10,16 +10,16 @@
 
 struct mw_http_recent {
   int32_t newest; /* odd */
-  /* Bit i stands for the stream newest - 2 * i. `over` includes `reset` and `closed`. */
-  uint64_t opened, over, reset, closed;
+  /* Bit i stands for the stream newest - 2 * i. `done` includes `reset` and `closed`. */
+  uint64_t opened, done, reset, closed;
 };
 
-enum mw_http_past {
-  MW_HTTP_LIVE,    /* also for a stream not opened yet, or older than the last 64 */
-  MW_HTTP_ENDED,   /* by END_STREAM */
-  MW_HTTP_RESET,   /* by the client's RST_STREAM; no frame has arrived since */
-  MW_HTTP_CLOSED,  /* by the server's RST_STREAM STREAM_CLOSED, which is sent once */
-  MW_HTTP_SKIPPED, /* never opened, while a newer stream was */
+enum mw_http_stream_state {
+  MW_HTTP_STREAM_LIVE,    /* also for a stream not opened yet, or older than the last 64 */
+  MW_HTTP_STREAM_ENDED,   /* by END_STREAM */
+  MW_HTTP_STREAM_RESET,   /* by the client's RST_STREAM; no frame has arrived since */
+  MW_HTTP_STREAM_CLOSED,  /* by the server's RST_STREAM STREAM_CLOSED, which is sent once */
+  MW_HTTP_STREAM_SKIPPED, /* never opened, while a newer stream was */
 };
 
 /* The client opens `stream`. Does nothing unless it is odd and newer than all before. */
@@ -31,11 +31,11 @@ static inline uint64_t mw_http_recent_bit(const struct mw_http_recent *recent, i
   return back < 128 && back % 2 == 0 ? UINT64_C(1) << back / 2 : 0;
 }
 
-/* The client sends DATA or HEADERS; `end`: with END_STREAM. Returns true if the stream was MW_HTTP_LIVE. */
+/* The client sends DATA or HEADERS; `end`: with END_STREAM. Returns true if the stream was MW_HTTP_STREAM_LIVE. */
 static inline bool mw_http_recent_take(struct mw_http_recent *recent, int32_t stream, bool end) {
   uint64_t bit = mw_http_recent_bit(recent, stream);
-  if (bit & (recent->over | ~recent->opened)) return false;
-  if (end) recent->over |= bit;
+  if (bit & (recent->done | ~recent->opened)) return false;
+  if (end) recent->done |= bit;
   return true;
 }
 
@@ -45,6 +45,6 @@ void mw_http_recent_reset(struct mw_http_recent *recent, int32_t stream);
 /* The server resets the stream, because DATA or HEADERS arrived after RST_STREAM or END_STREAM. */
 void mw_http_recent_close(struct mw_http_recent *recent, int32_t stream);
 
-enum mw_http_past mw_http_recent_find(const struct mw_http_recent *recent, int32_t stream);
+enum mw_http_stream_state mw_http_recent_find(const struct mw_http_recent *recent, int32_t stream);
 
 #endif

@@ -12,8 +12,8 @@ enum { FIELD_OVERHEAD = 32, TIMEOUT_DIGITS = 8, SHOWN_MAX = 64, TEXT_MAX = 192 }
 /* Kinds of fields. OWN is for fields of HTTP or gRPC that are ignored here. */
 enum field { METADATA, OWN, METHOD, PATH, AUTHORITY, HOST, CONTENT_TYPE, TIMEOUT, ENCODING, ACCEPT_ENCODING };
 
-/* Bits of `flags`. IS_OURS: an accepted content-type; IS_GRPC: application/grpc+... */
-enum { IS_POST = 1, IS_OURS = 2, IS_GRPC = 4, HAS_AUTHORITY = 8, IS_HEAD = 16 };
+/* Bits of `flags`. HAS_CONTENT_TYPE: an accepted content-type; IS_GRPC: application/grpc+... */
+enum { IS_POST = 1, HAS_CONTENT_TYPE = 2, IS_GRPC = 4, HAS_AUTHORITY = 8, IS_HEAD = 16 };
 
 /* Errors, in ascending precedence. */
 enum rank { NOTHING, ENCODING_UNKNOWN, FIELD_MALFORMED, TYPE_WRONG, METHOD_WRONG, TOO_LARGE };
@@ -28,7 +28,8 @@ void mw_http_request_init(struct mw_http_request *request, struct mw_arena *aren
 
 /* ---- recognising names ---- */
 
-static bool is(struct mw_slice name, const char *text) { return memcmp(name.data, text, name.len) == 0; }
+/* Compares a name with a text of its length. */
+static bool equals(struct mw_slice name, const char *text) { return memcmp(name.data, text, name.len) == 0; }
 
 static bool starts_with(struct mw_slice text, const char *prefix, size_t len) {
   return text.len >= len && memcmp(text.data, prefix, len) == 0;
@@ -40,15 +41,15 @@ static enum field other(struct mw_slice name) {
 
 static enum field recognise(struct mw_slice name) {
   switch (name.len) {
-    case 2: return is(name, "te") ? OWN : other(name);
-    case 4: return is(name, "host") ? HOST : other(name);
-    case 5: return is(name, ":path") ? PATH : other(name);
-    case 7: return is(name, ":method") ? METHOD : other(name);
-    case 10: return is(name, ":authority") ? AUTHORITY : other(name);
-    case 12: return is(name, "content-type") ? CONTENT_TYPE : is(name, "grpc-timeout") ? TIMEOUT : other(name);
-    case 13: return is(name, "grpc-encoding") ? ENCODING : other(name);
-    case 20: return is(name, "grpc-accept-encoding") ? ACCEPT_ENCODING : other(name);
-    case 26: return is(name, "grpc-previous-rpc-attempts") ? METADATA : other(name);
+    case 2: return equals(name, "te") ? OWN : other(name);
+    case 4: return equals(name, "host") ? HOST : other(name);
+    case 5: return equals(name, ":path") ? PATH : other(name);
+    case 7: return equals(name, ":method") ? METHOD : other(name);
+    case 10: return equals(name, ":authority") ? AUTHORITY : other(name);
+    case 12: return equals(name, "content-type") ? CONTENT_TYPE : equals(name, "grpc-timeout") ? TIMEOUT : other(name);
+    case 13: return equals(name, "grpc-encoding") ? ENCODING : other(name);
+    case 20: return equals(name, "grpc-accept-encoding") ? ACCEPT_ENCODING : other(name);
+    case 26: return equals(name, "grpc-previous-rpc-attempts") ? METADATA : other(name);
     default: return other(name);
   }
 }
@@ -56,10 +57,10 @@ static enum field recognise(struct mw_slice name) {
 /* ---- errors ---- */
 
 /* Records an error unless one of its rank or above is recorded. */
-static int find(struct mw_http_request *request, enum rank rank, enum mw_code code, const char *format, ...)
+static int record_error(struct mw_http_request *request, enum rank rank, enum mw_code code, const char *format, ...)
     MW_PRINTF(4, 5);
 
-static int find(struct mw_http_request *request, enum rank rank, enum mw_code code, const char *format, ...) {
+static int record_error(struct mw_http_request *request, enum rank rank, enum mw_code code, const char *format, ...) {
   if (rank <= request->rank) return 0;
   char text[TEXT_MAX];
   va_list args;
@@ -69,7 +70,7 @@ static int find(struct mw_http_request *request, enum rank rank, enum mw_code co
   const char *own = mw_arena_strndup(request->arena, text, strlen(text));
   if (!own) return MW_ENOMEM;
   request->rank = rank;
-  request->finding = mw_status(code, own);
+  request->error = mw_status(code, own);
   return 0;
 }
 
@@ -79,9 +80,9 @@ static bool count_field(struct mw_http_request *request, size_t bytes) {
   return request->size <= request->limit;
 }
 
-static int find_too_large(struct mw_http_request *request) {
-  return find(request, TOO_LARGE, MW_CODE_RESOURCE_EXHAUSTED, "metadata longer than the limit of %zu bytes",
-              request->limit);
+static int record_too_large(struct mw_http_request *request) {
+  return record_error(request, TOO_LARGE, MW_CODE_RESOURCE_EXHAUSTED, "metadata longer than the limit of %zu bytes",
+                      request->limit);
 }
 
 /* The start of a client's bytes, with "?" for unprintable ones. */
@@ -107,7 +108,7 @@ static int add_method(struct mw_http_request *request, struct mw_slice value) {
     return 0;
   }
   if (mw_slice_eq_str(value, "HEAD")) request->flags |= IS_HEAD;
-  return find(request, METHOD_WRONG, MW_CODE_INTERNAL, "method %s, must be POST", shown(value).text);
+  return record_error(request, METHOD_WRONG, MW_CODE_INTERNAL, "method %s, must be POST", shown(value).text);
 }
 
 static int set_path(struct mw_http_request *request, struct mw_slice value) {
@@ -128,17 +129,17 @@ static int add_content_type(struct mw_http_request *request, struct mw_slice val
     rest = mw_slice(rest.data + len, rest.len - len);
   }
   if (begins && (rest.len == 0 || rest.data[0] == ';' || rest.data[0] == ' ')) {
-    request->flags |= IS_OURS;
+    request->flags |= HAS_CONTENT_TYPE;
     return 0;
   }
   if (rest.len >= sizeof web - 1 && strncasecmp((const char *)rest.data, web, sizeof web - 1) == 0) {
-    return find(request, TYPE_WRONG, MW_CODE_INVALID_ARGUMENT,
-                "content-type \"%s\" is gRPC-Web's, must be application/grpc; a proxy such as Envoy translates "
-                "gRPC-Web",
-                shown(value).text);
+    return record_error(request, TYPE_WRONG, MW_CODE_INVALID_ARGUMENT,
+                        "content-type \"%s\" is gRPC-Web's, must be application/grpc; a proxy such as Envoy translates "
+                        "gRPC-Web",
+                        shown(value).text);
   }
-  return find(request, TYPE_WRONG, MW_CODE_INVALID_ARGUMENT,
-              "content-type \"%s\", must be application/grpc or application/grpc+proto", shown(value).text);
+  return record_error(request, TYPE_WRONG, MW_CODE_INVALID_ARGUMENT,
+                      "content-type \"%s\", must be application/grpc or application/grpc+proto", shown(value).text);
 }
 
 /* Returns the nanoseconds of a unit; 0 for an unknown one. */
@@ -162,8 +163,8 @@ static int add_timeout(struct mw_http_request *request, struct mw_slice value) {
   }
   int64_t each = digits > 0 && value.len == digits + 1 ? unit(value.data[digits]) : 0;
   if (each == 0) {
-    return find(request, FIELD_MALFORMED, MW_CODE_INTERNAL,
-                "grpc-timeout \"%s\", must be 1 to 8 digits and one of H M S m u n", shown(value).text);
+    return record_error(request, FIELD_MALFORMED, MW_CODE_INTERNAL,
+                        "grpc-timeout \"%s\", must be 1 to 8 digits and one of H M S m u n", shown(value).text);
   }
   request->timeout = mw_duration(count, each);
   return 0;
@@ -172,8 +173,8 @@ static int add_timeout(struct mw_http_request *request, struct mw_slice value) {
 static int add_encoding(struct mw_http_request *request, struct mw_slice value) {
   int found = mw_compression_find(value);
   if (found < 0) {
-    return find(request, ENCODING_UNKNOWN, MW_CODE_UNIMPLEMENTED,
-                "grpc-encoding \"%s\", must be identity, deflate or gzip", shown(value).text);
+    return record_error(request, ENCODING_UNKNOWN, MW_CODE_UNIMPLEMENTED,
+                        "grpc-encoding \"%s\", must be identity, deflate or gzip", shown(value).text);
   }
   request->compression = (enum mw_compression)found;
   return 0;
@@ -196,9 +197,9 @@ static bool next_element(struct mw_slice *list, struct mw_slice *element) {
 static unsigned usual_list(struct mw_slice list) {
   enum { GZIP = 1 << MW_COMPRESSION_GZIP, ALL = (1 << MW_COMPRESSION_COUNT) - 1 };
   switch (list.len) {
-    case 4: return is(list, "gzip") ? GZIP : 0;
-    case 21: return is(list, "identity,deflate,gzip") ? ALL : 0;
-    case 23: return is(list, "identity, deflate, gzip") ? ALL : 0;
+    case 4: return equals(list, "gzip") ? GZIP : 0;
+    case 21: return equals(list, "identity,deflate,gzip") ? ALL : 0;
+    case 23: return equals(list, "identity, deflate, gzip") ? ALL : 0;
     default: return 0;
   }
 }
@@ -224,12 +225,12 @@ static int add_binary(struct mw_http_request *request, struct mw_slice key, stru
   while (next_element(&list, &element)) {
     size_t len;
     if (mw_base64_decode_to(bytes, element, &len) != 0) {
-      return find(request, FIELD_MALFORMED, MW_CODE_INTERNAL, "metadata \"%s\": the value is not base64",
-                  shown(key).text);
+      return record_error(request, FIELD_MALFORMED, MW_CODE_INTERNAL, "metadata \"%s\": the value is not base64",
+                          shown(key).text);
     }
     if (mw_metadata_add_view(&request->metadata, request->arena, key, mw_slice(bytes, len)) != 0) return MW_ENOMEM;
     bytes += len;
-    if (list.data && !count_field(request, key.len)) return find_too_large(request);
+    if (list.data && !count_field(request, key.len)) return record_too_large(request);
   }
   return 0;
 }
@@ -255,7 +256,7 @@ static int add_host(struct mw_http_request *request, struct mw_slice name, struc
 int mw_http_request_add(struct mw_http_request *request, struct mw_slice name, struct mw_slice value) {
   static const uint8_t empty[1];
   if (value.len == 0) value.data = empty;
-  if (!count_field(request, name.len + value.len)) return find_too_large(request);
+  if (!count_field(request, name.len + value.len)) return record_too_large(request);
   switch (recognise(name)) {
     case METHOD: return add_method(request, value);
     case PATH: return set_path(request, value);
@@ -271,34 +272,34 @@ int mw_http_request_add(struct mw_http_request *request, struct mw_slice name, s
   return 0;
 }
 
-/* ---- the judgement ---- */
+/* ---- the result ---- */
 
 /* Refuses a gRPC client's request. */
-static bool refuse(struct mw_http_refusal *refusal, unsigned http, struct mw_status status) {
+static bool refuse_grpc(struct mw_http_refusal *refusal, unsigned http, struct mw_status status) {
   *refusal = (struct mw_http_refusal){.http = http, .grpc = true, .status = status};
   return false;
 }
 
 /* Refuses the request of any other client. */
-static bool turn_away(struct mw_http_refusal *refusal, unsigned http, bool body, struct mw_status status) {
+static bool refuse_http(struct mw_http_refusal *refusal, unsigned http, bool body, struct mw_status status) {
   *refusal = (struct mw_http_refusal){.http = http, .body = body, .status = status};
   return false;
 }
 
-bool mw_http_request_judge(const struct mw_http_request *request, struct mw_http_refusal *refusal) {
-  if (request->rank == TOO_LARGE) return refuse(refusal, 200, request->finding);
-  if (request->rank == METHOD_WRONG) return turn_away(refusal, 405, !(request->flags & IS_HEAD), request->finding);
+bool mw_http_request_check(const struct mw_http_request *request, struct mw_http_refusal *refusal) {
+  if (request->rank == TOO_LARGE) return refuse_grpc(refusal, 200, request->error);
+  if (request->rank == METHOD_WRONG) return refuse_http(refusal, 405, !(request->flags & IS_HEAD), request->error);
   if (!(request->flags & IS_POST)) {
-    return turn_away(refusal, 405, true, mw_status(MW_CODE_INTERNAL, "no method, must be POST"));
+    return refuse_http(refusal, 405, true, mw_status(MW_CODE_INTERNAL, "no method, must be POST"));
   }
   if (request->rank == TYPE_WRONG) {
-    if (request->flags & IS_GRPC) return refuse(refusal, 415, request->finding);
-    return turn_away(refusal, 415, true, request->finding);
+    if (request->flags & IS_GRPC) return refuse_grpc(refusal, 415, request->error);
+    return refuse_http(refusal, 415, true, request->error);
   }
-  if (!(request->flags & IS_OURS)) {
+  if (!(request->flags & HAS_CONTENT_TYPE)) {
     struct mw_status status = mw_status(MW_CODE_INVALID_ARGUMENT, "no content-type, must be application/grpc");
-    return turn_away(refusal, 415, true, status);
+    return refuse_http(refusal, 415, true, status);
   }
-  if (request->rank != NOTHING) return refuse(refusal, 200, request->finding);
+  if (request->rank != NOTHING) return refuse_grpc(refusal, 200, request->error);
   return true;
 }

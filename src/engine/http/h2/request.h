@@ -1,8 +1,8 @@
 /* The header fields of one request, parsed and checked (gRPC over HTTP/2, "Requests").
  *
- * A request is initialised when a stream's headers begin, gets each field as it is decoded, and is judged once they are
- * complete. nghttp2 enforces the rules of HTTP (pseudo fields once and first, no upper case, no connection fields, `te`
- * only with "trailers"). Kept fields are copied to the arena and live as long as it.
+ * A request is initialised when a stream's headers begin, gets each field as it is decoded, and is checked once they
+ * are complete. nghttp2 enforces the rules of HTTP (pseudo fields once and first, no upper case, no connection fields,
+ * `te` only with "trailers"). Kept fields are copied to the arena and live as long as it.
  *
  * Accepted values:
  *   :method       POST
@@ -32,7 +32,7 @@ struct mw_http_refusal {
 };
 
 struct mw_http_request {
-  /* The result, valid once judged. */
+  /* The result, valid once checked. */
   struct mw_slice path; /* "/package.Service/Method" */
   struct mw_metadata metadata;
   int64_t timeout;                 /* nanoseconds; MW_NEVER without a timeout, or for one that overflows */
@@ -43,14 +43,14 @@ struct mw_http_request {
   struct mw_arena *arena;
   size_t limit, size; /* of the header list, as HTTP/2 counts */
   unsigned flags, rank;
-  struct mw_status finding; /* the first error of the greatest rank */
+  struct mw_status error; /* the first error of the greatest rank */
 };
 
 /* `limit`: bytes of the header list; names, values and 32 for each field (RFC 9113, 6.5.2). */
 void mw_http_request_init(struct mw_http_request *request, struct mw_arena *arena, size_t limit);
 
 /* Adds a field. Borrows its bytes; blanks at the ends of the value belong to it. Records an error for
- * mw_http_request_judge(). Past the limit, keeps no more fields. Returns 0 or MW_ENOMEM, after which the request is of
+ * mw_http_request_check(). Past the limit, keeps no more fields. Returns 0 or MW_ENOMEM, after which the request is of
  * no use. */
 int mw_http_request_add(struct mw_http_request *request, struct mw_slice name, struct mw_slice value);
 
@@ -60,6 +60,6 @@ int mw_http_request_add(struct mw_http_request *request, struct mw_slice name, s
  *   content-type other than above             HTTP 415; with INVALID_ARGUMENT if it is application/grpc+...
  *   malformed grpc-timeout, or "-bin" value   INTERNAL, as in grpc-go (C core ignores a malformed grpc-timeout)
  *   grpc-encoding other than above            UNIMPLEMENTED */
-bool mw_http_request_judge(const struct mw_http_request *request, struct mw_http_refusal *refusal);
+bool mw_http_request_check(const struct mw_http_request *request, struct mw_http_refusal *refusal);
 
 #endif

@@ -24,37 +24,37 @@
 
 enum { MW_HTTP_FLOOD_FREE_MS = 100 };
 
-struct mw_http_allowance {
+struct mw_http_bucket {
   uint32_t limit, left;
-  uint64_t since;  /* time of the last refill */
-  uint32_t gained; /* count of useful traffic at the last refill */
+  uint64_t refilled; /* time of the last refill */
+  uint32_t useful;   /* count of useful traffic at the last refill */
 };
 
 struct mw_http_flood {
-  struct mw_http_allowance resets, control; /* `resets` in tenths */
-  size_t block_limit, block;                /* bytes of a header block */
-  uint32_t block_frames;                    /* of the block so far */
-  uint32_t blocks;                          /* header blocks begun, modulo 2^32 */
-  bool in_block;                            /* a header block is unfinished */
+  struct mw_http_bucket resets, control; /* `resets` in tenths */
+  size_t block_limit, block;             /* bytes of a header block */
+  uint32_t block_frames;                 /* of the block so far */
+  uint32_t blocks;                       /* header blocks begun, modulo 2^32 */
+  bool in_block;                         /* a header block is unfinished */
   /* The session updates these: */
   uint64_t now;      /* milliseconds, of any clock */
   uint32_t answered; /* streams that the server has answered to their end, modulo 2^32 */
   uint32_t frames;   /* HEADERS and DATA that the server has sent, and streams opened (counted here), modulo 2^32 */
 };
 
-enum mw_http_excess { MW_HTTP_NO_EXCESS, MW_HTTP_EXCESS_RESETS, MW_HTTP_EXCESS_CONTROL, MW_HTTP_EXCESS_BLOCK };
+enum mw_http_limit { MW_HTTP_LIMIT_NONE, MW_HTTP_LIMIT_RESETS, MW_HTTP_LIMIT_CONTROL, MW_HTTP_LIMIT_BLOCK };
 
 /* `metadata`: the largest accepted header list in bytes. */
 void mw_http_flood_init(struct mw_http_flood *flood, uint32_t resets, uint32_t control, size_t metadata, uint64_t now);
 
-/* Counts a frame with `len` bytes of payload. Returns the limit that this exceeds, or MW_HTTP_NO_EXCESS. */
-enum mw_http_excess mw_http_flood_count(struct mw_http_flood *flood, uint8_t type, uint8_t flags, size_t len);
+/* Counts a frame with `len` bytes of payload. Returns the limit that this exceeds, or MW_HTTP_LIMIT_NONE. */
+enum mw_http_limit mw_http_flood_count(struct mw_http_flood *flood, uint8_t type, uint8_t flags, size_t len);
 
 /* Corrects the count of HEADERS that opened no stream: they are a control frame. Returns as above. */
-enum mw_http_excess mw_http_flood_recount(struct mw_http_flood *flood);
+enum mw_http_limit mw_http_flood_count_trailers(struct mw_http_flood *flood);
 
 /* Counts a stream that the client has reset, or has made the server reset. `begun`: the client has cancelled a call
  * that its handler has begun. Returns as above. */
-enum mw_http_excess mw_http_flood_count_reset(struct mw_http_flood *flood, bool begun);
+enum mw_http_limit mw_http_flood_count_reset(struct mw_http_flood *flood, bool begun);
 
 #endif

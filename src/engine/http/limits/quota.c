@@ -1,20 +1,21 @@
 #include "engine/http/limits/quota.h"
 
-bool mw_http_loan_take(struct mw_http_lender *lender, struct mw_http_loan *loan, size_t bytes, size_t limit) {
-  struct mw_http_loan *first = mw_http_loan_first(lender);
-  bool fits = lender->lent == 0 || (lender->lent <= limit && bytes <= limit - lender->lent);
-  if (!fits || (first && first != loan)) {
-    if (mw_list_empty(&loan->link)) mw_list_push(&lender->waiting, &loan->link);
+bool mw_http_quota_reserve(struct mw_http_quota *quota, struct mw_http_reservation *reservation, size_t bytes,
+                           size_t limit) {
+  struct mw_http_reservation *first = mw_http_quota_first(quota);
+  bool fits = quota->reserved == 0 || (quota->reserved <= limit && bytes <= limit - quota->reserved);
+  if (!fits || (first && first != reservation)) {
+    if (mw_list_empty(&reservation->link)) mw_list_push(&quota->waiting, &reservation->link);
     return false;
   }
-  mw_list_remove(&loan->link);
-  loan->bytes = bytes;
-  lender->lent += bytes;
+  mw_list_remove(&reservation->link);
+  reservation->bytes = bytes;
+  quota->reserved += bytes;
   return true;
 }
 
-void mw_http_loan_return(struct mw_http_lender *lender, struct mw_http_loan *loan) {
-  mw_list_remove(&loan->link);
-  lender->lent -= loan->bytes;
-  loan->bytes = 0;
+void mw_http_quota_release(struct mw_http_quota *quota, struct mw_http_reservation *reservation) {
+  mw_list_remove(&reservation->link);
+  quota->reserved -= reservation->bytes;
+  reservation->bytes = 0;
 }

@@ -11,26 +11,27 @@
 
 #include "base/list.h"
 
-struct mw_http_lender {
-  size_t lent;
-  struct mw_list waiting; /* struct mw_http_loan.link */
+struct mw_http_quota {
+  size_t reserved;
+  struct mw_list waiting; /* struct mw_http_reservation.link */
 };
 
-struct mw_http_loan {
+struct mw_http_reservation {
   size_t bytes;        /* reserved; 0: none */
-  struct mw_list link; /* in lender.waiting; the embedding struct initialises it */
+  struct mw_list link; /* in quota.waiting; the embedding struct initialises it */
 };
 
-/* Reserves `bytes` of the quota `limit` for a loan that holds none. If the quota is exhausted, queues the loan and
- * returns false. */
-bool mw_http_loan_take(struct mw_http_lender *lender, struct mw_http_loan *loan, size_t bytes, size_t limit);
+/* Reserves `bytes` of the quota `limit` for a reservation that holds none. If the quota is exhausted, queues the
+ * reservation and returns false. */
+bool mw_http_quota_reserve(struct mw_http_quota *quota, struct mw_http_reservation *reservation, size_t bytes,
+                           size_t limit);
 
-/* Releases the bytes of the loan, and takes it out of the queue. */
-void mw_http_loan_return(struct mw_http_lender *lender, struct mw_http_loan *loan);
+/* Releases the bytes of the reservation, and takes it out of the queue. */
+void mw_http_quota_release(struct mw_http_quota *quota, struct mw_http_reservation *reservation);
 
-/* Returns the loan to try next; NULL if none waits. */
-static inline struct mw_http_loan *mw_http_loan_first(struct mw_http_lender *lender) {
-  return mw_list_empty(&lender->waiting) ? NULL : MW_CONTAINER(lender->waiting.next, struct mw_http_loan, link);
+/* Returns the reservation to try next; NULL if none waits. */
+static inline struct mw_http_reservation *mw_http_quota_first(struct mw_http_quota *quota) {
+  return mw_list_empty(&quota->waiting) ? NULL : MW_CONTAINER(quota->waiting.next, struct mw_http_reservation, link);
 }
 
 #endif

@@ -28,19 +28,19 @@ struct mw_http_remote {
 
   /* The guest's. */
   struct mw_call call;
-  struct mw_http_engine *at;       /* the engine that runs the call */
-  struct mw_list link;             /* in at->guests */
-  struct mw_run_item item;         /* in at->turn.guests */
-  struct mw_http_message *arrived; /* owned; not delivered yet */
-  const char *encoding;            /* of `arrived` */
-  bool no_more;                    /* the request ends after `arrived` */
-  bool wanted;                     /* the handler waits for a message or the end */
-  bool asked;                      /* a request for the next message is on its way to the owner */
-  bool begun;                      /* passed to the dispatch */
-  bool running;                    /* its item runs */
-  bool room_asked;                 /* a request for room is on its way to the owner */
-  size_t room;                     /* bytes that the owner has reserved for the next message */
-  struct mw_http_message *reserved;
+  struct mw_http_engine *at;     /* the engine that runs the call */
+  struct mw_list link;           /* in at->guests */
+  struct mw_run_item item;       /* in at->turn.guests */
+  struct mw_http_block *arrived; /* owned; not delivered yet */
+  const char *encoding;          /* of `arrived` */
+  bool no_more;                  /* the request ends after `arrived` */
+  bool wanted;                   /* the handler waits for a message or the end */
+  bool asked;                    /* a request for the next message is on its way to the owner */
+  bool begun;                    /* passed to the dispatch */
+  bool running;                  /* its item runs */
+  bool room_asked;               /* a request for room is on its way to the owner */
+  size_t room;                   /* bytes that the owner has reserved for the next message */
+  struct mw_http_block *reserved;
   char peer[MW_PEER_MAX];
 };
 

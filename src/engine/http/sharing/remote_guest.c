@@ -27,13 +27,13 @@ static void ask(struct mw_http_remote *remote) {
 
 /* Delivers a message. Of a stream, asks for the next one before the handler runs. */
 static void deliver(struct mw_http_remote *remote) {
-  struct mw_http_message *message = remote->arrived;
+  struct mw_http_block *message = remote->arrived;
   remote->arrived = NULL;
   remote->wanted = false;
   remote->call.request_encoding = remote->encoding;
   if (remote->call.route->method->client_streaming) ask(remote);
   mw_call_on_message(&remote->call, mw_slice(message->bytes + MW_HTTP_PREFIX, message->len - MW_HTTP_PREFIX));
-  mw_http_message_free(message);
+  mw_http_block_free(message);
 }
 
 static void serve(struct mw_http_remote *remote) {
@@ -99,8 +99,8 @@ static bool op_has_room(struct mw_call *call, size_t size) {
 
 static uint8_t *op_reserve(struct mw_call *call, size_t size) {
   struct mw_http_remote *remote = remote_of(call);
-  mw_http_message_free(remote->reserved);
-  remote->reserved = mw_http_message_new(size);
+  mw_http_block_free(remote->reserved);
+  remote->reserved = mw_http_block_new(size);
   return remote->reserved ? remote->reserved->bytes + MW_HTTP_PREFIX : NULL;
 }
 

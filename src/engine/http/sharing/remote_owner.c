@@ -34,7 +34,7 @@ static void on_start(struct mw_call *call) {
 }
 
 static void on_message(struct mw_call *call, struct mw_slice bytes) {
-  struct mw_http_message *message = mw_http_message_new(bytes.len);
+  struct mw_http_block *message = mw_http_block_new(bytes.len);
   if (!message) {
     mw_call_on_cancel(call, mw_status(MW_CODE_RESOURCE_EXHAUSTED, "out of memory for a message"));
     return;
@@ -50,7 +50,7 @@ static void on_end(struct mw_call *call) { draft_of(call)->ended = true; }
 /* Reserves room in the backlog for the guest's message, if there is some. */
 static void promise_room(struct mw_http_remote *remote) {
   struct mw_http_call *home = remote->home;
-  if (remote->room_wanted == 0 || !mw_send_backlog_has_room(&home->share)) return;
+  if (remote->room_wanted == 0 || !mw_send_backlog_has_room(&home->backlog_share)) return;
   home->promised = remote->room_wanted;
   remote->room_wanted = 0;
   mw_http_call_count(home);
@@ -173,7 +173,7 @@ static void share_headers(struct mw_call *call, const struct mw_call *guest) {
   call->reply_encoding = guest->reply_encoding;
 }
 
-static void pass_on(struct mw_http_call *home, struct mw_http_message *message) {
+static void pass_on(struct mw_http_call *home, struct mw_http_block *message) {
   bool plain = message->plain;
   home->promised = 0;
   mw_http_outbox_adopt(&home->outbox, message);
@@ -184,7 +184,7 @@ static void pass_on(struct mw_http_call *home, struct mw_http_message *message) 
   }
 }
 
-static void finish(struct mw_http_call *home, struct mw_http_parcel *parcel, struct mw_http_message *last) {
+static void finish(struct mw_http_call *home, struct mw_http_parcel *parcel, struct mw_http_block *last) {
   home->call.trailers = home->remote->call.trailers;
   home->promised = 0;
   mw_http_call_count(home);
@@ -199,7 +199,7 @@ static void take(struct mw_http_call *home, struct mw_http_parcel *parcel) {
   struct mw_call *call = &home->call;
   if (parcel->headers && !call->headers_sent) share_headers(call, &home->remote->call);
   if (parcel->headers && !parcel->first && !parcel->finished) mw_call_send_headers(call);
-  struct mw_http_message *message;
+  struct mw_http_block *message;
   while (parcel->first != (parcel->with_last ? parcel->last : NULL)) pass_on(home, mw_http_parcel_shift(parcel));
   message = mw_http_parcel_shift(parcel);
   if (parcel->room > 0) home->remote->room_wanted = parcel->room;

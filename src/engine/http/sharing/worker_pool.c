@@ -8,7 +8,7 @@ enum { SEND_EVERY_NS = 200 * 1000 };
 
 /* ---- parcels ---- */
 
-void mw_http_parcel_add(struct mw_http_parcel *parcel, struct mw_http_message *message) {
+void mw_http_parcel_add(struct mw_http_parcel *parcel, struct mw_http_block *message) {
   message->next = NULL;
   if (parcel->last) {
     parcel->last->next = message;
@@ -18,8 +18,8 @@ void mw_http_parcel_add(struct mw_http_parcel *parcel, struct mw_http_message *m
   parcel->last = message;
 }
 
-struct mw_http_message *mw_http_parcel_shift(struct mw_http_parcel *parcel) {
-  struct mw_http_message *message = parcel->first;
+struct mw_http_block *mw_http_parcel_shift(struct mw_http_parcel *parcel) {
+  struct mw_http_block *message = parcel->first;
   if (!message) return NULL;
   parcel->first = message->next;
   if (!parcel->first) parcel->last = NULL;
@@ -28,8 +28,8 @@ struct mw_http_message *mw_http_parcel_shift(struct mw_http_parcel *parcel) {
 }
 
 void mw_http_parcel_empty(struct mw_http_parcel *parcel) {
-  struct mw_http_message *message;
-  while ((message = mw_http_parcel_shift(parcel))) mw_http_message_free(message);
+  struct mw_http_block *message;
+  while ((message = mw_http_parcel_shift(parcel))) mw_http_block_free(message);
   *parcel = (struct mw_http_parcel){0};
 }
 

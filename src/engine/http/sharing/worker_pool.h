@@ -19,9 +19,9 @@ struct mw_http_engine;
 /* A batch of events of a remote call, from one side to the other. "To the guest": only from the owner, who has the
  * stream, to the guest, who runs the call; "to the owner": only the other way. */
 struct mw_http_parcel {
-  struct mw_http_message *first, *last; /* owned; in their order */
-  const char *encoding;    /* to the guest: encoding of the newest message; static, NULL if not compressed */
-  uint32_t departed;       /* to the guest: number of messages that have left the outbox */
+  struct mw_http_block *first, *last; /* owned; in their order */
+  const char *encoding;               /* to the guest: encoding of the newest message; static, NULL if not compressed */
+  uint32_t departed;                  /* to the guest: number of messages that have left the outbox */
   size_t room;             /* bytes of a large message; to the owner: asks for room; to the guest: grants it */
   bool begun;              /* to the guest: the first batch of the call */
   bool ended;              /* to the guest: no messages follow */
@@ -90,10 +90,10 @@ void mw_http_lane_fini(struct mw_http_lane *lane);
 struct mw_http_parcel *mw_http_lane_draft(struct mw_http_lane *lane, struct mw_http_seat *sender);
 
 /* Adds a message to a parcel; takes the message. */
-void mw_http_parcel_add(struct mw_http_parcel *parcel, struct mw_http_message *message);
+void mw_http_parcel_add(struct mw_http_parcel *parcel, struct mw_http_block *message);
 
 /* Removes the oldest message. Returns owned, NULL if there is none. */
-struct mw_http_message *mw_http_parcel_shift(struct mw_http_parcel *parcel);
+struct mw_http_block *mw_http_parcel_shift(struct mw_http_parcel *parcel);
 
 /* Frees the messages and clears the parcel. */
 void mw_http_parcel_empty(struct mw_http_parcel *parcel);

@@ -60,7 +60,7 @@ static void stream_fini(struct stream *s) {
 static void take_all(struct stream *s) {
   for (;;) {
     struct mw_slice message;
-    bool alone = mw_http_reader_is_alone(&s->reader);
+    bool alone = mw_http_reader_holds_one_message(&s->reader);
     int rc = mw_http_reader_next(&s->reader, &s->scratch, &message, NULL);
     assert_int_equal(alone, rc == MW_HTTP_READ_MESSAGE && mw_http_reader_held(&s->reader) == 0);
     s->credit += mw_http_reader_credit(&s->reader);
@@ -230,7 +230,7 @@ static void takes_nothing_of_a_message_over_the_limit(void **state) {
   static uint8_t bytes[100];
   mw_http_write_prefix(bytes, LIMIT + 1, false);
   assert_int_equal(mw_http_reader_feed(&reader, mw_slice(bytes, sizeof bytes)), 0);
-  assert_false(mw_http_reader_is_alone(&reader));
+  assert_false(mw_http_reader_holds_one_message(&reader));
   struct mw_slice message;
   assert_int_equal(mw_http_reader_next(&reader, NULL, &message, NULL), MW_ELIMIT);
   assert_int_equal(reader.buf.cap, 0);
@@ -254,7 +254,7 @@ static void keeps_a_small_buffer_for_the_next_stream(void **state) {
     assert_int_equal(reader.buf.cap > 0, len < 16 * 1024);
     assert_int_equal(mw_http_reader_held(&reader), 0);
     assert_int_equal(mw_http_reader_credit(&reader), 0);
-    assert_false(mw_http_reader_is_alone(&reader));
+    assert_false(mw_http_reader_holds_one_message(&reader));
     assert_int_equal(reader.compression, MW_COMPRESSION_IDENTITY);
     assert_int_equal(reader.limit, sizeof bytes);
     mw_http_reader_fini(&reader);
