@@ -149,7 +149,7 @@ static void engine_close(struct mw_engine *base) {
   mw_acceptors_close(&engine->acceptors);
   visit_conns(engine, mw_http_conn_abandon);
   mw_http_keepalive_stop(&engine->keepalive);
-  mw_http_remote_guests_close(engine);
+  mw_http_remote_close_all(engine);
   mw_http_remote_leave(engine);
   mw_http_turn_close(engine);
   mw_http_engine_leave(engine);
@@ -157,8 +157,8 @@ static void engine_close(struct mw_engine *base) {
 
 const struct mw_engine_ops mw_engine_http = {
     .name = "http",
-    .team_new = mw_http_team_new,
-    .team_free = mw_http_team_free,
+    .team_new = mw_http_worker_pool_new,
+    .team_free = mw_http_worker_pool_free,
     .open = engine_open,
     .listen = engine_listen,
     .accept_from = engine_accept_from,

@@ -19,7 +19,7 @@
 struct mw_http_call;
 struct mw_http_engine;
 struct mw_http_remote;
-struct mw_http_seat;
+struct mw_http_slot;
 
 /* The operations of work sharing (sharing/remote.h) that connections and calls use. */
 struct mw_http_sharing {
@@ -62,10 +62,10 @@ struct mw_http_engine {
 
   /* Work sharing, see sharing/remote.h. NULL unless it is on. */
   const struct mw_http_sharing *sharing;
-  struct mw_engine_team *team;
-  struct mw_http_seat *seat;
-  struct mw_list guests;   /* struct mw_http_remote.link: calls of other engines that run here */
-  struct mw_dispatch away; /* dispatch of this engine's calls that run elsewhere */
+  struct mw_engine_team *worker_pool;
+  struct mw_http_slot *slot;
+  struct mw_list remote_calls; /* struct mw_http_remote.link: calls of other engines that run here */
+  struct mw_dispatch away;     /* dispatch of this engine's calls that run elsewhere */
   struct mw_router away_router;
   struct mw_route away_routes[2]; /* for a single request message, for a stream of them */
 

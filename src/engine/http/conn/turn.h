@@ -17,10 +17,10 @@
 struct mw_http_turn {
   uv_prepare_t prepare;
   uv_check_t check;
-  uv_idle_t idle;            /* active while work is left over: keeps the poll from blocking */
-  struct mw_list recyclable; /* struct mw_http_call.item.link */
-  struct mw_list to_flush;   /* struct mw_http_conn.dirty */
-  struct mw_run_lane guests; /* calls of other workers that run here */
+  uv_idle_t idle;                 /* active while work is left over: keeps the poll from blocking */
+  struct mw_list recyclable;      /* struct mw_http_call.item.link */
+  struct mw_list to_flush;        /* struct mw_http_conn.dirty */
+  struct mw_run_lane remote_lane; /* calls of other workers that run here */
 
   int64_t poll_ended; /* mw_clock_mono() at the end of the last poll, give or take a millisecond */
   int64_t poll_began; /* mw_clock_mono() at the start of the newest poll */

@@ -67,7 +67,7 @@ void mw_http_turn_open(struct mw_http_engine *engine) {
   uv_loop_t *loop = &engine->loop->uv;
   mw_list_init(&turn->recyclable);
   mw_list_init(&turn->to_flush);
-  mw_run_lane_init(&turn->guests, &engine->dispatch->queue);
+  mw_run_lane_init(&turn->remote_lane, &engine->dispatch->queue);
   turn->poll_ended = turn->poll_began = mw_clock_mono();
   uv_prepare_init(loop, &turn->prepare);
   uv_check_init(loop, &turn->check);

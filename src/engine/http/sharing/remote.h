@@ -1,15 +1,15 @@
-/* A call that arrived on one worker, the owner, and runs on another, the guest. So one connection can use more than one
- * processor.
+/* A call that arrived on one worker, the origin, and runs on another, the executor. So one connection can use more than
+ * one processor.
  *
- * The owner has the stream, as for any call; its handler forwards all events to the guest (remote_owner.c). The guest
- * has a `struct mw_call` whose engine operations forward everything to the owner (remote_guest.c). Two lanes
- * (worker_pool.h), one in each direction, keep the order of the events.
+ * The origin has the stream, as for any call; its handler forwards all events to the executor (remote_origin.c). The
+ * executor has a `struct mw_call` whose engine operations forward everything to the origin (remote_executor.c). Two
+ * channels (worker_pool.h), one in each direction, keep the order of the events.
  *
- *   struct mw_http_call (owner's) <---to_owner--- struct mw_http_remote ---to_guest---> mw_call, dispatch, handler
+ *   struct mw_http_call (origin's) <---to_origin--- struct mw_http_remote ---to_executor---> mw_call, dispatch, handler
  *
- * The request's metadata moves to the guest with its arena. Messages move by pointer. Headers and trailers belong to
- * the guest; the owner reads them after the event that completes them. References: the owner's call holds one until it
- * is over, the guest until its handler has finished, and every batch under way. */
+ * The request's metadata moves to the executor with its arena. Messages move by pointer. Headers and trailers belong to
+ * the executor; the origin reads them after the event that completes them. References: the origin's call holds one
+ * until it is over, the executor until its handler has finished, and every batch under way. */
 #ifndef MW_ENGINE_HTTP_SHARING_REMOTE_H
 #define MW_ENGINE_HTTP_SHARING_REMOTE_H
 
@@ -18,28 +18,28 @@
 
 struct mw_http_remote {
   atomic_uint refs;
-  struct mw_http_lane to_guest, to_owner;
+  struct mw_http_channel to_executor, to_origin;
 
-  /* The owner's. */
-  struct mw_http_call *home; /* NULL once the call is over */
-  uint64_t reported;         /* sent messages that are reported to the guest */
-  size_t room_wanted;        /* bytes of the guest's message that waits for room; 0 for none */
-  char verdict[256];         /* message of the cancel status; the guest reads it after that event */
+  /* The origin's. */
+  struct mw_http_call *origin_call; /* NULL once the call is over */
+  uint64_t reported;                /* sent messages that are reported to the executor */
+  size_t room_wanted;               /* bytes of the executor's message that waits for room; 0 for none */
+  char cancel_text[256];            /* message of the cancel status; the executor reads it after that event */
 
-  /* The guest's. */
+  /* The executor's. */
   struct mw_call call;
-  struct mw_http_engine *at;     /* the engine that runs the call */
-  struct mw_list link;           /* in at->guests */
-  struct mw_run_item item;       /* in at->turn.guests */
+  struct mw_http_engine *engine; /* the engine that runs the call */
+  struct mw_list link;           /* in engine->remote_calls */
+  struct mw_run_item item;       /* in engine->turn.remote_lane */
   struct mw_http_block *arrived; /* owned; not delivered yet */
   const char *encoding;          /* of `arrived` */
   bool no_more;                  /* the request ends after `arrived` */
   bool wanted;                   /* the handler waits for a message or the end */
-  bool asked;                    /* a request for the next message is on its way to the owner */
+  bool asked;                    /* a request for the next message is on its way to the origin */
   bool begun;                    /* passed to the dispatch */
   bool running;                  /* its item runs */
-  bool room_asked;               /* a request for room is on its way to the owner */
-  size_t room;                   /* bytes that the owner has reserved for the next message */
+  bool room_asked;               /* a request for room is on its way to the origin */
+  size_t room;                   /* bytes that the origin has reserved for the next message */
   struct mw_http_block *reserved;
   char peer[MW_PEER_MAX];
 };
@@ -48,7 +48,7 @@ struct mw_http_remote {
 
 void mw_http_remote_unref(struct mw_http_remote *remote);
 
-/* ---- remote_owner.c: the owner's side ---- */
+/* ---- remote_origin.c: the origin's side ---- */
 
 /* Initialises the engine's members for work sharing. Its dispatch must be set. */
 void mw_http_remote_init(struct mw_http_engine *engine);
@@ -59,24 +59,24 @@ void mw_http_remote_join(struct mw_http_engine *engine, struct mw_engine_team *t
 /* Turns it off; no effect if it is not on. */
 void mw_http_remote_leave(struct mw_http_engine *engine);
 
-/* `fail` of to_guest: the guest's engine is closed. */
-void mw_http_remote_owner_fail(struct mw_http_lane *lane);
+/* `fail` of to_executor: the executor's engine is closed. */
+void mw_http_remote_origin_fail(struct mw_http_channel *channel);
 
-/* `take` of to_owner: handles a batch of the guest. */
-void mw_http_remote_owner_take(struct mw_http_lane *lane, struct mw_http_parcel *parcel);
+/* `take` of to_origin: handles a batch of the executor. */
+void mw_http_remote_origin_take(struct mw_http_channel *channel, struct mw_http_events *events);
 
-/* ---- remote_guest.c: the guest's side ---- */
+/* ---- remote_executor.c: the executor's side ---- */
 
-/* `take` of to_guest: handles a batch of the owner. */
-void mw_http_remote_guest_take(struct mw_http_lane *lane, struct mw_http_parcel *parcel);
+/* `take` of to_executor: handles a batch of the origin. */
+void mw_http_remote_executor_take(struct mw_http_channel *channel, struct mw_http_events *events);
 
-/* `fail` of to_owner: the owner's engine is closed. */
-void mw_http_remote_guest_fail(struct mw_http_lane *lane);
+/* `fail` of to_origin: the origin's engine is closed. */
+void mw_http_remote_executor_fail(struct mw_http_channel *channel);
 
 /* Begins the call, or delivers messages or the end to its handler. */
 void mw_http_remote_run(struct mw_run_item *item);
 
 /* The engine closes: ends the calls of other engines that run here. */
-void mw_http_remote_guests_close(struct mw_http_engine *engine);
+void mw_http_remote_close_all(struct mw_http_engine *engine);
 
 #endif

@@ -13,8 +13,8 @@ static struct mw_http_remote *remote_of(struct mw_call *call) {
   return MW_CONTAINER(call, struct mw_http_remote, call);
 }
 
-static struct mw_http_parcel *draft_of(struct mw_http_remote *remote) {
-  return mw_http_lane_draft(&remote->to_owner, remote->at->seat);
+static struct mw_http_events *pending_of(struct mw_http_remote *remote) {
+  return mw_http_channel_pending(&remote->to_origin, remote->engine->slot);
 }
 
 /* ---- receiving ---- */
@@ -22,7 +22,7 @@ static struct mw_http_parcel *draft_of(struct mw_http_remote *remote) {
 static void ask(struct mw_http_remote *remote) {
   if (remote->asked || remote->no_more) return;
   remote->asked = true;
-  draft_of(remote)->wanted = true;
+  pending_of(remote)->wanted = true;
 }
 
 /* Delivers a message. Of a stream, asks for the next one before the handler runs. */
@@ -53,20 +53,21 @@ static void serve(struct mw_http_remote *remote) {
 
 static void begin(struct mw_http_remote *remote) {
   remote->begun = true;
-  mw_dispatch_start(remote->at->dispatch, &remote->call);
+  mw_dispatch_start(remote->engine->dispatch, &remote->call);
 }
 
 /* Sends pending batches after a long run instead of at the end of the turn. */
 void mw_http_remote_run(struct mw_run_item *item) {
   struct mw_http_remote *remote = MW_CONTAINER(item, struct mw_http_remote, item);
-  struct mw_http_engine *engine = remote->at;
+  struct mw_http_engine *engine = remote->engine;
   atomic_fetch_add_explicit(&remote->refs, 1, memory_order_relaxed);
   remote->running = true;
   if (!remote->begun) begin(remote);
   serve(remote);
   remote->running = false;
   mw_http_remote_unref(remote);
-  if (mw_clock_mono() - mw_run_queue_now(&engine->dispatch->queue) > SEND_AFTER_NS) mw_http_team_send(engine->seat);
+  int64_t ran = mw_clock_mono() - mw_run_queue_now(&engine->dispatch->queue);
+  if (ran > SEND_AFTER_NS) mw_http_worker_pool_send(engine->slot);
 }
 
 static void make_ready(struct mw_http_remote *remote) {
@@ -75,7 +76,7 @@ static void make_ready(struct mw_http_remote *remote) {
   bool request = !remote->begun || (call->received == 0 && !call->route->method->client_streaming);
   remote->item.deadline = request ? call->deadline : MW_NEVER;
   remote->item.arrived = request ? call->arrived : mw_clock_mono();
-  mw_run_lane_add(&remote->at->turn.guests, &remote->item);
+  mw_run_lane_add(&remote->engine->turn.remote_lane, &remote->item);
 }
 
 static void op_read(struct mw_call *call) {
@@ -86,14 +87,15 @@ static void op_read(struct mw_call *call) {
 
 /* ---- sending ---- */
 
-/* Asks the owner for room for each message: if it published its room, all guests of a connection would use the same. */
+/* Asks the origin for room for each message: if it published its room, all remote calls of a connection would use the
+ * same. */
 static bool op_has_room(struct mw_call *call, size_t size) {
   struct mw_http_remote *remote = remote_of(call);
   bool has_room = remote->room >= size;
   remote->room = 0;
   if (has_room || remote->room_asked) return has_room;
   remote->room_asked = true;
-  draft_of(remote)->room = size;
+  pending_of(remote)->room = size;
   return false;
 }
 
@@ -104,19 +106,19 @@ static uint8_t *op_reserve(struct mw_call *call, size_t size) {
   return remote->reserved ? remote->reserved->bytes + MW_HTTP_PREFIX : NULL;
 }
 
-static void op_send_headers(struct mw_call *call) { draft_of(remote_of(call))->headers = true; }
+static void op_send_headers(struct mw_call *call) { pending_of(remote_of(call))->headers = true; }
 
-static void add_reserved(struct mw_http_remote *remote, struct mw_http_parcel *draft) {
+static void add_reserved(struct mw_http_remote *remote, struct mw_http_events *pending) {
   remote->reserved->plain = remote->call.plain;
-  mw_http_parcel_add(draft, remote->reserved);
+  mw_http_events_add(pending, remote->reserved);
   remote->reserved = NULL;
 }
 
 static void op_send(struct mw_call *call) {
   struct mw_http_remote *remote = remote_of(call);
-  struct mw_http_parcel *draft = draft_of(remote);
-  draft->headers = true;
-  add_reserved(remote, draft);
+  struct mw_http_events *pending = pending_of(remote);
+  pending->headers = true;
+  add_reserved(remote, pending);
 }
 
 /* Copies bytes for the life of the remote call. */
@@ -126,30 +128,30 @@ static struct mw_slice keep(struct mw_http_remote *remote, struct mw_slice bytes
   return copy ? mw_slice(copy, bytes.len) : mw_slice(NULL, 0);
 }
 
-/* Sends the end of the call to the owner, and releases the guest's reference. */
-static void go_home(struct mw_http_remote *remote, struct mw_status status, bool last) {
-  struct mw_http_parcel *draft = draft_of(remote);
-  draft->headers = true;
-  if (last) add_reserved(remote, draft);
-  draft->with_last = last;
-  draft->finished = true;
-  draft->status = status;
+/* Sends the end of the call to the origin, and releases the executor's reference. */
+static void send_finish(struct mw_http_remote *remote, struct mw_status status, bool last) {
+  struct mw_http_events *pending = pending_of(remote);
+  pending->headers = true;
+  if (last) add_reserved(remote, pending);
+  pending->with_last = last;
+  pending->finished = true;
+  pending->status = status;
   mw_list_remove(&remote->link);
   mw_run_item_remove(&remote->item);
-  atomic_fetch_sub_explicit(&remote->at->seat->guests, 1, memory_order_relaxed);
+  atomic_fetch_sub_explicit(&remote->engine->slot->remote_calls, 1, memory_order_relaxed);
   mw_http_remote_unref(remote);
 }
 
 /* Ends a call whose handler has not started, or was detached. */
 static void end(struct mw_http_remote *remote, struct mw_status status) {
   remote->call.finished = true;
-  go_home(remote, status, false);
+  send_finish(remote, status, false);
 }
 
 static void op_finish(struct mw_call *call, const struct mw_status *status, bool last) {
   struct mw_http_remote *remote = remote_of(call);
   struct mw_status kept = {status->code, keep(remote, status->message), keep(remote, status->details)};
-  go_home(remote, kept, last);
+  send_finish(remote, kept, last);
 }
 
 static const struct mw_engine_call_ops ops = {
@@ -161,12 +163,12 @@ static const struct mw_engine_call_ops ops = {
     .has_room = op_has_room,
 };
 
-/* ---- the owner's events ---- */
+/* ---- the origin's events ---- */
 
 /* A new call. Its item in the run queue starts it later. */
-static void enter(struct mw_http_remote *remote, struct mw_http_engine *engine) {
-  remote->at = engine;
-  mw_list_push(&engine->guests, &remote->link);
+static void adopt(struct mw_http_remote *remote, struct mw_http_engine *engine) {
+  remote->engine = engine;
+  mw_list_push(&engine->remote_calls, &remote->link);
   remote->call.ops = &ops;
   if (engine->closing) end(remote, mw_status_shutting_down());
 }
@@ -179,41 +181,41 @@ static void cancel(struct mw_http_remote *remote, struct mw_status status) {
   }
 }
 
-static void take(struct mw_http_remote *remote, struct mw_http_parcel *parcel) {
+static void take(struct mw_http_remote *remote, struct mw_http_events *events) {
   struct mw_call *call = &remote->call;
-  if (parcel->first) {
+  if (events->first) {
     assert(!remote->arrived);
-    remote->arrived = mw_http_parcel_shift(parcel);
-    remote->encoding = parcel->encoding;
+    remote->arrived = mw_http_events_shift(events);
+    remote->encoding = events->encoding;
     remote->asked = false;
   }
-  if (parcel->ended) remote->no_more = true;
-  if (parcel->departed > 0) mw_call_on_sent(call, parcel->departed);
-  if (parcel->cancelled && !call->finished) cancel(remote, parcel->status);
-  if (parcel->room > 0 && !call->finished) {
+  if (events->ended) remote->no_more = true;
+  if (events->sent > 0) mw_call_on_sent(call, events->sent);
+  if (events->cancelled && !call->finished) cancel(remote, events->status);
+  if (events->room > 0 && !call->finished) {
     remote->room_asked = false;
-    remote->room = parcel->room;
+    remote->room = events->room;
     mw_call_on_room(call);
   }
   make_ready(remote);
 }
 
-void mw_http_remote_guest_take(struct mw_http_lane *lane, struct mw_http_parcel *parcel) {
-  struct mw_http_remote *remote = MW_CONTAINER(lane, struct mw_http_remote, to_guest);
-  if (parcel->begun) enter(remote, lane->to->engine);
-  if (!remote->call.finished) take(remote, parcel);
-  mw_http_parcel_empty(parcel);
+void mw_http_remote_executor_take(struct mw_http_channel *channel, struct mw_http_events *events) {
+  struct mw_http_remote *remote = MW_CONTAINER(channel, struct mw_http_remote, to_executor);
+  if (events->begun) adopt(remote, channel->to->engine);
+  if (!remote->call.finished) take(remote, events);
+  mw_http_events_clear(events);
   mw_http_remote_unref(remote);
 }
 
-/* The owner's engine is closed; it has cancelled the call before. */
-void mw_http_remote_guest_fail(struct mw_http_lane *lane) {
-  mw_http_remote_unref(MW_CONTAINER(lane, struct mw_http_remote, to_owner));
+/* The origin's engine is closed; it has cancelled the call before. */
+void mw_http_remote_executor_fail(struct mw_http_channel *channel) {
+  mw_http_remote_unref(MW_CONTAINER(channel, struct mw_http_remote, to_origin));
 }
 
-void mw_http_remote_guests_close(struct mw_http_engine *engine) {
-  while (!mw_list_empty(&engine->guests)) {
-    struct mw_http_remote *remote = MW_CONTAINER(engine->guests.next, struct mw_http_remote, link);
+void mw_http_remote_close_all(struct mw_http_engine *engine) {
+  while (!mw_list_empty(&engine->remote_calls)) {
+    struct mw_http_remote *remote = MW_CONTAINER(engine->remote_calls.next, struct mw_http_remote, link);
     mw_list_remove(&remote->call.link);
     end(remote, mw_status_shutting_down());
   }
