@@ -245,7 +245,7 @@ static void the_last_stream_is_the_last_when_that_is_said(void **state) {
 
 /* ---- credit ---- */
 
-static void what_a_handler_does_not_read_is_not_acknowledged(void **state) {
+static void unread_data_is_not_acknowledged(void **state) {
   client_headers(&client, 1, "/t.T/Open", 0);
   for (int i = 0; i < 6; i++) client_message(&client, 1, 10000, 0);
   settle();
@@ -425,7 +425,7 @@ int main(void) {
       TEST(details_that_are_too_long_end_the_call),
       TEST(a_drained_connection_goes_away_in_two_steps),
       OWN(the_last_stream_is_the_last_when_that_is_said),
-      TEST(what_a_handler_does_not_read_is_not_acknowledged),
+      TEST(unread_data_is_not_acknowledged),
       TEST(more_than_a_window_is_an_error),
       TEST(messages_may_be_larger_than_the_window),
       TEST(a_window_grows_as_its_stream_is_read),

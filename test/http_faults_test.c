@@ -82,7 +82,7 @@ static void trailers_are_decoded_all_the_same(void **state) {
   assert_reset(1, NGHTTP2_STREAM_CLOSED);
 }
 
-static void what_is_not_content_is_ignored(void **state) {
+static void other_frames_are_ignored(void **state) {
   client_reset(&client, 1);
   client_number(&client, NGHTTP2_WINDOW_UPDATE, 1, 1000);
   client_number(&client, NGHTTP2_WINDOW_UPDATE, 1, 0);
@@ -165,7 +165,7 @@ static void make_it_reset(void) {
   UNTIL(&server, got_of(&client, 1)->reset >= 0);
 }
 
-static void send_what_was_under_way(void) {
+static void send_frames_under_way(void) {
   client_message(&client, 1, 5, 0);
   client_number(&client, NGHTTP2_WINDOW_UPDATE, 1, 1000);
   client_frame(&client, NGHTTP2_PRIORITY, 0, 1, "\0\0\0\0\1", 5);
@@ -177,7 +177,7 @@ static void send_what_was_under_way(void) {
 
 static void frames_of_a_stream_that_was_reset_end_nothing(void **state) {
   make_it_reset();
-  send_what_was_under_way();
+  send_frames_under_way();
   assert_others_live(5);
 }
 
@@ -185,7 +185,7 @@ static void frames_of_a_stream_that_was_forgotten_end_nothing(void **state) {
   make_it_reset();
   for (int32_t i = 0; i < MANY; i++) client_echo(&client, 5 + 2 * i);
   UNTIL(&server, got_of(&client, 3 + 2 * MANY)->ended);
-  send_what_was_under_way();
+  send_frames_under_way();
   assert_others_live(5 + 2 * MANY);
 }
 
@@ -193,7 +193,7 @@ static void frames_of_a_stream_that_is_being_reset_end_nothing(void **state) {
   client_number(&client, NGHTTP2_WINDOW_UPDATE, 1, INT32_MAX);
   client_message(&client, 1, 5, END_STREAM);
   client_message(&client, 1, 5, END_STREAM);
-  send_what_was_under_way();
+  send_frames_under_way();
   assert_others_live(5);
 }
 
@@ -339,7 +339,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(data_is_an_error_of_the_stream_once),
       TEST(trailers_are_decoded_all_the_same),
-      TEST(what_is_not_content_is_ignored),
+      TEST(other_frames_are_ignored),
       TEST(its_bytes_are_given_back_to_the_connection),
       TEST(a_client_that_cancels_while_it_sends_goes_on),
       TEST(a_request_that_was_whole_is_no_other),

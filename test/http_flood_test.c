@@ -285,7 +285,7 @@ static void a_header_list_over_the_limit_is_refused_and_the_connection_stands(vo
 
 /* ---- other ends ---- */
 
-static void what_is_not_http2_ends_the_connection(void **state) {
+static void other_protocols_end_the_connection(void **state) {
   client_frame(&client, NGHTTP2_DATA, 0, 0, "x", 1);
   assert_ended(NGHTTP2_PROTOCOL_ERROR, "detail=PROTOCOL_ERROR", "HTTP/2 protocol error");
 }
@@ -357,7 +357,7 @@ int main(void) {
       TEST(a_header_block_without_an_end_ends_the_connection),
       TEST(a_header_block_of_many_small_frames_ends_the_connection),
       TEST(a_header_list_over_the_limit_is_refused_and_the_connection_stands),
-      TEST(what_is_not_http2_ends_the_connection),
+      TEST(other_protocols_end_the_connection),
       TEST(a_flood_of_connections_is_not_one_of_lines),
       TEST(streams_have_a_limit),
   };

@@ -132,7 +132,7 @@ static void read_all(struct seen *seen, const uint8_t *bytes, size_t len, size_t
 }
 
 /* With pieces of every size. */
-static void frames_in_error_end_what_they_must(void **state) {
+static void frames_in_error_have_the_scope_of_the_rfc(void **state) {
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     uint8_t bytes[MOST];
     size_t last = 0, len = write_frames(bytes, cases[i].frames, &last);
@@ -185,7 +185,7 @@ static void frames_that_it_would_not_take_are_changed(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(frames_in_error_end_what_they_must),
+      cmocka_unit_test(frames_in_error_have_the_scope_of_the_rfc),
       cmocka_unit_test(frames_that_it_would_not_take_are_changed),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -73,7 +73,7 @@ static void the_third_ping_that_comes_early_ends_the_connection(void **state) {
   assert_int_equal(script.cancel_code, MW_CODE_CANCELLED);
 }
 
-static void what_the_server_sends_forgives_pings(void **state) {
+static void headers_and_data_of_the_server_reset_the_strikes(void **state) {
   open_with((struct mw_keepalive){.min_time = AN_AGE});
   client_headers(&client, 1, "/t.T/Chat", 0);
   for (int round = 1; round <= 5; round++) {
@@ -134,7 +134,7 @@ static void without_a_limit_any_number_of_pings_is_fine(void **state) {
 
 /* ---- PINGs of the server ---- */
 
-static void a_client_that_is_silent_is_pinged(void **state) {
+static void a_silent_client_is_pinged(void **state) {
   open_with((struct mw_keepalive){.time = A_WHILE, .timeout = AN_AGE});
   begin_call(1);
   UNTIL(&server, client.frames[NGHTTP2_PING] == 3);
@@ -269,7 +269,7 @@ static void a_stream_between_the_two_goaways_is_served(void **state) {
   assert_int_equal(got_of(&client, 7)->headers, 0);
 }
 
-static void a_client_that_does_not_answer_the_goodbye_is_told_the_last_stream_too(void **state) {
+static void the_final_goaway_follows_without_an_answer_to_the_drain_ping(void **state) {
   open_with((struct mw_keepalive){.max_connection_age = A_WHILE});
   hold_back_answers();
   begin_call(1);
@@ -311,13 +311,13 @@ static void connections_do_not_all_age_alike(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(the_third_ping_that_comes_early_ends_the_connection),
-      TEST(what_the_server_sends_forgives_pings),
+      TEST(headers_and_data_of_the_server_reset_the_strikes),
       TEST(pings_in_the_rhythm_that_is_allowed_are_fine),
       TEST(pings_without_a_call_are_early),
       TEST(pings_without_a_call_can_be_permitted),
       TEST(answers_to_pings_are_no_pings),
       TEST(without_a_limit_any_number_of_pings_is_fine),
-      TEST(a_client_that_is_silent_is_pinged),
+      TEST(a_silent_client_is_pinged),
       TEST(a_client_that_does_not_answer_is_given_up),
       TEST(a_client_that_sends_something_else_is_alive),
       TEST(a_client_that_sends_all_the_time_is_not_pinged),
@@ -328,7 +328,7 @@ int main(void) {
       TEST(a_connection_with_a_call_is_not_idle),
       TEST(an_old_connection_is_drained_and_its_calls_go_on),
       TEST(a_stream_between_the_two_goaways_is_served),
-      TEST(a_client_that_does_not_answer_the_goodbye_is_told_the_last_stream_too),
+      TEST(the_final_goaway_follows_without_an_answer_to_the_drain_ping),
       TEST(after_the_grace_the_calls_of_an_old_connection_end_with_it),
       TEST(connections_do_not_all_age_alike),
   };

@@ -103,7 +103,7 @@ static void sizes_mix_in_their_order(void **state) {
   assert_all_sent(f);
 }
 
-static void what_follows_may_come_behind_what_is_half_gone(void **state) {
+static void messages_follow_one_that_is_half_sent(void **state) {
   struct fixture *f = *state;
   push(f, 'a', 10);
   push(f, 'b', 10);
@@ -175,7 +175,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(small_messages_share_a_block, setup, teardown),
       cmocka_unit_test_setup_teardown(a_message_counts_when_its_last_byte_leaves, setup, teardown),
       cmocka_unit_test_setup_teardown(sizes_mix_in_their_order, setup, teardown),
-      cmocka_unit_test_setup_teardown(what_follows_may_come_behind_what_is_half_gone, setup, teardown),
+      cmocka_unit_test_setup_teardown(messages_follow_one_that_is_half_sent, setup, teardown),
       cmocka_unit_test_setup_teardown(a_reserved_message_may_be_reserved_again, setup, teardown),
       cmocka_unit_test_setup_teardown(a_reserved_message_can_be_replaced_by_fewer_bytes, setup, teardown),
       cmocka_unit_test_setup_teardown(a_message_can_be_made_elsewhere, setup, teardown),

@@ -110,7 +110,7 @@ static void run(enum mw_compression compression, struct mw_slice bytes, const si
   stream_fini(&s);
 }
 
-static void reads_whatever_the_cuts(void **state) {
+static void reads_messages_cut_anywhere(void **state) {
   for (int compression = 0; compression < MW_COMPRESSION_COUNT; compression++) {
     struct mw_buf bytes = sequence((enum mw_compression)compression);
     for (unsigned how = 0; how < 4; how++) {
@@ -151,7 +151,7 @@ static void does_not_copy_a_message_that_is_whole(void **state) {
   stream_fini(&s);
 }
 
-static void credits_what_is_asked_for(void **state) {
+static void credits_messages_that_next_was_called_for(void **state) {
   struct stream s;
   stream_init(&s, MW_COMPRESSION_IDENTITY);
   struct mw_buf bytes = MW_BUF_INIT;
@@ -303,7 +303,7 @@ static void refuses(void **state) {
   }
 }
 
-static void refuses_what_grows_over_the_limit(void **state) {
+static void refuses_a_message_that_grows_over_the_limit(void **state) {
   static const uint8_t zeros[LIMIT + 1];
   for (size_t over = 0; over < 2; over++) {
     struct mw_buf payload = MW_BUF_INIT, bytes = MW_BUF_INIT;
@@ -361,16 +361,16 @@ static void writes_prefixes(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(reads_whatever_the_cuts),
+      cmocka_unit_test(reads_messages_cut_anywhere),
       cmocka_unit_test(reads_byte_by_byte),
       cmocka_unit_test(does_not_copy_a_message_that_is_whole),
-      cmocka_unit_test(credits_what_is_asked_for),
+      cmocka_unit_test(credits_messages_that_next_was_called_for),
       cmocka_unit_test(grows_as_bytes_come),
       cmocka_unit_test(does_not_grow_under_a_steady_stream),
       cmocka_unit_test(takes_nothing_of_a_message_over_the_limit),
       cmocka_unit_test(keeps_a_small_buffer_for_the_next_stream),
       cmocka_unit_test(refuses),
-      cmocka_unit_test(refuses_what_grows_over_the_limit),
+      cmocka_unit_test(refuses_a_message_that_grows_over_the_limit),
       cmocka_unit_test(does_without_memory),
       cmocka_unit_test(writes_prefixes),
   };

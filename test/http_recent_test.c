@@ -32,7 +32,7 @@ static void streams_end_one_by_one(void **state) {
   }
 }
 
-static void a_reset_says_more_than_an_end_and_is_answered_once(void **state) {
+static void a_reset_takes_precedence_over_an_end_and_is_answered_once(void **state) {
   struct mw_http_recent recent = MW_HTTP_RECENT_INIT;
   for (int32_t stream = 1; stream <= 7; stream += 2) mw_http_recent_open(&recent, stream);
   end(&recent, 1);
@@ -64,7 +64,7 @@ static void a_stream_that_was_left_out_is_skipped(void **state) {
   assert_int_equal(mw_http_recent_find(&recent, 11), MW_HTTP_STREAM_LIVE);
 }
 
-static void what_is_older_than_64_streams_is_forgotten(void **state) {
+static void streams_older_than_64_are_forgotten(void **state) {
   struct mw_http_recent recent = MW_HTTP_RECENT_INIT;
   mw_http_recent_open(&recent, 3);
   end(&recent, 3);
@@ -85,9 +85,9 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(streams_to_come_are_nothing_special),
       cmocka_unit_test(streams_end_one_by_one),
-      cmocka_unit_test(a_reset_says_more_than_an_end_and_is_answered_once),
+      cmocka_unit_test(a_reset_takes_precedence_over_an_end_and_is_answered_once),
       cmocka_unit_test(a_stream_that_was_left_out_is_skipped),
-      cmocka_unit_test(what_is_older_than_64_streams_is_forgotten),
+      cmocka_unit_test(streams_older_than_64_are_forgotten),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

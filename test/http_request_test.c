@@ -93,7 +93,7 @@ static void takes_the_usual_request(void **state) {
   assert_int_equal(f->request.metadata.len, 0);
 }
 
-static void takes_what_may_be_missing(void **state) {
+static void accepts_missing_optional_fields(void **state) {
   struct fixture *f = *state;
   add_all(&f->request, LIST(":method: POST", ":path: /a.B/C", "content-type: application/grpc"));
   assert_taken(&f->request);
@@ -195,7 +195,7 @@ static void keeps_metadata_in_order(void **state) {
                                     "x-empty: ", "x-many: a, b", "accept-encoding: gzip"));
 }
 
-static void keeps_what_is_http_and_grpc_to_itself(void **state) {
+static void fields_of_http_and_grpc_are_no_metadata(void **state) {
   struct fixture *f = *state;
   add_all(&f->request, usual);
   add_all(&f->request, LIST("grpc-timeout: 1S", "grpc-encoding: gzip", "grpc-accept-encoding: gzip", "grpc-: x",
@@ -348,7 +348,7 @@ static void turns_away_malformed_timeouts(void **state) {
   }
 }
 
-static void shows_the_start_of_what_is_wrong_in_ascii(void **state) {
+static void errors_show_the_start_of_a_value_in_ascii(void **state) {
   struct fixture *f = *state;
   add_all(&f->request, usual);
   assert_int_equal(add(&f->request,
@@ -463,19 +463,19 @@ static void does_without_memory(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(takes_the_usual_request),
-      TEST(takes_what_may_be_missing),
+      TEST(accepts_missing_optional_fields),
       TEST(takes_content_types),
       TEST(reads_timeouts),
       TEST(reads_encodings),
       TEST(reads_lists_of_encodings),
       TEST(keeps_metadata_in_order),
-      TEST(keeps_what_is_http_and_grpc_to_itself),
+      TEST(fields_of_http_and_grpc_are_no_metadata),
       TEST(shows_host_only_beside_an_authority),
       TEST(decodes_binary_metadata),
       TEST(turns_away),
       TEST(turns_head_away_without_a_body),
       TEST(turns_away_malformed_timeouts),
-      TEST(shows_the_start_of_what_is_wrong_in_ascii),
+      TEST(errors_show_the_start_of_a_value_in_ascii),
       TEST(counts_as_http_does),
       TEST(stores_nothing_past_the_limit),
       TEST(counts_each_value_of_a_list),

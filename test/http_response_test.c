@@ -123,7 +123,7 @@ static void cuts_long_messages(void **state) {
   assert_trailers(mw_status(MW_CODE_INTERNAL, message), NONE, expected);
 }
 
-static void leaves_out_what_cannot_be_sent(void **state) {
+static void leaves_out_invalid_metadata(void **state) {
   assert_headers(MW_COMPRESSION_IDENTITY,
                  METADATA("X-Upper", "1", "", "1", ":status", "500", "a b", "1", "x-control", "a\nb", "x-high",
                           "\xc3\xa4", "x-blanks", "  a b  ", "x-only-blanks", "  ", "x-empty", "", "e-bin", ""),
@@ -213,7 +213,7 @@ int main(void) {
       TEST(has_a_number_for_every_code),
       TEST(encodes_messages),
       TEST(cuts_long_messages),
-      TEST(leaves_out_what_cannot_be_sent),
+      TEST(leaves_out_invalid_metadata),
       TEST(sends_binary_metadata_that_reads_the_same),
       TEST(ends_at_once),
       TEST(refuses),

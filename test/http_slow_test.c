@@ -39,7 +39,7 @@ static void wait_ms(unsigned ms) {
 
 /* ---- the beginning ---- */
 
-static void a_client_that_says_nothing_is_sent_away(void **state) {
+static void a_silent_client_is_disconnected(void **state) {
   open_with((struct mw_engine_limits){.handshake_seconds = 0.05});
   client_connect(&client, &server, false);
   client.silent = true;
@@ -220,7 +220,7 @@ static void a_client_whose_socket_takes_nothing_is_closed(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      TEST(a_client_that_says_nothing_is_sent_away),
+      TEST(a_silent_client_is_disconnected),
       TEST(half_a_preface_is_not_enough),
       TEST(a_client_that_has_begun_may_be_idle),
       TEST(a_header_block_has_to_end_in_time),

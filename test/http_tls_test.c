@@ -37,7 +37,7 @@ static void assert_ended(const char *reason, const char *detail) {
   client_close(&client);
 }
 
-static void one_that_says_nothing_is_ended_in_time(void **state) {
+static void a_silent_one_is_disconnected_in_time(void **state) {
   open_with((struct mw_engine_limits){.handshake_seconds = 0.05});
   connect_and_wait();
   assert_ended("reason=handshake", NULL);
@@ -50,7 +50,7 @@ static void one_that_does_not_finish_its_handshake_is_ended_in_time(void **state
   assert_ended("reason=handshake", NULL);
 }
 
-static void plain_text_is_refused_and_told(void **state) {
+static void plain_text_is_refused_and_logged(void **state) {
   open_with((struct mw_engine_limits){0});
   client_connect(&client, &server, false);
   client_write(&client, NGHTTP2_CLIENT_MAGIC, NGHTTP2_CLIENT_MAGIC_LEN);
@@ -153,9 +153,9 @@ static int remove_files(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      TEST(one_that_says_nothing_is_ended_in_time),
+      TEST(a_silent_one_is_disconnected_in_time),
       TEST(one_that_does_not_finish_its_handshake_is_ended_in_time),
-      TEST(plain_text_is_refused_and_told),
+      TEST(plain_text_is_refused_and_logged),
       TEST(handshakes_do_not_hold_up_the_end),
       cmocka_unit_test(files_that_cannot_be_used_are_named_with_the_cause),
       TEST(a_change_that_cannot_be_used_is_logged_once),
