@@ -158,6 +158,20 @@ describe("moonwire call", function()
     assert.matches("^CANCELLED: ", process.stderr)
   end)
 
+  it("ends at SIGINT while protoc runs", function()
+    local folder <close> = project.new { ["proto/a.proto"] = 'syntax = "proto3";' }
+    assert(os.execute(("mkfifo %s/hang"):format(folder.dir)))
+    folder:write("protoc", ("#!/bin/sh\n: > %s/runs\nexec cat %s/hang\n"):format(folder.dir, folder.dir))
+    assert(os.execute(("chmod +x %s/protoc"):format(folder.dir)))
+    local process <close> = test.start({ "call", address, "echo.Echo/Unary", "--proto", folder.dir .. "/proto" }, {
+      env = { PATH = folder.dir .. ":" .. os.getenv "PATH" },
+    })
+    test.eventually(function() return (os.execute("test -e " .. folder.dir .. "/runs")) end)
+    process:kill(2)
+    assert.are.equal(1, (process:wait(10)))
+    assert.are.equal("", process.stderr)
+  end)
+
   it("sends metadata and shows headers and trailers", function()
     local code, lines, stderr = call("Unary", '{"what": "metadata"}', "-v", "-H", "X-One:  two ", "-H", "x-many: 1",
       "--header", "x-many: 2", "-H", "x-bytes-bin: AAEC")

@@ -3,10 +3,8 @@
  * The input is pumped: a value is read and sent, and the next one is requested only when the call has room for it. A
  * method that takes one message is called after the end of the input, so that a second message is detected before
  * anything is sent. Each reply is requested after the previous one has been printed. */
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "cli/base/cli.h"
 #include "cli/base/escape.h"
@@ -14,6 +12,7 @@
 #include "cli/call/call_options.h"
 #include "cli/call/call_print.h"
 #include "cli/call/call_schema.h"
+#include "cli/call/interrupt.h"
 #include "engine/core/core.h"
 #include "rpc/client_rpc.h"
 #include "schema/json/json.h"
@@ -32,11 +31,10 @@ struct client {
   struct mw_client_channel *channel;
   struct mw_client_rpc *call; /* NULL before it starts */
   struct mw_call_input input;
-  uv_signal_t interrupt;
   struct mw_arena arena;     /* holds the request under construction */
   ProtobufCMessage *request; /* request of a method that takes one message */
   size_t replies;
-  bool may_send, half_closed, over, interrupted;
+  bool may_send, half_closed, over;
   int exit_code;
 };
 
@@ -197,24 +195,14 @@ static void on_input(void *arg) { pump(arg); }
 
 /* ---- running ---- */
 
-/* The first SIGINT cancels the call. The second ends the process without any wait. */
-static void on_interrupt(uv_signal_t *handle, int number) {
-  struct client *c = handle->data;
-  if (c->interrupted) _exit(MW_CODE_CANCELLED);
-  c->interrupted = true;
+static void on_interrupt(void *arg) {
+  struct client *c = arg;
   mw_reflect_cancel(&c->reflect);
   if (c->call && !c->over) {
     mw_client_rpc_cancel(c->call);
   } else {
     finish(c, MW_CODE_CANCELLED);
   }
-}
-
-static int watch_interrupt(struct client *c, struct mw_err *err) {
-  int rc = uv_signal_init(&c->loop.uv, &c->interrupt);
-  c->interrupt.data = c;
-  if (rc == 0) rc = uv_signal_start(&c->interrupt, on_interrupt, SIGINT);
-  return rc == 0 ? 0 : mw_err_set(err, MW_EIO, "cannot watch SIGINT: %s", uv_strerror(rc));
 }
 
 /* ---- the schema ---- */
@@ -268,7 +256,7 @@ static int talk(struct client *c, struct mw_err *err) {
   int rc = c->method->client_streaming ? start_call(c, err) : 0;
   if (rc != 0) return rc;
   pump(c);
-  uv_run(&c->loop.uv, UV_RUN_DEFAULT);
+  mw_interrupt_run_loop(&c->loop, UV_RUN_DEFAULT);
   return 0;
 }
 
@@ -285,7 +273,7 @@ static int make_call(struct client *c, struct mw_err *err) {
 }
 
 static int run_on_engine(struct client *c, struct mw_err *err) {
-  int rc = watch_interrupt(c, err);
+  int rc = mw_interrupt_open(&c->loop, on_interrupt, c, MW_CODE_CANCELLED, err);
   if (rc == 0) rc = load_schema(c, err);
   if (rc == 0 && !c->over) rc = look_up(c, err);
   return rc == 0 && !c->over ? make_call(c, err) : rc;

@@ -47,7 +47,7 @@ static const char help[] =
     "Exit code: the status code of the call, 0 to 16 (an error and its details are printed on stderr). 1 also when\n"
     "something is wrong on this side, before the call or in the middle of it: the schema, a request, a reply that\n"
     "cannot be printed; the line on stderr then begins with \"moonwire call:\". 2 also for wrong usage.\n"
-    "Ctrl-C cancels the call.\n"
+    "Ctrl-C cancels the call, and a second one ends it at once.\n"
     "\n"
     "examples:\n"
     "  moonwire call 127.0.0.1:50051 tasks.TaskService/CreateTask '{\"title\": \"write\", \"priority\": \"HIGH\"}'\n"

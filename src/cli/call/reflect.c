@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "cli/call/interrupt.h"
 #include "schema/wire/wire.h"
 #include "server/services/wire_write.h"
 
@@ -117,7 +118,7 @@ static int exchange(struct mw_reflect *reflect, struct mw_slice question, struct
   mw_client_rpc_send(reflect->rpc);
   reflect->answered = false;
   mw_client_rpc_read(reflect->rpc);
-  while (!reflect->answered && !reflect->over) uv_run(&reflect->loop->uv, UV_RUN_ONCE);
+  while (!reflect->answered && !reflect->over) mw_interrupt_run_loop(reflect->loop, UV_RUN_ONCE);
   if (reflect->answered) return 0;
   return mw_err_set(err, MW_ECLOSED, "the reflection stream has ended: %s: %s", mw_code_name(reflect->code),
                     mw_buf_str(&reflect->message));
@@ -276,7 +277,7 @@ static void end(struct mw_reflect *reflect) {
   for (reflect->answered = true; !reflect->over && !reflect->late;) {
     if (reflect->answered) mw_client_rpc_read(reflect->rpc);
     reflect->answered = false;
-    uv_run(&reflect->loop->uv, UV_RUN_ONCE);
+    mw_interrupt_run_loop(reflect->loop, UV_RUN_ONCE);
   }
   if (!reflect->late) mw_timer_stop(timer);
 }
