@@ -217,7 +217,7 @@ describe("moonwire call without a proto folder", function()
       assert.are.equal(2, code)
       assert.are.equal("moonwire call: " .. words .. "\nTry moonwire call --help.\n", stderr)
     end
-    refuses("--describe takes one name; {} is one too many", "--describe", "a/b", "{}")
+    refuses("--describe takes one name; unexpected {}", "--describe", "a/b", "{}")
     refuses("--proto and --reflection exclude each other", "a/b", "--proto", "x", "--reflection")
     refuses("a/b/c: expected package.Service/Method", "a/b/c")
   end)

@@ -251,9 +251,9 @@ describe("moonwire call", function()
     end
     refuses("expected HOST:PORT and package.Service/Method, or HOST:PORT alone for a list")
     refuses("Echo/: expected package.Service/Method", address, "Echo/")
-    refuses("b is one argument too many; quote the request", address, "a/b", "a", "b")
+    refuses("unexpected argument b; quote the request", address, "a/b", "a", "b")
     refuses("no option --bogus", address, "a/b", "--bogus")
-    refuses("--deadline needs a value", address, "a/b", "--deadline")
+    refuses("expected a value after --deadline", address, "a/b", "--deadline")
     refuses("--deadline -1: expected a time above 0 such as 5, 1.5s, 200ms or 2m", address, "a/b", "--deadline", "-1")
     refuses("--max-size 4G: expected a number of bytes up to 1024M, such as 65536 or 16M", address, "a/b", "--max-size",
       "4G")

@@ -153,7 +153,7 @@ describe("moonwire store", function()
   it("names wrong usage, and what is no store", function()
     refuses("moonwire store: expected `check`", 2)
     refuses("moonwire store: expected `check`, got repair", 2, "repair")
-    refuses("one folder at a time; one too many: b", 2, "check", "a", "b")
+    refuses("expected at most one folder, got also b", 2, "check", "a", "b")
     refuses("no option --fast", 2, "check", "--fast")
     local folder <close> = project.new { ["moonwire.lua"] = "return { data = ':memory:' }" }
     refuses("keeps its data in memory: there is no file to check", 1, "check", folder.dir)

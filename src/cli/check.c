@@ -8,6 +8,7 @@
 #include "cli/admin/admin_client.h"
 #include "cli/base/cli.h"
 #include "cli/base/escape.h"
+#include "cli/base/usage.h"
 #include "cli/call/call_find.h"
 #include "server/server.h"
 #include "server/settings/settings_check.h"
@@ -148,11 +149,6 @@ static bool ask_server(const struct options *options, const char *data, const ch
 
 /* ---- the command ---- */
 
-static int wrong_usage(const char *problem, const char *what) {
-  fprintf(stderr, "moonwire check: %s%s\nTry moonwire check --help.\n", problem, what);
-  return MW_EXIT_USAGE;
-}
-
 /* Returns -1 to continue, or the exit code. */
 static int parse(int argc, char **argv, struct options *o) {
   static const struct option options[] = {{"data", required_argument, NULL, 'd'},
@@ -166,14 +162,13 @@ static int parse(int argc, char **argv, struct options *o) {
       fputs(help, stdout);
       return MW_EXIT_OK;
     }
-    if (option == ':') return wrong_usage("a value is missing after ", argv[optind - 1]);
-    if (option == '?') return wrong_usage("no option ", argv[optind - 1]);
+    if (option == ':' || option == '?') return mw_wrong_option("check", option, argv);
     if (option == 'd') o->data = optarg;
     if (option == 't' && !mw_ask_seconds(optarg, &o->seconds)) {
-      return wrong_usage("--timeout: expected seconds from 0.1 to 86400, got ", optarg);
+      return mw_wrong_usage("check", "--timeout: expected seconds from 0.1 to 86400, got %s", optarg);
     }
   }
-  if (argc - optind > 1) return wrong_usage("one folder at a time; one too many: ", argv[optind + 1]);
+  if (argc - optind > 1) return mw_wrong_usage("check", "expected at most one folder, got also %s", argv[optind + 1]);
   if (optind < argc) o->dir = argv[optind];
   return -1;
 }

@@ -6,6 +6,7 @@
 
 #include "cli/base/cli.h"
 #include "cli/base/escape.h"
+#include "cli/base/usage.h"
 #include "server/settings/settings.h"
 #include "store/check.h"
 
@@ -23,11 +24,6 @@ static const char help[] =
     "\n"
     "example:\n"
     "  moonwire store check examples/users\n";
-
-static int wrong_usage(const char *problem, const char *what) {
-  fprintf(stderr, "moonwire store: %s%s\nTry moonwire store --help.\n", problem, what);
-  return MW_EXIT_USAGE;
-}
 
 /* Escapes the text, which may quote damaged bytes. */
 static void print_found(void *arg, const char *words) {
@@ -80,13 +76,12 @@ static int parse(int argc, char **argv, const char **dir, const char **data) {
       fputs(help, stdout);
       return MW_EXIT_OK;
     }
-    if (option == ':') return wrong_usage("a value is missing after ", argv[optind - 1]);
-    if (option == '?') return wrong_usage("no option ", argv[optind - 1]);
+    if (option == ':' || option == '?') return mw_wrong_option("store", option, argv);
     *data = optarg;
   }
-  if (optind == argc) return wrong_usage("expected `check`", "");
-  if (strcmp(argv[optind], "check") != 0) return wrong_usage("expected `check`, got ", argv[optind]);
-  if (argc - optind > 2) return wrong_usage("one folder at a time; one too many: ", argv[optind + 2]);
+  if (optind == argc) return mw_wrong_usage("store", "expected `check`");
+  if (strcmp(argv[optind], "check") != 0) return mw_wrong_usage("store", "expected `check`, got %s", argv[optind]);
+  if (argc - optind > 2) return mw_wrong_usage("store", "expected at most one folder, got also %s", argv[optind + 2]);
   if (argc - optind == 2) *dir = argv[optind + 1];
   return -1;
 }

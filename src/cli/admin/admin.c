@@ -8,6 +8,7 @@
 #include "cli/admin/admin_client.h"
 #include "cli/base/cli.h"
 #include "cli/base/escape.h"
+#include "cli/base/usage.h"
 #include "server/settings/settings.h"
 
 #define COMMON_HELP                                                                                             \
@@ -88,20 +89,17 @@ static const struct option long_options[] = {{"data", required_argument, NULL, O
                                              {"help", no_argument, NULL, OPTION_HELP},
                                              {NULL, 0, NULL, 0}};
 
-static int wrong_usage(const struct command *command, const char *problem, const char *what) {
-  fprintf(stderr, "moonwire %s: %s%s\nTry moonwire %s --help.\n", command->name, problem, what, command->name);
-  return MW_EXIT_USAGE;
-}
-
 static bool is_number(const char *text) { return *text && strspn(text, "0123456789") == strlen(text); }
 
 /* Takes the arguments after the options: [number] [DIR]. Returns -1 to continue, or the exit code. */
 static int take_operands(const struct command *command, int argc, char **argv, struct request *request) {
   if (command->numbered && optind < argc && is_number(argv[optind])) request->number = argv[optind++];
   if (command->required && !request->number) {
-    return wrong_usage(command, "expected the number of a call, got ", optind < argc ? argv[optind] : "nothing");
+    return mw_wrong_usage(command->name, "expected the number of a call, got %s",
+                          optind < argc ? argv[optind] : "nothing");
   }
-  if (argc - optind > 1) return wrong_usage(command, "one folder at a time; one too many: ", argv[optind + 1]);
+  if (argc - optind > 1)
+    return mw_wrong_usage(command->name, "expected at most one folder, got also %s", argv[optind + 1]);
   request->dir = optind < argc ? argv[optind] : ".";
   return -1;
 }
@@ -115,13 +113,12 @@ static int parse(const struct command *command, int argc, char **argv, struct re
       fputs(command->help, stdout);
       return MW_EXIT_OK;
     }
-    if (option == ':') return wrong_usage(command, "a value is missing after ", argv[optind - 1]);
-    if (option == '?' || (option == OPTION_FORCE && !command->forceable)) {
-      return wrong_usage(command, "no option ", argv[optind - 1]);
+    if (option == ':' || option == '?' || (option == OPTION_FORCE && !command->forceable)) {
+      return mw_wrong_option(command->name, option, argv);
     }
     if (option == OPTION_DATA) request->data = optarg;
     if (option == OPTION_TIMEOUT && !mw_ask_seconds(optarg, &request->seconds)) {
-      return wrong_usage(command, "--timeout: expected seconds from 0.1 to 86400, got ", optarg);
+      return mw_wrong_usage(command->name, "--timeout: expected seconds from 0.1 to 86400, got %s", optarg);
     }
     if (option == OPTION_FORCE) request->force = true;
   }

@@ -4,12 +4,12 @@
 #include <errno.h>
 #include <getopt.h>
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/text.h"
 #include "cli/base/cli.h"
+#include "cli/base/usage.h"
 
 static const char help[] =
     "Calls METHOD of a gRPC server. Requests and replies are JSON (the proto3 JSON mapping).\n"
@@ -94,17 +94,6 @@ static const struct option long_options[] = {{"header", required_argument, NULL,
                                              {"help", no_argument, NULL, 'h'},
                                              {NULL, 0, NULL, 0}};
 
-MW_PRINTF(1, 2)
-static int wrong_usage(const char *fmt, ...) {
-  va_list args;
-  va_start(args, fmt);
-  fputs("moonwire call: ", stderr);
-  vfprintf(stderr, fmt, args);
-  fputs("\nTry moonwire call --help.\n", stderr);
-  va_end(args);
-  return MW_EXIT_USAGE;
-}
-
 /* ---- values of options; each function returns -1 to continue ---- */
 
 static int parse_deadline(struct mw_call_options *o, const char *text) {
@@ -120,7 +109,7 @@ static int parse_deadline(struct mw_call_options *o, const char *text) {
     o->timeout_ns = ns < 1 ? 1 : ns;
     return -1;
   }
-  return wrong_usage("--deadline %s: expected a time above 0 such as 5, 1.5s, 200ms or 2m", text);
+  return mw_wrong_usage("call", "--deadline %s: expected a time above 0 such as 5, 1.5s, 200ms or 2m", text);
 }
 
 static int parse_size(struct mw_call_options *o, const char *text) {
@@ -129,7 +118,7 @@ static int parse_size(struct mw_call_options *o, const char *text) {
   unsigned long long size = isdigit((unsigned char)text[0]) ? strtoull(text, &end, 10) : 0;
   unsigned shift = size == 0 ? 0 : strcasecmp(end, "k") == 0 ? 10 : strcasecmp(end, "m") == 0 ? 20 : 0;
   if (size == 0 || errno != 0 || (*end && shift == 0) || size > (unsigned long long)LARGEST_SIZE >> shift)
-    return wrong_usage("--max-size %s: expected a number of bytes up to 1024M, such as 65536 or 16M", text);
+    return mw_wrong_usage("call", "--max-size %s: expected a number of bytes up to 1024M, such as 65536 or 16M", text);
   o->channel.max_receive_bytes = (size_t)size << shift;
   return -1;
 }
@@ -138,14 +127,14 @@ static int parse_indent(struct mw_call_options *o, const char *text) {
   char *end;
   unsigned long indent = strtoul(text, &end, 10);
   if (!isdigit((unsigned char)text[0]) || *end || indent > LARGEST_INDENT)
-    return wrong_usage("--indent %s: expected a number of spaces from 0 to 16", text);
+    return mw_wrong_usage("call", "--indent %s: expected a number of spaces from 0 to 16", text);
   o->indent = (unsigned)indent;
   return -1;
 }
 
 static int parse_compression(struct mw_call_options *o, const char *text) {
   if (strcmp(text, "gzip") != 0 && strcmp(text, "deflate") != 0)
-    return wrong_usage("--compress %s: expected gzip or deflate", text);
+    return mw_wrong_usage("call", "--compress %s: expected gzip or deflate", text);
   o->compression = text;
   return -1;
 }
@@ -164,23 +153,23 @@ static int add_metadata(struct mw_call_options *o, const char *text, struct mw_s
   struct mw_err err = MW_ERR_INIT;
   int rc = mw_metadata_check(key, value, &err);
   if (rc == 0) rc = mw_metadata_add(&o->metadata, &o->arena, key, value);
-  int code = rc == 0 ? -1 : wrong_usage("-H '%s': %s", text, err.text ? err.text : mw_err_name(rc));
+  int code = rc == 0 ? -1 : mw_wrong_usage("call", "-H '%s': %s", text, err.text ? err.text : mw_err_name(rc));
   mw_err_fini(&err);
   return code;
 }
 
 static int parse_header(struct mw_call_options *o, const char *text) {
   const char *colon = strchr(text, ':');
-  if (!colon) return wrong_usage("-H '%s': expected 'KEY: VALUE'", text);
+  if (!colon) return mw_wrong_usage("call", "-H '%s': expected 'KEY: VALUE'", text);
   struct mw_slice given = trimmed(text, (size_t)(colon - text)), value = trimmed(colon + 1, strlen(colon + 1));
   char *key = mw_arena_strndup(&o->arena, (const char *)given.data, given.len);
-  if (!key) return wrong_usage("out of memory");
+  if (!key) return mw_wrong_usage("call", "out of memory");
   for (char *c = key; *c; c++) *c = (char)tolower((unsigned char)*c);
   if (!mw_metadata_is_binary(mw_slice_str(key))) return add_metadata(o, text, mw_slice_str(key), value);
   struct mw_buf bytes = MW_BUF_INIT;
   int rc = mw_base64_decode(&bytes, value);
   int code = rc == 0 ? add_metadata(o, text, mw_slice_str(key), mw_buf_slice(&bytes))
-                     : wrong_usage("-H '%s': the value of a key that ends in -bin must be base64", text);
+                     : mw_wrong_usage("call", "-H '%s': the value of a key that ends in -bin must be base64", text);
   mw_buf_fini(&bytes);
   return code;
 }
@@ -206,8 +195,7 @@ static int take_option(struct mw_call_options *o, int option, char *const *argv)
     case OPTION_KEY: o->channel.key_file = optarg; return -1;
     case OPTION_AUTHORITY: o->channel.authority = optarg; return -1;
     case OPTION_PROTO: o->proto_dir = optarg; return -1;
-    case ':': return wrong_usage("%s needs a value", argv[optind - 1]);
-    default: return wrong_usage("no option %s", argv[optind - 1]);
+    default: return mw_wrong_option("call", option, argv);
   }
 }
 
@@ -216,7 +204,7 @@ static int parse_method(struct mw_call_options *o, const char *text) {
   const char *name = text[0] == '/' ? text + 1 : text;
   const char *slash = strchr(name, '/');
   if (!*name || slash == name || (slash && (!slash[1] || strchr(slash + 1, '/')))) {
-    return wrong_usage("%s: expected package.Service/Method", text);
+    return mw_wrong_usage("call", "%s: expected package.Service/Method", text);
   }
   o->method = name;
   return -1;
@@ -236,7 +224,7 @@ static int parse_target(struct mw_call_options *o, const char *text) {
                                                                                   : ":50051";
   size_t size = strlen(host) + strlen(text) + strlen(port) + 1;
   char *target = mw_arena_alloc(&o->arena, size);
-  if (!target) return wrong_usage("out of memory");
+  if (!target) return mw_wrong_usage("call", "out of memory");
   snprintf(target, size, "%s%s%s", host, text, port);
   o->channel.target = target;
   return -1;
@@ -245,10 +233,10 @@ static int parse_target(struct mw_call_options *o, const char *text) {
 static int check(const struct mw_call_options *o) {
   const struct mw_channel_config *c = &o->channel;
   const char *file = c->ca_file ? "--ca" : c->cert_file ? "--cert" : c->key_file ? "--key" : NULL;
-  if (file && !c->tls) return wrong_usage("%s needs --tls", file);
-  if (!c->cert_file != !c->key_file) return wrong_usage("--cert and --key go together");
-  if (o->describe && o->request) return wrong_usage("--describe takes one name; %s is one too many", o->request);
-  if (o->reflection && o->proto_dir) return wrong_usage("--proto and --reflection exclude each other");
+  if (file && !c->tls) return mw_wrong_usage("call", "%s needs --tls", file);
+  if (!c->cert_file != !c->key_file) return mw_wrong_usage("call", "--cert and --key go together");
+  if (o->describe && o->request) return mw_wrong_usage("call", "--describe takes one name; unexpected %s", o->request);
+  if (o->reflection && o->proto_dir) return mw_wrong_usage("call", "--proto and --reflection exclude each other");
   return -1;
 }
 
@@ -262,8 +250,9 @@ int mw_call_options_parse(struct mw_call_options *o, int argc, char **argv) {
   }
   if (code != -1) return code;
   int n = argc - optind;
-  if (n < 1) return wrong_usage("expected HOST:PORT and package.Service/Method, or HOST:PORT alone for a list");
-  if (n > 3) return wrong_usage("%s is one argument too many; quote the request", argv[optind + 3]);
+  if (n < 1)
+    return mw_wrong_usage("call", "expected HOST:PORT and package.Service/Method, or HOST:PORT alone for a list");
+  if (n > 3) return mw_wrong_usage("call", "unexpected argument %s; quote the request", argv[optind + 3]);
   o->request = n == 3 ? argv[optind + 2] : NULL;
   code = parse_target(o, argv[optind]);
   if (code == -1 && n >= 2) code = parse_method(o, argv[optind + 1]);

@@ -10,6 +10,7 @@
 #include "base/host_port.h"
 #include "cli/base/bounded_print.h"
 #include "cli/base/cli.h"
+#include "cli/base/usage.h"
 #include "cli/serve/banner.h"
 #include "cli/serve/signals.h"
 #include "observe/log_output.h"
@@ -58,20 +59,14 @@ static const struct option long_options[] = {{"listen", required_argument, NULL,
                                              {"help", no_argument, NULL, OPTION_HELP},
                                              {NULL, 0, NULL, 0}};
 
-static int wrong_usage(const char *fmt, const char *what) {
-  fprintf(stderr, "moonwire serve: ");
-  fprintf(stderr, fmt, what);
-  fprintf(stderr, "\nTry moonwire serve --help.\n");
-  return MW_EXIT_USAGE;
-}
-
 /* Returns -1, or the exit code of wrong usage. */
 static int add_listener(struct mw_overrides *given, const char *address) {
-  if (given->n_listen == MW_SETTINGS_LISTENERS) return wrong_usage("--listen %s: at most 16 addresses", address);
+  if (given->n_listen == MW_SETTINGS_LISTENERS)
+    return mw_wrong_usage("serve", "--listen %s: at most 16 addresses", address);
   struct mw_err err = MW_ERR_INIT;
   struct mw_host_port parts;
   if (strncmp(address, "unix:", 5) != 0 && mw_host_port_split(&parts, address, &err) != 0) {
-    wrong_usage("--listen %s", mw_err_text(&err));
+    mw_wrong_usage("serve", "--listen %s", mw_err_text(&err));
     mw_err_fini(&err);
     return MW_EXIT_USAGE;
   }
@@ -92,18 +87,17 @@ static int parse(int argc, char **argv, struct options *o) {
       case OPTION_ENGINE: given->engine = optarg; break;
       case OPTION_WORKERS: o->workers = optarg; break;
       case OPTION_DATA:
-        if (*optarg == '\0') return wrong_usage("--data %s: expected a folder or :memory:", "\"\"");
+        if (*optarg == '\0') return mw_wrong_usage("serve", "--data %s: expected a folder or :memory:", "\"\"");
         given->data = optarg;
         break;
       case OPTION_LEVEL: given->log_level = optarg; break;
       case OPTION_DEV: given->dev = true; break;
       case OPTION_HELP:
       case 'h': fputs(help, stdout); return MW_EXIT_OK;
-      case ':': return wrong_usage("%s needs a value", argv[optind - 1]);
-      default: return wrong_usage("no option %s", argv[optind - 1]);
+      default: return mw_wrong_option("serve", option, argv);
     }
   }
-  if (argc - optind > 1) return wrong_usage("one folder at a time; %s is one too many", argv[optind + 1]);
+  if (argc - optind > 1) return mw_wrong_usage("serve", "expected at most one folder, got also %s", argv[optind + 1]);
   o->dir = optind < argc ? argv[optind] : ".";
   return -1;
 }
@@ -114,14 +108,15 @@ static int check_values(struct options *o) {
   if (o->workers) {
     char *end;
     long n = strtol(o->workers, &end, 10);
-    if (*end || n < 1 || n > 256) return wrong_usage("--workers %s: expected a number from 1 to 256", o->workers);
+    if (*end || n < 1 || n > 256)
+      return mw_wrong_usage("serve", "--workers %s: expected a number from 1 to 256", o->workers);
     given->workers = (unsigned)n;
   }
   if (given->log_level && mw_log_level_from_name(given->log_level) < 0) {
-    return wrong_usage("--log-level %s: expected debug, info, warn, error or off", given->log_level);
+    return mw_wrong_usage("serve", "--log-level %s: expected debug, info, warn, error or off", given->log_level);
   }
   if (given->engine && !mw_server_engine(given->engine)) {
-    return wrong_usage("--engine %s: expected " MW_SERVER_ENGINES, given->engine);
+    return mw_wrong_usage("serve", "--engine %s: expected " MW_SERVER_ENGINES, given->engine);
   }
   return -1;
 }
