@@ -127,7 +127,7 @@ describe("moonwire call without a proto folder", function()
         "service Svc { rpc Down(a.Rep) returns (a.Rep); }",
       ["moonwire.lua"] = 'print "moonwire.lua ran"',
     }
-    local unasked <const> = "--reflection asks the server, not this folder\n"
+    local unasked <const> = "use --reflection to ask the server instead of this folder\n"
     local there <const> = "\nthere are: a.One, a.Svc, b.Svc\n"
     local no <const> = "proto: no service, method or type "
     local function refuses(words, ...)
@@ -198,7 +198,7 @@ describe("moonwire call without a proto folder", function()
     local code, _, stderr = call(folder.dir, server.address, "greet.Greeter/Hello", hello)
     assert.are.equal(1, code)
     assert.are.equal("moonwire call: proto: no service greet.Greeter\nthere are: greet.Mine\n" ..
-      "--reflection asks the server, not this folder\n", stderr)
+      "use --reflection to ask the server instead of this folder\n", stderr)
     assert.are.same({ 0, { '{"text":"Hello you"}' }, "" },
       { call(folder.dir, server.address, "greet.Greeter/Hello", hello, "--reflection") })
     assert.matches("greet.Greeter\n", table.concat(select(2, call(folder.dir, server.address)), "\n"), 1, true)
@@ -276,7 +276,7 @@ describe("reflection of another server", function()
       local code, lines, stderr = call(dir, server.address, table.unpack(arguments)) -- the folder's schema
       assert.are.equal(0, code)
       assert.matches("greet.Greeter", lines[1], 1, true)
-      assert.are.equal(('moonwire call: %s has no server reflection; the list is of the folder "proto"\n')
+      assert.are.equal(('moonwire call: %s has no server reflection; this list comes from the folder "proto"\n')
         :format(server.address), stderr)
     end
     assert.are.same({ 1, {}, ("moonwire call: %s has no server reflection\n" ..
@@ -292,10 +292,10 @@ describe("reflection of another server", function()
       ["moonwire.lua"] = "return { proto = 'contracts' }",
     }
     assert.are.same({ 0, { "a.Mine" },
-      ('moonwire call: %s has no server reflection; the list is of the folder "contracts"\n')
+      ('moonwire call: %s has no server reflection; this list comes from the folder "contracts"\n')
       :format(server.address) }, { call(folder.dir, server.address) })
     assert.are.same({ 1, {}, "moonwire call: contracts: no service Bogus\nthere are: a.Mine\n" ..
-      "--reflection asks the server, not this folder\n" }, { call(folder.dir, server.address, "Bogus/Go") })
+      "use --reflection to ask the server instead of this folder\n" }, { call(folder.dir, server.address, "Bogus/Go") })
     local second <close> = project.new {
       ["more/b.proto"] = 'syntax = "proto3"; package b;',
       ["contracts/a.proto"] = 'syntax = "proto3"; package a; service Mine {}',
@@ -312,7 +312,7 @@ describe("reflection of another server", function()
     local server <close> = with_upstream(upstream, [[
       answer = { error_response = { error_code = 5, error_message = "gone" } }
     ]])
-    assert.are.same({ 1, {}, 'moonwire call: the server\'s reflection has no answer about "*": gone\n' },
+    assert.are.same({ 1, {}, 'moonwire call: the server\'s reflection reports an error for "*": gone\n' },
       { call(upstream.folder.dir, server.address) })
   end)
 

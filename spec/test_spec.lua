@@ -90,8 +90,8 @@ describe("moonwire test", function()
     ]])
     local code, out = folder:run "test"
     assert.are.equal(1, code)
-    assert.matches("the call of p.P/Call does not end with the test: it is at lua/p.lua:3", out, 1, true)
-    assert.matches("jobs or spawned functions do not end with the test: 1 of them", out, 1, true)
+    assert.matches("the call of p.P/Call outlives the test: it waits at lua/p.lua:3", out, 1, true)
+    assert.matches("1 jobs or spawned functions outlive the test", out, 1, true)
   end)
 
   it("fails a test that waits for ever, at once, with its name and place, and runs the others", function()
@@ -124,7 +124,7 @@ describe("moonwire test", function()
       end)
     ]])
     local code, out = folder:run("test", "--output=TAP")
-    local words <const> = ": waits for ever: no timer, call or other work is left that could end the wait"
+    local words <const> = ": waits forever: no timer, call or other work can end the wait"
     assert.are.equal(1, code)
     for _, line in ipairs {
       "spec/p_spec.lua:3" .. words .. "\n",

@@ -622,7 +622,7 @@ static void each_file_that_fails_is_told_once(void **state) {
              "lua/b.lua:2: oh\n"
              "lua/a.lua:1: module 'b' failed to load\n"
              "lua/c.lua:1: unexpected symbol near <eof>\n"
-             "lua/e.lua:1: module 'd' requires itself, by way of others\n"
+             "lua/e.lua:1: module 'd' requires itself through other modules\n"
              "lua/d.lua:1: module 'e' failed to load\n"
              "lua/f.lua:1: t.wait cannot wait here: only handlers and jobs can, not a script while it is loaded\n"
              "lua/g.lua:1: a table");

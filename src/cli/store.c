@@ -12,8 +12,8 @@
 
 static const char help[] =
     "Checks the store of the project folder DIR (the working directory by default): every page of its file, the list\n"
-    "of free pages, and the checksum of every record. Prints a line for each damage, with the collection and the key\n"
-    "where they are known. Nothing is changed. A server that runs on the folder goes on.\n"
+    "of free pages, and the checksum of every record. Prints a line for each damaged place, with the collection and\n"
+    "the key where they are known. Nothing is changed. A server may run on the folder meanwhile.\n"
     "\n"
     "usage: moonwire store check [DIR] [--data DIR]\n"
     "\n"

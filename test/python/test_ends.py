@@ -279,7 +279,7 @@ class Stuck(EndsTest):
         self.stop_thread(self.process.pid)
         self.stop()
         self.assert_ends(GRACE + LAST, 1)
-        self.assertIn("a call does not end: the server stops without it", self.logged())
+        self.assertIn("a call has not ended in time: the server stops without it", self.logged())
         self.assert_nothing_temporary()
 
     def test_a_third_signal_ends_at_once(self):
@@ -312,7 +312,7 @@ class Admin(EndsTest):
         for command in ("status", "reload"):
             done = self.moonwire(command, "--timeout", "0.3")
             self.assertEqual(done.returncode, 1)
-            self.assertIn("the server has not answered within 0.3 s (--timeout), nor does it report its activity: "
+            self.assertIn("the server has not answered within 0.3 s (--timeout), and does not report its activity: "
                           "its process is stopped, or its control thread waits for a disk", done.stderr)
         self.process.send_signal(signal.SIGCONT)
         self.assertEqual(self.moonwire("status").returncode, 0)
@@ -429,7 +429,7 @@ class Protoc(EndsTest):
         self.wait_until(lambda: (self.bin / "pids").exists() and self.runs(), "protoc does not run")
         self.stop()
         self.assert_ends(LAST)
-        self.assertIn("stopped while it started", self.logged())
+        self.assertIn("stopped by a signal during start", self.logged())
         self.assert_gone()
 
     def test_it_ends_with_a_server_that_is_killed(self):

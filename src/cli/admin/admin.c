@@ -11,15 +11,15 @@
 #include "cli/base/usage.h"
 #include "server/settings/settings.h"
 
-#define COMMON_HELP                                                                                             \
-  "The server is the one whose data folder belongs to the project folder DIR (the working directory by\n"       \
-  "default).\n"                                                                                                 \
-  "\n"                                                                                                          \
-  "  --data DIR   its data folder, when it was started with --data (DIR/data, or what DIR/moonwire.lua says)\n" \
+#define COMMON_HELP                                                                                       \
+  "The server is the one whose data folder belongs to the project folder DIR (the working directory by\n" \
+  "default).\n"                                                                                           \
+  "\n"                                                                                                    \
+  "  --data DIR   its data folder, when it was started with --data (default: `data` of\n"                 \
+  "               DIR/moonwire.lua, or DIR/data)\n"                                                       \
   "  --timeout S  seconds to wait for its answer, 0.1 to 86400 "
 
-#define EXIT_HELP \
-  "\nExit code: 0 when done, 1 when refused or when there is no server, 2 for wrong usage.\n\nexample:\n"
+#define EXIT_HELP "\nExit code: 0 on success, 1 if refused or if no server runs, 2 for wrong usage.\n\nexample:\n"
 
 /* One of the four commands. */
 struct command {
@@ -33,9 +33,8 @@ struct command {
 static const struct command status_command = {
     .name = "status",
     .help =
-        "Shows what a running server is doing: its workers, its calls and jobs with the file and line each waits "
-        "at,\n"
-        "its generations and what still holds the old ones.\n"
+        "Shows the state of a running server: workers, calls and jobs with the file and line at which each waits,\n"
+        "generations and the calls that keep old ones alive.\n"
         "\nusage: moonwire status [DIR] [--data DIR] [--timeout S]\n\n" COMMON_HELP "(10)\n" EXIT_HELP
         "  moonwire status examples/users\n",
     .seconds = MW_ASK_SECONDS};
@@ -43,12 +42,11 @@ static const struct command status_command = {
 static const struct command reload_command = {
     .name = "reload",
     .help =
-        "Has a running server read its folder now, and waits for what becomes of it: the new generation and what\n"
-        "changed, or every error as FILE:LINE: message.\n"
+        "Makes a running server read its folder now, and waits for the outcome: the new generation and its changes,\n"
+        "or every error as FILE:LINE: message.\n"
         "\nusage: moonwire reload [DIR] [--force] [--data DIR] [--timeout S]\n\n" COMMON_HELP
         "(150)\n"
-        "  --force      takes edits of protos that break clients and what specs would refuse, and reloads even "
-        "when\n"
+        "  --force      accepts edits of .proto files that break clients, and failing specs, and reloads even when\n"
         "               nothing has changed\n" EXIT_HELP "  moonwire reload --force\n",
     .forceable = true,
     .seconds = MW_ASK_LONG_SECONDS};
@@ -56,7 +54,7 @@ static const struct command reload_command = {
 static const struct command rollback_command = {
     .name = "rollback",
     .help =
-        "Brings generation N of a running server back, under a new number; without N the one before the running\n"
+        "Restores generation N of a running server, under a new number; without N the one before the running\n"
         "one. `moonwire status` shows which are kept. The files stay as they are: the next save is live again.\n"
         "\nusage: moonwire rollback [N] [DIR] [--data DIR] [--timeout S]\n\n" COMMON_HELP "(10)\n" EXIT_HELP
         "  moonwire rollback 3\n",
@@ -66,7 +64,7 @@ static const struct command rollback_command = {
 static const struct command kill_command = {
     .name = "kill",
     .help =
-        "Ends a call of a running server with CANCELLED. `moonwire status` shows the numbers of the calls.\n"
+        "Cancels a call of a running server. `moonwire status` shows the numbers of the calls.\n"
         "\nusage: moonwire kill CALL [DIR] [--data DIR] [--timeout S]\n\n" COMMON_HELP "(10)\n" EXIT_HELP
         "  moonwire kill 17\n",
     .numbered = true,

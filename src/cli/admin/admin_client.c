@@ -30,7 +30,7 @@ static int connect_to(const char *data, double seconds, bool *late, struct mw_er
   int failed = errno;
   if (fd >= 0) close(fd);
   *late = failed == EAGAIN;
-  if (*late) return mw_err_set(err, MW_ELIMIT, "%s: cannot be connected to in time", address.sun_path);
+  if (*late) return mw_err_set(err, MW_ELIMIT, "%s: no connection within the timeout", address.sun_path);
   if (failed == ENOENT || failed == ENOTDIR || failed == ECONNREFUSED) {
     return mw_err_set(err, MW_ENOTFOUND,
                       "no server is running on the data folder %s: name the project folder that it "
@@ -99,7 +99,7 @@ static int explain(const char *data, double seconds, struct mw_err *err) {
                (int)strcspn(activity, "\n"), activity);
   } else {
     mw_err_set(err, MW_ECLOSED,
-               "the server has not answered within %g s (--timeout), nor does it report its activity: its "
+               "the server has not answered within %g s (--timeout), and does not report its activity: its "
                "process is stopped, or its control thread waits for a disk",
                seconds);
   }

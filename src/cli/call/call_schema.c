@@ -89,7 +89,7 @@ static int load_unreflected(struct mw_call_schema *schema, const struct mw_call_
   }
   int rc = load_folders(schema, project, err);
   if (rc == 0) {
-    fprintf(stderr, "moonwire call: %s has no server reflection; the list is of the folder \"%s\"\n", target,
+    fprintf(stderr, "moonwire call: %s has no server reflection; this list comes from the folder \"%s\"\n", target,
             mw_buf_str(&schema->folders));
   }
   return rc;
@@ -131,7 +131,8 @@ void mw_call_schema_fini(struct mw_call_schema *schema) {
 static int find(const struct mw_call_schema *schema, const char *name, bool any, struct mw_call_found *out,
                 struct mw_err *err) {
   int rc = mw_call_find(schema->pool, name, any, name_of(schema), out, err);
-  if (rc == MW_ENOTFOUND && schema->unasked) mw_err_add(err, rc, "--reflection asks the server, not this folder");
+  if (rc == MW_ENOTFOUND && schema->unasked)
+    mw_err_add(err, rc, "use --reflection to ask the server instead of this folder");
   return rc;
 }
 

@@ -151,7 +151,7 @@ static int refused(struct mw_slice error, const char *text, struct mw_err *err) 
   if (!is_well_formed(error)) return malformed(text, err);
   next_field(&rest, 1, &code);
   int rc = code.varint == MW_CODE_NOT_FOUND ? MW_ENOTFOUND : MW_EFORMAT;
-  return mw_err_set(err, rc, "the server's reflection has no answer about \"%s\": %.*s", text, (int)words.len,
+  return mw_err_set(err, rc, "the server's reflection reports an error for \"%s\": %.*s", text, (int)words.len,
                     words.data ? (const char *)words.data : "");
 }
 

@@ -24,21 +24,21 @@ static const char help[] =
     "\n"
     "usage: moonwire serve [DIR] [OPTION]...\n"
     "\n"
-    "  --listen HOST:PORT    where to listen, may be given several times; port 0 takes a free one\n"
+    "  --listen HOST:PORT    address to listen on, repeatable; port 0 chooses a free port\n"
     "                        (127.0.0.1:50051, or the sockets of LISTEN_FDS)\n"
     "  --listen unix:PATH    the same, on a Unix socket\n"
     "  --engine NAME         the transport: http or core (http)\n"
     "  --workers N           threads that serve, 1 to 256 (one for each usable core)\n"
-    "  --data DIR|:memory:   where the store and files go; :memory: keeps nothing (DIR/data)\n"
+    "  --data DIR|:memory:   folder of the store and files; :memory: keeps nothing (DIR/data)\n"
     "  --log-level LEVEL     debug, info, warn, error or off (info)\n"
-    "  --dev                 errors, stacks and generations reach the caller, slow slices are logged, and protos may\n"
-    "                        change in any way\n"
+    "  --dev                 send errors, stacks and generations to callers, log slow slices, and accept any\n"
+    "                        change of .proto files\n"
     "  --help                this text\n"
     "\n"
-    "DIR/moonwire.lua may set the same and more; options win over it. The first signal lets running calls finish\n"
+    "DIR/moonwire.lua may set the same and more; options take precedence. The first signal lets running calls finish\n"
     "within the grace period and ends the process two seconds after it; the second one ends the grace period, the "
     "third\n"
-    "the process. Exit code: 0, 1 when it cannot serve or had to end with calls that ran, 2 for wrong usage.\n"
+    "the process. Exit code: 0, 1 if it cannot serve, or had to end while calls ran, 2 for wrong usage.\n"
     "\n"
     "example:\n"
     "  moonwire serve examples/users --listen 127.0.0.1:8080 --workers 2 --data :memory:\n";
@@ -174,7 +174,7 @@ static int open_and_run(const struct options *options, struct mw_signals *signal
   }
   mw_log_stop_writer(last_lines(signals));
   if (!mw_signals_stopping(signals)) return fail(&err);
-  mw_log(MW_LOG_INFO, NULL, "stopped while it started");
+  mw_log(MW_LOG_INFO, NULL, "stopped by a signal during start");
   mw_err_fini(&err);
   return MW_EXIT_OK;
 }
@@ -184,7 +184,7 @@ static int serve(const struct options *options) {
   struct mw_signals *signals;
   signal(SIGPIPE, SIG_IGN);
   if (mw_signals_open(&signals, &err) != 0) return fail(&err);
-  if (mw_log_start() != 0) mw_log(MW_LOG_WARN, NULL, "no thread for the log: who logs waits for stderr");
+  if (mw_log_start() != 0) mw_log(MW_LOG_WARN, NULL, "no thread for the log: logging blocks while stderr is blocked");
   int code = open_and_run(options, signals);
   mw_log_stop_writer(last_lines(signals));
   mw_signals_close(signals);

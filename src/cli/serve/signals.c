@@ -41,7 +41,7 @@ struct mw_signals {
 /* ---- on the control loop ---- */
 
 static void drain(struct mw_signals *signals) {
-  mw_log(MW_LOG_INFO, NULL, "draining: running calls have the grace period to finish");
+  mw_log(MW_LOG_INFO, NULL, "draining: running calls get the grace period");
   mw_server_drain(signals->server);
 }
 
@@ -81,7 +81,7 @@ static void end_now(void) {
 }
 
 static void *give_up_main(void *unused) {
-  mw_log(MW_LOG_ERROR, NULL, "a call does not end: the server stops without it");
+  mw_log(MW_LOG_ERROR, NULL, "a call has not ended in time: the server stops without it");
   mw_log_flush(give_up / 2);
   mw_temporary_remove_all();
   end_now();

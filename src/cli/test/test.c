@@ -18,15 +18,14 @@
 
 static const char help[] =
     "Runs the busted specs of the project folder DIR (the working directory by default) inside the runtime. Each test\n"
-    "begins with the folder's scripts freshly loaded and an empty store in memory, and may call what waits.\n"
+    "begins with the folder's scripts freshly loaded and an empty store in memory, and may call functions that wait.\n"
     "\n"
     "usage: moonwire test [DIR] [--timeout S] [BUSTED OPTION]...\n"
     "\n"
-    "  --timeout S  seconds that one test may take, 0 for no limit (what DIR/moonwire.lua says as test.seconds, or "
-    "60)\n"
+    "  --timeout S  seconds that one test may take, 0 for no limit (test.seconds of DIR/moonwire.lua, or 60)\n"
     "\n"
     "Specs are the files spec/**/*_spec.lua, or those named. `require \"moonwire\"` gives them the Lua API,\n"
-    "`require \"moonwire.test\"` the folder's handlers without a network, a clock that the spec moves, and servers to\n"
+    "`require \"moonwire.test\"` the folder's handlers without a network, a clock that specs move, and servers to\n"
     "test against; see docs/testing.md. Needs busted (Debian: lua-busted).\n"
     "Exit code: 0 when all pass, 1 when some fail, 2 for wrong usage, 130 after SIGINT, which reports the test that "
     "runs\n"

@@ -45,7 +45,7 @@ static bool fire_next(struct drive *d) {
   clock->at_once = now == clock->moment ? clock->at_once + 1 : 0;
   clock->moment = now;
   if (clock->at_once >= SAME_MOMENT_MAX) {
-    mw_err_set(&d->turn.err, MW_ELIMIT, "the clock does not get on: something waits for 0 seconds again and again");
+    mw_err_set(&d->turn.err, MW_ELIMIT, "the clock does not advance: something waits for 0 seconds repeatedly");
   }
   return true;
 }
@@ -178,7 +178,7 @@ static int l_stop_clock(lua_State *L) {
   struct mw_test *test = mw_test_of(L);
   lua_Number wall = luaL_optnumber(L, 1, 0);
   luaL_argcheck(L, wall >= 0 && wall <= 9e9, 1, "expected seconds since 1970");
-  if (test->clock) return luaL_error(L, "test.clock: the clock is stopped already: one at a time");
+  if (test->clock) return luaL_error(L, "test.clock: the clock is already stopped");
   struct clock *clock = lua_newuserdatauv(L, sizeof *clock, 0);
   *clock = (struct clock){test, MW_NEVER, 0};
   luaL_setmetatable(L, CLOCK);

@@ -23,13 +23,12 @@ static void fail_left(struct mw_test *test, struct mw_err *err) {
     const struct mw_call *call = MW_CONTAINER(node, struct mw_call, link);
     char place[256];
     mw_bind_call_place(call, place, sizeof place);
-    mw_err_add(err, MW_EBUSY, "the call of %s does not end with the test: it is at %s", call->route->method->path + 1,
-               place);
+    mw_err_add(err, MW_EBUSY, "the call of %s outlives the test: it waits at %s", call->route->method->path + 1, place);
   }
   size_t calls_left = test->worker.dispatch.live;
   size_t fibers = test->worker.programs.current->program->n_fibers + test->specs->n_fibers - 1;
   if (fibers > calls_left) {
-    mw_err_add(err, MW_EBUSY, "jobs or spawned functions do not end with the test: %zu of them", fibers - calls_left);
+    mw_err_add(err, MW_EBUSY, "%zu jobs or spawned functions outlive the test", fibers - calls_left);
   }
 }
 

@@ -30,7 +30,7 @@ static void describe(const struct mw_test *test, struct mw_buf *words) {
 static int raise_stuck(lua_State *L, int status, lua_KContext context) {
   struct mw_buf *words = &((struct mw_test *)context)->stuck;
   luaL_where(L, 1);
-  lua_pushliteral(L, "waits for ever: no timer, call or other work is left that could end the wait");
+  lua_pushliteral(L, "waits forever: no timer, call or other work can end the wait");
   lua_pushlstring(L, mw_buf_str(words), words->len);
   lua_concat(L, 3);
   mw_buf_clear(words);

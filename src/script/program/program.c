@@ -113,7 +113,7 @@ static bool run_module(lua_State *L, struct mw_program *program, const struct mw
  * loading or has failed, raises an error with `name`, the name in the script. */
 static bool push_loaded(lua_State *L, int modules, const char *module, const char *name) {
   if (lua_getfield(L, modules, module) == LUA_TNIL) return false;
-  if (is_marker(L, -1, &is_loading)) raise_about(L, "module '%s' requires itself, by way of others", name);
+  if (is_marker(L, -1, &is_loading)) raise_about(L, "module '%s' requires itself through other modules", name);
   if (is_marker(L, -1, &has_failed)) raise_about(L, "module '%s' failed to load", name);
   return true;
 }

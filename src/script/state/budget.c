@@ -182,7 +182,7 @@ static void warn(lua_State *L, struct mw_vm *vm, struct mw_account *account, int
   char place[sizeof account->place];
   find_place(L, place, sizeof place);
   struct mw_log_field fields[] = {{"at", place}, {NULL, NULL}};
-  mw_log(MW_LOG_WARN, fields, "%s has run for %.0f ms without waiting; at %.0f ms it is ended", subject(vm),
+  mw_log(MW_LOG_WARN, fields, "%s has run for %.0f ms without waiting; it will be ended at %.0f ms", subject(vm),
          (double)(now - account->started) / MW_NS_PER_MS, (double)account->slice / MW_NS_PER_MS);
 }
 

@@ -42,7 +42,7 @@ describe("a server that is asked to stop", function()
     mw.spawn(function() slow = server:unary("sleep", { seconds = 0.2, text = "slow" }) end)
     test.eventually(function() return server:counts().calls == 2 end)
     server.process:kill()
-    server:wait_logged "draining: running calls have the grace period to finish"
+    server:wait_logged "draining: running calls get the grace period"
     test.eventually(function() return slow end)
     assert.are.equal("slow", slow.text)
     assert.is_true(stream:send { text = "two" })

@@ -125,7 +125,7 @@ describe("with --dev", function()
       return test.now() - started < 0.9 and folder:count "has run for" == before + 2
     end)
     assert.matches(
-      'msg="the handler has run for %d+ ms without waiting; at 100 ms it is ended" at=%S*lua/reload.lua:13',
+      'msg="the handler has run for %d+ ms without waiting; it will be ended at 100 ms" at=%S*lua/reload.lua:13',
       folder.server.stderr)
   end)
 end)
