@@ -60,7 +60,7 @@ static int after_wait(lua_State *L, int status, lua_KContext context) {
 
 static int after_quiet(lua_State *L, int status, lua_KContext context) {
   struct wait *wait = (struct wait *)context;
-  lua_pushstring(L, wait->fiber->doom == MW_FIBER_ALIVE ? "woken" : "over");
+  lua_pushstring(L, wait->fiber->kill_state == MW_FIBER_ALIVE ? "woken" : "over");
   return 1;
 }
 
@@ -222,7 +222,7 @@ static void wake(void) {
 }
 
 /* Kills a fiber and lets it continue. */
-static void doom(struct mw_fiber *fiber) {
+static void kill_fiber(struct mw_fiber *fiber) {
   mw_fiber_kill(fiber, push_kill, (void *)(uintptr_t) "test");
   mw_loop_run_posts(&f.loop);
 }
@@ -256,10 +256,10 @@ static void a_killed_wait_raises_once_and_unwinds(void **state) {
   struct mw_fiber *fiber = start(
       "local c <close> = setmetatable({}, {__close = function(_, e) t.note(e.why) t.note(t.wait()) end})"
       "pcall(function() t.note(t.wait()) end) t.note('swallowed')");
-  doom(fiber);
+  kill_fiber(fiber);
   assert_int_equal(f.cancelled, 1);
   assert_logged("test");
-  doom(fiber); /* a second kill has no effect */
+  kill_fiber(fiber); /* a second kill has no effect */
   assert_logged("");
   wake();
   assert_logged("woken killed:test");
@@ -330,7 +330,7 @@ static void an_abandoned_fiber_does_not_wait_in_close_handlers(void **state) {
       "local a <close> = closing(function() t.note('last') end) "
       "local b <close> = closing(function() while true do pcall(t.quiet) pcall(t.wait) end end) "
       "local c <close> = closing(function() while true do t.note(t.wait()) end end) t.wait()");
-  doom(fiber);
+  kill_fiber(fiber);
   wake();
   wake();
   assert_logged("woken woken");
@@ -354,7 +354,7 @@ static void nothing_swallows_the_end(void **state) {
       "for i in coroutine.wrap(function() t.wait() coroutine.yield(1) end) do t.note('swallowed') end",
   };
   for (size_t i = 0; i < sizeof scripts / sizeof *scripts; i++) {
-    doom(start(scripts[i]));
+    kill_fiber(start(scripts[i]));
     assert_logged("killed:test");
   }
 }
@@ -370,7 +370,7 @@ static void a_running_fiber_dies_at_its_next_wait(void **state) {
 }
 
 static void a_wait_without_cancel_ends_first(void **state) {
-  doom(start("t.hold() t.note('swallowed')"));
+  kill_fiber(start("t.hold() t.note('swallowed')"));
   assert_int_equal(f.cancelled, 0);
   assert_logged("");
   wake();
@@ -378,14 +378,14 @@ static void a_wait_without_cancel_ends_first(void **state) {
 }
 
 static void a_quiet_wait_returns_and_leaves_the_error_to_the_next(void **state) {
-  doom(start("t.note(t.quiet()) t.note(t.quiet()) t.wait() t.note('swallowed')"));
+  kill_fiber(start("t.note(t.quiet()) t.note(t.quiet()) t.wait() t.note('swallowed')"));
   assert_logged("over over killed:test");
 }
 
 static void a_kill_without_memory_is_tried_again(void **state) {
   struct mw_fiber *fiber = start("t.note(pcall(t.wait)) t.wait() t.note('swallowed')");
   failmalloc_start(1, true);
-  doom(fiber);
+  kill_fiber(fiber);
   failmalloc_stop();
   assert_int_equal(f.done, 1);
   assert_string_not_equal(logged(), "false swallowed end");
@@ -422,7 +422,7 @@ static void a_fiber_goes_on_however_deep_the_one_is_that_wakes_it(void **state) 
 
 static void a_killed_fiber_dies_however_deep_the_one_is_that_wakes_it(void **state) {
   for (int depth = SHALLOW; depth < DEEP; depth++) {
-    doom(start("coroutine.wrap(t.hold)() t.note('swallowed')"));
+    kill_fiber(start("coroutine.wrap(t.hold)() t.note('swallowed')"));
     wake_from(depth);
     while (f.vm.n_live > 0) uv_run(&f.loop.uv, UV_RUN_NOWAIT);
     assert_non_null(strstr(logged(), "killed:test"));
@@ -660,8 +660,8 @@ static int scenario(void *arg) {
   for (int i = 0; i < 3 && !mw_list_empty(&f.waits); i++) wake();
   while (!mw_list_empty(&f.vm.live)) {
     struct mw_fiber *fiber = MW_CONTAINER(f.vm.live.next, struct mw_fiber, link);
-    if (fiber->doom == MW_FIBER_ALIVE) {
-      doom(fiber);
+    if (fiber->kill_state == MW_FIBER_ALIVE) {
+      kill_fiber(fiber);
     } else {
       wake();
     }

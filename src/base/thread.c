@@ -15,7 +15,7 @@ struct mw_thread {
   void *arg;
   pthread_mutex_t lock; /* guards the fields below */
   pthread_cond_t changed;
-  bool ended, left; /* `left`: mw_thread_end() timed out, so the thread frees itself */
+  bool ended, detached; /* `detached`: mw_thread_end() timed out, so the thread frees itself */
 };
 
 static void thread_free(struct mw_thread *thread) {
@@ -30,10 +30,10 @@ static void *thread_main(void *arg) {
   thread->run(thread->arg);
   pthread_mutex_lock(&thread->lock);
   thread->ended = true;
-  bool left = thread->left;
+  bool detached = thread->detached;
   pthread_cond_signal(&thread->changed);
   pthread_mutex_unlock(&thread->lock);
-  if (left) thread_free(thread);
+  if (detached) thread_free(thread);
   return NULL;
 }
 
@@ -76,7 +76,7 @@ bool mw_thread_end(struct mw_thread *thread, int64_t ns) {
   while (!thread->ended && mw_condition_wait(&thread->changed, &thread->lock, due)) continue;
   bool ended = thread->ended;
   pthread_t id = thread->id;
-  thread->left = !ended;
+  thread->detached = !ended;
   pthread_mutex_unlock(&thread->lock);
   if (ended) {
     pthread_join(id, NULL);

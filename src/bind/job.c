@@ -431,7 +431,7 @@ static void stop(struct job *job) {
   job->stopped = true;
   if (!job->fiber) {
     drop(job);
-  } else if (job->fiber->doom == MW_FIBER_ALIVE) {
+  } else if (job->fiber->kill_state == MW_FIBER_ALIVE) {
     log_cut(job);
     mw_fiber_kill(job->fiber, push_stopped, NULL);
   }

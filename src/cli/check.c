@@ -125,7 +125,7 @@ static bool show(struct mw_buf *answer, const char *summary) {
   bool accepted = mw_ask_succeeded(answer, &text), shown = !*summary;
   size_t len = shown ? strcspn(text, "\n") : strlen(text);
   if (accepted && *summary) puts(summary);
-  mw_shown_print(accepted ? stdout : stderr, mw_slice(text, len + (shown && text[len] == '\n')));
+  mw_escape_print(accepted ? stdout : stderr, mw_slice(text, len + (shown && text[len] == '\n')));
   return accepted;
 }
 
@@ -181,7 +181,7 @@ int mw_cli_check(int argc, char **argv) {
   struct mw_buf summary = MW_BUF_INIT;
   bool fine = check(options.dir, &data, &summary, &err) == 0;
   if (!fine) {
-    mw_shown_print(stderr, mw_slice_str(mw_err_text(&err)));
+    mw_escape_print(stderr, mw_slice_str(mw_err_text(&err)));
     fputc('\n', stderr);
   }
   mw_err_fini(&err);

@@ -27,7 +27,7 @@ static const char help[] =
 
 /* Escapes the text, which may quote damaged bytes. */
 static void print_found(void *arg, const char *words) {
-  mw_shown_print(stdout, mw_slice_str(words));
+  mw_escape_print(stdout, mw_slice_str(words));
   putchar('\n');
 }
 

@@ -29,7 +29,7 @@ static void on_readable(uv_poll_t *poll, int status, int events);
 
 /* ---- accepting ---- */
 
-static int take(const struct acceptor *acceptor, struct sockaddr_storage *peer, socklen_t *size) {
+static int accept_one(const struct acceptor *acceptor, struct sockaddr_storage *peer, socklen_t *size) {
   return accept4(acceptor->fd, (struct sockaddr *)peer, size, SOCK_NONBLOCK | SOCK_CLOEXEC);
 }
 
@@ -45,9 +45,9 @@ static void release(struct mw_acceptors *set) {
 /* Held during each accept(), so that no other loop takes the descriptor that the reserve has freed. */
 static pthread_mutex_t accepting = PTHREAD_MUTEX_INITIALIZER;
 
-static int take_locked(const struct acceptor *acceptor, struct sockaddr_storage *peer, socklen_t *size) {
+static int accept_locked(const struct acceptor *acceptor, struct sockaddr_storage *peer, socklen_t *size) {
   pthread_mutex_lock(&accepting);
-  int fd = take(acceptor, peer, size);
+  int fd = accept_one(acceptor, peer, size);
   int error = errno;
   pthread_mutex_unlock(&accepting);
   errno = error;
@@ -62,7 +62,7 @@ static bool use_reserve(struct acceptor *acceptor, int why) {
   socklen_t size = sizeof peer;
   pthread_mutex_lock(&accepting);
   release(set);
-  int fd = take(acceptor, &peer, &size), error = errno;
+  int fd = accept_one(acceptor, &peer, &size), error = errno;
   if (fd >= 0 && !set->spends) close(fd);
   if (fd < 0 || !set->spends) mw_acceptors_reserve(set);
   pthread_mutex_unlock(&accepting);
@@ -111,7 +111,7 @@ static void on_readable(uv_poll_t *poll, int status, int events) {
   for (int i = 0; acceptor->set && i < acceptor->batch; i++) { /* a callback may close it */
     struct sockaddr_storage peer = {0};
     socklen_t size = sizeof peer;
-    int fd = take_locked(acceptor, &peer, &size);
+    int fd = accept_locked(acceptor, &peer, &size);
     if (fd >= 0) {
       acceptor->set->accepted(acceptor->set->arg, fd, &peer, size);
     } else if (!recover(acceptor, errno)) {

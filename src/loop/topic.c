@@ -126,7 +126,7 @@ static void enqueue(struct mw_subscription *s, struct payload *payload) {
 }
 
 /* Drops the oldest payloads of queues that hold more than `most` bytes. mw_topics.lock is held, so nobody publishes. */
-static void cut_queues(struct topic *topic, size_t most) {
+static void trim_queues(struct topic *topic, size_t most) {
   pthread_mutex_lock(&topic->lock); /* excludes mw_subscription_take() */
   for (struct mw_list *node = topic->subscriptions.next; node != &topic->subscriptions; node = node->next) {
     struct mw_subscription *s = MW_CONTAINER(node, struct mw_subscription, link);
@@ -140,7 +140,7 @@ static void make_room(struct mw_topics *topics) {
   pthread_rwlock_wrlock(&topics->lock);
   for (size_t most = MW_TOPIC_QUEUE_BYTES; most > 0 && mw_topics_bytes(topics) > MW_TOPICS_BYTES / 8 * 7; most /= 2) {
     struct topic *topic;
-    for (size_t at = 0; (topic = mw_map_next(&topics->by_name, &at, NULL));) cut_queues(topic, most / 2);
+    for (size_t at = 0; (topic = mw_map_next(&topics->by_name, &at, NULL));) trim_queues(topic, most / 2);
   }
   pthread_rwlock_unlock(&topics->lock);
 }

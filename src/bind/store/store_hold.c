@@ -265,5 +265,5 @@ void mw_store_hold_types(lua_State *L, const struct mw_host *host) {
   luaL_ref(L, LUA_REGISTRYINDEX);
   open_metrics(holds);
   vm->holds = holds;
-  vm->broken = on_broken;
+  vm->on_killed = on_broken;
 }

@@ -164,7 +164,7 @@ static int run(const struct command *command, int argc, char **argv) {
     const char *text;
     bool ok = mw_ask_succeeded(&answer, &text);
     if (!ok) fprintf(stderr, "moonwire %s: refused\n", command->name);
-    mw_shown_print(ok ? stdout : stderr, mw_slice_str(text));
+    mw_escape_print(ok ? stdout : stderr, mw_slice_str(text));
     if (ok) code = MW_EXIT_OK;
   }
   mw_err_fini(&err);

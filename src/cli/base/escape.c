@@ -37,9 +37,9 @@ static int escape(struct mw_buf *out, struct mw_slice text) {
   return rc;
 }
 
-int mw_shown_json(struct mw_buf *out, struct mw_slice json) { return escape(out, json); }
+int mw_escape_json(struct mw_buf *out, struct mw_slice json) { return escape(out, json); }
 
-void mw_shown_print(FILE *out, struct mw_slice text) {
+void mw_escape_print(FILE *out, struct mw_slice text) {
   struct mw_buf escaped = MW_BUF_INIT;
   if (escape(&escaped, text) == 0) fwrite(mw_buf_str(&escaped), 1, escaped.len, out);
   mw_buf_fini(&escaped);

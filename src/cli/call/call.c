@@ -43,7 +43,7 @@ struct client {
 /* Escapes the text, which may quote the server. */
 static void print_problem(const char *words) {
   fputs("moonwire call: ", stderr);
-  mw_shown_print(stderr, mw_slice_str(words));
+  mw_escape_print(stderr, mw_slice_str(words));
   fputc('\n', stderr);
 }
 
@@ -241,7 +241,7 @@ static int load_schema(struct client *c, struct mw_err *err) {
 }
 
 /* Finds the method of a call; otherwise prints the list or the definition. */
-static int look_up(struct client *c, struct mw_err *err) {
+static int find_or_print(struct client *c, struct mw_err *err) {
   const struct mw_call_options *o = c->options;
   if (o->method && !o->describe) return mw_call_schema_method(&c->schema, o->method, &c->method, err);
   int rc = o->describe ? mw_call_schema_describe(&c->schema, o->method, err) : mw_call_schema_list(&c->schema, err);
@@ -252,7 +252,7 @@ static int look_up(struct client *c, struct mw_err *err) {
 /* ---- running the call ---- */
 
 /* Makes the call once everything is open. */
-static int talk(struct client *c, struct mw_err *err) {
+static int run_call(struct client *c, struct mw_err *err) {
   int rc = c->method->client_streaming ? start_call(c, err) : 0;
   if (rc != 0) return rc;
   pump(c);
@@ -265,7 +265,7 @@ static int make_call(struct client *c, struct mw_err *err) {
   int rc = mw_client_channel_open(c->engine, &c->loop, &c->options->channel, &c->channel, err);
   if (rc != 0) return rc;
   rc = mw_call_input_open(&c->input, &c->loop, source, on_input, c, err);
-  if (rc == 0) rc = talk(c, err);
+  if (rc == 0) rc = run_call(c, err);
   mw_call_input_close(&c->input);
   if (c->call) mw_client_rpc_release(c->call);
   mw_client_channel_close(c->channel);
@@ -275,7 +275,7 @@ static int make_call(struct client *c, struct mw_err *err) {
 static int run_on_engine(struct client *c, struct mw_err *err) {
   int rc = mw_interrupt_open(&c->loop, on_interrupt, c, MW_CODE_CANCELLED, err);
   if (rc == 0) rc = load_schema(c, err);
-  if (rc == 0 && !c->over) rc = look_up(c, err);
+  if (rc == 0 && !c->over) rc = find_or_print(c, err);
   return rc == 0 && !c->over ? make_call(c, err) : rc;
 }
 

@@ -29,7 +29,7 @@ int mw_call_print_reply(const struct mw_pool *pool, const struct mw_message_type
                         unsigned indent, struct mw_err *err) {
   struct mw_buf json = MW_BUF_INIT, text = MW_BUF_INIT;
   int rc = put_json(&json, pool, type, bytes, indent, err);
-  if (rc == 0) rc = mw_shown_json(&text, mw_buf_slice(&json));
+  if (rc == 0) rc = mw_escape_json(&text, mw_buf_slice(&json));
   if (rc == 0) rc = mw_buf_putc(&text, '\n');
   if (rc == 0 && (fwrite(text.data, 1, text.len, stdout) < text.len || fflush(stdout) != 0))
     rc = mw_err_set(err, MW_EIO, "stdout: %s", strerror(errno));
@@ -48,9 +48,9 @@ void mw_call_print_metadata(const char *mark, const struct mw_metadata *metadata
     if (mw_metadata_is_binary(entry->key) && mw_base64_encode(&encoded, value, true) == 0)
       value = mw_buf_slice(&encoded);
     fprintf(stderr, "%s ", mark);
-    mw_shown_print(stderr, entry->key);
+    mw_escape_print(stderr, entry->key);
     fputs(": ", stderr);
-    mw_shown_print(stderr, value);
+    mw_escape_print(stderr, value);
     fputc('\n', stderr);
     mw_buf_fini(&encoded);
   }
@@ -80,7 +80,7 @@ static int put_raw_detail(struct mw_buf *out, const struct mw_message_type *any,
 
 static void print_indented(struct mw_slice text) {
   fputs("  ", stderr);
-  mw_shown_print(stderr, text);
+  mw_escape_print(stderr, text);
   fputc('\n', stderr);
 }
 
@@ -122,7 +122,7 @@ static void print_detail(const struct mw_pool *pool, const struct mw_message_typ
   int rc = mw_json_write(&text, pool, any, detail, &options, NULL);
   if (rc != 0) rc = put_raw_detail(&text, any, detail);
   if (rc == 0) rc = mw_buf_putc(&text, '\n');
-  if (rc == 0) mw_shown_print(stderr, mw_buf_slice(&text));
+  if (rc == 0) mw_escape_print(stderr, mw_buf_slice(&text));
   mw_buf_fini(&text);
 }
 
@@ -144,7 +144,7 @@ static void print_details(const struct mw_pool *pool, struct mw_slice details, u
 
 void mw_call_print_error(const struct mw_pool *pool, const struct mw_status *status, unsigned indent) {
   fprintf(stderr, "%s: ", mw_code_name(status->code));
-  mw_shown_print(stderr, status->message);
+  mw_escape_print(stderr, status->message);
   fputc('\n', stderr);
   if (status->details.len > 0) print_details(pool, status->details, indent);
 }

@@ -99,7 +99,7 @@ static int load(struct mw_call_schema *schema, const struct mw_call_options *opt
                 struct mw_reflect *reflect, struct mw_err *err) {
   bool there = is_folder(project->protos[0]), lists = !options->method;
   if (there && !lists && !options->reflection) {
-    schema->unasked = true;
+    schema->skipped_server = true;
     return load_folders(schema, project, err);
   }
   int rc = ask_server(schema, options, reflect, err);
@@ -131,7 +131,7 @@ void mw_call_schema_fini(struct mw_call_schema *schema) {
 static int find(const struct mw_call_schema *schema, const char *name, bool any, struct mw_call_found *out,
                 struct mw_err *err) {
   int rc = mw_call_find(schema->pool, name, any, name_of(schema), out, err);
-  if (rc == MW_ENOTFOUND && schema->unasked)
+  if (rc == MW_ENOTFOUND && schema->skipped_server)
     mw_err_add(err, rc, "use --reflection to ask the server instead of this folder");
   return rc;
 }
@@ -180,7 +180,7 @@ static int put_definition(struct mw_buf *out, const char *name, const struct mw_
 /* Takes the text. */
 static int print(struct mw_buf *text, int rc, struct mw_err *err) {
   if (rc == MW_ENOMEM) mw_err_set(err, rc, "out of memory");
-  if (rc == 0) mw_shown_print(stdout, mw_buf_slice(text));
+  if (rc == 0) mw_escape_print(stdout, mw_buf_slice(text));
   if (rc == 0 && fflush(stdout) != 0) rc = mw_err_set(err, MW_EIO, "stdout: %s", strerror(errno));
   mw_buf_fini(text);
   return rc;

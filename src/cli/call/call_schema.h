@@ -9,7 +9,7 @@ struct mw_call_schema {
   struct mw_pool *pool;   /* a reference */
   struct mw_buf services; /* names that the server lists, each with its zero byte; empty for all services */
   struct mw_buf folders;  /* folders of .proto files, separated by commas; empty for the server's reflection */
-  bool unasked;           /* the folder existed, so the server was not asked */
+  bool skipped_server;    /* the folder existed, so the server was not asked */
 };
 
 /* Loads the file that defines options->method, or the files of all services. --proto names a folder. Without it, a

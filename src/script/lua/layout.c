@@ -81,11 +81,12 @@ static void follow(lua_State *L) {
   }
 }
 
-/* Tries the value at the top, which may be the table, and pops it. `spent`: accept only a table without a free node. */
-static bool try_value(lua_State *L, const struct mw_table_search *search, bool spent, bool same_size) {
+/* Tries the value at the top, which may be the table, and pops it. `without_free_node`: accept only a table without a
+ * free node. */
+static bool try_value(lua_State *L, const struct mw_table_search *search, bool without_free_node, bool same_size) {
   follow(L);
   const struct mw_lua_table *table = lua_istable(L, -1) ? lua_topointer(L, -1) : NULL;
-  bool may_be = table && table->bits + 1u >= search->bits && (!spent || table->last_free == table->nodes) &&
+  bool may_be = table && table->bits + 1u >= search->bits && (!without_free_node || table->last_free == table->nodes) &&
                 (!same_size || table->bits == search->bits);
   bool accepted = may_be && search->accepts(search, L, table);
   lua_pop(L, 1);
@@ -93,14 +94,14 @@ static bool try_value(lua_State *L, const struct mw_table_search *search, bool s
 }
 
 /* Tries all values of a frame. Its function is at the top. */
-static bool try_frame(lua_State *L, const lua_Debug *frame, const struct mw_table_search *search, bool spent,
-                      bool same_size) {
+static bool try_frame(lua_State *L, const lua_Debug *frame, const struct mw_table_search *search,
+                      bool without_free_node, bool same_size) {
   for (int i = 1; lua_getupvalue(L, -1, i); i++) {
-    if (try_value(L, search, spent, same_size)) return true;
+    if (try_value(L, search, without_free_node, same_size)) return true;
   }
   int n = lua_gettop(L) - 1; /* without the function */
   for (int i = 1; i <= n && lua_getlocal(L, frame, i); i++) {
-    if (try_value(L, search, spent, same_size)) return true;
+    if (try_value(L, search, without_free_node, same_size)) return true;
   }
   return false;
 }
@@ -252,7 +253,7 @@ static int try_keys(lua_State *L) {
   return 0;
 }
 
-static void try_lua(void) {
+static void probe_layout(void) {
   struct trial trial = {0};
   lua_State *L = lua_newstate(note, &trial);
   if (!L) return;
@@ -266,6 +267,6 @@ static void try_lua(void) {
 
 bool mw_layout_is_known(void) {
   static pthread_once_t tried = PTHREAD_ONCE_INIT;
-  pthread_once(&tried, try_lua);
+  pthread_once(&tried, probe_layout);
   return as_described;
 }

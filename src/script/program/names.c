@@ -110,7 +110,7 @@ static void next(struct scanner *s) {
   s->len = (size_t)(s->at - s->text);
 }
 
-static bool is(const struct scanner *s, const char *text) {
+static bool token_is(const struct scanner *s, const char *text) {
   return (s->kind == NAME || s->kind == SYMBOL) && s->len == strlen(text) && memcmp(s->text, text, s->len) == 0;
 }
 
@@ -119,7 +119,7 @@ static bool is_word(const struct scanner *s) {
                                       "function", "goto",   "if",   "in",   "local",  "nil",  "not",   "or",
                                       "repeat",   "return", "then", "true", "until",  "while"};
   for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
-    if (is(s, words[i])) return true;
+    if (token_is(s, words[i])) return true;
   }
   return false;
 }
@@ -148,8 +148,8 @@ static void declare(struct scanner *s) {
 static void declare_list(struct scanner *s) {
   while (s->kind == NAME && !is_word(s)) {
     declare(s);
-    if (is(s, "<")) next(s), next(s), next(s);
-    if (!is(s, ",")) return;
+    if (token_is(s, "<")) next(s), next(s), next(s);
+    if (!token_is(s, ",")) return;
     next(s);
   }
 }
@@ -157,27 +157,27 @@ static void declare_list(struct scanner *s) {
 /* The scanner is after "function". */
 static void take_function(struct scanner *s, bool local) {
   if (local && s->kind == NAME) declare(s);
-  while (s->kind == NAME || is(s, ".") || is(s, ":")) next(s);
-  if (!is(s, "(")) return;
+  while (s->kind == NAME || token_is(s, ".") || token_is(s, ":")) next(s);
+  if (!token_is(s, "(")) return;
   next(s);
   declare_list(s);
 }
 
 /* The scanner is after "local". */
 static void take_local(struct scanner *s) {
-  if (is(s, "function")) {
+  if (token_is(s, "function")) {
     next(s);
     take_function(s, true);
     return;
   }
   struct scanner first = *s;
   next(s);
-  if (is(s, "<")) next(s), next(s), next(s);
-  bool api = is(s, "=");
+  if (token_is(s, "<")) next(s), next(s), next(s);
+  bool api = token_is(s, "=");
   if (api) next(s);
-  api = api && is(s, "require");
+  api = api && token_is(s, "require");
   if (api) next(s);
-  if (api && is(s, "(")) next(s);
+  if (api && token_is(s, "(")) next(s);
   if (api && s->kind == STRING && s->len == strlen("'moonwire'") && memcmp(s->text + 1, "moonwire", 8) == 0) {
     mark(s, API, first.text, first.len);
   } else {
@@ -194,7 +194,7 @@ static void take_chain(struct scanner *s) {
   next(s);
   for (int n = 1; n < CHAIN_NAMES; n++) {
     struct scanner dot = *s;
-    if (!is(s, ".")) break;
+    if (!token_is(s, ".")) break;
     next(s);
     if (s->kind != NAME) {
       *s = dot;
@@ -205,7 +205,8 @@ static void take_chain(struct scanner *s) {
     lua_concat(L, 3);
     next(s);
   }
-  bool used = s->kind == STRING || is(s, "(") || is(s, "{") || is(s, "[") || is(s, ":") || is(s, ".");
+  bool used = s->kind == STRING || token_is(s, "(") || token_is(s, "{") || token_is(s, "[") || token_is(s, ":") ||
+              token_is(s, ".");
   lua_pushvalue(L, -1);
   if (used && lua_rawget(L, USED) == LUA_TNIL) {
     lua_pop(L, 1);
@@ -225,16 +226,16 @@ static void scan(struct scanner *s) {
     bool field = s->last == SYMBOL && (s->last_byte == '.' || s->last_byte == ':');
     if (s->kind != NAME || field) {
       next(s);
-    } else if (is(s, "function")) {
+    } else if (token_is(s, "function")) {
       next(s);
       take_function(s, false);
-    } else if (is(s, "local")) {
+    } else if (token_is(s, "local")) {
       next(s);
       take_local(s);
-    } else if (is(s, "for")) {
+    } else if (token_is(s, "for")) {
       next(s);
       declare_list(s);
-    } else if (is(s, "goto")) {
+    } else if (token_is(s, "goto")) {
       next(s);
       next(s);
     } else if (is_word(s)) {
@@ -284,7 +285,7 @@ static bool push_words(lua_State *L, bool api, const char *parent, const char *k
 
 /* Follows the chain from the table at the top. If a part has no value and is never used in another way, pushes words
  * and returns true. */
-static bool push_missing(lua_State *L, const char *chain, bool api) {
+static bool push_unresolved(lua_State *L, const char *chain, bool api) {
   size_t len = strlen(chain), begin = 0;
   const char *parent = NULL;
   while (begin < len) {
@@ -327,7 +328,7 @@ static void check_chain(lua_State *L, const struct checking *checking, const cha
   } else {
     lua_rawgeti(L, LUA_REGISTRYINDEX, checking->program->env_ref);
   }
-  if (!push_missing(L, chain, api)) return;
+  if (!push_unresolved(L, chain, api)) return;
   char place[256];
   snprintf(place, sizeof place, "%s:%lld", checking->file->path, (long long)line);
   struct mw_log_field fields[] = {{"at", place}, {NULL, NULL}};

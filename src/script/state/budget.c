@@ -28,7 +28,7 @@ enum {
 #define LONGEST_TICK (10 * (int64_t)MW_NS_PER_MS)
 #define LEAST_GRACE (10 * (int64_t)MW_NS_PER_MS)
 #define WARN_EVERY ((int64_t)MW_NS_PER_S)
-#define CROWDED (60 * (int64_t)MW_NS_PER_S) /* time for which a heap counts as full without another collection */
+#define FULL_NS (60 * (int64_t)MW_NS_PER_S) /* time for which a heap counts as full without another collection */
 
 static void on_count(lua_State *L, lua_Debug *info);
 
@@ -123,7 +123,7 @@ static void find_beginning(struct mw_account *account, int64_t now) {
 static void mark_cut(struct mw_vm *vm, struct mw_account *account, enum mw_cut why) {
   account->cut = why;
   begin_run(account, mw_clock_real()); /* budget of the handlers */
-  if (vm->running) vm->running->doom = MW_FIBER_UNWINDING;
+  if (vm->running) vm->running->kill_state = MW_FIBER_UNWINDING;
 }
 
 /* The same after refused memory: Lua itself raises the error. */
@@ -170,7 +170,7 @@ static void disarm(lua_State *L) {
 
 /* True if this run has been busy for longer than `limit`. A thread that waits for a processor does not run, but the
  * other calls wait all the same: the thread's own processor time must be more than half of the limit. */
-static bool is_beyond(const struct mw_account *account, int64_t now, int64_t limit) {
+static bool has_used(const struct mw_account *account, int64_t now, int64_t limit) {
   if (now - account->started <= limit) return false;
   return mw_clock_read(CLOCK_THREAD_CPUTIME_ID) - account->busy > limit / 2;
 }
@@ -218,14 +218,14 @@ static int64_t grace(const struct mw_vm *vm, const struct mw_account *account, i
 /* Deadlines use the clock that tests can stop; budgets use `now`, of the machine's clock. */
 static bool has_expired(const struct mw_vm *vm, const struct mw_account *account, int64_t now) {
   if (mw_clock_is_stopped()) now = mw_clock_mono();
-  return vm->running && vm->running->doom == MW_FIBER_ALIVE && now >= account->expires;
+  return vm->running && vm->running->kill_state == MW_FIBER_ALIVE && now >= account->expires;
 }
 
 /* Returns the reason to cut the running code, which is not cut yet, or MW_CUT_NONE. */
 static enum mw_cut reason_to_cut(const struct mw_vm *vm, const struct mw_account *account, int64_t now) {
   if (has_expired(vm, account, now)) return MW_CUT_DEADLINE;
-  if (has_ended(vm, now) && is_beyond(account, now, LEAST_GRACE)) return MW_CUT_STOP;
-  bool over = account->slice != 0 && is_beyond(account, now, mw_collect_stress_slice(vm, account->slice));
+  if (has_ended(vm, now) && has_used(account, now, LEAST_GRACE)) return MW_CUT_STOP;
+  bool over = account->slice != 0 && has_used(account, now, mw_collect_stress_slice(vm, account->slice));
   return over ? MW_CUT_SLICE : MW_CUT_NONE;
 }
 
@@ -234,7 +234,7 @@ bool mw_budget_is_over(void *L) {
   struct mw_account *account = vm->account;
   if (!account) return false;
   int64_t now = look_at(account);
-  if (account->cut) return account->hard || is_beyond(account, now, grace(vm, account, now));
+  if (account->cut) return account->hard || has_used(account, now, grace(vm, account, now));
   return reason_to_cut(vm, account, now) != MW_CUT_NONE;
 }
 
@@ -250,7 +250,7 @@ void mw_budget_check(lua_State *L) {
   if (vm->shortage.lent && !account->cut) cut(L, account, MW_CUT_MEMORY);
   int64_t now = look_at(account);
   if (account->cut) {
-    if (!is_beyond(account, now, grace(vm, account, now))) return;
+    if (!has_used(account, now, grace(vm, account, now))) return;
     account->hard = true;
     arm(L);
     raise_cut(L, account, NULL);
@@ -266,13 +266,13 @@ void mw_budget_check(lua_State *L) {
  * EARLY_CALLS calls are exempt. */
 static bool is_early(struct mw_vm *vm, const lua_Debug *info) {
   if (info->event == LUA_HOOKCOUNT || (vm->account && vm->account->hard)) return false;
-  return vm->missed == 0 || ++vm->early_calls <= EARLY_CALLS;
+  return vm->armed_ticks == 0 || ++vm->early_calls <= EARLY_CALLS;
 }
 
 static void on_count(lua_State *L, lua_Debug *info) {
   struct mw_vm *vm = mw_vm_of(L);
   if (is_early(vm, info)) return;
-  vm->missed = vm->early_calls = 0;
+  vm->armed_ticks = vm->early_calls = 0;
   if (lua_gethookcount(L) != INSTRUCTIONS) disarm(L);
   mw_budget_check(L);
 }
@@ -298,8 +298,8 @@ static void on_tick(void *arg) {
   struct mw_vm *vm = arg;
   lua_State *current = vm->current;
   if (!current || !vm->account || !is_due(vm, vm->account)) return;
-  vm->missed = is_armed(current) ? vm->missed + 1 : 0;
-  if ((vm->missed & (vm->missed - 1)) == 0) arm(current);
+  vm->armed_ticks = is_armed(current) ? vm->armed_ticks + 1 : 0;
+  if ((vm->armed_ticks & (vm->armed_ticks - 1)) == 0) arm(current);
 }
 
 /* ---- lack of memory ---- */
@@ -404,7 +404,7 @@ bool mw_budget_allow(struct mw_vm *vm, size_t held, size_t size) {
 }
 
 /* Does not charge the account for this time. */
-static void excuse(struct mw_account *account, int64_t time, int64_t busy) {
+static void exclude_time(struct mw_account *account, int64_t time, int64_t busy) {
   for (; account; account = account->outer) {
     if (account->started == 0) continue;
     account->started += time;
@@ -416,13 +416,13 @@ static void collect_for_room(struct mw_vm *vm) {
   int64_t now = mw_clock_real(), busy = mw_clock_read(CLOCK_THREAD_CPUTIME_ID);
   lua_gc(vm->L, LUA_GCCOLLECT);
   int64_t took = mw_clock_real() - now;
-  excuse(vm->account, took, mw_clock_read(CLOCK_THREAD_CPUTIME_ID) - busy);
+  exclude_time(vm->account, took, mw_clock_read(CLOCK_THREAD_CPUTIME_ID) - busy);
   vm->shortage.next = now + ROOM_PERIOD * took;
-  if (!mw_shortage_has_room(vm, CALLS_PART)) vm->shortage.full = vm->shortage.vain = now;
+  if (!mw_shortage_has_room(vm, CALLS_PART)) vm->shortage.full = vm->shortage.last_vain = now;
 }
 
 static bool is_full(const struct mw_vm *vm, int64_t now) {
-  return vm->shortage.full > 0 && now - vm->shortage.full < CROWDED;
+  return vm->shortage.full > 0 && now - vm->shortage.full < FULL_NS;
 }
 
 bool mw_budget_has_room(struct mw_vm *vm) {
@@ -442,12 +442,12 @@ void mw_budget_check_room(lua_State *L) {
 
 void mw_budget_reclaim(struct mw_vm *vm, size_t grown) {
   int64_t now = mw_clock_real();
-  bool vain = vm->shortage.vain > 0 && now - vm->shortage.vain < CROWDED &&
-              grown < vm->limits.memory / MW_SHORTAGE_PART;
-  if (vain) return; /* a collection in steps is under way */
+  bool last_vain = vm->shortage.last_vain > 0 && now - vm->shortage.last_vain < FULL_NS &&
+                   grown < vm->limits.memory / MW_SHORTAGE_PART;
+  if (last_vain) return; /* a collection in steps is under way */
   lua_gc(vm->L, LUA_GCCOLLECT);
   mw_shortage_update(vm);
-  vm->shortage.vain = vm->shortage.on ? mw_clock_real() : 0;
+  vm->shortage.last_vain = vm->shortage.on ? mw_clock_real() : 0;
 }
 
 int mw_budget_refuse(lua_State *L) {

@@ -73,14 +73,14 @@ static void end(struct mw_fiber *fiber, int rc) {
     const char *text = lua_type(fiber->L, -1) == LUA_TSTRING ? lua_tostring(fiber->L, -1) : luaL_typename(fiber->L, -1);
     mw_log(MW_LOG_ERROR, NULL, "unhandled error in a fiber: %s", text);
   }
-  if (fiber->doom_ref != LUA_NOREF) luaL_unref(fiber->vm->L, LUA_REGISTRYINDEX, fiber->doom_ref);
+  if (fiber->kill_error_ref != LUA_NOREF) luaL_unref(fiber->vm->L, LUA_REGISTRYINDEX, fiber->kill_error_ref);
   mw_account_close(&fiber->account, fiber->vm->L);
   void *owner = fiber->owner;
   fiber->owner = NULL;
   if (owner) fiber->done(fiber, owner); /* may use objects that the stack still holds */
   if (rc != LUA_OK) lua_resetthread(fiber->L);
   struct mw_vm *vm = fiber->vm;
-  if (vm->broken && (fiber->account.cut || fiber->doom != MW_FIBER_ALIVE)) vm->broken(vm, fiber);
+  if (vm->on_killed && (fiber->account.cut || fiber->kill_state != MW_FIBER_ALIVE)) vm->on_killed(vm, fiber);
   retire(fiber, rc == LUA_OK && !fiber->account.cut);
 }
 
@@ -103,7 +103,7 @@ static void run_again(void *arg) { mw_fiber_resume(arg); }
 
 /* Continues a waiting fiber in a turn of the loop, because the C stack of its resumer had no room. Returns false
  * without memory. */
-static bool put_off(struct mw_fiber *fiber) {
+static bool defer(struct mw_fiber *fiber) {
   fiber->refused = fiber->waiting = false;
   return mw_timer_start_real(fiber->vm->loop, 0, run_again, fiber) != NULL;
 }
@@ -143,7 +143,7 @@ static void run(struct mw_fiber *fiber, int n_args, bool starts) {
     lua_pop(fiber->L, 1); /* "C stack overflow", which leaves a coroutine unchanged */
     fiber->refused = true;
   }
-  if (fiber->refused ? !put_off(fiber) : rc != LUA_YIELD) end(fiber, rc == LUA_YIELD ? LUA_ERRMEM : rc);
+  if (fiber->refused ? !defer(fiber) : rc != LUA_YIELD) end(fiber, rc == LUA_YIELD ? LUA_ERRMEM : rc);
   *mw_log_context() = log;
   vm->unyieldable = unyieldable;
   vm->account = account;
@@ -163,9 +163,9 @@ struct mw_fiber *mw_fiber_new(struct mw_vm *vm, struct mw_program *program,
   if (program) program->n_fibers++;
   fiber->waiting = false;
   fiber->kind = MW_FIBER_OTHER;
-  fiber->doom = MW_FIBER_ALIVE;
+  fiber->kill_state = MW_FIBER_ALIVE;
   fiber->abandoned = false;
-  fiber->doom_ref = LUA_NOREF;
+  fiber->kill_error_ref = LUA_NOREF;
   fiber->unwinding = NULL;
   mw_account_open(&fiber->account, vm->limits.slice);
   fiber->log = *mw_log_context();
@@ -194,19 +194,21 @@ struct mw_fiber *mw_fiber_check(lua_State *L, const char *what) {
 }
 
 /* Raises the error of a killed fiber, and stores it so that pcall recognises it. */
-static int raise_doom(lua_State *L, struct mw_fiber *fiber) {
-  fiber->push_doom(L, fiber->doom_arg);
+static int raise_kill_error(lua_State *L, struct mw_fiber *fiber) {
+  fiber->push_kill_error(L, fiber->kill_arg);
   lua_pushvalue(L, -1);
-  luaL_unref(L, LUA_REGISTRYINDEX, fiber->doom_ref); /* the earlier error of an abandoned fiber; accepts LUA_NOREF */
-  fiber->doom_ref = LUA_NOREF;
-  fiber->doom_ref = luaL_ref(L, LUA_REGISTRYINDEX);
-  fiber->doom = MW_FIBER_UNWINDING; /* last: after a failure for lack of memory, the next wait raises */
+  luaL_unref(L, LUA_REGISTRYINDEX,
+             fiber->kill_error_ref); /* the earlier error of an abandoned fiber; accepts LUA_NOREF */
+  fiber->kill_error_ref = LUA_NOREF;
+  fiber->kill_error_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  fiber->kill_state = MW_FIBER_UNWINDING; /* last: after a failure for lack of memory, the next wait raises */
   return lua_error(L);
 }
 
 int mw_fiber_raise(lua_State *L) {
   struct mw_fiber *fiber = mw_vm_of(L)->running;
-  return fiber && (fiber->doom == MW_FIBER_KILLED || fiber->abandoned) ? raise_doom(L, fiber) : lua_error(L);
+  return fiber && (fiber->kill_state == MW_FIBER_KILLED || fiber->abandoned) ? raise_kill_error(L, fiber)
+                                                                             : lua_error(L);
 }
 
 /* True if L is in a `<close>` handler of a returning function, which is allowed to clean up. lua_getstack() counts from
@@ -223,7 +225,7 @@ static bool is_closing(lua_State *L) {
 /* True if the wait in L of a killed fiber must raise, because L is not cleaning up. */
 static bool is_due(const struct mw_fiber *fiber, lua_State *L) {
   if (fiber->abandoned) return true;
-  return fiber->doom == MW_FIBER_KILLED && (fiber->quiet || (fiber->unwinding != L && !is_closing(L)));
+  return fiber->kill_state == MW_FIBER_KILLED && (fiber->quiet || (fiber->unwinding != L && !is_closing(L)));
 }
 
 bool mw_fiber_will_raise(const struct mw_fiber *fiber) { return !fiber->quiet && is_due(fiber, fiber->innermost); }
@@ -231,7 +233,7 @@ bool mw_fiber_will_raise(const struct mw_fiber *fiber) { return !fiber->quiet &&
 static int after_wait(lua_State *L, int status, lua_KContext context) {
   struct mw_fiber *fiber = (struct mw_fiber *)context;
   assert(mw_vm_of(L)->running == fiber && !fiber->waiting); /* script/libs/coroutine.c lets no other code resume it */
-  if (mw_fiber_will_raise(fiber)) return raise_doom(L, fiber);
+  if (mw_fiber_will_raise(fiber)) return raise_kill_error(L, fiber);
   return fiber->k(L, status, fiber->context);
 }
 
@@ -288,38 +290,38 @@ static void cancel_wait(struct mw_fiber *fiber) {
 }
 
 void mw_fiber_interrupt(struct mw_fiber *fiber, lua_KFunction k, lua_KContext context) {
-  if (!fiber->waiting || !fiber->cancel || fiber->doom != MW_FIBER_ALIVE || mw_fiber_is_queued(fiber)) return;
+  if (!fiber->waiting || !fiber->cancel || fiber->kill_state != MW_FIBER_ALIVE || mw_fiber_is_queued(fiber)) return;
   cancel_wait(fiber);
   fiber->k = k;
   fiber->context = context;
   mw_fiber_resume(fiber);
 }
 
-static void doom(struct mw_fiber *fiber, void (*push)(lua_State *L, void *arg), void *arg) {
-  fiber->doom = MW_FIBER_KILLED;
-  fiber->push_doom = push;
-  fiber->doom_arg = arg;
+static void set_killed(struct mw_fiber *fiber, void (*push)(lua_State *L, void *arg), void *arg) {
+  fiber->kill_state = MW_FIBER_KILLED;
+  fiber->push_kill_error = push;
+  fiber->kill_arg = arg;
   if (!fiber->waiting || !fiber->cancel || !is_due(fiber, fiber->innermost)) return;
   cancel_wait(fiber);
   mw_fiber_wake(fiber);
 }
 
 void mw_fiber_kill(struct mw_fiber *fiber, void (*push)(lua_State *L, void *arg), void *arg) {
-  if (fiber->doom == MW_FIBER_ALIVE) doom(fiber, push, arg);
+  if (fiber->kill_state == MW_FIBER_ALIVE) set_killed(fiber, push, arg);
 }
 
 void mw_fiber_abandon(struct mw_fiber *fiber, void (*push)(lua_State *L, void *arg), void *arg) {
   fiber->abandoned = true;
-  doom(fiber, push, arg);
+  set_killed(fiber, push, arg);
 }
 
 bool mw_fiber_is_kill_error(lua_State *L, int index) {
   struct mw_vm *vm = mw_vm_of(L);
   struct mw_fiber *fiber = vm->running;
   if (vm->account && vm->account->cut) return true;
-  if (!fiber || fiber->doom_ref == LUA_NOREF) return false;
+  if (!fiber || fiber->kill_error_ref == LUA_NOREF) return false;
   index = lua_absindex(L, index);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, fiber->doom_ref);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, fiber->kill_error_ref);
   bool same = lua_rawequal(L, index, -1);
   lua_pop(L, 1);
   return same;

@@ -28,7 +28,7 @@
 
 struct mw_program;
 
-enum mw_fiber_doom {
+enum mw_fiber_kill_state {
   MW_FIBER_ALIVE,
   MW_FIBER_KILLED,   /* the error was not raised yet */
   MW_FIBER_UNWINDING /* the error was raised */
@@ -59,11 +59,11 @@ struct mw_fiber {
   lua_KFunction k; /* continuation of the pending wait */
   lua_KContext context;
   bool quiet; /* the pending wait returns after a kill and does not raise */
-  enum mw_fiber_doom doom;
-  bool abandoned;                             /* every wait raises */
-  void (*push_doom)(lua_State *L, void *arg); /* pushes the error of a killed fiber */
-  void *doom_arg;
-  int doom_ref;               /* registry: the error after it was raised, or LUA_NOREF */
+  enum mw_fiber_kill_state kill_state;
+  bool abandoned;                                   /* every wait raises */
+  void (*push_kill_error)(lua_State *L, void *arg); /* pushes the error of a killed fiber */
+  void *kill_arg;
+  int kill_error_ref;         /* registry: the error after it was raised, or LUA_NOREF */
   const lua_State *unwinding; /* the coroutine that an error is unwinding, or NULL. Compared only */
   struct mw_account account;  /* the code that starts the fiber may change its limits */
   struct mw_log_context log;  /* context of log lines while it runs */

@@ -30,7 +30,7 @@ static void end_pause(void *arg) {
 
 /* Runs after jobs have run since `began`. With stopped clocks jobs do not pause, because a test then waits until all
  * work that needs no time is done. */
-static void rest(struct mw_ready_queue *queue, int64_t began) {
+static void pause_jobs(struct mw_ready_queue *queue, int64_t began) {
   int64_t took = mw_clock_real() - began;
   if (took < LONG_TURN_NS || queue->loop->held || queue->pause) return;
   queue->pause = mw_timer_start_real(queue->loop, took, end_pause, queue);
@@ -39,7 +39,7 @@ static void rest(struct mw_ready_queue *queue, int64_t began) {
 static void run_jobs(struct mw_ready_queue *queue) {
   int64_t began = mw_clock_real();
   run_list(&queue->jobs);
-  rest(queue, began);
+  pause_jobs(queue, began);
 }
 
 static void run_turn(struct mw_post *post) {
@@ -92,6 +92,6 @@ bool mw_ready_run(struct mw_ready_queue *queue, struct mw_ready *ready, bool of_
   ready->run(ready);
   int64_t now = mw_clock_real();
   if (now - began >= TURN_NS) queue->rested = now + (now - began);
-  if (!of_call) rest(queue, began);
+  if (!of_call) pause_jobs(queue, began);
   return true;
 }

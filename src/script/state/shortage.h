@@ -14,12 +14,12 @@
 struct mw_vm;
 
 struct mw_shortage {
-  bool on;        /* memory is short */
-  bool lent;      /* to the running code, which is to be cut */
-  size_t refused; /* bytes of the block for which Lua is collecting garbage, or 0 */
-  int64_t full;   /* mw_clock_real() of the last collection that left no room for spawned fibers; 0 for never */
-  int64_t next;   /* mw_clock_real() from which mw_budget_has_room() may collect garbage */
-  int64_t vain;   /* mw_clock_real() of the last full collection that freed little; 0 for none */
+  bool on;           /* memory is short */
+  bool lent;         /* to the running code, which is to be cut */
+  size_t refused;    /* bytes of the block for which Lua is collecting garbage, or 0 */
+  int64_t full;      /* mw_clock_real() of the last collection that left no room for spawned fibers; 0 for never */
+  int64_t next;      /* mw_clock_real() from which mw_budget_has_room() may collect garbage */
+  int64_t last_vain; /* mw_clock_real() of the last full collection that freed little; 0 for none */
 };
 
 enum { MW_SHORTAGE_PART = 8 }; /* part of the limit that must be free after a collection */

@@ -36,11 +36,12 @@ struct mw_vm {
   struct mw_list live;         /* fibers that run or wait */
   struct mw_ready_queue ready; /* due jobs, ended waits */
   size_t n_idle, n_live;
-  struct mw_metric *live_gauge;                                   /* shows n_live; may be NULL */
-  uint64_t n_started;                                             /* number of fibers started */
-  void (*broken)(struct mw_vm *vm, const struct mw_fiber *fiber); /* after a killed or cut fiber has ended; or NULL */
-  struct mw_store_holds *holds;                   /* for bind/store/store_hold.c; NULL before it opens */
-  struct mw_metric *memory_gauge, *outside_gauge; /* show parts of `memory`; may be NULL */
+  struct mw_metric *live_gauge; /* shows n_live; may be NULL */
+  uint64_t n_started;           /* number of fibers started */
+  void (*on_killed)(struct mw_vm *vm,
+                    const struct mw_fiber *fiber); /* after a killed or cut fiber has ended; or NULL */
+  struct mw_store_holds *holds;                    /* for bind/store/store_hold.c; NULL before it opens */
+  struct mw_metric *memory_gauge, *outside_gauge;  /* show parts of `memory`; may be NULL */
   struct mw_program *newest;   /* program of the newest committed generation; NULL before the first */
   struct mw_program *loading;  /* the program whose scripts are loading, or NULL */
   int unyieldable;             /* > 0: an outer C call forbids waits */
@@ -59,7 +60,7 @@ struct mw_vm {
   lua_State *volatile current;       /* the running thread, or NULL. A signal handler reads it */
   struct mw_ticker ticker;           /* triggers checks of the running code */
   _Atomic int64_t ends;        /* mw_clock_real() after which runs are cut at once; MW_NEVER. Any thread may set it */
-  unsigned missed;             /* ticks since the hook was armed without firing */
+  unsigned armed_ticks;        /* ticks since the hook was armed without firing */
   unsigned early_calls;        /* calls since the last instruction with an armed hook, after a tick */
   size_t bulk;                 /* bytes of large allocations since they last made the hook fire */
   int64_t warned;              /* mw_clock_real() of the last warning of a long run; 0 for none */
