@@ -18,9 +18,10 @@ enum { FRAMES = 50000, FEW_VISITS = 10 * MW_TRACEBACK_LEVELS * MW_TRACEBACK_LEVE
 static struct fixture {
   struct mw_loop loop;
   struct mw_vm vm;
-  enum mw_cut cut; /* of the last fiber */
-  bool cancelled;  /* the wait of the last fiber */
-  char *traceback; /* the debug information returned last */
+  enum mw_cut cut;   /* of the last fiber */
+  bool cancelled;    /* the wait of the last fiber */
+  const char *chunk; /* name of the chunk that runs deepest; NULL for its text */
+  char *traceback;   /* the debug information returned last */
 } f;
 
 /* Counts the frames that Lua visits to find the requested ones. */
@@ -81,7 +82,8 @@ static int run_code(lua_State *L) {
                       "local function down(n) if n == 0 then deepest() end local r = down(n - 1) return r end "
                       "down(n)"),
       LUA_OK);
-  assert_int_equal(luaL_loadstring(L, lua_touserdata(L, 1)), LUA_OK);
+  const char *deepest = lua_touserdata(L, 1);
+  assert_int_equal(luaL_loadbuffer(L, deepest, strlen(deepest), f.chunk ? f.chunk : deepest), LUA_OK);
   lua_pushinteger(L, FRAMES);
   return after_code(L, lua_pcallk(L, 2, 0, 0, 0, after_code), 0);
 }
@@ -120,6 +122,16 @@ static void a_traceback_of_a_deep_stack_shows_the_innermost_frames(void **state)
   assert_string_equal(end, "\n\t...\t(more than 200 levels)");
 }
 
+static void a_traceback_of_a_deep_stack_shows_whole_paths(void **state) {
+  f.chunk = "@lua/services/accounting/reports/quarterly/a_file_whose_path_is_longer_than_sixty_bytes.lua";
+  start("traceback('text') error('enough')");
+  const char *expected =
+      "text\nstack traceback:\n"
+      "\tlua/services/accounting/reports/quarterly/a_file_whose_path_is_longer_than_sixty_bytes.lua:1: in ";
+  f.chunk = NULL;
+  assert_memory_equal(f.traceback, expected, strlen(expected));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void) {
@@ -127,6 +139,7 @@ int main(void) {
       TEST(a_cut_visits_few_frames),
       TEST(a_kill_visits_few_frames),
       TEST(a_traceback_of_a_deep_stack_shows_the_innermost_frames),
+      TEST(a_traceback_of_a_deep_stack_shows_whole_paths),
   };
   return cmocka_run_group_tests_name("deep stack", tests, NULL, NULL);
 }

@@ -7,7 +7,7 @@ enum { SHOWN = 16 }; /* frames of a deep stack */
 
 static void add_frame(luaL_Buffer *out, lua_State *L, lua_State *of, lua_Debug *frame) {
   lua_getinfo(of, "Sln", frame);
-  lua_pushfstring(L, "\n\t%s:", frame->short_src);
+  lua_pushfstring(L, "\n\t%s:", mw_place_source(frame));
   luaL_addvalue(out);
   if (frame->currentline > 0) {
     lua_pushfstring(L, "%d:", frame->currentline);
@@ -16,7 +16,7 @@ static void add_frame(luaL_Buffer *out, lua_State *L, lua_State *of, lua_Debug *
   if (frame->name) {
     lua_pushfstring(L, " in %s '%s'", frame->namewhat, frame->name);
   } else {
-    lua_pushfstring(L, " in function <%s:%d>", frame->short_src, frame->linedefined);
+    lua_pushfstring(L, " in function <%s:%d>", mw_place_source(frame), frame->linedefined);
   }
   luaL_addvalue(out);
 }
