@@ -1,4 +1,4 @@
-/* The scripts' libraries string and table return the same results and errors as Lua's. */
+/* The scripts' libraries string and table return the same results and errors as Lua's; os reads the clock of mw.time. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "base/clock.h"
 #include "script/state/vm.h"
 #include "script/open.h"
 
@@ -221,12 +222,24 @@ static void tables_are_changed_the_same(void **state) { run(tables); }
 
 static void formats_give_the_same(void **state) { run(formats); }
 
+static void os_reads_the_clock_of_mw_time(void **state) {
+  mw_clock_stop(INT64_C(1700000000) * MW_NS_PER_S + 999999999);
+  run("assert(os.time() == 1700000000)\n"
+      "assert(os.date '!%Y-%m-%dT%H:%M:%S' == '2023-11-14T22:13:20')\n"
+      "assert(os.date() == os.date('%c', 1700000000))\n"
+      "assert(os.time {year = 2001, month = 2, day = 3, hour = 4} == os.time {year = 2001, month = 2, day = 3, hour = 4, "
+      "sec = 0})\n"
+      "assert(os.date('!%H', 7200) == '02')");
+  mw_clock_go();
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(chosen_patterns_give_the_same, setup, teardown),
       cmocka_unit_test_setup_teardown(random_patterns_give_the_same, setup, teardown),
       cmocka_unit_test_setup_teardown(tables_are_changed_the_same, setup, teardown),
       cmocka_unit_test_setup_teardown(formats_give_the_same, setup, teardown),
+      cmocka_unit_test_setup_teardown(os_reads_the_clock_of_mw_time, setup, teardown),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

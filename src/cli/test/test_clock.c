@@ -190,46 +190,6 @@ static int l_stop_clock(lua_State *L) {
   return 1;
 }
 
-/* ---- os.time, os.date ---- */
-
-static void push_now(lua_State *L) { lua_pushinteger(L, mw_clock_wall() / MW_NS_PER_S); }
-
-/* Calls the original Lua function, upvalue 1, with the arguments on the stack. */
-static int call_original(lua_State *L) {
-  lua_pushvalue(L, lua_upvalueindex(1));
-  lua_insert(L, 1);
-  lua_call(L, lua_gettop(L) - 1, 1);
-  return 1;
-}
-
-static int l_time(lua_State *L) {
-  if (!lua_isnoneornil(L, 1)) return call_original(L);
-  push_now(L);
-  return 1;
-}
-
-static int l_date(lua_State *L) {
-  lua_settop(L, 2);
-  if (lua_isnil(L, 1)) {
-    lua_pushliteral(L, "%c");
-    lua_replace(L, 1);
-  }
-  if (lua_isnil(L, 2)) {
-    push_now(L);
-    lua_replace(L, 2);
-  }
-  return call_original(L);
-}
-
-/* Replaces a function of os, so that scripts loaded from now on read the clock that can be stopped. */
-static void replace_os(lua_State *L, const char *name, lua_CFunction function) {
-  lua_getglobal(L, "os");
-  lua_getfield(L, -1, name);
-  lua_pushcclosure(L, function, 1);
-  lua_setfield(L, -2, name);
-  lua_pop(L, 1);
-}
-
 void mw_test_clock_open(lua_State *L, struct mw_test *test) {
   static const luaL_Reg methods[] = {{"advance", l_advance}, {"step", l_step}, {"close", l_close}, {NULL, NULL}};
   static const luaL_Reg metamethods[] = {{"__close", l_close}, {NULL, NULL}};
@@ -239,6 +199,4 @@ void mw_test_clock_open(lua_State *L, struct mw_test *test) {
   lua_pop(L, 1);
   lua_pushlightuserdata(L, test);
   luaL_setfuncs(L, functions, 1);
-  replace_os(L, "time", l_time);
-  replace_os(L, "date", l_date);
 }
