@@ -20,10 +20,8 @@ return {
       { "client_attempt", "client_retry", "client_rpc" },
     },
     ["schema"] = {
-      { "compat/compat", "compat/compat_field", "compat/compat_service", "compat/compat_type" },
       { "json/json_any", "json/json_extension", "json/json_list", "json/json_read", "json/json_scalar",
         "json/json_wellknown", "json/json_wellknown_write", "json/json_write" },
-      { "pool/extension", "pool/link" },
     },
     ["store"] = {
       { "lmdb", "lmdb_failure", "lmdb_files", "lmdb_format", "lmdb_open", "lmdb_view" },
@@ -32,9 +30,6 @@ return {
   rooms = {
     ["bind"] = {
       { "base", "call", "message" },
-    },
-    ["schema"] = {
-      { "load", "pool", "wire" },
     },
   },
 }

@@ -16,6 +16,7 @@
 #include "schema/load/load.h"
 #include "schema/load/subprocess.h"
 #include "schema/pool/roots.h"
+#include "schema/pool/wellknown.h"
 
 static char root[64]; /* the test's folder */
 

@@ -8,6 +8,7 @@
 
 #include "failmalloc.h"
 #include "schema/load/load.h"
+#include "schema/pool/wellknown.h"
 #include "textproto.h"
 
 static struct mw_buf encode_set(const char *text) {

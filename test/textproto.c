@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "schema/load/load.h"
+#include "schema/pool/wellknown.h"
 
 /* Makes a file in memory, which a child process can open under /proc/self/fd. */
 static int memory_file(struct mw_slice content) {

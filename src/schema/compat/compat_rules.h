@@ -28,7 +28,7 @@ static inline struct mw_compat_place mw_compat_place(const struct mw_definition 
   return (struct mw_compat_place){definition->file->path, mw_source_line(definition->file->bytes, path)};
 }
 
-/* Adds the finding "DIR/FILE:LINE: RULE: words". */
+/* compat_report.c: adds the finding "DIR/FILE:LINE: RULE: words". */
 void mw_compat_report(struct mw_compat *compat, struct mw_compat_place place, const char *rule, const char *fmt, ...)
     MW_PRINTF(4, 5);
 

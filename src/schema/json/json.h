@@ -3,6 +3,7 @@
 #define MW_SCHEMA_JSON_JSON_H
 
 #include "base/pace.h"
+#include "schema/pool/pool.h"
 #include "schema/wire/message.h"
 
 struct mw_json_options {

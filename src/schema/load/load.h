@@ -16,7 +16,4 @@ int mw_schema_load_from(struct mw_pool **out, const char *const *roots, struct m
 /* As mw_schema_load_from() with one folder. */
 int mw_schema_load(struct mw_pool **out, const char *dir, struct mw_err *err);
 
-/* Returns the serialised FileDescriptorSet of the well-known types, static. */
-struct mw_slice mw_schema_wellknown(void);
-
 #endif

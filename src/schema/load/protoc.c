@@ -10,10 +10,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "schema/load/load.h"
 #include "schema/load/protoc_findings.h"
 #include "schema/load/subprocess.h"
 #include "schema/pool/roots.h"
+#include "schema/pool/wellknown.h"
 
 #define DESCRIPTOR "google/protobuf/descriptor.proto"
 

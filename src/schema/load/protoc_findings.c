@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "schema/load/protoc_remedy.h"
+#include "schema/pool/pool.h"
 #include "schema/pool/roots.h"
 
 enum { FILE_LIMIT = 64 << 20, SHOWN_LINES = 20 /* for each file */ };
@@ -94,7 +95,7 @@ static int open_file(struct mw_protoc_findings *f, struct mw_slice line) {
 
 /* For a file with an edition, protoc 3.21 reports some syntax error. Reports the edition instead. */
 static int report_edition(struct mw_protoc_findings *f) {
-  return add_words(f, MW_EUNSUPPORTED, "%s:1:1: " MW_PROTO_NO_EDITIONS, f->file);
+  return add_words(f, MW_EUNSUPPORTED, "%s:1:1: " MW_POOL_NO_EDITIONS, f->file);
 }
 
 static int report_line(struct mw_protoc_findings *f, struct mw_slice line) {

@@ -1,8 +1,8 @@
 #include "schema/load/protoc_remedy.h"
 
-#include "schema/load/load.h"
 #include "schema/load/proto_text.h"
 #include "schema/pool/descriptor_set.h"
+#include "schema/pool/wellknown.h"
 
 typedef Google__Protobuf__FileDescriptorProto FileProto;
 

@@ -4,8 +4,6 @@
 
 #include "base/buf.h"
 
-#define MW_PROTO_NO_EDITIONS "protobuf editions are not supported: expected syntax = \"proto3\" or \"proto2\""
-
 struct mw_protoc_context {
   struct mw_slice text;     /* the .proto file with the error; empty if unreadable */
   const char *const *files; /* the files that protoc compiles */

@@ -59,7 +59,7 @@ int mw_build_reserve(struct mw_builder *b, const struct mw_descriptor_set *given
 /* Declares one file. Fails with MW_EEXIST, MW_EFORMAT, MW_EUNSUPPORTED or MW_ENOMEM. */
 int mw_build_declare(struct mw_builder *b, const struct mw_descriptor_file *file);
 
-/* Links and lays out all declared types. Fails with MW_EFORMAT or MW_ENOMEM. */
+/* Links and lays out the declared messages and services. Fails with MW_EFORMAT or MW_ENOMEM. */
 int mw_build_link(struct mw_builder *b);
 
 /* link.c: mw_build_field() links one field of the message `type`, without its place in memory. mw_build_check_number()

@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "schema/load/load.h"
 #include "schema/pool/pool_impl.h"
+#include "schema/pool/wellknown.h"
 
 /* ---- definitions ---- */
 

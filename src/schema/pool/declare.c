@@ -1,7 +1,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "schema/load/protoc_remedy.h"
 #include "schema/pool/build.h"
 #include "schema/pool/layout.h"
 #include "schema/pool/roots.h"
@@ -227,7 +226,7 @@ static int check_syntax(struct mw_builder *b, const char *syntax) {
     return 0;
   }
   if (strcmp(syntax, "editions") == 0) {
-    return mw_build_fail(b, MW_EUNSUPPORTED, MW_PROTO_NO_EDITIONS);
+    return mw_build_fail(b, MW_EUNSUPPORTED, MW_POOL_NO_EDITIONS);
   }
   return mw_build_fail(b, MW_EFORMAT, "unknown syntax \"%s\": expected \"proto3\" or \"proto2\"", syntax);
 }

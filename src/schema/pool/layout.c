@@ -11,8 +11,6 @@
 #include <limits.h>
 #include <stdlib.h>
 
-#include "schema/wire/message.h"
-
 enum { UNION_SIZE = sizeof(ProtobufCBinaryData), QUANTIFIER_SIZE = sizeof(protobuf_c_boolean) };
 
 static ProtobufCType type_of(enum mw_kind kind) {

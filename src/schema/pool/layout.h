@@ -6,7 +6,8 @@
 #define MW_SCHEMA_POOL_LAYOUT_H
 
 #include "base/arena.h"
-#include "schema/pool/pool.h"
+#include "base/err.h"
+#include "schema/type/type.h"
 
 /* Fills in `desc`, the descs of `fields` and the case offsets of `oneofs`. `fields` and `oneofs` are the type's own,
  * writable and otherwise complete; `fields` is sorted by number. The message types of fields need not be laid out yet.

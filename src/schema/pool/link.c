@@ -363,6 +363,5 @@ static int link_services(struct mw_builder *b) {
 
 int mw_build_link(struct mw_builder *b) {
   int rc = link_messages(b);
-  if (rc == 0) rc = link_services(b);
-  return rc == 0 ? mw_build_extensions(b) : rc;
+  return rc == 0 ? link_services(b) : rc;
 }

@@ -6,8 +6,8 @@
 #include "schema/pool/build.h"
 #include "schema/pool/builtin.h"
 #include "schema/pool/roots.h"
-#include "schema/load/load.h"
 #include "schema/pool/pool_impl.h"
+#include "schema/pool/wellknown.h"
 
 /* ---- construction ---- */
 
@@ -67,6 +67,7 @@ static int build(struct mw_builder *b, const struct mw_descriptor_set *set, cons
   if (rc == 0) rc = check_imports(b, set);
   if (rc == 0) rc = mw_builtin_check(b, own);
   if (rc == 0) rc = mw_build_link(b);
+  if (rc == 0) rc = mw_build_extensions(b);
   return rc;
 }
 

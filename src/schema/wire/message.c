@@ -13,26 +13,6 @@ ProtobufCMessage *mw_message_new(const struct mw_message_type *type, struct mw_a
   return message;
 }
 
-enum { TEXT = sizeof(ProtobufCBinaryData) };
-
-const uint8_t mw_kind_sizes[] = {[MW_KIND_DOUBLE] = 8,
-                                 [MW_KIND_INT64] = 8,
-                                 [MW_KIND_UINT64] = 8,
-                                 [MW_KIND_FIXED64] = 8,
-                                 [MW_KIND_SFIXED64] = 8,
-                                 [MW_KIND_SINT64] = 8,
-                                 [MW_KIND_FLOAT] = 4,
-                                 [MW_KIND_INT32] = 4,
-                                 [MW_KIND_FIXED32] = 4,
-                                 [MW_KIND_UINT32] = 4,
-                                 [MW_KIND_SFIXED32] = 4,
-                                 [MW_KIND_SINT32] = 4,
-                                 [MW_KIND_ENUM] = 4,
-                                 [MW_KIND_STRING] = TEXT,
-                                 [MW_KIND_BYTES] = TEXT,
-                                 [MW_KIND_BOOL] = sizeof(protobuf_c_boolean),
-                                 [MW_KIND_MESSAGE] = sizeof(ProtobufCMessage *)};
-
 static protobuf_c_boolean *has_flag(const ProtobufCMessage *message, const struct mw_field *field) {
   return (protobuf_c_boolean *)(void *)((char *)(uintptr_t)message + field->desc->quantifier_offset);
 }

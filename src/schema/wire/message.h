@@ -8,7 +8,7 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
-#include "schema/pool/pool.h"
+#include "schema/type/type.h"
 
 enum { MW_MESSAGE_DEPTH = 100 }; /* greatest nesting */
 
@@ -58,10 +58,6 @@ bool mw_field_is_set(const ProtobufCMessage *message, const struct mw_field *fie
 /* Marks a singular field as set, after its value was written: the has flag or the oneof's case. Messages need no
  * mark. */
 void mw_field_mark(ProtobufCMessage *message, const struct mw_field *field);
-
-/* Size in bytes of one element of `kind` in memory: 4, 8, or the size of ProtobufCBinaryData or of a pointer. */
-extern const uint8_t mw_kind_sizes[];
-static inline size_t mw_kind_size(enum mw_kind kind) { return mw_kind_sizes[kind]; }
 
 /* Checks that every required field, at any depth, is set. Returns 0, or MW_EFORMAT with the path of the first unset
  * one. */

@@ -4,7 +4,7 @@
 #define MW_SCHEMA_WIRE_NORMALISE_H
 
 #include "base/buf.h"
-#include "schema/pool/pool.h"
+#include "schema/type/type.h"
 #include "schema/wire/wire.h"
 
 /* The number of a field that carries another one unchanged through protobuf-c into the unknown fields. It is one above

@@ -6,8 +6,9 @@
 #ifndef MW_SCHEMA_WIRE_SCAN_H
 #define MW_SCHEMA_WIRE_SCAN_H
 
+#include "base/err.h"
 #include "base/slice.h"
-#include "schema/pool/pool.h"
+#include "schema/type/type.h"
 
 struct mw_scan {
   /* Estimate of the bytes that protobuf-c will allocate. It is never too high, so that a message that fits is not

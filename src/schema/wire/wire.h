@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "schema/pool/pool.h"
+#include "schema/type/type.h"
 
 enum mw_wire_type {
   MW_WIRE_VARINT = 0,

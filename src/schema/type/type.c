@@ -1,5 +1,25 @@
-/* Finds fields and enum values of a type. */
-#include "schema/pool/pool.h"
+/* Fields and enum values of a type. */
+#include "schema/type/type.h"
+
+enum { TEXT = sizeof(ProtobufCBinaryData) };
+
+const uint8_t mw_kind_sizes[] = {[MW_KIND_DOUBLE] = 8,
+                                 [MW_KIND_INT64] = 8,
+                                 [MW_KIND_UINT64] = 8,
+                                 [MW_KIND_FIXED64] = 8,
+                                 [MW_KIND_SFIXED64] = 8,
+                                 [MW_KIND_SINT64] = 8,
+                                 [MW_KIND_FLOAT] = 4,
+                                 [MW_KIND_INT32] = 4,
+                                 [MW_KIND_FIXED32] = 4,
+                                 [MW_KIND_UINT32] = 4,
+                                 [MW_KIND_SFIXED32] = 4,
+                                 [MW_KIND_SINT32] = 4,
+                                 [MW_KIND_ENUM] = 4,
+                                 [MW_KIND_STRING] = TEXT,
+                                 [MW_KIND_BYTES] = TEXT,
+                                 [MW_KIND_BOOL] = sizeof(protobuf_c_boolean),
+                                 [MW_KIND_MESSAGE] = sizeof(ProtobufCMessage *)};
 
 /* Compares a name of known length with a terminated one. */
 static int compare(struct mw_slice name, const char *other) {
