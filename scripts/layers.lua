@@ -19,10 +19,6 @@ return {
       { "call", "dispatch" },
       { "client_attempt", "client_retry", "client_rpc" },
     },
-    ["schema"] = {
-      { "json/json_any", "json/json_extension", "json/json_list", "json/json_read", "json/json_scalar",
-        "json/json_wellknown", "json/json_wellknown_write", "json/json_write" },
-    },
     ["store"] = {
       { "lmdb", "lmdb_failure", "lmdb_files", "lmdb_format", "lmdb_open", "lmdb_view" },
     },

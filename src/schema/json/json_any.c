@@ -1,11 +1,10 @@
-/* Reads Any from JSON: {"@type": URL, the message's own fields}, or {"@type": URL, "value": X} for types whose JSON is
- * not an object of their fields. "@type" may stand anywhere, so the object is read twice. */
+/* The parts of an Any in JSON: {"@type": URL, the message's own fields}, or {"@type": URL, "value": X} for types whose
+ * JSON is not an object of their fields. "@type" may stand anywhere, so the object is read twice. json_read.c reads the
+ * message in it. */
 #include "schema/json/json_reader.h"
 
 /* Field numbers of Any. */
 enum { ANY_TYPE_URL = 1, ANY_VALUE };
-
-static const char type_key[] = "@type";
 
 /* Finds "@type" in the object whose OBJECT token is taken, then rewinds to there. Sets `url` to data NULL if there is
  * no "@type", and `empty` if there is no member at all. */
@@ -19,7 +18,7 @@ static int find_type(struct mw_json_reader *r, struct mw_slice *url, bool *empty
     struct mw_slice key;
     *empty = false;
     if ((rc = mw_json_text(r, &key)) != 0) return rc;
-    bool found = mw_slice_eq_str(key, type_key);
+    bool found = mw_slice_eq_str(key, MW_JSON_TYPE_KEY);
     if (found && url->data) return mw_json_fail(r, "\"@type\" is given twice");
     if ((rc = mw_json_advance(r)) != 0) return rc;
     if (found && (rc = mw_json_expect(r, MW_JSON_STRING, "a type URL")) == 0) rc = mw_json_text(r, url);
@@ -45,31 +44,6 @@ static int resolve(struct mw_json_reader *r, struct mw_slice url, const struct m
   return *out ? 0 : mw_json_fail(r, "the schema has no message type \"%s\", which \"@type\" names", name);
 }
 
-/* Reads {"@type": ..., "value": X}. */
-static int read_special(struct mw_json_reader *r, const struct mw_message_type *type, ProtobufCMessage **out) {
-  int rc;
-  *out = NULL;
-  while ((rc = mw_json_advance(r)) == 0 && r->token.kind != MW_JSON_OBJECT_END) {
-    struct mw_slice key;
-    if ((rc = mw_json_text(r, &key)) != 0) return rc;
-    bool value = mw_slice_eq_str(key, "value");
-    if (value && *out) return mw_json_fail(r, "\"value\" is given twice");
-    if (!value && !r->ignore_unknown && !mw_slice_eq_str(key, type_key))
-      return mw_json_mismatch(r, "\"@type\" and \"value\" alone");
-    if ((rc = mw_json_advance(r)) != 0) return rc;
-    rc = value ? mw_json_read_message(r, type, out) : mw_json_skip(&r->lexer, &r->token, r->err);
-    if (rc != 0) return rc;
-  }
-  if (rc != 0 || *out) return rc;
-  return mw_json_fail(r, "a %s in an Any needs the member \"value\"", type->full_name);
-}
-
-static int read_inner(struct mw_json_reader *r, const struct mw_message_type *type, ProtobufCMessage **out) {
-  if (type->wellknown != MW_WKT_NONE && type->wellknown != MW_WKT_EMPTY) return read_special(r, type, out);
-  *out = mw_message_new(type, r->arena);
-  return *out ? mw_json_read_members(r, type, *out, type_key) : mw_json_no_memory(r);
-}
-
 static void set_bytes(ProtobufCMessage *message, const struct mw_field *field, struct mw_slice bytes) {
   *(ProtobufCBinaryData *)mw_field_value(message, field) = (ProtobufCBinaryData){bytes.len,
                                                                                  (uint8_t *)(uintptr_t)bytes.data};
@@ -77,8 +51,8 @@ static void set_bytes(ProtobufCMessage *message, const struct mw_field *field, s
 }
 
 /* Copies `url`, which may point into the JSON text: the text may be freed before the message. */
-static int fill(struct mw_json_reader *r, const struct mw_message_type *any, ProtobufCMessage *message,
-                struct mw_slice url, const ProtobufCMessage *inner) {
+int mw_json_fill_any(struct mw_json_reader *r, const struct mw_message_type *any, ProtobufCMessage *message,
+                     struct mw_slice url, const ProtobufCMessage *inner) {
   size_t size = mw_message_size(inner);
   char *kept = mw_arena_strndup(r->arena, (const char *)url.data, url.len);
   uint8_t *bytes = kept ? mw_arena_alloc(r->arena, size) : NULL;
@@ -89,21 +63,11 @@ static int fill(struct mw_json_reader *r, const struct mw_message_type *any, Pro
   return 0;
 }
 
-int mw_json_read_any(struct mw_json_reader *r, const struct mw_message_type *any, ProtobufCMessage *message) {
-  const struct mw_message_type *type = NULL;
-  ProtobufCMessage *inner = NULL;
-  struct mw_slice url;
+int mw_json_find_any_type(struct mw_json_reader *r, struct mw_slice *url, const struct mw_message_type **type) {
   bool empty = false;
+  *type = NULL;
   int rc = mw_json_expect(r, MW_JSON_OBJECT, "an object with \"@type\"");
-  if (rc == 0) rc = find_type(r, &url, &empty);
-  if (rc != 0) return rc;
-  if (empty) return mw_json_advance(r); /* {} is an empty Any */
-  if (!url.data) return mw_json_mismatch(r, "\"@type\" in the object");
-  if ((rc = resolve(r, url, &type)) != 0) return rc;
-  const struct mw_json_path here = {.up = r->path, .kind = MW_PATH_TYPE, .name = type->full_name};
-  r->path = &here;
-  rc = read_inner(r, type, &inner);
-  if (rc == 0 && type->has_required) rc = mw_message_check_required(type, inner, r->err);
-  r->path = here.up;
-  return rc != 0 ? rc : fill(r, any, message, url, inner);
+  if (rc == 0) rc = find_type(r, url, &empty);
+  if (rc != 0 || empty) return rc;
+  return url->data ? resolve(r, *url, type) : mw_json_mismatch(r, "\"@type\" in the object");
 }

@@ -42,3 +42,20 @@ int mw_json_text(struct mw_json_reader *r, struct mw_slice *out) {
   *out = mw_slice(text, mw_json_unescape(r->token.text, text));
   return 0;
 }
+
+int mw_json_grow(struct mw_json_reader *r, ProtobufCMessage *message, const struct mw_field *field, size_t *cap,
+                 void **slot) {
+  char **array = mw_field_value(message, field);
+  size_t *count = mw_field_count(message, field);
+  size_t size = mw_kind_size(field->kind);
+  if (*count == *cap) {
+    size_t more = *cap ? *cap * 2 : 4;
+    char *grown = mw_arena_calloc(r->arena, more, size);
+    if (!grown) return mw_json_no_memory(r);
+    if (*count > 0) memcpy(grown, *array, *count * size);
+    *array = grown;
+    *cap = more;
+  }
+  *slot = *array + (*count)++ * size;
+  return 0;
+}

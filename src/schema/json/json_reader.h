@@ -36,23 +36,9 @@ int mw_json_expect(struct mw_json_reader *r, enum mw_json_kind kind, const char 
  * arena. */
 int mw_json_text(struct mw_json_reader *r, struct mw_slice *out);
 
-/* json_read.c: reads a value of a message type, well-known ones included, as a new message. */
-int mw_json_read_message(struct mw_json_reader *r, const struct mw_message_type *type, ProtobufCMessage **out);
-
-/* json_read.c: reads the members of an object whose OBJECT token is taken. Skips keys equal to `except`, if not
- * NULL. */
-int mw_json_read_members(struct mw_json_reader *r, const struct mw_message_type *type, ProtobufCMessage *message,
-                         const char *except);
-
-/* json_read.c: reads a value as `field` of the message and marks the field as set. */
-int mw_json_read_field(struct mw_json_reader *r, ProtobufCMessage *message, const struct mw_field *field);
-
-/* json_extension.c: mw_json_find_extension() returns the holder of the extension of `type` that a key "[pkg.name]"
- * names; NULL if there is none. mw_json_read_extension() reads its value into the message; the key is the last
- * token. */
-const struct mw_message_type *mw_json_find_extension(struct mw_json_reader *r, const struct mw_message_type *type,
-                                                     struct mw_slice key);
-int mw_json_read_extension(struct mw_json_reader *r, const struct mw_message_type *holder, ProtobufCMessage *message);
+/* Adds an element to `field` and returns its place in `slot`. `cap` is the capacity, 0 at first. */
+int mw_json_grow(struct mw_json_reader *r, ProtobufCMessage *message, const struct mw_field *field, size_t *cap,
+                 void **slot);
 
 /* json_scalar.c: reads a non-message value as `field` into `slot`, which has mw_kind_size() bytes. Sets `skipped` for
  * an unknown enum name that is to be ignored. */
@@ -61,19 +47,33 @@ int mw_json_read_scalar(struct mw_json_reader *r, const struct mw_field *field, 
 /* json_scalar.c: reads a map's key, which is the last token, in the same way. */
 int mw_json_read_key(struct mw_json_reader *r, const struct mw_field *field, void *slot);
 
-/* json_list.c: read a repeated field or a map; the value is not null. */
-int mw_json_read_repeated(struct mw_json_reader *r, ProtobufCMessage *message, const struct mw_field *field);
-int mw_json_read_map(struct mw_json_reader *r, ProtobufCMessage *message, const struct mw_field *field);
-
-/* json_list.c: adds an element to `field` and returns its place in `slot`. `cap` is the capacity, 0 at first. */
-int mw_json_grow(struct mw_json_reader *r, ProtobufCMessage *message, const struct mw_field *field, size_t *cap,
-                 void **slot);
-
-/* json_wellknown.c, json_any.c: read a value of a well-known type other than Empty. */
-int mw_json_read_wellknown(struct mw_json_reader *r, const struct mw_message_type *type, ProtobufCMessage *message);
-int mw_json_read_any(struct mw_json_reader *r, const struct mw_message_type *type, ProtobufCMessage *message);
-
-/* True if JSON's null is a value of the field rather than its absence. */
+/* json_scalar.c: true if JSON's null is a value of the field rather than its absence. */
 bool mw_json_takes_null(const struct mw_field *field);
+
+/* json_wellknown.c: mw_json_read_time() reads a Timestamp or a Duration, mw_json_read_mask() a FieldMask.
+ * mw_json_value_field() returns the field of google.protobuf.Value that holds a value whose first token is of
+ * `kind`. */
+int mw_json_read_time(struct mw_json_reader *r, const struct mw_message_type *type, ProtobufCMessage *message);
+int mw_json_read_mask(struct mw_json_reader *r, const struct mw_message_type *type, ProtobufCMessage *message);
+const struct mw_field *mw_json_value_field(const struct mw_message_type *type, enum mw_json_kind kind);
+
+/* json_any.c: finds "@type" in the object of an Any, which the last token begins, and rewinds to that token. Sets its
+ * URL and the type that it names; for {} sets `type` to NULL. */
+#define MW_JSON_TYPE_KEY "@type"
+int mw_json_find_any_type(struct mw_json_reader *r, struct mw_slice *url, const struct mw_message_type **type);
+
+/* json_any.c: sets the URL of an Any, and its bytes to the packed `inner`. */
+int mw_json_fill_any(struct mw_json_reader *r, const struct mw_message_type *any, ProtobufCMessage *message,
+                     struct mw_slice url, const ProtobufCMessage *inner);
+
+/* json_extension.c: returns the holder of the extension of `type` that a key "[pkg.name]" names; NULL if there is
+ * none. */
+const struct mw_message_type *mw_json_find_extension(struct mw_json_reader *r, const struct mw_message_type *type,
+                                                     struct mw_slice key);
+
+/* json_extension.c: mw_json_check_extension() fails if the message has the extension `field` already.
+ * mw_json_add_extension() packs `held`, a message of the extension's holder, into the message. */
+int mw_json_check_extension(struct mw_json_reader *r, const struct mw_field *field, const ProtobufCMessage *message);
+int mw_json_add_extension(struct mw_json_reader *r, ProtobufCMessage *message, const ProtobufCMessage *held);
 
 #endif

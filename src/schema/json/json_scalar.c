@@ -6,6 +6,11 @@
 #include "schema/json/json_number.h"
 #include "schema/json/json_reader.h"
 
+bool mw_json_takes_null(const struct mw_field *field) {
+  if (field->message) return field->message->wellknown == MW_WKT_VALUE;
+  return field->enumeration && strcmp(field->enumeration->full_name, "google.protobuf.NullValue") == 0;
+}
+
 /* Fails with "expected int32, got 1.5 (WHY)". */
 static int wrong(struct mw_json_reader *r, const struct mw_field *field, const char *why) {
   char got[MW_JSON_SHOW_LEN];

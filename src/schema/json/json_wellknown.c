@@ -1,5 +1,5 @@
-/* Reads well-known types with a JSON form of their own: Timestamp, Duration, FieldMask, Struct, Value, ListValue and
- * the wrappers. Their fields are found by number, as google/protobuf defines them. */
+/* The parts of reading well-known types with a JSON form of their own: Timestamp, Duration, FieldMask, and the member
+ * of Value. Their fields are found by number, as google/protobuf defines them. */
 #include "schema/json/json_reader.h"
 #include "schema/json/time_text.h"
 
@@ -15,7 +15,7 @@ static void set_time(const struct mw_message_type *type, ProtobufCMessage *messa
   mw_field_mark(message, second);
 }
 
-static int read_time(struct mw_json_reader *r, const struct mw_message_type *type, ProtobufCMessage *message,
+static int read_text(struct mw_json_reader *r, const struct mw_message_type *type, ProtobufCMessage *message,
                      bool (*parse)(struct mw_slice text, int64_t *seconds, int32_t *nanos), const char *what) {
   struct mw_slice text;
   int64_t seconds;
@@ -26,6 +26,12 @@ static int read_time(struct mw_json_reader *r, const struct mw_message_type *typ
   if (!parse(text, &seconds, &nanos)) return mw_json_mismatch(r, what);
   set_time(type, message, seconds, nanos);
   return 0;
+}
+
+int mw_json_read_time(struct mw_json_reader *r, const struct mw_message_type *type, ProtobufCMessage *message) {
+  if (type->wellknown == MW_WKT_DURATION)
+    return read_text(r, type, message, mw_duration_parse, "a duration in seconds like \"1.5s\"");
+  return read_text(r, type, message, mw_timestamp_parse, "an RFC 3339 time of the years 1 to 9999");
 }
 
 /* ---- FieldMask: "a,bC.d" is the paths "a" and "b_c.d" ---- */
@@ -52,7 +58,7 @@ static int add_path(struct mw_json_reader *r, ProtobufCMessage *message, const s
   return rc;
 }
 
-static int read_mask(struct mw_json_reader *r, const struct mw_message_type *type, ProtobufCMessage *message) {
+int mw_json_read_mask(struct mw_json_reader *r, const struct mw_message_type *type, ProtobufCMessage *message) {
   struct mw_slice text;
   size_t cap = 0;
   int rc = mw_json_expect(r, MW_JSON_STRING, mask_form);
@@ -81,27 +87,6 @@ static uint32_t value_member(enum mw_json_kind kind) {
   }
 }
 
-static int read_value(struct mw_json_reader *r, const struct mw_message_type *type, ProtobufCMessage *message) {
-  return mw_json_read_field(r, message, mw_field_by_number(type, value_member(r->token.kind)));
-}
-
-/* A wrapper with the zero value has no field on the wire. The caller has handled null. */
-static int read_wrapper(struct mw_json_reader *r, const struct mw_message_type *type, ProtobufCMessage *message) {
-  const struct mw_field *value = mw_field_by_number(type, 1);
-  if (r->token.kind == MW_JSON_NULL) return mw_json_mismatch(r, mw_field_type_name(value));
-  return mw_json_read_field(r, message, value);
-}
-
-int mw_json_read_wellknown(struct mw_json_reader *r, const struct mw_message_type *type, ProtobufCMessage *message) {
-  const struct mw_field *first = mw_field_by_number(type, 1);
-  switch (type->wellknown) {
-    case MW_WKT_TIMESTAMP:
-      return read_time(r, type, message, mw_timestamp_parse, "an RFC 3339 time of the years 1 to 9999");
-    case MW_WKT_DURATION: return read_time(r, type, message, mw_duration_parse, "a duration in seconds like \"1.5s\"");
-    case MW_WKT_FIELD_MASK: return read_mask(r, type, message);
-    case MW_WKT_STRUCT: return mw_json_read_map(r, message, first);
-    case MW_WKT_LIST_VALUE: return mw_json_read_repeated(r, message, first);
-    case MW_WKT_VALUE: return read_value(r, type, message);
-    default: return read_wrapper(r, type, message);
-  }
+const struct mw_field *mw_json_value_field(const struct mw_message_type *type, enum mw_json_kind kind) {
+  return mw_field_by_number(type, value_member(kind));
 }

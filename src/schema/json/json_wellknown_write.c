@@ -1,4 +1,5 @@
-/* Writes well-known types with a JSON form of their own. Their fields are found by number. */
+/* The parts of writing well-known types with a JSON form of their own: Timestamp, Duration, FieldMask, and the messages
+ * in Value and Any. Their fields are found by number. */
 #include <math.h>
 
 #include "base/text.h"
@@ -13,7 +14,7 @@ static ProtobufCBinaryData bytes_of(const ProtobufCMessage *message, const struc
   return mw_field_is_set(message, field) ? *(const ProtobufCBinaryData *)mw_field_value(message, field) : none;
 }
 
-static int write_time(struct mw_json_writer *w, const struct mw_message_type *type, const ProtobufCMessage *message) {
+int mw_json_write_time(struct mw_json_writer *w, const struct mw_message_type *type, const ProtobufCMessage *message) {
   const struct mw_field *first = mw_field_by_number(type, 1), *second = mw_field_by_number(type, 2);
   int64_t seconds = mw_field_is_set(message, first) ? *(const int64_t *)mw_field_value(message, first) : 0;
   int32_t nanos = mw_field_is_set(message, second) ? *(const int32_t *)mw_field_value(message, second) : 0;
@@ -43,7 +44,7 @@ static bool camel_case(struct mw_slice path, struct mw_buf *out, int *rc) {
   return !upper;
 }
 
-static int write_mask(struct mw_json_writer *w, const struct mw_message_type *type, const ProtobufCMessage *message) {
+int mw_json_write_mask(struct mw_json_writer *w, const struct mw_message_type *type, const ProtobufCMessage *message) {
   const struct mw_field *paths = mw_field_by_number(type, 1);
   const ProtobufCBinaryData *path = *(ProtobufCBinaryData *const *)mw_field_value(message, paths);
   size_t count = *mw_field_count(message, paths);
@@ -66,7 +67,8 @@ static int write_mask(struct mw_json_writer *w, const struct mw_message_type *ty
 
 /* ---- Value ---- */
 
-static int write_value(struct mw_json_writer *w, const struct mw_message_type *type, const ProtobufCMessage *message) {
+int mw_json_find_value(struct mw_json_writer *w, const struct mw_message_type *type, const ProtobufCMessage *message,
+                       const struct mw_field **out) {
   const struct mw_oneof *kind = &type->oneofs[0];
   const struct mw_field *set = NULL;
   for (size_t i = 0; i < kind->n_members; i++) {
@@ -75,7 +77,8 @@ static int write_value(struct mw_json_writer *w, const struct mw_message_type *t
   if (!set) return mw_json_write_fail(w, "a google.protobuf.Value without a value");
   if (set->kind == MW_KIND_DOUBLE && !isfinite(*(const double *)mw_field_value(message, set)))
     return mw_json_write_fail(w, "a google.protobuf.Value cannot hold NaN or infinity");
-  return mw_json_write_field(w, message, set);
+  *out = set;
+  return 0;
 }
 
 /* ---- Any ---- */
@@ -94,44 +97,14 @@ static int open_any(struct mw_json_writer *w, struct mw_slice url, struct mw_sli
   return rc;
 }
 
-static int write_any(struct mw_json_writer *w, const struct mw_message_type *any, const ProtobufCMessage *message) {
-  ProtobufCBinaryData url = bytes_of(message, mw_field_by_number(any, 1));
+int mw_json_unpack_any(struct mw_json_writer *w, const struct mw_message_type *any, const ProtobufCMessage *message,
+                       struct mw_slice *url, const struct mw_message_type **type, ProtobufCMessage **inner) {
+  ProtobufCBinaryData name = bytes_of(message, mw_field_by_number(any, 1));
   ProtobufCBinaryData value = bytes_of(message, mw_field_by_number(any, 2));
-  const struct mw_message_type *type = NULL;
-  ProtobufCMessage *inner = NULL;
-  if (url.len == 0 && value.len == 0) {
-    mw_json_put(&w->printer, "{}");
-    return 0;
-  }
-  if (url.len == 0) return mw_json_write_fail(w, "an Any with a value and without a type URL");
-  if (!mw_utf8_valid(mw_slice(url.data, url.len))) return mw_json_write_fail(w, "the type URL is not valid UTF-8");
-  int rc = open_any(w, mw_slice(url.data, url.len), mw_slice(value.data, value.len), &type, &inner);
-  if (rc != 0) return rc;
-  const struct mw_json_path here = {.up = w->path, .kind = MW_PATH_TYPE, .name = type->full_name};
-  w->path = &here;
-  mw_json_open(&w->printer, '{');
-  mw_json_key(&w->printer, mw_slice_str("@type"));
-  mw_json_put_string(&w->printer, mw_slice(url.data, url.len));
-  if (type->wellknown == MW_WKT_NONE || type->wellknown == MW_WKT_EMPTY) {
-    rc = mw_json_write_members(w, type, inner);
-  } else {
-    mw_json_key(&w->printer, mw_slice_str("value"));
-    rc = mw_json_write_message(w, type, inner);
-  }
-  mw_json_close(&w->printer, '}');
-  w->path = here.up;
-  return rc;
-}
-
-int mw_json_write_wellknown(struct mw_json_writer *w, const struct mw_message_type *type,
-                            const ProtobufCMessage *message) {
-  const struct mw_field *first = mw_field_by_number(type, 1);
-  switch (type->wellknown) {
-    case MW_WKT_TIMESTAMP:
-    case MW_WKT_DURATION: return write_time(w, type, message);
-    case MW_WKT_FIELD_MASK: return write_mask(w, type, message);
-    case MW_WKT_VALUE: return write_value(w, type, message);
-    case MW_WKT_ANY: return write_any(w, type, message);
-    default: return mw_json_write_field(w, message, first); /* Struct, ListValue, wrappers: their only field */
-  }
+  *type = NULL;
+  if (name.len == 0 && value.len == 0) return 0;
+  if (name.len == 0) return mw_json_write_fail(w, "an Any with a value and without a type URL");
+  *url = mw_slice(name.data, name.len);
+  if (!mw_utf8_valid(*url)) return mw_json_write_fail(w, "the type URL is not valid UTF-8");
+  return open_any(w, *url, mw_slice(value.data, value.len), type, inner);
 }
