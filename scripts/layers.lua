@@ -19,9 +19,6 @@ return {
       { "call", "dispatch" },
       { "client_attempt", "client_retry", "client_rpc" },
     },
-    ["store"] = {
-      { "lmdb", "lmdb_failure", "lmdb_files", "lmdb_format", "lmdb_open", "lmdb_view" },
-    },
   },
   rooms = {
     ["bind"] = {

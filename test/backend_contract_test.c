@@ -1,5 +1,5 @@
-/* The contract of a storage engine (store/backend.h): the cases that every backend passes. A new backend is a line in
- * `kinds`. */
+/* The contract of a storage engine (store/backend/backend.h): the cases that every backend passes. A new backend is a
+ * line in `kinds`. */
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,8 +12,7 @@
 
 #include <cmocka.h>
 
-#include "store/backend.h"
-#include "store/store.h"
+#include "store/lmdb/lmdb.h"
 
 struct kind {
   const char *name;

@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 
 #include "base/clock.h"
-#include "store/check.h"
+#include "store/lmdb/store_check.h"
 
 /* ---- records ---- */
 

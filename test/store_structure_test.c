@@ -1,7 +1,7 @@
 /* Damage that leaves a page plausible: keys still in order, flags, counts and headers. */
 #include "store_damage.h"
 
-#include "store/check.h"
+#include "store/lmdb/store_check.h"
 
 /* Opens it like a store that is too large to be checked completely. */
 static int open_large(struct fixture *f) {

@@ -8,7 +8,7 @@
 #include "cli/base/escape.h"
 #include "cli/base/usage.h"
 #include "server/settings/settings.h"
-#include "store/check.h"
+#include "store/lmdb/store_check.h"
 
 static const char help[] =
     "Checks the store of the project folder DIR (the working directory by default): every page of its file, the list\n"

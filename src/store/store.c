@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "store/lmdb/lmdb.h"
 #include "store/store_impl.h"
 
 static const size_t GIB = (size_t)1 << 30;

@@ -17,6 +17,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "loop/loop.h"
+#include "store/backend/backend.h"
 
 struct mw_store;
 
@@ -85,9 +86,7 @@ int mw_store_get(struct mw_store *store, struct mw_slice key, struct mw_buf *val
 /* ---- writing ---- */
 
 enum {
-  MW_STORE_ABSENT = 0,            /* a compared revision: the key must not exist */
-  MW_STORE_KEY_MAX = 480,         /* bytes */
-  MW_STORE_VALUE_MAX = 0x3fffffff /* bytes */
+  MW_STORE_ABSENT = 0 /* a compared revision: the key must not exist */
 };
 
 struct mw_store_txn;

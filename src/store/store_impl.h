@@ -2,7 +2,6 @@
 #ifndef MW_STORE_STORE_IMPL_H
 #define MW_STORE_STORE_IMPL_H
 
-#include "store/backend.h"
 #include "store/sequence.h"
 #include "store/watch.h"
 #include "store/writer.h"
@@ -14,9 +13,6 @@ struct mw_store {
   struct mw_sequences sequences;
   struct mw_writer writer;
 };
-
-/* The counter of the store's revision. Counters of sequences have longer names: 's' and the name of the sequence. */
-#define MW_REVISION_COUNTER mw_slice("r", 1)
 
 static inline bool mw_expired(const struct mw_record *record, int64_t now) {
   return record->expires != 0 && record->expires <= now;

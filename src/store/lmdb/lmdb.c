@@ -1,61 +1,14 @@
-#include "store/lmdb.h"
+#include "store/lmdb/lmdb_impl.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "store/record.h"
-
-int mw_lmdb_code(int rc) {
-  switch (rc) {
-    case 0: return 0;
-    case MDB_NOTFOUND: return MW_ENOTFOUND;
-    case ENOMEM: return MW_ENOMEM;
-    case MDB_MAP_FULL:
-    case MDB_TXN_FULL:
-    case ENOSPC:
-    case EDQUOT:
-    case EFBIG: return MW_EFULL;
-    case MDB_READERS_FULL: return MW_ELIMIT;
-    case MDB_CORRUPTED:
-    case MDB_PAGE_NOTFOUND:
-    case MDB_CURSOR_FULL: return MW_EDATA;
-    default: return MW_EIO;
-  }
-}
-
-int mw_lmdb_fail(struct mw_lmdb *lm, int rc, struct mw_err *err) {
-  int code = mw_lmdb_code(rc);
-  switch (rc) {
-    case MDB_MAP_FULL:
-      return mw_err_set(err, code, "%s: the store is full (%zu MiB): delete from it, or raise store.map_bytes",
-                        lm->path, (lm->limit_pages * lm->page_size) >> 20);
-    case MDB_TXN_FULL: return mw_err_set(err, code, "%s: the transaction is too large: split it", lm->path);
-    case MDB_PANIC: return mw_err_set(err, code, "%s: an earlier write failed half-way: restart to recover", lm->path);
-    case MDB_CORRUPTED:
-      return mw_err_set(err, code, "a page of the store is damaged: run `moonwire store check`, restore a backup");
-    default: return mw_err_set(err, code, "%s: %s", lm->path, mdb_strerror(rc));
-  }
-}
+#include "store/page/record.h"
 
 /* A damaged record, as an extra LMDB code. */
 enum { DAMAGED_RECORD = MDB_LAST_ERRCODE + 1000 };
-
-/* ---- counters ---- */
-
-MDB_val mw_lmdb_counter_key(struct mw_slice name, uint8_t *bytes) {
-  bytes[0] = 'c';
-  memcpy(bytes + 1, name.data, name.len);
-  return (MDB_val){name.len + 1, bytes};
-}
-
-int mw_lmdb_set_counter(struct mw_lmdb *lm, MDB_txn *txn, struct mw_slice name, uint64_t value) {
-  uint8_t key[512], bytes[MW_COUNTER_SIZE];
-  mw_counter_write(name, value, bytes);
-  MDB_val k = mw_lmdb_counter_key(name, key), v = {sizeof bytes, bytes};
-  return mdb_put(txn, lm->meta, &k, &v, 0);
-}
 
 /* ---- guarding LMDB ---- */
 

@@ -1,8 +1,9 @@
+#include <errno.h>
+
 #include "base/buf.h"
 #include "observe/log.h"
-#include "store/lmdb.h"
-#include "store/record.h"
-#include "store/store_impl.h"
+#include "store/lmdb/lmdb_impl.h"
+#include "store/page/record.h"
 
 /* True if the file is empty and was never a store. */
 static bool untouched(struct mw_lmdb *lm, MDB_txn *txn) {

@@ -1,4 +1,4 @@
-#include "store/tree.h"
+#include "store/page/tree.h"
 
 static unsigned leaf_of(const struct mw_cursor *c) { return c->tree.depth - 1; }
 

@@ -1,8 +1,8 @@
 /* Read faults in mapped files. If a page of a watched map cannot be read, because the file was truncated or the disk
  * fails, the kernel sends SIGBUS. A handler for the whole process then maps a page of zeros in its place and sets
  * `seen`. The reader continues, and rejects the zeros. Other faults go to the previous handler. */
-#ifndef MW_STORE_MAPPED_RANGE_H
-#define MW_STORE_MAPPED_RANGE_H
+#ifndef MW_STORE_PAGE_MAPPED_RANGE_H
+#define MW_STORE_PAGE_MAPPED_RANGE_H
 
 #include <stdatomic.h>
 #include <stdbool.h>

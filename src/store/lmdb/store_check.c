@@ -1,4 +1,4 @@
-#include "store/check.h"
+#include "store/lmdb/store_check.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -9,10 +9,9 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "store/lmdb.h"
-#include "store/record.h"
-#include "store/store_impl.h"
-#include "store/walk.h"
+#include "store/lmdb/lmdb_impl.h"
+#include "store/page/record.h"
+#include "store/page/walk.h"
 
 struct checking {
   struct mw_store_check *check;

@@ -1,6 +1,6 @@
 #include <stdio.h>
 
-#include "store/backend.h"
+#include "store/backend/backend.h"
 
 /* Appends `bytes`, with all but printable ASCII as \xHH, as far as `cap` allows. */
 static size_t put_text(char *out, size_t at, size_t cap, struct mw_slice bytes) {

@@ -1,4 +1,4 @@
-#include "store/page.h"
+#include "store/page/page.h"
 
 _Static_assert(sizeof(size_t) == 8, "the layout is that of 64-bit LMDB");
 

@@ -3,11 +3,11 @@
  *
  * Functions that move the cursor return 0 at an entry, MW_ENOTFOUND if there is none, or MW_EDATA for a damaged
  * page; after the latter two the cursor is at no entry. */
-#ifndef MW_STORE_TREE_H
-#define MW_STORE_TREE_H
+#ifndef MW_STORE_PAGE_TREE_H
+#define MW_STORE_PAGE_TREE_H
 
 #include "base/err.h"
-#include "store/page.h"
+#include "store/page/page.h"
 
 struct mw_cursor {
   struct mw_pages *pages;

@@ -1,12 +1,11 @@
-#include "store/lmdb.h"
+#include "store/lmdb/lmdb_impl.h"
 
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
-#include "store/record.h"
-#include "store/store.h"
+#include "store/page/record.h"
 
 /* A read transaction, which pins the pages of one state, and the tree of its records. Idle views are reset: they
  * keep their reader slot but pin no pages. */

@@ -1,6 +1,6 @@
-/* Internals of the LMDB engine, shared by lmdb.c (writing), lmdb_view.c (reading), lmdb_open.c (opening),
- * lmdb_files.c (the folder and its locks), lmdb_format.c (formats and their upgrade), lmdb_trouble.c (failing disks,
- * lost files) and lmdb_check.c (damage).
+/* Internals of the LMDB engine, shared by lmdb_open.c (opening), lmdb.c (the vtable and writing), lmdb_view.c
+ * (reading), lmdb_failure.c (failing disks, lost files), lmdb_format.c (formats and their upgrade), lmdb_files.c (the
+ * folder and its locks), lmdb_check.c (damage), and below them lmdb_record.c and lmdb_error.c.
  *
  * The file `store.mdb` holds three databases:
  *   data    key                        -> a record (record.h)
@@ -12,19 +12,19 @@
  * LMDB follows page numbers without checking them. Reads therefore use tree.h; LMDB only keeps their pages from
  * being reused. Before a write, tree.h walks the pages that LMDB will follow, unless every page was checked when the
  * store was opened. */
-#ifndef MW_STORE_LMDB_H
-#define MW_STORE_LMDB_H
+#ifndef MW_STORE_LMDB_LMDB_IMPL_H
+#define MW_STORE_LMDB_LMDB_IMPL_H
 
 #include <lmdb.h>
 #include <pthread.h>
 #include <sys/stat.h>
 
 #include "base/list.h"
-#include "store/backend.h"
-#include "store/mapped_range.h"
-#include "store/tree.h"
+#include "store/lmdb/lmdb.h"
+#include "store/page/mapped_range.h"
+#include "store/page/tree.h"
 
-/* page.h and lmdb_trouble.c rely on LMDB 0.9: on its file layout, and on a flag in its environment. mw_lmdb_open()
+/* page.h and lmdb_failure.c rely on LMDB 0.9: on its file layout, and on a flag in its environment. mw_lmdb_open()
  * refuses a library of another version. */
 #if MDB_VERSION_MAJOR != 0 || MDB_VERSION_MINOR != 9
 #error "the store needs LMDB 0.9"
@@ -82,7 +82,7 @@ struct mw_lmdb {
   /* greatest number of pages for records; the map is larger, so that a full store can still delete */
   size_t limit_pages;
 
-  /* State of lmdb_trouble.c. */
+  /* State of lmdb_failure.c. */
   _Atomic uint32_t *flags;     /* LMDB's own flags, or NULL */
   uint8_t saved[MW_LMDB_META]; /* the meta page that the commit under way overwrites */
   size_t saved_page;
@@ -100,11 +100,18 @@ static inline struct mw_lmdb *mw_lmdb_of(struct mw_backend *backend) {
   return MW_CONTAINER(backend, struct mw_lmdb, base);
 }
 
+/* ---- lmdb_error.c ---- */
+
 /* Returns the MW_E* code for an LMDB or system error. */
 int mw_lmdb_code(int rc);
 
-/* Sets `err` for an LMDB or system error of an open store. Returns its MW_E* code. */
+/* Each sets `err` and returns its MW_E* code: for an LMDB or system error of an open store, for one while it opens, and
+ * for errno of a call on `path`. */
 int mw_lmdb_fail(struct mw_lmdb *lm, int rc, struct mw_err *err);
+int mw_lmdb_fail_open(struct mw_lmdb *lm, int rc, struct mw_err *err);
+int mw_lmdb_fail_errno(struct mw_err *err, const char *path);
+
+/* ---- lmdb_record.c: entries of the main and the meta database ---- */
 
 /* Reads the tree record of the database `name` in `txn`. Returns 0 or MW_EDATA. */
 int mw_lmdb_tree(struct mw_lmdb *lm, MDB_txn *txn, const char *name, struct mw_tree *out);
@@ -140,8 +147,6 @@ extern const struct mw_backend_ops mw_lmdb_ops;
 /* "FOLDER/NAME" on the heap, or NULL. */
 char *mw_lmdb_join(const char *folder, const char *name);
 
-int mw_lmdb_fail_errno(struct mw_err *err, const char *path);
-
 /* Creates the folder, locks it and the data file, and records their places. Returns 0, MW_EBUSY, MW_EIO, MW_EFULL or
  * MW_ENOMEM. */
 int mw_lmdb_files_open(struct mw_lmdb *lm, const char *folder, struct mw_err *err);
@@ -159,11 +164,7 @@ int mw_lmdb_databases(struct mw_lmdb *lm, struct mw_err *err);
 /* Returns 0 for a format that this version reads; MW_EFORMAT for a newer one, or for 0. */
 int mw_lmdb_format_ok(const char *path, uint64_t format, struct mw_err *err);
 
-/* ---- lmdb_open.c ---- */
-
-int mw_lmdb_fail_open(struct mw_lmdb *lm, int rc, struct mw_err *err);
-
-/* ---- lmdb_trouble.c: failing disks and lost files ---- */
+/* ---- lmdb_failure.c: failing disks and lost files ---- */
 
 /* Finds LMDB's flags in the environment, before it is opened. */
 void mw_lmdb_find_flags(struct mw_lmdb *lm);

@@ -3,8 +3,8 @@
 #include <sys/stat.h>
 
 #include "base/clock.h"
-#include "store/lmdb.h"
-#include "store/walk.h"
+#include "store/lmdb/lmdb_impl.h"
+#include "store/page/walk.h"
 
 /* Bounds on the pages and the time of the check, so that a store of any size starts soon. */
 enum { CHECK_PAGES = 65536, SAMPLE_PAGES = 8192 };

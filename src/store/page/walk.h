@@ -1,11 +1,11 @@
 /* Walks whole trees of an LMDB file and checks each page: its nodes lie inside it and are in order, its keys are
  * within the bounds of its parent, it is used once and not free, and its overflow pages are in place. The walk reads
  * a map of the file and changes nothing. One thread. */
-#ifndef MW_STORE_WALK_H
-#define MW_STORE_WALK_H
+#ifndef MW_STORE_PAGE_WALK_H
+#define MW_STORE_PAGE_WALK_H
 
 #include "base/err.h"
-#include "store/page.h"
+#include "store/page/page.h"
 
 struct mw_walk {
   struct mw_pages *pages; /* filled by mw_walk_open(); with `checked`, the walk marks sound pages */

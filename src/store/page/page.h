@@ -9,8 +9,8 @@
  *
  * A page is checked completely when it is first used; a bit records that. LMDB never changes a page in place; the
  * pages that it writes later come from memory. Bounds are checked every time. Any thread. */
-#ifndef MW_STORE_PAGE_H
-#define MW_STORE_PAGE_H
+#ifndef MW_STORE_PAGE_PAGE_H
+#define MW_STORE_PAGE_PAGE_H
 
 #include <stdatomic.h>
 #include <stdbool.h>

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "observe/log.h"
-#include "store/lmdb.h"
+#include "store/lmdb/lmdb_impl.h"
 
 /* Refuses writes for good, and logs the reason once. On the writer's thread. */
 static void MW_PRINTF(2, 3) lose(struct mw_lmdb *lm, const char *fmt, ...) {

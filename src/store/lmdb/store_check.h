@@ -1,7 +1,7 @@
 /* Checks a store's file completely: every page, the list of free pages, and the checksum of every record and
  * counter. */
-#ifndef MW_STORE_CHECK_H
-#define MW_STORE_CHECK_H
+#ifndef MW_STORE_LMDB_STORE_CHECK_H
+#define MW_STORE_LMDB_STORE_CHECK_H
 
 #include <stdbool.h>
 #include <stdint.h>

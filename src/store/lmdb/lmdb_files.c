@@ -5,12 +5,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-#include "store/lmdb.h"
-
-int mw_lmdb_fail_errno(struct mw_err *err, const char *path) {
-  int code = mw_lmdb_code(errno);
-  return mw_err_set(err, code, "%s: %s", path, strerror(errno));
-}
+#include "store/lmdb/lmdb_impl.h"
 
 char *mw_lmdb_join(const char *folder, const char *name) {
   char *path;

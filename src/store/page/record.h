@@ -5,11 +5,11 @@
  * The checksum is the 64-bit XXH3 of expiry and value, with the XXH3 of key and revision as its seed, so that a
  * value under another key or revision fails. Format 1 had no checksum, and 16 bytes: revision and expiry. A store
  * created by it keeps such records readable up to the revision of its upgrade. */
-#ifndef MW_STORE_RECORD_H
-#define MW_STORE_RECORD_H
+#ifndef MW_STORE_PAGE_RECORD_H
+#define MW_STORE_PAGE_RECORD_H
 
 #include "base/err.h"
-#include "store/backend.h"
+#include "store/backend/backend.h"
 
 enum { MW_RECORD_HEADER = 24, MW_COUNTER_SIZE = 16 };
 

@@ -1,18 +1,24 @@
-/* The interface of a storage engine: one vtable, which each engine fills in. lmdb.c is the only one.
+/* The interface of a storage engine: one vtable, which each engine fills in. store/lmdb is the only one.
  *
  * The engine keeps records (bytes to bytes, each with a revision and an expiry) in key order, and counters (names to
- * numbers). It has neither clock nor transactions of the store. The other files of this folder implement compares,
- * revisions, the hiding of expired records, watches and sequences, the same for every engine.
+ * numbers). It has neither clock nor transactions of the store. The files of src/store implement compares, revisions,
+ * the hiding of expired records, watches and sequences, the same for every engine.
  *
  * Threads: any thread may open and use views, each view on one thread at a time. One thread, the writer, calls the
  * write functions. */
-#ifndef MW_STORE_BACKEND_H
-#define MW_STORE_BACKEND_H
+#ifndef MW_STORE_BACKEND_BACKEND_H
+#define MW_STORE_BACKEND_BACKEND_H
 
 #include <stdbool.h>
 
 #include "base/err.h"
 #include "base/slice.h"
+
+/* Bounds of keys and values, in bytes. */
+enum { MW_STORE_KEY_MAX = 480, MW_STORE_VALUE_MAX = 0x3fffffff };
+
+/* The counter of the store's revision. Counters of sequences have longer names: 's' and the name of the sequence. */
+#define MW_REVISION_COUNTER mw_slice("r", 1)
 
 struct mw_record {
   struct mw_slice key, value;
@@ -86,8 +92,5 @@ const char *mw_store_key_words(struct mw_slice key, char *out);
 struct mw_backend {
   const struct mw_backend_ops *ops;
 };
-
-/* Opens the LMDB engine on the folder `path`, or for ":memory:" on unlinked files. Errors as for mw_store_open(). */
-int mw_lmdb_open(struct mw_backend **out, const char *path, size_t map_size, uint64_t check_pages, struct mw_err *err);
 
 #endif

@@ -1,4 +1,4 @@
-#include "store/mapped_range.h"
+#include "store/page/mapped_range.h"
 
 #include <pthread.h>
 #include <signal.h>

@@ -1,4 +1,4 @@
-#include "store/record.h"
+#include "store/page/record.h"
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>

@@ -6,23 +6,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "store/lmdb.h"
+#include "store/lmdb/lmdb_impl.h"
 
 /* ---- the environment ---- */
-
-int mw_lmdb_fail_open(struct mw_lmdb *lm, int rc, struct mw_err *err) {
-  switch (rc) {
-    case MDB_INVALID:
-    case MDB_CORRUPTED:
-    case MDB_PAGE_NOTFOUND:
-    case MDB_INCOMPATIBLE:
-      return mw_err_set(err, MW_EFORMAT, "%s: damaged (%s): restore a backup", lm->path, mdb_strerror(rc));
-    case MDB_VERSION_MISMATCH:
-      return mw_err_set(err, MW_EFORMAT, "%s: made by another version of LMDB than this one (%s)", lm->path,
-                        mdb_version(NULL, NULL, NULL));
-    default: return mw_err_set(err, mw_lmdb_code(rc), "%s: %s", lm->path, mdb_strerror(rc));
-  }
-}
 
 static int open_env(struct mw_lmdb *lm, size_t map_size, unsigned flags, struct mw_err *err) {
   int major, minor;
@@ -101,12 +87,6 @@ static int open_pages(struct mw_lmdb *lm, struct mw_err *err) {
   grow(&lm->pages);
   mw_mapped_range_watch(&lm->fault, lm->pages.base, info.me_mapsize);
   return 0;
-}
-
-int mw_lmdb_tree(struct mw_lmdb *lm, MDB_txn *txn, const char *name, struct mw_tree *out) {
-  MDB_val k = {strlen(name), (void *)(uintptr_t)name}, v;
-  if (mdb_get(txn, lm->main, &k, &v) != 0 || v.mv_size != MW_TREE_RECORD) return MW_EDATA;
-  return mw_tree_read(v.mv_data, MW_TREE_BYTES, out) ? 0 : MW_EDATA;
 }
 
 /* ---- with files ---- */

@@ -1,11 +1,11 @@
-#include "store/walk.h"
+#include "store/page/walk.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
-#include "store/backend.h"
+#include "store/backend/backend.h"
 
 #define META_MAGIC 0xBEEFC0DEu
 
