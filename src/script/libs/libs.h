@@ -17,4 +17,11 @@ void mw_libs_replace_os(lua_State *L);
 void mw_libs_replace_string(lua_State *L);
 void mw_libs_replace_table(lua_State *L);
 
+/* Replaces the function `name` of the table at the top of the stack by `function`, whose upvalue is the old one. A
+ * wrapper that calls lua_tocfunction(upvalue) directly leaves its own name in the errors about arguments. */
+void mw_libs_wrap(lua_State *L, const char *name, lua_CFunction function);
+
+/* Calls the wrapped function unless its first argument, a format, is too long. */
+int mw_libs_with_format(lua_State *L);
+
 #endif

@@ -8,16 +8,8 @@
 
 static void push_now(lua_State *L) { lua_pushinteger(L, mw_clock_wall() / MW_NS_PER_S); }
 
-/* Calls Lua's own function, upvalue 1, with the arguments on the stack. */
-static int call_original(lua_State *L) {
-  lua_pushvalue(L, lua_upvalueindex(1));
-  lua_insert(L, 1);
-  lua_call(L, lua_gettop(L) - 1, 1);
-  return 1;
-}
-
 static int l_time(lua_State *L) {
-  if (!lua_isnoneornil(L, 1)) return call_original(L);
+  if (!lua_isnoneornil(L, 1)) return lua_tocfunction(L, lua_upvalueindex(1))(L);
   push_now(L);
   return 1;
 }
@@ -32,18 +24,12 @@ static int l_date(lua_State *L) {
     push_now(L);
     lua_replace(L, 2);
   }
-  return call_original(L);
-}
-
-static void replace(lua_State *L, const char *name, lua_CFunction function) {
-  lua_getfield(L, -1, name);
-  lua_pushcclosure(L, function, 1);
-  lua_setfield(L, -2, name);
+  return mw_libs_with_format(L);
 }
 
 void mw_libs_replace_os(lua_State *L) {
   lua_getglobal(L, LUA_OSLIBNAME);
-  replace(L, "time", l_time);
-  replace(L, "date", l_date);
+  mw_libs_wrap(L, "time", l_time);
+  mw_libs_wrap(L, "date", l_date);
   lua_pop(L, 1);
 }

@@ -301,9 +301,7 @@ static void quote_long(lua_State *L) {
   lua_settop(L, last);
 }
 
-/* Upvalue: Lua's own function. It reads its arguments from this function's stack, so that an error names this
- * function. */
-static int with_format(lua_State *L) {
+int mw_libs_with_format(lua_State *L) {
   bool is_long = lua_type(L, 1) == LUA_TSTRING && lua_rawlen(L, 1) > FORMAT;
   luaL_argcheck(L, !is_long, 1, "format too long, expected at most 262144 bytes");
   return lua_tocfunction(L, lua_upvalueindex(1))(L);
@@ -321,14 +319,7 @@ static int l_format(lua_State *L) {
   luaL_argcheck(L, len <= ITEMS || len > FORMAT || count(format, len, '%') <= ITEMS, 1,
                 "too many items in the format, expected at most 8192 '%'");
   if (len <= FORMAT && memchr(format, 'q', len)) quote_long(L);
-  return with_format(L);
-}
-
-/* Replaces the function `name` of the table at the top by `function`, whose upvalue is the old function. */
-static void wrap(lua_State *L, const char *name, lua_CFunction function) {
-  lua_getfield(L, -1, name);
-  lua_pushcclosure(L, function, 1);
-  lua_setfield(L, -2, name);
+  return mw_libs_with_format(L);
 }
 
 void mw_libs_replace_string(lua_State *L) {
@@ -336,13 +327,10 @@ void mw_libs_replace_string(lua_State *L) {
                                        {"gsub", l_gsub}, {"rep", l_rep},     {NULL, NULL}};
   lua_getglobal(L, "string");
   luaL_setfuncs(L, functions, 0);
-  wrap(L, "format", l_format);
-  wrap(L, "pack", with_format);
-  wrap(L, "packsize", with_format);
-  wrap(L, "unpack", with_format);
-  lua_pop(L, 1);
-  lua_getglobal(L, "os");
-  wrap(L, "date", with_format);
+  mw_libs_wrap(L, "format", l_format);
+  mw_libs_wrap(L, "pack", mw_libs_with_format);
+  mw_libs_wrap(L, "packsize", mw_libs_with_format);
+  mw_libs_wrap(L, "unpack", mw_libs_with_format);
   lua_pop(L, 1);
   lua_pushliteral(L, "");
   lua_getmetatable(L, -1); /* its __index is the library, for every script */
