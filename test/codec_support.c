@@ -98,3 +98,19 @@ void assert_same_meaning(const struct mw_message_type *type, struct mw_slice byt
   mw_buf_fini(&theirs);
   mw_buf_fini(&ours);
 }
+
+struct mw_pool *every, *legacy, *wide;
+
+int codec_set_up(void **state) {
+  every = codec_pool("every");
+  legacy = codec_pool("legacy");
+  wide = codec_pool("wide");
+  return 0;
+}
+
+int codec_tear_down(void **state) {
+  mw_pool_unref(every);
+  mw_pool_unref(legacy);
+  mw_pool_unref(wide);
+  return 0;
+}

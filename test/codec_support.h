@@ -16,6 +16,12 @@
 #include "schema/pool/pool.h"
 #include "schema/wire/message.h"
 
+/* The pools of codec/every.proto, legacy.proto and wide.proto, from codec_set_up() to codec_tear_down(): the fixture of
+ * a group of tests. */
+extern struct mw_pool *every, *legacy, *wide;
+int codec_set_up(void **state);
+int codec_tear_down(void **state);
+
 /* Returns the pool of codec/NAME.proto and its imports. */
 struct mw_pool *codec_pool(const char *name);
 

@@ -2,6 +2,7 @@
 #include "json_support.h"
 
 #include "failmalloc.h"
+#include "schema/wire/write.h"
 
 static struct mw_pool *pool;
 
@@ -470,9 +471,7 @@ static void test_any_within_any_ends(void **state) {
   for (int i = 0; i < 120; i++) {
     struct mw_buf outer = MW_BUF_INIT;
     mw_buf_printf(&outer, "\x0a%c%s\x12", (int)sizeof url - 1, url);
-    size_t len = inner.len;
-    for (; len > 127; len >>= 7) mw_buf_putc(&outer, (char)(len | 128));
-    mw_buf_putc(&outer, (char)len);
+    mw_wire_put_varint(&outer, inner.len);
     mw_buf_append(&outer, inner.data, inner.len);
     mw_buf_fini(&inner);
     inner = outer;

@@ -17,6 +17,7 @@
 #include "schema/load/subprocess.h"
 #include "schema/pool/roots.h"
 #include "schema/pool/wellknown.h"
+#include "schema/wire/write.h"
 
 static char root[64]; /* the test's folder */
 
@@ -404,13 +405,8 @@ static void test_descriptor_sets(void **state) {
   assert_refused(MW_EEXIST, "ROOT/b.proto: \"A\" is already defined in a.proto");
 }
 
-/* Appends a field of length-delimited bytes. */
 static void put_field(struct mw_buf *out, unsigned number, struct mw_slice bytes) {
-  assert_int_equal(mw_buf_putc(out, (char)(number << 3 | 2)), 0);
-  size_t len = bytes.len;
-  for (; len >= 0x80; len >>= 7) assert_int_equal(mw_buf_putc(out, (char)(len | 0x80)), 0);
-  assert_int_equal(mw_buf_putc(out, (char)len), 0);
-  assert_int_equal(mw_buf_append(out, bytes.data, bytes.len), 0);
+  assert_int_equal(mw_wire_put_bytes(out, number, bytes), 0);
 }
 
 /* Unpacked source information takes many times its size: that of a set of 250 MiB would not fit into memory. */

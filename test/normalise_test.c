@@ -4,8 +4,6 @@
 #include "schema/wire/normalise.h"
 #include "schema/wire/scan.h"
 
-static struct mw_pool *every, *legacy, *wide;
-
 static const struct mw_pool *pool_of(const char *type) { return strncmp(type, "every.", 6) == 0 ? every : legacy; }
 
 static void put_times(struct mw_buf *out, const char *hex, size_t times) {
@@ -178,20 +176,6 @@ static void ends_at_the_budget(void **state) {
   mw_buf_fini(&plain);
 }
 
-static int set_up(void **state) {
-  every = codec_pool("every");
-  legacy = codec_pool("legacy");
-  wide = codec_pool("wide");
-  return 0;
-}
-
-static int tear_down(void **state) {
-  mw_pool_unref(every);
-  mw_pool_unref(legacy);
-  mw_pool_unref(wide);
-  return 0;
-}
-
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(merges_submessages),
@@ -207,5 +191,5 @@ int main(void) {
       cmocka_unit_test(is_linear),
       cmocka_unit_test(ends_at_the_budget),
   };
-  return cmocka_run_group_tests(tests, set_up, tear_down);
+  return cmocka_run_group_tests(tests, codec_set_up, codec_tear_down);
 }

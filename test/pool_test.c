@@ -9,6 +9,7 @@
 #include "failmalloc.h"
 #include "schema/load/load.h"
 #include "schema/pool/wellknown.h"
+#include "schema/wire/write.h"
 #include "textproto.h"
 
 static struct mw_buf encode_set(const char *text) {
@@ -233,9 +234,7 @@ static struct mw_buf nested_set(unsigned depth) {
                                      "M"; /* the file, the set, a message */
     const char *tag = i == 0 ? "" : i == depth ? "\x22" : i == depth + 1 ? "\x0a" : "\x1a";
     assert_int_equal(mw_buf_printf(&outer, "%s%s", name, tag), 0);
-    size_t len = inner.len;
-    for (; i > 0 && len >= 0x80; len >>= 7) assert_int_equal(mw_buf_putc(&outer, (char)(len | 0x80)), 0);
-    if (i > 0) assert_int_equal(mw_buf_putc(&outer, (char)len), 0);
+    if (i > 0) assert_int_equal(mw_wire_put_varint(&outer, inner.len), 0);
     assert_int_equal(mw_buf_append(&outer, inner.data, inner.len), 0);
     mw_buf_fini(&inner);
     inner = outer;

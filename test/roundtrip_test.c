@@ -3,6 +3,7 @@
 #include "codec_support.h"
 
 #include "schema/wire/wire.h"
+#include "schema/wire/write.h"
 
 enum { BATCHES = 16, BATCH = 25, DAMAGED = 150 };
 
@@ -19,15 +20,8 @@ static uint64_t rng(void) {
 static size_t below(size_t n) { return (size_t)(rng() >> 11) % n; }
 static bool one_in(size_t n) { return below(n) == 0; }
 
-static void put_varint(struct mw_buf *out, uint64_t value) {
-  for (; value >= 0x80; value >>= 7) mw_buf_putc(out, (char)(value | 0x80));
-  mw_buf_putc(out, (char)value);
-}
-
-static void put_tag(struct mw_buf *out, uint32_t number, unsigned wire) { put_varint(out, number << 3 | wire); }
-
 static void put_sized(struct mw_buf *out, const struct mw_buf *bytes) {
-  put_varint(out, bytes->len);
+  mw_wire_put_varint(out, bytes->len);
   mw_buf_append(out, bytes->data ? bytes->data : (const uint8_t *)"", bytes->len);
 }
 
@@ -46,21 +40,21 @@ static void put_text(struct mw_buf *out) {
   static const char *const texts[] = {
       "", "a", "Hello", "\xe2\x82\xac", "\xf0\x9f\x8c\x99 moon", "a longer line of text"};
   const char *text = texts[below(sizeof texts / sizeof *texts)];
-  put_varint(out, strlen(text));
+  mw_wire_put_varint(out, strlen(text));
   mw_buf_puts(out, text);
 }
 
 /* Appends a tag and a random value of any wire type under `number`. */
 static void put_unknown(struct mw_buf *out, uint32_t number, unsigned wire, unsigned depth) {
-  put_tag(out, number, wire);
+  mw_wire_put_tag(out, number, wire);
   switch (wire) {
-    case MW_WIRE_VARINT: put_varint(out, random_integer()); break;
+    case MW_WIRE_VARINT: mw_wire_put_varint(out, random_integer()); break;
     case MW_WIRE_I64: put_raw(out, 8); break;
     case MW_WIRE_I32: put_raw(out, 4); break;
     case MW_WIRE_LEN: put_text(out); break;
     default:
       for (size_t n = below(3); n > 0 && depth < 4; n--) put_unknown(out, 20, (unsigned)below(4), depth + 1);
-      put_tag(out, number, MW_WIRE_END_GROUP);
+      mw_wire_put_tag(out, number, MW_WIRE_END_GROUP);
   }
 }
 
@@ -77,7 +71,9 @@ static void put_value(struct mw_buf *out, const struct mw_field *field, unsigned
   switch (mw_wire_of_kind(field->kind)) {
     case MW_WIRE_I64: put_raw(out, 8); return;
     case MW_WIRE_I32: put_raw(out, 4); return;
-    case MW_WIRE_VARINT: put_varint(out, field->kind == MW_KIND_ENUM ? random_enum() : random_integer()); return;
+    case MW_WIRE_VARINT:
+      mw_wire_put_varint(out, field->kind == MW_KIND_ENUM ? random_enum() : random_integer());
+      return;
     default: break;
   }
   if (field->kind != MW_KIND_MESSAGE) {
@@ -92,7 +88,7 @@ static void put_value(struct mw_buf *out, const struct mw_field *field, unsigned
 static void put_packed(struct mw_buf *out, const struct mw_field *field) {
   struct mw_buf values = MW_BUF_INIT;
   for (size_t n = below(5); n > 0; n--) put_value(&values, field, 0);
-  put_tag(out, field->number, MW_WIRE_LEN);
+  mw_wire_put_tag(out, field->number, MW_WIRE_LEN);
   put_sized(out, &values);
   mw_buf_fini(&values);
 }
@@ -103,7 +99,7 @@ static void put_known(struct mw_buf *out, const struct mw_field *field, unsigned
     put_packed(out, field);
     return;
   }
-  put_tag(out, field->number, wire);
+  mw_wire_put_tag(out, field->number, wire);
   put_value(out, field, depth);
 }
 
@@ -125,9 +121,9 @@ static void put_entry(struct mw_buf *out, const struct mw_message_type *type, un
   for (size_t i = 0; i < type->n_fields; i++) {
     const struct mw_field *field = &type->fields[i];
     if (one_in(6)) continue;
-    put_tag(out, field->number, mw_wire_of_kind(field->kind));
+    mw_wire_put_tag(out, field->number, mw_wire_of_kind(field->kind));
     if (field->kind == MW_KIND_ENUM) {
-      put_varint(out, below(2));
+      mw_wire_put_varint(out, below(2));
     } else {
       put_value(out, field, depth);
     }
@@ -156,7 +152,7 @@ static void survive(const char *package, const char *item) {
     for (int i = 0; i < BATCH; i++) {
       struct mw_buf message = MW_BUF_INIT;
       put_message(&message, codec_type(pool, one), 0);
-      put_tag(&bytes, 1, MW_WIRE_LEN);
+      mw_wire_put_tag(&bytes, 1, MW_WIRE_LEN);
       put_sized(&bytes, &message);
       mw_buf_fini(&message);
     }

@@ -4,8 +4,6 @@
 #include "schema/wire/normalise.h"
 #include "schema/wire/scan.h"
 
-static struct mw_pool *every, *legacy, *wide;
-
 static int scan_hex(const struct mw_message_type *type, const char *hex, struct mw_scan *scan, struct mw_err *err) {
   struct mw_buf bytes = MW_BUF_INIT;
   put_hex(&bytes, hex);
@@ -184,20 +182,6 @@ static void knows_the_cost(void **state) {
   }
 }
 
-static int set_up(void **state) {
-  every = codec_pool("every");
-  legacy = codec_pool("legacy");
-  wide = codec_pool("wide");
-  return 0;
-}
-
-static int tear_down(void **state) {
-  mw_pool_unref(every);
-  mw_pool_unref(legacy);
-  mw_pool_unref(wide);
-  return 0;
-}
-
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(refuses_bad_tags),
@@ -213,5 +197,5 @@ int main(void) {
       cmocka_unit_test(refuses_more_than_2_gib),
       cmocka_unit_test(knows_the_cost),
   };
-  return cmocka_run_group_tests(tests, set_up, tear_down);
+  return cmocka_run_group_tests(tests, codec_set_up, codec_tear_down);
 }

@@ -2,8 +2,7 @@
 #include "codec_support.h"
 
 #include "failmalloc.h"
-
-static struct mw_pool *every, *legacy, *wide;
+#include "schema/wire/varint.h"
 
 static const struct mw_message_type *type_of(const char *name) {
   return codec_type(strncmp(name, "every.", 6) == 0 ? every : strncmp(name, "wide.", 5) == 0 ? wide : legacy, name);
@@ -178,9 +177,9 @@ static void demands_required_fields(void **state) {
 static void put_nested(struct mw_buf *out, size_t levels) {
   struct mw_buf reversed = MW_BUF_INIT;
   for (size_t i = 0, len = 0; i < levels; i++) {
-    uint8_t bytes[6], *at = bytes;
+    uint8_t bytes[1 + MW_WIRE_VARINT_MAX], *at = bytes;
     *at++ = 0x1a;
-    for (size_t rest = len; (*at++ = (uint8_t)(rest & 127)), rest >>= 7;) at[-1] |= 128;
+    at = mw_wire_write_varint(at, len);
     len += (size_t)(at - bytes);
     while (at > bytes) assert_int_equal(mw_buf_putc(&reversed, (char)*--at), 0);
   }
@@ -371,20 +370,6 @@ static void survives_lack_of_memory(void **state) {
   }
 }
 
-static int set_up(void **state) {
-  every = codec_pool("every");
-  legacy = codec_pool("legacy");
-  wide = codec_pool("wide");
-  return 0;
-}
-
-static int tear_down(void **state) {
-  mw_pool_unref(every);
-  mw_pool_unref(legacy);
-  mw_pool_unref(wide);
-  return 0;
-}
-
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(reads_integers),
@@ -410,5 +395,5 @@ int main(void) {
       cmocka_unit_test(copies_what_is_no_view),
       cmocka_unit_test(survives_lack_of_memory),
   };
-  return cmocka_run_group_tests(tests, set_up, tear_down);
+  return cmocka_run_group_tests(tests, codec_set_up, codec_tear_down);
 }

@@ -1,5 +1,7 @@
 #include "bind/message/message_push.h"
 
+#include "schema/wire/varint.h"
+
 static size_t count_of(const ProtobufCMessage *message, const struct mw_field *field) {
   return message ? *mw_field_count(message, field) : 0;
 }
@@ -72,13 +74,6 @@ void mw_push_map(struct mw_pusher *p, const struct mw_field *field, const Protob
   }
 }
 
-static size_t varint(uint64_t value, char *out) {
-  size_t n = 0;
-  for (; value >= 0x80; value >>= 7) out[n++] = (char)(value | 0x80);
-  out[n++] = (char)value;
-  return n;
-}
-
 /* Keeps the unknown fields of `message`, in their wire format, for the table at the top. */
 static void keep_unknowns(struct mw_pusher *p, const ProtobufCMessage *message) {
   lua_State *L = p->L;
@@ -88,8 +83,9 @@ static void keep_unknowns(struct mw_pusher *p, const ProtobufCMessage *message) 
   luaL_buffinit(L, &buffer);
   for (unsigned i = 0; i < message->n_unknown_fields; i++) {
     const ProtobufCMessageUnknownField *unknown = &message->unknown_fields[i];
-    char tag[10];
-    luaL_addlstring(&buffer, tag, varint((uint64_t)unknown->tag << 3 | unknown->wire_type, tag));
+    uint8_t tag[MW_WIRE_VARINT_MAX];
+    const uint8_t *end = mw_wire_write_varint(tag, (uint64_t)unknown->tag << 3 | unknown->wire_type);
+    luaL_addlstring(&buffer, (const char *)tag, (size_t)(end - tag));
     luaL_addlstring(&buffer, (const char *)unknown->data, unknown->len);
   }
   luaL_pushresult(&buffer);

@@ -2,6 +2,8 @@
 
 #include <stdio.h>
 
+#include "schema/wire/wire.h"
+
 int mw_read_no_memory(struct mw_reader *r, const struct mw_path *path) {
   if (mw_arena_over(r->arena)) {
     return mw_path_fail(r->err, r->L, path, MW_ELIMIT,
@@ -226,20 +228,6 @@ static int check_required(struct mw_reader *r, const struct mw_message_type *typ
   return 0;
 }
 
-/* Splits the tag off `bytes`. The rest, which may contain further fields, follows the tag unchanged when the message is
- * packed. */
-static ProtobufCMessageUnknownField as_unknown_field(const char *bytes, size_t len) {
-  uint64_t tag = 0;
-  size_t n = 0;
-  do {
-    tag |= (uint64_t)(bytes[n] & 0x7f) << (7 * n);
-  } while (bytes[n++] & 0x80);
-  return (ProtobufCMessageUnknownField){.tag = (uint32_t)(tag >> 3),
-                                        .wire_type = (ProtobufCWireType)(tag & 7),
-                                        .len = len - n,
-                                        .data = (uint8_t *)(uintptr_t)(bytes + n)};
-}
-
 /* Adds the unknown fields that came with the table to the message. */
 static int attach_unknowns(struct mw_reader *r, int at, const struct mw_path *path, ProtobufCMessage *message) {
   lua_State *L = r->L;
@@ -253,7 +241,7 @@ static int attach_unknowns(struct mw_reader *r, int at, const struct mw_path *pa
   if (mw_read_charge(r, len, path) != 0) return MW_ELIMIT;
   message->unknown_fields = mw_arena_alloc(r->arena, sizeof *message->unknown_fields);
   if (!message->unknown_fields) return mw_read_no_memory(r, path);
-  message->unknown_fields[0] = as_unknown_field(bytes, len);
+  message->unknown_fields[0] = mw_wire_unknown_field(mw_slice(bytes, len));
   message->n_unknown_fields = 1;
   return 0;
 }

@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "bind/base/buffer.h"
+#include "schema/wire/varint.h"
 
 enum tag { END, NIL, FALSE, TRUE, INTEGER, FLOAT, STRING, MESSAGE, TABLE, ARRAY };
 
@@ -37,11 +38,8 @@ static void put(struct encoder *e, const void *data, size_t len) {
 static void put_tag(struct encoder *e, enum tag tag) { put(e, &(uint8_t){(uint8_t)tag}, 1); }
 
 static void put_varint(struct encoder *e, uint64_t number) {
-  uint8_t bytes[10];
-  size_t n = 0;
-  for (; number >= 0x80; number >>= 7) bytes[n++] = (uint8_t)(number | 0x80);
-  bytes[n++] = (uint8_t)number;
-  put(e, bytes, n);
+  uint8_t bytes[MW_WIRE_VARINT_MAX];
+  put(e, bytes, (size_t)(mw_wire_write_varint(bytes, number) - bytes));
 }
 
 static void put_bytes(struct encoder *e, const void *data, size_t len) {
@@ -167,13 +165,9 @@ struct decoder {
 static int malformed(struct decoder *d) { return mw_err_set(d->err, MW_EFORMAT, "not the bytes of a value"); }
 
 static bool take_varint(struct decoder *d, uint64_t *number) {
-  *number = 0;
-  for (unsigned shift = 0; shift < 64 && d->next < d->end; shift += 7) {
-    uint8_t byte = *d->next++;
-    *number |= (uint64_t)(byte & 0x7f) << shift;
-    if (byte < 0x80) return true;
-  }
-  return false;
+  const uint8_t *after = mw_wire_varint(d->next, d->end, MW_WIRE_VARINT_MAX, number);
+  if (after) d->next = after;
+  return after;
 }
 
 static bool take_bytes(struct decoder *d, struct mw_slice *bytes) {

@@ -7,7 +7,7 @@
 #include "base/clock.h"
 #include "cli/call/interrupt.h"
 #include "schema/wire/wire.h"
-#include "server/services/wire_write.h"
+#include "schema/wire/write.h"
 
 #define END_NS ((int64_t)MW_NS_PER_S) /* time to wait for the server's status after the last answer */
 
@@ -127,7 +127,7 @@ static int exchange(struct mw_reflect *reflect, struct mw_slice question, struct
 /* Asks a question. If the server lacks the service, asks the next version of it. Leaves the answer in `answer`. */
 static int ask(struct mw_reflect *reflect, uint32_t number, const char *text, struct mw_err *err) {
   struct mw_buf question = MW_BUF_INIT;
-  int rc = mw_write_bytes(&question, number, mw_slice_str(text)) == 0 ? MW_ECLOSED : no_memory(err);
+  int rc = mw_wire_put_bytes(&question, number, mw_slice_str(text)) == 0 ? MW_ECLOSED : no_memory(err);
   for (bool again = rc == MW_ECLOSED; again;) {
     rc = exchange(reflect, mw_buf_slice(&question), err);
     again = rc == MW_ECLOSED && reflect->code == MW_CODE_UNIMPLEMENTED && reflect->version + 1 < N_VERSIONS;
@@ -223,7 +223,7 @@ static int take_files(struct mw_reflect *reflect, const char *text, struct mw_bu
     struct mw_slice path = first_bytes(file, FILE_NAME);
     bool asked = mw_map_get(&reflect->seen, path) == &reflect->set;
     if (asked && mw_map_set(&reflect->seen, path, reflect) != 0) rc = MW_ENOMEM;
-    if (rc == 0 && (asked || is_new(reflect, path, &rc))) rc = mw_write_bytes(&reflect->set, 1, file);
+    if (rc == 0 && (asked || is_new(reflect, path, &rc))) rc = mw_wire_put_bytes(&reflect->set, 1, file);
     if (reflect->set.len > MW_POOL_SET_MAX)
       return mw_err_set(err, MW_ELIMIT, "the server's schema is larger than 256 MiB");
   }

@@ -16,12 +16,7 @@ static int add_unknown(struct mw_json_reader *r, ProtobufCMessage *message, stru
   ProtobufCMessageUnknownField *all = mw_arena_alloc(r->arena, (message->n_unknown_fields + 1) * sizeof *all);
   if (!all) return mw_json_no_memory(r);
   if (message->n_unknown_fields > 0) memcpy(all, message->unknown_fields, message->n_unknown_fields * sizeof *all);
-  uint64_t tag = 0;
-  const uint8_t *body = mw_wire_varint(bytes.data, bytes.data + bytes.len, MW_WIRE_TAG_MAX, &tag);
-  all[message->n_unknown_fields++] = (ProtobufCMessageUnknownField){.tag = (uint32_t)(tag >> 3),
-                                                                    .wire_type = (ProtobufCWireType)(tag & 7),
-                                                                    .len = bytes.len - (size_t)(body - bytes.data),
-                                                                    .data = (uint8_t *)(uintptr_t)body};
+  all[message->n_unknown_fields++] = mw_wire_unknown_field(bytes);
   message->unknown_fields = all;
   return 0;
 }

@@ -14,6 +14,7 @@
 #include "schema/load/subprocess.h"
 #include "schema/pool/roots.h"
 #include "schema/pool/wellknown.h"
+#include "schema/wire/wire.h"
 
 #define DESCRIPTOR "google/protobuf/descriptor.proto"
 
@@ -165,15 +166,13 @@ static size_t find_culprit(const struct compilation *c, size_t first, struct mw_
 /* Removes DESCRIPTOR from the beginning of the set if protoc was made to load it. */
 static struct mw_slice without_descriptor(const struct compilation *c, struct mw_slice set) {
   static const char name[] = "\x0a\x20" DESCRIPTOR; /* start of the file: field 1, 32 bytes */
-  size_t len = 0, at = 1;
-  for (unsigned shift = 0; at < set.len && shift < 35; shift += 7) {
-    len |= (size_t)(set.data[at] & 0x7f) << shift;
-    if (set.data[at++] < 0x80) break;
-  }
-  bool first = c->options && at + len <= set.len && len >= sizeof name - 1 &&
-               memcmp(set.data + at, name, sizeof name - 1) == 0;
+  struct mw_slice rest = set;
+  struct mw_wire_field file;
+  if (!c->options || !mw_wire_take(&rest, 0, &file) || file.wire != MW_WIRE_LEN) return set;
+  struct mw_slice value = mw_wire_value(&file);
+  bool first = value.len >= sizeof name - 1 && memcmp(value.data, name, sizeof name - 1) == 0;
   for (size_t i = 0; first && i < c->n; i++) first = strcmp(c->files[i], DESCRIPTOR) != 0;
-  return first ? mw_slice(set.data + at + len, set.len - at - len) : set;
+  return first ? rest : set;
 }
 
 /* protoc stops at the first bad file. Runs it again on the files after each bad one, to report all errors at once. */

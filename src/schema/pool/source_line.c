@@ -23,14 +23,6 @@ struct location {
   int32_t line; /* first number of the span */
 };
 
-/* Takes the next field off `bytes`. False at the end, or if it is damaged. */
-static bool take_field(struct mw_slice *bytes, struct mw_wire_field *field) {
-  const uint8_t *end = bytes->data + bytes->len;
-  if (bytes->len == 0 || mw_wire_next(bytes->data, end, MW_WIRE_NUMBER_MAX, 1, field) != MW_WIRE_OK) return false;
-  *bytes = mw_slice(field->end, (size_t)(end - field->end));
-  return true;
-}
-
 static void add_number(struct location *location, const struct mw_source_path *path, bool of_path, uint64_t number) {
   int32_t value = (int32_t)(uint32_t)number;
   if (of_path) {
@@ -57,7 +49,7 @@ static void add_numbers(struct location *location, const struct mw_source_path *
 /* True if the location has a line and is of `path` or of a definition that encloses it. */
 static bool read_location(struct mw_slice bytes, const struct mw_source_path *path, struct location *location) {
   *location = (struct location){.encloses = true};
-  for (struct mw_wire_field field; take_field(&bytes, &field);) {
+  for (struct mw_wire_field field; mw_wire_take(&bytes, 1, &field);) {
     if (field.number == LOCATION_PATH || field.number == LOCATION_SPAN) add_numbers(location, path, &field);
     if (!location->encloses) return false;
   }
@@ -66,13 +58,13 @@ static bool read_location(struct mw_slice bytes, const struct mw_source_path *pa
 
 unsigned mw_source_line(struct mw_slice file, const struct mw_source_path *path) {
   struct location nearest = {0};
-  for (struct mw_wire_field info; take_field(&file, &info);) {
-    struct mw_slice locations = mw_slice(info.value, (size_t)(info.end - info.value));
+  for (struct mw_wire_field info; mw_wire_take(&file, 1, &info);) {
+    struct mw_slice locations = mw_wire_value(&info);
     if (info.number != FILE_SOURCE_CODE_INFO || info.wire != MW_WIRE_LEN) continue;
-    for (struct mw_wire_field field; take_field(&locations, &field);) {
+    for (struct mw_wire_field field; mw_wire_take(&locations, 1, &field);) {
       struct location location;
       if (field.number != INFO_LOCATION || field.wire != MW_WIRE_LEN) continue;
-      if (!read_location(mw_slice(field.value, (size_t)(field.end - field.value)), path, &location)) continue;
+      if (!read_location(mw_wire_value(&field), path, &location)) continue;
       if (!nearest.has_line || location.n > nearest.n) nearest = location;
     }
   }

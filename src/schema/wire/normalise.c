@@ -22,6 +22,7 @@
 #include <stdlib.h>
 
 #include "schema/wire/message.h"
+#include "schema/wire/write.h"
 
 enum { LENGTH_SIZE = 5, NONE = 0 };
 
@@ -45,30 +46,12 @@ struct normaliser {
   size_t cost, budget;
 };
 
-/* Writes a varint at `at`. Returns the first byte after it. */
-static uint8_t *encode_varint(uint8_t *at, uint64_t value) {
-  for (; value >= 0x80; value >>= 7) *at++ = (uint8_t)(value | 0x80);
-  *at++ = (uint8_t)value;
-  return at;
-}
-
 static int put_bytes(struct mw_buf *out, const uint8_t *begin, const uint8_t *end) {
   return mw_buf_append(out, begin, (size_t)(end - begin));
 }
 
-static int put_varint(struct mw_buf *out, uint64_t value) {
-  uint8_t bytes[MW_WIRE_VARINT_MAX];
-  return put_bytes(out, bytes, encode_varint(bytes, value));
-}
-
-static int put_tag(struct mw_buf *out, uint32_t number, unsigned wire) {
-  return put_varint(out, (uint64_t)number << 3 | wire);
-}
-
 static int put_carrier(struct mw_buf *out, const uint8_t *begin, const uint8_t *end) {
-  int code = put_tag(out, MW_CARRIER_NUMBER, MW_WIRE_LEN);
-  if (code == 0) code = put_varint(out, (size_t)(end - begin));
-  return code ? code : put_bytes(out, begin, end);
+  return mw_wire_put_bytes(out, MW_CARRIER_NUMBER, mw_slice(begin, (size_t)(end - begin)));
 }
 
 /* Appends a piece of the input to those of its message. */
@@ -96,7 +79,7 @@ static int write_message(struct normaliser *n, const struct mw_message_type *typ
 
 /* Writes a submessage made of the pieces from `first` on, with its tag and length. */
 static int write_submessage(struct normaliser *n, const struct mw_field *field, uint32_t first) {
-  int code = put_tag(n->out, field->number, MW_WIRE_LEN);
+  int code = mw_wire_put_tag(n->out, field->number, MW_WIRE_LEN);
   if (code == 0) code = mw_buf_reserve(n->out, LENGTH_SIZE);
   if (code != 0) return code;
   size_t at = n->out->len;
@@ -130,7 +113,7 @@ static int write_packed_enum(struct normaliser *n, const struct mw_field *field,
     uint64_t value = 0;
     at = mw_wire_varint(at, f->end, MW_WIRE_VARINT_MAX, &value);
     uint8_t one[MW_WIRE_TAG_MAX + MW_WIRE_VARINT_MAX];
-    const uint8_t *end = encode_varint(encode_varint(one, (uint64_t)field->number << 3), value);
+    const uint8_t *end = mw_wire_write_varint(mw_wire_write_varint(one, (uint64_t)field->number << 3), value);
     code = mw_wire_unknown_enum(field->enumeration, value) ? put_carrier(n->out, one, end)
                                                            : put_bytes(n->out, one, end);
   }
@@ -224,14 +207,10 @@ int mw_normalise(const struct mw_message_type *type, struct mw_slice bytes, size
 
 static void restore_unknown(ProtobufCMessageUnknownField *unknown) {
   if (unknown->tag != MW_CARRIER_NUMBER) return;
-  uint64_t len = 0, tag = 0;
+  uint64_t len = 0;
   const uint8_t *end = unknown->data + unknown->len;
   const uint8_t *field = mw_wire_varint(unknown->data, end, MW_WIRE_TAG_MAX, &len);
-  const uint8_t *body = mw_wire_varint(field, end, MW_WIRE_TAG_MAX, &tag);
-  unknown->tag = (uint32_t)(tag >> 3);
-  unknown->wire_type = (ProtobufCWireType)(tag & 7);
-  unknown->data += body - unknown->data;
-  unknown->len = (size_t)(end - body);
+  *unknown = mw_wire_unknown_field(mw_slice(field, (size_t)(end - field)));
 }
 
 void mw_normalise_restore(const struct mw_message_type *type, ProtobufCMessage *message) {

@@ -2,29 +2,11 @@
  * and only with bytes that mw_scan() has found plain and affordable, unchanged or after mw_normalise(). */
 #include <string.h>
 
+#include "schema/wire/arena_allocator.h"
 #include "schema/wire/message.h"
 #include "schema/wire/normalise.h"
 #include "schema/wire/scan.h"
 #include "schema/wire/wire.h"
-
-struct allocator {
-  ProtobufCAllocator base;
-  struct mw_arena *arena;
-  bool failed;
-};
-
-static void *allocate(void *data, size_t size) {
-  struct allocator *allocator = data;
-  void *piece = mw_arena_alloc(allocator->arena, size);
-  if (!piece) allocator->failed = true;
-  return piece;
-}
-
-/* protobuf-c calls it without a check for NULL. */
-static void release(void *data, void *piece) {
-  (void)data;
-  (void)piece;
-}
 
 static int check_cost(const struct mw_message_type *type, size_t cost, const struct mw_arena *arena,
                       struct mw_err *err) {
@@ -36,8 +18,8 @@ static int check_cost(const struct mw_message_type *type, size_t cost, const str
 
 static int unpack_plain(const struct mw_message_type *type, struct mw_slice bytes, struct mw_arena *arena,
                         ProtobufCMessage **out, struct mw_err *err) {
-  struct allocator allocator = {{allocate, release, NULL}, arena, false};
-  allocator.base.allocator_data = &allocator;
+  struct mw_arena_allocator allocator;
+  mw_arena_allocator_init(&allocator, arena);
   ProtobufCMessage *message = protobuf_c_message_unpack(type->desc, &allocator.base, bytes.len, bytes.data);
   if (message) {
     *out = message;

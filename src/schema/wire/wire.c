@@ -24,3 +24,13 @@ enum mw_wire_fault mw_wire_group(struct mw_wire_field *field, const uint8_t *end
   }
   return MW_WIRE_OK;
 }
+
+ProtobufCMessageUnknownField mw_wire_unknown_field(struct mw_slice fields) {
+  uint64_t tag = 0;
+  const uint8_t *end = fields.data + fields.len;
+  const uint8_t *body = mw_wire_varint(fields.data, end, MW_WIRE_TAG_MAX, &tag);
+  return (ProtobufCMessageUnknownField){.tag = (uint32_t)(tag >> 3),
+                                        .wire_type = (ProtobufCWireType)(tag & 7),
+                                        .len = (size_t)(end - body),
+                                        .data = (uint8_t *)(uintptr_t)body};
+}

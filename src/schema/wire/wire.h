@@ -5,11 +5,8 @@
 #ifndef MW_SCHEMA_WIRE_WIRE_H
 #define MW_SCHEMA_WIRE_WIRE_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
 #include "schema/type/type.h"
+#include "schema/wire/varint.h"
 
 enum mw_wire_type {
   MW_WIRE_VARINT = 0,
@@ -30,8 +27,7 @@ enum mw_wire_fault {
   MW_WIRE_TOO_DEEP    /* groups nested deeper than allowed */
 };
 
-enum { MW_WIRE_TAG_MAX = 5, MW_WIRE_VARINT_MAX = 10 }; /* bytes */
-enum { MW_WIRE_NUMBER_MAX = (1 << 29) - 1 };           /* greatest field number */
+enum { MW_WIRE_NUMBER_MAX = (1 << 29) - 1 }; /* greatest field number */
 
 /* One encoded field. */
 struct mw_wire_field {
@@ -42,21 +38,6 @@ struct mw_wire_field {
   const uint8_t *end;   /* end of the field; of a group, after its end tag */
   uint64_t varint;      /* the value of MW_WIRE_VARINT */
 };
-
-/* Reads a varint of at most `max` bytes and drops bits above 64. Returns the first byte after it; NULL if it is longer
- * or cut off. */
-static inline const uint8_t *mw_wire_varint(const uint8_t *at, const uint8_t *end, unsigned max, uint64_t *value) {
-  uint64_t sum = 0;
-  for (unsigned i = 0; i < max && at < end; i++) {
-    uint64_t byte = *at++;
-    sum |= (byte & 0x7f) << (7 * i);
-    if (byte < 0x80) {
-      *value = sum;
-      return at;
-    }
-  }
-  return NULL;
-}
 
 static inline enum mw_wire_fault mw_wire_varint_fault(const uint8_t *at, const uint8_t *end, unsigned max) {
   return (size_t)(end - at) < max ? MW_WIRE_TRUNCATED : MW_WIRE_OVERLONG;
@@ -112,6 +93,24 @@ static inline enum mw_wire_fault mw_wire_next(const uint8_t *at, const uint8_t *
   if (field->wire == MW_WIRE_START_GROUP) return mw_wire_group(field, end, levels);
   return field->wire == MW_WIRE_END_GROUP ? MW_WIRE_UNBALANCED : MW_WIRE_OK;
 }
+
+/* Takes the next field off `bytes`, with groups as for mw_wire_next(). False at the end of `bytes`, and for a malformed
+ * field, which stays. */
+static inline bool mw_wire_take(struct mw_slice *bytes, unsigned levels, struct mw_wire_field *field) {
+  const uint8_t *end = bytes->data + bytes->len;
+  if (bytes->len == 0 || mw_wire_next(bytes->data, end, MW_WIRE_NUMBER_MAX, levels, field) != MW_WIRE_OK) return false;
+  *bytes = mw_slice(field->end, (size_t)(end - field->end));
+  return true;
+}
+
+/* Returns the value of a field of MW_WIRE_LEN. */
+static inline struct mw_slice mw_wire_value(const struct mw_wire_field *field) {
+  return mw_slice(field->value, (size_t)(field->end - field->value));
+}
+
+/* Splits the tag off `fields`, at least one valid field: protobuf-c holds unknown fields so, and packs the rest
+ * unchanged. Borrows `fields`. */
+ProtobufCMessageUnknownField mw_wire_unknown_field(struct mw_slice fields);
 
 /* Returns the wire type of one value of `kind`. */
 static inline unsigned mw_wire_of_kind(enum mw_kind kind) {

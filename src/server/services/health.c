@@ -4,7 +4,7 @@
 
 #include "base/clock.h"
 #include "schema/wire/message.h"
-#include "server/services/wire_write.h"
+#include "schema/wire/write.h"
 
 #define LOOK_EVERY ((int64_t)MW_NS_PER_S / 4)
 
@@ -123,9 +123,9 @@ static int put_status(struct mw_buf *out, const char *name, enum serving_status 
   struct mw_buf entry = MW_BUF_INIT;
   uint8_t response[RESPONSE_LEN];
   pack(response, status);
-  int rc = mw_write_bytes(&entry, 1, mw_slice_str(name));
-  if (rc == 0) rc = mw_write_bytes(&entry, 2, mw_slice(response, sizeof response));
-  if (rc == 0) rc = mw_write_bytes(out, 1, mw_buf_slice(&entry));
+  int rc = mw_wire_put_bytes(&entry, 1, mw_slice_str(name));
+  if (rc == 0) rc = mw_wire_put_bytes(&entry, 2, mw_slice(response, sizeof response));
+  if (rc == 0) rc = mw_wire_put_bytes(out, 1, mw_buf_slice(&entry));
   mw_buf_fini(&entry);
   return rc;
 }

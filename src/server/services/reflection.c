@@ -5,7 +5,7 @@
 
 #include "schema/wire/message.h"
 #include "schema/wire/wire.h"
-#include "server/services/wire_write.h"
+#include "schema/wire/write.h"
 
 /* Field numbers of ServerReflectionRequest and ServerReflectionResponse. */
 enum {
@@ -29,9 +29,9 @@ enum { SOURCE_CODE_INFO = 9 }; /* field number in google.protobuf.FileDescriptor
 
 static int put_error(struct mw_buf *out, enum mw_code code, const char *text) {
   struct mw_buf error = MW_BUF_INIT;
-  int rc = mw_write_number(&error, 1, (uint64_t)code);
-  if (rc == 0) rc = mw_write_bytes(&error, 2, mw_slice_str(text));
-  if (rc == 0) rc = mw_write_bytes(out, ERROR_RESPONSE, mw_buf_slice(&error));
+  int rc = mw_wire_put_number(&error, 1, (uint64_t)code);
+  if (rc == 0) rc = mw_wire_put_bytes(&error, 2, mw_slice_str(text));
+  if (rc == 0) rc = mw_wire_put_bytes(out, ERROR_RESPONSE, mw_buf_slice(&error));
   mw_buf_fini(&error);
   return rc;
 }
@@ -82,7 +82,7 @@ static int put_file_and_imports(struct mw_buf *files, const struct mw_pool *pool
     const char *const *imports;
     size_t n = mw_pool_imports(pool, queue.paths[i], &imports);
     rc = strip(&file, mw_pool_file(pool, queue.paths[i]));
-    if (rc == 0) rc = mw_write_bytes(files, 1, mw_buf_slice(&file));
+    if (rc == 0) rc = mw_wire_put_bytes(files, 1, mw_buf_slice(&file));
     for (size_t k = 0; k < n && rc == 0; k++) rc = queue_add(&queue, imports[k]);
   }
   mw_buf_fini(&file);
@@ -96,7 +96,7 @@ static int put_file(struct mw_buf *out, const struct mw_pool *pool, const char *
   if (!path || !mw_pool_file(pool, path).data) return put_error(out, MW_CODE_NOT_FOUND, "not found");
   struct mw_buf files = MW_BUF_INIT;
   int rc = put_file_and_imports(&files, pool, path);
-  if (rc == 0) rc = mw_write_bytes(out, FILE_DESCRIPTOR_RESPONSE, mw_buf_slice(&files));
+  if (rc == 0) rc = mw_wire_put_bytes(out, FILE_DESCRIPTOR_RESPONSE, mw_buf_slice(&files));
   mw_buf_fini(&files);
   return rc;
 }
@@ -113,10 +113,10 @@ static int put_services(struct mw_buf *out, const struct mw_router *router) {
     const struct mw_service_type *service = mw_pool_service_at(pool, i);
     if (!mw_router_serves(router, service)) continue;
     mw_buf_clear(&one);
-    rc = mw_write_bytes(&one, 1, mw_slice_str(service->full_name));
-    if (rc == 0) rc = mw_write_bytes(&list, 1, mw_buf_slice(&one));
+    rc = mw_wire_put_bytes(&one, 1, mw_slice_str(service->full_name));
+    if (rc == 0) rc = mw_wire_put_bytes(&list, 1, mw_buf_slice(&one));
   }
-  if (rc == 0) rc = mw_write_bytes(out, LIST_SERVICES_RESPONSE, mw_buf_slice(&list));
+  if (rc == 0) rc = mw_wire_put_bytes(out, LIST_SERVICES_RESPONSE, mw_buf_slice(&list));
   mw_buf_fini(&one);
   mw_buf_fini(&list);
   return rc;
@@ -127,9 +127,9 @@ static int put_extension_numbers(struct mw_buf *out, const struct mw_pool *pool,
   const int32_t *numbers;
   size_t n = mw_pool_extensions(pool, type, &numbers);
   struct mw_buf list = MW_BUF_INIT;
-  int rc = mw_write_bytes(&list, 1, mw_slice_str(type));
-  for (size_t i = 0; i < n && rc == 0; i++) rc = mw_write_number(&list, 2, (uint64_t)numbers[i]);
-  if (rc == 0) rc = mw_write_bytes(out, EXTENSION_NUMBERS_RESPONSE, mw_buf_slice(&list));
+  int rc = mw_wire_put_bytes(&list, 1, mw_slice_str(type));
+  for (size_t i = 0; i < n && rc == 0; i++) rc = mw_wire_put_number(&list, 2, (uint64_t)numbers[i]);
+  if (rc == 0) rc = mw_wire_put_bytes(out, EXTENSION_NUMBERS_RESPONSE, mw_buf_slice(&list));
   mw_buf_fini(&list);
   return rc;
 }
@@ -190,8 +190,8 @@ static int respond(struct mw_call *call, struct mw_slice bytes, struct mw_arena 
   int rc = mw_message_unpack(type, bytes, arena, &request, err);
   if (rc != 0) return rc;
   const ProtobufCBinaryData *host = mw_field_value(request, mw_field_by_number(type, 1));
-  rc = mw_write_bytes(out, VALID_HOST, mw_slice(host->data, host->len));
-  if (rc == 0) rc = mw_write_bytes(out, ORIGINAL_REQUEST, bytes);
+  rc = mw_wire_put_bytes(out, VALID_HOST, mw_slice(host->data, host->len));
+  if (rc == 0) rc = mw_wire_put_bytes(out, ORIGINAL_REQUEST, bytes);
   if (rc == 0) rc = put_answer(out, call->route, request, arena);
   return rc;
 }
