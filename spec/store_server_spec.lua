@@ -34,10 +34,10 @@ describe("a store that is full", function()
       local server = servers.start { dir = folder.dir, data = data }
       local reply, status = server:connect "helloworld.Greeter":SayHello {}
       servers.assert_status("RESOURCE_EXHAUSTED", "the store is full (1 MiB)", reply, status)
-      assert.matches("^requests: [%w/]*store.mdb: the store is full", status.message)
+      assert.matches("^requests: [%w/.: ]*the store is full", status.message)
       assert.is_nil(status.message:find("/tmp", 1, true) or status.message:find("/dev", 1, true))
       local log = server:stop()
-      assert.matches('store: %d+ transactions? failed: /[^"]*/store.mdb: the store is full', log)
+      assert.matches('store: %d+ transactions? failed: [^"]*the store is full', log)
       assert.is_nil(log:find("the store failed", 1, true)) -- would be a second line about the same failure
     end
   end)

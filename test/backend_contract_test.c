@@ -259,7 +259,7 @@ static void an_open_view_is_use(void **state) {
 }
 
 static void thousands_of_views_can_be_open(void **state) {
-  enum { VIEWS = 4000 };
+  enum { VIEWS = 8000 };
   static struct mw_view *views[VIEWS];
   commit_put("a", "1");
   for (int i = 0; i < VIEWS; i++) views[i] = view_open();
@@ -309,6 +309,10 @@ static void a_scan_goes_on_after_any_key(void **state) {
   scans("c/", "c/3", true, "c/1 ");
   scans("c/", "c/4", true, "c/3 c/1 ");
   scans("c/", "c/1", true, "");
+  scans("c/", "b", false, "c/1 c/3 c/5 "); /* keys outside of the prefix */
+  scans("c/", "d", false, "");
+  scans("c/", "d", true, "c/5 c/3 c/1 ");
+  scans("c/", "b", true, "");
 }
 
 static void a_scan_survives_writes(void **state) {

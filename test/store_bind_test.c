@@ -21,7 +21,7 @@ static const char script[] =
     "function M.full()\n"
     "  local none, status = tasks:put { id = 'fat', title = ('x'):rep(3000000) }\n"
     "  assert(not none and status.code == 'RESOURCE_EXHAUSTED', tostring(status))\n"
-    "  assert(status.message:find('^tasks: store.mdb: the store is full'), status.message)\n"
+    "  assert(status.message:find('^tasks: [%w.: ]*the store is full'), status.message)\n"
     "  none, status = mw.store.transaction(function(tx) tx:put(tasks, { id = 'f', title = ('x'):rep(3000000) }) end)\n"
     "  assert(not none and status.code == 'RESOURCE_EXHAUSTED', tostring(status))\n"
     "  assert(tasks:put { id = 'thin' })\n"

@@ -107,9 +107,9 @@ static void log_failure(const struct mw_collection *collection, const char *text
   mw_log(MW_LOG_ERROR, NULL, "a read of the store failed: %s: %s", name, text);
 }
 
-/* Copies the words without the path of the data folder, and without any path before "store.mdb: ". */
+/* Copies the words without the path of the data folder, and without any path before MW_STORE_FILE. */
 static void copy_without_paths(char *out, size_t size, const char *text, const char *data_dir) {
-  const char *file = strstr(text, "/store.mdb: ");
+  const char *file = strstr(text, "/" MW_STORE_FILE ": ");
   size_t len = data_dir ? strlen(data_dir) : 0, used = 0;
   for (const char *c = file ? file + 1 : text; *c && used + 1 < size; c++) {
     if (len > 0 && strncmp(c, data_dir, len) == 0 && c[len] == '/') {

@@ -13,6 +13,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "store/backend/backend.h"
+
 #define ROOT "files"
 #define STAGE ".moonwire-files"
 #define MARK ".moonwire-root"
@@ -48,7 +50,7 @@ static int make_marked(int at, const char *name, const char *data, struct mw_err
 int mw_files_make(const char *data, struct mw_err *err) {
   int at = open_folder(AT_FDCWD, data);
   if (at < 0) return fail(err, "cannot open", data, "");
-  bool fresh = faccessat(at, "store/store.mdb", F_OK, 0) != 0 && errno == ENOENT;
+  bool fresh = faccessat(at, "store/" MW_STORE_FILE, F_OK, 0) != 0 && errno == ENOENT;
   int rc = fresh ? make_marked(at, ROOT, data, err) : 0;
   close(at);
   return rc;

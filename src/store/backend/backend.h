@@ -14,8 +14,12 @@
 #include "base/err.h"
 #include "base/slice.h"
 
-/* Bounds of keys and values, in bytes. */
+/* Bounds of keys and values, in bytes. The names of counters have the same bounds as keys. */
 enum { MW_STORE_KEY_MAX = 480, MW_STORE_VALUE_MAX = 0x3fffffff };
+
+/* The engine's file in the store's folder. An error about it begins with "FOLDER/" MW_STORE_FILE ": ", of which clients
+ * get no folder. */
+#define MW_STORE_FILE "store.mdb"
 
 /* The counter of the store's revision. Counters of sequences have longer names: 's' and the name of the sequence. */
 #define MW_REVISION_COUNTER mw_slice("r", 1)
@@ -44,7 +48,8 @@ struct mw_backend_ops {
 
   /* ---- reading: results of a view are valid until it closes ---- */
 
-  /* Opens a view of the newest commit. Returns 0, MW_ELIMIT (too many open), MW_EIO or MW_ENOMEM. */
+  /* Opens a view of the newest commit. Returns 0, MW_ELIMIT (too many open; at least 8,000 can be), MW_EIO or
+   * MW_ENOMEM. */
   int (*view_open)(struct mw_backend *backend, struct mw_view **out, struct mw_err *err);
   void (*view_close)(struct mw_view *view);
 
@@ -52,9 +57,9 @@ struct mw_backend_ops {
   int (*view_get)(struct mw_view *view, struct mw_slice key, struct mw_record *out);
 
   /* Returns the record below `prefix` after `after` (data NULL: the first); with `reverse` the one before it (data
-   * NULL: the last). Called with the key it returned last, it advances without a search. Returns 0, MW_ENOTFOUND,
-   * MW_EDATA or MW_EIO. After MW_EDATA out->key is the key of the damaged record, or has no data if a page is
-   * damaged. */
+   * NULL: the last). `after` may be any key, above or below all those with the prefix too. Called with the key it
+   * returned last, it advances without a search. Returns 0, MW_ENOTFOUND, MW_EDATA or MW_EIO. After MW_EDATA out->key
+   * is the key of the damaged record, or has no data if a page is damaged. */
   int (*view_next)(struct mw_view *view, struct mw_slice prefix, struct mw_slice after, bool reverse,
                    struct mw_record *out);
 
@@ -63,8 +68,8 @@ struct mw_backend_ops {
 
   /* ---- writing: begin, then any of the others, then commit or abort ---- */
 
-  /* Each returns 0, MW_EFULL (disk, map or quota), MW_EIO, MW_EDATA or MW_ENOMEM. After an error only abort may
-   * follow; after a failed begin, nothing. */
+  /* Each returns 0, MW_EFULL (disk, map or quota), MW_EIO, MW_EDATA or MW_ENOMEM. A full store can still erase. After
+   * an error only abort may follow; after a failed begin, nothing. */
   int (*begin)(struct mw_backend *backend, struct mw_err *err);
   int (*put)(struct mw_backend *backend, const struct mw_record *record, struct mw_err *err);
   int (*set_counter)(struct mw_backend *backend, struct mw_slice name, uint64_t value, struct mw_err *err);

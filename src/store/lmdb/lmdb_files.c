@@ -83,7 +83,7 @@ static int open_in(struct mw_lmdb *lm, const char *folder, const char *lock, str
 int mw_lmdb_files_open(struct mw_lmdb *lm, const char *folder, struct mw_err *err) {
   if (mkdir(folder, 0700) != 0 && errno != EEXIST) return mw_lmdb_fail_errno(err, folder);
   char *lock = mw_lmdb_join(folder, "lock");
-  lm->path = mw_lmdb_join(folder, "store.mdb");
+  lm->path = mw_lmdb_join(folder, MW_STORE_FILE);
   int rc = lock && lm->path ? open_in(lm, folder, lock, err) : mw_err_set(err, MW_ENOMEM, "%s: out of memory", folder);
   free(lock);
   return rc;

@@ -137,8 +137,8 @@ static char *make_hidden_folder(void) {
 static int open_in_memory(struct mw_lmdb *lm, size_t map_size, struct mw_err *err) {
   char *folder = make_hidden_folder();
   if (!folder) return mw_err_set(err, MW_EIO, ":memory:: no temporary folder can be made in /dev/shm, TMPDIR or /tmp");
-  lm->path = mw_lmdb_join(folder, "store.mdb");
-  char *lock = mw_lmdb_join(folder, "store.mdb-lock");
+  lm->path = mw_lmdb_join(folder, MW_STORE_FILE);
+  char *lock = mw_lmdb_join(folder, MW_STORE_FILE "-lock");
   int rc = lm->path && lock ? 0 : mw_err_set(err, MW_ENOMEM, ":memory:: out of memory");
   if (rc == 0) rc = open_env(lm, map_size, MDB_NOSYNC, err);
   /* Unlinked while open: the kernel frees them at the end of the process. */

@@ -173,7 +173,7 @@ static int check_paths(const char *path, const char *lock, struct mw_store_check
 }
 
 int mw_store_check(const char *folder, struct mw_store_check *check, struct mw_err *err) {
-  char *path = mw_lmdb_join(folder, "store.mdb"), *lock = mw_lmdb_join(folder, "lock");
+  char *path = mw_lmdb_join(folder, MW_STORE_FILE), *lock = mw_lmdb_join(folder, "lock");
   int rc = path && lock ? check_paths(path, lock, check, err) : mw_err_set(err, MW_ENOMEM, "%s: out of memory", folder);
   free(path);
   free(lock);
