@@ -47,7 +47,7 @@ static void report(const struct field_pair *pair, const char *rule, const char *
 /* ---- type ---- */
 
 /* Returns the group of kinds that decode each other's values; 0 for a kind without one. */
-static unsigned group_of(enum mw_kind kind) {
+static unsigned wire_group(enum mw_kind kind) {
   switch (kind) {
     case MW_KIND_INT32:
     case MW_KIND_INT64:
@@ -81,7 +81,7 @@ static bool compatible_enums(const struct mw_enum_type *old, const struct mw_enu
 }
 
 static bool compatible_values(const struct mw_field *old, const struct mw_field *new) {
-  if (group_of(old->kind) != 0 && group_of(old->kind) == group_of(new->kind)) return true;
+  if (wire_group(old->kind) != 0 && wire_group(old->kind) == wire_group(new->kind)) return true;
   if (old->kind == MW_KIND_STRING && new->kind == MW_KIND_BYTES) return true;
   if (old->kind != new->kind) return false;
   if (old->kind == MW_KIND_ENUM) return compatible_enums(old->enumeration, new->enumeration);
@@ -240,8 +240,8 @@ void mw_compat_field(const struct mw_compat_pair *messages, size_t i, size_t k) 
   };
   bool same_cardinality = check_cardinality(&pair);
   /* A change from or to a map also changes the type: report it once. */
-  bool said = !same_cardinality && (is_map(&pair.old) || is_map(&pair.new));
-  bool same_type = said || check_type(&pair);
+  bool map_changed = !same_cardinality && (is_map(&pair.old) || is_map(&pair.new));
+  bool same_type = map_changed || check_type(&pair);
   check_required(&pair);
   check_oneof(&pair);
   if (same_cardinality && same_type) check_default(&pair);

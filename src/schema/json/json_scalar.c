@@ -12,7 +12,7 @@ bool mw_json_takes_null(const struct mw_field *field) {
 }
 
 /* Fails with "expected int32, got 1.5 (WHY)". */
-static int wrong(struct mw_json_reader *r, const struct mw_field *field, const char *why) {
+static int fail_value(struct mw_json_reader *r, const struct mw_field *field, const char *why) {
   char got[MW_JSON_SHOW_LEN];
   mw_json_show(&r->token, got);
   return mw_json_fail(r, "expected %s, got %s (%s)", mw_field_type_name(field), got, why);
@@ -33,7 +33,7 @@ static int number_text(struct mw_json_reader *r, const struct mw_field *field, s
 
 static int check_number(struct mw_json_reader *r, const struct mw_field *field, int rc) {
   if (rc == 0) return 0;
-  return wrong(r, field, rc == MW_ELIMIT ? "out of range" : "not an integer");
+  return fail_value(r, field, rc == MW_ELIMIT ? "out of range" : "not an integer");
 }
 
 static int read_int(struct mw_json_reader *r, const struct mw_field *field, int64_t min, int64_t max, int64_t *out) {
@@ -187,7 +187,7 @@ static int read_enum(struct mw_json_reader *r, const struct mw_field *field, int
   int rc = read_int(r, field, INT32_MIN, INT32_MAX, &number);
   if (rc != 0) return rc;
   if (field->enumeration->closed && !mw_enum_by_number(field->enumeration, (int32_t)number))
-    return wrong(r, field, "the enum is closed and has no such number");
+    return fail_value(r, field, "the enum is closed and has no such number");
   *out = (int32_t)number;
   return 0;
 }

@@ -63,12 +63,12 @@ static int add_alias(struct search *s, const char *name, const char *other) {
   return alias->name && alias->other ? 0 : no_memory(s);
 }
 
-/* Records that a file or folder was found at `path`. Sets `again` if it was found before under another name. */
-static int note(struct search *s, const struct stat *info, const char *path, bool *again) {
+/* Records that a file or folder was found at `path`. Sets `seen_before` if it was found before under another name. */
+static int record(struct search *s, const struct stat *info, const char *path, bool *seen_before) {
   const struct identity identity = {info->st_dev, info->st_ino};
   const struct mw_slice key = mw_slice(&identity, sizeof identity);
   const char *name = mw_map_get(&s->found, key);
-  *again = name != NULL;
+  *seen_before = name != NULL;
   if (name) return add_alias(s, name, path);
   char *copy = strdup(path);
   if (copy && mw_map_set(&s->found, key, copy) == 0) return 0;
@@ -85,19 +85,19 @@ static int refuse(struct search *s, const char *path, mode_t mode) {
 }
 
 /* `path` is relative to the root. */
-static int look_at(struct search *s, const char *path, const char *name) {
+static int visit(struct search *s, const char *path, const char *name) {
   struct mw_buf full = MW_BUF_INIT;
   struct stat info;
   if (mw_buf_printf(&full, "%s/%s", s->root, path) != 0) return no_memory(s);
   int found = stat(mw_buf_str(&full), &info);
   mw_buf_fini(&full);
   if (found != 0) return 0; /* a dangling link, or deleted meanwhile */
-  bool again, folder = S_ISDIR(info.st_mode);
+  bool seen_before, folder = S_ISDIR(info.st_mode);
   if (!folder && !has_suffix(name, s->suffix)) return 0;
   if (!folder && !S_ISREG(info.st_mode)) return refuse(s, path, info.st_mode);
-  int rc = note(s, &info, path, &again);
+  int rc = record(s, &info, path, &seen_before);
   if (rc != 0) return rc;
-  return !folder ? add_file(s, path) : again ? 0 : search_folder(s, path);
+  return !folder ? add_file(s, path) : seen_before ? 0 : search_folder(s, path);
 }
 
 static int visible(const struct dirent *entry) { return entry->d_name[0] != '.'; }
@@ -118,7 +118,7 @@ static int search_folder(struct search *s, const char *path) {
     const char *name = entries[i]->d_name;
     mw_buf_clear(&full);
     if (rc == 0 && mw_buf_printf(&full, "%s%s%s", path, *path ? "/" : "", name) != 0) rc = no_memory(s);
-    if (rc == 0) rc = look_at(s, mw_buf_str(&full), name);
+    if (rc == 0) rc = visit(s, mw_buf_str(&full), name);
     free(entries[i]);
   }
   free(entries);
@@ -133,8 +133,8 @@ static int compare_paths(const void *a, const void *b) {
 int mw_find_files(struct mw_file_list *out, const char *dir, const char *suffix, struct mw_err *err) {
   struct search s = {.root = dir, .suffix = suffix, .err = err};
   struct stat root;
-  bool again;
-  int rc = stat(dir, &root) == 0 ? note(&s, &root, "", &again) : 0;
+  bool seen_before;
+  int rc = stat(dir, &root) == 0 ? record(&s, &root, "", &seen_before) : 0;
   if (rc == 0) rc = search_folder(&s, "");
   size_t cursor = 0;
   for (void *path; (path = mw_map_next(&s.found, &cursor, NULL)) != NULL;) free(path);

@@ -30,7 +30,7 @@ struct compilation {
   size_t n;
   int *inherited; /* -1 for those not open. Of the roots, all but the first, which is protoc's working directory */
   size_t n_inherited;
-  bool options; /* load DESCRIPTOR first */
+  bool with_descriptor; /* load DESCRIPTOR first */
   struct mw_protoc_findings findings;
   struct mw_err *err;
 };
@@ -93,8 +93,8 @@ static int put_arguments(struct compilation *c, size_t first, struct mw_buf *out
   }
   if (rc == 0) rc = mw_buf_printf(out, "--proto_path=" DESCRIPTOR "=/proc/self/fd/%d%c", fd[DESCRIPTOR_TEXT], 0);
   ++*count;
-  if (rc == 0 && c->options) rc = mw_buf_append(out, DESCRIPTOR, sizeof DESCRIPTOR);
-  *count += c->options;
+  if (rc == 0 && c->with_descriptor) rc = mw_buf_append(out, DESCRIPTOR, sizeof DESCRIPTOR);
+  *count += c->with_descriptor;
   for (size_t i = first; i < c->n && rc == 0; i++, ++*count) {
     rc = mw_buf_printf(out, "./%s%c", c->files[i], 0); /* "./" keeps a name with a leading dash from being an option */
   }
@@ -135,8 +135,8 @@ static bool lacks_options(struct mw_slice errors) {
 static int run_with_options(struct compilation *c, size_t first, struct mw_buf *set, struct mw_buf *errors,
                             int *status) {
   int rc = run(c, first, set, errors, status);
-  if (rc != 0 || *status == 0 || c->options || !lacks_options(mw_buf_slice(errors))) return rc;
-  c->options = true;
+  if (rc != 0 || *status == 0 || c->with_descriptor || !lacks_options(mw_buf_slice(errors))) return rc;
+  c->with_descriptor = true;
   mw_buf_clear(set);
   mw_buf_clear(errors);
   return run(c, first, set, errors, status);
@@ -151,16 +151,16 @@ static bool is_about(struct mw_slice line, const char *file) {
 }
 
 /* Returns the index of the file that protoc stopped at: from `first` on, the first file with an error; n for none. */
-static size_t find_culprit(const struct compilation *c, size_t first, struct mw_slice errors) {
-  size_t culprit = c->n;
+static size_t find_failed_file(const struct compilation *c, size_t first, struct mw_slice errors) {
+  size_t failed = c->n;
   while (errors.len > 0) {
     struct mw_slice line = mw_protoc_take_line(&errors);
     if (mw_protoc_is_warning(line)) continue;
-    for (size_t i = first; i < culprit; i++) {
-      if (is_about(line, c->files[i])) culprit = i;
+    for (size_t i = first; i < failed; i++) {
+      if (is_about(line, c->files[i])) failed = i;
     }
   }
-  return culprit;
+  return failed;
 }
 
 /* Removes DESCRIPTOR from the beginning of the set if protoc was made to load it. */
@@ -168,7 +168,7 @@ static struct mw_slice without_descriptor(const struct compilation *c, struct mw
   static const char name[] = "\x0a\x20" DESCRIPTOR; /* start of the file: field 1, 32 bytes */
   struct mw_slice rest = set;
   struct mw_wire_field file;
-  if (!c->options || !mw_wire_take(&rest, 0, &file) || file.wire != MW_WIRE_LEN) return set;
+  if (!c->with_descriptor || !mw_wire_take(&rest, 0, &file) || file.wire != MW_WIRE_LEN) return set;
   struct mw_slice value = mw_wire_value(&file);
   bool first = value.len >= sizeof name - 1 && memcmp(value.data, name, sizeof name - 1) == 0;
   for (size_t i = 0; first && i < c->n; i++) first = strcmp(c->files[i], DESCRIPTOR) != 0;
@@ -185,12 +185,12 @@ static int compile(struct compilation *c, struct mw_buf *out) {
     mw_buf_clear(&errors);
     rc = run_with_options(c, first, &set, &errors, &status);
     if (rc != 0 || status == 0) break;
-    size_t culprit = find_culprit(c, first, mw_buf_slice(&errors));
+    size_t failed = find_failed_file(c, first, mw_buf_slice(&errors));
     rc = mw_protoc_report(&c->findings, mw_buf_slice(&errors));
     if (rc == 0 && c->findings.code == 0) {
       rc = mw_err_set(c->err, MW_EIO, "%s: protoc ended with status %d and no error message", c->roots[0], status);
     }
-    first = culprit + 1;
+    first = failed + 1;
   }
   if (rc == 0) rc = c->findings.code;
   struct mw_slice own = without_descriptor(c, mw_buf_slice(&set));

@@ -16,8 +16,8 @@
 
 enum { OUT, ERRORS, N_STREAMS };
 enum {
-  LOOK_MS = 10,  /* interval of polling for the end, on kernels without pidfd */
-  LAST_MS = 1000 /* after the end or a kill: time for the rest of the output and for the process to go */
+  POLL_MS = 10,   /* interval of polling for the end, on kernels without pidfd */
+  GRACE_MS = 1000 /* after the end or a kill: time for the rest of the output and for the process to go */
 };
 
 /* ---- pipes ---- */
@@ -100,7 +100,7 @@ static bool is_stopped(const struct mw_subprocess_bounds *bounds) {
 }
 
 /* Registers the program; from now on it can be stopped. */
-static void begin(struct mw_subprocess_bounds *bounds, pid_t pid) {
+static void register_program(struct mw_subprocess_bounds *bounds, pid_t pid) {
   pthread_mutex_lock(&lock);
   bounds->group = pid;
   mw_list_push(&running, &bounds->link);
@@ -108,7 +108,7 @@ static void begin(struct mw_subprocess_bounds *bounds, pid_t pid) {
   pthread_mutex_unlock(&lock);
 }
 
-static void end(struct mw_subprocess_bounds *bounds) {
+static void unregister_program(struct mw_subprocess_bounds *bounds) {
   pthread_mutex_lock(&lock);
   bounds->group = 0;
   mw_list_remove(&bounds->link);
@@ -118,10 +118,10 @@ static void end(struct mw_subprocess_bounds *bounds) {
 /* ---- start ---- */
 
 /* Runs in the child, which may share the parent's memory until execvp(). Returns an errno. */
-static int become(const struct mw_command *command, const struct pipes *pipes, pid_t parent) {
+static int exec_program(const struct mw_command *command, const struct pipes *pipes, pid_t parent) {
   sigset_t none;
   sigemptyset(&none);
-  struct sigaction usual = {.sa_handler = SIG_DFL};
+  struct sigaction by_default = {.sa_handler = SIG_DFL};
   int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
   if (null < 0 || setpgid(0, 0) != 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) return errno;
   if (getppid() != parent) _exit(1); /* the parent has already ended */
@@ -132,7 +132,7 @@ static int become(const struct mw_command *command, const struct pipes *pipes, p
   for (size_t i = 0; i < command->n_inherited; i++) {
     if (fcntl(command->inherited[i], F_SETFD, 0) != 0) return errno;
   }
-  if (chdir(command->dir) != 0 || sigaction(SIGPIPE, &usual, NULL) != 0) return errno;
+  if (chdir(command->dir) != 0 || sigaction(SIGPIPE, &by_default, NULL) != 0) return errno;
   sigprocmask(SIG_SETMASK, &none, NULL);
   /* execvp() does not write to the arguments, although its prototype allows it. */
   execvp(command->argv[0], (char *const *)(uintptr_t)command->argv);
@@ -145,7 +145,7 @@ static pid_t spawn_blocked(const struct mw_command *command, const struct pipes 
   pid_t parent = getpid();
   pid_t pid = vfork();
   if (pid != 0) return pid;
-  int error = become(command, pipes, parent);
+  int error = exec_program(command, pipes, parent);
   _exit(write(report, &error, sizeof error) == sizeof error ? 127 : 126);
 }
 
@@ -201,10 +201,10 @@ static bool has_exited(const struct run *run) {
   return waitid(P_PID, (id_t)run->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == run->pid;
 }
 
-/* Kills the group. The rest of the output has LAST_MS to arrive. */
+/* Kills the group. The rest of the output has GRACE_MS to arrive. */
 static void kill_all(struct run *run) {
   kill(-run->pid, SIGKILL);
-  run->due = mw_time_add(mw_clock_real(), LAST_MS * (int64_t)MW_NS_PER_MS);
+  run->due = mw_time_add(mw_clock_real(), GRACE_MS * (int64_t)MW_NS_PER_MS);
 }
 
 static bool is_over(const struct run *run) {
@@ -218,7 +218,7 @@ static int wait_once(struct run *run) {
   for (int i = 0; i < N_STREAMS; i++) ready[i] = (struct pollfd){.fd = run->pipes.read[i], .events = POLLIN};
   ready[EXIT] = (struct pollfd){.fd = run->exited ? -1 : run->exit, .events = POLLIN};
   int64_t left = (run->due - mw_clock_real()) / MW_NS_PER_MS + 1;
-  if (run->exit < 0 && !run->exited && left > LOOK_MS) left = LOOK_MS;
+  if (run->exit < 0 && !run->exited && left > POLL_MS) left = POLL_MS;
   if (left < 0) left = 0;
   if (poll(ready, N_FDS, left < INT32_MAX ? (int)left : INT32_MAX) < 0) return errno == EINTR ? 0 : MW_EIO;
   int rc = 0;
@@ -264,7 +264,7 @@ static int collect(struct run *run) {
  * is not reaped. */
 static void wait_killed(struct run *run) {
   while (!run->exited && mw_clock_real() < run->due) {
-    poll(&(struct pollfd){.fd = run->exit, .events = POLLIN}, 1, LOOK_MS);
+    poll(&(struct pollfd){.fd = run->exit, .events = POLLIN}, 1, POLL_MS);
     run->exited = has_exited(run);
   }
 }
@@ -283,7 +283,7 @@ static int run_started(struct run *run, int *status) {
     wait_killed(run);
   }
   bool stopped = is_stopped(run->bounds);
-  end(run->bounds);
+  unregister_program(run->bounds);
   int reaped = reap(run, status);
   if (stopped) return mw_err_set(run->err, MW_ECLOSED, "%s: was stopped", run->name);
   if (rc != 0) return rc;
@@ -292,7 +292,7 @@ static int run_started(struct run *run, int *status) {
 
 int mw_subprocess_run(const struct mw_command *command, struct mw_buf *out, struct mw_buf *errors, int *status,
                       struct mw_err *err) {
-  struct mw_subprocess_bounds usual = {0}, *bounds = current ? current : &usual;
+  struct mw_subprocess_bounds defaults = {0}, *bounds = current ? current : &defaults;
   struct run run = {
       .name = command->argv[0], .bounds = bounds, .into = {out, errors}, .starts = {out->len, errors->len}, .err = err};
   if (is_stopped(bounds)) return mw_err_set(err, MW_ECLOSED, "%s: was stopped", run.name);
@@ -305,7 +305,7 @@ int mw_subprocess_run(const struct mw_command *command, struct mw_buf *out, stru
     int code = failure == ENOMEM ? MW_ENOMEM : failure == ENOENT ? MW_ENOTFOUND : MW_EIO;
     return mw_err_set(err, code, "%s: cannot be run: %s", run.name, strerror(failure));
   }
-  begin(bounds, run.pid);
+  register_program(bounds, run.pid);
   close_end(&run.pipes.write[OUT]);
   close_end(&run.pipes.write[ERRORS]);
   run.exit = (int)syscall(SYS_pidfd_open, run.pid, 0);

@@ -122,7 +122,7 @@ struct comparison {
 };
 
 /* Releases the texts. `rc` is the result of writing them. Fails with both texts unless `same`. */
-static int end(struct comparison *c, int rc, bool same) {
+static int finish_comparison(struct comparison *c, int rc, bool same) {
   if (rc != 0) {
     rc = mw_build_no_memory(c->b);
   } else if (!same) {
@@ -160,7 +160,7 @@ static int check_enum(struct mw_builder *b, const char *scope, const EnumProto *
   struct comparison c = {b, copy, full_name, MW_BUF_INIT, MW_BUF_INIT};
   rc = put_enum(&c.expected, own);
   if (rc == 0) rc = put_enum(&c.got, proto);
-  return end(&c, rc, enums_agree(own, proto));
+  return finish_comparison(&c, rc, enums_agree(own, proto));
 }
 
 static int check_message(struct mw_builder *b, const char *scope, const MessageProto *own) {
@@ -173,7 +173,7 @@ static int check_message(struct mw_builder *b, const char *scope, const MessageP
   struct comparison c = {b, copy, full_name, MW_BUF_INIT, MW_BUF_INIT};
   rc = put_message(&c.expected, &b->scratch, own, true);
   if (rc == 0) rc = put_message(&c.got, &b->scratch, plan->proto, plan->proto3);
-  rc = end(&c, rc, rc == 0 && mw_slice_eq(mw_buf_slice(&c.expected), mw_buf_slice(&c.got)));
+  rc = finish_comparison(&c, rc, rc == 0 && mw_slice_eq(mw_buf_slice(&c.expected), mw_buf_slice(&c.got)));
   for (size_t i = 0; i < own->n_enum_type && rc == 0; i++) rc = check_enum(b, full_name, own->enum_type[i]);
   for (size_t i = 0; i < own->n_nested_type && rc == 0; i++) rc = check_message(b, full_name, own->nested_type[i]);
   return rc;
@@ -198,7 +198,7 @@ static int check_service(struct mw_builder *b, const char *scope, const ServiceP
       struct comparison c = {b, copy, mw_build_join(b, full_name, own->method[i]->name), MW_BUF_INIT, MW_BUF_INIT};
       rc = c.full_name ? put_method(&c.expected, own->method[i]) : MW_ENOMEM;
       if (rc == 0) rc = put_method(&c.got, proto->method[k]);
-      rc = end(&c, rc, rc == 0 && mw_slice_eq(mw_buf_slice(&c.expected), mw_buf_slice(&c.got)));
+      rc = finish_comparison(&c, rc, rc == 0 && mw_slice_eq(mw_buf_slice(&c.expected), mw_buf_slice(&c.got)));
     }
   }
   return rc;
@@ -215,7 +215,7 @@ static bool is_one_of(const char *name, const char *const *names) {
 
 /* True if code relies on a top-level message, enum or service of a built-in file. Newer copies of the others may have
  * further fields. */
-static bool relied_on(const FileProto *file, const char *name) {
+static bool is_shape_fixed(const FileProto *file, const char *name) {
   static const char *const free_files[] = {"google/protobuf/api.proto",
                                            "google/protobuf/descriptor.proto",
                                            "google/protobuf/source_context.proto",
@@ -229,10 +229,10 @@ static bool relied_on(const FileProto *file, const char *name) {
 static int check_file(struct mw_builder *b, const FileProto *own) {
   int rc = 0;
   for (size_t i = 0; i < own->n_enum_type && rc == 0; i++) {
-    if (relied_on(own, own->enum_type[i]->name)) rc = check_enum(b, own->package, own->enum_type[i]);
+    if (is_shape_fixed(own, own->enum_type[i]->name)) rc = check_enum(b, own->package, own->enum_type[i]);
   }
   for (size_t i = 0; i < own->n_message_type && rc == 0; i++) {
-    if (relied_on(own, own->message_type[i]->name)) rc = check_message(b, own->package, own->message_type[i]);
+    if (is_shape_fixed(own, own->message_type[i]->name)) rc = check_message(b, own->package, own->message_type[i]);
   }
   for (size_t i = 0; i < own->n_service && rc == 0; i++) rc = check_service(b, own->package, own->service[i]);
   return rc;

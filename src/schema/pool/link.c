@@ -72,7 +72,7 @@ static int name_field(struct mw_builder *b, const char *where, const FieldProto 
 }
 
 /* Applies label and options. The field's kind is already set. */
-static int qualify(struct mw_builder *b, const char *where, const FieldProto *proto, struct mw_field *field) {
+static int apply_label(struct mw_builder *b, const char *where, const FieldProto *proto, struct mw_field *field) {
   int label = proto->has_label ? (int)proto->label : LABEL_OPTIONAL;
   if (label < LABEL_OPTIONAL || label > LABEL_REPEATED) {
     return mw_build_fail(b, MW_EFORMAT, "%s: label %d: expected optional, required or repeated", where, label);
@@ -83,8 +83,8 @@ static int qualify(struct mw_builder *b, const char *where, const FieldProto *pr
   field->repeated = label == LABEL_REPEATED;
   field->required = label == LABEL_REQUIRED;
   field->has_presence = !field->repeated && (!b->proto3 || field->kind == MW_KIND_MESSAGE || proto->has_oneof_index);
-  bool says_packed = proto->options && proto->options->has_packed;
-  field->packed = field->repeated && packable(field->kind) && (says_packed ? proto->options->packed : b->proto3);
+  bool has_packed_option = proto->options && proto->options->has_packed;
+  field->packed = field->repeated && packable(field->kind) && (has_packed_option ? proto->options->packed : b->proto3);
   if (field->message && field->message->map_entry) {
     if (!field->repeated) return mw_build_fail(b, MW_EFORMAT, "%s: a map must be repeated", where);
     field->map = true;
@@ -117,7 +117,7 @@ int mw_build_field(struct mw_builder *b, const char *type, const FieldProto *pro
   field->number = (uint32_t)proto->number;
   int rc = name_field(b, where, proto, field);
   if (rc == 0) rc = link_type(b, where, proto, field);
-  if (rc == 0) rc = qualify(b, where, proto, field);
+  if (rc == 0) rc = apply_label(b, where, proto, field);
   if (rc == 0) rc = link_default(b, where, proto, field);
   return rc;
 }

@@ -35,7 +35,7 @@ struct piece {
 /* State of a field while its message is being written. */
 struct slot {
   uint32_t first, last; /* pieces of a singular submessage, or NONE */
-  uint32_t holder;      /* in the slot of a oneof's first member: number of the set member, or 0 */
+  uint32_t set_number;  /* in the slot of a oneof's first member: number of the set member, or 0 */
 };
 
 struct normaliser {
@@ -94,16 +94,16 @@ static int write_submessage(struct normaliser *n, const struct mw_field *field, 
 }
 
 /* True if the last value of a map entry is unknown to its closed enum. */
-static bool entry_is_stray(const struct mw_field *map, const struct mw_wire_field *entry) {
+static bool entry_has_unknown_enum(const struct mw_field *map, const struct mw_wire_field *entry) {
   const struct mw_field *value = mw_field_by_number(map->message, 2);
   if (!value || value->kind != MW_KIND_ENUM || !value->enumeration->closed) return false;
-  bool stray = false;
+  bool unknown = false;
   struct mw_wire_field f;
   for (const uint8_t *at = entry->value; at < entry->end; at = f.end) {
     if (mw_wire_next(at, entry->end, MW_WIRE_NUMBER_MAX, MW_MESSAGE_DEPTH, &f) != MW_WIRE_OK) break;
-    if (f.number == 2 && f.wire == MW_WIRE_VARINT) stray = mw_wire_unknown_enum(value->enumeration, f.varint);
+    if (f.number == 2 && f.wire == MW_WIRE_VARINT) unknown = mw_wire_unknown_enum(value->enumeration, f.varint);
   }
-  return stray;
+  return unknown;
 }
 
 /* Splits packed values of a closed enum: writes known ones one by one, carries unknown ones. */
@@ -122,12 +122,12 @@ static int write_packed_enum(struct normaliser *n, const struct mw_field *field,
 
 /* Makes `field` the set member of its oneof and drops the pieces of the previous one. */
 static void set_member(const struct mw_message_type *type, struct slot *slots, const struct mw_field *field) {
-  uint32_t *holder = &slots[field->oneof->members[0] - type->fields].holder;
-  if (*holder != 0 && *holder != field->number) {
-    struct slot *old = &slots[mw_field_by_number(type, *holder) - type->fields];
+  uint32_t *set_number = &slots[field->oneof->members[0] - type->fields].set_number;
+  if (*set_number != 0 && *set_number != field->number) {
+    struct slot *old = &slots[mw_field_by_number(type, *set_number) - type->fields];
     old->first = old->last = NONE;
   }
-  *holder = field->number;
+  *set_number = field->number;
 }
 
 /* True for an unknown enum value in a map entry that is not carried as a whole: a later value replaces it. Kept among
@@ -140,7 +140,7 @@ static bool is_replaced(const struct mw_message_type *type, const struct mw_fiel
 
 static bool is_unknown(const struct mw_field *field, const struct mw_wire_field *f) {
   if (!mw_wire_fits(field, f->wire)) return true;
-  if (field->map) return entry_is_stray(field, f);
+  if (field->map) return entry_has_unknown_enum(field, f);
   return field->kind == MW_KIND_ENUM && f->wire == MW_WIRE_VARINT &&
          mw_wire_unknown_enum(field->enumeration, f->varint);
 }

@@ -9,7 +9,7 @@
 #include "schema/wire/message.h"
 #include "schema/wire/wire.h"
 
-struct step {
+struct path_step {
   const struct mw_field *field; /* NULL for an unknown field */
   uint32_t number;              /* 0 for the message itself */
   size_t index;                 /* in a repeated field */
@@ -19,8 +19,8 @@ struct scanner {
   struct mw_scan result;
   uint32_t last_number;
   const char *reason;
-  struct step trail[MW_MESSAGE_DEPTH + 1]; /* innermost first */
-  size_t n_trail;
+  struct path_step error_path[MW_MESSAGE_DEPTH + 1]; /* innermost first */
+  size_t n_error_path;
 };
 
 /* Allocations of protobuf-c besides the values, as versions 1.4.1 and 1.5.2 make them. */
@@ -73,7 +73,7 @@ static size_t count_before(const uint8_t *begin, const uint8_t *end, uint32_t nu
 static void add_step(struct scanner *s, const struct mw_field *field, uint32_t number, const uint8_t *begin,
                      const uint8_t *at) {
   size_t index = field && field->repeated ? count_before(begin, at, number) : 0;
-  s->trail[s->n_trail++] = (struct step){field, number, index};
+  s->error_path[s->n_error_path++] = (struct path_step){field, number, index};
 }
 
 /* Tries the last field and the next one first: most fields are in the order of their numbers, or repeated. */
@@ -197,8 +197,8 @@ static int scan_message(struct scanner *s, const struct mw_message_type *type, c
 /* Writes "tasks.Task.tags[3].x", or "tasks.Task: field 7" for an unknown field. */
 static void write_path(const struct scanner *s, const struct mw_message_type *type, struct mw_buf *path) {
   int code = mw_buf_puts(path, type->full_name);
-  for (size_t i = s->n_trail; i > 0 && code == 0; i--) {
-    const struct step *step = &s->trail[i - 1];
+  for (size_t i = s->n_error_path; i > 0 && code == 0; i--) {
+    const struct path_step *step = &s->error_path[i - 1];
     if (!step->field) {
       if (step->number != 0) code = mw_buf_printf(path, ": field %u", step->number);
     } else if (step->field->repeated) {
@@ -212,10 +212,10 @@ static void write_path(const struct scanner *s, const struct mw_message_type *ty
 int mw_scan(const struct mw_message_type *type, struct mw_slice bytes, uint32_t last_number, struct mw_scan *out,
             struct mw_err *err) {
   if (bytes.len > INT_MAX) return mw_err_set(err, MW_ELIMIT, "%s: over 2 GiB, the limit of protobuf", type->full_name);
-  struct scanner s; /* not cleared: the trail is written before it is read */
+  struct scanner s; /* not cleared: the error_path is written before it is read */
   s.result = (struct mw_scan){.plain = true};
   s.last_number = last_number;
-  s.n_trail = 0;
+  s.n_error_path = 0;
   const uint8_t *begin = bytes.len ? bytes.data : (const uint8_t *)"";
   int code = scan_message(&s, type, begin, begin + bytes.len, 0);
   if (code == 0) {

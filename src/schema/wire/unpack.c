@@ -55,16 +55,16 @@ enum { LONG = 4096 }; /* smallest message, in bytes, for which a view pays */
 
 /* Finds a singular string or bytes field of the message itself that has at least half of its bytes. Returns NULL if
  * there is none, or if a later field overrides it. */
-static const struct mw_field *find_bulk(const struct mw_message_type *type, struct mw_slice bytes,
-                                        struct mw_wire_field *bulk) {
+static const struct mw_field *find_large(const struct mw_message_type *type, struct mw_slice bytes,
+                                         struct mw_wire_field *large) {
   const uint8_t *at = bytes.data, *end = at + bytes.len;
   size_t half = bytes.len / 2;
   if (bytes.len < LONG) return NULL;
   do {
-    if ((size_t)(end - at) < half || mw_wire_next(at, end, MW_WIRE_NUMBER_MAX, 0, bulk) != MW_WIRE_OK) return NULL;
-    at = bulk->end;
-  } while ((size_t)(bulk->end - bulk->value) < half);
-  const struct mw_field *field = mw_field_by_number(type, bulk->number);
+    if ((size_t)(end - at) < half || mw_wire_next(at, end, MW_WIRE_NUMBER_MAX, 0, large) != MW_WIRE_OK) return NULL;
+    at = large->end;
+  } while ((size_t)(large->end - large->value) < half);
+  const struct mw_field *field = mw_field_by_number(type, large->number);
   if (!field || field->repeated || (field->kind != MW_KIND_STRING && field->kind != MW_KIND_BYTES)) return NULL;
   struct mw_wire_field f;
   for (; at < end; at = f.end) {
@@ -75,21 +75,21 @@ static const struct mw_field *find_bulk(const struct mw_message_type *type, stru
   return field;
 }
 
-/* Unpacks the message as if the bulk field were empty, then points the field at its bytes. */
+/* Unpacks the message as if the large field were empty, then points the field at its bytes. */
 static int unpack_around(const struct mw_message_type *type, struct mw_slice bytes, const struct mw_field *field,
-                         const struct mw_wire_field *bulk, struct mw_arena *arena, ProtobufCMessage **out,
+                         const struct mw_wire_field *large, struct mw_arena *arena, ProtobufCMessage **out,
                          struct mw_err *err) {
-  size_t before = (size_t)(bulk->body - bytes.data), after = (size_t)(bytes.data + bytes.len - bulk->end);
+  size_t before = (size_t)(large->body - bytes.data), after = (size_t)(bytes.data + bytes.len - large->end);
   uint8_t *rest = mw_arena_alloc(arena, before + 1 + after);
   if (!rest) return mw_err_set(err, MW_ENOMEM, "%s: no memory to unpack %zu bytes", type->full_name, bytes.len);
   memcpy(rest, bytes.data, before);
   rest[before] = 0; /* the length */
-  if (after > 0) memcpy(rest + before + 1, bulk->end, after);
+  if (after > 0) memcpy(rest + before + 1, large->end, after);
   int code = unpack_plain(type, mw_slice(rest, before + 1 + after), arena, out, err);
   if (code != 0) return code;
   ProtobufCBinaryData *data = mw_field_value(*out, field);
-  data->data = (uint8_t *)(uintptr_t)bulk->value;
-  data->len = (size_t)(bulk->end - bulk->value);
+  data->data = (uint8_t *)(uintptr_t)large->value;
+  data->len = (size_t)(large->end - large->value);
   return 0;
 }
 
@@ -98,15 +98,15 @@ static int unpack_around(const struct mw_message_type *type, struct mw_slice byt
 static int unpack(const struct mw_message_type *type, struct mw_slice bytes, bool view, struct mw_arena *arena,
                   ProtobufCMessage **out, struct mw_err *err) {
   struct mw_scan scan;
-  struct mw_wire_field bulk;
+  struct mw_wire_field large;
   ProtobufCMessage *message = NULL;
   int code = mw_scan(type, bytes, MW_WIRE_NUMBER_MAX, &scan, err);
   if (code != 0) return code;
   if (scan.plain) {
     code = check_cost(type, scan.cost, arena, err);
-    const struct mw_field *field = code == 0 && view ? find_bulk(type, bytes, &bulk) : NULL;
+    const struct mw_field *field = code == 0 && view ? find_large(type, bytes, &large) : NULL;
     if (field) {
-      code = unpack_around(type, bytes, field, &bulk, arena, &message, err);
+      code = unpack_around(type, bytes, field, &large, arena, &message, err);
     } else if (code == 0) {
       code = unpack_plain(type, bytes, arena, &message, err);
     }
