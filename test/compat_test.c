@@ -156,7 +156,7 @@ static void test_types(void **state) {
        "proto/a.proto:6: FIELD_WIRE_COMPATIBLE_TYPE: p.M.a: was int32, is string\n"},
       /* a number reused for another field */
       {M3("int32 a = 1;"), M3("string b = 1;"),
-       "proto/a.proto:3: FIELD_WIRE_COMPATIBLE_TYPE: p.M.b: was int32, is string (the number was that of a)\n"},
+       "proto/a.proto:3: FIELD_WIRE_COMPATIBLE_TYPE: p.M.b: was int32, is string (the number belonged to a)\n"},
       /* messages are identified by their full name */
       {P3 "message A {} message B {} message M { A a = 1; }", P3 "message A {} message B {}\nmessage M { B a = 1; }",
        "proto/a.proto:3: FIELD_WIRE_COMPATIBLE_TYPE: p.M.a: was p.A, is p.B\n"},
@@ -180,7 +180,7 @@ static void test_types(void **state) {
       {M2("optional group G = 1 { }"), M2("message G {} optional G g = 1;"),
        "proto/a.proto:3: FIELD_WIRE_COMPATIBLE_TYPE: p.M.g: was group p.M.G, is p.M.G\n"},
       {M2("optional group G = 1 { }"), M2("optional group H = 1 { }"),
-       "proto/a.proto:3: FIELD_WIRE_COMPATIBLE_TYPE: p.M.h: was group p.M.G, is group p.M.H (the number was that of "
+       "proto/a.proto:3: FIELD_WIRE_COMPATIBLE_TYPE: p.M.h: was group p.M.G, is group p.M.H (the number belonged to "
        "g)\n"},
   };
   CHECK_ALL(edits);
@@ -246,8 +246,8 @@ static void test_oneofs(void **state) {
       {M3("oneof o { int32 a = 1; }"), M3("oneof n { int32 a = 1; }"),
        "proto/a.proto:3: FIELD_SAME_ONEOF: p.M.a: was in oneof o, is in oneof n\n"},
       {M3("oneof o { int32 a = 1; int32 b = 2; }"), M3("oneof o { int32 a = 1; }"),
-       "proto/a.proto:2: FIELD_NO_DELETE_UNLESS_NUMBER_RESERVED: p.M.b: was deleted, its number must not be used "
-       "again: expected \"reserved 2;\"\n"},
+       "proto/a.proto:2: FIELD_NO_DELETE_UNLESS_NUMBER_RESERVED: p.M.b: was deleted without reserving its number: "
+       "expected \"reserved 2;\"\n"},
   };
   CHECK_ALL(edits);
 }
@@ -302,8 +302,7 @@ static void test_defaults(void **state) {
 
 #define DELETED(type, name, number)                        \
   "FIELD_NO_DELETE_UNLESS_NUMBER_RESERVED: " type "." name \
-  ": was deleted, its number must not be used again: "     \
-  "expected \"reserved " number ";\"\n"
+  ": was deleted without reserving its number: expected \"reserved " number ";\"\n"
 
 static void test_deleted_fields(void **state) {
   static const struct edit edits[] = {
@@ -335,7 +334,7 @@ static void test_deleted_fields(void **state) {
 }
 
 static void test_reserved_of_messages(void **state) {
-#define FREED(number) "proto/a.proto:2: RESERVED_MESSAGE_NO_DELETE: p.M: number " number " was reserved, is not\n"
+#define FREED(number) "proto/a.proto:2: RESERVED_MESSAGE_NO_DELETE: p.M: number " number " was reserved, is no longer\n"
   static const struct edit edits[] = {
       {M3("reserved 5;"), M3("reserved 5, 7;"), ""},
       {M3("reserved 5 to 9;"), M3("reserved 1 to 20;"), ""},
@@ -349,7 +348,7 @@ static void test_reserved_of_messages(void **state) {
       {M3("reserved 5 to max;"), M3("reserved 5 to 1000;"), FREED("1001")},
       {M3("reserved 1, 3;"), M3(""), FREED("1") FREED("3")},
       {M3("reserved \"a\", \"b\";"), M3("reserved \"b\";"),
-       "proto/a.proto:2: RESERVED_MESSAGE_NO_DELETE: p.M: the name \"a\" was reserved, is not\n"},
+       "proto/a.proto:2: RESERVED_MESSAGE_NO_DELETE: p.M: the name \"a\" was reserved, is no longer\n"},
   };
   CHECK_ALL(edits);
 }
@@ -404,9 +403,9 @@ static void test_proto2_and_proto3(void **state) {
 static void test_enums(void **state) {
 #define VALUE_DELETED(name, number)                                         \
   "proto/a.proto:2: ENUM_VALUE_NO_DELETE_UNLESS_NUMBER_RESERVED: p.E." name \
-  ": was deleted, its number must not "                                     \
-  "be used again: expected \"reserved " number ";\"\n"
-#define VALUE_FREED(number) "proto/a.proto:2: RESERVED_ENUM_NO_DELETE: p.E: number " number " was reserved, is not\n"
+  ": was deleted without reserving its number: expected \"reserved " number ";\"\n"
+#define VALUE_FREED(number) \
+  "proto/a.proto:2: RESERVED_ENUM_NO_DELETE: p.E: number " number " was reserved, is no longer\n"
   static const struct edit edits[] = {
       {E3("A = 0;"), E3("A = 0; B = 1;"), ""},
       {E3("A = 0; B = 1;"), E3("A = 0; RENAMED = 1;"), ""},
@@ -425,10 +424,10 @@ static void test_enums(void **state) {
       {E3("A = 0; reserved 2 to max;"), E3("A = 0; reserved 2 to 2147483646;"), VALUE_FREED("2147483647")},
       {E3("A = 0; reserved 2;"), E3("A = 0; B = 2;"), VALUE_FREED("2")},
       {E3("A = 0; reserved \"B\";"), E3("A = 0;"),
-       "proto/a.proto:2: RESERVED_ENUM_NO_DELETE: p.E: the name \"B\" was reserved, is not\n"},
+       "proto/a.proto:2: RESERVED_ENUM_NO_DELETE: p.E: the name \"B\" was reserved, is no longer\n"},
       {P2 "message M { enum E { A = 1; B = 2; } }", P2 "message M {\nenum E { A = 1; } }",
-       "proto/a.proto:3: ENUM_VALUE_NO_DELETE_UNLESS_NUMBER_RESERVED: p.M.E.B: was deleted, its number must not be "
-       "used again: expected \"reserved 2;\"\n"},
+       "proto/a.proto:3: ENUM_VALUE_NO_DELETE_UNLESS_NUMBER_RESERVED: p.M.E.B: was deleted without reserving its "
+       "number: expected \"reserved 2;\"\n"},
   };
   CHECK_ALL(edits);
 }

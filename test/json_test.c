@@ -251,9 +251,9 @@ static void test_oneofs(void **state) {
   same("{\"cValue\":null}");
   check("{\"cInt\": null, \"cString\": \"a\"}", "{\"cString\":\"a\"}");
   refuse("{\"cInt\": 1, \"cString\": \"a\"}",
-         "1:24: json.All.c_string: the oneof \"choice\" is set already, by \"c_int\"");
+         "1:24: json.All.c_string: the oneof \"choice\" is already set by \"c_int\"");
   refuse("{\"cNull\": null, \"cInner\": {}}",
-         "1:27: json.All.c_inner: the oneof \"choice\" is set already, by \"c_null\"");
+         "1:27: json.All.c_inner: the oneof \"choice\" is already set by \"c_null\"");
 }
 
 /* ---- well-known types ---- */

@@ -289,7 +289,7 @@ static void test_no_syntax_line(void **state) {
   write_text("fine.proto", "message B { optional string x = 1; }");
   write_text("other.proto", "message C { optional Nix x = 1; }");
   assert_refused(MW_EFORMAT,
-                 "ROOT/a.proto:1:1: no syntax line, so that protoc reads proto2: begin the file with syntax = "
+                 "ROOT/a.proto:1:1: without a syntax line, protoc reads proto2: begin the file with syntax = "
                  "\"proto3\";\n"
                  "ROOT/a.proto:3:13: Expected \"required\", \"optional\", or \"repeated\".\n"
                  "ROOT/a.proto:3:27: Expected \"required\", \"optional\", or \"repeated\".\n"
@@ -564,9 +564,9 @@ static int run_within(struct mw_subprocess_bounds *bounds, const char *script, c
 static void test_a_program_may_take_some_time(void **state) {
   struct mw_subprocess_bounds bounds = {.time = MW_NS_PER_S / 5};
   assert_int_equal(run_within(&bounds, "true", NULL), 0);
-  assert_int_equal(run_within(&bounds, "sleep 1000", "sh: did not end within 0.2 s and was ended"), MW_ELIMIT);
+  assert_int_equal(run_within(&bounds, "sleep 1000", "sh: did not end within 0.2 s and was killed"), MW_ELIMIT);
   assert_int_equal(
-      run_within(&bounds, "sleep 1000 & exec >&- 2>&- sleep 1000", "sh: did not end within 0.2 s and was ended"),
+      run_within(&bounds, "sleep 1000 & exec >&- 2>&- sleep 1000", "sh: did not end within 0.2 s and was killed"),
       MW_ELIMIT);
   assert_false(mw_subprocess_runs(&bounds));
 }
@@ -574,8 +574,8 @@ static void test_a_program_may_take_some_time(void **state) {
 static void test_a_program_may_write_some_bytes(void **state) {
   struct mw_subprocess_bounds bounds = {.out_bytes = 1 << 20};
   assert_int_equal(run_within(&bounds, "head -c 1048576 /dev/zero", NULL), 0);
-  assert_int_equal(run_within(&bounds, "cat /dev/zero", "sh: wrote more than 1 MiB and was ended"), MW_ELIMIT);
-  assert_int_equal(run_within(&bounds, "cat /dev/zero >&2", "sh: wrote more than 4 MiB of errors and was ended"),
+  assert_int_equal(run_within(&bounds, "cat /dev/zero", "sh: wrote more than 1 MiB and was killed"), MW_ELIMIT);
+  assert_int_equal(run_within(&bounds, "cat /dev/zero >&2", "sh: wrote more than 4 MiB of errors and was killed"),
                    MW_ELIMIT);
 }
 

@@ -164,7 +164,7 @@ static void ends_at_the_budget(void **state) {
   put_times(&bytes, "0a00", 1 << 18);
   struct mw_err err = MW_ERR_INIT;
   assert_int_equal(mw_normalise(codec_type(wide, "wide.List"), mw_buf_slice(&bytes), 1 << 20, &plain, &err), MW_ELIMIT);
-  assert_string_equal(mw_err_text(&err), "wide.List: takes more than the 1048576 bytes of memory that are left");
+  assert_string_equal(mw_err_text(&err), "wide.List: takes more memory than the 1048576 bytes that remain");
   assert_true(plain.len < 1 << 14);
 
   mw_buf_clear(&bytes);

@@ -96,8 +96,10 @@ static const struct refusal refusals[] = {
     {FIELD("number: 1 type: TYPE_ENUM"), MW_EFORMAT, "a.proto: p.M.f: has no type"},
     {FIELD("number: 1 type: TYPE_MESSAGE type_name: '.p.N'"), MW_EFORMAT, "a.proto: p.M.f: there is no type \".p.N\""},
     {FIELD("number: 1 type: TYPE_MESSAGE type_name: '.p.M.f'"), MW_EFORMAT, "there is no type \".p.M.f\""},
-    {FIELD("number: 1 type: TYPE_ENUM type_name: '.p.M'"), MW_EFORMAT, "a.proto: p.M.f: \".p.M\" is of another kind"},
-    {FIELD("number: 1 type: TYPE_INT32 type_name: '.p.M'"), MW_EFORMAT, "\".p.M\" is of another kind"},
+    {FIELD("number: 1 type: TYPE_ENUM type_name: '.p.M'"), MW_EFORMAT,
+     "a.proto: p.M.f: \".p.M\" is not an enum, as the field's type requires"},
+    {FIELD("number: 1 type: TYPE_INT32 type_name: '.p.M'"), MW_EFORMAT,
+     "\".p.M\" is not a scalar, as the field's type requires"},
     {FIELD("number: 1 type: TYPE_INT32 json_name: '\\377'"), MW_EFORMAT, "p.M.f: the JSON name is not valid UTF-8"},
     /* oneofs */
     {MESSAGE("oneof_decl { name: 'o' }"), MW_EFORMAT, "a.proto: p.M: oneof \"o\" has no members"},

@@ -28,7 +28,7 @@ static void assert_plain(const struct mw_pool *pool, const char *type, const cha
   if (scan.plain != plain) fail_msg("%s of %s is taken for %s", hex, type, plain ? "special" : "plain");
 }
 
-#define TRUNCATED "truncated: it goes on past the end of its message"
+#define TRUNCATED "truncated: it extends past the end of its message"
 #define OVERLONG "a varint of more than 10 bytes, or of more than 5 in a tag or a length"
 #define BAD_NUMBER "a field number outside 1 to 536870911"
 
@@ -74,18 +74,18 @@ static void refuses_bad_utf8(void **state) {
 }
 
 static void refuses_unbalanced_groups(void **state) {
-  assert_refused("every.Leaf", "7c", "every.Leaf: field 15: the end of a group that did not begin");
+  assert_refused("every.Leaf", "7c", "every.Leaf: field 15: the end of a group without its start");
   assert_refused("every.Leaf", "7b", "every.Leaf: field 15: " TRUNCATED);
-  assert_refused("every.Leaf", "7b 74", "every.Leaf: field 15: the end of a group that did not begin");
-  assert_refused("every.Leaf", "7b 73 7c 74", "every.Leaf: field 15: the end of a group that did not begin");
+  assert_refused("every.Leaf", "7b 74", "every.Leaf: field 15: the end of a group without its start");
+  assert_refused("every.Leaf", "7b 73 7c 74", "every.Leaf: field 15: the end of a group without its start");
   assert_refused("every.Leaf", "0b 0e 0c", "every.Leaf.x: wire type 6 or 7; there are 0 to 5");
 }
 
 static void refuses_ragged_packed_values(void **state) {
   assert_refused("every.Every", "ca02 07 00000000000000",
-                 "every.Every.r_double[0]: packed values of 8 bytes whose length is no multiple of 8");
+                 "every.Every.r_double[0]: the length of packed 8-byte values is not a multiple of 8");
   assert_refused("every.Every", "d202 03 000000",
-                 "every.Every.r_float[0]: packed values of 4 bytes whose length is no multiple of 4");
+                 "every.Every.r_float[0]: the length of packed 4-byte values is not a multiple of 4");
 }
 
 static void names_the_element(void **state) {

@@ -415,13 +415,13 @@ class Protoc(EndsTest):
     def test_it_may_take_some_time(self):
         self.start_with("", "reload = { protoc_seconds = 1 }")
         self.save("sleeps")
-        self.wait_until(lambda: "/proto: protoc: did not end within 1 s and was ended" in self.logged(), "no end")
+        self.wait_until(lambda: "/proto: protoc: did not end within 1 s and was killed" in self.logged(), "no end")
         self.assert_gone()
 
     def test_it_may_write_some_bytes(self):
         self.start_with()
         self.save("writes")
-        self.wait_until(lambda: "/proto: protoc: wrote more than 256 MiB and was ended" in self.logged(), "no end")
+        self.wait_until(lambda: "/proto: protoc: wrote more than 256 MiB and was killed" in self.logged(), "no end")
         self.assert_gone()
 
     def test_a_server_that_starts_can_be_stopped(self):

@@ -40,7 +40,7 @@ static void report(const struct field_pair *pair, const char *rule, const char *
   bool renamed = strcmp(old, new) != 0;
   mw_compat_report(pair->messages->compat, mw_compat_place(message, &pair->path), rule, "%s.%s: %s%s%s%s",
                    message->full_name, new, words ? words : mw_err_name(MW_ENOMEM),
-                   renamed ? " (the number was that of " : "", renamed ? old : "", renamed ? ")" : "");
+                   renamed ? " (the number belonged to " : "", renamed ? old : "", renamed ? ")" : "");
   free(words);
 }
 

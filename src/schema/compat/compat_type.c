@@ -61,15 +61,15 @@ static void check_reserved(const struct mw_compat_pair *pair, const char *rule) 
     struct range range = range_at(pair->old, i);
     int64_t dropped = first_free(new, range);
     if (dropped >= range.end) continue;
-    mw_compat_report(pair->compat, mw_compat_place(new, &new->path), rule, "%s: number %lld was reserved, is not",
+    mw_compat_report(pair->compat, mw_compat_place(new, &new->path), rule, "%s: number %lld was reserved, is no longer",
                      new->full_name, (long long)dropped);
   }
   char *const *names;
   size_t n = reserved_names(pair->old, &names);
   for (size_t i = 0; i < n; i++) {
     if (reserves_name(new, names[i])) continue;
-    mw_compat_report(pair->compat, mw_compat_place(new, &new->path), rule, "%s: the name \"%s\" was reserved, is not",
-                     new->full_name, names[i]);
+    mw_compat_report(pair->compat, mw_compat_place(new, &new->path), rule,
+                     "%s: the name \"%s\" was reserved, is no longer", new->full_name, names[i]);
   }
 }
 
@@ -78,8 +78,8 @@ static void check_deleted(const struct mw_compat_pair *pair, const char *rule, c
   const struct mw_definition *new = pair->new;
   if (reserves_number(new, number)) return;
   mw_compat_report(pair->compat, mw_compat_place(new, &new->path), rule,
-                   "%s.%s: was deleted, its number must not be used again: expected \"reserved %d;\"", new->full_name,
-                   name, number);
+                   "%s.%s: was deleted without reserving its number: expected \"reserved %d;\"", new->full_name, name,
+                   number);
 }
 
 /* ---- messages ---- */

@@ -164,7 +164,7 @@ static int check_oneof(struct mw_json_reader *r, const ProtobufCMessage *message
   if (!field->oneof || *mw_field_case(message, field) == 0) return 0;
   for (size_t i = 0; i < field->oneof->n_members; i++) {
     if (field->oneof->members[i]->number == *mw_field_case(message, field))
-      return mw_json_fail(r, "the oneof \"%s\" is set already, by \"%s\"", field->oneof->name,
+      return mw_json_fail(r, "the oneof \"%s\" is already set by \"%s\"", field->oneof->name,
                           field->oneof->members[i]->name);
   }
   return 0;

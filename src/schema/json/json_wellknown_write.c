@@ -93,7 +93,8 @@ static int open_any(struct mw_json_writer *w, struct mw_slice url, struct mw_sli
   *type = mw_pool_message(w->pool, name);
   if (start == 0 || !*type) return mw_json_write_fail(w, "the schema has no message type for the Any \"%s\"", name);
   int rc = mw_message_unpack(*type, bytes, &w->arena, out, w->err);
-  if (rc == MW_EFORMAT) mw_json_write_fail(w, "the Any's bytes are no %s: %s", name, w->err ? mw_err_text(w->err) : "");
+  if (rc == MW_EFORMAT)
+    mw_json_write_fail(w, "the Any's bytes are not a %s: %s", name, w->err ? mw_err_text(w->err) : "");
   return rc;
 }
 

@@ -109,7 +109,7 @@ static int report_line(struct mw_protoc_findings *f, struct mw_slice line) {
   if (mw_proto_is_edition(text)) return report_edition(f);
   if (contains(line, label) && mw_proto_lacks_syntax(text)) {
     rc = add_words(f, MW_EFORMAT,
-                   "%s:1:1: no syntax line, so that protoc reads proto2: begin the file with syntax = "
+                   "%s:1:1: without a syntax line, protoc reads proto2: begin the file with syntax = "
                    "\"proto3\";",
                    f->file);
   }

@@ -233,15 +233,15 @@ static int check_bounds(struct run *run) {
   size_t out = run->into[OUT]->len - run->starts[OUT], errors = run->into[ERRORS]->len - run->starts[ERRORS];
   size_t limit = run->bounds->out_bytes ? run->bounds->out_bytes : MW_SUBPROCESS_OUT_BYTES;
   if (out > limit) {
-    return mw_err_set(run->err, MW_ELIMIT, "%s: wrote more than %zu MiB and was ended", run->name, limit >> 20);
+    return mw_err_set(run->err, MW_ELIMIT, "%s: wrote more than %zu MiB and was killed", run->name, limit >> 20);
   }
   if (errors > MW_SUBPROCESS_ERROR_BYTES) {
-    return mw_err_set(run->err, MW_ELIMIT, "%s: wrote more than %d MiB of errors and was ended", run->name,
+    return mw_err_set(run->err, MW_ELIMIT, "%s: wrote more than %d MiB of errors and was killed", run->name,
                       MW_SUBPROCESS_ERROR_BYTES >> 20);
   }
   if (run->exited || mw_clock_real() < run->due) return 0;
   int64_t time = run->bounds->time ? run->bounds->time : MW_SUBPROCESS_SECONDS * (int64_t)MW_NS_PER_S;
-  return mw_err_set(run->err, MW_ELIMIT, "%s: did not end within %g s and was ended", run->name,
+  return mw_err_set(run->err, MW_ELIMIT, "%s: did not end within %g s and was killed", run->name,
                     (double)time / MW_NS_PER_S);
 }
 
@@ -287,7 +287,7 @@ static int run_started(struct run *run, int *status) {
   int reaped = reap(run, status);
   if (stopped) return mw_err_set(run->err, MW_ECLOSED, "%s: was stopped", run->name);
   if (rc != 0) return rc;
-  return reaped == 0 ? 0 : mw_err_set(run->err, reaped, "%s: its end cannot be waited for", run->name);
+  return reaped == 0 ? 0 : mw_err_set(run->err, reaped, "%s: its exit status cannot be read", run->name);
 }
 
 int mw_subprocess_run(const struct mw_command *command, struct mw_buf *out, struct mw_buf *errors, int *status,

@@ -34,7 +34,12 @@ static int link_type(struct mw_builder *b, const char *where, const FieldProto *
     }
     int named = symbol->kind == MW_SYMBOL_MESSAGE ? MW_KIND_MESSAGE : MW_KIND_ENUM;
     if (kind == 0) kind = named;
-    if (kind != named) return mw_build_fail(b, MW_EFORMAT, "%s: \"%s\" is of another kind", where, proto->type_name);
+    if (kind != named) {
+      return mw_build_fail(b, MW_EFORMAT, "%s: \"%s\" is not %s, as the field's type requires", where, proto->type_name,
+                           kind == MW_KIND_MESSAGE ? "a message"
+                           : kind == MW_KIND_ENUM  ? "an enum"
+                                                   : "a scalar");
+    }
     if (kind == MW_KIND_MESSAGE) field->message = symbol->type;
     if (kind == MW_KIND_ENUM) field->enumeration = symbol->type;
   } else if (kind < MW_KIND_DOUBLE || kind > MW_KIND_SINT64 || kind == MW_KIND_MESSAGE || kind == MW_KIND_ENUM) {

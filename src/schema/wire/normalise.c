@@ -198,7 +198,7 @@ int mw_normalise(const struct mw_message_type *type, struct mw_slice bytes, size
   if (code == 0) code = write_message(&n, type, whole.first);
   free(n.pieces);
   if (code == MW_ELIMIT) {
-    mw_err_set(err, code, "%s: takes more than the %zu bytes of memory that are left", type->full_name, budget);
+    mw_err_set(err, code, "%s: takes more memory than the %zu bytes that remain", type->full_name, budget);
   } else if (code != 0) {
     mw_err_set(err, code, "%s: no memory to merge repeated fields", type->full_name);
   }

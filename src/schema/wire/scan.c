@@ -44,11 +44,11 @@ static size_t message_cost(const struct mw_message_type *type, size_t members, s
 
 static const char *fault_text(enum mw_wire_fault fault) {
   switch (fault) {
-    case MW_WIRE_TRUNCATED: return "truncated: it goes on past the end of its message";
+    case MW_WIRE_TRUNCATED: return "truncated: it extends past the end of its message";
     case MW_WIRE_OVERLONG: return "a varint of more than 10 bytes, or of more than 5 in a tag or a length";
     case MW_WIRE_BAD_NUMBER: return "a field number outside 1 to 536870911";
     case MW_WIRE_BAD_TYPE: return "wire type 6 or 7; there are 0 to 5";
-    case MW_WIRE_UNBALANCED: return "the end of a group that did not begin";
+    case MW_WIRE_UNBALANCED: return "the end of a group without its start";
     case MW_WIRE_TOO_DEEP: return "nested too deeply, 100 levels at most";
     default: return "malformed";
   }
@@ -118,8 +118,8 @@ static int scan_packed(struct scanner *s, const struct mw_field *field, const st
   }
   size_t size = wire == MW_WIRE_I64 ? 8 : 4;
   if (len % size != 0) {
-    s->reason = size == 8 ? "packed values of 8 bytes whose length is no multiple of 8"
-                          : "packed values of 4 bytes whose length is no multiple of 4";
+    s->reason = size == 8 ? "the length of packed 8-byte values is not a multiple of 8"
+                          : "the length of packed 4-byte values is not a multiple of 4";
     return MW_EFORMAT;
   }
   s->result.cost += len;

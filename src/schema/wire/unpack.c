@@ -12,8 +12,8 @@ static int check_cost(const struct mw_message_type *type, size_t cost, const str
                       struct mw_err *err) {
   size_t left = arena->budget - arena->used;
   if (cost <= left) return 0;
-  return mw_err_set(err, MW_ELIMIT, "%s: takes %zu bytes of memory, %zu are left of the call's %zu", type->full_name,
-                    cost, left, arena->budget);
+  return mw_err_set(err, MW_ELIMIT, "%s: needs %zu bytes of memory, but %zu of the call's %zu bytes remain",
+                    type->full_name, cost, left, arena->budget);
 }
 
 static int unpack_plain(const struct mw_message_type *type, struct mw_slice bytes, struct mw_arena *arena,
@@ -25,7 +25,7 @@ static int unpack_plain(const struct mw_message_type *type, struct mw_slice byte
     *out = message;
     return 0;
   }
-  if (!allocator.failed) return mw_err_set(err, MW_EFORMAT, "%s: refused by protobuf-c", type->full_name);
+  if (!allocator.failed) return mw_err_set(err, MW_EFORMAT, "%s: protobuf-c cannot unpack it", type->full_name);
   if (mw_arena_over(arena)) {
     return mw_err_set(err, MW_ELIMIT, "%s: takes more memory than the call's %zu bytes", type->full_name,
                       arena->budget);
