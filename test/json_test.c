@@ -440,7 +440,7 @@ static void refuse_bytes(const char *name, const char *bytes, size_t len, int co
 }
 #define REFUSE_BYTES(name, bytes, words) refuse_bytes(name, bytes, sizeof bytes - 1, MW_EFORMAT, words)
 
-static void test_what_cannot_be_written(void **state) {
+static void test_unwritable_messages(void **state) {
   REFUSE_BYTES("google.protobuf.Timestamp", "\x10\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01",
                "google.protobuf.Timestamp: 0 seconds and -1 nanos are out of range for google.protobuf.Timestamp");
   REFUSE_BYTES("google.protobuf.Duration", "\x08\x01\x10\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01",
@@ -567,7 +567,7 @@ int main(void) {
       cmocka_unit_test(test_proto2),
       cmocka_unit_test(test_extensions),
       cmocka_unit_test(test_extensions_from_bytes),
-      cmocka_unit_test(test_what_cannot_be_written),
+      cmocka_unit_test(test_unwritable_messages),
       cmocka_unit_test(test_any_within_any_ends),
       cmocka_unit_test(test_budget),
       cmocka_unit_test(test_whole_text),

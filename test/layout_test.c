@@ -14,12 +14,12 @@
 static struct mw_pool *pool;
 static struct mw_arena arena;
 
-static void *take(void *unused, size_t size) { return mw_arena_alloc(&arena, size); }
-static void give(void *unused, void *piece) {}
+static void *allocate(void *unused, size_t size) { return mw_arena_alloc(&arena, size); }
+static void release(void *unused, void *piece) {}
 
 /* Unpacks with protobuf-c alone, which is safe for bytes from protoc. */
 static ProtobufCMessage *unpack(const char *type, struct mw_slice bytes) {
-  ProtobufCAllocator allocator = {take, give, NULL};
+  ProtobufCAllocator allocator = {allocate, release, NULL};
   const struct mw_message_type *message_type = mw_pool_message(pool, type);
   assert_non_null(message_type);
   ProtobufCMessage *message = protobuf_c_message_unpack(message_type->desc, &allocator, bytes.len, bytes.data);
@@ -138,7 +138,7 @@ static void test_oneof_members_replace_each_other(void **state) {
 
 static void test_empty_messages_keep_unknown_fields(void **state) {
   static const uint8_t bytes[] = {0x80, 0x00, 0x05}; /* field number 0 in two bytes: must not write to memory */
-  ProtobufCAllocator allocator = {take, give, NULL};
+  ProtobufCAllocator allocator = {allocate, release, NULL};
   protobuf_c_message_unpack(mw_pool_message(pool, "kinds3.Empty")->desc, &allocator, sizeof bytes, bytes);
   ProtobufCMessage *m = unpack("kinds3.Empty", mw_slice("\x08\x05", 2));
   assert_int_equal(m->n_unknown_fields, 1);

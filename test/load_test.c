@@ -579,7 +579,7 @@ static void test_a_program_may_write_some_bytes(void **state) {
                    MW_ELIMIT);
 }
 
-static void test_what_a_program_leaves_behind_ends_with_it(void **state) {
+static void test_children_of_a_program_end_with_it(void **state) {
   struct mw_subprocess_bounds bounds = {0};
   assert_int_equal(run_within(&bounds, "sleep 1000 &", NULL), 0); /* sleep holds the output open */
 }
@@ -645,7 +645,7 @@ int main(void) {
       cmocka_unit_test(test_a_program_ended_by_a_signal),
       cmocka_unit_test(test_a_program_may_take_some_time),
       cmocka_unit_test(test_a_program_may_write_some_bytes),
-      cmocka_unit_test(test_what_a_program_leaves_behind_ends_with_it),
+      cmocka_unit_test(test_children_of_a_program_end_with_it),
       cmocka_unit_test(test_another_thread_stops_it),
       cmocka_unit_test_setup_teardown(test_special_files_are_refused_by_name, make_folder, remove_folder),
   };

@@ -168,7 +168,7 @@ static const struct refusal refusals[] = {
      "{ int64 seconds = 1; int32 nanos = 2; }, got { int32 seconds = 1; }"},
 };
 
-static void test_refuses_what_cannot_be(void **state) {
+static void test_refuses_impossible_types(void **state) {
   for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++) {
     struct mw_buf set = encode_set(refusals[i].set);
     struct mw_err err = MW_ERR_INIT;
@@ -330,7 +330,7 @@ static void test_has_the_wellknown_types(void **state) {
   mw_pool_unref(NULL);
 }
 
-static void test_takes_a_copy_of_a_wellknown_file(void **state) {
+static void test_accepts_a_copy_of_a_wellknown_file(void **state) {
   struct mw_pool *pool = NULL;
   struct mw_buf set = MW_BUF_INIT;
   struct mw_slice own = mw_schema_wellknown();
@@ -582,14 +582,14 @@ static void test_survives_lack_of_memory(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_refuses_what_cannot_be),
+      cmocka_unit_test(test_refuses_impossible_types),
       cmocka_unit_test(test_refuses_bytes_that_are_no_set),
       cmocka_unit_test(test_refuses_unknown_numbers_of_types_and_labels),
       cmocka_unit_test(test_bounds_size),
       cmocka_unit_test(test_bounds_nesting),
       cmocka_unit_test(test_survives_damage),
       cmocka_unit_test(test_has_the_wellknown_types),
-      cmocka_unit_test(test_takes_a_copy_of_a_wellknown_file),
+      cmocka_unit_test(test_accepts_a_copy_of_a_wellknown_file),
       cmocka_unit_test(test_ignores_a_file_given_twice),
       cmocka_unit_test(test_describes_fields),
       cmocka_unit_test(test_describes_oneofs),

@@ -93,7 +93,7 @@ static void names_the_element(void **state) {
   assert_refused("every.Many", "0a00 0a05 9a03 02 1201", "every.Many.items[1].r_message[0].s: " TRUNCATED);
 }
 
-static void notices_what_protobuf_c_gets_wrong(void **state) {
+static void detects_messages_that_protobuf_c_misreads(void **state) {
   assert_plain(every, "every.Leaf", "", true);
   assert_plain(every, "every.Leaf", "0801 0802 120161 120162", true);
   assert_plain(every, "every.Leaf", "2003 220103 2001", true); /* packed and unpacked: protobuf-c accepts both */
@@ -116,7 +116,7 @@ static void notices_what_protobuf_c_gets_wrong(void **state) {
 }
 
 /* The numbers of Far.near and Far.far differ by 64. */
-static void may_take_two_fields_for_one_but_never_one_for_two(void **state) {
+static void may_count_two_fields_as_one_but_never_one_as_two(void **state) {
   assert_plain(wide, "wide.Far", "0a00 8a0400", false);
   assert_plain(wide, "wide.Far", "0a00 1001", true);
 }
@@ -168,7 +168,7 @@ static void assert_cost_of_many(const struct mw_pool *pool, const char *type, co
   mw_buf_fini(&bytes);
 }
 
-static void knows_the_cost(void **state) {
+static void estimates_the_cost(void **state) {
   for (size_t n = 0; n < 400; n = n * 3 / 2 + 1) {
     assert_cost_of_many(wide, "wide.List", "0a00", n, 16);             /* empty messages */
     assert_cost_of_many(every, "every.Leaf", "7801", n, 0);            /* unknown fields */
@@ -191,11 +191,11 @@ int main(void) {
       cmocka_unit_test(refuses_unbalanced_groups),
       cmocka_unit_test(refuses_ragged_packed_values),
       cmocka_unit_test(names_the_element),
-      cmocka_unit_test(notices_what_protobuf_c_gets_wrong),
-      cmocka_unit_test(may_take_two_fields_for_one_but_never_one_for_two),
+      cmocka_unit_test(detects_messages_that_protobuf_c_misreads),
+      cmocka_unit_test(may_count_two_fields_as_one_but_never_one_as_two),
       cmocka_unit_test(bounds_groups),
       cmocka_unit_test(refuses_more_than_2_gib),
-      cmocka_unit_test(knows_the_cost),
+      cmocka_unit_test(estimates_the_cost),
   };
   return cmocka_run_group_tests(tests, codec_set_up, codec_tear_down);
 }

@@ -274,7 +274,7 @@ static void run_together(struct binding *b, const char *first, const char *const
   if (b->any_failed) fail_msg("%s", b->error);
 }
 
-static void what_depends_on_a_queued_change_waits_for_it(void **state) {
+static void a_read_of_a_queued_change_waits_for_it(void **state) {
   struct binding *b = *state;
   put_raw(b, "old", "\x0a\x03old");
   run_together(b, "change", (const char *const[]){"refused", "raised", "other_key", NULL}, false);
@@ -283,7 +283,7 @@ static void what_depends_on_a_queued_change_waits_for_it(void **state) {
   run_together(b, "change", (const char *const[]){"transaction_refused", "transaction_raised", NULL}, false);
 }
 
-static void what_depends_on_a_failed_change_fails_or_begins_again(void **state) {
+static void dependents_of_a_failed_change_fail_or_begin_again(void **state) {
   struct binding *b = *state;
   put_raw(b, "old", "\x0a\x03old");
   run_together(b, "change_unstored",
@@ -307,8 +307,8 @@ int main(void) {
       cmocka_unit_test_setup_teardown(watches_that_are_behind_share_a_bound, setup_large, binding_teardown),
       cmocka_unit_test_setup_teardown(a_count_that_takes_long_is_ended, setup_large, binding_teardown),
       cmocka_unit_test_setup_teardown(a_search_past_expired_messages_is_ended, setup_large, binding_teardown),
-      TEST(what_depends_on_a_queued_change_waits_for_it),
-      TEST(what_depends_on_a_failed_change_fails_or_begins_again),
+      TEST(a_read_of_a_queued_change_waits_for_it),
+      TEST(dependents_of_a_failed_change_fail_or_begin_again),
   };
   return cmocka_run_group_tests_name("store_bind", tests, NULL, NULL);
 }

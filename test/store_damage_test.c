@@ -99,7 +99,7 @@ static void no_bit_of_a_record_changes_unnoticed(void **state) {
   free(path);
 }
 
-static void a_damaged_counter_gives_no_number_twice(void **state) {
+static void a_damaged_counter_issues_no_number_twice(void **state) {
   struct fixture *f = *state;
   assert_int_equal(next_number(f->store, &f->loop, "ids"), 1);
   char *path = closed_file(f);
@@ -408,7 +408,7 @@ static struct mw_store_check check(struct fixture *f, struct findings *findings,
   return check;
 }
 
-static void the_check_finds_what_is_damaged(void **state) {
+static void the_check_finds_damage(void **state) {
   struct fixture *f = *state;
   struct findings findings;
   fill(f);
@@ -459,7 +459,7 @@ static void the_check_reports_a_truncated_file(void **state) {
   free(path);
 }
 
-static void the_check_refuses_what_is_no_store(void **state) {
+static void the_check_refuses_other_files(void **state) {
   struct fixture *f = *state;
   struct findings findings;
   char *path = closed_file(f);
@@ -486,15 +486,15 @@ int main(void) {
       TEST(a_damaged_record_can_be_deleted),
       TEST(a_record_under_another_key_is_reported),
       TEST(no_bit_of_a_record_changes_unnoticed),
-      TEST(a_damaged_counter_gives_no_number_twice),
+      TEST(a_damaged_counter_issues_no_number_twice),
       TEST(damaged_pages_of_a_large_store_are_found),
       TEST(damage_expires_nothing),
       TEST(a_file_cut_short_under_the_store_is_survived),
       TEST(deletes_in_a_file_cut_short_are_refused),
       TEST(a_store_of_the_format_before_goes_on),
-      TEST(the_check_finds_what_is_damaged),
+      TEST(the_check_finds_damage),
       TEST(the_check_reports_a_truncated_file),
-      TEST(the_check_refuses_what_is_no_store),
+      TEST(the_check_refuses_other_files),
   };
   return cmocka_run_group_tests_name("store_damage", tests, NULL, NULL);
 }

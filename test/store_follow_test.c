@@ -62,7 +62,7 @@ static void a_chain_of_changes_is_one_commit(void **state) {
   assert_int_equal(mw_store_commits(f->store), commits + 2);
 }
 
-static void what_is_queued_can_be_read_until_it_is_settled(void **state) {
+static void queued_changes_can_be_read_until_they_are_settled(void **state) {
   struct fixture *f = *state;
   struct mw_store_origin origin;
   struct outcome held = {0}, made = {0}, gone = {0};
@@ -107,7 +107,7 @@ static void a_queued_message_expires_too(void **state) {
 
 /* ---- conflicts ---- */
 
-static void whoever_has_read_an_older_state_loses_at_once(void **state) {
+static void a_reader_of_an_older_state_loses_at_once(void **state) {
   struct fixture *f = *state;
   struct mw_store_origin committed, queued;
   struct outcome held = {0}, first = {0}, second = {0}, never = {0};
@@ -159,7 +159,7 @@ static void a_loser_in_the_queue_is_not_followed(void **state) {
 }
 
 /* A transaction reads only committed state. If it is hurried, it is applied before an endless chain. */
-static void one_that_is_hurried_goes_first(void **state) {
+static void a_hurried_transaction_goes_first(void **state) {
   struct fixture *f = *state;
   for (int hurried = 0; hurried < 2; hurried++) {
     struct outcome held = {0}, chain[3] = {{0}}, own = {0};
@@ -180,7 +180,7 @@ static void one_that_is_hurried_goes_first(void **state) {
   }
 }
 
-static void nobody_overtakes_what_he_follows(void **state) {
+static void a_follower_does_not_overtake(void **state) {
   struct fixture *f = *state;
   struct mw_store_origin origin;
   struct outcome held = {0}, first = {0}, second = {0}, third = {0};
@@ -218,7 +218,7 @@ static void nobody_overtakes_what_he_follows(void **state) {
 
 /* ---- failures ---- */
 
-static void what_follows_a_failed_commit_fails(void **state) {
+static void followers_of_a_failed_commit_fail(void **state) {
   struct fixture *f = *state;
   struct mw_store_origin origin;
   struct outcome chain[3] = {{0}}, shown = {0}, other = {0};
@@ -269,7 +269,7 @@ static void follow(struct fixture *f, struct mw_store_txn *txn, const char *key)
   mw_store_origin_clear(&origin);
 }
 
-static void what_is_followed_is_one_state_or_not_current(void **state) {
+static void followed_keys_are_one_state_or_not_current(void **state) {
   struct fixture *f = *state;
   struct outcome held = {0}, first = {0}, second = {0}, third = {0};
   put(f, "a", "1");
@@ -313,7 +313,7 @@ static void what_is_followed_is_one_state_or_not_current(void **state) {
   wait_for(&f->loop, &second);
 }
 
-static void who_need_not_wait_loses_early(void **state) {
+static void a_certain_loser_fails_early(void **state) {
   struct fixture *f = *state;
   struct outcome held = {0}, first = {0}, never = {0};
   uint64_t revision = put(f, "a", "1");
@@ -411,17 +411,17 @@ static void five_hundred_callers_on_one_key_wait_for_few_commits(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(a_chain_of_changes_is_one_commit),
-      TEST(what_is_queued_can_be_read_until_it_is_settled),
+      TEST(queued_changes_can_be_read_until_they_are_settled),
       TEST(a_queued_message_expires_too),
-      TEST(whoever_has_read_an_older_state_loses_at_once),
+      TEST(a_reader_of_an_older_state_loses_at_once),
       TEST(an_older_state_loses_when_it_is_applied_as_well),
       TEST(a_loser_in_the_queue_is_not_followed),
-      TEST(one_that_is_hurried_goes_first),
-      TEST(nobody_overtakes_what_he_follows),
-      TEST(what_follows_a_failed_commit_fails),
+      TEST(a_hurried_transaction_goes_first),
+      TEST(a_follower_does_not_overtake),
+      TEST(followers_of_a_failed_commit_fail),
       TEST(to_await_is_to_wait_for_the_disk),
-      TEST(what_is_followed_is_one_state_or_not_current),
-      TEST(who_need_not_wait_loses_early),
+      TEST(followed_keys_are_one_state_or_not_current),
+      TEST(a_certain_loser_fails_early),
       TEST(five_hundred_callers_on_one_key_wait_for_few_commits),
   };
   return cmocka_run_group_tests_name("changes of one key", tests, NULL, NULL);

@@ -128,7 +128,7 @@ static void a_fiber_has_a_bound(void **state) {
   assert_int_equal(held(b), 64);
 }
 
-static void nobody_takes_all_from_the_others(void **state) {
+static void no_call_takes_the_snapshots_of_others(void **state) {
   struct binding *b = *state;
   size_t most = MW_STORE_SNAPSHOTS / 256;
   run_to_end(b, "fill");
@@ -172,7 +172,7 @@ int main(void) {
       TEST(it_is_closed_without_its_owner, setup),
       TEST(without_a_limit_it_sees_one_moment, setup),
       TEST(a_fiber_has_a_bound, setup),
-      TEST(nobody_takes_all_from_the_others, setup_many),
+      TEST(no_call_takes_the_snapshots_of_others, setup_many),
       TEST(the_last_of_a_limit_closes_it, setup),
       TEST(those_of_a_killed_or_cut_fiber_are_closed_at_once, setup),
   };

@@ -121,7 +121,7 @@ static void a_page_of_messages_does_not_miss_one_that_leaves_it(void **state) {
   free(path);
 }
 
-static void a_counter_with_a_damaged_name_gives_no_number_twice(void **state) {
+static void a_counter_with_a_damaged_name_issues_no_number_twice(void **state) {
   struct fixture *f = *state;
   assert_int_equal(next_number(f->store, &f->loop, "ids"), 1);
   char *path = closed_file(f);
@@ -290,7 +290,7 @@ int main(void) {
       TEST(a_scan_does_not_miss_a_record_that_leaves_its_end),
       TEST(a_scan_does_not_miss_a_record_that_leaves_its_start),
       TEST(a_page_of_messages_does_not_miss_one_that_leaves_it),
-      TEST(a_counter_with_a_damaged_name_gives_no_number_twice),
+      TEST(a_counter_with_a_damaged_name_issues_no_number_twice),
       TEST(headers_that_do_not_belong_together_are_refused),
       TEST(flags_that_cannot_be_are_damage),
       TEST(too_many_overflow_pages_are_not_freed),

@@ -123,7 +123,7 @@ static void transactions_of_a_thread_share_commits_and_keep_their_order(void **s
   assert_true(mw_store_commits(f->store) - commits < COUNT / 4);
 }
 
-static void closing_finishes_what_is_queued(void **state) {
+static void closing_finishes_queued_transactions(void **state) {
   struct fixture *f = *state;
   struct outcome outcomes[50] = {{0}};
   for (int i = 0; i < 50; i++) {
@@ -508,7 +508,7 @@ int main(void) {
       TEST(compares_guard_a_transaction),
       TEST(an_empty_transaction_succeeds),
       TEST(transactions_of_a_thread_share_commits_and_keep_their_order),
-      TEST(closing_finishes_what_is_queued),
+      TEST(closing_finishes_queued_transactions),
       TEST(a_flush_leaves_no_result_to_come),
       TEST(no_update_of_eight_threads_is_lost),
       TEST(a_snapshot_scans_in_order_both_ways),

@@ -160,7 +160,7 @@ static void expect_lost(struct fixture *f, const char *path) {
   expect(f, "a", "1");
 }
 
-static void a_lock_that_is_removed_lets_nobody_in(void **state) {
+static void a_removed_lock_still_excludes_a_second_server(void **state) {
   struct fixture *f = *state;
   struct fixture other = *f;
   put(f, "a", "1");
@@ -218,7 +218,7 @@ int main(void) {
       TEST(a_sync_that_fails),
       TEST(all_that_fails),
       TEST(a_crash_while_the_disk_fails_loses_nothing),
-      TEST(a_lock_that_is_removed_lets_nobody_in),
+      TEST(a_removed_lock_still_excludes_a_second_server),
       TEST(a_data_file_that_is_replaced_is_noticed),
       TEST(a_folder_that_is_moved_away_is_noticed),
   };

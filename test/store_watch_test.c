@@ -241,7 +241,7 @@ static void a_watcher_that_has_enough_for_too_long_falls_behind(void **state) {
   end(&w);
 }
 
-static void a_watch_that_falls_behind_is_told(void **state) {
+static void a_lagging_watch_ends(void **state) {
   struct fixture *f = *state;
   struct watcher w = {0};
   uint64_t revision = put(f, "a", "1");
@@ -338,7 +338,7 @@ int main(void) {
       TEST(a_watcher_that_has_enough_gets_the_rest_later),
       TEST(a_watcher_that_has_enough_can_close),
       TEST(a_watcher_that_has_enough_for_too_long_falls_behind),
-      TEST(a_watch_that_falls_behind_is_told),
+      TEST(a_lagging_watch_ends),
       TEST(the_backlog_is_bounded_in_bytes_too),
       TEST(a_quiet_watch_does_not_fall_behind),
       TEST(a_snapshot_and_a_watch_see_each_key_once),

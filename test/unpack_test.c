@@ -241,7 +241,7 @@ static void refuses_amplification(void **state) {
 }
 
 /* If the arena lacks a few bytes that the scan does not count, the error names the call's memory. */
-static void tells_the_budget_from_memory(void **state) {
+static void names_the_exceeded_limit(void **state) {
   struct mw_buf bytes = MW_BUF_INIT;
   put_hex(&bytes, "2001");
   struct mw_arena arena;
@@ -318,7 +318,7 @@ static void assert_bulk(const char *before, const char *tag, size_t size, const 
   mw_buf_fini(&viewed);
 }
 
-static void views_what_makes_up_half_of_a_message(void **state) {
+static void views_fields_of_half_a_message(void **state) {
   assert_bulk("", "62", 5000, "", true);             /* f_bytes */
   assert_bulk("4a0161", "62", 5000, "4a0162", true); /* f_string before and after it */
   assert_bulk("", "4a", 5000, "5a00", true);
@@ -327,7 +327,7 @@ static void views_what_makes_up_half_of_a_message(void **state) {
   assert_bulk("a80501", "e205", 5000, "c23e0161", true); /* c_bytes replaces c_int32; an unknown field */
 }
 
-static void copies_what_is_no_view(void **state) {
+static void copies_other_fields(void **state) {
   assert_bulk("", "62", 4000, "", false);       /* short */
   assert_bulk("", "62", 5000, "620161", false); /* replaced */
   assert_bulk("", "62", 5000, "6200", false);
@@ -386,13 +386,13 @@ int main(void) {
       cmocka_unit_test(bounds_nesting),
       cmocka_unit_test(survives_bottomless_nesting),
       cmocka_unit_test(refuses_amplification),
-      cmocka_unit_test(tells_the_budget_from_memory),
+      cmocka_unit_test(names_the_exceeded_limit),
       cmocka_unit_test(merges_in_linear_memory),
       cmocka_unit_test(refuses_field_number_0_in_two_bytes),
       cmocka_unit_test(refuses_carriers),
       cmocka_unit_test(leaves_the_output_alone_on_failure),
-      cmocka_unit_test(views_what_makes_up_half_of_a_message),
-      cmocka_unit_test(copies_what_is_no_view),
+      cmocka_unit_test(views_fields_of_half_a_message),
+      cmocka_unit_test(copies_other_fields),
       cmocka_unit_test(survives_lack_of_memory),
   };
   return cmocka_run_group_tests(tests, codec_set_up, codec_tear_down);
