@@ -270,12 +270,12 @@ static void thousands_of_views_can_be_open(void **state) {
   }
 }
 
-static void healthy_files_are_no_trouble(void **state) {
+static void healthy_files_are_no_failure(void **state) {
   char words[200] = "";
   commit_put("a", "1");
   ops->inspect(backend);
-  assert_false(ops->trouble(backend, words, sizeof words));
-  assert_false(ops->trouble(backend, NULL, 0));
+  assert_false(ops->failure(backend, words, sizeof words));
+  assert_false(ops->failure(backend, NULL, 0));
 }
 
 /* ---- order ---- */
@@ -508,7 +508,7 @@ int main(void) {
       TEST(memory_of_a_view_stays_valid),
       TEST(an_open_view_is_use),
       TEST(thousands_of_views_can_be_open),
-      TEST(healthy_files_are_no_trouble),
+      TEST(healthy_files_are_no_failure),
       TEST(records_are_in_order),
       TEST(a_scan_goes_on_after_any_key),
       TEST(a_scan_survives_writes),

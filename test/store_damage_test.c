@@ -419,14 +419,14 @@ static void the_check_finds_damage(void **state) {
   assert_int_equal(commit(f->store, &f->loop, txn).code, 0);
   char *path = closed_file(f);
   struct mw_store_check sound = check(f, &findings, 0);
-  assert_true(!sound.running && sound.sound);
+  assert_true(!sound.running && sound.is_sound);
   assert_int_equal(sound.records, KEYS + LONG + 3);
   assert_int_equal(findings.count, 0);
 
   damage_text(path, "value of task-7", 0, "V", 1);
   damage_text(path, "value of 42", 0, "V", 1);
   struct mw_store_check damaged = check(f, &findings, 0);
-  assert_false(damaged.sound);
+  assert_false(damaged.is_sound);
   assert_int_equal(damaged.damaged, 2);
   assert_int_equal(findings.count, 2);
   assert_non_null(strstr(findings.text, "the record of tasks task-7 is damaged: its checksum does not match\n"));
@@ -452,7 +452,7 @@ static void the_check_reports_a_truncated_file(void **state) {
   size_t size = bytes.len;
   mw_buf_fini(&bytes);
   assert_int_equal(truncate(path, 2 * PAGE + 100), 0);
-  assert_false(check(f, &findings, 0).sound);
+  assert_false(check(f, &findings, 0).is_sound);
   char words[100];
   snprintf(words, sizeof words, "the file is truncated: %d bytes are left of %zu\n", 2 * PAGE + 100, size);
   assert_ptr_equal(strstr(findings.text, words), findings.text);
@@ -465,8 +465,8 @@ static void the_check_refuses_other_files(void **state) {
   char *path = closed_file(f);
   write_old(path);
   struct mw_store_check old = check(f, &findings, 0);
-  assert_int_equal(old.bare, 3);
-  assert_true(old.sound);
+  assert_int_equal(old.without_checksum, 3);
+  assert_true(old.is_sound);
   assert_int_equal(truncate(path, 0), 0);
   check(f, &findings, MW_EFORMAT);
   write_at(path, 0, "something else", 14);

@@ -272,7 +272,7 @@ static void a_damaged_count_of_pages_makes_no_store_full(void **state) {
   char found[200] = "";
   struct mw_store_check check = {.found = note_finding, .arg = found};
   assert_int_equal(mw_store_check(f->folder, &check, NULL), 0);
-  assert_false(check.sound);
+  assert_false(check.is_sound);
   assert_string_equal(found, "1 of 4294967297 pages are present");
   assert_int_equal(fixture_open(f, 0, NULL), 0);
   put(f, "k", "new");

@@ -40,11 +40,12 @@ static int check_store(const char *folder) {
   if (rc != 0) return MW_EXIT_FAILED;
   printf("%s: %llu records in %llu pages%s; %s", folder, (unsigned long long)check.records,
          (unsigned long long)check.pages, check.running ? ", while a server runs" : "",
-         check.sound ? "sound" : "damaged");
+         check.is_sound ? "sound" : "damaged");
   if (check.damaged > 0) printf(", %llu of the records", (unsigned long long)check.damaged);
-  if (check.bare > 0) printf("; %llu records of an older format have no checksum", (unsigned long long)check.bare);
+  if (check.without_checksum > 0)
+    printf("; %llu records of an older format have no checksum", (unsigned long long)check.without_checksum);
   printf("\n");
-  return check.sound ? MW_EXIT_OK : MW_EXIT_FAILED;
+  return check.is_sound ? MW_EXIT_OK : MW_EXIT_FAILED;
 }
 
 static int check_folder(const char *dir, const char *named) {

@@ -7,8 +7,8 @@ static bool is_write(const struct mw_store_op *op) {
 }
 
 /* True if `write` will be applied before a transaction that is queued now. */
-static bool is_before(const struct mw_store_op *write, bool ahead, uint64_t taken) {
-  return !ahead || write->txn->ahead || write->txn->place <= taken;
+static bool is_before(const struct mw_store_op *write, bool overtakes, uint64_t taken) {
+  return !overtakes || write->txn->overtakes || write->txn->position <= taken;
 }
 
 /* Returns false if `txn` would overtake a queued transaction that it follows. */
@@ -22,17 +22,17 @@ static bool may_overtake(const struct mw_store_txn *txn, uint64_t taken) {
 
 /* Returns 0, MW_ECONFLICT (the key that `op` follows has a newer write), or MW_ENOTFOUND (by prediction, `op` will
  * conflict). */
-static int foresee(const struct mw_pending *pending, const struct mw_store_txn *txn, const struct mw_store_op *op,
+static int predict(const struct mw_pending *pending, const struct mw_store_txn *txn, const struct mw_store_op *op,
                    uint64_t taken) {
   const struct mw_store_op *write = mw_pending_find(pending, mw_store_op_key(txn, op));
   if (!write) return 0;
   if (op->follows) return write->txn == op->txn ? 0 : MW_ECONFLICT;
   if (op->number == MW_STORE_ABSENT && write->kind == MW_STORE_OP_DELETE) return 0;
-  return is_before(write, txn->ahead, taken) ? MW_ENOTFOUND : 0;
+  return is_before(write, txn->overtakes, taken) ? MW_ENOTFOUND : 0;
 }
 
 /* Adds the writes of `txn`. Returns false if some are missing. */
-static bool list(struct mw_pending *pending, struct mw_store_txn *txn) {
+static bool add_writes(struct mw_pending *pending, struct mw_store_txn *txn) {
   bool all = true;
   for (size_t i = 0; i < txn->n_ops; i++) {
     struct mw_store_op *op = &txn->ops[i];
@@ -46,22 +46,22 @@ static bool list(struct mw_pending *pending, struct mw_store_txn *txn) {
 }
 
 int mw_pending_add(struct mw_pending *pending, struct mw_store_txn *txn, uint64_t taken) {
-  txn->ahead = txn->urgent && may_overtake(txn, taken);
+  txn->overtakes = txn->hurried && may_overtake(txn, taken);
   bool loses = txn->n_ops > MW_PENDING_OPS, large = loses;
   for (size_t i = 0; !large && i < txn->n_ops; i++) {
     if (txn->ops[i].kind != MW_STORE_OP_COMPARE) continue;
-    int rc = foresee(pending, txn, &txn->ops[i], taken);
+    int rc = predict(pending, txn, &txn->ops[i], taken);
     if (rc == MW_ECONFLICT) return rc;
     loses = loses || rc != 0;
   }
-  if (loses && !large && txn->early) return MW_ECONFLICT;
-  txn->unlisted = loses || !list(pending, txn);
-  pending->unlisted += txn->unlisted;
+  if (loses && !large && txn->fail_early) return MW_ECONFLICT;
+  txn->omitted = loses || !add_writes(pending, txn);
+  pending->omitted += txn->omitted;
   return 0;
 }
 
 void mw_pending_remove(struct mw_pending *pending, struct mw_store_txn *txn) {
-  pending->unlisted -= txn->unlisted;
+  pending->omitted -= txn->omitted;
   if (pending->map.len == 0) return;
   for (size_t i = 0; i < txn->n_ops && txn->n_ops <= MW_PENDING_OPS; i++) {
     const struct mw_store_op *op = &txn->ops[i];

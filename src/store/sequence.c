@@ -34,7 +34,7 @@ void mw_sequences_init(struct mw_sequences *sequences) {
   sequences->map = (struct mw_map)MW_MAP_INIT;
 }
 
-static void give_back(struct mw_store *store) {
+static void return_unused(struct mw_store *store) {
   struct mw_backend *backend = store->backend;
   if (backend->ops->begin(backend, NULL) != 0) return;
   size_t cursor = 0;
@@ -51,7 +51,7 @@ static void give_back(struct mw_store *store) {
 void mw_sequences_fini(struct mw_store *store) {
   struct mw_sequences *sequences = &store->sequences;
   /* Numbers that cannot be returned are lost, as in a crash, which is no error. */
-  if (sequences->map.len > 0) give_back(store);
+  if (sequences->map.len > 0) return_unused(store);
   size_t cursor = 0;
   struct sequence *sequence;
   while ((sequence = mw_map_next(&sequences->map, &cursor, NULL))) free(sequence);
@@ -100,7 +100,7 @@ static int lease(struct sequence *sequence) {
     return MW_ENOMEM;
   }
   sequence->leasing = leasing;
-  txn->settled = lease_settled;
+  txn->on_settled = lease_settled;
   txn->arg = sequence;
   mw_writer_queue(sequence->store, txn);
   return 0;

@@ -63,7 +63,7 @@ bool mw_store_in_use(struct mw_store *store) {
   return mw_watch_hub_in_use(&store->hub) || store->backend->ops->in_use(store->backend);
 }
 
-bool mw_store_unhealthy(struct mw_store *store, char *why, size_t cap) { return mw_writer_trouble(store, why, cap); }
+bool mw_store_unhealthy(struct mw_store *store, char *why, size_t cap) { return mw_writer_failure(store, why, cap); }
 
 uint64_t mw_store_commits(const struct mw_store *store) { return atomic_load(&store->writer.commits); }
 
@@ -204,11 +204,11 @@ bool mw_store_txn_is_current(struct mw_store *store, struct mw_store_txn *txn) {
   uint64_t rounds;
   for (int tries = 0; tries < TRIES; tries++) {
     if (!mw_writer_follows_newest(store, txn, &rounds)) return false;
-    if (rounds == txn->checked) return true;
+    if (rounds == txn->current_at_round) return true;
     for (size_t i = 0; i < txn->n_ops; i++) {
       if (txn->ops[i].follows && !is_newest(store, txn, &txn->ops[i])) return false;
     }
-    txn->checked = rounds;
+    txn->current_at_round = rounds;
   }
   return false;
 }
@@ -223,7 +223,7 @@ int mw_store_commit(struct mw_store *store, struct mw_store_txn *txn, struct mw_
   return mw_writer_queue(store, txn);
 }
 
-int64_t mw_store_next_expiry(const struct mw_store *store) { return store->writer.shown_expiry; }
+int64_t mw_store_next_expiry(const struct mw_store *store) { return store->writer.published_expiry; }
 
 void mw_store_flush(struct mw_store *store) {
   do {

@@ -78,9 +78,9 @@ int mw_store_txn_await(struct mw_store_txn *txn, const struct mw_store_origin *o
   return rc;
 }
 
-void mw_store_txn_prioritise(struct mw_store_txn *txn) { txn->urgent = true; }
+void mw_store_txn_prioritise(struct mw_store_txn *txn) { txn->hurried = true; }
 
-void mw_store_txn_lose_early(struct mw_store_txn *txn) { txn->early = true; }
+void mw_store_txn_lose_early(struct mw_store_txn *txn) { txn->fail_early = true; }
 
 struct mw_store_txn *mw_store_txn_awaiting(const struct mw_store_txn *txn) {
   struct mw_store_txn *awaiting = mw_store_txn_new();

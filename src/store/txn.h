@@ -38,19 +38,19 @@ struct mw_store_txn {
   struct mw_store_op *ops;
   size_t n_ops, cap_ops;
   size_t n_changed;
-  bool urgent, early; /* mw_store_txn_prioritise(), mw_store_txn_lose_early() */
-  uint64_t checked;   /* round of the writer when mw_store_txn_is_current() last read the followed keys */
+  bool hurried, fail_early;  /* mw_store_txn_prioritise(), mw_store_txn_lose_early() */
+  uint64_t current_at_round; /* round of the writer when mw_store_txn_is_current() last read the followed keys */
 
   /* Set by mw_store_commit(). */
   struct mw_store_txn *next; /* in the writer's queue, then in the batch, then among those with the same loop */
-  uint64_t place;            /* position in the order of queueing, from 1 */
-  bool ahead;                /* it was put before earlier transactions of the queue */
-  bool unlisted;             /* struct mw_pending omits some of its writes */
+  uint64_t position;         /* position in the order of queueing, from 1 */
+  bool overtakes;            /* it was put before earlier transactions of the queue */
+  bool omitted;              /* struct mw_pending omits some of its writes */
   struct mw_loop *loop;
   void (*done)(void *arg, const struct mw_store_result *result);
   void *arg;
   /* Runs in place of `done`, on the writer's thread: for the store's own transactions. NULL otherwise. */
-  void (*settled)(struct mw_store_txn *txn);
+  void (*on_settled)(struct mw_store_txn *txn);
 
   /* Set by the writer. `code` is MW_EBUSY before the first attempt. */
   int code;

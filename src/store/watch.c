@@ -13,12 +13,12 @@ struct mw_store_watch {
   void *arg;
   struct mw_store_txn *txn; /* reported up to `op`, a reference; NULL between transactions */
   size_t op;
-  uint64_t after; /* revision */
-  uint64_t place; /* in the log: the next transaction to read */
-  bool posted;    /* `post` is queued or runs, and reads to the end before it clears this; or `paused` */
-  bool paused;    /* until mw_store_watch_go_on() */
-  bool over;      /* lagged too far: nothing follows */
-  bool closed;    /* by its owner, on the loop's thread, while posted: `post` frees it */
+  uint64_t after;    /* revision */
+  uint64_t position; /* in the log: the next transaction to read */
+  bool posted;       /* `post` is queued or runs, and reads to the end before it clears this; or `paused` */
+  bool paused;       /* until mw_store_watch_go_on() */
+  bool lagged;       /* too far: nothing follows */
+  bool closed;       /* by its owner, on the loop's thread, while posted: `post` frees it */
   size_t prefix_len;
   uint8_t prefix[];
 };
@@ -28,8 +28,8 @@ int mw_watch_hub_init(struct mw_watch_hub *hub, uint64_t revision) {
   if (!hub->log) return MW_ENOMEM;
   pthread_mutex_init(&hub->lock, NULL);
   mw_list_init(&hub->watches);
-  hub->floor = revision;
-  hub->first = hub->end = 1; /* so that there is a place before the first */
+  hub->complete_after = revision;
+  hub->first = hub->end = 1; /* so that there is a position before the first */
   return 0;
 }
 
@@ -40,15 +40,15 @@ bool mw_watch_hub_in_use(struct mw_watch_hub *hub) {
   return in_use;
 }
 
-static struct mw_store_txn **slot(struct mw_watch_hub *hub, uint64_t place) {
-  return &hub->log[place % MW_STORE_WATCH_BACKLOG];
+static struct mw_store_txn **slot(struct mw_watch_hub *hub, uint64_t position) {
+  return &hub->log[position % MW_STORE_WATCH_BACKLOG];
 }
 
 static void drop_oldest(struct mw_watch_hub *hub) {
   struct mw_store_txn *txn = *slot(hub, hub->first++);
   hub->events -= txn->n_changed;
   hub->bytes -= mw_store_txn_size(txn);
-  hub->floor = txn->revision;
+  hub->complete_after = txn->revision;
   mw_store_txn_unref(txn);
 }
 
@@ -58,14 +58,14 @@ void mw_watch_hub_fini(struct mw_watch_hub *hub) {
   free(hub->log);
 }
 
-static bool concerns(const struct mw_store_watch *watch, const struct mw_store_txn *txn, const struct mw_store_op *op) {
+static bool matches(const struct mw_store_watch *watch, const struct mw_store_txn *txn, const struct mw_store_op *op) {
   return op->changed && op->key_len >= watch->prefix_len &&
          (watch->prefix_len == 0 || memcmp(mw_store_op_key(txn, op).data, watch->prefix, watch->prefix_len) == 0);
 }
 
-static bool concerned(const struct mw_store_watch *watch, const struct mw_store_txn *txn) {
+static bool any_matches(const struct mw_store_watch *watch, const struct mw_store_txn *txn) {
   for (size_t i = 0; i < txn->n_ops; i++) {
-    if (concerns(watch, txn, &txn->ops[i])) return true;
+    if (matches(watch, txn, &txn->ops[i])) return true;
   }
   return false;
 }
@@ -88,16 +88,16 @@ void mw_watch_hub_publish(struct mw_watch_hub *hub, struct mw_store_txn *txn) {
   hub->bytes += size;
   for (struct mw_list *link = hub->watches.next; link != &hub->watches; link = link->next) {
     struct mw_store_watch *watch = MW_CONTAINER(link, struct mw_store_watch, link);
-    if (watch->posted || watch->over) continue;
-    if (concerned(watch, txn)) wake(watch);
-    else watch->place = hub->end; /* a watch that is not posted has read everything */
+    if (watch->posted || watch->lagged) continue;
+    if (any_matches(watch, txn)) wake(watch);
+    else watch->position = hub->end; /* a watch that is not posted has read everything */
   }
   pthread_mutex_unlock(&hub->lock);
 }
 
 /* Reports one operation. Returns false if the watcher pauses. */
 static bool report(struct mw_store_watch *watch, const struct mw_store_txn *txn, const struct mw_store_op *op) {
-  if (!concerns(watch, txn, op)) return true;
+  if (!matches(watch, txn, op)) return true;
   struct mw_store_event event = {mw_store_op_key(txn, op), mw_slice(NULL, 0), txn->revision};
   if (op->kind == MW_STORE_OP_PUT) event.value = mw_store_op_value(txn, op);
   return watch->event(watch->arg, &event);
@@ -114,15 +114,15 @@ static bool deliver(struct mw_store_watch *watch) {
   return more;
 }
 
-/* Takes the next transaction, with a reference, from a place before the end of the log. Sets watch->over if it was
+/* Takes the next transaction, with a reference, from a position before the end of the log. Sets watch->lagged if it was
  * dropped. Under the lock. */
 static void take(struct mw_store_watch *watch) {
   struct mw_watch_hub *hub = watch->hub;
-  if (watch->place < hub->first) {
-    watch->over = true;
+  if (watch->position < hub->first) {
+    watch->lagged = true;
     return;
   }
-  struct mw_store_txn *txn = *slot(hub, watch->place++);
+  struct mw_store_txn *txn = *slot(hub, watch->position++);
   if (txn->revision <= watch->after) return;
   atomic_fetch_add(&txn->refs, 1);
   watch->txn = txn;
@@ -145,15 +145,15 @@ static void run(struct mw_post *post) {
   bool more = true;
   pthread_mutex_lock(&hub->lock);
   uint64_t until = hub->end;
-  while (more && !watch->closed && !watch->over && (watch->txn || watch->place < until)) {
+  while (more && !watch->closed && !watch->lagged && (watch->txn || watch->position < until)) {
     if (!watch->txn) take(watch);
     pthread_mutex_unlock(&hub->lock);
-    if (watch->over) watch->event(watch->arg, NULL);
+    if (watch->lagged) watch->event(watch->arg, NULL);
     else if (watch->txn) more = deliver(watch);
     pthread_mutex_lock(&hub->lock);
   }
   bool closed = watch->closed;
-  if (watch->over || (!watch->txn && watch->place == hub->end)) watch->posted = false;
+  if (watch->lagged || (!watch->txn && watch->position == hub->end)) watch->posted = false;
   else if (!more) watch->paused = true;
   else if (!closed) wake(watch);
   pthread_mutex_unlock(&hub->lock);
@@ -168,8 +168,8 @@ void mw_store_watch_go_on(struct mw_store_watch *watch) {
   pthread_mutex_unlock(&watch->hub->lock);
 }
 
-/* Returns the first place with a revision above `after`. Under the lock. */
-static uint64_t find_place(struct mw_watch_hub *hub, uint64_t after) {
+/* Returns the first position with a revision above `after`. Under the lock. */
+static uint64_t find_position(struct mw_watch_hub *hub, uint64_t after) {
   uint64_t low = hub->first, high = hub->end;
   while (low < high) {
     uint64_t middle = low + (high - low) / 2;
@@ -195,9 +195,9 @@ int mw_store_watch_open(struct mw_store *store, struct mw_slice prefix, uint64_t
   if (prefix.len > 0) memcpy(watch->prefix, prefix.data, prefix.len);
   pthread_mutex_lock(&hub->lock);
   mw_list_push(&hub->watches, &watch->link);
-  /* A place before the first ends the watch with `over` when it runs. */
-  watch->place = after >= hub->floor ? find_place(hub, after) : hub->first - 1;
-  if (watch->place != hub->end) wake(watch);
+  /* A position before the first ends the watch with `lagged` when it runs. */
+  watch->position = after >= hub->complete_after ? find_position(hub, after) : hub->first - 1;
+  if (watch->position != hub->end) wake(watch);
   pthread_mutex_unlock(&hub->lock);
   *out = watch;
   return 0;

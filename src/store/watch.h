@@ -12,9 +12,9 @@
 struct mw_watch_hub {
   pthread_mutex_t lock; /* guards all fields below and every watch */
   struct mw_list watches;
-  struct mw_store_txn **log; /* a ring of MW_STORE_WATCH_BACKLOG; the index is the place modulo that */
-  uint64_t first, end;       /* places: the log holds those from first to end, exclusive */
-  uint64_t floor;            /* the log holds every change after this revision */
+  struct mw_store_txn **log; /* a ring of MW_STORE_WATCH_BACKLOG; the index is the position modulo that */
+  uint64_t first, end;       /* positions: the log holds those from first to end, exclusive */
+  uint64_t complete_after;   /* the log holds every change after this revision */
   size_t events, bytes;
 };
 
@@ -25,7 +25,7 @@ void mw_watch_hub_fini(struct mw_watch_hub *hub);
 /* True if a watch is open. Any thread. */
 bool mw_watch_hub_in_use(struct mw_watch_hub *hub);
 
-/* Adds a transaction that changed records, in order of revision, and wakes the watches it concerns. Keeps a
+/* Adds a transaction that changed records, in order of revision, and wakes the watches that match. Keeps a
  * reference. On the writer's thread. */
 void mw_watch_hub_publish(struct mw_watch_hub *hub, struct mw_store_txn *txn);
 

@@ -17,7 +17,7 @@ enum { EXPIRE_AT_ONCE = 1024 }; /* greatest number of keys that one commit expir
 /* ---- applying ---- */
 
 /* Returns the revision that a compare requires. */
-static uint64_t expected(const struct mw_store_op *compare) {
+static uint64_t required_revision(const struct mw_store_op *compare) {
   return compare->txn && compare->number != MW_STORE_ABSENT ? compare->txn->revision : compare->number;
 }
 
@@ -32,7 +32,7 @@ static int check_compares(struct mw_store *store, struct mw_store_txn *txn, int6
     int rc = store->backend->ops->get(store->backend, mw_store_op_key(txn, op), &record, err);
     if (rc != 0 && rc != MW_ENOTFOUND) return rc;
     uint64_t revision = rc == 0 && !mw_expired(&record, now) ? record.revision : MW_STORE_ABSENT;
-    if (revision != expected(op)) return MW_ECONFLICT;
+    if (revision != required_revision(op)) return MW_ECONFLICT;
   }
   return 0;
 }
@@ -52,7 +52,7 @@ static int apply_write(struct mw_store *store, struct mw_store_txn *txn, struct 
       rc = backend->ops->put(backend, &record, err);
       if (op->expires != 0 && op->expires < store->writer.next_expiry) {
         store->writer.next_expiry = op->expires;
-        store->writer.shown_expiry = op->expires;
+        store->writer.published_expiry = op->expires;
       }
       break;
     }
@@ -63,7 +63,7 @@ static int apply_write(struct mw_store *store, struct mw_store_txn *txn, struct 
 }
 
 /* Sets `writes` if a transaction writes, and `records` if it changes records. */
-static void what_it_writes(const struct mw_store_txn *txn, bool *writes, bool *records) {
+static void classify(const struct mw_store_txn *txn, bool *writes, bool *records) {
   *writes = *records = false;
   for (size_t i = 0; i < txn->n_ops; i++) {
     *writes |= txn->ops[i].kind != MW_STORE_OP_COMPARE && txn->ops[i].kind != MW_STORE_OP_AFTER;
@@ -81,7 +81,7 @@ static int apply(struct mw_store *store, struct mw_store_txn *txn, int64_t now, 
   txn->code = rc;
   if (rc != 0) return rc == MW_ECONFLICT ? 0 : rc;
   bool writes, records;
-  what_it_writes(txn, &writes, &records);
+  classify(txn, &writes, &records);
   if (records) ++*revision;
   txn->revision = *revision;
   *dirty |= writes;
@@ -105,7 +105,7 @@ static int commit(struct mw_store *store, uint64_t revision, struct mw_err *err)
 }
 
 /* Commits `n` transactions from `first`: all of them, conflicts excepted, or none. */
-static int attempt(struct mw_store *store, struct mw_store_txn *first, size_t n, struct mw_err *err) {
+static int commit_batch(struct mw_store *store, struct mw_store_txn *first, size_t n, struct mw_err *err) {
   struct mw_backend *backend = store->backend;
   int rc = backend->ops->begin(backend, err);
   if (rc != 0) return rc;
@@ -153,13 +153,13 @@ static void group(struct mw_store_txn **loops, struct mw_store_txn *txn) {
 
 /* Publishes `n` settled transactions to watches, then delivers their results. Watches come first, so that no caller
  * receives a result before them. Returns the transaction after the last. */
-static struct mw_store_txn *finish(struct mw_store *store, struct mw_store_txn *txn, size_t n) {
+static struct mw_store_txn *deliver(struct mw_store *store, struct mw_store_txn *txn, size_t n) {
   struct mw_store_txn *loops = NULL;
   for (; n > 0; n--) {
     struct mw_store_txn *next = txn->next;
     mw_store_txn_unfollow(txn);
     if (txn->code == 0 && txn->n_changed > 0) mw_watch_hub_publish(&store->hub, txn);
-    if (txn->settled) txn->settled(txn);
+    if (txn->on_settled) txn->on_settled(txn);
     else group(&loops, txn);
     txn = next;
   }
@@ -173,9 +173,9 @@ static struct mw_store_txn *finish(struct mw_store *store, struct mw_store_txn *
 
 /* Records how many transactions are in flight, and removes the `n` settled ones from `first` from the pending
  * writes. Call it before their results are delivered, because callers then queue new ones. */
-static void expect_again(struct mw_writer *writer, struct mw_store_txn *first, size_t n) {
+static void record_in_flight(struct mw_writer *writer, struct mw_store_txn *first, size_t n) {
   pthread_mutex_lock(&writer->lock);
-  writer->expected = n + (writer->queued - writer->taken);
+  writer->expected_batch = n + (writer->queued - writer->taken);
   writer->rounds++;
   for (; n > 0; n--, first = first->next) mw_pending_remove(&writer->pending, first);
   pthread_mutex_unlock(&writer->lock);
@@ -196,16 +196,16 @@ static void report_failures(struct mw_writer *writer, int64_t now) {
 /* Records that a commit failed with `rc`, or succeeded with 0. */
 static void note(struct mw_store *store, int rc, const struct mw_err *err) {
   struct mw_writer *writer = &store->writer;
-  if (rc == 0 && !atomic_load(&writer->sick)) return;
+  if (rc == 0 && !atomic_load(&writer->disk_failed)) return;
   if (rc == 0) {
-    atomic_store(&writer->sick, false);
+    atomic_store(&writer->disk_failed, false);
     mw_log(MW_LOG_INFO, NULL, "store: writes work again");
     return;
   }
   pthread_mutex_lock(&writer->lock);
   snprintf(writer->failure, sizeof writer->failure, "%s", mw_err_text(err));
   pthread_mutex_unlock(&writer->lock);
-  if (rc == MW_EIO) atomic_store(&writer->sick, true);
+  if (rc == MW_EIO) atomic_store(&writer->disk_failed, true);
   writer->failed++;
   report_failures(writer, mw_clock_real());
 }
@@ -230,14 +230,14 @@ static void inspect(struct mw_store *store) {
   if (!inspection_due(writer, now)) return;
   writer->inspected_at = now;
   store->backend->ops->inspect(store->backend);
-  if (store->backend->ops->trouble(store->backend, NULL, 0) || atomic_load(&writer->sick)) probe(store);
+  if (store->backend->ops->failure(store->backend, NULL, 0) || atomic_load(&writer->disk_failed)) probe(store);
   report_failures(writer, now);
 }
 
-bool mw_writer_trouble(struct mw_store *store, char *words, size_t cap) {
+bool mw_writer_failure(struct mw_store *store, char *words, size_t cap) {
   struct mw_writer *writer = &store->writer;
-  if (store->backend->ops->trouble(store->backend, words, cap)) return true;
-  if (!atomic_load(&writer->sick)) return false;
+  if (store->backend->ops->failure(store->backend, words, cap)) return true;
+  if (!atomic_load(&writer->disk_failed)) return false;
   pthread_mutex_lock(&writer->lock);
   snprintf(words, cap, "%s", writer->failure);
   pthread_mutex_unlock(&writer->lock);
@@ -245,21 +245,21 @@ bool mw_writer_trouble(struct mw_store *store, char *words, size_t cap) {
 }
 
 /* Commits `n` transactions from `first`, in halves if they fail together. Returns the transaction after the last. */
-static struct mw_store_txn *settle(struct mw_store *store, struct mw_store_txn *first, size_t n) {
+static struct mw_store_txn *commit_or_split(struct mw_store *store, struct mw_store_txn *first, size_t n) {
   struct mw_err err = MW_ERR_INIT;
-  int rc = attempt(store, first, n, &err);
+  int rc = commit_batch(store, first, n, &err);
   if (rc != 0 && n > 1) {
     mw_err_fini(&err);
-    struct mw_store_txn *second = settle(store, first, n / 2);
-    return settle(store, second, n - n / 2);
+    struct mw_store_txn *second = commit_or_split(store, first, n / 2);
+    return commit_or_split(store, second, n - n / 2);
   }
   note(store, rc, &err);
   if (rc != 0) {
     first->code = rc;
     first->err = err;
   }
-  expect_again(&store->writer, first, n);
-  return finish(store, first, n);
+  record_in_flight(&store->writer, first, n);
+  return deliver(store, first, n);
 }
 
 /* ---- expiry ---- */
@@ -318,7 +318,7 @@ static void expire(struct mw_store *store) {
   }
   /* If more have expired than fit into a commit, the next round follows at once. */
   store->writer.expired_at = rc == 0 && txn->n_ops == EXPIRE_AT_ONCE ? 0 : now;
-  store->writer.shown_expiry = store->writer.next_expiry;
+  store->writer.published_expiry = store->writer.next_expiry;
   mw_store_txn_free(txn);
   mw_err_fini(&err);
 }
@@ -333,7 +333,8 @@ static void wait_for(struct mw_writer *writer, int64_t ns) {
 static void gather(struct mw_writer *writer) {
   int64_t patience = writer->commit_ns / 8;
   int64_t until = mw_clock_real() + (patience < GATHER_MOST ? patience : GATHER_MOST), left;
-  while (writer->queued - writer->taken < writer->expected && !writer->stop && (left = until - mw_clock_real()) > 0) {
+  while (writer->queued - writer->taken < writer->expected_batch && !writer->stop &&
+         (left = until - mw_clock_real()) > 0) {
     wait_for(writer, left);
   }
 }
@@ -353,7 +354,7 @@ static bool take_batch(struct mw_store *store, struct mw_store_txn **first) {
   *first = writer->queue;
   writer->taken = writer->queued;
   writer->queue = NULL;
-  writer->tail = writer->ahead = &writer->queue;
+  writer->tail = writer->hurried_tail = &writer->queue;
   bool more = *first || !writer->stop;
   pthread_mutex_unlock(&writer->lock);
   return more;
@@ -362,7 +363,7 @@ static bool take_batch(struct mw_store *store, struct mw_store_txn **first) {
 static void count_settled(struct mw_writer *writer, size_t n) {
   pthread_mutex_lock(&writer->lock);
   writer->settled += n;
-  pthread_cond_broadcast(&writer->rest);
+  pthread_cond_broadcast(&writer->settled_cond);
   pthread_mutex_unlock(&writer->lock);
 }
 
@@ -375,7 +376,7 @@ static void *run(void *arg) {
     for (struct mw_store_txn *txn = first; txn; txn = txn->next) n++;
     if (n > 0) {
       int64_t start = mw_clock_real();
-      settle(store, first, n);
+      commit_or_split(store, first, n);
       store->writer.commit_ns = mw_clock_real() - start;
       count_settled(&store->writer, n);
     }
@@ -401,11 +402,11 @@ int mw_writer_start(struct mw_store *store, struct mw_err *err) {
   struct mw_writer *writer = &store->writer;
   pthread_mutex_init(&writer->lock, NULL);
   mw_condition_init(&writer->wake);
-  pthread_cond_init(&writer->rest, NULL);
-  writer->tail = writer->ahead = &writer->queue;
+  pthread_cond_init(&writer->settled_cond, NULL);
+  writer->tail = writer->hurried_tail = &writer->queue;
   int rc = start_thread(store);
   if (rc == 0) return 0;
-  pthread_cond_destroy(&writer->rest);
+  pthread_cond_destroy(&writer->settled_cond);
   pthread_cond_destroy(&writer->wake);
   pthread_mutex_destroy(&writer->lock);
   return mw_err_set(err, MW_EIO, "the store's writer cannot be started: %s", strerror(rc));
@@ -419,30 +420,30 @@ void mw_writer_stop(struct mw_store *store) {
   pthread_mutex_unlock(&writer->lock);
   pthread_join(writer->thread, NULL);
   mw_pending_fini(&writer->pending);
-  pthread_cond_destroy(&writer->rest);
+  pthread_cond_destroy(&writer->settled_cond);
   pthread_cond_destroy(&writer->wake);
   pthread_mutex_destroy(&writer->lock);
 }
 
 /* Puts `txn` at the end of the queue, or of its hurried part. Under the lock. */
 static void enqueue(struct mw_writer *writer, struct mw_store_txn *txn) {
-  struct mw_store_txn **at = txn->ahead ? writer->ahead : writer->tail;
+  struct mw_store_txn **at = txn->overtakes ? writer->hurried_tail : writer->tail;
   txn->next = *at;
   *at = txn;
   if (at == writer->tail) writer->tail = &txn->next;
-  if (txn->ahead) writer->ahead = &txn->next;
+  if (txn->overtakes) writer->hurried_tail = &txn->next;
 }
 
 int mw_writer_queue(struct mw_store *store, struct mw_store_txn *txn) {
   struct mw_writer *writer = &store->writer;
   pthread_mutex_lock(&writer->lock);
-  txn->place = writer->queued + 1;
+  txn->position = writer->queued + 1;
   int rc = mw_pending_add(&writer->pending, txn, writer->taken);
   if (rc == 0) {
     bool first = !writer->queue;
     enqueue(writer, txn);
     writer->queued++;
-    if (first || writer->queued - writer->taken == writer->expected) pthread_cond_signal(&writer->wake);
+    if (first || writer->queued - writer->taken == writer->expected_batch) pthread_cond_signal(&writer->wake);
   }
   pthread_mutex_unlock(&writer->lock);
   if (rc != 0) mw_store_txn_free(txn);
@@ -452,7 +453,7 @@ int mw_writer_queue(struct mw_store *store, struct mw_store_txn *txn) {
 bool mw_writer_follows_newest(struct mw_store *store, const struct mw_store_txn *txn, uint64_t *rounds) {
   struct mw_writer *writer = &store->writer;
   pthread_mutex_lock(&writer->lock);
-  bool newest = writer->pending.unlisted == 0;
+  bool newest = writer->pending.omitted == 0;
   for (size_t i = 0; newest && i < txn->n_ops; i++) {
     const struct mw_store_op *op = &txn->ops[i];
     const struct mw_store_op *write = op->follows ? mw_pending_find(&writer->pending, mw_store_op_key(txn, op)) : NULL;
@@ -476,6 +477,6 @@ void mw_writer_flush(struct mw_store *store) {
   struct mw_writer *writer = &store->writer;
   pthread_mutex_lock(&writer->lock);
   uint64_t upto = writer->queued;
-  while (writer->settled < upto) pthread_cond_wait(&writer->rest, &writer->lock);
+  while (writer->settled < upto) pthread_cond_wait(&writer->settled_cond, &writer->lock);
   pthread_mutex_unlock(&writer->lock);
 }

@@ -16,13 +16,13 @@ struct mw_writer {
   pthread_t thread;
   pthread_mutex_t lock; /* guards all fields up to stop */
   pthread_cond_t wake;
-  pthread_cond_t rest; /* a batch was settled */
+  pthread_cond_t settled_cond; /* a batch was settled */
   struct mw_store_txn *queue, **tail;
-  struct mw_store_txn **ahead; /* place in the queue for the next hurried transaction */
+  struct mw_store_txn **hurried_tail; /* place in the queue for the next hurried transaction */
   struct mw_pending pending;
   uint64_t queued, taken, settled; /* numbers of transactions since the start */
   uint64_t rounds;                 /* how often transactions were settled, from 1 */
-  uint64_t expected;               /* size of the next batch: the number last in flight together */
+  uint64_t expected_batch;         /* size of the next batch: the number last in flight together */
   bool stop;
 
   /* Used by the writer's thread only, except where noted. */
@@ -31,11 +31,11 @@ struct mw_writer {
   int64_t expired_at;  /* time of the last deletion of expired records */
   int64_t commit_ns;   /* duration of the last batch */
   int64_t inspected_at, reported_at;
-  uint64_t failed;   /* failed transactions since the last report */
-  char failure[256]; /* error of the last failure; other threads read it under the lock */
-  _Atomic bool sick; /* the disk failed in the last commit; any thread */
+  uint64_t failed;          /* failed transactions since the last report */
+  char failure[256];        /* error of the last failure; other threads read it under the lock */
+  _Atomic bool disk_failed; /* the disk failed in the last commit; any thread */
   atomic_uint_fast64_t commits;
-  _Atomic int64_t shown_expiry; /* `next_expiry` for other threads; set after the events of expired records */
+  _Atomic int64_t published_expiry; /* `next_expiry` for other threads; set after the events of expired records */
 };
 
 /* Starts the thread, which continues from the backend's revision. */
@@ -44,7 +44,7 @@ int mw_writer_start(struct mw_store *store, struct mw_err *err);
 /* Finishes the queue, with transactions that are added meanwhile, and ends the thread. */
 void mw_writer_stop(struct mw_store *store);
 
-/* Queues a transaction whose `done` or `settled` is set. Any thread. Takes `txn`. Returns 0, or MW_ECONFLICT without
+/* Queues a transaction whose `done` or `on_settled` is set. Any thread. Takes `txn`. Returns 0, or MW_ECONFLICT without
  * a result: see mw_store_commit(). */
 int mw_writer_queue(struct mw_store *store, struct mw_store_txn *txn);
 
@@ -56,7 +56,7 @@ bool mw_writer_follows_newest(struct mw_store *store, const struct mw_store_txn 
 const struct mw_store_op *mw_writer_pending(struct mw_store *store, struct mw_slice key);
 
 /* True while writes are impossible, with the reason. Any thread. */
-bool mw_writer_trouble(struct mw_store *store, char *words, size_t cap);
+bool mw_writer_failure(struct mw_store *store, char *words, size_t cap);
 
 /* Waits until all queued transactions are settled. Not on the writer's thread. */
 void mw_writer_flush(struct mw_store *store);

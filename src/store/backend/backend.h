@@ -44,7 +44,7 @@ struct mw_backend_ops {
   void (*inspect)(struct mw_backend *backend);
 
   /* Returns true while writes are impossible, with the reason in `words` of `cap` bytes, which may be 0. Any thread. */
-  bool (*trouble)(struct mw_backend *backend, char *words, size_t cap);
+  bool (*failure)(struct mw_backend *backend, char *words, size_t cap);
 
   /* ---- reading: results of a view are valid until it closes ---- */
 

@@ -10,33 +10,33 @@
 /* A damaged record, as an extra LMDB code. */
 enum { DAMAGED_RECORD = MDB_LAST_ERRCODE + 1000 };
 
-/* ---- guarding LMDB ---- */
+/* ---- checks before LMDB follows page numbers ---- */
 
 /* Checks the pages that LMDB follows to read, put or delete `key`. A put usually follows a get of the same key,
  * whose result is reused. Returns LMDB's code. */
-static int guard(struct mw_lmdb *lm, const struct mw_tree *tree, struct mw_slice key, bool deletes) {
-  if (lm->whole) return 0;
-  bool again = lm->guarded_tree == tree && mw_slice_eq(key, mw_slice(lm->guarded, lm->guarded_len));
+static int check_path(struct mw_lmdb *lm, const struct mw_tree *tree, struct mw_slice key, bool deletes) {
+  if (lm->fully_checked) return 0;
+  bool again = lm->checked_tree == tree && mw_slice_eq(key, mw_slice(lm->checked_key, lm->checked_key_len));
   if (again && !deletes) return 0;
   struct mw_cursor cursor;
   mw_cursor_init(&cursor, &lm->pages, tree);
   if (mw_cursor_check_path(&cursor, key, deletes) != 0) return MDB_CORRUPTED;
-  lm->guarded_tree = tree;
-  lm->guarded_len = key.len;
-  memcpy(lm->guarded, key.data, key.len);
+  lm->checked_tree = tree;
+  lm->checked_key_len = key.len;
+  memcpy(lm->checked_key, key.data, key.len);
   return 0;
 }
 
 /* Sets `err` for an error of the write transaction. An unreadable page is zeros for LMDB, which then fails in some
  * way. */
 static int fail_write(struct mw_lmdb *lm, int rc, struct mw_err *err) {
-  return atomic_load(&lm->fault.seen) ? mw_lmdb_usable(lm, err) : mw_lmdb_fail(lm, rc, err);
+  return atomic_load(&lm->mapped.faulted) ? mw_lmdb_usable(lm, err) : mw_lmdb_fail(lm, rc, err);
 }
 
 /* Like fail_write(), for an operation on `key`. */
 static int fail_at(struct mw_lmdb *lm, int rc, struct mw_slice key, struct mw_err *err) {
   char words[MW_STORE_KEY_WORDS];
-  if (atomic_load(&lm->fault.seen)) return mw_lmdb_usable(lm, err);
+  if (atomic_load(&lm->mapped.faulted)) return mw_lmdb_usable(lm, err);
   switch (rc) {
     case DAMAGED_RECORD:
       return mw_err_set(err, MW_EDATA, "the record of %s is damaged: delete it or put it anew, or restore a backup",
@@ -53,7 +53,7 @@ static int fail_at(struct mw_lmdb *lm, int rc, struct mw_slice key, struct mw_er
 
 /* Reads the tree records of the databases from the last commit. Returns LMDB's code. */
 static int load_trees(struct mw_lmdb *lm) {
-  lm->guarded_tree = NULL;
+  lm->checked_tree = NULL;
   int rc = mw_lmdb_tree(lm, lm->write, "data", &lm->data_tree);
   if (rc == 0) rc = mw_lmdb_tree(lm, lm->write, "expiry", &lm->expiry_tree);
   if (rc != 0) return MDB_CORRUPTED;
@@ -67,7 +67,7 @@ static int load_trees(struct mw_lmdb *lm) {
 static void lmdb_abort(struct mw_backend *backend) {
   struct mw_lmdb *lm = mw_lmdb_of(backend);
   /* After a failed assertion the transaction cannot be aborted safely. */
-  if (lm->write && !lm->broken) mdb_txn_abort(lm->write);
+  if (lm->write && !lm->assert_failed) mdb_txn_abort(lm->write);
   lm->write = NULL;
 }
 
@@ -130,14 +130,14 @@ struct reading {
 
 static int do_get(struct mw_lmdb *lm, void *arg) {
   struct reading *reading = arg;
-  int rc = guard(lm, &lm->data_tree, reading->key, false);
+  int rc = check_path(lm, &lm->data_tree, reading->key, false);
   if (rc != 0) return rc;
   MDB_val k = mw_lmdb_val(reading->key), v;
   rc = mdb_get(lm->write, lm->data, &k, &v);
   if (rc == MDB_NOTFOUND) return absent(lm, reading->key);
   if (rc != 0) return rc;
   struct mw_slice bytes = mw_slice(v.mv_data, v.mv_size);
-  return mw_record_read(reading->key, bytes, lm->unchecked, reading->record) == 0 ? 0 : DAMAGED_RECORD;
+  return mw_record_read(reading->key, bytes, lm->unchecksummed_until, reading->record) == 0 ? 0 : DAMAGED_RECORD;
 }
 
 static int lmdb_get(struct mw_backend *backend, struct mw_slice key, struct mw_record *out, struct mw_err *err) {
@@ -155,7 +155,7 @@ static struct mw_slice expiry_key(int64_t expires, struct mw_slice key, uint8_t 
 
 /* Deletes `key` from a database. Returns LMDB's code. */
 static int delete_from(struct mw_lmdb *lm, MDB_dbi dbi, const struct mw_tree *tree, struct mw_slice key) {
-  int rc = guard(lm, tree, key, true);
+  int rc = check_path(lm, tree, key, true);
   MDB_val k = mw_lmdb_val(key);
   return rc == 0 ? mdb_del(lm->write, dbi, &k, NULL) : rc;
 }
@@ -188,7 +188,7 @@ static bool fits(struct mw_lmdb *lm, size_t bytes) {
 static int do_put(struct mw_lmdb *lm, void *arg) {
   const struct mw_record *record = arg;
   if (!fits(lm, record->value.len)) return MDB_MAP_FULL;
-  int rc = guard(lm, &lm->data_tree, record->key, false);
+  int rc = check_path(lm, &lm->data_tree, record->key, false);
   if (rc == 0) rc = drop_expiry(lm, record->key);
   MDB_val k = mw_lmdb_val(record->key), v = {record->value.len + MW_RECORD_HEADER, NULL};
   if (rc == 0) rc = mdb_put(lm->write, lm->data, &k, &v, MDB_RESERVE);
@@ -197,7 +197,7 @@ static int do_put(struct mw_lmdb *lm, void *arg) {
   if (record->expires == 0) return 0;
   uint8_t bytes[512];
   struct mw_slice key = expiry_key(record->expires, record->key, bytes);
-  rc = guard(lm, &lm->expiry_tree, key, false);
+  rc = check_path(lm, &lm->expiry_tree, key, false);
   k = mw_lmdb_val(key);
   v = (MDB_val){0, NULL};
   return rc == 0 ? mdb_put(lm->write, lm->expiry, &k, &v, 0) : rc;
@@ -212,7 +212,7 @@ static int lmdb_put(struct mw_backend *backend, const struct mw_record *record, 
 
 static int do_erase(struct mw_lmdb *lm, void *arg) {
   const struct mw_slice *key = arg;
-  int rc = guard(lm, &lm->data_tree, *key, false);
+  int rc = check_path(lm, &lm->data_tree, *key, false);
   if (rc == 0) rc = drop_expiry(lm, *key);
   if (rc == 0) rc = delete_from(lm, lm->data, &lm->data_tree, *key);
   return rc == MDB_NOTFOUND ? absent(lm, *key) : rc;
@@ -245,7 +245,7 @@ static int lmdb_set_counter(struct mw_backend *backend, struct mw_slice name, ui
 /* Reads the first key of the expiry database into `arg`. */
 static int do_first_expiry(struct mw_lmdb *lm, void *arg) {
   MDB_val *k = arg, v;
-  int rc = guard(lm, &lm->expiry_tree, mw_slice("\0", 1), false);
+  int rc = check_path(lm, &lm->expiry_tree, mw_slice("\0", 1), false);
   MDB_cursor *cursor;
   if (rc == 0) rc = mdb_cursor_open(lm->write, lm->expiry, &cursor);
   if (rc != 0) return rc;
@@ -298,7 +298,7 @@ static int lmdb_expire(struct mw_backend *backend, struct mw_slice key, int64_t 
 static void lmdb_close(struct mw_backend *backend) {
   struct mw_lmdb *lm = mw_lmdb_of(backend);
   mw_lmdb_views_fini(lm);
-  mw_mapped_range_unwatch(&lm->fault);
+  mw_mapped_range_unwatch(&lm->mapped);
   if (lm->env) mdb_env_close(lm->env);
   mw_lmdb_files_close(lm);
   free((void *)lm->pages.checked);
@@ -310,7 +310,7 @@ const struct mw_backend_ops mw_lmdb_ops = {
     .close = lmdb_close,
     .in_use = mw_lmdb_views_open,
     .inspect = mw_lmdb_inspect,
-    .trouble = mw_lmdb_trouble,
+    .failure = mw_lmdb_failure,
     .view_open = mw_lmdb_view_open,
     .view_close = mw_lmdb_view_close,
     .view_get = mw_lmdb_view_get,

@@ -11,14 +11,14 @@
 #include "store/lmdb/lmdb_impl.h"
 
 /* Refuses writes for good, and logs the reason once. On the writer's thread. */
-static void MW_PRINTF(2, 3) lose(struct mw_lmdb *lm, const char *fmt, ...) {
-  if (atomic_load(&lm->lost)) return;
+static void MW_PRINTF(2, 3) refuse_writes(struct mw_lmdb *lm, const char *fmt, ...) {
+  if (atomic_load(&lm->writes_refused)) return;
   va_list args;
   va_start(args, fmt);
-  vsnprintf(lm->trouble, sizeof lm->trouble, fmt, args);
+  vsnprintf(lm->failure, sizeof lm->failure, fmt, args);
   va_end(args);
-  atomic_store(&lm->lost, true);
-  mw_log(MW_LOG_ERROR, NULL, "store: %s; writes are refused from now on", lm->trouble);
+  atomic_store(&lm->writes_refused, true);
+  mw_log(MW_LOG_ERROR, NULL, "store: %s; writes are refused from now on", lm->failure);
 }
 
 /* ---- the meta page ----
@@ -89,8 +89,8 @@ int mw_lmdb_trapped(struct mw_lmdb *lm, int (*write)(struct mw_lmdb *lm, void *a
   jmp_buf here;
   if (setjmp(here) != 0) {
     trap = NULL;
-    lm->broken = true; /* the transaction stays open and keeps LMDB's lock */
-    lose(lm, "%s: damaged (%s): run `moonwire store check`, restore a backup", lm->path, trapped_text);
+    lm->assert_failed = true; /* the transaction stays open and keeps LMDB's lock */
+    refuse_writes(lm, "%s: damaged (%s): run `moonwire store check`, restore a backup", lm->path, trapped_text);
     return MDB_CORRUPTED;
   }
   trap = &here;
@@ -105,25 +105,25 @@ void mw_lmdb_inspect(struct mw_backend *backend) {
   struct mw_lmdb *lm = mw_lmdb_of(backend);
   int dead;
   /* Frees the slots of killed readers (a backup, a check), whose snapshots would stay. */
-  if (!lm->broken) mdb_reader_check(lm->env, &dead);
-  if (atomic_load(&lm->fault.seen)) {
-    lose(lm, "%s: a page of the file cannot be read: it was cut short, or the disk fails; restart to recover",
-         lm->path);
+  if (!lm->assert_failed) mdb_reader_check(lm->env, &dead);
+  if (atomic_load(&lm->mapped.faulted)) {
+    refuse_writes(lm, "%s: a page of the file cannot be read: it was cut short, or the disk fails; restart to recover",
+                  lm->path);
   }
   const char *path = mw_lmdb_files_lost(lm);
-  if (path) lose(lm, "%s was removed or replaced while in use: put it back if you can, and restart", path);
+  if (path) refuse_writes(lm, "%s was removed or replaced while in use: put it back if you can, and restart", path);
 }
 
 int mw_lmdb_usable(struct mw_lmdb *lm, struct mw_err *err) {
-  if (atomic_load(&lm->fault.seen)) mw_lmdb_inspect(&lm->base);
-  if (atomic_load(&lm->lost)) return mw_err_set(err, MW_EIO, "%s", lm->trouble);
+  if (atomic_load(&lm->mapped.faulted)) mw_lmdb_inspect(&lm->base);
+  if (atomic_load(&lm->writes_refused)) return mw_err_set(err, MW_EIO, "%s", lm->failure);
   return atomic_load(&lm->meta_failed) ? restore_meta(lm, err) : 0;
 }
 
-bool mw_lmdb_trouble(struct mw_backend *backend, char *words, size_t cap) {
+bool mw_lmdb_failure(struct mw_backend *backend, char *words, size_t cap) {
   struct mw_lmdb *lm = mw_lmdb_of(backend);
-  if (atomic_load(&lm->lost)) {
-    snprintf(words, cap, "%s", lm->trouble);
+  if (atomic_load(&lm->writes_refused)) {
+    snprintf(words, cap, "%s", lm->failure);
     return true;
   }
   if (!atomic_load(&lm->meta_failed)) return false;

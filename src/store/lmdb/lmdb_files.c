@@ -40,29 +40,29 @@ static int take(const char *path, int named, int *out, struct mw_err *err) {
   return rc;
 }
 
-/* ---- places ---- */
+/* ---- identities ---- */
 
-static int note_place(struct mw_lmdb_place *place, const char *path, int fd, struct mw_err *err) {
+static int record_identity(struct mw_lmdb_file_identity *identity, const char *path, int fd, struct mw_err *err) {
   struct stat st;
   if (fd >= 0 ? fstat(fd, &st) : stat(path, &st)) return mw_lmdb_fail_errno(err, path);
   char *copy = strdup(path);
   if (!copy) return mw_err_set(err, MW_ENOMEM, "%s: out of memory", path);
-  *place = (struct mw_lmdb_place){copy, st.st_dev, st.st_ino};
+  *identity = (struct mw_lmdb_file_identity){copy, st.st_dev, st.st_ino};
   return 0;
 }
 
 /* Only a definite answer counts: a folder that cannot be read for the moment is not lost. */
-static bool is_lost(const struct mw_lmdb_place *place) {
+static bool is_lost(const struct mw_lmdb_file_identity *identity) {
   struct stat st;
-  if (!place->path) return false;
-  if (stat(place->path, &st) != 0) return errno == ENOENT || errno == ENOTDIR;
-  return st.st_dev != place->device || st.st_ino != place->inode;
+  if (!identity->path) return false;
+  if (stat(identity->path, &st) != 0) return errno == ENOENT || errno == ENOTDIR;
+  return st.st_dev != identity->device || st.st_ino != identity->inode;
 }
 
 const char *mw_lmdb_files_lost(const struct mw_lmdb *lm) {
   /* The folder first: if it is lost, so are its files. */
-  for (size_t i = sizeof lm->places / sizeof *lm->places; i-- > 0;) {
-    if (is_lost(&lm->places[i])) return lm->places[i].path;
+  for (size_t i = sizeof lm->identities / sizeof *lm->identities; i-- > 0;) {
+    if (is_lost(&lm->identities[i])) return lm->identities[i].path;
   }
   return NULL;
 }
@@ -75,9 +75,9 @@ static int open_in(struct mw_lmdb *lm, const char *folder, const char *lock, str
   if (rc != 0) return rc;
   /* The pid is for messages only: a full disk, which cannot hold it, is no error. */
   if (ftruncate(lm->lock_fd, 0) == 0) dprintf(lm->lock_fd, "%ld\n", (long)getpid());
-  rc = note_place(&lm->places[0], lm->path, lm->data_fd, err);
-  if (rc == 0) rc = note_place(&lm->places[1], lock, lm->lock_fd, err);
-  return rc == 0 ? note_place(&lm->places[2], folder, -1, err) : rc;
+  rc = record_identity(&lm->identities[0], lm->path, lm->data_fd, err);
+  if (rc == 0) rc = record_identity(&lm->identities[1], lock, lm->lock_fd, err);
+  return rc == 0 ? record_identity(&lm->identities[2], folder, -1, err) : rc;
 }
 
 int mw_lmdb_files_open(struct mw_lmdb *lm, const char *folder, struct mw_err *err) {
@@ -92,5 +92,5 @@ int mw_lmdb_files_open(struct mw_lmdb *lm, const char *folder, struct mw_err *er
 void mw_lmdb_files_close(struct mw_lmdb *lm) {
   if (lm->data_fd >= 0) close(lm->data_fd);
   if (lm->lock_fd >= 0) close(lm->lock_fd);
-  for (size_t i = 0; i < sizeof lm->places / sizeof *lm->places; i++) free(lm->places[i].path);
+  for (size_t i = 0; i < sizeof lm->identities / sizeof *lm->identities; i++) free(lm->identities[i].path);
 }

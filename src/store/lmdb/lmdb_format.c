@@ -72,7 +72,7 @@ static int upgrade(struct mw_lmdb *lm, MDB_txn *txn) {
   int rc = list_counters(lm, txn, &list);
   if (rc == 0) rc = rewrite_counters(lm, txn, mw_buf_slice(&list), &revision);
   mw_buf_fini(&list);
-  if (rc == 0) rc = mw_lmdb_set_counter(lm, txn, MW_UNCHECKED_COUNTER, revision);
+  if (rc == 0) rc = mw_lmdb_set_counter(lm, txn, MW_UNCHECKSUMMED_COUNTER, revision);
   if (rc == 0) rc = set_format(lm, txn);
   return rc;
 }
@@ -98,7 +98,7 @@ static int check_format(struct mw_lmdb *lm, MDB_txn *txn, bool *old, struct mw_e
   if (code != 0) return code;
   *old = format < MW_LMDB_FORMAT;
   rc = *old ? upgrade(lm, txn) : 0;
-  if (rc == 0) rc = get_counter(lm, txn, MW_UNCHECKED_COUNTER, &lm->unchecked);
+  if (rc == 0) rc = get_counter(lm, txn, MW_UNCHECKSUMMED_COUNTER, &lm->unchecksummed_until);
   return rc == 0 ? 0 : mw_lmdb_fail_open(lm, rc, err);
 }
 

@@ -39,7 +39,7 @@ enum {
 };
 
 /* This counter holds the revision up to which records may be of format 1. */
-#define MW_UNCHECKED_COUNTER mw_slice("u", 1)
+#define MW_UNCHECKSUMMED_COUNTER mw_slice("u", 1)
 
 /* Idle views, kept because a new view searches for a reader slot under a lock. A thread always uses the same shard,
  * so that threads rarely compete for a lock. */
@@ -50,7 +50,7 @@ struct mw_lmdb_shard {
 };
 
 /* A file that must stay in place. */
-struct mw_lmdb_place {
+struct mw_lmdb_file_identity {
   char *path;
   dev_t device;
   ino_t inode;
@@ -61,18 +61,18 @@ struct mw_lmdb {
   MDB_env *env;
   MDB_dbi main, data, expiry, meta;
   struct mw_pages pages;
-  uint64_t unchecked; /* records up to this revision may be of format 1 */
-  bool whole;         /* every page was checked when the store was opened */
-  struct mw_mapped_range fault;
+  uint64_t unchecksummed_until; /* records up to this revision may be of format 1 */
+  bool fully_checked;           /* every page was checked when the store was opened */
+  struct mw_mapped_range mapped;
 
   /* The writer's. */
   MDB_txn *write;                        /* between begin and commit */
-  bool broken;                           /* an assertion of LMDB failed */
+  bool assert_failed;                    /* an assertion of LMDB failed */
   struct mw_tree data_tree, expiry_tree; /* of the last commit */
-  /* with `guarded`: the tree and key whose pages were checked last; unused if `whole` */
-  const struct mw_tree *guarded_tree;
-  size_t guarded_len;
-  uint8_t guarded[512];
+  /* with `checked_key`: the tree and key whose pages were checked last; unused if `fully_checked` */
+  const struct mw_tree *checked_tree;
+  size_t checked_key_len;
+  uint8_t checked_key[512];
 
   int lock_fd;         /* locks the folder for this process; -1 without files */
   int data_fd;         /* locks the data file; -1 without files */
@@ -86,10 +86,10 @@ struct mw_lmdb {
   _Atomic uint32_t *flags;     /* LMDB's own flags, or NULL */
   uint8_t saved[MW_LMDB_META]; /* the meta page that the commit under way overwrites */
   size_t saved_page;
-  struct mw_lmdb_place places[3]; /* data file, lock, folder; unused entries have no path */
-  char trouble[256];              /* why writes are refused for good; set before `lost`, then constant */
-  _Atomic bool lost;              /* writes are refused for good */
-  _Atomic bool meta_failed;       /* the meta page must be restored before the next write */
+  struct mw_lmdb_file_identity identities[3]; /* data file, lock, folder; unused entries have no path */
+  char failure[256];           /* why writes are refused for good; set before `writes_refused`, then constant */
+  _Atomic bool writes_refused; /* writes are refused for good */
+  _Atomic bool meta_failed;    /* the meta page must be restored before the next write */
 
   struct mw_lmdb_shard shards[MW_LMDB_SHARDS];
 };
@@ -147,8 +147,8 @@ extern const struct mw_backend_ops mw_lmdb_ops;
 /* "FOLDER/NAME" on the heap, or NULL. */
 char *mw_lmdb_join(const char *folder, const char *name);
 
-/* Creates the folder, locks it and the data file, and records their places. Returns 0, MW_EBUSY, MW_EIO, MW_EFULL or
- * MW_ENOMEM. */
+/* Creates the folder, locks it and the data file, and records their identities. Returns 0, MW_EBUSY, MW_EIO, MW_EFULL
+ * or MW_ENOMEM. */
 int mw_lmdb_files_open(struct mw_lmdb *lm, const char *folder, struct mw_err *err);
 void mw_lmdb_files_close(struct mw_lmdb *lm);
 
@@ -183,14 +183,15 @@ void mw_lmdb_commit_failed(struct mw_lmdb *lm);
 
 /* Functions of the vtable. */
 void mw_lmdb_inspect(struct mw_backend *backend);
-bool mw_lmdb_trouble(struct mw_backend *backend, char *words, size_t cap);
+bool mw_lmdb_failure(struct mw_backend *backend, char *words, size_t cap);
 
 /* ---- lmdb_check.c ---- */
 
 /* Checks the data file `fd` before LMDB opens it, within a budget of pages (0 for the default) and of time. Always
  * checks the meta pages, the list of free pages and the small databases; then the trees of records as far as the
- * budget allows, and a sample of the rest. Sets bits in pages->checked, which may be NULL. Sets `whole` if
+ * budget allows, and a sample of the rest. Sets bits in pages->checked, which may be NULL. Sets `fully_checked` if
  * everything was checked. An empty file passes. Returns 0, MW_EFORMAT with an error that names `path`, or MW_EIO. */
-int mw_lmdb_check(int fd, const char *path, uint64_t budget, struct mw_pages *pages, bool *whole, struct mw_err *err);
+int mw_lmdb_check(int fd, const char *path, uint64_t budget, struct mw_pages *pages, bool *fully_checked,
+                  struct mw_err *err);
 
 #endif

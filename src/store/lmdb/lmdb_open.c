@@ -85,7 +85,7 @@ static int open_pages(struct mw_lmdb *lm, struct mw_err *err) {
   lm->pages.page_size = lm->page_size;
   lm->pages.grow = grow;
   grow(&lm->pages);
-  mw_mapped_range_watch(&lm->fault, lm->pages.base, info.me_mapsize);
+  mw_mapped_range_watch(&lm->mapped, lm->pages.base, info.me_mapsize);
   return 0;
 }
 
@@ -113,7 +113,7 @@ static int open_in_folder(struct mw_lmdb *lm, const char *folder, size_t map_siz
                           struct mw_err *err) {
   int rc = mw_lmdb_files_open(lm, folder, err);
   if (rc == 0) rc = make_bits(lm, map_size, err);
-  if (rc == 0) rc = mw_lmdb_check(lm->data_fd, lm->path, check_pages, &lm->pages, &lm->whole, err);
+  if (rc == 0) rc = mw_lmdb_check(lm->data_fd, lm->path, check_pages, &lm->pages, &lm->fully_checked, err);
   if (rc == 0) rc = open_env(lm, map_size, 0, err);
   if (rc == 0) rc = mw_lmdb_databases(lm, err);
   if (rc == 0) rc = open_pages(lm, err);
@@ -149,7 +149,7 @@ static int open_in_memory(struct mw_lmdb *lm, size_t map_size, struct mw_err *er
   free(folder);
   if (rc == 0) rc = make_bits(lm, map_size, err);
   if (rc == 0) rc = mw_lmdb_databases(lm, err);
-  lm->whole = true;
+  lm->fully_checked = true;
   return rc == 0 ? open_pages(lm, err) : rc;
 }
 

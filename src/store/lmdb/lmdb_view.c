@@ -187,7 +187,7 @@ int mw_lmdb_view_get(struct mw_view *view, struct mw_slice key, struct mw_record
   mw_cursor_init(&cursor, &view->lm->pages, &view->data);
   struct mw_slice bytes;
   int rc = get(&cursor, key, &bytes, mw_lmdb_absent);
-  return rc == 0 ? mw_record_read(key, bytes, view->lm->unchecked, out) : rc;
+  return rc == 0 ? mw_record_read(key, bytes, view->lm->unchecksummed_until, out) : rc;
 }
 
 int mw_lmdb_view_counter(struct mw_view *view, struct mw_slice name, uint64_t *out) {
@@ -234,7 +234,8 @@ static bool value_checked(struct mw_pages *pages, struct mw_slice key, struct mw
 
 /* True if a record outside the range belongs in it and has one wrong bit in its key. The record with the key `after`
  * was checked already. */
-static bool has_strayed(struct mw_pages *pages, const struct range *range, struct mw_slice key, struct mw_slice value) {
+static bool has_left_range(struct mw_pages *pages, const struct range *range, struct mw_slice key,
+                           struct mw_slice value) {
   struct mw_record record;
   uint8_t bytes[MW_STORE_KEY_MAX];
   if (key.len > sizeof bytes || (range->after.data && mw_slice_eq(key, range->after))) return false;
@@ -256,28 +257,28 @@ static bool stands_on(const struct mw_cursor *cursor, struct mw_slice key) {
   return at.data == key.data ? at.len == key.len : mw_slice_eq(at, key);
 }
 
-/* Seeks to the start of a scan. May also return MW_EDATA, with the key in `*strayed`, if a record has left the range
+/* Seeks to the start of a scan. May also return MW_EDATA, with the key in `*left_range`, if a record has left the range
  * on that side. */
 static int start(struct mw_cursor *cursor, const struct range *range, struct mw_slice from, bool *exact,
-                 struct mw_slice *strayed) {
+                 struct mw_slice *left_range) {
   int rc = mw_cursor_seek(cursor, from, exact);
   if ((rc != 0 && rc != MW_ENOTFOUND) || cursor->tree.root == MW_NO_PAGE || (!range->reverse && *exact)) return rc;
   struct mw_slice key, value;
   if (mw_cursor_neighbour(cursor, range->reverse ? 0 : -1, 0, &key, &value) != 0) return rc;
-  if (!has_strayed(cursor->pages, range, key, value)) return rc;
-  *strayed = key;
+  if (!has_left_range(cursor->pages, range, key, value)) return rc;
+  *left_range = key;
   cursor->set = false;
   return MW_EDATA;
 }
 
-static int next_forward(struct mw_cursor *cursor, const struct range *range, struct mw_slice *strayed) {
+static int next_forward(struct mw_cursor *cursor, const struct range *range, struct mw_slice *left_range) {
   struct mw_slice after = range->after;
   bool exact;
   if (!after.data || mw_bytes_compare(after, range->prefix) < 0) {
-    return start(cursor, range, range->prefix, &exact, strayed);
+    return start(cursor, range, range->prefix, &exact, left_range);
   }
   if (stands_on(cursor, after)) return mw_cursor_next(cursor);
-  int rc = start(cursor, range, after, &exact, strayed);
+  int rc = start(cursor, range, after, &exact, left_range);
   return rc == 0 && exact ? mw_cursor_next(cursor) : rc;
 }
 
@@ -290,7 +291,7 @@ static struct mw_slice end_of_prefix(struct mw_slice prefix, uint8_t *bytes, siz
   return mw_slice(bytes, len);
 }
 
-static int next_reverse(struct mw_cursor *cursor, const struct range *range, struct mw_slice *strayed) {
+static int next_reverse(struct mw_cursor *cursor, const struct range *range, struct mw_slice *left_range) {
   uint8_t bytes[512];
   struct mw_slice end = end_of_prefix(range->prefix, bytes, sizeof bytes), before = range->after;
   if (before.data && (end.len == 0 || mw_bytes_compare(before, end) < 0)) {
@@ -299,7 +300,7 @@ static int next_reverse(struct mw_cursor *cursor, const struct range *range, str
     if (end.len == 0) return MW_ENOTFOUND;
   }
   bool exact;
-  int rc = end.len > 0 ? start(cursor, range, end, &exact, strayed) : MW_ENOTFOUND;
+  int rc = end.len > 0 ? start(cursor, range, end, &exact, left_range) : MW_ENOTFOUND;
   if (rc == 0) return mw_cursor_prev(cursor);
   return rc == MW_ENOTFOUND ? mw_cursor_last(cursor) : rc;
 }
@@ -308,16 +309,16 @@ int mw_lmdb_view_next(struct mw_view *view, struct mw_slice prefix, struct mw_sl
                       struct mw_record *out) {
   struct mw_cursor *cursor = &view->cursor;
   struct range range = {prefix, after, reverse};
-  struct mw_slice key = mw_slice(NULL, 0), value, strayed = key;
-  int rc = reverse ? next_reverse(cursor, &range, &strayed) : next_forward(cursor, &range, &strayed);
-  if (rc == MW_EDATA) out->key = strayed;
+  struct mw_slice key = mw_slice(NULL, 0), value, left_range = key;
+  int rc = reverse ? next_reverse(cursor, &range, &left_range) : next_forward(cursor, &range, &left_range);
+  if (rc == MW_EDATA) out->key = left_range;
   if (rc != 0) return rc;
   rc = mw_cursor_read(cursor, &key, &value);
   if (!key.data || key.len > MW_STORE_KEY_MAX) {
-    out->key = strayed;
+    out->key = left_range;
     return MW_EDATA;
   }
   out->key = key;
-  if (is_below(key, prefix)) return rc == 0 ? mw_record_read(key, value, view->lm->unchecked, out) : rc;
-  return rc == 0 && has_strayed(cursor->pages, &range, key, value) ? MW_EDATA : MW_ENOTFOUND;
+  if (is_below(key, prefix)) return rc == 0 ? mw_record_read(key, value, view->lm->unchecksummed_until, out) : rc;
+  return rc == 0 && has_left_range(cursor->pages, &range, key, value) ? MW_EDATA : MW_ENOTFOUND;
 }

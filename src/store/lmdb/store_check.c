@@ -19,14 +19,14 @@ struct checking {
   struct mw_pages pages;
   const char *path;
   size_t size; /* of the file */
-  uint64_t format, unchecked;
+  uint64_t format, unchecksummed_until;
 };
 
 static struct checking *checking_of(struct mw_walk *walk) { return MW_CONTAINER(walk, struct checking, walk); }
 
 static void on_found(struct mw_walk *walk, const char *words) {
   struct mw_store_check *check = checking_of(walk)->check;
-  check->sound = false;
+  check->is_sound = false;
   check->found(check->arg, words);
 }
 
@@ -36,8 +36,8 @@ static bool check_record(struct mw_walk *walk, struct mw_slice key, struct mw_sl
   struct checking *c = checking_of(walk);
   struct mw_record record;
   c->check->records++;
-  if (mw_record_read(key, value, c->unchecked, &record) == 0) {
-    if (record.value.data - value.data < MW_RECORD_HEADER) c->check->bare++;
+  if (mw_record_read(key, value, c->unchecksummed_until, &record) == 0) {
+    if (record.value.data - value.data < MW_RECORD_HEADER) c->check->without_checksum++;
     return true;
   }
   c->check->damaged++;
@@ -77,12 +77,12 @@ static struct mw_slice look_up(struct checking *c, const struct mw_tree *meta, c
 }
 
 static int read_format(struct checking *c, const struct mw_tree *meta, struct mw_err *err) {
-  struct mw_slice format = look_up(c, meta, "f"), unchecked = look_up(c, meta, "cu");
+  struct mw_slice format = look_up(c, meta, "f"), until = look_up(c, meta, "cu");
   c->format = format.len == 8 ? mw_read64(format.data) : 0;
   int rc = mw_lmdb_format_ok(c->path, c->format, err);
   if (rc != 0) return rc;
-  if (c->format == 1) c->unchecked = UINT64_MAX >> 1;
-  else if (unchecked.data) mw_counter_read(MW_UNCHECKED_COUNTER, unchecked, &c->unchecked);
+  if (c->format == 1) c->unchecksummed_until = UINT64_MAX >> 1;
+  else if (until.data) mw_counter_read(MW_UNCHECKSUMMED_COUNTER, until, &c->unchecksummed_until);
   return 0;
 }
 
@@ -116,8 +116,8 @@ static int check_map(struct checking *c, int fd, uint64_t txn, struct mw_err *er
   if (size == 0) return mw_err_set(err, MW_EFORMAT, "%s: empty", c->path);
   uint8_t *base = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
   if (base == MAP_FAILED) return mw_lmdb_fail_errno(err, c->path);
-  struct mw_mapped_range fault;
-  mw_mapped_range_watch(&fault, base, size);
+  struct mw_mapped_range range;
+  mw_mapped_range_watch(&range, base, size);
   c->size = size;
   c->walk = (struct mw_walk){.pages = &c->pages};
   c->pages = (struct mw_pages){.base = NULL};
@@ -125,9 +125,9 @@ static int check_map(struct checking *c, int fd, uint64_t txn, struct mw_err *er
                     : mw_walk_open_at(&c->walk, base, size, txn, c->path, err);
   if (rc == 0) rc = check_all(c, err);
   mw_walk_close(&c->walk);
-  mw_mapped_range_unwatch(&fault);
+  mw_mapped_range_unwatch(&range);
   munmap(base, size);
-  if (rc == 0 && atomic_load(&fault.seen)) on_found(&c->walk, "some pages cannot be read: the disk fails");
+  if (rc == 0 && atomic_load(&range.faulted)) on_found(&c->walk, "some pages cannot be read: the disk fails");
   return rc;
 }
 
@@ -164,7 +164,7 @@ static int check_paths(const char *path, const char *lock, struct mw_store_check
   if (fd < 0) return mw_lmdb_fail_errno(err, path);
   int lock_fd = open(lock, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
   struct checking c = {.check = check, .path = path};
-  check->sound = true;
+  check->is_sound = true;
   check->running = is_running(fd, lock_fd);
   int rc = check->running ? check_running(&c, fd, err) : check_map(&c, fd, 0, err);
   if (lock_fd >= 0) close(lock_fd);

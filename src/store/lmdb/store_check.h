@@ -15,10 +15,10 @@ struct mw_store_check {
 
   /* Set by mw_store_check(). */
   uint64_t records, damaged;
-  uint64_t bare;  /* records without a checksum, from format 1: only their pages were checked */
-  uint64_t pages; /* in use or free */
-  bool running;   /* a server has the store open; the check read one snapshot */
-  bool sound;     /* the check found no damage */
+  uint64_t without_checksum; /* records without a checksum, from format 1: only their pages were checked */
+  uint64_t pages;            /* in use or free */
+  bool running;              /* a server has the store open; the check read one snapshot */
+  bool is_sound;             /* the check found no damage */
 };
 
 /* Checks the store in `folder` without writing. If a server runs, the check reads one snapshot, which prevents the

@@ -1,6 +1,6 @@
 /* Read faults in mapped files. If a page of a watched map cannot be read, because the file was truncated or the disk
  * fails, the kernel sends SIGBUS. A handler for the whole process then maps a page of zeros in its place and sets
- * `seen`. The reader continues, and rejects the zeros. Other faults go to the previous handler. */
+ * `faulted`. The reader continues, and rejects the zeros. Other faults go to the previous handler. */
 #ifndef MW_STORE_PAGE_MAPPED_RANGE_H
 #define MW_STORE_PAGE_MAPPED_RANGE_H
 
@@ -12,13 +12,13 @@
 struct mw_mapped_range {
   uintptr_t base;
   size_t size;
-  _Atomic bool seen;
+  _Atomic bool faulted;
 };
 
-/* Watches `size` bytes from `base` until mw_mapped_range_unwatch(). Borrows `fault`. Any thread. */
-void mw_mapped_range_watch(struct mw_mapped_range *fault, const void *base, size_t size);
+/* Watches `size` bytes from `base` until mw_mapped_range_unwatch(). Borrows `range`. Any thread. */
+void mw_mapped_range_watch(struct mw_mapped_range *range, const void *base, size_t size);
 
-/* Ends the watch; nothing reads the map any more. Allowed for a fault that was never watched. */
-void mw_mapped_range_unwatch(struct mw_mapped_range *fault);
+/* Ends the watch; nothing reads the map any more. Allowed for a range that was never watched. */
+void mw_mapped_range_unwatch(struct mw_mapped_range *range);
 
 #endif

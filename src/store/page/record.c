@@ -20,20 +20,20 @@ void mw_record_write(const struct mw_record *record, uint8_t *bytes) {
   memcpy(bytes + 8, &sum, 8);
 }
 
-static int read_old(struct mw_slice key, struct mw_slice bytes, uint64_t unchecked, struct mw_record *out) {
+static int read_old(struct mw_slice key, struct mw_slice bytes, uint64_t unchecksummed_until, struct mw_record *out) {
   memcpy(&out->revision, bytes.data, 8);
   memcpy(&out->expires, bytes.data + 8, 8);
-  if (out->revision == 0 || out->revision > unchecked) return MW_EDATA;
+  if (out->revision == 0 || out->revision > unchecksummed_until) return MW_EDATA;
   out->key = key;
   out->value = mw_slice(bytes.data + OLD_HEADER, bytes.len - OLD_HEADER);
   return 0;
 }
 
-int mw_record_read(struct mw_slice key, struct mw_slice bytes, uint64_t unchecked, struct mw_record *out) {
+int mw_record_read(struct mw_slice key, struct mw_slice bytes, uint64_t unchecksummed_until, struct mw_record *out) {
   if (bytes.len < OLD_HEADER) return MW_EDATA;
   uint64_t first, sum;
   memcpy(&first, bytes.data, 8);
-  if (!(first & CHECKED)) return read_old(key, bytes, unchecked, out);
+  if (!(first & CHECKED)) return read_old(key, bytes, unchecksummed_until, out);
   if (bytes.len < MW_RECORD_HEADER) return MW_EDATA;
   memcpy(&sum, bytes.data + 8, 8);
   uint64_t revision = first & ~CHECKED;

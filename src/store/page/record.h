@@ -16,9 +16,9 @@ enum { MW_RECORD_HEADER = 24, MW_COUNTER_SIZE = 16 };
 /* Writes header and value of `record` to `bytes`, of MW_RECORD_HEADER + record->value.len. */
 void mw_record_write(const struct mw_record *record, uint8_t *bytes);
 
-/* Reads the record of `key`; up to the revision `unchecked` it may be of format 1. Borrows both. Returns 0, or
- * MW_EDATA if the bytes differ from those written. */
-int mw_record_read(struct mw_slice key, struct mw_slice bytes, uint64_t unchecked, struct mw_record *out);
+/* Reads the record of `key`; up to the revision `unchecksummed_until` it may be of format 1. Borrows both. Returns 0,
+ * or MW_EDATA if the bytes differ from those written. */
+int mw_record_read(struct mw_slice key, struct mw_slice bytes, uint64_t unchecksummed_until, struct mw_record *out);
 
 /* Returns the expiry from the header alone; 0 for never. */
 int64_t mw_record_expiry(struct mw_slice bytes);

@@ -129,7 +129,7 @@ int mw_cursor_seek(struct mw_cursor *c, struct mw_slice key, bool *exact) {
   }
   if (!search(c, leaf, key, 0, exact)) return damaged(c);
   c->set = true;
-  c->sought = c->level[leaf];
+  c->seek_place = c->level[leaf];
   return c->level[leaf].index < c->level[leaf].nodes ? 0 : turn_leaf(c, false);
 }
 
@@ -152,22 +152,22 @@ int mw_cursor_read(const struct mw_cursor *c, struct mw_slice *key, struct mw_sl
 
 int mw_cursor_neighbour(const struct mw_cursor *c, int side, size_t key_len, struct mw_slice *key,
                         struct mw_slice *value) {
-  unsigned index = c->sought.index + (unsigned)side;
+  unsigned index = c->seek_place.index + (unsigned)side;
   struct mw_node node;
-  if (index >= c->sought.nodes) return MW_ENOTFOUND;
-  if (!mw_page_node(c->pages, c->sought.page, index, true, &node)) return MW_EDATA;
+  if (index >= c->seek_place.nodes) return MW_ENOTFOUND;
+  if (!mw_page_node(c->pages, c->seek_place.page, index, true, &node)) return MW_EDATA;
   *value = mw_page_value(c->pages, &node);
   if (!value->data) return MW_EDATA;
   if (key_len == 0) key_len = node.key.len;
   *key = mw_slice(node.key.data, key_len);
   if (!node.value) return 0;
-  size_t at = (size_t)(key->data - c->sought.page) + key_len;
-  value->data = c->sought.page + at;
+  size_t at = (size_t)(key->data - c->seek_place.page) + key_len;
+  value->data = c->seek_place.page + at;
   return at + value->len <= c->pages->page_size ? 0 : MW_EDATA;
 }
 
 /* Checks the neighbours of the present child of the branch at `level`. */
-static bool guard_neighbours(struct mw_cursor *c, unsigned level) {
+static bool check_neighbours(struct mw_cursor *c, unsigned level) {
   unsigned index = c->level[level].index;
   bool good = true;
   for (int side = -1; good && side <= 1; side += 2) {
@@ -197,7 +197,7 @@ int mw_cursor_check_path(struct mw_cursor *c, struct mw_slice key, bool deletes)
   if (exact && !value_ok(c)) return damaged(c);
   if (!deletes) return 0;
   for (unsigned level = 0; level + 1 < c->tree.depth; level++) {
-    if (!guard_neighbours(c, level)) return damaged(c);
+    if (!check_neighbours(c, level)) return damaged(c);
   }
   struct mw_cursor beside = *c;
   if (turn_leaf(&beside, false) == MW_EDATA) return MW_EDATA;

@@ -17,7 +17,7 @@ struct mw_cursor {
     const uint8_t *page;
     unsigned index, nodes;
   } level[MW_TREE_DEPTH], /* from the root to the leaf */
-      sought;             /* place of the last seek in its leaf; may be after the leaf's last entry */
+      seek_place;         /* place of the last seek in its leaf; may be after the leaf's last entry */
 };
 
 static inline void mw_cursor_init(struct mw_cursor *cursor, struct mw_pages *pages, const struct mw_tree *tree) {

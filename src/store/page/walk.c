@@ -12,12 +12,12 @@
 enum { META_FREE = 24, META_MAIN = 72, META_LAST = 120, META_TXN = 128 };
 
 bool mw_walk_report(struct mw_walk *walk, const char *fmt, ...) {
-  char words[sizeof walk->why];
+  char words[sizeof walk->first_finding];
   va_list args;
   va_start(args, fmt);
   vsnprintf(words, sizeof words, fmt, args);
   va_end(args);
-  if (!walk->why[0]) memcpy(walk->why, words, sizeof words);
+  if (!walk->first_finding[0]) memcpy(walk->first_finding, words, sizeof words);
   if (walk->found) walk->found(walk, words);
   return false;
 }
@@ -76,7 +76,7 @@ static int open_meta(struct mw_walk *walk, const uint8_t *base, size_t size, siz
   walk->pages->base = base;
   walk->pages->page_size = page_size;
   walk->pages->count = walk->last + 1 < in_file ? walk->last + 1 : in_file;
-  walk->chance = (uint64_t)mw_clock_real() | 1;
+  walk->random_state = (uint64_t)mw_clock_real() | 1;
   walk->used = calloc(walk->last / 8 + 1, 1);
   return walk->used ? 0 : mw_err_set(err, MW_ENOMEM, "%s: out of memory", path);
 }
@@ -118,10 +118,10 @@ void mw_walk_close(struct mw_walk *walk) {
 
 /* Takes `n` pages from the budget. Returns false, and cuts the walk, if it is exhausted. */
 static bool afford(struct mw_walk *walk, uint64_t n) {
-  if (walk->cut) return false;
+  if (walk->out_of_budget) return false;
   if (walk->budget >= n && mw_clock_real() < walk->until) walk->budget -= n;
-  else walk->cut = true;
-  return !walk->cut;
+  else walk->out_of_budget = true;
+  return !walk->out_of_budget;
 }
 
 /* Marks `n` pages from `first`, which exist, as used. Returns true if all were unused. */
@@ -145,7 +145,7 @@ static bool walk_leaf(struct mw_walk *walk, const uint8_t *page) {
       uint64_t run = mw_page_run(walk->pages, &node);
       if (!afford(walk, walk->entry ? run : 1)) return good;
       walk->n_pages += run;
-      if (!walk->one_way && !use(walk, node.page, run)) {
+      if (!walk->sampling && !use(walk, node.page, run)) {
         good = mw_walk_report(walk, "%s: its pages from %llu on are used twice", mw_store_key_words(node.key, words),
                               (unsigned long long)node.page);
       }
@@ -182,11 +182,11 @@ static bool walk_child(struct mw_walk *walk, const struct mw_tree *tree, const u
   return walk_page(walk, tree, node.page, depth - 1, bounds);
 }
 
-static unsigned by_chance(struct mw_walk *walk, unsigned n) {
-  walk->chance ^= walk->chance << 13;
-  walk->chance ^= walk->chance >> 7;
-  walk->chance ^= walk->chance << 17;
-  return (unsigned)(walk->chance % n);
+static unsigned random_below(struct mw_walk *walk, unsigned n) {
+  walk->random_state ^= walk->random_state << 13;
+  walk->random_state ^= walk->random_state >> 7;
+  walk->random_state ^= walk->random_state << 17;
+  return (unsigned)(walk->random_state % n);
 }
 
 static bool walk_page(struct mw_walk *walk, const struct mw_tree *tree, uint64_t number, unsigned depth,
@@ -198,15 +198,15 @@ static bool walk_page(struct mw_walk *walk, const struct mw_tree *tree, uint64_t
       !mw_page_within(walk->pages, page, leaf, tree->order, &bounds)) {
     return found_at(walk, tree, number, bounds.low, "damaged");
   }
-  if (!walk->one_way && !use(walk, number, 1)) {
+  if (!walk->sampling && !use(walk, number, 1)) {
     return found_at(walk, tree, number, bounds.low, "used twice");
   }
   mw_pages_set_checked(walk->pages, number);
   walk->n_pages++;
   if (leaf) return walk_leaf(walk, page);
   unsigned count = mw_page_nodes(page);
-  if (walk->one_way) return walk_child(walk, tree, page, by_chance(walk, count), depth, bounds);
-  for (unsigned i = 0; i < count && (good || walk->found) && !walk->cut; i++) {
+  if (walk->sampling) return walk_child(walk, tree, page, random_below(walk, count), depth, bounds);
+  for (unsigned i = 0; i < count && (good || walk->found) && !walk->out_of_budget; i++) {
     good = walk_child(walk, tree, page, i, depth, bounds) && good;
   }
   return good;
@@ -218,7 +218,7 @@ bool mw_walk_tree(struct mw_walk *walk, const struct mw_tree *tree) {
   walk->entries = walk->n_pages = 0;
   if (tree->root == MW_NO_PAGE) return true;
   if (!walk_page(walk, tree, tree->root, tree->depth, (struct mw_bounds){0})) return false;
-  if (walk->cut) return true;
+  if (walk->out_of_budget) return true;
   if (walk->entries != tree->entries) {
     return mw_walk_report(walk, "%llu of %llu entries are present", (unsigned long long)walk->entries,
                           (unsigned long long)tree->entries);
@@ -231,11 +231,11 @@ bool mw_walk_tree(struct mw_walk *walk, const struct mw_tree *tree) {
 bool mw_walk_sample(struct mw_walk *walk, const struct mw_tree *tree) {
   if (tree->root == MW_NO_PAGE) return true;
   bool good = true;
-  walk->one_way = true;
-  walk->cut = false;
-  while (good && !walk->cut) good = walk_page(walk, tree, tree->root, tree->depth, (struct mw_bounds){0});
-  walk->one_way = false;
-  walk->cut = true;
+  walk->sampling = true;
+  walk->out_of_budget = false;
+  while (good && !walk->out_of_budget) good = walk_page(walk, tree, tree->root, tree->depth, (struct mw_bounds){0});
+  walk->sampling = false;
+  walk->out_of_budget = true;
   return good;
 }
 

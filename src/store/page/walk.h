@@ -12,12 +12,12 @@ struct mw_walk {
   uint64_t last;          /* the last page, used or free, of the walked state; the file may be shorter */
   struct mw_tree free, main;
   uint8_t *used;   /* a bit for each page that was visited or is free */
-  uint64_t budget; /* pages that may still be read; the walk is `cut` when it is used up */
-  int64_t until;   /* mw_clock_real() time, after which the walk is `cut` too */
-  bool cut;
-  bool one_way; /* follow only one random child of each branch */
-  uint64_t chance;
-  char why[200]; /* the first damage */
+  uint64_t budget; /* pages that may still be read; the walk is then `out_of_budget` */
+  int64_t until;   /* mw_clock_real() time, after which the walk is `out_of_budget` too */
+  bool out_of_budget;
+  bool sampling; /* follow only one random child of each branch */
+  uint64_t random_state;
+  char first_finding[200]; /* the first damage */
 
   /* Receives each finding, and the walk continues. NULL ends the walk at the first. */
   void (*found)(struct mw_walk *walk, const char *words);

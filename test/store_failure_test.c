@@ -222,5 +222,5 @@ int main(void) {
       TEST(a_data_file_that_is_replaced_is_noticed),
       TEST(a_folder_that_is_moved_away_is_noticed),
   };
-  return cmocka_run_group_tests_name("store_trouble", tests, NULL, NULL);
+  return cmocka_run_group_tests_name("store_failure", tests, NULL, NULL);
 }
