@@ -43,21 +43,7 @@ static int l_xpcall(lua_State *L) {
   return after_call(L, status, 2);
 }
 
-void mw_libs_wrap(lua_State *L, const char *name, lua_CFunction function) {
-  lua_getfield(L, -1, name);
-  lua_pushcclosure(L, function, 1);
-  lua_setfield(L, -2, name);
-}
-
 void mw_libs_replace_base(lua_State *L) {
   lua_register(L, "pcall", l_pcall);
   lua_register(L, "xpcall", l_xpcall);
-}
-
-void mw_libs_replace(lua_State *L) {
-  mw_libs_replace_base(L);
-  mw_libs_replace_coroutine(L);
-  mw_libs_replace_string(L);
-  mw_libs_replace_table(L);
-  mw_libs_replace_os(L);
 }

@@ -1,7 +1,7 @@
 /* Replacements, in the whole state, of Lua functions that would defeat the runtime. pcall and xpcall let the error that
  * ends a fiber pass (base.c). In the coroutine library, a wait inside a script's coroutine suspends the fiber around it
- * (coroutine.c). The libraries string and table keep within the budget (string.c, table.c). os reads the clock of mw.time
- * (os.c). */
+ * (coroutine.c). The libraries string and table keep within the budget (string.c, table.c). os reads the clock of
+ * mw.time (os.c). */
 #ifndef MW_SCRIPT_LIBS_LIBS_H
 #define MW_SCRIPT_LIBS_LIBS_H
 
@@ -16,12 +16,5 @@ void mw_libs_replace_coroutine(lua_State *L);
 void mw_libs_replace_os(lua_State *L);
 void mw_libs_replace_string(lua_State *L);
 void mw_libs_replace_table(lua_State *L);
-
-/* Replaces the function `name` of the table at the top of the stack by `function`, whose upvalue is the old one. A
- * wrapper that calls lua_tocfunction(upvalue) directly leaves its own name in the errors about arguments. */
-void mw_libs_wrap(lua_State *L, const char *name, lua_CFunction function);
-
-/* Calls the wrapped function unless its first argument, a format, is too long. */
-int mw_libs_with_format(lua_State *L);
 
 #endif

@@ -5,11 +5,12 @@
 
 #include "base/clock.h"
 #include "script/libs/libs.h"
+#include "script/libs/wrap.h"
 
 static void push_now(lua_State *L) { lua_pushinteger(L, mw_clock_wall() / MW_NS_PER_S); }
 
 static int l_time(lua_State *L) {
-  if (!lua_isnoneornil(L, 1)) return lua_tocfunction(L, lua_upvalueindex(1))(L);
+  if (!lua_isnoneornil(L, 1)) return mw_libs_call_wrapped(L);
   push_now(L);
   return 1;
 }

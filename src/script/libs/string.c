@@ -8,12 +8,12 @@
 
 #include "script/libs/libs.h"
 #include "script/libs/pattern.h"
+#include "script/libs/wrap.h"
 #include "script/state/budget.h"
 
 enum {
   CHUNK = 1024 * 1024, /* bytes that are copied between two checks of the budget */
   LONG = 64 * 1024,    /* bytes of the shortest string whose quoting checks the budget */
-  FORMAT = 256 * 1024, /* bytes of the longest format */
   ITEMS = 8192         /* most '%' in a format of string.format: each may take 10 microseconds */
 };
 
@@ -301,12 +301,6 @@ static void quote_long(lua_State *L) {
   lua_settop(L, last);
 }
 
-int mw_libs_with_format(lua_State *L) {
-  bool is_long = lua_type(L, 1) == LUA_TSTRING && lua_rawlen(L, 1) > FORMAT;
-  luaL_argcheck(L, !is_long, 1, "format too long, expected at most 262144 bytes");
-  return lua_tocfunction(L, lua_upvalueindex(1))(L);
-}
-
 static size_t count(const char *text, size_t len, char c) {
   size_t n = 0;
   for (size_t i = 0; i < len; i++) n += text[i] == c;
@@ -316,9 +310,9 @@ static size_t count(const char *text, size_t len, char c) {
 static int l_format(lua_State *L) {
   size_t len;
   const char *format = luaL_checklstring(L, 1, &len);
-  luaL_argcheck(L, len <= ITEMS || len > FORMAT || count(format, len, '%') <= ITEMS, 1,
+  luaL_argcheck(L, len <= ITEMS || len > MW_FORMAT_MAX || count(format, len, '%') <= ITEMS, 1,
                 "too many items in the format, expected at most 8192 '%'");
-  if (len <= FORMAT && memchr(format, 'q', len)) quote_long(L);
+  if (len <= MW_FORMAT_MAX && memchr(format, 'q', len)) quote_long(L);
   return mw_libs_with_format(L);
 }
 
