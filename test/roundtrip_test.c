@@ -1,159 +1,27 @@
 /* Random messages, the same in each run: protoc must read the same from them before and after unpacking and packing,
  * and must refuse the messages that unpacking refuses. */
 #include "codec_support.h"
+#include "random_message.h"
 
 #include "schema/wire/wire.h"
 #include "schema/wire/write.h"
 
 enum { BATCHES = 16, BATCH = 25, DAMAGED = 150 };
 
-static uint64_t rng_state;
-
-/* xorshift64 */
-static uint64_t rng(void) {
-  rng_state ^= rng_state << 13;
-  rng_state ^= rng_state >> 7;
-  rng_state ^= rng_state << 17;
-  return rng_state;
-}
-
-static size_t below(size_t n) { return (size_t)(rng() >> 11) % n; }
-static bool one_in(size_t n) { return below(n) == 0; }
-
-static void put_sized(struct mw_buf *out, const struct mw_buf *bytes) {
-  mw_wire_put_varint(out, bytes->len);
-  mw_buf_append(out, bytes->data ? bytes->data : (const uint8_t *)"", bytes->len);
-}
-
-static uint64_t random_integer(void) {
-  static const uint64_t edges[] = {0,          1,         2,         127, 128, INT32_MAX, (uint64_t)INT32_MIN,
-                                   UINT32_MAX, INT64_MAX, 1ull << 63};
-  return one_in(3) ? rng() >> below(64) : edges[below(sizeof edges / sizeof *edges)] * (one_in(8) ? UINT64_MAX : 1);
-}
-
-static void put_raw(struct mw_buf *out, size_t len) {
-  uint64_t value = random_integer();
-  mw_buf_append(out, &value, len);
-}
-
-static void put_text(struct mw_buf *out) {
-  static const char *const texts[] = {
-      "", "a", "Hello", "\xe2\x82\xac", "\xf0\x9f\x8c\x99 moon", "a longer line of text"};
-  const char *text = texts[below(sizeof texts / sizeof *texts)];
-  mw_wire_put_varint(out, strlen(text));
-  mw_buf_puts(out, text);
-}
-
-/* Appends a tag and a random value of any wire type under `number`. */
-static void put_unknown(struct mw_buf *out, uint32_t number, unsigned wire, unsigned depth) {
-  mw_wire_put_tag(out, number, wire);
-  switch (wire) {
-    case MW_WIRE_VARINT: mw_wire_put_varint(out, random_integer()); break;
-    case MW_WIRE_I64: put_raw(out, 8); break;
-    case MW_WIRE_I32: put_raw(out, 4); break;
-    case MW_WIRE_LEN: put_text(out); break;
-    default:
-      for (size_t n = below(3); n > 0 && depth < 4; n--) put_unknown(out, 20, (unsigned)below(4), depth + 1);
-      mw_wire_put_tag(out, number, MW_WIRE_END_GROUP);
-  }
-}
-
-static unsigned random_wire(void) { return (const unsigned[]){0, 1, 2, 3, 5}[below(5)]; }
-
-static void put_message(struct mw_buf *out, const struct mw_message_type *type, unsigned depth);
-
-/* Mostly a value of Color or Closed. At most 32 bits, as protoc truncates larger ones unless they are packed. */
-static uint64_t random_enum(void) { return one_in(4) ? (uint64_t)(int32_t)(uint32_t)random_integer() : below(4); }
-
-/* Appends a random value of the field's kind, without its tag. */
-static void put_value(struct mw_buf *out, const struct mw_field *field, unsigned depth) {
-  struct mw_buf inner = MW_BUF_INIT;
-  switch (mw_wire_of_kind(field->kind)) {
-    case MW_WIRE_I64: put_raw(out, 8); return;
-    case MW_WIRE_I32: put_raw(out, 4); return;
-    case MW_WIRE_VARINT:
-      mw_wire_put_varint(out, field->kind == MW_KIND_ENUM ? random_enum() : random_integer());
-      return;
-    default: break;
-  }
-  if (field->kind != MW_KIND_MESSAGE) {
-    put_text(out);
-    return;
-  }
-  put_message(&inner, field->message, depth + 1);
-  put_sized(out, &inner);
-  mw_buf_fini(&inner);
-}
-
-static void put_packed(struct mw_buf *out, const struct mw_field *field) {
-  struct mw_buf values = MW_BUF_INIT;
-  for (size_t n = below(5); n > 0; n--) put_value(&values, field, 0);
-  mw_wire_put_tag(out, field->number, MW_WIRE_LEN);
-  put_sized(out, &values);
-  mw_buf_fini(&values);
-}
-
-static void put_known(struct mw_buf *out, const struct mw_field *field, unsigned depth) {
-  unsigned wire = mw_wire_of_kind(field->kind);
-  if (field->repeated && wire != MW_WIRE_LEN && one_in(2)) {
-    put_packed(out, field);
-    return;
-  }
-  mw_wire_put_tag(out, field->number, wire);
-  put_value(out, field, depth);
-}
-
-static void put_any(struct mw_buf *out, const struct mw_message_type *type, unsigned depth) {
-  const struct mw_field *field = type->n_fields ? &type->fields[below(type->n_fields)] : NULL;
-  uint32_t number = (uint32_t)below(300) + 1;
-  if (field && !one_in(8) && (field->kind != MW_KIND_MESSAGE || depth < 6)) {
-    put_known(out, field, depth);
-  } else if (field && !field->repeated && one_in(2)) {
-    unsigned wire = random_wire();
-    if (!mw_wire_fits(field, wire)) put_unknown(out, field->number, wire, 0);
-  } else if (!mw_field_by_number(type, number) && number != 101) { /* 101: an extension with a required field */
-    put_unknown(out, number, random_wire(), 0);
-  }
-}
-
-/* protoc drops unknown fields of map entries, so they get none. */
-static void put_entry(struct mw_buf *out, const struct mw_message_type *type, unsigned depth) {
-  for (size_t i = 0; i < type->n_fields; i++) {
-    const struct mw_field *field = &type->fields[i];
-    if (one_in(6)) continue;
-    mw_wire_put_tag(out, field->number, mw_wire_of_kind(field->kind));
-    if (field->kind == MW_KIND_ENUM) {
-      mw_wire_put_varint(out, below(2));
-    } else {
-      put_value(out, field, depth);
-    }
-  }
-}
-
-static void put_message(struct mw_buf *out, const struct mw_message_type *type, unsigned depth) {
-  if (type->map_entry) {
-    put_entry(out, type, depth);
-    return;
-  }
-  for (size_t n = below(depth < 3 ? 12 : 4); n > 0; n--) put_any(out, type, depth);
-  for (size_t i = 0; i < type->n_fields; i++) {
-    if (type->fields[i].required) put_known(out, &type->fields[i], depth);
-  }
-}
-
 static void survive(const char *package, const char *item) {
   char many[40], one[40];
   snprintf(many, sizeof many, "%s.Many", package);
   snprintf(one, sizeof one, "%s.%s", package, item);
   struct mw_pool *pool = codec_pool(package);
-  rng_state = 20240229;
+  random_seed(20240229);
   for (int batch = 0; batch < BATCHES; batch++) {
     struct mw_buf bytes = MW_BUF_INIT;
     for (int i = 0; i < BATCH; i++) {
       struct mw_buf message = MW_BUF_INIT;
-      put_message(&message, codec_type(pool, one), 0);
+      random_message(&message, codec_type(pool, one));
       mw_wire_put_tag(&bytes, 1, MW_WIRE_LEN);
-      put_sized(&bytes, &message);
+      mw_wire_put_varint(&bytes, message.len);
+      mw_buf_append(&bytes, mw_buf_str(&message), message.len);
       mw_buf_fini(&message);
     }
     assert_same_meaning(codec_type(pool, many), mw_buf_slice(&bytes));
@@ -165,27 +33,15 @@ static void survive(const char *package, const char *item) {
 static void random_proto3_messages_keep_their_meaning(void **state) { survive("every", "Every"); }
 static void random_proto2_messages_keep_their_meaning(void **state) { survive("legacy", "Legacy"); }
 
-static void damage(struct mw_buf *bytes) {
-  for (size_t n = 1 + below(3); n > 0 && bytes->len > 0; n--) {
-    size_t at = below(bytes->len);
-    switch (below(4)) {
-      case 0: bytes->data[at] ^= (uint8_t)(1u << below(8)); break;
-      case 1: bytes->data[at] = (uint8_t)rng(); break;
-      case 2: bytes->len = at; break;
-      default: memmove(bytes->data + at, bytes->data + at + 1, bytes->len - at - 1); bytes->len--;
-    }
-  }
-}
-
 static void damaged_messages_are_refused_where_protoc_refuses_them(void **state) {
   struct mw_pool *pool = codec_pool("every");
   const struct mw_message_type *type = codec_type(pool, "every.Leaf");
-  rng_state = 19720229;
+  random_seed(19720229);
   int refused = 0;
   for (int i = 0; i < DAMAGED; i++) {
     struct mw_buf bytes = MW_BUF_INIT, theirs = MW_BUF_INIT, ours = MW_BUF_INIT;
-    put_message(&bytes, type, 0);
-    damage(&bytes);
+    random_message(&bytes, type);
+    random_damage(&bytes);
     int code = protoc("decode", type->full_name, mw_buf_slice(&bytes), &theirs);
     struct mw_err err = MW_ERR_INIT;
     if (code == 0) {
