@@ -24,8 +24,11 @@ function store.transaction(f) end
 ---@class moonwire.WriteOptions
 ---@field ttl? number seconds until the message expires
 
----@class moonwire.EachOptions
+---@class moonwire.CountOptions
+---@field where? table<string, any> by field or path ("owner.id"): a value, up to 1000 values, or mw.null for unset
 ---@field prefix? string of string keys
+
+---@class moonwire.EachOptions: moonwire.CountOptions
 ---@field after? string|integer starts after this key
 ---@field limit? integer
 ---@field reverse? boolean
@@ -85,7 +88,7 @@ function Collection:delete(key) end
 ---@return moonwire.Scan
 function Collection:each(options) end
 
----@param options? { prefix?: string }
+---@param options? moonwire.CountOptions
 ---@return integer? count
 ---@return moonwire.Status? status
 function Collection:count(options) end

@@ -36,11 +36,8 @@ end
 ---@param req tasks.ListTasksRequest
 ---@param call moonwire.Call
 function TaskService.ListTasks(req, call)
-  local priority <const>, status <const> = req.priority_filter, req.status_filter
-  for task in tasks:each() do
-    if (not priority or task.priority == priority) and (not status or task.status == status) then
-      if not call:send(task) then return end -- the client has gone
-    end
+  for task in tasks:each { where = { priority = req.priority_filter, status = req.status_filter } } do
+    if not call:send(task) then return end -- the client has gone
   end
 end
 

@@ -1,5 +1,6 @@
 /* collection:each and count: traverse one snapshot. */
 #include "bind/store/store.h"
+#include "bind/store/store_where.h"
 
 #define SCAN "moonwire.Scan"
 
@@ -12,8 +13,11 @@ struct scan {
   struct mw_store_key prefix;
   struct mw_slice at; /* the current key; borrowed from the snapshot, or from `start` */
   struct mw_store_key start;
+  struct mw_filter filter;
   lua_Integer left; /* messages that remain within the limit */
+  unsigned steps;   /* towards the next check of the budget */
   bool reverse;
+  bool filtered;
   bool renews; /* continues on another snapshot if the worker closes this one */
 };
 
@@ -28,6 +32,7 @@ static struct scan *check_scan(lua_State *L, int arg) {
 static int l_close(lua_State *L) {
   struct scan *scan = check_scan(L, 1);
   mw_store_hold_close(&scan->hold);
+  mw_filter_fini(&scan->filter);
   scan->left = 0;
   return 0;
 }
@@ -46,18 +51,24 @@ static int open_snapshot(lua_State *L, struct scan *scan, struct mw_err *err) {
   return mw_store_hold_open(L, mw_collection_store(scan->collection), &scan->hold, scan->collection->name, err);
 }
 
-/* Moves to the next message. Returns the codes of mw_store_snapshot_next(), except MW_EBUSY. */
+/* Moves to the next message that meets the conditions. Returns the codes of mw_store_snapshot_next(), except
+ * MW_EBUSY. */
 static int advance(lua_State *L, struct scan *scan, struct mw_store_entry *entry) {
   if (!scan->hold.snapshot || scan->left == 0) return MW_ENOTFOUND;
   struct mw_slice prefix = mw_store_key_slice(&scan->prefix);
-  int rc;
-  scan->left--;
-  while ((rc = mw_store_snapshot_next(scan->hold.snapshot, prefix, scan->at, scan->reverse, entry)) == MW_EBUSY) {
+  for (;;) {
+    int rc = mw_store_snapshot_next(scan->hold.snapshot, prefix, scan->at, scan->reverse, entry);
+    if (rc != 0 && rc != MW_EBUSY) return rc;
     scan->at = entry->key;
-    mw_budget_check(L);
+    if (rc == MW_EBUSY) {
+      mw_budget_check(L);
+    } else if (!scan->filtered || mw_filter_matches(&scan->filter, entry->value)) {
+      scan->left--;
+      return 0;
+    } else {
+      mw_budget_bytes(L, &scan->steps, entry->value.len);
+    }
   }
-  if (rc == 0) scan->at = entry->key;
-  return rc;
 }
 
 /* ---- options ---- */
@@ -93,11 +104,13 @@ static bool push_scan(lua_State *L, const char *what, const char *const *allowed
   lua_settop(L, 2);
   struct scan *scan = lua_newuserdatauv(L, sizeof *scan, 1);
   *scan = (struct scan){.tag = &tag, .collection = collection, .left = LUA_MAXINTEGER};
+  mw_filter_init(&scan->filter, &collection->program->vm->memory);
   luaL_setmetatable(L, SCAN);
   lua_pushvalue(L, 1);
   lua_setiuservalue(L, 3, 1);
   *out = scan;
   scan->left = limit_option(L, 2, what);
+  scan->filtered = mw_store_where(L, 2, what, collection, &scan->filter);
   after_option(L, 2, scan);
   mw_bind_get_option(L, 2, "reverse");
   scan->reverse = lua_toboolean(L, -1);
@@ -143,9 +156,9 @@ static int l_next(lua_State *L) {
   return 1;
 }
 
-/* collection:each{prefix=, after=, limit=, reverse=, snapshot=} */
+/* collection:each{where=, prefix=, after=, limit=, reverse=, snapshot=} */
 static int l_each(lua_State *L) {
-  static const char *const allowed[] = {"prefix", "after", "limit", "reverse", "snapshot", NULL};
+  static const char *const allowed[] = {"where", "prefix", "after", "limit", "reverse", "snapshot", NULL};
   struct scan *scan;
   push_scan(L, "each", allowed, &scan);
   scan->renews = mw_bind_get_option(L, 2, "snapshot") != LUA_TNIL && !lua_toboolean(L, -1);
@@ -158,7 +171,7 @@ static int l_each(lua_State *L) {
 /* ---- count ---- */
 
 static int l_count(lua_State *L) {
-  static const char *const allowed[] = {"prefix", NULL};
+  static const char *const allowed[] = {"where", "prefix", NULL};
   struct scan *scan;
   lua_Integer count = 0;
   unsigned steps = 0;

@@ -142,6 +142,9 @@ void mw_filter_fini(struct mw_filter *filter) { mw_arena_fini(&filter->arena); }
 
 struct mw_filter_condition *mw_filter_add(struct mw_filter *filter, const struct mw_field *const *path, size_t depth) {
   if (filter->n_conditions == MW_FILTER_MAX) return NULL;
+  if (!filter->conditions)
+    filter->conditions = mw_arena_alloc(&filter->arena, MW_FILTER_MAX * sizeof *filter->conditions);
+  if (!filter->conditions) return NULL;
   struct mw_filter_condition *condition = mw_arena_calloc(&filter->arena, 1, sizeof *condition);
   if (!condition) return NULL;
   condition->path = mw_arena_alloc(&filter->arena, depth * sizeof(*path));
@@ -160,7 +163,13 @@ int mw_filter_accept(struct mw_filter *filter, struct mw_filter_condition *condi
     condition->values = values;
     condition->room = room;
   }
-  condition->values[condition->n_values++] = value_in_memory(condition->path[condition->depth - 1], slot);
+  const struct mw_field *field = condition->path[condition->depth - 1];
+  union value value = value_in_memory(field, slot);
+  if (is_text(field) && value.text.len > 0) {
+    value.text.data = (uint8_t *)mw_arena_strndup(&filter->arena, (const char *)value.text.data, value.text.len);
+    if (!value.text.data) return MW_ENOMEM;
+  }
+  condition->values[condition->n_values++] = value;
   return 0;
 }
 

@@ -19,7 +19,7 @@ struct mw_filter_level;
 
 struct mw_filter {
   struct mw_arena arena;
-  struct mw_filter_condition *conditions[MW_FILTER_MAX];
+  struct mw_filter_condition **conditions; /* room for MW_FILTER_MAX */
   size_t n_conditions;
   const struct mw_filter_level *root; /* made by mw_filter_build() */
   uint64_t all;                       /* a bit for each field */
@@ -36,8 +36,8 @@ void mw_filter_fini(struct mw_filter *filter);
  * MW_FILTER_MAX conditions. */
 struct mw_filter_condition *mw_filter_add(struct mw_filter *filter, const struct mw_field *const *path, size_t depth);
 
-/* Accepts the value in `slot`, which is laid out as in a message of memory; borrows the bytes of text. The field is not
- * a message. Returns 0, or MW_ENOMEM. */
+/* Accepts the value in `slot`, which is laid out as in a message of memory; copies text. The field is not a message.
+ * Returns 0, or MW_ENOMEM. */
 int mw_filter_accept(struct mw_filter *filter, struct mw_filter_condition *condition, const void *slot);
 
 /* Accepts the field's absence in a message that is present. The field has presence. */
