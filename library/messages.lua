@@ -32,6 +32,19 @@ local Duration = {}
 ---@return number
 function Duration:number() end
 
+---A message that stays encoded: its fields read as those of the table, and cannot be set. Nested messages are packed.
+---@class moonwire.Packed
+---@field [string] any
+---@operator len: integer
+local Packed = {}
+
+---Returns the message as a table.
+---@return table
+function Packed:unpack() end
+
+---@class moonwire.PackedOption
+---@field packed? boolean true for packed messages in place of tables
+
 ---@class google.protobuf.Any
 ---@field type_url string
 ---@field value string

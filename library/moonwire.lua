@@ -88,6 +88,12 @@ function mw.type(value) end
 ---@return T
 function mw.message(type_name, value) end
 
+---Returns the value, a table or a packed message, as a packed message.
+---@param type_name string
+---@param value table|moonwire.Packed
+---@return moonwire.Packed
+function mw.pack(type_name, value) end
+
 ---Returns a new table of an enum's numbers by name and names by number.
 ---@param type_name string such as "tasks.Priority"
 ---@return table<string|integer, integer|string>
@@ -171,20 +177,29 @@ function Status:with_details(type_name, message) end
 local Call = {}
 
 ---Sends a message of the streamed reply. Waits while the client is slower.
----@param message table
+---@param message table|moonwire.Packed
 ---@param options? { compress: boolean } false sends this message uncompressed
 ---@return boolean? sent nil if the client is gone
 ---@return moonwire.Status? status the reason
 function Call:send(message, options) end
 
+---Sends the messages of a list, or those that an iterator returns until nil. Waits while the client is slower. Closes
+---the iterator.
+---@param source any[]|fun(): any?
+---@return boolean? sent nil if the client is gone
+---@return moonwire.Status? status the reason
+function Call:send_all(source) end
+
 ---Waits for the next message of the streamed request.
+---@param options? moonwire.PackedOption
 ---@return any? message nil at the end of the stream
 ---@return moonwire.Status? status if the stream was reset or the connection lost
-function Call:receive() end
+function Call:receive(options) end
 
 ---Iterates over the messages of the streamed request. Raises if the stream is reset or the connection lost.
+---@param options? moonwire.PackedOption
 ---@return fun(): any?
-function Call:messages() end
+function Call:messages(options) end
 
 ---For interceptors: returns the code of the call if its handler returns these values, "INTERNAL" if they cannot be
 ---sent. Raises if the call has ended.
@@ -351,13 +366,15 @@ function Stream:send(message) end
 ---Half-closes the stream: no more messages follow from this side.
 function Stream:close_send() end
 
+---@param options? moonwire.PackedOption
 ---@return any? message nil at the end
 ---@return moonwire.Status? status unless the call ended with OK
-function Stream:receive() end
+function Stream:receive(options) end
 
 ---Returns the stream itself, an iterator over the messages. Raises the status unless the call ends with OK.
+---@param options? moonwire.PackedOption
 ---@return moonwire.Stream
-function Stream:messages() end
+function Stream:messages(options) end
 
 ---Half-closes the stream and waits for the end of the call.
 ---@return any? reply for a client-streaming call; true for others

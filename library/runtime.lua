@@ -270,7 +270,7 @@ local Topic = {}
 ---@return moonwire.Status?
 function Topic:publish(value) end
 
----@param options? { capacity?: integer } values in its queue, 64 by default
+---@param options? { capacity?: integer, packed?: boolean } values in its queue, 64 by default; packed messages
 ---@return moonwire.Subscription
 function Topic:subscribe(options) end
 

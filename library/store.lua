@@ -33,10 +33,12 @@ function store.transaction(f) end
 ---@field limit? integer
 ---@field reverse? boolean
 ---@field snapshot? boolean false continues in a new snapshot when the server closes an old one; else raises ABORTED
+---@field packed? boolean true for packed messages in place of tables
 
 ---@class moonwire.WatchOptions
 ---@field prefix? string of string keys
 ---@field existing? boolean starts with existing messages, as puts
+---@field packed? boolean true for packed messages in place of tables
 
 ---@class moonwire.StoreEvent
 ---@field type "put"|"delete"
@@ -47,9 +49,10 @@ function store.transaction(f) end
 local Collection = {}
 
 ---@param key string|integer
+---@param options? moonwire.PackedOption
 ---@return any? message nil if there is none, without a status
 ---@return moonwire.Status? status if reading failed
-function Collection:get(key) end
+function Collection:get(key, options) end
 
 ---Stores a new message; ALREADY_EXISTS if its key exists. Waits until it is on disk.
 ---@param message table
@@ -113,8 +116,9 @@ local Transaction = {}
 
 ---@param collection moonwire.Collection
 ---@param key string|integer
+---@param options? moonwire.PackedOption
 ---@return any? message
-function Transaction:get(collection, key) end
+function Transaction:get(collection, key, options) end
 
 ---Raises ALREADY_EXISTS if the key exists.
 ---@param collection moonwire.Collection

@@ -28,7 +28,7 @@ end
 ---@param req tasks.GetTaskRequest
 ---@return tasks.Task?, moonwire.Status?
 function TaskService.GetTask(req)
-  local task = tasks:get(req.id)
+  local task = tasks:get(req.id, { packed = true })
   if not task then return nil, unknown(req.id) end
   return task
 end
@@ -36,9 +36,8 @@ end
 ---@param req tasks.ListTasksRequest
 ---@param call moonwire.Call
 function TaskService.ListTasks(req, call)
-  for task in tasks:each { where = { priority = req.priority_filter, status = req.status_filter } } do
-    if not call:send(task) then return end -- the client has gone
-  end
+  local where <const> = { priority = req.priority_filter, status = req.status_filter }
+  call:send_all(tasks:each { where = where, packed = true }) -- nothing here looks into a task
 end
 
 ---@param req tasks.UpdateStatusRequest

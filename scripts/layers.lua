@@ -3,10 +3,11 @@
 return {
   files = {
     ["bind"] = {
-      { "base/bind", "call/call", "call/call_object", "message/message", "message/message_error",
-        "message/message_keys", "message/message_meta", "message/message_push", "message/message_read",
-        "message/message_scalar", "message/message_types", "message/status", "message/wellknown_push",
-        "message/wellknown_read", "message/wellknown_time" },
+      { "base/bind", "call/call", "call/call_object", "call/call_send", "message/encode", "message/message",
+        "message/message_error", "message/message_keys", "message/message_meta", "message/message_push",
+        "message/message_read", "message/message_scalar", "message/message_types", "message/packed",
+        "message/packed_field", "message/status", "message/wellknown_push", "message/wellknown_read",
+        "message/wellknown_time" },
     },
     ["engine/core"] = {
       { "call", "server" },

@@ -306,8 +306,8 @@ describe("each", function()
 
   it("checks its options", function()
     local tasks = fresh()
-    raises("each: unknown option limt %(expected where, prefix, after, limit, reverse, snapshot%)", tasks.each, tasks,
-      { limt = 1 })
+    raises("each: unknown option limt %(expected where, prefix, after, limit, reverse, snapshot, packed%)",
+      tasks.each, tasks, { limt = 1 })
     raises("each: limit: expected an integer from 0 on, got 1.5", tasks.each, tasks, { limit = 1.5 })
     raises("each: limit: expected an integer from 0 on, got %-1", tasks.each, tasks, { limit = -1 })
     raises("each: after: expected string, got number", tasks.each, tasks, { after = 1 })

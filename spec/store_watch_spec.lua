@@ -90,7 +90,7 @@ describe("watch", function()
 
   it("checks its options", function()
     local tasks = fresh()
-    raises("watch: unknown option exist %(expected prefix, existing%)", tasks.watch, tasks, { exist = true })
+    raises("watch: unknown option exist %(expected prefix, existing, packed%)", tasks.watch, tasks, { exist = true })
     raises("watch: prefix: longer than any key", tasks.watch, tasks, { prefix = ("p"):rep(500) })
   end)
 end)

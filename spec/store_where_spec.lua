@@ -88,7 +88,8 @@ describe("where", function()
     refuses("where: tasks%.Task%.title: more than 1000 values", { title = table.pack(("x"):rep(1001):byte(1, -1)) })
     refuses("expected a value, or a sequence of values with the keys 1, 2, 3", { title = { x = "a" } })
     refuses("expected a value, or a sequence of values with the keys 1, 2, 3", { title = { "a", nil, "b", x = "c" } })
-    refuses("FieldDescriptorProto%.options: a message cannot be compared: compare its fields", { options = {{}} }, fields)
+    refuses("FieldDescriptorProto%.options: a message cannot be compared: compare its fields", { options = { {} } },
+      fields)
     refuses("FieldDescriptorProto%.options%.uninterpreted_option: a repeated field cannot be compared",
       { ["options.uninterpreted_option"] = 1 }, fields)
     refuses("FieldDescriptorProto: two conditions exclude each other", { options = mw.null, ["options.packed"] = true },

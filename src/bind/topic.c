@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "bind/message/packed.h"
 #include "bind/message/value.h"
 #include "script/state/collect.h"
 
@@ -22,6 +23,7 @@ struct subscription {
   struct mw_program *program;
   struct mw_subscription *queue; /* NULL after it was freed */
   size_t size;                   /* bytes of the queue, which count in the worker's memory */
+  bool packed;                   /* pushes messages packed */
   bool closed;                   /* accepts no further values; queued values can be received */
   struct mw_fiber *waiter;       /* the fiber in receive(), or NULL */
   struct mw_timer *timer;        /* ends the wait; NULL without a timeout and after it has fired */
@@ -60,7 +62,7 @@ static int push_next(lua_State *L, struct subscription *s) {
   uint64_t dropped;
   struct mw_err err = MW_ERR_INIT;
   if (!s->queue || !mw_subscription_take(s->queue, &payload, &dropped)) return 0;
-  int rc = mw_value_push(L, s->program, payload, &err);
+  int rc = mw_value_push(L, s->program, payload, s->packed, &err);
   mw_subscription_release(s->queue);
   if (rc == MW_ENOMEM) return mw_bind_fail_err(L, MW_CODE_RESOURCE_EXHAUSTED, &err);
   if (rc != 0) return mw_bind_fail_err(L, MW_CODE_FAILED_PRECONDITION, &err);
@@ -190,7 +192,7 @@ static int l_publish(lua_State *L) {
 }
 
 static size_t check_capacity(lua_State *L) {
-  static const char *const allowed[] = {"capacity", NULL};
+  static const char *const allowed[] = {"capacity", "packed", NULL};
   mw_bind_check_options(L, 2, "topic:subscribe", allowed);
   mw_bind_get_option(L, 2, "capacity");
   lua_Integer capacity = luaL_optinteger(L, -1, DEFAULT_CAPACITY);
@@ -198,13 +200,14 @@ static size_t check_capacity(lua_State *L) {
   return (size_t)capacity;
 }
 
-/* topic:subscribe([{capacity = 64}]) */
+/* topic:subscribe([{capacity = 64, packed = false}]) */
 static int l_subscribe(lua_State *L) {
   struct topic *topic = check_topic(L);
   struct mw_program *program = topic->program;
   size_t capacity = check_capacity(L);
+  bool packed = mw_packed_option(L, 2, "topic:subscribe");
   struct subscription *s = lua_newuserdatauv(L, sizeof *s, 1);
-  *s = (struct subscription){.program = program};
+  *s = (struct subscription){.program = program, .packed = packed};
   lua_getiuservalue(L, 1, 1);
   lua_setiuservalue(L, -2, 1);
   push_subscription_type(L);

@@ -198,8 +198,7 @@ int mw_bind_to_message(lua_State *L, int index, struct mw_program *program, cons
 int mw_bind_push_bytes(lua_State *L, struct mw_program *program, const struct mw_message_type *type,
                        struct mw_slice bytes, struct mw_err *err);
 
-/* The program's type of a message table, found by its metatable. NULL if the table has none, or the program lacks the
- * type. */
+/* The program's type of a message, a table or packed. NULL for other values, and if the program lacks the type. */
 const struct mw_message_type *mw_bind_message_type(lua_State *L, int index, struct mw_program *program);
 
 /* The message type with the name in the string argument `arg`. Raises if there is none. */

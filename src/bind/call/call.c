@@ -1,5 +1,6 @@
 /* Runs Lua functions as gRPC methods: connects the events of a call with a coroutine. */
 #include "bind/call/call.h"
+#include "bind/message/encode.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -153,19 +154,17 @@ static int wait_for_room(lua_State *L, struct mw_bind_call *c) {
 /* Packs the reply at `index` and ends the call with it. */
 static int finish_with_reply(lua_State *L, struct mw_bind_call *c, int index) {
   struct mw_err err = MW_ERR_INIT;
-  ProtobufCMessage *reply;
-  struct mw_arena *arena = mw_vm_scratch(c->program->vm);
-  if (mw_bind_to_message(L, index, c->program, c->method->output, arena, &reply, &err) != 0) {
+  struct mw_encoded reply;
+  if (mw_bind_encode(L, index, c->program, c->method->output, &reply, &err) != 0) {
     lua_pushfstring(L, "bad reply: %s", mw_err_text(&err));
     mw_err_fini(&err);
     return finish_mistake(L, c, lua_tostring(L, -1));
   }
-  size_t size = mw_message_size(reply);
-  if (!mw_call_has_room(c->call, size)) return wait_for_room(L, c);
-  uint8_t *out = mw_call_reserve(c->call, size);
+  if (!mw_call_has_room(c->call, reply.size)) return wait_for_room(L, c);
+  uint8_t *out = mw_call_reserve(c->call, reply.size);
   struct mw_status status = mw_status(MW_CODE_OK, "");
   if (out) {
-    mw_message_pack(reply, out);
+    mw_encoded_write(&reply, out);
     mw_call_fill_last(c->call);
   } else {
     status = mw_status(MW_CODE_RESOURCE_EXHAUSTED, "out of memory for the reply");

@@ -23,6 +23,7 @@ struct mw_bind_waiter {
   struct mw_bind_call *call; /* NULL after the call has ended */
   struct mw_fiber *fiber;
   bool raising; /* for call:messages(): raises if the call was cancelled */
+  bool packed;  /* pushes the message packed */
   enum mw_bind_arrival arrived;
   struct mw_slice bytes; /* the message's; borrowed while the event runs */
 };
@@ -69,9 +70,30 @@ struct mw_bind_call *mw_bind_running(lua_State *L);
 const char *mw_bind_check_results(lua_State *L, const struct mw_method_type *method, int index,
                                   struct mw_status *status);
 
+/* ---- call_object.c ---- */
+
+/* The call object at index 1. Raises for another value. */
+struct mw_bind_object *mw_bind_check_object(lua_State *L);
+
+/* Pushes nil and the reason of the call's end; `call` may be NULL after the end. */
+int mw_bind_push_over(lua_State *L, struct mw_bind_call *call);
+
 /* Pushes a waiter of the call as a userdata. mw_bind_stop_sending() removes it from `senders`, for mw_fiber_wait(). */
 struct mw_bind_waiter *mw_bind_push_waiter(lua_State *L, struct mw_bind_call *call, struct mw_fiber *fiber);
 void mw_bind_stop_sending(void *waiter);
+
+/* Stops a wait that ends without an error. The waiter moves to `woken`, where the end of the call finds it until its
+ * fiber goes on. */
+void mw_bind_stop_quietly(void *waiter);
+
+/* Waits. If the call ends, the wait of its handler's fiber returns the reason as results. If another fiber is killed,
+ * the call goes on, and the fiber's wait raises. */
+int mw_bind_wait(lua_State *L, struct mw_bind_waiter *waiter, void (*cancel)(void *arg), void (*cancel_own)(void *arg),
+                 lua_KFunction k);
+
+/* call_send.c: call:send(message, options), call:send_all(source). */
+int mw_bind_call_send(lua_State *L);
+int mw_bind_call_send_all(lua_State *L);
 
 /* Pushes a new call object and stores it in `call`. */
 void mw_bind_push_call(lua_State *L, struct mw_bind_call *call);

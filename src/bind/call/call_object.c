@@ -6,10 +6,12 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "bind/call/call.h"
+#include "bind/message/encode.h"
+#include "bind/message/packed.h"
 #include "script/lua/guard.h"
 
-/* The object at index 1. The fast path is the object of the call whose handler runs, which is nearly always the one. */
-static struct mw_bind_object *check_object(lua_State *L) {
+/* The fast path is the object of the call whose handler runs, which is nearly always the one. */
+struct mw_bind_object *mw_bind_check_object(lua_State *L) {
   const struct mw_bind_call *c = mw_bind_running(L);
   if (c && c->object && lua_touserdata(L, 1) == c->object) return c->object;
   return (struct mw_bind_object *)mw_bind_check_self(L, MW_BIND_CALL);
@@ -17,13 +19,12 @@ static struct mw_bind_object *check_object(lua_State *L) {
 
 /* The call of the object at index 1. Raises if it has ended. */
 static struct mw_bind_call *check_live(lua_State *L, const char *what) {
-  struct mw_bind_object *object = check_object(L);
+  struct mw_bind_object *object = mw_bind_check_object(L);
   if (!object->call) luaL_error(L, "%s: the call %s has ended", what, object->path);
   return object->call;
 }
 
-/* Pushes nil and the reason of the call's end. */
-static int push_over(lua_State *L, struct mw_bind_call *c) {
+int mw_bind_push_over(lua_State *L, struct mw_bind_call *c) {
   if (!c) return mw_bind_fail(L, MW_CODE_CANCELLED, "the call has ended");
   lua_pushnil(L);
   mw_bind_push_status(L, &c->end);
@@ -37,104 +38,24 @@ struct mw_bind_waiter *mw_bind_push_waiter(lua_State *L, struct mw_bind_call *c,
   return waiter;
 }
 
-/* ---- call:send(message) ---- */
+/* ---- waiting ---- */
 
 void mw_bind_stop_sending(void *arg) {
   struct mw_bind_waiter *waiter = arg;
   mw_list_remove(&waiter->link);
 }
 
-/* Stops a wait that ends without an error. The waiter moves to `woken`, where the end of the call finds it until its
- * fiber goes on. */
-static void stop_quietly(void *arg) {
+void mw_bind_stop_quietly(void *arg) {
   struct mw_bind_waiter *waiter = arg;
   mw_list_remove(&waiter->link);
   if (waiter->call) mw_list_push(&waiter->call->woken, &waiter->link);
 }
 
-/* Waits. If the call ends, the wait of its handler's fiber returns the reason as results. If another fiber is killed,
- * the call goes on, and the fiber's wait raises. */
-static int wait(lua_State *L, struct mw_bind_waiter *waiter, void (*cancel)(void *arg), void (*cancel_own)(void *arg),
-                lua_KFunction k) {
+int mw_bind_wait(lua_State *L, struct mw_bind_waiter *waiter, void (*cancel)(void *arg), void (*cancel_own)(void *arg),
+                 lua_KFunction k) {
   struct mw_fiber *fiber = waiter->fiber;
   if (waiter->call->fiber != fiber) return mw_fiber_wait(L, fiber, cancel, waiter, k, (lua_KContext)waiter);
   return mw_fiber_wait_quietly(L, fiber, cancel_own, waiter, k, (lua_KContext)waiter);
-}
-
-static int wait_to_send(lua_State *L, struct mw_bind_call *c, struct mw_fiber *fiber, lua_KFunction k) {
-  struct mw_bind_waiter *waiter = mw_bind_push_waiter(L, c, fiber);
-  mw_list_push(&c->senders, &waiter->link);
-  return wait(L, waiter, mw_bind_stop_sending, stop_quietly, k);
-}
-
-static int after_send(lua_State *L, int status, lua_KContext context) {
-  struct mw_bind_waiter *waiter = (struct mw_bind_waiter *)context;
-  mw_list_remove(&waiter->link);
-  if (!waiter->call || waiter->call->call->cancelled) return push_over(L, waiter->call);
-  lua_pushboolean(L, 1);
-  return 1;
-}
-
-static int raise_bad_message(lua_State *L, const struct mw_bind_call *c, struct mw_err *err) {
-  mw_err_wrap(err, "call:send in %s", c->method->path);
-  return mw_bind_raise_err(L, err);
-}
-
-/* Reads the options at index 3. Returns true if the message is not to be compressed. */
-static bool check_plain(lua_State *L) {
-  static const char *const allowed[] = {"compress", NULL};
-  luaL_checkany(L, 2);
-  mw_bind_check_options(L, 3, "call:send", allowed);
-  int type = mw_bind_get_option(L, 3, "compress");
-  if (type != LUA_TNIL && type != LUA_TBOOLEAN) {
-    luaL_error(L, "call:send: compress: expected a boolean, got %s", luaL_typename(L, -1));
-  }
-  return type == LUA_TBOOLEAN && !lua_toboolean(L, -1);
-}
-
-static int l_send(lua_State *L);
-
-/* Retries after a wait for room. Packs the message again: the table may have changed, and others have used the scratch
- * arena. */
-static int after_room(lua_State *L, int status, lua_KContext context) {
-  struct mw_bind_waiter *waiter = (struct mw_bind_waiter *)context;
-  mw_list_remove(&waiter->link);
-  if (!waiter->call || waiter->call->call->cancelled) return push_over(L, waiter->call);
-  lua_settop(L, 3);
-  return l_send(L);
-}
-
-static int l_send(lua_State *L) {
-  struct mw_bind_object *object = check_object(L);
-  if (!object->server_streaming) {
-    return luaL_error(L, "call:send: the reply of %s is not streamed: return it", object->path);
-  }
-  bool plain = lua_gettop(L) != 2 && check_plain(L);
-  struct mw_bind_call *c = object->call;
-  if (!c) {
-    mw_log(MW_LOG_WARN, NULL, "call:send after the end of %s", object->path);
-    return push_over(L, NULL);
-  }
-  if (c->call->cancelled) return push_over(L, c);
-  struct mw_fiber *fiber = mw_fiber_check(L, "call:send");
-  struct mw_err err = MW_ERR_INIT;
-  ProtobufCMessage *message;
-  struct mw_arena *arena = mw_vm_scratch(c->program->vm);
-  int rc = mw_bind_to_message(L, 2, c->program, c->method->output, arena, &message, &err);
-  if (rc != 0) return raise_bad_message(L, c, &err);
-  size_t size = mw_message_size(message);
-  if (!mw_call_has_room(c->call, size)) {
-    lua_settop(L, 3);
-    return wait_to_send(L, c, fiber, after_room);
-  }
-  uint8_t *out = mw_call_reserve(c->call, size);
-  if (!out) return mw_budget_refuse(L);
-  mw_message_pack(message, out);
-  if (plain ? mw_call_send_plain(c->call) : mw_call_send(c->call)) {
-    lua_pushboolean(L, 1);
-    return 1;
-  }
-  return wait_to_send(L, c, fiber, after_send);
 }
 
 /* ---- call:receive(), call:messages() ---- */
@@ -153,13 +74,13 @@ static void stop_receiving(void *arg) {
 static void stop_receiving_quietly(void *arg) {
   struct mw_bind_waiter *waiter = arg;
   leave(waiter);
-  stop_quietly(waiter);
+  mw_bind_stop_quietly(waiter);
 }
 
 /* Pushes the message that has arrived. A malformed message ends the handler with INVALID_ARGUMENT. */
-static int push_arrived(lua_State *L, struct mw_bind_call *c, struct mw_slice bytes) {
+static int push_arrived(lua_State *L, struct mw_bind_call *c, struct mw_slice bytes, bool packed) {
   struct mw_err err = MW_ERR_INIT;
-  int rc = mw_bind_push_bytes(L, c->program, c->method->input, bytes, &err);
+  int rc = mw_bind_decode(L, c->program, c->method->input, bytes, packed, &err);
   if (rc == 0) return 1;
   mw_bind_fail_err(L, mw_code_of_error(rc), &err);
   return mw_bind_raise_status(L);
@@ -168,29 +89,29 @@ static int push_arrived(lua_State *L, struct mw_bind_call *c, struct mw_slice by
 static int after_receive(lua_State *L, int status, lua_KContext context) {
   struct mw_bind_waiter *waiter = (struct mw_bind_waiter *)context;
   mw_list_remove(&waiter->link);
-  if (waiter->arrived == MW_BIND_MESSAGE) return push_arrived(L, waiter->call, waiter->bytes);
+  if (waiter->arrived == MW_BIND_MESSAGE) return push_arrived(L, waiter->call, waiter->bytes, waiter->packed);
   if (waiter->arrived == MW_BIND_END) {
     lua_pushnil(L);
     return 1;
   }
-  push_over(L, waiter->call);
+  mw_bind_push_over(L, waiter->call);
   return waiter->raising ? mw_fiber_raise(L) : 2;
 }
 
-static int receive(lua_State *L, const char *what, bool raising) {
-  struct mw_bind_object *object = check_object(L);
+static int receive(lua_State *L, const char *what, bool raising, bool packed) {
+  struct mw_bind_object *object = mw_bind_check_object(L);
   if (!object->client_streaming) {
     return luaL_error(L, "%s: the request of %s is not streamed: it is the handler's first argument", what,
                       object->path);
   }
   struct mw_bind_call *c = object->call;
   if (!c || c->call->cancelled) {
-    push_over(L, c);
+    mw_bind_push_over(L, c);
     return raising ? mw_fiber_raise(L) : 2;
   }
   if (c->has_unread) {
     c->has_unread = false;
-    return push_arrived(L, c, mw_buf_slice(&c->unread));
+    return push_arrived(L, c, mw_buf_slice(&c->unread), packed);
   }
   if (c->call->ended) {
     lua_pushnil(L);
@@ -200,24 +121,35 @@ static int receive(lua_State *L, const char *what, bool raising) {
   struct mw_fiber *fiber = mw_fiber_check(L, what);
   struct mw_bind_waiter *waiter = mw_bind_push_waiter(L, c, fiber);
   waiter->raising = raising;
+  waiter->packed = packed;
   c->receiver = waiter;
   if (!c->call->reading) mw_call_read(c->call);
-  return wait(L, waiter, stop_receiving, stop_receiving_quietly, after_receive);
+  return mw_bind_wait(L, waiter, stop_receiving, stop_receiving_quietly, after_receive);
 }
 
-static int l_receive(lua_State *L) { return receive(L, "call:receive", false); }
+static bool check_packed(lua_State *L, const char *what) {
+  static const char *const allowed[] = {"packed", NULL};
+  return mw_bind_check_options(L, 2, what, allowed) && mw_packed_option(L, 2, what);
+}
 
-/* Upvalue: the call object. */
+static int l_receive(lua_State *L) {
+  bool packed = lua_gettop(L) > 1 && check_packed(L, "call:receive");
+  return receive(L, "call:receive", false, packed);
+}
+
+/* Upvalues: the call object; whether the messages are packed. */
 static int next_message(lua_State *L) {
   lua_settop(L, 0);
   lua_pushvalue(L, lua_upvalueindex(1));
-  return receive(L, "call:messages", true);
+  return receive(L, "call:messages", true, lua_toboolean(L, lua_upvalueindex(2)));
 }
 
 static int l_messages(lua_State *L) {
   check_live(L, "call:messages");
+  bool packed = check_packed(L, "call:messages");
   lua_settop(L, 1);
-  lua_pushcclosure(L, next_message, 1);
+  lua_pushboolean(L, packed);
+  lua_pushcclosure(L, next_message, 2);
   return 1;
 }
 
@@ -225,9 +157,8 @@ static int l_messages(lua_State *L) {
 
 static bool is_good_reply(lua_State *L, struct mw_bind_call *c, int index) {
   struct mw_err err = MW_ERR_INIT;
-  ProtobufCMessage *reply;
-  struct mw_arena *arena = mw_vm_scratch(c->program->vm);
-  bool good = mw_bind_to_message(L, index, c->program, c->method->output, arena, &reply, &err) == 0;
+  struct mw_encoded reply;
+  bool good = mw_bind_encode(L, index, c->program, c->method->output, &reply, &err) == 0;
   mw_err_fini(&err);
   return good;
 }
@@ -398,7 +329,7 @@ static int raise_unknown(lua_State *L, const char *name) {
 static int l_index(lua_State *L) {
   lua_pushvalue(L, 2);
   if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL) return 1;
-  struct mw_bind_object *object = check_object(L);
+  struct mw_bind_object *object = mw_bind_check_object(L);
   const char *name = luaL_checkstring(L, 2);
   lua_settop(L, 2);
   const char *slash = strrchr(object->path, '/');
@@ -439,13 +370,14 @@ static int l_newindex(lua_State *L) {
 }
 
 static int l_tostring(lua_State *L) {
-  struct mw_bind_object *object = check_object(L);
+  struct mw_bind_object *object = mw_bind_check_object(L);
   lua_pushfstring(L, "call %s%s", object->path, object->call ? "" : " (ended)");
   return 1;
 }
 
 static void push_object_type(lua_State *L) {
-  static const luaL_Reg methods[] = {{"send", l_send},
+  static const luaL_Reg methods[] = {{"send", mw_bind_call_send},
+                                     {"send_all", mw_bind_call_send_all},
                                      {"receive", l_receive},
                                      {"messages", l_messages},
                                      {"outcome", l_outcome},

@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 #include "bind/base/buffer.h"
+#include "bind/message/packed.h"
 #include "script/state/collect.h"
 
 #define CLIENT "moonwire.Client"
@@ -269,7 +270,7 @@ static int l_method(lua_State *L) {
   lua_settop(L, streams ? 2 : 3);
   lua_pushvalue(L, client_index);
   int index = lua_gettop(L);
-  if (!streams && !lua_istable(L, 2)) {
+  if (!streams && !lua_istable(L, 2) && !mw_packed_at(L, 2)) {
     return luaL_error(L, "%s: expected a request table, got %s", method->path, luaL_typename(L, 2));
   }
   if (!streams && !method->server_streaming) return mw_bind_call_unary(L, index, client, method, 2, 3);
@@ -364,7 +365,7 @@ static int l_call(lua_State *L) {
   if (method->client_streaming || method->server_streaming) {
     return luaL_error(L, "client:call: %s streams: use client:stream", method->path);
   }
-  luaL_checktype(L, 3, LUA_TTABLE);
+  if (!mw_packed_at(L, 3)) luaL_checktype(L, 3, LUA_TTABLE);
   lua_settop(L, 4);
   return mw_bind_call_unary(L, 1, client, method, 3, 4);
 }
@@ -377,7 +378,7 @@ static int l_stream(lua_State *L) {
     return luaL_error(L, "client:stream: %s does not stream: use client:call", method->path);
   }
   bool streams = method->client_streaming;
-  if (!streams) luaL_checktype(L, 3, LUA_TTABLE);
+  if (!streams && !mw_packed_at(L, 3)) luaL_checktype(L, 3, LUA_TTABLE);
   lua_settop(L, streams ? 3 : 4);
   return mw_bind_push_stream(L, 1, client, method, streams ? 0 : 3, streams ? 3 : 4, "client:stream");
 }

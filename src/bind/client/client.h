@@ -45,8 +45,10 @@ struct mw_outbound {
   unsigned messages;
   bool arrived; /* `message` is ready for the reader */
   bool has_headers, done;
-  bool closed;   /* nothing more is sent */
-  bool untraced; /* the served call's trace context is not passed on */
+  bool closed;          /* nothing more is sent */
+  bool packed;          /* the message that is being read is pushed packed */
+  bool iterates_packed; /* stream() pushes messages packed */
+  bool untraced;        /* the served call's trace context is not passed on */
 };
 
 /* Pushes a call of `method` that is not started, as a userdata with the metatable `type`. `client` is at `index`. Its

@@ -2,6 +2,7 @@
  *
  * Events run in the loop and touch no Lua. They store the data and resume the waiting fiber. */
 #include "bind/client/client.h"
+#include "bind/message/encode.h"
 
 #include <math.h>
 
@@ -250,25 +251,25 @@ static void inherit(lua_State *L, struct mw_outbound *o, struct mw_client_reques
 
 /* ---- sending ---- */
 
-static ProtobufCMessage *check_message(lua_State *L, struct mw_outbound *o, int index, const char *what) {
+static struct mw_encoded check_message(lua_State *L, struct mw_outbound *o, int index, const char *what) {
   struct mw_err err = MW_ERR_INIT;
-  ProtobufCMessage *message;
-  struct mw_arena *arena = mw_vm_scratch(o->program->vm);
-  if (mw_bind_to_message(L, index, o->program, o->method->input, arena, &message, &err) == 0) return message;
+  struct mw_encoded message = {.size = 0};
+  if (mw_bind_encode(L, index, o->program, o->method->input, &message, &err) == 0) return message;
   mw_err_wrap(&err, "%s", what);
   mw_bind_raise_err(L, &err);
-  return NULL;
+  return message;
 }
 
-static bool pack(lua_State *L, struct mw_outbound *o, const ProtobufCMessage *message, const char *what) {
-  uint8_t *out = mw_client_rpc_reserve(o->rpc, mw_message_size(message));
+static bool write_message(lua_State *L, struct mw_outbound *o, const struct mw_encoded *message) {
+  uint8_t *out = mw_client_rpc_reserve(o->rpc, message->size);
   if (!out) mw_budget_refuse(L);
-  mw_message_pack(message, out);
+  mw_encoded_write(message, out);
   return mw_client_rpc_send(o->rpc);
 }
 
 bool mw_outbound_send(lua_State *L, struct mw_outbound *o, int index, const char *what) {
-  return pack(L, o, check_message(L, o, index, what), what);
+  struct mw_encoded message = check_message(L, o, index, what);
+  return write_message(L, o, &message);
 }
 
 /* ---- starting ---- */
@@ -302,12 +303,13 @@ int mw_outbound_start(lua_State *L, struct mw_outbound *o, const struct mw_bind_
   if (!client->channel->channel) luaL_error(L, "%s: there is no engine to call with", what);
   read_options(L, options, o, &request, &metadata, what);
   inherit(L, o, &request, &metadata);
-  const ProtobufCMessage *message = request_index ? check_message(L, o, request_index, what) : NULL;
+  struct mw_encoded message = {.size = 0};
+  if (request_index) message = check_message(L, o, request_index, what);
   int rc = mw_client_rpc_start(client->channel->channel, &request, &events, o, &o->rpc, err);
   if (rc != 0) return rc;
   if (!o->method->server_streaming) mw_client_rpc_read(o->rpc); /* reports an early end while more is sent */
-  if (!message) return 0;
-  pack(L, o, message, what);
+  if (!request_index) return 0;
+  write_message(L, o, &message);
   o->closed = true;
   mw_client_rpc_half_close(o->rpc);
   return 0;

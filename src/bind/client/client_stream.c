@@ -1,6 +1,7 @@
 /* The object of an outbound call that streams in either direction: send, close_send, receive, messages, headers,
  * header_values, trailers, trailer_values, status, finish, cancel. The names are those of the server's call object. */
 #include "bind/client/client.h"
+#include "bind/message/packed.h"
 
 static struct mw_outbound *check_stream(lua_State *L) { return mw_bind_check_self(L, MW_BIND_STREAM); }
 
@@ -82,7 +83,7 @@ static int push_last(lua_State *L, struct mw_outbound *o, bool raising) {
 static int push_message(lua_State *L, struct mw_outbound *o, bool raising) {
   struct mw_err err = MW_ERR_INIT;
   o->arrived = false;
-  int rc = mw_bind_push_bytes(L, o->program, o->method->output, o->message, &err);
+  int rc = mw_bind_decode(L, o->program, o->method->output, o->message, o->packed, &err);
   mw_arena_reset(&o->held);
   if (rc == 0) return 1;
   mw_err_wrap(&err, "a message of %s", o->method->path);
@@ -112,8 +113,9 @@ static struct mw_outbound *check_reader(lua_State *L, const char *what) {
   return o;
 }
 
-static int receive(lua_State *L, const char *what, lua_KFunction k) {
+static int receive(lua_State *L, const char *what, bool packed, lua_KFunction k) {
   struct mw_outbound *o = check_reader(L, what);
+  o->packed = packed;
   if (o->done) return push_last(L, o, k == after_next);
   struct mw_fiber *fiber = mw_fiber_check(L, what);
   o->reader = fiber;
@@ -121,14 +123,21 @@ static int receive(lua_State *L, const char *what, lua_KFunction k) {
   return mw_fiber_wait(L, fiber, stop_receiving, o, k, (lua_KContext)o);
 }
 
-static int l_receive(lua_State *L) { return receive(L, "stream:receive", after_receive); }
+static bool check_packed(lua_State *L, const char *what) {
+  static const char *const allowed[] = {"packed", NULL};
+  return mw_bind_check_options(L, 2, what, allowed) && mw_packed_option(L, 2, what);
+}
+
+static int l_receive(lua_State *L) {
+  return receive(L, "stream:receive", check_packed(L, "stream:receive"), after_receive);
+}
 
 /* stream() */
-static int l_next(lua_State *L) { return receive(L, "stream:messages", after_next); }
+static int l_next(lua_State *L) { return receive(L, "stream:messages", check_stream(L)->iterates_packed, after_next); }
 
-/* stream:messages() returns the stream itself, which is callable */
+/* stream:messages([{packed = false}]) returns the stream itself, which is callable */
 static int l_messages(lua_State *L) {
-  check_reader(L, "stream:messages");
+  check_reader(L, "stream:messages")->iterates_packed = check_packed(L, "stream:messages");
   lua_settop(L, 1);
   return 1;
 }

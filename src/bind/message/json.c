@@ -211,9 +211,15 @@ static void encode_value(struct encoder *e, const struct level *outer, const str
         encode_float(e, path, lua_tonumber(e->L, -1));
       }
       break;
-    default:
+    default: {
+      const struct mw_message_type *type = mw_bind_message_type(e->L, -1, e->program);
+      if (type) {
+        encode_message(e, type);
+        break;
+      }
       lua_pushfstring(e->L, "a %s has no form in JSON", luaL_typename(e->L, -1));
       refuse(e, path, lua_tostring(e->L, -1));
+    }
   }
 }
 

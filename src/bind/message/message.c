@@ -1,6 +1,7 @@
 /* mw.type, mw.message, mw.enum, mw.null, mw.array, and messages from bytes. */
 #include "base/text.h"
-#include "bind/message/message_types.h"
+#include "bind/message/encode.h"
+#include "bind/message/packed.h"
 
 #define ARRAY "moonwire.array"
 
@@ -47,9 +48,12 @@ int mw_bind_push_bytes(lua_State *L, struct mw_program *program, const struct mw
 
 const struct mw_message_type *mw_bind_message_type(lua_State *L, int index, struct mw_program *program) {
   luaL_checkstack(L, 2, NULL);
-  const struct mw_message_state *state = mw_message_state_at(L, index);
-  if (!state || state->owner == program->messages) return state ? state->type : NULL;
-  return mw_pool_message(program->pool, state->type->full_name);
+  const struct mw_packed *packed = mw_packed_at(L, index);
+  const struct mw_message_state *state = packed ? NULL : mw_message_state_at(L, index);
+  if (!packed && !state) return NULL;
+  const struct mw_message_type *type = packed ? packed->type : state->type;
+  bool own = (packed ? packed->messages : state->owner) == program->messages;
+  return own ? type : mw_pool_message(program->pool, type->full_name);
 }
 
 /* ---- the module ---- */
@@ -58,8 +62,9 @@ const struct mw_message_type *mw_bind_message_type(lua_State *L, int index, stru
 static int l_type(lua_State *L) {
   luaL_checkany(L, 1);
   const struct mw_message_state *state = mw_message_state_at(L, 1);
-  if (state) {
-    lua_pushstring(L, state->type->full_name);
+  const struct mw_packed *packed = mw_packed_at(L, 1);
+  if (state || packed) {
+    lua_pushstring(L, state ? state->type->full_name : packed->type->full_name);
   } else {
     lua_pushnil(L);
   }
@@ -95,6 +100,22 @@ static int l_message(lua_State *L) {
     return mw_bind_raise_err(L, &err);
   }
   mw_bind_push_message(L, program, type, message);
+  return 1;
+}
+
+/* mw.pack(type_name, value): returns the value, a table or a packed message, as a packed message. */
+static int l_pack(lua_State *L) {
+  struct mw_program *program = mw_bind_program(L);
+  const struct mw_message_type *type = mw_bind_check_message_name(L, 1, program);
+  struct mw_err err = MW_ERR_INIT;
+  struct mw_encoded encoded;
+  luaL_checkany(L, 2);
+  lua_settop(L, 2);
+  const struct mw_packed *packed = mw_packed_at(L, 2);
+  if (packed && packed->type == type) return 1;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, mw_messages_of(program)->packed_ref);
+  if (mw_bind_encode(L, 2, program, type, &encoded, &err) != 0) return mw_bind_raise_err(L, &err);
+  mw_encoded_write(&encoded, mw_packed_push_new(L, 3, mw_messages_of(program), type, encoded.size));
   return 1;
 }
 
@@ -147,8 +168,8 @@ static void make_array_metatable(lua_State *L) {
 }
 
 void mw_bind_open_message(lua_State *L, struct mw_program *program) {
-  static const luaL_Reg functions[] = {
-      {"type", l_type}, {"message", l_message}, {"enum", l_enum}, {"array", l_array}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"type", l_type}, {"message", l_message}, {"pack", l_pack},
+                                       {"enum", l_enum}, {"array", l_array},     {NULL, NULL}};
   luaL_checkstack(L, 20, NULL);
   make_array_metatable(L);
   mw_messages_open(L, program);

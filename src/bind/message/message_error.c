@@ -1,5 +1,7 @@
 #include "bind/message/message_error.h"
 
+#include "bind/message/packed.h"
+
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -100,6 +102,11 @@ static void describe_float(lua_Number number, char out[MW_QUOTED]) {
 static void describe(lua_State *L, int index, char out[MW_QUOTED]) {
   size_t len = 0;
   const char *text;
+  const struct mw_packed *packed = mw_packed_at(L, index);
+  if (packed) {
+    snprintf(out, MW_QUOTED, "a packed %s", packed->type->full_name);
+    return;
+  }
   switch (lua_type(L, index)) {
     case LUA_TNIL: snprintf(out, MW_QUOTED, "nil"); return;
     case LUA_TBOOLEAN: snprintf(out, MW_QUOTED, "%s", lua_toboolean(L, index) ? "true" : "false"); return;

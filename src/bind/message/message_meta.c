@@ -11,17 +11,22 @@ static bool declares_default(const struct mw_field *field) {
   return !field->enumeration || *(const int32_t *)field->default_value != field->enumeration->values[0].number;
 }
 
+const void *mw_message_default(const struct mw_field *field) {
+  static const ProtobufCBinaryData zero; /* zero for a value of any kind */
+  if (declares_default(field)) return field->default_value;
+  return field->repeated || field->has_presence ? NULL : &zero;
+}
+
 /* Pushes a table with the values of unset fields. */
 static void push_defaults(lua_State *L, const struct mw_message_state *state, int atoms) {
-  static const ProtobufCBinaryData zero; /* zero for a value of any kind */
   struct mw_pusher pusher = {.L = L, .messages = state->owner, .atoms = atoms};
   lua_newtable(L);
   for (size_t i = 0; i < state->type->n_fields; i++) {
     const struct mw_field *field = &state->type->fields[i];
-    bool declared = declares_default(field);
-    if (field->repeated || (field->has_presence && !declared)) continue;
+    const void *value = mw_message_default(field);
+    if (!value) continue;
     lua_rawgeti(L, atoms, state->name_atom + (int)i);
-    mw_push_element(&pusher, field, declared ? field->default_value : (const void *)&zero);
+    mw_push_element(&pusher, field, value);
     lua_rawset(L, -3);
   }
 }

@@ -2,6 +2,8 @@
 
 #include <stdio.h>
 
+#include "bind/message/packed.h"
+#include "schema/wire/scan.h"
 #include "schema/wire/wire.h"
 
 int mw_read_no_memory(struct mw_reader *r, const struct mw_path *path) {
@@ -291,11 +293,25 @@ int mw_read_fields(struct mw_reader *r, int at, const struct mw_message_type *ty
   return rc;
 }
 
+/* Unpacks a packed message into the message that is being made. */
+static int read_packed(struct mw_reader *r, int at, const struct mw_packed *packed, const struct mw_message_type *type,
+                       const struct mw_path *path, ProtobufCMessage **out) {
+  if (strcmp(packed->type->full_name, type->full_name) != 0) {
+    return mw_path_fail_value(r->err, r->L, path, at, type->full_name, "");
+  }
+  struct mw_scan unused;
+  mw_budget_bytes(r->L, &r->steps, packed->bytes.len);
+  int rc = mw_scan_nested(type, packed->bytes, (unsigned)r->depth, &unused, r->err);
+  return rc != 0 ? rc : mw_message_view(type, packed->bytes, r->arena, out, r->err);
+}
+
 int mw_read_message(struct mw_reader *r, int at, const struct mw_message_type *type, const struct mw_path *path,
                     ProtobufCMessage **out) {
   if (r->depth >= MW_MESSAGE_DEPTH) {
     return mw_path_fail(r->err, r->L, path, MW_ELIMIT, "more than %d messages within each other", MW_MESSAGE_DEPTH);
   }
+  const struct mw_packed *packed = mw_packed_at(r->L, at);
+  if (packed) return read_packed(r, at, packed, type, path, out);
   r->depth++;
   int rc = type->wellknown == MW_WKT_NONE ? mw_read_fields(r, at, type, path, out)
                                           : mw_read_wellknown(r, at, type, path, out);

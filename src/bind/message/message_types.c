@@ -1,5 +1,7 @@
 #include "bind/message/message_types.h"
 
+#include "bind/message/packed.h"
+
 #define MESSAGES "moonwire.messages"
 
 /* Keys that scripts cannot make. In the registry: the unknown fields. In a metatable: the state, and the userdata that
@@ -17,7 +19,7 @@ static int collect(lua_State *L) {
 static struct mw_messages *new_messages(lua_State *L, struct mw_pool *pool) {
   static const luaL_Reg metamethods[] = {{"__gc", collect}, {NULL, NULL}};
   struct mw_messages *messages = lua_newuserdatauv(L, sizeof *messages, 1);
-  *messages = (struct mw_messages){.ref = LUA_NOREF};
+  *messages = (struct mw_messages){.ref = LUA_NOREF, .packed_ref = LUA_NOREF};
   mw_arena_init(&messages->arena, SIZE_MAX);
   mw_bind_push_type(L, MESSAGES, NULL, metamethods);
   lua_setmetatable(L, -2);
@@ -146,6 +148,7 @@ void mw_messages_open(lua_State *L, struct mw_program *program) {
   lua_pushvalue(L, -1);
   lua_setiuservalue(L, owner, 1);
   messages->ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  mw_packed_open(L, messages, owner);
   program->messages = messages;
   lua_settop(L, owner - 1);
 }
@@ -155,6 +158,7 @@ void mw_bind_close_messages(struct mw_program *program) {
   if (!messages) return;
   program->messages = NULL;
   luaL_unref(program->vm->L, LUA_REGISTRYINDEX, messages->ref);
+  luaL_unref(program->vm->L, LUA_REGISTRYINDEX, messages->packed_ref);
 }
 
 const struct mw_message_state *mw_message_state_at(lua_State *L, int index) {

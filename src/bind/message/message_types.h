@@ -46,6 +46,7 @@ struct mw_messages {
   struct mw_message_state *types; /* indexed by mw_message_type.index */
   struct mw_enum_state *enums;    /* indexed by mw_enum_type.index */
   int ref;                        /* registry: the atoms */
+  int packed_ref;                 /* registry: the metatable of packed messages */
   bool unknowns;                  /* a message of this program has unknown fields */
 };
 

@@ -8,6 +8,8 @@
 #include <stdio.h>
 
 #include "bind/base/buffer.h"
+#include "bind/message/encode.h"
+#include "bind/message/packed.h"
 #include "schema/wire/varint.h"
 
 enum tag { END, NIL, FALSE, TRUE, INTEGER, FLOAT, STRING, MESSAGE, TABLE, ARRAY };
@@ -61,19 +63,17 @@ static void encode_number(struct encoder *e, int index) {
 
 static void encode_message(struct encoder *e, int index, const struct mw_message_type *type) {
   struct mw_err err = MW_ERR_INIT;
-  ProtobufCMessage *message;
-  struct mw_arena *scratch = mw_vm_scratch(e->program->vm);
-  if (mw_bind_to_message(e->L, index, e->program, type, scratch, &message, &err) != 0) {
+  struct mw_encoded message;
+  if (mw_bind_encode(e->L, index, e->program, type, &message, &err) != 0) {
     mw_err_wrap(&err, "%s", e->path);
     mw_bind_raise_err(e->L, &err);
   }
-  size_t size = mw_message_size(message);
   put_tag(e, MESSAGE);
   put_bytes(e, type->full_name, strlen(type->full_name));
-  put_varint(e, size);
-  if (mw_buf_reserve(e->out, size) != 0) mw_budget_refuse(e->L);
-  mw_message_pack(message, e->out->data + e->out->len);
-  e->out->len += size;
+  put_varint(e, message.size);
+  if (mw_buf_reserve(e->out, message.size) != 0) mw_budget_refuse(e->L);
+  mw_encoded_write(&message, e->out->data + e->out->len);
+  e->out->len += message.size;
 }
 
 /* Appends ".name", "[3]" or "[true]" to the path, for the key at `index`. A path that is too long is cut. */
@@ -139,6 +139,11 @@ static void encode(struct encoder *e, int index) {
     put_tag(e, NIL);
     return;
   }
+  message = mw_bind_message_type(L, index, e->program);
+  if (message) {
+    encode_message(e, index, message);
+    return;
+  }
   lua_pushfstring(L, "a %s cannot be sent: expected a message, string, number, boolean or table of these",
                   luaL_typename(L, index));
   fail(e, lua_tostring(L, -1));
@@ -157,6 +162,7 @@ struct decoder {
   lua_State *L;
   struct mw_program *program;
   const uint8_t *next, *end;
+  bool packed; /* pushes messages packed */
   struct mw_err *err;
   int depth;
   unsigned steps; /* towards the next check of the budget */
@@ -207,7 +213,7 @@ static int decode_message(struct decoder *d) {
   if (!take_bytes(d, &name) || !take_bytes(d, &bytes)) return malformed(d);
   snprintf(full_name, sizeof full_name, "%.*s", (int)name.len, (const char *)name.data);
   const struct mw_message_type *type = mw_pool_message(d->program->pool, full_name);
-  if (type) return mw_bind_push_bytes(d->L, d->program, type, bytes, d->err);
+  if (type) return mw_bind_decode(d->L, d->program, type, bytes, d->packed, d->err);
   return mw_err_set(d->err, MW_ENOTFOUND, "a message of type %s, which generation %llu does not have", full_name,
                     (unsigned long long)d->program->generation);
 }
@@ -249,9 +255,10 @@ static int decode(struct decoder *d) {
   }
 }
 
-int mw_value_push(lua_State *L, struct mw_program *program, struct mw_slice bytes, struct mw_err *err) {
+int mw_value_push(lua_State *L, struct mw_program *program, struct mw_slice bytes, bool packed, struct mw_err *err) {
   int top = lua_gettop(L);
-  struct decoder d = {L, program, bytes.data, bytes.data + bytes.len, err, 0, 0};
+  struct decoder d = {
+      .L = L, .program = program, .next = bytes.data, .end = bytes.data + bytes.len, .packed = packed, .err = err};
   int rc = decode(&d);
   if (rc != 0) lua_settop(L, top);
   return rc;

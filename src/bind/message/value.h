@@ -12,8 +12,8 @@ enum { MW_VALUE_DEPTH = 64 }; /* limit of nested tables */
  * be sent, with its path: "value.items[3]: a function cannot be sent". */
 struct mw_slice mw_value_encode(lua_State *L, int index, struct mw_program *program);
 
-/* Pushes the value that `bytes` encode. On failure pushes nothing and returns MW_ENOTFOUND (a message type that this
- * program lacks), MW_EFORMAT or MW_ENOMEM. */
-int mw_value_push(lua_State *L, struct mw_program *program, struct mw_slice bytes, struct mw_err *err);
+/* Pushes the value that `bytes` encode, with messages as tables or packed. On failure pushes nothing and returns
+ * MW_ENOTFOUND (a message type that this program lacks), MW_EFORMAT or MW_ENOMEM. */
+int mw_value_push(lua_State *L, struct mw_program *program, struct mw_slice bytes, bool packed, struct mw_err *err);
 
 #endif

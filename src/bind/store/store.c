@@ -1,6 +1,7 @@
 /* mw.store: typed collections in the store, and transactions over them. docs/store.md is the contract. */
 #include <ctype.h>
 
+#include "bind/message/packed.h"
 #include "bind/store/store.h"
 
 /* ---- mw.store.collection ---- */
@@ -77,9 +78,12 @@ static int l_collection(lua_State *L) {
 
 /* ---- reading ---- */
 
-/* collection:get(key): returns the message, or nil if there is none, or nil and a status if the read failed. */
+/* collection:get(key, {packed=}): returns the message, or nil if there is none, or nil and a status if the read
+ * failed. */
 static int l_get(lua_State *L) {
+  static const char *const allowed[] = {"packed", NULL};
   struct mw_collection *collection = mw_collection_check(L, 1);
+  bool packed = mw_bind_check_options(L, 3, "get", allowed) && mw_packed_option(L, 3, "get");
   struct mw_store_key key;
   struct mw_store_entry entry;
   int rc = mw_store_key_check(L, 2, collection, &key) ? mw_collection_read(collection, &key, &entry) : MW_ENOTFOUND;
@@ -88,7 +92,7 @@ static int l_get(lua_State *L) {
     return 1;
   }
   if (rc != 0) return mw_store_fail_at(L, collection, rc, mw_store_key_slice(&key));
-  mw_collection_push(L, collection, entry.value);
+  mw_collection_push(L, collection, entry.value, packed);
   return 1;
 }
 

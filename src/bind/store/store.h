@@ -51,11 +51,17 @@ int mw_collection_read(struct mw_collection *collection, const struct mw_store_k
 int mw_collection_read_newest(struct mw_collection *collection, const struct mw_store_key *key,
                               struct mw_store_entry *out, struct mw_store_origin *origin);
 
-/* Pushes the message in `bytes`. Raises DATA_LOSS if they are not of the collection's type. */
-void mw_collection_push(lua_State *L, struct mw_collection *collection, struct mw_slice bytes);
+/* Pushes the message in `bytes`, as a table or packed. Raises DATA_LOSS if they are not of the collection's type. */
+void mw_collection_push(lua_State *L, struct mw_collection *collection, struct mw_slice bytes, bool packed);
 
-/* Packs the message table at `arg` into a string, which it pushes and `bytes` borrows, and finds the key. Raises if the
- * table does not fit the type. If the key is not valid, returns false and pushes nil and a status instead. */
+/* Raises DATA_LOSS unless the stored bytes are a message of the collection's type. */
+void mw_collection_check_bytes(lua_State *L, struct mw_collection *collection, struct mw_slice bytes);
+
+/* Pushes the message that was written from the value at `arg`: that value if it is packed, else a table. */
+void mw_collection_push_written(lua_State *L, struct mw_collection *collection, int arg, struct mw_slice bytes);
+
+/* Encodes the message at `arg`, and finds the key. Pushes the string or packed message that `bytes` borrows. Raises if
+ * the message does not fit the type. If the key is not valid, returns false and pushes nil and a status instead. */
 bool mw_collection_pack(lua_State *L, struct mw_collection *collection, int arg, struct mw_slice *bytes,
                         struct mw_store_key *key);
 
@@ -97,8 +103,9 @@ bool mw_store_key_check(lua_State *L, int arg, const struct mw_collection *colle
 /* Makes the prefix of the keys that begin with the string at `arg`, or of all keys if that is nil. */
 bool mw_store_key_prefix(lua_State *L, int arg, const struct mw_collection *collection, struct mw_store_key *key);
 
-/* Returns the key of a message. If it is unset, empty or too long, returns false with words in `why`. */
-bool mw_store_key_of(const struct mw_collection *collection, const ProtobufCMessage *message, struct mw_store_key *key,
+/* Makes the key from the value of the key's field, as in memory; NULL if the field is unset. If it is unset, empty or
+ * too long, returns false with words in `why`. */
+bool mw_store_key_of(const struct mw_collection *collection, const void *value, struct mw_store_key *key,
                      const char **why);
 
 /* Pushes the Lua value of a key in the store. */

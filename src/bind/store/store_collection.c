@@ -4,7 +4,10 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "bind/message/encode.h"
+#include "bind/message/packed.h"
 #include "bind/store/store.h"
+#include "schema/wire/field.h"
 
 enum { VALUE_KEPT = 64 << 10 }; /* bytes of the read buffer that are kept at most for the next read */
 
@@ -28,12 +31,29 @@ int mw_collection_read_newest(struct mw_collection *collection, const struct mw_
   return mw_store_get_newest(store, mw_store_key_slice(key), empty_value(collection), out, origin);
 }
 
-void mw_collection_push(lua_State *L, struct mw_collection *collection, struct mw_slice bytes) {
-  struct mw_err err = MW_ERR_INIT;
-  if (mw_bind_push_bytes(L, collection->program, collection->type, bytes, &err) == 0) return;
-  mw_err_wrap(&err, "the store's collection %s", collection->name);
-  mw_bind_fail_err(L, MW_CODE_DATA_LOSS, &err);
+static void raise_wrong_bytes(lua_State *L, const struct mw_collection *collection, struct mw_err *err) {
+  mw_err_wrap(err, "the store's collection %s", collection->name);
+  mw_bind_fail_err(L, MW_CODE_DATA_LOSS, err);
   mw_bind_raise_status(L);
+}
+
+void mw_collection_push(lua_State *L, struct mw_collection *collection, struct mw_slice bytes, bool packed) {
+  struct mw_err err = MW_ERR_INIT;
+  int rc = mw_bind_decode(L, collection->program, collection->type, bytes, packed, &err);
+  if (rc != 0) raise_wrong_bytes(L, collection, &err);
+}
+
+void mw_collection_check_bytes(lua_State *L, struct mw_collection *collection, struct mw_slice bytes) {
+  struct mw_err err = MW_ERR_INIT;
+  if (mw_packed_validate(L, collection->type, bytes, &err) != 0) raise_wrong_bytes(L, collection, &err);
+}
+
+void mw_collection_push_written(lua_State *L, struct mw_collection *collection, int arg, struct mw_slice bytes) {
+  if (mw_packed_at(L, arg)) {
+    lua_pushvalue(L, arg);
+  } else {
+    mw_collection_push(L, collection, bytes, false); /* with defaults, and values in their canonical form */
+  }
 }
 
 int mw_collection_iterate(lua_State *L, int rc, struct mw_err *err) {
@@ -48,25 +68,45 @@ int mw_collection_iterate(lua_State *L, int rc, struct mw_err *err) {
   return 4;
 }
 
+/* Finds the value of the key's field. `slot` has room for a value that is found in bytes. */
+static const void *find_key_value(const struct mw_collection *collection, const struct mw_encoded *message,
+                                  void *slot) {
+  const struct mw_field *field = collection->key;
+  if (message->message) {
+    return mw_field_is_set(message->message, field) ? mw_field_value(message->message, field) : NULL;
+  }
+  struct mw_wire_field f;
+  if (!mw_wire_find(collection->type, field, mw_slice(message->bytes, message->size), &f)) return NULL;
+  mw_wire_decode(field->kind, &f, slot);
+  return slot;
+}
+
 bool mw_collection_pack(lua_State *L, struct mw_collection *collection, int arg, struct mw_slice *bytes,
                         struct mw_store_key *key) {
-  luaL_checktype(L, arg, LUA_TTABLE);
-  struct mw_program *program = collection->program;
-  struct mw_arena *arena = mw_vm_scratch(program->vm);
   struct mw_err err = MW_ERR_INIT;
-  ProtobufCMessage *message;
-  if (mw_bind_to_message(L, arg, program, collection->type, arena, &message, &err) != 0) mw_bind_raise_err(L, &err);
+  struct mw_encoded message;
+  union {
+    uint64_t number;
+    ProtobufCBinaryData text;
+  } slot;
   const char *why;
-  if (!mw_store_key_of(collection, message, key, &why)) {
+  if (!mw_packed_at(L, arg)) luaL_checktype(L, arg, LUA_TTABLE);
+  int rc = mw_bind_encode(L, arg, collection->program, collection->type, &message, &err);
+  if (rc != 0) mw_bind_raise_err(L, &err);
+  if (!mw_store_key_of(collection, find_key_value(collection, &message, &slot), key, &why)) {
     mw_bind_fail(L, MW_CODE_INVALID_ARGUMENT, "%s.%s, the key, %s", collection->type->full_name, collection->key->name,
                  why);
     return false;
   }
+  if (!message.message) {
+    lua_pushvalue(L, arg);
+    *bytes = mw_slice(message.bytes, message.size);
+    return true;
+  }
   luaL_Buffer buffer;
-  size_t size = mw_message_size(message);
-  mw_message_pack(message, (uint8_t *)luaL_buffinitsize(L, &buffer, size));
-  luaL_pushresultsize(&buffer, size);
-  *bytes = mw_slice(lua_tostring(L, -1), size);
+  mw_encoded_write(&message, (uint8_t *)luaL_buffinitsize(L, &buffer, message.size));
+  luaL_pushresultsize(&buffer, message.size);
+  *bytes = mw_slice(lua_tostring(L, -1), message.size);
   return true;
 }
 

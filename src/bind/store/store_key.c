@@ -78,20 +78,18 @@ static int64_t read_integer(const struct mw_field *field, const void *value) {
   }
 }
 
-bool mw_store_key_of(const struct mw_collection *collection, const ProtobufCMessage *message, struct mw_store_key *key,
+bool mw_store_key_of(const struct mw_collection *collection, const void *value, struct mw_store_key *key,
                      const char **why) {
   const struct mw_field *field = collection->key;
   mw_store_key_start(collection, key);
-  bool set = mw_field_is_set(message, field);
   if (!mw_store_key_is_text(field)) {
     *why = "is not set";
-    if (!set && field->has_presence) return false;
-    return add_integer(key, field, set ? read_integer(field, mw_field_value(message, field)) : 0);
+    if (!value && field->has_presence) return false;
+    return add_integer(key, field, value ? read_integer(field, value) : 0);
   }
   *why = "is empty";
-  if (!set) return false;
-  const ProtobufCBinaryData *text = mw_field_value(message, field);
-  if (text->len == 0) return false;
+  const ProtobufCBinaryData *text = value;
+  if (!text || text->len == 0) return false;
   *why = "is too long";
   return add(key, text->data, text->len);
 }

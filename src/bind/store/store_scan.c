@@ -1,13 +1,12 @@
 /* collection:each and count: traverse one snapshot. */
+#include "bind/message/packed.h"
 #include "bind/store/store.h"
 #include "bind/store/store_where.h"
 
 #define SCAN "moonwire.Scan"
 
-static const char tag; /* its address marks a scan */
-
 struct scan {
-  const char *tag;
+  struct mw_packed_source source;
   struct mw_collection *collection; /* in the first user value */
   struct mw_store_hold hold;
   struct mw_store_key prefix;
@@ -21,19 +20,24 @@ struct scan {
   bool renews; /* continues on another snapshot if the worker closes this one */
 };
 
+static bool next_bytes(lua_State *L, int index, struct mw_slice *bytes);
+
 /* Runs for each message of a loop: the fast path reads no metatable. */
 static struct scan *check_scan(lua_State *L, int arg) {
   struct scan *scan = lua_touserdata(L, arg);
   bool sized = scan && lua_rawlen(L, arg) == sizeof *scan;
-  return sized && scan->tag == &tag ? scan : luaL_checkudata(L, arg, SCAN);
+  return sized && scan->source.next == next_bytes ? scan : luaL_checkudata(L, arg, SCAN);
 }
 
-/* Runs as __close, as __gc, or at the end of the loop. */
-static int l_close(lua_State *L) {
-  struct scan *scan = check_scan(L, 1);
+static void close_scan(struct scan *scan) {
   mw_store_hold_close(&scan->hold);
   mw_filter_fini(&scan->filter);
   scan->left = 0;
+}
+
+/* Runs as __close and as __gc. */
+static int l_close(lua_State *L) {
+  close_scan(check_scan(L, 1));
   return 0;
 }
 
@@ -103,7 +107,8 @@ static bool push_scan(lua_State *L, const char *what, const char *const *allowed
   mw_bind_check_options(L, 2, what, allowed);
   lua_settop(L, 2);
   struct scan *scan = lua_newuserdatauv(L, sizeof *scan, 1);
-  *scan = (struct scan){.tag = &tag, .collection = collection, .left = LUA_MAXINTEGER};
+  *scan = (struct scan){
+      .source = {&mw_packed_source_tag, NULL, next_bytes}, .collection = collection, .left = LUA_MAXINTEGER};
   mw_filter_init(&scan->filter, &collection->program->vm->memory);
   luaL_setmetatable(L, SCAN);
   lua_pushvalue(L, 1);
@@ -136,31 +141,49 @@ static void renew(lua_State *L, struct scan *scan) {
   mw_bind_raise_status(L);
 }
 
-/* scan(). Raises a failure, because a loop cannot return it. */
+/* Takes the next entry. Returns false at the end. Raises a failure, because a loop cannot return it. */
+static bool take(lua_State *L, struct scan *scan, struct mw_store_entry *entry) {
+  if (scan->hold.ended && scan->left > 0) renew(L, scan);
+  entry->key = mw_slice(NULL, 0);
+  int rc = advance(L, scan, entry);
+  if (rc == 0) return true;
+  if (rc != MW_ENOTFOUND) {
+    mw_store_fail_at(L, scan->collection, rc, entry->key);
+    mw_bind_raise_status(L);
+  }
+  close_scan(scan);
+  return false;
+}
+
+/* scan() */
 static int l_next(lua_State *L) {
   struct scan *scan = check_scan(L, 1);
-  struct mw_store_entry entry = {.key = {NULL, 0}};
-  if (scan->hold.ended && scan->left > 0) renew(L, scan);
-  int rc = advance(L, scan, &entry);
-  if (rc == 0) {
-    mw_collection_push(L, scan->collection, entry.value);
+  struct mw_store_entry entry;
+  if (take(L, scan, &entry)) {
+    mw_collection_push(L, scan->collection, entry.value, scan->source.type != NULL);
     if (scan->left == 0) mw_store_hold_close(&scan->hold);
-    return 1;
+  } else {
+    lua_pushnil(L);
   }
-  if (rc != MW_ENOTFOUND) {
-    mw_store_fail_at(L, scan->collection, rc, entry.key);
-    return mw_bind_raise_status(L);
-  }
-  l_close(L);
-  lua_pushnil(L);
   return 1;
 }
 
-/* collection:each{where=, prefix=, after=, limit=, reverse=, snapshot=} */
+/* The next of a packed source. */
+static bool next_bytes(lua_State *L, int index, struct mw_slice *bytes) {
+  struct scan *scan = lua_touserdata(L, index);
+  struct mw_store_entry entry;
+  if (!take(L, scan, &entry)) return false;
+  mw_collection_check_bytes(L, scan->collection, entry.value);
+  *bytes = entry.value;
+  return true;
+}
+
+/* collection:each{where=, prefix=, after=, limit=, reverse=, snapshot=, packed=} */
 static int l_each(lua_State *L) {
-  static const char *const allowed[] = {"where", "prefix", "after", "limit", "reverse", "snapshot", NULL};
+  static const char *const allowed[] = {"where", "prefix", "after", "limit", "reverse", "snapshot", "packed", NULL};
   struct scan *scan;
   push_scan(L, "each", allowed, &scan);
+  if (mw_packed_option(L, 2, "each")) scan->source.type = scan->collection->type;
   scan->renews = mw_bind_get_option(L, 2, "snapshot") != LUA_TNIL && !lua_toboolean(L, -1);
   lua_pop(L, 1);
   struct mw_err err = MW_ERR_INIT;

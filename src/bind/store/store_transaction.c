@@ -8,6 +8,7 @@
  * still are of one state; if not, an error leaves f, which begins again. If f returns without writing, its results wait
  * until everything that it has read is durable. After an error the transaction waits as well; then f runs on a
  * snapshot, to raise the error from there. After MOST_NEWEST attempts all attempts read from snapshots. */
+#include "bind/message/packed.h"
 #include "bind/store/store.h"
 
 #define TRANSACTION "moonwire.Transaction"
@@ -168,12 +169,14 @@ static bool read_key(lua_State *L, struct transaction *tx, struct mw_collection 
 /* ---- tx:get, insert, put, delete ---- */
 
 static int l_get(lua_State *L) {
+  static const char *const allowed[] = {"packed", NULL};
   struct transaction *tx = check_transaction(L);
   struct mw_collection *collection = mw_collection_check(L, 2);
+  bool packed = mw_bind_check_options(L, 4, "tx:get", allowed) && mw_packed_option(L, 4, "tx:get");
   struct mw_store_key key;
   struct mw_slice bytes;
   if (mw_store_key_check(L, 3, collection, &key) && read_key(L, tx, collection, &key, &bytes)) {
-    mw_collection_push(L, collection, bytes);
+    mw_collection_push(L, collection, bytes, packed);
   } else {
     lua_pushnil(L);
   }
@@ -203,7 +206,7 @@ static int write_message(lua_State *L, const char *what, bool insert) {
   check(L, mw_store_txn_put(tx->txn, mw_store_key_slice(&key), bytes, expires));
   tx->writes = true;
   set_written(L, &key, bytes);
-  mw_collection_push(L, collection, bytes);
+  mw_collection_push_written(L, collection, 3, bytes);
   return 1;
 }
 

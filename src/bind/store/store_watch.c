@@ -6,6 +6,7 @@
  * longest is dropped. */
 #include <stdlib.h>
 
+#include "bind/message/packed.h"
 #include "bind/store/store.h"
 
 #define WATCH "moonwire.Watch"
@@ -30,6 +31,7 @@ struct watch {
   struct change *first, **last;
   size_t count, bytes;
   bool behind;            /* changes were lost */
+  bool packed;            /* pushes messages packed */
   struct mw_fiber *fiber; /* waits for a change, or NULL */
 };
 
@@ -111,7 +113,7 @@ static int push_event(lua_State *L, struct watch *w, struct mw_slice key, bool p
   mw_store_key_push(L, w->collection, key);
   lua_setfield(L, -2, "key");
   if (put) {
-    mw_collection_push(L, w->collection, value);
+    mw_collection_push(L, w->collection, value, w->packed);
     lua_setfield(L, -2, "message");
   }
   return 1;
@@ -198,14 +200,15 @@ static int start(lua_State *L, struct watch *w, struct mw_loop *loop, bool exist
   return 0;
 }
 
-/* collection:watch{prefix=, existing=} */
+/* collection:watch{prefix=, existing=, packed=} */
 static int l_watch(lua_State *L) {
-  static const char *const allowed[] = {"prefix", "existing", NULL};
+  static const char *const allowed[] = {"prefix", "existing", "packed", NULL};
   struct mw_collection *collection = mw_collection_check(L, 1);
   mw_bind_check_options(L, 2, "watch", allowed);
   lua_settop(L, 2);
   struct watch *w = lua_newuserdatauv(L, sizeof *w, 1);
   *w = (struct watch){.collection = collection};
+  w->packed = mw_packed_option(L, 2, "watch");
   w->last = &w->first;
   w->queues = mw_store_queues_of(mw_vm_of(L));
   mw_list_push(&w->queues->list, &w->link);

@@ -102,7 +102,7 @@ static int read_values(struct where *w, struct mw_filter_condition *condition) {
   lua_Unsigned n = lua_rawlen(L, -1);
   if (n > MW_WHERE_VALUES) return fail(w, "more than 1000 values");
   lua_Unsigned count = 0;
-  for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
+  for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) { /* at most one round more than `n` */
     if (++count > n) return fail(w, "expected a value, or a sequence of values with the keys 1, 2, 3 ...");
   }
   int rc = 0;

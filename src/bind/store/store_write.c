@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "bind/message/packed.h"
 #include "bind/store/store.h"
 
 /* Makes a transaction that puts `bytes`, or deletes if bytes.data is NULL. With `origin`, it succeeds only if the key
@@ -28,14 +29,18 @@ static int after_write(lua_State *L, int status, lua_KContext context) {
   const struct mw_store_result *result = mw_store_wait_result((struct mw_store_wait *)context);
   struct mw_collection *collection = mw_collection_check(L, 1);
   if (result->code == 0) {
-    size_t len;
+    size_t len = 0;
     const char *bytes = lua_tolstring(L, 5, &len);
-    mw_collection_push(L, collection, mw_slice(bytes, len)); /* with defaults, and values in their canonical form */
+    mw_collection_push_written(L, collection, 2, mw_slice(bytes, len));
     return 1;
   }
   if (result->code != MW_ECONFLICT) return mw_store_fail(L, collection, result->code, result->text);
   lua_pushstring(L, collection->key->name);
-  lua_rawget(L, 2);
+  if (lua_istable(L, 2)) {
+    lua_rawget(L, 2);
+  } else {
+    lua_gettable(L, 2); /* a packed message */
+  }
   const char *key = luaL_tolstring(L, -1, NULL);
   return mw_bind_fail(L, MW_CODE_ALREADY_EXISTS, "%s: %s exists already", collection->name, key);
 }
@@ -96,9 +101,9 @@ static int after_update(lua_State *L, int status, lua_KContext context) {
   if (result->code == MW_ECONFLICT) return attempt_update(L);
   struct mw_collection *collection = mw_collection_check(L, 1);
   if (result->code != 0) return mw_store_fail(L, collection, result->code, result->text);
-  size_t len;
+  size_t len = 0;
   const char *bytes = lua_tolstring(L, -1, &len);
-  mw_collection_push(L, collection, mw_slice(bytes, len));
+  mw_collection_push_written(L, collection, 8, mw_slice(bytes, len));
   return 1;
 }
 
@@ -126,7 +131,7 @@ static void check_same_key(lua_State *L, const struct mw_collection *collection,
 static int commit_update(lua_State *L, struct mw_store_wait *wait) {
   struct mw_collection *collection = mw_collection_check(L, 1);
   if (!lua_toboolean(L, 8)) return return_unwritten(L, wait); /* cancelled: nil, and the function's status if any */
-  if (!lua_istable(L, 8)) {
+  if (!lua_istable(L, 8) && !mw_packed_at(L, 8)) {
     return luaL_error(L, "update: the function returned a %s, not a message", luaL_typename(L, 8));
   }
   mw_fiber_check(L, "update");
@@ -167,7 +172,7 @@ static int update_once(lua_State *L) {
   lua_pushinteger(L, expires != 0 ? expires : entry.expires);
   lua_replace(L, 6);
   lua_pushvalue(L, 3);
-  mw_collection_push(L, collection, entry.value);
+  mw_collection_push(L, collection, entry.value, false);
   lua_callk(L, 1, 2, (lua_KContext)wait, after_function);
   return commit_update(L, wait);
 }

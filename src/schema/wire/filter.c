@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "schema/wire/field.h"
 #include "schema/wire/message.h"
-#include "schema/wire/wire.h"
 
 union value {
   uint64_t number;
@@ -74,42 +74,13 @@ static union value value_in_memory(const struct mw_field *field, const void *slo
   }
 }
 
-static uint64_t fixed(const uint8_t *at, unsigned size) {
-  uint64_t number = 0;
-  for (unsigned i = 0; i < size; i++) number |= (uint64_t)at[i] << (8 * i);
-  return number;
-}
-
-static int64_t unzigzag(uint64_t number) { return (int64_t)(number >> 1) ^ -(int64_t)(number & 1); }
-
 static union value value_on_wire(const struct mw_field *field, const struct mw_wire_field *f) {
   union {
-    uint64_t bits;
-    double number;
-  } eight;
-  union {
-    uint32_t bits;
-    float number;
-  } four;
-  switch (field->kind) {
-    case MW_KIND_STRING:
-    case MW_KIND_BYTES: return (union value){.text = mw_wire_value(f)};
-    case MW_KIND_DOUBLE: eight.bits = fixed(f->value, 8); return (union value){bits_of_double(eight.number)};
-    case MW_KIND_FLOAT:
-      four.bits = (uint32_t)fixed(f->value, 4);
-      return (union value){bits_of_double((double)four.number)};
-    case MW_KIND_BOOL: return (union value){f->varint != 0};
-    case MW_KIND_UINT32: return (union value){(uint32_t)f->varint};
-    case MW_KIND_INT32:
-    case MW_KIND_ENUM: return (union value){bits_of_int32((int32_t)(uint32_t)f->varint)};
-    case MW_KIND_SINT32: return (union value){bits_of_int32((int32_t)unzigzag((uint32_t)f->varint))};
-    case MW_KIND_SINT64: return (union value){(uint64_t)unzigzag(f->varint)};
-    case MW_KIND_FIXED32: return (union value){fixed(f->value, 4)};
-    case MW_KIND_SFIXED32: return (union value){bits_of_int32((int32_t)(uint32_t)fixed(f->value, 4))};
-    case MW_KIND_FIXED64:
-    case MW_KIND_SFIXED64: return (union value){fixed(f->value, 8)};
-    default: return (union value){f->varint};
-  }
+    uint64_t number;
+    ProtobufCBinaryData text;
+  } slot;
+  mw_wire_decode(field->kind, f, &slot);
+  return value_in_memory(field, &slot);
 }
 
 static int compare_numbers(const void *left, const void *right) {
@@ -298,8 +269,7 @@ static bool follow(const struct mw_filter_level *level, struct mw_slice bytes, u
 
 static bool follow_field(const struct entry *entry, const struct mw_wire_field *f, uint64_t *bits) {
   const struct mw_field *field = entry->field;
-  if (f->wire != mw_wire_of_kind(field->kind)) return true;
-  if (field->kind == MW_KIND_ENUM && mw_wire_unknown_enum(field->enumeration, f->varint)) return true;
+  if (!mw_wire_sets(field, f)) return true;
   *bits = (*bits & ~entry->rivals) | entry->rivals_unset;
   if (entry->below) {
     if (!(*bits & entry->bit)) *bits |= entry->bit | entry->below->start;

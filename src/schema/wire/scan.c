@@ -209,15 +209,15 @@ static void write_path(const struct scanner *s, const struct mw_message_type *ty
   }
 }
 
-int mw_scan(const struct mw_message_type *type, struct mw_slice bytes, uint32_t last_number, struct mw_scan *out,
-            struct mw_err *err) {
+static int scan(const struct mw_message_type *type, struct mw_slice bytes, uint32_t last_number, unsigned depth,
+                struct mw_scan *out, struct mw_err *err) {
   if (bytes.len > INT_MAX) return mw_err_set(err, MW_ELIMIT, "%s: over 2 GiB, the limit of protobuf", type->full_name);
   struct scanner s; /* not cleared: the error_path is written before it is read */
   s.result = (struct mw_scan){.plain = true};
   s.last_number = last_number;
   s.n_error_path = 0;
   const uint8_t *begin = bytes.len ? bytes.data : (const uint8_t *)"";
-  int code = scan_message(&s, type, begin, begin + bytes.len, 0);
+  int code = scan_message(&s, type, begin, begin + bytes.len, depth);
   if (code == 0) {
     *out = s.result;
     return 0;
@@ -227,4 +227,14 @@ int mw_scan(const struct mw_message_type *type, struct mw_slice bytes, uint32_t 
   mw_err_set(err, code, "%s: %s", mw_buf_str(&path), s.reason);
   mw_buf_fini(&path);
   return code;
+}
+
+int mw_scan(const struct mw_message_type *type, struct mw_slice bytes, uint32_t last_number, struct mw_scan *out,
+            struct mw_err *err) {
+  return scan(type, bytes, last_number, 0, out, err);
+}
+
+int mw_scan_nested(const struct mw_message_type *type, struct mw_slice bytes, unsigned depth, struct mw_scan *out,
+                   struct mw_err *err) {
+  return scan(type, bytes, MW_WIRE_NUMBER_MAX, depth, out, err);
 }

@@ -24,4 +24,8 @@ struct mw_scan {
 int mw_scan(const struct mw_message_type *type, struct mw_slice bytes, uint32_t last_number, struct mw_scan *out,
             struct mw_err *err);
 
+/* The same for a message that is nested `depth` below the outermost one, with any field number. */
+int mw_scan_nested(const struct mw_message_type *type, struct mw_slice bytes, unsigned depth, struct mw_scan *out,
+                   struct mw_err *err);
+
 #endif

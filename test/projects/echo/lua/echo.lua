@@ -1,10 +1,12 @@
 -- Handlers whose behaviour the request names, so that specs can cause each of them in a running server.
 local mw = require "moonwire"
 local failures = require "failures"
+local packed = require "packed"
 local tracing = require "tracing"
 
 local Echo = mw.service "echo.Echo"
-local unary, expand, collect, chat = {}, {}, {}, {}
+local unary, collect = {}, {}
+local expand, chat = packed.expand, packed.chat
 
 -- Data that outlives a call is in the store, so that every worker sees it.
 local notes = mw.store.collection { name = "notes", message = "echo.Message", key = "what" }
