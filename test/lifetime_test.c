@@ -407,7 +407,7 @@ static void unknown_options_are_named(void **state) {
   run_script(state,
              "function M.run()\n"
              "  local odd = setmetatable({}, { __tostring = function() error 'it ran' end })\n"
-             "  raises('topic:subscribe: unknown option capcity (expected capacity)',\n"
+             "  raises('topic:subscribe: unknown option capcity (expected capacity, packed)',\n"
              "    function() mw.topic('t'):subscribe { capcity = 1 } end)\n"
              "  raises('mw.json.encode: unknown option 1 (expected indent)', mw.json.encode, {}, { 2 })\n"
              "  raises('mw.client: unknown option of type table (expected target,', mw.client, 'a:1', { [odd] = 1 })\n"
