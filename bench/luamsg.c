@@ -8,6 +8,9 @@
 
 #include "base/clock.h"
 #include "bind/base/bind.h"
+#include "bind/message/decode.h"
+#include "bind/message/message.h"
+#include "bind/base/openers.h"
 #include "schema/load/load.h"
 
 static struct mw_vm vm;

@@ -6,6 +6,9 @@
 #include <string.h>
 
 #include "bind/base/bind.h"
+#include "bind/message/decode.h"
+#include "bind/message/message.h"
+#include "bind/base/openers.h"
 #include "schema/load/load.h"
 #include "script/open.h"
 

@@ -2,12 +2,9 @@
 -- shrink: a file or room that leaves its circle is taken off.
 return {
   files = {
-    ["bind"] = {
-      { "base/bind", "call/call", "call/call_object", "call/call_send", "message/encode", "message/message",
-        "message/message_error", "message/message_keys", "message/message_meta", "message/message_push",
-        "message/message_read", "message/message_scalar", "message/message_types", "message/packed",
-        "message/packed_field", "message/status", "message/wellknown_push", "message/wellknown_read",
-        "message/wellknown_time" },
+    ["bind"] = { -- messages in messages
+      { "message/message_push", "message/wellknown_push" },
+      { "message/message_read", "message/wellknown_read" },
     },
     ["engine/core"] = {
       { "call", "server" },
@@ -21,9 +18,5 @@ return {
       { "client_attempt", "client_retry", "client_rpc" },
     },
   },
-  rooms = {
-    ["bind"] = {
-      { "base", "call", "message" },
-    },
-  },
+  rooms = {},
 }

@@ -14,6 +14,9 @@
 
 #include "base/clock.h"
 #include "bind/base/bind.h"
+#include "bind/open.h"
+#include "bind/call/service.h"
+#include "bind/call/handler.h"
 #include "engine/inproc/inproc.h"
 #include "observe/log_output.h"
 #include "schema/load/load.h"

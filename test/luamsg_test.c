@@ -11,6 +11,9 @@
 #include <cmocka.h>
 
 #include "bind/base/bind.h"
+#include "bind/message/decode.h"
+#include "bind/message/message.h"
+#include "bind/base/openers.h"
 #include "failmalloc.h"
 
 #define SCHEMA "-I luamsg luamsg/tasks.proto luamsg/kinds.proto luamsg/legacy.proto"

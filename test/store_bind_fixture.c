@@ -1,5 +1,10 @@
 #include "store_bind_fixture.h"
 #include "script/open.h"
+#include "bind/job.h"
+#include "bind/call/service.h"
+#include "bind/message/status.h"
+#include "bind/message/message.h"
+#include "bind/base/openers.h"
 
 static void open_module(lua_State *L, struct mw_program *program) {
   lua_newtable(L);

@@ -3,6 +3,8 @@
 
 #include "base/text.h"
 #include "bind/base/bind.h"
+#include "bind/base/openers.h"
+#include "bind/base/status.h"
 
 enum { PIECE = 3 * 4 * 4096 }; /* bytes: whole groups, of bytes and of digits */
 

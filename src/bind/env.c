@@ -2,6 +2,8 @@
 #include <stdlib.h>
 
 #include "bind/base/bind.h"
+#include "bind/base/openers.h"
+#include "bind/base/options.h"
 
 /* mw.env.NAME: nil if it is not set. */
 static int l_index(lua_State *L) {

@@ -6,6 +6,8 @@
 
 #include "base/clock.h"
 #include "bind/base/bind.h"
+#include "bind/base/openers.h"
+#include "bind/base/status.h"
 
 enum { SAMPLE_INTERVAL_MS = 100 };
 

@@ -10,6 +10,8 @@
  *
  * Starts go through the ready queue, because any number of them may be due at one moment. A spawned function starts at
  * once only if the loop itself resumed the code that spawns it. */
+#include "bind/job.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +19,11 @@
 
 #include "base/clock.h"
 #include "bind/base/bind.h"
+#include "bind/base/openers.h"
+#include "bind/base/options.h"
+#include "bind/call/handler.h"
+#include "bind/message/status.h"
+#include "bind/sleep.h"
 #include "script/lua/traceback.h"
 #include "script/program/show.h"
 

@@ -3,7 +3,10 @@
  * A proxy ("moonwire.Live") has the module's value as its first user value and the name as its second. A state has one
  * proxy for each name, for all generations: the registry's table LIVE has the proxies in use. Each adoption sets their
  * values to those of the new program. If the program lacks the module, the last value stays. */
+#include "bind/live.h"
+
 #include "bind/base/bind.h"
+#include "bind/base/openers.h"
 
 #define PROXY "moonwire.Live"
 #define LIVE "moonwire.live"

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "bind/base/bind.h"
+#include "bind/base/openers.h"
 #include "script/program/show.h"
 
 enum { MAX_FIELDS = 64 };

@@ -5,6 +5,9 @@
 
 #include "bind/base/bind.h"
 #include "bind/base/buffer.h"
+#include "bind/base/openers.h"
+#include "bind/base/options.h"
+#include "bind/base/status.h"
 
 enum { MAX_LABELS = 16, MAX_BUCKETS = 128 };
 

@@ -1,5 +1,11 @@
 /* The openers of the module `moonwire`, and the adoption of a program's states and live modules. */
+#include "bind/open.h"
+
 #include "bind/base/bind.h"
+#include "bind/base/openers.h"
+#include "bind/base/state.h"
+#include "bind/live.h"
+#include "bind/message/message.h"
 #include "script/lua/guard.h"
 
 /* Guards the module table, at the top, and the tables in it. */

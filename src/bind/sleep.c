@@ -1,6 +1,9 @@
 /* mw.sleep */
+#include "bind/sleep.h"
+
 #include "base/clock.h"
 #include "bind/base/bind.h"
+#include "bind/base/openers.h"
 
 struct sleeper {
   struct mw_timer *timer; /* NULL after it has fired */

@@ -2,6 +2,9 @@
  * Timestamp of messages. Functions that take a point in time accept all three, as the fields of messages do. */
 #include "base/clock.h"
 #include "bind/base/bind.h"
+#include "bind/base/openers.h"
+#include "bind/base/status.h"
+#include "bind/message/message.h"
 #include "schema/json/time_text.h"
 
 static int l_now(lua_State *L) {

@@ -5,8 +5,12 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "bind/base/openers.h"
+#include "bind/base/options.h"
+#include "bind/base/status.h"
 #include "bind/message/packed.h"
 #include "bind/message/value.h"
+#include "bind/sleep.h"
 #include "script/state/collect.h"
 
 #define TOPIC "moonwire.Topic"

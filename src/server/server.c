@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "bind/call/handler.h"
 #include "server/admin/admin.h"
 #include "server/reload/watcher.h"
 #include "server/settings/settings_check.h"

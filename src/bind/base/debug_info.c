@@ -1,4 +1,6 @@
 /* With --dev, the status of a failed call has a google.rpc.DebugInfo among its details. */
+#include "bind/base/debug_info.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>

@@ -1,4 +1,6 @@
 /* Tables of options. They are read raw, so that no metamethod of a script runs while a binding reads them. */
+#include "bind/base/options.h"
+
 #include <string.h>
 
 #include "bind/base/bind.h"

@@ -4,7 +4,11 @@
  * program begins with a copy, STAGED, to which its scripts add the states that they declare. Adopting the program
  * replaces STATES by STAGED, which needs no memory. Dropping the program leaves STATES as it is. There is at most one
  * candidate at a time. */
+#include "bind/base/state.h"
+
 #include "bind/base/bind.h"
+#include "bind/base/openers.h"
+#include "bind/base/options.h"
 #include "script/program/environment.h"
 
 #define STATES "moonwire.states"

@@ -1,4 +1,6 @@
 /* Errors for services and methods that are not in the schema. */
+#include "bind/base/unknown.h"
+
 #include <string.h>
 
 #include "base/text.h"

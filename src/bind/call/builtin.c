@@ -9,10 +9,15 @@
  * l_handle feeds the inner call, waits in the coroutine of the outer call until the C handler has finished it, and
  * returns as a Lua handler does. Messages of the C handler are sent at once, also from its own events, such as a change
  * of health. Only the coroutine of the outer call waits here: the outer call lives as long as the inner one. */
+#include "bind/call/builtin.h"
+
 #include <string.h>
 
-#include "bind/call/builtin.h"
+#include "bind/base/status.h"
 #include "bind/call/call.h"
+#include "bind/message/decode.h"
+#include "bind/message/message.h"
+#include "bind/message/status.h"
 
 #define INNER "moonwire.Inner"
 

@@ -1,12 +1,18 @@
 /* Runs Lua functions as gRPC methods: connects the events of a call with a coroutine. */
 #include "bind/call/call.h"
-#include "bind/message/encode.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <sys/random.h>
 
 #include "base/clock.h"
+#include "bind/base/debug_info.h"
+#include "bind/base/status.h"
+#include "bind/call/handler.h"
+#include "bind/message/decode.h"
+#include "bind/message/encode.h"
+#include "bind/message/message.h"
+#include "bind/message/status.h"
 #include "script/lua/traceback.h"
 #include "script/program/show.h"
 
@@ -171,25 +177,6 @@ static int finish_with_reply(lua_State *L, struct mw_bind_call *c, int index) {
   }
   finish(c, &status);
   return 0;
-}
-
-const char *mw_bind_check_results(lua_State *L, const struct mw_method_type *method, int index,
-                                  struct mw_status *status) {
-  struct mw_status reply;
-  *status = mw_status(MW_CODE_OK, "");
-  if (lua_isnil(L, index) && mw_bind_to_status(L, index + 1, status)) {
-    bool is_missing = status->code == MW_CODE_OK && !method->server_streaming;
-    return is_missing ? "the handler returned a status whose code is OK, and no reply: return the message" : NULL;
-  }
-  if (!lua_isnil(L, index + 1)) {
-    return "the handler's second result must be a status (mw.status.not_found(...)) or nil";
-  }
-  if (method->server_streaming) {
-    return lua_isnil(L, index) ? NULL : "the handler of a streamed reply returned a value: use call:send(message)";
-  }
-  if (lua_isnil(L, index)) return "the handler returned no reply: return a message, or nil and a status";
-  bool is_status = mw_bind_to_status(L, index, &reply);
-  return is_status ? "the handler returned a status as its reply: return nil and the status" : NULL;
 }
 
 /* Runs after the handler has returned. Its results begin at index 3. */
@@ -427,48 +414,4 @@ void mw_bind_push_cut(lua_State *L, enum mw_cut why, const char *words, const ch
   struct mw_status status = mw_status(code, shown);
   mw_bind_push_status(L, &status);
   if (dev) mw_bind_add_debug_info(L, traceback);
-}
-
-/* ---- for other bindings ---- */
-
-struct mw_bind_call *mw_bind_running(lua_State *L) {
-  struct mw_fiber *fiber = mw_vm_of(L)->running;
-  return fiber && fiber->owner && fiber->kind == MW_FIBER_CALL ? fiber->owner : NULL;
-}
-
-void mw_bind_fiber_place(const struct mw_fiber *fiber, char *out, size_t size) {
-  if (!fiber->waiting || (!mw_place_find(fiber->innermost, out, size) && !mw_place_find(fiber->L, out, size))) {
-    snprintf(out, size, "(no Lua code)");
-  }
-}
-
-void mw_bind_call_place(const struct mw_call *call, char *out, size_t size) {
-  const struct mw_bind_call *c = call->state;
-  const struct mw_fiber *fiber = c ? c->fiber : NULL;
-  if (fiber) {
-    mw_bind_fiber_place(fiber, out, size);
-  } else {
-    snprintf(out, size, "(its request)");
-  }
-}
-
-struct mw_call *mw_bind_current_call(lua_State *L) {
-  struct mw_bind_call *c = mw_bind_running(L);
-  return c ? c->call : NULL;
-}
-
-struct mw_call *mw_bind_link_child(lua_State *L, struct mw_bind_child *child) {
-  struct mw_bind_call *c = mw_bind_running(L);
-  if (!c) return NULL;
-  mw_list_push(&c->children, &child->link);
-  return c->call;
-}
-
-const char *mw_bind_call_trace_id(struct mw_bind_call *c, bool own) {
-  if (c->trace_id[0]) return c->trace_id;
-  const struct mw_slice *header = mw_metadata_get(&c->call->request, "traceparent");
-  if (header && mw_trace_read_id(*header, c->trace_id)) return c->trace_id;
-  if (!own) return NULL;
-  mw_trace_new_id(c->trace_id);
-  return c->trace_id;
 }

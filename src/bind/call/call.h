@@ -62,15 +62,15 @@ struct mw_bind_call {
   struct mw_bind_end_check *watch;    /* the innermost event that checks for the call's end, or NULL */
 };
 
+/* ---- call_context.c ---- */
+
 /* The call whose handler L runs, also in coroutines that the handler has made, or NULL. */
 struct mw_bind_call *mw_bind_running(lua_State *L);
 
-/* Checks the results of a handler, at `index` and after it. Returns words for the log if they are wrong, else NULL.
- * Then `*status` is the status with which the call ends, OK for a reply. The reply itself is not checked. */
+/* results.c: checks the results of a handler, at `index` and after it. Returns words for the log if they are wrong,
+ * else NULL. Then `*status` is the status with which the call ends, OK for a reply. The reply itself is not checked. */
 const char *mw_bind_check_results(lua_State *L, const struct mw_method_type *method, int index,
                                   struct mw_status *status);
-
-/* ---- call_object.c ---- */
 
 /* The call object at index 1. Raises for another value. */
 struct mw_bind_object *mw_bind_check_object(lua_State *L);
@@ -95,10 +95,10 @@ int mw_bind_wait(lua_State *L, struct mw_bind_waiter *waiter, void (*cancel)(voi
 int mw_bind_call_send(lua_State *L);
 int mw_bind_call_send_all(lua_State *L);
 
-/* Pushes a new call object and stores it in `call`. */
-void mw_bind_push_call(lua_State *L, struct mw_bind_call *call);
-
 /* The caller's trace id. Without one: NULL, or if `own`, an id of the call's own, which is made once. */
 const char *mw_bind_call_trace_id(struct mw_bind_call *call, bool own);
+
+/* call_object.c: pushes a new call object and stores it in `call`. */
+void mw_bind_push_call(lua_State *L, struct mw_bind_call *call);
 
 #endif

@@ -5,57 +5,20 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "bind/base/options.h"
+#include "bind/base/status.h"
 #include "bind/call/call.h"
+#include "bind/call/handler.h"
+#include "bind/message/decode.h"
 #include "bind/message/encode.h"
 #include "bind/message/packed.h"
 #include "script/lua/guard.h"
-
-/* The fast path is the object of the call whose handler runs, which is nearly always the one. */
-struct mw_bind_object *mw_bind_check_object(lua_State *L) {
-  const struct mw_bind_call *c = mw_bind_running(L);
-  if (c && c->object && lua_touserdata(L, 1) == c->object) return c->object;
-  return (struct mw_bind_object *)mw_bind_check_self(L, MW_BIND_CALL);
-}
 
 /* The call of the object at index 1. Raises if it has ended. */
 static struct mw_bind_call *check_live(lua_State *L, const char *what) {
   struct mw_bind_object *object = mw_bind_check_object(L);
   if (!object->call) luaL_error(L, "%s: the call %s has ended", what, object->path);
   return object->call;
-}
-
-int mw_bind_push_over(lua_State *L, struct mw_bind_call *c) {
-  if (!c) return mw_bind_fail(L, MW_CODE_CANCELLED, "the call has ended");
-  lua_pushnil(L);
-  mw_bind_push_status(L, &c->end);
-  return 2;
-}
-
-struct mw_bind_waiter *mw_bind_push_waiter(lua_State *L, struct mw_bind_call *c, struct mw_fiber *fiber) {
-  struct mw_bind_waiter *waiter = lua_newuserdatauv(L, sizeof *waiter, 0);
-  *waiter = (struct mw_bind_waiter){.call = c, .fiber = fiber};
-  mw_list_init(&waiter->link);
-  return waiter;
-}
-
-/* ---- waiting ---- */
-
-void mw_bind_stop_sending(void *arg) {
-  struct mw_bind_waiter *waiter = arg;
-  mw_list_remove(&waiter->link);
-}
-
-void mw_bind_stop_quietly(void *arg) {
-  struct mw_bind_waiter *waiter = arg;
-  mw_list_remove(&waiter->link);
-  if (waiter->call) mw_list_push(&waiter->call->woken, &waiter->link);
-}
-
-int mw_bind_wait(lua_State *L, struct mw_bind_waiter *waiter, void (*cancel)(void *arg), void (*cancel_own)(void *arg),
-                 lua_KFunction k) {
-  struct mw_fiber *fiber = waiter->fiber;
-  if (waiter->call->fiber != fiber) return mw_fiber_wait(L, fiber, cancel, waiter, k, (lua_KContext)waiter);
-  return mw_fiber_wait_quietly(L, fiber, cancel_own, waiter, k, (lua_KContext)waiter);
 }
 
 /* ---- call:receive(), call:messages() ---- */

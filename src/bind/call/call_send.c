@@ -1,6 +1,8 @@
 /* call:send(message, options) and call:send_all(source). */
+#include "bind/base/options.h"
 #include "bind/call/call.h"
 #include "bind/message/encode.h"
+#include "bind/message/message.h"
 #include "bind/message/packed.h"
 
 /* ---- call:send ---- */

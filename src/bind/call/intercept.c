@@ -4,11 +4,14 @@
  * status` ends the call without it. An interceptor that returns nothing is a mistake and raises, unless the handler
  * returned nothing too. Interceptors that are registered first are outermost. The table program->interceptors_ref is a
  * sequence of {filter, function}. */
+#include "bind/call/intercept.h"
+
 #include <string.h>
 
 #include "base/text.h"
 #include "bind/base/bind.h"
-#include "bind/call/intercept.h"
+#include "bind/base/openers.h"
+#include "bind/base/options.h"
 #include "script/lua/traceback.h"
 
 /* wrap(interceptor, handler, request_is_streamed, blame): returns the handler wrapped in the interceptor. */

@@ -1,9 +1,15 @@
 /* mw.service: scripts assign their handlers to its objects. Each assignment is checked against the schema. */
+#include "bind/call/service.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 #include "bind/base/bind.h"
+#include "bind/base/openers.h"
+#include "bind/base/options.h"
+#include "bind/base/unknown.h"
 #include "bind/call/builtin.h"
+#include "bind/call/handler.h"
 #include "bind/call/intercept.h"
 #include "script/lua/traceback.h"
 

@@ -10,6 +10,10 @@
 #include <stdio.h>
 
 #include "bind/base/buffer.h"
+#include "bind/base/openers.h"
+#include "bind/base/options.h"
+#include "bind/base/unknown.h"
+#include "bind/client/push_client.h"
 #include "bind/message/packed.h"
 #include "script/state/collect.h"
 

@@ -14,6 +14,7 @@
 #define MW_BIND_CLIENT_CLIENT_H
 
 #include "bind/base/bind.h"
+#include "bind/call/handler.h"
 #include "rpc/client_rpc.h"
 
 #define MW_BIND_STREAM "moonwire.Stream"

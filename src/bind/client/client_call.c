@@ -1,12 +1,16 @@
 /* One outbound call: its start, its events, its end.
  *
  * Events run in the loop and touch no Lua. They store the data and resume the waiting fiber. */
-#include "bind/client/client.h"
-#include "bind/message/encode.h"
-
 #include <math.h>
 
 #include "base/clock.h"
+#include "bind/base/status.h"
+#include "bind/call/handler.h"
+#include "bind/client/client.h"
+#include "bind/message/decode.h"
+#include "bind/message/encode.h"
+#include "bind/message/message.h"
+#include "bind/message/status.h"
 
 enum { LARGE = 16 * 1024 }; /* bytes; a longer message is not copied: its reader runs at once */
 

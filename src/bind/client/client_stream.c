@@ -1,7 +1,11 @@
 /* The object of an outbound call that streams in either direction: send, close_send, receive, messages, headers,
  * header_values, trailers, trailer_values, status, finish, cancel. The names are those of the server's call object. */
+#include "bind/base/options.h"
+#include "bind/base/status.h"
 #include "bind/client/client.h"
+#include "bind/message/decode.h"
 #include "bind/message/packed.h"
+#include "bind/message/status.h"
 
 static struct mw_outbound *check_stream(lua_State *L) { return mw_bind_check_self(L, MW_BIND_STREAM); }
 

@@ -1,5 +1,7 @@
 /* Outbound calls with one message each way. The caller waits for the reply. With the option `async` it gets an object
  * instead: wait() waits for the reply, and cancel() ends the call. */
+#include "bind/base/options.h"
+#include "bind/base/status.h"
 #include "bind/client/client.h"
 
 #define OUTBOUND "moonwire.Outbound"

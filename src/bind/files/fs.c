@@ -9,6 +9,8 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "bind/base/openers.h"
+#include "bind/base/status.h"
 #include "bind/files/fs_file.h"
 #include "bind/files/fs_path.h"
 

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "bind/base/options.h"
 #include "bind/files/fs_path.h"
 #include "script/state/collect.h"
 

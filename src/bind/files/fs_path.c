@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "bind/base/status.h"
+
 /* ---- in the fiber ---- */
 
 static const char *refuse(lua_State *L, const char *path, const char *words) {

@@ -1,5 +1,9 @@
 /* mw.any: messages of any type within a google.protobuf.Any, {type_url=, value=}. */
 #include "bind/base/bind.h"
+#include "bind/base/openers.h"
+#include "bind/base/status.h"
+#include "bind/message/decode.h"
+#include "bind/message/message.h"
 
 #define PREFIX "type.googleapis.com/"
 

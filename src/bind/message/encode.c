@@ -1,5 +1,6 @@
 #include "bind/message/encode.h"
 
+#include "bind/message/message.h"
 #include "bind/message/packed.h"
 
 int mw_bind_encode(lua_State *L, int index, struct mw_program *program, const struct mw_message_type *type,

@@ -3,6 +3,7 @@
 #define MW_BIND_MESSAGE_ENCODE_H
 
 #include "bind/base/bind.h"
+#include "schema/wire/message.h"
 
 /* A message that is ready to be written. Valid until the scratch arena is used again, while the Lua value stays on the
  * stack unchanged. */

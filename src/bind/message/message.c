@@ -1,50 +1,15 @@
 /* mw.type, mw.message, mw.enum, mw.null, mw.array, and messages from bytes. */
+#include "bind/message/message.h"
+
 #include "base/text.h"
+#include "bind/base/openers.h"
+#include "bind/base/options.h"
 #include "bind/message/encode.h"
+#include "bind/message/marker.h"
+#include "bind/message/message_meta.h"
 #include "bind/message/packed.h"
 
-#define ARRAY "moonwire.array"
-
-static const char array_key; /* registry key of the array metatable */
-
 /* ---- for the other bindings ---- */
-
-/* The null of lua-cjson and other libraries, so that values pass between them unchanged. */
-void mw_bind_push_null(lua_State *L) { lua_pushlightuserdata(L, NULL); }
-
-bool mw_bind_is_null(lua_State *L, int index) {
-  return lua_type(L, index) == LUA_TLIGHTUSERDATA && lua_touserdata(L, index) == NULL;
-}
-
-void mw_bind_mark_array(lua_State *L) {
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &array_key);
-  lua_setmetatable(L, -2);
-}
-
-bool mw_bind_is_array(lua_State *L, int index) {
-  if (!lua_istable(L, index) || !lua_getmetatable(L, index)) return false;
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &array_key);
-  bool same = lua_rawequal(L, -1, -2);
-  lua_pop(L, 2);
-  return same;
-}
-
-bool mw_bind_is_weak(lua_State *L, int index) {
-  if (!lua_getmetatable(L, index)) return false;
-  lua_pushliteral(L, "__mode");
-  bool weak = lua_rawget(L, -2) == LUA_TSTRING;
-  lua_pop(L, 2);
-  return weak;
-}
-
-int mw_bind_push_bytes(lua_State *L, struct mw_program *program, const struct mw_message_type *type,
-                       struct mw_slice bytes, struct mw_err *err) {
-  ProtobufCMessage *message;
-  int rc = mw_message_view(type, bytes, mw_vm_scratch(program->vm), &message, err);
-  if (rc != 0) return rc;
-  mw_bind_push_message(L, program, type, message);
-  return 0;
-}
 
 const struct mw_message_type *mw_bind_message_type(lua_State *L, int index, struct mw_program *program) {
   luaL_checkstack(L, 2, NULL);
@@ -160,19 +125,23 @@ static int l_array(lua_State *L) {
   return 1;
 }
 
-static void make_array_metatable(lua_State *L) {
-  luaL_newmetatable(L, ARRAY);
-  lua_pushliteral(L, ARRAY);
-  lua_setfield(L, -2, "__metatable");
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &array_key);
+static void fill_metatable(lua_State *L, struct mw_message_state *state, int owner, int atoms) {
+  enum mw_wellknown wellknown = state->type->wellknown;
+  if (wellknown == MW_WKT_TIMESTAMP || wellknown == MW_WKT_DURATION) {
+    mw_time_meta_fill(L, wellknown);
+  } else {
+    mw_message_meta_fill(L, state, owner, atoms);
+  }
 }
 
 void mw_bind_open_message(lua_State *L, struct mw_program *program) {
   static const luaL_Reg functions[] = {{"type", l_type}, {"message", l_message}, {"pack", l_pack},
                                        {"enum", l_enum}, {"array", l_array},     {NULL, NULL}};
   luaL_checkstack(L, 20, NULL);
-  make_array_metatable(L);
-  mw_messages_open(L, program);
+  mw_marker_open(L);
+  mw_messages_open(L, program, fill_metatable);
+  mw_packed_open(L, mw_messages_of(program), lua_gettop(L));
+  lua_pop(L, 1);
   mw_bind_functions(L, program, functions);
   mw_bind_push_null(L);
   lua_setfield(L, -2, "null");

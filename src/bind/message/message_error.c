@@ -1,11 +1,12 @@
 #include "bind/message/message_error.h"
 
-#include "bind/message/packed.h"
-
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+#include "bind/message/marker.h"
+#include "bind/message/packed.h"
 
 /* Writes the escape of `byte` in quotes. In UTF-8, bytes beyond ASCII stay as they are. */
 static size_t escape(uint8_t byte, bool utf8, char out[5]) {

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "bind/base/status.h"
 #include "bind/message/message_push.h"
 #include "script/lua/collisions.h"
 #include "script/lua/layout.h"
@@ -53,8 +54,8 @@ static void refuse(lua_State *L, const struct mw_field *field, unsigned bits) {
       "and %lu",
       (int)(dot ? dot + 1 - entry : 0), entry, field->name, MW_COLLISIONS_MOST, (1ul << bits) - 1, (2ul << bits) - 1,
       (4ul << bits) - 1);
-  struct mw_status status = mw_status(MW_CODE_RESOURCE_EXHAUSTED, words);
-  mw_bind_push_status(L, &status);
+  lua_pushstring(L, words);
+  mw_status_push(L, MW_STATUS, MW_CODE_RESOURCE_EXHAUSTED);
   lua_error(L);
 }
 

@@ -1,6 +1,9 @@
 /* The metatables of messages: defaults, the names of oneofs, and tostring. */
-#include "bind/message/message_push.h"
+#include "bind/message/message_meta.h"
+
+#include "bind/message/marker.h"
 #include "bind/message/message_error.h"
+#include "bind/message/message_push.h"
 
 /* ---- fields that are not stored ---- */
 

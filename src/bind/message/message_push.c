@@ -1,5 +1,6 @@
 #include "bind/message/message_push.h"
 
+#include "bind/message/message.h"
 #include "schema/wire/varint.h"
 
 static size_t count_of(const ProtobufCMessage *message, const struct mw_field *field) {

@@ -19,9 +19,6 @@ void mw_push_message(struct mw_pusher *p, const struct mw_message_type *type, co
 /* Pushes one value of a field: a singular field, or an element of a repeated one. `slot` is its place in memory. */
 void mw_push_element(struct mw_pusher *p, const struct mw_field *field, const void *slot);
 
-/* message_meta.c: the value that an unset field has in a table of its message, as in memory; NULL for nil. */
-const void *mw_message_default(const struct mw_field *field);
-
 /* Push a repeated field as a sequence, a map as a table. `message` may be NULL. */
 void mw_push_sequence(struct mw_pusher *p, const struct mw_field *field, const ProtobufCMessage *message);
 void mw_push_map(struct mw_pusher *p, const struct mw_field *field, const ProtobufCMessage *message);

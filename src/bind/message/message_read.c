@@ -2,6 +2,8 @@
 
 #include <stdio.h>
 
+#include "bind/message/marker.h"
+#include "bind/message/message.h"
 #include "bind/message/packed.h"
 #include "schema/wire/scan.h"
 #include "schema/wire/wire.h"

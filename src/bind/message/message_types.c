@@ -1,6 +1,6 @@
 #include "bind/message/message_types.h"
 
-#include "bind/message/packed.h"
+#include "bind/message/message.h"
 
 #define MESSAGES "moonwire.messages"
 
@@ -94,15 +94,10 @@ static int add_enum_names(lua_State *L, struct mw_messages *messages, const stru
 }
 
 /* Pushes the metatable of a type. The atoms are at the top, the state's userdata at `owner`. */
-static void push_metatable(lua_State *L, struct mw_message_state *state, int owner) {
-  enum mw_wellknown wellknown = state->type->wellknown;
+static void push_metatable(lua_State *L, struct mw_message_state *state, int owner, mw_message_fill_fn *fill) {
   int atoms = lua_gettop(L);
   lua_createtable(L, 0, 6);
-  if (wellknown == MW_WKT_TIMESTAMP || wellknown == MW_WKT_DURATION) {
-    mw_time_meta_fill(L, wellknown);
-  } else {
-    mw_message_meta_fill(L, state, owner, atoms);
-  }
+  fill(L, state, owner, atoms);
   lua_pushlightuserdata(L, state);
   lua_rawsetp(L, -2, &state_key);
   lua_pushvalue(L, owner);
@@ -127,16 +122,16 @@ static void add_names(lua_State *L, struct mw_messages *messages) {
   }
 }
 
-static void add_metatables(lua_State *L, struct mw_messages *messages, int owner) {
+static void add_metatables(lua_State *L, struct mw_messages *messages, int owner, mw_message_fill_fn *fill) {
   for (size_t i = 0; i < mw_pool_message_count(messages->pool); i++) {
     struct mw_message_state *state = &messages->types[i];
-    push_metatable(L, state, owner);
+    push_metatable(L, state, owner, fill);
     state->metatable = lua_topointer(L, -1);
     lua_rawseti(L, -2, state->metatable_atom);
   }
 }
 
-void mw_messages_open(lua_State *L, struct mw_program *program) {
+void mw_messages_open(lua_State *L, struct mw_program *program, mw_message_fill_fn *fill) {
   struct mw_pool *pool = program->pool;
   struct mw_messages *messages = new_messages(L, pool);
   int owner = lua_gettop(L);
@@ -144,13 +139,12 @@ void mw_messages_open(lua_State *L, struct mw_program *program) {
   messages->enums = allocate(L, messages, mw_pool_enum_count(pool), sizeof *messages->enums);
   lua_createtable(L, count_atoms(pool), 0);
   add_names(L, messages);
-  add_metatables(L, messages, owner);
+  add_metatables(L, messages, owner, fill);
   lua_pushvalue(L, -1);
   lua_setiuservalue(L, owner, 1);
   messages->ref = luaL_ref(L, LUA_REGISTRYINDEX);
-  mw_packed_open(L, messages, owner);
   program->messages = messages;
-  lua_settop(L, owner - 1);
+  lua_settop(L, owner);
 }
 
 void mw_bind_close_messages(struct mw_program *program) {

@@ -50,8 +50,12 @@ struct mw_messages {
   bool unknowns;                  /* a message of this program has unknown fields */
 };
 
-/* Makes the state of a program with all metatables, and sets program->messages. Raises for lack of memory. */
-void mw_messages_open(lua_State *L, struct mw_program *program);
+/* Fills the metatable of `state`, at the top. The state's userdata is at `owner`, the atoms at `atoms`. */
+typedef void mw_message_fill_fn(lua_State *L, struct mw_message_state *state, int owner, int atoms);
+
+/* Makes the state of a program with all metatables, which `fill` fills, and sets program->messages. Pushes the state's
+ * userdata. Raises for lack of memory. */
+void mw_messages_open(lua_State *L, struct mw_program *program, mw_message_fill_fn *fill);
 
 /* The state of a program. */
 static inline struct mw_messages *mw_messages_of(struct mw_program *program) {
@@ -82,12 +86,5 @@ static inline int mw_name_index_find(const struct mw_name_index *index, const vo
 
 /* Pushes the table of unknown fields: message -> bytes. Its keys are weak. */
 void mw_messages_push_unknowns(lua_State *L);
-
-/* message_meta.c: fills the metatable of `state`, at the top. The state's userdata is at `owner`, the atoms at
- * `atoms`. */
-void mw_message_meta_fill(lua_State *L, struct mw_message_state *state, int owner, int atoms);
-
-/* wellknown_time.c: fills the metatable at the top for Timestamp or Duration. */
-void mw_time_meta_fill(lua_State *L, enum mw_wellknown wellknown);
 
 #endif

@@ -2,23 +2,11 @@
 
 #include <string.h>
 
+#include "bind/base/options.h"
 #include "schema/wire/scan.h"
 #include "schema/wire/wire.h"
 
 const char mw_packed_tag, mw_packed_source_tag;
-
-void mw_packed_open(lua_State *L, struct mw_messages *messages, int owner) {
-  lua_createtable(L, 0, 8);
-  lua_pushliteral(L, "packed message");
-  lua_setfield(L, -2, "__name");
-  lua_pushliteral(L, "packed message");
-  lua_setfield(L, -2, "__metatable");
-  lua_pushvalue(L, owner);
-  lua_newtable(L);
-  luaL_setfuncs(L, mw_packed_methods, 0);
-  luaL_setfuncs(L, mw_packed_metamethods, 2);
-  messages->packed_ref = luaL_ref(L, LUA_REGISTRYINDEX);
-}
 
 uint8_t *mw_packed_push_new(lua_State *L, int metatable, struct mw_messages *messages,
                             const struct mw_message_type *type, size_t len) {

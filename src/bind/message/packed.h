@@ -3,6 +3,7 @@
 #ifndef MW_BIND_MESSAGE_PACKED_H
 #define MW_BIND_MESSAGE_PACKED_H
 
+#include "bind/message/message.h"
 #include "bind/message/message_types.h"
 
 /* The content of the userdata, which keeps its type and bytes alive. */
@@ -40,10 +41,6 @@ static inline struct mw_packed_source *mw_packed_source_at(lua_State *L, int ind
   return source->tag == &mw_packed_source_tag && source->type ? source : NULL;
 }
 
-/* Makes the metatable of a program's packed messages, and sets messages->packed_ref. The userdata of `messages` is at
- * `owner`. */
-void mw_packed_open(lua_State *L, struct mw_messages *messages, int owner);
-
 /* Checks that `bytes` are a message of the type. Returns the code and the words of mw_message_unpack(). */
 int mw_packed_validate(lua_State *L, const struct mw_message_type *type, struct mw_slice bytes, struct mw_err *err);
 
@@ -51,12 +48,6 @@ int mw_packed_validate(lua_State *L, const struct mw_message_type *type, struct 
  * mw_message_unpack(). Raises for lack of memory. */
 int mw_packed_push(lua_State *L, struct mw_program *program, const struct mw_message_type *type, struct mw_slice bytes,
                    struct mw_err *err);
-
-/* Pushes the message in `bytes` as a table, or packed. Fails as mw_bind_push_bytes(). */
-static inline int mw_bind_decode(lua_State *L, struct mw_program *program, const struct mw_message_type *type,
-                                 struct mw_slice bytes, bool packed, struct mw_err *err) {
-  return packed ? mw_packed_push(L, program, type, bytes, err) : mw_bind_push_bytes(L, program, type, bytes, err);
-}
 
 /* True if the option `packed` of the table at `arg`, which may be absent, is true. Raises for another value than a
  * boolean. */
@@ -71,8 +62,8 @@ uint8_t *mw_packed_push_new(lua_State *L, int metatable, struct mw_messages *mes
  * types if the packed message is of another type; or the codes of mw_scan(). */
 int mw_packed_check(const struct mw_packed *packed, const struct mw_message_type *type, struct mw_err *err);
 
-/* packed_field.c: the metamethods. Each has the userdata of its struct mw_messages as its first upvalue, and the table
- * of methods as its second. */
-extern const luaL_Reg mw_packed_metamethods[], mw_packed_methods[];
+/* packed_field.c: makes the metatable of a program's packed messages, and sets messages->packed_ref. The userdata of
+ * `messages` is at `owner`. */
+void mw_packed_open(lua_State *L, struct mw_messages *messages, int owner);
 
 #endif

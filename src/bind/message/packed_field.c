@@ -2,6 +2,8 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "bind/base/status.h"
+#include "bind/message/message_meta.h"
 #include "bind/message/message_push.h"
 #include "bind/message/packed.h"
 #include "schema/wire/field.h"
@@ -219,11 +221,24 @@ static int l_pairs(lua_State *L) {
                     check_packed(L, 1)->type->full_name);
 }
 
-const luaL_Reg mw_packed_methods[] = {{"unpack", l_unpack}, {NULL, NULL}};
-const luaL_Reg mw_packed_metamethods[] = {{"__index", l_index},
-                                          {"__newindex", l_newindex},
-                                          {"__tostring", l_tostring},
-                                          {"__len", l_len},
-                                          {"__eq", l_eq},
-                                          {"__pairs", l_pairs},
-                                          {NULL, NULL}};
+static const luaL_Reg methods[] = {{"unpack", l_unpack}, {NULL, NULL}};
+static const luaL_Reg metamethods[] = {{"__index", l_index},
+                                       {"__newindex", l_newindex},
+                                       {"__tostring", l_tostring},
+                                       {"__len", l_len},
+                                       {"__eq", l_eq},
+                                       {"__pairs", l_pairs},
+                                       {NULL, NULL}};
+
+void mw_packed_open(lua_State *L, struct mw_messages *messages, int owner) {
+  lua_createtable(L, 0, 8);
+  lua_pushliteral(L, "packed message");
+  lua_setfield(L, -2, "__name");
+  lua_pushliteral(L, "packed message");
+  lua_setfield(L, -2, "__metatable");
+  lua_pushvalue(L, owner);
+  lua_newtable(L);
+  luaL_setfuncs(L, methods, 0);
+  luaL_setfuncs(L, metamethods, 2);
+  messages->packed_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+}

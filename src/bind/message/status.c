@@ -1,75 +1,16 @@
-/* mw.status: gRPC statuses as Lua objects.
- *
- * A status is a table with the metatable "moonwire.Status": `code` (the name), `message`, `details` (a sequence of Any
- * tables, {type_url=, value=}, or nil). Handlers return or raise statuses. Functions of the runtime that fail return
- * nil and a status.
- *
- * A failure is a status that a function of the runtime has returned, or an outbound call has raised. Its metatable is
- * another one, in which the entry at &is_failure is true. A handler that raises a failure has not chosen it for its
- * caller (call.c). */
+/* mw.status: the constructors of statuses, and details. */
+#include "bind/message/status.h"
+
 #include <ctype.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "bind/base/bind.h"
-
-#define STATUS "moonwire.Status"
-#define FAILURE "moonwire.Failure"
-
-static const char is_failure; /* key of a boolean in the metatables of statuses */
-
-/* For a status, pushes that boolean and returns true. Otherwise pushes nothing. */
-static bool push_kind(lua_State *L, int index) {
-  if (!lua_istable(L, index) || !lua_getmetatable(L, index)) return false;
-  bool found = lua_rawgetp(L, -1, &is_failure) == LUA_TBOOLEAN;
-  lua_remove(L, -2);
-  if (!found) lua_pop(L, 1);
-  return found;
-}
-
-static bool is_status(lua_State *L, int index) {
-  bool is = push_kind(L, index);
-  if (is) lua_pop(L, 1);
-  return is;
-}
-
-/* True for the codes of a damaged store and of a failing disk. */
-static bool is_broken(enum mw_code code) {
-  return code == MW_CODE_DATA_LOSS || code == MW_CODE_UNAVAILABLE || code == MW_CODE_INTERNAL;
-}
-
-int mw_bind_raise_status(lua_State *L) {
-  struct mw_status status;
-  if (mw_bind_to_status(L, -1, &status) && !is_broken(status.code)) luaL_setmetatable(L, STATUS);
-  return lua_error(L);
-}
-
-bool mw_bind_is_failure(lua_State *L, int index) {
-  if (!push_kind(L, index)) return false;
-  bool is = lua_toboolean(L, -1);
-  lua_pop(L, 1);
-  return is;
-}
-
-static void check_status(lua_State *L, int index) { luaL_argexpected(L, is_status(L, index), index, "status"); }
-
-/* Pushes the field `name` of the status at `index`, without metamethods. Returns its type. */
-static int get(lua_State *L, int index, const char *name) {
-  index = lua_absindex(L, index);
-  lua_pushstring(L, name);
-  return lua_rawget(L, index);
-}
-
-/* Makes a status of type `type`. The top of the stack is its message; the status replaces it. */
-static void push_with_message(lua_State *L, const char *type, enum mw_code code) {
-  lua_createtable(L, 0, 3);
-  lua_insert(L, -2);
-  lua_setfield(L, -2, "message");
-  lua_pushstring(L, mw_code_name(code));
-  lua_setfield(L, -2, "code");
-  luaL_setmetatable(L, type);
-}
+#include "bind/base/debug_info.h"
+#include "bind/base/openers.h"
+#include "bind/base/options.h"
+#include "bind/base/status.h"
+#include "bind/message/decode.h"
+#include "bind/message/message.h"
 
 /* Unpacks a google.rpc.Status and sets its details on the status object at the top. Ignores malformed bytes. */
 static void set_details(lua_State *L, struct mw_slice bytes) {
@@ -83,38 +24,18 @@ static void set_details(lua_State *L, struct mw_slice bytes) {
 
 static void push_status(lua_State *L, const char *type, const struct mw_status *status) {
   lua_pushlstring(L, (const char *)status->message.data, status->message.len);
-  push_with_message(L, type, status->code);
+  mw_status_push(L, type, status->code);
   if (status->details.len > 0) set_details(L, status->details);
 }
 
-void mw_bind_push_status(lua_State *L, const struct mw_status *status) { push_status(L, STATUS, status); }
+void mw_bind_push_status(lua_State *L, const struct mw_status *status) { push_status(L, MW_STATUS, status); }
 
-void mw_bind_push_failure(lua_State *L, const struct mw_status *status) { push_status(L, FAILURE, status); }
-
-int mw_bind_fail(lua_State *L, enum mw_code code, const char *fmt, ...) {
-  char text[512];
-  va_list args;
-  va_start(args, fmt);
-  vsnprintf(text, sizeof text, fmt, args);
-  va_end(args);
-  lua_pushnil(L);
-  lua_pushstring(L, text);
-  push_with_message(L, FAILURE, code);
-  return 2;
-}
-
-int mw_bind_fail_err(lua_State *L, enum mw_code code, struct mw_err *err) {
-  mw_bind_push_err(L, err);
-  lua_pushnil(L);
-  lua_insert(L, -2);
-  push_with_message(L, FAILURE, code);
-  return 2;
-}
+void mw_bind_push_failure(lua_State *L, const struct mw_status *status) { push_status(L, MW_FAILURE, status); }
 
 /* Pushes the message of the status at `index`, cut to the length that is sent, in a form that is valid for a field of
  * type string. */
 static void push_text(lua_State *L, int index) {
-  if (get(L, index, "message") != LUA_TSTRING) return;
+  if (mw_status_get(L, index, "message") != LUA_TSTRING) return;
   struct mw_slice message;
   message.data = (const uint8_t *)lua_tolstring(L, -1, &message.len);
   message = mw_status_message_cut(message);
@@ -137,7 +58,7 @@ static struct mw_slice pack_details(lua_State *L, int index, enum mw_code code) 
   lua_setfield(L, -2, "code");
   push_text(L, index);
   lua_setfield(L, -2, "message");
-  get(L, index, "details");
+  mw_status_get(L, index, "details");
   lua_setfield(L, -2, "details");
   struct mw_err err = MW_ERR_INIT;
   ProtobufCMessage *message;
@@ -155,15 +76,15 @@ static struct mw_slice pack_details(lua_State *L, int index, enum mw_code code) 
 
 bool mw_bind_to_status(lua_State *L, int index, struct mw_status *out) {
   index = lua_absindex(L, index);
-  if (!is_status(L, index)) return false;
+  if (!mw_status_is(L, index)) return false;
   luaL_checkstack(L, 8, NULL);
-  int code = get(L, index, "code") == LUA_TSTRING ? mw_code_from_name(lua_tostring(L, -1)) : -1;
+  int code = mw_status_get(L, index, "code") == LUA_TSTRING ? mw_code_from_name(lua_tostring(L, -1)) : -1;
   *out = mw_status(code < 0 ? MW_CODE_UNKNOWN : (enum mw_code)code, "");
-  if (get(L, index, "message") == LUA_TSTRING) {
+  if (mw_status_get(L, index, "message") == LUA_TSTRING) {
     out->message.data = (const uint8_t *)lua_tolstring(L, -1, &out->message.len);
   }
   lua_pop(L, 2); /* the object keeps both alive */
-  if (get(L, index, "details") == LUA_TTABLE) {
+  if (mw_status_get(L, index, "details") == LUA_TTABLE) {
     lua_pop(L, 1);
     out->details = pack_details(L, index, out->code); /* leaves its string on the stack */
   } else {
@@ -196,7 +117,7 @@ static int l_construct(lua_State *L) {
   enum mw_code code = (enum mw_code)lua_tointeger(L, lua_upvalueindex(2));
   if (lua_gettop(L) > 0) luaL_checkstring(L, 1);
   push_message(L, 1);
-  push_with_message(L, STATUS, code);
+  mw_status_push(L, MW_STATUS, code);
   return 1;
 }
 
@@ -207,7 +128,7 @@ static int l_call(lua_State *L) {
   luaL_argcheck(L, code > 0 && code < MW_CODE_COUNT, 1, "expected a status code such as \"NOT_FOUND\"");
   if (lua_gettop(L) > 1) luaL_checkstring(L, 2);
   push_message(L, 2);
-  push_with_message(L, STATUS, (enum mw_code)code);
+  mw_status_push(L, MW_STATUS, (enum mw_code)code);
   return 1;
 }
 
@@ -265,13 +186,13 @@ static void push_any(lua_State *L) {
 /* status:with_details(type_name, message) or status:with_details(any): adds a detail and returns the status. A failure
  * becomes a status that the handler has chosen. */
 static int l_with_details(lua_State *L) {
-  check_status(L, 1);
+  mw_status_check(L, 1);
   if (lua_istable(L, 2) && lua_isnoneornil(L, 3)) {
     push_any(L);
   } else {
     push_packed(L);
   }
-  if (get(L, 1, "details") != LUA_TTABLE) {
+  if (mw_status_get(L, 1, "details") != LUA_TTABLE) {
     lua_pop(L, 1);
     lua_newtable(L);
     lua_pushvalue(L, -1);
@@ -280,39 +201,13 @@ static int l_with_details(lua_State *L) {
   lua_insert(L, -2);
   lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
   lua_settop(L, 1);
-  luaL_setmetatable(L, STATUS);
+  luaL_setmetatable(L, MW_STATUS);
   return 1;
-}
-
-static int l_tostring(lua_State *L) {
-  check_status(L, 1);
-  get(L, 1, "code");
-  get(L, 1, "message");
-  lua_pushfstring(L, "%s: %s", luaL_tolstring(L, 2, NULL), luaL_tolstring(L, 3, NULL));
-  return 1;
-}
-
-/* Makes one of the two metatables. Both have the same name for scripts. */
-static void make_type(lua_State *L, const char *name, bool failure) {
-  static const luaL_Reg methods[] = {{"with_details", l_with_details}, {NULL, NULL}};
-  static const luaL_Reg metamethods[] = {{"__tostring", l_tostring}, {NULL, NULL}};
-  mw_bind_push_type(L, name, methods, metamethods);
-  lua_getfield(L, -1, "__index");
-  lua_pushnil(L);
-  lua_setmetatable(L, -2); /* no guard: a status may lack details */
-  lua_pop(L, 1);
-  lua_pushboolean(L, failure);
-  lua_rawsetp(L, -2, &is_failure);
-  lua_pushliteral(L, STATUS);
-  lua_pushvalue(L, -1);
-  lua_setfield(L, -3, "__name");
-  lua_setfield(L, -2, "__metatable");
-  lua_pop(L, 1);
 }
 
 void mw_bind_open_status(lua_State *L, struct mw_program *program) {
-  make_type(L, STATUS, false);
-  make_type(L, FAILURE, true);
+  static const luaL_Reg methods[] = {{"with_details", l_with_details}, {NULL, NULL}};
+  mw_status_open(L, methods);
   lua_createtable(L, 0, MW_CODE_COUNT);
   for (int code = 1; code < MW_CODE_COUNT; code++) {
     char name[32] = "";

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 
 #include "bind/base/bind.h"
+#include "bind/base/openers.h"
+#include "bind/base/status.h"
 
 static uint64_t check(lua_State *L, int arg) { return (uint64_t)luaL_checkinteger(L, arg); }
 

@@ -8,7 +8,10 @@
 #include <stdio.h>
 
 #include "bind/base/buffer.h"
+#include "bind/message/decode.h"
 #include "bind/message/encode.h"
+#include "bind/message/marker.h"
+#include "bind/message/message.h"
 #include "bind/message/packed.h"
 #include "schema/wire/varint.h"
 

@@ -1,4 +1,5 @@
 /* Pushes the types that have a Lua form of their own: Struct, Value, ListValue and the wrappers. */
+#include "bind/message/marker.h"
 #include "bind/message/message_push.h"
 
 static void push_value(struct mw_pusher *p, const struct mw_message_type *type, const ProtobufCMessage *message) {

@@ -1,6 +1,7 @@
 /* Reads the types that have a Lua form of their own. */
 #include <math.h>
 
+#include "bind/message/marker.h"
 #include "bind/message/message_read.h"
 #include "schema/json/time_text.h"
 

@@ -1,4 +1,5 @@
 /* Timestamps and durations as Lua values: {seconds=, nanos=} with methods, comparison and arithmetic. */
+#include "bind/message/message_meta.h"
 #include "bind/message/message_types.h"
 #include "schema/json/time_text.h"
 

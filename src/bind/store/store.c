@@ -1,8 +1,11 @@
 /* mw.store: typed collections in the store, and transactions over them. docs/store.md is the contract. */
+#include "bind/store/store.h"
+
 #include <ctype.h>
 
+#include "bind/base/openers.h"
+#include "bind/base/options.h"
 #include "bind/message/packed.h"
-#include "bind/store/store.h"
 
 /* ---- mw.store.collection ---- */
 

@@ -4,6 +4,10 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "bind/base/debug_info.h"
+#include "bind/base/options.h"
+#include "bind/base/status.h"
+#include "bind/message/decode.h"
 #include "bind/message/encode.h"
 #include "bind/message/packed.h"
 #include "bind/store/store.h"

@@ -1,4 +1,6 @@
 /* collection:each and count: traverse one snapshot. */
+#include "bind/base/options.h"
+#include "bind/base/status.h"
 #include "bind/message/packed.h"
 #include "bind/store/store.h"
 #include "bind/store/store_where.h"

@@ -8,6 +8,8 @@
  * still are of one state; if not, an error leaves f, which begins again. If f returns without writing, its results wait
  * until everything that it has read is durable. After an error the transaction waits as well; then f runs on a
  * snapshot, to raise the error from there. After MOST_NEWEST attempts all attempts read from snapshots. */
+#include "bind/base/options.h"
+#include "bind/base/status.h"
 #include "bind/message/packed.h"
 #include "bind/store/store.h"
 

@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "bind/base/status.h"
 #include "bind/store/store.h"
 
 #define WAIT "moonwire.StoreWait"

@@ -6,6 +6,8 @@
  * longest is dropped. */
 #include <stdlib.h>
 
+#include "bind/base/options.h"
+#include "bind/base/status.h"
 #include "bind/message/packed.h"
 #include "bind/store/store.h"
 

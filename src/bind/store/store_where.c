@@ -1,6 +1,8 @@
 #include "bind/store/store_where.h"
 
 #include "base/text.h"
+#include "bind/base/options.h"
+#include "bind/message/marker.h"
 #include "bind/message/message_read.h"
 
 /* A condition that is being read. */

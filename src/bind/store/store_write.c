@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "bind/base/status.h"
 #include "bind/message/packed.h"
 #include "bind/store/store.h"
 

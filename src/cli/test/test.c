@@ -1,4 +1,6 @@
 /* moonwire test: runs the busted specs of a folder inside the runtime, in a worker without a listener. */
+#include "cli/test/test.h"
+
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -7,8 +9,10 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "bind/call/service.h"
+#include "bind/job.h"
+#include "bind/open.h"
 #include "cli/base/cli.h"
-#include "cli/test/test.h"
 #include "cli/test/test_process.h"
 #include "engine/inproc/inproc.h"
 #include "observe/log_output.h"

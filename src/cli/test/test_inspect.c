@@ -1,6 +1,8 @@
 /* Functions with which a spec calls the folder's handlers and inspects them. */
 #include <string.h>
 
+#include "bind/call/handler.h"
+#include "bind/client/push_client.h"
 #include "cli/test/test.h"
 #include "engine/inproc/inproc.h"
 

@@ -4,6 +4,9 @@
 
 #include "base/clock.h"
 #include "bind/base/bind.h"
+#include "bind/base/state.h"
+#include "bind/call/handler.h"
+#include "bind/job.h"
 #include "cli/test/test.h"
 
 enum { LOOK_AGAIN_NS = MW_NS_PER_MS };

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "base/clock.h"
+#include "bind/call/handler.h"
 #include "cli/base/cli.h"
 #include "cli/test/test.h"
 

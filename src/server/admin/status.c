@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "bind/call/handler.h"
+#include "bind/job.h"
 #include "bind/store/store.h"
 #include "server/files/text_table.h"
 

@@ -4,6 +4,10 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "bind/call/handler.h"
+#include "bind/call/service.h"
+#include "bind/job.h"
+#include "bind/open.h"
 #include "script/program/names.h"
 #include "script/state/collect.h"
 

@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "bind/call/handler.h"
+#include "bind/job.h"
 #include "script/open.h"
 
 enum { WATCH_NS = 5 * MW_NS_PER_MS };
