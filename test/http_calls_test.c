@@ -142,6 +142,47 @@ static void a_reset_cancels_the_call(void **state) {
   assert_int_equal(script.cancel_code, MW_CODE_CANCELLED);
 }
 
+/* ---- deadlines ---- */
+
+/* Sends a request's HEADERS with a grpc-timeout. */
+static void headers_with_timeout(int32_t stream, const char *path, const char *timeout) {
+  static const char name[] = "grpc-timeout";
+  uint8_t block[512];
+  size_t len = client_block(&client, path, 0, block, sizeof block);
+  int more = snprintf((char *)block + len, sizeof block - len, "%c%c%s%c%s", 0x10, (int)strlen(name), name,
+                      (int)strlen(timeout), timeout); /* RFC 7541, 6.2.3: a literal that is never indexed */
+  client_frame(&client, NGHTTP2_HEADERS, END_HEADERS, stream, block, len + (size_t)more);
+}
+
+static void a_call_that_ends_at_once_starts_no_timer(void **state) {
+  static const char *const paths[] = {"/t.T/Echo", "/t.T/Down", "/t.T/Meta"};
+  assert_true(mw_list_empty(&server.loop.free_timers));
+  for (int i = 0; i < 3; i++) {
+    headers_with_timeout(2 * i + 1, paths[i], "10S");
+    client_message(&client, 2 * i + 1, 0, END_STREAM);
+    assert_status(2 * i + 1, i == 2 ? MW_CODE_NOT_FOUND : MW_CODE_OK);
+    settle();
+    assert_true(mw_list_empty(&server.loop.free_timers)); /* none was started and stopped */
+  }
+}
+
+static void a_call_that_goes_on_has_a_timer(void **state) {
+  headers_with_timeout(1, "/t.T/Wait", "50m");
+  client_message(&client, 1, 0, END_STREAM);
+  assert_status(1, MW_CODE_DEADLINE_EXCEEDED);
+  assert_int_equal(script.cancels, 1);
+}
+
+static void a_response_that_is_not_read_by_the_deadline_is_reset(void **state) {
+  client_setting(&client, NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 3);
+  settle();
+  headers_with_timeout(1, "/t.T/Echo", "50m");
+  client_message(&client, 1, 10, END_STREAM);
+  UNTIL(&server, got_of(&client, 1)->reset >= 0);
+  assert_int_equal(got_of(&client, 1)->reset, NGHTTP2_CANCEL);
+  assert_int_equal(got_of(&client, 1)->data, 3);
+}
+
 /* ---- headers and trailers that are too long ---- */
 
 /* Makes a call of Wait and waits for its messages. */
@@ -419,6 +460,9 @@ int main(void) {
       TEST(answers_go_on_after_the_half_close),
       TEST(an_early_answer_takes_back_the_stream_without_an_error),
       TEST(a_reset_cancels_the_call),
+      TEST(a_call_that_ends_at_once_starts_no_timer),
+      TEST(a_call_that_goes_on_has_a_timer),
+      TEST(a_response_that_is_not_read_by_the_deadline_is_reset),
       TEST(headers_that_are_too_long_end_the_call),
       TEST(headers_without_a_message_that_are_too_long_end_the_call),
       TEST(trailers_that_are_too_long_end_the_call),

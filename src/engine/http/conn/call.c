@@ -25,6 +25,7 @@ static struct mw_http_call *call_new(struct mw_http_engine *engine) {
   struct mw_http_call *c = calloc(1, sizeof *c);
   if (!c) return NULL;
   mw_list_init(&c->link);
+  mw_list_init(&c->answered);
   mw_run_item_init(&c->item, run);
   mw_list_init(&c->call.link);
   mw_list_init(&c->reservation.link);
@@ -83,6 +84,7 @@ static void clear(struct mw_http_call *c) {
   mw_list_remove(&c->link);
   mw_run_item_remove(&c->item);
   mw_list_remove(&c->item.link);
+  mw_list_remove(&c->answered);
   mw_timer_stop(c->timer);
   mw_http_outbox_clear(&c->outbox);
   mw_send_backlog_leave(&c->backlog_share);
@@ -391,11 +393,23 @@ static void begin(struct mw_http_call *c) {
   mw_dispatch_start(engine->dispatch, call);
 }
 
-/* Starts the deadline's timer after a run: a call that is over by then needs none. */
 static void start_timer(struct mw_http_call *c) {
-  if (c->timer || c->lost || c->call.deadline == MW_NEVER || c->call.cancelled) return;
-  if (c->call.finished && !c->finishing) return;
   c->timer = mw_timer_start(c->conn->engine->loop, c->call.deadline - mw_clock_mono(), on_deadline, c);
+}
+
+/* Starts the deadline's timer after a run, for a call that goes on. The response of a finished call usually leaves
+ * before the turn ends, and then needs none. */
+static void watch_deadline(struct mw_http_call *c) {
+  if (c->timer || c->lost || c->call.deadline == MW_NEVER || c->call.cancelled) return;
+  if (!c->call.finished) {
+    start_timer(c);
+  } else if (c->finishing) {
+    mw_http_turn_add(&c->conn->engine->turn.answered, &c->answered);
+  }
+}
+
+void mw_http_call_watch_response(struct mw_http_call *c) {
+  if (!c->timer && !c->lost) start_timer(c);
 }
 
 static void run(struct mw_run_item *item) {
@@ -407,9 +421,9 @@ static void run(struct mw_run_item *item) {
     if (is_expired(c)) expire_now(c);
     mw_send_backlog_report(&c->backlog_share, &c->call);
     deliver_messages(c);
-    if (c->lost) mw_call_on_cancel(&c->call, end_status(c));
+    if (c->lost && !c->call.finished) mw_call_on_cancel(&c->call, end_status(c));
     return_credit(c);
-    start_timer(c);
+    watch_deadline(c);
   }
   c->running = false;
   if (mw_http_call_is_over(c)) mw_http_call_recycle(c);

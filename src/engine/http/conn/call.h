@@ -24,6 +24,7 @@ struct mw_http_call {
   struct mw_http_conn *conn; /* referenced; its session has no `ng` when the connection is lost */
   struct mw_list link;       /* in session.calls or engine.pool */
   struct mw_run_item item;   /* in the lane of its connection; its link may be in turn.over */
+  struct mw_list answered;   /* in turn.answered */
   int32_t stream;
   uint64_t opened; /* uv_now() when the stream opened */
 
@@ -85,6 +86,9 @@ void mw_http_call_recycle(struct mw_http_call *call);
 
 /* Ends the call if the client stalls it for too long. `now` is the time of timeouts.h. */
 void mw_http_call_check_stall(struct mw_http_call *call, uint64_t now);
+
+/* Starts the deadline's timer of a finished call whose response has not left within the turn. */
+void mw_http_call_watch_response(struct mw_http_call *call);
 
 /* Drops the call without an event for its handler, because the engine closes. */
 void mw_http_call_abandon(struct mw_http_call *call);

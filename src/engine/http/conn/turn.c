@@ -26,6 +26,13 @@ void mw_http_turn_run_read(struct mw_http_turn *turn) {
   if (!engine_of(turn)->dispatch->queue.behind) mw_http_turn_run_ready(turn);
 }
 
+void mw_http_turn_watch_responses(struct mw_http_turn *turn) {
+  struct mw_list *node;
+  while ((node = mw_list_shift(&turn->answered))) {
+    mw_http_call_watch_response(MW_CONTAINER(node, struct mw_http_call, answered));
+  }
+}
+
 int64_t mw_http_turn_poll_end(const struct mw_http_turn *turn) {
   return (int64_t)uv_now(turn->check.loop) * MW_NS_PER_MS;
 }

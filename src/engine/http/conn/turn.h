@@ -19,6 +19,7 @@ struct mw_http_turn {
   uv_check_t check;
   uv_idle_t idle;                 /* active while work is left over: keeps the poll from blocking */
   struct mw_list recyclable;      /* struct mw_http_call.item.link */
+  struct mw_list answered;        /* struct mw_http_call.answered: finished in this turn, with a deadline */
   struct mw_list to_flush;        /* struct mw_http_conn.dirty */
   struct mw_run_lane remote_lane; /* calls of other workers that run here */
 
@@ -26,7 +27,7 @@ struct mw_http_turn {
   int64_t poll_began; /* mw_clock_mono() at the start of the newest poll */
 };
 
-/* Adds a call to `recyclable` or a connection to `to_flush`, unless it is in there. */
+/* Adds a call to `recyclable` or `answered`, or a connection to `to_flush`, unless it is in there. */
 static inline void mw_http_turn_add(struct mw_list *list, struct mw_list *node) {
   if (mw_list_empty(node)) mw_list_push(list, node);
 }
@@ -36,6 +37,9 @@ void mw_http_turn_run_ready(struct mw_http_turn *turn);
 
 /* The same after a read. Does nothing while calls of earlier turns wait: those run first, after the poll. */
 void mw_http_turn_run_read(struct mw_http_turn *turn);
+
+/* Ends a turn: starts the deadlines' timers of finished calls whose responses have not left. */
+void mw_http_turn_watch_responses(struct mw_http_turn *turn);
 
 /* Returns the mw_clock_mono() time of the end of the newest poll: libuv updates uv_now() then. */
 int64_t mw_http_turn_poll_end(const struct mw_http_turn *turn);

@@ -35,6 +35,7 @@ static void work(struct mw_http_turn *turn) {
     if (engine_of(turn)->dispatch->queue.over && mw_list_empty(&turn->to_flush)) break;
   }
   mw_http_engine_send_shared(engine_of(turn));
+  mw_http_turn_watch_responses(turn);
   if (more) {
     uv_idle_start(&turn->idle, on_idle);
   } else {
@@ -66,6 +67,7 @@ void mw_http_turn_open(struct mw_http_engine *engine) {
   struct mw_http_turn *turn = &engine->turn;
   uv_loop_t *loop = &engine->loop->uv;
   mw_list_init(&turn->recyclable);
+  mw_list_init(&turn->answered);
   mw_list_init(&turn->to_flush);
   mw_run_lane_init(&turn->remote_lane, &engine->dispatch->queue);
   turn->poll_ended = turn->poll_began = mw_clock_mono();
