@@ -55,7 +55,7 @@ int mw_http_reply_send_data(nghttp2_session *ng, nghttp2_frame *frame, const uin
   mw_http_batch_copy(batch, head, FRAME_HEAD);
   c->unreported += mw_http_outbox_take(&c->outbox, length, batch);
   mw_http_call_count(c);
-  if (c->unreported > 0) mw_http_call_queue(c);
+  if (c->unreported > 0 && !c->call.finished) mw_http_call_queue(c);
   return 0;
 }
 
