@@ -13,7 +13,7 @@ static void on_message(struct mw_call *call, struct mw_slice bytes) {
   struct mw_status ok = {MW_CODE_OK, {NULL, 0}, {NULL, 0}};
   uint8_t *reply = mw_call_reserve(call, bytes.len);
   if (reply) memcpy(reply, bytes.data, bytes.len);
-  mw_call_fill_last(call);
+  mw_call_send(call, MW_SEND_LAST);
   mw_call_finish(call, &ok);
 }
 

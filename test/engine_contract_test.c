@@ -334,7 +334,7 @@ static void a_cancelled_call_is_finished_by_its_handler(void **state) {
   UNTIL(&contract, client.done && script.cancels == 1);
   assert_int_equal(contract.dispatch.live, 1);
   assert_non_null(mw_call_reserve(script.waiting, 4));
-  assert_false(mw_call_send(script.waiting));
+  assert_false(mw_call_send(script.waiting, 0));
   reply(script.waiting, mw_slice_str("too late"));
   ends_with(MW_CODE_CANCELLED, NULL);
   assert_int_equal(client.messages, 0);

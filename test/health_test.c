@@ -34,10 +34,9 @@ static void take(struct fake *fake) {
   fake->sends++;
   fake->status = fake->reserved[1];
 }
-static void fake_send(struct mw_call *call) { take(fake_of(call)); }
+static void fake_send(struct mw_call *call, unsigned flags) { take(fake_of(call)); }
 static void fake_send_headers(struct mw_call *call) {}
-static void fake_finish(struct mw_call *call, const struct mw_status *status, bool last) {
-  if (last) take(fake_of(call));
+static void fake_finish(struct mw_call *call, const struct mw_status *status) {
   fake_of(call)->finished = true;
   fake_of(call)->code = status->code;
 }

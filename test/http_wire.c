@@ -37,7 +37,7 @@ static void wire_flood(struct mw_call *call) {
       return;
     }
     if (!wire_reserve(call, mw_slice(page, sizeof page))) return;
-  } while (mw_call_send(call));
+  } while (mw_call_send(call, 0));
 }
 
 static void wire_on_start(struct mw_call *call) {
@@ -49,9 +49,9 @@ static void wire_on_message(struct mw_call *call, struct mw_slice bytes) {
     wire_flood(call);
   } else if (wire_reserve(call, bytes)) {
     if (wire_kind(call) == 'U') {
-      mw_call_fill_last(call);
+      mw_call_send(call, MW_SEND_LAST);
       wire_finish(call, MW_CODE_OK, "");
-    } else if (mw_call_send(call)) {
+    } else if (mw_call_send(call, 0)) {
       mw_call_read(call);
     }
   }

@@ -24,12 +24,14 @@ struct fake {
 static struct fake *fake_of(struct mw_call *call) { return MW_CONTAINER(call, struct fake, call); }
 static void fake_read(struct mw_call *call) { fake_of(call)->reads++; }
 static uint8_t *fake_reserve(struct mw_call *call, size_t size) { return fake_of(call)->reserved; }
-static void fake_send(struct mw_call *call) { fake_of(call)->sends++; }
+static void fake_send(struct mw_call *call, unsigned flags) {
+  fake_of(call)->sends++;
+  fake_of(call)->last = flags & MW_SEND_LAST;
+}
 static void fake_send_headers(struct mw_call *call) { fake_of(call)->headers++; }
-static void fake_finish(struct mw_call *call, const struct mw_status *status, bool last) {
+static void fake_finish(struct mw_call *call, const struct mw_status *status) {
   struct fake *fake = fake_of(call);
   fake->finishes++;
-  fake->last = last;
   fake->code = status->code;
   snprintf(fake->message, sizeof fake->message, "%.*s", (int)status->message.len, (const char *)status->message.data);
 }
@@ -112,7 +114,7 @@ static void a_call_runs_from_start_to_finish(void **state) {
   assert_int_equal(seen.message, 1);
   assert_int_equal(seen.end, 1);
   assert_non_null(mw_call_reserve(call, 5));
-  mw_call_fill_last(call);
+  mw_call_send(call, MW_SEND_LAST);
   mw_call_finish(call, &ok);
   assert_int_equal(fake.finishes, 1);
   assert_true(fake.last);
@@ -137,7 +139,7 @@ static void headers_go_once(void **state) {
   start(&fake, "/test.Echo/Get");
   mw_call_send_headers(&fake.call);
   mw_call_send_headers(&fake.call);
-  mw_call_send(&fake.call);
+  mw_call_send(&fake.call, 0);
   mw_call_send_headers(&fake.call);
   assert_int_equal(fake.headers, 1);
   mw_call_finish(&fake.call, &ok);
@@ -148,10 +150,10 @@ static void sending_waits_at_the_limit_and_goes_on_at_half(void **state) {
   struct fake fake;
   start(&fake, "/test.Echo/Get");
   struct mw_call *call = &fake.call;
-  assert_true(mw_call_send(call));
-  assert_true(mw_call_send(call));
-  assert_true(mw_call_send(call));
-  assert_false(mw_call_send(call));
+  assert_true(mw_call_send(call, 0));
+  assert_true(mw_call_send(call, 0));
+  assert_true(mw_call_send(call, 0));
+  assert_false(mw_call_send(call, 0));
   mw_call_on_sent(call, 1);
   assert_int_equal(seen.writable, 0);
   mw_call_on_sent(call, 1);
@@ -163,7 +165,7 @@ static void sending_waits_at_the_limit_and_goes_on_at_half(void **state) {
 
 static bool send_bytes(struct mw_call *call, size_t size) {
   assert_non_null(mw_call_reserve(call, size));
-  return mw_call_send(call);
+  return mw_call_send(call, 0);
 }
 
 static void sending_waits_for_few_large_messages(void **state) {
@@ -196,9 +198,9 @@ static void cancelling_is_told_once_and_stops_everything_else(void **state) {
   mw_call_on_message(call, mw_slice_str("late"));
   mw_call_on_end(call);
   assert_int_equal(seen.message + seen.end, 0);
-  assert_false(mw_call_send(call));
+  assert_false(mw_call_send(call, 0));
   mw_call_send_headers(call);
-  mw_call_fill_last(call);
+  mw_call_send(call, MW_SEND_LAST);
   assert_int_equal(fake.sends + fake.headers, 0);
   mw_call_finish(call, &seen.status);
   assert_false(fake.last);

@@ -8,7 +8,7 @@ void reply(struct mw_call *call, struct mw_slice bytes) {
   uint8_t *out = mw_call_reserve(call, bytes.len);
   assert_non_null(out);
   if (bytes.len > 0) memcpy(out, bytes.data, bytes.len);
-  mw_call_fill_last(call);
+  mw_call_send(call, MW_SEND_LAST);
   mw_call_finish(call, &status_ok);
 }
 
@@ -16,7 +16,7 @@ static bool stream(struct mw_call *call, struct mw_slice bytes) {
   uint8_t *out = mw_call_reserve(call, bytes.len);
   assert_non_null(out);
   if (bytes.len > 0) memcpy(out, bytes.data, bytes.len);
-  bool more = script.plain && call->sent % 2 == 1 ? mw_call_send_plain(call) : mw_call_send(call);
+  bool more = mw_call_send(call, script.plain && call->sent % 2 == 1 ? MW_SEND_PLAIN : 0);
   if (call->unsent > script.most_unsent) script.most_unsent = call->unsent;
   return more;
 }

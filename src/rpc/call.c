@@ -23,24 +23,22 @@ uint8_t *mw_call_reserve(struct mw_call *call, size_t size) {
   return call->ops->reserve(call, size);
 }
 
-bool mw_call_send(struct mw_call *call) {
+bool mw_call_send(struct mw_call *call, unsigned flags) {
   assert(!call->finished && !call->last);
   if (call->cancelled) return false;
   call->headers_sent = true;
   call->sent++;
+  if (flags & MW_SEND_LAST) {
+    call->last = true;
+    call->ops->send(call, flags);
+    return true;
+  }
   call->unsent++;
   call->unsent_bytes += call->reserved;
   call->reserved = 0;
-  call->ops->send(call);
+  call->ops->send(call, flags);
   call->stalled = call->unsent >= call->dispatch->send_limit || call->unsent_bytes >= MW_CALL_UNSENT_BYTES;
   return !call->stalled;
-}
-
-bool mw_call_send_plain(struct mw_call *call) {
-  call->plain = true;
-  bool more = mw_call_send(call);
-  call->plain = false;
-  return more;
 }
 
 void mw_call_set_compression(struct mw_call *call, const char *encoding) {
@@ -53,13 +51,6 @@ void mw_call_send_headers(struct mw_call *call) {
   if (call->headers_sent || call->cancelled) return;
   call->headers_sent = true;
   call->ops->send_headers(call);
-}
-
-void mw_call_fill_last(struct mw_call *call) {
-  assert(!call->finished);
-  if (call->cancelled) return;
-  call->last = true;
-  call->sent++;
 }
 
 void mw_call_finish(struct mw_call *call, const struct mw_status *status) {
@@ -77,7 +68,7 @@ void mw_call_finish(struct mw_call *call, const struct mw_status *status) {
   mw_list_remove(&call->link);
   struct mw_status shown = *status;
   shown.message = mw_status_message_cut(status->message);
-  call->ops->finish(call, &shown, call->last && !call->cancelled);
+  call->ops->finish(call, &shown);
   mw_dispatch_ended(dispatch, route);
 }
 

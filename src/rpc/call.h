@@ -74,9 +74,8 @@ struct mw_call {
   bool cancelled;
   struct mw_status end; /* of a cancelled call: its status unless the handler returns another error; in the arena */
   bool finished;
-  bool last;               /* mw_call_fill_last() has run */
+  bool last;               /* the last message was sent: mw_call_finish() follows */
   bool stalled;            /* mw_call_send() has returned false: `writable` is due */
-  bool plain;              /* the message passed to ops->send is not to be compressed */
   uint32_t unsent;         /* messages passed to the engine that have not left it */
   size_t unsent_bytes;     /* an estimate: all unsent messages count the same */
   size_t reserved;         /* bytes of the reserved message */
@@ -103,13 +102,16 @@ bool mw_call_has_room(struct mw_call *call, size_t size);
 /* Returns `size` bytes, owned by the call; the caller fills them and calls mw_call_send() next. NULL without memory. */
 uint8_t *mw_call_reserve(struct mw_call *call, size_t size);
 
-/* Sends the reserved message, after the headers. Returns true if the handler may continue at once. Returns false at
- * the limit of unsent messages or of MW_CALL_UNSENT_BYTES (`writable` will run at half of it), and for a cancelled
- * call (the message is dropped, no event follows). */
-bool mw_call_send(struct mw_call *call);
+/* Flags of mw_call_send(). */
+enum {
+  MW_SEND_PLAIN = 1, /* do not compress the message */
+  MW_SEND_LAST = 2   /* the message leaves together with the status of mw_call_finish(), which must follow at once */
+};
 
-/* Like mw_call_send(), but without compression. */
-bool mw_call_send_plain(struct mw_call *call);
+/* Sends the reserved message, after the headers. Returns true if the handler may continue at once. Returns false at
+ * the limit of unsent messages or of MW_CALL_UNSENT_BYTES (`writable` will run at half of it; not with MW_SEND_LAST),
+ * and for a cancelled call (the message is dropped, no event follows). */
+bool mw_call_send(struct mw_call *call, unsigned flags);
 
 /* Sets the compression of the replies: "gzip", "deflate", or "identity" for none; static. If the client accepts only
  * the other one, that is used; if neither, none. By default replies are compressed like the client's messages. Not
@@ -120,13 +122,9 @@ void mw_call_set_compression(struct mw_call *call, const char *encoding);
 void mw_call_send_headers(struct mw_call *call);
 
 /* Ends the call with a status; `status` is borrowed for the call. A cancelled call never ends with OK: its own
- * status replaces it. A unary reply is one mw_call_reserve(), mw_call_fill_last() and mw_call_finish(): the engine
- * writes all of it together. */
+ * status replaces it. A unary reply is one mw_call_reserve(), mw_call_send() with MW_SEND_LAST, and mw_call_finish():
+ * the engine writes all of it together. */
 void mw_call_finish(struct mw_call *call, const struct mw_status *status);
-
-/* Like mw_call_send() for the last message: it leaves together with the status of mw_call_finish(), which must
- * follow at once. */
-void mw_call_fill_last(struct mw_call *call);
 
 /* ---- for engines, and for code that ends calls (drain, budgets) ---- */
 

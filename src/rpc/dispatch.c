@@ -99,7 +99,7 @@ static void refuse(struct mw_call *call, enum mw_code code, const char *text) {
   mw_dispatch_add_trailers(call->dispatch, call->dispatch->router, call);
   struct mw_status status = mw_status(code, text);
   mw_dispatch_log_failed(call, call->path, &status);
-  call->ops->finish(call, &status, false);
+  call->ops->finish(call, &status);
 }
 
 /* Returns a service with handlers, or one that only the schema has; NULL for none, and for a built-in service that
@@ -192,7 +192,7 @@ static void prepare(struct mw_dispatch *dispatch, struct mw_call *call) {
   call->started = mw_run_queue_now(&dispatch->queue);
   call->headers = call->trailers = (struct mw_metadata){0};
   call->headers_sent = call->reading = call->ended = call->cancelled = call->finished = false;
-  call->last = call->stalled = call->plain = false;
+  call->last = call->stalled = false;
   call->request_encoding = call->reply_encoding = NULL;
   call->unsent = 0;
   call->unsent_bytes = call->reserved = 0;

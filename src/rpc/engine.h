@@ -113,12 +113,12 @@ struct mw_engine_call_ops {
   void (*read)(struct mw_call *call);
   uint8_t *(*reserve)(struct mw_call *call, size_t size);
   /* Sends the reserved message; mw_call_on_sent() runs when it has left. Compresses it by call->reply_encoding, or
-   * without one like the client's messages, unless call->plain. */
-  void (*send)(struct mw_call *call);
+   * without one like the client's messages, unless `flags` has MW_SEND_PLAIN. With MW_SEND_LAST the message waits for
+   * finish(), which follows at once, and no event reports it. */
+  void (*send)(struct mw_call *call, unsigned flags);
   void (*send_headers)(struct mw_call *call);
-  /* Ends the call with `status`; with `last`, sends the reserved message before it. The call then belongs to the
-   * engine. */
-  void (*finish)(struct mw_call *call, const struct mw_status *status, bool last);
+  /* Ends the call with `status`, after all messages. The call then belongs to the engine. */
+  void (*finish)(struct mw_call *call, const struct mw_status *status);
   /* Returns true if the connection has room for a message of `size` bytes; if not, mw_call_on_room() runs when it
    * may. NULL: always true. */
   bool (*has_room)(struct mw_call *call, size_t size);

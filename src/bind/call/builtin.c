@@ -50,11 +50,14 @@ static uint8_t *op_reserve(struct mw_call *call, size_t size) {
   return inner->reply;
 }
 
-static void op_send(struct mw_call *call) {
+/* l_handle ends the outer call, so its last message is an ordinary one there. */
+static void op_send(struct mw_call *call, unsigned flags) {
   struct inner *inner = inner_of(call);
-  struct mw_call *outer = inner->outer->call;
-  inner->unsent = call->plain ? !mw_call_send_plain(outer) : !mw_call_send(outer);
-  if (!inner->unsent) mw_call_on_sent(call, 1);
+  bool last = flags & MW_SEND_LAST;
+  inner->has_reply = last;
+  if (!inner->outer->method->server_streaming) return;
+  inner->unsent = !mw_call_send(inner->outer->call, flags & ~(unsigned)MW_SEND_LAST);
+  if (!inner->unsent && !last) mw_call_on_sent(call, 1);
 }
 
 static void op_send_headers(struct mw_call *call) { mw_call_send_headers(inner_of(call)->outer->call); }
@@ -64,14 +67,12 @@ static struct mw_slice keep(struct mw_arena *arena, struct mw_slice text) {
   return copy ? mw_slice(copy, text.len) : mw_slice(NULL, 0);
 }
 
-static void op_finish(struct mw_call *call, const struct mw_status *status, bool last) {
+static void op_finish(struct mw_call *call, const struct mw_status *status) {
   struct inner *inner = inner_of(call);
   inner->over = true;
-  inner->has_reply = last;
   inner->status.code = status->code;
   inner->status.message = keep(&call->arena, status->message);
   inner->status.details = keep(&call->arena, status->details);
-  if (last && inner->outer->method->server_streaming) mw_call_send(inner->outer->call);
 }
 
 static const struct mw_engine_call_ops inner_ops = {op_read, op_reserve, op_send, op_send_headers, op_finish, NULL};

@@ -171,7 +171,7 @@ static int finish_with_reply(lua_State *L, struct mw_bind_call *c, int index) {
   struct mw_status status = mw_status(MW_CODE_OK, "");
   if (out) {
     mw_encoded_write(&reply, out);
-    mw_call_fill_last(c->call);
+    mw_call_send(c->call, MW_SEND_LAST);
   } else {
     status = mw_status(MW_CODE_RESOURCE_EXHAUSTED, "out of memory for the reply");
   }

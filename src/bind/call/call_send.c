@@ -71,7 +71,7 @@ int mw_bind_call_send(lua_State *L) {
   uint8_t *out = mw_call_reserve(c->call, message.size);
   if (!out) return mw_budget_refuse(L);
   mw_encoded_write(&message, out);
-  if (plain ? mw_call_send_plain(c->call) : mw_call_send(c->call)) {
+  if (mw_call_send(c->call, plain ? MW_SEND_PLAIN : 0)) {
     lua_pushboolean(L, 1);
     return 1;
   }
@@ -104,7 +104,7 @@ static bool write_message(lua_State *L, struct mw_bind_call *c, const struct mw_
   uint8_t *out = mw_call_reserve(c->call, message->size);
   if (!out) mw_budget_refuse(L);
   mw_encoded_write(message, out);
-  return mw_call_send(c->call);
+  return mw_call_send(c->call, 0);
 }
 
 /* Results of a step. */

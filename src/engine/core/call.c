@@ -38,7 +38,7 @@ static void reset(struct mw_core_call *core) {
 static void clear(struct mw_core_call *core) {
   if (core->held) grpc_byte_buffer_destroy(core->held);
   if (core->has_reserved) grpc_slice_unref(core->reserved);
-  mw_core_outbox_fini(&core->outbox);
+  mw_core_outbox_clear(&core->outbox);
   mw_core_backlog_leave(&core->engine->server.backlogs, &core->share);
   if (core->grpc) {
     gpr_free((void *)(uintptr_t)core->call.peer);
@@ -53,6 +53,7 @@ static void clear(struct mw_core_call *core) {
 
 void mw_core_call_free(struct mw_core_call *core) {
   mw_list_remove(&core->link);
+  mw_core_outbox_fini(&core->outbox);
   mw_arena_fini(&core->call.arena);
   free(core);
 }
@@ -432,17 +433,17 @@ static uint8_t *op_reserve(struct mw_call *call, size_t size) {
   return core->has_reserved ? GRPC_SLICE_START_PTR(core->reserved) : NULL;
 }
 
-static void op_send(struct mw_call *call) {
+static void op_send(struct mw_call *call, unsigned flags) {
   struct mw_core_call *core = core_of(call);
   assert(core->has_reserved);
   core->has_reserved = false;
-  uint32_t flags = call->plain ? GRPC_WRITE_NO_COMPRESS : 0;
-  if (!mw_core_outbox_push(&core->outbox, mw_core_message_new(core->reserved), flags)) {
+  uint32_t write = flags & MW_SEND_PLAIN ? GRPC_WRITE_NO_COMPRESS : 0;
+  if (!mw_core_outbox_push(&core->outbox, mw_core_message_new(core->reserved), write)) {
     grpc_call_cancel_with_status(core->grpc, GRPC_STATUS_RESOURCE_EXHAUSTED, "out of memory", NULL);
     return;
   }
   count(core);
-  mw_core_engine_mark(core->engine, &core->dirty);
+  if (!(flags & MW_SEND_LAST)) mw_core_engine_mark(core->engine, &core->dirty);
 }
 
 static void op_send_headers(struct mw_call *call) {
@@ -456,23 +457,16 @@ static struct mw_slice keep(struct mw_core_call *core, struct mw_slice bytes) {
   return copy ? mw_slice(copy, bytes.len) : mw_slice(NULL, 0);
 }
 
-static void op_finish(struct mw_call *call, const struct mw_status *status, bool last) {
+static void op_finish(struct mw_call *call, const struct mw_status *status) {
   struct mw_core_call *core = core_of(call);
   enter(core);
-  if (core->judged) {
-    status = &core->status;
-    last = false;
-  }
-  bool now = !core->sending && core->outbox.len == 0;
+  if (core->judged) status = &core->status;
   if (core->gone || core->detached) {
-    mw_core_outbox_fini(&core->outbox);
+    mw_core_outbox_clear(&core->outbox);
     count(core);
-  } else if (now) {
-    struct mw_core_outgoing reply = {last ? mw_core_message_new(core->reserved) : NULL, 0};
-    if (last) core->has_reserved = false;
-    send_final(core, reply, status);
+  } else if (!core->sending && core->outbox.len <= 1) {
+    send_final(core, mw_core_outbox_shift(&core->outbox), status);
   } else {
-    if (last) op_send(call);
     core->status = (struct mw_status){status->code, keep(core, status->message), keep(core, status->details)};
     core->finishing = true;
     pump(core);

@@ -35,9 +35,21 @@ struct mw_core_outgoing mw_core_outbox_shift(struct mw_core_outbox *outbox) {
   return oldest;
 }
 
-void mw_core_outbox_fini(struct mw_core_outbox *outbox) {
+static void destroy_messages(struct mw_core_outbox *outbox) {
   grpc_byte_buffer *message;
   while ((message = mw_core_outbox_shift(outbox).message)) grpc_byte_buffer_destroy(message);
+}
+
+void mw_core_outbox_clear(struct mw_core_outbox *outbox) {
+  if (outbox->cap > FIRST_CAP) {
+    mw_core_outbox_fini(outbox);
+  } else {
+    destroy_messages(outbox);
+  }
+}
+
+void mw_core_outbox_fini(struct mw_core_outbox *outbox) {
+  destroy_messages(outbox);
   free(outbox->ring);
   *outbox = (struct mw_core_outbox){0};
 }

@@ -24,6 +24,9 @@ bool mw_core_outbox_push(struct mw_core_outbox *outbox, grpc_byte_buffer *messag
 /* Removes the oldest message. Returns it owned; NULL in `message` if there is none. */
 struct mw_core_outgoing mw_core_outbox_shift(struct mw_core_outbox *outbox);
 
+/* Destroys the remaining messages; keeps a small ring. */
+void mw_core_outbox_clear(struct mw_core_outbox *outbox);
+
 /* Destroys the remaining messages and frees the ring. */
 void mw_core_outbox_fini(struct mw_core_outbox *outbox);
 

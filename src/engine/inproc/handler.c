@@ -14,8 +14,8 @@ static uint8_t *op_reserve(struct mw_call *call, size_t size) {
   return mw_inproc_queue_reserve(&call_of(call)->to_client, size);
 }
 
-static void op_send(struct mw_call *call) {
-  mw_inproc_queue_push(&call_of(call)->to_client, false);
+static void op_send(struct mw_call *call, unsigned flags) {
+  mw_inproc_queue_push(&call_of(call)->to_client, flags & MW_SEND_LAST);
   mw_inproc_call_wake(call_of(call));
 }
 
@@ -26,9 +26,8 @@ static struct mw_slice keep(struct mw_call *call, struct mw_slice bytes) {
   return copy ? mw_slice(copy, bytes.len) : mw_slice(NULL, 0);
 }
 
-static void op_finish(struct mw_call *call, const struct mw_status *status, bool last) {
+static void op_finish(struct mw_call *call, const struct mw_status *status) {
   struct mw_client_call *c = call_of(call);
-  if (last) mw_inproc_queue_push(&c->to_client, true);
   c->status = (struct mw_status){status->code, keep(call, status->message), keep(call, status->details)};
   mw_inproc_call_wake(c);
 }

@@ -89,7 +89,7 @@ static void reply(struct mw_call *call, struct mw_slice bytes) {
     return;
   }
   memcpy(out, bytes.data, bytes.len);
-  mw_call_fill_last(call);
+  mw_call_send(call, MW_SEND_LAST);
   finish(call, MW_CODE_OK, "");
 }
 
@@ -157,7 +157,7 @@ static void on_list(struct mw_call *call, struct mw_slice bytes) {
 static void update(struct watcher *watcher, enum serving_status status) {
   if (watcher->sent == status || watcher->call->stalled || !fill(watcher->call, status)) return;
   watcher->sent = status;
-  mw_call_send(watcher->call);
+  mw_call_send(watcher->call, 0);
 }
 
 static void look(void *arg) {
@@ -188,7 +188,7 @@ void mw_health_follow(struct mw_health *health) {
 
 /* Sends NOT_SERVING, unless the client has received SERVICE_UNKNOWN, and ends the call. */
 static void end_watch(struct mw_call *call, bool known) {
-  if (known && fill(call, NOT_SERVING)) mw_call_fill_last(call);
+  if (known && fill(call, NOT_SERVING)) mw_call_send(call, MW_SEND_LAST);
   struct mw_status status = mw_status_shutting_down();
   mw_call_finish(call, &status);
 }
@@ -211,7 +211,7 @@ static void on_watch(struct mw_call *call, struct mw_slice bytes) {
   *watcher = (struct watcher){.call = call, .name = name, .sent = status};
   mw_list_push(&health->watchers, &watcher->link);
   call->state = watcher;
-  mw_call_send(call);
+  mw_call_send(call, 0);
   if (health->store && !health->look) health->look = mw_timer_start_real(health->loop, LOOK_EVERY, look, health);
 }
 

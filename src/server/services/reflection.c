@@ -221,7 +221,7 @@ static void on_message(struct mw_call *call, struct mw_slice bytes) {
   uint8_t *out = rc == 0 ? mw_call_reserve(call, response.len) : NULL;
   if (out) {
     memcpy(out, response.data, response.len);
-    if (mw_call_send(call)) mw_call_read(call);
+    if (mw_call_send(call, 0)) mw_call_read(call);
   } else {
     finish(call, rc == 0 ? MW_CODE_RESOURCE_EXHAUSTED : mw_code_of_error(rc), mw_err_text(&err));
   }

@@ -120,18 +120,14 @@ static void compress(struct mw_http_call *c) {
   mw_buf_fini(&packed);
 }
 
-static void push_reserved(struct mw_http_call *c) {
-  if (!c->headers_submitted) submit_headers(c);
-  if (c->compression != MW_COMPRESSION_IDENTITY && !c->call.plain) compress(c);
-  mw_http_outbox_push(&c->outbox);
-  mw_http_call_count(c);
-}
-
-void mw_http_reply_send(struct mw_call *call) {
+void mw_http_reply_send(struct mw_call *call, unsigned flags) {
   struct mw_http_call *c = call_of(call);
   if (c->lost) return; /* run() cancels the call soon */
-  push_reserved(c);
-  resume(c);
+  if (!c->headers_submitted) submit_headers(c);
+  if (c->compression != MW_COMPRESSION_IDENTITY && !(flags & MW_SEND_PLAIN)) compress(c);
+  mw_http_outbox_push(&c->outbox);
+  mw_http_call_count(c);
+  if (!(flags & MW_SEND_LAST)) resume(c);
 }
 
 /* ---- the end ---- */
@@ -158,16 +154,13 @@ static int submit_trailers_only(struct mw_http_call *c) {
   return rc == 0 ? submit_trailers(c) : rc;
 }
 
-void mw_http_reply_finish(struct mw_call *call, const struct mw_status *status, bool last) {
+void mw_http_reply_finish(struct mw_call *call, const struct mw_status *status) {
   struct mw_http_call *c = call_of(call);
   mw_http_call_queue(c); /* if the stream is closed, the call is over now */
   if (c->lost) return;
-  if (c->has_engine_status) {
-    last = false;
-  } else {
+  if (!c->has_engine_status) {
     c->status = (struct mw_status){status->code, keep(c, status->message), keep(c, status->details)};
   }
-  if (last) push_reserved(c);
   c->finishing = true;
   if (c->outbox.bytes > 0) {
     resume(c);

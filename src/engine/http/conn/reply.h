@@ -6,9 +6,9 @@
 
 /* Operations of rpc/engine.h. */
 uint8_t *mw_http_reply_reserve(struct mw_call *call, size_t size);
-void mw_http_reply_send(struct mw_call *call);
+void mw_http_reply_send(struct mw_call *call, unsigned flags);
 void mw_http_reply_send_headers(struct mw_call *call);
-void mw_http_reply_finish(struct mw_call *call, const struct mw_status *status, bool last);
+void mw_http_reply_finish(struct mw_call *call, const struct mw_status *status);
 
 /* Answers a request that is refused before it reaches a handler. */
 void mw_http_reply_refuse(struct mw_http_call *call, const struct mw_http_refusal *refusal);

@@ -108,17 +108,14 @@ static uint8_t *op_reserve(struct mw_call *call, size_t size) {
 
 static void op_send_headers(struct mw_call *call) { pending_of(remote_of(call))->headers = true; }
 
-static void add_reserved(struct mw_http_remote *remote, struct mw_http_events *pending) {
-  remote->reserved->plain = remote->call.plain;
-  mw_http_events_add(pending, remote->reserved);
-  remote->reserved = NULL;
-}
-
-static void op_send(struct mw_call *call) {
+static void op_send(struct mw_call *call, unsigned flags) {
   struct mw_http_remote *remote = remote_of(call);
   struct mw_http_events *pending = pending_of(remote);
+  remote->reserved->plain = flags & MW_SEND_PLAIN;
+  mw_http_events_add(pending, remote->reserved);
+  remote->reserved = NULL;
   pending->headers = true;
-  add_reserved(remote, pending);
+  pending->with_last = flags & MW_SEND_LAST;
 }
 
 /* Copies bytes for the life of the remote call. */
@@ -129,11 +126,9 @@ static struct mw_slice keep(struct mw_http_remote *remote, struct mw_slice bytes
 }
 
 /* Sends the end of the call to the origin, and releases the executor's reference. */
-static void send_finish(struct mw_http_remote *remote, struct mw_status status, bool last) {
+static void send_finish(struct mw_http_remote *remote, struct mw_status status) {
   struct mw_http_events *pending = pending_of(remote);
   pending->headers = true;
-  if (last) add_reserved(remote, pending);
-  pending->with_last = last;
   pending->finished = true;
   pending->status = status;
   mw_list_remove(&remote->link);
@@ -145,13 +140,13 @@ static void send_finish(struct mw_http_remote *remote, struct mw_status status, 
 /* Ends a call whose handler has not started, or was detached. */
 static void end(struct mw_http_remote *remote, struct mw_status status) {
   remote->call.finished = true;
-  send_finish(remote, status, false);
+  send_finish(remote, status);
 }
 
-static void op_finish(struct mw_call *call, const struct mw_status *status, bool last) {
+static void op_finish(struct mw_call *call, const struct mw_status *status) {
   struct mw_http_remote *remote = remote_of(call);
   struct mw_status kept = {status->code, keep(remote, status->message), keep(remote, status->details)};
-  send_finish(remote, kept, last);
+  send_finish(remote, kept);
 }
 
 static const struct mw_engine_call_ops ops = {

@@ -176,25 +176,18 @@ static void share_headers(struct mw_call *call, const struct mw_call *executor) 
   call->reply_encoding = executor->reply_encoding;
 }
 
-static void pass_on(struct mw_http_call *origin_call, struct mw_http_block *message) {
-  bool plain = message->plain;
+static void pass_on(struct mw_http_call *origin_call, struct mw_http_block *message, unsigned flags) {
+  if (message->plain) flags |= MW_SEND_PLAIN;
   origin_call->promised = 0;
   mw_http_outbox_adopt(&origin_call->outbox, message);
-  if (plain) {
-    mw_call_send_plain(&origin_call->call);
-  } else {
-    mw_call_send(&origin_call->call);
-  }
+  mw_call_send(&origin_call->call, flags);
 }
 
 static void finish(struct mw_http_call *origin_call, struct mw_http_events *events, struct mw_http_block *last) {
   origin_call->call.trailers = origin_call->remote->call.trailers;
   origin_call->promised = 0;
   mw_http_call_count(origin_call);
-  if (last) {
-    mw_http_outbox_adopt(&origin_call->outbox, last);
-    mw_call_fill_last(&origin_call->call);
-  }
+  if (last) pass_on(origin_call, last, MW_SEND_LAST);
   mw_call_finish(&origin_call->call, &events->status);
 }
 
@@ -203,7 +196,9 @@ static void take(struct mw_http_call *origin_call, struct mw_http_events *events
   if (events->headers && !call->headers_sent) share_headers(call, &origin_call->remote->call);
   if (events->headers && !events->first && !events->finished) mw_call_send_headers(call);
   struct mw_http_block *message;
-  while (events->first != (events->with_last ? events->last : NULL)) pass_on(origin_call, mw_http_events_shift(events));
+  while (events->first != (events->with_last ? events->last : NULL)) {
+    pass_on(origin_call, mw_http_events_shift(events), 0);
+  }
   message = mw_http_events_shift(events);
   if (events->room > 0) origin_call->remote->room_wanted = events->room;
   promise_room(origin_call->remote);
