@@ -66,8 +66,8 @@ void mw_call_finish(struct mw_call *call, const struct mw_status *status) {
   }
   mw_dispatch_add_trailers(dispatch, route->router, call);
   mw_list_remove(&call->link);
-  struct mw_status shown = *status;
-  shown.message = mw_status_message_cut(status->message);
+  struct mw_status shown = call->rejected ? call->end : *status;
+  shown.message = mw_status_message_cut(shown.message);
   call->ops->finish(call, &shown);
   mw_dispatch_ended(dispatch, route);
 }
@@ -101,15 +101,16 @@ void mw_call_on_room(struct mw_call *call) {
   if (!call->finished && !call->cancelled) call->route->handler->writable(call);
 }
 
-static struct mw_slice keep(struct mw_arena *arena, struct mw_slice bytes) {
-  char *copy = bytes.len > 0 ? mw_arena_strndup(arena, (const char *)bytes.data, bytes.len) : NULL;
-  return copy ? mw_slice(copy, bytes.len) : mw_slice(NULL, 0);
-}
-
 void mw_call_on_cancel(struct mw_call *call, struct mw_status status) {
   if (call->finished || call->cancelled) return;
   call->cancelled = true;
-  call->end = (struct mw_status){status.code, keep(&call->arena, status.message), keep(&call->arena, status.details)};
+  call->end = mw_status_copy(&call->arena, &status);
   call->reading = false;
   call->route->handler->cancelled(call, status);
+}
+
+void mw_call_reject(struct mw_call *call, struct mw_status status) {
+  if (call->finished || call->cancelled) return;
+  call->rejected = true;
+  mw_call_on_cancel(call, status);
 }

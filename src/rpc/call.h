@@ -30,10 +30,6 @@
 #include "rpc/status.h"
 #include "schema/pool/pool.h"
 
-/* Client and server end a call at the same deadline, by timers of whole milliseconds. A reset this close before the
- * deadline counts as the deadline's. */
-enum { MW_DEADLINE_SLACK_NS = 2 * MW_NS_PER_MS };
-
 struct mw_call;
 struct mw_dispatch;
 struct mw_route;
@@ -72,6 +68,7 @@ struct mw_call {
   bool reading; /* a read is under way */
   bool ended;   /* the client has half-closed */
   bool cancelled;
+  bool rejected;        /* `end` replaces any status of the handler */
   struct mw_status end; /* of a cancelled call: its status unless the handler returns another error; in the arena */
   bool finished;
   bool last;               /* the last message was sent: mw_call_finish() follows */
@@ -136,5 +133,7 @@ void mw_call_on_sent(struct mw_call *call, uint32_t count);
 void mw_call_on_room(struct mw_call *call);
 /* Cancels the call, unless it is cancelled or finished. `status` is borrowed for the event. */
 void mw_call_on_cancel(struct mw_call *call, struct mw_status status);
+/* The same, but the call ends with `status` even if its handler returns another error: a fault in the request. */
+void mw_call_reject(struct mw_call *call, struct mw_status status);
 
 #endif

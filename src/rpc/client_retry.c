@@ -29,15 +29,10 @@ void mw_client_rpc_finish_soon(struct mw_client_rpc *rpc, struct mw_status statu
   mw_loop_post(rpc->loop, &rpc->end);
 }
 
-static struct mw_slice keep_bytes(struct mw_client_rpc *rpc, struct mw_slice bytes) {
-  char *copy = mw_arena_strndup(&rpc->arena, bytes.len ? (const char *)bytes.data : "", bytes.len);
-  return copy ? mw_slice(copy, bytes.len) : mw_slice(NULL, 0);
-}
-
 /* Keeps the failure in case no attempt follows after all. */
 static void keep_failure(struct mw_client_rpc *rpc, const struct mw_status *status,
                          const struct mw_metadata *trailers) {
-  rpc->failure = (struct mw_status){status->code, keep_bytes(rpc, status->message), keep_bytes(rpc, status->details)};
+  rpc->failure = mw_status_copy(&rpc->arena, status);
   rpc->failure_trailers = none;
   for (size_t i = 0; i < trailers->len; i++) {
     const struct mw_metadata_entry *entry = &trailers->entries[i];

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "rpc/engine.h"
+#include "rpc/rules.h"
 #include "schema/pool/pool.h"
 
 enum { SEND_LIMIT = 32, SHOWN_PATH = 256, SHOWN_MESSAGE = 1024, IDS = 1024 };
@@ -94,10 +95,9 @@ void mw_dispatch_log_failed(const struct mw_call *call, struct mw_slice path, co
 }
 
 /* Ends a call that is not in the list. */
-static void refuse(struct mw_call *call, enum mw_code code, const char *text) {
+static void refuse(struct mw_call *call, struct mw_status status) {
   call->finished = true;
   mw_dispatch_add_trailers(call->dispatch, call->dispatch->router, call);
-  struct mw_status status = mw_status(code, text);
   mw_dispatch_log_failed(call, call->path, &status);
   call->ops->finish(call, &status);
 }
@@ -133,7 +133,7 @@ static void refuse_unrouted(struct mw_dispatch *dispatch, struct mw_call *call) 
   char text[SHOWN_PATH + 64];
   int len = (int)(shown.len < SHOWN_PATH ? shown.len : SHOWN_PATH);
   snprintf(text, sizeof text, "%s%.*s%s", before, len, (const char *)shown.data, after);
-  refuse(call, MW_CODE_UNIMPLEMENTED, text);
+  refuse(call, mw_status(MW_CODE_UNIMPLEMENTED, text));
 }
 
 void mw_dispatch_note_expired(struct mw_dispatch *dispatch, const struct mw_call *call) {
@@ -163,7 +163,7 @@ void mw_dispatch_expire_waiting(struct mw_dispatch *dispatch, struct mw_call *ca
 
 static void refuse_expired(struct mw_dispatch *dispatch, struct mw_call *call, const struct mw_route *route) {
   count_expired(dispatch, call, route);
-  refuse(call, MW_CODE_DEADLINE_EXCEEDED, "the deadline has passed");
+  refuse(call, mw_status_deadline_passed());
 }
 
 /* ---- calls with a handler ---- */
@@ -191,7 +191,7 @@ static void prepare(struct mw_dispatch *dispatch, struct mw_call *call) {
   call->id = take_id(dispatch);
   call->started = mw_run_queue_now(&dispatch->queue);
   call->headers = call->trailers = (struct mw_metadata){0};
-  call->headers_sent = call->reading = call->ended = call->cancelled = call->finished = false;
+  call->headers_sent = call->reading = call->ended = call->cancelled = call->rejected = call->finished = false;
   call->last = call->stalled = false;
   call->request_encoding = call->reply_encoding = NULL;
   call->unsent = 0;
@@ -215,7 +215,7 @@ void mw_dispatch_start_at(struct mw_dispatch *dispatch, struct mw_call *call, co
 void mw_dispatch_start(struct mw_dispatch *dispatch, struct mw_call *call) {
   prepare(dispatch, call);
   if (dispatch->draining) {
-    refuse(call, MW_CODE_UNAVAILABLE, "the server is shutting down");
+    refuse(call, mw_status_shutting_down());
     return;
   }
   if (dispatch->before) dispatch->before(dispatch->before_arg);

@@ -41,6 +41,15 @@ enum mw_code mw_code_of_error(int error) {
   }
 }
 
+static struct mw_slice copy_bytes(struct mw_arena *arena, struct mw_slice bytes) {
+  char *copy = bytes.len > 0 ? mw_arena_strndup(arena, (const char *)bytes.data, bytes.len) : NULL;
+  return copy ? mw_slice(copy, bytes.len) : mw_slice(NULL, 0);
+}
+
+struct mw_status mw_status_copy(struct mw_arena *arena, const struct mw_status *status) {
+  return (struct mw_status){status->code, copy_bytes(arena, status->message), copy_bytes(arena, status->details)};
+}
+
 struct mw_slice mw_status_message_cut(struct mw_slice message) {
   size_t encoded = 0;
   for (size_t i = 0; i < message.len; i++) {

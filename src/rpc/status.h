@@ -2,6 +2,7 @@
 #ifndef MW_RPC_STATUS_H
 #define MW_RPC_STATUS_H
 
+#include "base/arena.h"
 #include "base/slice.h"
 
 enum mw_code {
@@ -42,6 +43,9 @@ static inline struct mw_status mw_status(enum mw_code code, const char *message)
 static inline struct mw_status mw_status_shutting_down(void) {
   return mw_status(MW_CODE_UNAVAILABLE, "the server is shutting down");
 }
+
+/* Copies a status into `arena`. Without memory, the text that does not fit is empty. */
+struct mw_status mw_status_copy(struct mw_arena *arena, const struct mw_status *status);
 
 /* Greatest length of a message as a percent-encoded `grpc-message`: a client refuses a response with too long
  * headers (8 KiB by default), and with it the status. */

@@ -62,17 +62,10 @@ static void op_send(struct mw_call *call, unsigned flags) {
 
 static void op_send_headers(struct mw_call *call) { mw_call_send_headers(inner_of(call)->outer->call); }
 
-static struct mw_slice keep(struct mw_arena *arena, struct mw_slice text) {
-  const char *copy = mw_arena_strndup(arena, text.len ? (const char *)text.data : "", text.len);
-  return copy ? mw_slice(copy, text.len) : mw_slice(NULL, 0);
-}
-
 static void op_finish(struct mw_call *call, const struct mw_status *status) {
   struct inner *inner = inner_of(call);
   inner->over = true;
-  inner->status.code = status->code;
-  inner->status.message = keep(&call->arena, status->message);
-  inner->status.details = keep(&call->arena, status->details);
+  inner->status = mw_status_copy(&call->arena, status);
 }
 
 static const struct mw_engine_call_ops inner_ops = {op_read, op_reserve, op_send, op_send_headers, op_finish, NULL};

@@ -105,7 +105,7 @@ static void on_writable(void *user) { wake(((struct mw_outbound *)user)->sender)
 static void on_done(void *user, const struct mw_status *status, const struct mw_metadata *trailers) {
   struct mw_outbound *o = user;
   keep_metadata(o, &o->trailers, trailers);
-  struct mw_status kept = {status->code, keep(&o->arena, status->message), keep(&o->arena, status->details)};
+  struct mw_status kept = mw_status_copy(&o->arena, status);
   if (kept.code == MW_CODE_OK && !o->method->server_streaming && o->messages == 0) {
     kept = mw_status(MW_CODE_UNIMPLEMENTED, "the server sent no reply, the method has one");
   }

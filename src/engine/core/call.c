@@ -9,6 +9,7 @@
 #include "engine/core/batch.h"
 #include "engine/core/metadata.h"
 #include "engine/core/slices.h"
+#include "rpc/rules.h"
 
 /* VERDICT: core drops the messages of a client that has disconnected, and reports the disconnect within this time. */
 enum { VERDICT = 200 * MW_NS_PER_MS, POOL_MAX = 256 };
@@ -31,7 +32,7 @@ static void reset(struct mw_core_call *core) {
   core->begun = core->ready = core->ended = false;
   core->leaving = 0;
   core->has_reserved = core->want_headers = core->sent_headers = core->sending = core->watched = false;
-  core->finishing = core->judged = core->gone = core->detached = core->unsure = false;
+  core->finishing = core->gone = core->detached = core->unsure = false;
 }
 
 /* Releases everything that belongs to one call. */
@@ -110,20 +111,14 @@ void mw_core_call_detach(struct mw_core_call *core) {
 
 /* ---- waiting for a turn ---- */
 
-static bool is_single(const struct mw_core_call *core) { return !core->call.route->method->client_streaming; }
-
-/* True until the handler has started and, for a method with one request, has received it. */
-static bool is_request(const struct mw_core_call *core) {
-  return !core->begun || (core->call.received == 0 && is_single(core));
-}
-
 static void watch(struct mw_core_call *core);
 
 /* Starts no close batch for a call that runs soon: its final batch includes one. */
 static void queue(struct mw_core_call *core) {
   struct mw_run_queue *queue = &core->engine->dispatch->queue;
   if (core->item.lane) return;
-  bool request = is_request(core), first = request && mw_dispatch_is_priority(core->call.path);
+  bool request = mw_call_is_request(&core->call, core->begun),
+       first = request && mw_dispatch_is_priority(core->call.path);
   core->item.deadline = request ? core->call.deadline : MW_NEVER;
   core->item.arrived = request ? core->call.arrived : mw_clock_mono();
   enter(core);
@@ -158,21 +153,10 @@ static void watch(struct mw_core_call *core) {
   start(core, &batch, &core->closed);
 }
 
-static bool is_late(const struct mw_core_call *core) {
-  return core->call.deadline != MW_NEVER && mw_clock_mono() + MW_DEADLINE_SLACK_NS >= core->call.deadline;
-}
-
-static struct mw_status end_status(const struct mw_core_call *core) {
-  if (is_late(core)) {
-    return mw_status(MW_CODE_DEADLINE_EXCEEDED, "the deadline has passed");
-  }
-  return mw_status(MW_CODE_CANCELLED, "the client has cancelled the call or gone away");
-}
-
 /* Counts a call whose message has waited for its turn until the deadline. */
 static void note_expired(const struct mw_core_call *core) {
   bool waits = core->item.lane && core->item.deadline != MW_NEVER;
-  if (waits && is_late(core)) mw_dispatch_note_expired(core->engine->dispatch, &core->call);
+  if (waits && mw_call_is_late(&core->call)) mw_dispatch_note_expired(core->engine->dispatch, &core->call);
 }
 
 static void on_closed(struct mw_core_tag *tag, bool ok) {
@@ -180,23 +164,15 @@ static void on_closed(struct mw_core_tag *tag, bool ok) {
   core->gone = core->cancelled != 0;
   stop_verdict(core);
   if (core->gone && !core->begun) {
-    if (is_late(core)) mw_dispatch_expire_waiting(core->engine->dispatch, &core->call);
+    if (mw_call_is_late(&core->call)) mw_dispatch_expire_waiting(core->engine->dispatch, &core->call);
     core->call.finished = true;
     unqueue(core);
   } else if (core->gone && !core->detached) {
     note_expired(core);
     unqueue(core);
-    mw_call_on_cancel(&core->call, end_status(core));
+    mw_call_on_cancel(&core->call, mw_call_lost_status(&core->call));
   }
   leave(core);
-}
-
-/* Ends the call with a status of the engine, which replaces the handler's. */
-static void reject(struct mw_core_call *core, enum mw_code code, const char *text) {
-  char *copy = mw_arena_strndup(&core->call.arena, text, strlen(text));
-  core->judged = true;
-  core->status = mw_status(code, copy ? copy : "");
-  mw_call_on_cancel(&core->call, core->status);
 }
 
 /* ---- receiving ---- */
@@ -219,14 +195,14 @@ static void deliver(struct mw_core_call *core, grpc_byte_buffer *message) {
   if (rc == 0) {
     mw_call_on_message(&core->call, bytes);
   } else {
-    reject(core, rc == MW_EFORMAT ? MW_CODE_INTERNAL : MW_CODE_RESOURCE_EXHAUSTED, mw_err_text(&err));
+    mw_call_reject(&core->call, mw_status_bad_message(rc, &err));
   }
   mw_err_fini(&err);
   grpc_byte_buffer_destroy(message);
 }
 
 static void on_message(struct mw_core_call *core, grpc_byte_buffer *message) {
-  if (!is_single(core)) {
+  if (!mw_call_is_single(&core->call)) {
     core->held = message;
     make_ready(core);
   } else if (!core->held) {
@@ -234,7 +210,7 @@ static void on_message(struct mw_core_call *core, grpc_byte_buffer *message) {
     receive(core); /* a second message is an error; the read completes at once if the client has half-closed */
   } else {
     grpc_byte_buffer_destroy(message);
-    reject(core, MW_CODE_UNIMPLEMENTED, "more than one request message, the method takes one");
+    mw_call_reject(&core->call, mw_status_second_request());
   }
 }
 
@@ -246,7 +222,7 @@ static void deliver_held(struct mw_core_call *core) {
   } else {
     grpc_byte_buffer_destroy(message);
     mw_dispatch_note_expired(core->engine->dispatch, &core->call);
-    mw_call_on_cancel(&core->call, end_status(core));
+    mw_call_on_cancel(&core->call, mw_call_lost_status(&core->call));
   }
 }
 
@@ -256,14 +232,15 @@ static bool is_wanted(const struct mw_core_call *core) {
 
 /* Rejects a stream whose end is unsure, rather than pass it to the handler as complete. */
 static void end_request(struct mw_core_call *core) {
-  if (is_late(core)) {
-    mw_call_on_cancel(&core->call, end_status(core));
+  if (mw_call_is_late(&core->call)) {
+    mw_call_on_cancel(&core->call, mw_call_lost_status(&core->call));
   } else if (core->held) {
     deliver_held(core);
-  } else if (is_single(core) && core->call.received == 0) {
-    reject(core, MW_CODE_UNIMPLEMENTED, "no request message, the method takes one");
+  } else if (mw_call_is_single(&core->call) && core->call.received == 0) {
+    mw_call_reject(&core->call, mw_status_no_request());
   } else if (core->unsure) {
-    reject(core, MW_CODE_INTERNAL, "a streamed request must not end by trailers on engine core");
+    mw_call_reject(&core->call,
+                   mw_status(MW_CODE_INTERNAL, "a streamed request must not end by trailers on engine core"));
   } else {
     mw_call_on_end(&core->call);
   }
@@ -334,7 +311,7 @@ static void on_received(struct mw_core_tag *tag, bool ok) {
 
 static void op_read(struct mw_call *call) {
   struct mw_core_call *core = core_of(call);
-  if (is_single(core) && call->received > 0) {
+  if (mw_call_is_single(&core->call) && call->received > 0) {
     make_end_ready(core); /* the handler must not be called from within its read */
   } else {
     receive(core);
@@ -452,22 +429,16 @@ static void op_send_headers(struct mw_call *call) {
   mw_core_engine_mark(core->engine, &core->dirty);
 }
 
-static struct mw_slice keep(struct mw_core_call *core, struct mw_slice bytes) {
-  char *copy = mw_arena_strndup(&core->call.arena, bytes.len ? (const char *)bytes.data : "", bytes.len);
-  return copy ? mw_slice(copy, bytes.len) : mw_slice(NULL, 0);
-}
-
 static void op_finish(struct mw_call *call, const struct mw_status *status) {
   struct mw_core_call *core = core_of(call);
   enter(core);
-  if (core->judged) status = &core->status;
   if (core->gone || core->detached) {
     mw_core_outbox_clear(&core->outbox);
     count(core);
   } else if (!core->sending && core->outbox.len <= 1) {
     send_final(core, mw_core_outbox_shift(&core->outbox), status);
   } else {
-    core->status = (struct mw_status){status->code, keep(core, status->message), keep(core, status->details)};
+    core->status = mw_status_copy(&call->arena, status);
     core->finishing = true;
     pump(core);
   }
@@ -524,7 +495,7 @@ static void begin(struct mw_core_call *core) {
   call->ops = &ops;
   mw_core_metadata_view(&call->request, &core->metadata, &call->arena);
   mw_dispatch_start(core->engine->dispatch, call);
-  if (!call->finished && !is_single(core)) watch(core);
+  if (!call->finished && !mw_call_is_single(&core->call)) watch(core);
 }
 
 /* Runs one step. The next one waits for a turn of its own. */

@@ -49,7 +49,6 @@ struct mw_core_call {
   bool sent_message;        /* that batch has a message */
   bool watched;             /* the close batch is started */
   bool finishing;           /* the handler has finished; `status` follows the outbox */
-  bool judged;              /* `status` is the engine's own and replaces the handler's */
   bool gone;                /* the client cannot be reached any more */
   bool unsure;              /* the request was ended by trailers, or the client has gone */
   struct mw_timer *verdict; /* runs until `unsure` is decided; counts in `pending` */

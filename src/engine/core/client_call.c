@@ -10,7 +10,7 @@
 #include "engine/core/metadata.h"
 #include "engine/core/remedy.h"
 #include "engine/core/slices.h"
-#include "rpc/call.h"
+#include "rpc/rules.h"
 
 enum {
   SEND_LIMIT = 32,           /* unsent messages at which send() returns false; or MW_CALL_UNSENT_BYTES */
@@ -143,8 +143,7 @@ static void report_done(struct mw_client_call *call, const struct mw_status *sta
 
 /* Ends the call for a response that cannot be used. The server's status is ignored. */
 static void fail(struct mw_client_call *call, int error, const struct mw_err *err) {
-  struct mw_status status = mw_status(error == MW_EFORMAT ? MW_CODE_INTERNAL : MW_CODE_RESOURCE_EXHAUSTED,
-                                      mw_err_text(err));
+  struct mw_status status = mw_status_bad_message(error, err);
   cancel(call);
   report_done(call, &status);
 }

@@ -3,6 +3,7 @@
 #include <assert.h>
 
 #include "base/clock.h"
+#include "rpc/rules.h"
 
 /* Number of messages to the server at which send() returns false. */
 enum { SEND_LIMIT = 32 };
@@ -47,7 +48,7 @@ static void tell_message(struct mw_client_call *c) {
   c->reading = false;
   if (!message->last) mw_call_on_sent(&c->call, 1);
   if (message->len > c->client_limit) {
-    mw_inproc_call_end(c, mw_inproc_too_long(c, c->client_limit), MW_INPROC_CLIENT_GONE);
+    mw_inproc_call_end(c, mw_inproc_too_long(c, c->client_limit), mw_status_client_gone());
   } else if (c->events) {
     c->events->message(c->user, mw_inproc_message_bytes(message));
   }
@@ -127,7 +128,7 @@ struct mw_client_failure mw_inproc_call_fate(const struct mw_client_call *c) {
 }
 
 void mw_inproc_call_cancel(struct mw_client_call *c) {
-  mw_inproc_call_end(c, mw_status(MW_CODE_CANCELLED, "the call was cancelled on this side"), MW_INPROC_CLIENT_GONE);
+  mw_inproc_call_end(c, mw_status(MW_CODE_CANCELLED, "the call was cancelled on this side"), mw_status_client_gone());
 }
 
 void mw_inproc_call_release(struct mw_client_call *c) {
@@ -142,8 +143,7 @@ void mw_inproc_call_release(struct mw_client_call *c) {
 static void on_deadline(void *arg) {
   struct mw_client_call *c = arg;
   c->timer = NULL;
-  mw_inproc_call_end(c, mw_status(MW_CODE_DEADLINE_EXCEEDED, "Deadline Exceeded"),
-                     mw_status(MW_CODE_DEADLINE_EXCEEDED, "the deadline has passed"));
+  mw_inproc_call_end(c, mw_status(MW_CODE_DEADLINE_EXCEEDED, "Deadline Exceeded"), mw_status_deadline_passed());
 }
 
 static int copy_request(struct mw_client_call *c, const struct mw_client_request *request) {

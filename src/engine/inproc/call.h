@@ -56,9 +56,6 @@ int mw_inproc_call_start(struct mw_channel *channel, const struct mw_client_requ
                          const struct mw_client_events *events, void *user, struct mw_client_call **out,
                          struct mw_err *err);
 
-/* The status of a handler whose client has cancelled the call or disconnected. */
-#define MW_INPROC_CLIENT_GONE mw_status(MW_CODE_CANCELLED, "the client has cancelled the call or gone away")
-
 /* Ends the call early, with a status for each side. Does nothing if `done` was reported or an early end is due. */
 void mw_inproc_call_end(struct mw_client_call *call, struct mw_status client, struct mw_status server);
 

@@ -2,6 +2,7 @@
 
 #include "engine/inproc/call.h"
 #include "engine/inproc/inproc.h"
+#include "rpc/rules.h"
 
 enum { MAX_RECEIVE = 4 * 1024 * 1024 };
 
@@ -72,6 +73,6 @@ void mw_inproc_disconnect(struct mw_engine *base) {
   struct mw_list *calls = &engine_of(base)->calls;
   for (struct mw_list *node = calls->next; node != calls; node = node->next) {
     mw_inproc_call_end(MW_CONTAINER(node, struct mw_client_call, link),
-                       mw_status(MW_CODE_UNAVAILABLE, "the connection was lost"), MW_INPROC_CLIENT_GONE);
+                       mw_status(MW_CODE_UNAVAILABLE, "the connection was lost"), mw_status_client_gone());
   }
 }

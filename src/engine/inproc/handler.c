@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "engine/inproc/call.h"
+#include "rpc/rules.h"
 
 static struct mw_client_call *call_of(struct mw_call *call) { return MW_CONTAINER(call, struct mw_client_call, call); }
 
@@ -21,14 +22,9 @@ static void op_send(struct mw_call *call, unsigned flags) {
 
 static void op_send_headers(struct mw_call *call) { mw_inproc_call_wake(call_of(call)); }
 
-static struct mw_slice keep(struct mw_call *call, struct mw_slice bytes) {
-  char *copy = mw_arena_strndup(&call->arena, bytes.len ? (const char *)bytes.data : "", bytes.len);
-  return copy ? mw_slice(copy, bytes.len) : mw_slice(NULL, 0);
-}
-
 static void op_finish(struct mw_call *call, const struct mw_status *status) {
   struct mw_client_call *c = call_of(call);
-  c->status = (struct mw_status){status->code, keep(call, status->message), keep(call, status->details)};
+  c->status = mw_status_copy(&call->arena, status);
   mw_inproc_call_wake(c);
 }
 
@@ -40,8 +36,9 @@ static void reject(struct mw_client_call *c, struct mw_status status) { mw_inpro
 
 struct mw_status mw_inproc_too_long(struct mw_client_call *c, size_t limit) {
   char words[80];
-  int len = snprintf(words, sizeof words, "message longer than the limit of %zu bytes", limit);
-  return (struct mw_status){MW_CODE_RESOURCE_EXHAUSTED, keep(&c->call, mw_slice(words, (size_t)len)), {NULL, 0}};
+  snprintf(words, sizeof words, "message longer than the limit of %zu bytes", limit);
+  struct mw_status status = mw_status(MW_CODE_RESOURCE_EXHAUSTED, words);
+  return mw_status_copy(&c->call.arena, &status);
 }
 
 static void deliver(struct mw_client_call *c) {
@@ -57,12 +54,12 @@ static void deliver(struct mw_client_call *c) {
 /* Runs the event that a read waits for, if there is one. The message of a method that takes one is delivered only after
  * the half-close. */
 static void answer(struct mw_client_call *c) {
-  bool single = !c->call.route->method->client_streaming;
+  bool single = mw_call_is_single(&c->call);
   bool first = c->call.received == 0;
   if (single && first && c->to_server.len > 1) {
-    reject(c, mw_status(MW_CODE_UNIMPLEMENTED, "more than one request message, the method takes one"));
+    reject(c, mw_status_second_request());
   } else if (single && first && c->half_closed && c->to_server.len == 0) {
-    reject(c, mw_status(MW_CODE_UNIMPLEMENTED, "no request message, the method takes one"));
+    reject(c, mw_status_no_request());
   } else if (c->to_server.len > 0 && (!single || c->half_closed)) {
     deliver(c);
   } else if (c->half_closed && c->to_server.len == 0) {

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "engine/http/conn/call_queue.h"
 #include "engine/http/conn/reply.h"
+#include "rpc/rules.h"
 
 enum { POOL_MAX = 1024 };
 
@@ -97,10 +98,10 @@ static void clear(struct mw_http_call *c) {
   c->consumed = 0;
   c->data_bytes = 0;
   c->input.since = c->output.since = 0;
-  c->complete = c->begun = c->wanted = c->second_message = c->running = c->lost = false;
-  c->has_engine_status = c->compressed = false;
+  c->complete = c->begun = c->second_message = c->running = c->lost = false;
+  c->compressed = false;
   c->headers_submitted = c->headers_sent = c->response_done = c->deferred = c->finishing = false;
-  c->call.finished = c->call.cancelled = false;
+  c->call.finished = c->call.cancelled = c->call.reading = false;
   c->call.received = 0;
   c->call.deadline = MW_NEVER;
 }
@@ -153,21 +154,6 @@ void mw_http_call_lose_stream(struct mw_http_call *c) {
 
 /* ---- the end ---- */
 
-static struct mw_status end_status(const struct mw_http_call *c) {
-  if (c->call.deadline != MW_NEVER && mw_clock_mono() + MW_DEADLINE_SLACK_NS >= c->call.deadline) {
-    return mw_status(MW_CODE_DEADLINE_EXCEEDED, "the deadline has passed");
-  }
-  return mw_status(MW_CODE_CANCELLED, "the client has cancelled the call or gone away");
-}
-
-/* Ends the call with a status of the engine, which replaces the handler's. Copies `text`. */
-static void reject(struct mw_http_call *c, enum mw_code code, const char *text) {
-  char *copy = mw_arena_strndup(&c->call.arena, text, strlen(text));
-  c->has_engine_status = true;
-  c->status = mw_status(code, copy ? copy : "");
-  mw_call_on_cancel(&c->call, c->status);
-}
-
 static void drop_response(struct mw_http_call *c) {
   mw_http_outbox_clear(&c->outbox);
   mw_http_call_count(c);
@@ -178,7 +164,7 @@ static void expire(struct mw_http_call *c) {
     mw_http_reply_reset(c); /* the client has not read the rest of the response in time */
   } else if (!c->call.cancelled) {
     drop_response(c);
-    reject(c, MW_CODE_DEADLINE_EXCEEDED, "the deadline has passed");
+    mw_call_reject(&c->call, mw_status_deadline_passed());
   }
 }
 
@@ -190,27 +176,23 @@ static void on_deadline(void *arg) {
 
 /* ---- receiving ---- */
 
-static const char second_message_text[] = "more than one request message, the method takes one";
-
-static bool is_single(const struct mw_http_call *c) { return !c->call.route->method->client_streaming; }
-
 static void deliver(struct mw_http_call *c, struct mw_slice message) {
-  c->wanted = false;
   release_quota(c);
   mw_call_on_message(&c->call, message);
 }
 
 /* Returns true while a second message may follow the one that the method takes. Until then it stays in the reader. */
 static bool is_held(const struct mw_http_call *c) {
-  return is_single(c) && !c->reader.ended && !c->second_message && mw_http_reader_holds_one_message(&c->reader);
+  return mw_call_is_single(&c->call) && !c->reader.ended && !c->second_message &&
+         mw_http_reader_holds_one_message(&c->reader);
 }
 
 static void on_message(struct mw_http_call *c, struct mw_slice message) {
   c->call.request_encoding = c->reader.compressed ? mw_compression_name(c->request.compression) : NULL;
   if (c->reader.compressed) c->compressed = true;
   if (c->second_message) {
-    reject(c, MW_CODE_UNIMPLEMENTED, second_message_text);
-  } else if (is_single(c) && mw_http_reader_held(&c->reader) > 0) {
+    mw_call_reject(&c->call, mw_status_second_request());
+  } else if (mw_call_is_single(&c->call) && mw_http_reader_held(&c->reader) > 0) {
     c->second_message = true;
   } else {
     deliver(c, message);
@@ -218,11 +200,10 @@ static void on_message(struct mw_http_call *c, struct mw_slice message) {
 }
 
 static void on_end(struct mw_http_call *c) {
-  if (!is_single(c) || c->call.received > 0) {
-    c->wanted = false;
+  if (!mw_call_is_single(&c->call) || c->call.received > 0) {
     mw_call_on_end(&c->call);
   } else {
-    reject(c, MW_CODE_UNIMPLEMENTED, "no request message, the method takes one");
+    mw_call_reject(&c->call, mw_status_no_request());
   }
 }
 
@@ -232,7 +213,7 @@ static void reserve_quota(struct mw_http_call *c) {
   struct mw_http_session *session = &c->conn->session;
   size_t limit = c->conn->engine->limits.buffer_bytes, size = mw_http_reader_partial_size(&c->reader);
   if (size > 0 && c->second_message) {
-    reject(c, MW_CODE_UNIMPLEMENTED, second_message_text);
+    mw_call_reject(&c->call, mw_status_second_request());
     return;
   }
   if (size <= MW_HTTP_STREAM_WINDOW / 2 || c->reservation.bytes > 0 || c->lost) return;
@@ -245,7 +226,7 @@ static void reserve_quota(struct mw_http_call *c) {
 /* Delivers messages, or the end of the request, while the handler waits for them. */
 static void deliver_messages(struct mw_http_call *c) {
   struct mw_err err = MW_ERR_INIT;
-  while (c->wanted && !c->call.finished && !c->call.cancelled && !is_held(c)) {
+  while (c->call.reading && !c->call.finished && !c->call.cancelled && !is_held(c)) {
     struct mw_slice message;
     c->reader.compressed = false; /* of this one */
     int rc = mw_http_reader_next(&c->reader, &c->conn->engine->scratch, &message, &err);
@@ -255,11 +236,11 @@ static void deliver_messages(struct mw_http_call *c) {
     } else if (rc == MW_HTTP_READ_END) {
       on_end(c);
     } else {
-      reject(c, rc == MW_EFORMAT ? MW_CODE_INTERNAL : MW_CODE_RESOURCE_EXHAUSTED, mw_err_text(&err));
+      mw_call_reject(&c->call, mw_status_bad_message(rc, &err));
     }
   }
   mw_err_fini(&err);
-  if (c->wanted && !c->call.finished && !c->call.cancelled) reserve_quota(c);
+  if (c->call.reading && !c->call.finished && !c->call.cancelled) reserve_quota(c);
 }
 
 /* Doubles the window of a stream once its call has read a whole window. */
@@ -297,7 +278,6 @@ static bool op_has_room(struct mw_call *call, size_t size) {
 
 static void op_read(struct mw_call *call) {
   struct mw_http_call *c = MW_CONTAINER(call, struct mw_http_call, call);
-  c->wanted = true;
   mw_http_call_queue(c);
 }
 
@@ -305,9 +285,9 @@ static void op_read(struct mw_call *call) {
 
 /* Returns true while the handler waits for a message that the client has begun, or for the only one of a request. */
 static bool owes_input(const struct mw_http_call *c) {
-  if (!c->begun || !c->wanted || c->call.finished || c->call.cancelled) return false;
+  if (!c->begun || !c->call.reading || c->call.finished || c->call.cancelled) return false;
   if (!mw_list_empty(&c->reservation.link)) return false; /* the quota holds the client back */
-  return is_single(c) || mw_http_reader_held(&c->reader) > 0;
+  return mw_call_is_single(&c->call) || mw_http_reader_held(&c->reader) > 0;
 }
 
 /* Returns true if the client has sent less than PACE for the message timeout. */
@@ -330,7 +310,7 @@ void mw_http_call_check_stall(struct mw_http_call *c, uint64_t now) {
   if (is_slow(c, now)) {
     mw_http_engine_report(engine, MW_HTTP_REASON_MESSAGE, c->conn->peer, NULL);
     drop_response(c);
-    reject(c, MW_CODE_DEADLINE_EXCEEDED, "a message did not come in time");
+    mw_call_reject(&c->call, mw_status(MW_CODE_DEADLINE_EXCEEDED, "a message did not come in time"));
   }
   bool waits = !c->call.finished && !c->call.cancelled && !mw_list_empty(&c->backlog_share.link);
   size_t left = waits ? c->conn->session.backlog.moves : c->outbox.bytes + c->status.message.len;
@@ -338,7 +318,7 @@ void mw_http_call_check_stall(struct mw_http_call *c, uint64_t now) {
     mw_http_engine_report(engine, MW_HTTP_REASON_RESPONSE, c->conn->peer, NULL);
     if (waits) {
       drop_response(c);
-      reject(c, MW_CODE_RESOURCE_EXHAUSTED, "the client does not read from its connection");
+      mw_call_reject(&c->call, mw_status(MW_CODE_RESOURCE_EXHAUSTED, "the client does not read from its connection"));
     } else {
       mw_http_reply_reset(c);
     }
@@ -421,7 +401,7 @@ static void run(struct mw_run_item *item) {
     if (is_expired(c)) expire_now(c);
     mw_send_backlog_report(&c->backlog_share, &c->call);
     deliver_messages(c);
-    if (c->lost && !c->call.finished) mw_call_on_cancel(&c->call, end_status(c));
+    if (c->lost && !c->call.finished) mw_call_on_cancel(&c->call, mw_call_lost_status(&c->call));
     return_credit(c);
     watch_deadline(c);
   }

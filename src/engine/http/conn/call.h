@@ -36,7 +36,7 @@ struct mw_http_call {
 
   struct mw_http_outbox outbox;
   enum mw_compression compression;            /* of what is sent */
-  struct mw_status status;                    /* to send, or the engine's own (`has_engine_status`); in the arena */
+  struct mw_status status;                    /* to send; in the arena */
   struct mw_send_backlog_share backlog_share; /* share in the connection's backlog: counts the outbox and `promised` */
   size_t promised;     /* bytes reserved for the next message of the executing worker, see remote.h */
   uint32_t unreported; /* messages that have left the outbox and are not reported to the handler yet */
@@ -51,12 +51,10 @@ struct mw_http_call {
   /* Receiving. */
   bool complete; /* all headers have arrived */
   bool begun;
-  bool wanted;            /* the handler waits for a message or the end */
-  bool second_message;    /* more bytes follow the request's only message, which was taken from the reader */
-  bool running;           /* the call's item runs */
-  bool lost;              /* the stream is closed */
-  bool has_engine_status; /* `status` is the engine's own and replaces the handler's */
-  bool compressed;        /* a message of the client was compressed; so replies are by default */
+  bool second_message; /* more bytes follow the request's only message, which was taken from the reader */
+  bool running;        /* the call's item runs */
+  bool lost;           /* the stream is closed */
+  bool compressed;     /* a message of the client was compressed; so replies are by default */
 
   /* Sending. */
   bool headers_submitted; /* headers are submitted to nghttp2 */

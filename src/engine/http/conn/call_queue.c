@@ -1,14 +1,10 @@
 #include "engine/http/conn/call_queue.h"
 
-/* Returns true until the handler has the request: its start and, unless requests are streamed, its message. */
-static bool is_request(const struct mw_http_call *c) {
-  if (!c->begun) return true;
-  return !c->call.finished && c->call.received == 0 && !c->call.route->method->client_streaming;
-}
+#include "rpc/rules.h"
 
 static void queue(struct mw_http_call *c) {
   struct mw_run_queue *queue = &c->conn->engine->dispatch->queue;
-  bool request = is_request(c), first = request && mw_dispatch_is_priority(c->request.path);
+  bool request = mw_call_is_request(&c->call, c->begun), first = request && mw_dispatch_is_priority(c->request.path);
   c->item.deadline = request ? c->call.deadline : MW_NEVER;
   c->item.arrived = request ? c->call.arrived : c->conn->arrived;
   mw_run_lane_add(first ? &queue->first : &c->conn->lane, &c->item);

@@ -132,12 +132,6 @@ void mw_http_reply_send(struct mw_call *call, unsigned flags) {
 
 /* ---- the end ---- */
 
-static struct mw_slice keep(struct mw_http_call *c, struct mw_slice bytes) {
-  if (bytes.len == 0) return mw_slice(NULL, 0);
-  char *copy = mw_arena_strndup(&c->call.arena, (const char *)bytes.data, bytes.len);
-  return copy ? mw_slice(copy, bytes.len) : mw_slice(NULL, 0);
-}
-
 /* Sends the status in the only header block (Trailers-Only), unless there is header metadata, which a client would take
  * for trailers there. */
 static int submit_trailers_only(struct mw_http_call *c) {
@@ -158,9 +152,7 @@ void mw_http_reply_finish(struct mw_call *call, const struct mw_status *status) 
   struct mw_http_call *c = call_of(call);
   mw_http_call_queue(c); /* if the stream is closed, the call is over now */
   if (c->lost) return;
-  if (!c->has_engine_status) {
-    c->status = (struct mw_status){status->code, keep(c, status->message), keep(c, status->details)};
-  }
+  c->status = mw_status_copy(&c->call.arena, status);
   c->finishing = true;
   if (c->outbox.bytes > 0) {
     resume(c);

@@ -34,7 +34,6 @@ struct mw_http_remote {
   struct mw_http_block *arrived; /* owned; not delivered yet */
   const char *encoding;          /* of `arrived` */
   bool no_more;                  /* the request ends after `arrived` */
-  bool wanted;                   /* the handler waits for a message or the end */
   bool asked;                    /* a request for the next message is on its way to the origin */
   bool begun;                    /* passed to the dispatch */
   bool running;                  /* its item runs */

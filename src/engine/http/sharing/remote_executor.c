@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "engine/http/conn/engine.h"
+#include "rpc/rules.h"
 
 enum { SEND_AFTER_NS = 200 * 1000 };
 
@@ -29,20 +30,18 @@ static void ask(struct mw_http_remote *remote) {
 static void deliver(struct mw_http_remote *remote) {
   struct mw_http_block *message = remote->arrived;
   remote->arrived = NULL;
-  remote->wanted = false;
   remote->call.request_encoding = remote->encoding;
-  if (remote->call.route->method->client_streaming) ask(remote);
+  if (!mw_call_is_single(&remote->call)) ask(remote);
   mw_call_on_message(&remote->call, mw_slice(message->bytes + MW_HTTP_PREFIX, message->len - MW_HTTP_PREFIX));
   mw_http_block_free(message);
 }
 
 static void serve(struct mw_http_remote *remote) {
   struct mw_call *call = &remote->call;
-  while (remote->wanted && !call->finished && !call->cancelled) {
+  while (call->reading && !call->finished && !call->cancelled) {
     if (remote->arrived) {
       deliver(remote);
     } else if (remote->no_more) {
-      remote->wanted = false;
       mw_call_on_end(call);
     } else {
       ask(remote);
@@ -73,17 +72,13 @@ void mw_http_remote_run(struct mw_run_item *item) {
 static void make_ready(struct mw_http_remote *remote) {
   struct mw_call *call = &remote->call;
   if (remote->running || remote->item.lane || call->finished) return;
-  bool request = !remote->begun || (call->received == 0 && !call->route->method->client_streaming);
+  bool request = mw_call_is_request(call, remote->begun);
   remote->item.deadline = request ? call->deadline : MW_NEVER;
   remote->item.arrived = request ? call->arrived : mw_clock_mono();
   mw_run_lane_add(&remote->engine->turn.remote_lane, &remote->item);
 }
 
-static void op_read(struct mw_call *call) {
-  struct mw_http_remote *remote = remote_of(call);
-  remote->wanted = true;
-  make_ready(remote);
-}
+static void op_read(struct mw_call *call) { make_ready(remote_of(call)); }
 
 /* ---- sending ---- */
 
@@ -118,13 +113,6 @@ static void op_send(struct mw_call *call, unsigned flags) {
   pending->with_last = flags & MW_SEND_LAST;
 }
 
-/* Copies bytes for the life of the remote call. */
-static struct mw_slice keep(struct mw_http_remote *remote, struct mw_slice bytes) {
-  if (bytes.len == 0) return mw_slice(NULL, 0);
-  char *copy = mw_arena_strndup(&remote->call.arena, (const char *)bytes.data, bytes.len);
-  return copy ? mw_slice(copy, bytes.len) : mw_slice(NULL, 0);
-}
-
 /* Sends the end of the call to the origin, and releases the executor's reference. */
 static void send_finish(struct mw_http_remote *remote, struct mw_status status) {
   struct mw_http_events *pending = pending_of(remote);
@@ -145,8 +133,7 @@ static void end(struct mw_http_remote *remote, struct mw_status status) {
 
 static void op_finish(struct mw_call *call, const struct mw_status *status) {
   struct mw_http_remote *remote = remote_of(call);
-  struct mw_status kept = {status->code, keep(remote, status->message), keep(remote, status->details)};
-  send_finish(remote, kept);
+  send_finish(remote, mw_status_copy(&call->arena, status));
 }
 
 static const struct mw_engine_call_ops ops = {
