@@ -13,10 +13,6 @@ return {
     ["engine/inproc"] = {
       { "call", "handler" },
     },
-    ["rpc"] = {
-      { "call", "dispatch" },
-      { "client_attempt", "client_retry", "client_rpc" },
-    },
   },
   rooms = {},
 }

@@ -2,7 +2,7 @@
 
 #include <assert.h>
 
-#include "rpc/dispatch.h"
+#include "rpc/call_end.h"
 #include "rpc/engine.h"
 
 void mw_call_read(struct mw_call *call) {
@@ -56,20 +56,10 @@ void mw_call_send_headers(struct mw_call *call) {
 void mw_call_finish(struct mw_call *call, const struct mw_status *status) {
   assert(!call->finished);
   call->finished = true;
-  struct mw_dispatch *dispatch = call->dispatch;
-  const struct mw_route *route = call->route;
   if (call->cancelled && status->code == MW_CODE_OK) status = &call->end; /* the handler only stopped */
-  mw_dispatch_count(dispatch, call, status->code);
-  /* an empty path: another worker runs the call and logs this */
-  if (status->code != MW_CODE_OK && *route->method->path) {
-    mw_dispatch_log_failed(call, mw_slice_str(route->method->path), status);
-  }
-  mw_dispatch_add_trailers(dispatch, route->router, call);
-  mw_list_remove(&call->link);
   struct mw_status shown = call->rejected ? call->end : *status;
   shown.message = mw_status_message_cut(shown.message);
-  call->ops->finish(call, &shown);
-  mw_dispatch_ended(dispatch, route);
+  mw_dispatch_finish(call, status, &shown);
 }
 
 void mw_call_on_message(struct mw_call *call, struct mw_slice bytes) {

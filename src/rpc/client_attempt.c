@@ -95,32 +95,6 @@ void mw_attempt_read(struct mw_attempt *attempt) {
   attempt->rpc->ops->read(attempt->call);
 }
 
-/* ---- ending ---- */
-
-static void release_call(struct mw_attempt *attempt) {
-  struct mw_client_call *call = attempt->call;
-  attempt->call = NULL;
-  attempt->bare_headers = false;
-  attempt->rpc->active--;
-  if (!attempt->rpc->ops->local) attempt->rpc->loop->n_remote--;
-  attempt->rpc->ops->release(call);
-}
-
-void mw_client_rpc_drop(struct mw_client_rpc *rpc, const struct mw_attempt *but) {
-  for (size_t i = 0; i < MW_ATTEMPTS_MAX; i++) {
-    struct mw_attempt *attempt = &rpc->attempts[i];
-    if (attempt->call && attempt != but) release_call(attempt);
-  }
-}
-
-void mw_client_rpc_stop_timers(struct mw_client_rpc *rpc) {
-  mw_timer_stop(rpc->timer);
-  mw_timer_stop(rpc->headers_timer);
-  rpc->timer = rpc->headers_timer = NULL;
-  if (rpc->ending) mw_loop_unpost(rpc->loop, &rpc->end);
-  rpc->ending = false;
-}
-
 void mw_attempt_commit(struct mw_attempt *attempt) {
   struct mw_client_rpc *rpc = attempt->rpc;
   if (rpc->winner) return;
@@ -129,18 +103,6 @@ void mw_attempt_commit(struct mw_attempt *attempt) {
   rpc->timer = NULL;
   mw_client_rpc_drop(rpc, attempt);
   let_go_of_sent(rpc);
-}
-
-void mw_client_rpc_finish(struct mw_client_rpc *rpc, const struct mw_status *status,
-                          const struct mw_metadata *trailers) {
-  if (rpc->done) return;
-  mw_client_rpc_enter(rpc);
-  mw_client_rpc_stop_timers(rpc);
-  mw_client_rpc_drop(rpc, NULL);
-  rpc->done = true;
-  if (status->code == MW_CODE_OK && rpc->channel) mw_throttle_succeeded(rpc->channel->throttle);
-  rpc->events->done(rpc->user, status, trailers);
-  mw_client_rpc_leave(rpc);
 }
 
 /* ---- events ---- */
@@ -218,7 +180,7 @@ static void on_done(void *user, const struct mw_status *status, const struct mw_
   if (rpc->winner == attempt || rpc->cancelled || status->code == MW_CODE_OK) {
     mw_client_rpc_finish(rpc, status, trailers);
   } else {
-    mw_attempt_failed(attempt, &fate, status, trailers);
+    rpc->failed(attempt, &fate, status, trailers);
   }
   rpc->ops->release(call);
   mw_client_rpc_leave(rpc);

@@ -57,21 +57,6 @@ void mw_client_channel_close(struct mw_client_channel *channel) {
 
 /* ---- life ---- */
 
-static void free_rpc(struct mw_client_rpc *rpc) {
-  while (rpc->held) {
-    struct mw_held_message *next = rpc->held->next;
-    free(rpc->held);
-    rpc->held = next;
-  }
-  free(rpc->reserved);
-  mw_arena_fini(&rpc->arena);
-  free(rpc);
-}
-
-void mw_client_rpc_leave(struct mw_client_rpc *rpc) {
-  if (--rpc->entered == 0 && rpc->released) free_rpc(rpc);
-}
-
 void mw_client_rpc_release(struct mw_client_rpc *rpc) {
   assert(!rpc->released);
   mw_client_rpc_enter(rpc);
@@ -111,6 +96,7 @@ int mw_client_rpc_start(struct mw_client_channel *channel, const struct mw_clien
   rpc->tail = &rpc->held;
   rpc->channel = channel;
   rpc->ops = channel->ops;
+  rpc->failed = mw_attempt_failed;
   rpc->loop = channel->loop;
   rpc->events = events;
   rpc->user = user;
@@ -123,7 +109,7 @@ int mw_client_rpc_start(struct mw_client_channel *channel, const struct mw_clien
   if (rc != 0) mw_err_set(err, rc, "out of memory");
   if (rc == 0) rc = mw_client_rpc_attempt(rpc, err);
   if (rc != 0) {
-    free_rpc(rpc);
+    mw_client_rpc_free(rpc);
     return rc;
   }
   mw_list_push(&channel->rpcs, &rpc->link);

@@ -1,5 +1,6 @@
-/* An RPC of a client, internals: client_rpc.c has its channel, its life and its owner's operations, client_attempt.c
- * its attempts and their events, client_retry.c the decision after a failed attempt. */
+/* An RPC of a client, internals: client_rpc.c has its channel, its start and its owner's operations, client_retry.c the
+ * decision after a failed attempt, client_attempt.c the attempts and their events, client_end.c the end. Each uses
+ * only those that follow it. */
 #ifndef MW_RPC_CLIENT_RPC_IMPL_H
 #define MW_RPC_CLIENT_RPC_IMPL_H
 
@@ -36,6 +37,9 @@ struct mw_attempt {
 };
 
 struct mw_client_rpc {
+  /* Decides the next step after a failed attempt of an RPC without a winner: mw_attempt_failed(). */
+  void (*failed)(struct mw_attempt *attempt, const struct mw_client_failure *fate, const struct mw_status *status,
+                 const struct mw_metadata *trailers);
   struct mw_client_channel *channel; /* NULL once the channel is closed */
   struct mw_list link;               /* in channel->rpcs */
   const struct mw_channel_ops *ops;
@@ -88,14 +92,16 @@ void mw_attempt_pump(struct mw_attempt *attempt);
 /* Starts a read if the owner waits for a message and none is under way. */
 void mw_attempt_read(struct mw_attempt *attempt);
 
+/* Commits the RPC to this attempt. */
+void mw_attempt_commit(struct mw_attempt *attempt);
+
+/* ---- client_end.c ---- */
+
 /* Releases the calls of all attempts but `but`, which may be NULL. */
 void mw_client_rpc_drop(struct mw_client_rpc *rpc, const struct mw_attempt *but);
 
 /* Stops the timers and the post that would start an attempt or end the RPC. */
 void mw_client_rpc_stop_timers(struct mw_client_rpc *rpc);
-
-/* Commits the RPC to this attempt. */
-void mw_attempt_commit(struct mw_attempt *attempt);
 
 /* Ends the RPC; both arguments are borrowed. */
 void mw_client_rpc_finish(struct mw_client_rpc *rpc, const struct mw_status *status,
@@ -104,6 +110,9 @@ void mw_client_rpc_finish(struct mw_client_rpc *rpc, const struct mw_status *sta
 /* Enclose code that runs the owner's events, which may release the RPC. */
 static inline void mw_client_rpc_enter(struct mw_client_rpc *rpc) { rpc->entered++; }
 void mw_client_rpc_leave(struct mw_client_rpc *rpc);
+
+/* Frees an RPC without calls, timers and a place in its channel. */
+void mw_client_rpc_free(struct mw_client_rpc *rpc);
 
 /* ---- client_retry.c ---- */
 

@@ -6,11 +6,12 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "rpc/call_end.h"
 #include "rpc/engine.h"
 #include "rpc/rules.h"
 #include "schema/pool/pool.h"
 
-enum { SEND_LIMIT = 32, SHOWN_PATH = 256, SHOWN_MESSAGE = 1024, IDS = 1024 };
+enum { SEND_LIMIT = 32, SHOWN_PATH = 256, IDS = 1024 };
 
 /* Dispatches reserve IDS ids at a time, so that workers seldom write to this cache line. */
 static atomic_uint_fast64_t ids_taken;
@@ -67,31 +68,6 @@ static void log_unrouted(struct mw_dispatch *dispatch, const struct mw_call *cal
   const char *nearest = mw_nearest(path, dispatch->router->routes.len, next_path, &candidates);
   struct mw_log_field fields[] = {{"path", path}, {"peer", call->peer}, {"nearest", nearest}, {"count", count}, {0}};
   mw_log(MW_LOG_WARN, fields, "%s", text);
-}
-
-void mw_dispatch_add_trailers(const struct mw_dispatch *dispatch, const struct mw_router *router,
-                              struct mw_call *call) {
-  if (!dispatch->show_generation || !router) return;
-  char number[24];
-  snprintf(number, sizeof number, "%llu", (unsigned long long)router->generation);
-  mw_metadata_add(&call->trailers, &call->arena, mw_slice_str(MW_GENERATION_TRAILER), mw_slice_str(number));
-}
-
-void mw_dispatch_log_failed(const struct mw_call *call, struct mw_slice path, const struct mw_status *status) {
-  if (status->code == MW_CODE_OK || !mw_log_enabled(MW_LOG_DEBUG)) return;
-  char method[SHOWN_PATH + 1], message[SHOWN_MESSAGE + 1], ms[32];
-  snprintf(method, sizeof method, "%.*s", (int)path.len, (const char *)path.data);
-  snprintf(message, sizeof message, "%.*s", (int)status->message.len, (const char *)status->message.data);
-  snprintf(ms, sizeof ms, "%.3f", (double)(mw_clock_mono() - call->arrived) / MW_NS_PER_MS);
-  struct mw_log_context *context = mw_log_context(), kept = *context;
-  if (context->call != call->id) context->trace_id = NULL;
-  context->call = call->id;
-  context->method = method;
-  if (call->route) context->generation = call->route->router->generation;
-  struct mw_log_field fields[] = {
-      {"code", mw_code_name(status->code)}, {"ms", ms}, {"peer", call->peer}, {"message", message}, {0}};
-  mw_log(MW_LOG_DEBUG, fields, "call failed");
-  *context = kept;
 }
 
 /* Ends a call that is not in the list. */
@@ -168,11 +144,6 @@ static void refuse_expired(struct mw_dispatch *dispatch, struct mw_call *call, c
 
 /* ---- calls with a handler ---- */
 
-static void set_live(struct mw_dispatch *dispatch, size_t live) {
-  dispatch->live = live;
-  if (dispatch->live_gauge) mw_metric_set(dispatch->live_gauge, (double)live);
-}
-
 /* Returns a number from 1, unique in the process. */
 static uint64_t take_id(struct mw_dispatch *dispatch) {
   if (dispatch->ids == 0) {
@@ -202,7 +173,7 @@ static void prepare(struct mw_dispatch *dispatch, struct mw_call *call) {
 static void enter(struct mw_dispatch *dispatch, struct mw_call *call, const struct mw_route *route) {
   call->route = route;
   route->router->calls++;
-  set_live(dispatch, dispatch->live + 1);
+  mw_dispatch_set_live(dispatch, dispatch->live + 1);
   mw_list_push(&dispatch->calls, &call->link);
   route->handler->start(call);
 }
@@ -229,25 +200,12 @@ void mw_dispatch_start(struct mw_dispatch *dispatch, struct mw_call *call) {
   }
 }
 
-void mw_dispatch_count(struct mw_dispatch *dispatch, const struct mw_call *call, enum mw_code code) {
-  if (!dispatch->metrics) return;
-  mw_call_stats_add(&dispatch->stats, dispatch->metrics, call->route->method->path, code,
-                    mw_clock_mono() - call->arrived, call->started - call->arrived, call->received, call->sent);
-}
-
 void mw_dispatch_end_turn(struct mw_dispatch *dispatch) {
   struct mw_run_queue *queue = &dispatch->queue;
   bool was_behind = queue->behind;
   mw_run_queue_begin_turn(queue);
   if (!dispatch->queued_gauge || !(queue->behind || was_behind)) return;
   mw_metric_set(dispatch->queued_gauge, (double)queue->n);
-}
-
-void mw_dispatch_ended(struct mw_dispatch *dispatch, const struct mw_route *route) {
-  struct mw_router *router = route->router;
-  if (--router->calls == 0 && router->unpinned) router->unpinned(router->unpinned_arg);
-  set_live(dispatch, dispatch->live - 1);
-  if (dispatch->live == 0 && dispatch->idle) dispatch->idle(dispatch->idle_arg);
 }
 
 void mw_dispatch_cancel_all(struct mw_dispatch *dispatch, struct mw_status status) {

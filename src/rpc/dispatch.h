@@ -68,20 +68,6 @@ void mw_dispatch_expire_waiting(struct mw_dispatch *dispatch, struct mw_call *ca
 /* Ends a turn of the loop (rpc/run_queue.h), and sets the gauge of queued items. */
 void mw_dispatch_end_turn(struct mw_dispatch *dispatch);
 
-/* ---- for rpc/call.c ---- */
-
-/* Adds the trailers of the runtime to a finishing call that `router` routed. */
-void mw_dispatch_add_trailers(const struct mw_dispatch *dispatch, const struct mw_router *router, struct mw_call *call);
-
-/* Counts a call that finishes. */
-void mw_dispatch_count(struct mw_dispatch *dispatch, const struct mw_call *call, enum mw_code code);
-
-/* Logs a call of `path` that ends with `status`, at `debug`, unless it is OK. Before the call's memory is freed. */
-void mw_dispatch_log_failed(const struct mw_call *call, struct mw_slice path, const struct mw_status *status);
-
-/* Unpins the route of a call that has finished and left the list, and runs `idle` after the last one. */
-void mw_dispatch_ended(struct mw_dispatch *dispatch, const struct mw_route *route);
-
 /* ---- for the worker ---- */
 
 /* True if no call that arrived here is live or waits, on any worker. */

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "engine/http/conn/call_queue.h"
 #include "engine/http/conn/reply.h"
+#include "rpc/call_end.h"
 #include "rpc/rules.h"
 
 enum { POOL_MAX = 1024 };
