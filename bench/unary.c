@@ -7,8 +7,6 @@
 
 #include "server/settings/engines.h"
 
-static void on_start(struct mw_call *call) { mw_call_read(call); }
-
 static void on_message(struct mw_call *call, struct mw_slice bytes) {
   struct mw_status ok = {MW_CODE_OK, {NULL, 0}, {NULL, 0}};
   uint8_t *reply = mw_call_reserve(call, bytes.len);
@@ -17,11 +15,10 @@ static void on_message(struct mw_call *call, struct mw_slice bytes) {
   mw_call_finish(call, &ok);
 }
 
-static void on_end(struct mw_call *call) {}
 static void on_writable(struct mw_call *call) {}
 static void on_cancelled(struct mw_call *call, struct mw_status status) { mw_call_finish(call, &status); }
 
-static const struct mw_handler echo = {on_start, on_message, on_end, on_writable, on_cancelled};
+static const struct mw_handler echo = {.writable = on_writable, .cancelled = on_cancelled, .request = on_message};
 static const struct mw_service_type service = {.full_name = "race.Race"};
 static const struct mw_method_type methods[] = {
     {.name = "Hello", .path = "/race.Race/Hello", .service = &service},

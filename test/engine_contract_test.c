@@ -220,8 +220,8 @@ static void a_method_with_one_request_gets_one(void **state) {
   client_half_close(&client);
   client_read(&client);
   ends_with(MW_CODE_UNIMPLEMENTED, "no request message, the method takes one");
-  static const char *const names[] = {"Echo", "Down"};
-  for (size_t i = 0; i < 2; i++) {
+  static const char *const names[] = {"Echo", "Once", "Down"};
+  for (size_t i = 0; i < 3; i++) {
     start(names[i]);
     client_send(&client, "one", 3);
     client_send(&client, "two", 3);
@@ -264,6 +264,32 @@ static void a_read_after_the_only_message_ends(void **state) {
   UNTIL(&contract, script.ends == 1);
   reply(script.waiting, mw_slice_str("done"));
   ends_with(MW_CODE_OK, "");
+}
+
+static void a_handler_may_begin_with_its_request(void **state) {
+  start("Once");
+  client_request(&client, "hello");
+  ends_with(MW_CODE_OK, "");
+  assert_string_equal(client.last, "hello");
+  assert_int_equal(script.messages, 1);
+}
+
+static void a_call_that_ends_before_its_request_runs_no_handler(void **state) {
+  start("Once");
+  UNTIL(&contract, contract.dispatch.live == 1);
+  client_cancel(&client);
+  ends_with(MW_CODE_CANCELLED, NULL);
+  UNTIL(&contract, contract.dispatch.live == 0);
+  contract_call(&contract, &client, "Once", mw_clock_mono() + 300 * (int64_t)MW_NS_PER_MS, NULL);
+  UNTIL(&contract, contract.dispatch.live == 1);
+  ends_with(MW_CODE_DEADLINE_EXCEEDED, NULL);
+  UNTIL(&contract, contract.dispatch.live == 0);
+  start("Once");
+  UNTIL(&contract, contract.dispatch.live == 1);
+  mw_dispatch_cancel_all(&contract.dispatch, mw_status(MW_CODE_UNAVAILABLE, "closed for today"));
+  ends_with(MW_CODE_UNAVAILABLE, "closed for today");
+  assert_int_equal(contract.dispatch.live, 0);
+  assert_int_equal(script.messages + script.cancels, 0);
 }
 
 static void messages_wait_for_a_read(void **state) {
@@ -558,6 +584,8 @@ static const struct CMUnitTest calls[] = {
     CALL(a_message_over_the_limit_is_refused),
     CALL(a_draining_dispatch_refuses_calls),
     CALL(a_read_after_the_only_message_ends),
+    CALL(a_handler_may_begin_with_its_request),
+    CALL(a_call_that_ends_before_its_request_runs_no_handler),
     CALL(messages_wait_for_a_read),
     CALL(a_deadline_ends_the_call_on_both_sides),
     CALL(a_deadline_in_the_past_ends_the_call),

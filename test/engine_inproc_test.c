@@ -46,7 +46,7 @@ static void on_cancelled(struct mw_call *call, struct mw_status status) {
   f->cancelled++;
   mw_call_finish(call, &status);
 }
-static const struct mw_handler handler = {on_start, on_message, on_end, on_writable, on_cancelled};
+static const struct mw_handler handler = {on_start, on_message, on_end, on_writable, on_cancelled, NULL};
 static const struct mw_service_type service = {.full_name = "test.Echo"};
 static const struct mw_method_type method = {.name = "Get", .path = "/test.Echo/Get", .service = &service};
 

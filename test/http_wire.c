@@ -72,8 +72,8 @@ static void wire_on_cancelled(struct mw_call *call, struct mw_status status) { m
 /* ---- the server ---- */
 
 static int wire_add_methods(struct wire *wire) {
-  static const struct mw_handler handler = {wire_on_start, wire_on_message, wire_on_end, wire_on_writable,
-                                            wire_on_cancelled};
+  static const struct mw_handler handler = {wire_on_start,    wire_on_message,   wire_on_end,
+                                            wire_on_writable, wire_on_cancelled, NULL};
   static const struct mw_service_type service = {.full_name = "f.F"};
   static const struct mw_method_type methods[] = {
       {.name = "U", .path = "/f.F/U", .service = &service},

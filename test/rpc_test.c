@@ -59,7 +59,7 @@ static void on_cancelled(struct mw_call *call, struct mw_status status) {
 static void on_unpinned(void *arg) { seen.unpinned++; }
 static void on_idle(void *arg) { seen.idle++; }
 
-static const struct mw_handler handler = {on_start, on_message, on_end, on_writable, on_cancelled};
+static const struct mw_handler handler = {on_start, on_message, on_end, on_writable, on_cancelled, NULL};
 static const struct mw_service_type service;
 static const struct mw_method_type methods[] = {{.name = "Get", .path = "/test.Echo/Get", .service = &service},
                                                 {.name = "Put", .path = "/test.Echo/Put", .service = &service}};

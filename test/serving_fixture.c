@@ -110,13 +110,14 @@ static void open_start(struct mw_call *call) {
   script.waiting = call;
 }
 
-static const struct mw_handler echo = {h_start, echo_message, h_end, h_writable, h_cancelled};
-static const struct mw_handler waiter = {h_start, wait_message, h_end, h_writable, h_cancelled};
-static const struct mw_handler meta = {h_start, meta_message, h_end, h_writable, h_cancelled};
-static const struct mw_handler down = {h_start, down_message, h_end, down_writable, h_cancelled};
-static const struct mw_handler up = {h_start, up_message, up_end, h_writable, h_cancelled};
-static const struct mw_handler chat = {h_start, chat_message, chat_end, h_writable, h_cancelled};
-static const struct mw_handler opener = {open_start, up_message, up_end, h_writable, h_cancelled};
+static const struct mw_handler echo = {h_start, echo_message, h_end, h_writable, h_cancelled, NULL};
+static const struct mw_handler once = {NULL, NULL, h_end, h_writable, h_cancelled, echo_message};
+static const struct mw_handler waiter = {h_start, wait_message, h_end, h_writable, h_cancelled, NULL};
+static const struct mw_handler meta = {h_start, meta_message, h_end, h_writable, h_cancelled, NULL};
+static const struct mw_handler down = {h_start, down_message, h_end, down_writable, h_cancelled, NULL};
+static const struct mw_handler up = {h_start, up_message, up_end, h_writable, h_cancelled, NULL};
+static const struct mw_handler chat = {h_start, chat_message, chat_end, h_writable, h_cancelled, NULL};
+static const struct mw_handler opener = {open_start, up_message, up_end, h_writable, h_cancelled, NULL};
 
 static const struct mw_service_type service = {.full_name = "t.T"};
 
@@ -125,6 +126,7 @@ static const struct {
   const struct mw_handler *handler;
 } methods[] = {
     {{.name = "Echo", .path = "/t.T/Echo", .service = &service}, &echo},
+    {{.name = "Once", .path = "/t.T/Once", .service = &service}, &once},
     {{.name = "Wait", .path = "/t.T/Wait", .service = &service}, &waiter},
     {{.name = "Meta", .path = "/t.T/Meta", .service = &service}, &meta},
     {{.name = "Down", .path = "/t.T/Down", .service = &service, .server_streaming = true}, &down},

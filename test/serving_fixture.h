@@ -1,6 +1,7 @@
 /* Methods that a server of any engine serves, and a record of their handlers' events, with switches for tests.
  *
  *   /t.T/Echo  unary: returns the request
+ *   /t.T/Once  the same, by the handler's `request`
  *   /t.T/Wait  unary: leaves the call in script.waiting, for the test to finish
  *   /t.T/Meta  unary: returns the request's metadata, as headers and trailers, and NOT_FOUND with details
  *   /t.T/Down  server streaming: sends script.down messages

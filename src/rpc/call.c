@@ -66,7 +66,12 @@ void mw_call_on_message(struct mw_call *call, struct mw_slice bytes) {
   call->reading = false;
   if (call->finished || call->cancelled) return;
   call->received++;
-  call->route->handler->message(call, bytes);
+  if (call->awaiting) {
+    call->awaiting = false;
+    call->route->handler->request(call, bytes);
+  } else {
+    call->route->handler->message(call, bytes);
+  }
 }
 
 void mw_call_on_end(struct mw_call *call) {
@@ -96,7 +101,11 @@ void mw_call_on_cancel(struct mw_call *call, struct mw_status status) {
   call->cancelled = true;
   call->end = mw_status_copy(&call->arena, &status);
   call->reading = false;
-  call->route->handler->cancelled(call, status);
+  if (call->awaiting) {
+    mw_call_finish(call, &call->end);
+  } else {
+    call->route->handler->cancelled(call, status);
+  }
 }
 
 void mw_call_reject(struct mw_call *call, struct mw_status status) {

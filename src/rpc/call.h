@@ -14,6 +14,9 @@
  *   mw_call_on_cancel()  ------->  cancelled      reset, lost connection, deadline, drain: at most once
  *                        <-------  mw_call_finish exactly once, last; the call belongs to the engine again
  *
+ * A handler with `request` gets the only message of a method with one request by that single event, in place of start,
+ * read and message. If the call ends before, the handler does not run.
+ *
  * A handler must call mw_call_finish() exactly once in every case, also after `cancelled`. Then it must not touch the
  * call any more, and receives no events. Events may run from within an operation (a send that completes at once),
  * except that `message`, `end` and `cancelled` never run from within mw_call_read().
@@ -35,13 +38,15 @@ struct mw_dispatch;
 struct mw_route;
 struct mw_engine_call_ops;
 
-/* The implementation of a method. All functions are required. */
+/* The implementation of a method. `request` may be NULL. If it is not, `start` and `message` run for methods with a
+ * streamed request alone, and `end` if the handler reads again. All other functions are required. */
 struct mw_handler {
   void (*start)(struct mw_call *call);
   void (*message)(struct mw_call *call, struct mw_slice bytes);
   void (*end)(struct mw_call *call);
   void (*writable)(struct mw_call *call);
   void (*cancelled)(struct mw_call *call, struct mw_status status);
+  void (*request)(struct mw_call *call, struct mw_slice bytes); /* begins a call of a method with one request */
 };
 
 struct mw_call {
@@ -65,8 +70,9 @@ struct mw_call {
   const char *reply_encoding;   /* set by mw_call_set_compression(); NULL for none */
 
   bool headers_sent;
-  bool reading; /* a read is under way */
-  bool ended;   /* the client has half-closed */
+  bool reading;  /* a read is under way */
+  bool awaiting; /* the handler has `request` and has not begun */
+  bool ended;    /* the client has half-closed */
   bool cancelled;
   bool rejected;        /* `end` replaces any status of the handler */
   struct mw_status end; /* of a cancelled call: its status unless the handler returns another error; in the arena */

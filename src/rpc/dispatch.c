@@ -175,7 +175,12 @@ static void enter(struct mw_dispatch *dispatch, struct mw_call *call, const stru
   route->router->calls++;
   mw_dispatch_set_live(dispatch, dispatch->live + 1);
   mw_list_push(&dispatch->calls, &call->link);
-  route->handler->start(call);
+  call->awaiting = route->handler->request && mw_call_is_single(call);
+  if (call->awaiting) {
+    mw_call_read(call);
+  } else {
+    route->handler->start(call);
+  }
 }
 
 void mw_dispatch_start_at(struct mw_dispatch *dispatch, struct mw_call *call, const struct mw_route *route) {

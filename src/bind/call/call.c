@@ -298,13 +298,14 @@ static void start_fiber(struct mw_bind_call *c) {
 
 /* ---- events ---- */
 
-static void on_start(struct mw_call *call) {
+static void begin(struct mw_call *call, struct mw_slice request) {
   struct mw_bind_call *c = mw_arena_calloc(&call->arena, 1, sizeof *c);
   if (!c) {
     struct mw_status status = mw_status(MW_CODE_RESOURCE_EXHAUSTED, "out of memory for a call");
     mw_call_finish(call, &status);
     return;
   }
+  c->request = request;
   c->call = call;
   c->program = MW_CONTAINER(call->route->router, struct mw_program, router);
   c->method = call->route->method;
@@ -313,12 +314,10 @@ static void on_start(struct mw_call *call) {
   mw_list_init(&c->woken);
   mw_list_init(&c->children);
   call->state = c;
-  if (c->method->client_streaming) {
-    start_fiber(c);
-  } else {
-    mw_call_read(call);
-  }
+  start_fiber(c);
 }
+
+static void on_start(struct mw_call *call) { begin(call, mw_slice(NULL, 0)); }
 
 /* Keeps a message for the next receive(). */
 static void keep(struct mw_bind_call *c, struct mw_slice bytes) {
@@ -340,15 +339,7 @@ static void deliver(struct mw_bind_call *c, enum mw_bind_arrival arrived, struct
   mw_fiber_resume(receiver->fiber);
 }
 
-static void on_message(struct mw_call *call, struct mw_slice bytes) {
-  struct mw_bind_call *c = call->state;
-  if (c->method->client_streaming) {
-    deliver(c, MW_BIND_MESSAGE, bytes);
-  } else {
-    c->request = bytes;
-    start_fiber(c);
-  }
-}
+static void on_message(struct mw_call *call, struct mw_slice bytes) { deliver(call->state, MW_BIND_MESSAGE, bytes); }
 
 static void on_end(struct mw_call *call) { deliver(call->state, MW_BIND_END, mw_slice(NULL, 0)); }
 
@@ -399,8 +390,8 @@ static void on_cancelled(struct mw_call *call, struct mw_status status) {
   mw_fiber_kill(c->fiber, push_end, c);
 }
 
-const struct mw_handler mw_bind_handler = {on_start, on_message, on_end, on_writable, on_cancelled};
-const struct mw_handler mw_bind_builtin_handler = {on_start, on_message, on_end, on_writable, on_cancelled};
+const struct mw_handler mw_bind_handler = {on_start, on_message, on_end, on_writable, on_cancelled, begin};
+const struct mw_handler mw_bind_builtin_handler = {on_start, on_message, on_end, on_writable, on_cancelled, begin};
 
 void mw_bind_push_cut(lua_State *L, enum mw_cut why, const char *words, const char *place, const char *traceback) {
   char shown[256];

@@ -93,10 +93,6 @@ static void reply(struct mw_call *call, struct mw_slice bytes) {
   finish(call, MW_CODE_OK, "");
 }
 
-static void on_start(struct mw_call *call) { mw_call_read(call); }
-
-static void on_end(struct mw_call *call) {}
-
 static void on_writable(struct mw_call *call) {}
 
 static void on_cancelled(struct mw_call *call, struct mw_status status) { mw_call_finish(call, &status); }
@@ -228,9 +224,11 @@ static void on_watch_cancelled(struct mw_call *call, struct mw_status status) {
 
 /* ---- the service ---- */
 
-static const struct mw_handler check_handler = {on_start, on_check, on_end, on_writable, on_cancelled};
-static const struct mw_handler list_handler = {on_start, on_list, on_end, on_writable, on_cancelled};
-static const struct mw_handler watch_handler = {on_start, on_watch, on_end, on_watch_writable, on_watch_cancelled};
+static const struct mw_handler check_handler = {
+    .writable = on_writable, .cancelled = on_cancelled, .request = on_check};
+static const struct mw_handler list_handler = {.writable = on_writable, .cancelled = on_cancelled, .request = on_list};
+static const struct mw_handler watch_handler = {
+    .writable = on_watch_writable, .cancelled = on_watch_cancelled, .request = on_watch};
 
 void mw_health_init(struct mw_health *health, const struct mw_dispatch *dispatch, struct mw_loop *loop,
                     struct mw_store *const *store) {

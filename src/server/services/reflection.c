@@ -236,7 +236,7 @@ static void on_writable(struct mw_call *call) { mw_call_read(call); }
 
 static void on_cancelled(struct mw_call *call, struct mw_status status) { end(call, status); }
 
-const struct mw_handler mw_reflection_handler = {on_start, on_message, on_end, on_writable, on_cancelled};
+const struct mw_handler mw_reflection_handler = {on_start, on_message, on_end, on_writable, on_cancelled, NULL};
 
 void mw_reflection_init(struct mw_reflection *reflection, const struct mw_dispatch *dispatch) {
   *reflection = (struct mw_reflection){.dispatch = dispatch};

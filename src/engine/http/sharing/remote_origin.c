@@ -67,7 +67,7 @@ static void on_writable(struct mw_call *call) {
   remote->reported = sent;
 }
 
-static const struct mw_handler handler = {on_start, on_message, on_end, on_writable, send_cancelled};
+static const struct mw_handler handler = {on_start, on_message, on_end, on_writable, send_cancelled, NULL};
 
 /* The two kinds of methods that the origin's side distinguishes. */
 static const struct mw_method_type single = {.path = "", .client_streaming = false};
