@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/text.h"
 #include "bind/base/options.h"
 #include "bind/base/status.h"
 #include "bind/call/call.h"
@@ -220,7 +219,7 @@ static int l_metadata_values(lua_State *L) {
 }
 
 /* Pushes a table with the first value of each key. */
-static void push_metadata(lua_State *L, struct mw_bind_call *c) {
+static void push_metadata(lua_State *L, const struct mw_bind_object *object, struct mw_bind_call *c) {
   lua_createtable(L, 0, (int)c->call->request.len);
   for (size_t i = c->call->request.len; i-- > 0;) {
     const struct mw_metadata_entry *entry = &c->call->request.entries[i];
@@ -240,7 +239,7 @@ static int l_time_remaining(lua_State *L) {
   return 1;
 }
 
-static void push_deadline(lua_State *L, struct mw_bind_call *c) {
+static void push_deadline(lua_State *L, const struct mw_bind_object *object, struct mw_bind_call *c) {
   if (c->call->deadline == MW_NEVER) {
     lua_pushnil(L);
     return;
@@ -270,61 +269,72 @@ static bool push_remembered(lua_State *L, const char *name) {
   return false;
 }
 
+static void push_method(lua_State *L, const struct mw_bind_object *object, struct mw_bind_call *c) {
+  lua_pushstring(L, strrchr(object->path, '/') + 1);
+}
+
+static void push_service(lua_State *L, const struct mw_bind_object *object, struct mw_bind_call *c) {
+  lua_pushlstring(L, object->path + 1, (size_t)(strrchr(object->path, '/') - object->path - 1));
+}
+
+static void push_vars(lua_State *L, const struct mw_bind_object *object, struct mw_bind_call *c) { lua_newtable(L); }
+
+static void push_encoding(lua_State *L, const struct mw_bind_object *object, struct mw_bind_call *c) {
+  lua_pushstring(L, c->call->request_encoding ? c->call->request_encoding : "identity");
+}
+
+static void push_peer(lua_State *L, const struct mw_bind_object *object, struct mw_bind_call *c) {
+  lua_pushstring(L, c->call->peer);
+}
+
+/* From now on the id is in the call's log lines too. */
+static void push_trace_id(lua_State *L, const struct mw_bind_object *object, struct mw_bind_call *c) {
+  const char *id = mw_bind_call_trace_id(c, true);
+  lua_pushstring(L, id);
+  c->fiber->log.trace_id = id;
+  if (mw_bind_current_call(L) == c->call) mw_log_context()->trace_id = id;
+}
+
 /* Pushes mw.log of the program. The context of the call's fiber adds the call to each line. */
-static void push_log(lua_State *L, struct mw_bind_call *c) {
+static void push_log(lua_State *L, const struct mw_bind_object *object, struct mw_bind_call *c) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, c->program->modules_ref);
   lua_getfield(L, -1, "moonwire");
   lua_getfield(L, -1, "log");
 }
 
-static const char *field_at(const void *ctx, size_t i) { return ((const char *const *)ctx)[i]; }
+/* A field of the call object: a light userdata in the table of methods. */
+static const struct field {
+  const char *name;
+  void (*push)(lua_State *L, const struct mw_bind_object *object, struct mw_bind_call *c);
+  bool once;  /* made once, and readable after the end of the call if it was read before */
+  bool lasts; /* can be made after the end */
+} fields[] = {{"method", push_method, false, true},
+              {"service", push_service, false, true},
+              {"vars", push_vars, true, true},
+              {"deadline", push_deadline, false, false},
+              {"request_encoding", push_encoding, false, false},
+              {"metadata", push_metadata, true, false},
+              {"peer", push_peer, true, false},
+              {"trace_id", push_trace_id, true, false},
+              {"log", push_log, true, false}};
 
-/* Upvalue 1: the methods. */
-static int raise_unknown(lua_State *L, const char *name) {
-  static const char *const fields[] = {"method",   "service", "vars",     "deadline", "request_encoding",
-                                       "metadata", "peer",    "trace_id", "log"};
-  const char *near = mw_nearest(name, sizeof fields / sizeof *fields, field_at, fields);
-  if (!near) near = mw_guard_nearest(L, lua_upvalueindex(1), name);
-  return luaL_error(L, "call has no %s%s%s%s", name, near ? " (did you mean " : "", near ? near : "", near ? "?)" : "");
-}
-
-/* __index: a method, a field, or call.vars. Upvalue 1: the methods. */
+/* __index: a method or a field. Upvalue 1: the table of both. */
 static int l_index(lua_State *L) {
   lua_pushvalue(L, 2);
-  if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL) return 1;
+  int type = lua_rawget(L, lua_upvalueindex(1));
+  if (type == LUA_TFUNCTION) return 1;
   struct mw_bind_object *object = mw_bind_check_object(L);
-  const char *name = luaL_checkstring(L, 2);
+  if (type == LUA_TNIL) {
+    const char *name = luaL_checkstring(L, 2), *near = mw_guard_nearest(L, lua_upvalueindex(1), name);
+    return luaL_error(L, "call has no %s%s%s%s", name, near ? " (did you mean " : "", near ? near : "",
+                      near ? "?)" : "");
+  }
+  const struct field *field = lua_touserdata(L, -1);
   lua_settop(L, 2);
-  const char *slash = strrchr(object->path, '/');
-  if (strcmp(name, "method") == 0) return lua_pushstring(L, slash + 1), 1;
-  if (strcmp(name, "service") == 0) return lua_pushlstring(L, object->path + 1, (size_t)(slash - object->path - 1)), 1;
-  if (push_remembered(L, name)) return 1;
-  if (strcmp(name, "vars") == 0) {
-    lua_newtable(L);
-    remember(L, name);
-    return 1;
-  }
-  struct mw_bind_call *c = object->call;
-  if (!c) return 0;
-  if (strcmp(name, "deadline") == 0) return push_deadline(L, c), 1;
-  if (strcmp(name, "request_encoding") == 0) {
-    return lua_pushstring(L, c->call->request_encoding ? c->call->request_encoding : "identity"), 1;
-  }
-  if (strcmp(name, "metadata") == 0) {
-    push_metadata(L, c);
-  } else if (strcmp(name, "peer") == 0) {
-    lua_pushstring(L, c->call->peer);
-  } else if (strcmp(name, "trace_id") == 0) {
-    const char *id = mw_bind_call_trace_id(c, true);
-    lua_pushstring(L, id);
-    c->fiber->log.trace_id = id;
-    if (mw_bind_current_call(L) == c->call) mw_log_context()->trace_id = id;
-  } else if (strcmp(name, "log") == 0) {
-    push_log(L, c);
-  } else {
-    return raise_unknown(L, name);
-  }
-  remember(L, name);
+  if (field->once && push_remembered(L, field->name)) return 1;
+  if (!object->call && !field->lasts) return 0;
+  field->push(L, object, object->call);
+  if (field->once) remember(L, field->name);
   return 1;
 }
 
@@ -353,7 +363,15 @@ static void push_object_type(lua_State *L) {
                                      {NULL, NULL}};
   static const luaL_Reg metamethods[] = {
       {"__index", l_index}, {"__newindex", l_newindex}, {"__tostring", l_tostring}, {NULL, NULL}};
-  mw_bind_push_type(L, MW_BIND_CALL, methods, metamethods);
+  if (luaL_getmetatable(L, MW_BIND_CALL) != LUA_TNIL) return;
+  lua_pop(L, 1);
+  lua_newtable(L);
+  luaL_setfuncs(L, methods, 0);
+  for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+    lua_pushlightuserdata(L, (void *)(uintptr_t)&fields[i]);
+    lua_setfield(L, -2, fields[i].name);
+  }
+  mw_bind_make_type(L, MW_BIND_CALL, metamethods);
 }
 
 void mw_bind_push_call(lua_State *L, struct mw_bind_call *call) {
