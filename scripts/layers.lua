@@ -6,13 +6,6 @@ return {
       { "message/message_push", "message/wellknown_push" },
       { "message/message_read", "message/wellknown_read" },
     },
-    ["engine/core"] = {
-      { "call", "server" },
-      { "channel", "engine" },
-    },
-    ["engine/inproc"] = {
-      { "call", "handler" },
-    },
   },
   rooms = {},
 }

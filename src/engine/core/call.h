@@ -8,7 +8,9 @@
  *
  * Batches: one to receive, at most one to send, and one that waits for the call's end. That one is started only if the
  * handler waits or streams. A call that is answered within its only event has it in its final batch, together with
- * headers, message and status, which leave in one write. */
+ * headers, message and status, which leave in one write.
+ *
+ * call.c requests and receives, reply.c sends, call_life.c has what both use. */
 #ifndef MW_ENGINE_CORE_CALL_H
 #define MW_ENGINE_CORE_CALL_H
 
@@ -56,7 +58,10 @@ struct mw_core_call {
   struct mw_status status;  /* in the arena */
 };
 
-struct mw_core_call *mw_core_call_new(struct mw_core_engine *engine);
+/* Requests one more call from core. */
+void mw_core_call_request(struct mw_core_engine *engine);
+
+/* Frees a call of the pool. */
 void mw_core_call_free(struct mw_core_call *core);
 
 /* Starts the close batch of a call that waits in the run queue, so that a cancel of the client is detected. */

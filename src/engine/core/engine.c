@@ -16,36 +16,10 @@ enum {
 /* Turns core's log off, unless the environment turns it on. Failures are reported as a status or an mw_err. */
 static void be_quiet(void) { setenv("GRPC_VERBOSITY", "NONE", 0); }
 
-static void open_queue(struct mw_core_engine *engine) {
-  grpc_init();
-  mw_core_queue_init(&engine->queue);
-}
-
-static void close_queue(struct mw_core_engine *engine) {
-  mw_core_queue_fini(&engine->queue);
-  grpc_shutdown();
-}
-
-/* Runs the last events of the queue. The owners of their tags must still exist. */
-static void drain_queue(struct mw_core_engine *engine) {
-  mw_core_queue_shutdown(&engine->queue);
-  while (mw_core_queue_next(&engine->queue, -1)) continue;
-  close_queue(engine);
-}
-
-static void flush_all(void *arg) {
-  struct mw_core_engine *engine = arg;
-  struct mw_list *link;
-  while ((link = mw_list_shift(&engine->dirty))) {
-    struct mw_core_dirty *dirty = MW_CONTAINER(link, struct mw_core_dirty, link);
-    dirty->flush(dirty);
-  }
-}
-
 /* Runs after each round of events. Calls are watched only once they wait for long, because that costs a batch each. */
 static void flush_serving(void *arg) {
   struct mw_core_engine *engine = arg;
-  flush_all(engine);
+  mw_core_engine_flush(engine);
   if (engine->dispatch->queue.over && ++engine->left == MW_CORE_FEW) mw_core_server_await(engine);
   if (!engine->dispatch->queue.behind && !engine->dispatch->queue.over) engine->left = 0;
 }
@@ -53,21 +27,13 @@ static void flush_serving(void *arg) {
 /* ---- opening ---- */
 
 static int open_serving(struct mw_core_engine *engine, const struct mw_engine_config *config, struct mw_err *err) {
-  open_queue(engine);
+  mw_core_engine_open_queue(engine);
   int rc = mw_core_poll_init(&engine->poll, &engine->queue, engine->loop, engine->dispatch, flush_serving, engine, err);
   if (rc == 0) {
     rc = mw_core_server_init(engine, config, err);
     if (rc != 0) mw_core_poll_fini(&engine->poll);
   }
-  if (rc != 0) drain_queue(engine);
-  return rc;
-}
-
-int mw_core_engine_prepare(struct mw_core_engine *engine, struct mw_err *err) {
-  if (engine->dispatch || engine->guest) return 0;
-  open_queue(engine);
-  int rc = mw_core_embedded_new(&engine->guest, &engine->queue, engine->loop, flush_all, engine, err);
-  if (rc != 0) drain_queue(engine);
+  if (rc != 0) mw_core_engine_drain_queue(engine);
   return rc;
 }
 
@@ -129,14 +95,14 @@ static void close_serving(struct mw_core_engine *engine) {
   mw_core_server_fini(engine);
   while (!mw_list_empty(&engine->client_calls)) mw_core_queue_next(&engine->queue, -1);
   mw_core_poll_fini(&engine->poll);
-  drain_queue(engine);
+  mw_core_engine_drain_queue(engine);
 }
 
 static void close_guest(struct mw_core_engine *engine) {
   while (!mw_list_empty(&engine->client_calls)) mw_core_embedded_wait(engine->guest);
   mw_core_queue_shutdown(&engine->queue);
   mw_core_embedded_free(engine->guest);
-  close_queue(engine);
+  mw_core_engine_close_queue(engine);
 }
 
 static void engine_close(struct mw_engine *base) {

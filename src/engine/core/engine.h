@@ -45,6 +45,20 @@ static inline struct mw_core_engine *mw_core_engine_of(struct mw_engine *engine)
   return MW_CONTAINER(engine, struct mw_core_engine, base);
 }
 
+/* ---- engine_state.c ---- */
+
+/* Initialises the library and the queue. */
+void mw_core_engine_open_queue(struct mw_core_engine *engine);
+
+/* Frees a queue that is shut down and empty, and the library. */
+void mw_core_engine_close_queue(struct mw_core_engine *engine);
+
+/* Shuts the queue down, runs its last events, and closes it. The owners of their tags must still exist. */
+void mw_core_engine_drain_queue(struct mw_core_engine *engine);
+
+/* Flushes all calls with something to send. `engine` is a struct mw_core_engine. */
+void mw_core_engine_flush(void *engine);
+
 /* Prepares for the first channel; does nothing for later ones. Returns 0, MW_EIO or MW_ENOMEM. */
 int mw_core_engine_prepare(struct mw_core_engine *engine, struct mw_err *err);
 

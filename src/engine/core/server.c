@@ -15,32 +15,6 @@ enum { PENDING = 64, MAX_METADATA = 16 * 1024, PING_STRIKES = 2, STREAMS = 256, 
 /* The default of limits.buffer_bytes. */
 enum { BUFFER_BYTES = 16 * 1024 * 1024 };
 
-/* ---- calls ---- */
-
-void mw_core_server_request(struct mw_core_engine *engine) {
-  struct mw_core_server *server = &engine->server;
-  if (server->draining) return;
-  struct mw_list *pooled = mw_list_shift(&server->pool);
-  if (pooled) server->n_pool--;
-  struct mw_core_call *core = pooled ? MW_CONTAINER(pooled, struct mw_core_call, link) : mw_core_call_new(engine);
-  if (!core) return; /* one pending request less; a call that ends makes a new one */
-  grpc_call_details_init(&core->details);
-  grpc_metadata_array_init(&core->metadata);
-  grpc_call_error error = grpc_server_request_call(server->grpc, &core->grpc, &core->details, &core->metadata,
-                                                   engine->queue.cq, engine->queue.cq, &core->requested);
-  assert(error == GRPC_CALL_OK);
-  (void)error;
-  mw_list_push(&server->calls, &core->link);
-  server->n_calls++;
-}
-
-struct mw_run_lane *mw_core_server_lane(struct mw_core_engine *engine, const char *peer) {
-  struct mw_core_server *server = &engine->server;
-  uint64_t hash = server->seed;
-  for (const char *at = peer ? peer : ""; *at; at++) hash = (hash ^ (uint8_t)*at) * 0x100000001b3;
-  return &server->lanes[(hash ^ hash >> 32) % MW_CORE_LANES];
-}
-
 /* ---- opening ---- */
 
 static grpc_arg integer(const char *key, size_t value) {
@@ -134,7 +108,7 @@ int mw_core_server_accept_from(struct mw_core_engine *engine, int fd, const char
 
 void mw_core_server_start(struct mw_core_engine *engine) {
   grpc_server_start(engine->server.grpc);
-  for (int i = 0; i < PENDING; i++) mw_core_server_request(engine);
+  for (int i = 0; i < PENDING; i++) mw_core_call_request(engine);
 }
 
 void mw_core_server_drain(struct mw_core_engine *engine) {

@@ -62,13 +62,7 @@ bool mw_core_server_is_idle(const struct mw_core_engine *engine);
 /* Cancels the remaining calls and runs the last events of the server. */
 void mw_core_server_fini(struct mw_core_engine *engine);
 
-/* Returns the lane for the calls of a peer, which may be NULL. */
-struct mw_run_lane *mw_core_server_lane(struct mw_core_engine *engine, const char *peer);
-
 /* Watches all calls that wait in the run queue for a cancel. */
 void mw_core_server_await(struct mw_core_engine *engine);
-
-/* Requests one more call from core. */
-void mw_core_server_request(struct mw_core_engine *engine);
 
 #endif

@@ -52,33 +52,14 @@ struct mw_client_call {
   bool shown_headers, done; /* these events were reported to the client */
 };
 
-int mw_inproc_call_start(struct mw_channel *channel, const struct mw_client_request *request,
-                         const struct mw_client_events *events, void *user, struct mw_client_call **out,
-                         struct mw_err *err);
-
 /* Ends the call early, with a status for each side. Does nothing if `done` was reported or an early end is due. */
 void mw_inproc_call_end(struct mw_client_call *call, struct mw_status client, struct mw_status server);
 
-/* The client's operations, of rpc/channel.h. */
-uint8_t *mw_inproc_call_reserve(struct mw_client_call *call, size_t size);
-bool mw_inproc_call_send(struct mw_client_call *call);
-bool mw_inproc_call_over(const struct mw_client_call *call);
-void mw_inproc_call_half_close(struct mw_client_call *call);
-void mw_inproc_call_read(struct mw_client_call *call);
-struct mw_client_failure mw_inproc_call_fate(const struct mw_client_call *call);
-void mw_inproc_call_cancel(struct mw_client_call *call);
-void mw_inproc_call_release(struct mw_client_call *call);
-
-/* ---- the server's end (handler.c) ---- */
-
-/* The operations of rpc/engine.h. */
-extern const struct mw_engine_call_ops mw_inproc_call_ops;
-
-/* Runs the next event of the server's end. */
-void mw_inproc_step_server(struct mw_client_call *call);
-
 /* Returns the status for a message longer than `limit`; its text is in the call's arena. */
 struct mw_status mw_inproc_too_long(struct mw_client_call *call, size_t limit);
+
+/* Frees a call that is finished, and released by its client. */
+void mw_inproc_call_free(struct mw_client_call *call);
 
 /* Schedules a step. */
 void mw_inproc_call_wake(struct mw_client_call *call);

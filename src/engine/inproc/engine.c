@@ -1,6 +1,6 @@
 #include <stdlib.h>
 
-#include "engine/inproc/call.h"
+#include "engine/inproc/client.h"
 #include "engine/inproc/inproc.h"
 #include "rpc/rules.h"
 

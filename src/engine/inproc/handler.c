@@ -1,8 +1,6 @@
-/* The server's end of a call: the handler's operations and events. */
-#include <stdio.h>
+#include "engine/inproc/handler.h"
 
 #include "base/clock.h"
-#include "engine/inproc/call.h"
 #include "rpc/rules.h"
 
 static struct mw_client_call *call_of(struct mw_call *call) { return MW_CONTAINER(call, struct mw_client_call, call); }
@@ -33,13 +31,6 @@ const struct mw_engine_call_ops mw_inproc_call_ops = {op_read, op_reserve, op_se
 /* ---- events ---- */
 
 static void reject(struct mw_client_call *c, struct mw_status status) { mw_inproc_call_end(c, status, status); }
-
-struct mw_status mw_inproc_too_long(struct mw_client_call *c, size_t limit) {
-  char words[80];
-  snprintf(words, sizeof words, "message longer than the limit of %zu bytes", limit);
-  struct mw_status status = mw_status(MW_CODE_RESOURCE_EXHAUSTED, words);
-  return mw_status_copy(&c->call.arena, &status);
-}
 
 static void deliver(struct mw_client_call *c) {
   struct mw_inproc_message *message = mw_inproc_queue_shift(&c->to_server);
