@@ -69,7 +69,7 @@ static void on_held(void *arg) {
 /* Returns true while the call may have a stream whose headers are not written. Without a connection it has no
  * stream. */
 static bool may_be_idle(const struct mw_client_call *call) {
-  if (!call->started || call->first_ended || call->has_headers || call->has_status) return false;
+  if (call->first != MW_CORE_FIRST_STARTED || call->has_headers || call->has_status) return false;
   return !call->channel || grpc_channel_check_connectivity_state(call->channel->grpc, 0) == GRPC_CHANNEL_READY;
 }
 
@@ -153,7 +153,7 @@ static void on_deadline(void *arg) {
   struct mw_status status = deadline_exceeded();
   call->deadline = NULL;
   enter(call);
-  if (call->started) cancel(call);
+  if (call->first != MW_CORE_FIRST_DUE) cancel(call);
   report_done(call, &status);
   leave(call);
 }
@@ -188,7 +188,7 @@ static void receive(struct mw_client_call *call) {
 static void report(struct mw_client_call *call) {
   if (!call->has_headers || call->done) return;
   if (call->has_status && call->code != GRPC_STATUS_OK) {
-    if (call->code == GRPC_STATUS_UNAVAILABLE && call->started && !call->first_ended) return; /* fate() needs `out` */
+    if (call->code == GRPC_STATUS_UNAVAILABLE && call->first == MW_CORE_FIRST_STARTED) return; /* for fate() */
     struct mw_status status = status_of(call);
     report_done(call, &status);
     return;
@@ -261,22 +261,23 @@ static bool goes_with_headers(const struct mw_client_call *call) {
  * that they share a write. The first may not: its batch completes when the headers are written, which that would
  * delay. */
 static void pump(struct mw_client_call *call) {
-  if (!call->started && (call->done || call->expired)) return;
+  bool first = call->first == MW_CORE_FIRST_DUE;
+  if (first && (call->done || call->expired)) return;
   struct mw_core_batch batch;
   mw_core_batch_init(&batch);
-  bool first = !call->started;
   if (first) mw_core_batch_send_headers(&batch, &call->request, call->encoding, call->flags, &call->arena);
   bool waits = call->sending || (first && !goes_with_headers(call));
   grpc_byte_buffer *message = waits ? NULL : mw_core_outbox_shift(&call->outbox).message;
   if (first) call->with_message = message != NULL;
   bool hint = !first && call->outbox.len > 0;
   if (message) mw_core_batch_send_message(&batch, message, hint ? GRPC_WRITE_BUFFER_HINT : 0);
-  if (!call->sending && call->want_close && !call->sent_close && call->outbox.len == 0) {
-    call->sent_close = true;
+  if (!call->sending && call->half_close == MW_CORE_HALF_CLOSE_DUE && call->outbox.len == 0) {
+    call->half_close = MW_CORE_HALF_CLOSED;
     mw_core_batch_send_close(&batch);
   }
   if (batch.n > 0) {
-    call->started = call->sending = true;
+    call->sending = true;
+    if (first) call->first = MW_CORE_FIRST_STARTED;
     start(call, &batch, &call->sent);
   }
   if (first) {
@@ -294,11 +295,9 @@ static void flush(struct mw_core_dirty *dirty) { pump(MW_CONTAINER(dirty, struct
 
 static void on_sent(struct mw_core_tag *tag, bool ok) {
   struct mw_client_call *call = MW_CONTAINER(tag, struct mw_client_call, sent);
-  bool first = !call->first_ended;
   call->sending = false;
-  if (first) {
-    call->first_ended = true;
-    call->out = ok;
+  if (call->first == MW_CORE_FIRST_STARTED) {
+    call->first = ok ? MW_CORE_FIRST_SENT : MW_CORE_FIRST_FAILED;
     if (call->held) cancel_now(call);
     report(call);
   }
@@ -321,7 +320,7 @@ uint8_t *mw_core_client_call_reserve(struct mw_client_call *call, size_t size) {
 
 bool mw_core_client_call_send(struct mw_client_call *call) {
   if (call->done) return false;
-  assert(call->has_reserved && !call->want_close);
+  assert(call->has_reserved && call->half_close == MW_CORE_REQUEST_OPEN);
   if (call->has_status) return true;
   call->has_reserved = false;
   if (!mw_core_outbox_push(&call->outbox, mw_core_message_new(call->reserved), 0)) {
@@ -337,8 +336,8 @@ bool mw_core_client_call_send(struct mw_client_call *call) {
 bool mw_core_client_call_over(const struct mw_client_call *call) { return call->done || call->has_status; }
 
 void mw_core_client_call_half_close(struct mw_client_call *call) {
-  if (call->done || call->want_close) return;
-  call->want_close = true;
+  if (call->done || call->half_close != MW_CORE_REQUEST_OPEN) return;
+  call->half_close = MW_CORE_HALF_CLOSE_DUE;
   mw_core_engine_mark(call->engine, &call->dirty);
 }
 
@@ -360,12 +359,13 @@ void mw_core_client_call_read(struct mw_client_call *call) {
  * call is not retried. */
 static enum mw_client_progress reach_of(const struct mw_client_call *call) {
   struct mw_slice words = mw_core_slice_view(&call->details);
+  bool is_out = call->first == MW_CORE_FIRST_SENT;
   if (call->code != GRPC_STATUS_UNAVAILABLE || call->headers.count > 0 || call->trailers.count > 0) {
     return MW_REACH_SERVER;
   }
   if (mw_slice_eq_str(words, "Received RST_STREAM with error code 7")) return MW_REACH_REFUSED;
-  if (mw_slice_eq_str(words, "GOAWAY received")) return call->out ? MW_REACH_REFUSED : MW_REACH_NONE;
-  if (call->out || (call->with_message && !call->single)) return MW_REACH_SERVER;
+  if (mw_slice_eq_str(words, "GOAWAY received")) return is_out ? MW_REACH_REFUSED : MW_REACH_NONE;
+  if (is_out || (call->with_message && !call->single)) return MW_REACH_SERVER;
   static const char *const lost[] = {"Transport closed", "Stream IDs exhausted", "Socket closed",
                                      "Connection reset by peer", "Broken pipe"};
   for (size_t i = 0; i < sizeof lost / sizeof *lost; i++) {

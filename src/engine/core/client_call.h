@@ -12,6 +12,11 @@
 #include "engine/core/channel.h"
 #include "engine/core/outbox.h"
 
+/* The first batch has the headers, and a first message that goes with them. */
+enum mw_core_first_batch { MW_CORE_FIRST_DUE, MW_CORE_FIRST_STARTED, MW_CORE_FIRST_SENT, MW_CORE_FIRST_FAILED };
+
+enum mw_core_half_close { MW_CORE_REQUEST_OPEN, MW_CORE_HALF_CLOSE_DUE, MW_CORE_HALF_CLOSED };
+
 struct mw_client_call {
   struct mw_core_engine *engine; /* NULL once the call is settled: core is done with it */
   struct mw_channel *channel;    /* NULL once it is closed */
@@ -45,13 +50,11 @@ struct mw_client_call {
   size_t max_receive_bytes;
   const char *encoding_seen; /* encoding of the newest message */
 
-  bool started;      /* headers are passed to core */
-  bool out;          /* the first batch was sent: the headers, and a first message that went with them */
-  bool first_ended;  /* the first batch was sent or has failed */
+  enum mw_core_first_batch first;
   bool with_message; /* the first batch has a message */
-  bool sending;      /* a batch of send operations is under way */
-  bool stalled;      /* send() has returned false: `writable` is due */
-  bool want_close, sent_close;
+  enum mw_core_half_close half_close;
+  bool sending;   /* a batch of send operations is under way */
+  bool stalled;   /* send() has returned false: `writable` is due */
   bool want_read; /* the caller waits for a message */
   bool receiving; /* a batch to receive a message is under way */
   bool ended;     /* no more messages follow */

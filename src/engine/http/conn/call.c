@@ -99,9 +99,11 @@ static void clear(struct mw_http_call *c) {
   c->consumed = 0;
   c->data_bytes = 0;
   c->input.since = c->output.since = 0;
-  c->complete = c->begun = c->second_message = c->running = c->lost = false;
+  c->phase = MW_HTTP_REQUEST_OPEN;
+  c->headers = MW_HTTP_HEADERS_NONE;
+  c->second_message = c->running = c->lost = false;
   c->compressed = false;
-  c->headers_submitted = c->headers_sent = c->response_done = c->deferred = c->finishing = false;
+  c->response_done = c->deferred = c->finishing = false;
   c->call.finished = c->call.cancelled = c->call.reading = false;
   c->call.received = 0;
   c->call.deadline = MW_NEVER;
@@ -139,8 +141,8 @@ void mw_http_call_keep_data(struct mw_http_call *c) {
 }
 
 void mw_http_call_take_frame(struct mw_http_call *c, bool end) {
-  if (!c->complete) {
-    c->complete = true;
+  if (c->phase == MW_HTTP_REQUEST_OPEN) {
+    c->phase = MW_HTTP_REQUEST_COMPLETE;
     c->call.arrived = c->conn->arrived;
     c->call.deadline = mw_time_add(c->call.arrived, c->request.timeout);
   }
@@ -286,7 +288,7 @@ static void op_read(struct mw_call *call) {
 
 /* Returns true while the handler waits for a message that the client has begun, or for the only one of a request. */
 static bool owes_input(const struct mw_http_call *c) {
-  if (!c->begun || !c->call.reading || c->call.finished || c->call.cancelled) return false;
+  if (c->phase != MW_HTTP_REQUEST_BEGUN || !c->call.reading || c->call.finished || c->call.cancelled) return false;
   if (!mw_list_empty(&c->reservation.link)) return false; /* the quota holds the client back */
   return mw_call_is_single(&c->call) || mw_http_reader_held(&c->reader) > 0;
 }
@@ -351,7 +353,7 @@ static void report_sent(struct mw_http_call *c) {
 static void begin(struct mw_http_call *c) {
   struct mw_call *call = &c->call;
   struct mw_http_engine *engine = c->conn->engine;
-  c->begun = true;
+  c->phase = MW_HTTP_REQUEST_BEGUN;
   call->ops = &ops;
   call->path = c->request.path;
   call->peer = c->conn->peer;
@@ -396,8 +398,8 @@ void mw_http_call_watch_response(struct mw_http_call *c) {
 static void run(struct mw_run_item *item) {
   struct mw_http_call *c = MW_CONTAINER(item, struct mw_http_call, item);
   c->running = true;
-  if (!c->begun && c->complete && !c->lost) begin(c);
-  if (c->begun) {
+  if (c->phase == MW_HTTP_REQUEST_COMPLETE && !c->lost) begin(c);
+  if (c->phase == MW_HTTP_REQUEST_BEGUN) {
     report_sent(c);
     if (is_expired(c)) expire_now(c);
     mw_send_backlog_report(&c->backlog_share, &c->call);

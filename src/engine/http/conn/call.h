@@ -1,6 +1,6 @@
 /* A stream that is a gRPC call. Implements the operations of rpc/engine.h.
  *
- * Life: open while its headers arrive; begun once the handler has it, or it was refused. It ends in two steps, in
+ * Life: see enum mw_http_request_phase. It ends in two steps, in
  * either order: the handler finishes, and the stream is closed (normally, by a reset, or with the connection). Then the
  * call goes back to the pool.
  *
@@ -18,6 +18,14 @@
 #include "engine/http/h2/outbox.h"
 #include "engine/http/h2/request.h"
 #include "engine/http/limits/stall.h"
+
+enum mw_http_request_phase {
+  MW_HTTP_REQUEST_OPEN,     /* its headers arrive */
+  MW_HTTP_REQUEST_COMPLETE, /* all headers have arrived; the call waits in the run queue */
+  MW_HTTP_REQUEST_BEGUN     /* its handler has it, or it was refused */
+};
+
+enum mw_http_headers_phase { MW_HTTP_HEADERS_NONE, MW_HTTP_HEADERS_SUBMITTED /* to nghttp2 */, MW_HTTP_HEADERS_SENT };
 
 struct mw_http_call {
   struct mw_call call;
@@ -49,19 +57,17 @@ struct mw_http_call {
   uint64_t input_messages; /* messages received at the last check of `input` */
 
   /* Receiving. */
-  bool complete; /* all headers have arrived */
-  bool begun;
+  enum mw_http_request_phase phase;
   bool second_message; /* more bytes follow the request's only message, which was taken from the reader */
   bool running;        /* the call's item runs */
   bool lost;           /* the stream is closed */
   bool compressed;     /* a message of the client was compressed; so replies are by default */
 
   /* Sending. */
-  bool headers_submitted; /* headers are submitted to nghttp2 */
-  bool headers_sent;      /* headers are sent */
-  bool response_done;     /* all of the response is sent; a long rest of the request resets the stream */
-  bool deferred;          /* nghttp2 waits for nghttp2_session_resume_data() */
-  bool finishing;         /* `status` follows the outbox */
+  enum mw_http_headers_phase headers;
+  bool response_done; /* all of the response is sent; a long rest of the request resets the stream */
+  bool deferred;      /* nghttp2 waits for nghttp2_session_resume_data() */
+  bool finishing;     /* `status` follows the outbox */
 };
 
 /* A stream opens. Returns NULL without memory. */
@@ -101,7 +107,7 @@ static inline void mw_http_call_count(struct mw_http_call *call) {
 
 /* Returns true once the call can be recycled. */
 static inline bool mw_http_call_is_over(const struct mw_http_call *c) {
-  return c->lost && (!c->begun || c->call.finished);
+  return c->lost && (c->phase != MW_HTTP_REQUEST_BEGUN || c->call.finished);
 }
 
 #endif

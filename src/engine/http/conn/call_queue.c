@@ -4,7 +4,8 @@
 
 static void queue(struct mw_http_call *c) {
   struct mw_run_queue *queue = &c->conn->engine->dispatch->queue;
-  bool request = mw_call_is_request(&c->call, c->begun), first = request && mw_dispatch_is_priority(c->request.path);
+  bool request = mw_call_is_request(&c->call, c->phase == MW_HTTP_REQUEST_BEGUN);
+  bool first = request && mw_dispatch_is_priority(c->request.path);
   c->item.deadline = request ? c->call.deadline : MW_NEVER;
   c->item.arrived = request ? c->call.arrived : c->conn->arrived;
   mw_run_lane_add(first ? &queue->first : &c->conn->lane, &c->item);
@@ -15,7 +16,7 @@ void mw_http_call_queue(struct mw_http_call *c) {
   if (mw_http_call_is_over(c)) {
     mw_run_item_remove(&c->item);
     mw_http_turn_add(&c->conn->engine->turn.recyclable, &c->item.link);
-  } else if (!c->item.lane && (c->begun || c->complete)) {
+  } else if (!c->item.lane && c->phase != MW_HTTP_REQUEST_OPEN) {
     queue(c);
   }
 }

@@ -34,7 +34,7 @@ static int submit_trailers(struct mw_http_call *c) {
 static ssize_t read_outbox(nghttp2_session *ng, int32_t stream, uint8_t *buf, size_t most, uint32_t *flags,
                            nghttp2_data_source *source, void *user) {
   struct mw_http_call *c = source->ptr;
-  c->headers_sent = true;
+  c->headers = MW_HTTP_HEADERS_SENT;
   if (!mw_http_batch_has_room(&c->conn->engine->batch)) return NGHTTP2_ERR_PAUSE;
   size_t n = c->outbox.bytes < most ? c->outbox.bytes : most;
   *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
@@ -79,7 +79,7 @@ static enum mw_compression choose_compression(const struct mw_http_call *c) {
 }
 
 static void submit_headers(struct mw_http_call *c) {
-  c->headers_submitted = true;
+  c->headers = MW_HTTP_HEADERS_SUBMITTED;
   c->compression = choose_compression(c);
   nghttp2_data_provider provider = {.source.ptr = c, .read_callback = read_outbox};
   struct mw_http_fields fields;
@@ -90,7 +90,7 @@ static void submit_headers(struct mw_http_call *c) {
 
 /* Submits the headers, or resumes the deferred data source. */
 static void resume(struct mw_http_call *c) {
-  if (!c->headers_submitted) {
+  if (c->headers == MW_HTTP_HEADERS_NONE) {
     submit_headers(c);
   } else if (c->deferred) {
     c->deferred = false;
@@ -123,7 +123,7 @@ static void compress(struct mw_http_call *c) {
 void mw_http_reply_send(struct mw_call *call, unsigned flags) {
   struct mw_http_call *c = call_of(call);
   if (c->lost) return; /* run() cancels the call soon */
-  if (!c->headers_submitted) submit_headers(c);
+  if (c->headers == MW_HTTP_HEADERS_NONE) submit_headers(c);
   if (c->compression != MW_COMPRESSION_IDENTITY && !(flags & MW_SEND_PLAIN)) compress(c);
   mw_http_outbox_push(&c->outbox);
   mw_http_call_count(c);
@@ -138,7 +138,7 @@ static int submit_trailers_only(struct mw_http_call *c) {
   struct mw_http_fields fields;
   struct mw_arena *arena = &c->call.arena;
   nghttp2_session *ng = ng_of(c);
-  c->headers_submitted = true;
+  c->headers = MW_HTTP_HEADERS_SUBMITTED;
   if (c->call.headers.len == 0) {
     int rc = mw_http_response_trailers_only(&fields, &c->status, &c->call.headers, &c->call.trailers, arena);
     return rc == 0 ? nghttp2_submit_response(ng, c->stream, fields.nv, fields.len, NULL) : rc;
@@ -158,7 +158,7 @@ void mw_http_reply_finish(struct mw_call *call, const struct mw_status *status) 
     resume(c);
     return;
   }
-  check(c, c->headers_submitted ? submit_trailers(c) : submit_trailers_only(c));
+  check(c, c->headers == MW_HTTP_HEADERS_NONE ? submit_trailers_only(c) : submit_trailers(c));
   mw_http_conn_mark(c->conn);
 }
 
@@ -177,7 +177,7 @@ static ssize_t read_text(nghttp2_session *ng, int32_t stream, uint8_t *buf, size
 void mw_http_reply_refuse(struct mw_http_call *c, const struct mw_http_refusal *refusal) {
   struct mw_http_fields fields;
   int rc = mw_http_response_refusal(&fields, refusal, &c->call.arena);
-  c->headers_submitted = true;
+  c->headers = MW_HTTP_HEADERS_SUBMITTED;
   c->status = refusal->status;
   nghttp2_data_provider text = {.source.ptr = c, .read_callback = read_text};
   if (rc == 0) {

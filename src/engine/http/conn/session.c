@@ -120,13 +120,14 @@ static int take_ping(struct mw_http_session *session, const nghttp2_ping *ping) 
 
 /* Returns true for a cancel that costs the client nothing, see flood.h. */
 static bool is_free(const struct mw_http_session *session, const struct mw_http_call *call) {
-  return call->headers_sent || session->frames.flood.now - call->opened >= MW_HTTP_FLOOD_FREE_MS;
+  return call->headers == MW_HTTP_HEADERS_SENT || session->frames.flood.now - call->opened >= MW_HTTP_FLOOD_FREE_MS;
 }
 
 static int take_reset(struct mw_http_session *session, int32_t stream) {
   const struct mw_http_call *call = call_of(session, stream);
   if (session->injecting || (call && is_free(session, call))) return 0;
-  bool begun = call && (call->begun || call->opened != session->frames.flood.now); /* or it waits in the run queue */
+  /* or it waits in the run queue */
+  bool begun = call && (call->phase == MW_HTTP_REQUEST_BEGUN || call->opened != session->frames.flood.now);
   if (mw_http_flood_count_reset(&session->frames.flood, begun) == MW_HTTP_LIMIT_NONE) return 0;
   mw_http_session_fail(session, NGHTTP2_ENHANCE_YOUR_CALM, MW_HTTP_REASON_RESETS);
   return NGHTTP2_ERR_CALLBACK_FAILURE;
