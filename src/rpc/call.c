@@ -4,6 +4,24 @@
 
 #include "rpc/call_end.h"
 #include "rpc/engine.h"
+#include "rpc/forward.h"
+
+void mw_call_prepare(struct mw_call *call) {
+  call->dispatch = NULL;
+  call->forwarder = NULL;
+  mw_list_init(&call->link);
+  call->route = NULL;
+  call->handler = NULL;
+  call->state = NULL;
+  call->id = 0;
+  call->headers = call->trailers = (struct mw_metadata){0};
+  call->headers_sent = call->reading = call->awaiting = call->ended = false;
+  call->cancelled = call->rejected = call->finished = call->last = call->stalled = false;
+  call->request_encoding = call->reply_encoding = NULL;
+  call->unsent = 0;
+  call->unsent_bytes = call->reserved = 0;
+  call->received = call->sent = 0;
+}
 
 void mw_call_read(struct mw_call *call) {
   assert(!call->reading && !call->ended && !call->finished);
@@ -37,7 +55,7 @@ bool mw_call_send(struct mw_call *call, unsigned flags) {
   call->unsent_bytes += call->reserved;
   call->reserved = 0;
   call->ops->send(call, flags);
-  call->stalled = call->unsent >= call->dispatch->send_limit || call->unsent_bytes >= MW_CALL_UNSENT_BYTES;
+  call->stalled = call->unsent >= call->send_limit || call->unsent_bytes >= MW_CALL_UNSENT_BYTES;
   return !call->stalled;
 }
 
@@ -59,7 +77,11 @@ void mw_call_finish(struct mw_call *call, const struct mw_status *status) {
   if (call->cancelled && status->code == MW_CODE_OK) status = &call->end; /* the handler only stopped */
   struct mw_status shown = call->rejected ? call->end : *status;
   shown.message = mw_status_message_cut(shown.message);
-  mw_dispatch_finish(call, status, &shown);
+  if (call->forwarder) {
+    mw_forward_finish(call, &shown);
+  } else {
+    mw_dispatch_finish(call, status, &shown);
+  }
 }
 
 void mw_call_on_message(struct mw_call *call, struct mw_slice bytes) {
@@ -68,9 +90,9 @@ void mw_call_on_message(struct mw_call *call, struct mw_slice bytes) {
   call->received++;
   if (call->awaiting) {
     call->awaiting = false;
-    call->route->handler->request(call, bytes);
+    call->handler->request(call, bytes);
   } else {
-    call->route->handler->message(call, bytes);
+    call->handler->message(call, bytes);
   }
 }
 
@@ -78,7 +100,7 @@ void mw_call_on_end(struct mw_call *call) {
   call->reading = false;
   call->ended = true;
   if (call->finished || call->cancelled) return;
-  call->route->handler->end(call);
+  call->handler->end(call);
 }
 
 void mw_call_on_sent(struct mw_call *call, uint32_t count) {
@@ -86,14 +108,14 @@ void mw_call_on_sent(struct mw_call *call, uint32_t count) {
   size_t left = count == call->unsent ? 0 : call->unsent_bytes - call->unsent_bytes / call->unsent * count;
   call->unsent -= count;
   call->unsent_bytes = left;
-  if (!call->stalled || call->unsent > call->dispatch->send_limit / 2) return;
+  if (!call->stalled || call->unsent > call->send_limit / 2) return;
   if (call->unsent_bytes > MW_CALL_UNSENT_BYTES / 2) return;
   call->stalled = false;
-  if (!call->finished && !call->cancelled) call->route->handler->writable(call);
+  if (!call->finished && !call->cancelled) call->handler->writable(call);
 }
 
 void mw_call_on_room(struct mw_call *call) {
-  if (!call->finished && !call->cancelled) call->route->handler->writable(call);
+  if (!call->finished && !call->cancelled) call->handler->writable(call);
 }
 
 void mw_call_on_cancel(struct mw_call *call, struct mw_status status) {
@@ -104,7 +126,7 @@ void mw_call_on_cancel(struct mw_call *call, struct mw_status status) {
   if (call->awaiting) {
     mw_call_finish(call, &call->end);
   } else {
-    call->route->handler->cancelled(call, status);
+    call->handler->cancelled(call, status);
   }
 }
 
@@ -112,4 +134,14 @@ void mw_call_reject(struct mw_call *call, struct mw_status status) {
   if (call->finished || call->cancelled) return;
   call->rejected = true;
   mw_call_on_cancel(call, status);
+}
+
+void mw_call_cancel_list(struct mw_list *calls, struct mw_status status) {
+  struct mw_list rest, *link;
+  mw_list_init(&rest);
+  mw_list_splice(&rest, calls);
+  while ((link = mw_list_shift(&rest))) {
+    mw_list_push(calls, link);
+    mw_call_on_cancel(MW_CONTAINER(link, struct mw_call, link), status);
+  }
 }

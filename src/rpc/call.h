@@ -35,6 +35,7 @@
 
 struct mw_call;
 struct mw_dispatch;
+struct mw_forwarder;
 struct mw_route;
 struct mw_engine_call_ops;
 
@@ -52,8 +53,10 @@ struct mw_handler {
 struct mw_call {
   const struct mw_engine_call_ops *ops; /* the engine's */
   struct mw_dispatch *dispatch;         /* the worker's; set by mw_dispatch_start() */
-  struct mw_list link;                  /* in dispatch->calls while it has a handler */
-  const struct mw_route *route;         /* method and handler; pinned until finish */
+  struct mw_forwarder *forwarder;       /* set by mw_forward_start() in place of a dispatch and a route */
+  struct mw_list link;                  /* in the list of one of these while it has a handler */
+  const struct mw_route *route;         /* method and handler; pinned until finish; NULL if forwarded */
+  const struct mw_handler *handler;     /* receives the events */
   void *state;                          /* the handler's own */
 
   uint64_t id;                  /* unique in the process */
@@ -71,6 +74,7 @@ struct mw_call {
 
   bool headers_sent;
   bool reading;  /* a read is under way */
+  bool single;   /* the method takes exactly one request message */
   bool awaiting; /* the handler has `request` and has not begun */
   bool ended;    /* the client has half-closed */
   bool cancelled;
@@ -79,6 +83,7 @@ struct mw_call {
   bool finished;
   bool last;               /* the last message was sent: mw_call_finish() follows */
   bool stalled;            /* mw_call_send() has returned false: `writable` is due */
+  uint32_t send_limit;     /* unsent messages at which mw_call_send() returns false */
   uint32_t unsent;         /* messages passed to the engine that have not left it */
   size_t unsent_bytes;     /* an estimate: all unsent messages count the same */
   size_t reserved;         /* bytes of the reserved message */
@@ -141,5 +146,13 @@ void mw_call_on_room(struct mw_call *call);
 void mw_call_on_cancel(struct mw_call *call, struct mw_status status);
 /* The same, but the call ends with `status` even if its handler returns another error: a fault in the request. */
 void mw_call_reject(struct mw_call *call, struct mw_status status);
+
+/* ---- for rpc/dispatch.c and rpc/forward.c ---- */
+
+/* Resets all members that an engine does not set. */
+void mw_call_prepare(struct mw_call *call);
+
+/* Cancels all calls of a list with `status`. A handler may finish its own call and others but starts none. */
+void mw_call_cancel_list(struct mw_list *calls, struct mw_status status);
 
 #endif

@@ -50,10 +50,7 @@ void mw_dispatch_finish(struct mw_call *call, const struct mw_status *status, co
   struct mw_dispatch *dispatch = call->dispatch;
   const struct mw_route *route = call->route;
   mw_dispatch_count(dispatch, call, status->code);
-  /* an empty path: another worker runs the call and logs this */
-  if (status->code != MW_CODE_OK && *route->method->path) {
-    mw_dispatch_log_failed(call, mw_slice_str(route->method->path), status);
-  }
+  if (status->code != MW_CODE_OK) mw_dispatch_log_failed(call, mw_slice_str(route->method->path), status);
   mw_dispatch_add_trailers(dispatch, route->router, call);
   mw_list_remove(&call->link);
   call->ops->finish(call, shown);

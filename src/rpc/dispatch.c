@@ -21,10 +21,11 @@ void mw_dispatch_init(struct mw_dispatch *dispatch, const char *engine, unsigned
       .engine = engine, .worker = worker, .send_limit = SEND_LIMIT, .stats = MW_CALL_STATS_INIT};
   mw_run_queue_init(&dispatch->queue);
   mw_list_init(&dispatch->calls);
+  mw_list_init(&dispatch->forwarder.calls);
 }
 
 void mw_dispatch_fini(struct mw_dispatch *dispatch) {
-  assert(mw_list_empty(&dispatch->calls) && dispatch->queue.n == 0);
+  assert(mw_list_empty(&dispatch->calls) && mw_list_empty(&dispatch->forwarder.calls) && dispatch->queue.n == 0);
   mw_call_stats_fini(&dispatch->stats);
 }
 
@@ -155,27 +156,21 @@ static uint64_t take_id(struct mw_dispatch *dispatch) {
 }
 
 static void prepare(struct mw_dispatch *dispatch, struct mw_call *call) {
+  mw_call_prepare(call);
   call->dispatch = dispatch;
-  mw_list_init(&call->link);
-  call->route = NULL;
-  call->state = NULL;
   call->id = take_id(dispatch);
   call->started = mw_run_queue_now(&dispatch->queue);
-  call->headers = call->trailers = (struct mw_metadata){0};
-  call->headers_sent = call->reading = call->ended = call->cancelled = call->rejected = call->finished = false;
-  call->last = call->stalled = false;
-  call->request_encoding = call->reply_encoding = NULL;
-  call->unsent = 0;
-  call->unsent_bytes = call->reserved = 0;
-  call->received = call->sent = 0;
 }
 
 static void enter(struct mw_dispatch *dispatch, struct mw_call *call, const struct mw_route *route) {
   call->route = route;
+  call->handler = route->handler;
+  call->single = !route->method->client_streaming;
+  call->send_limit = dispatch->send_limit;
   route->router->calls++;
   mw_dispatch_set_live(dispatch, dispatch->live + 1);
   mw_list_push(&dispatch->calls, &call->link);
-  call->awaiting = route->handler->request && mw_call_is_single(call);
+  call->awaiting = route->handler->request && call->single;
   if (call->awaiting) {
     mw_call_read(call);
   } else {
@@ -214,14 +209,5 @@ void mw_dispatch_end_turn(struct mw_dispatch *dispatch) {
 }
 
 void mw_dispatch_cancel_all(struct mw_dispatch *dispatch, struct mw_status status) {
-  if (mw_list_empty(&dispatch->calls)) return;
-  /* A handler may finish its own call and others but starts none: move the calls through a separate list. */
-  struct mw_list doomed = dispatch->calls;
-  doomed.next->prev = doomed.prev->next = &doomed;
-  mw_list_init(&dispatch->calls);
-  struct mw_list *link;
-  while ((link = mw_list_shift(&doomed))) {
-    mw_list_push(&dispatch->calls, link);
-    mw_call_on_cancel(MW_CONTAINER(link, struct mw_call, link), status);
-  }
+  mw_call_cancel_list(&dispatch->calls, status);
 }

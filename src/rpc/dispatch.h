@@ -11,15 +11,19 @@
 
 #define MW_GENERATION_TRAILER "moonwire-generation"
 
+struct mw_forwarder {
+  struct mw_list calls; /* struct mw_call.link */
+  size_t live;          /* number of these calls */
+};
+
 struct mw_dispatch {
   const char *engine; /* "core", "http" */
   unsigned worker;
-  struct mw_router *router;  /* of the current generation; the worker replaces it */
-  struct mw_run_queue queue; /* calls before they begin, and other work for handlers */
-  struct mw_list calls;      /* struct mw_call.link of all calls with a handler */
-  size_t live;               /* number of these calls */
-  /* for calls that arrived here and run on other workers; owned by the engine; NULL for none */
-  struct mw_dispatch *away;
+  struct mw_router *router;       /* of the current generation; the worker replaces it */
+  struct mw_run_queue queue;      /* calls before they begin, and other work for handlers */
+  struct mw_list calls;           /* struct mw_call.link of all calls with a handler */
+  size_t live;                    /* number of these calls */
+  struct mw_forwarder forwarder;  /* for calls that arrived here and run on other workers, see rpc/forward.h */
   uint64_t last_id;               /* id of the newest call */
   unsigned ids;                   /* number of reserved ids after it */
   uint32_t send_limit;            /* number of unsent messages at which mw_call_send() returns false */
@@ -72,7 +76,7 @@ void mw_dispatch_end_turn(struct mw_dispatch *dispatch);
 
 /* True if no call that arrived here is live or waits, on any worker. */
 static inline bool mw_dispatch_is_idle(const struct mw_dispatch *dispatch) {
-  return dispatch->live == 0 && dispatch->queue.n == 0 && (!dispatch->away || dispatch->away->live == 0);
+  return dispatch->live == 0 && dispatch->queue.n == 0 && dispatch->forwarder.live == 0;
 }
 
 /* Ends every live call with `status` (the handlers' `cancelled` run). */

@@ -3,7 +3,7 @@
 #ifndef MW_RPC_RULES_H
 #define MW_RPC_RULES_H
 
-#include "rpc/router.h"
+#include "rpc/call.h"
 
 /* Client and server end a call at the same deadline, by timers of whole milliseconds. A reset this close before the
  * deadline counts as the deadline's. */
@@ -42,13 +42,10 @@ static inline struct mw_status mw_call_lost_status(const struct mw_call *call) {
   return mw_call_is_late(call) ? mw_status_deadline_passed() : mw_status_client_gone();
 }
 
-/* True if the method takes exactly one request message. The call has begun and is not finished. */
-static inline bool mw_call_is_single(const struct mw_call *call) { return !call->route->method->client_streaming; }
-
 /* True until the handler has the request: its start and, for a method with one request, the message. Until then the
  * call waits in the run queue by its deadline. `begun`: passed to the dispatch. */
 static inline bool mw_call_is_request(const struct mw_call *call, bool begun) {
-  return !begun || (!call->finished && call->received == 0 && mw_call_is_single(call));
+  return !begun || (!call->finished && call->received == 0 && call->single);
 }
 
 #endif

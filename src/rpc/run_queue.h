@@ -25,8 +25,8 @@
  * waiting calls, and refuses the rest after the grace period. Flow control bounds the queue: for each connection,
  * `limits.streams` calls and their windows.
  *
- * Work sharing (engine/http/sharing/remote.h): a call is lent when its turn comes, and waits in a lane for lent calls
- * at the worker that borrows it.
+ * Work sharing (engine/http/sharing/remote.h): a call is forwarded when its turn comes, and waits in a lane for remote
+ * calls at the worker that executes it.
  *
  * One per worker, in its dispatch; used on its thread only. */
 #ifndef MW_RPC_RUN_QUEUE_H

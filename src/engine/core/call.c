@@ -53,7 +53,7 @@ static void deliver(struct mw_core_call *core, grpc_byte_buffer *message) {
 }
 
 static void on_message(struct mw_core_call *core, grpc_byte_buffer *message) {
-  if (!mw_call_is_single(&core->call)) {
+  if (!core->call.single) {
     core->held = message;
     make_ready(core);
   } else if (!core->held) {
@@ -83,7 +83,7 @@ static void end_request(struct mw_core_call *core) {
     mw_call_on_cancel(&core->call, mw_call_lost_status(&core->call));
   } else if (core->held) {
     deliver_held(core);
-  } else if (mw_call_is_single(&core->call) && core->call.received == 0) {
+  } else if (core->call.single && core->call.received == 0) {
     mw_call_reject(&core->call, mw_status_no_request());
   } else if (core->unsure) {
     mw_call_reject(&core->call,
@@ -158,7 +158,7 @@ static void on_received(struct mw_core_tag *tag, bool ok) {
 
 static void op_read(struct mw_call *call) {
   struct mw_core_call *core = mw_core_call_of(call);
-  if (mw_call_is_single(&core->call) && call->received > 0) {
+  if (core->call.single && call->received > 0) {
     make_end_ready(core); /* the handler must not be called from within its read */
   } else {
     receive(core);
@@ -229,7 +229,7 @@ static void begin(struct mw_core_call *core) {
   call->ops = &ops;
   mw_core_metadata_view(&call->request, &core->metadata, &call->arena);
   mw_dispatch_start(core->engine->dispatch, call);
-  if (!call->finished && !mw_call_is_single(&core->call)) mw_core_call_watch(core);
+  if (!call->finished && !core->call.single) mw_core_call_watch(core);
 }
 
 /* Runs one step. The next one waits for a turn of its own. */

@@ -9,6 +9,7 @@
 #include "engine/http/conn/turn_handles.h"
 #include "engine/http/listener.h"
 #include "engine/http/sharing/remote.h"
+#include "rpc/forward.h"
 
 enum {
   MAX_RECEIVE = 4 * 1024 * 1024,
@@ -68,7 +69,7 @@ static int engine_open(const struct mw_engine_config *config, struct mw_engine *
   mw_http_listeners_init(engine);
   mw_list_init(&engine->conns);
   mw_list_init(&engine->pool);
-  mw_http_remote_init(engine);
+  mw_list_init(&engine->remote_calls);
   int rc = mw_http_session_setup(&engine->callbacks, &engine->option);
   if (rc == 0) nghttp2_option_set_max_outbound_ack(engine->option, engine->limits.control_frames + ACKS_SPARE);
   if (rc != 0) mw_err_set(err, rc, "out of memory");
@@ -138,7 +139,7 @@ static void engine_stop(struct mw_engine *base) {
   engine->stopping = engine->dispatch->draining = true;
   struct mw_status status = mw_status_shutting_down();
   mw_dispatch_cancel_all(engine->dispatch, status);
-  mw_dispatch_cancel_all(&engine->away, status);
+  mw_forward_cancel_all(&engine->dispatch->forwarder, status);
   visit_conns(engine, mw_http_conn_goaway);
   uv_stop(&engine->loop->uv);
 }

@@ -45,7 +45,7 @@ static void deliver(struct mw_client_call *c) {
 /* Runs the event that a read waits for, if there is one. The message of a method that takes one is delivered only after
  * the half-close. */
 static void answer(struct mw_client_call *c) {
-  bool single = mw_call_is_single(&c->call);
+  bool single = c->call.single;
   bool first = c->call.received == 0;
   if (single && first && c->to_server.len > 1) {
     reject(c, mw_status_second_request());

@@ -186,8 +186,7 @@ static void deliver(struct mw_http_call *c, struct mw_slice message) {
 
 /* Returns true while a second message may follow the one that the method takes. Until then it stays in the reader. */
 static bool is_held(const struct mw_http_call *c) {
-  return mw_call_is_single(&c->call) && !c->reader.ended && !c->second_message &&
-         mw_http_reader_holds_one_message(&c->reader);
+  return c->call.single && !c->reader.ended && !c->second_message && mw_http_reader_holds_one_message(&c->reader);
 }
 
 static void on_message(struct mw_http_call *c, struct mw_slice message) {
@@ -195,7 +194,7 @@ static void on_message(struct mw_http_call *c, struct mw_slice message) {
   if (c->reader.compressed) c->compressed = true;
   if (c->second_message) {
     mw_call_reject(&c->call, mw_status_second_request());
-  } else if (mw_call_is_single(&c->call) && mw_http_reader_held(&c->reader) > 0) {
+  } else if (c->call.single && mw_http_reader_held(&c->reader) > 0) {
     c->second_message = true;
   } else {
     deliver(c, message);
@@ -203,7 +202,7 @@ static void on_message(struct mw_http_call *c, struct mw_slice message) {
 }
 
 static void on_end(struct mw_http_call *c) {
-  if (!mw_call_is_single(&c->call) || c->call.received > 0) {
+  if (!c->call.single || c->call.received > 0) {
     mw_call_on_end(&c->call);
   } else {
     mw_call_reject(&c->call, mw_status_no_request());
@@ -290,7 +289,7 @@ static void op_read(struct mw_call *call) {
 static bool owes_input(const struct mw_http_call *c) {
   if (c->phase != MW_HTTP_REQUEST_BEGUN || !c->call.reading || c->call.finished || c->call.cancelled) return false;
   if (!mw_list_empty(&c->reservation.link)) return false; /* the quota holds the client back */
-  return mw_call_is_single(&c->call) || mw_http_reader_held(&c->reader) > 0;
+  return c->call.single || mw_http_reader_held(&c->reader) > 0;
 }
 
 /* Returns true if the client has sent less than PACE for the message timeout. */

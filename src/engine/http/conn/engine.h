@@ -65,9 +65,6 @@ struct mw_http_engine {
   struct mw_engine_team *worker_pool;
   struct mw_http_slot *slot;
   struct mw_list remote_calls; /* struct mw_http_remote.link: calls of other engines that run here */
-  struct mw_dispatch away;     /* dispatch of this engine's calls that run elsewhere */
-  struct mw_router away_router;
-  struct mw_route away_routes[2]; /* for a single request message, for a stream of them */
 
   unsigned open; /* open libuv handles, plus one until the engine is closed */
   void (*free)(struct mw_http_engine *engine);

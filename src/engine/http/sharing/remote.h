@@ -49,9 +49,6 @@ void mw_http_remote_unref(struct mw_http_remote *remote);
 
 /* ---- remote_origin.c: the origin's side ---- */
 
-/* Initialises the engine's members for work sharing. Its dispatch must be set. */
-void mw_http_remote_init(struct mw_http_engine *engine);
-
 /* Turns work sharing on, if the team has a free slot. */
 void mw_http_remote_join(struct mw_http_engine *engine, struct mw_engine_team *team);
 

@@ -31,7 +31,7 @@ static void deliver(struct mw_http_remote *remote) {
   struct mw_http_block *message = remote->arrived;
   remote->arrived = NULL;
   remote->call.request_encoding = remote->encoding;
-  if (!mw_call_is_single(&remote->call)) ask(remote);
+  if (!remote->call.single) ask(remote);
   mw_call_on_message(&remote->call, mw_slice(message->bytes + MW_HTTP_PREFIX, message->len - MW_HTTP_PREFIX));
   mw_http_block_free(message);
 }

@@ -5,6 +5,7 @@
 
 #include "engine/http/conn/engine.h"
 #include "engine/http/conn/reply.h"
+#include "rpc/forward.h"
 
 /* Thresholds for passing calls on: the time that the calls of this turn have taken so far, and the mean of one call. */
 enum { BUSY_NS = 100 * 1000, WORTH_NS = 10 * 1000 };
@@ -69,23 +70,7 @@ static void on_writable(struct mw_call *call) {
 
 static const struct mw_handler handler = {on_start, on_message, on_end, on_writable, send_cancelled, NULL};
 
-/* The two kinds of methods that the origin's side distinguishes. */
-static const struct mw_method_type single = {.path = "", .client_streaming = false};
-static const struct mw_method_type streamed = {.path = "", .client_streaming = true};
-
 /* ---- passing on ---- */
-
-void mw_http_remote_init(struct mw_http_engine *engine) {
-  mw_list_init(&engine->remote_calls);
-  mw_dispatch_init(&engine->away, engine->dispatch->engine, engine->dispatch->worker);
-  engine->away.send_limit = 1; /* so that `writable` runs once all messages have left */
-  engine->dispatch->away = &engine->away;
-  mw_router_init(&engine->away_router, 0);
-  for (int i = 0; i < 2; i++) {
-    engine->away_routes[i] = (struct mw_route){
-        .method = i == 0 ? &single : &streamed, .handler = &handler, .router = &engine->away_router};
-  }
-}
 
 static struct mw_http_remote *remote_new(struct mw_http_call *origin_call, struct mw_http_slot *executor) {
   struct mw_http_remote *remote = calloc(1, sizeof *remote);
@@ -135,8 +120,7 @@ static bool start(struct mw_http_call *origin_call) {
   origin_call->remote = remote_new(origin_call, executor);
   if (!origin_call->remote) return false;
   atomic_fetch_add_explicit(&executor->remote_calls, 1, memory_order_relaxed);
-  const struct mw_route *away = &engine->away_routes[route->method->client_streaming];
-  mw_dispatch_start_at(&engine->away, &origin_call->call, away);
+  mw_forward_start(&engine->dispatch->forwarder, &origin_call->call, &handler, !route->method->client_streaming);
   return true;
 }
 
