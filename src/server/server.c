@@ -109,9 +109,9 @@ static int open_reload(struct mw_server *server, struct mw_err *err) {
 /* Opens the admin socket. The server serves without one too. */
 static void open_admin(struct mw_server *server) {
   struct mw_err err = MW_ERR_INIT;
-  struct mw_workers crew = {&server->control, server->workers, server->n_workers};
+  struct mw_workers workers = {&server->control, server->workers, server->n_workers};
   const char *data = server->shared.data_dir;
-  if (mw_admin_open(&server->admin, &crew, server->reload, data, &err) != 0) {
+  if (mw_admin_open(&server->admin, &workers, server->reload, data, &err) != 0) {
     mw_log(MW_LOG_WARN, NULL, "moonwire status, reload, check, rollback and kill cannot reach this server: %s",
            mw_err_text(&err));
   } else if (strcmp(server->shared.settings->data, ":memory:") == 0) {

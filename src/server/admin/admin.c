@@ -20,7 +20,7 @@ enum { LINE_LIMIT = PATH_MAX + 64, CLIENTS = 16, LOG_NS = 50 * MW_NS_PER_MS };
 static const int64_t patience = 5 * (int64_t)MW_NS_PER_S; /* nanoseconds to send a line, and to receive an answer */
 
 struct mw_admin {
-  struct mw_workers crew;
+  struct mw_workers workers;
   struct mw_reload *reload;
   int64_t opened;
   struct mw_acceptors acceptors;
@@ -72,7 +72,7 @@ static void on_written(uv_write_t *write, int status) { drop(MW_CONTAINER(write,
 static void answer(void *arg, bool ok, const char *text) {
   struct client *client = arg;
   mw_log_flush(LOG_NS);
-  client->timer = mw_timer_start(client->admin->crew.home, patience, on_late, client);
+  client->timer = mw_timer_start(client->admin->workers.home, patience, on_late, client);
   size_t len = strlen(text);
   bool ended = len > 0 && text[len - 1] == '\n';
   if (mw_buf_printf(&client->answer, "%s\n%s%s", ok ? "ok" : "error", text, ended ? "" : "\n") != 0) {
@@ -95,7 +95,7 @@ static bool to_number(const char *text, uint64_t *out) {
 
 static void run_status(struct client *client, const char *argument) {
   struct mw_admin *admin = client->admin;
-  mw_server_status(&admin->crew, admin->reload, admin->opened, answer, client);
+  mw_server_status(&admin->workers, admin->reload, admin->opened, answer, client);
 }
 
 static void run_activity(struct client *client, const char *argument) {
@@ -115,7 +115,7 @@ static bool same_folder(const char *a, const char *b) {
 }
 
 static void run_check(struct client *client, const char *argument) {
-  const char *dir = client->admin->crew.workers[0].shared->dir;
+  const char *dir = client->admin->workers.workers[0].shared->dir;
   if (same_folder(dir, argument)) {
     mw_reload_check(client->admin->reload, answer, client);
     return;
@@ -139,7 +139,7 @@ static void run_rollback(struct client *client, const char *argument) {
 static void run_kill(struct client *client, const char *argument) {
   uint64_t id;
   if (to_number(argument, &id)) {
-    mw_cancel_call(&client->admin->crew, id, answer, client);
+    mw_cancel_call(&client->admin->workers, id, answer, client);
   } else {
     answer(client, false, "kill: expected the number of a call");
   }
@@ -193,10 +193,10 @@ static void on_accepted(void *arg, int fd, const struct sockaddr_storage *peer, 
     return;
   }
   client->admin = admin;
-  uv_pipe_init(&admin->crew.home->uv, &client->pipe, 0);
+  uv_pipe_init(&admin->workers.home->uv, &client->pipe, 0);
   mw_list_push(&admin->clients, &client->link);
   admin->n_clients++;
-  client->timer = mw_timer_start(admin->crew.home, patience, on_late, client);
+  client->timer = mw_timer_start(admin->workers.home, patience, on_late, client);
   bool opened = uv_pipe_open(&client->pipe, fd) == 0;
   if (!opened) close(fd);
   if (!opened || !client->timer || uv_read_start((uv_stream_t *)&client->pipe, on_alloc, on_read) != 0) drop(client);
@@ -243,18 +243,18 @@ static void free_admin(struct mw_admin *admin) {
   free(admin);
 }
 
-int mw_admin_open(struct mw_admin **out, const struct mw_workers *crew, struct mw_reload *reload, const char *data_dir,
-                  struct mw_err *err) {
+int mw_admin_open(struct mw_admin **out, const struct mw_workers *workers, struct mw_reload *reload,
+                  const char *data_dir, struct mw_err *err) {
   struct mw_admin *admin = calloc(1, sizeof *admin);
   if (!admin || asprintf(&admin->path, "%s/" MW_ADMIN_SOCKET, data_dir) < 0) {
     free(admin);
     return mw_err_set(err, MW_ENOMEM, "out of memory");
   }
-  admin->crew = *crew;
+  admin->workers = *workers;
   admin->reload = reload;
   admin->opened = mw_clock_mono();
   mw_list_init(&admin->clients);
-  mw_acceptors_init(&admin->acceptors, crew->home, on_accepted, on_failed, admin);
+  mw_acceptors_init(&admin->acceptors, workers->home, on_accepted, on_failed, admin);
   admin->acceptors.spends = true;
   int rc = listen_on(admin, err);
   if (rc == 0) {

@@ -23,10 +23,10 @@
 struct mw_admin;
 
 /* Listens on DATA_DIR/moonwire.sock. Replaces the socket of an earlier server, because the folder belongs to this
- * server alone. Copies `crew`, borrows the rest. Returns 0, MW_ELIMIT (the path is too long for a socket), MW_EIO or
+ * server alone. Copies `workers`, borrows the rest. Returns 0, MW_ELIMIT (the path is too long for a socket), MW_EIO or
  * MW_ENOMEM. */
-int mw_admin_open(struct mw_admin **out, const struct mw_workers *crew, struct mw_reload *reload, const char *data_dir,
-                  struct mw_err *err);
+int mw_admin_open(struct mw_admin **out, const struct mw_workers *workers, struct mw_reload *reload,
+                  const char *data_dir, struct mw_err *err);
 
 /* Requires that every worker has ended, so that no command is under way. The loop must run once more, as mw_loop_fini()
  * does. Accepts NULL. */

@@ -5,7 +5,7 @@
 #include "server/worker/broadcast.h"
 
 /* Cancels call `id` with CANCELLED. `done(arg, killed, text)` runs on the home loop, with a line for people. */
-void mw_cancel_call(const struct mw_workers *crew, uint64_t id, void (*done)(void *arg, bool killed, const char *text),
-                    void *arg);
+void mw_cancel_call(const struct mw_workers *workers, uint64_t id,
+                    void (*done)(void *arg, bool killed, const char *text), void *arg);
 
 #endif

@@ -24,7 +24,7 @@ struct part {
 };
 
 struct inquiry {
-  struct mw_workers crew;
+  struct mw_workers workers;
   const struct mw_reload *reload;
   int64_t opened;
   void (*done)(void *arg, bool ok, const char *text); /* NULL after its run */
@@ -210,7 +210,7 @@ static void write_head(struct mw_buf *out, const struct inquiry *inquiry) {
   char activity[128];
   mw_reload_describe(inquiry->reload, activity, sizeof activity);
   if (mw_reload_busy(inquiry->reload)) mw_buf_printf(out, "%s\n", activity);
-  size_t topics = mw_topics_bytes(inquiry->crew.workers[0].shared->topics);
+  size_t topics = mw_topics_bytes(inquiry->workers.workers[0].shared->topics);
   if (topics > 0) mw_buf_printf(out, "topics hold %.1f MiB\n", mib(topics));
 }
 
@@ -220,7 +220,7 @@ static void write_table(struct mw_buf *out, const struct inquiry *inquiry, const
   struct mw_buf rows = MW_BUF_INIT;
   mw_buf_puts(&rows, title);
   size_t empty = rows.len;
-  for (unsigned i = 0; i < inquiry->crew.n_workers; i++) {
+  for (unsigned i = 0; i < inquiry->workers.n_workers; i++) {
     if (answered && !answered[i]) continue;
     const struct mw_buf *part = (const struct mw_buf *)(const void *)((const char *)&inquiry->parts[i] + rows_at);
     mw_buf_append(&rows, mw_buf_str(part), part->len);
@@ -233,7 +233,7 @@ static void write_table(struct mw_buf *out, const struct inquiry *inquiry, const
 }
 
 static void write_late(struct mw_buf *out, const struct inquiry *inquiry, const bool *answered) {
-  for (unsigned i = 0; i < inquiry->crew.n_workers; i++) {
+  for (unsigned i = 0; i < inquiry->workers.n_workers; i++) {
     if (!answered[i]) mw_buf_printf(out, "worker %u has not answered within %d ms\n", i, MW_BROADCAST_TIMEOUT_MS);
   }
 }
@@ -263,7 +263,7 @@ static void on_late(void *arg, const bool *answered) { report(arg, answered); }
 static void finish(void *arg) {
   struct inquiry *inquiry = arg;
   if (inquiry->done) report(inquiry, NULL);
-  for (unsigned i = 0; i < inquiry->crew.n_workers; i++) {
+  for (unsigned i = 0; i < inquiry->workers.n_workers; i++) {
     struct part *part = &inquiry->parts[i];
     mw_buf_fini(&part->worker);
     mw_buf_fini(&part->old);
@@ -275,17 +275,17 @@ static void finish(void *arg) {
   free(inquiry);
 }
 
-void mw_server_status(const struct mw_workers *crew, const struct mw_reload *reload, int64_t opened,
+void mw_server_status(const struct mw_workers *workers, const struct mw_reload *reload, int64_t opened,
                       void (*done)(void *arg, bool ok, const char *text), void *arg) {
-  struct inquiry *inquiry = calloc(1, sizeof *inquiry + crew->n_workers * sizeof *inquiry->parts);
+  struct inquiry *inquiry = calloc(1, sizeof *inquiry + workers->n_workers * sizeof *inquiry->parts);
   if (inquiry) {
-    inquiry->crew = *crew;
+    inquiry->workers = *workers;
     inquiry->reload = reload;
     inquiry->opened = opened;
     inquiry->done = done;
     inquiry->arg = arg;
-    const struct mw_broadcast survey = {ask, finish, on_late};
-    if (mw_broadcast(crew, &survey, inquiry) == 0) return;
+    const struct mw_broadcast broadcast = {ask, finish, on_late};
+    if (mw_broadcast(workers, &broadcast, inquiry) == 0) return;
   }
   free(inquiry);
   done(arg, false, "out of memory");

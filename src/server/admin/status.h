@@ -9,7 +9,7 @@
 /* Asks every worker. Reports without those that do not answer within MW_BROADCAST_TIMEOUT_MS. `done(arg, true, text)`
  * runs on the home loop; without memory, `done(arg, false, text)` runs before this returns. `opened` is the
  * mw_clock_mono() time from which the server's age counts. */
-void mw_server_status(const struct mw_workers *crew, const struct mw_reload *reload, int64_t opened,
+void mw_server_status(const struct mw_workers *workers, const struct mw_reload *reload, int64_t opened,
                       void (*done)(void *arg, bool ok, const char *text), void *arg);
 
 #endif

@@ -83,7 +83,7 @@ static size_t add_errors(const char *prefix, const char *errors, struct mw_err *
   return n;
 }
 
-int mw_gate_report(const char *dir, const char *out, const char *errors, struct mw_err *err) {
+int mw_spec_gate_report(const char *dir, const char *out, const char *errors, struct mw_err *err) {
   char prefix[4096] = "";
   if (strcmp(dir, ".") != 0) snprintf(prefix, sizeof prefix, "%s/", dir);
   if (add_failures(prefix, out, err) == 0 && add_errors(prefix, errors, err) == 0) {

@@ -24,7 +24,7 @@ struct output {
   struct mw_buf text;
 };
 
-struct mw_gate {
+struct mw_spec_gate {
   struct mw_loop *home;
   const char *dir;
   struct mw_temporary folder;
@@ -39,7 +39,7 @@ struct mw_gate {
   void *arg;
 };
 
-bool mw_gate_wanted(const struct mw_generation *candidate, const char *dir) {
+bool mw_spec_gate_wanted(const struct mw_generation *candidate, const char *dir) {
   char folder[PATH_MAX];
   struct mw_file_list list;
   if (!candidate->settings.specs) return false;
@@ -52,7 +52,7 @@ bool mw_gate_wanted(const struct mw_generation *candidate, const char *dir) {
 
 /* ---- the end ---- */
 
-static void free_gate(struct mw_gate *gate) {
+static void free_gate(struct mw_spec_gate *gate) {
   mw_timer_stop(gate->timer);
   mw_temporary_remove(&gate->folder);
   mw_buf_fini(&gate->out.text);
@@ -61,13 +61,13 @@ static void free_gate(struct mw_gate *gate) {
 }
 
 /* Runs when all handles are closed. */
-static void finish(struct mw_gate *gate) {
+static void finish(struct mw_spec_gate *gate) {
   struct mw_err err = MW_ERR_INIT;
   int rc = 0;
   if (*gate->why) {
     rc = mw_err_set(&err, MW_ECLOSED, "%s", gate->why);
   } else if (gate->code != 0) {
-    rc = mw_gate_report(gate->dir, mw_buf_str(&gate->out.text), mw_buf_str(&gate->errors.text), &err);
+    rc = mw_spec_gate_report(gate->dir, mw_buf_str(&gate->out.text), mw_buf_str(&gate->errors.text), &err);
   }
   bool started = gate->started;
   mw_gate_done_fn done = gate->done;
@@ -77,7 +77,7 @@ static void finish(struct mw_gate *gate) {
 }
 
 static void on_closed(uv_handle_t *handle) {
-  struct mw_gate *gate = handle->data;
+  struct mw_spec_gate *gate = handle->data;
   if (--gate->handles == 0) finish(gate);
 }
 
@@ -86,17 +86,17 @@ static void close_handle(uv_handle_t *handle) {
 }
 
 /* The process leads a group that contains its children. */
-static void kill_all(struct mw_gate *gate) { kill(-gate->process.pid, SIGKILL); }
+static void kill_all(struct mw_spec_gate *gate) { kill(-gate->process.pid, SIGKILL); }
 
 static void give_up_output(void *arg) {
-  struct mw_gate *gate = arg;
+  struct mw_spec_gate *gate = arg;
   gate->timer = NULL;
   close_handle((uv_handle_t *)&gate->out.pipe);
   close_handle((uv_handle_t *)&gate->errors.pipe);
 }
 
 static void on_exit_of(uv_process_t *process, int64_t code, int signal) {
-  struct mw_gate *gate = process->data;
+  struct mw_spec_gate *gate = process->data;
   gate->code = signal != 0 ? 128 + signal : code;
   kill_all(gate);
   mw_timer_stop(gate->timer);
@@ -105,22 +105,22 @@ static void on_exit_of(uv_process_t *process, int64_t code, int signal) {
   close_handle((uv_handle_t *)process);
 }
 
-void mw_gate_stop(struct mw_gate *gate, const char *why) {
+void mw_spec_gate_stop(struct mw_spec_gate *gate, const char *why) {
   if (*gate->why || uv_is_closing((uv_handle_t *)&gate->process)) return;
   snprintf(gate->why, sizeof gate->why, "%s", why);
   kill_all(gate);
 }
 
 static void on_late(void *arg) {
-  struct mw_gate *gate = arg;
+  struct mw_spec_gate *gate = arg;
   gate->timer = NULL;
-  mw_gate_stop(gate, "the specs did not end within reload.specs_seconds");
+  mw_spec_gate_stop(gate, "the specs did not end within reload.specs_seconds");
 }
 
 /* ---- output ---- */
 
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf) {
-  struct mw_gate *gate = handle->data;
+  struct mw_spec_gate *gate = handle->data;
   struct output *output = handle == (uv_handle_t *)&gate->out.pipe ? &gate->out : &gate->errors;
   if (output->text.len > OUTPUT_LIMIT) output->text.len = OUTPUT_LIMIT;
   bool room = mw_buf_reserve(&output->text, 4096) == 0;
@@ -128,7 +128,7 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf) {
 }
 
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf) {
-  struct mw_gate *gate = stream->data;
+  struct mw_spec_gate *gate = stream->data;
   struct output *output = stream == (uv_stream_t *)&gate->out.pipe ? &gate->out : &gate->errors;
   if (n < 0) {
     close_handle((uv_handle_t *)stream);
@@ -140,13 +140,13 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf) {
 
 /* ---- the beginning ---- */
 
-static void open_pipe(struct mw_gate *gate, struct output *output) {
+static void open_pipe(struct mw_spec_gate *gate, struct output *output) {
   uv_pipe_init(&gate->home->uv, &output->pipe, 0);
   output->pipe.data = gate;
   gate->handles++;
 }
 
-static int spawn(struct mw_gate *gate) {
+static int spawn(struct mw_spec_gate *gate) {
   static char self[] = "/proc/self/exe", test[] = "test", plain[] = "--output=plainTerminal";
   char of[32]; /* makes the process end when the server is killed */
   char original[PATH_MAX] = "", from[PATH_MAX + 16];
@@ -168,7 +168,7 @@ static int spawn(struct mw_gate *gate) {
   return uv_spawn(&gate->home->uv, &gate->process, &options);
 }
 
-static int start(struct mw_gate *gate, double seconds, struct mw_err *err) {
+static int start(struct mw_spec_gate *gate, double seconds, struct mw_err *err) {
   int status = spawn(gate);
   if (status != 0) {
     mw_err_set(err, MW_EIO, "the specs cannot run: %s", uv_strerror(status));
@@ -182,16 +182,16 @@ static int start(struct mw_gate *gate, double seconds, struct mw_err *err) {
   uv_read_start((uv_stream_t *)&gate->out.pipe, on_alloc, on_read);
   uv_read_start((uv_stream_t *)&gate->errors.pipe, on_alloc, on_read);
   gate->timer = mw_timer_start(gate->home, mw_duration_from_seconds(seconds), on_late, gate);
-  if (!gate->timer) mw_gate_stop(gate, "the specs cannot run: out of memory");
+  if (!gate->timer) mw_spec_gate_stop(gate, "the specs cannot run: out of memory");
   return 0;
 }
 
-int mw_gate_open(struct mw_gate **out, struct mw_loop *home, const struct mw_generation *candidate, const char *dir,
-                 const char *data_dir, mw_gate_done_fn done, void *arg, struct mw_err *err) {
+int mw_spec_gate_open(struct mw_spec_gate **out, struct mw_loop *home, const struct mw_generation *candidate,
+                      const char *dir, const char *data_dir, mw_gate_done_fn done, void *arg, struct mw_err *err) {
   char data[PATH_MAX] = "";
-  struct mw_gate *gate = calloc(1, sizeof *gate);
+  struct mw_spec_gate *gate = calloc(1, sizeof *gate);
   if (!gate) return mw_err_set(err, MW_ENOMEM, "out of memory");
-  *gate = (struct mw_gate){.home = home, .dir = dir, .folder = MW_TEMPORARY_INIT, .done = done, .arg = arg};
+  *gate = (struct mw_spec_gate){.home = home, .dir = dir, .folder = MW_TEMPORARY_INIT, .done = done, .arg = arg};
   if (!realpath(data_dir, data)) *data = '\0';
   int rc = mw_temporary_make(&gate->folder, err);
   if (rc == 0) rc = mw_snapshot_write(candidate, dir, data, gate->folder.path, err);

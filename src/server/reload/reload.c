@@ -11,13 +11,12 @@
 #include "server/generation/generation_reader.h"
 #include "server/generation/spec_gate.h"
 #include "server/reload/reload_stats.h"
+#include "server/worker/broadcast.h"
 
-/* A task for one worker, and its answer. */
-struct step {
-  struct mw_post to_worker, to_home;
-  struct mw_reload *reload;
-  struct mw_worker *worker;
-  bool commit; /* of the second step: commit or discard */
+enum kind { NOTHING, FOLDER, CHECK, ROLLBACK };
+
+/* The answer of a worker that has loaded the candidate. */
+struct loaded {
   int rc;
   struct mw_err err;
 };
@@ -25,10 +24,10 @@ struct step {
 /* A request that waits for the reload under way to end. Waiting reloads are merged into one request, and so are checks
  * and rollbacks. */
 struct request {
-  bool wanted, forced;
+  enum kind kind; /* NOTHING for none */
+  bool forced;
   bool asked;                 /* requested by a user or command, not by a change of the folder: see mw_reload_look() */
-  bool check;                 /* reports the outcome without a commit */
-  struct mw_generation *back; /* generation to roll back to, a reference; NULL for the folder */
+  struct mw_generation *back; /* of a rollback: the generation, a reference */
   mw_reload_done_fn done;
   void *arg;
 };
@@ -36,14 +35,16 @@ struct request {
 struct mw_reload {
   struct mw_loop *home;
   struct mw_worker_shared *shared;
-  unsigned n_workers, waiting; /* `waiting`: workers that have not answered */
+  struct mw_broadcaster *broadcaster;
+  unsigned n_workers;
   uint64_t last_number;
   struct mw_generation *kept[MW_RELOAD_KEPT]; /* newest first; [0] is the running one */
   struct mw_generation_reader reading;        /* reads the candidate */
   struct mw_generation *candidate;            /* NULL if no reload is under way, or while the candidate is read */
   struct mw_generation *on_disk;              /* content of the folder when it last came into force; NULL if unknown */
-  bool forced, asked, rolling_back, checking;
-  struct mw_gate *gate; /* specs that the candidate must pass; NULL if none run */
+  enum kind kind;                             /* of the reload under way, or the last one */
+  bool forced, asked;
+  struct mw_spec_gate *gate; /* specs that the candidate must pass; NULL if none run */
   int64_t started;
   mw_reload_done_fn done;
   void *arg;
@@ -52,7 +53,7 @@ struct mw_reload {
   bool stopping;
   void (*stopped)(void *arg); /* NULL unless mw_reload_stop() waits */
   void *stopped_arg;
-  struct step steps[];
+  struct loaded loaded[]; /* indexed by worker */
 };
 
 /* ---- ending ---- */
@@ -74,7 +75,7 @@ static void finish(struct mw_reload *reload, bool committed, const char *text) {
   for (int i = 0; i < 3 && !mw_reload_busy(reload); i++) {
     struct request next = *nexts[i];
     *nexts[i] = (struct request){0};
-    if (next.wanted) start(reload, &next);
+    if (next.kind != NOTHING) start(reload, &next);
   }
   tell_stopped(reload);
 }
@@ -110,13 +111,13 @@ static void set_on_disk(struct mw_reload *reload, struct mw_generation *generati
 }
 
 static void fail(struct mw_reload *reload, struct mw_err *err) {
-  if (reload->checking) {
+  if (reload->kind == CHECK) {
     finish_check(reload, false, "the server would refuse the folder", mw_err_text(err));
     mw_err_fini(err);
     return;
   }
   log_findings(reload, err);
-  if (!reload->rolling_back) set_on_disk(reload, NULL);
+  if (reload->kind != ROLLBACK) set_on_disk(reload, NULL);
   mw_reload_stats_count(&reload->stats, MW_RELOAD_REFUSED, 0);
   finish(reload, false, mw_err_text(err));
   mw_err_fini(err);
@@ -124,15 +125,9 @@ static void fail(struct mw_reload *reload, struct mw_err *err) {
 
 /* ---- the second step: commit or discard ---- */
 
-static void on_decided(struct mw_post *post) {
-  struct step *step = MW_CONTAINER(post, struct step, to_worker);
-  if (step->commit) {
-    mw_programs_adopt(&step->worker->programs, true);
-  } else {
-    mw_programs_discard(&step->worker->programs);
-  }
-  mw_loop_post(step->reload->home, &step->to_home);
-}
+static void adopt(void *arg, struct mw_worker *worker) { mw_programs_adopt(&worker->programs, true); }
+
+static void discard(void *arg, struct mw_worker *worker) { mw_programs_discard(&worker->programs); }
 
 static void keep(struct mw_reload *reload) {
   mw_generation_unref(reload->kept[MW_RELOAD_KEPT - 1]);
@@ -150,19 +145,20 @@ static void add_fixed(struct mw_buf *text, const struct mw_reload *reload) {
 }
 
 /* Logs the commit if the old or the new log level permits it. */
-static void report_commit(struct mw_reload *reload) {
+static void report_commit(void *arg) {
+  struct mw_reload *reload = arg;
   struct mw_buf text = MW_BUF_INIT;
   enum mw_log_level level = reload->candidate->settings.log_level;
   double ms = (double)(mw_clock_mono() - reload->started) / MW_NS_PER_MS;
   mw_buf_printf(&text, "generation %" PRIu64 " is live after %.1f ms: ", reload->candidate->number, ms);
   mw_difference_write(&text, reload->kept[1], reload->candidate);
   add_fixed(&text, reload);
-  if (!reload->rolling_back) set_on_disk(reload, reload->candidate);
+  if (reload->kind != ROLLBACK) set_on_disk(reload, reload->candidate);
   if (!mw_log_enabled(MW_LOG_INFO)) mw_log_set_level(level);
   mw_log_context()->generation = reload->candidate->number;
   mw_log(MW_LOG_INFO, NULL, "%s", mw_buf_str(&text));
   mw_log_set_level(level);
-  mw_reload_stats_count(&reload->stats, reload->rolling_back ? MW_RELOAD_ROLLED_BACK : MW_RELOAD_COMMITTED,
+  mw_reload_stats_count(&reload->stats, reload->kind == ROLLBACK ? MW_RELOAD_ROLLED_BACK : MW_RELOAD_COMMITTED,
                         reload->candidate->number);
   finish(reload, true, mw_buf_str(&text));
   mw_buf_fini(&text);
@@ -178,12 +174,13 @@ static void report_check(struct mw_reload *reload) {
   mw_buf_fini(&verdict);
 }
 
-static void report_discard(struct mw_reload *reload) {
+static void report_discard(void *arg) {
+  struct mw_reload *reload = arg;
   struct mw_err err = MW_ERR_INIT;
   for (unsigned i = 0; i < reload->n_workers; i++) {
-    struct step *step = &reload->steps[i];
-    if (step->rc != 0 && err.code == 0) mw_err_set(&err, step->rc, "%s", mw_err_text(&step->err));
-    mw_err_fini(&step->err);
+    struct loaded *loaded = &reload->loaded[i];
+    if (loaded->rc != 0 && err.code == 0) mw_err_set(&err, loaded->rc, "%s", mw_err_text(&loaded->err));
+    mw_err_fini(&loaded->err);
   }
   if (err.code == 0) {
     report_check(reload);
@@ -192,52 +189,33 @@ static void report_discard(struct mw_reload *reload) {
   }
 }
 
-static void on_all_decided(struct mw_post *post) {
-  struct mw_reload *reload = MW_CONTAINER(post, struct step, to_home)->reload;
-  if (--reload->waiting > 0) return;
-  if (reload->steps[0].commit) {
-    report_commit(reload);
-  } else {
-    report_discard(reload);
-  }
-}
-
 /* ---- the first step: load everywhere ---- */
 
-static void on_prepare(struct mw_post *post) {
-  struct step *step = MW_CONTAINER(post, struct step, to_worker);
-  step->rc = mw_programs_prepare(&step->worker->programs, step->reload->candidate, &step->err);
-  mw_loop_post(step->reload->home, &step->to_home);
+static void load(void *arg, struct mw_worker *worker) {
+  struct mw_reload *reload = arg;
+  struct loaded *loaded = &reload->loaded[worker->index];
+  loaded->rc = mw_programs_prepare(&worker->programs, reload->candidate, &loaded->err);
 }
 
-static void ask_all(struct mw_reload *reload, void (*on_worker)(struct mw_post *post),
-                    void (*on_home)(struct mw_post *post), bool commit) {
-  reload->waiting = reload->n_workers;
-  for (unsigned i = 0; i < reload->n_workers; i++) {
-    struct step *step = &reload->steps[i];
-    step->commit = commit;
-    step->to_worker.run = on_worker;
-    step->to_home.run = on_home;
-    mw_loop_post(&step->worker->loop, &step->to_worker);
-  }
-}
-
-static void on_prepared(struct mw_post *post) {
-  struct mw_reload *reload = MW_CONTAINER(post, struct step, to_home)->reload;
-  if (--reload->waiting > 0) return;
-  bool commit = !reload->checking;
-  for (unsigned i = 0; i < reload->n_workers; i++) commit = commit && reload->steps[i].rc == 0;
-  if (commit) {
+static void on_loaded(void *arg) {
+  static const struct mw_broadcast commit = {.ask = adopt, .done = report_commit},
+                                   drop = {.ask = discard, .done = report_discard};
+  struct mw_reload *reload = arg;
+  bool accepted = reload->kind != CHECK;
+  for (unsigned i = 0; i < reload->n_workers; i++) accepted = accepted && reload->loaded[i].rc == 0;
+  if (accepted) {
     keep(reload);
     atomic_store_explicit(&reload->shared->published, reload->candidate->number, memory_order_release);
   }
-  ask_all(reload, on_decided, on_all_decided, commit);
+  mw_broadcaster_start(reload->broadcaster, accepted ? &commit : &drop, reload);
 }
 
 static void prepare(struct mw_reload *reload, struct mw_generation *candidate) {
+  static const struct mw_broadcast loading = {.ask = load, .done = on_loaded};
   reload->candidate = candidate;
   reload->last_number = candidate->number;
-  ask_all(reload, on_prepare, on_prepared, false);
+  for (unsigned i = 0; i < reload->n_workers; i++) reload->loaded[i] = (struct loaded){.err = MW_ERR_INIT};
+  mw_broadcaster_start(reload->broadcaster, &loading, reload);
 }
 
 /* ---- starting ---- */
@@ -282,7 +260,7 @@ static void on_read(void *arg, int rc, struct mw_generation *candidate, struct m
   struct mw_reload *reload = arg;
   if (rc == 0 && !reload->forced && is_in_force(reload, candidate)) {
     mw_generation_unref(candidate);
-    if (reload->checking) {
+    if (reload->kind == CHECK) {
       finish_check(reload, true, "it is what the folder holds", "");
       return;
     }
@@ -292,9 +270,9 @@ static void on_read(void *arg, int rc, struct mw_generation *candidate, struct m
   }
   if (rc == 0 && !reload->forced && !candidate->settings.dev) rc = check_wire(reload, candidate, err);
   reload->candidate = candidate;
-  if (rc == 0 && !reload->forced && mw_gate_wanted(candidate, reload->shared->dir)) {
-    rc = mw_gate_open(&reload->gate, reload->home, candidate, reload->shared->dir, reload->shared->data_dir, on_passed,
-                      reload, err);
+  if (rc == 0 && !reload->forced && mw_spec_gate_wanted(candidate, reload->shared->dir)) {
+    rc = mw_spec_gate_open(&reload->gate, reload->home, candidate, reload->shared->dir, reload->shared->data_dir,
+                           on_passed, reload, err);
     if (rc == 0) return;
   }
   if (rc == 0) {
@@ -304,23 +282,23 @@ static void on_read(void *arg, int rc, struct mw_generation *candidate, struct m
   }
 }
 
-static void begin(struct mw_reload *reload, bool rolling_back, mw_reload_done_fn done, void *arg) {
+static void begin(struct mw_reload *reload, const struct request *request) {
   reload->started = mw_clock_mono();
-  reload->rolling_back = rolling_back;
-  reload->checking = false;
-  reload->done = done;
-  reload->arg = arg;
+  reload->kind = request->kind;
+  reload->forced = request->forced;
+  reload->asked = request->asked;
+  reload->done = request->done;
+  reload->arg = request->arg;
 }
 
-/* Takes `old`. */
-static void start_rollback(struct mw_reload *reload, struct mw_generation *old, mw_reload_done_fn done, void *arg) {
-  struct mw_generation *copy = mw_generation_renumber(old, reload->last_number + 1);
-  mw_generation_unref(old);
+static void start_rollback(struct mw_reload *reload, const struct request *request) {
+  struct mw_generation *copy = mw_generation_renumber(request->back, reload->last_number + 1);
+  mw_generation_unref(request->back);
   if (copy) {
-    begin(reload, true, done, arg);
+    begin(reload, request);
     prepare(reload, copy);
-  } else if (done) {
-    done(arg, false, "out of memory");
+  } else if (request->done) {
+    request->done(request->arg, false, "out of memory");
   }
 }
 
@@ -330,15 +308,12 @@ static void start(struct mw_reload *reload, const struct request *request) {
     if (request->done) request->done(request->arg, false, "the server is shutting down");
     return;
   }
-  if (request->back) {
-    start_rollback(reload, request->back, request->done, request->arg);
+  if (request->kind == ROLLBACK) {
+    start_rollback(reload, request);
     return;
   }
   const struct mw_worker_shared *shared = reload->shared;
-  begin(reload, false, request->done, request->arg);
-  reload->forced = request->forced;
-  reload->asked = request->asked;
-  reload->checking = request->check;
+  begin(reload, request);
   mw_generation_reader_start(&reload->reading, reload->home, shared->dir, reload->last_number + 1, reload->kept[0],
                              shared->overrides, on_read, reload);
 }
@@ -349,12 +324,13 @@ static void want(struct mw_reload *reload, const struct request *request) {
     start(reload, request);
     return;
   }
-  if (!request->asked && !request->back) mw_generation_reader_restart(&reload->reading);
-  struct request *next = request->back ? &reload->next_rollback : request->check ? &reload->next_check : &reload->next;
-  next->wanted = true;
+  if (request->kind == FOLDER && !request->asked) mw_generation_reader_restart(&reload->reading);
+  struct request *next = request->kind == ROLLBACK ? &reload->next_rollback
+                         : request->kind == CHECK  ? &reload->next_check
+                                                   : &reload->next;
+  next->kind = request->kind;
   next->forced = request->forced || next->forced;
   next->asked = request->asked || next->asked;
-  next->check = request->check;
   mw_generation_unref(next->back);
   next->back = request->back;
   if (!request->done) return;
@@ -364,24 +340,24 @@ static void want(struct mw_reload *reload, const struct request *request) {
 }
 
 void mw_reload_start(struct mw_reload *reload, bool forced, mw_reload_done_fn done, void *arg) {
-  want(reload, &(struct request){.forced = forced, .asked = true, .done = done, .arg = arg});
+  want(reload, &(struct request){.kind = FOLDER, .forced = forced, .asked = true, .done = done, .arg = arg});
 }
 
 void mw_reload_check(struct mw_reload *reload, mw_reload_done_fn done, void *arg) {
-  want(reload, &(struct request){.asked = true, .check = true, .done = done, .arg = arg});
+  want(reload, &(struct request){.kind = CHECK, .asked = true, .done = done, .arg = arg});
 }
 
-void mw_reload_look(struct mw_reload *reload) { want(reload, &(struct request){.asked = false}); }
+void mw_reload_look(struct mw_reload *reload) { want(reload, &(struct request){.kind = FOLDER}); }
 
 /* Ends the waits that would delay a rollback: for files being written, and for specs. The rollback replaces the
  * generation that they would bring into force. */
 static void give_way(struct mw_reload *reload) {
   static const char why[] = "a rollback was asked for meanwhile";
-  if (!reload->next_rollback.wanted) return;
+  if (reload->next_rollback.kind == NOTHING) return;
   struct request next = reload->next;
   reload->next = (struct request){0};
   if (next.done) next.done(next.arg, false, why);
-  if (reload->gate) mw_gate_stop(reload->gate, why);
+  if (reload->gate) mw_spec_gate_stop(reload->gate, why);
   if (!mw_generation_reader_waits(&reload->reading)) return;
   mw_generation_reader_cancel(&reload->reading);
   finish(reload, false, why);
@@ -396,7 +372,7 @@ void mw_reload_rollback(struct mw_reload *reload, uint64_t number, mw_reload_don
     if (done) done(arg, false, "no such generation is kept: moonwire status lists them");
     return;
   }
-  want(reload, &(struct request){.back = mw_generation_ref(old), .done = done, .arg = arg});
+  want(reload, &(struct request){.kind = ROLLBACK, .back = mw_generation_ref(old), .done = done, .arg = arg});
   give_way(reload);
 }
 
@@ -404,7 +380,7 @@ void mw_reload_stop(struct mw_reload *reload, void (*stopped)(void *arg), void *
   reload->stopping = true;
   reload->stopped = stopped;
   reload->stopped_arg = arg;
-  if (reload->gate) mw_gate_stop(reload->gate, "the server is shutting down");
+  if (reload->gate) mw_spec_gate_stop(reload->gate, "the server is shutting down");
   if (!mw_generation_reader_waits(&reload->reading)) {
     tell_stopped(reload);
     return;
@@ -419,13 +395,15 @@ bool mw_reload_busy(const struct mw_reload *reload) {
 
 void mw_reload_describe(const struct mw_reload *reload, char *out, size_t size) {
   char loading[64];
-  snprintf(loading, sizeof loading, "waits for %u of %u workers", reload->waiting, reload->n_workers);
-  const char *kind = reload->checking ? "check" : reload->rolling_back ? "rollback" : "reload";
+  snprintf(loading, sizeof loading, "waits for %u of %u workers", mw_broadcaster_missing(reload->broadcaster),
+           reload->n_workers);
+  static const char *const kinds[] = {
+      [NOTHING] = "reload", [FOLDER] = "reload", [CHECK] = "check", [ROLLBACK] = "rollback"};
   const char *what = mw_generation_reader_waits(&reload->reading) ? mw_generation_reader_activity(&reload->reading)
                      : reload->gate                               ? "runs the specs"
                                                                   : loading;
   if (mw_reload_busy(reload)) {
-    snprintf(out, size, "a %s is under way for %.1fs: it %s", kind,
+    snprintf(out, size, "a %s is under way for %.1fs: it %s", kinds[reload->kind],
              (double)(mw_clock_mono() - reload->started) / MW_NS_PER_S, what);
   } else {
     snprintf(out, size, "no reload is under way");
@@ -440,8 +418,13 @@ const struct mw_generation *mw_reload_kept(const struct mw_reload *reload, unsig
 
 struct mw_reload *mw_reload_new(struct mw_loop *home, struct mw_worker_shared *shared, struct mw_worker *workers,
                                 unsigned n_workers) {
-  struct mw_reload *reload = calloc(1, sizeof *reload + n_workers * sizeof *reload->steps);
+  struct mw_reload *reload = calloc(1, sizeof *reload + n_workers * sizeof *reload->loaded);
   if (!reload) return NULL;
+  reload->broadcaster = mw_broadcaster_new(&(struct mw_workers){home, workers, n_workers});
+  if (!reload->broadcaster) {
+    free(reload);
+    return NULL;
+  }
   reload->home = home;
   reload->shared = shared;
   reload->n_workers = n_workers;
@@ -449,9 +432,6 @@ struct mw_reload *mw_reload_new(struct mw_loop *home, struct mw_worker_shared *s
   reload->kept[0] = mw_generation_ref(shared->generation);
   reload->on_disk = mw_generation_ref(shared->generation);
   mw_reload_stats_init(&reload->stats, shared->metrics, shared->generation->number);
-  for (unsigned i = 0; i < n_workers; i++) {
-    reload->steps[i] = (struct step){.reload = reload, .worker = &workers[i], .err = MW_ERR_INIT};
-  }
   return reload;
 }
 
@@ -459,5 +439,6 @@ void mw_reload_free(struct mw_reload *reload) {
   if (!reload) return;
   for (unsigned i = 0; i < MW_RELOAD_KEPT; i++) mw_generation_unref(reload->kept[i]);
   mw_generation_unref(reload->on_disk);
+  mw_broadcaster_free(reload->broadcaster);
   free(reload);
 }

@@ -24,7 +24,22 @@ struct mw_broadcast {
 
 enum { MW_BROADCAST_TIMEOUT_MS = 1000 };
 
-/* Starts a broadcast, from the home loop's thread. Copies `survey`. Returns 0, or MW_ENOMEM with no worker asked. */
-int mw_broadcast(const struct mw_workers *crew, const struct mw_broadcast *survey, void *arg);
+/* Starts a broadcast, from the home loop's thread. Copies `what`. Returns 0, or MW_ENOMEM with no worker asked. */
+int mw_broadcast(const struct mw_workers *workers, const struct mw_broadcast *what, void *arg);
+
+/* Repeated broadcasts, one at a time, which need no further memory. On the home loop's thread. */
+struct mw_broadcaster;
+
+/* Copies `workers`. Returns NULL without memory. */
+struct mw_broadcaster *mw_broadcaster_new(const struct mw_workers *workers);
+
+/* Requires that no broadcast is under way. Accepts NULL. */
+void mw_broadcaster_free(struct mw_broadcaster *broadcaster);
+
+/* Starts a broadcast; the one before is over, or calls this as `done`. Copies `what`. */
+void mw_broadcaster_start(struct mw_broadcaster *broadcaster, const struct mw_broadcast *what, void *arg);
+
+/* Returns the number of answers that are missing. */
+unsigned mw_broadcaster_missing(const struct mw_broadcaster *broadcaster);
 
 #endif

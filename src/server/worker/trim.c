@@ -17,7 +17,7 @@ enum {
 };
 
 struct mw_trim {
-  struct mw_workers crew;
+  struct mw_workers workers;
   struct mw_timer *timer;              /* timer of the next check */
   struct mw_metric *resident, *topics; /* NULL without memory */
   size_t floor;                        /* least private resident bytes since the last trim */
@@ -41,12 +41,12 @@ static void read_resident(size_t *all, size_t *own) {
 
 static struct mw_metric *open_gauge(const struct mw_trim *trim, const char *name, const char *help) {
   const struct mw_metric_definition gauge = {.kind = MW_METRIC_GAUGE, .name = name, .help = help};
-  return mw_metrics_open(trim->crew.workers[0].shared->metrics, &gauge, NULL);
+  return mw_metrics_open(trim->workers.workers[0].shared->metrics, &gauge, NULL);
 }
 
 static void show(const struct mw_trim *trim, size_t resident) {
   if (trim->resident) mw_metric_set(trim->resident, (double)resident);
-  if (trim->topics) mw_metric_set(trim->topics, (double)mw_topics_bytes(trim->crew.workers[0].shared->topics));
+  if (trim->topics) mw_metric_set(trim->topics, (double)mw_topics_bytes(trim->workers.workers[0].shared->topics));
 }
 
 /* True if the process was idle since the last check. */
@@ -66,7 +66,7 @@ static bool is_worthwhile(const struct mw_trim *trim, size_t own) {
 static void look(void *arg);
 
 static void wait(struct mw_trim *trim) {
-  trim->timer = mw_timer_start_real(trim->crew.home, PERIOD_NS, look, trim); /* without memory, checks end */
+  trim->timer = mw_timer_start_real(trim->workers.home, PERIOD_NS, look, trim); /* without memory, checks end */
 }
 
 /* On a worker's thread. */
@@ -107,16 +107,16 @@ static void look(void *arg) {
   bool due = trim->started || (is_idle(trim) && trim->looked >= trim->next && is_worthwhile(trim, own));
   if (due && !trim->started) trim->begun = trim->busy;
   atomic_store(&trim->collecting, 0);
-  static const struct mw_broadcast survey = {.ask = ask, .done = on_answered};
-  trim->asking = due && mw_broadcast(&trim->crew, &survey, trim) == 0;
+  static const struct mw_broadcast broadcast = {.ask = ask, .done = on_answered};
+  trim->asking = due && mw_broadcast(&trim->workers, &broadcast, trim) == 0;
   if (!trim->asking) wait(trim);
 }
 
-struct mw_trim *mw_trim_start(const struct mw_workers *crew) {
+struct mw_trim *mw_trim_start(const struct mw_workers *workers) {
   struct mw_trim *trim = calloc(1, sizeof *trim);
   if (!trim) return NULL;
   size_t all;
-  trim->crew = *crew;
+  trim->workers = *workers;
   read_resident(&all, &trim->floor);
   trim->resident = open_gauge(trim, "moonwire_resident_bytes", "Resident memory of the process.");
   trim->topics = open_gauge(trim, "moonwire_topic_bytes", "Values in topics that subscribers have not received.");

@@ -13,7 +13,7 @@ struct mw_trim;
 
 /* Starts the checks on the home loop, and sets moonwire_resident_bytes and moonwire_topic_bytes. Returns owned; NULL
  * without memory. */
-struct mw_trim *mw_trim_start(const struct mw_workers *crew);
+struct mw_trim *mw_trim_start(const struct mw_workers *workers);
 
 /* Stops the checks. On the home loop's thread, before or after the end of the workers. Accepts NULL. */
 void mw_trim_stop(struct mw_trim *trim);
