@@ -1,6 +1,5 @@
 /* moonwire.lua: a Lua file that returns a table of settings. It runs in a Lua state of its own, in the environment of
  * scripts and within limits like theirs, so that a mistake in it cannot block the server. */
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +12,7 @@
 #include "server/settings/engines.h"
 #include "server/settings/listener.h"
 #include "server/settings/settings.h"
+#include "server/settings/settings_line.h"
 
 /* The type of a setting's value. */
 enum kind { NUMBER, INTEGER, SIZE, ENGINE, PATH, SWITCH, LEVEL, ADDRESSES, FOLDERS, PROTOS };
@@ -28,52 +28,56 @@ struct setting {
 };
 
 #define AT(member) offsetof(struct mw_settings, member)
+/* Kind and offset of a member; the kind follows from its C type. */
+#define MEMBER(member) \
+  _Generic(((struct mw_settings *)NULL)->member, double: NUMBER, unsigned: INTEGER, size_t: SIZE, bool: SWITCH, \
+           char *: PATH), \
+      AT(member)
 #define KEPT "seconds from 0 (no limit) to 1e6"
 static const struct setting settings_table[] = {
     {NULL, "listen", ADDRESSES, 0, 0, 0, "\"HOST:PORT\" or \"unix:PATH\", or a list of at most 16", true},
     {NULL, "engine", ENGINE, AT(engine), 0, 0, MW_SERVER_ENGINES, true},
-    {NULL, "workers", INTEGER, AT(workers), 1, 256, "an integer from 1 to 256", true},
-    {NULL, "data", PATH, AT(data), 0, 0, "a folder or \":memory:\"", true},
+    {NULL, "workers", MEMBER(workers), 1, 256, "an integer from 1 to 256", true},
+    {NULL, "data", MEMBER(data), 0, 0, "a folder or \":memory:\"", true},
     {NULL, "log_level", LEVEL, 0, 0, 0, "\"debug\", \"info\", \"warn\", \"error\" or \"off\"", false},
-    {NULL, "grace", NUMBER, AT(grace), 0, 86400, "seconds from 0 to 86400", false},
-    {NULL, "generation_age", NUMBER, AT(generation_age), 0, 1e9, "seconds from 0 (no limit) to 1e9", false},
-    {NULL, "dev", SWITCH, AT(dev), 0, 0, "true or false", false},
-    {NULL, "health", SWITCH, AT(health), 0, 0, "true or false", false},
-    {NULL, "reflection", SWITCH, AT(reflection), 0, 0, "true or false", false},
+    {NULL, "grace", MEMBER(grace), 0, 86400, "seconds from 0 to 86400", false},
+    {NULL, "generation_age", MEMBER(generation_age), 0, 1e9, "seconds from 0 (no limit) to 1e9", false},
+    {NULL, "dev", MEMBER(dev), 0, 0, "true or false", false},
+    {NULL, "health", MEMBER(health), 0, 0, "true or false", false},
+    {NULL, "reflection", MEMBER(reflection), 0, 0, "true or false", false},
     {NULL, "proto", PROTOS, 0, 0, 0, "a folder, or a list of 1 to 16", false},
     {"files", "folders", FOLDERS, 0, 0, 0, "an absolute path, or a list of at most 16, without \"..\"", true},
-    {"reload", "specs", SWITCH, AT(specs), 0, 0, "true or false", false},
-    {"reload", "protoc_seconds", NUMBER, AT(protoc_seconds), 1, 86400, "seconds from 1 to 86400", false},
-    {"reload", "specs_seconds", NUMBER, AT(specs_seconds), 1, 86400, "seconds from 1 to 86400", false},
-    {"test", "seconds", NUMBER, AT(test_seconds), 0, 86400, "seconds from 0 (no limit) to 86400", false},
-    {"tls", "cert", PATH, AT(tls_cert), 0, 0, "a PEM file", true},
-    {"tls", "key", PATH, AT(tls_key), 0, 0, "a PEM file", true},
-    {"tls", "client_ca", PATH, AT(tls_client_ca), 0, 0, "a PEM file", true},
-    {"limits", "message_bytes", SIZE, AT(message_bytes), 1, 2147483647, "bytes from 1 to 2147483647", true},
-    {"limits", "metadata_bytes", SIZE, AT(metadata_bytes), 1024, 16777216, "bytes from 1024 to 16777216", true},
-    {"limits", "unpack_bytes", SIZE, AT(unpack_bytes), 4096, 1e12, "bytes from 4096 to 1e12", false},
-    {"limits", "unsent_messages", INTEGER, AT(unsent_messages), 1, 1e6, "an integer from 1 to 1000000", false},
-    {"limits", "slice_ms", NUMBER, AT(slice_ms), 0, 3600000, "milliseconds from 0 to 3600000", false},
-    {"limits", "memory_bytes", SIZE, AT(memory_bytes), 0, 1e12, "bytes from 0 to 1e12", false},
-    {"limits", "weak_keys", INTEGER, AT(weak_keys), 0, 1e9, "an integer from 0 to 1e9", false},
-    {"limits", "connections", INTEGER, AT(clients.connections), 1, 1e6, "an integer from 1 to 1000000", true},
-    {"limits", "streams", INTEGER, AT(clients.streams), 1, 1e6, "an integer from 1 to 1000000", true},
-    {"limits", "stream_resets", INTEGER, AT(clients.stream_resets), 1, 1e9, "an integer from 1 to 1e9", true},
-    {"limits", "control_frames", INTEGER, AT(clients.control_frames), 100, 1e9, "an integer from 100 to 1e9", true},
-    {"limits", "handshake_seconds", NUMBER, AT(clients.handshake_seconds), 0.01, 86400, "seconds from 0.01 to 86400",
-     true},
-    {"limits", "message_seconds", NUMBER, AT(clients.message_seconds), 0.01, 86400, "seconds from 0.01 to 86400", true},
-    {"limits", "send_seconds", NUMBER, AT(clients.send_seconds), 0.01, 86400, "seconds from 0.01 to 86400", true},
-    {"limits", "buffer_bytes", SIZE, AT(clients.buffer_bytes), 65536, 1e12, "bytes from 65536 to 1e12", true},
-    {"keepalive", "time", NUMBER, AT(keepalive.time), 0, 1e6, "seconds from 0 (never) to 1e6", true},
-    {"keepalive", "timeout", NUMBER, AT(keepalive.timeout), 0.01, 1e6, "seconds from 0.01 to 1e6", true},
-    {"keepalive", "min_time", NUMBER, AT(keepalive.min_time), 0, 1e6, KEPT, true},
-    {"keepalive", "permit_without_stream", SWITCH, AT(keepalive.permit_without_stream), 0, 0, "true or false", true},
-    {"keepalive", "max_connection_idle", NUMBER, AT(keepalive.max_connection_idle), 0, 1e6, KEPT, true},
-    {"keepalive", "max_connection_age", NUMBER, AT(keepalive.max_connection_age), 0, 1e6, KEPT, true},
-    {"keepalive", "max_connection_age_grace", NUMBER, AT(keepalive.max_connection_age_grace), 0, 1e6, KEPT, true},
-    {"store", "map_bytes", SIZE, AT(store_bytes), 1048576, 1e15, "bytes from 1048576 to 1e15", true},
-    {"store", "snapshot_seconds", NUMBER, AT(snapshot_seconds), 0, 1e9, "seconds from 0 (no limit) to 1e9", false},
+    {"reload", "specs", MEMBER(specs), 0, 0, "true or false", false},
+    {"reload", "protoc_seconds", MEMBER(protoc_seconds), 1, 86400, "seconds from 1 to 86400", false},
+    {"reload", "specs_seconds", MEMBER(specs_seconds), 1, 86400, "seconds from 1 to 86400", false},
+    {"test", "seconds", MEMBER(test_seconds), 0, 86400, "seconds from 0 (no limit) to 86400", false},
+    {"tls", "cert", MEMBER(tls_cert), 0, 0, "a PEM file", true},
+    {"tls", "key", MEMBER(tls_key), 0, 0, "a PEM file", true},
+    {"tls", "client_ca", MEMBER(tls_client_ca), 0, 0, "a PEM file", true},
+    {"limits", "message_bytes", MEMBER(message_bytes), 1, 2147483647, "bytes from 1 to 2147483647", true},
+    {"limits", "metadata_bytes", MEMBER(metadata_bytes), 1024, 16777216, "bytes from 1024 to 16777216", true},
+    {"limits", "unpack_bytes", MEMBER(unpack_bytes), 4096, 1e12, "bytes from 4096 to 1e12", false},
+    {"limits", "unsent_messages", MEMBER(unsent_messages), 1, 1e6, "an integer from 1 to 1000000", false},
+    {"limits", "slice_ms", MEMBER(slice_ms), 0, 3600000, "milliseconds from 0 to 3600000", false},
+    {"limits", "memory_bytes", MEMBER(memory_bytes), 0, 1e12, "bytes from 0 to 1e12", false},
+    {"limits", "weak_keys", MEMBER(weak_keys), 0, 1e9, "an integer from 0 to 1e9", false},
+    {"limits", "connections", MEMBER(clients.connections), 1, 1e6, "an integer from 1 to 1000000", true},
+    {"limits", "streams", MEMBER(clients.streams), 1, 1e6, "an integer from 1 to 1000000", true},
+    {"limits", "stream_resets", MEMBER(clients.stream_resets), 1, 1e9, "an integer from 1 to 1e9", true},
+    {"limits", "control_frames", MEMBER(clients.control_frames), 100, 1e9, "an integer from 100 to 1e9", true},
+    {"limits", "handshake_seconds", MEMBER(clients.handshake_seconds), 0.01, 86400, "seconds from 0.01 to 86400", true},
+    {"limits", "message_seconds", MEMBER(clients.message_seconds), 0.01, 86400, "seconds from 0.01 to 86400", true},
+    {"limits", "send_seconds", MEMBER(clients.send_seconds), 0.01, 86400, "seconds from 0.01 to 86400", true},
+    {"limits", "buffer_bytes", MEMBER(clients.buffer_bytes), 65536, 1e12, "bytes from 65536 to 1e12", true},
+    {"keepalive", "time", MEMBER(keepalive.time), 0, 1e6, "seconds from 0 (never) to 1e6", true},
+    {"keepalive", "timeout", MEMBER(keepalive.timeout), 0.01, 1e6, "seconds from 0.01 to 1e6", true},
+    {"keepalive", "min_time", MEMBER(keepalive.min_time), 0, 1e6, KEPT, true},
+    {"keepalive", "permit_without_stream", MEMBER(keepalive.permit_without_stream), 0, 0, "true or false", true},
+    {"keepalive", "max_connection_idle", MEMBER(keepalive.max_connection_idle), 0, 1e6, KEPT, true},
+    {"keepalive", "max_connection_age", MEMBER(keepalive.max_connection_age), 0, 1e6, KEPT, true},
+    {"keepalive", "max_connection_age_grace", MEMBER(keepalive.max_connection_age_grace), 0, 1e6, KEPT, true},
+    {"store", "map_bytes", MEMBER(store_bytes), 1048576, 1e15, "bytes from 1048576 to 1e15", true},
+    {"store", "snapshot_seconds", MEMBER(snapshot_seconds), 0, 1e9, "seconds from 0 (no limit) to 1e9", false},
 };
 enum { N_SETTINGS = sizeof settings_table / sizeof *settings_table };
 
@@ -255,45 +259,12 @@ static const char *name_at(const void *group, size_t i) {
   return in_group(&settings_table[i], group) ? settings_table[i].name : NULL;
 }
 
-/* ---- places ---- */
-
-/* Returns the offset in `text`, from `from` on, at which the word `name` is followed by "="; text.len if there is none.
- * Skips comments. */
-static size_t find_key(struct mw_slice text, size_t from, const char *name) {
-  size_t len = strlen(name);
-  bool comment = false, within = false; /* within: the previous character belongs to a name */
-  for (size_t i = from; i < text.len; i++) {
-    const char *at = (const char *)text.data + i;
-    size_t left = text.len - i;
-    if (*at == '\n') comment = false;
-    if (left >= 2 && memcmp(at, "--", 2) == 0) comment = true;
-    if (!comment && !within && left > len && memcmp(at, name, len) == 0) {
-      size_t next = len;
-      while (next < left && strchr(" \t\r\n\"']", at[next])) next++;
-      bool assigned = next < left && at[next] == '=' && (next + 1 == left || at[next + 1] != '=');
-      if (assigned && !isalnum((unsigned char)at[len]) && at[len] != '_') return i;
-    }
-    within = isalnum((unsigned char)*at) || *at == '_';
-  }
-  return text.len;
-}
-
-/* Returns the line on which the text of the file sets the setting; 0 if none is found. */
-static unsigned find_line(struct mw_slice text, const char *group, const char *name) {
-  size_t at = group ? find_key(text, 0, group) : 0;
-  at = find_key(text, at, name);
-  if (at == text.len) return 0;
-  unsigned line = 1;
-  for (size_t i = 0; i < at; i++) line += text.data[i] == '\n';
-  return line;
-}
-
 /* ---- the file ---- */
 
 /* Prefixes the newest finding with the place and the name of a setting. */
 static int blame(const char *file, struct mw_slice text, const char *group, const char *name, struct mw_err *err) {
   const char *dot = group ? "." : "", *before = group ? group : "";
-  unsigned line = find_line(text, group, name);
+  unsigned line = mw_settings_find_line(text, group, name);
   char place[16] = "";
   if (line > 0) snprintf(place, sizeof place, ":%u", line);
   return mw_err_wrap(err, "%s%s: %s%s%s", file, place, before, dot, name);
