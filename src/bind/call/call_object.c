@@ -89,14 +89,9 @@ static int receive(lua_State *L, const char *what, bool raising, bool packed) {
   return mw_bind_wait(L, waiter, stop_receiving, stop_receiving_quietly, after_receive);
 }
 
-static bool check_packed(lua_State *L, const char *what) {
-  static const char *const allowed[] = {"packed", NULL};
-  return mw_bind_check_options(L, 2, what, allowed) && mw_packed_option(L, 2, what);
-}
-
 static int l_receive(lua_State *L) {
-  bool packed = lua_gettop(L) > 1 && check_packed(L, "call:receive");
-  return receive(L, "call:receive", false, packed);
+  const struct mw_bind_call *c = lua_gettop(L) > 1 ? mw_bind_check_object(L)->call : NULL;
+  return receive(L, "call:receive", false, c && mw_packed_only_option(L, c->method->input, "call:receive"));
 }
 
 /* Upvalues: the call object; whether the messages are packed. */
@@ -107,8 +102,8 @@ static int next_message(lua_State *L) {
 }
 
 static int l_messages(lua_State *L) {
-  check_live(L, "call:messages");
-  bool packed = check_packed(L, "call:messages");
+  const struct mw_bind_call *c = check_live(L, "call:messages");
+  bool packed = mw_packed_only_option(L, c->method->input, "call:messages");
   lua_settop(L, 1);
   lua_pushboolean(L, packed);
   lua_pushcclosure(L, next_message, 2);

@@ -127,13 +127,9 @@ static int receive(lua_State *L, const char *what, bool packed, lua_KFunction k)
   return mw_fiber_wait(L, fiber, stop_receiving, o, k, (lua_KContext)o);
 }
 
-static bool check_packed(lua_State *L, const char *what) {
-  static const char *const allowed[] = {"packed", NULL};
-  return mw_bind_check_options(L, 2, what, allowed) && mw_packed_option(L, 2, what);
-}
-
 static int l_receive(lua_State *L) {
-  return receive(L, "stream:receive", check_packed(L, "stream:receive"), after_receive);
+  return receive(L, "stream:receive", mw_packed_only_option(L, check_stream(L)->method->output, "stream:receive"),
+                 after_receive);
 }
 
 /* stream() */
@@ -141,7 +137,8 @@ static int l_next(lua_State *L) { return receive(L, "stream:messages", check_str
 
 /* stream:messages([{packed = false}]) returns the stream itself, which is callable */
 static int l_messages(lua_State *L) {
-  check_reader(L, "stream:messages")->iterates_packed = check_packed(L, "stream:messages");
+  struct mw_outbound *o = check_reader(L, "stream:messages");
+  o->iterates_packed = mw_packed_only_option(L, o->method->output, "stream:messages");
   lua_settop(L, 1);
   return 1;
 }

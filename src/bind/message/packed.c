@@ -63,3 +63,14 @@ bool mw_packed_option(lua_State *L, int arg, const char *what) {
   lua_pop(L, 1);
   return packed;
 }
+
+bool mw_packed_only_option(lua_State *L, const struct mw_message_type *type, const char *what) {
+  static const char *const allowed[] = {"packed", NULL};
+  if (lua_isnoneornil(L, 2) || mw_packed_at(L, 2) || mw_message_state_at(L, 2)) return false;
+  if (type->wellknown != MW_WKT_NONE) {
+    bool is_option = lua_istable(L, 2) && mw_bind_get_option(L, 2, "packed") == LUA_TBOOLEAN;
+    if (!is_option) return false;
+    lua_pop(L, 1);
+  }
+  return mw_bind_check_options(L, 2, what, allowed) && mw_packed_option(L, 2, what);
+}

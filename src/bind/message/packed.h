@@ -53,6 +53,10 @@ int mw_packed_push(lua_State *L, struct mw_program *program, const struct mw_mes
  * boolean. */
 bool mw_packed_option(lua_State *L, int arg, const char *what);
 
+/* The same for the argument at 2 of a method that has no other option and returns messages of the type. A message there
+ * is no option but the last result of `for message in call.receive, call do`. */
+bool mw_packed_only_option(lua_State *L, const struct mw_message_type *type, const char *what);
+
 /* Pushes a packed message with room for `len` bytes, which the caller writes: the encoding of a message that is valid.
  * The metatable is at `metatable`. */
 uint8_t *mw_packed_push_new(lua_State *L, int metatable, struct mw_messages *messages,

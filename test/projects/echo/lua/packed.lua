@@ -76,6 +76,11 @@ function chat.relay_packed(_, call)
   for message in call:messages { packed = true } do call:send(message) end
 end
 
+-- The loop passes the last message to call.receive as its argument.
+function chat.receive_in_a_loop(_, call)
+  for message in call.receive, call do call:send(message) end
+end
+
 function chat.receive_packed(_, call)
   local m = call:receive { packed = true }
   call:send { text = ("%s %s %d %s"):format(getmetatable(m), m.text, m.count, m.pairs.k) }

@@ -113,6 +113,21 @@ describe("a stream of packed messages", function()
     assert.has_error(function() stream:messages { packed = 1 } end)
   end)
 
+  it("is not asked for by the last message in a loop over receive", function()
+    local stream <close> = server.echo:Chat()
+    stream:send { what = "receive_in_a_loop" }
+    for i = 1, 3 do
+      stream:send { count = i }
+      assert.equal(i, stream:receive().count)
+    end
+    stream:send { count = 4 }
+    stream:send { count = 5 }
+    stream:close_send()
+    local sum = 0
+    for message in stream.receive, stream do sum = sum + message.count end
+    assert.equal(9, sum)
+  end)
+
   it("may come to a unary method", function()
     local reply = assert(server.echo:Unary(mw.pack("echo.Message", { what = "echo", text = "x" })))
     assert.equal("x", reply.text)
