@@ -6,7 +6,7 @@
 
 /* Headers without an entry may be a trailers-only response, which may be retried. They wait this long for a message
  * or the end of the call. */
-enum { BARE_HEADERS_MS = 10 };
+enum { EMPTY_HEADERS_MS = 10 };
 
 static const struct mw_metadata none;
 
@@ -39,7 +39,7 @@ static int start(struct mw_attempt *attempt, struct mw_err *err) {
   int rc = rpc->ops->start(rpc->channel->engine_channel, &request, &attempt_events, attempt, &attempt->call, err);
   if (rc != 0) return rc;
   attempt->unsent = rpc->held;
-  attempt->stalled = attempt->closed = attempt->reading = attempt->bare_headers = false;
+  attempt->stalled = attempt->closed = attempt->reading = attempt->empty_headers = false;
   rpc->active++;
   if (!rpc->ops->local) rpc->loop->n_remote++;
   mw_attempt_read(attempt);
@@ -107,11 +107,11 @@ void mw_attempt_commit(struct mw_attempt *attempt) {
 
 /* ---- events ---- */
 
-static void tell_headers(struct mw_client_rpc *rpc, const struct mw_metadata *headers) {
+static void report_headers(struct mw_client_rpc *rpc, const struct mw_metadata *headers) {
   mw_timer_stop(rpc->headers_timer);
   rpc->headers_timer = NULL;
-  if (rpc->told_headers) return;
-  rpc->told_headers = true;
+  if (rpc->headers_reported) return;
+  rpc->headers_reported = true;
   rpc->events->headers(rpc->user, headers);
 }
 
@@ -121,10 +121,10 @@ static void on_headers_timer(void *arg) {
   rpc->headers_timer = NULL;
   for (size_t i = 0; i < MW_ATTEMPTS_MAX; i++) {
     struct mw_attempt *attempt = &rpc->attempts[i];
-    if (!attempt->call || !attempt->bare_headers) continue;
+    if (!attempt->call || !attempt->empty_headers) continue;
     mw_client_rpc_enter(rpc);
     mw_attempt_commit(attempt);
-    tell_headers(rpc, &none);
+    report_headers(rpc, &none);
     mw_client_rpc_leave(rpc);
     return;
   }
@@ -134,14 +134,14 @@ static void on_headers(void *user, const struct mw_metadata *headers) {
   struct mw_attempt *attempt = user;
   struct mw_client_rpc *rpc = attempt->rpc;
   if (headers->len == 0 && rpc->winner != attempt) {
-    attempt->bare_headers = true;
+    attempt->empty_headers = true;
     if (rpc->headers_timer) return;
-    rpc->headers_timer = mw_timer_start_real(rpc->loop, BARE_HEADERS_MS * MW_NS_PER_MS, on_headers_timer, rpc);
+    rpc->headers_timer = mw_timer_start_real(rpc->loop, EMPTY_HEADERS_MS * MW_NS_PER_MS, on_headers_timer, rpc);
     if (rpc->headers_timer) return;
   }
   mw_client_rpc_enter(rpc);
   mw_attempt_commit(attempt);
-  tell_headers(rpc, headers);
+  report_headers(rpc, headers);
   mw_client_rpc_leave(rpc);
 }
 
@@ -152,7 +152,7 @@ static void on_message(void *user, struct mw_slice bytes) {
   attempt->reading = false;
   rpc->want_read = false;
   mw_attempt_commit(attempt);
-  tell_headers(rpc, &none);
+  report_headers(rpc, &none);
   if (!rpc->done) rpc->events->message(rpc->user, bytes);
   mw_client_rpc_leave(rpc);
 }
@@ -174,7 +174,7 @@ static void on_done(void *user, const struct mw_status *status, const struct mw_
   mw_client_rpc_enter(rpc);
   struct mw_client_call *call = attempt->call;
   attempt->call = NULL;
-  attempt->bare_headers = false;
+  attempt->empty_headers = false;
   rpc->active--;
   if (!rpc->ops->local) rpc->loop->n_remote--;
   if (rpc->winner == attempt || rpc->cancelled || status->code == MW_CODE_OK) {

@@ -20,7 +20,7 @@ void mw_client_rpc_leave(struct mw_client_rpc *rpc) {
 static void release_call(struct mw_attempt *attempt) {
   struct mw_client_call *call = attempt->call;
   attempt->call = NULL;
-  attempt->bare_headers = false;
+  attempt->empty_headers = false;
   attempt->rpc->active--;
   if (!attempt->rpc->ops->local) attempt->rpc->loop->n_remote--;
   attempt->rpc->ops->release(call);

@@ -149,8 +149,8 @@ static bool goes_straight(struct mw_client_rpc *rpc, size_t size) {
 uint8_t *mw_client_rpc_reserve(struct mw_client_rpc *rpc, size_t size) {
   free(rpc->reserved);
   rpc->reserved = NULL;
-  rpc->direct = goes_straight(rpc, size);
-  if (rpc->direct) return rpc->ops->reserve(rpc->winner->call, size);
+  rpc->unbuffered = goes_straight(rpc, size);
+  if (rpc->unbuffered) return rpc->ops->reserve(rpc->winner->call, size);
   rpc->reserved = malloc(sizeof *rpc->reserved + size);
   if (!rpc->reserved) return NULL;
   *rpc->reserved = (struct mw_held_message){.len = size};
@@ -187,13 +187,13 @@ bool mw_client_rpc_send(struct mw_client_rpc *rpc) {
   if (rpc->done) return false;
   assert(!rpc->half_closed);
   bool more;
-  if (rpc->direct) {
+  if (rpc->unbuffered) {
     more = rpc->ops->send(rpc->winner->call);
     rpc->winner->stalled = !more;
   } else {
     more = send_held(rpc);
   }
-  rpc->direct = false;
+  rpc->unbuffered = false;
   rpc->stalled = !more;
   return more;
 }

@@ -33,7 +33,7 @@ struct mw_attempt {
   bool closed;                    /* half-closed */
   bool reading;
   /* headers without an entry have arrived: initial headers, or a trailers-only response */
-  bool bare_headers;
+  bool empty_headers;
 };
 
 struct mw_client_rpc {
@@ -60,7 +60,7 @@ struct mw_client_rpc {
   unsigned backoffs;              /* number since the start or the last pushback */
   struct mw_timer *timer;         /* for the next attempt */
   struct mw_post end;             /* for mw_client_rpc_finish_soon(), while `ending` */
-  struct mw_timer *headers_timer; /* see bare_headers */
+  struct mw_timer *headers_timer; /* see empty_headers */
 
   struct mw_held_message *held, **tail; /* all held messages of the request, in order */
   struct mw_held_message *reserved;     /* being filled */
@@ -68,10 +68,10 @@ struct mw_client_rpc {
   unsigned n_held;
 
   unsigned entered; /* functions on the stack that still use it */
-  bool direct;      /* the winner sends the reserved message directly */
+  bool unbuffered;  /* the winner sends the reserved message directly */
   bool half_closed, want_read;
   bool stalled; /* send() has returned false: `writable` is due */
-  bool told_headers;
+  bool headers_reported;
   unsigned repeats;  /* transparent retries of attempts that never left this process */
   bool refused_once; /* a refused attempt was already repeated */
   bool no_more;      /* no further hedges, because of pushback or throttling */

@@ -8,7 +8,7 @@
  * Order: open, listen or accept_from (once for each address), run; from within run: drain, is_quiet, stop. Then
  * close.
  *
- * An engine opened for channels alone (a guest) lives in a loop that another engine or uv_run() runs: only open and
+ * An engine opened for channels alone is embedded in a loop that another engine or uv_run() runs: only open and
  * close it. Until its first channel is opened it costs almost nothing. */
 #ifndef MW_RPC_ENGINE_H
 #define MW_RPC_ENGINE_H
@@ -56,7 +56,7 @@ struct mw_engine_team;
 
 struct mw_engine_config {
   struct mw_loop *loop;            /* borrowed; the worker's */
-  struct mw_dispatch *dispatch;    /* borrowed; NULL for a guest, which only opens channels */
+  struct mw_dispatch *dispatch;    /* borrowed; NULL for an embedded engine, which only opens channels */
   size_t max_receive_bytes;        /* largest message accepted, after decompression; 4 MiB by default */
   size_t max_metadata_bytes;       /* largest request header list */
   const struct mw_tls_config *tls; /* NULL for plain text */

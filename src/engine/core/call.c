@@ -11,19 +11,19 @@
 #include "engine/core/slices.h"
 #include "rpc/rules.h"
 
-/* VERDICT: core drops the messages of a client that has disconnected, and reports the disconnect within this time. */
-enum { VERDICT = 200 * MW_NS_PER_MS };
+/* END_CHECK: core drops the messages of a client that has disconnected, and reports the disconnect within this time. */
+enum { END_CHECK = 200 * MW_NS_PER_MS };
 
 static void run(struct mw_run_item *item);
 
 /* ---- receiving ---- */
 
-static void make_ready(struct mw_core_call *core) {
+static void queue_message(struct mw_core_call *core) {
   core->ready = true;
   mw_core_call_queue(core);
 }
 
-static void make_end_ready(struct mw_core_call *core) {
+static void queue_end(struct mw_core_call *core) {
   core->ended = true;
   mw_core_call_queue(core);
 }
@@ -55,7 +55,7 @@ static void deliver(struct mw_core_call *core, grpc_byte_buffer *message) {
 static void on_message(struct mw_core_call *core, grpc_byte_buffer *message) {
   if (!core->call.single) {
     core->held = message;
-    make_ready(core);
+    queue_message(core);
   } else if (!core->held) {
     core->held = message;
     receive(core); /* a second message is an error; the read completes at once if the client has half-closed */
@@ -85,7 +85,7 @@ static void end_request(struct mw_core_call *core) {
     deliver_held(core);
   } else if (core->call.single && core->call.received == 0) {
     mw_call_reject(&core->call, mw_status_no_request());
-  } else if (core->unsure) {
+  } else if (core->end_unsure) {
     mw_call_reject(&core->call,
                    mw_status(MW_CODE_INTERNAL, "a streamed request must not end by trailers on engine core"));
   } else {
@@ -93,26 +93,26 @@ static void end_request(struct mw_core_call *core) {
   }
 }
 
-static void on_verdict(void *arg) {
+static void on_end_check(void *arg) {
   struct mw_core_call *core = arg;
-  core->verdict = NULL;
-  if (mw_core_call_is_wanted(core)) make_end_ready(core);
+  core->end_check = NULL;
+  if (mw_core_call_is_wanted(core)) queue_end(core);
   mw_core_call_leave(core);
 }
 
-/* Ends the request, unless core reports within VERDICT that the client has disconnected. */
-static void await_verdict(struct mw_core_call *core) {
-  core->verdict = mw_timer_start_real(core->engine->loop, VERDICT, on_verdict, core);
-  if (core->verdict) {
+/* Ends the request, unless core reports within END_CHECK that the client has disconnected. */
+static void start_end_check(struct mw_core_call *core) {
+  core->end_check = mw_timer_start_real(core->engine->loop, END_CHECK, on_end_check, core);
+  if (core->end_check) {
     mw_core_call_enter(core);
   } else {
-    make_end_ready(core);
+    queue_end(core);
   }
 }
 
 static void on_passed(struct mw_core_tag *tag, bool ok) {
   struct mw_core_call *core = MW_CONTAINER(tag, struct mw_core_call, passed);
-  if (mw_core_call_is_wanted(core)) make_end_ready(core);
+  if (mw_core_call_is_wanted(core)) queue_end(core);
   mw_core_call_leave(core);
 }
 
@@ -129,12 +129,12 @@ static void end_after_events(struct mw_core_call *core) {
  * messages, and the event of the close batch follows, perhaps from another of core's threads. A complete request of one
  * message does not wait for that event. */
 static void on_no_message(struct mw_core_call *core) {
-  core->unsure = grpc_call_failed_before_recv_message(core->grpc) != 0;
-  if (core->held && !core->unsure) {
-    make_ready(core);
-  } else if (core->unsure) {
+  core->end_unsure = grpc_call_failed_before_recv_message(core->grpc) != 0;
+  if (core->held && !core->end_unsure) {
+    queue_message(core);
+  } else if (core->end_unsure) {
     mw_core_call_watch(core);
-    await_verdict(core);
+    start_end_check(core);
   } else {
     end_after_events(core);
   }
@@ -159,7 +159,7 @@ static void on_received(struct mw_core_tag *tag, bool ok) {
 static void op_read(struct mw_call *call) {
   struct mw_core_call *core = mw_core_call_of(call);
   if (core->call.single && call->received > 0) {
-    make_end_ready(core); /* the handler must not be called from within its read */
+    queue_end(core); /* the handler must not be called from within its read */
   } else {
     receive(core);
   }
@@ -246,10 +246,10 @@ static void step(struct mw_core_call *core) {
 
 static void run(struct mw_run_item *item) {
   struct mw_core_call *core = MW_CONTAINER(item, struct mw_core_call, item);
-  uint32_t departed = core->departed;
-  core->departed = 0;
+  uint32_t unreported = core->unreported;
+  core->unreported = 0;
   if (!core->begun) begin(core);
-  if (departed > 0 && mw_core_call_is_wanted(core)) mw_call_on_sent(&core->call, departed);
+  if (unreported > 0 && mw_core_call_is_wanted(core)) mw_call_on_sent(&core->call, unreported);
   mw_send_backlog_report(&core->share, &core->call);
   if (mw_core_call_is_wanted(core)) step(core);
   mw_core_call_leave(core);

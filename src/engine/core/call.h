@@ -37,25 +37,25 @@ struct mw_core_call {
   int cancelled;              /* core's output: not 0 if the call did not end normally */
 
   struct mw_core_outbox outbox;       /* unsent messages */
-  size_t leaving;                     /* bytes of the message in the batch under way */
+  size_t sending_bytes;               /* bytes of the message in the batch under way */
   struct mw_send_backlog_share share; /* share in the connection's backlog, from the first large message on */
   grpc_slice reserved;
   bool has_reserved;
-  bool begun;               /* passed to the dispatch */
-  bool ready;               /* `held` can be delivered */
-  bool ended;               /* the request ends after `held` */
-  uint32_t departed;        /* sent messages that are not reported to the handler yet */
-  bool want_headers;        /* send headers before the first message */
-  bool sent_headers;        /* headers are passed to core */
-  bool sending;             /* a batch of send operations is under way */
-  bool sent_message;        /* that batch has a message */
-  bool watched;             /* the close batch is started */
-  bool finishing;           /* the handler has finished; `status` follows the outbox */
-  bool gone;                /* the client cannot be reached any more */
-  bool unsure;              /* the request was ended by trailers, or the client has gone */
-  struct mw_timer *verdict; /* runs until `unsure` is decided; counts in `pending` */
-  bool detached;            /* the engine closes: no more events to the handler */
-  struct mw_status status;  /* in the arena */
+  bool begun;                 /* passed to the dispatch */
+  bool ready;                 /* `held` can be delivered */
+  bool ended;                 /* the request ends after `held` */
+  uint32_t unreported;        /* sent messages that are not reported to the handler yet */
+  bool want_headers;          /* send headers before the first message */
+  bool sent_headers;          /* headers are passed to core */
+  bool sending;               /* a batch of send operations is under way */
+  bool sent_message;          /* that batch has a message */
+  bool watched;               /* the close batch is started */
+  bool finishing;             /* the handler has finished; `status` follows the outbox */
+  bool disconnected;          /* the client cannot be reached any more */
+  bool end_unsure;            /* the request was ended by trailers, or the client has gone */
+  struct mw_timer *end_check; /* runs until `end_unsure` is decided; counts in `pending` */
+  bool detached;              /* the engine closes: no more events to the handler */
+  struct mw_status status;    /* in the arena */
 };
 
 /* Requests one more call from core. */

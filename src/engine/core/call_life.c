@@ -14,13 +14,13 @@ static void reset(struct mw_core_call *core) {
   core->grpc = NULL;
   core->incoming = core->held = NULL;
   core->encoding = NULL;
-  core->verdict = NULL;
+  core->end_check = NULL;
   core->cancelled = 0;
-  core->departed = 0;
+  core->unreported = 0;
   core->begun = core->ready = core->ended = false;
-  core->leaving = 0;
+  core->sending_bytes = 0;
   core->has_reserved = core->want_headers = core->sent_headers = core->sending = core->watched = false;
-  core->finishing = core->gone = core->detached = core->unsure = false;
+  core->finishing = core->disconnected = core->detached = core->end_unsure = false;
 }
 
 /* Releases everything that belongs to one call. */
@@ -69,10 +69,10 @@ void mw_core_call_start(struct mw_core_call *core, struct mw_core_batch *batch, 
   mw_core_batch_start(batch, core->grpc, tag);
 }
 
-static void stop_verdict(struct mw_core_call *core) {
-  if (!core->verdict) return;
-  mw_timer_stop(core->verdict);
-  core->verdict = NULL;
+static void stop_end_check(struct mw_core_call *core) {
+  if (!core->end_check) return;
+  mw_timer_stop(core->end_check);
+  core->end_check = NULL;
   mw_core_call_leave(core);
 }
 
@@ -88,7 +88,7 @@ void mw_core_call_detach(struct mw_core_call *core) {
   mw_list_remove(&core->call.link);
   if (!core->grpc) return; /* not requested yet: core completes the request when the server shuts down */
   mw_core_call_enter(core);
-  stop_verdict(core);
+  stop_end_check(core);
   unqueue(core);
   grpc_call_cancel(core->grpc, NULL);
   mw_core_call_leave(core);
@@ -113,13 +113,13 @@ static void note_expired(const struct mw_core_call *core) {
 
 static void on_closed(struct mw_core_tag *tag, bool ok) {
   struct mw_core_call *core = MW_CONTAINER(tag, struct mw_core_call, closed);
-  core->gone = core->cancelled != 0;
-  stop_verdict(core);
-  if (core->gone && !core->begun) {
+  core->disconnected = core->cancelled != 0;
+  stop_end_check(core);
+  if (core->disconnected && !core->begun) {
     if (mw_call_is_late(&core->call)) mw_dispatch_expire_waiting(core->engine->dispatch, &core->call);
     core->call.finished = true;
     unqueue(core);
-  } else if (core->gone && !core->detached) {
+  } else if (core->disconnected && !core->detached) {
     note_expired(core);
     unqueue(core);
     mw_call_on_cancel(&core->call, mw_call_lost_status(&core->call));

@@ -6,7 +6,7 @@
 #include "engine/core/slices.h"
 
 static void count(struct mw_core_call *core) {
-  mw_send_backlog_count(&core->share, core->outbox.bytes + core->leaving);
+  mw_send_backlog_count(&core->share, core->outbox.bytes + core->sending_bytes);
 }
 
 static void wake(struct mw_send_backlog_share *share) {
@@ -19,7 +19,7 @@ bool mw_core_reply_has_room(struct mw_call *call, size_t size) {
     mw_core_backlog_join(&core->engine->server.backlogs, &core->share, call->peer);
     count(core);
   }
-  return core->gone || mw_send_backlog_has_room(&core->share);
+  return core->disconnected || mw_send_backlog_has_room(&core->share);
 }
 
 static void add_headers(struct mw_core_call *core, struct mw_core_batch *batch) {
@@ -42,7 +42,7 @@ static void send_final(struct mw_core_call *core, struct mw_core_outgoing last, 
     mw_core_batch_recv_close(&batch, &core->cancelled);
   }
   core->sending = true;
-  core->leaving = last.message ? grpc_byte_buffer_length(last.message) : 0;
+  core->sending_bytes = last.message ? grpc_byte_buffer_length(last.message) : 0;
   count(core);
   mw_core_call_start(core, &batch, &core->answered);
 }
@@ -51,7 +51,7 @@ static void send_final(struct mw_core_call *core, struct mw_core_outgoing last, 
  * carry the buffer hint, so that core writes several at once. The message sent with the headers does not carry it: its
  * batch would wait until the headers are written. */
 static void pump(struct mw_core_call *core) {
-  if (core->sending || core->detached || core->gone) return;
+  if (core->sending || core->detached || core->disconnected) return;
   if (core->finishing && core->outbox.len <= 1) {
     send_final(core, mw_core_outbox_shift(&core->outbox), &core->status);
     return;
@@ -65,7 +65,7 @@ static void pump(struct mw_core_call *core) {
   if (next.message) mw_core_batch_send_message(&batch, next.message, next.flags);
   core->sending = true;
   core->sent_message = next.message != NULL;
-  core->leaving = next.message ? grpc_byte_buffer_length(next.message) : 0;
+  core->sending_bytes = next.message ? grpc_byte_buffer_length(next.message) : 0;
   mw_core_call_start(core, &batch, &core->sent);
 }
 
@@ -74,12 +74,12 @@ static void flush(struct mw_core_dirty *dirty) { pump(MW_CONTAINER(dirty, struct
 static void on_sent(struct mw_core_tag *tag, bool ok) {
   struct mw_core_call *core = MW_CONTAINER(tag, struct mw_core_call, sent);
   core->sending = false;
-  core->leaving = 0;
+  core->sending_bytes = 0;
   count(core);
   if (!ok) {
     mw_core_call_watch(core); /* the close batch reports the cause */
   } else if (core->sent_message && core->call.stalled && mw_core_call_is_wanted(core)) {
-    core->departed++;
+    core->unreported++;
     mw_core_call_queue(core);
   } else if (core->sent_message && !core->detached) {
     mw_call_on_sent(&core->call, 1);
@@ -121,7 +121,7 @@ void mw_core_reply_send_headers(struct mw_call *call) {
 void mw_core_reply_finish(struct mw_call *call, const struct mw_status *status) {
   struct mw_core_call *core = mw_core_call_of(call);
   mw_core_call_enter(core);
-  if (core->gone || core->detached) {
+  if (core->disconnected || core->detached) {
     mw_core_outbox_clear(&core->outbox);
     count(core);
   } else if (!core->sending && core->outbox.len <= 1) {

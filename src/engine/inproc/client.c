@@ -11,17 +11,17 @@ enum { SEND_LIMIT = 32 };
 
 /* ---- events of the client ---- */
 
-static void tell_done(struct mw_client_call *c, const struct mw_status *status, const struct mw_metadata *trailers) {
+static void report_done(struct mw_client_call *c, const struct mw_status *status, const struct mw_metadata *trailers) {
   c->done = true;
   c->events->done(c->user, status, trailers);
 }
 
-static void tell_headers(struct mw_client_call *c) {
+static void report_headers(struct mw_client_call *c) {
   c->shown_headers = true;
   c->events->headers(c->user, &c->call.headers);
 }
 
-static void tell_message(struct mw_client_call *c) {
+static void report_message(struct mw_client_call *c) {
   struct mw_inproc_message *message = mw_inproc_queue_shift(&c->to_client);
   c->reading = false;
   if (!message->last) mw_call_on_sent(&c->call, 1);
@@ -44,15 +44,15 @@ static void step_client(struct mw_client_call *c) {
   bool over = c->call.finished;
   if (!c->events || c->done) return;
   if (c->end.due) {
-    if (over || c->call.cancelled) tell_done(c, &c->end.client, &none);
+    if (over || c->call.cancelled) report_done(c, &c->end.client, &none);
   } else if (!c->shown_headers && (over || c->call.headers_sent)) {
-    tell_headers(c);
+    report_headers(c);
     mw_inproc_call_wake(c);
   } else if (c->reading && c->to_client.len > 0) {
-    tell_message(c);
+    report_message(c);
     mw_inproc_call_wake(c);
   } else if (over && c->to_client.len == 0) {
-    tell_done(c, &c->status, &c->call.trailers);
+    report_done(c, &c->status, &c->call.trailers);
   } else if (c->stalled && may_send(c)) {
     c->stalled = false;
     c->events->writable(c->user);
