@@ -10,7 +10,7 @@ local MOST_UNSTORED <const> = 1000 -- services; with more, a stream waits for th
 local reports = mw.store.collection {
   name = "telemetry.reports", message = "telemetry.MetricsResponse", key = "service_name",
 }
-local thresholds = mw.live "thresholds" -- always the newest saved rules, for open streams too
+local alerts = mw.live "alerts" -- always the newest saved rules, for open streams too
 local TelemetryService = mw.service "telemetry.TelemetryService"
 
 local function host_figures(service_name)
@@ -23,17 +23,19 @@ local function host_figures(service_name)
   }
 end
 
--- Reports that this worker has not stored yet, by service: the newest one, the `count` since the last write, whether a
--- write `is_due`, and the number of `writes` under way. Streams do not wait for the disk.
+-- Reports that this worker has not stored yet, by service: the newest one, packed, with its `time`, the `count` since
+-- the last write, whether a write `is_due`, and the number of `writes` under way. Streams do not wait for the disk.
 local unstored, n_unstored = {}, 0
 
-local function merge(report, count)
+-- Returns a service's newest report, with the number of all.
+local function merge(news, count)
+  local report <const> = news.report
   return {
     service_name = report.service_name,
     cpu_usage = report.cpu_usage,
     memory_mb = report.memory_mb,
     request_count = count,
-    timestamp_ms = report.timestamp_ms,
+    timestamp_ms = news.time,
   }
 end
 
@@ -46,8 +48,8 @@ local function write(service)
   news.count, news.writes = 0, news.writes + 1
   local stored, status
   repeat
-    stored, status = reports:update(service, function(last) return merge(news.report, last.request_count + count) end)
-    if not stored and status.code == "NOT_FOUND" then stored, status = reports:insert(merge(news.report, count)) end
+    stored, status = reports:update(service, function(last) return merge(news, last.request_count + count) end)
+    if not stored and status.code == "NOT_FOUND" then stored, status = reports:insert(merge(news, count)) end
   until stored or status.code ~= "ALREADY_EXISTS"
   news.writes = news.writes - 1
   if not stored then
@@ -70,8 +72,7 @@ local function write_later(service, news)
   forget(service)
 end
 
-local function keep(report)
-  local service <const> = report.service_name
+local function keep(service, report, time)
   if service == "" then return end
   local news = unstored[service]
   if not news then
@@ -79,7 +80,7 @@ local function keep(report)
     unstored[service] = news
     n_unstored = n_unstored + 1
   end
-  news.report, news.count = report, news.count + 1
+  news.report, news.time, news.count = report, time, news.count + 1
   if news.is_due then return end
   if n_unstored > MOST_UNSTORED then
     write(service)
@@ -93,21 +94,8 @@ end
 local function snapshot(service_name)
   local stored <const> = service_name ~= "" and reports:get(service_name)
   local news <const> = unstored[service_name]
-  if news and news.count > 0 then return merge(news.report, (stored and stored.request_count or 0) + news.count) end
+  if news and news.count > 0 then return merge(news, (stored and stored.request_count or 0) + news.count) end
   return stored or host_figures(service_name)
-end
-
--- Returns the alert that a rule raises for a report, or nil.
-local function alert(rule, report)
-  local value = report[rule.metric]
-  if value <= rule.above then return end
-  local figures = { value = ("%.1f"):format(value), above = ("%.1f"):format(rule.above) }
-  return {
-    alert_type = rule.alert,
-    message = rule.message:gsub("{(%w+)}", figures),
-    value = value,
-    timestamp_ms = report.timestamp_ms,
-  }
 end
 
 ---@param req telemetry.MetricsRequest
@@ -134,23 +122,12 @@ local written_at_the_end <const> = {
 ---@param call moonwire.Call
 function TelemetryService.LiveFeed(call)
   local services <close> = setmetatable({}, written_at_the_end)
-  for report in call:messages() do
-    if report.timestamp_ms == 0 then report.timestamp_ms = mw.time.now_ms() end
-    services[report.service_name] = true
-    keep(report)
-    for _, rule in ipairs(thresholds) do
-      local raised <const> = alert(rule, report)
-      if raised and not call:send(raised) then return end
-    end
+  for report in call:messages { packed = true } do
+    local service <const>, time = report.service_name, report.timestamp_ms
+    if time == 0 then time = mw.time.now_ms() end
+    services[service] = true
+    keep(service, report, time)
+    local raised <const> = alerts(report.cpu_usage, report.memory_mb, time)
+    if raised and not call:send_all(raised) then return end
   end
-end
-
--- Checks the rules when they are saved. If one is invalid, the previous rules stay in force.
-for number, rule in ipairs(require "thresholds") do
-  local function check(condition, words)
-    if not condition then error(("lua/thresholds.lua: rule %d: %s"):format(number, words), 0) end
-  end
-  check(rule.metric == "cpu_usage" or rule.metric == "memory_mb", "metric must be cpu_usage or memory_mb")
-  check(math.type(rule.above), "above must be a number")
-  check(type(rule.alert) == "string" and type(rule.message) == "string", "alert and message must be texts in quotes")
 end

@@ -18,15 +18,15 @@ enum { VALUE = 1, NAME = 2 };
 /* Pushes the value of the proxy at the bottom of the stack. While scripts load, this is their own module. */
 static void push_value(lua_State *L) {
   struct mw_vm *vm = mw_vm_of(L);
+  if (vm->loading) {
+    lua_getiuservalue(L, 1, NAME);
+    bool is_loaded = mw_program_push_module(L, vm->loading, -1);
+    lua_remove(L, is_loaded ? -2 : -1);
+    if (is_loaded) return;
+  }
+  if (lua_getiuservalue(L, 1, VALUE) != LUA_TNIL) return;
   lua_getiuservalue(L, 1, NAME);
-  if (vm->loading && mw_program_push_module(L, vm->loading, -1)) {
-    lua_remove(L, -2);
-    return;
-  }
-  if (lua_getiuservalue(L, 1, VALUE) == LUA_TNIL) {
-    luaL_error(L, "mw.live: no generation with module '%s' has come into force", lua_tostring(L, -2));
-  }
-  lua_remove(L, -2);
+  luaL_error(L, "mw.live: no generation with module '%s' has come into force", lua_tostring(L, -1));
 }
 
 static int proxy_index(lua_State *L) {

@@ -1,5 +1,7 @@
 #include "bind/message/message_types.h"
 
+#include <string.h>
+
 #include "bind/message/message.h"
 
 #define MESSAGES "moonwire.messages"
@@ -57,11 +59,13 @@ static void add_name(lua_State *L, struct mw_name_index *index, const char *name
 /* Adds the type's names to the atoms at the top. Returns the next free atom. */
 static int add_message_names(lua_State *L, struct mw_messages *messages, const struct mw_message_type *type, int atom) {
   struct mw_message_state *state = &messages->types[type->index];
-  *state = (struct mw_message_state){.type = type, .owner = messages, .metatable_atom = atom, .name_atom = atom + 1};
+  *state = (struct mw_message_state){
+      .type = type, .owner = messages, .metatable_atom = atom, .name_atom = atom + 1, .unpack = -1};
   index_init(L, messages, &state->names, type->n_fields);
   for (unsigned i = 0; i < type->n_fields; i++) {
     add_name(L, &state->names, type->fields[i].name, i, state->name_atom + (int)i);
     state->has_required |= type->fields[i].required;
+    if (strcmp(type->fields[i].name, "unpack") == 0) state->unpack = (int)i;
   }
   return state->name_atom + (int)type->n_fields;
 }

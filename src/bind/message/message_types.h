@@ -29,6 +29,7 @@ struct mw_message_state {
   const void *metatable;      /* lua_topointer() of the metatable */
   int metatable_atom;
   int name_atom;     /* atom of the first field; the others follow in order */
+  int unpack;        /* position of a field `unpack`, which the method of packed messages hides; -1 for none */
   bool has_required; /* the type itself has required fields */
 };
 

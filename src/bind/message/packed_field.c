@@ -38,6 +38,7 @@ static const ProtobufCMessage *unpack(lua_State *L, const struct mw_message_type
 
 /* ---- fields ---- */
 
+/* Only enums need the atoms. */
 static void push_scalar(struct mw_pusher *p, const struct mw_packed *packed, const struct mw_field *field) {
   struct mw_wire_field f;
   union {
@@ -106,8 +107,14 @@ static void push_messages(struct mw_pusher *p, const struct mw_packed *packed, c
 }
 
 static void push_field(lua_State *L, const struct mw_packed *packed, const struct mw_field *field) {
+  unsigned steps = 0;
+  mw_budget_bytes(L, &steps, packed->bytes.len);
+  if (!field->repeated && !field->message && !field->enumeration) {
+    struct mw_pusher plain = {.L = L, .messages = packed->messages};
+    push_scalar(&plain, packed, field);
+    return;
+  }
   struct mw_pusher p = begin_push(L, packed);
-  mw_budget_bytes(L, &p.steps, packed->bytes.len);
   if (field->map) {
     mw_push_map(&p, field, unpack(L, packed->type, packed->bytes));
   } else if (field->repeated && field->message && field->message->wellknown == MW_WKT_NONE) {
@@ -152,20 +159,20 @@ static bool push_oneof(lua_State *L, const struct mw_packed *packed) {
 
 static int l_index(lua_State *L) {
   const struct mw_packed *packed = check_packed(L, 1);
+  const struct mw_message_state *state = &packed->messages->types[packed->type->index];
+  int position = mw_name_index_find(&state->names, lua_topointer(L, 2));
+  if (position >= 0 && position != state->unpack) {
+    push_field(L, packed, &packed->type->fields[position]);
+    return 1;
+  }
   lua_settop(L, 2);
   lua_pushvalue(L, 2);
   if (lua_rawget(L, lua_upvalueindex(2)) != LUA_TNIL) return 1; /* a method */
-  const struct mw_message_state *state = &packed->messages->types[packed->type->index];
-  int position = mw_name_index_find(&state->names, lua_topointer(L, 2));
-  const struct mw_field *field = position >= 0 ? &packed->type->fields[position] : NULL;
-  if (!field && lua_type(L, 2) == LUA_TSTRING) { /* a long string has many addresses */
+  if (lua_type(L, 2) == LUA_TSTRING) {                          /* a long string has many addresses */
     size_t len;
     const char *name = lua_tolstring(L, 2, &len);
-    field = mw_field_by_name(packed->type, mw_slice(name, len));
-  }
-  if (field) {
-    push_field(L, packed, field);
-    return 1;
+    const struct mw_field *field = mw_field_by_name(packed->type, mw_slice(name, len));
+    if (field) return push_field(L, packed, field), 1;
   }
   return push_oneof(L, packed) ? 1 : fail_unknown(L, packed);
 }
