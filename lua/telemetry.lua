@@ -3,6 +3,7 @@
 local mw = require "moonwire"
 
 local SHORTEST_INTERVAL <const> = 500 -- milliseconds
+local SAMPLE_INTERVAL <const> = 100 -- milliseconds, for which subscribers share a sample of this host
 local WRITE_INTERVAL <const> = 0.1 -- seconds, between two writes of a service's newest report
 local MOST_UNSTORED <const> = 1000 -- services; with more, a stream waits for the write of its report
 
@@ -21,6 +22,20 @@ local function host_figures(service_name)
     request_count = mw.host.requests(),
     timestamp_ms = mw.time.now_ms(),
   }
+end
+
+-- The same, packed, by the name that was asked for: one sample for all subscribers.
+local sampled_at, samples = 0, {}
+
+local function shared_figures(service_name)
+  local now <const> = mw.time.now_ms()
+  if math.abs(now - sampled_at) >= SAMPLE_INTERVAL then sampled_at, samples = now, {} end
+  local figures = samples[service_name]
+  if not figures then
+    figures = mw.pack("telemetry.MetricsResponse", host_figures(service_name))
+    samples[service_name] = figures
+  end
+  return figures
 end
 
 -- Reports that this worker has not stored yet, by service: the newest one, packed, with its `time`, the `count` since
@@ -91,24 +106,25 @@ local function keep(service, report, time)
   end
 end
 
-local function snapshot(service_name)
+-- Returns the latest report of a service, or what `host` returns for its name.
+local function snapshot(service_name, host)
   local stored <const> = service_name ~= "" and reports:get(service_name)
   local news <const> = unstored[service_name]
   if news and news.count > 0 then return merge(news, (stored and stored.request_count or 0) + news.count) end
-  return stored or host_figures(service_name)
+  return stored or host(service_name)
 end
 
 ---@param req telemetry.MetricsRequest
 ---@return telemetry.MetricsResponse
 function TelemetryService.GetSnapshot(req)
-  return snapshot(req.service_name)
+  return snapshot(req.service_name, host_figures)
 end
 
 ---@param req telemetry.MetricsRequest
 ---@param call moonwire.Call
 function TelemetryService.Subscribe(req, call)
   local interval <const> = math.max(req.interval_ms, SHORTEST_INTERVAL) / 1000
-  while call:send(snapshot(req.service_name)) do
+  while call:send(snapshot(req.service_name, shared_figures)) do
     mw.sleep(interval) -- ends the call when the client goes
   end
 end

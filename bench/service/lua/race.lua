@@ -24,7 +24,7 @@ function Race.Upload(call)
 end
 
 function Race.PingPong(call)
-  for item in call:messages() do
+  for item in call:messages { packed = true } do
     if not call:send(item) then return end
   end
 end
@@ -32,7 +32,7 @@ end
 local items = mw.topic "items"
 
 function Race.Subscribe(_, call)
-  local subscription = items:subscribe()
+  local subscription = items:subscribe { packed = true }
   call:send_headers()
   for item in subscription do
     if not call:send(item) then return end
@@ -40,6 +40,6 @@ function Race.Subscribe(_, call)
 end
 
 function Race.Publish(call)
-  for item in call:messages() do items:publish(item) end
+  for item in call:messages { packed = true } do items:publish(item) end
   return {}
 end

@@ -4,6 +4,7 @@ local directory = require "directory"
 local page_token = require "page_token"
 
 local PAGE_SIZE <const>, MAX_PAGE_SIZE <const> = 10, 1000
+local PACKED <const> = { packed = true }
 local MAX_BULK <const> = 10000
 local PAGES <const> = "userservice.ListUsers"
 
@@ -103,10 +104,12 @@ end
 -- queue and then loses the oldest messages; it delays nobody else.
 ---@param call moonwire.Call
 function UserService.UserChat(call)
-  local heard <close> = room:subscribe { capacity = 1024 }
+  local heard <close> = room:subscribe { capacity = 1024, packed = true } -- nothing here looks into a message
   mw.spawn(function()
-    for message in call.receive, call do
+    local message = call:receive(PACKED)
+    while message do
       room:publish(message)
+      message = call:receive(PACKED)
     end
     heard:close() -- values in its queue are still sent
   end)
