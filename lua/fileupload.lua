@@ -2,6 +2,7 @@
 -- fails or the client disconnects, `<close>` removes the temporary file.
 local mw = require "moonwire"
 
+local PIECE <const> = 256 * 1024 -- bytes that are gathered for one write
 local LONGEST_NAME <const> = 255 -- bytes, the limit of most file systems
 
 local FileUploadService = mw.service "fileupload.FileUploadService"
@@ -29,11 +30,25 @@ local function check_chunk(chunk, name, expected, complete)
   end
 end
 
+-- Returns a function that writes to the file in larger pieces. Called without bytes it writes the rest. Returns true, or
+-- nil and a status.
+local function piecewise(file)
+  local pieces, size = {}, 0
+  return function(bytes)
+    if bytes then pieces[#pieces + 1], size = bytes, size + #bytes end
+    if size == 0 or (bytes and size < PIECE) then return true end
+    local piece <const> = table.concat(pieces)
+    pieces, size = {}, 0
+    return file:write(piece)
+  end
+end
+
 ---@param call moonwire.Call
 ---@return fileupload.UploadResponse?, moonwire.Status?
 function FileUploadService.Upload(call)
   local file <close>, unopened = mw.fs.temp "uploads"
   if not file then return nil, unopened end
+  local write <const> = piecewise(file)
   local name, bytes, chunks, complete = nil, 0, 0, false
 
   for chunk in call:messages() do
@@ -42,7 +57,7 @@ function FileUploadService.Upload(call)
     wrong = wrong or check_chunk(chunk, name, chunks, complete)
     if wrong then return nil, wrong end
 
-    local written, status = file:write(chunk.data)
+    local written, status = write(chunk.data)
     if not written then return nil, status end
     bytes, chunks, complete = bytes + #chunk.data, chunks + 1, chunk.is_last
   end
@@ -50,6 +65,8 @@ function FileUploadService.Upload(call)
   if not complete then
     return nil, invalid("the upload ended after %d chunks without one with is_last", chunks)
   end
+  local written, unwritten = write()
+  if not written then return nil, unwritten end
   local committed, status = file:commit(name, { replace = true })
   if not committed then return nil, status end
   return {
