@@ -70,6 +70,13 @@ describe("a packed message", function()
     assert.equal("packed message", getmetatable(m))
   end)
 
+  it("can be a detail of a status, and in an Any", function()
+    local status = mw.status.internal "x"
+    status:with_details("tasks.Task", mw.pack("tasks.Task", { id = "a" }))
+    assert.same({ { type_url = "type.googleapis.com/tasks.Task", value = "\n\1a" } }, status.details)
+    assert.equal("\n\1a", mw.any.pack("tasks.Task", mw.pack("tasks.Task", { id = "a" })).value)
+  end)
+
   it("can be a field of a table", function()
     local options = mw.pack("google.protobuf.FieldOptions", { deprecated = true })
     assert.is_true(field { options = options }.options.deprecated)

@@ -11,6 +11,7 @@
 #include "bind/base/status.h"
 #include "bind/message/decode.h"
 #include "bind/message/message.h"
+#include "bind/message/packed.h"
 
 /* Unpacks a google.rpc.Status and sets its details on the status object at the top. Ignores malformed bytes. */
 static void set_details(lua_State *L, struct mw_slice bytes) {
@@ -155,7 +156,7 @@ static const ProtobufCMessage *check_message(lua_State *L, int index, const stru
 /* Pushes {type_url=, value=} of the message at 3. The name of its type is at 2. */
 static void push_packed(lua_State *L) {
   const char *name = mw_bind_check_name(L, 2);
-  luaL_checktype(L, 3, LUA_TTABLE);
+  if (!mw_packed_at(L, 3)) luaL_checktype(L, 3, LUA_TTABLE);
   const struct mw_message_type *type = find_type(L, name);
   const ProtobufCMessage *message = check_message(L, 3, type);
   lua_createtable(L, 0, 2);
