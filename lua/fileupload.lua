@@ -30,8 +30,8 @@ local function check_chunk(chunk, name, expected, complete)
   end
 end
 
--- Returns a function that writes to the file in larger pieces. Called without bytes it writes the rest. Returns true, or
--- nil and a status.
+-- Returns a function that writes to the file in larger pieces, and without bytes the rest. It returns true, or nil and
+-- a status.
 local function piecewise(file)
   local pieces, size = {}, 0
   return function(bytes)

@@ -28,8 +28,8 @@ end
 ---@param req tasks.GetTaskRequest
 ---@return tasks.Task?, moonwire.Status?
 function TaskService.GetTask(req)
-  local task = tasks:get(req.id, { packed = true })
-  if not task then return nil, unknown(req.id) end
+  local task, status = tasks:get(req.id, { packed = true })
+  if not task then return nil, status or unknown(req.id) end
   return task
 end
 
@@ -47,10 +47,10 @@ function TaskService.UpdateStatus(req)
   if req.status == "STATUS_UNSPECIFIED" or math.type(req.status) then
     return nil, mw.status.invalid_argument("status: expected TODO, IN_PROGRESS, DONE or CANCELLED, got %s", req.status)
   end
-  local task = tasks:update(req.id, function(task)
+  local task, status = tasks:update(req.id, function(task)
     task.status = req.status
     return task
   end)
-  if not task then return nil, unknown(req.id) end
+  if not task then return nil, status.code == "NOT_FOUND" and unknown(req.id) or status end
   return task
 end

@@ -92,8 +92,8 @@ describe("where", function()
       fields)
     refuses("FieldDescriptorProto%.options%.uninterpreted_option: a repeated field cannot be compared",
       { ["options.uninterpreted_option"] = 1 }, fields)
-    refuses("FieldDescriptorProto: two conditions exclude each other", { options = mw.null, ["options.packed"] = true },
-      fields)
+    refuses("FieldDescriptorProto: two conditions are on the same field, or on a message and a field of it",
+      { options = mw.null, ["options.packed"] = true }, fields)
     raises("count: where: tasks%.Task%.stats: no such field", tasks.count, tasks, { where = { stats = 1 } })
   end)
 

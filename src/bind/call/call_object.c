@@ -91,7 +91,7 @@ static int receive(lua_State *L, const char *what, bool raising, bool packed) {
 
 static int l_receive(lua_State *L) {
   const struct mw_bind_call *c = lua_gettop(L) > 1 ? mw_bind_check_object(L)->call : NULL;
-  return receive(L, "call:receive", false, c && mw_packed_only_option(L, c->method->input, "call:receive"));
+  return receive(L, "call:receive", false, c && mw_packed_receive_option(L, c->method->input, "call:receive"));
 }
 
 /* Upvalues: the call object; whether the messages are packed. */
@@ -102,8 +102,8 @@ static int next_message(lua_State *L) {
 }
 
 static int l_messages(lua_State *L) {
-  const struct mw_bind_call *c = check_live(L, "call:messages");
-  bool packed = mw_packed_only_option(L, c->method->input, "call:messages");
+  check_live(L, "call:messages");
+  bool packed = mw_packed_only_option(L, "call:messages");
   lua_settop(L, 1);
   lua_pushboolean(L, packed);
   lua_pushcclosure(L, next_message, 2);

@@ -129,10 +129,6 @@ static enum step send_value(lua_State *L, struct mw_bind_call *c) {
 static enum step send_bytes(lua_State *L, struct mw_bind_call *c, struct mw_packed_source *source) {
   struct mw_slice bytes;
   if (!source->next(L, SOURCE, &bytes)) return END;
-  if (source->type != c->method->output) {
-    luaL_error(L, "call:send_all in %s: expected %s, got packed %s", c->method->path, c->method->output->full_name,
-               source->type->full_name);
-  }
   if (mw_call_has_room(c->call, bytes.len)) {
     const struct mw_encoded message = {.size = bytes.len, .bytes = bytes.data};
     return write_message(L, c, &message) ? GO_ON : WAIT;
@@ -151,11 +147,16 @@ static enum step take_from_list(lua_State *L) {
   return lua_rawgeti(L, SOURCE, i) == LUA_TNIL ? END : GO_ON;
 }
 
-static int after_next(lua_State *L, int status, lua_KContext context) {
-  lua_settop(L, MESSAGE);
-  if (!lua_isnil(L, MESSAGE)) return send_rest(L);
+/* Returns true after the last message. The client may have gone while the iterator waited for its end. */
+static int end(lua_State *L) {
+  if (!running_call(L)) return mw_bind_push_over(L, mw_bind_check_object(L)->call);
   lua_pushboolean(L, 1);
   return 1;
+}
+
+static int after_next(lua_State *L, int status, lua_KContext context) {
+  lua_settop(L, MESSAGE);
+  return lua_isnil(L, MESSAGE) ? end(L) : send_rest(L);
 }
 
 /* Sends until the source ends or the call has no room. */
@@ -180,11 +181,9 @@ static int send_rest(lua_State *L) {
       if (lua_isnil(L, MESSAGE)) step = END;
     }
     if (step == WAIT) return wait_to_send(L, c, mw_fiber_check(L, "call:send_all"), after_wait);
-    if (step == END) break;
+    if (step == END) return end(L);
     mw_budget_tick(L, &steps);
   }
-  lua_pushboolean(L, 1);
-  return 1;
 }
 
 /* Returns true for a list, false for an iterator. An iterator is closed at the end, whatever it is. */
@@ -197,6 +196,12 @@ static bool check_source(lua_State *L) {
                is_message ? "a message: use call:send" : luaL_typename(L, SOURCE));
   }
   if (!is_callable) return true;
+  const struct mw_packed_source *source = mw_packed_source_at(L, SOURCE);
+  const struct mw_bind_call *c = source ? running_call(L) : NULL;
+  if (c && source->type != c->method->output) {
+    luaL_error(L, "call:send_all in %s: expected %s, got packed %s", c->method->path, c->method->output->full_name,
+               source->type->full_name);
+  }
   if (luaL_getmetafield(L, SOURCE, "__close") != LUA_TNIL) lua_toclose(L, SOURCE);
   return false;
 }

@@ -128,7 +128,7 @@ static int receive(lua_State *L, const char *what, bool packed, lua_KFunction k)
 }
 
 static int l_receive(lua_State *L) {
-  return receive(L, "stream:receive", mw_packed_only_option(L, check_stream(L)->method->output, "stream:receive"),
+  return receive(L, "stream:receive", mw_packed_receive_option(L, check_stream(L)->method->output, "stream:receive"),
                  after_receive);
 }
 
@@ -137,8 +137,7 @@ static int l_next(lua_State *L) { return receive(L, "stream:messages", check_str
 
 /* stream:messages([{packed = false}]) returns the stream itself, which is callable */
 static int l_messages(lua_State *L) {
-  struct mw_outbound *o = check_reader(L, "stream:messages");
-  o->iterates_packed = mw_packed_only_option(L, o->method->output, "stream:messages");
+  check_reader(L, "stream:messages")->iterates_packed = mw_packed_only_option(L, "stream:messages");
   lua_settop(L, 1);
   return 1;
 }

@@ -9,7 +9,7 @@ int mw_bind_encode(lua_State *L, int index, struct mw_program *program, const st
   ProtobufCMessage *message;
   if (packed) {
     *out = (struct mw_encoded){.size = packed->bytes.len, .bytes = packed->bytes.data};
-    return mw_packed_check(packed, type, err);
+    return mw_packed_check(L, packed, type, err);
   }
   int rc = mw_bind_to_message(L, index, program, type, mw_vm_scratch(program->vm), &message, err);
   if (rc == 0) *out = (struct mw_encoded){.size = mw_message_size(message), .message = message};

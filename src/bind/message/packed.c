@@ -43,14 +43,14 @@ int mw_packed_push(lua_State *L, struct mw_program *program, const struct mw_mes
   return 0;
 }
 
-int mw_packed_check(const struct mw_packed *packed, const struct mw_message_type *type, struct mw_err *err) {
+int mw_packed_check(lua_State *L, const struct mw_packed *packed, const struct mw_message_type *type,
+                    struct mw_err *err) {
   if (packed->type == type) return 0;
   if (strcmp(packed->type->full_name, type->full_name) != 0) {
     return mw_err_set(err, MW_EINVAL, "%s: expected %s, got a packed %s", type->full_name, type->full_name,
                       packed->type->full_name);
   }
-  struct mw_scan unused; /* a message of another generation, whose schema may differ */
-  return mw_scan(type, packed->bytes, MW_WIRE_NUMBER_MAX, &unused, err);
+  return mw_packed_validate(L, type, packed->bytes, err); /* of another generation, whose schema may differ */
 }
 
 bool mw_packed_option(lua_State *L, int arg, const char *what) {
@@ -64,13 +64,18 @@ bool mw_packed_option(lua_State *L, int arg, const char *what) {
   return packed;
 }
 
-bool mw_packed_only_option(lua_State *L, const struct mw_message_type *type, const char *what) {
+bool mw_packed_only_option(lua_State *L, const char *what) {
   static const char *const allowed[] = {"packed", NULL};
-  if (lua_isnoneornil(L, 2) || mw_packed_at(L, 2) || mw_message_state_at(L, 2)) return false;
-  if (type->wellknown != MW_WKT_NONE) {
-    bool is_option = lua_istable(L, 2) && mw_bind_get_option(L, 2, "packed") == LUA_TBOOLEAN;
-    if (!is_option) return false;
-    lua_pop(L, 1);
-  }
   return mw_bind_check_options(L, 2, what, allowed) && mw_packed_option(L, 2, what);
+}
+
+bool mw_packed_receive_option(lua_State *L, const struct mw_message_type *type, const char *what) {
+  switch (type->wellknown) {
+    case MW_WKT_STRUCT:
+    case MW_WKT_VALUE:
+    case MW_WKT_LIST_VALUE: return false; /* their messages look like options */
+    default: break;
+  }
+  if (!lua_istable(L, 2) || mw_message_state_at(L, 2)) return false;
+  return mw_packed_only_option(L, what);
 }

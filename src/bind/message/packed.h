@@ -53,18 +53,22 @@ int mw_packed_push(lua_State *L, struct mw_program *program, const struct mw_mes
  * boolean. */
 bool mw_packed_option(lua_State *L, int arg, const char *what);
 
-/* The same for the argument at 2 of a method that has no other option and returns messages of the type. A message there
- * is no option but the last result of `for message in call.receive, call do`. */
-bool mw_packed_only_option(lua_State *L, const struct mw_message_type *type, const char *what);
+/* Reads the options at 2 of a method whose only one is `packed`. Returns its value. */
+bool mw_packed_only_option(lua_State *L, const char *what);
+
+/* The same for a method that returns one message of the type. A message at 2 is ignored: in `for message in
+ * call.receive, call do` it is the last result. Hence types whose messages may be any table have no option. */
+bool mw_packed_receive_option(lua_State *L, const struct mw_message_type *type, const char *what);
 
 /* Pushes a packed message with room for `len` bytes, which the caller writes: the encoding of a message that is valid.
  * The metatable is at `metatable`. */
 uint8_t *mw_packed_push_new(lua_State *L, int metatable, struct mw_messages *messages,
                             const struct mw_message_type *type, size_t len);
 
-/* Checks that bytes of a packed message, of any program, are a `type` of this pool. Returns 0; MW_EINVAL with both
- * types if the packed message is of another type; or the codes of mw_scan(). */
-int mw_packed_check(const struct mw_packed *packed, const struct mw_message_type *type, struct mw_err *err);
+/* Checks that a packed message, of any program, is a `type` of this pool. Returns 0; MW_EINVAL with both types if it is
+ * of another type; or the codes of mw_packed_validate(). Uses the scratch arena. */
+int mw_packed_check(lua_State *L, const struct mw_packed *packed, const struct mw_message_type *type,
+                    struct mw_err *err);
 
 /* packed_field.c: makes the metatable of a program's packed messages, and sets messages->packed_ref. The userdata of
  * `messages` is at `owner`. */

@@ -12,6 +12,7 @@ struct where {
   const struct mw_message_type *type; /* of the messages */
   const struct mw_field *path[MW_FILTER_MAX];
   size_t depth;
+  bool is_wrapper;            /* the path has the wrapper's value at its end */
   struct mw_path root, shown; /* for errors */
 };
 
@@ -87,6 +88,7 @@ static int read_value(struct where *w, struct mw_filter_condition *condition) {
   } slot;
   mw_budget_tick(L, &w->reader.steps);
   if (mw_bind_is_null(L, -1)) {
+    if (w->is_wrapper) return fail(w, "mw.null cannot be one of several values of a wrapper");
     if (!field->has_presence) return fail(w, "mw.null stands for an unset field, but this field always has a value");
     mw_filter_accept_unset(condition);
     return 0;
@@ -129,7 +131,8 @@ static int read_condition(struct where *w) {
   int rc = read_path(w);
   lua_pop(L, 1);
   if (rc != 0) return rc;
-  if (is_wrapper(w->path[w->depth - 1]) && !mw_bind_is_null(L, -1)) {
+  w->is_wrapper = is_wrapper(w->path[w->depth - 1]) && !mw_bind_is_null(L, -1);
+  if (w->is_wrapper) {
     rc = read_step(w, w->path[w->depth - 1]->message, mw_slice_str("value"));
     if (rc != 0) return rc;
   }
@@ -142,21 +145,19 @@ static int read_condition(struct where *w) {
 /* Reads the conditions of the table at the top. */
 static int read_conditions(struct where *w) {
   lua_State *L = w->reader.L;
-  int top = lua_gettop(L);
-  int rc = 0;
-  for (lua_pushnil(L); rc == 0 && lua_next(L, top); lua_pop(L, 1)) {
+  int top = lua_gettop(L), rc;
+  for (lua_pushnil(L); lua_next(L, top); lua_pop(L, 1)) {
     mw_budget_tick(L, &w->reader.steps);
     rc = read_condition(w);
-    if (rc != 0) break;
+    if (rc != 0) return rc;
   }
-  if (rc != 0) return rc;
   switch (mw_filter_build(w->filter, w->type)) {
     case 0: return 0;
     case MW_ENOMEM: return fail_memory(w);
     case MW_ELIMIT: return mw_path_fail(w->reader.err, L, &w->root, MW_EINVAL, "more than 64 fields in all conditions");
     default:
       return mw_path_fail(w->reader.err, L, &w->root, MW_EINVAL,
-                          "two conditions exclude each other: one is on a field of the other's message");
+                          "two conditions are on the same field, or on a message and a field of it");
   }
 }
 

@@ -36,12 +36,10 @@ static int after_write(lua_State *L, int status, lua_KContext context) {
     return 1;
   }
   if (result->code != MW_ECONFLICT) return mw_store_fail(L, collection, result->code, result->text);
-  lua_pushstring(L, collection->key->name);
-  if (lua_istable(L, 2)) {
-    lua_rawget(L, 2);
-  } else {
-    lua_gettable(L, 2); /* a packed message */
-  }
+  struct mw_slice bytes;
+  struct mw_store_key stored;
+  if (!mw_collection_pack(L, collection, 2, &bytes, &stored)) return 2;
+  mw_store_key_push(L, collection, mw_store_key_slice(&stored));
   const char *key = luaL_tolstring(L, -1, NULL);
   return mw_bind_fail(L, MW_CODE_ALREADY_EXISTS, "%s: %s exists already", collection->name, key);
 }

@@ -28,7 +28,8 @@ struct entry {
   const struct mw_filter_condition *condition; /* that compares the field; or NULL */
   const struct mw_filter_level *below;         /* of a message on the way to a field; or NULL */
   uint64_t bit;                                /* 0 for a field that is here as a rival of another alone */
-  uint64_t rivals, rivals_unset; /* bits that the field clears, because its oneof has one value; those set instead */
+  uint64_t rivals;                             /* bits of the other members of its oneof, which it clears */
+  uint64_t rivals_unset;                       /* those of them that absence sets */
 };
 
 struct mw_filter_level {
@@ -175,8 +176,7 @@ static struct entry *entry_of(struct mw_filter_level *level, const struct mw_fie
 static int build_level(struct builder *b, struct mw_filter_condition **conditions, size_t n, size_t depth,
                        const struct mw_message_type *type, const struct mw_filter_level **out);
 
-/* Takes from `conditions` those that begin with the field at `depth` of the first one to its front. Returns their
- * number. */
+/* Moves to the front the conditions whose field at `depth` is the first one's. Returns their number. */
 static size_t gather(struct mw_filter_condition **conditions, size_t n, size_t depth) {
   size_t count = 1;
   for (size_t i = 1; i < n; i++) {

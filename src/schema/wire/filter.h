@@ -44,7 +44,7 @@ int mw_filter_accept(struct mw_filter *filter, struct mw_filter_condition *condi
 void mw_filter_accept_unset(struct mw_filter_condition *condition);
 
 /* Completes the filter for messages of the type. Returns 0; MW_ENOMEM; MW_ELIMIT beyond MW_FILTER_MAX fields; or
- * MW_EINVAL if a condition's field is also on the way to that of another condition, or is its field. */
+ * MW_EINVAL if two conditions compare one field, or one compares a message that another passes through. */
 int mw_filter_build(struct mw_filter *filter, const struct mw_message_type *type);
 
 /* True if the message in `bytes` meets every condition, and for malformed bytes: whoever unpacks them reports it. */

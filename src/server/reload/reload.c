@@ -334,7 +334,7 @@ static void want(struct mw_reload *reload, const struct request *request) {
   mw_generation_unref(next->back);
   next->back = request->back;
   if (!request->done) return;
-  if (next->done) next->done(next->arg, false, "another one was asked for meanwhile");
+  if (next->done) next->done(next->arg, false, "a later request replaced this one");
   next->done = request->done;
   next->arg = request->arg;
 }

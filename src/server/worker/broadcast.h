@@ -36,7 +36,7 @@ struct mw_broadcaster *mw_broadcaster_new(const struct mw_workers *workers);
 /* Requires that no broadcast is under way. Accepts NULL. */
 void mw_broadcaster_free(struct mw_broadcaster *broadcaster);
 
-/* Starts a broadcast; the one before is over, or calls this as `done`. Copies `what`. */
+/* Starts a broadcast. The previous one is over; its `done` may call this. Copies `what`. */
 void mw_broadcaster_start(struct mw_broadcaster *broadcaster, const struct mw_broadcast *what, void *arg);
 
 /* Returns the number of answers that are missing. */

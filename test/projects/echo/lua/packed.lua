@@ -2,6 +2,7 @@
 local mw = require "moonwire"
 
 local records = mw.store.collection { name = "records", message = "echo.Message", key = "what" }
+local empties = mw.store.collection { name = "empties", message = "google.protobuf.FileDescriptorProto", key = "name" }
 local expand, chat = {}, {}
 
 local function fill(req)
@@ -62,6 +63,7 @@ local mistakes = {
   nothing = function(call) call:send_all() end,
   message = function(call) call:send_all(mw.message("echo.Message", {})) end,
   element = function(call) call:send_all { {}, { txt = "x" } } end,
+  source = function(call) call:send_all(empties:each { packed = true }) end,
   other = function(call) call:send_all { mw.pack("google.protobuf.Empty", {}) } end,
   raising = function(call) call:send_all(function() error "in the iterator" end) end,
 }
