@@ -132,6 +132,11 @@ function Inproc.Collect(call)
   return { count = sum }
 end
 
+-- The loop passes the last message, which a client chooses, to call.receive.
+function Inproc.Structs(call)
+  for struct in call.receive, call do call:send(struct) end
+end
+
 function Inproc.Chat(call)
   call:send_headers()
   local message, status

@@ -52,6 +52,17 @@ describe("test.service", function()
     assert.are.equal("OK", stream:status().code)
   end)
 
+  it("takes no message for the options of receive", function()
+    local stream <close> = inproc:Structs()
+    for _, struct in ipairs { { packed = true }, { packed = true, a = 1 }, { b = "x" } } do
+      stream:send(struct)
+      assert.are.same(struct, stream:receive())
+    end
+    stream:close_send()
+    assert.is_nil((stream:receive()))
+    assert.are.equal("OK", stream:status().code)
+  end)
+
   it("carries metadata both ways", function()
     local reply, _, info = inproc:Unary({ what = "metadata" }, { metadata = { ["x-key"] = "value" } })
     assert.are.equal("value", reply.text)
