@@ -109,7 +109,7 @@ describe("mw.fs in a server", function()
     for _, path in ipairs { "store/store.mdb", "store/lock", "moonwire.sock" } do
       assert_status("NOT_FOUND", path .. ": no such file or directory", run("read", path))
       for _, whole in ipairs { folder.dir .. "/data/" .. path, "//" .. folder.dir .. "/./data/" .. path } do
-        assert_status("PERMISSION_DENIED", whole .. ": leads out of data/files", run("read", whole))
+        assert_status("PERMISSION_DENIED", whole .. ": outside of data/files", run("read", whole))
         assert_status("PERMISSION_DENIED", "the setting files.folders", run("write", whole, "x"))
         assert_status("PERMISSION_DENIED", "", run("remove", whole))
         assert_status("PERMISSION_DENIED", "", run("rename", whole, "mine"))
@@ -138,7 +138,7 @@ describe("mw.fs in a server", function()
 
   it("follows no link that leads out", function()
     local words =
-      "leads out of data/files: absolute paths and links lead only to folders that the setting files.folders names"
+      "outside of data/files: absolute paths and links must stay in the folders of the setting files.folders"
     local function refused(...) assert_status("PERMISSION_DENIED", words, run(...)) end
     for _, link in ipairs { "out", "real/up", "near/up", "cwd", "store-link", "media/away" } do
       for _, name in ipairs { "read", "stat", "exists", "list", "mkdir", "open", "write", "remove" } do
@@ -174,14 +174,14 @@ describe("mw.fs in a server", function()
     assert.equal("true", run("commit", media, "d.txt"))
     assert.equal("true", run("commit", ".", media .. "/e.txt"))
     assert.same({ "a.txt", "away", "d.txt", "e.txt", "new", "sub" }, names(folder, "media"))
-    assert_status("PERMISSION_DENIED", "leads out", run("read", media .. "x/a.txt"))
+    assert_status("PERMISSION_DENIED", "outside of data/files", run("read", media .. "x/a.txt"))
     assert.matches("^%d", run("read", "/proc/uptime")) -- the kernel reports no size for it
     assert.matches('"type":"other"', run("stat", "/dev/null"), 1, true)
   end)
 
   it("follows no link of the kernel's", function()
     for _, path in ipairs { "/proc/self/cwd/outside/secret", "/proc/self/root/etc/passwd", "/proc/self/exe" } do
-      assert_status("PERMISSION_DENIED", "leads out", run("read", path))
+      assert_status("PERMISSION_DENIED", "outside of data/files", run("read", path))
     end
   end)
 end)

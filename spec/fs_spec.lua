@@ -112,8 +112,8 @@ describe("mw.fs", function()
 
   it("takes no absolute path without a setting", function()
     for _, path in ipairs { "/", "/etc/passwd", "//etc", "/proc/self/fd/0" } do
-      assert_status("PERMISSION_DENIED", path .. ": leads out of data/files: absolute paths and links lead only to " ..
-        "folders that the setting files.folders names", mw.fs.read(path))
+      assert_status("PERMISSION_DENIED", path .. ": outside of data/files: absolute paths and links must stay in " ..
+        "the folders of the setting files.folders", mw.fs.read(path))
     end
   end)
 

@@ -79,7 +79,7 @@ describe("mw.metrics", function()
 
   it("raises for amounts that cannot be", function()
     local c = mw.metrics.counter { name = "spec_amounts_total" }
-    raises("a counter only goes up: use a gauge for what goes down", c.inc, c, -1)
+    raises("a counter never decreases: use a gauge", c.inc, c, -1)
     raises("expected a number, got NaN", c.inc, c, 0 / 0)
     raises("number expected, got string", c.inc, c, "many")
     local h = mw.metrics.histogram { name = "spec_amounts" }

@@ -110,4 +110,33 @@ describe("mw.store.transaction", function()
     raises("the transaction is over: use tx only within its function", kept.get, kept, tasks, "a")
     raises("function expected", mw.store.transaction, 1)
   end)
+
+  it("fails after a thousand attempts that others overtake", function()
+    local tasks = fresh()
+    local attempts = 0
+    local got, status = mw.store.transaction(function(tx)
+      attempts = attempts + 1
+      tx:get(tasks, "a")
+      tasks:put { id = "a", title = tostring(attempts) } -- not through tx: another writer
+      tx:put(tasks, { id = "b" })
+    end)
+    assert.is_nil(got)
+    assert.equal("ABORTED: the transaction lost to others in 1000 attempts", tostring(status))
+    assert.equal(1000, attempts)
+    assert.is_nil(tasks:get "b")
+  end)
+
+  it("ends an attempt whose reads have changed by an error", function()
+    local tasks = fresh()
+    local errors = {}
+    mw.store.transaction(function(tx)
+      tx:get(tasks, "a")
+      if #errors == 0 then tasks:put { id = "a" } end
+      local good, err = pcall(tx.get, tx, tasks, "b")
+      if not good then errors[#errors + 1] = err end
+      tx:put(tasks, { id = "c" })
+    end)
+    assert.matches("the transaction begins again: its reads have changed", errors[1], 1, true)
+    assert.is_truthy(tasks:get "c")
+  end)
 end)

@@ -113,7 +113,7 @@ describe("mw.topic", function()
       local value, status = s:receive(timeout)
       assert.is_nil(value)
       assert.equal("DEADLINE_EXCEEDED", status.code)
-      assert.equal("nothing was published in time", status.message)
+      assert.equal("no value was published in time", status.message)
     end
   end)
 

@@ -498,7 +498,7 @@ static void tables_with_weak_values_are_refused(void **state) {
              "  raises('google.protobuf.Value: expected a table that keeps', mw.message,\n"
              "    'google.protobuf.Value', weak { a = { text .. 4 }, b = { text .. 5 } })\n"
              "  raises('tasks.Task: expected a table that keeps', tasks.put, tasks, weak { id = text .. 6 })\n"
-             "  raises('value[\"a\"]: a table with weak references (__mode) has no form in JSON', mw.json.encode,\n"
+             "  raises('value[\"a\"]: JSON cannot represent a table with weak references (__mode)', mw.json.encode,\n"
              "    { a = weak { [text .. 7] = {}, [text .. 8] = {}, [text .. 9] = {} } })\n"
              "end\n");
 }

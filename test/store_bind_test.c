@@ -91,7 +91,7 @@ static const char script[] =
     "function M.raised_unstored()\n"
     "  local ok, status = pcall(tasks.update, tasks, 'old', function(t) error(t.title, 0) end)\n"
     "  assert(not ok and status.code == 'ABORTED', tostring(status))\n"
-    "  assert(status.message:find('a change was given up, for the one before it was not stored', 1, true))\n"
+    "  assert(status.message:find('the change was given up, because the change before it was not stored', 1, true))\n"
     "end\n"
     "local function try(f)\n"
     "  local runs = 0\n"

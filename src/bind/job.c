@@ -293,8 +293,7 @@ static void add_periodic(lua_State *L, int function, int64_t period, const char 
   int named = lua_gettop(L);
   struct mw_program *program = mw_bind_program(L);
   if (++program->n_periodic > MOST_PERIODIC) {
-    luaL_error(L, "mw.every: expected at most %d jobs in the lua folder: let one do the work of several",
-               MOST_PERIODIC);
+    luaL_error(L, "mw.every: expected at most %d jobs in the lua folder: combine several into one", MOST_PERIODIC);
   }
   struct job *job = new_job(L, function, period);
   lua_Debug info;

@@ -39,8 +39,8 @@ static int proxy_index(lua_State *L) {
 static int proxy_newindex(lua_State *L) {
   lua_getiuservalue(L, 1, NAME);
   return luaL_error(L,
-                    "module '%s' is read only through mw.live: what a file says changes with the file, and what "
-                    "scripts change belongs in mw.state or the store",
+                    "module '%s' is read only through mw.live: its values change with its file; values that "
+                    "scripts change belong in mw.state or the store",
                     lua_tostring(L, -1));
 }
 

@@ -108,7 +108,7 @@ static int l_inc(lua_State *L) {
   struct mw_metric *series = check_series(L, check(L, MW_METRIC_COUNTER), &next);
   if (!series) return no_series(L);
   lua_Number by = check_amount(L, next, true);
-  luaL_argcheck(L, by >= 0, next, "a counter only goes up: use a gauge for what goes down");
+  luaL_argcheck(L, by >= 0, next, "a counter never decreases: use a gauge");
   mw_metric_add(series, by);
   return 0;
 }

@@ -53,6 +53,7 @@ static int adopted(lua_State *L) {
 void mw_bind_adopted(struct mw_program *program) {
   struct mw_err err = MW_ERR_INIT;
   int rc = mw_vm_protect(program->vm, adopted, program, &err);
-  if (rc != 0) mw_log(MW_LOG_ERROR, NULL, "live modules and states are those of before: %s", mw_err_text(&err));
+  if (rc != 0)
+    mw_log(MW_LOG_ERROR, NULL, "live modules and states stay at the previous generation: %s", mw_err_text(&err));
   mw_err_fini(&err);
 }

@@ -76,7 +76,7 @@ static int push_next(lua_State *L, struct subscription *s) {
 
 /* Pushes nil, and a status unless the subscription was closed. */
 static int push_nothing(lua_State *L, bool closed) {
-  if (!closed) return mw_bind_fail(L, MW_CODE_DEADLINE_EXCEEDED, "nothing was published in time");
+  if (!closed) return mw_bind_fail(L, MW_CODE_DEADLINE_EXCEEDED, "no value was published in time");
   lua_pushnil(L);
   return 1;
 }

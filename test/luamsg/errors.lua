@@ -56,9 +56,9 @@ t.fails("kinds.Repeated", { f_int32 = { 1, "x" } }, 'kinds.Repeated.f_int32[2]: 
 t.fails("kinds.Repeated", { f_message = { {}, { f_message = { f_int32 = "x" } } } },
         'kinds.Repeated.f_message[2].f_message.f_int32: expected int32, got "x"')
 t.fails("kinds.Repeated", { f_int32 = { 1, nil, 3 } },
-        "kinds.Repeated.f_int32[2]: nothing here, but an element at 3; a sequence has no holes")
+        "kinds.Repeated.f_int32[2]: no element here, but one at 3; a sequence has no holes")
 t.fails("kinds.Repeated", { f_int32 = { [2] = 1 } },
-        "kinds.Repeated.f_int32[1]: nothing here, but an element at 2; a sequence has no holes")
+        "kinds.Repeated.f_int32[1]: no element here, but one at 2; a sequence has no holes")
 for _, key in ipairs { 0, -1 } do
   t.fails("kinds.Repeated", { f_int32 = { [key] = 1 } }, ("kinds.Repeated.f_int32[%d]: expected a sequence of int32, "
           .. "which has the keys 1, 2, 3 ... only"):format(key))

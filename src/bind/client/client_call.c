@@ -175,7 +175,7 @@ static int64_t deadline_after(lua_State *L, lua_Number seconds, const char *what
 static void check_async(lua_State *L, const struct mw_outbound *o, const char *what) {
   if (!lua_isboolean(L, -1)) luaL_error(L, "%s: async: expected a boolean, got %s", what, luaL_typename(L, -1));
   if (lua_toboolean(L, -1) && (o->method->client_streaming || o->method->server_streaming)) {
-    luaL_error(L, "%s: async: %s streams: its stream is there at once", what, o->method->path);
+    luaL_error(L, "%s: async: %s streams: its stream is returned at once", what, o->method->path);
   }
 }
 
@@ -304,7 +304,7 @@ int mw_outbound_start(lua_State *L, struct mw_outbound *o, const struct mw_bind_
                                       .metadata = &metadata,
                                       .single = !o->method->client_streaming,
                                       .wait_for_ready = client->wait_for_ready};
-  if (!client->channel->channel) luaL_error(L, "%s: there is no engine to call with", what);
+  if (!client->channel->channel) luaL_error(L, "%s: this process has no engine for outbound calls", what);
   read_options(L, options, o, &request, &metadata, what);
   inherit(L, o, &request, &metadata);
   struct mw_encoded message = {.size = 0};

@@ -210,7 +210,7 @@ static int await_headers(lua_State *L, const char *what, lua_KFunction k,
                          int (*push)(lua_State *L, const struct mw_outbound *o)) {
   struct mw_outbound *o = check_stream(L);
   if (o->has_headers || o->done) return push(L, o);
-  if (o->watcher) return luaL_error(L, "%s: another fiber waits for them", what);
+  if (o->watcher) return luaL_error(L, "%s: another fiber waits for the headers", what);
   struct mw_fiber *fiber = mw_fiber_check(L, what);
   o->watcher = fiber;
   return mw_fiber_wait(L, fiber, stop_watching, o, k, (lua_KContext)o);

@@ -82,8 +82,8 @@ static enum mw_code code_of(int error) {
 int mw_fs_fail(lua_State *L, int error, const char *name) {
   if (error == MW_FS_OUTSIDE) {
     return mw_bind_fail(L, MW_CODE_PERMISSION_DENIED,
-                        "%s: leads out of data/files: absolute paths and links lead only to folders that the setting "
-                        "files.folders names",
+                        "%s: outside of data/files: absolute paths and links must stay in the folders of the setting "
+                        "files.folders",
                         name);
   }
   return mw_bind_fail(L, code_of(error), "%s: %s", name, uv_strerror(uv_translate_sys_error(error)));

@@ -14,7 +14,7 @@
 #include "bind/base/host.h"
 
 enum {
-  MW_FS_OUTSIDE = -1, /* the path, or a link on it, leads out of data/files and all of files.folders */
+  MW_FS_OUTSIDE = -1, /* the path, or a link on it, is outside of data/files and of all folders of files.folders */
   MW_FS_LINK = -2     /* returned by an operation: the name is a link; follow it */
 };
 

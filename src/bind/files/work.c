@@ -112,7 +112,7 @@ static void report_shortage(lua_State *L, int error) {
   if (before != 0 && now < before + MW_NS_PER_S) return;
   if (!atomic_compare_exchange_strong(&last, &before, now)) return;
   mw_log(MW_LOG_WARN, NULL,
-         "no file descriptor is free (%s): files that scripts have forgotten are closed now: "
+         "no file descriptor is free (%s): closing files that scripts no longer reference; "
          "close files, or raise the limit of open files",
          strerror(error));
 }

@@ -48,7 +48,7 @@ static void encode_value(struct encoder *e, const struct level *outer, const str
 
 static void encode_float(struct encoder *e, const struct mw_json_path *path, double value) {
   char text[MW_JSON_NUMBER_TEXT];
-  if (!isfinite(value)) refuse(e, path, "NaN and infinity have no form in JSON");
+  if (!isfinite(value)) refuse(e, path, "JSON cannot represent NaN or infinity");
   mw_json_format_double(value, text);
   mw_json_put(&e->printer, text);
   if (!strpbrk(text, ".e")) mw_json_put(&e->printer, ".0"); /* so that it is read back as a float */
@@ -90,9 +90,9 @@ static void encode_array(struct encoder *e, struct level *level, lua_Unsigned co
     keys++;
     mw_budget_tick(e->L, &e->steps);
     if (!lua_isinteger(e->L, -2))
-      refuse(e, level->path.up, "a table with both a list and other keys has no form in JSON");
+      refuse(e, level->path.up, "JSON cannot represent a table with both a list and other keys");
   }
-  if (keys != count) refuse(e, level->path.up, "a list with holes has no form in JSON; fill them with mw.null");
+  if (keys != count) refuse(e, level->path.up, "JSON cannot represent a list with holes; fill them with mw.null");
   level->path.kind = MW_PATH_INDEX;
   mw_json_open(&e->printer, '[');
   for (lua_Unsigned i = 1; i <= count; i++) {
@@ -183,7 +183,7 @@ static void encode_table(struct encoder *e, const struct level *outer, const str
   luaL_checkstack(e->L, 8, "mw.json.encode");
   const struct mw_message_type *type = mw_bind_message_type(e->L, -1, e->program);
   if (!type && mw_bind_is_weak(e->L, -1)) {
-    refuse(e, path, "a table with weak references (__mode) has no form in JSON");
+    refuse(e, path, "JSON cannot represent a table with weak references (__mode)");
   }
   lua_Unsigned count = lua_rawlen(e->L, -1);
   mw_budget_spend(e->L, &e->steps, MW_BUDGET_WALK);
@@ -222,7 +222,7 @@ static void encode_value(struct encoder *e, const struct level *outer, const str
         encode_message(e, type);
         break;
       }
-      lua_pushfstring(e->L, "a %s has no form in JSON", luaL_typename(e->L, -1));
+      lua_pushfstring(e->L, "JSON cannot represent a %s", luaL_typename(e->L, -1));
       refuse(e, path, lua_tostring(e->L, -1));
     }
   }

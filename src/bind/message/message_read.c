@@ -74,8 +74,7 @@ static int fail_hole(struct mw_reader *r, lua_Integer beyond, int at, const stru
   }
   const struct mw_path here = {.parent = path, .index = hole};
   return mw_path_fail(r->err, r->L, &here, MW_EINVAL,
-                      "nothing here, but an element at " LUA_INTEGER_FMT "; a sequence has no holes",
-                      (LUAI_UACINT)beyond);
+                      "no element here, but one at " LUA_INTEGER_FMT "; a sequence has no holes", (LUAI_UACINT)beyond);
 }
 
 /* Reads every pair of the table as an element of a sequence of `n`. */

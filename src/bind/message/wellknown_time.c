@@ -109,7 +109,7 @@ static int l_text(lua_State *L) {
 static int l_tostring(lua_State *L) {
   lua_pushcfunction(L, l_text);
   lua_pushvalue(L, 1);
-  if (lua_pcall(L, 1, 1, 0) != LUA_OK) lua_pushliteral(L, "(a time that is out of range)");
+  if (lua_pcall(L, 1, 1, 0) != LUA_OK) lua_pushliteral(L, "(time out of range)");
   return 1;
 }
 

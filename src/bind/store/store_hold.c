@@ -65,10 +65,10 @@ static void open_metrics(struct mw_store_holds *holds) {
   holds->open_gauge = open_metric(holds->host, MW_METRIC_GAUGE, "moonwire_store_snapshots",
                                   "Snapshots of the store that scripts hold open.", "worker", index);
   holds->age_gauge = open_metric(holds->host, MW_METRIC_GAUGE, "moonwire_store_snapshot_age_seconds",
-                                 "Age of the oldest open snapshot, once a second.", "worker", index);
+                                 "Age of the oldest open snapshot, updated once a second.", "worker", index);
   for (int i = 0; i < N_REASONS; i++) {
     holds->ended[i] = open_metric(holds->host, MW_METRIC_COUNTER, "moonwire_store_snapshots_ended_total",
-                                  "Snapshots that were closed before their call or job was done with them.", "reason",
+                                  "Snapshots that the worker closed before their call or job did.", "reason",
                                   reasons[i].name);
   }
 }

@@ -143,7 +143,7 @@ static int read_newest(lua_State *L, struct transaction *tx, struct mw_collectio
 static void check_current(lua_State *L, struct transaction *tx) {
   if (!tx->newest) return;
   tx->stale = tx->stale || !mw_store_txn_is_current(tx->store, tx->txn);
-  if (tx->stale) luaL_error(L, "the transaction begins again: what it has read has changed");
+  if (tx->stale) luaL_error(L, "the transaction begins again: its reads have changed");
 }
 
 /* Reads a key with this transaction's own writes. Pushes one value that keeps `bytes` alive. Returns true if the key
@@ -311,7 +311,7 @@ static int try_once(lua_State *L, bool newest) {
   lua_settop(L, 2);
   lua_Integer attempts = lua_tointeger(L, 2);
   if (attempts == MW_STORE_ATTEMPTS) {
-    return mw_bind_fail(L, MW_CODE_ABORTED, "the transaction met others in %d attempts", MW_STORE_ATTEMPTS);
+    return mw_bind_fail(L, MW_CODE_ABORTED, "the transaction lost to others in %d attempts", MW_STORE_ATTEMPTS);
   }
   lua_pushinteger(L, attempts + 1);
   lua_replace(L, 2);

@@ -105,7 +105,7 @@ int mw_store_wait_confirm(lua_State *L, struct mw_store_wait *wait, struct mw_st
 static int after_error(lua_State *L, int status, lua_KContext context) {
   const struct mw_store_result *result = mw_store_wait_result((struct mw_store_wait *)context);
   if (result->code == 0) return 0;
-  mw_store_fail(L, NULL, MW_ECONFLICT, "a change was given up, for the one before it was not stored");
+  mw_store_fail(L, NULL, MW_ECONFLICT, "the change was given up, because the change before it was not stored");
   return mw_bind_raise_status(L);
 }
 

@@ -25,7 +25,7 @@ describe("an outbound stream", function()
     mw.spawn(function() stream:headers() end)
     raises("stream:receive: another receive of this stream is under way", stream.receive, stream)
     raises("stream:finish: another fiber reads this stream", stream.finish, stream)
-    raises("stream:headers: another fiber waits for them", stream.headers, stream)
+    raises("stream:headers: another fiber waits for the headers", stream.headers, stream)
   end)
 
   it("is sent to by one fiber at a time", function()

@@ -146,7 +146,7 @@ describe("mw.client", function()
         options { metadata = { x = true } }, 1, true)
       assert.matches("options: expected a table, got number", options(1), 1, true)
       assert.matches("async: expected a boolean, got number", options { async = 1 }, 1, true)
-      assert.matches("async: /echo.Echo/Expand streams: its stream is there at once",
+      assert.matches("async: /echo.Echo/Expand streams: its stream is returned at once",
         failure(echo.Expand, echo, {}, { async = true }), 1, true)
     end)
   end)

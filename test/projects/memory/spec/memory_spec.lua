@@ -40,7 +40,7 @@ describe("a worker's memory", function()
 
   it("is not held by texts that could not be encoded", function()
     for _ = 1, 30 do
-      assert.matches("value[2]: a function has no form in JSON", assert(act "fail_to_encode").text, 1, true)
+      assert.matches("value[2]: JSON cannot represent a function", assert(act "fail_to_encode").text, 1, true)
     end
     assert.is_true(memory() < 3 * LIMIT, memory() // MIB .. " MiB")
   end)

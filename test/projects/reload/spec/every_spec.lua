@@ -167,6 +167,6 @@ mw.every(1, { name = "twice" }, print)
     folder:refused("lua/jobs.lua", 'require "moonwire".every(1, { nmae = "x" }, print)',
       "mw.every: unknown option nmae %(expected name%)")
     folder:refused("lua/jobs.lua", 'for _ = 1, 1001 do require "moonwire".every(1, print) end',
-      "mw.every: expected at most 1000 jobs in the lua folder: let one do the work of several")
+      "mw.every: expected at most 1000 jobs in the lua folder: combine several into one")
   end)
 end)

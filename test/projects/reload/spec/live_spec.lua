@@ -89,7 +89,8 @@ describe("mw.live", function()
     local folder <close> = copy.serve(nil, { ["lua/reload.lua"] = say "live.word = 'x'" }, { "--dev" })
     local reply, status = folder.client:Say {}
     assert.is_nil(reply)
-    assert.matches("module 'words' is read only through mw.live", status.message .. folder.server.stderr, 1, true)
+    assert.matches("module 'words' is read only through mw.live: its values change with its file; values that " ..
+      "scripts change belong in mw.state or the store", status.message .. folder.server.stderr, 1, true)
   end)
 
   it("may wait and spawn in code of a generation that is gone", function()
