@@ -120,7 +120,7 @@ static int load(struct world *w, const char *script, struct mw_err *err) {
   }
   w->dispatch.router = &program->router;
   w->vm.newest = program;
-  mw_bind_adopted(program);
+  mw_bind_program_adopted(program);
   if (w->program) mw_bind_retire(w->program);
   w->program = program;
   return 0;

@@ -31,22 +31,22 @@ struct job {
   struct mw_list link;   /* in program->jobs */
   struct mw_ready ready; /* queued to start */
   struct mw_program *program;
-  int ref;                /* registry: the job itself */
-  int64_t period;         /* nanoseconds; 0 for a job that runs once */
-  int64_t due;            /* mw_clock_mono() of the next run */
-  int64_t started;        /* mw_clock_mono() of the last run's start */
-  uint64_t call;          /* the call that spawned it, or 0 */
-  struct mw_timer *timer; /* starts the next run; NULL while it runs */
-  struct mw_fiber *fiber; /* NULL between runs */
-  bool queued;            /* the ready queue started its run */
-  bool background;        /* registered while the program loaded, or spawned by such a job */
-  bool of_run;            /* spawned by a run of mw.every, directly or through a spawned function */
-  bool stopped;           /* no further runs */
-  const char *name;       /* may be NULL; borrowed from the user value */
-  const char *file;       /* Lua's source of the function, which owns it; NULL for a job that runs once */
-  bool matched;           /* matched to a job of the previous or the next program */
-  struct job *before;     /* the job of an older program whose run must end first, or NULL */
-  struct job *successor;  /* the job whose `before` is this one, or NULL */
+  int ref;                 /* registry: the job itself */
+  int64_t period;          /* nanoseconds; 0 for a job that runs once */
+  int64_t due;             /* mw_clock_mono() of the next run */
+  int64_t started;         /* mw_clock_mono() of the last run's start */
+  uint64_t call;           /* the call that spawned it, or 0 */
+  struct mw_timer *timer;  /* starts the next run; NULL while it runs */
+  struct mw_fiber *fiber;  /* NULL between runs */
+  bool queued;             /* the ready queue started its run */
+  bool background;         /* registered while the program loaded, or spawned by such a job */
+  bool of_run;             /* spawned by a run of mw.every, directly or through a spawned function */
+  bool stopped;            /* no further runs */
+  const char *name;        /* may be NULL; borrowed from the user value */
+  const char *file;        /* Lua's source of the function, which owns it; NULL for a job that runs once */
+  bool matched;            /* matched to a job of the previous or the next program */
+  struct job *predecessor; /* the job of an older program whose run must end first, or NULL */
+  struct job *successor;   /* the job whose `predecessor` is this one, or NULL */
 };
 
 enum { FUNCTION = 1, NAME = 2 }; /* user values */
@@ -63,14 +63,14 @@ static void schedule_ready(struct mw_ready *ready);
 static void release_successor(struct job *job) {
   struct job *next = job->successor;
   if (!next) return;
-  job->successor = next->before = NULL;
+  job->successor = next->predecessor = NULL;
   next->due += next->period;
   if (next->ready.run != schedule_ready) schedule(next); /* else its program starts it */
 }
 
 /* Unlinks the job. The collector frees it. */
 static void drop(struct job *job) {
-  if (job->before) job->before->successor = NULL;
+  if (job->predecessor) job->predecessor->successor = NULL;
   mw_timer_stop(job->timer);
   mw_pause_forget(&job->program->pause, &job->ready);
   mw_list_remove(&job->link);
@@ -166,7 +166,7 @@ static void run(struct job *job) {
 }
 
 /* Ends the job for lack of memory, which counts as a cut. */
-static void refuse(struct job *job) {
+static void end_without_memory(struct job *job) {
   char place[96];
   find_function(job, place, sizeof place);
   struct mw_log_field fields[] = {{"at", place}, {NULL, NULL}};
@@ -186,7 +186,7 @@ static void run_ready(struct mw_ready *ready) {
   if (mw_budget_has_room(job->program->vm)) {
     run(job);
   } else {
-    refuse(job);
+    end_without_memory(job);
   }
   mw_pause_end_trial(pause, ready);
 }
@@ -209,7 +209,7 @@ static void schedule(struct job *job) {
 static void schedule_ready(struct mw_ready *ready) {
   struct job *job = MW_CONTAINER(ready, struct job, ready);
   ready->run = run_ready;
-  if (!job->before) schedule(job);
+  if (!job->predecessor) schedule(job);
 }
 
 /* True if the running code does not serve a call. */
@@ -334,10 +334,10 @@ static int l_every(lua_State *L) {
 enum { BY_NAME, BY_PERIOD, BY_FILE, N_WAYS };
 
 /* True if the job needs no match or has one. */
-static bool is_settled(const struct job *job) { return job->period == 0 || job->matched; }
+static bool needs_no_match(const struct job *job) { return job->period == 0 || job->matched; }
 
 static bool is_same(const struct job *old, const struct job *job, int way) {
-  if (is_settled(old)) return false;
+  if (needs_no_match(old)) return false;
   if (old->name && job->name) return strcmp(old->name, job->name) == 0;
   return way != BY_NAME && strncmp(old->file, job->file, FILE_COMPARED) == 0 &&
          (way == BY_FILE || old->period == job->period);
@@ -345,31 +345,31 @@ static bool is_same(const struct job *old, const struct job *job, int way) {
 
 /* Warns of a run that takes longer than its period: it may never end, and until then the saved function does not
  * run. */
-static void warn_of_long_run(const struct job *runs) {
-  int64_t took = mw_clock_mono() - runs->started;
-  if (took <= runs->period) return;
+static void warn_of_long_run(const struct job *running) {
+  int64_t took = mw_clock_mono() - running->started;
+  if (took <= running->period) return;
   char name[96], place[256];
-  find_name(runs, name, sizeof name);
-  mw_bind_fiber_place(runs->fiber, place, sizeof place);
+  find_name(running, name, sizeof name);
+  mw_bind_fiber_place(running->fiber, place, sizeof place);
   struct mw_log_field fields[] = {{"job", name}, {"at", place}, {NULL, NULL}};
   mw_log(MW_LOG_WARN, fields,
          "a job waits for its run of generation %" PRIu64
          ", which has taken %.1f s; the setting "
          "generation_age limits that",
-         runs->program->generation, (double)took / MW_NS_PER_S);
+         running->program->generation, (double)took / MW_NS_PER_S);
 }
 
 /* `job` continues the schedule of `old`: after its run, or at its due time. If the period differs, the next run is one
  * new period after the last due time. */
 static void take_over(struct job *job, struct job *old) {
-  struct job *runs = old->fiber ? old : old->before;
+  struct job *running = old->fiber ? old : old->predecessor;
   job->matched = old->matched = true;
   job->due = old->due;
-  if (runs) {
-    old->before = NULL;
-    job->before = runs;
-    runs->successor = job;
-    warn_of_long_run(runs);
+  if (running) {
+    old->predecessor = NULL;
+    job->predecessor = running;
+    running->successor = job;
+    warn_of_long_run(running);
   } else if (old->due > mw_clock_mono()) {
     job->due += job->period - old->period;
   }
@@ -381,8 +381,8 @@ static void match(struct mw_program *from, struct mw_program *to, int way) {
   struct mw_list *first = from->jobs.next, *end = &from->jobs;
   for (struct mw_list *node = to->jobs.next; node != &to->jobs; node = node->next) {
     struct job *job = MW_CONTAINER(node, struct job, link);
-    if (is_settled(job) || (way == BY_NAME && !job->name)) continue;
-    while (first != end && is_settled(MW_CONTAINER(first, struct job, link))) first = first->next;
+    if (needs_no_match(job) || (way == BY_NAME && !job->name)) continue;
+    while (first != end && needs_no_match(MW_CONTAINER(first, struct job, link))) first = first->next;
     for (struct mw_list *other = first; other != end; other = other->next) {
       struct job *old = MW_CONTAINER(other, struct job, link);
       if (!is_same(old, job, way)) continue;
@@ -421,7 +421,7 @@ static void push_stopped(lua_State *L, void *unused) {
 }
 
 /* Logs the kill of a run. A spawned function is expected to end with its program, a periodic run is not. */
-static void log_cut(const struct job *job) {
+static void log_kill(const struct job *job) {
   enum mw_log_level level = job->period > 0 ? MW_LOG_WARN : MW_LOG_DEBUG;
   if (!mw_log_enabled(level)) return;
   char name[96], place[256];
@@ -438,7 +438,7 @@ static void stop(struct job *job) {
   if (!job->fiber) {
     drop(job);
   } else if (job->fiber->kill_state == MW_FIBER_ALIVE) {
-    log_cut(job);
+    log_kill(job);
     mw_fiber_kill(job->fiber, push_stopped, NULL);
   }
 }
@@ -480,7 +480,7 @@ void mw_bind_abandon(struct mw_vm *vm) {
 static void show_job(const struct job *job, void (*show)(void *arg, const struct mw_bind_job *job), void *arg) {
   struct mw_bind_job shown = {.period = job->period, .time = job->fiber ? job->started : job->due, .call = job->call};
   shown.ready = !job->fiber && mw_ready_is_queued(&job->ready);
-  if (job->before) shown.before = job->before->program->generation;
+  if (job->predecessor) shown.before = job->predecessor->program->generation;
   find_name(job, shown.name, sizeof shown.name);
   if (job->fiber) mw_bind_fiber_place(job->fiber, shown.place, sizeof shown.place);
   show(arg, &shown);

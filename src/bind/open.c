@@ -43,16 +43,16 @@ int mw_bind_program_new(struct mw_program **out, struct mw_vm *vm, const struct 
       mw_pool_message_count(pool));
 }
 
-static int adopted(lua_State *L) {
+static int adopt(lua_State *L) {
   struct mw_program *program = lua_touserdata(L, 1);
   mw_bind_adopt_state(L);
   mw_bind_adopt_live(L, program);
   return 0;
 }
 
-void mw_bind_adopted(struct mw_program *program) {
+void mw_bind_program_adopted(struct mw_program *program) {
   struct mw_err err = MW_ERR_INIT;
-  int rc = mw_vm_protect(program->vm, adopted, program, &err);
+  int rc = mw_vm_protect(program->vm, adopt, program, &err);
   if (rc != 0)
     mw_log(MW_LOG_ERROR, NULL, "live modules and states stay at the previous generation: %s", mw_err_text(&err));
   mw_err_fini(&err);

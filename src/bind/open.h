@@ -13,6 +13,6 @@ int mw_bind_program_new(struct mw_program **out, struct mw_vm *vm, const struct 
 
 /* Call it after the program has become vm->newest. The live modules become its own, and the states that it has declared
  * come into force. */
-void mw_bind_adopted(struct mw_program *program);
+void mw_bind_program_adopted(struct mw_program *program);
 
 #endif

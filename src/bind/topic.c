@@ -189,9 +189,9 @@ static int l_publish(lua_State *L) {
   struct topic *topic = check_topic(L);
   luaL_argcheck(L, !lua_isnoneornil(L, 2), 2, "expected a value, nil cannot be sent");
   struct mw_slice bytes = mw_value_encode(L, 2, topic->program);
-  int reached = mw_topic_publish(topic->program->host->topics, topic->name, bytes);
-  if (reached < 0) return fail_to_publish(L, reached, bytes.len);
-  lua_pushinteger(L, reached);
+  int n_subscribers = mw_topic_publish(topic->program->host->topics, topic->name, bytes);
+  if (n_subscribers < 0) return fail_to_publish(L, n_subscribers, bytes.len);
+  lua_pushinteger(L, n_subscribers);
   return 1;
 }
 
@@ -218,8 +218,8 @@ static int l_subscribe(lua_State *L) {
   lua_setmetatable(L, -2);
   size_t size = mw_subscription_size(capacity);
   mw_collect_charge(L, size);
-  bool short_of = mw_shortage_is_near(program->vm); /* long-lived memory must leave Lua an eighth of the limit */
-  if (short_of || !mw_quota_reserve(&program->vm->memory, size)) return mw_budget_refuse(L);
+  bool is_short = mw_shortage_is_near(program->vm); /* long-lived memory must leave Lua an eighth of the limit */
+  if (is_short || !mw_quota_reserve(&program->vm->memory, size)) return mw_budget_refuse(L);
   s->size = size;
   struct mw_topics *topics = program->host->topics;
   if (mw_topic_subscribe(topics, topic->name, capacity, program->vm->loop, on_ready, s, &s->queue) != 0) {

@@ -14,7 +14,7 @@
 #define STATES "moonwire.states"
 #define STAGED "moonwire.states.staged"
 
-enum { TABLE = 1, VERSION = 2, ASKED_BY = 3 };
+enum { TABLE = 1, VERSION = 2, DECLARED_BY = 3 };
 
 /* ---- copying ---- */
 
@@ -112,7 +112,7 @@ static void stage(lua_State *L, uint64_t generation) {
   lua_pushvalue(L, 2);
   lua_rawseti(L, -2, VERSION);
   lua_pushinteger(L, (lua_Integer)generation);
-  lua_rawseti(L, -2, ASKED_BY);
+  lua_rawseti(L, -2, DECLARED_BY);
   lua_rawset(L, 4);
 }
 
@@ -131,10 +131,10 @@ static int l_state(lua_State *L) {
   lua_pushvalue(L, 1);
   if (lua_rawget(L, 4) != LUA_TNIL) {
     lua_rawgeti(L, 5, VERSION);
-    lua_rawgeti(L, 5, ASKED_BY);
+    lua_rawgeti(L, 5, DECLARED_BY);
     old = lua_tointeger(L, -2);
-    bool asked_again = (uint64_t)lua_tointeger(L, -1) == program->generation;
-    if (asked_again && old != version) {
+    bool declared_again = (uint64_t)lua_tointeger(L, -1) == program->generation;
+    if (declared_again && old != version) {
       return luaL_error(L, "mw.state: another script asks for '%s' in version %I, this one for %I", name, old, version);
     }
     lua_settop(L, 5);

@@ -21,7 +21,7 @@ bool mw_status_is(lua_State *L, int index) {
 }
 
 /* True for the codes of a damaged store and of a failing disk. */
-static bool is_broken(enum mw_code code) {
+static bool is_server_fault(enum mw_code code) {
   return code == MW_CODE_DATA_LOSS || code == MW_CODE_UNAVAILABLE || code == MW_CODE_INTERNAL;
 }
 
@@ -53,7 +53,7 @@ int mw_bind_raise_status(lua_State *L) {
   if (mw_status_is(L, -1)) {
     int code = mw_status_get(L, -1, "code") == LUA_TSTRING ? mw_code_from_name(lua_tostring(L, -1)) : -1;
     lua_pop(L, 1);
-    if (!is_broken(code < 0 ? MW_CODE_UNKNOWN : (enum mw_code)code)) luaL_setmetatable(L, MW_STATUS);
+    if (!is_server_fault(code < 0 ? MW_CODE_UNKNOWN : (enum mw_code)code)) luaL_setmetatable(L, MW_STATUS);
   }
   return lua_error(L);
 }

@@ -23,30 +23,30 @@ static const char *method_at(const void *ctx, size_t i) {
 }
 
 /* False for the services that every schema has. */
-static bool is_own(const char *name) {
+static bool is_user_service(const char *name) {
   return strncmp(name, "grpc.health.", 12) != 0 && strncmp(name, "grpc.reflection.", 16) != 0;
 }
 
-static size_t count_own(const struct names *names) {
+static size_t count_user(const struct names *names) {
   size_t n = 0;
-  for (size_t i = 0; i < names->count; i++) n += is_own(names->at(names->ctx, i));
+  for (size_t i = 0; i < names->count; i++) n += is_user_service(names->at(names->ctx, i));
   return n;
 }
 
-/* Pushes "A, B and C": the `own` names. Of more than MOST_NAMES, pushes the first and the number of the rest. */
-static const char *push_list(lua_State *L, const struct names *names, size_t own) {
-  size_t shown = own <= MOST_NAMES ? own : MOST_NAMES;
+/* Pushes "A, B and C": the `n_user` names. Of more than MOST_NAMES, pushes the first and the number of the rest. */
+static const char *push_list(lua_State *L, const struct names *names, size_t n_user) {
+  size_t shown = n_user <= MOST_NAMES ? n_user : MOST_NAMES;
   luaL_Buffer out;
   luaL_buffinit(L, &out);
   for (size_t i = 0, n = 0; n < shown; i++) {
     const char *name = names->at(names->ctx, i);
-    if (!is_own(name)) continue;
+    if (!is_user_service(name)) continue;
     n++;
-    if (n > 1) luaL_addstring(&out, n == own ? " and " : ", ");
+    if (n > 1) luaL_addstring(&out, n == n_user ? " and " : ", ");
     luaL_addstring(&out, name);
   }
-  if (own > shown) {
-    lua_pushfstring(L, " and %d more", (int)(own - shown));
+  if (n_user > shown) {
+    lua_pushfstring(L, " and %d more", (int)(n_user - shown));
     luaL_addvalue(&out);
   }
   luaL_pushresult(&out);
@@ -58,10 +58,10 @@ static int raise_unknown(lua_State *L, const char *who, const char *what, const 
                          const struct names *names) {
   const char *nearest = mw_nearest(word, names->count, names->at, names->ctx);
   if (nearest) return luaL_error(L, "%s: no %s %s in the schema (did you mean %s?)", who, what, name, nearest);
-  size_t own = count_own(names);
-  if (own == 0) return luaL_error(L, "%s: no %s %s in the schema, which has none", who, what, name);
-  return luaL_error(L, "%s: no %s %s in the schema: there %s %s", who, what, name, own == 1 ? "is" : "are",
-                    push_list(L, names, own));
+  size_t n_user = count_user(names);
+  if (n_user == 0) return luaL_error(L, "%s: no %s %s in the schema, which has none", who, what, name);
+  return luaL_error(L, "%s: no %s %s in the schema: there %s %s", who, what, name, n_user == 1 ? "is" : "are",
+                    push_list(L, names, n_user));
 }
 
 int mw_bind_no_service(lua_State *L, const char *who, const struct mw_pool *pool, const char *name) {

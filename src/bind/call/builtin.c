@@ -26,9 +26,9 @@ struct inner {
   struct mw_dispatch dispatch; /* its own, without other calls: nothing is counted twice */
   struct mw_bind_call *outer;
   struct mw_bind_waiter waiter; /* waits in the outer call's fiber */
-  bool begun, over;
+  bool begun, ended;
   bool waiting;            /* while in mw_fiber_wait_quietly() */
-  bool unsent;             /* the last message stalled the outer call */
+  bool stalled;            /* the last message stalled the outer call */
   struct mw_slice request; /* for a method with one request; in the arena of the inner call */
   uint8_t *reply;          /* reserved, for a method with one reply; in the same arena */
   size_t reply_len;
@@ -56,15 +56,15 @@ static void op_send(struct mw_call *call, unsigned flags) {
   bool last = flags & MW_SEND_LAST;
   inner->has_reply = last;
   if (!inner->outer->method->server_streaming) return;
-  inner->unsent = !mw_call_send(inner->outer->call, flags & ~(unsigned)MW_SEND_LAST);
-  if (!inner->unsent && !last) mw_call_on_sent(call, 1);
+  inner->stalled = !mw_call_send(inner->outer->call, flags & ~(unsigned)MW_SEND_LAST);
+  if (!inner->stalled && !last) mw_call_on_sent(call, 1);
 }
 
 static void op_send_headers(struct mw_call *call) { mw_call_send_headers(inner_of(call)->outer->call); }
 
 static void op_finish(struct mw_call *call, const struct mw_status *status) {
   struct inner *inner = inner_of(call);
-  inner->over = true;
+  inner->ended = true;
   inner->status = mw_status_copy(&call->arena, status);
 }
 
@@ -123,16 +123,16 @@ static bool feed(struct inner *inner) {
 static int drive(lua_State *L, int status, lua_KContext context) {
   struct inner *inner = (struct inner *)context;
   leave_lists(inner);
-  if (!inner->over && inner->outer->call->cancelled) mw_call_on_cancel(&inner->call, inner->outer->end);
+  if (!inner->ended && inner->outer->call->cancelled) mw_call_on_cancel(&inner->call, inner->outer->end);
   bool fed = true;
-  while (fed && !inner->over) {
-    if (inner->unsent && !inner->outer->call->stalled) {
-      inner->unsent = false;
+  while (fed && !inner->ended) {
+    if (inner->stalled && !inner->outer->call->stalled) {
+      inner->stalled = false;
       mw_call_on_sent(&inner->call, 1);
     }
-    fed = !inner->over && inner->call.reading && feed(inner);
+    fed = !inner->ended && inner->call.reading && feed(inner);
   }
-  if (inner->over) return push_results(L, inner);
+  if (inner->ended) return push_results(L, inner);
   inner->waiting = true;
   mw_list_push(&inner->outer->senders, &inner->waiter.link);
   return mw_fiber_wait_quietly(L, inner->waiter.fiber, stop_waiting, inner, drive, (lua_KContext)inner);
@@ -144,7 +144,7 @@ static int l_close(lua_State *L) {
   if (!inner->begun) return 0;
   inner->begun = false;
   inner->waiting = false;
-  if (!inner->over) mw_call_on_cancel(&inner->call, mw_status(MW_CODE_CANCELLED, "the call was left"));
+  if (!inner->ended) mw_call_on_cancel(&inner->call, mw_status(MW_CODE_CANCELLED, "the call was left"));
   mw_dispatch_fini(&inner->dispatch);
   mw_arena_fini(&inner->call.arena);
   return 0;
@@ -175,7 +175,7 @@ static struct inner *push_inner(lua_State *L, struct mw_bind_call *outer, struct
 }
 
 /* Packs the request at `index`. */
-static void take_request(lua_State *L, int index, struct inner *inner) {
+static void pack_request(lua_State *L, int index, struct inner *inner) {
   struct mw_err err = MW_ERR_INIT;
   ProtobufCMessage *message;
   struct mw_program *program = inner->outer->program;
@@ -203,7 +203,7 @@ static int l_handle(lua_State *L) {
                       route->method->path);
   }
   struct inner *inner = push_inner(L, outer, fiber);
-  if (!streamed) take_request(L, 1, inner);
+  if (!streamed) pack_request(L, 1, inner);
   mw_dispatch_start_at(&inner->dispatch, &inner->call, route);
   return drive(L, LUA_OK, (lua_KContext)inner);
 }

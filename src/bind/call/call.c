@@ -51,14 +51,14 @@ static void finish(struct mw_bind_call *c, const struct mw_status *status) {
   struct mw_list others, *node;
   mw_list_init(&others);
   struct mw_bind_waiter *waiter;
-  while ((waiter = take_from(&c->woken, c->fiber)) != NULL || (waiter = take_other(c)) != NULL) {
+  while ((waiter = take_from(&c->resuming, c->fiber)) != NULL || (waiter = take_other(c)) != NULL) {
     waiter->call = NULL;
     mw_list_push(&others, &waiter->link);
   }
   while (mw_list_shift(&c->children)) continue; /* outbound calls that still run go on alone */
   if (c->object) c->object->call = NULL;
   if (c->fiber) c->fiber->owner = NULL;
-  for (struct mw_bind_end_check *watch = c->watch; watch; watch = watch->outer) watch->ended = true;
+  for (struct mw_bind_end_check *check = c->end_check; check; check = check->outer) check->ended = true;
   mw_buf_fini(&c->unread);
   mw_call_finish(c->call, status);
   while ((node = mw_list_shift(&others)) != NULL) mw_fiber_wake(waiter_at(node)->fiber);
@@ -90,14 +90,14 @@ static void push_internal(lua_State *L, const char *text, const char *traceback)
 
 /* True for a call that is over or past its deadline. Its outbound calls fail for the same reason, and their failures
  * pass. */
-static bool is_over(const struct mw_bind_call *c) {
+static bool is_call_over(const struct mw_bind_call *c) {
   return !c || c->call->cancelled || mw_clock_mono() >= c->call->deadline;
 }
 
 /* If a handler must not raise the status at index 1, replaces it by words for the log and returns true. */
-static bool refuse_status(lua_State *L, const struct mw_status *status) {
+static bool reject_status(lua_State *L, const struct mw_status *status) {
   char place[256] = "";
-  if (mw_bind_is_failure(L, 1) && !is_over(mw_bind_running(L))) {
+  if (mw_bind_is_failure(L, 1) && !is_call_over(mw_bind_running(L))) {
     bool found = mw_place_find(L, place, sizeof place);
     lua_pushfstring(L, "%s%s%s (the handler raised a status that it did not make: \"return nil, status\" passes it on)",
                     place, found ? ": " : "", luaL_tolstring(L, 1, NULL));
@@ -116,7 +116,7 @@ static int on_error(lua_State *L) {
   struct mw_status status;
   mw_fiber_unwind(L);
   mw_budget_settle(L, LUA_ERRRUN);
-  if (mw_bind_to_status(L, 1, &status) && !refuse_status(L, &status)) {
+  if (mw_bind_to_status(L, 1, &status) && !reject_status(L, &status)) {
     lua_settop(L, 1);
     return 1;
   }
@@ -311,7 +311,7 @@ static void begin(struct mw_call *call, struct mw_slice request) {
   c->method = call->route->method;
   c->function = ((const struct mw_bind_target *)call->route->arg)->function;
   mw_list_init(&c->senders);
-  mw_list_init(&c->woken);
+  mw_list_init(&c->resuming);
   mw_list_init(&c->children);
   call->state = c;
   start_fiber(c);
@@ -320,7 +320,7 @@ static void begin(struct mw_call *call, struct mw_slice request) {
 static void on_start(struct mw_call *call) { begin(call, mw_slice(NULL, 0)); }
 
 /* Keeps a message for the next receive(). */
-static void keep(struct mw_bind_call *c, struct mw_slice bytes) {
+static void keep_unread(struct mw_bind_call *c, struct mw_slice bytes) {
   mw_buf_clear(&c->unread);
   c->has_unread = mw_buf_append(&c->unread, bytes.data, bytes.len) == 0;
   if (!c->has_unread) mw_call_on_cancel(c->call, mw_status(MW_CODE_RESOURCE_EXHAUSTED, "out of memory for a message"));
@@ -330,7 +330,7 @@ static void keep(struct mw_bind_call *c, struct mw_slice bytes) {
 static void deliver(struct mw_bind_call *c, enum mw_bind_arrival arrived, struct mw_slice bytes) {
   struct mw_bind_waiter *receiver = c->receiver;
   if (!receiver) {
-    if (arrived == MW_BIND_MESSAGE) keep(c, bytes);
+    if (arrived == MW_BIND_MESSAGE) keep_unread(c, bytes);
     return;
   }
   c->receiver = NULL;
@@ -343,10 +343,10 @@ static void on_message(struct mw_call *call, struct mw_slice bytes) { deliver(ca
 
 static void on_end(struct mw_call *call) { deliver(call->state, MW_BIND_END, mw_slice(NULL, 0)); }
 
-/* Wakes a waiter that was removed from its list. Until its fiber goes on, it stays in `woken`, where the end of the
+/* Wakes a waiter that was removed from its list. Until its fiber goes on, it stays in `resuming`, where the end of the
  * call finds it. */
 static void wake(struct mw_bind_call *c, struct mw_bind_waiter *waiter) {
-  mw_list_push(&c->woken, &waiter->link);
+  mw_list_push(&c->resuming, &waiter->link);
   mw_fiber_wake(waiter->fiber);
 }
 
@@ -355,11 +355,11 @@ static void on_writable(struct mw_call *call) {
   struct mw_bind_call *c = call->state;
   size_t n = 0;
   for (struct mw_list *node = c->senders.next; node != &c->senders; node = node->next) n++;
-  struct mw_bind_end_check watch = {false, c->watch};
-  c->watch = &watch;
+  struct mw_bind_end_check check = {false, c->end_check};
+  c->end_check = &check;
   struct mw_list *node;
-  while (!watch.ended && n-- > 0 && (node = mw_list_shift(&c->senders)) != NULL) wake(c, waiter_at(node));
-  if (!watch.ended) c->watch = watch.outer;
+  while (!check.ended && n-- > 0 && (node = mw_list_shift(&c->senders)) != NULL) wake(c, waiter_at(node));
+  if (!check.ended) c->end_check = check.outer;
 }
 
 static void push_end(lua_State *L, void *arg) {
@@ -381,12 +381,12 @@ static void on_cancelled(struct mw_call *call, struct mw_status status) {
     struct mw_bind_child *child = MW_CONTAINER(node, struct mw_bind_child, link);
     child->cancel(child);
   }
-  struct mw_bind_end_check watch = {false, c->watch};
-  c->watch = &watch;
+  struct mw_bind_end_check check = {false, c->end_check};
+  c->end_check = &check;
   struct mw_bind_waiter *waiter;
-  while (!watch.ended && (waiter = take_other(c)) != NULL) wake(c, waiter);
-  if (watch.ended) return;
-  c->watch = watch.outer;
+  while (!check.ended && (waiter = take_other(c)) != NULL) wake(c, waiter);
+  if (check.ended) return;
+  c->end_check = check.outer;
   mw_fiber_kill(c->fiber, push_end, c);
 }
 

@@ -19,7 +19,7 @@ enum mw_bind_arrival { MW_BIND_NOTHING, MW_BIND_MESSAGE, MW_BIND_END };
 
 /* A fiber that waits in call:send or call:receive. Lives in a userdata on its coroutine's stack. */
 struct mw_bind_waiter {
-  struct mw_list link;       /* in the call's `senders` or `woken`, or in no list */
+  struct mw_list link;       /* in the call's `senders` or `resuming`, or in no list */
   struct mw_bind_call *call; /* NULL after the call has ended */
   struct mw_fiber *fiber;
   bool raising; /* for call:messages(): raises if the call was cancelled */
@@ -54,12 +54,12 @@ struct mw_bind_call {
   struct mw_bind_waiter *receiver; /* the fiber that waits in call:receive, or NULL */
   struct mw_buf unread;            /* a message that arrived after its receiver was killed */
   bool has_unread;
-  struct mw_list senders;             /* fibers that wait in call:send */
-  struct mw_list woken;               /* fibers of ended waits, which go on when their turn comes */
-  struct mw_list children;            /* struct mw_bind_child.link: outbound calls made for this call */
-  struct mw_status end;               /* the reason of the cancellation */
-  char trace_id[MW_TRACE_ID_LEN + 1]; /* empty until mw_bind_call_trace_id() */
-  struct mw_bind_end_check *watch;    /* the innermost event that checks for the call's end, or NULL */
+  struct mw_list senders;              /* fibers that wait in call:send */
+  struct mw_list resuming;             /* fibers of ended waits, which go on when their turn comes */
+  struct mw_list children;             /* struct mw_bind_child.link: outbound calls made for this call */
+  struct mw_status end;                /* the reason of the cancellation */
+  char trace_id[MW_TRACE_ID_LEN + 1];  /* empty until mw_bind_call_trace_id() */
+  struct mw_bind_end_check *end_check; /* the innermost event that checks for the call's end, or NULL */
 };
 
 /* ---- call_context.c ---- */
@@ -76,13 +76,13 @@ const char *mw_bind_check_results(lua_State *L, const struct mw_method_type *met
 struct mw_bind_object *mw_bind_check_object(lua_State *L);
 
 /* Pushes nil and the reason of the call's end; `call` may be NULL after the end. */
-int mw_bind_push_over(lua_State *L, struct mw_bind_call *call);
+int mw_bind_fail_ended(lua_State *L, struct mw_bind_call *call);
 
 /* Pushes a waiter of the call as a userdata. mw_bind_stop_sending() removes it from `senders`, for mw_fiber_wait(). */
 struct mw_bind_waiter *mw_bind_push_waiter(lua_State *L, struct mw_bind_call *call, struct mw_fiber *fiber);
 void mw_bind_stop_sending(void *waiter);
 
-/* Stops a wait that ends without an error. The waiter moves to `woken`, where the end of the call finds it until its
+/* Stops a wait that ends without an error. The waiter moves to `resuming`, where the end of the call finds it until its
  * fiber goes on. */
 void mw_bind_stop_quietly(void *waiter);
 

@@ -58,7 +58,7 @@ struct mw_bind_object *mw_bind_check_object(lua_State *L) {
   return (struct mw_bind_object *)mw_bind_check_self(L, MW_BIND_CALL);
 }
 
-int mw_bind_push_over(lua_State *L, struct mw_bind_call *c) {
+int mw_bind_fail_ended(lua_State *L, struct mw_bind_call *c) {
   if (!c) return mw_bind_fail(L, MW_CODE_CANCELLED, "the call has ended");
   lua_pushnil(L);
   mw_bind_push_status(L, &c->end);
@@ -82,7 +82,7 @@ void mw_bind_stop_sending(void *arg) {
 void mw_bind_stop_quietly(void *arg) {
   struct mw_bind_waiter *waiter = arg;
   mw_list_remove(&waiter->link);
-  if (waiter->call) mw_list_push(&waiter->call->woken, &waiter->link);
+  if (waiter->call) mw_list_push(&waiter->call->resuming, &waiter->link);
 }
 
 int mw_bind_wait(lua_State *L, struct mw_bind_waiter *waiter, void (*cancel)(void *arg), void (*cancel_own)(void *arg),

@@ -22,20 +22,20 @@ static struct mw_bind_call *check_live(lua_State *L, const char *what) {
 
 /* ---- call:receive(), call:messages() ---- */
 
-static void leave(struct mw_bind_waiter *waiter) {
+static void clear_receiver(struct mw_bind_waiter *waiter) {
   if (waiter->call && waiter->call->receiver == waiter) waiter->call->receiver = NULL;
 }
 
 /* Leaves the read under way. The next receive() takes it over, or takes the message that has arrived. */
 static void stop_receiving(void *arg) {
   struct mw_bind_waiter *waiter = arg;
-  leave(waiter);
+  clear_receiver(waiter);
   mw_list_remove(&waiter->link);
 }
 
 static void stop_receiving_quietly(void *arg) {
   struct mw_bind_waiter *waiter = arg;
-  leave(waiter);
+  clear_receiver(waiter);
   mw_bind_stop_quietly(waiter);
 }
 
@@ -56,7 +56,7 @@ static int after_receive(lua_State *L, int status, lua_KContext context) {
     lua_pushnil(L);
     return 1;
   }
-  mw_bind_push_over(L, waiter->call);
+  mw_bind_fail_ended(L, waiter->call);
   return waiter->raising ? mw_fiber_raise(L) : 2;
 }
 
@@ -68,7 +68,7 @@ static int receive(lua_State *L, const char *what, bool raising, bool packed) {
   }
   struct mw_bind_call *c = object->call;
   if (!c || c->call->cancelled) {
-    mw_bind_push_over(L, c);
+    mw_bind_fail_ended(L, c);
     return raising ? mw_fiber_raise(L) : 2;
   }
   if (c->has_unread) {
@@ -246,7 +246,7 @@ static void push_deadline(lua_State *L, const struct mw_bind_object *object, str
 /* ---- fields ---- */
 
 /* Stores the value at the top in the object's own table, so that it is made once. The value stays at the top. */
-static void remember(lua_State *L, const char *name) {
+static void cache_field(lua_State *L, const char *name) {
   if (lua_getiuservalue(L, 1, 1) != LUA_TTABLE) {
     lua_pop(L, 1);
     lua_newtable(L);
@@ -258,7 +258,7 @@ static void remember(lua_State *L, const char *name) {
   lua_pop(L, 1);
 }
 
-static bool push_remembered(lua_State *L, const char *name) {
+static bool push_cached(lua_State *L, const char *name) {
   if (lua_getiuservalue(L, 1, 1) == LUA_TTABLE && lua_getfield(L, -1, name) != LUA_TNIL) return true;
   lua_settop(L, 2);
   return false;
@@ -301,8 +301,8 @@ static void push_log(lua_State *L, const struct mw_bind_object *object, struct m
 static const struct field {
   const char *name;
   void (*push)(lua_State *L, const struct mw_bind_object *object, struct mw_bind_call *c);
-  bool once;  /* made once, and readable after the end of the call if it was read before */
-  bool lasts; /* can be made after the end */
+  bool is_cached;     /* made once, and readable after the end of the call if it was read before */
+  bool outlives_call; /* can be made after the end */
 } fields[] = {{"method", push_method, false, true},
               {"service", push_service, false, true},
               {"vars", push_vars, true, true},
@@ -326,10 +326,10 @@ static int l_index(lua_State *L) {
   }
   const struct field *field = lua_touserdata(L, -1);
   lua_settop(L, 2);
-  if (field->once && push_remembered(L, field->name)) return 1;
-  if (!object->call && !field->lasts) return 0;
+  if (field->is_cached && push_cached(L, field->name)) return 1;
+  if (!object->call && !field->outlives_call) return 0;
   field->push(L, object, object->call);
-  if (field->once) remember(L, field->name);
+  if (field->is_cached) cache_field(L, field->name);
   return 1;
 }
 

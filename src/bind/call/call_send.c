@@ -16,7 +16,7 @@ static int wait_to_send(lua_State *L, struct mw_bind_call *c, struct mw_fiber *f
 static int after_send(lua_State *L, int status, lua_KContext context) {
   struct mw_bind_waiter *waiter = (struct mw_bind_waiter *)context;
   mw_list_remove(&waiter->link);
-  if (!waiter->call || waiter->call->call->cancelled) return mw_bind_push_over(L, waiter->call);
+  if (!waiter->call || waiter->call->call->cancelled) return mw_bind_fail_ended(L, waiter->call);
   lua_pushboolean(L, 1);
   return 1;
 }
@@ -43,7 +43,7 @@ static bool check_plain(lua_State *L) {
 static int after_room(lua_State *L, int status, lua_KContext context) {
   struct mw_bind_waiter *waiter = (struct mw_bind_waiter *)context;
   mw_list_remove(&waiter->link);
-  if (!waiter->call || waiter->call->call->cancelled) return mw_bind_push_over(L, waiter->call);
+  if (!waiter->call || waiter->call->call->cancelled) return mw_bind_fail_ended(L, waiter->call);
   lua_settop(L, 3);
   return mw_bind_call_send(L);
 }
@@ -57,9 +57,9 @@ int mw_bind_call_send(lua_State *L) {
   struct mw_bind_call *c = object->call;
   if (!c) {
     mw_log(MW_LOG_WARN, NULL, "call:send after the end of %s", object->path);
-    return mw_bind_push_over(L, NULL);
+    return mw_bind_fail_ended(L, NULL);
   }
-  if (c->call->cancelled) return mw_bind_push_over(L, c);
+  if (c->call->cancelled) return mw_bind_fail_ended(L, c);
   struct mw_fiber *fiber = mw_fiber_check(L, "call:send");
   struct mw_err err = MW_ERR_INIT;
   struct mw_encoded message;
@@ -86,7 +86,7 @@ enum { SOURCE = 2, TAKEN = 3, MESSAGE = 4 };
 static int send_rest(lua_State *L);
 
 /* The call of the object at 1, or NULL if it is over. */
-static struct mw_bind_call *running_call(lua_State *L) {
+static struct mw_bind_call *live_call(lua_State *L) {
   struct mw_bind_call *c = mw_bind_check_object(L)->call;
   return c && !c->call->cancelled ? c : NULL;
 }
@@ -94,7 +94,7 @@ static struct mw_bind_call *running_call(lua_State *L) {
 static int after_wait(lua_State *L, int status, lua_KContext context) {
   struct mw_bind_waiter *waiter = (struct mw_bind_waiter *)context;
   mw_list_remove(&waiter->link);
-  if (!waiter->call || waiter->call->call->cancelled) return mw_bind_push_over(L, waiter->call);
+  if (!waiter->call || waiter->call->call->cancelled) return mw_bind_fail_ended(L, waiter->call);
   lua_settop(L, MESSAGE);
   return send_rest(L);
 }
@@ -149,7 +149,7 @@ static enum step take_from_list(lua_State *L) {
 
 /* Returns true after the last message. The client may have gone while the iterator waited for its end. */
 static int end(lua_State *L) {
-  if (!running_call(L)) return mw_bind_push_over(L, mw_bind_check_object(L)->call);
+  if (!live_call(L)) return mw_bind_fail_ended(L, mw_bind_check_object(L)->call);
   lua_pushboolean(L, 1);
   return 1;
 }
@@ -165,9 +165,9 @@ static int send_rest(lua_State *L) {
   bool is_list = lua_isinteger(L, TAKEN);
   unsigned steps = 0;
   for (;;) {
-    struct mw_bind_call *c = running_call(L);
+    struct mw_bind_call *c = live_call(L);
     enum step step = GO_ON;
-    if (!c) return mw_bind_push_over(L, mw_bind_check_object(L)->call);
+    if (!c) return mw_bind_fail_ended(L, mw_bind_check_object(L)->call);
     if (!lua_isnil(L, MESSAGE)) {
       step = send_value(L, c);
     } else if (source) {
@@ -197,7 +197,7 @@ static bool check_source(lua_State *L) {
   }
   if (!is_callable) return true;
   const struct mw_packed_source *source = mw_packed_source_at(L, SOURCE);
-  const struct mw_bind_call *c = source ? running_call(L) : NULL;
+  const struct mw_bind_call *c = source ? live_call(L) : NULL;
   if (c && source->type != c->method->output) {
     luaL_error(L, "call:send_all in %s: expected %s, got packed %s", c->method->path, c->method->output->full_name,
                source->type->full_name);

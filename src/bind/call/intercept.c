@@ -14,25 +14,26 @@
 #include "bind/base/options.h"
 #include "script/lua/traceback.h"
 
-/* wrap(interceptor, handler, request_is_streamed, blame): returns the handler wrapped in the interceptor. */
+/* wrap(interceptor, handler, request_is_streamed, raise_no_results): returns the handler wrapped in the interceptor. */
 static const char wrap_source[] =
-    "local interceptor, handler, streamed, blame = ...\n"
+    "local interceptor, handler, streamed, raise_no_results = ...\n"
     "local select <const> = select\n"
     "return function(request, call)\n"
     "  local count\n"
-    "  local function note(...)\n"
+    "  local function count_results(...)\n"
     "    count = select('#', ...)\n"
     "    return ...\n"
     "  end\n"
     "  local function check(...)\n"
-    "    if select('#', ...) == 0 and count ~= 0 then blame(interceptor) end\n"
+    "    if select('#', ...) == 0 and count ~= 0 then raise_no_results(interceptor) end\n"
     "    return ...\n"
     "  end\n"
-    "  return check(interceptor(streamed and request or call, function() return note(handler(request, call)) end))\n"
+    "  local function next() return count_results(handler(request, call)) end\n"
+    "  return check(interceptor(streamed and request or call, next))\n"
     "end\n";
 
-/* blame(interceptor): raises an error with the place of the interceptor's definition. */
-static int l_blame(lua_State *L) {
+/* raise_no_results(interceptor): raises an error with the place of the interceptor's definition. */
+static int l_raise_no_results(lua_State *L) {
   lua_Debug info;
   lua_settop(L, 1);
   lua_getinfo(L, ">S", &info);
@@ -91,7 +92,7 @@ static int l_intercept(lua_State *L) {
   return 0;
 }
 
-static bool concerns(const char *filter, const struct mw_method_type *method) {
+static bool applies_to(const char *filter, const struct mw_method_type *method) {
   return !*filter || strcmp(filter, method->service->full_name) == 0 || strcmp(filter, method->path + 1) == 0;
 }
 
@@ -102,7 +103,7 @@ bool mw_bind_is_intercepted(lua_State *L, struct mw_program *program, const stru
   for (lua_Integer i = (lua_Integer)lua_rawlen(L, top + 1); i > 0 && !found; i--) {
     lua_rawgeti(L, top + 1, i);
     lua_rawgeti(L, -1, 1);
-    found = concerns(lua_tostring(L, -1), method);
+    found = applies_to(lua_tostring(L, -1), method);
     lua_settop(L, top + 1);
   }
   lua_settop(L, top);
@@ -116,12 +117,12 @@ void mw_bind_intercept(lua_State *L, struct mw_program *program, const struct mw
   for (lua_Integer i = (lua_Integer)lua_rawlen(L, handler + 1); i > 0; i--) {
     lua_rawgeti(L, handler + 1, i);
     lua_rawgeti(L, -1, 1);
-    if (concerns(lua_tostring(L, -1), method)) {
+    if (applies_to(lua_tostring(L, -1), method)) {
       if (luaL_loadbufferx(L, wrap_source, sizeof wrap_source - 1, "=mw.intercept", "t") != LUA_OK) lua_error(L);
       lua_rawgeti(L, handler + 2, 2);
       lua_pushvalue(L, handler);
       lua_pushboolean(L, method->client_streaming);
-      lua_pushcfunction(L, l_blame);
+      lua_pushcfunction(L, l_raise_no_results);
       lua_call(L, 4, 1);
       lua_replace(L, handler);
     }

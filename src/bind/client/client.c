@@ -255,8 +255,8 @@ static struct mw_bind_client *check_client(lua_State *L, int index) {
 
 /* Raises unless the value at index 1 is a stub: after a dot in place of a colon, it is the request. */
 static void check_stub(lua_State *L, const struct mw_method_type *method) {
-  bool is = luaL_getmetafield(L, 1, "__metatable") == LUA_TSTRING && strcmp(lua_tostring(L, -1), STUB) == 0;
-  if (!is) {
+  bool is_stub = luaL_getmetafield(L, 1, "__metatable") == LUA_TSTRING && strcmp(lua_tostring(L, -1), STUB) == 0;
+  if (!is_stub) {
     luaL_error(L,
                "%s: expected a stub before a colon, got %s as the first argument: write stub:%s(...), not stub.%s(...)",
                method->path, luaL_typename(L, 1), method->name, method->name);

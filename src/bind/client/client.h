@@ -33,12 +33,12 @@ struct mw_bind_client {
 struct mw_outbound {
   struct mw_program *program;
   const struct mw_method_type *method;
-  struct mw_client_rpc *rpc;  /* NULL before its start and after its end */
-  struct mw_bind_child child; /* link to the served call */
-  struct mw_arena arena;      /* holds received data: headers, trailers, status, the reply of a unary call */
-  struct mw_fiber *reader;    /* the fiber that waits for a message or the end, or NULL */
-  struct mw_fiber *sender;    /* the fiber that waits to send, or NULL */
-  struct mw_fiber *watcher;   /* the fiber that waits for the headers, or NULL */
+  struct mw_client_rpc *rpc;      /* NULL before its start and after its end */
+  struct mw_bind_child child;     /* link to the served call */
+  struct mw_arena arena;          /* holds received data: headers, trailers, status, the reply of a unary call */
+  struct mw_fiber *reader;        /* the fiber that waits for a message or the end, or NULL */
+  struct mw_fiber *sender;        /* the fiber that waits to send, or NULL */
+  struct mw_fiber *header_waiter; /* the fiber that waits for the headers, or NULL */
   struct mw_metadata headers, trailers;
   struct mw_status status; /* valid after the end */
   struct mw_slice message; /* a reply in `arena`; a stream's message in `held`, or borrowed for its event */

@@ -16,7 +16,7 @@ enum { LARGE = 16 * 1024 }; /* bytes; a longer message is not copied: its reader
 
 /* ---- the end ---- */
 
-static void let_go(struct mw_outbound *o) {
+static void release_rpc(struct mw_outbound *o) {
   if (o->rpc) mw_client_rpc_release(o->rpc);
   o->rpc = NULL;
   mw_list_remove(&o->child.link);
@@ -26,14 +26,14 @@ static bool wake(struct mw_fiber *waiter) { return waiter && mw_fiber_wake(waite
 
 /* Wakes all waiting fibers. Each holds the userdata on its stack; the last that runs may release it. */
 static void wake_all(struct mw_outbound *o) {
-  struct mw_fiber *waiters[3] = {o->watcher, o->sender, o->reader};
+  struct mw_fiber *waiters[3] = {o->header_waiter, o->sender, o->reader};
   for (size_t i = 0; i < 3; i++) wake(waiters[i]);
 }
 
 static void end_with(struct mw_outbound *o, struct mw_status status) {
   o->done = true;
   o->status = status;
-  let_go(o);
+  release_rpc(o);
   wake_all(o);
 }
 
@@ -43,12 +43,12 @@ void mw_outbound_abandon(struct mw_outbound *o) {
 
 /* ---- events ---- */
 
-static struct mw_slice keep(struct mw_arena *arena, struct mw_slice bytes) {
+static struct mw_slice copy_bytes(struct mw_arena *arena, struct mw_slice bytes) {
   char *copy = mw_arena_strndup(arena, bytes.len ? (const char *)bytes.data : "", bytes.len);
   return copy ? mw_slice(copy, bytes.len) : mw_slice(NULL, 0);
 }
 
-static void keep_metadata(struct mw_outbound *o, struct mw_metadata *to, const struct mw_metadata *from) {
+static void copy_metadata(struct mw_outbound *o, struct mw_metadata *to, const struct mw_metadata *from) {
   for (size_t i = 0; i < from->len; i++) {
     if (mw_metadata_add(to, &o->arena, from->entries[i].key, from->entries[i].value) != 0) return;
   }
@@ -56,9 +56,9 @@ static void keep_metadata(struct mw_outbound *o, struct mw_metadata *to, const s
 
 static void on_headers(void *user, const struct mw_metadata *headers) {
   struct mw_outbound *o = user;
-  keep_metadata(o, &o->headers, headers);
+  copy_metadata(o, &o->headers, headers);
   o->has_headers = true;
-  wake(o->watcher);
+  wake(o->header_waiter);
 }
 
 /* Handles a message of a call with one reply. The reply is delivered with the status. A second reply is an error of the
@@ -68,7 +68,7 @@ static void on_reply(struct mw_outbound *o, struct mw_slice bytes) {
     end_with(o, mw_status(MW_CODE_UNIMPLEMENTED, "the server sent more than one reply, the method has one"));
     return;
   }
-  o->message = keep(&o->arena, bytes);
+  o->message = copy_bytes(&o->arena, bytes);
   if (o->message.data) {
     mw_client_rpc_read(o->rpc);
   } else {
@@ -77,8 +77,8 @@ static void on_reply(struct mw_outbound *o, struct mw_slice bytes) {
 }
 
 /* Copies the message, because its reader waits for its turn and the message lives only during its event. */
-static void keep_message(struct mw_outbound *o) {
-  o->message = keep(&o->held, o->message);
+static void copy_message(struct mw_outbound *o) {
+  o->message = copy_bytes(&o->held, o->message);
   if (o->message.data) return;
   o->arrived = false;
   end_with(o, mw_status(MW_CODE_RESOURCE_EXHAUSTED, "out of memory for a message"));
@@ -96,7 +96,7 @@ static void on_message(void *user, struct mw_slice bytes) {
   if (o->reader && bytes.len > LARGE) {
     mw_fiber_resume(o->reader); /* `o` may be freed by now */
   } else if (!wake(o->reader)) {
-    keep_message(o);
+    copy_message(o);
   }
 }
 
@@ -104,7 +104,7 @@ static void on_writable(void *user) { wake(((struct mw_outbound *)user)->sender)
 
 static void on_done(void *user, const struct mw_status *status, const struct mw_metadata *trailers) {
   struct mw_outbound *o = user;
-  keep_metadata(o, &o->trailers, trailers);
+  copy_metadata(o, &o->trailers, trailers);
   struct mw_status kept = mw_status_copy(&o->arena, status);
   if (kept.code == MW_CODE_OK && !o->method->server_streaming && o->messages == 0) {
     kept = mw_status(MW_CODE_UNIMPLEMENTED, "the server sent no reply, the method has one");
@@ -219,8 +219,8 @@ static void read_options(lua_State *L, int index, struct mw_outbound *o, struct 
 }
 
 /* Copies the values of `key` from the served call's metadata, except those that may not be sent. */
-static void pass_on(lua_State *L, struct mw_outbound *o, struct mw_metadata *metadata, const struct mw_call *parent,
-                    const char *key) {
+static void pass_metadata(lua_State *L, struct mw_outbound *o, struct mw_metadata *metadata,
+                          const struct mw_call *parent, const char *key) {
   for (size_t i = 0; i < parent->request.len; i++) {
     const struct mw_metadata_entry *entry = &parent->request.entries[i];
     if (!mw_slice_eq_str(entry->key, key)) continue;
@@ -236,12 +236,12 @@ static void pass_on(lua_State *L, struct mw_outbound *o, struct mw_metadata *met
  * records no spans: a traceparent of its own would name a parent that no trace has. */
 static void pass_trace(lua_State *L, struct mw_outbound *o, struct mw_metadata *metadata,
                        const struct mw_call *parent) {
-  bool traced = mw_metadata_get(metadata, "traceparent") != NULL;
-  bool stated = mw_metadata_get(metadata, "tracestate") != NULL;
-  bool laden = mw_metadata_get(metadata, "baggage") != NULL;
-  if (!traced) pass_on(L, o, metadata, parent, "traceparent");
-  if (!traced && !stated) pass_on(L, o, metadata, parent, "tracestate");
-  if (!laden) pass_on(L, o, metadata, parent, "baggage");
+  bool has_traceparent = mw_metadata_get(metadata, "traceparent") != NULL;
+  bool has_tracestate = mw_metadata_get(metadata, "tracestate") != NULL;
+  bool has_baggage = mw_metadata_get(metadata, "baggage") != NULL;
+  if (!has_traceparent) pass_metadata(L, o, metadata, parent, "traceparent");
+  if (!has_traceparent && !has_tracestate) pass_metadata(L, o, metadata, parent, "tracestate");
+  if (!has_baggage) pass_metadata(L, o, metadata, parent, "baggage");
 }
 
 /* Takes deadline, cancellation and trace context from the served call. */
@@ -368,7 +368,7 @@ int mw_outbound_close(lua_State *L) {
 
 int mw_outbound_gc(lua_State *L) {
   struct mw_outbound *o = lua_touserdata(L, 1);
-  o->reader = o->sender = o->watcher = NULL; /* no fiber waits: it would hold the userdata */
+  o->reader = o->sender = o->header_waiter = NULL; /* no fiber waits: it would hold the userdata */
   mw_outbound_abandon(o);
   mw_outbound_drop(o);
   return 0;

@@ -24,11 +24,11 @@ static void stop_sending(void *arg) {
   mw_outbound_abandon(o);
 }
 
-/* True if the server receives no further messages. Replies may still arrive before the status; push_over() then pushes
- * OK. */
-static bool is_over(const struct mw_outbound *o) { return o->done || mw_client_rpc_over(o->rpc); }
+/* True if the server receives no further messages. Replies may still arrive before the status; push_send_over() then
+ * pushes OK. */
+static bool is_send_over(const struct mw_outbound *o) { return o->done || mw_client_rpc_over(o->rpc); }
 
-static int push_over(lua_State *L, const struct mw_outbound *o) {
+static int push_send_over(lua_State *L, const struct mw_outbound *o) {
   if (o->done) return push_end(L, o);
   return mw_bind_fail(L, MW_CODE_OK, "the server has ended the call");
 }
@@ -36,7 +36,7 @@ static int push_over(lua_State *L, const struct mw_outbound *o) {
 static int after_send(lua_State *L, int status, lua_KContext context) {
   struct mw_outbound *o = (struct mw_outbound *)context;
   o->sender = NULL;
-  if (is_over(o)) return push_over(L, o);
+  if (is_send_over(o)) return push_send_over(L, o);
   lua_pushboolean(L, 1);
   return 1;
 }
@@ -47,7 +47,7 @@ static int l_send(lua_State *L) {
   if (!o->method->client_streaming) {
     return luaL_error(L, "stream:send: the request of %s is not streamed: it was sent at the start", o->method->path);
   }
-  if (is_over(o)) return push_over(L, o);
+  if (is_send_over(o)) return push_send_over(L, o);
   if (o->closed) return luaL_error(L, "stream:send: after stream:close_send()");
   if (o->sender) return luaL_error(L, "stream:send: another send of this stream is under way");
   if (mw_outbound_send(L, o, 2, "stream:send")) {
@@ -178,9 +178,9 @@ static int l_finish(lua_State *L) {
 
 /* ---- headers, trailers, status ---- */
 
-static void stop_watching(void *arg) {
+static void stop_awaiting_headers(void *arg) {
   struct mw_outbound *o = arg;
-  o->watcher = NULL;
+  o->header_waiter = NULL;
 }
 
 static int push_headers(lua_State *L, const struct mw_outbound *o) {
@@ -195,13 +195,13 @@ static int push_header_values(lua_State *L, const struct mw_outbound *o) {
 
 static int after_headers(lua_State *L, int status, lua_KContext context) {
   struct mw_outbound *o = (struct mw_outbound *)context;
-  o->watcher = NULL;
+  o->header_waiter = NULL;
   return push_headers(L, o);
 }
 
 static int after_header_values(lua_State *L, int status, lua_KContext context) {
   struct mw_outbound *o = (struct mw_outbound *)context;
-  o->watcher = NULL;
+  o->header_waiter = NULL;
   return push_header_values(L, o);
 }
 
@@ -210,10 +210,10 @@ static int await_headers(lua_State *L, const char *what, lua_KFunction k,
                          int (*push)(lua_State *L, const struct mw_outbound *o)) {
   struct mw_outbound *o = check_stream(L);
   if (o->has_headers || o->done) return push(L, o);
-  if (o->watcher) return luaL_error(L, "%s: another fiber waits for the headers", what);
+  if (o->header_waiter) return luaL_error(L, "%s: another fiber waits for the headers", what);
   struct mw_fiber *fiber = mw_fiber_check(L, what);
-  o->watcher = fiber;
-  return mw_fiber_wait(L, fiber, stop_watching, o, k, (lua_KContext)o);
+  o->header_waiter = fiber;
+  return mw_fiber_wait(L, fiber, stop_awaiting_headers, o, k, (lua_KContext)o);
 }
 
 static int l_headers(lua_State *L) { return await_headers(L, "stream:headers", after_headers, push_headers); }

@@ -25,13 +25,13 @@ static int after_call(lua_State *L, int status, lua_KContext context) {
 
 enum { RESULTS = 3 }; /* the user value that keeps the results of wait(): reply, status, info */
 
-static int push_kept(lua_State *L) {
+static int push_stored(lua_State *L) {
   if (lua_getiuservalue(L, 1, RESULTS) != LUA_TTABLE) return 0;
   for (int i = 1; i <= 3; i++) lua_rawgeti(L, -i, i);
   return 3;
 }
 
-static int push_and_keep(lua_State *L, struct mw_outbound *o) {
+static int push_and_store(lua_State *L, struct mw_outbound *o) {
   push_and_drop(L, o);
   lua_createtable(L, 3, 0);
   for (int i = 1; i <= 3; i++) {
@@ -46,14 +46,14 @@ static int push_and_keep(lua_State *L, struct mw_outbound *o) {
 static int after_wait(lua_State *L, int status, lua_KContext context) {
   struct mw_outbound *o = (struct mw_outbound *)context;
   o->reader = NULL;
-  return push_kept(L) ? 3 : push_and_keep(L, o);
+  return push_stored(L) ? 3 : push_and_store(L, o);
 }
 
 static int l_wait(lua_State *L) {
   struct mw_outbound *o = check_call(L);
   lua_settop(L, 1);
-  if (push_kept(L)) return 3;
-  if (o->done) return push_and_keep(L, o);
+  if (push_stored(L)) return 3;
+  if (o->done) return push_and_store(L, o);
   if (o->reader) return luaL_error(L, "call:wait: another fiber waits for this call");
   struct mw_fiber *fiber = mw_fiber_check(L, "call:wait");
   return mw_outbound_wait_done(L, o, fiber, after_wait);

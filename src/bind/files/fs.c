@@ -63,7 +63,7 @@ struct reading {
 /* Makes room for `more` bytes. Returns 0, ENOMEM, or EDQUOT if all reads of the worker together hold too much. */
 static int reserve(struct reading *r, size_t more) {
   if (r->data.cap - r->data.len > more) return 0;
-  if (!mw_work_hold(&r->work, more + 1)) return EDQUOT;
+  if (!mw_work_reserve(&r->work, more + 1)) return EDQUOT;
   return mw_buf_reserve_exact(&r->data, more) == 0 ? 0 : ENOMEM;
 }
 
@@ -272,10 +272,10 @@ struct listing {
 
 static int add_entry(struct listing *l, const char *name, const struct stat *info) {
   size_t size = strlen(name) + 1;
-  if (!mw_work_hold(&l->work, size)) return ENOMEM;
+  if (!mw_work_reserve(&l->work, size)) return ENOMEM;
   if (l->n == l->cap) {
     size_t cap = l->cap ? l->cap * 2 : 32;
-    if (!mw_work_hold(&l->work, (cap - l->cap) * sizeof *l->entries)) return ENOMEM;
+    if (!mw_work_reserve(&l->work, (cap - l->cap) * sizeof *l->entries)) return ENOMEM;
     struct entry *entries = reallocarray(l->entries, cap, sizeof *entries);
     if (!entries) return ENOMEM;
     l->entries = entries;

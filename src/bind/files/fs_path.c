@@ -12,7 +12,7 @@
 
 /* ---- in the fiber ---- */
 
-static const char *refuse(lua_State *L, const char *path, const char *words) {
+static const char *reject(lua_State *L, const char *path, const char *words) {
   mw_bind_fail(L, MW_CODE_INVALID_ARGUMENT, "%s%s%s", path, *path ? ": " : "", words);
   return NULL;
 }
@@ -29,10 +29,10 @@ static bool is_own(const char *path) {
 static const char *push_below(lua_State *L, int index, const char *folder, size_t folder_len) {
   size_t len;
   const char *path = luaL_checklstring(L, index, &len);
-  if (len == 0) return refuse(L, "", "the path is empty");
-  if (strlen(path) != len) return refuse(L, "", "the path contains a zero byte");
-  if (mw_fs_has_parent_part(path)) return refuse(L, path, "a path must stay in its folder: \"..\" is not allowed");
-  if (is_own(path)) return refuse(L, path, "names that start with " MW_FS_OWN_PREFIX " are the server's own");
+  if (len == 0) return reject(L, "", "the path is empty");
+  if (strlen(path) != len) return reject(L, "", "the path contains a zero byte");
+  if (mw_fs_has_parent_part(path)) return reject(L, path, "a path must stay in its folder: \"..\" is not allowed");
+  if (is_own(path)) return reject(L, path, "names that start with " MW_FS_OWN_PREFIX " are the server's own");
   if (path[0] == '/') folder_len = 0;
   luaL_Buffer b;
   char *out = luaL_buffinitsize(L, &b, folder_len + len + 1);

@@ -12,18 +12,18 @@
 
 static void release(struct mw_work *work) {
   if (work->release) work->release(work);
-  if (work->held > 0) atomic_fetch_sub_explicit(work->holding, work->held, memory_order_relaxed);
-  work->held = 0;
+  if (work->reserved > 0) atomic_fetch_sub_explicit(work->total_reserved, work->reserved, memory_order_relaxed);
+  work->reserved = 0;
 }
 
-bool mw_work_hold(struct mw_work *work, size_t bytes) {
-  atomic_size_t *held = work->holding;
-  size_t before = atomic_fetch_add_explicit(held, bytes, memory_order_relaxed);
+bool mw_work_reserve(struct mw_work *work, size_t bytes) {
+  atomic_size_t *total = work->total_reserved;
+  size_t before = atomic_fetch_add_explicit(total, bytes, memory_order_relaxed);
   if (work->limit > 0 && (before > work->limit || bytes > work->limit - before)) {
-    atomic_fetch_sub_explicit(held, bytes, memory_order_relaxed);
+    atomic_fetch_sub_explicit(total, bytes, memory_order_relaxed);
     return false;
   }
-  work->held += bytes;
+  work->reserved += bytes;
   return true;
 }
 
@@ -39,7 +39,7 @@ void *mw_work_push(lua_State *L, size_t size, const char *what) {
   memset(work, 0, size);
   work->fiber = fiber;
   work->limit = fiber->vm->limits.memory;
-  work->holding = &fiber->vm->held_by_works;
+  work->total_reserved = &fiber->vm->held_by_works;
   mw_bind_push_type(L, WORK, NULL, metamethods);
   lua_setmetatable(L, -2);
   return work;

@@ -30,11 +30,11 @@ struct mw_work {
   uv_work_t request;
   struct mw_post post; /* resumes the fiber: libuv reports all finished works at once */
   struct mw_fiber *fiber;
-  bool *busy;             /* set until the fiber has the outcome; or NULL */
-  int error;              /* result of `run` */
-  bool again;             /* this is the second run, after there was no free descriptor */
-  size_t held, limit;     /* bytes counted by mw_work_hold(), and their limit */
-  atomic_size_t *holding; /* bytes of all works of the worker; outlives them, while the fiber may not */
+  bool *busy;                    /* set until the fiber has the outcome; or NULL */
+  int error;                     /* result of `run` */
+  bool again;                    /* this is the second run, after there was no free descriptor */
+  size_t reserved, limit;        /* bytes counted by mw_work_reserve(), and their limit */
+  atomic_size_t *total_reserved; /* bytes of all works of the worker; outlives them, while the fiber may not */
   int (*run)(struct mw_work *work);
   int (*deliver)(lua_State *L, struct mw_work *work);
   void (*release)(struct mw_work *work); /* frees undelivered results of `run`; any thread, once or more; or NULL */
@@ -46,7 +46,7 @@ void *mw_work_push(lua_State *L, size_t size, const char *what);
 
 /* For `run`: counts bytes before their allocation, until they are released. If the works of the worker would hold more
  * than limits.memory_bytes, counts nothing and returns false. */
-bool mw_work_hold(struct mw_work *work, size_t bytes);
+bool mw_work_reserve(struct mw_work *work, size_t bytes);
 
 /* Runs the work at the top of the stack. Returns the result of `deliver`, which the binding returns. */
 int mw_work_wait(lua_State *L, struct mw_work *work);

@@ -38,7 +38,7 @@ struct encoder {
 };
 
 /* Raises "mw.json.encode: PATH: WHAT". */
-static int refuse(struct encoder *e, const struct mw_json_path *path, const char *what) {
+static int raise_at(struct encoder *e, const struct mw_json_path *path, const char *what) {
   struct mw_buf *text = mw_bind_push_buffer(e->L);
   (void)mw_json_path_print(path, text); /* without memory the path is shorter */
   return luaL_error(e->L, "mw.json.encode: %s: %s", mw_buf_str(text), what);
@@ -48,7 +48,7 @@ static void encode_value(struct encoder *e, const struct level *outer, const str
 
 static void encode_float(struct encoder *e, const struct mw_json_path *path, double value) {
   char text[MW_JSON_NUMBER_TEXT];
-  if (!isfinite(value)) refuse(e, path, "JSON cannot represent NaN or infinity");
+  if (!isfinite(value)) raise_at(e, path, "JSON cannot represent NaN or infinity");
   mw_json_format_double(value, text);
   mw_json_put(&e->printer, text);
   if (!strpbrk(text, ".e")) mw_json_put(&e->printer, ".0"); /* so that it is read back as a float */
@@ -59,7 +59,7 @@ static void encode_string(struct encoder *e, const struct mw_json_path *path) {
   const char *text = lua_tolstring(e->L, -1, &len);
   mw_budget_bytes(e->L, &e->steps, len);
   if (!mw_utf8_valid(mw_slice(text, len)))
-    refuse(e, path, "expected UTF-8; encode other bytes first, in base64 for example");
+    raise_at(e, path, "expected UTF-8; encode other bytes first, in base64 for example");
   mw_json_put_string(&e->printer, mw_slice(text, len));
 }
 
@@ -90,9 +90,9 @@ static void encode_array(struct encoder *e, struct level *level, lua_Unsigned co
     keys++;
     mw_budget_tick(e->L, &e->steps);
     if (!lua_isinteger(e->L, -2))
-      refuse(e, level->path.up, "JSON cannot represent a table with both a list and other keys");
+      raise_at(e, level->path.up, "JSON cannot represent a table with both a list and other keys");
   }
-  if (keys != count) refuse(e, level->path.up, "JSON cannot represent a list with holes; fill them with mw.null");
+  if (keys != count) raise_at(e, level->path.up, "JSON cannot represent a list with holes; fill them with mw.null");
   level->path.kind = MW_PATH_INDEX;
   mw_json_open(&e->printer, '[');
   for (lua_Unsigned i = 1; i <= count; i++) {
@@ -139,7 +139,7 @@ static struct mw_slice *push_keys(struct encoder *e, const struct level *level, 
   *count = 0;
   for (lua_pushnil(e->L); lua_next(e->L, -2); lua_pop(e->L, 1)) {
     mw_budget_tick(e->L, &e->steps);
-    if (lua_type(e->L, -2) != LUA_TSTRING) refuse(e, level->path.up, "the keys of an object must be strings");
+    if (lua_type(e->L, -2) != LUA_TSTRING) raise_at(e, level->path.up, "the keys of an object must be strings");
     ++*count;
   }
   struct mw_slice *keys = lua_newuserdatauv(e->L, (*count + 1) * sizeof *keys, 0);
@@ -163,7 +163,7 @@ static void encode_object(struct encoder *e, struct level *level) {
   for (size_t i = 0; i < count; i++) {
     level->path.key = keys[i];
     mw_budget_bytes(e->L, &e->steps, keys[i].len);
-    if (!mw_utf8_valid(keys[i])) refuse(e, &level->path, "the key is not valid UTF-8");
+    if (!mw_utf8_valid(keys[i])) raise_at(e, &level->path, "the key is not valid UTF-8");
     mw_json_key(&e->printer, keys[i]);
     lua_pushlstring(e->L, (const char *)keys[i].data, keys[i].len);
     lua_rawget(e->L, -3);
@@ -177,13 +177,13 @@ static void encode_object(struct encoder *e, struct level *level) {
 static void encode_table(struct encoder *e, const struct level *outer, const struct mw_json_path *path) {
   struct level level = {.outer = outer, .table = lua_topointer(e->L, -1), .path = {.up = path}};
   for (const struct level *l = outer; l; l = l->outer) {
-    if (l->table == level.table) refuse(e, path, "the table contains itself");
+    if (l->table == level.table) raise_at(e, path, "the table contains itself");
   }
-  if (e->printer.depth == MW_JSON_DEPTH) refuse(e, path, "nested deeper than 100 levels");
+  if (e->printer.depth == MW_JSON_DEPTH) raise_at(e, path, "nested deeper than 100 levels");
   luaL_checkstack(e->L, 8, "mw.json.encode");
   const struct mw_message_type *type = mw_bind_message_type(e->L, -1, e->program);
   if (!type && mw_bind_is_weak(e->L, -1)) {
-    refuse(e, path, "JSON cannot represent a table with weak references (__mode)");
+    raise_at(e, path, "JSON cannot represent a table with weak references (__mode)");
   }
   lua_Unsigned count = lua_rawlen(e->L, -1);
   mw_budget_spend(e->L, &e->steps, MW_BUDGET_WALK);
@@ -223,7 +223,7 @@ static void encode_value(struct encoder *e, const struct level *outer, const str
         break;
       }
       lua_pushfstring(e->L, "JSON cannot represent a %s", luaL_typename(e->L, -1));
-      refuse(e, path, lua_tostring(e->L, -1));
+      raise_at(e, path, lua_tostring(e->L, -1));
     }
   }
 }
@@ -273,7 +273,7 @@ static int decode_value(struct decoder *d);
 
 static int advance(struct decoder *d) { return mw_json_next(&d->lexer, &d->token, d->err); }
 
-static int fail(struct decoder *d, const char *what) {
+static int fail_at(struct decoder *d, const char *what) {
   unsigned line, column;
   mw_json_position(&d->lexer, d->token.at, &line, &column);
   return mw_err_set(d->err, MW_EFORMAT, "%u:%u: %s", line, column, what);
@@ -304,7 +304,7 @@ static int push_number(struct decoder *d) {
   } else if (mw_json_to_double(text, &real) == 0) {
     lua_pushnumber(d->L, real);
   } else {
-    return fail(d, "the number is out of range");
+    return fail_at(d, "the number is out of range");
   }
   return 0;
 }
@@ -330,7 +330,7 @@ static int decode_object(struct decoder *d) {
     if (rc != 0 || d->token.kind == MW_JSON_OBJECT_END) break;
     push_string(d);
     lua_pushvalue(d->L, -1);
-    if (lua_rawget(d->L, -3) != LUA_TNIL) return fail(d, "this key is given twice");
+    if (lua_rawget(d->L, -3) != LUA_TNIL) return fail_at(d, "this key is given twice");
     lua_pop(d->L, 1);
     rc = advance(d);
     if (rc == 0) rc = decode_value(d);

@@ -45,7 +45,7 @@ static size_t drop_repeated(uint64_t *keys, size_t n) {
 }
 
 /* Raises with the name of the map, such as "tasks.Task.scores". The entry's type is "tasks.Task.ScoresEntry". */
-static void refuse(lua_State *L, const struct mw_field *field, unsigned bits) {
+static void raise_collision(lua_State *L, const struct mw_field *field, unsigned bits) {
   char words[512];
   const char *entry = field->message->full_name, *dot = strrchr(entry, '.');
   snprintf(
@@ -75,7 +75,7 @@ size_t mw_map_table_size(struct mw_pusher *p, const struct mw_field *field, Prot
     mw_budget_spend(L, &p->steps, n);
     bits++;
   }
-  if (bits == least + SIZES) refuse(L, field, least);
+  if (bits == least + SIZES) raise_collision(L, field, least);
   lua_pop(L, 2);
   return (size_t)1 << bits;
 }

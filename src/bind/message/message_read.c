@@ -39,8 +39,9 @@ static int read_element(struct mw_reader *r, int at, const struct mw_field *fiel
   return mw_read_scalar(r, at, field, path, slot);
 }
 
-static int fail_oneof(struct mw_reader *r, const struct mw_field *field, uint32_t other, const struct mw_path *whole) {
-  const struct mw_path here = {.parent = whole, .name = field->oneof->name};
+static int fail_oneof(struct mw_reader *r, const struct mw_field *field, uint32_t other,
+                      const struct mw_path *message_path) {
+  const struct mw_path here = {.parent = message_path, .name = field->oneof->name};
   const char *first = field->name, *second = first;
   for (size_t i = 0; i < field->oneof->n_members; i++) {
     const struct mw_field *member = field->oneof->members[i];
@@ -52,12 +53,12 @@ static int fail_oneof(struct mw_reader *r, const struct mw_field *field, uint32_
                       first, second);
 }
 
-int mw_read_singular(struct mw_reader *r, int at, const struct mw_field *field, const struct mw_path *whole,
+int mw_read_singular(struct mw_reader *r, int at, const struct mw_field *field, const struct mw_path *message_path,
                      ProtobufCMessage *message) {
   if (field->oneof && *mw_field_case(message, field) != 0) {
-    return fail_oneof(r, field, *mw_field_case(message, field), whole);
+    return fail_oneof(r, field, *mw_field_case(message, field), message_path);
   }
-  const struct mw_path here = {.parent = whole, .name = field->name};
+  const struct mw_path here = {.parent = message_path, .name = field->name};
   int rc = read_element(r, at, field, &here, mw_field_value(message, field));
   if (rc == 0) mw_field_mark(message, field);
   return rc;
@@ -250,22 +251,22 @@ static int attach_unknowns(struct mw_reader *r, int at, const struct mw_path *pa
 }
 
 /* Rejects a table that is a message of another type, even if its fields fit. Accepts a message of the same type of
- * another program. Sets `carries` if the table can have unknown fields. */
+ * another program. Sets `may_have_unknowns` if the table can have unknown fields. */
 static int check_metatable(struct mw_reader *r, int at, const struct mw_message_state *state,
-                           const struct mw_path *path, bool *carries) {
-  *carries = false;
+                           const struct mw_path *path, bool *may_have_unknowns) {
+  *may_have_unknowns = false;
   if (!lua_getmetatable(r->L, at)) return 0;
   const void *metatable = lua_topointer(r->L, -1);
   lua_pop(r->L, 1);
   if (metatable == state->metatable) {
-    *carries = r->messages->unknowns;
+    *may_have_unknowns = r->messages->unknowns;
     return 0;
   }
   const struct mw_message_state *other = mw_message_state_at(r->L, at);
   if (other && strcmp(other->type->full_name, state->type->full_name) != 0) {
     return mw_path_fail_value(r->err, r->L, path, at, state->type->full_name, "");
   }
-  *carries = other != NULL;
+  *may_have_unknowns = other != NULL;
   return other ? 0 : check_strong(r, at, path);
 }
 
@@ -274,10 +275,10 @@ int mw_read_fields(struct mw_reader *r, int at, const struct mw_message_type *ty
   lua_State *L = r->L;
   const struct mw_message_state *state = &r->messages->types[type->index];
   ProtobufCMessage *message;
-  bool carries;
+  bool may_have_unknowns;
   if (!lua_istable(L, at)) return mw_path_fail_value(r->err, L, path, at, type->full_name, "");
   if (r->depth > 1) luaL_checkstack(L, 8, "message nested too deep"); /* for the outermost: mw_bind_to_message() */
-  int rc = check_metatable(r, at, state, path, &carries);
+  int rc = check_metatable(r, at, state, path, &may_have_unknowns);
   if (rc == 0) rc = mw_read_new(r, type, path, &message);
   if (rc != 0) return rc;
   int key = lua_gettop(L) + 1;
@@ -289,7 +290,7 @@ int mw_read_fields(struct mw_reader *r, int at, const struct mw_message_type *ty
     if (rc != 0) return rc;
   }
   if (state->has_required) rc = check_required(r, type, path, message);
-  if (rc == 0 && carries) rc = attach_unknowns(r, at, path, message);
+  if (rc == 0 && may_have_unknowns) rc = attach_unknowns(r, at, path, message);
   *out = message;
   return rc;
 }

@@ -25,8 +25,8 @@ int mw_read_message(struct mw_reader *r, int at, const struct mw_message_type *t
 int mw_read_fields(struct mw_reader *r, int at, const struct mw_message_type *type, const struct mw_path *path,
                    ProtobufCMessage **out);
 
-/* Reads a singular field and marks it as set. `whole` is the path of the message. */
-int mw_read_singular(struct mw_reader *r, int at, const struct mw_field *field, const struct mw_path *whole,
+/* Reads a singular field and marks it as set. `message_path` is the path of the message. */
+int mw_read_singular(struct mw_reader *r, int at, const struct mw_field *field, const struct mw_path *message_path,
                      ProtobufCMessage *message);
 
 int mw_read_sequence(struct mw_reader *r, int at, const struct mw_field *field, const struct mw_path *path,

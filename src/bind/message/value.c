@@ -33,7 +33,7 @@ struct encoder {
 
 static void encode(struct encoder *e, int index);
 
-static int fail(struct encoder *e, const char *words) { return luaL_error(e->L, "%s: %s", e->path, words); }
+static int raise_at(struct encoder *e, const char *words) { return luaL_error(e->L, "%s: %s", e->path, words); }
 
 static void put(struct encoder *e, const void *data, size_t len) {
   mw_budget_bytes(e->L, &e->steps, len);
@@ -96,7 +96,7 @@ static void extend_path(struct encoder *e, int index) {
 
 static void encode_table(struct encoder *e, int index) {
   lua_State *L = e->L;
-  if (++e->depth > MW_VALUE_DEPTH) fail(e, "tables are nested too deep, or within themselves");
+  if (++e->depth > MW_VALUE_DEPTH) raise_at(e, "tables are nested too deep, or within themselves");
   luaL_checkstack(L, 8, "nested tables");
   put_tag(e, mw_bind_is_array(L, index) ? ARRAY : TABLE);
   size_t path_len = e->path_len;
@@ -149,7 +149,7 @@ static void encode(struct encoder *e, int index) {
   }
   lua_pushfstring(L, "a %s cannot be sent: expected a message, string, number, boolean or table of these",
                   luaL_typename(L, index));
-  fail(e, lua_tostring(L, -1));
+  raise_at(e, lua_tostring(L, -1));
 }
 
 struct mw_slice mw_value_encode(lua_State *L, int index, struct mw_program *program) {

@@ -170,7 +170,7 @@ struct mw_store_hold {
   struct mw_list link;                        /* in the worker's list, oldest first */
   struct mw_list client_link;                 /* in the client's list, oldest first */
   struct mw_store_snapshot *snapshot;         /* NULL if it is not open */
-  void (*let_go)(struct mw_store_hold *hold); /* copies data borrowed from the closing snapshot; or NULL */
+  void (*detach)(struct mw_store_hold *hold); /* copies data borrowed from the closing snapshot; or NULL */
   const char *ended;                          /* the reason why the worker closed it, or NULL */
   struct mw_store_holds *holds;
   const char *name;     /* name of its user, for display */

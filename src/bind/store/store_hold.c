@@ -8,7 +8,7 @@
  *    some;
  *  - when it is the oldest, and the worker's share of the slots is used up;
  *  - when its call or job was cut or killed.
- * let_go() then copies the data that the owner borrows, and `ended` is set. */
+ * detach() then copies the data that the owner borrows, and `ended` is set. */
 #include <stdio.h>
 
 #include "base/clock.h"
@@ -41,7 +41,7 @@ static const struct {
 struct mw_store_holds {
   const struct mw_host *host;
   struct mw_list list; /* oldest first */
-  size_t n, most;
+  size_t n, limit;
   struct client clients[CLIENTS];
   struct mw_store_queues queues;                               /* for store_watch.c */
   struct mw_timer *timer;                                      /* checks ages while snapshots are open; else NULL */
@@ -113,7 +113,7 @@ static void report(struct mw_store_holds *holds, const struct mw_store_hold *hol
 static void end(struct mw_store_holds *holds, struct mw_store_hold *hold, enum reason reason) {
   report(holds, hold, reason);
   hold->ended = reasons[reason].words;
-  if (hold->let_go) hold->let_go(hold);
+  if (hold->detach) hold->detach(hold);
   mw_store_hold_close(hold);
 }
 
@@ -128,26 +128,26 @@ int mw_store_hold_fail(lua_State *L, const struct mw_collection *collection, con
 
 /* ---- age ---- */
 
-static void look(void *arg);
+static void check_ages(void *arg);
 
-static void look_later(struct mw_store_holds *holds) {
+static void schedule_check(struct mw_store_holds *holds) {
   const struct mw_store_hold *first = oldest(holds);
   int64_t age = holds->host->snapshot_age, wait = MW_NS_PER_S;
   if (!first || holds->timer) return;
   if (age > 0 && mw_time_add(first->opened, age) - mw_clock_mono() < wait) {
     wait = mw_time_add(first->opened, age) - mw_clock_mono();
   }
-  holds->timer = mw_timer_start(holds->host->loop, wait, look, holds);
+  holds->timer = mw_timer_start(holds->host->loop, wait, check_ages, holds);
 }
 
-static void look(void *arg) {
+static void check_ages(void *arg) {
   struct mw_store_holds *holds = arg;
   int64_t now = mw_clock_mono(), age = holds->host->snapshot_age;
   struct mw_store_hold *first;
   holds->timer = NULL;
   while ((first = oldest(holds)) != NULL && age > 0 && now - first->opened >= age) end(holds, first, BY_AGE);
   if (holds->age_gauge) mw_metric_set(holds->age_gauge, first ? (double)(now - first->opened) / MW_NS_PER_S : 0);
-  look_later(holds);
+  schedule_check(holds);
 }
 
 /* ---- number ---- */
@@ -157,7 +157,7 @@ static struct mw_store_hold *oldest_of(const struct client *client) {
 }
 
 /* Returns the oldest snapshot of a fiber that holds the maximum, or NULL if it holds fewer. */
-static struct mw_store_hold *one_too_many(const struct client *client, uint64_t fiber) {
+static struct mw_store_hold *oldest_of_full_fiber(const struct client *client, uint64_t fiber) {
   struct mw_store_hold *of_fiber = NULL;
   size_t n = 0;
   for (struct mw_list *link = client->list.prev; link != &client->list && n < HOLDS_OF_FIBER; link = link->prev) {
@@ -172,10 +172,10 @@ static struct mw_store_hold *one_too_many(const struct client *client, uint64_t 
 /* If `hold` would exceed a bound, closes another snapshot. `hold` is not in the lists yet. */
 static void make_room(struct mw_store_holds *holds, const struct mw_store_hold *hold) {
   struct client *client = client_at(holds, hold->client);
-  struct mw_store_hold *of_fiber = client->n < HOLDS_OF_FIBER ? NULL : one_too_many(client, hold->fiber);
+  struct mw_store_hold *of_fiber = client->n < HOLDS_OF_FIBER ? NULL : oldest_of_full_fiber(client, hold->fiber);
   if (of_fiber) end(holds, of_fiber, BY_FIBER);
-  else if (client->n > 0 && client->n >= holds->most - holds->n) end(holds, oldest_of(client), BY_CONNECTION);
-  else if (holds->n >= holds->most) end(holds, oldest(holds), BY_WORKER);
+  else if (client->n > 0 && client->n >= holds->limit - holds->n) end(holds, oldest_of(client), BY_CONNECTION);
+  else if (holds->n >= holds->limit) end(holds, oldest(holds), BY_WORKER);
 }
 
 /* A connection is identified by the name of its peer, a job by its fiber. */
@@ -211,14 +211,14 @@ int mw_store_hold_open(lua_State *L, struct mw_store *store, struct mw_store_hol
   mw_list_push(&client_at(holds, hold->client)->list, &hold->client_link);
   client_at(holds, hold->client)->n++;
   set_open(holds, holds->n + 1);
-  if (!holds->timer) look_later(holds);
+  if (!holds->timer) schedule_check(holds);
   return 0;
 }
 
 /* ---- lists and state ---- */
 
 /* Runs after a fiber was killed or cut. Closes its snapshots now, because the collector may run late. */
-static void on_broken(struct mw_vm *vm, const struct mw_fiber *fiber) {
+static void on_fiber_killed(struct mw_vm *vm, const struct mw_fiber *fiber) {
   struct mw_store_holds *holds = vm->holds;
   if (fiber->store_client == 0) return;
   struct mw_list *list = &client_at(holds, fiber->store_client)->list, *next;
@@ -256,7 +256,7 @@ void mw_store_hold_types(lua_State *L, const struct mw_host *host) {
   if (vm->holds) return;
   struct mw_store_holds *holds = lua_newuserdatauv(L, sizeof *holds, 0);
   *holds = (struct mw_store_holds){.host = host};
-  holds->most = MW_STORE_SNAPSHOTS / (host->workers > 0 ? host->workers : 1);
+  holds->limit = MW_STORE_SNAPSHOTS / (host->workers > 0 ? host->workers : 1);
   mw_list_init(&holds->list);
   mw_list_init(&holds->queues.list);
   for (size_t i = 0; i < CLIENTS; i++) mw_list_init(&holds->clients[i].list);
@@ -265,5 +265,5 @@ void mw_store_hold_types(lua_State *L, const struct mw_host *host) {
   luaL_ref(L, LUA_REGISTRYINDEX);
   open_metrics(holds);
   vm->holds = holds;
-  vm->on_killed = on_broken;
+  vm->on_killed = on_fiber_killed;
 }

@@ -43,7 +43,7 @@ static int l_close(lua_State *L) {
   return 0;
 }
 
-static void let_go(struct mw_store_hold *hold) {
+static void detach(struct mw_store_hold *hold) {
   struct scan *scan = MW_CONTAINER(hold, struct scan, hold);
   if (!scan->at.data || scan->at.data == scan->start.bytes) return;
   scan->start.len = scan->at.len;
@@ -53,7 +53,7 @@ static void let_go(struct mw_store_hold *hold) {
 
 /* Returns the codes of mw_store_snapshot_open(). */
 static int open_snapshot(lua_State *L, struct scan *scan, struct mw_err *err) {
-  scan->hold.let_go = let_go;
+  scan->hold.detach = detach;
   return mw_store_hold_open(L, mw_collection_store(scan->collection), &scan->hold, scan->collection->name, err);
 }
 

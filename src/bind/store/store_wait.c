@@ -72,13 +72,13 @@ void mw_store_wait_done(void *arg, const struct mw_store_result *result) {
   mw_store_wait_unref(wait);
 }
 
-static void forget(void *arg) {
+static void stop_waiting(void *arg) {
   struct mw_store_wait *wait = arg;
   wait->fiber = NULL;
 }
 
 int mw_store_wait_yield(lua_State *L, struct mw_store_wait *wait, lua_KFunction k) {
-  return mw_fiber_wait(L, wait->fiber, forget, wait, k, (lua_KContext)wait);
+  return mw_fiber_wait(L, wait->fiber, stop_waiting, wait, k, (lua_KContext)wait);
 }
 
 bool mw_store_wait_begin(struct mw_store_wait *wait, struct mw_store *store, struct mw_store_txn *txn) {

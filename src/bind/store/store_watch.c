@@ -32,7 +32,7 @@ struct watch {
   struct mw_store_watch *watch; /* NULL after it was closed */
   struct change *first, **last;
   size_t count, bytes;
-  bool behind;            /* changes were lost */
+  bool overflowed;        /* changes were lost */
   bool packed;            /* pushes messages packed */
   struct mw_fiber *fiber; /* waits for a change, or NULL */
 };
@@ -75,15 +75,15 @@ static void drop_longest(struct mw_store_queues *queues) {
     struct watch *w = MW_CONTAINER(link, struct watch, link);
     if (!longest || w->bytes > longest->bytes) longest = w;
   }
-  longest->behind = true;
+  longest->overflowed = true;
   while (longest->first) drop_first(longest);
 }
 
 /* Receives a change. If the fiber is queued for its turn, returns false, and further changes wait in the store. */
 static bool on_event(void *arg, const struct mw_store_event *event) {
   struct watch *w = arg;
-  if (w->behind) return true;
-  if (!event || !append(w, event)) w->behind = true;
+  if (w->overflowed) return true;
+  if (!event || !append(w, event)) w->overflowed = true;
   if (w->queues->bytes > WORKER_BYTES) drop_longest(w->queues);
   return !w->fiber || mw_fiber_wake(w->fiber); /* `w` may be freed if the fiber has run */
 }
@@ -143,7 +143,7 @@ static bool push_existing(lua_State *L, struct watch *w) {
   return false;
 }
 
-static void forget(void *arg) {
+static void stop_waiting(void *arg) {
   struct watch *w = arg;
   w->fiber = NULL;
   if (w->watch) mw_store_watch_go_on(w->watch);
@@ -161,19 +161,19 @@ static int next_change(lua_State *L, struct watch *w) {
     drop_first(w);
     return 1;
   }
-  if (w->behind) {
+  if (w->overflowed) {
     mw_bind_fail(L, MW_CODE_ABORTED, "%s: the watch fell behind and lost changes: begin again", w->collection->name);
     return mw_bind_raise_status(L);
   }
   struct mw_fiber *fiber = mw_fiber_check(L, "watch");
   if (w->fiber) return luaL_error(L, "watch: another coroutine waits for its next change already");
   w->fiber = fiber;
-  return mw_fiber_wait(L, fiber, forget, w, after_wait, 0);
+  return mw_fiber_wait(L, fiber, stop_waiting, w, after_wait, 0);
 }
 
 static int after_wait(lua_State *L, int status, lua_KContext context) {
   struct watch *w = check_watch(L);
-  forget(w);
+  stop_waiting(w);
   return next_change(L, w);
 }
 

@@ -257,7 +257,7 @@ void mw_programs_adopt(struct mw_programs *programs, bool start_jobs) {
   programs->builtin.generation = loaded->generation->number;
   programs->vm->newest = loaded->program;
   apply(programs, &loaded->generation->settings);
-  mw_bind_adopted(loaded->program);
+  mw_bind_program_adopted(loaded->program);
   mw_log_context()->generation = loaded->generation->number;
   if (before && programs->host->worker == 0) log_removed(before->program, loaded->program); /* once for all workers */
   mw_health_follow(&programs->health);
