@@ -37,7 +37,7 @@ static int push_type(lua_State *L) {
   return 1;
 }
 
-static void assert_whole(lua_State *L) {
+static void assert_complete(lua_State *L) {
   assert_true(lua_getfield(L, -1, "__name") == LUA_TSTRING);
   assert_string_equal(lua_tostring(L, -1), "moonwire.Test");
   assert_int_equal(lua_getfield(L, -2, "__gc"), LUA_TFUNCTION);
@@ -50,27 +50,33 @@ static void assert_whole(lua_State *L) {
   lua_pop(L, 6);
 }
 
-static void is_made_once(void **state) {
+static void a_state_makes_a_type_once(void **state) {
   lua_State *L = lua_newstate(allocate, NULL);
   push_type(L);
-  assert_whole(L);
+  assert_complete(L);
   push_type(L);
   assert_true(lua_rawequal(L, -1, -2));
   lua_close(L);
 }
 
-static void may_lack_methods_or_bring_its_own_index(void **state) {
+static void a_type_without_methods_has_no_index(void **state) {
   lua_State *L = lua_newstate(allocate, NULL);
   mw_bind_push_type(L, "moonwire.None", NULL, NULL);
   assert_int_equal(lua_getfield(L, -1, "__index"), LUA_TNIL);
+  assert_int_equal(lua_gettop(L), 2);
+  lua_close(L);
+}
+
+static void an_index_among_the_metamethods_replaces_the_methods(void **state) {
+  lua_State *L = lua_newstate(allocate, NULL);
   mw_bind_push_type(L, "moonwire.Own", methods, indexing);
   assert_int_equal(lua_getfield(L, -1, "__index"), LUA_TFUNCTION);
-  assert_int_equal(lua_gettop(L), 4);
+  assert_int_equal(lua_gettop(L), 2);
   lua_close(L);
 }
 
 /* After any failed allocation, the next push returns the complete metatable. */
-static void is_whole_after_memory_has_ended(void **state) {
+static void a_type_is_complete_after_a_failed_allocation(void **state) {
   size_t failures = 0;
   for (size_t nth = 1;; nth++) {
     lua_State *L = lua_newstate(allocate, NULL);
@@ -80,7 +86,7 @@ static void is_whole_after_memory_has_ended(void **state) {
     size_t failed = failmalloc_stop();
     lua_settop(L, 0);
     push_type(L);
-    assert_whole(L);
+    assert_complete(L);
     lua_close(L);
     if (failed == 0) break;
     assert_int_equal(rc, LUA_ERRMEM);
@@ -91,9 +97,10 @@ static void is_whole_after_memory_has_ended(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(is_made_once),
-      cmocka_unit_test(may_lack_methods_or_bring_its_own_index),
-      cmocka_unit_test(is_whole_after_memory_has_ended),
+      cmocka_unit_test(a_state_makes_a_type_once),
+      cmocka_unit_test(a_type_without_methods_has_no_index),
+      cmocka_unit_test(an_index_among_the_metamethods_replaces_the_methods),
+      cmocka_unit_test(a_type_is_complete_after_a_failed_allocation),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -39,9 +39,9 @@ static int teardown(void **state) {
   return 0;
 }
 
-static void paths_are_tidied(void **state) {
+static void paths_are_normalised(void **state) {
   static const struct {
-    const char *path, *tidy;
+    const char *path, *normal;
     bool inside;
   } cases[] = {{"a/b", "a/b", true},     {"", "", true},
                {".", "", true},          {"./a//b/./", "a/b", true},
@@ -55,22 +55,22 @@ static void paths_are_tidied(void **state) {
     char text[32];
     snprintf(text, sizeof text, "%s", cases[i].path);
     assert_int_equal(mw_fs_normalise(text), cases[i].inside);
-    assert_string_equal(text, cases[i].tidy);
+    assert_string_equal(text, cases[i].normal);
   }
 }
 
-static int see(int folder, const char *name, void *arg) {
+static int record_name(int folder, const char *name, void *arg) {
   snprintf(arg, 64, "%s", name);
   return 0;
 }
 
-static void long_paths_end(void **state) {
+static void overlong_paths_are_rejected(void **state) {
   char path[8192], name[64];
   for (size_t i = 0; i + 1 < sizeof path; i++) path[i] = i % 2 ? '/' : 'a';
   path[sizeof path - 1] = '\0';
-  assert_int_equal(mw_fs_at(&files, path, true, see, name), ENAMETOOLONG);
-  assert_int_equal(mw_fs_at(&files, "a/b", false, see, name), ENOENT);
-  assert_int_equal(mw_fs_at(&files, "", false, see, name), 0);
+  assert_int_equal(mw_fs_at(&files, path, true, record_name, name), ENAMETOOLONG);
+  assert_int_equal(mw_fs_at(&files, "a/b", false, record_name, name), ENOENT);
+  assert_int_equal(mw_fs_at(&files, "", false, record_name, name), 0);
   assert_string_equal(name, ".");
 }
 
@@ -84,11 +84,11 @@ static void paths_start_from_the_innermost_folder(void **state) {
   assert_int_equal(symlink("../outside", "outer/inner"), 0);
   char *folders[] = {outer, inner};
   struct mw_files named = {files.fd, folders, 1};
-  assert_int_equal(mw_fs_at(&named, path, false, see, name), MW_FS_OUTSIDE);
+  assert_int_equal(mw_fs_at(&named, path, false, record_name, name), MW_FS_OUTSIDE);
   named.n_folders = 2;
-  assert_int_equal(mw_fs_at(&named, path, false, see, name), 0);
+  assert_int_equal(mw_fs_at(&named, path, false, record_name, name), 0);
   assert_string_equal(name, "x");
-  assert_int_equal(mw_fs_at(&named, inner, false, see, name), 0);
+  assert_int_equal(mw_fs_at(&named, inner, false, record_name, name), 0);
   assert_string_equal(name, ".");
 }
 
@@ -120,7 +120,7 @@ static void use(unsigned i, unsigned *inside, unsigned *refused) {
   mw_fs_remove(&files, name);
 }
 
-static void a_folder_swapped_for_a_link_leads_nowhere(void **state) {
+static void a_folder_swapped_for_a_link_never_leads_outside(void **state) {
   make("files/d");
   make("files/d/e");
   make("outside/e");
@@ -141,10 +141,10 @@ static void a_folder_swapped_for_a_link_leads_nowhere(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(paths_are_tidied),
-      cmocka_unit_test(long_paths_end),
+      cmocka_unit_test(paths_are_normalised),
+      cmocka_unit_test(overlong_paths_are_rejected),
       cmocka_unit_test(paths_start_from_the_innermost_folder),
-      cmocka_unit_test(a_folder_swapped_for_a_link_leads_nowhere),
+      cmocka_unit_test(a_folder_swapped_for_a_link_never_leads_outside),
   };
   return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -246,7 +246,7 @@ static int run_out_of_memory(void *arg) {
   return rc == LUA_OK ? 0 : MW_ENOMEM;
 }
 
-static void survives_without_memory(void **state) { failmalloc_sweep(run_out_of_memory, NULL); }
+static void conversions_survive_failed_allocations(void **state) { failmalloc_sweep(run_out_of_memory, NULL); }
 
 /* A test that runs the checks of luamsg/NAME.lua. */
 #define CHECKS(name) \
@@ -263,7 +263,7 @@ int main(void) {
       CHECKS("module"),
       CHECKS("random"),
       cmocka_unit_test(messages_outlive_their_program),
-      cmocka_unit_test(survives_without_memory),
+      cmocka_unit_test(conversions_survive_failed_allocations),
   };
   return cmocka_run_group_tests(tests, make_pool, free_pool);
 }

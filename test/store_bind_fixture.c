@@ -49,6 +49,14 @@ int binding_teardown(void **state) {
   return fixture_teardown(&fixture);
 }
 
+void put_raw(struct binding *b, const char *id, const char *bytes) {
+  char key[64];
+  int len = snprintf(key, sizeof key, "tasks%c%s", 0, id);
+  struct mw_store_txn *txn = mw_store_txn_new();
+  assert_int_equal(mw_store_txn_put(txn, mw_slice(key, (size_t)len), str(bytes), 0), 0);
+  assert_int_equal(commit(b->f->store, &b->f->loop, txn).code, 0);
+}
+
 /* ---- fibers ---- */
 
 static void on_done(struct mw_fiber *fiber, void *owner) { ((struct binding *)owner)->ended++; }

@@ -26,6 +26,9 @@ int binding_setup(void **state, const char *script, unsigned workers, size_t map
 
 int binding_teardown(void **state);
 
+/* Stores `bytes` under the key `id` of the collection "tasks". */
+void put_raw(struct binding *b, const char *id, const char *bytes);
+
 /* ---- fibers ---- */
 
 /* Starts a fiber that runs `function` of the script. */

@@ -60,70 +60,6 @@ static const char script[] =
     "end\n"
     "function M.count() return tasks:count() end\n"
     "function M.first() for task in tasks:each() do return task end end\n"
-    "local function title(word) return function(t) t.title = t.title .. word return t end end\n"
-    "function M.change() assert(tasks:update('old', title 'x')) end\n"
-    "function M.refused()\n"
-    "  local none, words = tasks:update('old', function(t) return nil, t.title end)\n"
-    "  assert(none == nil and words == 'x', tostring(words))\n"
-    "end\n"
-    "function M.raised()\n"
-    "  local ok, words = pcall(tasks.update, tasks, 'old', function(t) error(t.title, 0) end)\n"
-    "  assert(not ok and words == 'x', tostring(words))\n"
-    "end\n"
-    "function M.other_key()\n"
-    "  local none, status = tasks:update('old', function(t) return { id = '' } end)\n"
-    "  assert(none == nil and status.code == 'INVALID_ARGUMENT', tostring(status))\n"
-    "end\n"
-    "function M.absent()\n"
-    "  local none, status = tasks:update('old', title 'y')\n"
-    "  assert(none == nil and status.code == 'NOT_FOUND', tostring(status))\n"
-    "end\n"
-    "function M.absent_again() assert(tasks:delete 'old' == false) end\n"
-    "function M.change_unstored()\n"
-    "  local none, status = tasks:update('old', title 'x')\n"
-    "  assert(none == nil and status.code == 'UNAVAILABLE', tostring(status))\n"
-    "end\n"
-    "function M.refused_again()\n"
-    "  local seen = {}\n"
-    "  tasks:update('old', function(t) seen[#seen + 1] = t.title end)\n"
-    "  assert(#seen == 2 and seen[1] == 'x' and seen[2] == '', #seen)\n"
-    "end\n"
-    "function M.raised_unstored()\n"
-    "  local ok, status = pcall(tasks.update, tasks, 'old', function(t) error(t.title, 0) end)\n"
-    "  assert(not ok and status.code == 'ABORTED', tostring(status))\n"
-    "  assert(status.message:find('the change was given up, because the change before it was not stored', 1, true))\n"
-    "end\n"
-    "local function try(f)\n"
-    "  local runs = 0\n"
-    "  local stored, words = mw.store.transaction(function(tx)\n"
-    "    runs = runs + 1\n"
-    "    local task = tx:get(tasks, 'old')\n"
-    "    if task.title ~= '' then return f(task.title) end\n"
-    "    task.title = 'y'\n"
-    "    return tx:put(tasks, task)\n"
-    "  end)\n"
-    "  return stored, words, runs\n"
-    "end\n"
-    "function M.transaction_refused()\n"
-    "  local stored, words, runs = try(function(title) return nil, title end)\n"
-    "  assert(not stored and words == 'x' and runs == 2, tostring(words))\n"
-    "end\n"
-    "function M.transaction_raised()\n"
-    "  local ok, words = pcall(try, function(title) error(title, 0) end)\n"
-    "  assert(not ok and words == 'x', tostring(words))\n"
-    "end\n"
-    "function M.transaction_stored()\n"
-    "  local stored, _, runs = try(function(title) return nil, title end)\n"
-    "  assert(stored.title == 'y' and runs == 3, runs)\n"
-    "end\n"
-    "function M.transaction_stored_after_error()\n"
-    "  local stored, _, runs = try(function(title) error(title) end)\n"
-    "  assert(stored.title == 'y' and runs == 3, runs)\n"
-    "end\n"
-    "function M.deleted_after_all()\n"
-    "  assert(tasks:delete 'old')\n"
-    "  assert(not tasks:get 'old')\n"
-    "end\n"
     "return M\n";
 
 static int setup(void **state) { return binding_setup(state, script, 1, 1 << 20); }
@@ -138,17 +74,9 @@ static bool stored(struct binding *b, const char *id) {
   return rc == 0;
 }
 
-static void put_raw(struct binding *b, const char *id, const char *bytes) {
-  char key[64];
-  int len = snprintf(key, sizeof key, "tasks%c%s", 0, id);
-  struct mw_store_txn *txn = mw_store_txn_new();
-  assert_int_equal(mw_store_txn_put(txn, mw_slice(key, (size_t)len), str(bytes), 0), 0);
-  assert_int_equal(commit(b->f->store, &b->f->loop, txn).code, 0);
-}
-
 /* ---- tests ---- */
 
-static void a_write_under_way_outlives_its_call(void **state) {
+static void a_started_write_completes_after_its_call_was_killed(void **state) {
   struct binding *b = *state;
   const char *const writes[] = {"insert", "put", "transaction"};
   for (size_t i = 0; i < sizeof writes / sizeof *writes; i++) {
@@ -172,7 +100,7 @@ static void an_unfinished_transaction_writes_nothing(void **state) {
   assert_false(stored(b, "a"));
 }
 
-static void killed_readers_let_go_of_the_store(void **state) {
+static void killed_readers_release_the_store(void **state) {
   struct binding *b = *state;
   put_raw(b, "old", "\x0a\x03old");
   const char *const readers[] = {"each", "watch", "existing", "next_id"};
@@ -183,15 +111,15 @@ static void killed_readers_let_go_of_the_store(void **state) {
   mw_loop_run_posts(&b->f->loop);
 }
 
-static void a_full_store_is_a_status(void **state) { run_to_end(*state, "full"); }
+static void a_full_store_fails_writes_with_resource_exhausted(void **state) { run_to_end(*state, "full"); }
 
-static void a_value_that_is_no_message_is_data_loss(void **state) {
+static void a_malformed_message_fails_reads_with_data_loss(void **state) {
   put_raw(*state, "damaged", "\x0a\xff");
   run_to_end(*state, "damaged");
 }
 
 /* Overwrites each page that has the key with zeros, while the store is open. */
-static void a_damaged_page_is_data_loss(void **state) {
+static void a_damaged_page_fails_reads_with_data_loss(void **state) {
   struct binding *b = *state;
   put_raw(b, "damaged", "");
   char *path = fixture_path(b->f, "store.mdb");
@@ -224,91 +152,52 @@ static void put_many(struct binding *b, int n, int64_t expires) {
   assert_int_equal(commit(b->f->store, &b->f->loop, txn).code, 0);
 }
 
-static void start_short(struct binding *b, const char *function) {
+static void start_with_short_slice(struct binding *b, const char *function) {
   mw_budget_limit(&b->vm, (struct mw_limits){.slice = MW_NS_PER_MS});
   b->ended = 0;
   start(b, function);
 }
 
-static void expect_cut(struct binding *b) {
+static void expect_budget_exceeded(struct binding *b) {
   assert_int_equal(b->ended, 1);
   assert_true(b->failed);
   if (!strstr(b->error, "without waiting")) fail_msg("%s", b->error);
 }
 
-static void a_count_that_takes_long_is_ended(void **state) {
+static void a_long_count_exceeds_the_budget(void **state) {
   put_many(*state, 300000, 0);
-  start_short(*state, "count");
-  expect_cut(*state);
+  start_with_short_slice(*state, "count");
+  expect_budget_exceeded(*state);
 }
 
 /* With a clock that moves after the last commit and that the writer reads only in its next turn. */
-static void a_search_past_expired_messages_is_ended(void **state) {
+static void a_search_past_expired_messages_exceeds_the_budget(void **state) {
   struct binding *b = *state;
   put_many(b, 300000, fixture_now + 1);
   struct outcome held = {0};
   hold(b->f, &held);
   fixture_now += 2;
-  start_short(b, "first");
+  start_with_short_slice(b, "first");
   set_gate(false, 0);
   assert_int_equal(wait_for(&b->f->loop, &held).code, 0);
-  expect_cut(b);
+  expect_budget_exceeded(b);
 }
 
-static void watches_that_are_behind_share_a_bound(void **state) { run_to_end(*state, "watches"); }
-
-/* ---- an update reads queued changes, and returns when they are durable ---- */
-
-/* Starts `first` and the others, up to NULL, with a blocked disk; then lets it continue, or fail once. */
-static void run_together(struct binding *b, const char *first, const char *const *others, bool fails) {
-  int n = 1;
-  b->ended = 0;
-  set_gate(true, fails);
-  start(b, first);
-  await_writer();
-  for (; others[n - 1]; n++) start(b, others[n - 1]);
-  mw_loop_run_posts(&b->f->loop);
-  assert_int_equal(b->ended, 0);
-  set_gate(false, fails);
-  while (b->ended < n) uv_run(&b->f->loop.uv, UV_RUN_ONCE);
-  if (b->any_failed) fail_msg("%s", b->error);
-}
-
-static void a_read_of_a_queued_change_waits_for_it(void **state) {
-  struct binding *b = *state;
-  put_raw(b, "old", "\x0a\x03old");
-  run_together(b, "change", (const char *const[]){"refused", "raised", "other_key", NULL}, false);
-  run_together(b, "delete", (const char *const[]){"absent", "absent_again", NULL}, false);
-  put_raw(b, "old", "\x0a\x03old");
-  run_together(b, "change", (const char *const[]){"transaction_refused", "transaction_raised", NULL}, false);
-}
-
-static void dependents_of_a_failed_change_fail_or_begin_again(void **state) {
-  struct binding *b = *state;
-  put_raw(b, "old", "\x0a\x03old");
-  run_together(b, "change_unstored",
-               (const char *const[]){"refused_again", "raised_unstored", "deleted_after_all", NULL}, true);
-  put_raw(b, "old", "\x0a\x03old");
-  run_together(b, "change_unstored", (const char *const[]){"transaction_stored", NULL}, true);
-  put_raw(b, "old", "\x0a\x03old");
-  run_together(b, "change_unstored", (const char *const[]){"transaction_stored_after_error", NULL}, true);
-}
+static void queues_of_slow_watches_share_a_bound(void **state) { run_to_end(*state, "watches"); }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, binding_teardown)
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      TEST(a_write_under_way_outlives_its_call),
+      TEST(a_started_write_completes_after_its_call_was_killed),
       TEST(an_unfinished_transaction_writes_nothing),
-      TEST(killed_readers_let_go_of_the_store),
-      TEST(a_full_store_is_a_status),
-      TEST(a_value_that_is_no_message_is_data_loss),
-      TEST(a_damaged_page_is_data_loss),
-      cmocka_unit_test_setup_teardown(watches_that_are_behind_share_a_bound, setup_large, binding_teardown),
-      cmocka_unit_test_setup_teardown(a_count_that_takes_long_is_ended, setup_large, binding_teardown),
-      cmocka_unit_test_setup_teardown(a_search_past_expired_messages_is_ended, setup_large, binding_teardown),
-      TEST(a_read_of_a_queued_change_waits_for_it),
-      TEST(dependents_of_a_failed_change_fail_or_begin_again),
+      TEST(killed_readers_release_the_store),
+      TEST(a_full_store_fails_writes_with_resource_exhausted),
+      TEST(a_malformed_message_fails_reads_with_data_loss),
+      TEST(a_damaged_page_fails_reads_with_data_loss),
+      cmocka_unit_test_setup_teardown(queues_of_slow_watches_share_a_bound, setup_large, binding_teardown),
+      cmocka_unit_test_setup_teardown(a_long_count_exceeds_the_budget, setup_large, binding_teardown),
+      cmocka_unit_test_setup_teardown(a_search_past_expired_messages_exceeds_the_budget, setup_large, binding_teardown),
   };
   return cmocka_run_group_tests_name("store_bind", tests, NULL, NULL);
 }

@@ -101,7 +101,7 @@ static void an_old_snapshot_is_closed(void **state) {
 }
 
 /* While its owner waits: a client that reads nothing pins nothing. */
-static void it_is_closed_without_its_owner(void **state) {
+static void an_old_snapshot_is_closed_while_its_owner_waits(void **state) {
   struct binding *b = *state;
   b->host.snapshot_age = 20 * MW_NS_PER_MS;
   run_to_end(b, "fill");
@@ -114,21 +114,21 @@ static void it_is_closed_without_its_owner(void **state) {
   while (b->ended == 0) mw_loop_run_posts(&b->f->loop);
 }
 
-static void without_a_limit_it_sees_one_moment(void **state) {
+static void a_snapshot_without_an_age_limit_stays_open(void **state) {
   run_to_end(*state, "fill");
   run_to_end(*state, "young");
 }
 
 /* ---- number ---- */
 
-static void a_fiber_has_a_bound(void **state) {
+static void a_fiber_holds_at_most_64_snapshots(void **state) {
   struct binding *b = *state;
   run_to_end(b, "fill");
   run_to_end(b, "many");
   assert_int_equal(held(b), 64);
 }
 
-static void no_call_takes_the_snapshots_of_others(void **state) {
+static void a_greedy_connection_leaves_snapshots_to_others(void **state) {
   struct binding *b = *state;
   size_t most = MW_STORE_SNAPSHOTS / 256;
   run_to_end(b, "fill");
@@ -140,7 +140,7 @@ static void no_call_takes_the_snapshots_of_others(void **state) {
   }
 }
 
-static void the_last_of_a_limit_closes_it(void **state) {
+static void the_last_message_of_a_limit_closes_the_snapshot(void **state) {
   struct binding *b = *state;
   run_to_end(b, "fill");
   run_to_end(b, "limited");
@@ -149,7 +149,7 @@ static void the_last_of_a_limit_closes_it(void **state) {
 
 /* ---- ends ---- */
 
-static void those_of_a_killed_or_cut_fiber_are_closed_at_once(void **state) {
+static void snapshots_of_a_killed_fiber_are_closed_at_once(void **state) {
   struct binding *b = *state;
   run_to_end(b, "fill");
   kill_in(b, "left");
@@ -169,12 +169,12 @@ static void those_of_a_killed_or_cut_fiber_are_closed_at_once(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(an_old_snapshot_is_closed, setup),
-      TEST(it_is_closed_without_its_owner, setup),
-      TEST(without_a_limit_it_sees_one_moment, setup),
-      TEST(a_fiber_has_a_bound, setup),
-      TEST(no_call_takes_the_snapshots_of_others, setup_many),
-      TEST(the_last_of_a_limit_closes_it, setup),
-      TEST(those_of_a_killed_or_cut_fiber_are_closed_at_once, setup),
+      TEST(an_old_snapshot_is_closed_while_its_owner_waits, setup),
+      TEST(a_snapshot_without_an_age_limit_stays_open, setup),
+      TEST(a_fiber_holds_at_most_64_snapshots, setup),
+      TEST(a_greedy_connection_leaves_snapshots_to_others, setup_many),
+      TEST(the_last_message_of_a_limit_closes_the_snapshot, setup),
+      TEST(snapshots_of_a_killed_fiber_are_closed_at_once, setup),
   };
   return cmocka_run_group_tests_name("snapshots that are held", tests, NULL, NULL);
 }

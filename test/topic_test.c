@@ -58,9 +58,9 @@ static void assert_empty(struct mw_subscription *s) {
   assert_false(mw_subscription_take(s, &payload, &dropped));
 }
 
-static void every_subscriber_of_the_name_gets_it(void **state) {
+static void each_subscriber_of_a_topic_gets_each_value(void **state) {
   struct fixture *f = *state;
-  assert_int_equal(publish(f, "a", "nobody hears this"), 0);
+  assert_int_equal(publish(f, "a", "no subscriber"), 0);
   struct mw_subscription *one = subscribe(f, "a", 4), *two = subscribe(f, "a", 4), *other = subscribe(f, "b", 4);
   assert_int_equal(publish(f, "a", "x"), 2);
   assert_int_equal(publish(f, "a", ""), 2);
@@ -107,7 +107,7 @@ static size_t count(struct mw_subscription *s, uint64_t *dropped) {
   return n;
 }
 
-static void a_queue_is_full_with_so_many_bytes(void **state) {
+static void a_queue_is_bounded_in_bytes(void **state) {
   struct fixture *f = *state;
   uint64_t dropped;
   struct mw_subscription *slow = subscribe(f, "a", 64), *quick = subscribe(f, "a", 64);
@@ -126,7 +126,7 @@ static void a_queue_is_full_with_so_many_bytes(void **state) {
   assert_int_equal(mw_topics_bytes(f->topics), 0);
 }
 
-static void a_payload_is_refused_that_is_too_long(void **state) {
+static void an_overlong_payload_is_rejected(void **state) {
   struct fixture *f = *state;
   struct mw_subscription *s = subscribe(f, "a", 4);
   assert_int_equal(publish_bytes(f, "a", MW_TOPIC_QUEUE_BYTES + 1), MW_ELIMIT);
@@ -156,7 +156,7 @@ static void all_topics_are_bounded_and_no_topic_is_starved(void **state) {
   assert_int_equal(mw_topics_bytes(f->topics), 0);
 }
 
-static void a_payload_that_was_received_can_be_released(void **state) {
+static void a_received_payload_can_be_released(void **state) {
   struct fixture *f = *state;
   struct mw_subscription *s = subscribe(f, "a", 4);
   publish(f, "a", "x");
@@ -196,7 +196,7 @@ static void a_queue_emptied_meanwhile_is_not_ready(void **state) {
   mw_subscription_close(s);
 }
 
-static void a_closed_subscription_is_not_told(void **state) {
+static void a_closed_subscription_is_not_ready(void **state) {
   struct fixture *f = *state;
   struct mw_subscription *s = subscribe(f, "a", 8);
   publish(f, "a", "1");
@@ -205,7 +205,7 @@ static void a_closed_subscription_is_not_told(void **state) {
   assert_int_equal(f->ready, 0);
 }
 
-static void a_stopped_subscription_keeps_what_it_has(void **state) {
+static void an_ended_subscription_keeps_its_queue(void **state) {
   struct fixture *f = *state;
   struct mw_subscription *s = subscribe(f, "a", 8);
   publish(f, "a", "1");
@@ -254,7 +254,7 @@ static void read_all(void *arg) {
   }
 }
 
-static void each_publishers_order_is_kept(void **state) {
+static void the_order_of_each_publisher_is_kept(void **state) {
   struct fixture *f = *state;
   struct mw_loop second;
   assert_int_equal(mw_loop_init(&second, NULL), 0);
@@ -279,7 +279,7 @@ static void each_publishers_order_is_kept(void **state) {
   mw_loop_fini(&second);
 }
 
-static void *publish_until_told(void *arg) {
+static void *publish_until_stopped(void *arg) {
   struct fixture *f = arg;
   while (mw_topic_publish(f->topics, "stop", mw_slice_str("")) == 0) {
     mw_topic_publish(f->topics, "a", mw_slice_str("x"));
@@ -287,10 +287,10 @@ static void *publish_until_told(void *arg) {
   return NULL;
 }
 
-static void subscriptions_may_come_and_go_meanwhile(void **state) {
+static void subscriptions_may_change_during_publishing(void **state) {
   struct fixture *f = *state;
   pthread_t thread;
-  assert_int_equal(pthread_create(&thread, NULL, publish_until_told, f), 0);
+  assert_int_equal(pthread_create(&thread, NULL, publish_until_stopped, f), 0);
   for (int i = 0; i < 300; i++) {
     struct mw_subscription *s = subscribe(f, "a", 2);
     struct mw_slice payload;
@@ -329,18 +329,18 @@ static void survives_without_memory(void **state) { failmalloc_sweep(use_all, *s
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      TEST(every_subscriber_of_the_name_gets_it),
+      TEST(each_subscriber_of_a_topic_gets_each_value),
       TEST(a_full_queue_drops_the_oldest_and_counts),
-      TEST(a_queue_is_full_with_so_many_bytes),
-      TEST(a_payload_is_refused_that_is_too_long),
+      TEST(a_queue_is_bounded_in_bytes),
+      TEST(an_overlong_payload_is_rejected),
       TEST(all_topics_are_bounded_and_no_topic_is_starved),
-      TEST(a_payload_that_was_received_can_be_released),
+      TEST(a_received_payload_can_be_released),
       TEST(ready_runs_once_until_the_queue_is_empty),
       TEST(a_queue_emptied_meanwhile_is_not_ready),
-      TEST(a_closed_subscription_is_not_told),
-      TEST(a_stopped_subscription_keeps_what_it_has),
-      TEST(each_publishers_order_is_kept),
-      TEST(subscriptions_may_come_and_go_meanwhile),
+      TEST(a_closed_subscription_is_not_ready),
+      TEST(an_ended_subscription_keeps_its_queue),
+      TEST(the_order_of_each_publisher_is_kept),
+      TEST(subscriptions_may_change_during_publishing),
       TEST(survives_without_memory),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

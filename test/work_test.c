@@ -121,14 +121,14 @@ static int teardown(void **state) {
 
 /* ---- tests ---- */
 
-static void a_fiber_takes_what_its_work_made(void **state) {
+static void a_fiber_takes_the_result_of_its_work(void **state) {
   start("work()");
   finish();
   assert_string_equal(f.log, "delivered, returned, released");
   assert_int_equal(f.released, 1);
 }
 
-static void what_a_killed_fiber_cannot_take_is_released_before_it_goes_on(void **state) {
+static void a_result_that_a_killed_fiber_cannot_take_is_released_before_it_goes_on(void **state) {
   start("work()");
   mw_fiber_kill(f.fiber, push_killed, NULL);
   finish();
@@ -144,7 +144,7 @@ static void the_loop_does_not_wait_for_a_release(void **state) {
   assert_false(pthread_equal(f.releaser, pthread_self()));
 }
 
-static void a_killed_fiber_that_cleans_up_takes_what_its_work_made(void **state) {
+static void a_killed_fiber_takes_results_while_it_unwinds(void **state) {
   start("local t <close> = setmetatable({}, {__close = function() work() end})");
   mw_fiber_kill(f.fiber, push_killed, NULL);
   finish();
@@ -160,7 +160,7 @@ static void a_work_is_busy_until_its_fiber_goes_on(void **state) {
   assert_string_equal(f.log, "delivered, returned, released");
 }
 
-static void what_a_fiber_killed_before_its_turn_cannot_take_is_released(void **state) {
+static void a_result_of_a_fiber_that_is_killed_before_its_turn_is_released(void **state) {
   start("work()");
   finish_without_turn();
   mw_fiber_kill(f.fiber, push_killed, NULL);
@@ -173,9 +173,12 @@ static void what_a_fiber_killed_before_its_turn_cannot_take_is_released(void **s
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
   const struct CMUnitTest tests[] = {
-      TEST(a_fiber_takes_what_its_work_made),       TEST(what_a_killed_fiber_cannot_take_is_released_before_it_goes_on),
-      TEST(a_work_is_busy_until_its_fiber_goes_on), TEST(what_a_fiber_killed_before_its_turn_cannot_take_is_released),
-      TEST(the_loop_does_not_wait_for_a_release),   TEST(a_killed_fiber_that_cleans_up_takes_what_its_work_made),
+      TEST(a_fiber_takes_the_result_of_its_work),
+      TEST(a_result_that_a_killed_fiber_cannot_take_is_released_before_it_goes_on),
+      TEST(a_work_is_busy_until_its_fiber_goes_on),
+      TEST(a_result_of_a_fiber_that_is_killed_before_its_turn_is_released),
+      TEST(the_loop_does_not_wait_for_a_release),
+      TEST(a_killed_fiber_takes_results_while_it_unwinds),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

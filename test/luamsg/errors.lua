@@ -87,8 +87,8 @@ local function nest(depth)
   for _ = 2, depth do m = { child = m } end
   return m
 end
-t.same(t.trip("kinds.Nested", nest(1)).number, 1)
-assert(t.trip("kinds.Nested", nest(100)))
+t.same(t.round_trip("kinds.Nested", nest(1)).number, 1)
+assert(t.round_trip("kinds.Nested", nest(100)))
 t.is(t.encode("kinds.Nested", nest(101)), nil)
 loop = {}
 loop.by_name = { x = loop }
@@ -100,9 +100,9 @@ assert(select(2, t.encode("kinds.Wellknown", loop)):find("more than 100 messages
 -- No metamethod of a script runs.
 local function trap() error("a metamethod was run") end
 local trapped = setmetatable({ title = "x" }, { __index = trap, __pairs = trap, __len = trap, __newindex = trap })
-t.same(t.trip("tasks.Task", trapped), { title = "x" })
+t.same(t.round_trip("tasks.Task", trapped), { title = "x" })
 local list = setmetatable({ trapped }, { __index = trap, __len = trap, __pairs = trap })
-t.same(t.trip("tasks.TaskList", { tasks = list }), { tasks = { { title = "x" } } })
+t.same(t.round_trip("tasks.TaskList", { tasks = list }), { tasks = { { title = "x" } } })
 
 -- mw.message raises the same text, with the position in the script.
 t.raises('tasks.Task.titel: no such field (did you mean "title"?)', mw.message, "tasks.Task", { titel = "x" })

@@ -1,6 +1,6 @@
 -- Oneofs: one member at most, and the name of the member that is set.
 
-local m = t.trip("kinds.Choice", { text = "" })
+local m = t.round_trip("kinds.Choice", { text = "" })
 t.same(m, { text = "" })
 t.is(m.kind, "text") t.is(m.other, nil) t.is(m.number, nil) t.is(m.message, nil)
 t.is(rawget(m, "kind"), nil) -- read, never stored

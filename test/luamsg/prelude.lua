@@ -46,7 +46,7 @@ function t.raises(message, f, ...)
 end
 
 -- Encodes and decodes `value`.
-function t.trip(type_name, value)
+function t.round_trip(type_name, value)
   local bytes, text = t.encode(type_name, value)
   if not bytes then error(text, 2) end
   return (assert(t.decode(type_name, bytes)))

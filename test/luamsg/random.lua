@@ -104,5 +104,5 @@ for round = 1, 8 do
   for i = 1, 50 do batch.all[i] = all() end
   local checked = mw.message("kinds.Batch", batch)
   t.same(t.oracle("kinds.Batch", batch), checked, "round " .. round)
-  t.same(t.trip("kinds.Batch", checked), checked, "round " .. round)
+  t.same(t.round_trip("kinds.Batch", checked), checked, "round " .. round)
 end

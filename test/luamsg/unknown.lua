@@ -16,12 +16,12 @@ local list = { tasks = { newer, { id = "plain" }, newer }, token = "\0\255" }
 bytes = t.encode("tasks.NewerTaskList", list)
 local older = t.decode("tasks.TaskList", bytes)
 t.is(t.encode("tasks.TaskList", older), bytes)
-t.same(t.decode("tasks.NewerTaskList", t.encode("tasks.TaskList", older)), t.trip("tasks.NewerTaskList", list))
+t.same(t.decode("tasks.NewerTaskList", t.encode("tasks.TaskList", older)), t.round_trip("tasks.NewerTaskList", list))
 
 -- They belong to the table: a copy made field by field lacks them, a moved message keeps them.
 local copy = {}
 for k, v in pairs(older.tasks[1]) do copy[k] = v end
-t.same(t.trip("tasks.NewerTask", t.decode("tasks.NewerTask", t.encode("tasks.Task", copy))).owner, "")
+t.same(t.round_trip("tasks.NewerTask", t.decode("tasks.NewerTask", t.encode("tasks.Task", copy))).owner, "")
 older.tasks[2] = older.tasks[1]
 t.is(t.decode("tasks.NewerTaskList", t.encode("tasks.TaskList", older)).tasks[2].owner, "me")
 t.is(t.decode("tasks.NewerTask", t.encode("tasks.Task", mw.message("tasks.Task", older.tasks[1]))).owner, "me")

@@ -1,7 +1,7 @@
 -- Well-known types have Lua forms of their own.
 
 local function decode(text) return t.decode("kinds.Wellknown", t.protoc_encode("kinds.Wellknown", text)) end
-local function trip(value) return t.oracle("kinds.Wellknown", value) end
+local function round_trip(value) return t.oracle("kinds.Wellknown", value) end
 
 -- Timestamp.
 local at = decode("at { seconds: 1700000000 nanos: 250000000 }").at
@@ -11,14 +11,14 @@ t.is(mw.type(at), "google.protobuf.Timestamp") t.is(getmetatable(at), "moonwire.
 t.same(decode("at {}").at, { seconds = 0, nanos = 0 })
 for _, form in ipairs { at, { seconds = 1700000000, nanos = 250000000 }, 1700000000.25, "2023-11-14T22:13:20.25Z",
                         "2023-11-14T23:13:20.250+01:00" } do
-  t.same(trip({ at = form }).at, { seconds = 1700000000, nanos = 250000000 })
+  t.same(round_trip({ at = form }).at, { seconds = 1700000000, nanos = 250000000 })
 end
-t.same(trip({ at = -0.25 }).at, { seconds = -1, nanos = 750000000 })
-t.same(trip({ at = 0 }).at, { seconds = 0, nanos = 0 })
-t.same(trip({ at = 0.9999999999 }).at, { seconds = 1, nanos = 0 })
-t.same(trip({ at = { seconds = 5 } }).at, { seconds = 5, nanos = 0 })
-t.same(trip({ at = 253402300799 }).at:iso(), "9999-12-31T23:59:59Z")
-t.same(trip({ at = -62135596800 }).at:iso(), "0001-01-01T00:00:00Z")
+t.same(round_trip({ at = -0.25 }).at, { seconds = -1, nanos = 750000000 })
+t.same(round_trip({ at = 0 }).at, { seconds = 0, nanos = 0 })
+t.same(round_trip({ at = 0.9999999999 }).at, { seconds = 1, nanos = 0 })
+t.same(round_trip({ at = { seconds = 5 } }).at, { seconds = 5, nanos = 0 })
+t.same(round_trip({ at = 253402300799 }).at:iso(), "9999-12-31T23:59:59Z")
+t.same(round_trip({ at = -62135596800 }).at:iso(), "0001-01-01T00:00:00Z")
 local expected = "kinds.Wellknown.at: expected google.protobuf.Timestamp (years 1 to 9999, as {seconds=, nanos=}, a "
                  .. "number of seconds or RFC 3339 text), got "
 for got, value in next, { ["253402300800"] = 253402300800, ["-62135596801"] = -62135596801, ["1e+300"] = 1e300,
@@ -35,9 +35,9 @@ local lasts = decode("lasts { seconds: -1 nanos: -500000000 }").lasts
 t.same(lasts, { seconds = -1, nanos = -500000000 })
 t.is(tostring(lasts), "-1.500s") t.is(lasts:number(), -1.5) t.is(mw.type(lasts), "google.protobuf.Duration")
 for _, form in ipairs { lasts, { seconds = -1, nanos = -500000000 }, -1.5, "-1.5s" } do
-  t.same(trip({ lasts = form }).lasts, { seconds = -1, nanos = -500000000 })
+  t.same(round_trip({ lasts = form }).lasts, { seconds = -1, nanos = -500000000 })
 end
-t.same(trip({ lasts = 315576000000 }).lasts, { seconds = 315576000000, nanos = 0 })
+t.same(round_trip({ lasts = 315576000000 }).lasts, { seconds = 315576000000, nanos = 0 })
 expected = "kinds.Wellknown.lasts: expected google.protobuf.Duration (at most 10000 years either way, as {seconds=, "
            .. 'nanos=} of one sign, a number of seconds or text like "1.5s"), got '
 for got, value in next, { ["315576000001"] = 315576000001, ['"1.5"'] = "1.5",
@@ -75,8 +75,8 @@ for text, fields in next, { ["seconds: 253402300800"] = { seconds = 253402300800
                             ["nanos: 2000000000"] = { seconds = 0, nanos = 2000000000 } } do
   local came = decode("at { " .. text .. " } lasts { " .. text .. " }")
   t.same(came.at, fields) t.same(came.lasts, fields)
-  t.same(trip(came), came) t.same(trip({ at = came.at, lasts = came.lasts }), came)
-  local again = trip(came)
+  t.same(round_trip(came), came) t.same(round_trip({ at = came.at, lasts = came.lasts }), came)
+  local again = round_trip(came)
   assert(again.at == came.at and again.lasts == came.lasts and came.at ~= stamp(1) and came.at <= again.at)
   t.is(came.at:number(), fields.seconds + fields.nanos / 1e9) t.is(tostring(came.at), "(time out of range)")
   t.raises("out of range", came.at.iso, came.at)
@@ -88,9 +88,9 @@ t.raises("out of the range of google.protobuf.Duration", function() return far -
 
 -- FieldMask.
 t.same(decode('mask { paths: "a" paths: "b.c" }').mask, { paths = { "a", "b.c" } })
-t.same(trip({ mask = "a,b.c" }).mask, { paths = { "a", "b.c" } })
-t.same(trip({ mask = "" }).mask, { paths = {} })
-t.same(trip({ mask = { paths = { "x" } } }).mask, { paths = { "x" } })
+t.same(round_trip({ mask = "a,b.c" }).mask, { paths = { "a", "b.c" } })
+t.same(round_trip({ mask = "" }).mask, { paths = {} })
+t.same(round_trip({ mask = { paths = { "x" } } }).mask, { paths = { "x" } })
 t.fails("kinds.Wellknown", { mask = "a,,b" },
         'kinds.Wellknown.mask: expected field paths like "a,b.c", got an empty one')
 t.fails("kinds.Wellknown", { mask = "\255" }, 'kinds.Wellknown.mask: expected field paths in UTF-8, got "\\xff"')
@@ -99,16 +99,16 @@ t.fails("kinds.Wellknown", { mask = 1 }, "kinds.Wellknown.mask: expected google.
 -- Struct, Value, ListValue.
 local tree = { name = "x", n = 1.5, yes = true, no = false, nothing = mw.null, empty = {}, none = mw.array {},
                list = { 1.0, "two", { three = 3.0 }, { 4.0 }, mw.null } }
-t.same(trip({ meta = tree, value = tree, list = { tree, "x" } }).meta, tree)
-t.same(trip({ value = tree }).value, tree)
-t.same(trip({ list = { tree, "x" } }).list, { tree, "x" })
-t.same(trip({ list = {}, meta = {} }), { list = {}, meta = {}, times = {}, numbers = {}, values = {} })
-t.is(getmetatable(trip({ value = mw.array {} }).value), "moonwire.array")
-t.is(getmetatable(trip({ value = {} }).value), nil)
-t.is(getmetatable(trip({ list = {} }).list), "moonwire.array")
-t.is(trip({ value = mw.null }).value, mw.null) t.is(trip({}).value, nil)
+t.same(round_trip({ meta = tree, value = tree, list = { tree, "x" } }).meta, tree)
+t.same(round_trip({ value = tree }).value, tree)
+t.same(round_trip({ list = { tree, "x" } }).list, { tree, "x" })
+t.same(round_trip({ list = {}, meta = {} }), { list = {}, meta = {}, times = {}, numbers = {}, values = {} })
+t.is(getmetatable(round_trip({ value = mw.array {} }).value), "moonwire.array")
+t.is(getmetatable(round_trip({ value = {} }).value), nil)
+t.is(getmetatable(round_trip({ list = {} }).list), "moonwire.array")
+t.is(round_trip({ value = mw.null }).value, mw.null) t.is(round_trip({}).value, nil)
 t.is(decode("value {}").value, mw.null)
-t.same(trip({ values = { 1.0, mw.null, "x" } }).values, { 1.0, mw.null, "x" })
+t.same(round_trip({ values = { 1.0, mw.null, "x" } }).values, { 1.0, mw.null, "x" })
 t.is(decode("null: NULL_VALUE").null, "NULL_VALUE")
 t.fails("kinds.Wellknown", { meta = 5 },
         "kinds.Wellknown.meta: expected google.protobuf.Struct (a table with string keys), got 5")
@@ -126,10 +126,10 @@ t.fails("kinds.Wellknown", { value = "\255" },
 -- Wrappers.
 local wrapped = { w_double = 0.0, w_float = 0.5, w_int64 = 0, w_uint64 = -1, w_int32 = -7, w_uint32 = 4294967295,
                   w_bool = false, w_string = "", w_bytes = "\0", numbers = { 0, 5 }, times = {}, values = {} }
-t.same(trip(wrapped), wrapped)
+t.same(round_trip(wrapped), wrapped)
 t.fails("kinds.Wellknown", { w_int32 = "x" }, 'kinds.Wellknown.w_int32: expected int32, got "x"')
 t.fails("kinds.Wellknown", { numbers = { {} } }, "kinds.Wellknown.numbers[1]: expected int64, got a table")
 
 -- Empty and Any are tables of their fields.
-t.same(trip({ empty = {} }).empty, {}) t.is(mw.type(trip({ empty = {} }).empty), "google.protobuf.Empty")
-t.same(trip({ any = { type_url = "x/y", value = "\0" } }).any, { type_url = "x/y", value = "\0" })
+t.same(round_trip({ empty = {} }).empty, {}) t.is(mw.type(round_trip({ empty = {} }).empty), "google.protobuf.Empty")
+t.same(round_trip({ any = { type_url = "x/y", value = "\0" } }).any, { type_url = "x/y", value = "\0" })
